@@ -1,0 +1,25 @@
+"""The errors a user can cause; each message says what was wrong, where, and what to do."""
+
+
+class IasideError(Exception):
+    """Base of every error that is the input's or the usage's fault (exit code 2)."""
+
+
+class UsageError(IasideError):
+    """An option or argument has a value that cannot be used."""
+
+
+class ArtifactError(IasideError):
+    """The ONNX file cannot be read, understood or run."""
+
+
+class ProviderError(IasideError):
+    """The execution provider that was asked for did not become active."""
+
+
+class DataError(IasideError):
+    """The images or labels cannot be used."""
+
+
+class ReportError(IasideError):
+    """A report file cannot be read, written or continued."""

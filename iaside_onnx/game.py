@@ -1,0 +1,225 @@
+"""Play the game: fill the value table V[n, S], image by image (method, section 3)."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .absence import Baselines
+from .bands import split
+from .engine import Engine, OutOfMemoryError
+from .errors import ArtifactError
+
+_TIMED_RUNS = 2
+_TIMED_SECONDS = 0.02
+# A larger batch has to gain this much to be worth its memory.
+_WORTHWHILE = 1.02
+_LARGEST_BATCH = 1024
+_LARGEST_BATCH_BYTES = 1 << 29
+
+
+@dataclass(frozen=True)
+class BandRows:
+    """Prepares images for the engine.
+
+    Attributes
+    ----------
+    pixels : callable
+        Position in the sample to its image in pixel space, shape (C, H, W).
+    baselines : Baselines
+    index : ndarray of int, shape (H, W)
+        From `band_index`.
+    engine : Engine
+    affine : bool
+        Apply the affine step here (it is linear); False where the companion does it.
+    """
+
+    pixels: Callable[[int], NDArray[np.float32]]
+    baselines: Baselines
+    index: NDArray[np.intp]
+    engine: Engine
+    affine: bool = True
+
+    def __call__(self, position: int) -> NDArray[np.float32]:
+        """Rows of one image, shape (M + 1, features): what each band adds, then the baseline.
+
+        ``x_S = sum_{i in S} x_i + sum_{i not in S} b_i`` is the baseline plus the bands of the
+        difference x - b, so one decomposition serves every absence scheme.
+        """
+        form, step = self.engine.model.form, self.engine.model.affine
+        baseline = self.baselines.image(position)
+        difference = self.pixels(position) - baseline
+        if self.affine:
+            difference, baseline = step.linear(difference), step.full(baseline)
+        else:
+            difference, baseline = difference[step.order], baseline[step.order]
+        planes = (form.channels, form.height, form.width)
+        rows = np.empty((self.engine.players + 1, *planes), np.float32)
+        split(difference, self.index, out=rows[:-1])
+        rows[-1] = baseline
+        if form.layout == "nhwc":
+            rows = np.moveaxis(rows, 1, -1)
+        return rows.reshape(len(rows), -1)
+
+
+class BatchSize:
+    """The number of forward passes in a run: as told, or found by timing the first runs.
+
+    Sizes double from the least; each is tried once to warm up and then timed, on work that
+    counts. The search ends when three sizes in a row bring nothing.
+
+    Parameters
+    ----------
+    asked : int or None
+        None: search.
+    least, largest : int
+        Where the search starts and ends.
+    """
+
+    def __init__(self, asked: int | None, least: int, largest: int) -> None:
+        self._limit = max(1, largest)
+        self._trying = asked is None
+        self.size = asked if asked is not None else min(least, self._limit)
+        self._times: dict[int, list[float]] = {}
+
+    def record(self, size: int, seconds: float) -> None:
+        """Take in how long a run of `size` passes took."""
+        if not self._trying or size != self.size:
+            return
+        runs = self._times.setdefault(size, [])
+        runs.append(seconds / size)
+        if len(runs) <= _TIMED_RUNS or sum(runs[1:]) * size < _TIMED_SECONDS:
+            return
+        best = {tried: min(times[1:]) for tried, times in self._times.items()}
+        enough = min(best.values()) * _WORTHWHILE
+        winner = min(tried for tried, taken in best.items() if taken <= enough)
+        if size * 2 > self._limit or size >= 8 * winner:
+            self._trying = False
+            self.size = winner
+        else:
+            self.size = size * 2
+
+    def halve(self, size: int) -> bool:
+        """After running out of memory at `size`; False when nothing smaller is left."""
+        if size <= 1:
+            return False
+        self._trying = False
+        self._limit = self.size = max(1, size // 2)
+        return True
+
+
+def largest_batch(features: int) -> int:
+    """Most passes in a run that the search tries: bounded in number and in input bytes."""
+    return max(1, min(_LARGEST_BATCH, _LARGEST_BATCH_BYTES // (4 * features)))
+
+
+def play(
+    engine: Engine,
+    prepare: Callable[[int], NDArray[np.float32]],
+    labels: NDArray[np.int64],
+    positions: list[int],
+    batch: BatchSize,
+    store: Callable[[int, NDArray[np.float32]], None],
+    progress: Callable[[int], None],
+    name: Callable[[int], str] = str,
+) -> None:
+    """Evaluate every coalition of the images at `positions`.
+
+    Small images are packed several to a run where the batch is larger than 2**M, else one
+    image's coalitions are split into runs. The next images are prepared while the model works.
+
+    Parameters
+    ----------
+    prepare : callable
+        Position to band rows (a `BandRows`), called from another thread.
+    labels : ndarray of int64, shape (K,)
+        Class index in the model's output, for each position of the sample.
+    store : callable
+        Takes a position and its finished row of the table, shape (2**M,).
+    progress : callable
+        Takes the number of forward passes done by the last run.
+
+    Raises
+    ------
+    ArtifactError
+        The model fails, returns NaN, or cannot run even one pass within memory.
+    """
+    columns = engine.coalitions
+    with _Prepared(prepare, positions) as ready:
+        waiting = list(positions)
+        while waiting:
+            count = min(max(1, batch.size // columns), len(waiting))
+            if engine.model.form.fixed_batch:
+                count = 1
+            group, waiting = waiting[:count], waiting[count:]
+            rows = np.stack(ready(count))
+            table = _evaluate(engine, rows, labels[group], batch, progress)
+            for position, values in zip(group, table, strict=True):
+                if np.isnan(values).any():
+                    raise ArtifactError(
+                        f"the model returns NaN for image {name(position)} under coalition "
+                        f"{int(np.flatnonzero(np.isnan(values))[0])}"
+                    )
+                store(position, values)
+
+
+def _evaluate(
+    engine: Engine,
+    rows: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    batch: BatchSize,
+    progress: Callable[[int], None],
+) -> NDArray[np.float32]:
+    """Table rows of some images, shape (images, 2**M)."""
+    count, columns = len(rows), engine.coalitions
+    table = np.empty((count, columns), np.float32)
+    bands, first, start = engine.place(rows), 0, 0
+    while first < count:
+        whole = start == 0 and batch.size >= columns * (count - first)
+        many = count - first if whole else 1
+        stop = min(columns, start + max(1, batch.size))
+        began = time.perf_counter()
+        try:
+            part = bands if many == count else engine.place(rows[first : first + many])
+            values = engine.log_prob(part, start, stop, labels[first : first + many])
+        except OutOfMemoryError as error:
+            engine.forget()
+            if not batch.halve(many * (stop - start)):
+                raise ArtifactError(f"not enough memory for one forward pass: {error}") from error
+            continue
+        table[first : first + many, start:stop] = values
+        batch.record(many * (stop - start), time.perf_counter() - began)
+        progress(many * (stop - start))
+        start = stop % columns
+        first += many if start == 0 else 0
+    return table
+
+
+class _Prepared:
+    """Rows of the images to come, made by one thread while the model works."""
+
+    def __init__(self, prepare: Callable[[int], NDArray[np.float32]], positions: list[int]) -> None:
+        self._prepare = prepare
+        self._todo: Iterator[int] = iter(positions)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="iaside-bands")
+        self._ahead: deque[Future[NDArray[np.float32]]] = deque()
+
+    def __enter__(self) -> Callable[[int], list[NDArray[np.float32]]]:
+        return self._take
+
+    def __exit__(self, *_: Any) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _take(self, count: int) -> list[NDArray[np.float32]]:
+        """Rows of the next `count` images; as many again are then under way."""
+        for position in islice(self._todo, max(0, 2 * count - len(self._ahead))):
+            self._ahead.append(self._pool.submit(self._prepare, position))
+        return [self._ahead.popleft().result() for _ in range(count)]

@@ -1,0 +1,185 @@
+"""What an artifact is, for people and machines (``iaside inspect``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .artifact import INPUT_TYPES, Artifact, Tensor, read_artifact
+from .classifier import declared_classes, look_like_probabilities
+from .engine import OutOfMemoryError, run
+from .errors import ArtifactError, ProviderError
+from .session import Runtime, active_providers, runtime_clash
+
+_PROBE_SIZE = 224
+METADATA_PREFIX = "iaside."
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """What a session said: providers that became active, and scores for random images."""
+
+    providers: list[str]
+    scores: np.ndarray[Any, Any] | None
+
+
+def inspect(path: Path, *, layout: str | None = None) -> dict[str, Any]:
+    """Describe an artifact as plain JSON values.
+
+    The file is read, not run, as far as that goes. A session is made for each provider to see
+    which really become active; random images are put through it only where the graph's tail or
+    shapes leave the output's meaning open.
+
+    Raises
+    ------
+    ArtifactError
+        Not an ONNX model. What merely cannot be audited is listed under ``warnings``.
+    """
+    artifact = read_artifact(path)
+    warnings: list[str] = []
+    if clash := runtime_clash():
+        warnings.append(clash)
+    image, found_layout = _image_input(artifact, layout, warnings)
+    output = _score_output(artifact, warnings)
+    batch = image.shape[0] if image is not None and image.shape else None
+    kind = artifact.output_kinds.get(output.name, "unknown") if output else "unknown"
+    classes = _declared_class_count(output)
+    probe = _probe(artifact, image, found_layout, output, warnings, kind, classes)
+    if probe.scores is not None and probe.scores.ndim >= 2:
+        rows = probe.scores.reshape(len(probe.scores), -1).astype(np.float32)
+        classes = rows.shape[1]
+        if kind == "unknown":
+            kind = "probabilities" if look_like_probabilities(rows) else "logits"
+            warnings.append(
+                f"the graph's tail does not tell the output's kind; random images give {kind}"
+            )
+    if batch is not None:
+        warnings.append(
+            f"the batch is fixed at {batch}; analyze makes it free in a copy of the graph and "
+            "checks the copy against the file"
+        )
+    kinds = {**artifact.output_kinds, **({output.name: kind} if output else {})}
+    return {
+        "path": path.name if path.is_absolute() else path.as_posix(),
+        "sha256": artifact.sha256,
+        "bytes": path.stat().st_size + sum(file.stat().st_size for file in artifact.external),
+        "inputs": [
+            {
+                "name": tensor.name,
+                "shape": _json_shape(tensor),
+                "dtype": tensor.dtype,
+                "layout": found_layout if tensor is image else None,
+            }
+            for tensor in artifact.inputs
+        ],
+        "outputs": [
+            {
+                "name": tensor.name,
+                "shape": _json_shape(tensor),
+                "dtype": tensor.dtype,
+                "kind": kinds[tensor.name],
+            }
+            for tensor in artifact.outputs
+        ],
+        "size": _image_size(image, found_layout),
+        "batch": batch if batch is not None else "dynamic",
+        "classes": classes,
+        "class_names": declared_classes(artifact, classes) if classes else None,
+        "range_hint": artifact.input_hint or None,
+        "opset": artifact.opsets.get("", 0),
+        "opsets": artifact.opsets,
+        "ir_version": artifact.ir_version,
+        "producer": artifact.producer,
+        "parameters": artifact.parameters,
+        "external_data": [file.name for file in artifact.external],
+        "declared": {
+            key: value
+            for key, value in artifact.metadata.items()
+            if key.startswith(METADATA_PREFIX)
+        },
+        "metadata": artifact.metadata,
+        "providers": probe.providers,
+        "warnings": warnings,
+    }
+
+
+def _image_input(
+    artifact: Artifact, layout: str | None, warnings: list[str]
+) -> tuple[Tensor | None, str | None]:
+    try:
+        image = artifact.image_input()
+    except ArtifactError as error:
+        warnings.append(f"cannot be audited: {error}")
+        return None, None
+    try:
+        return image, artifact.layout(image, layout)
+    except ArtifactError as error:
+        warnings.append(str(error))
+        return image, None
+
+
+def _score_output(artifact: Artifact, warnings: list[str]) -> Tensor | None:
+    try:
+        return artifact.score_output()
+    except ArtifactError as error:
+        warnings.append(str(error))
+        return None
+
+
+def _declared_class_count(output: Tensor | None) -> int | None:
+    shape = output.shape if output is not None else None
+    if shape is None or len(shape) < 2 or None in shape[1:]:
+        return None
+    return int(np.prod([size for size in shape[1:] if size is not None]))
+
+
+def _probe(
+    artifact: Artifact,
+    image: Tensor | None,
+    layout: str | None,
+    output: Tensor | None,
+    warnings: list[str],
+    kind: str,
+    classes: int | None,
+) -> _Probe:
+    """Make a session with every provider there is; run it only if something is still open."""
+    providers: list[str] = []
+    scores = None
+    for name in reversed(active_providers()):
+        try:
+            session = Runtime(name).open(artifact.path)
+        except (ArtifactError, ProviderError) as error:
+            warnings.append(str(error))
+            continue
+        providers += [found for found in session.get_providers() if found not in providers]
+        settled = kind != "unknown" and classes is not None
+        if settled or scores is not None or image is None or output is None or layout is None:
+            continue
+        assert image.shape is not None
+        free = (3, _PROBE_SIZE, _PROBE_SIZE) if layout == "nchw" else (_PROBE_SIZE, _PROBE_SIZE, 3)
+        shape = [size or default for size, default in zip(image.shape, (2, *free), strict=True)]
+        pixels = np.random.default_rng(0).random(shape).astype(INPUT_TYPES[image.elem_type])
+        try:
+            scores = run(session, [output.name], {image.name: pixels})[0]
+        except (ArtifactError, OutOfMemoryError) as error:
+            warnings.append(f"random images: {error}")
+    return _Probe(providers, scores)
+
+
+def _image_size(image: Tensor | None, layout: str | None) -> list[int | None] | None:
+    if image is None or image.shape is None or layout is None:
+        return None
+    return list(image.shape[2:] if layout == "nchw" else image.shape[1:3])
+
+
+def _json_shape(tensor: Tensor) -> list[int | str] | None:
+    """Shape with the graph's own names for free dimensions ("?" where it gives none)."""
+    if tensor.shape is None:
+        return None
+    return [
+        size if size is not None else (symbol or "?")
+        for size, symbol in zip(tensor.shape, tensor.symbols, strict=True)
+    ]

@@ -1,0 +1,181 @@
+"""onnxruntime sessions: the provider that was asked for is the one that is active, or an error."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from io import StringIO
+from pathlib import Path
+
+import onnxruntime as ort
+from onnx import TensorProto, helper
+
+from .errors import ArtifactError, ProviderError, UsageError
+
+_EXECUTION_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDERS = ("auto", *_EXECUTION_PROVIDERS)
+_FATAL = 4
+_ERROR = 3
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where sessions run.
+
+    Attributes
+    ----------
+    provider : str
+        "cpu" or "cuda": active, not merely available.
+    threads : int
+        Threads of the model's session; 0 lets onnxruntime choose (one per physical core).
+    """
+
+    provider: str = "cpu"
+    threads: int = 0
+
+    @property
+    def device(self) -> str:
+        """Device on which tensors of the model live, as onnxruntime names it."""
+        return self.provider
+
+    def open(self, model: Path | bytes, *, helper_graph: bool = False) -> ort.InferenceSession:
+        """Open a session.
+
+        Parameters
+        ----------
+        model : Path or bytes
+            A file, run as its own bytes, or a serialised graph.
+        helper_graph : bool
+            A small graph beside the audited one: it gets no thread pool of its own, because two
+            pools of spinning threads would fight for the same cores.
+
+        Raises
+        ------
+        ArtifactError
+            onnxruntime cannot load the model.
+        ProviderError
+            The provider did not become active for this model.
+        """
+        options = ort.SessionOptions()
+        options.log_severity_level = _ERROR
+        options.intra_op_num_threads = 1 if helper_graph else self.threads
+        wanted = _EXECUTION_PROVIDERS[self.provider]
+        providers = list(dict.fromkeys([wanted, _EXECUTION_PROVIDERS["cpu"]]))
+        source = str(model) if isinstance(model, Path) else model
+        name = str(model) if isinstance(model, Path) else "helper graph"
+        with quiet_runtime():
+            try:
+                session = ort.InferenceSession(source, options, providers=providers)
+            except Exception as error:  # onnxruntime's errors have no common base
+                raise ArtifactError(
+                    f"{name}: onnxruntime cannot load it: {reason(error)}"
+                ) from error
+        if wanted not in session.get_providers():
+            raise ProviderError(
+                f"{name}: {self.provider} was asked for but is not active for this model "
+                f"(active: {', '.join(session.get_providers())})"
+            )
+        return session
+
+
+def reason(error: BaseException) -> str:
+    """An error of onnxruntime as one short line."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+@contextmanager
+def quiet_runtime() -> Iterator[None]:
+    """Keep onnxruntime's own log off the terminal; failures are raised and reported by us."""
+    ort.set_default_logger_severity(_FATAL)
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(_ERROR)
+
+
+def choose_runtime(provider: str = "auto", threads: int = 0) -> Runtime:
+    """Settle the provider: "auto" takes CUDA if it really becomes active, else the CPU.
+
+    Raises
+    ------
+    ProviderError
+        "cuda" was asked for and does not become active; the message says why where known.
+    UsageError
+        An unknown provider or a negative number of threads.
+    """
+    if provider not in PROVIDERS:
+        raise UsageError(
+            f"--provider {provider}: not supported; choose one of {', '.join(PROVIDERS)}"
+        )
+    if threads < 0:
+        raise UsageError(f"--threads {threads}: give 0 (automatic) or a positive number")
+    active = active_providers()
+    if provider == "auto":
+        return Runtime("cuda" if "cuda" in active else "cpu", threads)
+    if provider not in active:
+        clash = runtime_clash()
+        why = clash or (
+            "no CUDA device, driver or libraries were found (pip install 'iaside-onnx[cuda]' "
+            "brings the libraries)"
+            if _EXECUTION_PROVIDERS[provider] in ort.get_available_providers()
+            else "this onnxruntime is a build for the CPU only"
+        )
+        raise ProviderError(f"--provider {provider}: does not become active: {why}")
+    return Runtime(provider, threads)
+
+
+@cache
+def active_providers() -> tuple[str, ...]:
+    """Providers that become active in a real session (the list of available ones promises more)."""
+    listed = ort.get_available_providers()
+    return tuple(
+        name
+        for name, provider in _EXECUTION_PROVIDERS.items()
+        if provider in listed and _becomes_active(provider)
+    )
+
+
+def _becomes_active(provider: str) -> bool:
+    node = helper.make_node("Identity", ["x"], ["y"])
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = helper.make_graph([node], "probe", ends[:1], ends[1:])
+    probe = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    # preload_dlls prints what it does not find.
+    with quiet_runtime(), redirect_stdout(StringIO()):
+        if provider == _EXECUTION_PROVIDERS["cuda"] and hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        try:
+            session = ort.InferenceSession(probe.SerializeToString(), providers=[provider])
+        except Exception:  # whatever the reason, it is not active
+            return False
+    return provider in session.get_providers()
+
+
+def runtime_clash() -> str | None:
+    """A sentence when both builds of onnxruntime are installed, else None.
+
+    They own the same folder: the one installed last shadows the other, and removing either
+    breaks both.
+    """
+    installed = set()
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        installed.add(name)
+    if len(installed) < 2:
+        return None
+    return (
+        "onnxruntime and onnxruntime-gpu are both installed and shadow each other: "
+        "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install onnxruntime-gpu"
+    )
+
+
+def runtime_version() -> str:
+    """Version of onnxruntime in use."""
+    return str(ort.__version__)

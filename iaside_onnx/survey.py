@@ -1,0 +1,145 @@
+"""One look at every image before the long work: labels, clean accuracy, statistics, oddities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .absence import SampleStatistics
+from .classifier import Classifier
+from .errors import ArtifactError, DataError
+from .images import Sample, picture_oddities
+from .listener import Listener
+from .settings import Settings
+from .temperature import fit_temperature, log_softmax
+
+_SURVEY_PIXELS = 1 << 22
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one look at every image of the sample gave.
+
+    Attributes
+    ----------
+    statistics : SampleStatistics
+    predicted : ndarray of int64, shape (K,)
+        Top-1 index in the model's output for the untouched images.
+    temperature : float
+        As set, or fitted.
+    example : ndarray of uint8, shape (H, W, C)
+        The first image as the model's input size has it.
+    """
+
+    statistics: SampleStatistics
+    predicted: NDArray[np.int64]
+    temperature: float
+    example: NDArray[np.uint8]
+
+
+def class_targets(
+    sample: Sample, classifier: Classifier, offset: int, tell: Listener
+) -> NDArray[np.int64]:
+    """Index of each image's class in the model's output."""
+    classes = classifier.classes
+    targets = sample.labels + offset
+    names = sample.class_names
+    if names is not None and len(names) + offset > classes:
+        raise DataError(
+            f"{len(names)} class folders, but the model has {classes} classes"
+            + (f" (label offset {offset})" if offset else "")
+        )
+    wrong = np.flatnonzero((targets < 0) | (targets >= classes))
+    if wrong.size:
+        first = int(wrong[0])
+        raise DataError(
+            f"image {sample.ids[first]} has label {int(sample.labels[first])}"
+            + (f" (+ offset {offset})" if offset else "")
+            + f", but the model has classes 0 to {classes - 1}; see --label-offset"
+        )
+    if names is not None and len(names) + offset < classes:
+        tell.warning(
+            f"{len(names)} class folders for a model of {classes} classes: they are taken as "
+            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --labels"
+        )
+    if len(np.unique(targets)) == 1:
+        tell.warning("all images of the sample are of one class; the result speaks for it alone")
+    return targets
+
+
+def survey_sample(
+    sample: Sample,
+    targets: NDArray[np.int64],
+    classifier: Classifier,
+    settings: Settings,
+    tell: Listener,
+) -> Survey:
+    """Look at every image once: clean scores, sample statistics, oddities of the pictures."""
+    statistics = SampleStatistics()
+    form = classifier.form
+    group = max(1, min(64, _SURVEY_PIXELS // form.features))
+    predicted = np.empty(len(sample), np.int64)
+    clean = np.empty(len(sample))
+    scores: list[NDArray[np.float32]] = []
+    oddities = np.zeros(2, int)
+    example = None
+    for start in range(0, len(sample), group):
+        positions = range(start, min(start + group, len(sample)))
+        pictures = [sample.picture(position) for position in positions]
+        oddities += picture_oddities(pictures)
+        pixels = np.stack([classifier.pixels(picture) for picture in pictures])
+        for image in pixels:
+            statistics.add(image)
+        if example is None:
+            planes = np.rint(pixels[0] * 255).clip(0, 255).astype(np.uint8)
+            example = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+        raw = classifier.model.scores(pixels)
+        if np.isnan(raw).any():
+            name = sample.ids[positions[int(np.flatnonzero(np.isnan(raw).any(axis=1))[0])]]
+            raise ArtifactError(
+                f"{classifier.artifact.path}: returns NaN for image {name}; check the "
+                "preprocessing, or the file itself"
+            )
+        classifier.confirm_kind(raw)
+        logits = classifier.logits(raw)
+        predicted[positions] = raw.argmax(axis=1)
+        clean[positions] = log_softmax(logits)[np.arange(len(raw)), targets[positions]]
+        if settings.temperature == "auto":
+            scores.append(logits)
+    assert example is not None
+    rotated, deep = oddities
+    if rotated:
+        tell.warning(
+            f"{rotated} picture(s) carry an EXIF orientation; it is not applied, as in "
+            "torchvision's loader"
+        )
+    if deep:
+        tell.warning(
+            f"{deep} picture(s) have 16 bits or more a channel; values above 255 are clipped, as "
+            "in torchvision's loader: convert them to 8 bits first"
+        )
+    right = int((predicted == targets).sum())
+    tell.note(
+        f"clean accuracy: {right / len(sample):.3f} ({right} of {len(sample)} images), mean "
+        f"log-probability {clean.mean():.3f}"
+    )
+    _warn_at_chance(right, targets, classifier.classes, tell)
+    temperature = settings.temperature
+    if temperature == "auto":
+        temperature = fit_temperature(np.concatenate(scores), targets)
+        tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
+    return Survey(statistics, predicted, float(temperature), example)
+
+
+def _warn_at_chance(right: int, targets: NDArray[np.int64], classes: int, tell: Listener) -> None:
+    """Say so when the clean accuracy is what guessing would give (plus two standard errors)."""
+    count = len(targets)
+    chance = 1.0 / classes
+    bound = count * chance + 2.0 * np.sqrt(count * chance * (1.0 - chance))
+    if count >= 5 and right <= bound:
+        tell.warning(
+            "clean accuracy is at chance: preprocessing, channel order, class order or label "
+            "offset is probably wrong (see --preprocess, --labels, --label-offset)"
+        )
