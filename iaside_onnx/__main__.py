@@ -1,6 +1,6 @@
 """``python -m iaside_onnx`` is the same as ``iaside``."""
 
-from .cli import main
+from .cli import run
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -90,30 +91,33 @@ class Baselines:
         if self.scheme == "replace" and len(self.ids) < 2:
             raise DataError("--absence replace needs at least two images in the sample")
 
+    @cached_property
+    def _mean(self) -> NDArray[np.float32]:
+        return self.statistics.mean.astype(np.float32)
+
+    @cached_property
+    def _noise(self) -> ColouredNoise:
+        mean = self.statistics.mean
+        return ColouredNoise(self.statistics.power, mean.mean(axis=(-2, -1)), mean.shape)
+
     def image(self, position: int) -> NDArray[np.float32]:
         """Baseline of one image, shape (C, H, W), float32."""
-        mean = self.statistics.mean
         if self.scheme == "zero":
-            return np.zeros(mean.shape, np.float32)
+            return np.zeros_like(self._mean)
         if self.scheme == "mean":
-            return mean.astype(np.float32)
+            return self._mean
         rng = np.random.default_rng(self._entropy(position))
         if self.scheme == "replace":
             step = 1 + int(rng.integers(len(self.ids) - 1))
             return self.pixels((position + step) % len(self.ids))
-        return coloured_noise(rng, self.statistics.power, mean.mean(axis=(-2, -1)), mean.shape)
+        return self._noise.draw(rng)
 
     def _entropy(self, position: int) -> list[int]:
         digest = hashlib.sha256(self.ids[position].encode()).digest()
         return [self.seed, int.from_bytes(digest[:16], "big")]
 
 
-def coloured_noise(
-    rng: np.random.Generator,
-    power: NDArray[np.float64],
-    colour: NDArray[np.float64],
-    shape: tuple[int, ...],
-) -> NDArray[np.float32]:
+class ColouredNoise:
     """Real gaussian noise with a given mean power spectrum and mean colour.
 
     Parameters
@@ -124,9 +128,19 @@ def coloured_noise(
         Mean pixel of each channel of the result, exactly.
     shape : (C, H, W)
     """
-    white: NDArray[Any] = scipy.fft.rfft2(rng.standard_normal(shape, dtype=np.float32))
-    pixels = shape[-2] * shape[-1]
-    white *= np.sqrt(power / pixels).astype(np.float32)
-    white[..., 0, 0] = colour * pixels
-    noise = scipy.fft.irfft2(white, s=shape[-2:], overwrite_x=True)
-    return np.asarray(noise, dtype=np.float32)
+
+    def __init__(
+        self, power: NDArray[np.float64], colour: NDArray[np.float64], shape: tuple[int, ...]
+    ) -> None:
+        pixels = shape[-2] * shape[-1]
+        self._shape = shape
+        self._amplitude = np.sqrt(power / pixels).astype(np.float32)
+        self._dc = (colour * pixels).astype(np.float32)
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """One image of noise, shape (C, H, W)."""
+        white: NDArray[Any] = scipy.fft.rfft2(rng.standard_normal(self._shape, dtype=np.float32))
+        white *= self._amplitude
+        white[..., 0, 0] = self._dc
+        noise = scipy.fft.irfft2(white, s=self._shape[-2:], overwrite_x=True)
+        return np.asarray(noise, dtype=np.float32)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import json
+import os
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
@@ -34,7 +36,7 @@ _LEAST_BATCH = {"cpu": 4, "cuda": 16}
 def analyze(
     model: str | Path,
     images: str | Path,
-    output: str | Path | None = None,
+    target: str | Path | None = None,
     *,
     labels: str | Path | None = None,
     provider: str = "auto",
@@ -56,7 +58,7 @@ def analyze(
         The ``.onnx`` file.
     images : path
         A folder, ``.npz`` or ``.h5``; see `open_images`.
-    output : path, optional
+    target : path, optional
         Where the report goes, written as the work proceeds. None: keep it in memory only.
     labels : path, optional
         CSV file with the columns ``file`` and ``label``.
@@ -91,9 +93,9 @@ def analyze(
     check_view(value, beta, confidence)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: give auto or a positive number")
-    target = Path(output) if output is not None else None
-    if target is not None:
-        _check_target(target, resume=resume, overwrite=overwrite)
+    path = Path(target) if target is not None else None
+    if path is not None:
+        _check_target(path, resume=resume, overwrite=overwrite)
     if clash := runtime_clash():
         tell.warning(clash)
     source = open_images(Path(images), Path(labels) if labels is not None else None)
@@ -104,22 +106,29 @@ def analyze(
         run = _play(audit, partial, batch, tell)
         return _report(audit, partial, view, run, _shown(Path(images)), tell)
 
-    if target is None:
+    if path is None:
         with tempfile.TemporaryDirectory() as folder:
             report = finish(_begin(audit, Path(folder) / "report.h5"))
             return replace(report, log_prob=np.array(report.log_prob))
-    if resume and target.exists():
-        finished = load(target)
-        check_identity(target, _identity_of(finished), audit.identity)
-        tell.note(f"{target} is complete already; nothing to do")
+    if resume and path.exists():
+        finished = load(path)
+        check_identity(path, _identity_of(finished), audit.identity)
+        tell.note(f"{path} is complete already; nothing to do")
         return finished.view(**view)
-    if resume and partial_path(target).exists():
-        partial = open_partial(target, audit.identity)
+    if resume and partial_path(path).exists():
+        partial = open_partial(path, audit.identity)
     else:
-        partial = _begin(audit, target)
-    finish(partial).save(target, overwrite=True)
+        partial = _begin(audit, path)
+    report = finish(partial)
+    try:
+        report.save(path, overwrite=True)
+    except ReportError as error:
+        raise ReportError(
+            f"{error}; the finished values are kept in {partial.path}, so make room and repeat "
+            "with --resume"
+        ) from error
     partial.remove()
-    return load(target)
+    return load(path)
 
 
 @dataclass(frozen=True)
@@ -159,7 +168,7 @@ def _prepare(
     )
     survey = survey_sample(sample, targets, classifier, wanted, tell)
     settled = replace(wanted, temperature=survey.temperature)
-    identity = {
+    identity: dict[str, Any] = {
         "settings": {
             **asdict(settled),
             "players": wanted.players,
@@ -174,6 +183,8 @@ def _prepare(
         "data_digest": sample.digest(),
         "provider": runtime.provider,
     }
+    # As JSON gives it back, so that it compares equal to what a file holds.
+    identity = json.loads(json.dumps(identity))
     return _Audit(settled, sample, classifier, index, targets, survey, identity)
 
 
@@ -209,12 +220,13 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
     baselines = Baselines(
         settings.absence, settings.seed, sample.ids, audit.survey.statistics, pixels
     )
+    missing = partial.unfinished()
     size = BatchSize(
         classifier.form.fixed_batch or batch,
         _LEAST_BATCH[audit.runtime.provider],
         largest_batch(classifier.form.features),
+        len(missing) * audit.coalitions,
     )
-    missing = partial.unfinished()
     began = time.monotonic()
     done = len(sample) - len(missing)
     tell.start(done * audit.coalitions, len(sample) * audit.coalitions)
@@ -228,6 +240,7 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
             partial.store,
             tell.advance,
             lambda position: sample.ids[position],
+            ahead=_has_idle_cores(audit.runtime),
         )
     finally:
         tell.stop()
@@ -240,6 +253,19 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
         "threads": audit.runtime.threads,
         "onnxruntime": runtime_version(),
     }
+
+
+def _has_idle_cores(runtime: Runtime) -> bool:
+    """True where a second thread helps: it has a core of its own, or there are many.
+
+    On 2 cores that the model keeps busy, preparing the next images meanwhile cost a tenth of the
+    speed, because threads of the model waited for one that had lost its core; in turns it cost a
+    fiftieth (SqueezeNet at 224 pixels).
+    """
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return runtime.provider != "cpu" or cores > 4 or 0 < runtime.threads < cores
 
 
 def _report(

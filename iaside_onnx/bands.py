@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .errors import UsageError
 
 Norm = Literal["linf", "l2", "l1"]
+_FINEST = 1 << 20
 NORMS: tuple[str, ...] = get_args(Norm)
 
 
@@ -60,13 +61,11 @@ def band_index(
         index[0, 0] = 0
     players = bands + int(separate_dc)
     if np.unique(index).size != players:
+        radii = np.unique(_radius_floor(height, width, _FINEST, norm)).size
         largest = next(
-            (
-                m
-                for m in range(bands - 1, 0, -1)
-                if np.unique(_radius_floor(height, width, m, norm)).size == m
-            ),
-            1,
+            m
+            for m in range(min(bands - 1, radii), 0, -1)
+            if np.unique(_radius_floor(height, width, m, norm)).size == m
         )
         raise UsageError(
             f"--bands {bands} is too many for images of {width} x {height} pixels: some bands "
@@ -134,12 +133,14 @@ def split(
 ) -> NDArray[Any]:
     """Band images for a band index made once by `band_index`, into `out` where given."""
     height, width = index.shape
-    half = index[:, : width // 2 + 1]
-    spectrum = scipy.fft.rfft2(pixels)
     players = int(index.max()) + 1
-    parts = np.empty((players, *pixels.shape), dtype=pixels.dtype) if out is None else out
-    for player in range(players):
-        parts[player] = scipy.fft.irfft2(
-            np.where(half == player, spectrum, 0), s=(height, width), overwrite_x=True
-        )
-    return parts
+    half = index[:, : width // 2 + 1]
+    member = half == np.arange(players)[:, None, None]
+    # Axes: player, whatever leads in the image, height, width.
+    member = member.reshape(players, *(1,) * (pixels.ndim - 2), *half.shape)
+    spectra = member * scipy.fft.rfft2(pixels)
+    parts = scipy.fft.irfft2(spectra, s=(height, width), overwrite_x=True)
+    if out is None:
+        return np.asarray(parts)
+    out[:] = parts
+    return out

@@ -16,6 +16,7 @@ from .errors import IasideError
 
 F = TypeVar("F", bound=Callable[..., Any])
 _INTERRUPTED = 130
+_OWN_PROCESS = "own process"
 
 
 class OneLineErrors(click.Group):
@@ -92,6 +93,11 @@ def main() -> None:
       iaside analyze model.onnx photos/ -o report.h5
       iaside plot report.h5 -o report.png
     """
+
+
+def run() -> None:
+    """Entry point of the ``iaside`` process."""
+    main(obj=_OWN_PROCESS)
 
 
 @main.command()
@@ -179,7 +185,10 @@ def inspect(model: Path, layout: str | None, as_json: bool) -> None:
 @click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @_machine
+@click.pass_obj
 def analyze(
+    owner: str | None,
+    /,
     model: Path,
     images: Path,
     target: Path,
@@ -199,12 +208,15 @@ def analyze(
       iaside analyze models/demo-plain.onnx demo/test -o plain.h5
       iaside analyze resnet50.onnx val/ -o r50.h5 --preprocess imagenet --samples 500
     """
-    from .analysis import analyze as run
+    from .analysis import analyze as audit
+    from .session import claim_process
     from .terminal import listener, print_report
 
+    if owner == _OWN_PROCESS:
+        claim_process()
     kind = None if logits is None else ("logits" if logits else "probabilities")
     given = {key: value for key, value in options.items() if value is not None}
-    report = run(
+    report = audit(
         model,
         images,
         target,

@@ -95,7 +95,10 @@ class Affine:
 
 
 class Model:
-    """The audited graph: images in pixel space to one row of raw scores each."""
+    """The audited graph: images in pixel space to one row of raw scores each.
+
+    `score_shape` is the shape of one row as the graph gives it, known after the first run.
+    """
 
     def __init__(
         self,
@@ -110,6 +113,7 @@ class Model:
         self.form = form
         self.output = output
         self.affine = affine
+        self.score_shape: tuple[int, ...] = ()
 
     def scores(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores, shape (n, classes), for images of shape (n, C, H, W) in pixel space.
@@ -139,6 +143,7 @@ class Model:
                 f"output '{self.output}' has shape {list(scores.shape)} for {size} image(s); one "
                 "row of class scores per image is needed (choose with --output)"
             )
+        self.score_shape = scores.shape[1:]
         return np.asarray(scores[:count].reshape(count, -1), dtype=np.float32)
 
 
@@ -162,10 +167,19 @@ def _run_error(error: Exception) -> Exception:
 
 @dataclass
 class _Wiring:
-    """Bindings for one shape of run: so many images times so many coalitions."""
+    """Sessions joined for one shape of run: so many images times so many coalitions.
+
+    All tensors between the sessions are allocated once, on the model's device; `labels` and
+    `values` are the host's ends of the chain.
+    """
 
     companion: ort.IOBinding
     model: ort.IOBinding
+    tail: ort.IOBinding
+    labels: ort.OrtValue
+    values: NDArray[np.float32]
+    held: list[ort.OrtValue]
+    labelled: bytes = b""
 
 
 class Engine:
@@ -203,8 +217,9 @@ class Engine:
         open_session = model.runtime.open
         companion = companion_graph(model.form, model.affine, output_map)
         self._companion = open_session(companion, helper_graph=True)
-        self._tail = open_session(tail_graph(kind, elem_type, temperature), helper_graph=True)
-        self._tail_binding = self._tail.io_binding()
+        tail = tail_graph(kind, elem_type, temperature)
+        self._tail = open_session(tail, helper_graph=True)
+        self._elem_type = elem_type
         self._placed_masks: dict[tuple[int, int], ort.OrtValue] = {}
         self._wirings: dict[tuple[int, int], _Wiring] = {}
 
@@ -246,20 +261,18 @@ class Engine:
         rows = fixed if fixed else wanted
         try:
             wiring = self._wiring(images, rows)
+            named = labels.tobytes()
+            if wiring.labelled != named:
+                wiring.labels.update_inplace(np.repeat(labels, rows)[:, None])
+                wiring.labelled = named
             wiring.companion.bind_ortvalue_input("bands", bands)
             wiring.companion.bind_ortvalue_input("masks", self._mask_rows(start, stop, rows))
             self._companion.run_with_iobinding(wiring.companion)
             self.model.session.run_with_iobinding(wiring.model)
-            tail = self._tail_binding
-            tail.bind_ortvalue_input("scores", wiring.model.get_outputs()[0])
-            tail.bind_ortvalue_input("labels", self._put(np.repeat(labels, rows)))
-            tail.bind_output("log_prob", "cpu")
-            self._tail.run_with_iobinding(tail)
-            values = tail.get_outputs()[0].numpy()
+            self._tail.run_with_iobinding(wiring.tail)
         except Exception as error:  # onnxruntime's errors have no common base
             raise _run_error(error) from error
-        result: NDArray[np.float32] = values.reshape(images, rows)[:, :wanted]
-        return result
+        return wiring.values.reshape(images, rows)[:, :wanted].copy()
 
     def _put(self, array: NDArray[Any]) -> ort.OrtValue:
         return ort.OrtValue.ortvalue_from_numpy(array, self._device, 0)
@@ -275,16 +288,31 @@ class Engine:
     def _wiring(self, images: int, rows: int) -> _Wiring:
         key = (images, rows)
         if key not in self._wirings:
-            form = self.model.form
-            joint = ort.OrtValue.ortvalue_from_shape_and_type(
-                [images * rows, *form.shape], INPUT_TYPES[form.elem_type], self._device, 0
-            )
-            companion, model = self._companion.io_binding(), self.model.session.io_binding()
-            companion.bind_ortvalue_output("images", joint)
-            model.bind_ortvalue_input(form.name, joint)
-            model.bind_output(self.model.output, self._device)
-            self._wirings[key] = _Wiring(companion, model)
+            self._wirings[key] = self._wire(images * rows)
         return self._wirings[key]
+
+    def _wire(self, batch: int) -> _Wiring:
+        """Allocate the tensors of a run and bind them between the sessions."""
+        form = self.model.form
+        kinds = INPUT_TYPES[form.elem_type], INPUT_TYPES[self._elem_type]
+        images = self._empty([batch, *form.shape], kinds[0])
+        scores = self._empty([batch, *self.model.score_shape], kinds[1])
+        labels = self._put(np.zeros((batch, 1), np.int64))
+        values = np.empty((batch, 1), np.float32)
+        result = ort.OrtValue.ortvalue_from_numpy(values)
+        companion = self._companion.io_binding()
+        companion.bind_ortvalue_output("images", images)
+        model = self.model.session.io_binding()
+        model.bind_ortvalue_input(form.name, images)
+        model.bind_ortvalue_output(self.model.output, scores)
+        tail = self._tail.io_binding()
+        tail.bind_ortvalue_input("scores", scores)
+        tail.bind_ortvalue_input("labels", labels)
+        tail.bind_ortvalue_output("log_prob", result)
+        return _Wiring(companion, model, tail, labels, values, [images, scores, result])
+
+    def _empty(self, shape: list[int], dtype: Any) -> ort.OrtValue:
+        return ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._device, 0)
 
     def forget(self) -> None:
         """Free the tensors of every shape of run seen so far."""
@@ -349,17 +377,15 @@ def companion_graph(form: InputForm, affine: Affine, output_map: str = "real") -
 def tail_graph(kind: str, elem_type: int, temperature: float = 1.0) -> bytes:
     """The graph after the model: scores and labels in, log-probability of the label out.
 
+    Labels are a column (batch, 1), and so is the result.
     Probabilities are floored at the least positive number of their type before the logarithm.
     """
-    constants: dict[str, Any] = {
-        "flat": np.array([0, -1], np.int64),
-        "last_axis": np.array([1], np.int64),
-    }
-    nodes = [
-        helper.make_node("Reshape", ["scores", "flat"], ["rows"]),
-        helper.make_node("Cast", ["rows"], ["exact"], to=TensorProto.FLOAT),
-    ]
-    last = "exact"
+    constants: dict[str, Any] = {"flat": np.array([0, -1], np.int64)}
+    nodes = [helper.make_node("Reshape", ["scores", "flat"], ["rows"])]
+    last = "rows"
+    if elem_type != TensorProto.FLOAT:
+        nodes.append(helper.make_node("Cast", [last], ["exact"], to=TensorProto.FLOAT))
+        last = "exact"
     if kind == "probabilities":
         constants["least"] = np.array(_LEAST[elem_type], np.float32)
         nodes += [
@@ -374,16 +400,12 @@ def tail_graph(kind: str, elem_type: int, temperature: float = 1.0) -> bytes:
     if kind == "logits" or temperature != 1.0:
         nodes.append(helper.make_node("LogSoftmax", [last], ["normal"], axis=-1))
         last = "normal"
-    nodes += [
-        helper.make_node("Unsqueeze", ["labels", "last_axis"], ["column"]),
-        helper.make_node("GatherElements", [last, "column"], ["gathered"], axis=1),
-        helper.make_node("Squeeze", ["gathered", "last_axis"], ["log_prob"]),
-    ]
+    nodes.append(helper.make_node("GatherElements", [last, "labels"], ["log_prob"], axis=1))
     inputs = [
         helper.make_tensor_value_info("scores", elem_type, None),
-        helper.make_tensor_value_info("labels", TensorProto.INT64, ["batch"]),
+        helper.make_tensor_value_info("labels", TensorProto.INT64, ["batch", 1]),
     ]
-    output = helper.make_tensor_value_info("log_prob", TensorProto.FLOAT, ["batch"])
+    output = helper.make_tensor_value_info("log_prob", TensorProto.FLOAT, ["batch", 1])
     return _serialised("tail", nodes, inputs, output, constants)
 
 

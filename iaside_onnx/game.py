@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from .bands import split
 from .engine import Engine, OutOfMemoryError
 from .errors import ArtifactError
 
-_TIMED_RUNS = 2
-_TIMED_SECONDS = 0.02
-# A larger batch has to gain this much to be worth its memory.
+# The search for a batch size: runs and seconds timed at each size after one run to warm up; the
+# gain that makes a larger batch worth its memory; how much slower than the best ends the search.
+_TIMED_RUNS = 3
+_TIMED_SECONDS = 0.05
 _WORTHWHILE = 1.02
+_HOPELESS = 1.25
 _LARGEST_BATCH = 1024
 _LARGEST_BATCH_BYTES = 1 << 29
 
@@ -74,7 +77,8 @@ class BatchSize:
     """The number of forward passes in a run: as told, or found by timing the first runs.
 
     Sizes double from the least; each is tried once to warm up and then timed, on work that
-    counts. The search ends when three sizes in a row bring nothing.
+    counts. The search ends when a size is clearly slower than the best, when three doublings
+    bring nothing, or when a twentieth of the whole work is done.
 
     Parameters
     ----------
@@ -82,37 +86,43 @@ class BatchSize:
         None: search.
     least, largest : int
         Where the search starts and ends.
+    work : int
+        Forward passes of the whole job.
     """
 
-    def __init__(self, asked: int | None, least: int, largest: int) -> None:
-        self._limit = max(1, largest)
-        self._trying = asked is None
-        self.size = asked if asked is not None else min(least, self._limit)
+    def __init__(self, asked: int | None, least: int = 1, largest: int = 1, work: int = 0) -> None:
+        self._largest = max(1, largest)
+        self._budget = work / 20
         self._times: dict[int, list[float]] = {}
+        self.searching = asked is None
+        self.size = asked if asked is not None else min(least, self._largest)
 
     def record(self, size: int, seconds: float) -> None:
         """Take in how long a run of `size` passes took."""
-        if not self._trying or size != self.size:
+        if not self.searching or size != self.size:
             return
         runs = self._times.setdefault(size, [])
         runs.append(seconds / size)
         if len(runs) <= _TIMED_RUNS or sum(runs[1:]) * size < _TIMED_SECONDS:
             return
-        best = {tried: min(times[1:]) for tried, times in self._times.items()}
-        enough = min(best.values()) * _WORTHWHILE
-        winner = min(tried for tried, taken in best.items() if taken <= enough)
-        if size * 2 > self._limit or size >= 8 * winner:
-            self._trying = False
+        best = {tried: median(times[1:]) for tried, times in self._times.items()}
+        fastest = min(best.values())
+        winner = min(tried for tried, taken in best.items() if taken <= fastest * _WORTHWHILE)
+        spent = sum(tried * len(times) for tried, times in self._times.items())
+        following = 2 * size * (1 + _TIMED_RUNS)
+        ended = best[size] > fastest * _HOPELESS or size >= 8 * winner
+        if ended or 2 * size > self._largest or spent + following > self._budget:
+            self.searching = False
             self.size = winner
         else:
-            self.size = size * 2
+            self.size = 2 * size
 
     def halve(self, size: int) -> bool:
         """After running out of memory at `size`; False when nothing smaller is left."""
         if size <= 1:
             return False
-        self._trying = False
-        self._limit = self.size = max(1, size // 2)
+        self.searching = False
+        self.size = max(1, size // 2)
         return True
 
 
@@ -130,11 +140,13 @@ def play(
     store: Callable[[int, NDArray[np.float32]], None],
     progress: Callable[[int], None],
     name: Callable[[int], str] = str,
+    *,
+    ahead: bool = True,
 ) -> None:
     """Evaluate every coalition of the images at `positions`.
 
     Small images are packed several to a run where the batch is larger than 2**M, else one
-    image's coalitions are split into runs. The next images are prepared while the model works.
+    image's coalitions are split into runs.
 
     Parameters
     ----------
@@ -146,6 +158,10 @@ def play(
         Takes a position and its finished row of the table, shape (2**M,).
     progress : callable
         Takes the number of forward passes done by the last run.
+    name : callable
+        Position to the image's id, for errors.
+    ahead : bool
+        Prepare the next images in another thread while the model works.
 
     Raises
     ------
@@ -153,14 +169,15 @@ def play(
         The model fails, returns NaN, or cannot run even one pass within memory.
     """
     columns = engine.coalitions
-    with _Prepared(prepare, positions) as ready:
+    with _Prepared(prepare, positions, ahead=ahead) as ready:
         waiting = list(positions)
         while waiting:
             count = min(max(1, batch.size // columns), len(waiting))
             if engine.model.form.fixed_batch:
                 count = 1
             group, waiting = waiting[:count], waiting[count:]
-            rows = np.stack(ready(count))
+            made = ready(count)
+            rows = np.stack(made) if count > 1 else made[0][None]
             table = _evaluate(engine, rows, labels[group], batch, progress)
             for position, values in zip(group, table, strict=True):
                 if np.isnan(values).any():
@@ -196,7 +213,10 @@ def _evaluate(
                 raise ArtifactError(f"not enough memory for one forward pass: {error}") from error
             continue
         table[first : first + many, start:stop] = values
+        searching = batch.searching
         batch.record(many * (stop - start), time.perf_counter() - began)
+        if searching and not batch.searching:
+            engine.forget()
         progress(many * (stop - start))
         start = stop % columns
         first += many if start == 0 else 0
@@ -204,22 +224,31 @@ def _evaluate(
 
 
 class _Prepared:
-    """Rows of the images to come, made by one thread while the model works."""
+    """Rows of the images to come, made by one thread while the model works, or when asked for."""
 
-    def __init__(self, prepare: Callable[[int], NDArray[np.float32]], positions: list[int]) -> None:
+    def __init__(
+        self,
+        prepare: Callable[[int], NDArray[np.float32]],
+        positions: list[int],
+        *,
+        ahead: bool,
+    ) -> None:
         self._prepare = prepare
         self._todo: Iterator[int] = iter(positions)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="iaside-bands")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="iaside-bands") if ahead else None
         self._ahead: deque[Future[NDArray[np.float32]]] = deque()
 
     def __enter__(self) -> Callable[[int], list[NDArray[np.float32]]]:
         return self._take
 
     def __exit__(self, *_: Any) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _take(self, count: int) -> list[NDArray[np.float32]]:
         """Rows of the next `count` images; as many again are then under way."""
+        if self._pool is None:
+            return [self._prepare(position) for position in islice(self._todo, count)]
         for position in islice(self._todo, max(0, 2 * count - len(self._ahead))):
             self._ahead.append(self._pool.submit(self._prepare, position))
         return [self._ahead.popleft().result() for _ in range(count)]

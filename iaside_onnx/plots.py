@@ -113,7 +113,7 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
     _draw_header(drawn, reports, labels, total)
     top = total - header
     for height, below, draw in panels:
-        axes = drawn.add_axes((0.15, (top - height) / total, 0.82, height / total))
+        axes = drawn.add_axes((0.17, (top - height) / total, 0.8, height / total))
         _style(axes)
         draw(axes)
         top -= height + below

@@ -31,10 +31,13 @@ class Runtime:
         "cpu" or "cuda": active, not merely available.
     threads : int
         Threads of the model's session; 0 lets onnxruntime choose (one per physical core).
+    shared_pool : bool
+        All sessions of the process take their threads from one pool; see `claim_process`.
     """
 
     provider: str = "cpu"
     threads: int = 0
+    shared_pool: bool = False
 
     @property
     def device(self) -> str:
@@ -49,8 +52,8 @@ class Runtime:
         model : Path or bytes
             A file, run as its own bytes, or a serialised graph.
         helper_graph : bool
-            A small graph beside the audited one: it gets no thread pool of its own, because two
-            pools of spinning threads would fight for the same cores.
+            A small graph beside the audited one. Unless all share one pool it runs in the calling
+            thread alone, because two pools of spinning threads would fight for the same cores.
 
         Raises
         ------
@@ -61,7 +64,10 @@ class Runtime:
         """
         options = ort.SessionOptions()
         options.log_severity_level = _ERROR
-        options.intra_op_num_threads = 1 if helper_graph else self.threads
+        if self.shared_pool:
+            options.use_per_session_threads = False
+        else:
+            options.intra_op_num_threads = 1 if helper_graph else self.threads
         wanted = _EXECUTION_PROVIDERS[self.provider]
         providers = list(dict.fromkeys([wanted, _EXECUTION_PROVIDERS["cpu"]]))
         source = str(model) if isinstance(model, Path) else model
@@ -115,7 +121,7 @@ def choose_runtime(provider: str = "auto", threads: int = 0) -> Runtime:
         raise UsageError(f"--threads {threads}: give 0 (automatic) or a positive number")
     active = active_providers()
     if provider == "auto":
-        return Runtime("cuda" if "cuda" in active else "cpu", threads)
+        provider = "cuda" if "cuda" in active else "cpu"
     if provider not in active:
         clash = runtime_clash()
         why = clash or (
@@ -125,7 +131,24 @@ def choose_runtime(provider: str = "auto", threads: int = 0) -> Runtime:
             else "this onnxruntime is a build for the CPU only"
         )
         raise ProviderError(f"--provider {provider}: does not become active: {why}")
-    return Runtime(provider, threads)
+    shared = provider == "cpu" and _own_process
+    if shared:
+        ort.set_global_thread_pool_sizes(threads, 1)
+    return Runtime(provider, threads, shared)
+
+
+_own_process = False
+
+
+def claim_process() -> None:
+    """Declare that every onnxruntime session of this process is ours.
+
+    CPU sessions then share one pool of threads, which makes the small graphs beside the model
+    nearly free. onnxruntime lets no other kind of session be made from then on, so a library must
+    not do this; the command line does.
+    """
+    global _own_process
+    _own_process = True
 
 
 @cache

@@ -8,8 +8,10 @@ was working on. The report appears under its own name by one atomic rename.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,11 +27,16 @@ from .report import FORMAT, FORMAT_VERSION, Report
 from .shapley import MAX_PLAYERS
 
 _CHUNK_BYTES = 1 << 18
+# More than all other parts of the files take.
+_PARTIAL_EXTRA = 1 << 13
+_REPORT_EXTRA = 1 << 18
 
 
 def write_report(report: Report, target: Path) -> None:
     """Write a finished report; nothing appears under `target` unless it is whole."""
-    with _atomically(target) as scratch, h5py.File(scratch, "w") as file:
+    rows, columns = report.log_prob.shape
+    size = report.log_prob.nbytes + report.shapley_per_image.nbytes + _text(report.image_ids).nbytes
+    with _atomically(target, size + _REPORT_EXTRA) as scratch, h5py.File(scratch, "w") as file:
         file.attrs.update(
             {
                 **_header(report.model["sha256"], report.data["digest"], report.provider),
@@ -42,7 +49,6 @@ def write_report(report: Report, target: Path) -> None:
                 "complete": True,
             }
         )
-        rows, columns = report.log_prob.shape
         per_chunk = min(rows, max(1, _CHUNK_BYTES // (4 * columns)))
         table = file.create_dataset(
             "game/log_prob",
@@ -100,10 +106,19 @@ def _text(names: list[str]) -> NDArray[Any]:
 
 
 @contextmanager
-def _atomically(target: Path) -> Iterator[Path]:
-    """A scratch file beside `target` that takes its name when all went well, else vanishes."""
+def _atomically(target: Path, size: int) -> Iterator[Path]:
+    """A scratch file beside `target` that takes its name when all went well, else vanishes.
+
+    Room for `size` bytes is made sure of first: the HDF5 library does not survive a disk that
+    fills up while it writes.
+    """
     scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
+        with scratch.open("wb") as room:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(room.fileno(), 0, size)
+            elif shutil.disk_usage(target.parent).free < size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         yield scratch
         with scratch.open("rb+") as written:
             os.fsync(written.fileno())
@@ -117,8 +132,6 @@ def _atomically(target: Path) -> Iterator[Path]:
 
 def _why(error: BaseException) -> str:
     known = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
-    if known is None and "No space left" in str(error):
-        known = "No space left on device"
     return (known or " ".join(str(error).split())[:200]).lower()
 
 
@@ -259,7 +272,8 @@ def create_partial(target: Path, identity: dict[str, Any], rows: int, columns: i
         JSON values that determine the table: settings, model_sha256, data_digest, provider.
     """
     path = partial_path(target)
-    with _atomically(path) as scratch, h5py.File(scratch, "w") as file:
+    size = 4 * rows * columns + _PARTIAL_EXTRA
+    with _atomically(path, size) as scratch, h5py.File(scratch, "w") as file:
         header = _header(identity["model_sha256"], identity["data_digest"], identity["provider"])
         file.attrs.update(
             {**header, "identity": json.dumps(identity, sort_keys=True), "complete": False}
@@ -284,7 +298,7 @@ def open_partial(target: Path, identity: dict[str, Any]) -> Partial:
     with _opened(path) as file:
         _check_format(path, file)
         held = _json(path, file, "identity")
-    check_identity(path, held, json.loads(json.dumps(identity)))
+    check_identity(path, held, identity)
     return _mapped(path)
 
 

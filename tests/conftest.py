@@ -1,0 +1,59 @@
+"""Shared fixtures: random photographs, the command line, real artifacts where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from iaside_onnx.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL = Path(os.environ.get("IASIDE_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture
+def real() -> Path:
+    """Folder with real artifacts and photographs that are not part of the project."""
+    if not REAL.is_dir():
+        pytest.skip(f"real artifacts are not at {REAL} (set IASIDE_TEST_DATA)")
+    return REAL
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A class folder with 4 classes of 3 smooth random pictures of 16 x 16."""
+    root = tmp_path / "photographs"
+    rng = np.random.default_rng(1)
+    for label in range(4):
+        folder = root / f"class{label}"
+        folder.mkdir(parents=True)
+        for number in range(3):
+            small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+            small.resize((16, 16), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    return root
+
+
+def write_npz(path: Path, images: np.ndarray, labels: Any) -> Path:
+    """An array file as users make it."""
+    np.savez(path, images=images, labels=np.asarray(labels))
+    return path
+
+
+@pytest.fixture
+def iaside() -> Callable[..., Result]:
+    """Run a command; the result has exit_code, stdout and stderr."""
+
+    def run(*arguments: object) -> Result:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run

@@ -1,0 +1,190 @@
+"""Small ONNX classifiers with known answers, built node by node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+FLOAT = TensorProto.FLOAT
+
+
+def save(
+    path: Path,
+    nodes: list[Any],
+    constants: dict[str, np.ndarray],
+    *,
+    input_shape: list[Any],
+    output_shape: list[Any],
+    input_type: int = FLOAT,
+    output_type: int = FLOAT,
+    opset: int = 17,
+    ir: int = 8,
+    extra_inputs: list[Any] | None = None,
+    extra_outputs: list[Any] | None = None,
+    weights_as_inputs: bool = False,
+    metadata: dict[str, str] | None = None,
+) -> Path:
+    """Write a graph from `image` to `scores`."""
+    tensors = [
+        numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()
+    ]
+    inputs = [helper.make_tensor_value_info("image", input_type, input_shape)]
+    inputs += extra_inputs or []
+    if weights_as_inputs:
+        inputs += [
+            helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+            for tensor in tensors
+        ]
+    outputs = [helper.make_tensor_value_info("scores", output_type, output_shape)]
+    graph = helper.make_graph(nodes, "test", inputs, outputs + (extra_outputs or []), tensors)
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=ir, producer_name="tests")
+    helper.set_model_props(model, metadata or {})
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def wave(size: int, cycles: int, channels: int = 3) -> np.ndarray:
+    """A unit-amplitude cosine along x, in every channel: one frequency, so one band."""
+    line = np.cos(2 * np.pi * cycles * np.arange(size) / size)
+    return np.broadcast_to(line, (channels, size, size)).astype(np.float32)
+
+
+def detectors(size: int, cycles: list[int]) -> np.ndarray:
+    """Columns whose product with an image is the amplitude of each wave in it."""
+    columns = [wave(size, number).ravel() for number in cycles]
+    return np.stack([column / (column @ column) for column in columns], axis=1)
+
+
+def amplitudes(size: int, cycles: list[int]) -> tuple[list[Any], dict[str, np.ndarray]]:
+    """Nodes that give `amplitude`, shape (batch, waves), of an NCHW image."""
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "detectors"], ["amplitude"]),
+    ]
+    return nodes, {"detectors": detectors(size, cycles).astype(np.float32)}
+
+
+def reads(path: Path, size: int, cycles: list[int], strength: float = 4.0) -> Path:
+    """Two classes; class 0 gains `strength` when every one of the waves is present.
+
+    Presence is a threshold, so the value table is exact: what the model does not read changes
+    nothing at all.
+    """
+    nodes, constants = amplitudes(size, cycles)
+    constants |= {
+        "threshold": np.float32(0.1),
+        "axes": np.array([1], np.int64),
+        "gains": np.array([[strength, 0.0]], np.float32),
+    }
+    nodes += [
+        helper.make_node("Greater", ["amplitude", "threshold"], ["there"]),
+        helper.make_node("Cast", ["there"], ["present"], to=FLOAT),
+        helper.make_node("ReduceMin", ["present"], ["all"], axes=[1], keepdims=1),
+        helper.make_node("MatMul", ["all", "gains"], ["scores"]),
+    ]
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=["n", 2])
+
+
+def energies(path: Path, size: int, cycles: list[int], weights: list[float]) -> Path:
+    """Probability exp(-1 + sum of weights times squared amplitudes): log-linear in energy."""
+    nodes, constants = amplitudes(size, cycles)
+    constants |= {
+        "weights": np.array(weights, np.float32)[:, None],
+        "one": np.float32(1),
+    }
+    nodes += [
+        helper.make_node("Mul", ["amplitude", "amplitude"], ["energy"]),
+        helper.make_node("MatMul", ["energy", "weights"], ["sum"]),
+        helper.make_node("Sub", ["sum", "one"], ["log"]),
+        helper.make_node("Exp", ["log"], ["p"]),
+        helper.make_node("Sub", ["one", "p"], ["q"]),
+        helper.make_node("Concat", ["p", "q"], ["scores"], axis=1),
+    ]
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=["n", 2])
+
+
+def constant(path: Path, size: int) -> Path:
+    """Scores that do not depend on the image."""
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "zeros"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "bias"], ["scores"]),
+    ]
+    constants = {
+        "zeros": np.zeros((3 * size * size, 3), np.float32),
+        "bias": np.array([1.0, 0.0, -1.0], np.float32),
+    }
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=["n", 3])
+
+
+def small_network(
+    path: Path,
+    *,
+    size: int = 16,
+    channels: int = 3,
+    classes: int = 4,
+    layout: str = "nchw",
+    dtype: type = np.float32,
+    batch: int | str = "n",
+    tail: str = "logits",
+    seed: int = 0,
+    reshape: bool = True,
+    **options: Any,
+) -> Path:
+    """A random conv net: conv, relu, global pool, linear; many forms of input and output."""
+    rng = np.random.default_rng(seed)
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    # The runtime has no double-precision convolution; such networks are float32 inside.
+    work = np.float16 if dtype is np.float16 else np.float32
+    shape = [batch, channels, size, size] if layout == "nchw" else [batch, size, size, channels]
+    constants = {
+        "kernel": rng.normal(0, 0.5, (8, channels, 3, 3)).astype(work),
+        "weight": rng.normal(0, 2.0, (8, classes)).astype(work),
+        "shape": np.array([batch if isinstance(batch, int) else -1, 8], np.int64),
+    }
+    nodes, last = [], "image"
+    if dtype is np.float64:
+        nodes.append(helper.make_node("Cast", [last], ["single"], to=FLOAT))
+        last = "single"
+    if dtype is np.uint8:
+        nodes.append(helper.make_node("Cast", [last], ["float"], to=FLOAT))
+        constants["unit"] = np.float32(1 / 255)
+        nodes.append(helper.make_node("Mul", ["float", "unit"], ["pixels"]))
+        last = "pixels"
+    if layout == "nhwc":
+        nodes.append(helper.make_node("Transpose", [last], ["planes"], perm=[0, 3, 1, 2]))
+        last = "planes"
+    nodes += [
+        helper.make_node("Conv", [last, "kernel"], ["conv"], strides=[2, 2]),
+        helper.make_node("Relu", ["conv"], ["relu"]),
+        helper.make_node("GlobalAveragePool", ["relu"], ["pool"]),
+        helper.make_node("Reshape", ["pool", "shape"], ["flat"])
+        if reshape
+        else helper.make_node("Flatten", ["pool"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
+    ]
+    out: list[Any] = [batch, classes]
+    if tail == "probabilities":
+        nodes.append(helper.make_node("Softmax", ["logits"], ["scores"], axis=-1))
+    elif tail == "log-probabilities":
+        nodes.append(helper.make_node("LogSoftmax", ["logits"], ["scores"], axis=-1))
+    elif tail == "spatial":
+        constants["spatial"] = np.array([-1, classes, 1, 1], np.int64)
+        nodes.append(helper.make_node("Reshape", ["logits", "spatial"], ["scores"]))
+        out = [batch, classes, 1, 1]
+    else:
+        nodes[-1].output[0] = "scores"
+    return save(
+        path,
+        nodes,
+        constants,
+        input_shape=shape,
+        output_shape=out,
+        input_type=kind,
+        output_type=helper.np_dtype_to_tensor_dtype(np.dtype(work)),
+        **options,
+    )

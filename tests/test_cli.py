@@ -1,0 +1,269 @@
+"""Behaviour through the command line: results, exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from onnx import helper
+from PIL import Image
+
+import iaside_onnx as ia
+
+from . import graphs
+from .conftest import write_npz
+
+JSON_KEYS = {
+    "format_version", "model", "data", "settings", "provider", "accuracy", "mean_log_prob",
+    "shapley", "shapley_stderr", "sid", "sid_low", "sid_high", "srs", "srs_low", "srs_high",
+    "srs_signed", "srs_range", "efficiency_residual", "forward_passes", "seconds",
+    "interactions",
+}  # fmt: skip
+INSPECT_KEYS = {
+    "inputs", "outputs", "classes", "batch", "opset", "ir_version", "producer", "parameters",
+    "sha256", "providers", "warnings",
+}  # fmt: skip
+
+
+@pytest.fixture
+def model(tmp_path):
+    return graphs.small_network(tmp_path / "m.onnx")
+
+
+def test_analyze_show_and_plot(iaside, tmp_path, model, photographs):
+    target = tmp_path / "r.h5"
+    made = iaside("analyze", model, photographs, "-o", target, "--bands", 4, "--json")
+    assert made.exit_code == 0
+    found = json.loads(made.stdout)
+    assert set(found) >= JSON_KEYS
+    assert found["forward_passes"] == 12 * 16
+    assert found["settings"]["bands"] == 4
+    assert set(found["model"]) >= {"path", "sha256"}
+    assert set(found["data"]) >= {"source", "digest", "samples", "classes"}
+    assert len(found["interactions"]) == 4
+    assert found["efficiency_residual"] < 1e-9
+    assert "clean accuracy" in made.stderr
+    assert "192 forward passes" in made.stderr
+    assert not made.stdout.startswith("preprocessing")
+    shown = iaside("show", target, "--json", "--per-class")
+    again = json.loads(shown.stdout)
+    assert {key: again[key] for key in found} == found
+    assert len(again["per_class"]) == 4
+    table = iaside("show", target, "--value", "prob", "--beta", 0.5, "--per-class")
+    assert "class3" in table.stdout
+    assert "Signed score" in table.stdout
+    for ending in ("png", "svg", "pdf"):
+        picture = tmp_path / f"p.{ending}"
+        assert iaside("plot", target, target, "-o", picture).exit_code == 0
+        assert picture.stat().st_size > 5000
+    assert iaside("plot", target, "-o", tmp_path / "p.png").exit_code == 2
+
+
+def test_inspect(iaside, model):
+    found = iaside("inspect", model, "--json")
+    assert set(json.loads(found.stdout)) >= INSPECT_KEYS
+    people = iaside("inspect", model)
+    assert people.exit_code == 0
+    assert "CPUExecutionProvider" in people.stdout
+
+
+def test_python_interface(tmp_path, model, photographs):
+    report = ia.analyze(str(model), str(photographs), bands=3)
+    report.save(tmp_path / "r.h5")
+    assert ia.load(tmp_path / "r.h5").srs == report.srs
+    assert set(dir(ia)) >= set(ia.__all__)
+
+
+def test_progress_only_when_asked_for_without_a_terminal(iaside, tmp_path, model, photographs):
+    arguments = ("analyze", model, photographs, "--bands", 4)
+    silent = iaside(*arguments, "-o", tmp_path / "a.h5")
+    forced = iaside(*arguments, "-o", tmp_path / "b.h5", "--progress")
+    assert "passes/s" not in silent.stderr
+    assert "passes/s" in forced.stderr
+    assert "left" in forced.stderr
+    quiet = iaside(*arguments, "-o", tmp_path / "c.h5", "--quiet")
+    assert quiet.stdout == ""
+    assert all(line.startswith("Warning:") for line in quiet.stderr.splitlines())
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """A good model, good data, and what bad ones are made of."""
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    labels = np.arange(8) % 4
+    picture = tmp_path / "picture.png"
+    Image.fromarray(images[0]).save(picture)
+    return SimpleNamespace(
+        folder=tmp_path,
+        model=graphs.small_network(tmp_path / "good.onnx"),
+        data=write_npz(tmp_path / "good.npz", images, labels),
+        images=images,
+        labels=labels,
+        picture=picture,
+    )
+
+
+def bytes_as_model(parts, content):
+    path = parts.folder / "bad.onnx"
+    path.write_bytes(content)
+    return [path, parts.data]
+
+
+def graph_as_model(parts, nodes, input_shape, output_shape, **constants):
+    path = parts.folder / "bad.onnx"
+    graphs.save(path, nodes, constants, input_shape=input_shape, output_shape=output_shape)
+    return [path, parts.data]
+
+
+def one_node(parts, operator, input_shape, output_shape):
+    node = helper.make_node(operator, ["image"], ["scores"])
+    return graph_as_model(parts, [node], input_shape, output_shape)
+
+
+def not_a_number(parts):
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("Sub", ["flat", "two"], ["negative"]),
+        helper.make_node("Sqrt", ["negative"], ["scores"]),
+    ]
+    return graph_as_model(parts, nodes, IMAGE, ["n", 768], two=np.float32(2))
+
+
+def labelled(parts, labels):
+    return [parts.model, write_npz(parts.folder / "l.npz", parts.images, labels)]
+
+
+def pictures(parts, *contents):
+    """Class folders 0, 1, ... with one picture each."""
+    root = parts.folder / "pictures"
+    root.mkdir()
+    for label, content in enumerate(contents):
+        (root / f"{label}").mkdir()
+        (root / f"{label}" / "a.png").write_bytes(content)
+    return [parts.model, root]
+
+
+IMAGE = ["n", 3, 16, 16]
+# Name: arguments of analyze, and what the error must say.
+BAD_INPUT = {
+    "no such model": (lambda p: [p.folder / "none.onnx", p.data], "none.onnx"),
+    "no such images": (lambda p: [p.model, p.folder / "none"], "none"),
+    "model is a folder": (lambda p: [p.folder, p.data], "folder"),
+    "not an onnx file": (lambda p: bytes_as_model(p, b"no model " * 99), "not an ONNX file"),
+    "empty file": (lambda p: bytes_as_model(p, b""), "not an ONNX file"),
+    "truncated model": (lambda p: bytes_as_model(p, p.model.read_bytes()[:-99]), "bad.onnx"),
+    "no image input": (lambda p: one_node(p, "Identity", ["n", 5], ["n", 5]), "not an image"),
+    "unknown operator": (lambda p: one_node(p, "Mystery", IMAGE, ["n", 4]), "Mystery"),
+    "feature map output": (lambda p: one_node(p, "Relu", IMAGE, IMAGE), "one row of class"),
+    "nan output": (not_a_number, "NaN"),
+    "wrong kind of output": (lambda p: [p.model, p.data, "--probabilities"], "--logits"),
+    "wrong class count": (lambda p: pictures(p, *[p.picture.read_bytes()] * 6), "6 class folders"),
+    "label out of range": (lambda p: labelled(p, p.labels + 1), "label 4"),
+    "negative label": (lambda p: labelled(p, p.labels - 1), "label -1"),
+    "corrupt picture": (lambda p: pictures(p, p.picture.read_bytes(), b"none"), "1/a.png"),
+    "truncated picture": (lambda p: pictures(p, p.picture.read_bytes()[:-200]), "0/a.png"),
+    "empty folder": (lambda p: pictures(p), "--labels"),
+    "more bands than frequencies": (lambda p: [p.model, p.data, "--bands", 12], "at most 9"),
+    "too many players": (lambda p: [p.model, p.data, "--bands", 17], "1 to 16"),
+    "separate dc counts": (lambda p: [p.model, p.data, "--bands", 16, "--separate-dc"], "1 to 16"),
+    "cuda without cuda": (lambda p: [p.model, p.data, "--provider", "cuda"], "cuda"),
+}
+BAD_OPTIONS = {
+    "--provider tpu": "auto, cpu, cuda",
+    "--norm l3": "linf",
+    "--absence blur": "gaussian",
+    "--value odds": "log-prob",
+    "--preprocess nothing": "imagenet",
+    "--estimator guess": "exact",
+    "--output-map odd": "real",
+    "--layout chw": "nchw",
+    "--layout nhwc": "--layout nhwc",
+    "--beta 1.5": "--beta",
+    "--confidence 95": "--confidence",
+    "--batch 0": "--batch",
+    "--batch many": "many",
+    "--threads -1": "--threads",
+    "--samples -5": "--samples",
+    "--temperature -1": "--temperature",
+    "--temperature warm": "warm",
+    "--nonsense": "--nonsense",
+    "--size 12x13": "12 x 13",
+    "--size big": "big",
+    "--input nothing": "'nothing'",
+    "--output nothing": "'nothing'",
+    "--seed -1": "--seed",
+    "--labels none.csv": "--labels",
+}
+BAD = {
+    **BAD_INPUT,
+    **{
+        line: (lambda p, line=line: [p.model, p.data, *line.split()], text)
+        for line, text in BAD_OPTIONS.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_exit_2_and_leaves_nothing(iaside, tmp_path, parts, name):
+    make, text = BAD[name]
+    arguments = make(parts)
+    if name == "cuda without cuda":
+        from iaside_onnx.session import active_providers
+
+        if "cuda" in active_providers():
+            pytest.skip("CUDA is active on this machine")
+    out = tmp_path / "out"
+    out.mkdir()
+    result = iaside("analyze", *arguments, "-o", out / "r.h5", "--quiet")
+    assert result.exit_code == 2
+    errors = [line for line in result.stderr.splitlines() if not line.startswith("Warning:")]
+    assert len(errors) == 1
+    assert errors[0].startswith("Error: ")
+    assert text in errors[0]
+    assert result.stdout == ""
+    assert list(out.iterdir()) == []
+
+
+def test_existing_and_interrupted_reports_are_not_lost(iaside, tmp_path, model, photographs):
+    target = tmp_path / "r.h5"
+    arguments = ("analyze", model, photographs, "-o", target, "--bands", 2, "--quiet")
+    assert iaside(*arguments).exit_code == 0
+    before = target.read_bytes()
+    refused = iaside(*arguments)
+    assert (refused.exit_code, "--overwrite" in refused.stderr) == (2, True)
+    assert target.read_bytes() == before
+    assert iaside(*arguments, "--overwrite").exit_code == 0
+    target.rename(tmp_path / "r.h5.partial")
+    refused = iaside(*arguments)
+    assert (refused.exit_code, "--resume" in refused.stderr) == (2, True)
+    missing = iaside("analyze", model, photographs, "-o", tmp_path / "no" / "r.h5")
+    assert (missing.exit_code, "does not exist" in missing.stderr) == (2, True)
+
+
+def test_single_class_and_few_folders_are_warnings(iaside, tmp_path, model, photographs):
+    for label in (1, 2, 3):
+        shutil.rmtree(photographs / f"class{label}")
+    result = iaside("analyze", model, photographs, "-o", tmp_path / "r.h5", "--bands", 2, "--quiet")
+    assert result.exit_code == 0
+    assert "one class" in result.stderr
+    assert "1 class folders for a model of 4 classes" in result.stderr
+
+
+def test_names_from_outside_cannot_steer_the_terminal(iaside, tmp_path, model):
+    images = np.zeros((4, 16, 16, 3), np.uint8)
+    data = write_npz(tmp_path / "a\x1b[31mb.npz", images, [0, 1, 2, 3])
+    result = iaside("analyze", model, data, "-o", tmp_path / "r.h5", "--bands", 2)
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_both_runtimes_side_by_side_are_noticed(monkeypatch, model):
+    import importlib.metadata
+
+    from iaside_onnx.inspection import inspect
+
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "1.0")
+    assert any("shadow each other" in warning for warning in inspect(model)["warnings"])

@@ -1,0 +1,99 @@
+"""The way of the data, read off the imports, and the documents that people follow."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+
+import click
+import pytest
+
+import iaside_onnx as ia
+from iaside_onnx.cli import main
+
+from .conftest import ROOT
+
+PACKAGE = ROOT / "iaside_onnx"
+MATHS = ("bands", "shapley", "score")
+VIEWS = ("plots", "terminal")
+RUNS_MODELS = {"session", "engine", "classifier", "game", "analysis", "survey", "artifact"}
+
+
+def imports(module):
+    """Top-level packages and own modules that a module imports anywhere."""
+    outside, own = set(), set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+        if isinstance(node, ast.Import):
+            outside |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                own |= {node.module} if node.module else {alias.name for alias in node.names}
+            else:
+                outside.add(node.module.partition(".")[0])
+    return outside - set(sys.stdlib_module_names), own
+
+
+@pytest.mark.parametrize("module", MATHS)
+def test_the_mathematics_imports_only_numpy_and_scipy(module):
+    outside, own = imports(module)
+    assert outside <= {"numpy", "scipy"}
+    assert own <= {"errors", *MATHS}
+
+
+@pytest.mark.parametrize("module", VIEWS)
+def test_views_read_only_a_report(module):
+    outside, own = imports(module)
+    assert not own & RUNS_MODELS
+    assert not outside & {"onnx", "onnxruntime", "h5py"}
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, iaside_onnx, iaside_onnx.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"numpy", "onnxruntime", "onnx", "matplotlib", "rich", "h5py"} & set(loaded)
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in PACKAGE.glob("*.py")))
+def test_modules_stay_readable_and_on_the_map(module):
+    text = (PACKAGE / f"{module}.py").read_text()
+    assert text.count("\n") <= 420
+    assert ast.get_docstring(ast.parse(text))
+    if not module.startswith("__"):
+        assert f"`{module}.py`" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_public_names_exist_and_are_documented():
+    for name in ia.__all__:
+        assert getattr(ia, name).__doc__, name
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_has_help_with_an_example_and_is_in_the_readme(name):
+    command = main.commands[name]
+    assert "Example:" in command.help
+    assert f"iaside {name}" in (ROOT / "README.md").read_text()
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+def readme_blocks():
+    return re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def test_ci_runs_the_readmes_second_command():
+    assert readme_blocks()[1].strip() in (ROOT / ".ci" / "run").read_text()
+
+
+def test_options_in_the_readme_exist():
+    known = {
+        name
+        for command in main.commands.values()
+        for option in command.params
+        for name in [*option.opts, *option.secondary_opts]
+    }
+    text = "\n".join(readme_blocks()[2:])
+    commands = "\n".join(line for line in text.splitlines() if line.startswith("iaside"))
+    assert set(re.findall(r"(?<=\s)--[a-z-]+", commands)) <= known
