@@ -131,13 +131,22 @@ def choose_runtime(provider: str = "auto", threads: int = 0) -> Runtime:
             else "this onnxruntime is a build for the CPU only"
         )
         raise ProviderError(f"--provider {provider}: does not become active: {why}")
-    shared = provider == "cpu" and _own_process
-    if shared:
-        ort.set_global_thread_pool_sizes(threads, 1)
-    return Runtime(provider, threads, shared)
+    return Runtime(provider, threads, provider == "cpu" and _own_process and _one_pool(threads))
 
 
 _own_process = False
+
+
+@cache
+def _one_pool(threads: int) -> bool:
+    """Make the process's one pool of threads; its size is settled by the first call."""
+    try:
+        ort.set_global_thread_pool_sizes(threads, 1)
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise UsageError(
+            f"--threads {threads}: the process has a pool of threads already"
+        ) from error
+    return True
 
 
 def claim_process() -> None:

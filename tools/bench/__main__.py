@@ -4,9 +4,10 @@
     python tools/bench --model models/demo-plain.onnx --images demo/test --samples 60
 
 (a) is the bare model through onnxruntime at its best batch size, on random input already in
-memory; (b) is `iaside analyze` over the whole job after the sample is loaded, from the first to the
-last forward pass, with preparation of images, search for a batch size and storing included.
-Machines are noisy, so both are measured in turns and medians of ratios are compared.
+memory; (b) is the audit as `iaside analyze` runs it, over the whole job after the sample is loaded,
+from the first to the last forward pass, with preparation of images, search for a batch size and
+storing included. Machines are noisy, so the two take turns of a fraction of a second in one
+process: after each slice of the audit, the bare model runs for as long.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+import iaside_onnx as ia
 from iaside_onnx.artifact import INPUT_TYPES, load_graph, read_artifact
 from iaside_onnx.free_batch import free_batch
-from iaside_onnx.session import choose_runtime
+from iaside_onnx.listener import Listener
+from iaside_onnx.session import choose_runtime, claim_process
 
 ROOT = Path(__file__).resolve().parents[2]
+SLICE = 0.4  # seconds
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -46,6 +50,7 @@ class Case:
     labels: Path | None = None
     preprocess: str | None = None
     provider: str = "cpu"
+    batch: int | None = None
 
 
 @dataclass
@@ -100,44 +105,58 @@ def best_batch(session: ort.InferenceSession, tensor: Any, size: list[int]) -> i
     return max(rates, key=lambda batch: rates[batch])
 
 
-def audit(case: Case, samples: int | None = None, bands: int | None = None) -> dict[str, Any]:
-    """Summary of one `iaside analyze` in a process of its own, as users run it."""
-    with tempfile.TemporaryDirectory() as folder:
-        command: list[Any] = [
-            sys.executable,
-            "-m",
-            "iaside_onnx",
-            "analyze",
-            case.model,
-            case.images,
-        ]
-        command += ["-o", Path(folder) / "report.h5", "--json", "--quiet"]
-        command += ["--samples", samples or case.samples, "--bands", bands or case.bands]
-        command += ["--provider", case.provider]
-        command += ["--labels", case.labels] if case.labels else []
-        command += ["--preprocess", case.preprocess] if case.preprocess else []
-        done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, check=True)
-    summary: dict[str, Any] = json.loads(done.stdout)
-    return summary
+class Turns(Listener):
+    """Listener of an audit that gives the bare model a slice after each slice of the audit."""
+
+    def __init__(self, session: ort.InferenceSession, feed: dict[str, Any]) -> None:
+        super().__init__(start=self.begin, advance=self.take_turn)
+        self.session, self.feed = session, feed
+        self.batch = len(next(iter(feed.values())))
+        self.bare_seconds = 0.0
+        self.bare_passes = 0
+        self.turn_began = 0.0
+
+    def begin(self, *_: object) -> None:
+        """The long part begins."""
+        self.turn_began = time.perf_counter()
+
+    def take_turn(self, *_: object) -> None:
+        """A run of the audit has ended."""
+        if time.perf_counter() - self.turn_began < SLICE:
+            return
+        began = time.perf_counter()
+        while time.perf_counter() - began < SLICE:
+            self.session.run(None, self.feed)
+            self.bare_passes += self.batch
+        self.turn_began = time.perf_counter()
+        self.bare_seconds += self.turn_began - began
 
 
 def measure(case: Case, repeats: int) -> Figures:
     """Bare model and audit in turns."""
-    settings = audit(case, samples=2, bands=2)["settings"]
-    side = settings["size"]
-    size = [3, *side] if settings["layout"] == "nchw" else [*side, 3]
+    settings: dict[str, Any] = {
+        "bands": case.bands,
+        "labels": case.labels,
+        "preprocess": case.preprocess,
+        "provider": case.provider,
+        "batch": case.batch,
+    }
+    warm = ia.analyze(case.model, case.images, samples=2, **{**settings, "bands": 2})
+    side = warm.settings["size"]
+    size = [3, *side] if warm.settings["layout"] == "nchw" else [*side, 3]
     session, tensor = bare_session(case)
     batch = best_batch(session, tensor, size)
     feed = feed_of(tensor, batch, size)
     run: dict[str, Any] = {}
     bare, rates, ratios = [], [], []
     for _ in range(repeats):
-        before = bare_rate(session, feed, 4.0)
-        run = audit(case)["run"]
-        after = bare_rate(session, feed, 4.0)
-        rates.append(run["forward_passes"] / run["seconds"])
-        bare += [before, after]
-        ratios.append((before + after) / 2 / rates[-1])
+        turns = Turns(session, feed)
+        run = ia.analyze(
+            case.model, case.images, samples=case.samples, listener=turns, **settings
+        ).run
+        bare.append(turns.bare_passes / turns.bare_seconds)
+        rates.append(run["forward_passes"] / (run["seconds"] - turns.bare_seconds))
+        ratios.append(bare[-1] / rates[-1])
     return Figures(
         case.name,
         statistics.median(bare),
@@ -150,10 +169,11 @@ def measure(case: Case, repeats: int) -> Figures:
     )
 
 
+# Linux alone counts the peak of a process from its own start.
 PEAK = """
-import resource, sys, iaside_onnx as ia
+import sys, iaside_onnx as ia
 ia.analyze(sys.argv[1], sys.argv[2], sys.argv[3], samples=int(sys.argv[4]), bands=6)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
@@ -165,7 +185,7 @@ def peak_memory(case: Case, samples: int) -> int:
         done = subprocess.run(
             [sys.executable, "-c", PEAK, *arguments], capture_output=True, text=True, check=True
         )
-    return int(done.stdout)
+    return int(done.stdout) // 1024
 
 
 def known_cases(data: Path) -> list[Case]:
@@ -193,17 +213,21 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=ROOT / "demo" / "test")
     parser.add_argument("--samples", type=int, default=60)
     parser.add_argument("--provider", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--batch", type=int, help="of the audit; found by its search if not given")
+    parser.add_argument("--only", default="", help="only cases whose name contains this")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory", action="store_true", help="peak memory at three sample sizes")
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     options = parser.parse_args()
+    claim_process()
     own = Case(options.model.stem, options.model, options.images, options.samples)
     cases = known_cases(options.data) if options.data else [own]
+    cases = [case for case in cases if options.only.lower() in case.name.lower()]
     results = []
     print(f"{platform.processor() or platform.machine()}, onnxruntime {ort.__version__}")
     print(f"{'case':28} {'bare/s':>9} {'batch':>6} {'audit/s':>9} {'batch':>6} {'bare/audit':>11}")
     for case in cases:
-        case.provider = options.provider
+        case.provider, case.batch = options.provider, options.batch
         found = measure(case, options.repeats)
         results.append(found)
         print(
