@@ -224,7 +224,7 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
     size = BatchSize(
         classifier.form.fixed_batch or batch,
         _LEAST_BATCH[audit.runtime.provider],
-        largest_batch(classifier.form.features),
+        largest_batch(audit.runtime.provider, classifier.form.features),
         len(missing) * audit.coalitions,
     )
     began = time.monotonic()

@@ -15,6 +15,7 @@ from .errors import UsageError
 
 Norm = Literal["linf", "l2", "l1"]
 _FINEST = 1 << 20
+_AT_ONCE = 1 << 18
 NORMS: tuple[str, ...] = get_args(Norm)
 
 
@@ -132,15 +133,20 @@ def split(
     pixels: NDArray[Any], index: NDArray[np.intp], out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
     """Band images for a band index made once by `band_index`, into `out` where given."""
-    height, width = index.shape
+    width = index.shape[1]
     players = int(index.max()) + 1
+    parts = np.empty((players, *pixels.shape), dtype=pixels.dtype) if out is None else out
     half = index[:, : width // 2 + 1]
-    member = half == np.arange(players)[:, None, None]
-    # Axes: player, whatever leads in the image, height, width.
-    member = member.reshape(players, *(1,) * (pixels.ndim - 2), *half.shape)
-    spectra = member * scipy.fft.rfft2(pixels)
-    parts = scipy.fft.irfft2(spectra, s=(height, width), overwrite_x=True)
-    if out is None:
-        return np.asarray(parts)
-    out[:] = parts
-    return out
+    spectrum = scipy.fft.rfft2(pixels)
+    # As many players at once as stay in the cache together.
+    step = max(1, _AT_ONCE // pixels.size)
+    for first in range(0, players, step):
+        chosen = np.arange(first, min(first + step, players))
+        member = half == chosen[:, None, None]
+        # Columns beyond the last one in use are zero, and irfft pads with zeros by itself.
+        columns = int(np.flatnonzero(member.any(axis=(0, 1)))[-1]) + 1
+        member = member.reshape(len(chosen), *(1,) * (pixels.ndim - 2), *half.shape)
+        masked = member[..., :columns] * spectrum[..., :columns]
+        rows = scipy.fft.ifft(masked, axis=-2, overwrite_x=True)
+        parts[chosen[0] : chosen[-1] + 1] = scipy.fft.irfft(rows, n=width, axis=-1)
+    return parts

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifact import Artifact, Tensor, load_graph, read_artifact, shape_text
-from .engine import Affine, InputForm, Model, OutOfMemoryError
 from .errors import ArtifactError, DataError, UsageError
 from .free_batch import free_batch
 from .images import Picture, Sample
 from .listener import Listener
+from .model import Affine, InputForm, Model, OutOfMemoryError
 from .preprocess import Preprocess, load_preprocess
 from .session import Runtime
 from .settings import Settings

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from .absence import Baselines
 from .bands import split
-from .engine import Engine, OutOfMemoryError
+from .engine import Engine
 from .errors import ArtifactError
+from .model import OutOfMemoryError
 
 # The search for a batch size: runs and seconds timed at each size after one run to warm up; the
 # gain that makes a larger batch worth its memory; how much slower than the best ends the search.
@@ -25,8 +26,8 @@ _TIMED_RUNS = 3
 _TIMED_SECONDS = 0.05
 _WORTHWHILE = 1.02
 _HOPELESS = 1.25
-_LARGEST_BATCH = 1024
-_LARGEST_BATCH_BYTES = 1 << 29
+# The search tries no batch beyond these: passes, and bytes of float32 input.
+_LARGEST_BATCH = {"cpu": (128, 1 << 26), "cuda": (1024, 1 << 29)}
 
 
 @dataclass(frozen=True)
@@ -93,29 +94,41 @@ class BatchSize:
     def __init__(self, asked: int | None, least: int = 1, largest: int = 1, work: int = 0) -> None:
         self._largest = max(1, largest)
         self._budget = work / 20
-        self._times: dict[int, list[float]] = {}
+        self._spent = 0
+        self._best: dict[int, float] = {}
+        self._timed: list[tuple[int, float]] | None = None
         self.searching = asked is None
         self.size = asked if asked is not None else min(least, self._largest)
 
-    def record(self, size: int, seconds: float) -> None:
-        """Take in how long a run of `size` passes took."""
-        if not self.searching or size != self.size:
+    @property
+    def warming_up(self) -> bool:
+        """The present size has not been run yet."""
+        return self.searching and self._timed is None
+
+    def record(self, passes: int, seconds: float) -> None:
+        """Take in how long `passes`, in runs of the present size, took."""
+        if not self.searching:
             return
-        runs = self._times.setdefault(size, [])
-        runs.append(seconds / size)
-        if len(runs) <= _TIMED_RUNS or sum(runs[1:]) * size < _TIMED_SECONDS:
+        self._spent += passes
+        if self._timed is None:
+            self._timed = []
             return
-        best = {tried: median(times[1:]) for tried, times in self._times.items()}
-        fastest = min(best.values())
-        winner = min(tried for tried, taken in best.items() if taken <= fastest * _WORTHWHILE)
-        spent = sum(tried * len(times) for tried, times in self._times.items())
-        following = 2 * size * (1 + _TIMED_RUNS)
-        ended = best[size] > fastest * _HOPELESS or size >= 8 * winner
-        if ended or 2 * size > self._largest or spent + following > self._budget:
+        self._timed.append((passes, seconds))
+        count, total = (sum(column) for column in zip(*self._timed, strict=True))
+        if count < _TIMED_RUNS * self.size or total < _TIMED_SECONDS:
+            return
+        self._best[self.size] = median(each / part for part, each in self._timed)
+        self._timed = None
+        fastest = min(self._best.values())
+        winner = min(size for size, each in self._best.items() if each <= fastest * _WORTHWHILE)
+        following = 2 * self.size
+        ended = self._best[self.size] > fastest * _HOPELESS or self.size >= 8 * winner
+        costs = self._spent + (1 + _TIMED_RUNS) * following
+        if ended or following > self._largest or costs > self._budget:
             self.searching = False
             self.size = winner
         else:
-            self.size = 2 * size
+            self.size = following
 
     def halve(self, size: int) -> bool:
         """After running out of memory at `size`; False when nothing smaller is left."""
@@ -126,9 +139,13 @@ class BatchSize:
         return True
 
 
-def largest_batch(features: int) -> int:
-    """Most passes in a run that the search tries: bounded in number and in input bytes."""
-    return max(1, min(_LARGEST_BATCH, _LARGEST_BATCH_BYTES // (4 * features)))
+def largest_batch(provider: str, features: int) -> int:
+    """Most passes in a run that the search tries: bounded in number and in input bytes.
+
+    Processors gain nothing from large batches and pay in memory; GPUs have to be filled.
+    """
+    passes, size = _LARGEST_BATCH[provider]
+    return max(1, min(passes, size // (4 * features)))
 
 
 def play(
@@ -200,24 +217,27 @@ def _evaluate(
     table = np.empty((count, columns), np.float32)
     bands, first, start = engine.place(rows), 0, 0
     while first < count:
-        whole = start == 0 and batch.size >= columns * (count - first)
+        size, searching = batch.size, batch.searching
+        whole = start == 0 and size >= columns * (count - first)
         many = count - first if whole else 1
-        stop = min(columns, start + max(1, batch.size))
+        stop = min(columns, start + (size if batch.warming_up else engine.span(size)))
+        passes = many * (stop - start)
         began = time.perf_counter()
         try:
             part = bands if many == count else engine.place(rows[first : first + many])
-            values = engine.log_prob(part, start, stop, labels[first : first + many])
+            values = engine.log_prob(
+                part, start, stop, labels[first : first + many], min(size, passes)
+            )
         except OutOfMemoryError as error:
             engine.forget()
-            if not batch.halve(many * (stop - start)):
-                raise ArtifactError(f"not enough memory for one forward pass: {error}") from error
+            if engine.model.form.fixed_batch or not batch.halve(min(size, passes)):
+                raise ArtifactError(f"not enough memory for one run: {error}") from error
             continue
         table[first : first + many, start:stop] = values
-        searching = batch.searching
-        batch.record(many * (stop - start), time.perf_counter() - began)
+        batch.record(passes, time.perf_counter() - began)
         if searching and not batch.searching:
             engine.forget()
-        progress(many * (stop - start))
+        progress(passes)
         start = stop % columns
         first += many if start == 0 else 0
     return table

@@ -10,8 +10,8 @@ import numpy as np
 
 from .artifact import INPUT_TYPES, Artifact, Tensor, read_artifact
 from .classifier import declared_classes, look_like_probabilities
-from .engine import OutOfMemoryError, run
 from .errors import ArtifactError, ProviderError
+from .model import OutOfMemoryError, run
 from .session import Runtime, active_providers, runtime_clash
 
 _PROBE_SIZE = 224

@@ -245,7 +245,15 @@ def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
                 linewidth=1,
                 label=("lowest first" if line == "-" else "highest first") if not number else None,
             )
-    axes.legend(fontsize=_SMALL, frameon=False, loc="best", handlelength=2.5)
+    axes.legend(
+        fontsize=_SMALL,
+        frameon=False,
+        loc="lower right",
+        bbox_to_anchor=(1.02, 0.97),
+        ncols=2,
+        handlelength=2.5,
+        columnspacing=1.0,
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _title(axes, "Bands kept", "number of bands kept", "mean " + _value_name(reports))
 

@@ -179,6 +179,8 @@ def test_the_batch_search_settles_on_the_fastest_size_and_halves_on_lack_of_memo
             search.record(search.size, cost[search.size] * search.size)
         return search.size
 
+    assert BatchSize(None, 4, 8, 100).warming_up
+
     search = BatchSize(None, 4, 1024, 10**6)
     assert settled(search, cost) == 16  # 32 gains less than it takes
     assert search.halve(16)
@@ -195,19 +197,19 @@ def test_the_batch_search_settles_on_the_fastest_size_and_halves_on_lack_of_memo
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(case, monkeypatch):
     from iaside_onnx import analysis
-    from iaside_onnx.engine import Engine, OutOfMemoryError
+    from iaside_onnx.engine import Engine
+    from iaside_onnx.model import OutOfMemoryError
 
     model, data = case
     reference = ia.analyze(model, data, bands=4)
     sizes = []
 
     class Small(Engine):
-        def log_prob(self, bands, start, stop, labels):
-            size = (stop - start) * len(labels)
-            sizes.append(size)
-            if size > 6:
+        def log_prob(self, bands, start, stop, labels, batch=None):
+            sizes.append(batch)
+            if batch > 6:
                 raise OutOfMemoryError("pretended")
-            return super().log_prob(bands, start, stop, labels)
+            return super().log_prob(bands, start, stop, labels, batch)
 
     monkeypatch.setattr(analysis, "Engine", Small)
     report = ia.analyze(model, data, bands=4, batch=100)

@@ -18,7 +18,17 @@ from .conftest import ROOT
 PACKAGE = ROOT / "iaside_onnx"
 MATHS = ("bands", "shapley", "score")
 VIEWS = ("plots", "terminal")
-RUNS_MODELS = {"session", "engine", "classifier", "game", "analysis", "survey", "artifact"}
+RUNS_MODELS = {
+    "session",
+    "engine",
+    "model",
+    "companion",
+    "classifier",
+    "game",
+    "analysis",
+    "survey",
+    "artifact",
+}
 
 
 def imports(module):
@@ -97,3 +107,30 @@ def test_options_in_the_readme_exist():
     text = "\n".join(readme_blocks()[2:])
     commands = "\n".join(line for line in text.splitlines() if line.startswith("iaside"))
     assert set(re.findall(r"(?<=\s)--[a-z-]+", commands)) <= known
+
+
+def small(line):
+    """A README command, made small, for the interpreter that runs the tests."""
+    words = line.removesuffix("&&").split()
+    words[:1] = [sys.executable, "-m", "iaside_onnx"]
+    return [*words, "--samples", "6", "--bands", "2"] if "analyze" in words else words
+
+
+def test_readme_commands_run_as_they_stand(tmp_path):
+    for name in ("models", "demo"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "model.onnx").symlink_to(ROOT / "models" / "demo-plain.onnx")
+    (tmp_path / "photos").symlink_to(ROOT / "demo" / "test")
+    blocks = readme_blocks()
+    commands = [
+        line.strip()
+        for line in (blocks[0] + blocks[2]).splitlines()
+        if line.strip().startswith(("iaside ", ".venv/bin/iaside "))
+    ]
+    assert len(commands) >= 7
+    for command in commands:
+        subprocess.run(small(command), cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "demo.png").stat().st_size > 10_000
+    python = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    code = python.replace("samples=100", "samples=6, bands=2").replace("report.h5", "again.h5")
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)

@@ -1,0 +1,123 @@
+"""The two small graphs beside the audited one: masks to images before it, scores to values after.
+
+Neither is grafted into the model; each runs as a session of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from .model import Affine, InputForm
+
+_OPSET = 17
+_IR = 8
+# Below these a probability of this type cannot tell itself from zero.
+_LEAST: dict[int, float] = {
+    TensorProto.FLOAT16: 2.0**-24,
+    TensorProto.FLOAT: float(np.finfo(np.float32).tiny),
+    TensorProto.DOUBLE: float(np.finfo(np.float32).tiny),
+}
+
+
+def companion_graph(form: InputForm, affine: Affine, output_map: str = "real") -> bytes:
+    """The graph before the model: coalition masks and band rows in, the model's input out.
+
+    Inputs are ``masks`` (coalitions, R) and ``bands`` (images, R, features), float32, where the
+    last row is the baseline image, which every mask holds. Under "real" the affine step has been
+    applied to the rows already; under "magnitude" it follows here, since |x| and the min-max
+    scaling per image come between (method, section 8).
+    """
+    nodes = [helper.make_node("MatMul", ["masks", "bands"], ["mixed"])]
+    constants: dict[str, Any] = {"shape": np.array([-1, *form.shape], np.int64)}
+    last = "mixed"
+    if output_map == "magnitude":
+        constants["least"] = np.array(1e-12, np.float32)
+        nodes += [
+            helper.make_node("Abs", ["mixed"], ["size"]),
+            helper.make_node("ReduceMin", ["size"], ["low"], axes=[-1], keepdims=1),
+            helper.make_node("ReduceMax", ["size"], ["high"], axes=[-1], keepdims=1),
+            helper.make_node("Sub", ["size", "low"], ["above"]),
+            helper.make_node("Sub", ["high", "low"], ["span"]),
+            helper.make_node("Max", ["span", "least"], ["divisor"]),
+            helper.make_node("Div", ["above", "divisor"], ["unit"]),
+        ]
+        last = "unit"
+    nodes.append(helper.make_node("Reshape", [last, "shape"], ["shaped"]))
+    last = "shaped"
+    if output_map == "magnitude":
+        axes = (-1, 1, 1) if form.layout == "nchw" else (1, 1, -1)
+        constants["gain"] = affine.gain.reshape(axes)
+        constants["shift"] = affine.shift.reshape(axes)
+        nodes += [
+            helper.make_node("Mul", [last, "gain"], ["scaled"]),
+            helper.make_node("Add", ["scaled", "shift"], ["normalised"]),
+        ]
+        last = "normalised"
+    if form.elem_type == TensorProto.UINT8:
+        constants["black"], constants["white"] = np.float32(0), np.float32(255)
+        nodes += [
+            helper.make_node("Round", [last], ["rounded"]),
+            helper.make_node("Clip", ["rounded", "black", "white"], ["clipped"]),
+        ]
+        last = "clipped"
+    if form.elem_type != TensorProto.FLOAT:
+        nodes.append(helper.make_node("Cast", [last], ["cast"], to=form.elem_type))
+        last = "cast"
+    nodes[-1].output[0] = "images"
+    inputs = [
+        helper.make_tensor_value_info("masks", TensorProto.FLOAT, ["coalitions", "rows"]),
+        helper.make_tensor_value_info(
+            "bands", TensorProto.FLOAT, ["images", "rows", form.features]
+        ),
+    ]
+    output = helper.make_tensor_value_info("images", form.elem_type, ["batch", *form.shape])
+    return _serialised("companion", nodes, inputs, output, constants)
+
+
+def tail_graph(kind: str, elem_type: int, temperature: float = 1.0) -> bytes:
+    """The graph after the model: scores and labels in, log-probability of the label out.
+
+    Labels are a column (batch, 1), and so is the result.
+    Probabilities are floored at the least positive number of their type before the logarithm.
+    """
+    constants: dict[str, Any] = {"flat": np.array([0, -1], np.int64)}
+    nodes = [helper.make_node("Reshape", ["scores", "flat"], ["rows"])]
+    last = "rows"
+    if elem_type != TensorProto.FLOAT:
+        nodes.append(helper.make_node("Cast", [last], ["exact"], to=TensorProto.FLOAT))
+        last = "exact"
+    if kind == "probabilities":
+        constants["least"] = np.array(_LEAST[elem_type], np.float32)
+        nodes += [
+            helper.make_node("Max", [last, "least"], ["positive"]),
+            helper.make_node("Log", ["positive"], ["logarithm"]),
+        ]
+        last = "logarithm"
+    if temperature != 1.0:
+        constants["temperature"] = np.array(temperature, np.float32)
+        nodes.append(helper.make_node("Div", [last, "temperature"], ["cooled"]))
+        last = "cooled"
+    if kind == "logits" or temperature != 1.0:
+        nodes.append(helper.make_node("LogSoftmax", [last], ["normal"], axis=-1))
+        last = "normal"
+    nodes.append(helper.make_node("GatherElements", [last, "labels"], ["log_prob"], axis=1))
+    inputs = [
+        helper.make_tensor_value_info("scores", elem_type, None),
+        helper.make_tensor_value_info("labels", TensorProto.INT64, ["batch", 1]),
+    ]
+    output = helper.make_tensor_value_info("log_prob", TensorProto.FLOAT, ["batch", 1])
+    return _serialised("tail", nodes, inputs, output, constants)
+
+
+def _serialised(
+    name: str, nodes: list[Any], inputs: list[Any], output: Any, constants: dict[str, Any]
+) -> bytes:
+    tensors = [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()]
+    graph = helper.make_graph(nodes, name, inputs, [output], tensors)
+    opset = helper.make_opsetid("", _OPSET)
+    return bytes(
+        helper.make_model(graph, opset_imports=[opset], ir_version=_IR).SerializeToString()
+    )
