@@ -102,7 +102,8 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
         f"{one_line(report.model['path'])} on {one_line(report.data['source'])}: "
         f"{report.data['samples']} images, clean accuracy {report.accuracy:.3f}, "
         f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
-        f"value {settings['value']}"
+        f"value {settings['value']}",
+        soft_wrap=True,
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("band", "SID", f"{level} interval", "Shapley value", "std. error"):
@@ -124,12 +125,14 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
     low, high = report.srs_range
     out.print(
         f"Spectral robustness score (SRS): {report.srs:.3f}  [{level}: {intervals.srs[0]:.3f} to "
-        f"{intervals.srs[1]:.3f}]"
+        f"{intervals.srs[1]:.3f}]",
+        soft_wrap=True,
     )
     out.print(
         f"Signed score: {report.srs_signed:+.3f}  [{level}: {intervals.srs_signed[0]:+.3f} to "
         f"{intervals.srs_signed[1]:+.3f}]  on its range {low:+.3f} (highest band alone) to "
-        f"{high:+.3f} (lowest band alone)"
+        f"{high:+.3f} (lowest band alone)",
+        soft_wrap=True,
     )
     out.print(report.interpretation(), soft_wrap=True)
     for warning in report.run.get("warnings", []):
