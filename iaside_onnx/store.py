@@ -27,6 +27,7 @@ from .report import FORMAT, FORMAT_VERSION, Report
 from .shapley import MAX_PLAYERS
 
 _CHUNK_BYTES = 1 << 18
+_ANEW = "use --overwrite to start anew"
 # More than all other parts of the files take.
 _PARTIAL_EXTRA = 1 << 13
 _REPORT_EXTRA = 1 << 18
@@ -304,23 +305,18 @@ def open_partial(target: Path, identity: dict[str, Any]) -> Partial:
 
 def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Refuse to continue an audit with anything changed that determines its table."""
-    for key, what in (("model_sha256", "another model"), ("data_digest", "other images")):
-        if held.get(key) != wanted[key]:
-            raise ReportError(
-                f"{path}: belongs to {what} ({key} differs); use --overwrite to start anew"
-            )
-    pairs = {
-        **{
-            key: (held.get("settings", {}).get(key), new) for key, new in wanted["settings"].items()
-        },
-        "provider": (held.get("provider"), wanted["provider"]),
-    }
-    for key, (old, new) in pairs.items():
+    if held.get("model_sha256") != wanted["model_sha256"]:
+        raise ReportError(f"{path}: belongs to another model; {_ANEW}")
+    settings = held.get("settings", {})
+    pairs = [(key, settings.get(key), new) for key, new in wanted["settings"].items()]
+    pairs.append(("provider", held.get("provider"), wanted["provider"]))
+    for key, old, new in pairs:
         if old != new:
             raise ReportError(
-                f"{path}: was made with {key} {json.dumps(old)}, not {json.dumps(new)}; "
-                "use --overwrite to start anew"
+                f"{path}: was made with {key} {json.dumps(old)}, not {json.dumps(new)}; {_ANEW}"
             )
+    if held.get("data_digest") != wanted["data_digest"]:
+        raise ReportError(f"{path}: belongs to other images; {_ANEW}")
 
 
 def _mapped(path: Path) -> Partial:
