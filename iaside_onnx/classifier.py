@@ -14,7 +14,7 @@ from .errors import ArtifactError, DataError, UsageError
 from .free_batch import free_batch
 from .images import Picture, Sample
 from .listener import Listener
-from .model import Affine, InputForm, Model, OutOfMemoryError
+from .model import Affine, InputForm, Model
 from .preprocess import Preprocess, load_preprocess
 from .session import Runtime
 from .settings import Settings
@@ -131,15 +131,18 @@ def open_classifier(
     affine = Affine(*preprocess.affine(form.channels))
     model = Model(runtime, runtime.open(path), form, output.name, affine)
     mode = "file"
-    try:
-        if form.fixed_batch is not None:
-            mode, model = _free(artifact, model, probe, tell)
-        scores = model.scores(probe)
-    except OutOfMemoryError as error:
-        raise ArtifactError(f"{path}: not enough memory for a few images: {error}") from error
+    if form.fixed_batch is not None:
+        mode, model = _free(artifact, model, probe, tell)
+    scores = model.scores(probe)
     kind = settings.output_kind or artifact.output_kinds.get(output.name, "unknown")
     if kind == "unknown":
         kind = "probabilities" if look_like_probabilities(scores) else "logits"
+        if kind == "logits" and scores.min() >= 0 and scores.max() <= 1:
+            raise ArtifactError(
+                f"{path}: output '{output.name}' lies in [0, 1] but its rows do not sum to 1, as "
+                "after a sigmoid; class probabilities or logits are needed (if these are logits "
+                "use --logits)"
+            )
         tell.note(f"output '{output.name}': taken for {kind}, from its values on the first images")
     classes = scores.shape[1]
     if classes < 2:
@@ -244,7 +247,7 @@ def _free(
                 )
                 return "freed", freed
             why = f"the copy differs from the file by {worst:.1e}"
-        except (ArtifactError, OutOfMemoryError, ValueError) as error:
+        except (ArtifactError, ValueError) as error:
             why = str(error)
     many = "one by one" if fixed == 1 else f"{fixed} at a time"
     tell.warning(

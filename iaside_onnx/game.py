@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,12 @@ from .engine import Engine
 from .errors import ArtifactError
 from .model import OutOfMemoryError
 
-# The search for a batch size: runs and seconds timed at each size after one run to warm up; the
-# gain that makes a larger batch worth its memory; how much slower than the best ends the search.
-_TIMED_RUNS = 3
-_TIMED_SECONDS = 0.05
+# The search for a batch size: measurements and seconds at each size after one run to warm up, and
+# the passes of each measurement; the gain that makes a larger batch worth its memory; how much
+# slower than the best ends the search.
+_MEASUREMENTS = 3
+_MEASURED_SECONDS = 0.05
+_MEASURED_PASSES = 64
 _WORTHWHILE = 1.02
 _HOPELESS = 1.25
 # The search tries no batch beyond these: passes, and bytes of float32 input.
@@ -96,34 +97,36 @@ class BatchSize:
         self._budget = work / 20
         self._spent = 0
         self._best: dict[int, float] = {}
-        self._timed: list[tuple[int, float]] | None = None
+        self._timed: list[tuple[int, float]] = []
+        self._warm = False
         self.searching = asked is None
         self.size = asked if asked is not None else min(least, self._largest)
 
-    @property
-    def warming_up(self) -> bool:
-        """The present size has not been run yet."""
-        return self.searching and self._timed is None
+    def at_once(self, span: int) -> int:
+        """Passes to hand over at once: one run to warm up, little while measuring, then `span`."""
+        if not self.searching:
+            return span
+        return min(span, max(self.size, _MEASURED_PASSES)) if self._warm else self.size
 
     def record(self, passes: int, seconds: float) -> None:
         """Take in how long `passes`, in runs of the present size, took."""
         if not self.searching:
             return
         self._spent += passes
-        if self._timed is None:
-            self._timed = []
+        if not self._warm:
+            self._warm = True
             return
         self._timed.append((passes, seconds))
-        count, total = (sum(column) for column in zip(*self._timed, strict=True))
-        if count < _TIMED_RUNS * self.size or total < _TIMED_SECONDS:
+        if len(self._timed) < _MEASUREMENTS or sum(t for _, t in self._timed) < _MEASURED_SECONDS:
             return
-        self._best[self.size] = median(each / part for part, each in self._timed)
-        self._timed = None
+        # Other work on the machine can only slow a run down, so the least time is the truest.
+        self._best[self.size] = min(each / part for part, each in self._timed)
+        self._timed, self._warm = [], False
         fastest = min(self._best.values())
         winner = min(size for size, each in self._best.items() if each <= fastest * _WORTHWHILE)
         following = 2 * self.size
         ended = self._best[self.size] > fastest * _HOPELESS or self.size >= 8 * winner
-        costs = self._spent + (1 + _TIMED_RUNS) * following
+        costs = self._spent + (1 + _MEASUREMENTS) * following
         if ended or following > self._largest or costs > self._budget:
             self.searching = False
             self.size = winner
@@ -220,7 +223,7 @@ def _evaluate(
         size, searching = batch.size, batch.searching
         whole = start == 0 and size >= columns * (count - first)
         many = count - first if whole else 1
-        stop = min(columns, start + (size if batch.warming_up else engine.span(size)))
+        stop = min(columns, start + batch.at_once(engine.span(size)))
         passes = many * (stop - start)
         began = time.perf_counter()
         try:
@@ -231,7 +234,7 @@ def _evaluate(
         except OutOfMemoryError as error:
             engine.forget()
             if engine.model.form.fixed_batch or not batch.halve(min(size, passes)):
-                raise ArtifactError(f"not enough memory for one run: {error}") from error
+                raise ArtifactError(f"even the smallest batch fails: {error}") from error
             continue
         table[first : first + many, start:stop] = values
         batch.record(passes, time.perf_counter() - began)

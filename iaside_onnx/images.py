@@ -202,6 +202,8 @@ def _hdf5_images(path: Path) -> ArrayImages:
         for name in ("images", "labels")
         if isinstance(file.get(name, getlink=True), h5py.HardLink)
         and isinstance(file[name], h5py.Dataset)
+        and not file[name].external  # raw data in other files
+        and not file[name].is_virtual
     }
     return _array_images(path, held)
 

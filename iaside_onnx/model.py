@@ -17,8 +17,8 @@ from .session import Runtime, reason
 _MEMORY_WORDS = ("out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory")
 
 
-class OutOfMemoryError(Exception):
-    """The device could not hold a batch; the caller tries a smaller one."""
+class OutOfMemoryError(ArtifactError):
+    """The device could not hold a batch; with a smaller one it may."""
 
 
 @dataclass(frozen=True)
@@ -143,5 +143,5 @@ def run_error(error: Exception) -> Exception:
     """What to raise for an error of onnxruntime: lack of memory is told apart."""
     text = str(error).lower()
     if isinstance(error, MemoryError) or any(words in text for words in _MEMORY_WORDS):
-        return OutOfMemoryError(reason(error))
+        return OutOfMemoryError(f"not enough memory: {reason(error)}")
     return ArtifactError(f"the model failed to run: {reason(error)}")

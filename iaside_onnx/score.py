@@ -178,7 +178,7 @@ def resampled_means(
     rng = np.random.default_rng(seed)
     even = np.full(rows, 1.0 / rows)
     means = np.empty((resamples, values.shape[1]))
-    step = max(1, (1 << 21) // rows)
+    step = max(1, (1 << 18) // rows)
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         means[start : start + size] = rng.multinomial(rows, even, size=size) @ values / rows

@@ -47,6 +47,17 @@ def save(
     return path
 
 
+def radius(height: int, width: int, norm: str) -> np.ndarray:
+    """Radius of every frequency in [0, 1], as method section 1 writes it."""
+    rows = np.abs(2 * np.fft.fftfreq(height))[:, None]
+    columns = np.abs(2 * np.fft.fftfreq(width))[None, :]
+    return {
+        "linf": np.maximum(rows, columns),
+        "l2": np.sqrt(rows**2 + columns**2) / np.sqrt(2),
+        "l1": (rows + columns) / 2,
+    }[norm]
+
+
 def wave(size: int, cycles: int, channels: int = 3) -> np.ndarray:
     """A unit-amplitude cosine along x, in every channel: one frequency, so one band."""
     line = np.cos(2 * np.pi * cycles * np.arange(size) / size)

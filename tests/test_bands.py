@@ -9,6 +9,8 @@ from iaside_onnx import band_images, band_index
 from iaside_onnx.bands import NORMS
 from iaside_onnx.errors import UsageError
 
+from . import graphs
+
 sizes = st.integers(5, 40)
 
 
@@ -41,14 +43,7 @@ def test_band_images_are_real_sum_to_the_image_and_do_not_overlap(height, width,
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 32), (48, 30), (224, 224)])
 def test_band_edges_follow_the_formula(height, width, norm):
-    rows = np.abs(2 * np.fft.fftfreq(height))[:, None]
-    columns = np.abs(2 * np.fft.fftfreq(width))[None, :]
-    radius = {
-        "linf": np.maximum(rows, columns),
-        "l2": np.sqrt(rows**2 + columns**2) / np.sqrt(2),
-        "l1": (rows + columns) / 2,
-    }[norm]
-    expected = np.minimum(np.floor(radius * 8 + 1e-9), 7)
+    expected = np.minimum(np.floor(graphs.radius(height, width, norm) * 8 + 1e-9), 7)
     assert np.array_equal(band_index(height, width, 8, norm), expected)
 
 

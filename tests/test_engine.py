@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 import pytest
+from onnx import helper
 
 import iaside_onnx as ia
 from iaside_onnx.absence import ABSENCES, Baselines, SampleStatistics
+from iaside_onnx.errors import ArtifactError
 
 from . import graphs
 from .conftest import write_npz
@@ -81,15 +83,10 @@ def slow_table(path, images, labels, statistics, settings, order, gain, shift, l
     baselines = Baselines(
         settings["absence"], settings["seed"], settings["ids"], statistics, lambda k: images[k]
     )
-    rows = np.abs(2 * np.fft.fftfreq(height))[:, None]
-    columns = np.abs(2 * np.fft.fftfreq(width))[None, :]
-    radius = {
-        "linf": np.maximum(rows, columns),
-        "l2": np.sqrt(rows**2 + columns**2) / np.sqrt(2),
-        "l1": (rows + columns) / 2,
-    }[settings["norm"]]
     bands = settings["bands"]
-    index = np.minimum(np.floor(radius * bands + 1e-9), bands - 1)
+    index = np.minimum(
+        np.floor(graphs.radius(height, width, settings["norm"]) * bands + 1e-9), bands - 1
+    )
     table = np.empty((count, 1 << bands))
     for coalition in range(1 << bands):
         mask = np.isin(index, [band for band in range(bands) if coalition >> band & 1])
@@ -235,3 +232,15 @@ def test_probabilities_of_zero_stay_finite(tmp_path):
     report = ia.analyze(model, data, bands=2, preprocess=str(recipe))
     assert np.isfinite(report.log_prob).all()
     assert report.log_prob.min() == pytest.approx(-24 * np.log(2), abs=1e-3)
+
+
+def test_sigmoid_scores_are_refused_not_guessed(tmp_path, waves):
+    nodes, constants = graphs.amplitudes(SIZE, CYCLES)
+    nodes.append(helper.make_node("Sigmoid", ["amplitude"], ["scores"]))
+    model = graphs.save(
+        tmp_path / "m.onnx", nodes, constants, input_shape=["n", 3, SIZE, SIZE],
+        output_shape=["n", 4],
+    )  # fmt: skip
+    with pytest.raises(ArtifactError, match="sigmoid"):
+        audit(model, waves)
+    assert audit(model, waves, output_kind="logits").settings["output_kind"] == "logits"

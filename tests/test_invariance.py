@@ -179,7 +179,8 @@ def test_the_batch_search_settles_on_the_fastest_size_and_halves_on_lack_of_memo
             search.record(search.size, cost[search.size] * search.size)
         return search.size
 
-    assert BatchSize(None, 4, 8, 100).warming_up
+    assert BatchSize(None, 4, 8, 100).at_once(32) == 4
+    assert BatchSize(4).at_once(32) == 32
 
     search = BatchSize(None, 4, 1024, 10**6)
     assert settled(search, cost) == 16  # 32 gains less than it takes
