@@ -25,7 +25,7 @@ from .model import Model, run_error
 from .shapley import coalition_masks
 
 # Input that one run of the companion makes on the CPU, as float32.
-_SPAN_BYTES = 10_000_000
+_SPAN_BYTES = 20_000_000
 
 
 @dataclass
