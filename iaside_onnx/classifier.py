@@ -96,6 +96,16 @@ def look_like_probabilities(scores: NDArray[np.float32]) -> bool:
     return bool(scores.min() >= 0 and np.abs(sums - 1).max() <= _SUM_TOLERANCE)
 
 
+def kind_of_values(scores: NDArray[np.float32]) -> str:
+    """What scores are by their values: "probabilities", "logits", or "unknown".
+
+    Values that lie in [0, 1] without summing to 1, as after a sigmoid, stay unknown.
+    """
+    if look_like_probabilities(scores):
+        return "probabilities"
+    return "unknown" if scores.min() >= 0 and scores.max() <= 1 else "logits"
+
+
 def open_classifier(
     path: Path, runtime: Runtime, settings: Settings, sample: Sample, tell: Listener
 ) -> Classifier:
@@ -136,8 +146,8 @@ def open_classifier(
     scores = model.scores(probe)
     kind = settings.output_kind or artifact.output_kinds.get(output.name, "unknown")
     if kind == "unknown":
-        kind = "probabilities" if look_like_probabilities(scores) else "logits"
-        if kind == "logits" and scores.min() >= 0 and scores.max() <= 1:
+        kind = kind_of_values(scores)
+        if kind == "unknown":
             raise ArtifactError(
                 f"{path}: output '{output.name}' lies in [0, 1] but its rows do not sum to 1, as "
                 "after a sigmoid; class probabilities or logits are needed (if these are logits "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .artifact import INPUT_TYPES, Artifact, Tensor, read_artifact
-from .classifier import declared_classes, look_like_probabilities
+from .classifier import declared_classes, kind_of_values
 from .errors import ArtifactError, ProviderError
 from .model import run
 from .session import Runtime, active_providers, runtime_clash
@@ -52,7 +52,7 @@ def inspect(path: Path, *, layout: str | None = None) -> dict[str, Any]:
         rows = probe.scores.reshape(len(probe.scores), -1).astype(np.float32)
         classes = rows.shape[1]
         if kind == "unknown":
-            kind = "probabilities" if look_like_probabilities(rows) else "logits"
+            kind = kind_of_values(rows)
             warnings.append(
                 f"the graph's tail does not tell the output's kind; random images give {kind}"
             )
