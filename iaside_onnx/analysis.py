@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from . import __version__
 from .absence import Baselines
+from .artifact import file_digest
 from .bands import band_index
 from .classifier import Classifier, open_classifier
 from .engine import Engine
@@ -41,6 +43,7 @@ def analyze(
     labels: str | Path | None = None,
     provider: str = "auto",
     threads: int = 0,
+    ort_extension: Sequence[str | Path] = (),
     batch: int | None = None,
     value: str = "log-prob",
     beta: float = 0.75,
@@ -66,6 +69,8 @@ def analyze(
         How to run: "auto", "cpu" or "cuda"; threads of the model's session (0: automatic);
         forward passes in a run (None: found by a short trial). None of them changes the result
         beyond floating-point rounding.
+    ort_extension : sequence of paths
+        Libraries of custom operators that the model needs. They are run as code.
     value, beta, confidence
         View settings; a finished report can change them without the model.
     resume, overwrite : bool
@@ -99,7 +104,9 @@ def analyze(
     if clash := runtime_clash():
         tell.warning(clash)
     source = open_images(Path(images), Path(labels) if labels is not None else None)
-    audit = _prepare(Path(model), source, choose_runtime(provider, threads), wanted, tell)
+    extensions = tuple(Path(library) for library in ort_extension)
+    runtime = choose_runtime(provider, threads, extensions)
+    audit = _prepare(Path(model), source, runtime, wanted, tell)
     view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
 
     def finish(partial: Partial) -> Report:
@@ -161,13 +168,13 @@ def _prepare(
     index = band_index(
         form.height, form.width, wanted.bands, wanted.norm, separate_dc=wanted.separate_dc
     )
-    targets = class_targets(sample, classifier, wanted.label_offset, tell)
+    targets = class_targets(sample, classifier, tell)
     cost = len(sample) << wanted.players
     tell.note(
         f"cost: {len(sample)} images x {1 << wanted.players} coalitions = {cost:,} forward passes"
     )
     survey = survey_sample(sample, targets, classifier, wanted, tell)
-    settled = replace(wanted, temperature=survey.temperature)
+    settled = replace(wanted, temperature=survey.temperature, label_offset=classifier.label_offset)
     identity: dict[str, Any] = {
         "settings": {
             **asdict(settled),
@@ -177,7 +184,7 @@ def _prepare(
             "input": form.name,
             "output": classifier.output.name,
             "layout": form.layout,
-            "output_kind": classifier.kind,
+            "output_kind": classifier.scores.kind,
         },
         "model_sha256": classifier.artifact.sha256,
         "data_digest": sample.digest(),
@@ -208,8 +215,7 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
     engine = Engine(
         classifier.model,
         settings.players,
-        classifier.kind,
-        classifier.output.elem_type,
+        classifier.scores,
         audit.survey.temperature,
         settings.output_map,
     )
@@ -252,6 +258,9 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
         "batch_mode": classifier.batch_mode,
         "threads": audit.runtime.threads,
         "onnxruntime": runtime_version(),
+        "ort_extensions": {
+            library.name: file_digest(library) for library in audit.runtime.extensions
+        },
     }
 
 
@@ -280,7 +289,7 @@ def _report(
     return Report(
         log_prob=partial.table,
         labels=sample.labels,
-        predicted=audit.survey.predicted - audit.settings.label_offset,
+        predicted=audit.survey.predicted - audit.classifier.label_offset,
         image_ids=sample.ids,
         settings={**audit.identity["settings"], **view},
         model={

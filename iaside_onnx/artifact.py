@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
 from onnx import TensorProto
 
 from .errors import ArtifactError
+from .graph import external_files, output_kind, range_hint
 
 # A dimension: its length, or None where the graph leaves it free.
 Shape = tuple[int | None, ...]
@@ -26,33 +25,34 @@ INPUT_TYPES: dict[int, Any] = {
     TensorProto.DOUBLE: np.float64,
     TensorProto.UINT8: np.uint8,
 }
-# Nodes that hand their first input on without changing what the numbers mean.
-_TRANSPARENT = frozenset(
-    {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout"}
+_SCORE_TYPES = frozenset(INPUT_TYPES) - {TensorProto.UINT8}
+_FORMS = (
+    "(batch, channels, height, width), channels last, (batch, height, width) for grey, or flat "
+    "(batch, features) is needed"
 )
-_KINDS = {"Softmax": "probabilities", "LogSoftmax": "logits"}
-_LOGIT_TAILS = frozenset(
-    {"Gemm", "MatMul", "Add", "Conv", "GlobalAveragePool", "ReduceMean", "AveragePool"}
-)
+# Identifier of the runtime's own file format, at byte 4.
+_ORT_MAGIC = b"ORTM"
 
 
 @dataclass(frozen=True)
 class Tensor:
     """Name, shape and ONNX element type of a graph input or output.
 
-    `symbols` holds the graph's own name of each dimension, empty where it gives none.
+    `symbols` holds the graph's own name of each dimension, empty where it gives none;
+    `container` says what it is where it is no tensor, for example "sequence of maps".
     """
 
     name: str
     shape: Shape | None
     elem_type: int
     symbols: tuple[str, ...] = ()
+    container: str = ""
 
     @property
     def dtype(self) -> str:
-        """Element type in numpy's words, for example ``float16``."""
+        """Element type in numpy's words, for example ``float16``; else the container."""
         if not self.elem_type:
-            return "none"
+            return self.container or "none"
         name = str(TensorProto.DataType.Name(self.elem_type)).lower()
         return {"float": "float32", "double": "float64"}.get(name, name)
 
@@ -74,6 +74,13 @@ class Artifact:
         From the file; `parameters` counts the elements of all weights.
     external : tuple of Path
         External data files, all inside the model's folder.
+    output_kinds : dict
+        What the graph's tail says of each output: "logits" (log-probabilities too),
+        "probabilities", "sigmoid" or "unknown".
+    output_steps : dict
+        Distance between neighbouring scores where an output was quantised, else 0.
+    input_hint : str
+        What the graph does to its pixels first, in words.
     """
 
     path: Path
@@ -83,10 +90,11 @@ class Artifact:
     opsets: dict[str, int]
     producer: str
     ir_version: int
-    parameters: int
+    parameters: int | None
     metadata: dict[str, str]
     external: tuple[Path, ...]
     output_kinds: dict[str, str] = field(default_factory=dict)
+    output_steps: dict[str, float] = field(default_factory=dict)
     input_hint: str = ""
 
     def image_input(self, name: str | None = None) -> Tensor:
@@ -95,29 +103,10 @@ class Artifact:
         Raises
         ------
         ArtifactError
-            No such input, no 4-dimensional image input, or several to choose from.
+            No such input, one that cannot hold a batch of images, or several to choose from.
         """
-        if name is not None:
-            found = next((tensor for tensor in self.inputs if tensor.name == name), None)
-            if found is None:
-                raise ArtifactError(
-                    f"{self.path}: no input named '{name}'; inputs are {_names(self.inputs)}"
-                )
-        else:
-            if len(self.inputs) > 1:
-                raise ArtifactError(
-                    f"{self.path}: has {len(self.inputs)} inputs ({_names(self.inputs)}); "
-                    "a classifier of images takes exactly one"
-                )
-            if not self.inputs:
-                raise ArtifactError(f"{self.path}: the graph has no input to put images into")
-            found = self.inputs[0]
-        if found.shape is None or len(found.shape) != 4:
-            shape = "of unknown rank" if found.shape is None else shape_text(found.shape)
-            raise ArtifactError(
-                f"{self.path}: input '{found.name}' is {shape}, not an image "
-                "(batch, channels, height, width, or channels last)"
-            )
+        found = self._named_input(name)
+        text = f"{self.path}: input '{found.name}'"
         if len(self.inputs) > 1:
             raise ArtifactError(
                 f"{self.path}: has {len(self.inputs)} inputs ({_names(self.inputs)}); only "
@@ -125,40 +114,95 @@ class Artifact:
             )
         if found.elem_type not in INPUT_TYPES:
             raise ArtifactError(
-                f"{self.path}: input '{found.name}' is {found.dtype}; float16, float32, float64 "
-                "or uint8 is needed"
+                f"{text} is {found.dtype}; float16, float32, float64 or uint8 is needed"
             )
+        shape = found.shape
+        if shape is None:
+            return found
+        if len(shape) == 3 and shape[0] is not None:
+            raise ArtifactError(
+                f"{text} is {shape_text(shape)}: no batch axis; export it again with one"
+            )
+        if len(shape) not in (2, 3, 4):
+            raise ArtifactError(f"{text} is {shape_text(shape)}, not a batch of images: {_FORMS}")
         return found
 
+    def _named_input(self, name: str | None) -> Tensor:
+        if name is not None:
+            found = next((tensor for tensor in self.inputs if tensor.name == name), None)
+            if found is None:
+                raise ArtifactError(
+                    f"{self.path}: no input named '{name}'; inputs are {_names(self.inputs)}"
+                )
+            return found
+        if not self.inputs:
+            raise ArtifactError(f"{self.path}: the graph has no input to put images into")
+        return self.inputs[0]
+
     def score_output(self, name: str | None = None) -> Tensor:
-        """The output that holds one score per class: the one named, or the only candidate."""
+        """The output that holds one score per class: the one named, or the only candidate.
+
+        Raises
+        ------
+        ArtifactError
+            No such output, none that can hold scores, or several to choose from.
+        """
         if name is not None:
             found = next((tensor for tensor in self.outputs if tensor.name == name), None)
             if found is None:
                 raise ArtifactError(
                     f"{self.path}: no output named '{name}'; outputs are {_names(self.outputs)}"
                 )
+            if found.elem_type not in _SCORE_TYPES:
+                raise ArtifactError(
+                    f"{self.path}: output '{name}' is {found.dtype}{self._remedy()}; class scores "
+                    "are float16, float32 or float64"
+                )
             return found
-        floats = [tensor for tensor in self.outputs if tensor.elem_type in INPUT_TYPES]
-        floats = [tensor for tensor in floats if tensor.elem_type != TensorProto.UINT8]
-        if len(floats) != 1:
+        floats = [tensor for tensor in self.outputs if tensor.elem_type in _SCORE_TYPES]
+        if not floats:
+            raise ArtifactError(
+                f"{self.path}: has no output of class scores, float16, float32 or float64 "
+                f"(outputs are {_names(self.outputs)}){self._remedy()}"
+            )
+        if len(floats) > 1:
             raise ArtifactError(
                 f"{self.path}: has {len(floats)} outputs that could be class scores "
-                f"(outputs are {_names(self.outputs)}); choose one with --output"
+                f"({_names(tuple(floats))}); choose one with --output"
             )
         return floats[0]
 
+    def _remedy(self) -> str:
+        """What to do about a classifier that returns dictionaries."""
+        if not any("map" in tensor.container for tensor in self.outputs):
+            return ""
+        return (
+            ": a ZipMap turns its scores into dictionaries; export it again without "
+            "(skl2onnx: options={'zipmap': False})"
+        )
+
     def layout(self, tensor: Tensor, asked: str | None = None) -> str:
         """Layout nchw or nhwc: as asked, else from where the 1 or 3 channels stand.
+
+        Flat inputs, and grey ones without an axis of channels, are "flat" and "nhw" unless asked
+        for otherwise: their shape does not tell the order of the numbers in them.
 
         Raises
         ------
         ArtifactError
             The shape fits neither or both, or contradicts what was asked for.
         """
-        assert tensor.shape is not None
+        text = f"{self.path}: input '{tensor.name}'"
+        if tensor.shape is None:
+            if asked is None:
+                raise ArtifactError(
+                    f"{text} gives no shape; say which with --layout nchw or nhwc, and --size"
+                )
+            return asked
+        if len(tensor.shape) < 4:
+            return asked or ("flat" if len(tensor.shape) == 2 else "nhw")
         first, last = tensor.shape[1], tensor.shape[3]
-        text = f"{self.path}: input '{tensor.name}' is {shape_text(tensor.shape)}"
+        text += f" is {shape_text(tensor.shape)}"
         fits = {"nchw": first in (1, 3), "nhwc": last in (1, 3)}
         if asked is not None:
             channels = first if asked == "nchw" else last
@@ -177,7 +221,8 @@ def shape_text(shape: Shape) -> str:
 
 
 def _names(tensors: tuple[Tensor, ...]) -> str:
-    return ", ".join(f"'{tensor.name}'" for tensor in tensors) or "none"
+    shown = [f"'{tensor.name}' {tensor.dtype}" for tensor in tensors[:8]]
+    return ", ".join(shown + ["..."] * (len(tensors) > 8)) or "none"
 
 
 def load_graph(path: Path) -> onnx.ModelProto:
@@ -214,11 +259,12 @@ def read_artifact(path: Path) -> Artifact:
     """
     model = load_graph(path)
     graph = model.graph
-    external = _external_files(path, model)
+    external = external_files(path, model)
     weights = {tensor.name for tensor in graph.initializer}
     weights |= {tensor.values.name for tensor in graph.sparse_initializer}
     inputs = tuple(_tensor(value) for value in graph.input if value.name not in weights)
     outputs = tuple(_tensor(value) for value in graph.output)
+    tails = {tensor.name: output_kind(graph, tensor.name) for tensor in outputs}
     version = f" {model.producer_version}" if model.producer_version else ""
     return Artifact(
         path=path,
@@ -231,9 +277,19 @@ def read_artifact(path: Path) -> Artifact:
         parameters=sum(math.prod(tensor.dims) for tensor in graph.initializer),
         metadata={entry.key: entry.value for entry in model.metadata_props},
         external=external,
-        output_kinds={tensor.name: _output_kind(graph, tensor.name) for tensor in outputs},
-        input_hint=_input_hint(graph, inputs[0].name) if inputs else "",
+        output_kinds={name: kind for name, (kind, _) in tails.items()},
+        output_steps={name: step for name, (_, step) in tails.items()},
+        input_hint=range_hint(graph, inputs[0].name) if inputs else "",
     )
+
+
+def is_ort_format(path: Path) -> bool:
+    """True for a file in onnxruntime's own format (``.ort``)."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(8)[4:] == _ORT_MAGIC
+    except OSError:
+        return False
 
 
 def file_digest(path: Path, external: tuple[Path, ...] = ()) -> str:
@@ -251,7 +307,7 @@ def file_digest(path: Path, external: tuple[Path, ...] = ()) -> str:
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type"):
-        return Tensor(value.name, None, 0)
+        return Tensor(value.name, None, 0, container=_container(value.type))
     if not kind.HasField("shape"):
         return Tensor(value.name, None, kind.elem_type)
     sizes = (dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim)
@@ -260,82 +316,8 @@ def _tensor(value: onnx.ValueInfoProto) -> Tensor:
     return Tensor(value.name, shape, kind.elem_type, tuple(dim.dim_param for dim in kind.shape.dim))
 
 
-def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and every sub-graph held in attributes of its nodes."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in ([attribute.g] if attribute.HasField("g") else []) + list(
-                attribute.graphs
-            ):
-                yield from all_graphs(inner)
-
-
-def _external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
-    folder = path.resolve().parent
-    found: set[Path] = set()
-    for graph in all_graphs(model.graph):
-        held = [
-            attribute.t
-            for node in graph.node
-            for attribute in node.attribute
-            if attribute.HasField("t")
-        ]
-        for tensor in [*graph.initializer, *held]:
-            if tensor.data_location != TensorProto.EXTERNAL:
-                continue
-            location = next((e.value for e in tensor.external_data if e.key == "location"), "")
-            target = (folder / location).resolve()
-            if not location or Path(location).is_absolute() or folder not in target.parents:
-                raise ArtifactError(
-                    f"{path}: weight '{tensor.name}' points outside the model's folder "
-                    f"('{location}'); refused"
-                )
-            if not target.is_file():
-                raise ArtifactError(
-                    f"{path}: needs its weights in '{location}' beside it; put that file there"
-                )
-            found.add(target)
-    return tuple(sorted(found))
-
-
-def _output_kind(graph: onnx.GraphProto, name: str) -> str:
-    producers = {output: node for node in graph.node for output in node.output}
-    node = producers.get(name)
-    while node is not None and node.op_type in _TRANSPARENT and node.input:
-        node = producers.get(node.input[0])
-    if node is None:
-        return "unknown"
-    if node.op_type in _LOGIT_TAILS:
-        return "logits"
-    return _KINDS.get(node.op_type, "unknown")
-
-
-def _input_hint(graph: onnx.GraphProto, name: str) -> str:
-    """What the first nodes say about the range of pixel values the graph expects."""
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
-            constants[node.output[0]] = node.attribute[0].t
-    steps: list[str] = []
-    largest = 0.0
-    for _ in range(4):
-        users = [node for node in graph.node if name in node.input]
-        if len(users) != 1 or users[0].op_type not in {"Sub", "Div", "Mul", "Add", "Cast"}:
-            break
-        node = users[0]
-        steps.append(node.op_type)
-        other = next((constants[key] for key in node.input if key in constants), None)
-        if other is not None and math.prod(other.dims) <= 4:
-            largest = max(largest, float(np.abs(_values(other)).max(initial=0.0)))
-        name = node.output[0]
-    if not any(step != "Cast" for step in steps):
-        return ""
-    domain = "0..255" if largest > 32 else "0..1"
-    return f"normalises inside the graph ({', '.join(steps)}): give it pixels of {domain}"
-
-
-def _values(tensor: onnx.TensorProto) -> NDArray[np.float64]:
-    if tensor.data_location == TensorProto.EXTERNAL:
-        return np.zeros(1)
-    return np.asarray(onnx.numpy_helper.to_array(tensor), dtype=np.float64)
+def _container(kind: onnx.TypeProto) -> str:
+    """A type that is no tensor, in words."""
+    word = (kind.WhichOneof("value") or "unknown type").removesuffix("_type").replace("_", " ")
+    inner = kind.sequence_type.elem_type if word == "sequence" else None
+    return f"sequence of {_container(inner)}s" if inner is not None else word

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifact import Artifact, Tensor, load_graph, read_artifact, shape_text
-from .errors import ArtifactError, DataError, UsageError
+from .artifact import Artifact, Tensor, is_ort_format, load_graph
+from .declared import Declared
+from .errors import ArtifactError
 from .free_batch import free_batch
 from .images import Picture, Sample
+from .input_form import InputForm, settle_input
 from .listener import Listener
-from .model import Affine, InputForm, Model
+from .model import Affine, Model
+from .ort_format import describe
 from .preprocess import Preprocess, load_preprocess
+from .scores import ScoreForm, kind_of_values
 from .session import Runtime
 from .settings import Settings
 
-_DEFAULT_SIZE = 224
 _PROBE_IMAGES = 3
-# Rows of probabilities in float16 sum to 1 within a few thousandths.
-_SUM_TOLERANCE = 1e-2
 # Largest relative difference between the freed copy and the untouched file.
 _FREED_TOLERANCE = {"float16": 1e-2, "float32": 1e-3, "float64": 1e-6}
 
@@ -36,23 +36,26 @@ class Classifier:
     artifact : Artifact
     model : Model
     output : Tensor
-    kind : str
-        "logits" or "probabilities".
+    scores : ScoreForm
+        What the output holds.
     classes : int
+    label_offset : int
+        Added to labels: as asked, else as declared in the file.
     preprocess : Preprocess
         Settled for the input's size.
     batch_mode : str
         "file" (its own bytes, any batch), "freed" (an edited copy with a free batch, verified
         against the file) or "fixed" (its own bytes, run at the batch it was exported with).
     class_names : list of str or None
-        As declared in the file's metadata.
+        As declared in the file's metadata, in order of labels (before the offset).
     """
 
     artifact: Artifact
     model: Model
     output: Tensor
-    kind: str
+    scores: ScoreForm
     classes: int
+    label_offset: int
     preprocess: Preprocess
     batch_mode: str
     class_names: list[str] | None = None
@@ -67,10 +70,8 @@ class Classifier:
         return self.preprocess.pixels(picture, self.form.channels)
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Raw scores as logits: probabilities become their logarithm."""
-        if self.kind == "logits":
-            return scores
-        return np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+        """Raw scores as logits, shape (n, classes): probabilities become their logarithm."""
+        return self.scores.logits(scores)
 
     def confirm_kind(self, scores: NDArray[np.float32]) -> None:
         """Check on data that scores are what they are taken for.
@@ -80,30 +81,12 @@ class Classifier:
         ArtifactError
             "probabilities" that are none.
         """
-        if self.kind == "probabilities" and not look_like_probabilities(scores):
+        if not self.scores.plausible(scores):
             raise ArtifactError(
                 f"{self.artifact.path}: output '{self.output.name}' was taken for probabilities, "
                 f"but its rows sum to {scores.sum(axis=1)[0]:.4g} and range from "
                 f"{scores.min():.4g} to {scores.max():.4g}; if these are logits use --logits"
             )
-
-
-def look_like_probabilities(scores: NDArray[np.float32]) -> bool:
-    """True when every row is non-negative and sums to 1."""
-    if scores.size == 0 or scores.shape[1] < 2 or not np.isfinite(scores).all():
-        return False
-    sums = scores.sum(axis=1, dtype=np.float64)
-    return bool(scores.min() >= 0 and np.abs(sums - 1).max() <= _SUM_TOLERANCE)
-
-
-def kind_of_values(scores: NDArray[np.float32]) -> str:
-    """What scores are by their values: "probabilities", "logits", or "unknown".
-
-    Values that lie in [0, 1] without summing to 1, as after a sigmoid, stay unknown.
-    """
-    if look_like_probabilities(scores):
-        return "probabilities"
-    return "unknown" if scores.min() >= 0 and scores.max() <= 1 else "logits"
 
 
 def open_classifier(
@@ -123,15 +106,23 @@ def open_classifier(
     ------
     ArtifactError, DataError, ProviderError, UsageError
     """
-    artifact = read_artifact(path)
+    artifact = describe(path, runtime)
+    declared = Declared(path, artifact.metadata)
     tensor = artifact.image_input(settings.input)
-    output = artifact.score_output(settings.output)
-    asked = load_preprocess(settings.preprocess)
-    form = input_form(artifact, tensor, settings, asked, sample)
-    preprocess = asked.for_size(form.height, form.width)
-    if settings.preprocess is None:
-        hint = f"; the file {artifact.input_hint}" if artifact.input_hint else ""
-        tell.note(f"preprocessing: none given, so 'unit' (RGB in [0, 1]){hint}")
+    output = artifact.score_output(settings.output or declared.output())
+    recipe = _recipe(artifact, declared, settings, tell)
+    form = settle_input(
+        artifact,
+        tensor,
+        recipe,
+        sample,
+        layout=settings.layout or recipe.layout or declared.layout(),
+        size=settings.size,
+    )
+    offset = settings.label_offset
+    if offset is None:
+        offset = declared.label_offset()
+    preprocess = recipe.for_size(form.height, form.width)
     probe = np.stack(
         [
             preprocess.pixels(sample.picture(position), form.channels)
@@ -144,89 +135,72 @@ def open_classifier(
     if form.fixed_batch is not None:
         mode, model = _free(artifact, model, probe, tell)
     scores = model.scores(probe)
-    kind = settings.output_kind or artifact.output_kinds.get(output.name, "unknown")
-    if kind == "unknown":
-        kind = kind_of_values(scores)
-        if kind == "unknown":
-            raise ArtifactError(
-                f"{path}: output '{output.name}' lies in [0, 1] but its rows do not sum to 1, as "
-                "after a sigmoid; class probabilities or logits are needed (if these are logits "
-                "use --logits)"
-            )
-        tell.note(f"output '{output.name}': taken for {kind}, from its values on the first images")
-    classes = scores.shape[1]
-    if classes < 2:
-        raise ArtifactError(
-            f"{path}: output '{output.name}' has {classes} class; at least two are needed"
-        )
+    score_form = _score_form(artifact, declared, settings, output, scores, tell)
+    classes = 2 if score_form.binary else scores.shape[1]
     return Classifier(
         artifact=artifact,
         model=model,
         output=output,
-        kind=kind,
+        scores=score_form,
         classes=classes,
+        label_offset=offset,
         preprocess=preprocess,
         batch_mode=mode,
-        class_names=declared_classes(artifact, classes),
+        class_names=_names_by_label(declared.classes(classes), offset),
     )
 
 
-def declared_classes(artifact: Artifact, classes: int) -> list[str] | None:
-    """Class names from the metadata key ``iaside.classes`` (a JSON list), if it fits."""
-    try:
-        names = json.loads(artifact.metadata.get("iaside.classes", "null"))
-    except (ValueError, RecursionError):
+def _names_by_label(names: list[str] | None, offset: int) -> list[str] | None:
+    if names is None:
         return None
-    if not isinstance(names, list) or len(names) != classes:
-        return None
-    return [str(name) for name in names]
+    return names[offset:] if offset >= 0 else [""] * -offset + names
 
 
-def input_form(
+def _recipe(
+    artifact: Artifact, declared: Declared, settings: Settings, tell: Listener
+) -> Preprocess:
+    """The recipe asked for, else the one the file declares, else the plainest."""
+    if settings.preprocess is not None:
+        return load_preprocess(settings.preprocess)
+    found = declared.preprocess()
+    if found is not None:
+        tell.note(f"preprocessing: {found.name}, as the file's metadata declares")
+        return found
+    hint = f"; the file {artifact.input_hint}" if artifact.input_hint else ""
+    tell.note(f"preprocessing: none given, so 'unit' (RGB in [0, 1]){hint}")
+    return load_preprocess(None)
+
+
+def _score_form(
     artifact: Artifact,
-    tensor: Tensor,
+    declared: Declared,
     settings: Settings,
-    recipe: Preprocess,
-    sample: Sample,
-) -> InputForm:
-    """Settle layout and size of the image input.
-
-    A free size is taken from the option or the recipe's crop, from the usual 224 pixels for
-    recipes that resize, else from the images, if they are all of one size.
-    """
-    layout = artifact.layout(tensor, settings.layout or recipe.layout)
-    size = settings.size or recipe.crop
-    assert tensor.shape is not None
-    batch, *rest = tensor.shape
-    channels, height, width = rest if layout == "nchw" else (rest[2], rest[0], rest[1])
-    given = (height, width)
-    if size is not None and any(
-        side is not None and side != wanted for side, wanted in zip(given, size, strict=True)
-    ):
-        raise UsageError(
-            f"a size of {size[0]} x {size[1]} was asked for, but input '{tensor.name}' of "
-            f"{artifact.path} is {shape_text(tensor.shape)}"
-        )
-    if height is None or width is None:
-        if size is None and recipe.resize_ratio is not None:
-            size = (_DEFAULT_SIZE, _DEFAULT_SIZE)
-        size = size or _common_size(sample, artifact, tensor)
-        height, width = height or size[0], width or size[1]
-    return InputForm(tensor.name, tensor.elem_type, layout, channels or 3, height, width, batch)
-
-
-def _common_size(sample: Sample, artifact: Artifact, tensor: Tensor) -> tuple[int, int]:
-    sizes = set()
-    for position in range(len(sample)):
-        picture = sample.picture(position)
-        sizes.add(picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1])
-        if len(sizes) > 1:
-            raise DataError(
-                f"{artifact.path}: input '{tensor.name}' leaves its size free and the images "
-                "differ in size; say which with --size HxW"
+    output: Tensor,
+    scores: NDArray[np.float32],
+    tell: Listener,
+) -> ScoreForm:
+    """What the output holds: as asked, as declared, as the graph says, else as values look."""
+    binary = scores.shape[1] == 1
+    kind = settings.output_kind or declared.output_kind()
+    kind = kind or artifact.output_kinds.get(output.name, "unknown")
+    if kind == "sigmoid":
+        kind = "probabilities" if binary else "unknown"
+    if kind == "unknown":
+        kind = kind_of_values(scores)
+        if kind == "unknown":
+            why = (
+                "holds one number in [0, 1] per image, a probability of class 1 or a logit; say "
+                "which with --probabilities or --logits"
+                if binary
+                else "lies in [0, 1] but its rows do not sum to 1, as after a sigmoid; class "
+                "probabilities or logits are needed (if these are logits use --logits)"
             )
-    height, width = sizes.pop()
-    return int(height), int(width)
+            raise ArtifactError(f"{artifact.path}: output '{output.name}' {why}")
+        tell.note(f"output '{output.name}': taken for {kind}, from its values on the first images")
+    if binary:
+        tell.note(f"output '{output.name}': one score, of class 1 against class 0")
+    step = artifact.output_steps.get(output.name, 0.0) if kind == "probabilities" else 0.0
+    return ScoreForm(kind, output.elem_type, binary, step)
 
 
 def _free(
@@ -239,12 +213,12 @@ def _free(
     fixed = model.form.fixed_batch
     assert fixed is not None
     expected = model.scores(probe)
-    why = "the graph holds external data"
-    if not artifact.external:
+    why = "a .ort file cannot be edited"
+    if not is_ort_format(artifact.path):
         graph = free_batch(load_graph(artifact.path), model.form.name, fixed)
         free_form = replace(model.form, fixed_batch=None)
         try:
-            session = model.runtime.open(graph.SerializeToString())
+            session = model.runtime.open(graph.SerializeToString(), folder=artifact.path.parent)
             freed = Model(model.runtime, session, free_form, model.output, model.affine)
             found = freed.scores(np.concatenate([probe, probe]))
             wanted = np.concatenate([expected, expected])

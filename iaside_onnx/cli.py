@@ -79,6 +79,10 @@ _view = _options(
     click.option("--beta", type=float, help="Decay of the score's weights, in (0, 1)."),
     click.option("--confidence", type=float, help="Coverage of the intervals, in (0, 1)."),
 )
+_extensions = click.option(
+    "--ort-extension", "ort_extension", type=click.Path(path_type=Path), multiple=True,
+    metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
+)  # fmt: skip
 _machine = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -103,8 +107,11 @@ def run() -> None:
 @main.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout.")
+@_extensions
 @_machine
-def inspect(model: Path, layout: str | None, as_json: bool) -> None:
+def inspect(
+    model: Path, layout: str | None, ort_extension: tuple[Path, ...], as_json: bool
+) -> None:
     """Say what an ONNX artifact is, and which providers would really run it.
 
     \b
@@ -115,7 +122,7 @@ def inspect(model: Path, layout: str | None, as_json: bool) -> None:
 
     if layout not in (None, "nchw", "nhwc"):
         raise click.UsageError(f"--layout {layout}: choose one of nchw, nhwc")
-    found = describe(model, layout=layout)
+    found = describe(model, layout=layout, ort_extension=ort_extension)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -157,8 +164,8 @@ def inspect(model: Path, layout: str | None, as_json: bool) -> None:
 @click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout.")
 @click.option("--logits/--probabilities", "logits", default=None, help="What the output holds.")
 @click.option(
-    "--label-offset", type=int, default=0, show_default=True,
-    help="Added to labels (1 for models with a background class 0).",
+    "--label-offset", type=int, metavar="N",
+    help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
 )  # fmt: skip
 @click.option(
     "--provider", default="auto", show_default=True, help="Where to run: auto, cpu or cuda."
@@ -169,6 +176,7 @@ def inspect(model: Path, layout: str | None, as_json: bool) -> None:
     help="Forward passes in a run.",
 )  # fmt: skip
 @click.option("--threads", type=int, default=0, show_default=True, help="0: automatic.")
+@_extensions
 @click.option(
     "--temperature", callback=_number_or("auto", float, "auto"), default="1", show_default=True,
     metavar="auto|T",

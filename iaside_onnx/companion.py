@@ -10,16 +10,12 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from .model import Affine, InputForm
+from .input_form import InputForm
+from .model import Affine
+from .scores import ScoreForm
 
 _OPSET = 17
 _IR = 8
-# Below these a probability of this type cannot tell itself from zero.
-_LEAST: dict[int, float] = {
-    TensorProto.FLOAT16: 2.0**-24,
-    TensorProto.FLOAT: float(np.finfo(np.float32).tiny),
-    TensorProto.DOUBLE: float(np.finfo(np.float32).tiny),
-}
 
 
 def companion_graph(form: InputForm, affine: Affine, output_map: str = "real") -> bytes:
@@ -44,18 +40,17 @@ def companion_graph(form: InputForm, affine: Affine, output_map: str = "real") -
             helper.make_node("Max", ["span", "least"], ["divisor"]),
             helper.make_node("Div", ["above", "divisor"], ["unit"]),
         ]
-        last = "unit"
-    nodes.append(helper.make_node("Reshape", [last, "shape"], ["shaped"]))
-    last = "shaped"
-    if output_map == "magnitude":
-        axes = (-1, 1, 1) if form.layout == "nchw" else (1, 1, -1)
-        constants["gain"] = affine.gain.reshape(axes)
-        constants["shift"] = affine.shift.reshape(axes)
+        pixels = form.height * form.width
+        spread = np.repeat if form.layout == "nchw" else np.tile
+        constants["gain"] = spread(affine.gain, pixels)
+        constants["shift"] = spread(affine.shift, pixels)
         nodes += [
-            helper.make_node("Mul", [last, "gain"], ["scaled"]),
+            helper.make_node("Mul", ["unit", "gain"], ["scaled"]),
             helper.make_node("Add", ["scaled", "shift"], ["normalised"]),
         ]
         last = "normalised"
+    nodes.append(helper.make_node("Reshape", [last, "shape"], ["shaped"]))
+    last = "shaped"
     if form.elem_type == TensorProto.UINT8:
         constants["black"], constants["white"] = np.float32(0), np.float32(255)
         nodes += [
@@ -77,20 +72,32 @@ def companion_graph(form: InputForm, affine: Affine, output_map: str = "real") -
     return _serialised("companion", nodes, inputs, output, constants)
 
 
-def tail_graph(kind: str, elem_type: int, temperature: float = 1.0) -> bytes:
+def tail_graph(scores: ScoreForm, temperature: float = 1.0) -> bytes:
     """The graph after the model: scores and labels in, log-probability of the label out.
 
-    Labels are a column (batch, 1), and so is the result.
-    Probabilities are floored at the least positive number of their type before the logarithm.
+    Labels are a column (batch, 1), and so is the result. Probabilities are floored at what their
+    type cannot tell from zero before the logarithm; a binary score becomes two columns.
     """
     constants: dict[str, Any] = {"flat": np.array([0, -1], np.int64)}
     nodes = [helper.make_node("Reshape", ["scores", "flat"], ["rows"])]
     last = "rows"
-    if elem_type != TensorProto.FLOAT:
+    if scores.elem_type != TensorProto.FLOAT:
         nodes.append(helper.make_node("Cast", [last], ["exact"], to=TensorProto.FLOAT))
         last = "exact"
-    if kind == "probabilities":
-        constants["least"] = np.array(_LEAST[elem_type], np.float32)
+    if scores.binary and scores.kind == "logits":
+        constants["column"] = np.array([0, 1, 0, 0], np.int64)
+        nodes.append(helper.make_node("Pad", [last, "column"], ["both"]))
+        last = "both"
+    if scores.kind == "probabilities":
+        constants["least"] = np.array(scores.least, np.float32)
+        if scores.binary:
+            constants["one"] = np.array(1, np.float32)
+            constants["least"] = np.array([scores.least_complement, scores.least], np.float32)
+            nodes += [
+                helper.make_node("Sub", ["one", last], ["complement"]),
+                helper.make_node("Concat", ["complement", last], ["both"], axis=1),
+            ]
+            last = "both"
         nodes += [
             helper.make_node("Max", [last, "least"], ["positive"]),
             helper.make_node("Log", ["positive"], ["logarithm"]),
@@ -100,12 +107,12 @@ def tail_graph(kind: str, elem_type: int, temperature: float = 1.0) -> bytes:
         constants["temperature"] = np.array(temperature, np.float32)
         nodes.append(helper.make_node("Div", [last, "temperature"], ["cooled"]))
         last = "cooled"
-    if kind == "logits" or temperature != 1.0:
+    if scores.kind == "logits" or temperature != 1.0:
         nodes.append(helper.make_node("LogSoftmax", [last], ["normal"], axis=-1))
         last = "normal"
     nodes.append(helper.make_node("GatherElements", [last, "labels"], ["log_prob"], axis=1))
     inputs = [
-        helper.make_tensor_value_info("scores", elem_type, None),
+        helper.make_tensor_value_info("scores", scores.elem_type, None),
         helper.make_tensor_value_info("labels", TensorProto.INT64, ["batch", 1]),
     ]
     output = helper.make_tensor_value_info("log_prob", TensorProto.FLOAT, ["batch", 1])

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from .artifact import INPUT_TYPES
 from .companion import companion_graph, tail_graph
 from .model import Model, run_error
+from .scores import ScoreForm
 from .shapley import coalition_masks
 
 # Input that one run of the companion makes on the CPU, as float32.
@@ -54,10 +55,8 @@ class Engine:
     model : Model
     players : int
         Number of bands M.
-    kind : str
-        "logits" or "probabilities".
-    elem_type : int
-        Element type of the model's output.
+    scores : ScoreForm
+        What the model's output holds.
     temperature : float
         T of softmax(z / T).
     output_map : str
@@ -68,8 +67,7 @@ class Engine:
         self,
         model: Model,
         players: int,
-        kind: str,
-        elem_type: int,
+        scores: ScoreForm,
         temperature: float = 1.0,
         output_map: str = "real",
     ) -> None:
@@ -81,9 +79,9 @@ class Engine:
         open_session = model.runtime.open
         companion = companion_graph(model.form, model.affine, output_map)
         self._companion = open_session(companion, helper_graph=True)
-        tail = tail_graph(kind, elem_type, temperature)
+        tail = tail_graph(scores, temperature)
         self._tail = open_session(tail, helper_graph=True)
-        self._elem_type = elem_type
+        self._elem_type = scores.elem_type
         self._placed_masks: dict[tuple[int, int, int], ort.OrtValue] = {}
         self._wirings: dict[tuple[int, int, int], _Wiring] = {}
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from .artifact import all_graphs
+from .graph import all_graphs, constants
 
 _BATCH = "iaside_batch"
 
@@ -41,7 +41,7 @@ def free_batch(model: onnx.ModelProto, input_name: str, fixed: int) -> onnx.Mode
         dims = value.type.tensor_type.shape.dim
         if dims and dims[0].dim_value == fixed:
             dims[0].dim_param = _BATCH
-    for inner in all_graphs(graph):
+    for inner in all_graphs(copy):
         del inner.value_info[:]
     weights = len(graph.initializer)
     _free_reshapes(graph, input_name, fixed)
@@ -57,10 +57,7 @@ def free_batch(model: onnx.ModelProto, input_name: str, fixed: int) -> onnx.Mode
 
 def _free_reshapes(graph: onnx.GraphProto, input_name: str, fixed: int) -> None:
     moving = _depends_on(graph, input_name)
-    targets = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
-            targets[node.output[0]] = node.attribute[0].t
+    targets = constants(graph)
     for number, node in enumerate(graph.node):
         if node.op_type != "Reshape" or node.input[0] not in moving:
             continue

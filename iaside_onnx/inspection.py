@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from .artifact import INPUT_TYPES, Artifact, Tensor, read_artifact
-from .classifier import declared_classes, kind_of_values
+from .artifact import INPUT_TYPES, Artifact, Tensor
+from .declared import Declared
 from .errors import ArtifactError, ProviderError
 from .model import run
+from .ort_format import describe
+from .scores import kind_of_values
 from .session import Runtime, active_providers, runtime_clash
 
 _PROBE_SIZE = 224
-METADATA_PREFIX = "iaside."
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class _Probe:
     scores: np.ndarray[Any, Any] | None
 
 
-def inspect(path: Path, *, layout: str | None = None) -> dict[str, Any]:
+def inspect(
+    path: Path, *, layout: str | None = None, ort_extension: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Describe an artifact as plain JSON values.
 
     The file is read, not run, as far as that goes. A session is made for each provider to see
@@ -38,16 +43,24 @@ def inspect(path: Path, *, layout: str | None = None) -> dict[str, Any]:
     ArtifactError
         Not an ONNX model. What merely cannot be audited is listed under ``warnings``.
     """
-    artifact = read_artifact(path)
+    extensions = tuple(ort_extension)
+    artifact = describe(path, Runtime(extensions=extensions))
+    declared = Declared(path, artifact.metadata)
     warnings: list[str] = []
     if clash := runtime_clash():
         warnings.append(clash)
-    image, found_layout = _image_input(artifact, layout, warnings)
-    output = _score_output(artifact, warnings)
+    image, found_layout = _image_input(
+        artifact, layout or _read(declared.layout, warnings), warnings
+    )
+    output = _score_output(artifact, declared, warnings)
     batch = image.shape[0] if image is not None and image.shape else None
     kind = artifact.output_kinds.get(output.name, "unknown") if output else "unknown"
     classes = _declared_class_count(output)
-    probe = _probe(artifact, image, found_layout, output, warnings, kind, classes)
+    if kind == "sigmoid":
+        kind = "probabilities" if classes == 1 else "unknown"
+    declared_kind: str | None = _read(declared.output_kind, warnings)
+    kind = declared_kind or kind
+    probe = _probe(artifact, image, found_layout, output, warnings, kind, classes, extensions)
     if probe.scores is not None and probe.scores.ndim >= 2:
         rows = probe.scores.reshape(len(probe.scores), -1).astype(np.float32)
         classes = rows.shape[1]
@@ -61,7 +74,16 @@ def inspect(path: Path, *, layout: str | None = None) -> dict[str, Any]:
             f"the batch is fixed at {batch}; analyze makes it free in a copy of the graph and "
             "checks the copy against the file"
         )
-    kinds = {**artifact.output_kinds, **({output.name: kind} if output else {})}
+    if classes == 1:
+        warnings.append("one score per image: read as class 1 against class 0")
+        classes = 2
+    for declaration in (declared.preprocess, declared.label_offset):
+        _read(declaration, warnings)
+    known = {
+        name: kind if kind in ("logits", "probabilities") else "unknown"
+        for name, kind in artifact.output_kinds.items()
+    }
+    kinds = {**known, **({output.name: kind} if output else {})}
     return {
         "path": path.name if path.is_absolute() else path.as_posix(),
         "sha256": artifact.sha256,
@@ -80,14 +102,14 @@ def inspect(path: Path, *, layout: str | None = None) -> dict[str, Any]:
                 "name": tensor.name,
                 "shape": _json_shape(tensor),
                 "dtype": tensor.dtype,
-                "kind": kinds[tensor.name],
+                "kind": kinds.get(tensor.name, "unknown"),
             }
             for tensor in artifact.outputs
         ],
         "size": _image_size(image, found_layout),
         "batch": batch if batch is not None else "dynamic",
         "classes": classes,
-        "class_names": declared_classes(artifact, classes) if classes else None,
+        "class_names": declared.classes(classes) if classes else None,
         "range_hint": artifact.input_hint or None,
         "opset": artifact.opsets.get("", 0),
         "opsets": artifact.opsets,
@@ -95,11 +117,7 @@ def inspect(path: Path, *, layout: str | None = None) -> dict[str, Any]:
         "producer": artifact.producer,
         "parameters": artifact.parameters,
         "external_data": [file.name for file in artifact.external],
-        "declared": {
-            key: value
-            for key, value in artifact.metadata.items()
-            if key.startswith(METADATA_PREFIX)
-        },
+        "declared": declared.shown(),
         "metadata": artifact.metadata,
         "providers": probe.providers,
         "warnings": warnings,
@@ -121,9 +139,18 @@ def _image_input(
         return image, None
 
 
-def _score_output(artifact: Artifact, warnings: list[str]) -> Tensor | None:
+def _read(declaration: Callable[[], T | None], warnings: list[str]) -> T | None:
+    """A declared value; one that cannot be used becomes a warning."""
     try:
-        return artifact.score_output()
+        return declaration()
+    except ArtifactError as error:
+        warnings.append(str(error))
+        return None
+
+
+def _score_output(artifact: Artifact, declared: Declared, warnings: list[str]) -> Tensor | None:
+    try:
+        return artifact.score_output(declared.output())
     except ArtifactError as error:
         warnings.append(str(error))
         return None
@@ -131,6 +158,8 @@ def _score_output(artifact: Artifact, warnings: list[str]) -> Tensor | None:
 
 def _declared_class_count(output: Tensor | None) -> int | None:
     shape = output.shape if output is not None else None
+    if shape == (None,):
+        return 1
     if shape is None or len(shape) < 2 or None in shape[1:]:
         return None
     return int(np.prod([size for size in shape[1:] if size is not None]))
@@ -144,13 +173,14 @@ def _probe(
     warnings: list[str],
     kind: str,
     classes: int | None,
+    extensions: tuple[Path, ...],
 ) -> _Probe:
     """Make a session with every provider there is; run it only if something is still open."""
     providers: list[str] = []
     scores = None
     for name in reversed(active_providers()):
         try:
-            session = Runtime(name).open(artifact.path)
+            session = Runtime(name, extensions=extensions).open(artifact.path)
         except (ArtifactError, ProviderError) as error:
             warnings.append(str(error))
             continue
@@ -158,9 +188,12 @@ def _probe(
         settled = kind != "unknown" and classes is not None
         if settled or scores is not None or image is None or output is None or layout is None:
             continue
-        assert image.shape is not None
-        free = (3, _PROBE_SIZE, _PROBE_SIZE) if layout == "nchw" else (_PROBE_SIZE, _PROBE_SIZE, 3)
-        shape = [size or default for size, default in zip(image.shape, (2, *free), strict=True)]
+        side = _PROBE_SIZE
+        free = {"nchw": (3, side, side), "nhwc": (side, side, 3), "nhw": (side, side), "flat": (1,)}
+        shape = [
+            size or default
+            for size, default in zip(image.shape or (None,) * 4, (2, *free[layout]), strict=True)
+        ]
         pixels = np.random.default_rng(0).random(shape).astype(INPUT_TYPES[image.elem_type])
         try:
             scores = run(session, [output.name], {image.name: pixels})[0]
@@ -170,7 +203,7 @@ def _probe(
 
 
 def _image_size(image: Tensor | None, layout: str | None) -> list[int | None] | None:
-    if image is None or image.shape is None or layout is None:
+    if image is None or image.shape is None or layout in (None, "flat"):
         return None
     return list(image.shape[2:] if layout == "nchw" else image.shape[1:3])
 

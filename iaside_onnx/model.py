@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 from .artifact import INPUT_TYPES
 from .errors import ArtifactError
+from .input_form import InputForm
 from .session import Runtime, reason
 
 _MEMORY_WORDS = ("out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory")
@@ -19,43 +20,6 @@ _MEMORY_WORDS = ("out of memory", "failed to allocate", "bad_alloc", "cudaerrorm
 
 class OutOfMemoryError(ArtifactError):
     """The device could not hold a batch; with a smaller one it may."""
-
-
-@dataclass(frozen=True)
-class InputForm:
-    """What the model's image input looks like.
-
-    Attributes
-    ----------
-    name : str
-    elem_type : int
-        ONNX element type.
-    layout : str
-        "nchw" or "nhwc".
-    channels, height, width : int
-    fixed_batch : int or None
-        Batch that every run must have; None: any.
-    """
-
-    name: str
-    elem_type: int
-    layout: str
-    channels: int
-    height: int
-    width: int
-    fixed_batch: int | None = None
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one image as the model takes it."""
-        if self.layout == "nchw":
-            return self.channels, self.height, self.width
-        return self.height, self.width, self.channels
-
-    @property
-    def features(self) -> int:
-        """Numbers in one image."""
-        return self.channels * self.height * self.width
 
 
 @dataclass(frozen=True)
@@ -109,8 +73,10 @@ class Model:
             inputs = np.moveaxis(inputs, 1, -1)
         if self.form.elem_type == TensorProto.UINT8:
             inputs = np.clip(np.rint(inputs), 0, 255)
-        batch = np.ascontiguousarray(inputs, dtype=INPUT_TYPES[self.form.elem_type])
-        count = len(batch)
+        count = len(inputs)
+        batch = np.ascontiguousarray(
+            inputs.reshape(count, *self.form.shape), dtype=INPUT_TYPES[self.form.elem_type]
+        )
         size = self.form.fixed_batch or count
         parts = []
         for start in range(0, count, size):
@@ -119,7 +85,8 @@ class Model:
                 part = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
             parts.append(run(self.session, [self.output], {self.form.name: part})[0])
         scores = np.concatenate(parts)
-        if scores.ndim < 2 or len(scores) < count or scores[0].size != scores.shape[1]:
+        rows = max(scores.shape[1:], default=1)
+        if not scores.ndim or len(scores) < count or scores[0].size != rows:
             raise ArtifactError(
                 f"output '{self.output}' has shape {list(scores.shape)} for {size} image(s); one "
                 "row of class scores per image is needed (choose with --output)"

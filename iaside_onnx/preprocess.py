@@ -274,3 +274,7 @@ def _from_toml(path: Path, recipe: dict[str, Any]) -> Preprocess:
         sides = values["crop"] if isinstance(values["crop"], list) else [values["crop"]]
         values["crop"] = (sides[0], sides[-1])
     return Preprocess(name=path.name, **values)
+
+
+def preprocess_from(recipe: dict[str, Any], name: str) -> Preprocess:
+    return _from_toml(Path(name), recipe)

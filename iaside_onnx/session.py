@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -17,6 +18,12 @@ from .errors import ArtifactError, ProviderError, UsageError
 
 _EXECUTION_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PROVIDERS = ("auto", *_EXECUTION_PROVIDERS)
+_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+_UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
+# Its error code, and "file:line" with the signature of a C++ function.
+_SOURCE_PLACE = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)? "
+)
 _FATAL = 4
 _ERROR = 3
 
@@ -33,24 +40,31 @@ class Runtime:
         Threads of the model's session; 0 lets onnxruntime choose (one per physical core).
     shared_pool : bool
         All sessions of the process take their threads from one pool; see `claim_process`.
+    extensions : tuple of Path
+        Libraries of custom operators. They are code, loaded only because the user named them.
     """
 
     provider: str = "cpu"
     threads: int = 0
     shared_pool: bool = False
+    extensions: tuple[Path, ...] = ()
 
     @property
     def device(self) -> str:
         """Device on which tensors of the model live, as onnxruntime names it."""
         return self.provider
 
-    def open(self, model: Path | bytes, *, helper_graph: bool = False) -> ort.InferenceSession:
+    def open(
+        self, model: Path | bytes, *, folder: Path | None = None, helper_graph: bool = False
+    ) -> ort.InferenceSession:
         """Open a session.
 
         Parameters
         ----------
         model : Path or bytes
             A file, run as its own bytes, or a serialised graph.
+        folder : Path, optional
+            Where a serialised graph finds its external data.
         helper_graph : bool
             A small graph beside the audited one. Unless all share one pool it runs in the calling
             thread alone, because two pools of spinning threads would fight for the same cores.
@@ -68,6 +82,10 @@ class Runtime:
             options.use_per_session_threads = False
         else:
             options.intra_op_num_threads = 1 if helper_graph else self.threads
+        if folder is not None:
+            options.add_session_config_entry(_DATA_FOLDER, str(folder.resolve()))
+        if not helper_graph:
+            self._register(options)
         wanted = _EXECUTION_PROVIDERS[self.provider]
         providers = list(dict.fromkeys([wanted, _EXECUTION_PROVIDERS["cpu"]]))
         source = str(model) if isinstance(model, Path) else model
@@ -77,7 +95,7 @@ class Runtime:
                 session = ort.InferenceSession(source, options, providers=providers)
             except Exception as error:  # onnxruntime's errors have no common base
                 raise ArtifactError(
-                    f"{name}: onnxruntime cannot load it: {reason(error)}"
+                    f"{name}: onnxruntime cannot load it: {reason(error)}{self._advice(error)}"
                 ) from error
         if wanted not in session.get_providers():
             raise ProviderError(
@@ -86,10 +104,29 @@ class Runtime:
             )
         return session
 
+    def _register(self, options: ort.SessionOptions) -> None:
+        for library in self.extensions:
+            if not library.is_file():
+                raise UsageError(f"--ort-extension {library}: no such file")
+            try:
+                options.register_custom_ops_library(str(library.resolve()))
+            except Exception as error:
+                raise UsageError(
+                    f"--ort-extension {library}: not a library of operators for onnxruntime "
+                    f"{runtime_version()}: {reason(error)}"
+                ) from error
+
+    def _advice(self, error: Exception) -> str:
+        """What to do when the graph holds operators that the runtime does not know."""
+        unknown = any(words in str(error).lower() for words in _UNKNOWN_OPERATOR)
+        if not unknown or self.extensions:
+            return ""
+        return " (custom operators need their library: --ort-extension LIBRARY)"
+
 
 def reason(error: BaseException) -> str:
-    """An error of onnxruntime as one short line."""
-    text = " ".join(str(error).split())
+    """An error of onnxruntime as one short line, without the places in its source code."""
+    text = _SOURCE_PLACE.sub("", " ".join(str(error).split()))
     return text if len(text) <= 300 else text[:297] + "..."
 
 
@@ -103,8 +140,12 @@ def quiet_runtime() -> Iterator[None]:
         ort.set_default_logger_severity(_ERROR)
 
 
-def choose_runtime(provider: str = "auto", threads: int = 0) -> Runtime:
+def choose_runtime(
+    provider: str = "auto", threads: int = 0, extensions: tuple[Path, ...] = ()
+) -> Runtime:
     """Settle the provider: "auto" takes CUDA if it really becomes active, else the CPU.
+
+    `extensions` are libraries of custom operators.
 
     Raises
     ------
@@ -131,7 +172,8 @@ def choose_runtime(provider: str = "auto", threads: int = 0) -> Runtime:
             else "this onnxruntime is a build for the CPU only"
         )
         raise ProviderError(f"--provider {provider}: does not become active: {why}")
-    return Runtime(provider, threads, provider == "cpu" and _own_process and _one_pool(threads))
+    shared_pool = provider == "cpu" and _own_process and _one_pool(threads)
+    return Runtime(provider, threads, shared_pool, extensions)
 
 
 _own_process = False

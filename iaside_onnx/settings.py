@@ -18,7 +18,8 @@ OUTPUT_MAPS = ("real", "magnitude")
 class Settings:
     """Everything that determines the value table; the same on every machine.
 
-    The attributes are the options of ``iaside analyze`` of the same names.
+    The attributes are the options of ``iaside analyze`` of the same names; None is settled from
+    the file, its metadata and the images.
     """
 
     bands: int = 8
@@ -33,7 +34,7 @@ class Settings:
     output: str | None = None
     layout: str | None = None
     output_kind: str | None = None
-    label_offset: int = 0
+    label_offset: int | None = None
     temperature: float | str = 1.0
     output_map: str = "real"
     estimator: str = "exact"

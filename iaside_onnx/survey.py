@@ -16,6 +16,8 @@ from .settings import Settings
 from .temperature import fit_temperature, log_softmax
 
 _SURVEY_PIXELS = 1 << 22
+# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
+_WITH_BACKGROUND = 1001
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,9 @@ class Survey:
     example: NDArray[np.uint8]
 
 
-def class_targets(
-    sample: Sample, classifier: Classifier, offset: int, tell: Listener
-) -> NDArray[np.int64]:
+def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDArray[np.int64]:
     """Index of each image's class in the model's output."""
-    classes = classifier.classes
+    classes, offset = classifier.classes, classifier.label_offset
     targets = sample.labels + offset
     names = sample.class_names
     if names is not None and len(names) + offset > classes:
@@ -63,6 +63,11 @@ def class_targets(
         tell.warning(
             f"{len(names)} class folders for a model of {classes} classes: they are taken as "
             f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --labels"
+        )
+    if classes == _WITH_BACKGROUND and not offset and targets.max() < classes - 1:
+        tell.warning(
+            "the model has 1001 classes: if its class 0 is a background class and your labels "
+            "count from the first real one, give --label-offset 1"
         )
     if len(np.unique(targets)) == 1:
         tell.warning("all images of the sample are of one class; the result speaks for it alone")
@@ -104,7 +109,7 @@ def survey_sample(
             )
         classifier.confirm_kind(raw)
         logits = classifier.logits(raw)
-        predicted[positions] = raw.argmax(axis=1)
+        predicted[positions] = logits.argmax(axis=1)
         clean[positions] = log_softmax(logits)[np.arange(len(raw)), targets[positions]]
         if settings.temperature == "auto":
             scores.append(logits)

@@ -155,7 +155,7 @@ BAD_INPUT = {
     "not an onnx file": (lambda p: bytes_as_model(p, b"no model " * 99), "not an ONNX file"),
     "empty file": (lambda p: bytes_as_model(p, b""), "not an ONNX file"),
     "truncated model": (lambda p: bytes_as_model(p, p.model.read_bytes()[:-99]), "bad.onnx"),
-    "no image input": (lambda p: one_node(p, "Identity", ["n", 5], ["n", 5]), "not an image"),
+    "no image input": (lambda p: one_node(p, "Identity", ["n", 5], ["n", 5]), "--size"),
     "unknown operator": (lambda p: one_node(p, "Mystery", IMAGE, ["n", 4]), "Mystery"),
     "feature map output": (lambda p: one_node(p, "Relu", IMAGE, IMAGE), "one row of class"),
     "nan output": (not_a_number, "NaN"),

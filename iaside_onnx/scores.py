@@ -1,0 +1,92 @@
+"""What a classifier's raw scores mean: logits or probabilities, one column a class or binary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+# Rows of probabilities in float16 sum to 1 within a few thousandths.
+_SUM_TOLERANCE = 1e-2
+# Below these a probability of this type cannot tell itself from zero.
+_LEAST: dict[int, float] = {
+    TensorProto.FLOAT16: 2.0**-24,
+    TensorProto.FLOAT: float(np.finfo(np.float32).tiny),
+    TensorProto.DOUBLE: float(np.finfo(np.float32).tiny),
+}
+# Half the distance of 1 to its lower neighbour: below these 1 - p cannot tell itself from zero.
+_LEAST_COMPLEMENT: dict[int, float] = {
+    TensorProto.FLOAT16: 2.0**-12,
+    TensorProto.FLOAT: 2.0**-25,
+    TensorProto.DOUBLE: 2.0**-25,
+}
+
+
+@dataclass(frozen=True)
+class ScoreForm:
+    """How raw scores of a model become log-probabilities.
+
+    Attributes
+    ----------
+    kind : str
+        "logits" (log-probabilities too) or "probabilities".
+    elem_type : int
+        ONNX element type of the model's output.
+    binary : bool
+        One score an image: of class 1 against class 0, a logit or a probability.
+    step : float
+        Distance between neighbouring scores where the output was quantised, else 0.
+    """
+
+    kind: str
+    elem_type: int
+    binary: bool = False
+    step: float = 0.0
+
+    @property
+    def least(self) -> float:
+        """Floor under probabilities: what their type cannot tell from zero."""
+        return self.step / 2 or _LEAST[self.elem_type]
+
+    @property
+    def least_complement(self) -> float:
+        """Floor under 1 - p of a binary output."""
+        return self.step / 2 or _LEAST_COMPLEMENT[self.elem_type]
+
+    def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Raw scores, shape (n, columns), as logits of shape (n, classes)."""
+        if self.kind == "logits":
+            return np.pad(scores, ((0, 0), (1, 0))) if self.binary else scores
+        if self.binary:
+            floors = np.array([self.least_complement, self.least], np.float32)
+            return np.log(np.maximum(np.hstack([1 - scores, scores]), floors))
+        return np.log(np.maximum(scores, np.float32(self.least)))
+
+    def plausible(self, scores: NDArray[np.float32]) -> bool:
+        """False for "probabilities" that are none."""
+        if self.kind == "logits":
+            return True
+        if self.binary:
+            return bool(np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1)
+        return look_like_probabilities(scores, self.step)
+
+
+def look_like_probabilities(scores: NDArray[np.float32], step: float = 0.0) -> bool:
+    """True when every row is non-negative and sums to 1, up to rounding to steps."""
+    if scores.size == 0 or scores.shape[1] < 2 or not np.isfinite(scores).all():
+        return False
+    sums = scores.sum(axis=1, dtype=np.float64)
+    rounding = step / 2 * scores.shape[1]
+    return bool(scores.min() >= 0 and np.abs(sums - 1).max() <= _SUM_TOLERANCE + rounding)
+
+
+def kind_of_values(scores: NDArray[np.float32]) -> str:
+    """What scores are by their values: "probabilities", "logits", or "unknown".
+
+    Values that lie in [0, 1] without summing to 1, as after a sigmoid, stay unknown.
+    """
+    if look_like_probabilities(scores):
+        return "probabilities"
+    return "unknown" if scores.min() >= 0 and scores.max() <= 1 else "logits"
