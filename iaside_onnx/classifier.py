@@ -215,9 +215,9 @@ def _free(
     expected = model.scores(probe)
     why = "a .ort file cannot be edited"
     if not is_ort_format(artifact.path):
-        graph = free_batch(load_graph(artifact.path), model.form.name, fixed)
         free_form = replace(model.form, fixed_batch=None)
         try:
+            graph = free_batch(load_graph(artifact.path), model.form.name, fixed)
             session = model.runtime.open(graph.SerializeToString(), folder=artifact.path.parent)
             freed = Model(model.runtime, session, free_form, model.output, model.affine)
             found = freed.scores(np.concatenate([probe, probe]))
