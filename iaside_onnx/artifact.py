@@ -53,6 +53,8 @@ class Tensor:
         """Element type in numpy's words, for example ``float16``; else the container."""
         if not self.elem_type:
             return self.container or "none"
+        if self.elem_type not in TensorProto.DataType.values():
+            return f"type {self.elem_type}"
         name = str(TensorProto.DataType.Name(self.elem_type)).lower()
         return {"float": "float32", "double": "float64"}.get(name, name)
 
@@ -257,7 +259,14 @@ def read_artifact(path: Path) -> Artifact:
     ArtifactError
         Not an ONNX model, or external data that is missing or lies outside the model's folder.
     """
-    model = load_graph(path)
+    try:
+        return _read(path, load_graph(path))
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        # Damaged files hold names that are no text, types that do not exist, and so on.
+        raise ArtifactError(f"{path}: a damaged ONNX file ({error})") from error
+
+
+def _read(path: Path, model: onnx.ModelProto) -> Artifact:
     graph = model.graph
     external = external_files(path, model)
     weights = {tensor.name for tensor in graph.initializer}
@@ -265,17 +274,17 @@ def read_artifact(path: Path) -> Artifact:
     inputs = tuple(_tensor(value) for value in graph.input if value.name not in weights)
     outputs = tuple(_tensor(value) for value in graph.output)
     tails = {tensor.name: output_kind(graph, tensor.name) for tensor in outputs}
-    version = f" {model.producer_version}" if model.producer_version else ""
+    version = f" {_text(model.producer_version)}" if model.producer_version else ""
     return Artifact(
         path=path,
         sha256=file_digest(path, external),
         inputs=inputs,
         outputs=outputs,
         opsets={opset.domain: opset.version for opset in model.opset_import},
-        producer=(model.producer_name + version) or "unknown",
+        producer=(_text(model.producer_name) + version) or "unknown",
         ir_version=model.ir_version,
         parameters=sum(math.prod(tensor.dims) for tensor in graph.initializer),
-        metadata={entry.key: entry.value for entry in model.metadata_props},
+        metadata={_text(entry.key): _text(entry.value) for entry in model.metadata_props},
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},
@@ -314,6 +323,11 @@ def _tensor(value: onnx.ValueInfoProto) -> Tensor:
     # Some exporters write 0 or -1 for a free dimension.
     shape = tuple(size if size is not None and size > 0 else None for size in sizes)
     return Tensor(value.name, shape, kind.elem_type, tuple(dim.dim_param for dim in kind.shape.dim))
+
+
+def _text(value: str | bytes) -> str:
+    """A string of the file; protobuf hands out bytes where it is no valid UTF-8."""
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def _container(kind: onnx.TypeProto) -> str:

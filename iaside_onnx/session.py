@@ -92,7 +92,10 @@ class Runtime:
         name = str(model) if isinstance(model, Path) else "helper graph"
         with quiet_runtime():
             try:
-                session = ort.InferenceSession(source, options, providers=providers)
+                # Its own fallback would print to standard output and run on other providers.
+                session = ort.InferenceSession(
+                    source, options, providers=providers, enable_fallback=0
+                )
             except Exception as error:  # onnxruntime's errors have no common base
                 raise ArtifactError(
                     f"{name}: onnxruntime cannot load it: {reason(error)}{self._advice(error)}"

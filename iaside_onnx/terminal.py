@@ -182,16 +182,19 @@ def print_inspection(found: dict[str, Any]) -> None:
     for tensor in found["outputs"]:
         add(
             "output",
-            f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])}, {tensor['kind']}",
+            f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])}, kind {tensor['kind']}",
         )
     add("batch", found["batch"])
     add("classes", found["classes"] if found["classes"] is not None else "unknown")
     if found["range_hint"]:
         add("range", found["range_hint"])
-    add("parameters", f"{found['parameters']:,}")
-    extra = {name: version for name, version in found["opsets"].items() if name}
-    add("opset", f"{found['opset']}" + "".join(f", {key} {extra[key]}" for key in extra))
-    add("IR version", found["ir_version"])
+    if found["parameters"] is None:
+        add("format", "onnxruntime's own (.ort), which hides the graph")
+    else:
+        add("parameters", f"{found['parameters']:,}")
+        extra = {name: version for name, version in found["opsets"].items() if name}
+        add("opset", f"{found['opset']}" + "".join(f", {key} {extra[key]}" for key in extra))
+        add("IR version", found["ir_version"])
     add("producer", found["producer"])
     for name in found["external_data"]:
         add("external data", name)

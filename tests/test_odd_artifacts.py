@@ -378,7 +378,7 @@ def test_weights_beyond_2_gigabytes(tmp_path, data):
     same(report, audit(plain, data))
 
 
-def test_the_runtimes_own_format(tmp_path, data):
+def test_the_runtimes_own_format(tmp_path, data, iaside):
     free = graphs.small_network(tmp_path / "m.onnx", metadata={"iaside.preprocess": "raw"})
     fixed = graphs.small_network(tmp_path / "one.onnx", batch=1)
     reference = audit(free, data)
@@ -389,6 +389,7 @@ def test_the_runtimes_own_format(tmp_path, data):
         ort.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
     same(audit(free.with_suffix(".ort"), data), reference)
     found = inspect(free.with_suffix(".ort"))
+    assert "hides the graph" in iaside("inspect", free.with_suffix(".ort")).stdout
     assert found["inputs"][0]["shape"] == ["n", 3, 16, 16]
     assert found["classes"] == CLASSES
     heard = Heard()
@@ -449,3 +450,24 @@ def test_the_light_architectures_run_freed(tmp_path, path):
 
 def test_all_nine_light_architectures_are_there():
     assert len(list(LIGHT.glob("light_*.onnx"))) == 9
+
+
+def test_damaged_files_are_described_or_refused(tmp_path):
+    """Whatever bytes change, the answer is a description or one line."""
+    rng = np.random.default_rng(5)
+    metadata = {"iaside.preprocess": '{"scale": 255}', "iaside.classes": '["a", "b", "c", "d"]'}
+    whole = graphs.small_network(tmp_path / "m.onnx", metadata=metadata).read_bytes()
+    outcomes = set()
+    for _ in range(250):
+        content = bytearray(whole)
+        for _ in range(rng.integers(1, 4)):
+            # Weights fill the file's beginning; names, shapes and metadata stand at its end.
+            place = int(rng.integers(len(whole) - 1200, len(whole)))
+            content[place] = int(rng.integers(256))
+        path = tmp_path / "damaged.onnx"
+        path.write_bytes(content)
+        try:
+            outcomes.add(type(inspect(path)))
+        except IasideError as error:
+            outcomes.add("one line" if "\n" not in str(error) else str(error))
+    assert outcomes == {dict, "one line"}

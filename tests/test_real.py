@@ -68,20 +68,6 @@ def test_cifar_networks(real):
         assert report.efficiency_residual < 1e-9
 
 
-def test_the_light_architectures_of_the_onnx_package_are_read():
-    import onnx
-
-    folder = ROOT.__class__(onnx.__file__).parent / "backend" / "test" / "data" / "light"
-    paths = sorted(folder.glob("*.onnx"))
-    if not paths:
-        pytest.skip("this onnx package carries no light architectures")
-    for path in paths:
-        artifact = ia.artifact.read_artifact(path)
-        tensor = artifact.image_input()
-        assert artifact.layout(tensor) == "nchw"
-        assert artifact.score_output() is not None
-
-
 def test_photographs_agree_with_single_images(real):
     few = squeezenet(real, samples=3, bands=2, batch=1)
     many = squeezenet(real, samples=3, bands=2, batch=64)
