@@ -160,7 +160,7 @@ BAD_INPUT = {
     "feature map output": (lambda p: one_node(p, "Relu", IMAGE, IMAGE), "one row of class"),
     "nan output": (not_a_number, "NaN"),
     "wrong kind of output": (lambda p: [p.model, p.data, "--probabilities"], "--logits"),
-    "wrong class count": (lambda p: pictures(p, *[p.picture.read_bytes()] * 6), "6 class folders"),
+    "wrong class count": (lambda p: pictures(p, *[p.picture.read_bytes()] * 6), "of 6 classes"),
     "label out of range": (lambda p: labelled(p, p.labels + 1), "label 4"),
     "negative label": (lambda p: labelled(p, p.labels - 1), "label -1"),
     "corrupt picture": (lambda p: pictures(p, p.picture.read_bytes(), b"none"), "1/a.png"),
@@ -249,7 +249,7 @@ def test_single_class_and_few_folders_are_warnings(iaside, tmp_path, model, phot
     result = iaside("analyze", model, photographs, "-o", tmp_path / "r.h5", "--bands", 2, "--quiet")
     assert result.exit_code == 0
     assert "one class" in result.stderr
-    assert "1 class folders for a model of 4 classes" in result.stderr
+    assert "the images are of 1 classes, the model has 4" in result.stderr
 
 
 def test_names_from_outside_cannot_steer_the_terminal(iaside, tmp_path, model):
