@@ -66,7 +66,7 @@ class ArrayImages:
     def _read(self, index: int) -> NDArray[Any]:
         try:
             return np.asarray(self.images[index])
-        except (OSError, RuntimeError) as error:  # a damaged chunk of an HDF5 file
+        except (OSError, RuntimeError, ValueError) as error:  # a damaged chunk, a file cut off
             raise PictureError(self._where(index), "its data are damaged") from error
 
 
@@ -93,8 +93,24 @@ def npz_images(path: Path) -> ArrayImages:
     return _array_images(path, held)
 
 
-def _npz_array(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """One member, mapped where it is stored as it is, else unpacked within bounds."""
+@dataclass(frozen=True)
+class _InPlace:
+    """An array that lies in a file as it is in memory, read image by image."""
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        count = math.prod(self.shape[1:])
+        start = self.offset + index * count * self.dtype.itemsize
+        # Fewer values than asked for, of a file that has become shorter, do not fit the shape.
+        return np.fromfile(self.path, self.dtype, count, offset=start).reshape(self.shape[1:])
+
+
+def _npz_array(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
+    """One member, left in place where it is stored as it is, else unpacked within bounds."""
     entry = archive.getinfo(f"{name}.npy")
     with archive.open(entry) as stream:
         version = npy.read_magic(stream)
@@ -108,12 +124,10 @@ def _npz_array(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
             raise DataError(
                 f"{path}: '{name}' declares {size:,} bytes but holds {entry.file_size - header:,}"
             )
-        if entry.compress_type == zipfile.ZIP_STORED:
+        if entry.compress_type == zipfile.ZIP_STORED and name == "images" and not fortran:
             while stream.read(_BLOCK):  # to the end, where the checksum is compared
                 pass
-            start = _data_offset(path, entry) + header
-            order: Any = "F" if fortran else "C"
-            return np.memmap(path, dtype, "r", start, shape, order) if size else np.empty(shape)
+            return _InPlace(path, _data_offset(path, entry) + header, shape, dtype)
     if size > MAX_UNPACKED or entry.file_size > _DEFLATE_RATIO * entry.compress_size + _BLOCK:
         raise DataError(
             f"{path}: '{name}' unpacks to {size:,} bytes in memory, more than the "
@@ -164,7 +178,7 @@ def _array_images(path: Path, held: dict[str, Any]) -> ArrayImages:
         if name not in held:
             raise DataError(f"{path}: holds no array named '{name}'")
     images, labels = held["images"], held["labels"]
-    if images.ndim not in (3, 4) or 0 in images.shape:
+    if len(images.shape) not in (3, 4) or 0 in images.shape:
         raise DataError(f"{path}: images have shape {images.shape}; n x H x W x C is needed")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataError(f"{path}: images are {images.dtype}; uint8 or float in [0, 1] is needed")
@@ -172,11 +186,12 @@ def _array_images(path: Path, held: dict[str, Any]) -> ArrayImages:
         raise DataError(
             f"{path}: labels are {labels.dtype} {labels.shape}; one integer per image is needed"
         )
-    if len(images) > MAX_IMAGES:
-        raise DataError(f"{path}: declares {len(images):,} images, the most are {MAX_IMAGES:,}")
-    first = images.ndim == 4 and images.shape[1] in (1, 3)
-    last = images.ndim == 4 and images.shape[3] in (1, 3)
-    if images.ndim == 4 and first == last:
+    if images.shape[0] > MAX_IMAGES:
+        raise DataError(f"{path}: declares {images.shape[0]:,} images, the most are {MAX_IMAGES:,}")
+    planes = len(images.shape) == 4
+    first = planes and images.shape[1] in (1, 3)
+    last = planes and images.shape[3] in (1, 3)
+    if planes and first == last:
         raise DataError(
             f"{path}: images have shape {images.shape}; exactly one of the axes 1 and 3 must be "
             "1 or 3 channels long"
@@ -184,6 +199,6 @@ def _array_images(path: Path, held: dict[str, Any]) -> ArrayImages:
     height, width = images.shape[2:] if first else images.shape[1:3]
     check_pixels(height, width, str(path))
     check_bytes(math.prod(images.shape[1:]) * images.dtype.itemsize, str(path))
-    ids = [f"{index:08d}" for index in range(len(images))]
+    ids = [f"{index:08d}" for index in range(images.shape[0])]
     numbers = np.asarray(labels).astype(np.int64)
     return ArrayImages(ids, numbers, images, first, str(path))

@@ -93,7 +93,9 @@ def decode(content: bytes, where: str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise PictureError(where, "not a picture of a known format") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(where, f"more than {MAX_PIXELS // 10**6} megapixels") from error
+        raise PictureError(
+            where, f"more than {MAX_PIXELS // 10**6} megapixels; shrink it"
+        ) from error
     except Exception as error:  # decoders raise nearly everything on damaged files
         reason = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
         raise PictureError(where, reason) from error
