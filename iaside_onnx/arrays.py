@@ -131,8 +131,8 @@ def _npz_array(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
     if size > MAX_UNPACKED or entry.file_size > _DEFLATE_RATIO * entry.compress_size + _BLOCK:
         raise DataError(
             f"{path}: '{name}' unpacks to {size:,} bytes in memory, more than the "
-            f"{MAX_UNPACKED:,} allowed; write it uncompressed with numpy.savez, which is read in "
-            "place"
+            f"{MAX_UNPACKED:,} allowed; write it with numpy.savez (uncompressed, in C order), "
+            "which is read in place"
         )
     with archive.open(entry) as stream:
         return np.asarray(npy.read_array(stream, allow_pickle=False))

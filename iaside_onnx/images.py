@@ -65,6 +65,8 @@ def open_images(
         if named is None:
             raise DataError(f"{path}: no such file or folder")
         files = named
+    elif not path.is_file():
+        raise DataError(f"{path}: is neither a file nor a folder")
     if labels is not None and source is None:
         raise DataError(f"--labels goes with a folder; {path} brings its own labels")
     kinds = {file.suffix.lower() for file in files}

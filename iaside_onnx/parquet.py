@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from .arrays import MAX_IMAGES
 from .errors import DataError, PictureError
-from .pictures import EncodedImages, check_bytes
+from .pictures import MAX_BYTES, EncodedImages, check_bytes
 
 _IMAGE_COLUMNS = ("image", "img")
 _LABEL_COLUMNS = ("label",)
@@ -31,6 +31,7 @@ _BUFFER = 1 << 20
 # Pictures that are kept, in the order of asking: every pass over a usual sample but the first.
 _KEPT_BYTES = 1 << 26
 _MAX_CLASS_NAME = 1000
+_MAX_RATIO = 100
 
 
 @dataclass
@@ -54,7 +55,7 @@ class ParquetPictures(EncodedImages):
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _kept: dict[int, bytes] = field(default_factory=dict, repr=False)
     _room: int = _KEPT_BYTES
-    _reading: tuple[int, int, Iterator[bytes | None]] = (-1, 0, iter(()))
+    _reading: tuple[int, int, Iterator[Any]] = (-1, 0, iter(()))
 
     def where(self, index: int) -> str:
         """The file's path and the row."""
@@ -67,39 +68,44 @@ class ParquetPictures(EncodedImages):
             found = self._kept.get(index)
             if found is None:
                 found = self._read(index)
+                if len(found) <= self._room:
+                    self._kept[index] = found
+                    self._room -= len(found)
+        return found
+
+    def _read(self, index: int) -> bytes:
+        """A cell of its row group, going on from the last one where that lies before it."""
+        group = bisect_right(self.starts, index) - 1
+        reading, following, cells = self._reading
+        if reading != group or index < following:
+            following, cells = self.starts[group], self._cells(*self.groups[group])
+        try:
+            found = next(islice(cells, index - following, None))
+        except StopIteration:
+            raise DataError(f"{self.where(index)}: is missing; the file is damaged") from None
+        self._reading = (group, index + 1, cells)
         if found is None:
             raise PictureError(
                 self.where(index),
                 f"column '{self.column}' has no bytes there, and a path in their place is not "
                 "followed; write the set with the pictures embedded",
             )
-        check_bytes(len(found), self.where(index))
-        return found
+        check_bytes(found.size, self.where(index))
+        return bytes(found.to_pybytes())
 
-    def _read(self, index: int) -> bytes | None:
-        """A cell of its row group, going on from the last one where that lies before it."""
-        group = bisect_right(self.starts, index) - 1
-        reading, following, cells = self._reading
-        if reading != group or index < following:
-            following, cells = self.starts[group], self._cells(*self.groups[group])
-        found = next(islice(cells, index - following, None), b"")
-        self._reading = (group, index + 1, cells)
-        if found is not None and len(found) <= self._room:
-            self._kept[index] = found
-            self._room -= len(found)
-        return found
-
-    def _cells(self, file: int, group: int) -> Iterator[bytes | None]:
-        path = self.files[file]
-        # Only bytes: paths in the cells are a stranger's, and of no use here.
-        with _opened(path) as table:
-            kind = table.schema_arrow.field(self.column).type
-            names = [f"{self.column}.bytes" if kind.num_fields else self.column]
+    def _cells(self, file: int, group: int) -> Iterator[Any]:
+        """Buffers of a row group's pictures in order, None where there are no bytes."""
+        with _opened(self.files[file]) as table:
+            nested = table.schema_arrow.field(self.column).type.num_fields > 0
+            # Only bytes: paths in the cells are a stranger's, and of no use here.
+            names = [f"{self.column}.bytes" if nested else self.column]
             for batch in table.iter_batches(
                 batch_size=1, row_groups=[group], columns=names, use_threads=False
             ):
-                cell = batch.column(0)[0].as_py()
-                yield cell["bytes"] if isinstance(cell, dict) else cell
+                cell = batch.column(0)[0]
+                if nested and cell.is_valid:
+                    cell = cell["bytes"]
+                yield cell.as_buffer() if cell.is_valid else None
 
 
 def parquet_pictures(
@@ -133,9 +139,11 @@ def parquet_pictures(
             if number and (image, _class_names(schema, label)) != (image_column, names):
                 raise DataError(f"{path}: its columns or class names differ from {files[0].name}")
             image_column, label_column, names = image, label, _class_names(schema, label)
-            rows = [table.metadata.row_group(part).num_rows for part in range(table.num_row_groups)]
+            parts = [table.metadata.row_group(part) for part in range(table.num_row_groups)]
+            rows = [part.num_rows for part in parts]
             if min(rows, default=0) < 0 or total + sum(rows) > MAX_IMAGES:
                 raise DataError(f"{path}: declares more than the {MAX_IMAGES:,} rows allowed")
+            _check_sizes(path, parts, image)
             found = _labels(path, table, label)
             if len(found) != sum(rows):
                 raise DataError(
@@ -218,6 +226,21 @@ def _column(
             f"with --{role}-column"
         )
     return name
+
+
+def _check_sizes(path: Path, groups: list[Any], column: str) -> None:
+    """Refuse pictures that unpack to many times their size: true ones are compressed already."""
+    for group in groups:
+        for number in range(group.num_columns):
+            chunk = group.column(number)
+            size = chunk.total_uncompressed_size
+            if not f"{chunk.path_in_schema}.".startswith(f"{column}.") or size <= MAX_BYTES:
+                continue
+            if size > _MAX_RATIO * chunk.total_compressed_size:
+                raise DataError(
+                    f"{path}: column '{column}' unpacks to {size:,} bytes from "
+                    f"{chunk.total_compressed_size:,}; these are no pictures"
+                )
 
 
 def _labels(path: Path, table: Any, column: str) -> NDArray[np.int64]:

@@ -88,6 +88,8 @@ def decode(content: bytes, where: str) -> Image.Image:
             picture = Image.open(io.BytesIO(content), formats=_FORMATS)
         check_pixels(picture.height, picture.width, where)
         picture.load()
+        if picture.mode == "LAB":  # the one mode that pillow cannot turn into grey
+            return picture.convert("RGB")
     except DataError:
         raise
     except UnidentifiedImageError as error:

@@ -23,6 +23,7 @@ from .pictures import SUFFIXES, EncodedImages, check_bytes, class_number, relati
 _LABEL_KEYS = ("label", "cls")
 # Of a header as tarfile reads it at once: names and PAX records.
 _MAX_HEADER = 1 << 16
+_MAX_GLOBAL = 100
 _MAX_LABEL = {"cls": 64, "json": 1 << 20}
 _MAX_CLASS = 10**9
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
@@ -147,7 +148,8 @@ def _members(shard: Path) -> Iterator[tarfile.TarInfo]:
                 remembered: Any = tar
                 while (member := tar.next()) is not None:
                     remembered.members.clear()
-                    remembered.pax_headers.clear()
+                    if len(tar.pax_headers) > _MAX_GLOBAL:
+                        raise tarfile.ReadError("no end to global headers")
                     _check(shard, member, end)
                     if not member.isdir():
                         yield member

@@ -268,6 +268,19 @@ def test_a_plain_binary_column_and_a_path_that_is_not_followed(tmp_path):
         source.picture(1)
 
 
+def test_a_parquet_bomb_is_refused_by_its_footer(tmp_path, monkeypatch):
+    monkeypatch.setattr("iaside_onnx.parquet.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("iaside_onnx.pictures.MAX_BYTES", 1 << 20)
+    bomb = [bytes(4 << 20)]
+    path = write_parquet(tmp_path / "x.parquet", bomb, [0], compression="zstd")
+    assert path.stat().st_size < 10_000
+    with pytest.raises(DataError, match=r"'image' unpacks to 4,194,\d+ bytes .* no pictures"):
+        open_images(path)
+    plain = write_parquet(tmp_path / "y.parquet", bomb, [0], compression="none")
+    with pytest.raises(PictureError, match=r"y.parquet: row 0: .*4 MB for one picture"):
+        open_images(plain).content(0)
+
+
 def test_damaged_parquet(tmp_path):
     noise = np.random.default_rng(0)
     contents = [noise.bytes(2000) for _ in range(20)]
