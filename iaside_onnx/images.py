@@ -15,7 +15,7 @@ from .errors import DataError, PictureError, UsageError
 from .folders import PhotoFiles, class_folders, labelled_files
 from .listener import Listener
 from .parquet import parquet_pictures
-from .pictures import ImageSource
+from .pictures import ImageSource, relative_name
 from .pictures import Picture as Picture
 from .shards import in_folder, named_by
 from .webdataset import tar_pictures
@@ -69,6 +69,9 @@ def open_images(
         raise DataError(f"{path}: is neither a file nor a folder")
     if labels is not None and source is None:
         raise DataError(f"--labels goes with a folder; {path} brings its own labels")
+    odd = next((file.name for file in files if relative_name(file.name) is None), None)
+    if odd is not None:
+        raise DataError(f"{path.parent}: the file name {odd!r} is not UTF-8; rename the file")
     kinds = {file.suffix.lower() for file in files}
     if kinds == {".parquet"}:
         return parquet_pictures(files, image_column, label_column)

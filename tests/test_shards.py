@@ -213,6 +213,17 @@ def test_sets_that_are_not_clear_are_not_guessed(tmp_path, names, pattern, messa
         open_images(tmp_path / pattern)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_not_text(tmp_path):
+    folder = tmp_path / "folder" / "class"
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(b"\xff.png")).write_bytes(PNG)
+    shard = write_tar(tmp_path / os.fsdecode(b"\xff.tar"), samples([PNG], [0]))
+    for path in (folder.parent, shard, tmp_path / "*.tar"):
+        with pytest.raises(DataError, match="is not UTF-8"):
+            open_images(path)
+
+
 def test_patterns(tmp_path):
     for number in (8, 9, 10, 11):
         write_tar(tmp_path / f"v-{number:03d}.tar", samples([PNG], [number]))
