@@ -23,7 +23,7 @@ from .classifier import Classifier, open_classifier
 from .engine import Engine
 from .errors import ReportError, UsageError
 from .game import BandRows, BatchSize, largest_batch, play
-from .images import ImageSource, Sample, draw_sample, open_images
+from .images import Sample, draw_sample, leave_out_bad, open_images
 from .listener import Listener
 from .report import Report, check_view, load
 from .session import Runtime, choose_runtime, runtime_clash, runtime_version
@@ -41,6 +41,9 @@ def analyze(
     target: str | Path | None = None,
     *,
     labels: str | Path | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    skip_bad: bool = False,
     provider: str = "auto",
     threads: int = 0,
     ort_extension: Sequence[str | Path] = (),
@@ -60,11 +63,16 @@ def analyze(
     model : path
         The ``.onnx`` file.
     images : path
-        A folder, ``.npz`` or ``.h5``; see `open_images`.
+        A folder, an ``.npz`` or ``.h5``, tar shards or Parquet files; see `open_images`.
     target : path, optional
         Where the report goes, written as the work proceeds. None: keep it in memory only.
     labels : path, optional
         CSV file with the columns ``file`` and ``label``.
+    image_column, label_column : str, optional
+        Columns of Parquet files where the usual ones are missing or doubtful.
+    skip_bad : bool
+        Leave out pictures of the drawn sample that cannot be decoded, and list them under
+        ``data["skipped"]``, instead of stopping at the first; see `leave_out_bad`.
     provider, threads, batch
         How to run: "auto", "cpu" or "cuda"; threads of the model's session (0: automatic);
         forward passes in a run (None: found by a short trial). None of them changes the result
@@ -103,15 +111,25 @@ def analyze(
         _check_target(path, resume=resume, overwrite=overwrite)
     if clash := runtime_clash():
         tell.warning(clash)
-    source = open_images(Path(images), Path(labels) if labels is not None else None)
+    source = open_images(
+        Path(images),
+        Path(labels) if labels is not None else None,
+        image_column=image_column,
+        label_column=label_column,
+    )
+    sample = draw_sample(source, wanted.samples, wanted.seed)
+    skipped: list[dict[str, str]] = []
+    if skip_bad:
+        sample, skipped = leave_out_bad(sample, tell)
     extensions = tuple(Path(library) for library in ort_extension)
     runtime = choose_runtime(provider, threads, extensions)
-    audit = _prepare(Path(model), source, runtime, wanted, tell)
+    audit = _prepare(Path(model), sample, runtime, wanted, tell)
     view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
 
     def finish(partial: Partial) -> Report:
         run = _play(audit, partial, batch, tell)
-        return _report(audit, partial, view, run, _shown(Path(images)), tell)
+        data = {"source": _shown(Path(images)), "skipped": skipped}
+        return _report(audit, partial, view, run, data, tell)
 
     if path is None:
         with tempfile.TemporaryDirectory() as folder:
@@ -160,9 +178,8 @@ class _Audit:
 
 
 def _prepare(
-    model: Path, source: ImageSource, runtime: Runtime, wanted: Settings, tell: Listener
+    model: Path, sample: Sample, runtime: Runtime, wanted: Settings, tell: Listener
 ) -> _Audit:
-    sample = draw_sample(source, wanted.samples, wanted.seed)
     classifier = open_classifier(model, runtime, wanted, sample, tell)
     form = classifier.form
     index = band_index(
@@ -282,7 +299,7 @@ def _report(
     partial: Partial,
     view: dict[str, Any],
     run: dict[str, Any],
-    source: str,
+    data: dict[str, Any],
     tell: Listener,
 ) -> Report:
     artifact, sample = audit.classifier.artifact, audit.sample
@@ -299,7 +316,7 @@ def _report(
             "parameters": artifact.parameters,
         },
         data={
-            "source": source,
+            **data,
             "digest": audit.identity["data_digest"],
             "samples": len(sample),
             "classes": audit.classifier.classes,

@@ -141,6 +141,11 @@ def inspect(
 @click.option(
     "--labels", type=click.Path(path_type=Path), metavar="FILE.csv", help="Columns file,label."
 )
+@click.option("--image-column", metavar="NAME", help="Pictures in Parquet, if not image or img.")
+@click.option("--label-column", metavar="NAME", help="Labels in Parquet, if not label.")
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
+)
 @click.option("--bands", type=int, default=8, show_default=True, help="Number of bands M.")
 @click.option("--separate-dc", is_flag=True, help="Make the mean colour a player of its own.")
 @click.option("--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1.")
@@ -208,8 +213,9 @@ def analyze(
 ) -> None:
     """Audit a classifier: find the frequency bands that its predictions rest on.
 
-    IMAGES is a folder with one sub-folder per class, any folder with --labels FILE.csv, or a
-    .npz or .h5 file with the arrays images and labels.
+    IMAGES is a folder with one sub-folder per class, any folder with --labels FILE.csv, a .npz
+    or .h5 file with the arrays images and labels, or WebDataset tar shards or Hugging Face
+    Parquet: one file, a folder of them, or a quoted pattern such as 'val-{000..049}.tar'.
 
     \b
     Example:

@@ -21,5 +21,22 @@ class DataError(IasideError):
     """The images or labels cannot be used."""
 
 
+class PictureError(DataError):
+    """One picture cannot be used, though the set that holds it can.
+
+    Attributes
+    ----------
+    reason : str
+        Why, without any path.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(
+            f"{where}: cannot be read as a picture ({reason}): replace it, or leave it out with "
+            "--skip-bad"
+        )
+        self.reason = reason
+
+
 class ReportError(IasideError):
     """A report file cannot be read, written or continued."""

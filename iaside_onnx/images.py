@@ -1,235 +1,102 @@
-"""Labelled images: folders, label files and arrays, and the seeded sample drawn from them."""
+"""Labelled images from every kind of source, and the seeded sample drawn from them."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .errors import DataError
+from .arrays import hdf5_images, npz_images
+from .errors import DataError, PictureError, UsageError
+from .folders import PhotoFiles, class_folders, labelled_files
+from .listener import Listener
+from .parquet import parquet_pictures
+from .pictures import ImageSource, relative_name
+from .pictures import Picture as Picture
+from .shards import in_folder, named_by
+from .webdataset import tar_pictures
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"})
 _EXIF_ORIENTATION = 0x0112
-# Colour pictures come as pillow images; arrays as H x W x C, uint8 or float in [0, 1].
-Picture = Image.Image | NDArray[Any]
+# The compressed ones are refused with what to do.
+_TAR = {".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst"}
 
 
-class ImageSource(Protocol):
-    """Labelled images in a fixed order."""
-
-    ids: list[str]
-    labels: NDArray[np.int64]
-    class_names: list[str] | None
-
-    def picture(self, index: int) -> Picture:
-        """Image number `index`, decoded."""
-
-    def content(self, index: int) -> bytes:
-        """The bytes that make image number `index`, for the digest."""
-
-
-@dataclass
-class PhotoFiles:
-    """Picture files below one folder; ids are relative POSIX paths."""
-
-    root: Path
-    ids: list[str]
-    labels: NDArray[np.int64]
-    class_names: list[str] | None = None
-
-    def picture(self, index: int) -> Image.Image:
-        """The file, decoded; DataError names one that cannot be."""
-        path = self.root / self.ids[index]
-        try:
-            picture = Image.open(path)
-            picture.load()
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            reason = str(error).replace(str(self.root), "").strip() or type(error).__name__
-            raise DataError(
-                f"{path}: cannot be read as a picture ({reason}): replace it or leave it out"
-            ) from error
-        return picture
-
-    def content(self, index: int) -> bytes:
-        """The file's bytes."""
-        try:
-            return (self.root / self.ids[index]).read_bytes()
-        except OSError as error:
-            raise DataError(f"{self.root / self.ids[index]}: {error.strerror}") from error
-
-
-@dataclass
-class ArrayImages:
-    """Images held in one array of n x H x W x C (a numpy array, or an open HDF5 dataset)."""
-
-    ids: list[str]
-    labels: NDArray[np.int64]
-    images: Any
-    channels_first: bool
-    source: str
-    class_names: list[str] | None = None
-
-    def picture(self, index: int) -> NDArray[Any]:
-        """Image as H x W x C, uint8 or float32; DataError for floats outside [0, 1]."""
-        pixels = np.asarray(self.images[index])
-        if pixels.ndim == 2:
-            pixels = pixels[:, :, None]
-        elif self.channels_first:
-            pixels = np.moveaxis(pixels, 0, -1)
-        if pixels.dtype != np.uint8:
-            pixels = pixels.astype(np.float32)
-            # Not-a-number fails both comparisons and is refused with the rest.
-            if not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
-                raise DataError(
-                    f"{self.source}: image {self.ids[index]} has float values outside [0, 1]: "
-                    "divide by 255 or store uint8"
-                )
-        return pixels
-
-    def content(self, index: int) -> bytes:
-        """The array's bytes."""
-        return np.ascontiguousarray(self.images[index]).tobytes()
-
-
-def open_images(path: Path, labels: Path | None = None) -> ImageSource:
-    """Open a folder, an ``.npz`` or an ``.h5`` as labelled images.
+def open_images(
+    path: Path,
+    labels: Path | None = None,
+    *,
+    image_column: str | None = None,
+    label_column: str | None = None,
+) -> ImageSource:
+    """Open a folder, an array file, tar shards or Parquet files as labelled images.
 
     Parameters
     ----------
     path : Path
         A folder with one sub-folder per class (sorted names are classes 0, 1, ...), any folder
-        together with `labels`, or an array file with ``images`` and ``labels``.
+        together with `labels`, an ``.npz`` or ``.h5`` with ``images`` and ``labels``; a ``.tar``
+        in WebDataset form or a ``.parquet`` in that of Hugging Face datasets, a folder of either,
+        or a pattern of their names, such as ``val-{000..049}.tar`` or ``test-*.parquet``.
     labels : Path, optional
         A CSV file with the columns ``file`` (relative to `path`) and ``label`` (an integer).
+    image_column, label_column : str, optional
+        Columns of Parquet files where the usual ones are missing or doubtful.
 
     Raises
     ------
     DataError
         Nothing there, no images, unreadable labels, or an ambiguous array.
+    UsageError
+        Column names for something else than Parquet.
     """
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
+    source: PhotoFiles | None = None
+    files = [path]
     if path.is_dir():
-        return _labelled_files(path, labels) if labels is not None else _class_folders(path)
-    if labels is not None:
+        source = class_folders(path) if labels is None else labelled_files(path, labels)
+        files = in_folder(path) if source is None else []
+        if source is None and not files:
+            raise _no_pictures(path)
+    elif not path.exists():
+        named = named_by(path)
+        if named is None:
+            raise DataError(f"{path}: no such file or folder")
+        files = named
+    elif not path.is_file():
+        raise DataError(f"{path}: is neither a file nor a folder")
+    if labels is not None and source is None:
         raise DataError(f"--labels goes with a folder; {path} brings its own labels")
-    if path.suffix.lower() == ".npz":
-        return _npz_images(path)
-    if path.suffix.lower() in {".h5", ".hdf5"}:
-        return _hdf5_images(path)
-    raise DataError(f"{path}: images are read from a folder, a .npz or a .h5 file")
+    odd = next((file.name for file in files if relative_name(file.name) is None), None)
+    if odd is not None:
+        raise DataError(f"{path.parent}: the file name {odd!r} is not UTF-8; rename the file")
+    kinds = {file.suffix.lower() for file in files}
+    if kinds == {".parquet"}:
+        return parquet_pictures(files, image_column, label_column)
+    if image_column or label_column:
+        raise UsageError("--image-column and --label-column go with Parquet files")
+    if source is not None:
+        return source
+    if kinds <= _TAR:
+        return tar_pictures(files)
+    if len(files) == 1 and kinds == {".npz"}:
+        return npz_images(path)
+    if len(files) == 1 and kinds <= {".h5", ".hdf5"}:
+        return hdf5_images(path)
+    raise DataError(
+        f"{path}: images are read from a folder, or from .npz, .h5, .tar or .parquet files"
+    )
 
 
-def _class_folders(root: Path) -> PhotoFiles:
-    classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-    ids: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        files = sorted(
-            file.relative_to(root).as_posix()
-            for file in (root / name).rglob("*")
-            if file.suffix.lower() in SUFFIXES and file.is_file()
-        )
-        ids += files
-        labels += [label] * len(files)
-    if not ids:
-        table = next(iter(sorted(root.glob("*.csv"))), None)
-        hint = f"--labels {table}" if table else "--labels FILE.csv (columns file,label)"
-        raise DataError(
-            f"{root}: no pictures in class sub-folders; make one sub-folder per class or give "
-            f"{hint}"
-        )
-    return PhotoFiles(root, ids, np.array(labels, np.int64), classes)
-
-
-def _labelled_files(root: Path, table: Path) -> PhotoFiles:
-    ids: list[str] = []
-    labels: list[int] = []
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream)
-            if not {"file", "label"} <= set(rows.fieldnames or ()):
-                raise DataError(f"{table}: the first line must name the columns file,label")
-            for number, row in enumerate(rows, start=2):
-                name, label = (row["file"] or "").strip(), (row["label"] or "").strip()
-                inside = PurePosixPath(name.replace("\\", "/"))
-                if not name or inside.is_absolute() or ".." in inside.parts or ":" in name:
-                    raise DataError(
-                        f"{table}, line {number}: file '{name}' must be a path inside {root}"
-                    )
-                if not label.lstrip("-").isdigit():
-                    raise DataError(
-                        f"{table}, line {number}: label '{label}' is not a class number"
-                    )
-                ids.append(inside.as_posix())
-                labels.append(int(label))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: cannot be read as a CSV file ({error})") from error
-    missing = next((name for name in ids if not (root / name).is_file()), None)
-    if missing is not None:
-        raise DataError(f"{table}: names {missing}, which is not in {root}")
-    if not ids:
-        raise DataError(f"{table}: lists no images")
-    if len(set(ids)) != len(ids):
-        raise DataError(f"{table}: lists an image more than once")
-    return PhotoFiles(root, ids, np.array(labels, np.int64))
-
-
-def _npz_images(path: Path) -> ArrayImages:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            held = {name: arrays[name] for name in ("images", "labels") if name in arrays}
-    except Exception as error:  # zip, header and dtype errors have no common base
-        raise DataError(f"{path}: cannot be read as .npz ({error})") from error
-    return _array_images(path, held)
-
-
-def _hdf5_images(path: Path) -> ArrayImages:
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read as HDF5") from error
-    held = {
-        name: file[name]
-        for name in ("images", "labels")
-        if isinstance(file.get(name, getlink=True), h5py.HardLink)
-        and isinstance(file[name], h5py.Dataset)
-        and not file[name].external  # raw data in other files
-        and not file[name].is_virtual
-    }
-    return _array_images(path, held)
-
-
-def _array_images(path: Path, held: dict[str, Any]) -> ArrayImages:
-    for name in ("images", "labels"):
-        if name not in held:
-            raise DataError(f"{path}: holds no array named '{name}'")
-    images, labels = held["images"], np.asarray(held["labels"])
-    if images.ndim not in (3, 4) or 0 in images.shape:
-        raise DataError(f"{path}: images have shape {images.shape}; n x H x W x C is needed")
-    if images.dtype != np.uint8 and images.dtype.kind != "f":
-        raise DataError(f"{path}: images are {images.dtype}; uint8 or float in [0, 1] is needed")
-    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"{path}: labels are {labels.dtype} {labels.shape}; one integer per image is needed"
-        )
-    first = images.ndim == 4 and images.shape[1] in (1, 3)
-    last = images.ndim == 4 and images.shape[3] in (1, 3)
-    if images.ndim == 4 and first == last:
-        raise DataError(
-            f"{path}: images have shape {images.shape}; exactly one of the axes 1 and 3 must be "
-            "1 or 3 channels long"
-        )
-    ids = [f"{index:08d}" for index in range(len(labels))]
-    return ArrayImages(ids, labels.astype(np.int64), images, first, str(path))
+def _no_pictures(root: Path) -> DataError:
+    table = next(iter(sorted(root.glob("*.csv"))), None)
+    hint = f"--labels {table}" if table else "--labels FILE.csv (columns file,label)"
+    return DataError(
+        f"{root}: no pictures in class sub-folders, and no .tar or .parquet shards; make one "
+        f"sub-folder per class or give {hint}"
+    )
 
 
 @dataclass
@@ -300,9 +167,55 @@ def draw_sample(source: ImageSource, size: int, seed: int) -> Sample:
     return Sample(source, np.sort(np.concatenate(chosen)))
 
 
-def picture_oddities(pictures: Iterable[Picture]) -> tuple[int, int]:
-    """Count pictures that carry an EXIF rotation, and those of 16 bits or more a channel."""
-    files = [picture for picture in pictures if isinstance(picture, Image.Image)]
-    rotated = sum(picture.getexif().get(_EXIF_ORIENTATION, 1) != 1 for picture in files)
-    deep = sum(picture.mode.startswith("I") for picture in files)
-    return rotated, deep
+def leave_out_bad(sample: Sample, tell: Listener) -> tuple[Sample, list[dict[str, str]]]:
+    """A sample without the pictures that cannot be decoded, and a list of those.
+
+    The sample was drawn before anybody looked at a picture, and nothing is drawn in place of what
+    is left out: the images used depend on the data and the seed alone.
+
+    Returns
+    -------
+    sample : Sample
+    skipped : list of dict
+        ``id`` and ``reason`` of each picture left out, in order.
+
+    Raises
+    ------
+    DataError
+        More than half of the pictures are bad: that is not a matter of a few damaged files.
+    """
+    good: list[int] = []
+    skipped: list[dict[str, str]] = []
+    for position, name in enumerate(sample.ids):
+        try:
+            sample.picture(position)
+            good.append(position)
+        except PictureError as error:
+            skipped.append({"id": name, "reason": error.reason})
+    if len(skipped) > len(good):
+        first = skipped[0]
+        raise DataError(
+            f"{len(skipped)} of {len(sample)} pictures cannot be read, too many to leave out with "
+            f"--skip-bad; the first is {first['id']} ({first['reason']})"
+        )
+    if not skipped:
+        return sample, []
+    kept = Sample(sample.source, sample.chosen[good])
+    lost = len(np.unique(sample.labels)) - len(np.unique(kept.labels))
+    tell.warning(
+        f"{len(skipped)} of {len(sample)} pictures cannot be read and are left out, the first is "
+        f"{skipped[0]['id']} ({skipped[0]['reason']})"
+        + (f"; {lost} class(es) lost all of theirs" if lost else "")
+    )
+    return kept, skipped
+
+
+def picture_oddities(picture: Picture) -> tuple[int, int]:
+    """Whether a picture carries an EXIF rotation, and whether it has 16 bits or more a channel."""
+    if not isinstance(picture, Image.Image):
+        return 0, 0
+    try:
+        rotated = picture.getexif().get(_EXIF_ORIENTATION, 1) != 1
+    except Exception:  # metadata in disorder turn no picture
+        rotated = False
+    return int(rotated), int(picture.mode.startswith("I"))

@@ -36,7 +36,11 @@ _REPORT_EXTRA = 1 << 18
 def write_report(report: Report, target: Path) -> None:
     """Write a finished report; nothing appears under `target` unless it is whole."""
     rows, columns = report.log_prob.shape
-    size = report.log_prob.nbytes + report.shapley_per_image.nbytes + _text(report.image_ids).nbytes
+    ids = _text(report.image_ids)
+    # An attribute has no room for a long list.
+    data = dict(report.data)
+    skipped = _text([json.dumps(item) for item in data.pop("skipped", [])])
+    size = report.log_prob.nbytes + report.shapley_per_image.nbytes + ids.nbytes + skipped.nbytes
     with _atomically(target, size + _REPORT_EXTRA) as scratch, h5py.File(scratch, "w") as file:
         file.attrs.update(
             {
@@ -45,7 +49,7 @@ def write_report(report: Report, target: Path) -> None:
                 "created": report.created,
                 "settings": json.dumps(report.settings),
                 "model": json.dumps(report.model),
-                "data": json.dumps(report.data),
+                "data": json.dumps(data),
                 "run": json.dumps(report.run),
                 "complete": True,
             }
@@ -63,7 +67,9 @@ def write_report(report: Report, target: Path) -> None:
             table[start : start + per_chunk] = report.log_prob[start : start + per_chunk]
         _put(file, "game/labels", report.labels)
         _put(file, "game/predicted", report.predicted)
-        _put(file, "game/image_ids", _text(report.image_ids))
+        _put(file, "game/image_ids", ids)
+        if len(skipped):
+            _put(file, "data/skipped", skipped)
         if report.class_names is not None:
             _put(file, "data/class_names", _text(report.class_names))
         if report.example is not None:
@@ -101,8 +107,8 @@ def _put(file: h5py.File, name: str, values: NDArray[Any]) -> None:
 
 
 def _text(names: list[str]) -> NDArray[Any]:
-    encoded = [name.encode() for name in names]
-    length = max(1, *(len(name) for name in encoded))
+    encoded = [name.encode(errors="replace") for name in names]
+    length = max([1, *(len(name) for name in encoded)])
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
 
 
@@ -154,8 +160,10 @@ def read_report(path: Path) -> Report:
         if not len(labels) == len(predicted) == len(ids) == rows:
             raise ReportError(f"{path}: labels and ids do not match the value table")
         names = "data/class_names"
-        example = "data/example"
+        example, skipped = "data/example", "data/skipped"
         try:
+            lines = _names(_dataset(path, file, skipped, 1, "S")) if skipped in file else []
+            texts["data"]["skipped"] = [json.loads(line) for line in lines]
             report = Report(
                 log_prob=table[:],
                 labels=labels[:].astype(np.int64),
@@ -171,7 +179,7 @@ def read_report(path: Path) -> Report:
                 created=str(file.attrs["created"]),
                 iaside_version=str(file.attrs["iaside_version"]),
             )
-        except (OSError, KeyError, UnicodeDecodeError) as error:
+        except (OSError, KeyError, ValueError, RecursionError) as error:
             raise ReportError(f"{path}: is damaged ({_why(error)})") from error
     if np.isnan(report.log_prob).any():
         raise ReportError(f"{path}: is marked complete but holds values not evaluated")

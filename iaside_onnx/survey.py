@@ -48,7 +48,7 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
     names = sample.class_names
     if names is not None and len(names) + offset > classes:
         raise DataError(
-            f"{len(names)} class folders, but the model has {classes} classes"
+            f"the images are of {len(names)} classes, but the model has {classes}"
             + (f" (label offset {offset})" if offset else "")
         )
     wrong = np.flatnonzero((targets < 0) | (targets >= classes))
@@ -61,8 +61,9 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
         )
     if names is not None and len(names) + offset < classes:
         tell.warning(
-            f"{len(names)} class folders for a model of {classes} classes: they are taken as "
-            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --labels"
+            f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
+            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --labels, or "
+            "--label-offset"
         )
     if classes == _WITH_BACKGROUND and not offset and targets.max() < classes - 1:
         tell.warning(
@@ -92,11 +93,13 @@ def survey_sample(
     example = None
     for start in range(0, len(sample), group):
         positions = range(start, min(start + group, len(sample)))
-        pictures = [sample.picture(position) for position in positions]
-        oddities += picture_oddities(pictures)
-        pixels = np.stack([classifier.pixels(picture) for picture in pictures])
-        for image in pixels:
-            statistics.add(image)
+        images = []
+        for position in positions:  # one decoded photograph at a time: they may be large
+            picture = sample.picture(position)
+            oddities += picture_oddities(picture)
+            images.append(classifier.pixels(picture))
+            statistics.add(images[-1])
+        pixels = np.stack(images)
         if example is None:
             planes = np.rint(pixels[0] * 255).clip(0, 255).astype(np.uint8)
             example = np.ascontiguousarray(np.moveaxis(planes, 0, -1))

@@ -15,6 +15,7 @@ import iaside_onnx as ia
 
 from . import graphs
 from .conftest import write_npz
+from .sets import write_parquet, write_tar
 
 JSON_KEYS = {
     "format_version", "model", "data", "settings", "provider", "accuracy", "mean_log_prob",
@@ -146,6 +147,17 @@ def pictures(parts, *contents):
     return [parts.model, root]
 
 
+def absolute_tar(parts):
+    content = parts.picture.read_bytes()
+    return [parts.model, write_tar(parts.folder / "x.tar", [("/a.png", content), ("/a.cls", b"1")])]
+
+
+def truncated_parquet(parts):
+    path = write_parquet(parts.folder / "x.parquet", [parts.picture.read_bytes()], [0])
+    path.write_bytes(path.read_bytes()[:-40])
+    return [parts.model, path]
+
+
 IMAGE = ["n", 3, 16, 16]
 # Name: arguments of analyze, and what the error must say.
 BAD_INPUT = {
@@ -160,11 +172,13 @@ BAD_INPUT = {
     "feature map output": (lambda p: one_node(p, "Relu", IMAGE, IMAGE), "one row of class"),
     "nan output": (not_a_number, "NaN"),
     "wrong kind of output": (lambda p: [p.model, p.data, "--probabilities"], "--logits"),
-    "wrong class count": (lambda p: pictures(p, *[p.picture.read_bytes()] * 6), "6 class folders"),
+    "wrong class count": (lambda p: pictures(p, *[p.picture.read_bytes()] * 6), "of 6 classes"),
     "label out of range": (lambda p: labelled(p, p.labels + 1), "label 4"),
     "negative label": (lambda p: labelled(p, p.labels - 1), "label -1"),
     "corrupt picture": (lambda p: pictures(p, p.picture.read_bytes(), b"none"), "1/a.png"),
     "truncated picture": (lambda p: pictures(p, p.picture.read_bytes()[:-200]), "0/a.png"),
+    "tar with absolute names": (absolute_tar, "relative name"),
+    "truncated parquet": (truncated_parquet, "x.parquet: cannot be read as Parquet"),
     "empty folder": (lambda p: pictures(p), "--labels"),
     "more bands than frequencies": (lambda p: [p.model, p.data, "--bands", 12], "at most 9"),
     "too many players": (lambda p: [p.model, p.data, "--bands", 17], "1 to 16"),
@@ -249,7 +263,7 @@ def test_single_class_and_few_folders_are_warnings(iaside, tmp_path, model, phot
     result = iaside("analyze", model, photographs, "-o", tmp_path / "r.h5", "--bands", 2, "--quiet")
     assert result.exit_code == 0
     assert "one class" in result.stderr
-    assert "1 class folders for a model of 4 classes" in result.stderr
+    assert "the images are of 1 classes, the model has 4" in result.stderr
 
 
 def test_names_from_outside_cannot_steer_the_terminal(iaside, tmp_path, model):

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from iaside_onnx.errors import DataError
-from iaside_onnx.images import PhotoFiles, draw_sample, open_images, picture_oddities
+from iaside_onnx.folders import PhotoFiles
+from iaside_onnx.images import draw_sample, open_images, picture_oddities
 from iaside_onnx.preprocess import PRESETS
 
 from .conftest import write_npz
@@ -53,7 +54,7 @@ def test_arrays_in_every_form_hold_the_same_picture(tmp_path):
 @pytest.mark.parametrize("size", [7, 20, 50])
 def test_sample_is_stratified_and_seeded(size):
     labels = np.repeat([0, 1, 2, 3], [50, 30, 15, 5])
-    source = PhotoFiles(Path(), [f"{k}" for k in range(100)], labels)
+    source = PhotoFiles([f"{k}" for k in range(100)], labels, None, Path())
     sample = draw_sample(source, size, seed=0)
     counts = np.bincount(sample.labels, minlength=4)
     assert len(set(sample.ids)) == size
@@ -102,8 +103,12 @@ def test_odd_photographs_are_converted_as_torchvision_does(tmp_path):
         expected = np.asarray(Image.open(tmp_path / name).convert("RGB")) / np.float32(255)
         found = recipe.pixels(source.picture(number), 3)
         np.testing.assert_array_equal(np.moveaxis(found, 0, -1), expected)
-    rotated, deep = picture_oddities(source.picture(number) for number in range(len(names)))
-    assert (rotated, deep) == (1, 1)
+    oddities = [picture_oddities(source.picture(number)) for number in range(len(names))]
+    assert [name for name, found in zip(names, oddities, strict=True) if any(found)] == [
+        "deep.png",
+        "rotated.jpg",
+    ]
+    assert np.sum(oddities, axis=0).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(
