@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifact import Artifact, Tensor, is_ort_format, load_graph
+from .class_scores import ScoreForm, kind_of_values
 from .declared import Declared
 from .errors import ArtifactError
 from .free_batch import free_batch
@@ -18,7 +19,6 @@ from .listener import Listener
 from .model import Affine, Model
 from .ort_format import describe
 from .preprocess import Preprocess, load_preprocess
-from .scores import ScoreForm, kind_of_values
 from .session import Runtime
 from .settings import Settings
 

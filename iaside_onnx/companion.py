@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from .class_scores import ScoreForm
 from .input_form import InputForm
 from .model import Affine
-from .scores import ScoreForm
 
 _OPSET = 17
 _IR = 8

@@ -20,9 +20,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from .artifact import INPUT_TYPES
+from .class_scores import ScoreForm
 from .companion import companion_graph, tail_graph
 from .model import Model, run_error
-from .scores import ScoreForm
 from .shapley import coalition_masks
 
 # Input that one run of the companion makes on the CPU, as float32.

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .artifact import INPUT_TYPES, Artifact, Tensor
+from .class_scores import kind_of_values
 from .declared import Declared
 from .errors import ArtifactError, ProviderError
 from .model import run
 from .ort_format import describe
-from .scores import kind_of_values
 from .session import Runtime, active_providers, runtime_clash
 
 _PROBE_SIZE = 224
