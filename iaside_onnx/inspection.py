@@ -26,28 +26,40 @@ class _Probe:
     scores: np.ndarray[Any, Any] | None
 
 
-def inspect(path: Path, *, layout: str | None = None) -> dict[str, Any]:
+def inspect(
+    path: Path,
+    *,
+    input: str | None = None,
+    output: str | None = None,
+    layout: str | None = None,
+) -> dict[str, Any]:
     """Describe an artifact as plain JSON values.
 
     The file is read, not run, as far as that goes. A session is made for each provider to see
     which really become active; random images are put through it only where the graph's tail or
     shapes leave the output's meaning open.
 
+    Parameters
+    ----------
+    input, output, layout
+        Settle what the file leaves open, as for `analyze`.
+
     Raises
     ------
     ArtifactError
-        Not an ONNX model. What merely cannot be audited is listed under ``warnings``.
+        Not an ONNX model, or no such input or output. What merely
+        cannot be audited is listed under ``warnings``.
     """
     artifact = read_artifact(path)
     warnings: list[str] = []
     if clash := runtime_clash():
         warnings.append(clash)
-    image, found_layout = _image_input(artifact, layout, warnings)
-    output = _score_output(artifact, warnings)
+    image, found_layout = _image_input(artifact, input, layout, warnings)
+    scores = _score_output(artifact, output, warnings)
     batch = image.shape[0] if image is not None and image.shape else None
-    kind = artifact.output_kinds.get(output.name, "unknown") if output else "unknown"
-    classes = _declared_class_count(output)
-    probe = _probe(artifact, image, found_layout, output, warnings, kind, classes)
+    kind = artifact.output_kinds.get(scores.name, "unknown") if scores else "unknown"
+    classes = _declared_class_count(scores)
+    probe = _probe(artifact, image, found_layout, scores, warnings, kind, classes)
     if probe.scores is not None and probe.scores.ndim >= 2:
         rows = probe.scores.reshape(len(probe.scores), -1).astype(np.float32)
         classes = rows.shape[1]
@@ -61,7 +73,7 @@ def inspect(path: Path, *, layout: str | None = None) -> dict[str, Any]:
             f"the batch is fixed at {batch}; analyze makes it free in a copy of the graph and "
             "checks the copy against the file"
         )
-    kinds = {**artifact.output_kinds, **({output.name: kind} if output else {})}
+    kinds = {**artifact.output_kinds, **({scores.name: kind} if scores else {})}
     return {
         "path": path.name if path.is_absolute() else path.as_posix(),
         "sha256": artifact.sha256,
@@ -107,11 +119,13 @@ def inspect(path: Path, *, layout: str | None = None) -> dict[str, Any]:
 
 
 def _image_input(
-    artifact: Artifact, layout: str | None, warnings: list[str]
+    artifact: Artifact, name: str | None, layout: str | None, warnings: list[str]
 ) -> tuple[Tensor | None, str | None]:
     try:
-        image = artifact.image_input()
+        image = artifact.image_input(name)
     except ArtifactError as error:
+        if name is not None:
+            raise
         warnings.append(f"cannot be audited: {error}")
         return None, None
     try:
@@ -121,10 +135,12 @@ def _image_input(
         return image, None
 
 
-def _score_output(artifact: Artifact, warnings: list[str]) -> Tensor | None:
+def _score_output(artifact: Artifact, name: str | None, warnings: list[str]) -> Tensor | None:
     try:
-        return artifact.score_output()
+        return artifact.score_output(name)
     except ArtifactError as error:
+        if name is not None:
+            raise
         warnings.append(str(error))
         return None
 

@@ -28,6 +28,7 @@ RUNS_MODELS = {
     "analysis",
     "survey",
     "artifact",
+    "recipe_search",
 }
 
 

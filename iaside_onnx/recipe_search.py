@@ -1,0 +1,378 @@
+"""Which preprocessing an unknown artifact wants, found out on a few labelled images.
+
+Candidates are a product of three axes: values (scale, mean and deviation, channel order), geometry
+(resize, crop, interpolation) and label offset. All values are tried with one geometry, then all
+geometries with the best values; label offsets cost nothing, because they only read the scores
+differently.
+"""
+
+from __future__ import annotations
+
+import copy
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from .artifact import read_artifact
+from .classifier import Classifier, open_classifier
+from .images import Sample, draw_sample, open_images
+from .listener import Listener
+from .model import Affine
+from .preprocess import PRESETS, Preprocess, declared_preprocess
+from .recipe_axes import geometry_axis, joined, values_axis
+from .session import choose_runtime
+from .settings import Settings
+from .survey import class_targets
+from .temperature import log_softmax
+
+_OFFSETS = (0, 1, -1)
+_FINALISTS = 3
+_GROUP = 16
+_GROUP_NUMBERS = 1 << 22
+_MANY_CLASSES = 20
+_LEVEL = 0.05
+_WORST_LOG_PROB = float(np.log(np.finfo(np.float32).tiny))
+_AXES = {"values": "Values", "geometry": "Resize", "label_offset": "Label offset"}
+DECLARED = "iaside.preprocess"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A recipe and a label offset with what they gave on every image.
+
+    Attributes
+    ----------
+    values, geometry : str
+        Names on the two axes.
+    recipe : Preprocess
+        Settled for the input's size; named after the preset that it equals, else "".
+    label_offset : int
+    right, right5 : ndarray of bool, shape (n,)
+        The true class is the model's first choice; is among its first five.
+    log_prob : ndarray of float64, shape (n,)
+        Log-probability of the true class.
+    chance : float
+        Accuracy of as many guesses of each class that do not look at the images.
+    broken : int
+        Images for which the model returned no finite scores; they count as wrong.
+    """
+
+    values: str
+    geometry: str
+    recipe: Preprocess
+    label_offset: int
+    right: NDArray[np.bool_]
+    right5: NDArray[np.bool_]
+    log_prob: NDArray[np.float64]
+    chance: float
+    broken: int
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Larger is better: accuracy, then mean log-probability."""
+        return float(self.right.mean()), float(self.log_prob.mean())
+
+    def better_than(self, other: Candidate) -> float:
+        """P-value of "no better than the other", paired by image; 1 where nothing speaks for it.
+
+        The smaller of McNemar's exact test on right and wrong and of Wilcoxon's signed-rank test
+        on log-probabilities (ranks, because a floored log-probability outweighs all others in a
+        mean), both one-sided, times four: two sides, two tests.
+        """
+        only_self = int((self.right & ~other.right).sum())
+        only_other = int((~self.right & other.right).sum())
+        gain = self.log_prob - other.log_prob
+        found = []
+        if only_self > only_other:
+            discordant = only_self + only_other
+            found.append(stats.binomtest(only_self, discordant, alternative="greater").pvalue)
+        if gain.any():
+            found.append(stats.wilcoxon(gain, alternative="greater").pvalue)
+        return float(min(1.0, 4.0 * min(found, default=1.0)))
+
+
+def search_recipes(
+    model: Path,
+    images: Path,
+    *,
+    labels: Path | None = None,
+    provider: str = "auto",
+    listener: Listener | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Try preprocessing recipes on a few labelled images; plain JSON values, best first.
+
+    Parameters
+    ----------
+    model, images, labels, provider
+        As for `analyze`.
+    **settings
+        Those fields of `Settings` that say how to read the model (input, output, layout, size,
+        output_kind), and samples and seed.
+
+    Returns
+    -------
+    dict
+        ``candidates``: list, best first; ``search``: number of images, the finding in words, the
+        options of ``iaside analyze`` for the best, and its recipe as TOML text.
+
+    Raises
+    ------
+    IasideError
+        Anything wrong with the file or the images.
+    """
+    tell = listener or Listener()
+    wanted = Settings(**settings)
+    wanted.check()
+    sample = draw_sample(open_images(images, labels), wanted.samples, wanted.seed)
+    declared = _declared(model)
+    size = _one_size(sample)
+    # Recipes that resize make a free input 224 pixels, others take the pictures' own size.
+    opening = replace(
+        wanted,
+        preprocess="inception" if size is None else "unit",
+        size=wanted.size or (declared.crop if declared else None),
+    )
+    classifier = open_classifier(model, choose_runtime(provider), opening, sample, tell)
+    candidates = _Search(classifier, sample, size, declared, tell).run()
+    best = candidates[0]
+    rows = [_row(candidate, best, classifier) for candidate in candidates]
+    preset = best.recipe.name if best.recipe.name in PRESETS else None
+    return {
+        "candidates": rows,
+        "search": {
+            "images": len(sample),
+            "above_chance": _above_chance(best, len(candidates)),
+            "findings": _findings(candidates, rows),
+            "preset": preset,
+            "toml": best.recipe.toml(),
+            "options": _options(best, classifier, wanted),
+        },
+    }
+
+
+def analyze_command(
+    search: dict[str, Any], model: Path, images: Path, labels: Path | None, recipe: Path | None
+) -> str:
+    """The ``iaside analyze`` command for the best candidate, quoted for a shell.
+
+    Parameters
+    ----------
+    search : dict
+        What `search_recipes` gave under ``search``.
+    recipe : Path or None
+        Where the recipe was written; None takes the preset, or speaks of ``recipe.toml``.
+    """
+    words = ["iaside", "analyze", str(model), str(images), "-o", "report.h5"]
+    words += ["--labels", str(labels)] if labels is not None else []
+    words += ["--preprocess", str(recipe or search["preset"] or "recipe.toml")]
+    return shlex.join([*words, *search["options"]])
+
+
+def _declared(model: Path) -> Preprocess | None:
+    """The recipe that the file declares in its metadata."""
+    text = read_artifact(model).metadata.get(DECLARED)
+    return None if text is None else declared_preprocess(text, f"{model}: metadata {DECLARED}")
+
+
+def _one_size(sample: Sample) -> tuple[int, int] | None:
+    """Height and width of the pictures, if all are of one size."""
+    sizes: set[tuple[int, int]] = set()
+    for position in range(len(sample)):
+        picture = sample.picture(position)
+        height, width = picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1]
+        sizes.add((height, width))
+        if len(sizes) > 1:
+            return None
+    return sizes.pop()
+
+
+class _Search:
+    """Scores recipes on a sample, each picture decoded once a stage."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        sample: Sample,
+        size: tuple[int, int] | None,
+        declared: Preprocess | None,
+        tell: Listener,
+    ) -> None:
+        self.classifier = classifier
+        self.sample = sample
+        self.tell = tell
+        self.targets = _targets(sample, classifier, tell)
+        self.values = list(values_axis(classifier.form, declared))
+        self.geometries = list(geometry_axis(classifier.form, size, declared))
+
+    def run(self) -> list[Candidate]:
+        """All candidates, best first."""
+        first, *others = self.geometries
+        finalists = min(_FINALISTS, len(self.values))
+        count = len(self.values) + finalists * len(others)
+        total = count * len(self.sample)
+        self.tell.note(
+            f"cost: {len(self.sample)} images x {count} recipes = {total:,} forward passes"
+        )
+        self.tell.start(0, total)
+        try:
+            found = self._scored((values, first) for values in self.values)
+            leading: list[str] = list(dict.fromkeys(item.values for item in found))[:finalists]
+            best = [values for values in self.values if values.name in leading]
+            found += self._scored((values, other) for other in others for values in best)
+        finally:
+            self.tell.stop()
+        return sorted(found, key=lambda item: item.rank, reverse=True)
+
+    def _scored(self, pairs: Iterable[tuple[Preprocess, Preprocess]]) -> list[Candidate]:
+        """Candidates for pairs of values and geometry, best first."""
+        form = self.classifier.form
+        recipes = [(values, geometry, joined(values, geometry, form)) for values, geometry in pairs]
+        scores: list[list[NDArray[np.float32]]] = [[] for _ in recipes]
+        group = max(1, min(_GROUP, _GROUP_NUMBERS // form.features))
+        for start in range(0, len(self.sample), group):
+            positions = range(start, min(start + group, len(self.sample)))
+            pictures = [self.sample.picture(position) for position in positions]
+            prepared: dict[str, NDArray[np.float32]] = {}
+            for number, (_, geometry, recipe) in enumerate(recipes):
+                if geometry.name not in prepared:
+                    pixels = [recipe.pixels(picture, form.channels) for picture in pictures]
+                    prepared = {geometry.name: np.stack(pixels)}
+                model = copy.copy(self.classifier.model)
+                model.affine = Affine(*recipe.affine(form.channels))
+                scores[number].append(model.scores(prepared[geometry.name]))
+                self.tell.advance(len(pictures))
+        found = [
+            candidate
+            for (values, geometry, recipe), parts in zip(recipes, scores, strict=True)
+            for candidate in self._read(values.name, geometry.name, recipe, np.concatenate(parts))
+        ]
+        return sorted(found, key=lambda item: item.rank, reverse=True)
+
+    def _read(
+        self, values: str, geometry: str, recipe: Preprocess, raw: NDArray[np.float32]
+    ) -> Iterable[Candidate]:
+        """One candidate for each label offset."""
+        finite = np.asarray(np.isfinite(raw).all(axis=1))
+        if finite.any():
+            self.classifier.confirm_kind(raw[finite])
+        raw = np.where(finite[:, None], raw, 0.0).astype(np.float32)
+        log_prob = log_softmax(self.classifier.logits(raw))
+        predicted = raw.argmax(axis=1)
+        rows = np.arange(len(raw))
+        shares = np.bincount(predicted, minlength=raw.shape[1]) / len(raw)
+        for offset, targets in self.targets.items():
+            own = raw[rows, targets]
+            yield Candidate(
+                values,
+                geometry,
+                recipe,
+                offset,
+                right=finite & (predicted == targets),
+                right5=finite & ((raw > own[:, None]).sum(axis=1) < 5),
+                log_prob=np.where(
+                    finite, np.maximum(log_prob[rows, targets], _WORST_LOG_PROB), _WORST_LOG_PROB
+                ),
+                chance=float(max(shares[targets].mean(), 1.0 / raw.shape[1])),
+                broken=int((~finite).sum()),
+            )
+
+
+def _targets(
+    sample: Sample, classifier: Classifier, tell: Listener
+) -> dict[int, NDArray[np.int64]]:
+    """Index of each image's class in the model's output, for each offset that is possible."""
+    names, classes = sample.class_names, classifier.classes
+    found = {
+        offset: sample.labels + offset
+        for offset in _OFFSETS
+        if sample.labels.min() + offset >= 0
+        and sample.labels.max() + offset < classes
+        and (names is None or 0 <= offset <= classes - len(names))
+    }
+    # Its errors and warnings are those of an audit.
+    class_targets(sample, classifier, next(iter(found), 0), tell)
+    return found
+
+
+def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> list[str]:
+    """Options of ``iaside analyze`` besides the preprocessing."""
+    form = classifier.form
+    told = best.label_offset != 0 or "iaside.label_offset" in classifier.artifact.metadata
+    free = None in (classifier.artifact.image_input(wanted.input).shape or ())[1:]
+    found = {
+        "--size": f"{form.height}x{form.width}" if free else None,
+        "--input": wanted.input,
+        "--output": wanted.output,
+        "--layout": wanted.layout,
+        "--label-offset": str(best.label_offset) if told else None,
+    }
+    options = [word for name, value in found.items() if value for word in (name, value)]
+    return [*options, f"--{wanted.output_kind}"] if wanted.output_kind else options
+
+
+def _row(candidate: Candidate, best: Candidate, classifier: Classifier) -> dict[str, Any]:
+    """A candidate as JSON values."""
+    right, count = int(candidate.right.sum()), len(candidate.right)
+    interval = stats.binomtest(right, count).proportion_ci(method="wilson")
+    p_value = best.better_than(candidate)
+    recipe = candidate.recipe
+    return {
+        "values": candidate.values,
+        "geometry": candidate.geometry,
+        "label_offset": candidate.label_offset,
+        "preprocess": recipe.name if recipe.name in PRESETS else recipe.recipe(),
+        "accuracy": right / count,
+        "accuracy_low": interval.low,
+        "accuracy_high": interval.high,
+        "top5": float(candidate.right5.mean()) if classifier.classes > _MANY_CLASSES else None,
+        "mean_log_prob": float(candidate.log_prob.mean()),
+        "without_scores": candidate.broken,
+        "p_value": p_value,
+        "told_apart": p_value <= _LEVEL,
+    }
+
+
+def _above_chance(best: Candidate, tried: int) -> bool:
+    """The best of so many candidates is right more often than the best of as many guesses."""
+    right, count = int(best.right.sum()), len(best.right)
+    return bool(tried * stats.binom.sf(right - 1, count, best.chance) <= _LEVEL)
+
+
+def _findings(candidates: list[Candidate], rows: list[dict[str, Any]]) -> list[str]:
+    """What the search says, in sentences."""
+    best, count = candidates[0], len(candidates[0].right)
+    if not _above_chance(best, len(candidates)):
+        return [
+            f"None of the {len(candidates)} candidates is above chance on {count} images (best "
+            f"accuracy {best.right.mean():.3f}; guessing gives {best.chance:.3f}). Then it is the "
+            "order of the classes (class folders count from 0 in order of name; the model's own "
+            "numbers go into --labels), the input or output (--input, --output, --layout, "
+            "--size), a preprocessing that is not among the candidates, or too few images "
+            "(--samples)."
+        ]
+    alike = [
+        candidate for candidate, row in zip(candidates, rows, strict=True) if not row["told_apart"]
+    ]
+    if len(alike) == 1:
+        return [f"The best is better than every other candidate (paired on {count} images)."]
+    others = "1 other candidate" if len(alike) == 2 else f"{len(alike) - 1} other candidates"
+    found = [f"{others} cannot be told apart from the best on {count} images (p > {_LEVEL})."]
+    for axis in ("values", "geometry", "label_offset"):
+        names = list(dict.fromkeys(str(getattr(candidate, axis)) for candidate in alike))
+        told = "is settled:" if len(names) == 1 else f"is open between {len(names)}:"
+        found.append(f"{_AXES[axis]} {told} {' | '.join(names)}.")
+    presets = {
+        candidate.recipe.name
+        for candidate in alike
+        if candidate.recipe.name in PRESETS and candidate.label_offset == best.label_offset
+    }
+    if presets and best.recipe.name not in presets:
+        found.append(f"Among them is the preset {', '.join(sorted(presets))}.")
+    return found
