@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,15 +20,9 @@ from PIL import Image
 
 from .errors import DataError, UsageError
 from .images import Picture
+from .recipe_keys import CHECKS, INTERPOLATIONS, RECIPE_KEYS, listed, short_text
 
-_FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-_LONGEST_SIDE = 8192
-_LARGEST_NUMBER = 1e6
+_FILTERS = {name: Image.Resampling[name.upper()] for name in INTERPOLATIONS}
 # Of a picture after resizing: the long side of a very long and thin one has no other bound.
 _MOST_PIXELS = 1 << 27
 
@@ -50,7 +44,10 @@ class Preprocess:
         Instead of `resize`: how much larger than the crop the resized picture is, cut down to
         whole pixels (8/7 is what timm calls a crop_pct of 0.875).
     interpolation : str
-        "nearest", "bilinear", "bicubic" or "lanczos", antialiased as in pillow.
+        "nearest", "bilinear", "bicubic" or "lanczos".
+    antialias : bool
+        True: pillow's filters, which widen where a picture shrinks. False, for bilinear alone: four
+        neighbours at any scale and no rounding to bytes, as in TensorFlow.
     channels : str
         "rgb" or "bgr": the order that the model wants; grey models take one channel.
     scale : float
@@ -66,6 +63,7 @@ class Preprocess:
     crop: tuple[int, int] | None = None
     resize_ratio: Fraction | None = None
     interpolation: str = "bilinear"
+    antialias: bool = True
     channels: str = "rgb"
     scale: float = 1.0
     mean: tuple[float, ...] = (0.0,)
@@ -94,21 +92,21 @@ class Preprocess:
             raise ValueError("settle the size with for_size first")
         if isinstance(picture, Image.Image):
             image = picture.convert("L" if channels == 1 else "RGB")
-            array = np.asarray(self._fit(image))
+            array = self._fit_array(np.atleast_3d(np.asarray(image)))
         else:
             array = self._fit_array(_with_channels(picture, channels))
-        if array.ndim == 2:
-            array = array[:, :, None]
         planes = np.ascontiguousarray(np.moveaxis(array, -1, 0), dtype=np.float32)
         return np.asarray(planes / np.float32(255) if array.dtype == np.uint8 else planes)
 
     def _fit_array(self, array: NDArray[Any]) -> NDArray[Any]:
-        if array.dtype == np.uint8:
+        """H x W x C, uint8 or float in [0, 1]; uint8 only where it came as such."""
+        if array.dtype == np.uint8 and self.antialias:
             image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-            return np.asarray(self._fit(image))
+            return np.atleast_3d(np.asarray(self._fit(image)))
+        unit = array / np.float32(255) if array.dtype == np.uint8 else array
         planes = [
             np.asarray(self._fit(Image.fromarray(np.ascontiguousarray(plane))))
-            for plane in np.moveaxis(array, -1, 0)
+            for plane in np.moveaxis(unit, -1, 0)
         ]
         return np.asarray(np.clip(np.stack(planes, axis=-1), 0.0, 1.0))
 
@@ -133,7 +131,12 @@ class Preprocess:
                 f"preprocessing '{self.name}' would make a picture of {size[0]} x {size[1]} pixels "
                 f"from one of {image.width} x {image.height}; leave that picture out"
             )
-        return image if size == image.size else image.resize(size, _FILTERS[self.interpolation])
+        if size == image.size:
+            return image
+        if not self.antialias:
+            whole = (0, 0, *image.size)
+            return image.transform(size, Image.Transform.EXTENT, whole, Image.Resampling.BILINEAR)
+        return image.resize(size, _FILTERS[self.interpolation])
 
     def affine(self, channels: int) -> tuple[list[int], NDArray[np.float32], NDArray[np.float32]]:
         """The step from pixel space to the model's input.
@@ -302,20 +305,22 @@ def preprocess_from(recipe: object, source: str, *, name: str | None = None) -> 
         )
     values: dict[str, Any] = {}
     for key, value in recipe.items():
-        good, wanted = _CHECKS[key](value)
+        good, wanted = CHECKS[key](value)
         if not good:
-            raise UsageError(f"{source}: {key} = {_short(value)}; wanted is {wanted}")
+            raise UsageError(f"{source}: {key} = {short_text(value)}; wanted is {wanted}")
         values[key] = value
     for key in ("mean", "std"):
         if key in values:
-            values[key] = tuple(float(number) for number in _listed(values[key]))
+            values[key] = tuple(float(number) for number in listed(values[key]))
+    if values.get("antialias") is False and values.get("interpolation", "bilinear") != "bilinear":
+        raise UsageError(f'{source}: antialias = false goes with interpolation = "bilinear" alone')
     if "scale" in values:
         values["scale"] = float(values["scale"])
     if isinstance(values.get("resize"), list | tuple):
         sides = values["resize"]
         values["resize"] = tuple(sides) if len(sides) == 2 else sides[0]
     if "crop" in values:
-        sides = _listed(values["crop"])
+        sides = listed(values["crop"])
         values["crop"] = (sides[0], sides[-1])
     return Preprocess(name=name or source, **values)
 
@@ -334,54 +339,6 @@ def declared_preprocess(text: str, source: str) -> Preprocess:
         recipe = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"{source}: '{_short(text)}' is neither one of {', '.join(PRESETS)} nor a JSON object"
+            f"{source}: {short_text(text)} is neither a JSON object nor one of {', '.join(PRESETS)}"
         ) from error
     return preprocess_from(recipe, source, name="declared")
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _is_size(value: Any) -> tuple[bool, str]:
-    sides = _listed(value)
-    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
-    good = len(sides) in (1, 2) and whole and all(0 < side <= _LONGEST_SIDE for side in sides)
-    return good, f"a number of pixels up to {_LONGEST_SIDE}, or [height, width]"
-
-
-def _is_number(value: Any, *, zero: bool = True) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) <= _LARGEST_NUMBER  # false for not-a-number
-        and (zero or abs(value) >= 1 / _LARGEST_NUMBER)
-    )
-
-
-def _are_numbers(value: Any, *, zero: bool) -> tuple[bool, str]:
-    numbers = _listed(value)
-    good = len(numbers) in (1, 3) and all(_is_number(number, zero=zero) for number in numbers)
-    return good, "a number or three" + ("" if zero else ", not 0")
-
-
-def _is_one_of(value: Any, names: Sequence[str]) -> tuple[bool, str]:
-    return isinstance(value, str) and value in names, "one of " + ", ".join(names)
-
-
-_CHECKS: dict[str, Callable[[Any], tuple[bool, str]]] = {
-    "resize": _is_size,
-    "crop": _is_size,
-    "interpolation": lambda value: _is_one_of(value, tuple(_FILTERS)),
-    "channels": lambda value: _is_one_of(value, ("rgb", "bgr")),
-    "scale": lambda value: (_is_number(value, zero=False), "a number, not 0"),
-    "mean": lambda value: _are_numbers(value, zero=True),
-    "std": lambda value: _are_numbers(value, zero=False),
-    "layout": lambda value: _is_one_of(value, ("nchw", "nhwc")),
-}
-RECIPE_KEYS = tuple(_CHECKS)

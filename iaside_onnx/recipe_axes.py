@@ -67,6 +67,8 @@ def geometry_axis(
     for interpolation in ("bilinear", "nearest"):
         name = f"squeezed, {interpolation}"
         yield Preprocess(name, resize=(height, width), interpolation=interpolation)
+    # What tf.image.resize does unless told otherwise.
+    yield Preprocess("squeezed, not antialiased", resize=(height, width), antialias=False)
 
 
 def joined(values: Preprocess, geometry: Preprocess, form: InputForm) -> Preprocess:
@@ -78,6 +80,7 @@ def joined(values: Preprocess, geometry: Preprocess, form: InputForm) -> Preproc
         resize_ratio=geometry.resize_ratio,
         crop=(form.height, form.width),
         interpolation=geometry.interpolation,
+        antialias=geometry.antialias,
     )
     for preset in PRESETS.values():
         settled = preset.for_size(form.height, form.width)
