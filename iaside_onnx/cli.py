@@ -180,7 +180,7 @@ def inspect(
         )
         search = found["search"]
         search["command"] = None
-        if search["above_chance"]:
+        if search["above_chance"] and search["class_order"] is None:
             search["command"] = analyze_command(search, model, images, labels, recipe)
             if recipe is not None:
                 recipe.write_text(search["toml"], encoding="utf-8")

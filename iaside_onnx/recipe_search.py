@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from .listener import Listener
 from .model import Affine
 from .preprocess import PRESETS, Preprocess, declared_preprocess
 from .recipe_axes import geometry_axis, joined, values_axis
+from .recipe_candidate import LEVEL, Candidate, mcnemar
 from .session import choose_runtime
 from .settings import Settings
 from .survey import class_targets
@@ -36,65 +37,10 @@ _FINALISTS = 3
 _GROUP = 16
 _GROUP_NUMBERS = 1 << 22
 _MANY_CLASSES = 20
-_LEVEL = 0.05
+_SHOWN_PAIRS = 5
 _WORST_LOG_PROB = float(np.log(np.finfo(np.float32).tiny))
-_AXES = {"values": "Values", "geometry": "Resize", "label_offset": "Label offset"}
+_AXES = {"values": "Values", "geometry": "Resizing", "label_offset": "Label offset"}
 DECLARED = "iaside.preprocess"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A recipe and a label offset with what they gave on every image.
-
-    Attributes
-    ----------
-    values, geometry : str
-        Names on the two axes.
-    recipe : Preprocess
-        Settled for the input's size; named after the preset that it equals, else "".
-    label_offset : int
-    right, right5 : ndarray of bool, shape (n,)
-        The true class is the model's first choice; is among its first five.
-    log_prob : ndarray of float64, shape (n,)
-        Log-probability of the true class.
-    chance : float
-        Accuracy of as many guesses of each class that do not look at the images.
-    broken : int
-        Images for which the model returned no finite scores; they count as wrong.
-    """
-
-    values: str
-    geometry: str
-    recipe: Preprocess
-    label_offset: int
-    right: NDArray[np.bool_]
-    right5: NDArray[np.bool_]
-    log_prob: NDArray[np.float64]
-    chance: float
-    broken: int
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Larger is better: accuracy, then mean log-probability."""
-        return float(self.right.mean()), float(self.log_prob.mean())
-
-    def better_than(self, other: Candidate) -> float:
-        """P-value of "no better than the other", paired by image; 1 where nothing speaks for it.
-
-        The smaller of McNemar's exact test on right and wrong and of Wilcoxon's signed-rank test
-        on log-probabilities (ranks, because a floored log-probability outweighs all others in a
-        mean), both one-sided, times four: two sides, two tests.
-        """
-        only_self = int((self.right & ~other.right).sum())
-        only_other = int((~self.right & other.right).sum())
-        gain = self.log_prob - other.log_prob
-        found = []
-        if only_self > only_other:
-            discordant = only_self + only_other
-            found.append(stats.binomtest(only_self, discordant, alternative="greater").pvalue)
-        if gain.any():
-            found.append(stats.wilcoxon(gain, alternative="greater").pvalue)
-        return float(min(1.0, 4.0 * min(found, default=1.0)))
 
 
 def search_recipes(
@@ -142,14 +88,16 @@ def search_recipes(
     classifier = open_classifier(model, choose_runtime(provider), opening, sample, tell)
     candidates = _Search(classifier, sample, size, declared, tell).run()
     best = candidates[0]
-    rows = [_row(candidate, best, classifier) for candidate in candidates]
+    rows = [_row(candidate, best) for candidate in candidates]
+    order = _other_order(candidates)
     preset = best.recipe.name if best.recipe.name in PRESETS else None
     return {
         "candidates": rows,
         "search": {
             "images": len(sample),
-            "above_chance": _above_chance(best, len(candidates)),
-            "findings": _findings(candidates, rows),
+            "above_chance": best.above_chance(len(candidates)),
+            "class_order": order,
+            "findings": _findings(candidates, rows, order),
             "preset": preset,
             "toml": best.recipe.toml(),
             "options": _options(best, classifier, wanted),
@@ -234,53 +182,57 @@ class _Search:
         """Candidates for pairs of values and geometry, best first."""
         form = self.classifier.form
         recipes = [(values, geometry, joined(values, geometry, form)) for values, geometry in pairs]
-        scores: list[list[NDArray[np.float32]]] = [[] for _ in recipes]
+        parts: list[list[Candidate]] = [[] for _ in range(len(recipes) * len(self.targets))]
         group = max(1, min(_GROUP, _GROUP_NUMBERS // form.features))
         for start in range(0, len(self.sample), group):
-            positions = range(start, min(start + group, len(self.sample)))
-            pictures = [self.sample.picture(position) for position in positions]
+            positions = np.arange(start, min(start + group, len(self.sample)))
+            pictures = [self.sample.picture(int(position)) for position in positions]
             prepared: dict[str, NDArray[np.float32]] = {}
-            for number, (_, geometry, recipe) in enumerate(recipes):
+            read: list[Candidate] = []
+            for values, geometry, recipe in recipes:
                 if geometry.name not in prepared:
                     pixels = [recipe.pixels(picture, form.channels) for picture in pictures]
                     prepared = {geometry.name: np.stack(pixels)}
                 model = copy.copy(self.classifier.model)
                 model.affine = Affine(*recipe.affine(form.channels))
-                scores[number].append(model.scores(prepared[geometry.name]))
+                raw = model.scores(prepared[geometry.name])
+                read += self._read(values.name, geometry.name, recipe, raw, positions)
                 self.tell.advance(len(pictures))
-        found = [
-            candidate
-            for (values, geometry, recipe), parts in zip(recipes, scores, strict=True)
-            for candidate in self._read(values.name, geometry.name, recipe, np.concatenate(parts))
-        ]
+            for part, candidate in zip(parts, read, strict=True):
+                part.append(candidate)
+        found = [Candidate.joined(part) for part in parts]
         return sorted(found, key=lambda item: item.rank, reverse=True)
 
     def _read(
-        self, values: str, geometry: str, recipe: Preprocess, raw: NDArray[np.float32]
+        self,
+        values: str,
+        geometry: str,
+        recipe: Preprocess,
+        raw: NDArray[np.float32],
+        positions: NDArray[np.intp],
     ) -> Iterable[Candidate]:
-        """One candidate for each label offset."""
+        """Scores of some images as one candidate for each label offset."""
         finite = np.asarray(np.isfinite(raw).all(axis=1))
         if finite.any():
             self.classifier.confirm_kind(raw[finite])
         raw = np.where(finite[:, None], raw, 0.0).astype(np.float32)
         log_prob = log_softmax(self.classifier.logits(raw))
-        predicted = raw.argmax(axis=1)
         rows = np.arange(len(raw))
-        shares = np.bincount(predicted, minlength=raw.shape[1]) / len(raw)
-        for offset, targets in self.targets.items():
+        for offset, all_targets in self.targets.items():
+            targets = all_targets[positions]
             own = raw[rows, targets]
+            known = np.maximum(log_prob[rows, targets], _WORST_LOG_PROB)
             yield Candidate(
                 values,
                 geometry,
                 recipe,
                 offset,
-                right=finite & (predicted == targets),
+                raw.shape[1],
+                predicted=raw.argmax(axis=1),
+                targets=targets,
                 right5=finite & ((raw > own[:, None]).sum(axis=1) < 5),
-                log_prob=np.where(
-                    finite, np.maximum(log_prob[rows, targets], _WORST_LOG_PROB), _WORST_LOG_PROB
-                ),
-                chance=float(max(shares[targets].mean(), 1.0 / raw.shape[1])),
-                broken=int((~finite).sum()),
+                log_prob=np.where(finite, known, _WORST_LOG_PROB),
+                finite=finite,
             )
 
 
@@ -317,7 +269,7 @@ def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> list[
     return [*options, f"--{wanted.output_kind}"] if wanted.output_kind else options
 
 
-def _row(candidate: Candidate, best: Candidate, classifier: Classifier) -> dict[str, Any]:
+def _row(candidate: Candidate, best: Candidate) -> dict[str, Any]:
     """A candidate as JSON values."""
     right, count = int(candidate.right.sum()), len(candidate.right)
     interval = stats.binomtest(right, count).proportion_ci(method="wilson")
@@ -331,24 +283,43 @@ def _row(candidate: Candidate, best: Candidate, classifier: Classifier) -> dict[
         "accuracy": right / count,
         "accuracy_low": interval.low,
         "accuracy_high": interval.high,
-        "top5": float(candidate.right5.mean()) if classifier.classes > _MANY_CLASSES else None,
+        "top5": float(candidate.right5.mean()) if candidate.classes > _MANY_CLASSES else None,
         "mean_log_prob": float(candidate.log_prob.mean()),
-        "without_scores": candidate.broken,
+        "without_scores": int((~candidate.finite).sum()),
         "p_value": p_value,
-        "told_apart": p_value <= _LEVEL,
+        "told_apart": p_value <= LEVEL,
     }
 
 
-def _above_chance(best: Candidate, tried: int) -> bool:
-    """The best of so many candidates is right more often than the best of as many guesses."""
-    right, count = int(best.right.sum()), len(best.right)
-    return bool(tried * stats.binom.sf(right - 1, count, best.chance) <= _LEVEL)
+def _other_order(candidates: list[Candidate]) -> dict[int, int] | None:
+    """The model's class for each class of the images, where the two count differently.
+
+    That is so where reading the model's answers as the labels they usually go with is right on
+    more images than the best candidate is, corrected for the number of recipes.
+    """
+    best = candidates[0]
+    recipes = [item for item in candidates if item.label_offset == best.label_offset]
+    other = max(recipes, key=lambda item: int(item.right_renumbered.sum()))
+    if len(recipes) * mcnemar(other.right_renumbered, best.right) > LEVEL:
+        return None
+    return other.usual_answers()
 
 
-def _findings(candidates: list[Candidate], rows: list[dict[str, Any]]) -> list[str]:
+def _findings(
+    candidates: list[Candidate], rows: list[dict[str, Any]], order: dict[int, int] | None
+) -> list[str]:
     """What the search says, in sentences."""
     best, count = candidates[0], len(candidates[0].right)
-    if not _above_chance(best, len(candidates)):
+    if order is not None:
+        pairs = [f"{label} is {answer}" for label, answer in order.items() if label != answer]
+        shown = ", ".join(pairs[:_SHOWN_PAIRS]) + (", ..." if len(pairs) > _SHOWN_PAIRS else "")
+        return [
+            "The labels count the classes in another order than the model: the same answer comes "
+            f"again for images of the same class, but under another number (label {shown}, as far "
+            f"as {count} images tell). Class folders count from 0 in order of name; give the "
+            "model's own numbers with --labels FILE.csv and look again."
+        ]
+    if not best.above_chance(len(candidates)):
         return [
             f"None of the {len(candidates)} candidates is above chance on {count} images (best "
             f"accuracy {best.right.mean():.3f}; guessing gives {best.chance:.3f}). Then it is the "
@@ -363,16 +334,16 @@ def _findings(candidates: list[Candidate], rows: list[dict[str, Any]]) -> list[s
     if len(alike) == 1:
         return [f"The best is better than every other candidate (paired on {count} images)."]
     others = "1 other candidate" if len(alike) == 2 else f"{len(alike) - 1} other candidates"
-    found = [f"{others} cannot be told apart from the best on {count} images (p > {_LEVEL})."]
-    for axis in ("values", "geometry", "label_offset"):
+    found = [f"{others} cannot be told apart from the best on {count} images (p > {LEVEL})."]
+    for axis, title in _AXES.items():
         names = list(dict.fromkeys(str(getattr(candidate, axis)) for candidate in alike))
-        told = "is settled:" if len(names) == 1 else f"is open between {len(names)}:"
-        found.append(f"{_AXES[axis]} {told} {' | '.join(names)}.")
+        told = "settled" if len(names) == 1 else f"open between {len(names)}"
+        found.append(f"{title} {told}: {' | '.join(names)}.")
     presets = {
         candidate.recipe.name
         for candidate in alike
         if candidate.recipe.name in PRESETS and candidate.label_offset == best.label_offset
     }
     if presets and best.recipe.name not in presets:
-        found.append(f"Among them is the preset {', '.join(sorted(presets))}.")
+        found.append(f"Presets among them: {', '.join(sorted(presets))}.")
     return found

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from iaside_onnx.preprocess import PRESETS, Preprocess, load_preprocess
-from iaside_onnx.recipe_search import Candidate
+from iaside_onnx.recipe_candidate import Candidate
 
 from . import graphs
 from .conftest import write_npz
@@ -73,6 +73,7 @@ def test_it_finds_what_a_model_wants(iaside, tmp_path, coloured, preset, options
     channels = PRESETS[preset].channels.upper()
     assert best["accuracy"] > 0.9
     assert found["search"]["above_chance"]
+    assert found["search"]["class_order"] is None
     alike = {row["values"] for row in found["candidates"] if not row["told_apart"]}
     assert f"{preset}, {channels}" in alike
     assert all(name.endswith(channels) for name in alike)
@@ -162,6 +163,16 @@ def test_nothing_above_chance_is_said_and_nothing_is_recommended(iaside, tmp_pat
     )
 
 
+def test_another_order_of_classes_is_told_from_a_wrong_preprocessing(iaside, tmp_path):
+    model = graphs.prototypes(tmp_path / "m.onnx", COLOURS, strength=20)
+    data = arrays(tmp_path / "d.npz", [2, 0, 3, 1, 5, 4], count=10)
+    found = search(iaside, model, "--data", data, "--samples", 0)
+    order = {"2": 0, "0": 1, "3": 2, "1": 3, "5": 4, "4": 5}
+    assert found["search"]["class_order"] == order
+    assert found["search"]["command"] is None
+    assert "0 is 1" in found["search"]["findings"][0]
+
+
 def test_what_the_file_declares_is_tried_first(iaside, tmp_path, coloured):
     declared = {"resize": 40, "crop": 32, "scale": 3, "mean": [0.1, 0.2, 0.3], "std": 0.5}
     recipe = Preprocess("x", scale=3, mean=(0.1, 0.2, 0.3), std=(0.5,))
@@ -176,9 +187,12 @@ def test_what_the_file_declares_is_tried_first(iaside, tmp_path, coloured):
 
 
 def candidate(right, log_prob):
+    """Right where said, among two classes; the true one is always 1."""
     right = np.asarray(right, bool)
-    recipe = PRESETS["unit"]
-    return Candidate("", "", recipe, 0, right, right, np.asarray(log_prob, float), 0.1, 0)
+    every = np.ones(len(right), bool)
+    ones = every.astype(np.int64)
+    log_prob = np.asarray(log_prob, float)
+    return Candidate("", "", PRESETS["unit"], 0, 2, right * ones, ones, every, log_prob, every)
 
 
 def test_paired_comparison():
@@ -220,10 +234,10 @@ def test_real_artifacts(iaside, real):
     photographs = real / "imagenet-100"
     found = search(
         iaside, real / "squeezenet1.1-fp16.onnx", "--data", photographs,
-        "--labels", photographs / "labels.csv", "--samples", 12,
+        "--labels", photographs / "labels.csv", "--samples", 8,
     )  # fmt: skip
     assert found["candidates"][0]["values"] == "caffe, BGR"
     assert found["search"]["above_chance"]
     data = real / "cifar10" / "test-1000.npz"
-    found = search(iaside, real / "cifar10" / "resnet20.onnx", "--data", data, "--samples", 100)
+    found = search(iaside, real / "cifar10" / "resnet20.onnx", "--data", data, "--samples", 60)
     assert found["candidates"][0]["preprocess"] == "unit"
