@@ -230,7 +230,7 @@ class _Search:
                 raw.shape[1],
                 predicted=raw.argmax(axis=1),
                 targets=targets,
-                right5=finite & ((raw > own[:, None]).sum(axis=1) < 5),
+                right5=finite & ((raw >= own[:, None]).sum(axis=1) <= 5),
                 log_prob=np.where(finite, known, _WORST_LOG_PROB),
                 finite=finite,
             )
@@ -320,13 +320,17 @@ def _findings(
             "model's own numbers with --labels FILE.csv and look again."
         ]
     if not best.above_chance(len(candidates)):
+        told = (
+            f"None of the {len(candidates)} candidates is above chance on {count} image(s): best "
+            f"accuracy {best.right.mean():.3f}, guessing gives {best.chance:.3f}."
+        )
+        if len(np.unique(best.targets)) == 1:
+            return [f"{told} All images are of one class: give images of several classes."]
         return [
-            f"None of the {len(candidates)} candidates is above chance on {count} images (best "
-            f"accuracy {best.right.mean():.3f}; guessing gives {best.chance:.3f}). Then it is the "
-            "order of the classes (class folders count from 0 in order of name; the model's own "
-            "numbers go into --labels), the input or output (--input, --output, --layout, "
-            "--size), a preprocessing that is not among the candidates, or too few images "
-            "(--samples)."
+            f"{told} Then there are too few images (--samples), or it is the order of the classes "
+            "(class folders count from 0 in order of name; the model's own numbers go into "
+            "--labels), the input or output (--input, --output, --layout, --size), or a "
+            "preprocessing that is not among the candidates."
         ]
     alike = [
         candidate for candidate, row in zip(candidates, rows, strict=True) if not row["told_apart"]
