@@ -70,6 +70,11 @@ def _size(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int
     return int(sides[0]), int(sides[-1])
 
 
+def _kind(logits: bool | None) -> str | None:
+    """What --logits/--probabilities says about the output."""
+    return None if logits is None else ("logits" if logits else "probabilities")
+
+
 def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return lambda command: reduce(lambda made, add: add(made), reversed(decorators), command)
 
@@ -83,6 +88,25 @@ _extensions = click.option(
     "--ort-extension", "ort_extension", type=click.Path(path_type=Path), multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
 )  # fmt: skip
+_reading = _options(
+    click.option(
+        "--size", callback=_size, metavar="N|HxW", help="Input size where the model leaves it free."
+    ),
+    click.option("--input", "input", metavar="NAME", help="The input that takes images."),
+    click.option("--output", metavar="NAME", help="The output that holds the class scores."),
+    click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout."),
+    click.option("--logits/--probabilities", "logits", default=None, help="What the output holds."),
+    _extensions,
+)
+_labelled = _options(
+    click.option(
+        "--labels", type=click.Path(path_type=Path), metavar="FILE.csv", help="Columns file,label."
+    ),
+    click.option(
+        "--image-column", metavar="NAME", help="Pictures in Parquet, if not image or img."
+    ),
+    click.option("--label-column", metavar="NAME", help="Labels in Parquet, if not label."),
+)
 _machine = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -106,29 +130,86 @@ def run() -> None:
 
 @main.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout.")
-@_extensions
+@_reading
+@click.option(
+    "--data", "images", type=click.Path(path_type=Path), metavar="IMAGES",
+    help="Find out on these labelled images which preprocessing the model wants.",
+)  # fmt: skip
+@_labelled
+@click.option(
+    "--samples", type=int, default=50, show_default=True, help="Images to draw; 0 takes all."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
+@click.option(
+    "--write-recipe", "recipe", type=click.Path(path_type=Path), metavar="FILE.toml",
+    help="Write the best preprocessing for analyze --preprocess.",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace an existing recipe.")
+@click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
 @_machine
 def inspect(
-    model: Path, layout: str | None, ort_extension: tuple[Path, ...], as_json: bool
+    model: Path,
+    images: Path | None,
+    labels: Path | None,
+    logits: bool | None,
+    recipe: Path | None,
+    overwrite: bool,
+    progress: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Say what an ONNX artifact is, and which providers would really run it.
+
+    With --data it tries preprocessing recipes, channel orders and label offsets on a few images
+    and ranks them.
 
     \b
     Example:
       iaside inspect models/demo-plain.onnx
+      iaside inspect unknown.onnx --data val/ --labels val.csv --write-recipe mine.toml
     """
     from .inspection import inspect as describe
+    from .terminal import listener, print_candidates, print_inspection
 
+    layout = options["layout"]
     if layout not in (None, "nchw", "nhwc"):
         raise click.UsageError(f"--layout {layout}: choose one of nchw, nhwc")
-    found = describe(model, layout=layout, ort_extension=ort_extension)
+    if images is None and (labels or recipe):
+        raise click.UsageError("--labels and --write-recipe need --data IMAGES")
+    if recipe is not None:
+        _check_recipe_target(recipe, overwrite)
+    named = {key: options[key] for key in ("input", "output", "layout", "ort_extension")}
+    found = describe(model, **named)
+    if images is not None:
+        from .recipe_search import analyze_command, search_recipes
+
+        if not as_json:
+            print_inspection(found)
+        tell = listener(quiet=False, progress=progress)
+        found |= search_recipes(
+            model, images, labels=labels, output_kind=_kind(logits), listener=tell, **options
+        )
+        search = found["search"]
+        search["command"] = None
+        if search["above_chance"] and search["class_order"] is None:
+            search["command"] = analyze_command(search, model, images, labels, recipe)
+            if recipe is not None:
+                recipe.write_text(search["toml"], encoding="utf-8")
     if as_json:
         click.echo(json.dumps(found, indent=2))
-        return
-    from .terminal import print_inspection
+    elif images is not None:
+        print_candidates(found, recipe)
+    else:
+        print_inspection(found)
 
-    print_inspection(found)
+
+def _check_recipe_target(target: Path, overwrite: bool) -> None:
+    if target.suffix.lower() != ".toml":
+        raise click.UsageError(f"--write-recipe {target}: the name must end in .toml")
+    if not target.parent.is_dir():
+        raise click.UsageError(f"--write-recipe {target}: the folder does not exist")
+    if target.is_dir() or (target.exists() and not overwrite):
+        raise click.UsageError(f"--write-recipe {target}: exists already; see --overwrite")
 
 
 @main.command()
@@ -138,11 +219,7 @@ def inspect(
     "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
     metavar="REPORT.h5", help="Where the report goes.",
 )  # fmt: skip
-@click.option(
-    "--labels", type=click.Path(path_type=Path), metavar="FILE.csv", help="Columns file,label."
-)
-@click.option("--image-column", metavar="NAME", help="Pictures in Parquet, if not image or img.")
-@click.option("--label-column", metavar="NAME", help="Labels in Parquet, if not label.")
+@_labelled
 @click.option(
     "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
 )
@@ -161,13 +238,7 @@ def inspect(
     "--preprocess", metavar="NAME|FILE.toml",
     help="unit (default), raw, imagenet, inception, clip, cifar10, caffe, or a TOML file.",
 )  # fmt: skip
-@click.option(
-    "--size", callback=_size, metavar="N|HxW", help="Input size where the model leaves it free."
-)
-@click.option("--input", "input", metavar="NAME", help="The input that takes images.")
-@click.option("--output", metavar="NAME", help="The output that holds the class scores.")
-@click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout.")
-@click.option("--logits/--probabilities", "logits", default=None, help="What the output holds.")
+@_reading
 @click.option(
     "--label-offset", type=int, metavar="N",
     help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
@@ -181,7 +252,6 @@ def inspect(
     help="Forward passes in a run.",
 )  # fmt: skip
 @click.option("--threads", type=int, default=0, show_default=True, help="0: automatic.")
-@_extensions
 @click.option(
     "--temperature", callback=_number_or("auto", float, "auto"), default="1", show_default=True,
     metavar="auto|T",
@@ -228,13 +298,12 @@ def analyze(
 
     if owner == _OWN_PROCESS:
         claim_process()
-    kind = None if logits is None else ("logits" if logits else "probabilities")
     given = {key: value for key, value in options.items() if value is not None}
     report = audit(
         model,
         images,
         target,
-        output_kind=kind,
+        output_kind=_kind(logits),
         listener=listener(quiet=quiet, progress=progress),
         **given,
     )

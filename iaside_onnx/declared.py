@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ArtifactError, UsageError
-from .preprocess import PRESETS, Preprocess, preprocess_from
+from .preprocess import Preprocess, declared_preprocess
 
 PREFIX = "iaside."
 KEYS = ("preprocess", "layout", "output_kind", "output", "label_offset", "classes")
@@ -46,15 +46,10 @@ class Declared:
         text = self._text("preprocess")
         if text is None:
             return None
-        if text.strip('"') in PRESETS:
-            return PRESETS[text.strip('"')]
-        recipe = self._json(text)
-        if not isinstance(recipe, dict):
-            raise self._wrong("preprocess", "neither a preset's name nor a JSON object")
         try:
-            return preprocess_from(recipe, "declared in the file")
+            return declared_preprocess(text, f"metadata {PREFIX}preprocess")
         except UsageError as error:
-            raise self._wrong("preprocess", str(error)) from error
+            raise ArtifactError(f"{self.path}: {error}; override it with --preprocess") from error
 
     def layout(self) -> str | None:
         """Layout of the image input: "nchw" or "nhwc"."""

@@ -30,7 +30,12 @@ class _Probe:
 
 
 def inspect(
-    path: Path, *, layout: str | None = None, ort_extension: Sequence[Path] = ()
+    path: Path,
+    *,
+    input: str | None = None,
+    output: str | None = None,
+    layout: str | None = None,
+    ort_extension: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Describe an artifact as plain JSON values.
 
@@ -38,10 +43,16 @@ def inspect(
     which really become active; random images are put through it only where the graph's tail or
     shapes leave the output's meaning open.
 
+    Parameters
+    ----------
+    input, output, layout
+        Settle what the file leaves open, as for `analyze`.
+
     Raises
     ------
     ArtifactError
-        Not an ONNX model. What merely cannot be audited is listed under ``warnings``.
+        Not an ONNX model, or no such input or output. What merely
+        cannot be audited is listed under ``warnings``.
     """
     extensions = tuple(ort_extension)
     artifact = describe(path, Runtime(extensions=extensions))
@@ -50,17 +61,17 @@ def inspect(
     if clash := runtime_clash():
         warnings.append(clash)
     image, found_layout = _image_input(
-        artifact, layout or _read(declared.layout, warnings), warnings
+        artifact, input, layout or _read(declared.layout, warnings), warnings
     )
-    output = _score_output(artifact, declared, warnings)
+    scores = _score_output(artifact, output, declared, warnings)
     batch = image.shape[0] if image is not None and image.shape else None
-    kind = artifact.output_kinds.get(output.name, "unknown") if output else "unknown"
-    classes = _declared_class_count(output)
+    kind = artifact.output_kinds.get(scores.name, "unknown") if scores else "unknown"
+    classes = _declared_class_count(scores)
     if kind == "sigmoid":
         kind = "probabilities" if classes == 1 else "unknown"
     declared_kind: str | None = _read(declared.output_kind, warnings)
     kind = declared_kind or kind
-    probe = _probe(artifact, image, found_layout, output, warnings, kind, classes, extensions)
+    probe = _probe(artifact, image, found_layout, scores, warnings, kind, classes, extensions)
     if probe.scores is not None and probe.scores.ndim >= 2:
         rows = probe.scores.reshape(len(probe.scores), -1).astype(np.float32)
         classes = rows.shape[1]
@@ -83,7 +94,7 @@ def inspect(
         name: kind if kind in ("logits", "probabilities") else "unknown"
         for name, kind in artifact.output_kinds.items()
     }
-    kinds = {**known, **({output.name: kind} if output else {})}
+    kinds = {**known, **({scores.name: kind} if scores else {})}
     return {
         "path": path.name if path.is_absolute() else path.as_posix(),
         "sha256": artifact.sha256,
@@ -125,11 +136,13 @@ def inspect(
 
 
 def _image_input(
-    artifact: Artifact, layout: str | None, warnings: list[str]
+    artifact: Artifact, name: str | None, layout: str | None, warnings: list[str]
 ) -> tuple[Tensor | None, str | None]:
     try:
-        image = artifact.image_input()
+        image = artifact.image_input(name)
     except ArtifactError as error:
+        if name is not None:
+            raise
         warnings.append(f"cannot be audited: {error}")
         return None, None
     try:
@@ -148,10 +161,14 @@ def _read(declaration: Callable[[], T | None], warnings: list[str]) -> T | None:
         return None
 
 
-def _score_output(artifact: Artifact, declared: Declared, warnings: list[str]) -> Tensor | None:
+def _score_output(
+    artifact: Artifact, name: str | None, declared: Declared, warnings: list[str]
+) -> Tensor | None:
     try:
-        return artifact.score_output(declared.output())
+        return artifact.score_output(name or declared.output())
     except ArtifactError as error:
+        if name is not None:
+            raise
         warnings.append(str(error))
         return None
 

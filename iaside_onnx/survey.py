@@ -149,5 +149,6 @@ def _warn_at_chance(right: int, targets: NDArray[np.int64], classes: int, tell: 
     if count >= 5 and right <= bound:
         tell.warning(
             "clean accuracy is at chance: preprocessing, channel order, class order or label "
-            "offset is probably wrong (see --preprocess, --labels, --label-offset)"
+            "offset is probably wrong; iaside inspect MODEL --data IMAGES finds out which "
+            "(then --preprocess, --labels, --label-offset)"
         )

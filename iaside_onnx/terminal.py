@@ -5,6 +5,7 @@ Results go to standard output; notes, warnings and progress to standard error.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -204,3 +205,52 @@ def print_inspection(found: dict[str, Any]) -> None:
     for warning in found["warnings"]:
         add("warning", warning)
     _out().print(table)
+
+
+def print_candidates(found: dict[str, Any], written: Path | None) -> None:
+    """What the search for a preprocessing found, best first, and the command that uses it."""
+    out = _out()
+    rows, search = found["candidates"], found["search"]
+    best = rows[0]
+    out.print(f"\nPreprocessing tried on {search['images']} images, best first:")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("values", "resize, then centre crop"):
+        table.add_column(heading)
+    many = best["top5"] is not None
+    numbers = ["accuracy", "95% interval", *(["top 5"] if many else []), "log-prob"]
+    for heading in (*numbers, "p against best"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        if row["label_offset"] != best["label_offset"]:
+            continue
+        table.add_row(
+            one_line(row["values"]),
+            row["geometry"],
+            f"{row['accuracy']:.3f}",
+            f"{row['accuracy_low']:.2f} to {row['accuracy_high']:.2f}",
+            *([f"{row['top5']:.2f}"] if many else []),
+            f"{row['mean_log_prob']:.2f}",
+            "" if row is best else _p_value(row["p_value"]),
+        )
+    out.print(table)
+    others: dict[int, float] = {}
+    for row in rows:
+        if row["label_offset"] != best["label_offset"]:
+            others.setdefault(row["label_offset"], row["accuracy"])
+    tried = [f"{offset} gives at most {accuracy:.3f}" for offset, accuracy in others.items()]
+    if tried:
+        out.print(f"Label offset {best['label_offset']}; {', '.join(tried)}.", soft_wrap=True)
+    for sentence in search["findings"]:
+        out.print(one_line(sentence), soft_wrap=True)
+    if search["command"] is None:
+        return
+    if written is not None:
+        out.print(f"Recipe: {one_line(str(written))}", soft_wrap=True)
+    elif search["preset"] is None:
+        out.print("\nBest recipe, as a TOML file (--write-recipe FILE.toml writes it):")
+        out.print(search["toml"].rstrip(), soft_wrap=True)
+    out.print(f"\nTo use it:\n{one_line(search['command'])}", soft_wrap=True)
+
+
+def _p_value(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"

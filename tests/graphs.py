@@ -199,3 +199,54 @@ def small_network(
         output_type=helper.np_dtype_to_tensor_dtype(np.dtype(work)),
         **options,
     )
+
+
+def prototypes(
+    path: Path,
+    targets: np.ndarray,
+    *,
+    strength: float,
+    layout: str = "nchw",
+    dtype: type = np.float32,
+    batch: int | str = "n",
+    size: Any = 16,
+    probabilities: bool = False,
+    through: str = "Identity",
+    **options: Any,
+) -> Path:
+    """Class k is the one whose target, shape (classes, channels), the mean colour is nearest to.
+
+    The image is put `through` an operator first.
+    """
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    channels = targets.shape[1]
+    height, width = size if isinstance(size, tuple) else (size, size)
+    shape = (
+        [batch, channels, height, width] if layout == "nchw" else [batch, height, width, channels]
+    )
+    constants = {
+        "axes": np.array([2, 3] if layout == "nchw" else [1, 2], np.int64),
+        "weight": (2 * strength * targets.T).astype(np.float32),
+        "bias": (-strength * (targets**2).sum(axis=1)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=FLOAT),
+        helper.make_node(through, ["float"], ["through"]),
+        helper.make_node("ReduceMean", ["through", "axes"], ["colour"], keepdims=0),
+        helper.make_node("MatMul", ["colour", "weight"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["logits"]),
+    ]
+    if probabilities:
+        nodes.append(helper.make_node("Softmax", ["logits"], ["scores"], axis=-1))
+    else:
+        nodes[-1].output[0] = "scores"
+    return save(
+        path,
+        nodes,
+        constants,
+        input_shape=shape,
+        output_shape=[batch, len(targets)],
+        input_type=kind,
+        opset=18,
+        **options,
+    )

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from iaside_onnx.errors import UsageError
-from iaside_onnx.preprocess import PRESETS, load_preprocess
+from iaside_onnx.errors import DataError, UsageError
+from iaside_onnx.preprocess import (
+    PRESETS,
+    Preprocess,
+    declared_preprocess,
+    load_preprocess,
+    preprocess_from,
+)
+
+from .conftest import ROOT
 
 
 @pytest.fixture
@@ -80,6 +93,10 @@ def test_toml_file(tmp_path):
         "resize = [1, 2, 3]",
         'layout = "chw"',
         'interpolation = "magic"',
+        "mean = nan",
+        "std = [1, inf, 1]",
+        "antialias = 1",
+        "crop = 99999999",
         "not toml",
     ],
 )
@@ -94,3 +111,140 @@ def test_bad_toml_names_the_file_and_key(tmp_path, text):
 def test_unknown_recipes(choice):
     with pytest.raises(UsageError, match=choice):
         load_preprocess(choice)
+
+
+def as_documented(image, resize, crop):
+    """Resize(resize), CenterCrop(crop) as torchvision's documentation and source have them."""
+    short, long = sorted(image.size)
+    new_long = int(resize * long / short)
+    wide = image.width > image.height
+    image = image.resize((new_long, resize) if wide else (resize, new_long), 2)
+    array = np.asarray(image)
+    pads = [max(crop - length, 0) for length in array.shape[:2]]
+    array = np.pad(array, [*((pad // 2, (pad + 1) // 2) for pad in pads), (0, 0)])
+    top, left = (round((length - crop) / 2.0) for length in array.shape[:2])
+    return array[top : top + crop, left : left + crop]
+
+
+sides = st.integers(1, 60)
+
+
+@settings(deadline=None, max_examples=200)
+@given(width=sides, height=sides, resize=sides, crop=sides)
+def test_every_size_is_cut_as_torchvision_cuts_it(width, height, resize, crop):
+    pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    recipe = Preprocess(resize=resize, crop=(crop, crop))
+    expected = np.moveaxis(as_documented(Image.fromarray(pixels), resize, crop), -1, 0)
+    for picture in (pixels, Image.fromarray(pixels)):
+        found = recipe.pixels(picture, 3)
+        np.testing.assert_array_equal(found, expected / np.float32(255))
+
+
+@pytest.mark.parametrize("size", [32, 160, 224, 299, 331])
+def test_presets_resize_by_timms_rule(size):
+    for name, share in (("imagenet", 0.875), ("inception", 0.875), ("clip", 1.0), ("unit", 1.0)):
+        assert PRESETS[name].for_size(size, size).resize == int(size / share)
+
+
+def test_inputs_that_are_not_square_are_covered_with_the_same_margin(photograph):
+    found = PRESETS["imagenet"].for_size(56, 112).pixels(photograph, 3)
+    # 331 x 247 is scaled to cover 128 x 64: to 128 x 95.
+    resized = np.asarray(photograph.resize((128, 95), Image.Resampling.BILINEAR))
+    expected = resized[20:76, 8:120] / np.float32(255)
+    np.testing.assert_array_equal(found, np.moveaxis(expected, -1, 0))
+
+
+# Sum of all levels and two pixels' values, made by torchvision 0.28 with pillow 13.
+GOLDEN = [
+    (PRESETS["imagenet"].for_size(224, 224), 16844025, (98, 191)),
+    (PRESETS["clip"].for_size(224, 224), 16760013, (97, 96)),
+    (Preprocess(resize=36, crop=(31, 31)), 322272, (100, 100)),
+    (Preprocess(resize=50, crop=(65, 65), interpolation="lanczos"), 834900, (0, 0)),
+]
+
+
+@pytest.mark.parametrize(("recipe", "total", "two"), GOLDEN)
+def test_a_photograph_as_torchvision_gives_it(recipe, total, two):
+    levels = np.rint(recipe.pixels(Image.open(ROOT / "demo/test/brick/000.png"), 3) * 255)
+    assert levels.sum() == total
+    assert (levels[0, 3, 5], levels[2, -2, -7]) == two
+
+
+# tf.image.resize(image, size) of TensorFlow 2.21: bilinear, no antialias.
+TENSORFLOW = {
+    (3, 4): [
+        [43.875, 45.458332, 101.458336, 211.875],
+        [72.125, 28.875, 221.375, 233.625],
+        [121.041649, 139.625, 20.625006, 180.041672],
+    ],
+    (6, 4): [
+        [2.625, 32.375, 105.875, 223.125],
+        [95.4375, 61.8125, 95.9375, 197.8125],
+        [94.729172, 46.687504, 167.729156, 215.1875],
+        [55.354172, 70.22916, 147.520859, 217.895844],
+        [65.3125, 132.4375, 35.3125, 189.9375],
+        [165.625, 145.375, 8.875, 172.125],
+    ],
+}
+
+
+@pytest.mark.parametrize("size", TENSORFLOW)
+def test_without_antialias_it_is_tensorflows_resize(size):
+    image = (np.arange(35) ** 2 * 7 % 256).astype(np.uint8).reshape(5, 7, 1)
+    recipe = Preprocess(resize=size, crop=size, antialias=False)
+    for picture in (image, Image.fromarray(image[:, :, 0]), (image / 255).astype(np.float32)):
+        found = recipe.pixels(picture, 1)[0] * 255
+        np.testing.assert_allclose(found, TENSORFLOW[size], atol=2e-4)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_recipes_survive_toml_and_json(tmp_path, preset):
+    recipe = replace(PRESETS[preset].for_size(48, 32), resize=(50, 40), resize_ratio=None)
+    recipe = replace(recipe, antialias=recipe.interpolation != "bilinear")
+    path = tmp_path / "r.toml"
+    path.write_text(recipe.toml())
+    assert replace(load_preprocess(str(path)), name=preset) == recipe
+    text = json.dumps(recipe.recipe())
+    assert replace(declared_preprocess(text, "metadata"), name=preset) == recipe
+    assert declared_preprocess(preset, "metadata") == PRESETS[preset]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "[1]",
+        "3",
+        '{"mean": [NaN, 0, 0]}',
+        '{"std": 1e-300}',
+        '{"std": 0}',
+        '{"scale": Infinity}',
+        '{"scale": true}',
+        '{"mean": 1e30}',
+        '{"crop": 1000000000}',
+        '{"crop": 224.0}',
+        '{"crop": []}',
+        '{"resize": [[1], 2]}',
+        '{"channels": ["rgb"]}',
+        '{"antialias": 0}',
+        '{"antialias": false, "interpolation": "bicubic"}',
+        '{"a\\nb": 1}',
+        "[" * 100_000,
+        '{"scale": 1' + "0" * 5000 + "}",
+    ],
+)
+def test_hostile_recipes_are_refused_by_name(text):
+    with pytest.raises(UsageError, match="metadata of m") as caught:
+        declared_preprocess(text, "metadata of m")
+    assert len(str(caught.value)) < 400
+
+
+def test_only_mappings_are_recipes():
+    with pytest.raises(UsageError, match="here"):
+        preprocess_from(None, "here")
+
+
+def test_a_long_thin_picture_cannot_fill_the_memory():
+    thin = Image.new("RGB", (1, 40_000))
+    with pytest.raises(DataError, match="40000"):
+        Preprocess("r", resize=8192, crop=(32, 32)).pixels(thin, 3)

@@ -28,6 +28,9 @@ RUNS_MODELS = {
     "analysis",
     "survey",
     "artifact",
+    "recipe_axes",
+    "recipe_candidate",
+    "recipe_search",
 }
 
 
