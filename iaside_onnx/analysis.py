@@ -301,6 +301,7 @@ def _report(
         iaside_version=__version__,
         class_names=sample.class_names or audit.classifier.class_names,
         example=audit.survey.example,
+        image_digests=sample.image_digests,
     )
 
 

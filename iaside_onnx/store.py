@@ -37,6 +37,7 @@ def write_report(report: Report, target: Path) -> None:
     """Write a finished report; nothing appears under `target` unless it is whole."""
     rows, columns = report.log_prob.shape
     size = report.log_prob.nbytes + report.shapley_per_image.nbytes + _text(report.image_ids).nbytes
+    size += 0 if report.image_digests is None else report.image_digests.nbytes
     with _atomically(target, size + _REPORT_EXTRA) as scratch, h5py.File(scratch, "w") as file:
         file.attrs.update(
             {
@@ -64,6 +65,8 @@ def write_report(report: Report, target: Path) -> None:
         _put(file, "game/labels", report.labels)
         _put(file, "game/predicted", report.predicted)
         _put(file, "game/image_ids", _text(report.image_ids))
+        if report.image_digests is not None:
+            _put(file, "game/image_digests", report.image_digests)
         if report.class_names is not None:
             _put(file, "data/class_names", _text(report.class_names))
         if report.example is not None:
@@ -153,8 +156,9 @@ def read_report(path: Path) -> Report:
         )
         if not len(labels) == len(predicted) == len(ids) == rows:
             raise ReportError(f"{path}: labels and ids do not match the value table")
-        names = "data/class_names"
-        example = "data/example"
+        names, example, digests = "data/class_names", "data/example", "game/image_digests"
+        if digests in file and _dataset(path, file, digests, 2, "u").shape != (rows, 32):
+            raise ReportError(f"{path}: dataset '{digests}' does not match the value table")
         try:
             report = Report(
                 log_prob=table[:],
@@ -163,6 +167,7 @@ def read_report(path: Path) -> Report:
                 image_ids=_names(ids),
                 class_names=_names(_dataset(path, file, names, 1, "S")) if names in file else None,
                 example=_dataset(path, file, example, 3, "u")[:] if example in file else None,
+                image_digests=file[digests][:] if digests in file else None,
                 settings=texts["settings"],
                 model=texts["model"],
                 data=texts["data"],
