@@ -229,6 +229,11 @@ def _pair(
     bands = first.players
     score = _scores(bands, first.beta)
     (signed,) = drawn.differences(score)
+    if drawn.changes_sign(score):
+        notes.append(
+            "a signed score lies near 0, where intervals of the published score, an absolute "
+            "value, do not hold; judge by the signed score"
+        )
     accuracy = _accuracy(right, confidence, identical=identical)
     sid = _adjusted(drawn.differences(lambda means: spectral_importance(means[..., :bands])))
     per_class = None

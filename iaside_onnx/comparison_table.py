@@ -36,8 +36,10 @@ def print_comparison(found: Comparison) -> None:
     for pair in found.pairs:
         heading, *lines = map(one_line, _lines(pair))
         out.print(heading, *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
-        if pair.per_class is not None:
+        if any(row.srs_signed is not None for row in pair.per_class or []):
             out.print(_class_table(found, pair))
+        elif pair.per_class is not None:
+            out.print(f"  No class has {FEW_IMAGES} shared images, so none is judged.")
     if any(pair.srs_signed.p < 1 - view["confidence"] for pair in found.pairs):
         out.print(_FILES_ONLY, soft_wrap=True)
 

@@ -127,6 +127,14 @@ class PairedBootstrap:
         columns = (reference, other, other - reference, low, high, p, stderr, mde)
         return [Difference(*map(float, row)) for row in zip(*columns, strict=True)]
 
+    def changes_sign(self, statistic: Statistic) -> bool:
+        """True where the sign of a statistic of either model is open on such a sample."""
+        limit = (1 - self.confidence) / 2
+        return any(
+            bool((np.sign(statistic(drawn)) != np.sign(statistic(means))).mean() > limit)
+            for means, drawn in zip(self._means, self._resampled, strict=True)
+        )
+
 
 def detectable(freedom: int, confidence: float) -> float:
     """Standard errors that a difference must measure to be seen with a probability of `POWER`."""

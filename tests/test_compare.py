@@ -376,6 +376,13 @@ def test_reports_carry_digests_of_their_images(tmp_path):
     assert ia.compare(old, report).pairs[0].contents == "equal"  # by the digest of the sample
 
 
+def test_a_signed_score_near_zero_is_noted():
+    even = np.random.default_rng(0).normal(0.5, 0.5, (60, 4))
+    notes = ia.compare(made(profiles(60)), made(even)).pairs[0].notes
+    assert any("near 0" in note for note in notes)
+    assert ia.compare(made(profiles(60)), made(shifted(profiles(60)))).pairs[0].notes == []
+
+
 @pytest.fixture(scope="module")
 def quantised(tmp_path_factory):
     """Reports of the plain demo model and of four quantised versions of it."""
@@ -390,7 +397,7 @@ def quantised(tmp_path_factory):
     for kind in tool.KINDS:
         target = folder / f"{kind}.onnx"
         tool.quantize(model, kind, target, fed)
-        reports[kind] = ia.analyze(target, images, bands=3, samples=48, batch=8)
+        reports[kind] = ia.analyze(target, images, bands=3, samples=48)
     return reports
 
 
@@ -399,6 +406,9 @@ def test_quantised_artifacts_are_read_right_and_keep_the_profile(quantised):
     pairs = ia.compare(reference, *quantised.values()).pairs
     for pair, report in zip(pairs, quantised.values(), strict=True):
         assert report.settings["output_kind"] == "logits"
+        # Scales taken from the whole batch make an image's scores depend on the others in it.
+        assert ("one by one" in str(report.run["warnings"])) == ("dynamic" in pair.report)
+        assert (report.run["batch"] == 1) == ("dynamic" in pair.report)
         assert report.class_names == reference.class_names
         assert pair.contents == "equal"
         assert not pair.identical
