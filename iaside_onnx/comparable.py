@@ -171,7 +171,8 @@ def reservations(
     if not whole and absence in ("gaussian", "mean"):
         notes.append(
             f"absence {absence} follows each report's whole sample, and the samples differ, so "
-            "what stands for absent bands is not quite the same"
+            "what stands for absent bands is not quite the same and Shapley values can differ a "
+            "little for that alone"
         )
     if contents == "not checked":
         notes.append(

@@ -17,8 +17,8 @@ _FILES_ONLY = (
     "A difference seen is one between these files. Trainings that differ only by their seed may "
     "differ as much: repeat a training to learn how much, and give that as --margin."
 )
-# Column groups beside each other in one table.
-_GROUPS = 3
+# Characters that the first columns, and the columns of a pair, take.
+_FIRST, _GROUP = 22, 44
 
 
 def print_comparison(found: Comparison) -> None:
@@ -31,8 +31,9 @@ def print_comparison(found: Comparison) -> None:
         f"with {view['confidence']:.0%} intervals; value {view['value']}, beta {view['beta']}",
         soft_wrap=True,
     )
-    for start in range(0, len(found.pairs), _GROUPS):
-        out.print(_table(found, found.pairs[start : start + _GROUPS]))
+    groups = max(1, (out.width - _FIRST) // _GROUP)
+    for start in range(0, len(found.pairs), groups):
+        out.print(_table(found, found.pairs[start : start + groups]))
     for pair in found.pairs:
         heading, *lines = map(one_line, _lines(pair))
         out.print(heading, *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
@@ -68,15 +69,15 @@ def _table(found: Comparison, pairs: Sequence[Pair]) -> Table:
         f"{level:.2g}",
         caption_justify="left",
     )
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     # The reference's own values depend on which images a pair shares.
     common = len({(pair.shared, pair.left_out["reference"]) for pair in pairs}) == 1
     if common:
         table.add_column(one_line(found.reference["report"]), justify="right")
     for pair in pairs:
-        table.add_column(one_line(pair.report), justify="right")
-        table.add_column("interval", justify="right")
-        table.add_column("p", justify="right")
+        table.add_column(one_line(pair.report), justify="right", overflow="fold")
+        table.add_column("interval", justify="right", no_wrap=True)
+        table.add_column("p", justify="right", no_wrap=True)
     rows = [
         [("signed SRS", [pair.srs_signed for pair in pairs])],
         [("SRS", [pair.srs for pair in pairs])],
@@ -86,11 +87,11 @@ def _table(found: Comparison, pairs: Sequence[Pair]) -> Table:
         [(f"Shapley {b}", [p.shapley[i] for p in pairs]) for i, b in enumerate(found.bands)],
     ]
     for block in rows:
-        digits = decimals([difference for _, row in block for difference in row])
+        digits = [decimals(column) for column in zip(*(row for _, row in block), strict=True)]
         for name, row in block:
-            cells = [f"{row[0].reference:.{digits}f}"] if common else []
-            for difference in row:
-                cells += _cells(difference, digits, level)
+            cells = [f"{row[0].reference:.{min(digits)}f}"] if common else []
+            for difference, places in zip(row, digits, strict=True):
+                cells += _cells(difference, places, level)
             table.add_row(name, *cells)
     return table
 
