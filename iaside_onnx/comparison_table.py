@@ -8,10 +8,11 @@ from rich import box
 from rich.table import Table
 
 from .cli import one_line
-from .comparison import Comparison, Pair, decimals, p_text
+from .comparison import Comparison, Pair
 from .paired import Difference
 from .report import FEW_IMAGES
 from .terminal import terminal
+from .verdict import decimals, p_text
 
 _FILES_ONLY = (
     "A difference seen is one between these files. Trainings that differ only by their seed may "

@@ -72,7 +72,7 @@ class PairedBootstrap:
     Raises
     ------
     UsageError
-        Fewer than two images, or tables of different shapes.
+        Fewer than two images, tables of different shapes, or values that are not finite.
     """
 
     def __init__(
@@ -89,6 +89,8 @@ class PairedBootstrap:
                 f"paired tables of shapes {rows[0].shape} and {rows[1].shape}: two tables of one "
                 "shape with at least two rows are needed"
             )
+        if not all(np.isfinite(table).all() for table in rows):
+            raise UsageError("paired tables hold values that are not finite")
         self.images = len(rows[0])
         self.confidence = confidence
         self._means = [table.mean(axis=0) for table in rows]

@@ -302,6 +302,8 @@ def test_bad_use_is_refused():
             ia.compare(*arguments, **options)
     with pytest.raises(UsageError):
         PairedBootstrap(np.zeros((1, 2)), np.zeros((1, 2)))
+    with pytest.raises(UsageError):
+        PairedBootstrap(np.zeros((3, 2)), np.full((3, 2), -np.inf))
 
 
 PAIR_KEYS = {

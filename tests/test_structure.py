@@ -22,6 +22,7 @@ VIEWS = (
     "terminal",
     "comparable",
     "comparison",
+    "verdict",
     "comparison_table",
     "comparison_plot",
 )
