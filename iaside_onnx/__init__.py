@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .analysis import analyze
     from .bands import band_images, band_index
+    from .comparison import Comparison, compare
     from .errors import IasideError
     from .listener import Listener
     from .report import Report, load
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .shapley import shapley_interactions, shapley_values
 
 _HOMES = {
+    "Comparison": "comparison",
+    "compare": "comparison",
     "Listener": "listener",
     "Settings": "settings",
     "analyze": "analysis",
@@ -37,6 +40,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Comparison",
     "IasideError",
     "Listener",
     "Report",
@@ -44,6 +48,7 @@ __all__ = [
     "analyze",
     "band_images",
     "band_index",
+    "compare",
     "load",
     "shapley_interactions",
     "shapley_values",

@@ -245,7 +245,7 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
     )
     missing = partial.unfinished()
     size = BatchSize(
-        classifier.form.fixed_batch or batch,
+        classifier.form.fixed_batch or batch or (1 if audit.survey.one_by_one else None),
         _LEAST_BATCH[audit.runtime.provider],
         largest_batch(audit.runtime.provider, classifier.form.features),
         len(missing) * audit.coalitions,
@@ -327,6 +327,7 @@ def _report(
         iaside_version=__version__,
         class_names=sample.class_names or audit.classifier.class_names,
         example=audit.survey.example,
+        image_digests=sample.image_digests,
     )
 
 

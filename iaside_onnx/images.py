@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -129,12 +130,17 @@ class Sample:
         """Image at a position of the sample, decoded."""
         return self.source.picture(int(self.chosen[position]))
 
+    @cached_property
+    def image_digests(self) -> NDArray[np.uint8]:
+        """SHA-256 of each image's content, shape (K, 32)."""
+        made = [hashlib.sha256(self.source.content(int(index))).digest() for index in self.chosen]
+        return np.frombuffer(b"".join(made), np.uint8).reshape(len(made), -1)
+
     def digest(self) -> str:
         """SHA-256 over ids, labels and contents, in order."""
         total = hashlib.sha256()
-        for position, name in enumerate(self.ids):
-            content = hashlib.sha256(self.source.content(int(self.chosen[position]))).digest()
-            total.update(f"{name}\0{int(self.labels[position])}\0".encode() + content)
+        for name, label, content in zip(self.ids, self.labels, self.image_digests, strict=True):
+            total.update(f"{name}\0{int(label)}\0".encode() + content.tobytes())
         return total.hexdigest()
 
 

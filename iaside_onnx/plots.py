@@ -28,11 +28,11 @@ from .shapley import coalition_curves
 
 FORMATS = (".png", ".svg", ".pdf")
 MOST_REPORTS = 6
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
 _HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
-_WIDTH = 3.5
-_TEXT, _SMALL = 7.5, 6.5
+WIDTH = 3.5
+_TEXT, SMALL = 7.5, 6.5
 _DPI = 300
 _COLUMNS = 5  # of the strip of band images
 _VALUE_NAMES = {
@@ -54,11 +54,22 @@ def save_figure(
     ReportError
         The file exists and `overwrite` is not set, or it cannot be written.
     """
+    write_figure(lambda: figure(reports, names), target, overwrite=overwrite)
+
+
+def write_figure(draw: Callable[[], Figure], target: Path, *, overwrite: bool = False) -> None:
+    """Write what `draw` makes, after looking whether `target` can be written.
+
+    Raises
+    ------
+    UsageError, ReportError
+        As for `save_figure`.
+    """
     if target.suffix.lower() not in FORMATS:
         raise UsageError(f"{target}: a picture's name ends in {', '.join(FORMATS)}")
     if target.exists() and not overwrite:
         raise ReportError(f"{target}: exists already; use --overwrite to replace it")
-    drawn = figure(reports, names)
+    drawn = draw()
     scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         drawn.savefig(scratch, format=target.suffix[1:].lower(), dpi=_DPI)
@@ -108,30 +119,32 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
         panels.append((0.74 * _strip_rows(strip), 0.05, lambda axes: _draw_strip(axes, strip)))
     header = 0.68 + 0.14 * len(reports)
     total = header + sum(height + below for height, below, _ in panels)
-    drawn = Figure(figsize=(_WIDTH, total))
+    drawn = Figure(figsize=(WIDTH, total))
     FigureCanvasAgg(drawn)
     _draw_header(drawn, reports, labels, total)
     top = total - header
     for height, below, draw in panels:
         axes = drawn.add_axes((0.17, (top - height) / total, 0.8, height / total))
-        _style(axes)
+        style(axes)
         draw(axes)
         top -= height + below
     return drawn
 
 
-def _style(axes: Axes) -> None:
-    axes.tick_params(labelsize=_SMALL, length=2, pad=2)
+def style(axes: Axes) -> None:
+    """The look of every panel."""
+    axes.tick_params(labelsize=SMALL, length=2, pad=2)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for spine in axes.spines.values():
         spine.set_linewidth(0.6)
 
 
-def _title(axes: Axes, text: str, across: str = "", up: str = "") -> None:
+def title(axes: Axes, text: str, across: str = "", up: str = "") -> None:
+    """Title of a panel and its axes."""
     axes.set_title(text, fontsize=_TEXT, loc="left", pad=3, fontweight="bold")
-    axes.set_xlabel(across, fontsize=_SMALL, labelpad=1.5)
-    axes.set_ylabel(up, fontsize=_SMALL, labelpad=2)
+    axes.set_xlabel(across, fontsize=SMALL, labelpad=1.5)
+    axes.set_ylabel(up, fontsize=SMALL, labelpad=2)
 
 
 def _draw_header(
@@ -145,17 +158,17 @@ def _draw_header(
         f"{first.confidence:.0%} intervals"
     )
     drawn.text(0.03, line / total, "Spectral importance", fontsize=9, fontweight="bold")
-    drawn.text(0.03, (line - 0.15) / total, shared, fontsize=_SMALL, color="#444444")
+    drawn.text(0.03, (line - 0.15) / total, shared, fontsize=SMALL, color="#444444")
     for number, (report, label) in enumerate(zip(reports, labels, strict=True)):
         height = (line - 0.31 - 0.14 * number) / total
         shown = label if len(label) <= 24 else label[:23] + "…"
-        drawn.text(0.03, height, "■", fontsize=_SMALL, color=_COLOURS[number])
+        drawn.text(0.03, height, "■", fontsize=SMALL, color=COLOURS[number])
         drawn.text(
             0.065,
             height,
             f"{shown}: {len(report.labels)} images, accuracy {report.accuracy:.3f}, "
             f"signed SRS {report.srs_signed:+.3f}",
-            fontsize=_SMALL,
+            fontsize=SMALL,
             parse_math=False,
         )
 
@@ -178,7 +191,7 @@ def _draw_bars(
             np.arange(report.players) + offsets[number],
             heights,
             width * 0.94,
-            color=_COLOURS[number],
+            color=COLOURS[number],
             edgecolor="white",
             linewidth=0.3,
             hatch=_HATCHES[number] if len(reports) > 1 else "",
@@ -196,7 +209,7 @@ def _draw_sid(axes: Axes, reports: Sequence[Report]) -> None:
 
     _draw_bars(axes, reports, bars)
     axes.axhline(1 / reports[0].players, color="#777777", linewidth=0.6, linestyle=":")
-    _title(axes, "Importance distribution (SID)", "band, lowest to highest frequency", "share")
+    title(axes, "Importance distribution (SID)", "band, lowest to highest frequency", "share")
 
 
 def _draw_shapley(axes: Axes, reports: Sequence[Report]) -> None:
@@ -204,7 +217,7 @@ def _draw_shapley(axes: Axes, reports: Sequence[Report]) -> None:
         axes, reports, lambda report: (report.shapley, np.stack([report.shapley_stderr] * 2))
     )
     axes.axhline(0, color="black", linewidth=0.6)
-    _title(axes, "Shapley values, signed (± 1 std. error)", "band", "Δ " + _value_name(reports))
+    title(axes, "Shapley values, signed (± 1 std. error)", "band", "Δ " + _value_name(reports))
 
 
 def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
@@ -213,8 +226,8 @@ def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
     for number, (report, row) in enumerate(zip(reports, rows, strict=True)):
         ends = report.intervals.srs_signed
         axes.plot(report.srs_range, [row, row], color="#CCCCCC", linewidth=4, zorder=1)
-        axes.plot(ends, [row, row], color=_COLOURS[number], linewidth=1.4, zorder=2)
-        axes.plot(report.srs_signed, row, _MARKERS[number], color=_COLOURS[number], markersize=4.5)
+        axes.plot(ends, [row, row], color=COLOURS[number], linewidth=1.4, zorder=2)
+        axes.plot(report.srs_signed, row, MARKERS[number], color=COLOURS[number], markersize=4.5)
     axes.axvline(0, color="black", linewidth=0.6)
     axes.set_ylim(-0.7, len(reports) - 0.3)
     axes.set_yticks([])
@@ -225,7 +238,7 @@ def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
     first.set_horizontalalignment("left")
     last.set_horizontalalignment("right")
     axes.margins(x=0.01)
-    _title(axes, "Robustness score on its attainable range")
+    title(axes, "Robustness score on its attainable range")
 
 
 def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
@@ -238,15 +251,15 @@ def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
                 steps,
                 curve,
                 line,
-                color=_COLOURS[number],
-                marker=_MARKERS[number],
+                color=COLOURS[number],
+                marker=MARKERS[number],
                 fillstyle=fill,
                 markersize=3,
                 linewidth=1,
                 label=("lowest first" if line == "-" else "highest first") if not number else None,
             )
     axes.legend(
-        fontsize=_SMALL,
+        fontsize=SMALL,
         frameon=False,
         loc="lower right",
         bbox_to_anchor=(1.02, 0.97),
@@ -255,7 +268,7 @@ def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
         columnspacing=1.0,
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _title(axes, "Bands kept", "number of bands kept", "mean " + _value_name(reports))
+    title(axes, "Bands kept", "number of bands kept", "mean " + _value_name(reports))
 
 
 def _value_name(reports: Sequence[Report]) -> str:
@@ -297,6 +310,6 @@ def _draw_strip(axes: Axes, tiles: Sequence[tuple[str, NDArray[np.float64]]]) ->
         )
         cell.imshow(tile if tile.shape[2] == 3 else tile[:, :, 0], cmap="gray", vmin=0, vmax=1)
         cell.set_axis_off()
-        cell.set_title(name, fontsize=_SMALL - 0.5, pad=1.5)
+        cell.set_title(name, fontsize=SMALL - 0.5, pad=1.5)
     axes.set_axis_off()
-    _title(axes, "What the bands hold (contrast stretched)")
+    title(axes, "What the bands hold (contrast stretched)")

@@ -45,6 +45,8 @@ class Report:
     class_names : list of str or None
     example : ndarray of uint8, shape (H, W, C), or None
         One image of the sample as the model's input size has it, for pictures.
+    image_digests : ndarray of uint8, shape (K, 32), or None
+        SHA-256 of each image's content; None in reports that carry none.
     """
 
     log_prob: NDArray[np.float32]
@@ -60,6 +62,7 @@ class Report:
     iaside_version: str
     class_names: list[str] | None = None
     example: NDArray[np.uint8] | None = field(default=None, repr=False)
+    image_digests: NDArray[np.uint8] | None = field(default=None, repr=False)
 
     def view(
         self,

@@ -41,6 +41,7 @@ def write_report(report: Report, target: Path) -> None:
     data = dict(report.data)
     skipped = _text([json.dumps(item) for item in data.pop("skipped", [])])
     size = report.log_prob.nbytes + report.shapley_per_image.nbytes + ids.nbytes + skipped.nbytes
+    size += 0 if report.image_digests is None else report.image_digests.nbytes
     with _atomically(target, size + _REPORT_EXTRA) as scratch, h5py.File(scratch, "w") as file:
         file.attrs.update(
             {
@@ -68,6 +69,8 @@ def write_report(report: Report, target: Path) -> None:
         _put(file, "game/labels", report.labels)
         _put(file, "game/predicted", report.predicted)
         _put(file, "game/image_ids", ids)
+        if report.image_digests is not None:
+            _put(file, "game/image_digests", report.image_digests)
         if len(skipped):
             _put(file, "data/skipped", skipped)
         if report.class_names is not None:
@@ -159,8 +162,10 @@ def read_report(path: Path) -> Report:
         )
         if not len(labels) == len(predicted) == len(ids) == rows:
             raise ReportError(f"{path}: labels and ids do not match the value table")
-        names = "data/class_names"
-        example, skipped = "data/example", "data/skipped"
+        names, example = "data/class_names", "data/example"
+        skipped, digests = "data/skipped", "game/image_digests"
+        if digests in file and _dataset(path, file, digests, 2, "u").shape != (rows, 32):
+            raise ReportError(f"{path}: dataset '{digests}' does not match the value table")
         try:
             lines = _names(_dataset(path, file, skipped, 1, "S")) if skipped in file else []
             texts["data"]["skipped"] = [json.loads(line) for line in lines]
@@ -171,6 +176,7 @@ def read_report(path: Path) -> Report:
                 image_ids=_names(ids),
                 class_names=_names(_dataset(path, file, names, 1, "S")) if names in file else None,
                 example=_dataset(path, file, example, 3, "u")[:] if example in file else None,
+                image_digests=file[digests][:] if digests in file else None,
                 settings=texts["settings"],
                 model=texts["model"],
                 data=texts["data"],

@@ -18,6 +18,11 @@ from .temperature import fit_temperature, log_softmax
 _SURVEY_PIXELS = 1 << 22
 # ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
 _WITH_BACKGROUND = 1001
+# Images of the check whether a batch changes an image's scores, and the share of the largest score
+# that kernels for batches of other sizes may change it by.
+_MIXED_IMAGES = 8
+_MIXED_TOLERANCE = {"float16": 1e-2}
+_MIXED_TOLERANCE_ELSE = 2e-3
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,16 @@ class Survey:
         As set, or fitted.
     example : ndarray of uint8, shape (H, W, C)
         The first image as the model's input size has it.
+    one_by_one : bool
+        An image's scores depend on the others in its batch, so that only a batch of one image
+        gives its own scores.
     """
 
     statistics: SampleStatistics
     predicted: NDArray[np.int64]
     temperature: float
     example: NDArray[np.uint8]
+    one_by_one: bool = False
 
 
 def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDArray[np.int64]:
@@ -91,6 +100,7 @@ def survey_sample(
     scores: list[NDArray[np.float32]] = []
     oddities = np.zeros(2, int)
     example = None
+    one_by_one = False
     for start in range(0, len(sample), group):
         positions = range(start, min(start + group, len(sample)))
         images = []
@@ -103,7 +113,9 @@ def survey_sample(
         if example is None:
             planes = np.rint(pixels[0] * 255).clip(0, 255).astype(np.uint8)
             example = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
-        raw = classifier.model.scores(pixels)
+        if start == 0 and form.fixed_batch is None:
+            one_by_one = _mixes_images(classifier, pixels[:_MIXED_IMAGES], tell)
+        raw = _alone(classifier, pixels) if one_by_one else classifier.model.scores(pixels)
         if np.isnan(raw).any():
             name = sample.ids[positions[int(np.flatnonzero(np.isnan(raw).any(axis=1))[0])]]
             raise ArtifactError(
@@ -138,7 +150,27 @@ def survey_sample(
     if temperature == "auto":
         temperature = fit_temperature(np.concatenate(scores), targets)
         tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
-    return Survey(statistics, predicted, float(temperature), example)
+    return Survey(statistics, predicted, float(temperature), example, one_by_one)
+
+
+def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores of images run one by one."""
+    return np.concatenate([classifier.model.scores(image[None]) for image in pixels])
+
+
+def _mixes_images(classifier: Classifier, pixels: NDArray[np.float32], tell: Listener) -> bool:
+    """Whether an image's scores depend on the other images in its batch, said in a warning."""
+    alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
+    worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
+    # Not-a-number is for others to report.
+    mixed = worst > _MIXED_TOLERANCE.get(classifier.output.dtype, _MIXED_TOLERANCE_ELSE)
+    if mixed:
+        tell.warning(
+            f"an image's scores depend on the others in its batch (by up to {worst:.1%} of the "
+            "largest score), as where activations are quantised on the fly; so images run one by "
+            "one, which is slower (--batch overrides that)"
+        )
+    return mixed
 
 
 def _warn_at_chance(right: int, targets: NDArray[np.int64], classes: int, tell: Listener) -> None:

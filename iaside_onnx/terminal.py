@@ -77,7 +77,8 @@ def _say(message: str) -> None:
     click.echo(one_line(message), err=True)
 
 
-def _out() -> Console:
+def terminal() -> Console:
+    """Standard output; of a fixed width where it is no terminal."""
     console = Console(highlight=False, markup=False, emoji=False)
     # Piped output has no width of its own; do not wrap tables there.
     return (
@@ -95,7 +96,7 @@ def _bar(share: float, largest: float) -> str:
 
 def print_report(report: Report, *, per_class: bool = False) -> None:
     """The result of a report as a table, the score and one sentence."""
-    out = _out()
+    out = terminal()
     intervals = report.intervals
     level = f"{report.confidence:.0%}"
     settings = report.settings
@@ -204,12 +205,12 @@ def print_inspection(found: dict[str, Any]) -> None:
     add("active providers", ", ".join(found["providers"]) or "none")
     for warning in found["warnings"]:
         add("warning", warning)
-    _out().print(table)
+    terminal().print(table)
 
 
 def print_candidates(found: dict[str, Any], written: Path | None) -> None:
     """What the search for a preprocessing found, best first, and the command that uses it."""
-    out = _out()
+    out = terminal()
     rows, search = found["candidates"], found["search"]
     best = rows[0]
     out.print(f"\nPreprocessing tried on {search['images']} images, best first:")

@@ -16,8 +16,16 @@ from iaside_onnx.cli import main
 from .conftest import ROOT
 
 PACKAGE = ROOT / "iaside_onnx"
-MATHS = ("bands", "shapley", "score")
-VIEWS = ("plots", "terminal")
+MATHS = ("bands", "shapley", "score", "paired")
+VIEWS = (
+    "plots",
+    "terminal",
+    "comparable",
+    "comparison",
+    "verdict",
+    "comparison_table",
+    "comparison_plot",
+)
 RUNS_MODELS = {
     "session",
     "engine",
