@@ -1,0 +1,52 @@
+"""``iaside compare``: what differs between models, image by image."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import json_option, view_options
+
+
+@click.command()
+@click.argument("reports", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--per-class", is_flag=True, help="Add the differences of every class.")
+@click.option(
+    "--margin", type=float, metavar="D",
+    help="Say whether the signed scores differ by no more than D.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output-file", "target", type=click.Path(path_type=Path),
+    metavar="FILE.png|svg|pdf", help="Also draw the differences.",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
+@view_options
+@json_option
+def compare(
+    reports: tuple[Path, ...], target: Path | None, overwrite: bool, as_json: bool, **options: Any
+) -> None:
+    """Say what differs between models, image by image: the first report is the reference.
+
+    \b
+    Example:
+      iaside compare plain.h5 robust.h5
+      iaside compare float.h5 int8.h5 --margin 0.02 -o difference.png
+    """
+    from ..comparison import compare as hold_against
+
+    found = hold_against(*reports, **options)
+    if target is not None:
+        from ..comparison_plot import save_comparison
+
+        save_comparison(found, target, overwrite=overwrite)
+    if as_json:
+        click.echo(json.dumps(found.summary(), indent=2))
+        return
+    from ..comparison_table import print_comparison
+
+    print_comparison(found)
+    if target is not None:
+        click.echo(f"Picture: {target}")

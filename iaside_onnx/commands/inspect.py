@@ -1,0 +1,95 @@
+"""``iaside inspect``: what an artifact is, and which preprocessing it wants."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import json_option, label_options, output_kind, reading_options
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@reading_options
+@click.option(
+    "--data", "images", type=click.Path(path_type=Path), metavar="IMAGES",
+    help="Find out on these labelled images which preprocessing the model wants.",
+)  # fmt: skip
+@label_options
+@click.option(
+    "--samples", type=int, default=50, show_default=True, help="Images to draw; 0 takes all."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
+@click.option(
+    "--write-recipe", "recipe", type=click.Path(path_type=Path), metavar="FILE.toml",
+    help="Write the best preprocessing for analyze --preprocess.",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace an existing recipe.")
+@click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
+@json_option
+def inspect(
+    model: Path,
+    images: Path | None,
+    labels: Path | None,
+    logits: bool | None,
+    recipe: Path | None,
+    overwrite: bool,
+    progress: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say what an ONNX artifact is, and which providers would really run it.
+
+    With --data it tries preprocessing recipes, channel orders and label offsets on a few images
+    and ranks them.
+
+    \b
+    Example:
+      iaside inspect models/demo-plain.onnx
+      iaside inspect unknown.onnx --data val/ --labels val.csv --write-recipe mine.toml
+    """
+    from ..inspection import inspect as describe
+    from ..terminal import listener, print_candidates, print_inspection
+
+    layout = options["layout"]
+    if layout not in (None, "nchw", "nhwc"):
+        raise click.UsageError(f"--layout {layout}: choose one of nchw, nhwc")
+    if images is None and (labels or recipe):
+        raise click.UsageError("--labels and --write-recipe need --data IMAGES")
+    if recipe is not None:
+        _check_recipe_target(recipe, overwrite)
+    named = {key: options[key] for key in ("input", "output", "layout", "ort_extension")}
+    found = describe(model, **named)
+    if images is not None:
+        from ..recipe_search import analyze_command, search_recipes
+
+        if not as_json:
+            print_inspection(found)
+        tell = listener(quiet=False, progress=progress)
+        found |= search_recipes(
+            model, images, labels=labels, output_kind=output_kind(logits), listener=tell, **options
+        )
+        search = found["search"]
+        search["command"] = None
+        if search["above_chance"] and search["class_order"] is None:
+            search["command"] = analyze_command(search, model, images, labels, recipe)
+            if recipe is not None:
+                recipe.write_text(search["toml"], encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif images is not None:
+        print_candidates(found, recipe)
+    else:
+        print_inspection(found)
+
+
+def _check_recipe_target(target: Path, overwrite: bool) -> None:
+    if target.suffix.lower() != ".toml":
+        raise click.UsageError(f"--write-recipe {target}: the name must end in .toml")
+    if not target.parent.is_dir():
+        raise click.UsageError(f"--write-recipe {target}: the folder does not exist")
+    if target.is_dir() or (target.exists() and not overwrite):
+        raise click.UsageError(f"--write-recipe {target}: exists already; see --overwrite")

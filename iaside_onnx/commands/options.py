@@ -1,0 +1,77 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def number_or(word: str, kind: type[int] | type[float], meaning: Any) -> Callable[..., Any]:
+    """Callback of an option that takes a number or one word."""
+
+    def parse(_: click.Context, __: click.Parameter, value: str) -> Any:
+        if value == word:
+            return meaning
+        try:
+            return kind(value)
+        except ValueError:
+            raise click.BadParameter(f"'{value}' is neither '{word}' nor a number") from None
+
+    return parse
+
+
+def size(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Callback of --size: one side or HxW."""
+    if value is None:
+        return None
+    sides = value.lower().split("x")
+    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+        raise click.BadParameter(f"'{value}' is no size; give pixels, such as 224 or 240x320")
+    return int(sides[0]), int(sides[-1])
+
+
+def output_kind(logits: bool | None) -> str | None:
+    """What --logits/--probabilities says about the output."""
+    return None if logits is None else ("logits" if logits else "probabilities")
+
+
+def together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order given."""
+    return lambda command: reduce(lambda made, add: add(made), reversed(decorators), command)
+
+
+view_options = together(
+    click.option("--value", metavar="KIND", help="log-prob, log-prob-clipped or prob."),
+    click.option("--beta", type=float, help="Decay of the score's weights, in (0, 1)."),
+    click.option("--confidence", type=float, help="Coverage of the intervals, in (0, 1)."),
+)
+extension_option = click.option(
+    "--ort-extension", "ort_extension", type=click.Path(path_type=Path), multiple=True,
+    metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
+)  # fmt: skip
+reading_options = together(
+    click.option(
+        "--size", callback=size, metavar="N|HxW", help="Input size where the model leaves it free."
+    ),
+    click.option("--input", "input", metavar="NAME", help="The input that takes images."),
+    click.option("--output", metavar="NAME", help="The output that holds the class scores."),
+    click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout."),
+    click.option("--logits/--probabilities", "logits", default=None, help="What the output holds."),
+    extension_option,
+)
+label_options = together(
+    click.option(
+        "--labels", type=click.Path(path_type=Path), metavar="FILE.csv", help="Columns file,label."
+    ),
+    click.option(
+        "--image-column", metavar="NAME", help="Pictures in Parquet, if not image or img."
+    ),
+    click.option("--label-column", metavar="NAME", help="Labels in Parquet, if not label."),
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

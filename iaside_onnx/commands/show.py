@@ -1,0 +1,77 @@
+"""``iaside show`` and ``iaside plot``: a report as a table, as JSON, as a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import json_option, view_options
+
+
+@click.command()
+@click.argument("report", type=click.Path(path_type=Path))
+@view_options
+@click.option("--per-class", is_flag=True, help="Add the profile of every class.")
+@json_option
+def show(
+    report: Path,
+    value: str | None,
+    beta: float | None,
+    confidence: float | None,
+    per_class: bool,
+    as_json: bool,
+) -> None:
+    """Print the result of a report; view settings may change, the model is not needed.
+
+    \b
+    Example:
+      iaside show plain.h5 --value prob --per-class
+    """
+    found = viewed(report, value, beta, confidence)
+    if as_json:
+        click.echo(json.dumps(found.summary(per_class=per_class), indent=2))
+        return
+    from ..terminal import print_report
+
+    print_report(found, per_class=per_class)
+
+
+@click.command()
+@click.argument("reports", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
+    metavar="FILE.png|svg|pdf", help="Where the picture goes.",
+)  # fmt: skip
+@view_options
+@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
+def plot(
+    reports: tuple[Path, ...],
+    target: Path,
+    value: str | None,
+    beta: float | None,
+    confidence: float | None,
+    overwrite: bool,
+) -> None:
+    """Draw one report, or several side by side.
+
+    \b
+    Example:
+      iaside plot plain.h5 robust.h5 -o both.png
+    """
+    from ..plots import save_figure
+
+    found = [viewed(path, value, beta, confidence) for path in reports]
+    save_figure(found, [path.stem for path in reports], target, overwrite=overwrite)
+    click.echo(f"Picture: {target}")
+
+
+def viewed(path: Path, value: str | None, beta: float | None, confidence: float | None) -> Any:
+    """A report seen through the view options of a command."""
+    from ..report import check_view, load
+
+    found = load(path).view(value=value, beta=beta, confidence=confidence)
+    check_view(found.settings["value"], found.beta, found.confidence)
+    return found
