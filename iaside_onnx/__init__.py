@@ -11,32 +11,32 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .analysis import analyze
-    from .bands import band_images, band_index
-    from .comparison import Comparison, compare
+    from .audit.analysis import analyze
     from .errors import IasideError
     from .listener import Listener
-    from .report import Report, load
-    from .score import signed_score, spectral_importance, spectral_robustness_score
+    from .mathematics.bands import band_images, band_index
+    from .mathematics.score import signed_score, spectral_importance, spectral_robustness_score
+    from .mathematics.shapley import shapley_interactions, shapley_values
+    from .reports.comparison import Comparison, compare
+    from .reports.report import Report, load
     from .settings import Settings
-    from .shapley import shapley_interactions, shapley_values
 
 _HOMES = {
-    "Comparison": "comparison",
-    "compare": "comparison",
+    "Comparison": "reports.comparison",
+    "compare": "reports.comparison",
     "Listener": "listener",
     "Settings": "settings",
-    "analyze": "analysis",
-    "band_images": "bands",
-    "band_index": "bands",
+    "analyze": "audit.analysis",
+    "band_images": "mathematics.bands",
+    "band_index": "mathematics.bands",
     "IasideError": "errors",
-    "Report": "report",
-    "load": "report",
-    "signed_score": "score",
-    "spectral_importance": "score",
-    "spectral_robustness_score": "score",
-    "shapley_interactions": "shapley",
-    "shapley_values": "shapley",
+    "Report": "reports.report",
+    "load": "reports.report",
+    "signed_score": "mathematics.score",
+    "spectral_importance": "mathematics.score",
+    "spectral_robustness_score": "mathematics.score",
+    "shapley_interactions": "mathematics.shapley",
+    "shapley_values": "mathematics.shapley",
 }
 
 __all__ = [

@@ -14,6 +14,7 @@ from .commands.compare import compare
 from .commands.inspect import inspect
 from .commands.show import plot, show
 from .errors import IasideError
+from .views.text import one_line
 
 _INTERRUPTED = 130
 
@@ -37,12 +38,6 @@ class OneLineErrors(click.Group):
             click.echo("Error: interrupted; analyze goes on with --resume", err=True)
             sys.exit(_INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
-
-
-def one_line(text: str) -> str:
-    """Text from outside made safe for one terminal line: no control characters."""
-    joined = " ".join(text.split())
-    return "".join(character if character.isprintable() else "?" for character in joined)
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .absence import ABSENCES
-from .bands import NORMS
 from .errors import UsageError
-from .shapley import MAX_PLAYERS
+from .mathematics.absence import ABSENCES
+from .mathematics.bands import NORMS
+from .mathematics.shapley import MAX_PLAYERS
 
 OUTPUT_MAPS = ("real", "magnitude")
 

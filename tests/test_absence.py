@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from iaside_onnx.absence import ABSENCES, Baselines, ColouredNoise, SampleStatistics
 from iaside_onnx.errors import DataError
+from iaside_onnx.mathematics.absence import ABSENCES, Baselines, ColouredNoise, SampleStatistics
 
 
 @pytest.fixture

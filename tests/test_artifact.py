@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from iaside_onnx.artifact import read_artifact
+from iaside_onnx.audit.inspection import inspect
 from iaside_onnx.errors import ArtifactError
-from iaside_onnx.inspection import inspect
+from iaside_onnx.onnx_file.artifact import read_artifact
 
 from . import graphs
 

@@ -19,9 +19,9 @@ from PIL import Image
 
 import iaside_onnx as ia
 from iaside_onnx.errors import DataError, PictureError, ReportError
-from iaside_onnx.images import open_images, picture_oddities
+from iaside_onnx.images.pictures import MAX_PIXELS, decode
+from iaside_onnx.images.sample import open_images, picture_oddities
 from iaside_onnx.listener import Listener
-from iaside_onnx.pictures import MAX_PIXELS, decode
 
 from . import graphs
 from .conftest import write_npz
@@ -132,7 +132,7 @@ def test_npz_with_absurd_shapes(tmp_path, shape, compression):
 
 
 def test_npz_that_would_unpack_to_more_than_the_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr("iaside_onnx.arrays.MAX_UNPACKED", 1 << 22)
+    monkeypatch.setattr("iaside_onnx.images.arrays.MAX_UNPACKED", 1 << 22)
     images = np.zeros((100, 128, 128, 3), np.uint8)
     path = tmp_path / "x.npz"
     np.savez_compressed(path, images=images, labels=np.zeros(100, np.int64))

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iaside_onnx import band_images, band_index
-from iaside_onnx.bands import NORMS
 from iaside_onnx.errors import UsageError
+from iaside_onnx.mathematics.bands import NORMS
 
 from . import graphs
 

@@ -225,7 +225,7 @@ def test_bad_input_is_one_line_exit_2_and_leaves_nothing(iaside, tmp_path, parts
     make, text = BAD[name]
     arguments = make(parts)
     if name == "cuda without cuda":
-        from iaside_onnx.session import active_providers
+        from iaside_onnx.inference.session import active_providers
 
         if "cuda" in active_providers():
             pytest.skip("CUDA is active on this machine")
@@ -277,7 +277,7 @@ def test_names_from_outside_cannot_steer_the_terminal(iaside, tmp_path, model):
 def test_both_runtimes_side_by_side_are_noticed(monkeypatch, model):
     import importlib.metadata
 
-    from iaside_onnx.inspection import inspect
+    from iaside_onnx.audit.inspection import inspect
 
     monkeypatch.setattr(importlib.metadata, "version", lambda _: "1.0")
     assert any("shadow each other" in warning for warning in inspect(model)["warnings"])

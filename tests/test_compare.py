@@ -12,10 +12,10 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ReportError, UsageError
-from iaside_onnx.paired import PairedBootstrap, holm, right_answers
-from iaside_onnx.report import Report
-from iaside_onnx.score import signed_score, spectral_importance
-from iaside_onnx.shapley import coalition_masks
+from iaside_onnx.mathematics.paired import PairedBootstrap, holm, right_answers
+from iaside_onnx.mathematics.score import signed_score, spectral_importance
+from iaside_onnx.mathematics.shapley import coalition_masks
+from iaside_onnx.reports.report import Report
 
 from .conftest import ROOT
 

@@ -8,8 +8,8 @@ import pytest
 from onnx import helper
 
 import iaside_onnx as ia
-from iaside_onnx.absence import ABSENCES, Baselines, SampleStatistics
 from iaside_onnx.errors import ArtifactError
+from iaside_onnx.mathematics.absence import ABSENCES, Baselines, SampleStatistics
 
 from . import graphs
 from .conftest import write_npz

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from iaside_onnx.errors import DataError
-from iaside_onnx.folders import PhotoFiles
-from iaside_onnx.images import draw_sample, open_images, picture_oddities
-from iaside_onnx.preprocess import PRESETS
+from iaside_onnx.images.folders import PhotoFiles
+from iaside_onnx.images.sample import draw_sample, open_images, picture_oddities
+from iaside_onnx.preprocessing.preprocess import PRESETS
 
 from .conftest import write_npz
 

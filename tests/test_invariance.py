@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
+from iaside_onnx.audit.game import BatchSize
 from iaside_onnx.errors import ReportError
-from iaside_onnx.game import BatchSize
 
 from . import graphs
 from .conftest import write_npz
@@ -197,9 +197,9 @@ def test_the_batch_search_settles_on_the_fastest_size_and_halves_on_lack_of_memo
 
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(case, monkeypatch):
-    from iaside_onnx import analysis
-    from iaside_onnx.engine import Engine
-    from iaside_onnx.model import OutOfMemoryError
+    from iaside_onnx.audit import analysis
+    from iaside_onnx.inference.engine import Engine
+    from iaside_onnx.inference.model import OutOfMemoryError
 
     model, data = case
     reference = ia.analyze(model, data, bands=4)

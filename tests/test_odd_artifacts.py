@@ -13,8 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import iaside_onnx as ia
+from iaside_onnx.audit.inspection import inspect
 from iaside_onnx.errors import ArtifactError, DataError, IasideError
-from iaside_onnx.inspection import inspect
 from iaside_onnx.listener import Listener
 
 from . import graphs

@@ -9,7 +9,7 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.errors import UsageError
-from iaside_onnx.plots import figure
+from iaside_onnx.views.plots import figure
 
 from . import graphs
 from .conftest import write_npz

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from iaside_onnx.errors import DataError, UsageError
-from iaside_onnx.preprocess import (
+from iaside_onnx.preprocessing.preprocess import (
     PRESETS,
     Preprocess,
     declared_preprocess,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iaside_onnx.preprocess import PRESETS, Preprocess, load_preprocess
-from iaside_onnx.recipe_candidate import Candidate
+from iaside_onnx.preprocessing.preprocess import PRESETS, Preprocess, load_preprocess
+from iaside_onnx.recipe_search.candidate import Candidate
 
 from . import graphs
 from .conftest import write_npz

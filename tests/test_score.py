@@ -8,7 +8,12 @@ from hypothesis.extra.numpy import arrays
 
 from iaside_onnx import signed_score, spectral_importance, spectral_robustness_score
 from iaside_onnx.errors import UsageError
-from iaside_onnx.score import bootstrap_intervals, is_uniform, resampled_means, score_range
+from iaside_onnx.mathematics.score import (
+    bootstrap_intervals,
+    is_uniform,
+    resampled_means,
+    score_range,
+)
 
 psis = arrays(np.float64, st.integers(2, 12), elements=st.floats(-50, 50))
 

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from iaside_onnx import shapley_interactions, shapley_values
 from iaside_onnx.errors import UsageError
-from iaside_onnx.shapley import coalition_curves, coalition_masks, game_values
+from iaside_onnx.mathematics.shapley import coalition_curves, coalition_masks, game_values
 
 values = st.floats(-100, 100, allow_nan=False, width=64)
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 import iaside_onnx as ia
 from iaside_onnx.errors import DataError, PictureError, UsageError
-from iaside_onnx.images import open_images
+from iaside_onnx.images.sample import open_images
 
 from . import graphs
 from .conftest import write_npz
@@ -280,8 +280,8 @@ def test_a_plain_binary_column_and_a_path_that_is_not_followed(tmp_path):
 
 
 def test_a_parquet_bomb_is_refused_by_its_footer(tmp_path, monkeypatch):
-    monkeypatch.setattr("iaside_onnx.parquet.MAX_BYTES", 1 << 20)
-    monkeypatch.setattr("iaside_onnx.pictures.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("iaside_onnx.images.parquet.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("iaside_onnx.images.pictures.MAX_BYTES", 1 << 20)
     bomb = [bytes(4 << 20)]
     path = write_parquet(tmp_path / "x.parquet", bomb, [0], compression="zstd")
     assert path.stat().st_size < 10_000
@@ -324,7 +324,7 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
 MEASURE = """
 import re, sys
 from pathlib import Path
-from iaside_onnx.images import open_images
+from iaside_onnx.images.sample import open_images
 import pyarrow.parquet
 peak = lambda: int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10
 for path in map(Path, sys.argv[1:]):

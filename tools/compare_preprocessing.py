@@ -46,8 +46,8 @@ from timm.data import create_transform
 from torchvision import models
 from torchvision import transforms as tv
 
-from iaside_onnx.images import SUFFIXES
-from iaside_onnx.preprocess import PRESETS, Preprocess
+from iaside_onnx.images.sample import SUFFIXES
+from iaside_onnx.preprocessing.preprocess import PRESETS, Preprocess
 
 SIZES = (160, 224, 299)
 LIBRARIES = ("pillow", "torchvision", "timm", "keras", "tensorflow-cpu", "opencv-python-headless")

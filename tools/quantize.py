@@ -40,10 +40,10 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from iaside_onnx.classifier import open_classifier
-from iaside_onnx.images import draw_sample, open_images
+from iaside_onnx.images.sample import draw_sample, open_images
+from iaside_onnx.inference.classifier import open_classifier
+from iaside_onnx.inference.session import choose_runtime
 from iaside_onnx.listener import Listener
-from iaside_onnx.session import choose_runtime
 from iaside_onnx.settings import Settings
 
 KINDS = ("qdq", "qoperator", "dynamic", "float16")

@@ -101,9 +101,9 @@ def analyze(
       iaside analyze models/demo-plain.onnx demo/test -o plain.h5
       iaside analyze resnet50.onnx val/ -o r50.h5 --preprocess imagenet --samples 500
     """
-    from ..analysis import analyze as audit
-    from ..session import claim_process
-    from ..terminal import listener, print_report
+    from ..audit.analysis import analyze as audit
+    from ..inference.session import claim_process
+    from ..views.terminal import listener, print_report
 
     if owner == OWN_PROCESS:
         claim_process()

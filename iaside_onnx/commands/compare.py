@@ -35,17 +35,17 @@ def compare(
       iaside compare plain.h5 robust.h5
       iaside compare float.h5 int8.h5 --margin 0.02 -o difference.png
     """
-    from ..comparison import compare as hold_against
+    from ..reports.comparison import compare as hold_against
 
     found = hold_against(*reports, **options)
     if target is not None:
-        from ..comparison_plot import save_comparison
+        from ..views.comparison_plot import save_comparison
 
         save_comparison(found, target, overwrite=overwrite)
     if as_json:
         click.echo(json.dumps(found.summary(), indent=2))
         return
-    from ..comparison_table import print_comparison
+    from ..views.comparison_table import print_comparison
 
     print_comparison(found)
     if target is not None:

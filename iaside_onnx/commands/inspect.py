@@ -51,8 +51,8 @@ def inspect(
       iaside inspect models/demo-plain.onnx
       iaside inspect unknown.onnx --data val/ --labels val.csv --write-recipe mine.toml
     """
-    from ..inspection import inspect as describe
-    from ..terminal import listener, print_candidates, print_inspection
+    from ..audit.inspection import inspect as describe
+    from ..views.terminal import listener, print_candidates, print_inspection
 
     layout = options["layout"]
     if layout not in (None, "nchw", "nhwc"):
@@ -64,7 +64,7 @@ def inspect(
     named = {key: options[key] for key in ("input", "output", "layout", "ort_extension")}
     found = describe(model, **named)
     if images is not None:
-        from ..recipe_search import analyze_command, search_recipes
+        from ..recipe_search.search import analyze_command, search_recipes
 
         if not as_json:
             print_inspection(found)

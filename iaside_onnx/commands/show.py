@@ -34,7 +34,7 @@ def show(
     if as_json:
         click.echo(json.dumps(found.summary(per_class=per_class), indent=2))
         return
-    from ..terminal import print_report
+    from ..views.terminal import print_report
 
     print_report(found, per_class=per_class)
 
@@ -61,7 +61,7 @@ def plot(
     Example:
       iaside plot plain.h5 robust.h5 -o both.png
     """
-    from ..plots import save_figure
+    from ..views.plots import save_figure
 
     found = [viewed(path, value, beta, confidence) for path in reports]
     save_figure(found, [path.stem for path in reports], target, overwrite=overwrite)
@@ -70,7 +70,7 @@ def plot(
 
 def viewed(path: Path, value: str | None, beta: float | None, confidence: float | None) -> Any:
     """A report seen through the view options of a command."""
-    from ..report import check_view, load
+    from ..reports.report import check_view, load
 
     found = load(path).view(value=value, beta=beta, confidence=confidence)
     check_view(found.settings["value"], found.beta, found.confidence)

@@ -28,10 +28,10 @@ import numpy as np
 import onnxruntime as ort
 
 import iaside_onnx as ia
-from iaside_onnx.artifact import INPUT_TYPES, load_graph, read_artifact
-from iaside_onnx.free_batch import free_batch
+from iaside_onnx.inference.session import choose_runtime, claim_process
 from iaside_onnx.listener import Listener
-from iaside_onnx.session import choose_runtime, claim_process
+from iaside_onnx.onnx_file.artifact import INPUT_TYPES, load_graph, read_artifact
+from iaside_onnx.onnx_file.free_batch import free_batch
 
 ROOT = Path(__file__).resolve().parents[2]
 SLICE = 0.4  # seconds

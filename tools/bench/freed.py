@@ -19,8 +19,8 @@ import numpy as np
 import onnx
 
 import iaside_onnx as ia
-from iaside_onnx import classifier
-from iaside_onnx.session import claim_process
+from iaside_onnx.inference import classifier
+from iaside_onnx.inference.session import claim_process
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 

@@ -1,0 +1,1 @@
+"""The main job: settings, survey, game, and what joins them."""

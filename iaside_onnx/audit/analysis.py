@@ -1,0 +1,354 @@
+"""The main job: artifact and labelled images in, report out."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..errors import ReportError, UsageError
+from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
+from ..inference.classifier import Classifier, open_classifier
+from ..inference.engine import Engine
+from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
+from ..listener import Listener
+from ..mathematics.absence import Baselines
+from ..mathematics.bands import band_index
+from ..onnx_file.artifact import file_digest
+from ..reports.report import Report, check_view, load
+from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
+from ..settings import Settings
+from .game import BandRows, BatchSize, largest_batch, play
+from .survey import Survey, class_targets, survey_sample
+
+# First batch size that the search for a good one tries.
+_LEAST_BATCH = {"cpu": 4, "cuda": 16}
+
+
+def analyze(
+    model: str | Path,
+    images: str | Path,
+    target: str | Path | None = None,
+    *,
+    labels: str | Path | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    skip_bad: bool = False,
+    provider: str = "auto",
+    threads: int = 0,
+    ort_extension: Sequence[str | Path] = (),
+    batch: int | None = None,
+    value: str = "log-prob",
+    beta: float = 0.75,
+    confidence: float = 0.95,
+    resume: bool = False,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+    **settings: Any,
+) -> Report:
+    """Audit an ONNX classifier on labelled images.
+
+    Parameters
+    ----------
+    model : path
+        The ``.onnx`` file.
+    images : path
+        A folder, an ``.npz`` or ``.h5``, tar shards or Parquet files; see `open_images`.
+    target : path, optional
+        Where the report goes, written as the work proceeds. None: keep it in memory only.
+    labels : path, optional
+        CSV file with the columns ``file`` and ``label``.
+    image_column, label_column : str, optional
+        Columns of Parquet files where the usual ones are missing or doubtful.
+    skip_bad : bool
+        Leave out pictures of the drawn sample that cannot be decoded, and list them under
+        ``data["skipped"]``, instead of stopping at the first; see `leave_out_bad`.
+    provider, threads, batch
+        How to run: "auto", "cpu" or "cuda"; threads of the model's session (0: automatic);
+        forward passes in a run (None: found by a short trial). None of them changes the result
+        beyond floating-point rounding.
+    ort_extension : sequence of paths
+        Libraries of custom operators that the model needs. They are run as code.
+    value, beta, confidence
+        View settings; a finished report can change them without the model.
+    resume, overwrite : bool
+        Continue an interrupted audit; replace an existing report.
+    listener : Listener, optional
+        Gets notes, warnings and progress.
+    **settings
+        The fields of `Settings`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    IasideError
+        Anything wrong with the arguments, the file, the images or the provider.
+    """
+    tell = listener or Listener()
+    try:
+        wanted = Settings(**settings)
+    except TypeError as error:
+        raise UsageError(str(error)) from error
+    wanted.check()
+    check_view(value, beta, confidence)
+    if batch is not None and batch < 1:
+        raise UsageError(f"--batch {batch}: give auto or a positive number")
+    path = Path(target) if target is not None else None
+    if path is not None:
+        _check_target(path, resume=resume, overwrite=overwrite)
+    if clash := runtime_clash():
+        tell.warning(clash)
+    source = open_images(
+        Path(images),
+        Path(labels) if labels is not None else None,
+        image_column=image_column,
+        label_column=label_column,
+    )
+    sample = draw_sample(source, wanted.samples, wanted.seed)
+    skipped: list[dict[str, str]] = []
+    if skip_bad:
+        sample, skipped = leave_out_bad(sample, tell)
+    extensions = tuple(Path(library) for library in ort_extension)
+    runtime = choose_runtime(provider, threads, extensions)
+    audit = _prepare(Path(model), sample, runtime, wanted, tell)
+    view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
+
+    def finish(partial: Partial) -> Report:
+        run = _play(audit, partial, batch, tell)
+        data = {"source": _shown(Path(images)), "skipped": skipped}
+        return _report(audit, partial, view, run, data, tell)
+
+    if path is None:
+        with tempfile.TemporaryDirectory() as folder:
+            report = finish(_begin(audit, Path(folder) / "report.h5"))
+            return replace(report, log_prob=np.array(report.log_prob))
+    if resume and path.exists():
+        finished = load(path)
+        check_identity(path, _identity_of(finished), audit.identity)
+        tell.note(f"{path} is complete already; nothing to do")
+        return finished.view(**view)
+    if resume and partial_path(path).exists():
+        partial = open_partial(path, audit.identity)
+    else:
+        partial = _begin(audit, path)
+    report = finish(partial)
+    try:
+        report.save(path, overwrite=True)
+    except ReportError as error:
+        raise ReportError(
+            f"{error}; the finished values are kept in {partial.path}, so make room and repeat "
+            "with --resume"
+        ) from error
+    partial.remove()
+    return load(path)
+
+
+@dataclass(frozen=True)
+class _Audit:
+    """Everything settled before the long part."""
+
+    settings: Settings
+    sample: Sample
+    classifier: Classifier
+    index: NDArray[np.intp]
+    targets: NDArray[np.int64]
+    survey: Survey
+    identity: dict[str, Any]
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.classifier.model.runtime
+
+    @property
+    def coalitions(self) -> int:
+        return 1 << self.settings.players
+
+
+def _prepare(
+    model: Path, sample: Sample, runtime: Runtime, wanted: Settings, tell: Listener
+) -> _Audit:
+    classifier = open_classifier(model, runtime, wanted, sample, tell)
+    form = classifier.form
+    index = band_index(
+        form.height, form.width, wanted.bands, wanted.norm, separate_dc=wanted.separate_dc
+    )
+    targets = class_targets(sample, classifier, tell)
+    cost = len(sample) << wanted.players
+    tell.note(
+        f"cost: {len(sample)} images x {1 << wanted.players} coalitions = {cost:,} forward passes"
+    )
+    survey = survey_sample(sample, targets, classifier, wanted, tell)
+    settled = replace(wanted, temperature=survey.temperature, label_offset=classifier.label_offset)
+    identity: dict[str, Any] = {
+        "settings": {
+            **asdict(settled),
+            "players": wanted.players,
+            "preprocess": classifier.preprocess.settings(),
+            "size": [form.height, form.width],
+            "input": form.name,
+            "output": classifier.output.name,
+            "layout": form.layout,
+            "output_kind": classifier.scores.kind,
+        },
+        "model_sha256": classifier.artifact.sha256,
+        "data_digest": sample.digest(),
+        "provider": runtime.provider,
+    }
+    # As JSON gives it back, so that it compares equal to what a file holds.
+    identity = json.loads(json.dumps(identity))
+    return _Audit(settled, sample, classifier, index, targets, survey, identity)
+
+
+def _identity_of(report: Report) -> dict[str, Any]:
+    return {
+        "settings": report.settings,
+        "model_sha256": report.model["sha256"],
+        "data_digest": report.data["digest"],
+        "provider": report.provider,
+    }
+
+
+def _begin(audit: _Audit, target: Path) -> Partial:
+    return create_partial(target, audit.identity, len(audit.sample), audit.coalitions)
+
+
+def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) -> dict[str, Any]:
+    """Evaluate what is missing; how it ran, as JSON values."""
+    settings, classifier, sample = audit.settings, audit.classifier, audit.sample
+    real = settings.output_map == "real"
+    engine = Engine(
+        classifier.model,
+        settings.players,
+        classifier.scores,
+        audit.survey.temperature,
+        settings.output_map,
+    )
+
+    def pixels(position: int) -> NDArray[np.float32]:
+        return classifier.pixels(sample.picture(position))
+
+    baselines = Baselines(
+        settings.absence, settings.seed, sample.ids, audit.survey.statistics, pixels
+    )
+    missing = partial.unfinished()
+    size = BatchSize(
+        classifier.form.fixed_batch or batch or (1 if audit.survey.one_by_one else None),
+        _LEAST_BATCH[audit.runtime.provider],
+        largest_batch(audit.runtime.provider, classifier.form.features),
+        len(missing) * audit.coalitions,
+    )
+    began = time.monotonic()
+    done = len(sample) - len(missing)
+    tell.start(done * audit.coalitions, len(sample) * audit.coalitions)
+    try:
+        play(
+            engine,
+            BandRows(pixels, baselines, audit.index, engine, affine=real),
+            audit.targets,
+            missing,
+            size,
+            partial.store,
+            tell.advance,
+            lambda position: sample.ids[position],
+            ahead=_has_idle_cores(audit.runtime),
+        )
+    finally:
+        tell.stop()
+    return {
+        "forward_passes": len(sample) * audit.coalitions,
+        "seconds": round(time.monotonic() - began, 3),
+        "resumed_after": done * audit.coalitions,
+        "batch": size.size,
+        "batch_mode": classifier.batch_mode,
+        "threads": audit.runtime.threads,
+        "onnxruntime": runtime_version(),
+        "ort_extensions": {
+            library.name: file_digest(library) for library in audit.runtime.extensions
+        },
+    }
+
+
+def _has_idle_cores(runtime: Runtime) -> bool:
+    """True where a second thread helps: it has a core of its own, or there are many.
+
+    On 2 cores that the model keeps busy, preparing the next images meanwhile cost a tenth of the
+    speed, because threads of the model waited for one that had lost its core; in turns it cost a
+    fiftieth (SqueezeNet at 224 pixels).
+    """
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return runtime.provider != "cpu" or cores > 4 or 0 < runtime.threads < cores
+
+
+def _report(
+    audit: _Audit,
+    partial: Partial,
+    view: dict[str, Any],
+    run: dict[str, Any],
+    data: dict[str, Any],
+    tell: Listener,
+) -> Report:
+    artifact, sample = audit.classifier.artifact, audit.sample
+    return Report(
+        log_prob=partial.table,
+        labels=sample.labels,
+        predicted=audit.survey.predicted - audit.classifier.label_offset,
+        image_ids=sample.ids,
+        settings={**audit.identity["settings"], **view},
+        model={
+            "path": _shown(artifact.path),
+            "sha256": artifact.sha256,
+            "producer": artifact.producer,
+            "parameters": artifact.parameters,
+        },
+        data={
+            **data,
+            "digest": audit.identity["data_digest"],
+            "samples": len(sample),
+            "classes": audit.classifier.classes,
+        },
+        run={**run, "warnings": tell.warnings},
+        provider=audit.runtime.provider,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        iaside_version=__version__,
+        class_names=sample.class_names or audit.classifier.class_names,
+        example=audit.survey.example,
+        image_digests=sample.image_digests,
+    )
+
+
+def _shown(path: Path) -> str:
+    """A path as a report may carry it: relative as given, else the name alone."""
+    return path.name if path.is_absolute() else path.as_posix()
+
+
+def _check_target(target: Path, *, resume: bool, overwrite: bool) -> None:
+    if target.is_dir():
+        raise ReportError(f"{target}: is a folder; give a file name for the report")
+    if not target.parent.is_dir():
+        raise ReportError(f"{target}: the folder {target.parent} does not exist; create it first")
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
+    if resume or overwrite:
+        return
+    if target.exists():
+        raise ReportError(f"{target}: exists already; use --overwrite to replace it")
+    if partial_path(target).exists():
+        raise ReportError(
+            f"{partial_path(target)}: an interrupted audit is there; continue it with --resume "
+            "or discard it with --overwrite"
+        )

@@ -1,0 +1,277 @@
+"""Play the game: fill the value table V[n, S], image by image (method, section 3)."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtifactError
+from ..inference.engine import Engine
+from ..inference.model import OutOfMemoryError
+from ..mathematics.absence import Baselines
+from ..mathematics.bands import split
+
+# The search for a batch size: measurements and seconds at each size after one run to warm up, and
+# the passes of each measurement; the gain that makes a larger batch worth its memory; how much
+# slower than the best ends the search.
+_MEASUREMENTS = 3
+_MEASURED_SECONDS = 0.05
+_MEASURED_PASSES = 64
+_WORTHWHILE = 1.02
+_HOPELESS = 1.25
+# The search tries no batch beyond these: passes, and bytes of float32 input.
+_LARGEST_BATCH = {"cpu": (128, 1 << 26), "cuda": (1024, 1 << 29)}
+
+
+@dataclass(frozen=True)
+class BandRows:
+    """Prepares images for the engine.
+
+    Attributes
+    ----------
+    pixels : callable
+        Position in the sample to its image in pixel space, shape (C, H, W).
+    baselines : Baselines
+    index : ndarray of int, shape (H, W)
+        From `band_index`.
+    engine : Engine
+    affine : bool
+        Apply the affine step here (it is linear); False where the companion does it.
+    """
+
+    pixels: Callable[[int], NDArray[np.float32]]
+    baselines: Baselines
+    index: NDArray[np.intp]
+    engine: Engine
+    affine: bool = True
+
+    def __call__(self, position: int) -> NDArray[np.float32]:
+        """Rows of one image, shape (M + 1, features): what each band adds, then the baseline.
+
+        ``x_S = sum_{i in S} x_i + sum_{i not in S} b_i`` is the baseline plus the bands of the
+        difference x - b, so one decomposition serves every absence scheme.
+        """
+        form, step = self.engine.model.form, self.engine.model.affine
+        baseline = self.baselines.image(position)
+        difference = self.pixels(position) - baseline
+        if self.affine:
+            difference, baseline = step.linear(difference), step.full(baseline)
+        else:
+            difference, baseline = difference[step.order], baseline[step.order]
+        planes = (form.channels, form.height, form.width)
+        rows = np.empty((self.engine.players + 1, *planes), np.float32)
+        split(difference, self.index, out=rows[:-1])
+        rows[-1] = baseline
+        if form.layout == "nhwc":
+            rows = np.moveaxis(rows, 1, -1)
+        return rows.reshape(len(rows), -1)
+
+
+class BatchSize:
+    """The number of forward passes in a run: as told, or found by timing the first runs.
+
+    Sizes double from the least; each is tried once to warm up and then timed, on work that
+    counts. The search ends when a size is clearly slower than the best, when three doublings
+    bring nothing, or when a twentieth of the whole work is done.
+
+    Parameters
+    ----------
+    asked : int or None
+        None: search.
+    least, largest : int
+        Where the search starts and ends.
+    work : int
+        Forward passes of the whole job.
+    """
+
+    def __init__(self, asked: int | None, least: int = 1, largest: int = 1, work: int = 0) -> None:
+        self._largest = max(1, largest)
+        self._budget = work / 20
+        self._spent = 0
+        self._best: dict[int, float] = {}
+        self._timed: list[tuple[int, float]] = []
+        self._warm = False
+        self.searching = asked is None
+        self.size = asked if asked is not None else min(least, self._largest)
+
+    def at_once(self, span: int) -> int:
+        """Passes to hand over at once: one run to warm up, little while measuring, then `span`."""
+        if not self.searching:
+            return span
+        return min(span, max(self.size, _MEASURED_PASSES)) if self._warm else self.size
+
+    def record(self, passes: int, seconds: float) -> None:
+        """Take in how long `passes`, in runs of the present size, took."""
+        if not self.searching:
+            return
+        self._spent += passes
+        if not self._warm:
+            self._warm = True
+            return
+        self._timed.append((passes, seconds))
+        if len(self._timed) < _MEASUREMENTS or sum(t for _, t in self._timed) < _MEASURED_SECONDS:
+            return
+        # Other work on the machine can only slow a run down, so the least time is the truest.
+        self._best[self.size] = min(each / part for part, each in self._timed)
+        self._timed, self._warm = [], False
+        fastest = min(self._best.values())
+        winner = min(size for size, each in self._best.items() if each <= fastest * _WORTHWHILE)
+        following = 2 * self.size
+        ended = self._best[self.size] > fastest * _HOPELESS or self.size >= 8 * winner
+        costs = self._spent + (1 + _MEASUREMENTS) * following
+        if ended or following > self._largest or costs > self._budget:
+            self.searching = False
+            self.size = winner
+        else:
+            self.size = following
+
+    def halve(self, size: int) -> bool:
+        """After running out of memory at `size`; False when nothing smaller is left."""
+        if size <= 1:
+            return False
+        self.searching = False
+        self.size = max(1, size // 2)
+        return True
+
+
+def largest_batch(provider: str, features: int) -> int:
+    """Most passes in a run that the search tries: bounded in number and in input bytes.
+
+    Processors gain nothing from large batches and pay in memory; GPUs have to be filled.
+    """
+    passes, size = _LARGEST_BATCH[provider]
+    return max(1, min(passes, size // (4 * features)))
+
+
+def play(
+    engine: Engine,
+    prepare: Callable[[int], NDArray[np.float32]],
+    labels: NDArray[np.int64],
+    positions: list[int],
+    batch: BatchSize,
+    store: Callable[[int, NDArray[np.float32]], None],
+    progress: Callable[[int], None],
+    name: Callable[[int], str] = str,
+    *,
+    ahead: bool = True,
+) -> None:
+    """Evaluate every coalition of the images at `positions`.
+
+    Small images are packed several to a run where the batch is larger than 2**M, else one
+    image's coalitions are split into runs.
+
+    Parameters
+    ----------
+    prepare : callable
+        Position to band rows (a `BandRows`), called from another thread.
+    labels : ndarray of int64, shape (K,)
+        Class index in the model's output, for each position of the sample.
+    store : callable
+        Takes a position and its finished row of the table, shape (2**M,).
+    progress : callable
+        Takes the number of forward passes done by the last run.
+    name : callable
+        Position to the image's id, for errors.
+    ahead : bool
+        Prepare the next images in another thread while the model works.
+
+    Raises
+    ------
+    ArtifactError
+        The model fails, returns NaN, or cannot run even one pass within memory.
+    """
+    columns = engine.coalitions
+    with _Prepared(prepare, positions, ahead=ahead) as ready:
+        waiting = list(positions)
+        while waiting:
+            count = min(max(1, batch.size // columns), len(waiting))
+            if engine.model.form.fixed_batch:
+                count = 1
+            group, waiting = waiting[:count], waiting[count:]
+            made = ready(count)
+            rows = np.stack(made) if count > 1 else made[0][None]
+            table = _evaluate(engine, rows, labels[group], batch, progress)
+            for position, values in zip(group, table, strict=True):
+                if np.isnan(values).any():
+                    raise ArtifactError(
+                        f"the model returns NaN for image {name(position)} under coalition "
+                        f"{int(np.flatnonzero(np.isnan(values))[0])}"
+                    )
+                store(position, values)
+
+
+def _evaluate(
+    engine: Engine,
+    rows: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    batch: BatchSize,
+    progress: Callable[[int], None],
+) -> NDArray[np.float32]:
+    """Table rows of some images, shape (images, 2**M)."""
+    count, columns = len(rows), engine.coalitions
+    table = np.empty((count, columns), np.float32)
+    bands, first, start = engine.place(rows), 0, 0
+    while first < count:
+        size, searching = batch.size, batch.searching
+        whole = start == 0 and size >= columns * (count - first)
+        many = count - first if whole else 1
+        stop = min(columns, start + batch.at_once(engine.span(size)))
+        passes = many * (stop - start)
+        began = time.perf_counter()
+        try:
+            part = bands if many == count else engine.place(rows[first : first + many])
+            values = engine.log_prob(
+                part, start, stop, labels[first : first + many], min(size, passes)
+            )
+        except OutOfMemoryError as error:
+            engine.forget()
+            if engine.model.form.fixed_batch or not batch.halve(min(size, passes)):
+                raise ArtifactError(f"even the smallest batch fails: {error}") from error
+            continue
+        table[first : first + many, start:stop] = values
+        batch.record(passes, time.perf_counter() - began)
+        if searching and not batch.searching:
+            engine.forget()
+        progress(passes)
+        start = stop % columns
+        first += many if start == 0 else 0
+    return table
+
+
+class _Prepared:
+    """Rows of the images to come, made by one thread while the model works, or when asked for."""
+
+    def __init__(
+        self,
+        prepare: Callable[[int], NDArray[np.float32]],
+        positions: list[int],
+        *,
+        ahead: bool,
+    ) -> None:
+        self._prepare = prepare
+        self._todo: Iterator[int] = iter(positions)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="iaside-bands") if ahead else None
+        self._ahead: deque[Future[NDArray[np.float32]]] = deque()
+
+    def __enter__(self) -> Callable[[int], list[NDArray[np.float32]]]:
+        return self._take
+
+    def __exit__(self, *_: Any) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _take(self, count: int) -> list[NDArray[np.float32]]:
+        """Rows of the next `count` images; as many again are then under way."""
+        if self._pool is None:
+            return [self._prepare(position) for position in islice(self._todo, count)]
+        for position in islice(self._todo, max(0, 2 * count - len(self._ahead))):
+            self._ahead.append(self._pool.submit(self._prepare, position))
+        return [self._ahead.popleft().result() for _ in range(count)]

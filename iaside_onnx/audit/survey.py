@@ -1,0 +1,186 @@
+"""One look at every image before the long work: labels, clean accuracy, statistics, oddities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtifactError, DataError
+from ..images.sample import Sample, picture_oddities
+from ..inference.classifier import Classifier
+from ..listener import Listener
+from ..mathematics.absence import SampleStatistics
+from ..mathematics.temperature import fit_temperature, log_softmax
+from ..settings import Settings
+
+_SURVEY_PIXELS = 1 << 22
+# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
+_WITH_BACKGROUND = 1001
+# Images of the check whether a batch changes an image's scores, and the share of the largest score
+# that kernels for batches of other sizes may change it by.
+_MIXED_IMAGES = 8
+_MIXED_TOLERANCE = {"float16": 1e-2}
+_MIXED_TOLERANCE_ELSE = 2e-3
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one look at every image of the sample gave.
+
+    Attributes
+    ----------
+    statistics : SampleStatistics
+    predicted : ndarray of int64, shape (K,)
+        Top-1 index in the model's output for the untouched images.
+    temperature : float
+        As set, or fitted.
+    example : ndarray of uint8, shape (H, W, C)
+        The first image as the model's input size has it.
+    one_by_one : bool
+        An image's scores depend on the others in its batch, so that only a batch of one image
+        gives its own scores.
+    """
+
+    statistics: SampleStatistics
+    predicted: NDArray[np.int64]
+    temperature: float
+    example: NDArray[np.uint8]
+    one_by_one: bool = False
+
+
+def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDArray[np.int64]:
+    """Index of each image's class in the model's output."""
+    classes, offset = classifier.classes, classifier.label_offset
+    targets = sample.labels + offset
+    names = sample.class_names
+    if names is not None and len(names) + offset > classes:
+        raise DataError(
+            f"the images are of {len(names)} classes, but the model has {classes}"
+            + (f" (label offset {offset})" if offset else "")
+        )
+    wrong = np.flatnonzero((targets < 0) | (targets >= classes))
+    if wrong.size:
+        first = int(wrong[0])
+        raise DataError(
+            f"image {sample.ids[first]} has label {int(sample.labels[first])}"
+            + (f" (+ offset {offset})" if offset else "")
+            + f", but the model has classes 0 to {classes - 1}; see --label-offset"
+        )
+    if names is not None and len(names) + offset < classes:
+        tell.warning(
+            f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
+            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --labels, or "
+            "--label-offset"
+        )
+    if classes == _WITH_BACKGROUND and not offset and targets.max() < classes - 1:
+        tell.warning(
+            "the model has 1001 classes: if its class 0 is a background class and your labels "
+            "count from the first real one, give --label-offset 1"
+        )
+    if len(np.unique(targets)) == 1:
+        tell.warning("all images of the sample are of one class; the result speaks for it alone")
+    return targets
+
+
+def survey_sample(
+    sample: Sample,
+    targets: NDArray[np.int64],
+    classifier: Classifier,
+    settings: Settings,
+    tell: Listener,
+) -> Survey:
+    """Look at every image once: clean scores, sample statistics, oddities of the pictures."""
+    statistics = SampleStatistics()
+    form = classifier.form
+    group = max(1, min(64, _SURVEY_PIXELS // form.features))
+    predicted = np.empty(len(sample), np.int64)
+    clean = np.empty(len(sample))
+    scores: list[NDArray[np.float32]] = []
+    oddities = np.zeros(2, int)
+    example = None
+    one_by_one = False
+    for start in range(0, len(sample), group):
+        positions = range(start, min(start + group, len(sample)))
+        images = []
+        for position in positions:  # one decoded photograph at a time: they may be large
+            picture = sample.picture(position)
+            oddities += picture_oddities(picture)
+            images.append(classifier.pixels(picture))
+            statistics.add(images[-1])
+        pixels = np.stack(images)
+        if example is None:
+            planes = np.rint(pixels[0] * 255).clip(0, 255).astype(np.uint8)
+            example = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+        if start == 0 and form.fixed_batch is None:
+            one_by_one = _mixes_images(classifier, pixels[:_MIXED_IMAGES], tell)
+        raw = _alone(classifier, pixels) if one_by_one else classifier.model.scores(pixels)
+        if np.isnan(raw).any():
+            name = sample.ids[positions[int(np.flatnonzero(np.isnan(raw).any(axis=1))[0])]]
+            raise ArtifactError(
+                f"{classifier.artifact.path}: returns NaN for image {name}; check the "
+                "preprocessing, or the file itself"
+            )
+        classifier.confirm_kind(raw)
+        logits = classifier.logits(raw)
+        predicted[positions] = logits.argmax(axis=1)
+        clean[positions] = log_softmax(logits)[np.arange(len(raw)), targets[positions]]
+        if settings.temperature == "auto":
+            scores.append(logits)
+    assert example is not None
+    rotated, deep = oddities
+    if rotated:
+        tell.warning(
+            f"{rotated} picture(s) carry an EXIF orientation; it is not applied, as in "
+            "torchvision's loader"
+        )
+    if deep:
+        tell.warning(
+            f"{deep} picture(s) have 16 bits or more a channel; values above 255 are clipped, as "
+            "in torchvision's loader: convert them to 8 bits first"
+        )
+    right = int((predicted == targets).sum())
+    tell.note(
+        f"clean accuracy: {right / len(sample):.3f} ({right} of {len(sample)} images), mean "
+        f"log-probability {clean.mean():.3f}"
+    )
+    _warn_at_chance(right, targets, classifier.classes, tell)
+    temperature = settings.temperature
+    if temperature == "auto":
+        temperature = fit_temperature(np.concatenate(scores), targets)
+        tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
+    return Survey(statistics, predicted, float(temperature), example, one_by_one)
+
+
+def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores of images run one by one."""
+    return np.concatenate([classifier.model.scores(image[None]) for image in pixels])
+
+
+def _mixes_images(classifier: Classifier, pixels: NDArray[np.float32], tell: Listener) -> bool:
+    """Whether an image's scores depend on the other images in its batch, said in a warning."""
+    alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
+    worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
+    # Not-a-number is for others to report.
+    mixed = worst > _MIXED_TOLERANCE.get(classifier.output.dtype, _MIXED_TOLERANCE_ELSE)
+    if mixed:
+        tell.warning(
+            f"an image's scores depend on the others in its batch (by up to {worst:.1%} of the "
+            "largest score), as where activations are quantised on the fly; so images run one by "
+            "one, which is slower (--batch overrides that)"
+        )
+    return mixed
+
+
+def _warn_at_chance(right: int, targets: NDArray[np.int64], classes: int, tell: Listener) -> None:
+    """Say so when the clean accuracy is what guessing would give (plus two standard errors)."""
+    count = len(targets)
+    chance = 1.0 / classes
+    bound = count * chance + 2.0 * np.sqrt(count * chance * (1.0 - chance))
+    if count >= 5 and right <= bound:
+        tell.warning(
+            "clean accuracy is at chance: preprocessing, channel order, class order or label "
+            "offset is probably wrong; iaside inspect MODEL --data IMAGES finds out which "
+            "(then --preprocess, --labels, --label-offset)"
+        )

@@ -1,0 +1,1 @@
+"""Labelled images of many forms, and the sample drawn from them."""

@@ -1,0 +1,204 @@
+"""Images in one array: ``.npz`` and HDF5 files, read in place where the file allows it."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from ..errors import DataError, PictureError
+from .pictures import MAX_BYTES, check_bytes, check_pixels
+
+# The most that a compressed .npz may unpack to; it has to be held in memory.
+MAX_UNPACKED = 4 << 30
+MAX_IMAGES = 1 << 24
+# No deflated stream unpacks to more than 1032 times its size (zlib technical notes).
+_DEFLATE_RATIO = 1032
+_BLOCK = 1 << 20
+_LOCAL_HEADER = 30
+_NAMES = ("images", "labels")
+
+
+@dataclass
+class ArrayImages:
+    """Images held in one array of n x H x W x C (a numpy array, or an open HDF5 dataset)."""
+
+    ids: list[str]
+    labels: NDArray[np.int64]
+    images: Any
+    channels_first: bool
+    source: str
+    class_names: list[str] | None = None
+
+    def picture(self, index: int) -> NDArray[Any]:
+        """Image as H x W x C, uint8 or float32; DataError for floats outside [0, 1]."""
+        pixels = self._read(index)
+        if pixels.ndim == 2:
+            pixels = pixels[:, :, None]
+        elif self.channels_first:
+            pixels = np.moveaxis(pixels, 0, -1)
+        if pixels.dtype != np.uint8:
+            pixels = pixels.astype(np.float32)
+            if not np.isfinite(pixels).all():
+                raise PictureError(self._where(index), "values that are not finite")
+            if not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
+                raise DataError(
+                    f"{self._where(index)} has float values outside [0, 1]: divide by 255 or "
+                    "store uint8"
+                )
+        return pixels
+
+    def content(self, index: int) -> bytes:
+        """The array's bytes."""
+        return np.ascontiguousarray(self._read(index)).tobytes()
+
+    def _where(self, index: int) -> str:
+        return f"{self.source}: image {self.ids[index]}"
+
+    def _read(self, index: int) -> NDArray[Any]:
+        try:
+            return np.asarray(self.images[index])
+        except (OSError, RuntimeError, ValueError) as error:  # a damaged chunk, a file cut off
+            raise PictureError(self._where(index), "its data are damaged") from error
+
+
+def npz_images(path: Path) -> ArrayImages:
+    """Arrays ``images`` and ``labels`` of a ``.npz``; uncompressed ones stay on disk.
+
+    Raises
+    ------
+    DataError
+        Not a ``.npz``, damaged, an array missing or unusable, or more than `MAX_UNPACKED`
+        compressed.
+    """
+    held: dict[str, Any] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in _NAMES:
+                if f"{name}.npy" in archive.namelist():
+                    held[name] = _npz_array(path, archive, name)
+    except DataError:
+        raise
+    except Exception as error:  # zip, header and dtype errors have no common base
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read as .npz ({reason})") from error
+    return _array_images(path, held)
+
+
+@dataclass(frozen=True)
+class _InPlace:
+    """An array that lies in a file as it is in memory, read image by image."""
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        count = math.prod(self.shape[1:])
+        start = self.offset + index * count * self.dtype.itemsize
+        # Fewer values than asked for, of a file that has become shorter, do not fit the shape.
+        return np.fromfile(self.path, self.dtype, count, offset=start).reshape(self.shape[1:])
+
+
+def _npz_array(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
+    """One member, left in place where it is stored as it is, else unpacked within bounds."""
+    entry = archive.getinfo(f"{name}.npy")
+    with archive.open(entry) as stream:
+        version = npy.read_magic(stream)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+        header = stream.tell()
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject or min(shape, default=0) < 0:
+            raise DataError(f"{path}: cannot be read: '{name}' holds Python objects, not numbers")
+        if header + size != entry.file_size:
+            raise DataError(
+                f"{path}: '{name}' declares {size:,} bytes but holds {entry.file_size - header:,}"
+            )
+        if entry.compress_type == zipfile.ZIP_STORED and name == "images" and not fortran:
+            while stream.read(_BLOCK):  # to the end, where the checksum is compared
+                pass
+            return _InPlace(path, _data_offset(path, entry) + header, shape, dtype)
+    if size > MAX_UNPACKED or entry.file_size > _DEFLATE_RATIO * entry.compress_size + _BLOCK:
+        raise DataError(
+            f"{path}: '{name}' unpacks to {size:,} bytes in memory, more than the "
+            f"{MAX_UNPACKED:,} allowed; write it with numpy.savez (uncompressed, in C order), "
+            "which is read in place"
+        )
+    with archive.open(entry) as stream:
+        return np.asarray(npy.read_array(stream, allow_pickle=False))
+
+
+def _data_offset(path: Path, entry: zipfile.ZipInfo) -> int:
+    """Where a member's data begin: behind its local header, name and extra field."""
+    with path.open("rb") as file:
+        file.seek(entry.header_offset)
+        name, extra = struct.unpack("<26xHH", file.read(_LOCAL_HEADER))
+    return int(entry.header_offset + _LOCAL_HEADER + name + extra)
+
+
+def hdf5_images(path: Path) -> ArrayImages:
+    """Datasets ``images`` and ``labels`` of an HDF5 file; images stay on disk."""
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as HDF5") from error
+    try:
+        held = {
+            name: file[name]
+            for name in _NAMES
+            if isinstance(file.get(name, getlink=True), h5py.HardLink)
+            and isinstance(file[name], h5py.Dataset)
+            and not file[name].external  # raw data in other files
+            and not file[name].is_virtual
+        }
+        for name, dataset in held.items():
+            chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+            if chunk > MAX_BYTES:
+                raise DataError(
+                    f"{path}: '{name}' has chunks of {chunk:,} bytes, the most are {MAX_BYTES:,}; "
+                    "store it with smaller chunks"
+                )
+        return _array_images(path, held)
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: cannot be read as HDF5: it is damaged") from error
+
+
+def _array_images(path: Path, held: dict[str, Any]) -> ArrayImages:
+    for name in _NAMES:
+        if name not in held:
+            raise DataError(f"{path}: holds no array named '{name}'")
+    images, labels = held["images"], held["labels"]
+    if len(images.shape) not in (3, 4) or 0 in images.shape:
+        raise DataError(f"{path}: images have shape {images.shape}; n x H x W x C is needed")
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise DataError(f"{path}: images are {images.dtype}; uint8 or float in [0, 1] is needed")
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"{path}: labels are {labels.dtype} {labels.shape}; one integer per image is needed"
+        )
+    if images.shape[0] > MAX_IMAGES:
+        raise DataError(f"{path}: declares {images.shape[0]:,} images, the most are {MAX_IMAGES:,}")
+    planes = len(images.shape) == 4
+    first = planes and images.shape[1] in (1, 3)
+    last = planes and images.shape[3] in (1, 3)
+    if planes and first == last:
+        raise DataError(
+            f"{path}: images have shape {images.shape}; exactly one of the axes 1 and 3 must be "
+            "1 or 3 channels long"
+        )
+    height, width = images.shape[2:] if first else images.shape[1:3]
+    check_pixels(height, width, str(path))
+    check_bytes(math.prod(images.shape[1:]) * images.dtype.itemsize, str(path))
+    ids = [f"{index:08d}" for index in range(images.shape[0])]
+    numbers = np.asarray(labels).astype(np.int64)
+    return ArrayImages(ids, numbers, images, first, str(path))

@@ -1,0 +1,265 @@
+"""Parquet files in the image layout of Hugging Face datasets, read row by row.
+
+Needs pyarrow (the extra ``parquet``). The label column is read once for the index; pictures are
+decoded page by page from their row group, so memory follows the pages, not the file.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, PictureError
+from .arrays import MAX_IMAGES
+from .pictures import MAX_BYTES, EncodedImages, check_bytes
+
+_IMAGE_COLUMNS = ("image", "img")
+_LABEL_COLUMNS = ("label",)
+_LABEL_ROWS = 1 << 16
+_BUFFER = 1 << 20
+# Pictures that are kept, in the order of asking: every pass over a usual sample but the first.
+_KEPT_BYTES = 1 << 26
+_MAX_CLASS_NAME = 1000
+_MAX_RATIO = 100
+
+
+@dataclass
+class ParquetPictures(EncodedImages):
+    """Pictures in a binary column; ids are ``file.parquet/row``.
+
+    Attributes
+    ----------
+    files : list of Path
+    column : str
+    groups : list of (int, int)
+        Number of the file and of the row group in it, for each row group.
+    starts : array of int
+        Index of the first row of each row group.
+    """
+
+    files: list[Path]
+    column: str
+    groups: list[tuple[int, int]]
+    starts: array[int]
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _kept: dict[int, bytes] = field(default_factory=dict, repr=False)
+    _room: int = _KEPT_BYTES
+    _reading: tuple[int, int, Iterator[Any]] = (-1, 0, iter(()))
+
+    def where(self, index: int) -> str:
+        """The file's path and the row."""
+        file = self.files[self.groups[bisect_right(self.starts, index) - 1][0]]
+        return f"{file}: row {int(self.ids[index].rpartition('/')[2])}"
+
+    def content(self, index: int) -> bytes:
+        """The cell's bytes."""
+        with self._lock:
+            found = self._kept.get(index)
+            if found is None:
+                found = self._read(index)
+                if len(found) <= self._room:
+                    self._kept[index] = found
+                    self._room -= len(found)
+        return found
+
+    def _read(self, index: int) -> bytes:
+        """A cell of its row group, going on from the last one where that lies before it."""
+        group = bisect_right(self.starts, index) - 1
+        reading, following, cells = self._reading
+        if reading != group or index < following:
+            following, cells = self.starts[group], self._cells(*self.groups[group])
+        try:
+            found = next(islice(cells, index - following, None))
+        except StopIteration:
+            raise DataError(f"{self.where(index)}: is missing; the file is damaged") from None
+        self._reading = (group, index + 1, cells)
+        if found is None:
+            raise PictureError(
+                self.where(index),
+                f"column '{self.column}' has no bytes there, and a path in their place is not "
+                "followed; write the set with the pictures embedded",
+            )
+        check_bytes(found.size, self.where(index))
+        return bytes(found.to_pybytes())
+
+    def _cells(self, file: int, group: int) -> Iterator[Any]:
+        """Buffers of a row group's pictures in order, None where there are no bytes."""
+        with _opened(self.files[file]) as table:
+            nested = table.schema_arrow.field(self.column).type.num_fields > 0
+            # Only bytes: paths in the cells are a stranger's, and of no use here.
+            names = [f"{self.column}.bytes" if nested else self.column]
+            for batch in table.iter_batches(
+                batch_size=1, row_groups=[group], columns=names, use_threads=False
+            ):
+                cell = batch.column(0)[0]
+                if nested and cell.is_valid:
+                    cell = cell["bytes"]
+                yield cell.as_buffer() if cell.is_valid else None
+
+
+def parquet_pictures(
+    files: list[Path], image_column: str | None = None, label_column: str | None = None
+) -> ParquetPictures:
+    """Index files by their footers and label columns.
+
+    Parameters
+    ----------
+    image_column : str, optional
+        Binary, or a struct with ``bytes``; None: the one of ``image`` and ``img`` that is there.
+    label_column : str, optional
+        Integers; None: ``label``. Class names are those of the Hugging Face metadata.
+
+    Raises
+    ------
+    DataError
+        pyarrow missing, damaged files, columns that are missing, of other types or doubtful.
+    """
+    ids: list[str] = []
+    labels: list[NDArray[np.int64]] = []
+    groups: list[tuple[int, int]] = []
+    starts = array("q")
+    names: list[str] | None = None
+    total = 0
+    for number, path in enumerate(files):
+        with _opened(path) as table:
+            schema = table.schema_arrow
+            image = _column(path, schema, image_column, _IMAGE_COLUMNS, "image", _is_image)
+            label = _column(path, schema, label_column, _LABEL_COLUMNS, "label", _is_label)
+            if number and (image, _class_names(schema, label)) != (image_column, names):
+                raise DataError(f"{path}: its columns or class names differ from {files[0].name}")
+            image_column, label_column, names = image, label, _class_names(schema, label)
+            parts = [table.metadata.row_group(part) for part in range(table.num_row_groups)]
+            rows = [part.num_rows for part in parts]
+            if min(rows, default=0) < 0 or total + sum(rows) > MAX_IMAGES:
+                raise DataError(f"{path}: declares more than the {MAX_IMAGES:,} rows allowed")
+            _check_sizes(path, parts, image)
+            found = _labels(path, table, label)
+            if len(found) != sum(rows):
+                raise DataError(
+                    f"{path}: declares {sum(rows):,} rows but has {len(found):,} labels"
+                )
+        labels.append(found)
+        ids += [f"{path.name}/{row:08d}" for row in range(len(found))]
+        for part, count in enumerate(rows):
+            if count:
+                groups.append((number, part))
+                starts.append(total)
+            total += count
+    if not ids:
+        raise DataError(f"{files[0]}: holds no rows")
+    assert image_column is not None
+    return ParquetPictures(ids, np.concatenate(labels), names, files, image_column, groups, starts)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise DataError(
+            f"{path}: Parquet needs pyarrow: pip install 'iaside-onnx[parquet]'"
+        ) from error
+    try:
+        with pyarrow.parquet.ParquetFile(
+            path, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True
+        ) as table:
+            yield table
+    except DataError:
+        raise
+    except Exception as error:  # Arrow's errors, and Python's for names and types
+        reason = " ".join(str(error).replace(str(path), path.name).split())[:200]
+        raise DataError(f"{path}: cannot be read as Parquet ({reason})") from error
+
+
+def _is_image(kind: Any) -> bool:
+    from pyarrow import types
+
+    def binary(inner: Any) -> bool:
+        return bool(types.is_binary(inner) or types.is_large_binary(inner))
+
+    if not types.is_struct(kind):
+        return binary(kind)
+    inside = [kind.field(number) for number in range(kind.num_fields)]
+    return [binary(part.type) for part in inside if part.name == "bytes"] == [True]
+
+
+def _is_label(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_integer(kind))
+
+
+def _column(
+    path: Path,
+    schema: Any,
+    asked: str | None,
+    usual: tuple[str, ...],
+    role: str,
+    fits: Callable[[Any], bool],
+) -> str:
+    """Name of the column for a role: as asked, else the usual one, if it is clear."""
+    present = [name for name in schema.names if name == asked or (not asked and name in usual)]
+    if len(present) != 1:
+        columns = ", ".join(f"'{name}'" for name in schema.names[:12])
+        wanted = f"one column '{asked or ' or '.join(usual)}'"
+        raise DataError(
+            f"{path}: has not exactly {wanted} but {columns}; name the right one with "
+            f"--{role}-column"
+        )
+    name: str = present[0]
+    kind = schema.field(name).type
+    if not fits(kind):
+        wanted = "integers" if role == "label" else "binary, or a struct with binary 'bytes'"
+        raise DataError(
+            f"{path}: column '{name}' is {str(kind)[:80]}; {wanted} needed: name another "
+            f"with --{role}-column"
+        )
+    return name
+
+
+def _check_sizes(path: Path, groups: list[Any], column: str) -> None:
+    """Refuse pictures that unpack to many times their size: true ones are compressed already."""
+    for group in groups:
+        for number in range(group.num_columns):
+            chunk = group.column(number)
+            size = chunk.total_uncompressed_size
+            if not f"{chunk.path_in_schema}.".startswith(f"{column}.") or size <= MAX_BYTES:
+                continue
+            if size > _MAX_RATIO * chunk.total_compressed_size:
+                raise DataError(
+                    f"{path}: column '{column}' unpacks to {size:,} bytes from "
+                    f"{chunk.total_compressed_size:,}; these are no pictures"
+                )
+
+
+def _labels(path: Path, table: Any, column: str) -> NDArray[np.int64]:
+    parts = [np.empty(0, np.int64)]
+    for batch in table.iter_batches(batch_size=_LABEL_ROWS, columns=[column], use_threads=False):
+        values = batch.column(0)
+        if values.null_count:
+            raise DataError(f"{path}: column '{column}' has rows without a label")
+        parts.append(values.to_numpy(zero_copy_only=False).astype(np.int64))
+    return np.concatenate(parts)
+
+
+def _class_names(schema: Any, label: str) -> list[str] | None:
+    """Names of a ClassLabel column, from the metadata that the datasets library writes."""
+    try:
+        text = (schema.metadata or {}).get(b"huggingface", b"null")
+        names = json.loads(text)["info"]["features"][label]["names"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return [name[:_MAX_CLASS_NAME].encode(errors="replace").decode() for name in names] or None

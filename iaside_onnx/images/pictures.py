@@ -1,0 +1,142 @@
+"""One encoded picture: bytes of a known format in, pixels out, with bounds on what is decoded."""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import DataError, PictureError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"})
+# Only these are tried, whatever the name: pillow also knows formats that start other programs.
+_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "TIFF", "PPM", "GIF")
+# Larger than the sensors of medium-format cameras; decoded that is about 0.5 GB.
+MAX_PIXELS = 120_000_000
+# Of one picture, encoded or as an array.
+MAX_BYTES = 4 * MAX_PIXELS
+_MAX_NAME = 1024
+_MAX_REASON = 200
+# Filters of warnings belong to the whole process.
+_quiet = threading.Lock()
+
+# Photographs come as pillow images; arrays as H x W x C, uint8 or float in [0, 1].
+Picture = Image.Image | NDArray[Any]
+
+
+class ImageSource(Protocol):
+    """Labelled images in a fixed order."""
+
+    ids: list[str]
+    labels: NDArray[np.int64]
+    class_names: list[str] | None
+
+    def picture(self, index: int) -> Picture:
+        """Image number `index`, decoded; PictureError when it alone is at fault."""
+
+    def content(self, index: int) -> bytes:
+        """The bytes that make image number `index`, for the digest."""
+
+
+@dataclass
+class EncodedImages(ABC):
+    """Images kept as encoded bytes, decoded one at a time.
+
+    Attributes
+    ----------
+    ids : list of str
+        Unique relative names.
+    labels : ndarray of int64, shape (n,)
+    class_names : list of str or None
+    """
+
+    ids: list[str]
+    labels: NDArray[np.int64]
+    class_names: list[str] | None
+
+    @abstractmethod
+    def content(self, index: int) -> bytes:
+        """The encoded bytes; PictureError where there are none, or more than `MAX_BYTES`."""
+
+    def where(self, index: int) -> str:
+        """How errors name a picture."""
+        return self.ids[index]
+
+    def picture(self, index: int) -> Image.Image:
+        """The picture, decoded; PictureError names one that cannot be."""
+        return decode(self.content(index), self.where(index))
+
+
+def decode(content: bytes, where: str) -> Image.Image:
+    """Decode a picture, after its size has been read from its header and found bearable.
+
+    Raises
+    ------
+    PictureError
+        Not a picture of a known format, damaged, or of more than `MAX_PIXELS`.
+    """
+    try:
+        with _quiet, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pillow's own bound, odd metadata
+            picture = Image.open(io.BytesIO(content), formats=_FORMATS)
+        check_pixels(picture.height, picture.width, where)
+        picture.load()
+        if picture.mode == "LAB":  # the one mode that pillow cannot turn into grey
+            return picture.convert("RGB")
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise PictureError(where, "not a picture of a known format") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(
+            where, f"more than {MAX_PIXELS // 10**6} megapixels; shrink it"
+        ) from error
+    except Exception as error:  # decoders raise nearly everything on damaged files
+        reason = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
+        raise PictureError(where, reason) from error
+    return picture
+
+
+def check_pixels(height: int, width: int, where: str) -> None:
+    """Refuse a picture of more than `MAX_PIXELS` before it takes memory."""
+    if height * width > MAX_PIXELS:
+        raise PictureError(
+            where,
+            f"{width} x {height} is {height * width / 1e6:,.0f} megapixels, the most are "
+            f"{MAX_PIXELS // 10**6}; shrink it",
+        )
+
+
+def check_bytes(count: int, where: str) -> None:
+    """Refuse a picture of more than `MAX_BYTES` before it is read."""
+    if count > MAX_BYTES:
+        raise PictureError(
+            where, f"{count / 1e6:,.0f} MB for one picture, the most are {MAX_BYTES // 10**6}"
+        )
+
+
+def relative_name(name: str) -> str | None:
+    """A name as an image's id, or None: absolute, climbing out, not UTF-8, or endless."""
+    parts = name.replace("\\", "/").split("/")
+    if (name and not parts[0]) or ".." in parts or "\0" in name:
+        return None
+    try:
+        long = len(name.encode()) > _MAX_NAME
+    except UnicodeEncodeError:
+        return None
+    return None if long else "/".join(part for part in parts if part not in ("", "."))
+
+
+def class_number(text: str, where: str) -> int:
+    """A label written as text; DataError where it is no class number."""
+    digits = text.strip().removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise DataError(f"{where}: label '{text.strip()[:40]}' is not a class number")
+    return int(text)

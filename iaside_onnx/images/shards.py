@@ -1,0 +1,104 @@
+"""Which files make a set that is split into shards: a file, a folder, or a pattern of names."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from pathlib import Path
+
+from ..errors import DataError
+
+SHARD_SUFFIXES = (".tar", ".parquet")
+_MOST = 100_000
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
+# The Hugging Face form: split, number, count.
+_NUMBERED = re.compile(r"(.+)-(\d{5})-of-(\d{5})")
+
+
+def named_by(pattern: Path) -> list[Path] | None:
+    """Files that a pattern names: ``val-{000..049}.tar``, ``{a,b}.tar``, ``test-*.parquet``.
+
+    Returns
+    -------
+    list of Path, or None
+        In the pattern's order, ``*`` and ``?`` sorted; None for a plain name.
+
+    Raises
+    ------
+    DataError
+        A file is missing, nothing fits, or there is no end to the names.
+    """
+    name = pattern.name
+    if not any(mark in name for mark in "{*?"):
+        return None
+    texts = _BRACES.split(name)
+    choices = [
+        _choices(pattern, text) if number % 2 else [text] for number, text in enumerate(texts)
+    ]
+    count = 1
+    for choice in choices:
+        count *= len(choice)
+    if count > _MOST:
+        raise DataError(f"{pattern}: stands for {count:,} files, the most are {_MOST:,}")
+    files: list[Path] = []
+    for made in map("".join, product(*choices)):
+        if "*" in made or "?" in made:
+            found = sorted(pattern.parent.glob(made.replace("[", "[[]")))
+        else:
+            found = [pattern.parent / made]
+        if not found or not found[0].is_file():
+            raise DataError(f"{pattern}: stands for {made}, but there is no such file")
+        files += found
+    if len(set(files)) != len(files):
+        raise DataError(f"{pattern}: names a file more than once")
+    return files
+
+
+def _choices(pattern: Path, text: str) -> list[str]:
+    limits = _RANGE.fullmatch(text)
+    if limits is None:
+        return text.split(",")
+    first, last = (int(limit) for limit in limits.groups())
+    if last < first or last - first >= _MOST:
+        raise DataError(f"{pattern}: {{{text}}} must count upwards, by less than {_MOST:,}")
+    return [f"{number:0{len(limits[1])}d}" for number in range(first, last + 1)]
+
+
+def in_folder(folder: Path) -> list[Path]:
+    """Shards directly in a folder, sorted; empty where there are none.
+
+    Raises
+    ------
+    DataError
+        They are of several sets (train and val), or one of a numbered set is missing.
+    """
+    files = sorted(
+        file for file in folder.iterdir() if file.suffix in SHARD_SUFFIXES and file.is_file()
+    )
+    sets: dict[str, list[Path]] = {}
+    for file in files:
+        sets.setdefault(_set_of(file), []).append(file)
+    if len(sets) > 1:
+        names = ", ".join(sorted(sets)[:4]) + (", ..." if len(sets) > 4 else "")
+        raise DataError(
+            f"{folder}: holds shards of {len(sets)} sets ({names}); name one, such as "
+            f"'{folder / min(sets)}'"
+        )
+    parts = [_NUMBERED.match(file.stem) for file in files]
+    if files and all(parts):
+        held = {(part[2], part[3]) for part in parts if part}
+        count = max(int(total) for _, total in held)
+        if len({total for _, total in held}) > 1 or len(held) != count:
+            raise DataError(
+                f"{folder}: holds {len(held)} of the {count} shards that their names count; fetch "
+                f"the rest, or name these as '{folder / min(sets)}'"
+            )
+    return files
+
+
+def _set_of(file: Path) -> str:
+    """The pattern that a shard shares with the others of its set."""
+    numbered = _NUMBERED.match(file.stem)
+    stem = numbered[1] + "-*" if numbered else re.sub(r"\d+(?=\D*$)", "*", file.stem)
+    return stem + file.suffix

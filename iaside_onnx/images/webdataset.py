@@ -1,0 +1,243 @@
+"""WebDataset: tar shards whose members are samples, indexed in one pass, read by seeking.
+
+Nothing is unpacked. A sample is a run of members that share a key, which is the name up to the
+first dot behind the last slash: ``0001.jpg`` and ``0001.cls``.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..errors import DataError, PictureError
+from .pictures import SUFFIXES, EncodedImages, check_bytes, class_number, relative_name
+
+_LABEL_KEYS = ("label", "cls")
+# Of a header as tarfile reads it at once: names and PAX records.
+_MAX_HEADER = 1 << 16
+_MAX_GLOBAL = 100
+_MAX_LABEL = {"cls": 64, "json": 1 << 20}
+_MAX_CLASS = 10**9
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+_ORDINARY = (tarfile.REGTYPE, tarfile.AREGTYPE)
+
+
+@dataclass
+class TarPictures(EncodedImages):
+    """Pictures inside tar shards; ids are ``shard.tar/member``.
+
+    Attributes
+    ----------
+    shards : list of Path
+    places : list of array
+        Number of the shard, offset and length in bytes of each picture.
+    """
+
+    shards: list[Path]
+    places: tuple[array[int], array[int], array[int]]
+
+    def where(self, index: int) -> str:
+        """The shard's path and the member."""
+        shard = self.shards[self.places[0][index]]
+        return f"{shard}: {self.ids[index].removeprefix(shard.name + '/')}"
+
+    def content(self, index: int) -> bytes:
+        """The member's bytes."""
+        shard, offset, size = (part[index] for part in self.places)
+        check_bytes(size, self.where(index))
+        try:
+            with self.shards[shard].open("rb") as file:
+                file.seek(offset)
+                found = file.read(size)
+        except OSError as error:
+            raise DataError(f"{self.shards[shard]}: {error.strerror}") from error
+        if len(found) < size:
+            raise PictureError(self.where(index), "the shard has become shorter")
+        return found
+
+
+def tar_pictures(shards: list[Path]) -> TarPictures:
+    """Index shards in one pass over their headers and labels.
+
+    A label is a member ``.cls`` (an integer as text), else ``label`` or ``cls`` (an integer) of a
+    member ``.json``. Other members are left alone.
+
+    Raises
+    ------
+    DataError
+        Compressed, damaged or truncated shards; members that are not plain files, or whose names
+        are absolute or climb out; pictures without a label, twice or doubtful.
+    """
+    ids: list[str] = []
+    places = (array("q"), array("q"), array("q"))
+    labels = array("q")
+    for number, shard in enumerate(shards):
+        with _opened(shard) as content:
+            first = len(ids)
+            for key, members in groupby(_members(shard), key=lambda member: _split(member.name)[0]):
+                found = _sample(shard, content, key, members)
+                if found is None:
+                    continue
+                picture, label = found
+                ids.append(f"{shard.name}/{relative_name(picture.name)}")
+                for part, value in zip(
+                    places, (number, picture.offset_data, picture.size), strict=True
+                ):
+                    part.append(value)
+                labels.append(label)
+        if len(set(ids[first:])) < len(ids) - first:
+            raise DataError(f"{shard}: holds two pictures of one name")
+    if not ids:
+        raise DataError(
+            f"{shards[0]}: holds no pictures; a sample is KEY.jpg (or .png, ...) beside KEY.cls or "
+            "KEY.json, where KEY has no dot"
+        )
+    return TarPictures(ids, np.array(labels, np.int64), None, shards, places)
+
+
+def _opened(shard: Path) -> BinaryIO:
+    try:
+        return shard.open("rb")
+    except OSError as error:
+        raise DataError(f"{shard}: {error.strerror}") from error
+
+
+class _Headers:
+    """A tar file as `tarfile` may see it: it reads headers only, and goes forward only.
+
+    `tarfile` reads as much at once as a header claims, and follows a negative size backwards for
+    ever.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _MAX_HEADER:
+            raise tarfile.ReadError(f"a header claims {size:,} bytes")
+        return self._file.read(size)
+
+    def seek(self, offset: int) -> int:
+        if offset < self._file.tell():
+            raise tarfile.ReadError("a header points backwards")
+        return self._file.seek(offset)
+
+
+def _members(shard: Path) -> Iterator[tarfile.TarInfo]:
+    """Plain files of a shard, one after the other, none remembered."""
+    with _opened(shard) as file:
+        if file.read(8).startswith(_COMPRESSED):
+            raise DataError(
+                f"{shard}: is compressed; pictures are picked from all over a shard, so unpack it "
+                "to a plain .tar first (gunzip, bunzip2, unxz, zstd -d)"
+            )
+        end = file.seek(0, 2)
+        file.seek(0)
+        view: Any = _Headers(file)
+        try:
+            with tarfile.open(fileobj=view, mode="r:", encoding="utf-8", errors="strict") as tar:
+                remembered: Any = tar
+                while (member := tar.next()) is not None:
+                    remembered.members.clear()
+                    if len(tar.pax_headers) > _MAX_GLOBAL:
+                        raise tarfile.ReadError("no end to global headers")
+                    _check(shard, member, end)
+                    if not member.isdir():
+                        yield member
+                last = tar.offset
+        except DataError:
+            raise
+        except Exception as error:  # hostile headers reach nearly every error
+            raise DataError(
+                f"{shard}: cannot be read as a tar archive ({' '.join(str(error).split())[:200]})"
+            ) from error
+        file.seek(last)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise DataError(f"{shard}: is truncated or damaged at byte {last:,}; fetch it again")
+
+
+def _check(shard: Path, member: tarfile.TarInfo, end: int) -> None:
+    if relative_name(member.name) is None:
+        raise DataError(
+            f"{shard}: member {member.name[:200]!r} must have a relative name inside the shard"
+        )
+    if not member.isdir() and (member.type not in _ORDINARY or member.issparse()):
+        raise DataError(
+            f"{shard}: member '{member.name}' is a link, a device or sparse; only plain files are "
+            "read (GNU tar: --dereference --hard-dereference)"
+        )
+    if member.offset_data + member.size > end:
+        raise DataError(
+            f"{shard}: is truncated: member '{member.name}' of {member.size:,} bytes ends behind "
+            "the file; fetch it again"
+        )
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Key and extension of a member; no extension for names that are not part of a sample."""
+    folder, slash, file = name.rpartition("/")
+    stem, _, extension = file.partition(".")
+    return folder + slash + stem, extension.lower() if stem else ""
+
+
+def _sample(
+    shard: Path, content: BinaryIO, key: str, members: Iterable[tarfile.TarInfo]
+) -> tuple[tarfile.TarInfo, int] | None:
+    """Picture and label among the members of one key; None where both are missing."""
+    parts: dict[str, tarfile.TarInfo] = {}
+    for member in members:
+        extension = _split(member.name)[1]
+        if extension not in _MAX_LABEL and f".{extension}" not in SUFFIXES:
+            continue
+        if parts.setdefault(extension, member) is not member:
+            raise DataError(f"{shard}: holds '{member.name}' twice")
+    pictures = [member for extension, member in parts.items() if extension not in _MAX_LABEL]
+    if len(pictures) > 1:
+        names = ", ".join(member.name for member in pictures)
+        raise DataError(f"{shard}: sample '{key}' has several pictures ({names}); leave one")
+    label = _label(shard, content, parts)
+    if not pictures:
+        if "cls" in parts:
+            raise DataError(f"{shard}: sample '{key}' has a label but no picture next to it")
+        return None
+    if label is None:
+        raise DataError(
+            f"{shard}: picture '{pictures[0].name}' has no label next to it: a member {key}.cls, "
+            f"or {key}.json with {' or '.join(_LABEL_KEYS)}"
+        )
+    return pictures[0], label
+
+
+def _label(shard: Path, content: BinaryIO, parts: dict[str, tarfile.TarInfo]) -> int | None:
+    kind = "cls" if "cls" in parts else "json"
+    if kind not in parts:
+        return None
+    member = parts[kind]
+    where = f"{shard}: {member.name}"
+    if member.size > _MAX_LABEL[kind]:
+        raise DataError(f"{where}: {member.size:,} bytes is too long for a label")
+    content.seek(member.offset_data)
+    text = content.read(member.size)
+    if kind == "cls":
+        return class_number(text.decode("ascii", "replace"), where)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: is not valid JSON") from error
+    values = [found[key] for key in _LABEL_KEYS if key in found] if isinstance(found, dict) else []
+    if not values:
+        return None
+    if not isinstance(values[0], int) or isinstance(values[0], bool) or abs(values[0]) > _MAX_CLASS:
+        raise DataError(f"{where}: its {_LABEL_KEYS[0]} is not a class number")
+    if values[0] != values[-1]:
+        raise DataError(f"{where}: its {' and '.join(_LABEL_KEYS)} differ")
+    return values[0]

@@ -1,0 +1,1 @@
+"""The audited model made ready and run."""

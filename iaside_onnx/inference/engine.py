@@ -1,0 +1,210 @@
+"""The engine: coalitions of band images through the audited model, scalars out.
+
+Three sessions stand in a row, joined by tensors that stay on the model's device::
+
+    companion: masks x bands -> the model's input     (one MatMul, a reshape, a cast)
+    model:     the audited file, its own bytes        (untouched)
+    tail:      scores, labels -> log Q(label | x_S)    (log-softmax or log, gather)
+
+Coalition images are linear in the band images, and so is the affine part of preprocessing: it is
+applied once to the bands, and its shift rides along as one more row that every mask holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from ..mathematics.shapley import coalition_masks
+from ..onnx_file.artifact import INPUT_TYPES
+from .class_scores import ScoreForm
+from .companion import companion_graph, tail_graph
+from .model import Model, run_error
+
+# Input that one run of the companion makes on the CPU, as float32.
+_SPAN_BYTES = 20_000_000
+
+
+@dataclass
+class _Wiring:
+    """Sessions joined for one shape of work: so many images times so many coalitions.
+
+    The companion and the tail see all of it at once, the model in runs of the batch size, each
+    bound to its slice. All tensors between the sessions are allocated once, on the model's
+    device; `labels` and `values` are the host's ends of the chain.
+    """
+
+    companion: ort.IOBinding
+    models: list[ort.IOBinding]
+    tail: ort.IOBinding
+    labels: ort.OrtValue
+    values: NDArray[np.float32]
+    held: list[ort.OrtValue]
+    labelled: bytes = b""
+
+
+class Engine:
+    """Log-probabilities of coalitions.
+
+    Parameters
+    ----------
+    model : Model
+    players : int
+        Number of bands M.
+    scores : ScoreForm
+        What the model's output holds.
+    temperature : float
+        T of softmax(z / T).
+    output_map : str
+        "real", or "magnitude" for the reading of method, section 8.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        players: int,
+        scores: ScoreForm,
+        temperature: float = 1.0,
+        output_map: str = "real",
+    ) -> None:
+        self.model = model
+        self.players = players
+        self._device = model.runtime.device
+        bits = coalition_masks(players).astype(np.float32)
+        self._masks = np.hstack([bits, np.ones((len(bits), 1), np.float32)])
+        open_session = model.runtime.open
+        companion = companion_graph(model.form, model.affine, output_map)
+        self._companion = open_session(companion, helper_graph=True)
+        tail = tail_graph(scores, temperature)
+        self._tail = open_session(tail, helper_graph=True)
+        self._elem_type = scores.elem_type
+        self._placed_masks: dict[tuple[int, int, int], ort.OrtValue] = {}
+        self._wirings: dict[tuple[int, int, int], _Wiring] = {}
+
+    @property
+    def coalitions(self) -> int:
+        """2**M."""
+        return len(self._masks)
+
+    def place(self, rows: NDArray[np.float32]) -> ort.OrtValue:
+        """Put band rows of some images, shape (images, M + 1, features), on the device."""
+        return self._put(np.ascontiguousarray(rows, dtype=np.float32))
+
+    def span(self, batch: int) -> int:
+        """Coalitions of one image to hand over at once when the model's batch is `batch`.
+
+        On the CPU several runs of the model share one run of the companion and the tail, whose
+        cost per image falls with the number; as many as fit well into the caches.
+        """
+        if self._device != "cpu":
+            return batch
+        room = _SPAN_BYTES // (4 * self.model.form.features * batch)
+        return batch << max(0, room.bit_length() - 1)
+
+    def log_prob(
+        self,
+        bands: ort.OrtValue,
+        start: int,
+        stop: int,
+        labels: NDArray[np.int64],
+        batch: int | None = None,
+    ) -> NDArray[np.float32]:
+        """Log-probability of the label under coalitions `start` to `stop` of each image.
+
+        Parameters
+        ----------
+        bands : OrtValue
+            From `place`.
+        start, stop : int
+            Range of coalitions.
+        labels : array of int64, shape (images,)
+        batch : int, optional
+            Forward passes in a run of the model; all at once by default.
+
+        Returns
+        -------
+        ndarray of float32, shape (images, stop - start)
+
+        Raises
+        ------
+        OutOfMemoryError
+            The device cannot hold the batch.
+        ArtifactError
+            The model fails.
+        """
+        images, wanted = len(labels), stop - start
+        fixed = self.model.form.fixed_batch
+        rows = -(-wanted // fixed) * fixed if fixed else wanted
+        try:
+            wiring = self._wiring(images, rows, fixed or batch or images * rows)
+            named = labels.tobytes()
+            if wiring.labelled != named:
+                wiring.labels.update_inplace(np.repeat(labels, rows)[:, None])
+                wiring.labelled = named
+            wiring.companion.bind_ortvalue_input("bands", bands)
+            wiring.companion.bind_ortvalue_input("masks", self._mask_rows(start, stop, rows))
+            self._companion.run_with_iobinding(wiring.companion)
+            for piece in wiring.models:
+                self.model.session.run_with_iobinding(piece)
+            self._tail.run_with_iobinding(wiring.tail)
+        except Exception as error:  # onnxruntime's errors have no common base
+            raise run_error(error) from error
+        return wiring.values.reshape(images, rows)[:, :wanted].copy()
+
+    def _put(self, array: NDArray[Any]) -> ort.OrtValue:
+        return ort.OrtValue.ortvalue_from_numpy(array, self._device, 0)
+
+    def _mask_rows(self, start: int, stop: int, rows: int) -> ort.OrtValue:
+        """Masks on the device, the last one repeated where a fixed batch needs more rows."""
+        key = (start, stop, rows)
+        if key not in self._placed_masks:
+            chosen = np.minimum(np.arange(start, start + rows), stop - 1)
+            self._placed_masks[key] = self._put(np.ascontiguousarray(self._masks[chosen]))
+        return self._placed_masks[key]
+
+    def _wiring(self, images: int, rows: int, batch: int) -> _Wiring:
+        key = (images, rows, batch)
+        if key not in self._wirings:
+            self._wirings[key] = self._wire(images * rows, batch)
+        return self._wirings[key]
+
+    def _wire(self, total: int, batch: int) -> _Wiring:
+        """Allocate the tensors of `total` passes and bind them between the sessions."""
+        form = self.model.form
+        kinds = INPUT_TYPES[form.elem_type], INPUT_TYPES[self._elem_type]
+        images = self._sliced([total, *form.shape], kinds[0], batch)
+        scores = self._sliced([total, *self.model.score_shape], kinds[1], batch)
+        labels = self._put(np.zeros((total, 1), np.int64))
+        values = np.empty((total, 1), np.float32)
+        result = ort.OrtValue.ortvalue_from_numpy(values)
+        companion = self._companion.io_binding()
+        companion.bind_ortvalue_output("images", images[0])
+        models = []
+        for one_in, one_out in zip(images[1:], scores[1:], strict=True):
+            models.append(self.model.session.io_binding())
+            models[-1].bind_ortvalue_input(form.name, one_in)
+            models[-1].bind_ortvalue_output(self.model.output, one_out)
+        tail = self._tail.io_binding()
+        tail.bind_ortvalue_input("scores", scores[0])
+        tail.bind_ortvalue_input("labels", labels)
+        tail.bind_ortvalue_output("log_prob", result)
+        return _Wiring(companion, models, tail, labels, values, [*images, *scores, result])
+
+    def _sliced(self, shape: list[int], dtype: Any, batch: int) -> list[ort.OrtValue]:
+        """An uninitialised tensor on the device, then its slices of `batch` images or rows."""
+        if batch >= shape[0]:
+            whole = ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._device, 0)
+            return [whole, whole]
+        if self._device != "cpu":
+            raise ValueError("slices share memory, which only tensors on the CPU can do here")
+        array = np.empty(shape, dtype)
+        starts = range(0, shape[0], batch)
+        return [self._put(array), *(self._put(array[start : start + batch]) for start in starts)]
+
+    def forget(self) -> None:
+        """Free the tensors of every shape of run seen so far."""
+        self._wirings.clear()

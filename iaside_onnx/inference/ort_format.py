@@ -1,0 +1,50 @@
+"""Read a file in onnxruntime's own format (``.ort``), through the runtime that alone can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from onnx import TensorProto
+
+from ..onnx_file.artifact import Artifact, Tensor, file_digest, is_ort_format, read_artifact
+from .session import Runtime
+
+
+def describe(path: Path, runtime: Runtime) -> Artifact:
+    """Describe a classifier in either format; only ``.ort`` needs the runtime for it.
+
+    Raises
+    ------
+    ArtifactError
+        No such file, or no model.
+    """
+    return _read_ort_file(path, runtime) if is_ort_format(path) else read_artifact(path)
+
+
+def _read_ort_file(path: Path, runtime: Runtime) -> Artifact:
+    """Inputs, outputs and metadata; the nodes stay the runtime's own."""
+    session = runtime.open(path)
+    about = session.get_modelmeta()
+    return Artifact(
+        path=path,
+        sha256=file_digest(path),
+        inputs=tuple(_tensor(value) for value in session.get_inputs()),
+        outputs=tuple(_tensor(value) for value in session.get_outputs()),
+        opsets={},
+        producer=about.producer_name or "unknown",
+        ir_version=0,
+        parameters=None,
+        metadata=dict(about.custom_metadata_map),
+        external=(),
+    )
+
+
+def _tensor(value: Any) -> Tensor:
+    name = str(value.type).removeprefix("tensor(").removesuffix(")")
+    name = {"float": "FLOAT", "double": "DOUBLE"}.get(name, name.upper())
+    if name not in TensorProto.DataType.keys():  # noqa: SIM118 (an enum, not a dictionary)
+        return Tensor(value.name, None, 0, container=str(value.type))
+    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in value.shape)
+    symbols = tuple(size if isinstance(size, str) else "" for size in value.shape)
+    return Tensor(value.name, shape or None, TensorProto.DataType.Value(name), symbols)

@@ -1,0 +1,258 @@
+"""onnxruntime sessions: the provider that was asked for is the one that is active, or an error."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from io import StringIO
+from pathlib import Path
+
+import onnxruntime as ort
+from onnx import TensorProto, helper
+
+from ..errors import ArtifactError, ProviderError, UsageError
+
+_EXECUTION_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDERS = ("auto", *_EXECUTION_PROVIDERS)
+_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+_UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
+# Its error code, and "file:line" with the signature of a C++ function.
+_SOURCE_PLACE = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)? "
+)
+_FATAL = 4
+_ERROR = 3
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where sessions run.
+
+    Attributes
+    ----------
+    provider : str
+        "cpu" or "cuda": active, not merely available.
+    threads : int
+        Threads of the model's session; 0 lets onnxruntime choose (one per physical core).
+    shared_pool : bool
+        All sessions of the process take their threads from one pool; see `claim_process`.
+    extensions : tuple of Path
+        Libraries of custom operators. They are code, loaded only because the user named them.
+    """
+
+    provider: str = "cpu"
+    threads: int = 0
+    shared_pool: bool = False
+    extensions: tuple[Path, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """Device on which tensors of the model live, as onnxruntime names it."""
+        return self.provider
+
+    def open(
+        self, model: Path | bytes, *, folder: Path | None = None, helper_graph: bool = False
+    ) -> ort.InferenceSession:
+        """Open a session.
+
+        Parameters
+        ----------
+        model : Path or bytes
+            A file, run as its own bytes, or a serialised graph.
+        folder : Path, optional
+            Where a serialised graph finds its external data.
+        helper_graph : bool
+            A small graph beside the audited one. Unless all share one pool it runs in the calling
+            thread alone, because two pools of spinning threads would fight for the same cores.
+
+        Raises
+        ------
+        ArtifactError
+            onnxruntime cannot load the model.
+        ProviderError
+            The provider did not become active for this model.
+        """
+        options = ort.SessionOptions()
+        options.log_severity_level = _ERROR
+        if self.shared_pool:
+            options.use_per_session_threads = False
+        else:
+            options.intra_op_num_threads = 1 if helper_graph else self.threads
+        if folder is not None:
+            options.add_session_config_entry(_DATA_FOLDER, str(folder.resolve()))
+        if not helper_graph:
+            self._register(options)
+        wanted = _EXECUTION_PROVIDERS[self.provider]
+        providers = list(dict.fromkeys([wanted, _EXECUTION_PROVIDERS["cpu"]]))
+        source = str(model) if isinstance(model, Path) else model
+        name = str(model) if isinstance(model, Path) else "helper graph"
+        with quiet_runtime():
+            try:
+                # Its own fallback would print to standard output and run on other providers.
+                session = ort.InferenceSession(
+                    source, options, providers=providers, enable_fallback=0
+                )
+            except Exception as error:  # onnxruntime's errors have no common base
+                raise ArtifactError(
+                    f"{name}: onnxruntime cannot load it: {reason(error)}{self._advice(error)}"
+                ) from error
+        if wanted not in session.get_providers():
+            raise ProviderError(
+                f"{name}: {self.provider} was asked for but is not active for this model "
+                f"(active: {', '.join(session.get_providers())})"
+            )
+        return session
+
+    def _register(self, options: ort.SessionOptions) -> None:
+        for library in self.extensions:
+            if not library.is_file():
+                raise UsageError(f"--ort-extension {library}: no such file")
+            try:
+                options.register_custom_ops_library(str(library.resolve()))
+            except Exception as error:
+                raise UsageError(
+                    f"--ort-extension {library}: not a library of operators for onnxruntime "
+                    f"{runtime_version()}: {reason(error)}"
+                ) from error
+
+    def _advice(self, error: Exception) -> str:
+        """What to do when the graph holds operators that the runtime does not know."""
+        unknown = any(words in str(error).lower() for words in _UNKNOWN_OPERATOR)
+        if not unknown or self.extensions:
+            return ""
+        return " (custom operators need their library: --ort-extension LIBRARY)"
+
+
+def reason(error: BaseException) -> str:
+    """An error of onnxruntime as one short line, without the places in its source code."""
+    text = _SOURCE_PLACE.sub("", " ".join(str(error).split()))
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+@contextmanager
+def quiet_runtime() -> Iterator[None]:
+    """Keep onnxruntime's own log off the terminal; failures are raised and reported by us."""
+    ort.set_default_logger_severity(_FATAL)
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(_ERROR)
+
+
+def choose_runtime(
+    provider: str = "auto", threads: int = 0, extensions: tuple[Path, ...] = ()
+) -> Runtime:
+    """Settle the provider: "auto" takes CUDA if it really becomes active, else the CPU.
+
+    `extensions` are libraries of custom operators.
+
+    Raises
+    ------
+    ProviderError
+        "cuda" was asked for and does not become active; the message says why where known.
+    UsageError
+        An unknown provider or a negative number of threads.
+    """
+    if provider not in PROVIDERS:
+        raise UsageError(
+            f"--provider {provider}: not supported; choose one of {', '.join(PROVIDERS)}"
+        )
+    if threads < 0:
+        raise UsageError(f"--threads {threads}: give 0 (automatic) or a positive number")
+    active = active_providers()
+    if provider == "auto":
+        provider = "cuda" if "cuda" in active else "cpu"
+    if provider not in active:
+        clash = runtime_clash()
+        why = clash or (
+            "no CUDA device, driver or libraries were found (pip install 'iaside-onnx[cuda]' "
+            "brings the libraries)"
+            if _EXECUTION_PROVIDERS[provider] in ort.get_available_providers()
+            else "this onnxruntime is a build for the CPU only"
+        )
+        raise ProviderError(f"--provider {provider}: does not become active: {why}")
+    shared_pool = provider == "cpu" and _own_process and _one_pool(threads)
+    return Runtime(provider, threads, shared_pool, extensions)
+
+
+_own_process = False
+
+
+@cache
+def _one_pool(threads: int) -> bool:
+    """Make the process's one pool of threads; its size is settled by the first call."""
+    try:
+        ort.set_global_thread_pool_sizes(threads, 1)
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise UsageError(
+            f"--threads {threads}: the process has a pool of threads already"
+        ) from error
+    return True
+
+
+def claim_process() -> None:
+    """Declare that every onnxruntime session of this process is ours.
+
+    CPU sessions then share one pool of threads, which makes the small graphs beside the model
+    nearly free. onnxruntime lets no other kind of session be made from then on, so a library must
+    not do this; the command line does.
+    """
+    global _own_process
+    _own_process = True
+
+
+@cache
+def active_providers() -> tuple[str, ...]:
+    """Providers that become active in a real session (the list of available ones promises more)."""
+    listed = ort.get_available_providers()
+    return tuple(
+        name
+        for name, provider in _EXECUTION_PROVIDERS.items()
+        if provider in listed and _becomes_active(provider)
+    )
+
+
+def _becomes_active(provider: str) -> bool:
+    node = helper.make_node("Identity", ["x"], ["y"])
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = helper.make_graph([node], "probe", ends[:1], ends[1:])
+    probe = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    # preload_dlls prints what it does not find.
+    with quiet_runtime(), redirect_stdout(StringIO()):
+        if provider == _EXECUTION_PROVIDERS["cuda"] and hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        try:
+            session = ort.InferenceSession(probe.SerializeToString(), providers=[provider])
+        except Exception:  # whatever the reason, it is not active
+            return False
+    return provider in session.get_providers()
+
+
+def runtime_clash() -> str | None:
+    """A sentence when both builds of onnxruntime are installed, else None.
+
+    They own the same folder: the one installed last shadows the other, and removing either
+    breaks both.
+    """
+    installed = set()
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        installed.add(name)
+    if len(installed) < 2:
+        return None
+    return (
+        "onnxruntime and onnxruntime-gpu are both installed and shadow each other: "
+        "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install onnxruntime-gpu"
+    )
+
+
+def runtime_version() -> str:
+    """Version of onnxruntime in use."""
+    return str(ort.__version__)

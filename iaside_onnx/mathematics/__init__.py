@@ -1,0 +1,1 @@
+"""The mathematics, on arrays: bands, absence, Shapley values, score, paired statistics."""

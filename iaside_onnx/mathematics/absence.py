@@ -1,0 +1,146 @@
+"""Absence schemes: what stands in the place of a band that a coalition lacks (method, section 2).
+
+Every baseline image is fixed by the seed, the image's id and the sample: the same for every
+coalition and for every model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from ..errors import DataError, UsageError
+
+Absence = Literal["gaussian", "replace", "mean", "zero"]
+ABSENCES: tuple[str, ...] = get_args(Absence)
+
+
+class SampleStatistics:
+    """Running mean image and mean power spectrum of a sample, in float64.
+
+    Attributes
+    ----------
+    count : int
+        Images seen.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum: NDArray[np.float64] | None = None
+        self._power: NDArray[np.float64] | None = None
+
+    def add(self, pixels: NDArray[np.float32]) -> None:
+        """Take in one image, shape (C, H, W), in [0, 1]."""
+        image = pixels.astype(np.float64)
+        power = np.abs(scipy.fft.rfft2(image)) ** 2
+        if self._sum is None or self._power is None:
+            self._sum, self._power = image, power
+        else:
+            self._sum += image
+            self._power += power
+        self.count += 1
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean image, shape (C, H, W)."""
+        assert self._sum is not None
+        return self._sum / self.count
+
+    @property
+    def power(self) -> NDArray[np.float64]:
+        """Mean of |rfft2|**2 over images, shape (C, H, W // 2 + 1)."""
+        assert self._power is not None
+        return self._power / self.count
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Baseline image of each position of a sample.
+
+    Attributes
+    ----------
+    scheme : str
+        One of `ABSENCES`.
+    seed : int
+    ids : list of str
+        Image ids of the sample, in order.
+    statistics : SampleStatistics
+        Of the same sample.
+    pixels : callable
+        Position in the sample to its image in pixel space, for ``replace``.
+    """
+
+    scheme: str
+    seed: int
+    ids: list[str]
+    statistics: SampleStatistics
+    pixels: Callable[[int], NDArray[np.float32]]
+
+    def __post_init__(self) -> None:
+        if self.scheme not in ABSENCES:
+            raise UsageError(
+                f"unknown absence '{self.scheme}': choose one of {', '.join(ABSENCES)}"
+            )
+        if self.scheme == "replace" and len(self.ids) < 2:
+            raise DataError("--absence replace needs at least two images in the sample")
+
+    @cached_property
+    def _mean(self) -> NDArray[np.float32]:
+        return self.statistics.mean.astype(np.float32)
+
+    @cached_property
+    def _noise(self) -> ColouredNoise:
+        mean = self.statistics.mean
+        return ColouredNoise(self.statistics.power, mean.mean(axis=(-2, -1)), mean.shape)
+
+    def image(self, position: int) -> NDArray[np.float32]:
+        """Baseline of one image, shape (C, H, W), float32."""
+        if self.scheme == "zero":
+            return np.zeros_like(self._mean)
+        if self.scheme == "mean":
+            return self._mean
+        rng = np.random.default_rng(self._entropy(position))
+        if self.scheme == "replace":
+            step = 1 + int(rng.integers(len(self.ids) - 1))
+            return self.pixels((position + step) % len(self.ids))
+        return self._noise.draw(rng)
+
+    def _entropy(self, position: int) -> list[int]:
+        digest = hashlib.sha256(self.ids[position].encode()).digest()
+        return [self.seed, int.from_bytes(digest[:16], "big")]
+
+
+class ColouredNoise:
+    """Real gaussian noise with a given mean power spectrum and mean colour.
+
+    Parameters
+    ----------
+    power : array, shape (C, H, W // 2 + 1)
+        Expected |rfft2|**2 of the result, but for DC.
+    colour : array, shape (C,)
+        Mean pixel of each channel of the result, exactly.
+    shape : (C, H, W)
+    """
+
+    def __init__(
+        self, power: NDArray[np.float64], colour: NDArray[np.float64], shape: tuple[int, ...]
+    ) -> None:
+        pixels = shape[-2] * shape[-1]
+        self._shape = shape
+        self._amplitude = np.sqrt(power / pixels).astype(np.float32)
+        self._dc = (colour * pixels).astype(np.float32)
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """One image of noise, shape (C, H, W)."""
+        white: NDArray[Any] = scipy.fft.rfft2(rng.standard_normal(self._shape, dtype=np.float32))
+        white *= self._amplitude
+        white[..., 0, 0] = self._dc
+        noise = scipy.fft.irfft2(white, s=self._shape[-2:], overwrite_x=True)
+        return np.asarray(noise, dtype=np.float32)

@@ -1,0 +1,152 @@
+"""Frequency bands: the players of the game (method, section 1).
+
+Spatial axes are always the last two; leading axes (channels, batches) pass through.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+
+Norm = Literal["linf", "l2", "l1"]
+_FINEST = 1 << 20
+_AT_ONCE = 1 << 18
+NORMS: tuple[str, ...] = get_args(Norm)
+
+
+def band_index(
+    height: int, width: int, bands: int = 8, norm: str = "linf", *, separate_dc: bool = False
+) -> NDArray[np.intp]:
+    """Band number of every frequency of the DFT grid.
+
+    ``band(u, v) = min(floor(radius(u, v) * bands), bands - 1)`` with the radius in [0, 1]
+    where 1 is Nyquist on each axis (method, section 1). The floor is taken in exact integer
+    arithmetic for ``linf`` and ``l1``, so that no frequency falls into the wrong band through
+    rounding.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the image in pixels.
+    bands : int
+        Number of bands M; band 0 is the lowest.
+    norm : {"linf", "l2", "l1"}
+        How the two axis frequencies make a radius.
+    separate_dc : bool
+        Make DC (the mean colour) a player of its own: DC is player 0 and the M bands, the
+        lowest now without DC, are players 1 to M.
+
+    Returns
+    -------
+    ndarray of int, shape (height, width)
+        Player numbers in the order of ``numpy.fft.fft2``.
+
+    Raises
+    ------
+    UsageError
+        A norm that does not exist, fewer than one band, or so many that a band holds no
+        frequency of this image.
+    """
+    if norm not in NORMS:
+        raise UsageError(f"unknown norm '{norm}': choose one of {', '.join(NORMS)}")
+    if bands < 1:
+        raise UsageError(f"--bands {bands}: at least one band is needed")
+    index = _radius_floor(height, width, bands, norm)
+    if separate_dc:
+        index = index + 1
+        index[0, 0] = 0
+    players = bands + int(separate_dc)
+    if np.unique(index).size != players:
+        radii = np.unique(_radius_floor(height, width, _FINEST, norm)).size
+        largest = next(
+            m
+            for m in range(min(bands - 1, radii), 0, -1)
+            if np.unique(_radius_floor(height, width, m, norm)).size == m
+        )
+        raise UsageError(
+            f"--bands {bands} is too many for images of {width} x {height} pixels: some bands "
+            f"would hold no frequency; use at most {largest}"
+        )
+    return index
+
+
+def _radius_floor(height: int, width: int, bands: int, norm: str) -> NDArray[np.intp]:
+    # Whole cycles per image on each axis; the axis frequency of section 1 is 2 k / size.
+    rows = np.minimum(np.arange(height), height - np.arange(height)).astype(np.int64)[:, None]
+    columns = np.minimum(np.arange(width), width - np.arange(width)).astype(np.int64)[None, :]
+    if norm == "linf":
+        index = np.maximum(2 * rows * bands // height, 2 * columns * bands // width)
+    elif norm == "l1":
+        index = bands * (rows * width + columns * height) // (height * width)
+    else:
+        radius = np.hypot(2 * rows / height, 2 * columns / width) / np.sqrt(2)
+        # 1e-9 keeps exact multiples of 1 / bands on their upper side despite rounding.
+        index = np.floor(radius * bands + 1e-9).astype(np.int64)
+    return np.minimum(index, bands - 1).astype(np.intp)
+
+
+def band_images(
+    image: NDArray[Any], bands: int = 8, norm: str = "linf", *, separate_dc: bool = False
+) -> NDArray[np.floating[Any]]:
+    """Split an image into its band images (method, section 1).
+
+    ``x_i = IDFT(1[band = i] * DFT(x))``: real, and they sum to the image.
+
+    Parameters
+    ----------
+    image : array, shape (..., H, W)
+        Pixel values in any unit, usually [0, 1] and C x H x W.
+    bands, norm, separate_dc
+        As in `band_index`.
+
+    Returns
+    -------
+    ndarray, shape (players, ..., H, W)
+        float32 for float32 input, else float64.
+
+    Raises
+    ------
+    UsageError
+        As in `band_index`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> parts = band_images(np.random.default_rng(0).random((3, 32, 32)), bands=4)
+    >>> parts.shape
+    (4, 3, 32, 32)
+    """
+    pixels = np.asarray(image)
+    if pixels.dtype != np.float32:
+        pixels = pixels.astype(np.float64)
+    height, width = pixels.shape[-2:]
+    index = band_index(height, width, bands, norm, separate_dc=separate_dc)
+    return split(pixels, index)
+
+
+def split(
+    pixels: NDArray[Any], index: NDArray[np.intp], out: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Band images for a band index made once by `band_index`, into `out` where given."""
+    width = index.shape[1]
+    players = int(index.max()) + 1
+    parts = np.empty((players, *pixels.shape), dtype=pixels.dtype) if out is None else out
+    half = index[:, : width // 2 + 1]
+    spectrum = scipy.fft.rfft2(pixels)
+    # As many players at once as stay in the cache together.
+    step = max(1, _AT_ONCE // pixels.size)
+    for first in range(0, players, step):
+        chosen = np.arange(first, min(first + step, players))
+        member = half == chosen[:, None, None]
+        # Columns beyond the last one in use are zero, and irfft pads with zeros by itself.
+        columns = int(np.flatnonzero(member.any(axis=(0, 1)))[-1]) + 1
+        member = member.reshape(len(chosen), *(1,) * (pixels.ndim - 2), *half.shape)
+        masked = member[..., :columns] * spectrum[..., :columns]
+        rows = scipy.fft.ifft(masked, axis=-2, overwrite_x=True)
+        parts[chosen[0] : chosen[-1] + 1] = scipy.fft.irfft(rows, n=width, axis=-1)
+    return parts

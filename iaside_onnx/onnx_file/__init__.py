@@ -1,0 +1,1 @@
+"""An ONNX file read without running it."""

@@ -1,0 +1,1 @@
+"""Finds out on a few labelled images which preprocessing an artifact wants."""

@@ -1,0 +1,370 @@
+"""Which preprocessing an unknown artifact wants, found out on a few labelled images.
+
+Candidates are a product of three axes: values (scale, mean and deviation, channel order), geometry
+(resize, crop, interpolation) and label offset. All values are tried with one geometry, then all
+geometries with the best values; label offsets cost nothing, because they only read the scores
+differently.
+"""
+
+from __future__ import annotations
+
+import copy
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ..audit.survey import class_targets
+from ..errors import ArtifactError
+from ..images.sample import Sample, draw_sample, open_images
+from ..inference.classifier import Classifier, open_classifier
+from ..inference.model import Affine
+from ..inference.ort_format import describe
+from ..inference.session import Runtime, choose_runtime
+from ..listener import Listener
+from ..mathematics.temperature import log_softmax
+from ..onnx_file.declared import Declared
+from ..preprocessing.preprocess import PRESETS, Preprocess
+from ..settings import Settings
+from .axes import geometry_axis, joined, values_axis
+from .candidate import LEVEL, Candidate, mcnemar
+
+_OFFSETS = (0, 1, -1)
+_FINALISTS = 3
+_GROUP = 16
+_GROUP_NUMBERS = 1 << 22
+_MANY_CLASSES = 20
+_SHOWN_PAIRS = 5
+_WORST_LOG_PROB = float(np.log(np.finfo(np.float32).tiny))
+_AXES = {"values": "Values", "geometry": "Resizing", "label_offset": "Label offset"}
+
+
+def search_recipes(
+    model: Path,
+    images: Path,
+    *,
+    labels: Path | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    provider: str = "auto",
+    ort_extension: Sequence[Path] = (),
+    listener: Listener | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Try preprocessing recipes on a few labelled images; plain JSON values, best first.
+
+    Parameters
+    ----------
+    model, images, labels, image_column, label_column, provider, ort_extension
+        As for `analyze`.
+    **settings
+        Those fields of `Settings` that say how to read the model (input, output, layout, size,
+        output_kind), and samples and seed.
+
+    Returns
+    -------
+    dict
+        ``candidates``: list, best first; ``search``: number of images, the finding in words, the
+        options of ``iaside analyze`` for the best, and its recipe as TOML text.
+
+    Raises
+    ------
+    IasideError
+        Anything wrong with the file or the images.
+    """
+    tell = listener or Listener()
+    wanted = Settings(**settings)
+    wanted.check()
+    source = open_images(images, labels, image_column=image_column, label_column=label_column)
+    sample = draw_sample(source, wanted.samples, wanted.seed)
+    runtime = choose_runtime(provider, extensions=tuple(ort_extension))
+    declared = _declared(model, runtime, tell)
+    size = _one_size(sample)
+    # Recipes that resize make a free input 224 pixels, others take the pictures' own size.
+    opening = replace(
+        wanted,
+        preprocess="inception" if size is None else "unit",
+        size=wanted.size or (declared.crop if declared else None),
+    )
+    classifier = open_classifier(model, runtime, opening, sample, tell)
+    candidates = _Search(classifier, sample, size, declared, tell).run()
+    best = candidates[0]
+    rows = [_row(candidate, best) for candidate in candidates]
+    order = _other_order(candidates)
+    preset = best.recipe.name if best.recipe.name in PRESETS else None
+    return {
+        "candidates": rows,
+        "search": {
+            "images": len(sample),
+            "above_chance": best.above_chance(len(candidates)),
+            "class_order": order,
+            "findings": _findings(candidates, rows, order),
+            "preset": preset,
+            "toml": best.recipe.toml(),
+            "options": _options(best, classifier, wanted)
+            + _given("--image-column", image_column)
+            + _given("--label-column", label_column)
+            + [word for library in ort_extension for word in _given("--ort-extension", library)],
+        },
+    }
+
+
+def analyze_command(
+    search: dict[str, Any], model: Path, images: Path, labels: Path | None, recipe: Path | None
+) -> str:
+    """The ``iaside analyze`` command for the best candidate, quoted for a shell.
+
+    Parameters
+    ----------
+    search : dict
+        What `search_recipes` gave under ``search``.
+    recipe : Path or None
+        Where the recipe was written; None takes the preset, or speaks of ``recipe.toml``.
+    """
+    words = ["iaside", "analyze", str(model), str(images), "-o", "report.h5"]
+    words += ["--labels", str(labels)] if labels is not None else []
+    words += ["--preprocess", str(recipe or search["preset"] or "recipe.toml")]
+    return shlex.join([*words, *search["options"]])
+
+
+def _declared(model: Path, runtime: Runtime, tell: Listener) -> Preprocess | None:
+    """The recipe that the file declares in its metadata, if it can be used."""
+    try:
+        return Declared(model, describe(model, runtime).metadata).preprocess()
+    except ArtifactError as error:
+        tell.warning(str(error))
+        return None
+
+
+def _one_size(sample: Sample) -> tuple[int, int] | None:
+    """Height and width of the pictures, if all are of one size."""
+    sizes: set[tuple[int, int]] = set()
+    for position in range(len(sample)):
+        picture = sample.picture(position)
+        height, width = picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1]
+        sizes.add((height, width))
+        if len(sizes) > 1:
+            return None
+    return sizes.pop()
+
+
+class _Search:
+    """Scores recipes on a sample, each picture decoded once a stage."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        sample: Sample,
+        size: tuple[int, int] | None,
+        declared: Preprocess | None,
+        tell: Listener,
+    ) -> None:
+        self.classifier = classifier
+        self.sample = sample
+        self.tell = tell
+        self.targets = _targets(sample, classifier, tell)
+        self.values = list(values_axis(classifier.form, declared))
+        self.geometries = list(geometry_axis(classifier.form, size, declared))
+
+    def run(self) -> list[Candidate]:
+        """All candidates, best first."""
+        first, *others = self.geometries
+        finalists = min(_FINALISTS, len(self.values))
+        count = len(self.values) + finalists * len(others)
+        total = count * len(self.sample)
+        self.tell.note(
+            f"cost: {len(self.sample)} images x {count} recipes = {total:,} forward passes"
+        )
+        self.tell.start(0, total)
+        try:
+            found = self._scored((values, first) for values in self.values)
+            leading: list[str] = list(dict.fromkeys(item.values for item in found))[:finalists]
+            best = [values for values in self.values if values.name in leading]
+            found += self._scored((values, other) for other in others for values in best)
+        finally:
+            self.tell.stop()
+        return sorted(found, key=lambda item: item.rank, reverse=True)
+
+    def _scored(self, pairs: Iterable[tuple[Preprocess, Preprocess]]) -> list[Candidate]:
+        """Candidates for pairs of values and geometry, best first."""
+        form = self.classifier.form
+        recipes = [(values, geometry, joined(values, geometry, form)) for values, geometry in pairs]
+        parts: list[list[Candidate]] = [[] for _ in range(len(recipes) * len(self.targets))]
+        group = max(1, min(_GROUP, _GROUP_NUMBERS // form.features))
+        for start in range(0, len(self.sample), group):
+            positions = np.arange(start, min(start + group, len(self.sample)))
+            pictures = [self.sample.picture(int(position)) for position in positions]
+            prepared: dict[str, NDArray[np.float32]] = {}
+            read: list[Candidate] = []
+            for values, geometry, recipe in recipes:
+                if geometry.name not in prepared:
+                    pixels = [recipe.pixels(picture, form.channels) for picture in pictures]
+                    prepared = {geometry.name: np.stack(pixels)}
+                model = copy.copy(self.classifier.model)
+                model.affine = Affine(*recipe.affine(form.channels))
+                raw = model.scores(prepared[geometry.name])
+                read += self._read(values.name, geometry.name, recipe, raw, positions)
+                self.tell.advance(len(pictures))
+            for part, candidate in zip(parts, read, strict=True):
+                part.append(candidate)
+        found = [Candidate.joined(part) for part in parts]
+        return sorted(found, key=lambda item: item.rank, reverse=True)
+
+    def _read(
+        self,
+        values: str,
+        geometry: str,
+        recipe: Preprocess,
+        raw: NDArray[np.float32],
+        positions: NDArray[np.intp],
+    ) -> Iterable[Candidate]:
+        """Scores of some images as one candidate for each label offset."""
+        finite = np.asarray(np.isfinite(raw).all(axis=1))
+        if finite.any():
+            self.classifier.confirm_kind(raw[finite])
+        raw = np.where(finite[:, None], raw, 0.0).astype(np.float32)
+        logits = self.classifier.logits(raw)
+        log_prob = log_softmax(logits)
+        rows = np.arange(len(raw))
+        for offset, all_targets in self.targets.items():
+            targets = all_targets[positions]
+            own = logits[rows, targets]
+            known = np.maximum(log_prob[rows, targets], _WORST_LOG_PROB)
+            yield Candidate(
+                values,
+                geometry,
+                recipe,
+                offset,
+                logits.shape[1],
+                predicted=logits.argmax(axis=1),
+                targets=targets,
+                right5=finite & ((logits >= own[:, None]).sum(axis=1) <= 5),
+                log_prob=np.where(finite, known, _WORST_LOG_PROB),
+                finite=finite,
+            )
+
+
+def _targets(
+    sample: Sample, classifier: Classifier, tell: Listener
+) -> dict[int, NDArray[np.int64]]:
+    """Index of each image's class in the model's output, for each offset that is possible."""
+    names, classes = sample.class_names, classifier.classes
+    found = {
+        offset: sample.labels + offset
+        for offset in _OFFSETS
+        if sample.labels.min() + offset >= 0
+        and sample.labels.max() + offset < classes
+        and (names is None or 0 <= offset <= classes - len(names))
+    }
+    # Its errors and warnings are those of an audit.
+    class_targets(sample, replace(classifier, label_offset=next(iter(found), 0)), tell)
+    return found
+
+
+def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> list[str]:
+    """Options of ``iaside analyze`` besides the preprocessing."""
+    form = classifier.form
+    told = best.label_offset != 0 or "iaside.label_offset" in classifier.artifact.metadata
+    free = None in (classifier.artifact.image_input(wanted.input).shape or ())[1:]
+    found = {
+        "--size": f"{form.height}x{form.width}" if free else None,
+        "--input": wanted.input,
+        "--output": wanted.output,
+        "--layout": wanted.layout,
+        "--label-offset": str(best.label_offset) if told else None,
+    }
+    options = [word for name, value in found.items() if value for word in (name, value)]
+    return [*options, f"--{wanted.output_kind}"] if wanted.output_kind else options
+
+
+def _given(option: str, value: str | Path | None) -> list[str]:
+    return [] if value is None else [option, str(value)]
+
+
+def _row(candidate: Candidate, best: Candidate) -> dict[str, Any]:
+    """A candidate as JSON values."""
+    right, count = int(candidate.right.sum()), len(candidate.right)
+    interval = stats.binomtest(right, count).proportion_ci(method="wilson")
+    p_value = best.better_than(candidate)
+    recipe = candidate.recipe
+    return {
+        "values": candidate.values,
+        "geometry": candidate.geometry,
+        "label_offset": candidate.label_offset,
+        "preprocess": recipe.name if recipe.name in PRESETS else recipe.recipe(),
+        "accuracy": right / count,
+        "accuracy_low": interval.low,
+        "accuracy_high": interval.high,
+        "top5": float(candidate.right5.mean()) if candidate.classes > _MANY_CLASSES else None,
+        "mean_log_prob": float(candidate.log_prob.mean()),
+        "without_scores": int((~candidate.finite).sum()),
+        "p_value": p_value,
+        "told_apart": p_value <= LEVEL,
+    }
+
+
+def _other_order(candidates: list[Candidate]) -> dict[int, int] | None:
+    """The model's class for each class of the images, where the two count differently.
+
+    That is so where reading the model's answers as the labels they usually go with is right on
+    more images than the best candidate is, corrected for the number of recipes.
+    """
+    best = candidates[0]
+    recipes = [item for item in candidates if item.label_offset == best.label_offset]
+    other = max(recipes, key=lambda item: int(item.right_renumbered.sum()))
+    if len(recipes) * mcnemar(other.right_renumbered, best.right) > LEVEL:
+        return None
+    return other.usual_answers()
+
+
+def _findings(
+    candidates: list[Candidate], rows: list[dict[str, Any]], order: dict[int, int] | None
+) -> list[str]:
+    """What the search says, in sentences."""
+    best, count = candidates[0], len(candidates[0].right)
+    if order is not None:
+        pairs = [f"{label} is {answer}" for label, answer in order.items() if label != answer]
+        shown = ", ".join(pairs[:_SHOWN_PAIRS]) + (", ..." if len(pairs) > _SHOWN_PAIRS else "")
+        return [
+            "The labels count the classes in another order than the model: the same answer comes "
+            f"again for images of the same class, but under another number (label {shown}, as far "
+            f"as {count} images tell). Class folders count from 0 in order of name; give the "
+            "model's own numbers with --labels FILE.csv and look again."
+        ]
+    if not best.above_chance(len(candidates)):
+        told = (
+            f"None of the {len(candidates)} candidates is above chance on {count} image(s): best "
+            f"accuracy {best.right.mean():.3f}, guessing gives {best.chance:.3f}."
+        )
+        if len(np.unique(best.targets)) == 1:
+            return [f"{told} All images are of one class: give images of several classes."]
+        return [
+            f"{told} Then there are too few images (--samples), or it is the order of the classes "
+            "(class folders count from 0 in order of name; the model's own numbers go into "
+            "--labels), the input or output (--input, --output, --layout, --size), or a "
+            "preprocessing that is not among the candidates."
+        ]
+    alike = [
+        candidate for candidate, row in zip(candidates, rows, strict=True) if not row["told_apart"]
+    ]
+    if len(alike) == 1:
+        return [f"The best is better than every other candidate (paired on {count} images)."]
+    others = "1 other candidate" if len(alike) == 2 else f"{len(alike) - 1} other candidates"
+    found = [f"{others} cannot be told apart from the best on {count} images (p > {LEVEL})."]
+    for axis, title in _AXES.items():
+        names = list(dict.fromkeys(str(getattr(candidate, axis)) for candidate in alike))
+        told = "settled" if len(names) == 1 else f"open between {len(names)}"
+        found.append(f"{title} {told}: {' | '.join(names)}.")
+    presets = {
+        candidate.recipe.name
+        for candidate in alike
+        if candidate.recipe.name in PRESETS and candidate.label_offset == best.label_offset
+    }
+    if presets and best.recipe.name not in presets:
+        found.append(f"Presets among them: {', '.join(sorted(presets))}.")
+    return found

@@ -1,0 +1,1 @@
+"""Results: the report, its file, and reports held against each other."""

@@ -1,0 +1,337 @@
+"""Reports held against a reference, image by image: which differences are real, and how large.
+
+Pairs are the images that two reports share. What defines the game on pixels must be equal; what
+belongs to a model (its preprocessing, output, temperature) may differ and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..mathematics.paired import (
+    RESAMPLES,
+    Difference,
+    PairedBootstrap,
+    Statistic,
+    holm,
+    right_answers,
+)
+from ..mathematics.score import signed_score, spectral_importance
+from .comparable import VIEW, check_game, permitted_differences, reservations, shared_rows
+from .report import FEW_IMAGES, Report, check_view, load
+from .verdict import verdict
+
+_MOST_RESAMPLES = 100_000
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """One class of a pair; differences only with at least 20 images, None with fewer."""
+
+    label: int
+    name: str
+    images: int
+    srs_signed: Difference | None = None
+    accuracy: Difference | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One report held against the reference.
+
+    Attributes
+    ----------
+    report : str
+        What the report is called.
+    model : dict
+    shared : int
+        Images in both reports; everything below speaks of these alone.
+    left_out : dict
+        Images of ``reference`` and ``other`` that the pair leaves out.
+    contents : str
+        "equal" where digests prove the images equal, else "not checked".
+    identical : bool
+        Every value of both tables is the same.
+    settings : list of dict
+        Permitted differences: ``setting``, ``reference``, ``other``.
+    notes : list of str
+        What to bear in mind.
+    srs_signed, srs, accuracy, mean_log_prob : Difference
+    right_alone : dict
+        Images that only ``reference``, only ``other`` gets right.
+    sid, shapley : list of Difference
+        One a band; ``p_holm`` over the bands of this pair.
+    per_class : list of ClassDifference or None
+        ``p_holm`` over the classes of this pair with enough images.
+    equivalent : bool or None
+        The interval of the signed score lies within the margin; None where none was given.
+    verdict : dict
+        Plain sentences: ``score``, ``bands``, ``accuracy``, and ``margin`` where one was given.
+    """
+
+    report: str
+    model: dict[str, Any]
+    shared: int
+    left_out: dict[str, int]
+    contents: str
+    identical: bool
+    settings: list[dict[str, Any]]
+    notes: list[str]
+    srs_signed: Difference
+    srs: Difference
+    accuracy: Difference
+    right_alone: dict[str, int]
+    mean_log_prob: Difference
+    sid: list[Difference]
+    shapley: list[Difference]
+    per_class: list[ClassDifference] | None
+    equivalent: bool | None
+    verdict: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Result of `compare`.
+
+    Attributes
+    ----------
+    reference : dict
+        ``report``, ``model``, ``data``.
+    view : dict
+        ``value``, ``beta``, ``confidence``: one set for all reports.
+    bands : list of str
+        Names of the players, lowest first.
+    srs_range : tuple of float
+        Ends of the signed score.
+    margin : float or None
+    pairs : list of Pair
+    """
+
+    reference: dict[str, Any]
+    view: dict[str, Any]
+    bands: list[str]
+    srs_range: tuple[float, float]
+    margin: float | None
+    pairs: list[Pair]
+
+    def summary(self) -> dict[str, Any]:
+        """The result as plain JSON values; the keys are those of ``iaside compare --json``."""
+        return asdict(self)
+
+
+def compare(
+    reference: str | Path | Report,
+    *others: str | Path | Report,
+    value: str | None = None,
+    beta: float | None = None,
+    confidence: float | None = None,
+    margin: float | None = None,
+    per_class: bool = False,
+) -> Comparison:
+    """Hold reports against a reference on the images that they share.
+
+    Every interval is a paired bootstrap interval over images (see `PairedBootstrap`), but for
+    accuracy (see `right_answers`). P-values of bands and of classes are also given adjusted by
+    Holm's method within their pair; the pairs are separate questions.
+
+    Parameters
+    ----------
+    reference, *others : path or Report
+        The reference first; differences are other minus reference.
+    value, beta, confidence
+        View settings for all reports; by default those of the reference.
+    margin : float, optional
+        Differences of the signed score within plus or minus this count as none.
+    per_class : bool
+        Add the differences of every class.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ReportError
+        The reports played different games, hold different images or labels under the same
+        names, or share fewer than two images.
+    UsageError
+        No report to compare with, or a view setting or margin that cannot be used.
+    """
+    if not others:
+        raise UsageError("give at least two reports: the reference first, then what to compare")
+    if margin is not None and not 0 < margin < np.inf:
+        raise UsageError(f"--margin {margin}: must be a positive number")
+    names = _names([reference, *others])
+    loaded = [given if isinstance(given, Report) else load(given) for given in (reference, *others)]
+    first = loaded[0].view(value=value, beta=beta, confidence=confidence)
+    view = {key: first.settings[key] for key in VIEW}
+    check_view(view["value"], first.beta, first.confidence)
+    for name, report in zip(names[1:], loaded[1:], strict=True):
+        check_game(names[0], first, name, report)
+    asked = {"value": value, "beta": beta, "confidence": confidence}
+    pairs = []
+    for name, report in zip(names[1:], loaded[1:], strict=True):
+        notes = [
+            f"{name} was made with {key} {report.settings.get(key)}; it is seen through the "
+            f"reference's, {view[key]}"
+            for key in VIEW
+            if asked[key] is None and report.settings.get(key) != view[key]
+        ]
+        pairs.append(
+            _pair((names[0], first), (name, report.view(**view)), notes, margin, classes=per_class)
+        )
+    return Comparison(
+        reference={"report": names[0], "model": first.model, "data": first.data},
+        view=view,
+        bands=first.band_names,
+        srs_range=first.srs_range,
+        margin=margin,
+        pairs=pairs,
+    )
+
+
+def _names(reports: Sequence[str | Path | Report]) -> list[str]:
+    """What to call the reports: shortest of file stem or path that tells them apart."""
+    paths = [Path(r.model["path"] if isinstance(r, Report) else r) for r in reports]
+    stems = [path.stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [path.as_posix() for path in paths]
+
+
+def _pair(
+    reference: tuple[str, Report],
+    other: tuple[str, Report],
+    notes: list[str],
+    margin: float | None,
+    *,
+    classes: bool,
+) -> Pair:
+    first_name, first = reference
+    name, second = other
+    *rows, contents = shared_rows(first_name, first, name, second)
+    left_out = {
+        "reference": len(first.labels) - len(rows[0]),
+        "other": len(second.labels) - len(rows[1]),
+    }
+    settings = permitted_differences(first, second)
+    whole = not any(left_out.values())
+    notes = notes + reservations(first, second, settings, contents, whole=whole)
+    confidence = first.confidence
+    tables = [
+        np.column_stack([report.shapley_per_image[at], report.log_prob[at, -1]])
+        for report, at in zip((first, second), rows, strict=True)
+    ]
+    right = [
+        report.predicted[at] == report.labels[at]
+        for report, at in zip((first, second), rows, strict=True)
+    ]
+    identical = all(
+        np.array_equal(getattr(first, part)[rows[0]], getattr(second, part)[rows[1]])
+        for part in ("log_prob", "predicted")
+    )
+    drawn = PairedBootstrap(tables[0], tables[1], confidence)
+    bands = first.players
+    score = _scores(bands, first.beta)
+    (signed,) = drawn.differences(score)
+    if drawn.changes_sign(score):
+        notes.append(
+            "a signed score lies near 0, where intervals of the published score, an absolute "
+            "value, do not hold; judge by the signed score"
+        )
+    accuracy = _accuracy(right, confidence, identical=identical)
+    sid = _adjusted(drawn.differences(lambda means: spectral_importance(means[..., :bands])))
+    per_class = None
+    if classes:
+        per_class = _per_class(first, rows[0], tables, right, score, identical=identical)
+    equivalent = None
+    if margin is not None:
+        equivalent = -margin <= signed.low and signed.high <= margin
+    made = Pair(
+        report=name,
+        model=second.model,
+        shared=len(rows[0]),
+        left_out=left_out,
+        contents=contents,
+        identical=identical,
+        settings=settings,
+        notes=notes,
+        srs_signed=signed,
+        srs=drawn.differences(lambda means: np.abs(score(means)))[0],
+        accuracy=accuracy,
+        right_alone={
+            "reference": int(np.sum(right[0] & ~right[1])),
+            "other": int(np.sum(right[1] & ~right[0])),
+        },
+        mean_log_prob=drawn.differences(lambda means: means[..., bands:])[0],
+        sid=sid,
+        shapley=_adjusted(drawn.differences(lambda means: means[..., :bands])),
+        per_class=per_class,
+        equivalent=equivalent,
+        verdict={},
+    )
+    return replace(made, verdict=verdict(made, first_name, first, margin))
+
+
+def _scores(bands: int, beta: float) -> Statistic:
+    """Signed score as a function of means, shape (..., 1)."""
+    return lambda means: signed_score(spectral_importance(means[..., :bands]), beta)[..., None]
+
+
+def _adjusted(family: list[Difference]) -> list[Difference]:
+    adjusted = holm(np.array([member.p for member in family]))
+    return [replace(d, p_holm=float(p)) for d, p in zip(family, adjusted, strict=True)]
+
+
+def _accuracy(
+    right: Sequence[NDArray[np.bool_]], confidence: float, *, identical: bool
+) -> Difference:
+    found = right_answers(right[0], right[1], confidence)
+    # The same table is the same model on these images, of which no doubt is left.
+    return replace(found, low=0.0, high=0.0, stderr=0.0, mde=0.0) if identical else found
+
+
+def _per_class(
+    report: Report,
+    rows: NDArray[np.intp],
+    tables: list[NDArray[np.float64]],
+    right: list[NDArray[np.bool_]],
+    score: Statistic,
+    *,
+    identical: bool,
+) -> list[ClassDifference]:
+    labels = report.labels[rows]
+    members = {int(label): labels == label for label in np.unique(labels)}
+    judged = [label for label, chosen in members.items() if chosen.sum() >= FEW_IMAGES]
+    # Enough resamples for the smallest p-value to pass Holm's first step, within reason.
+    wanted = round(4 * len(judged) / (1 - report.confidence))
+    resamples = min(max(RESAMPLES, wanted), _MOST_RESAMPLES)
+    found: dict[str, dict[int, Difference]] = {"srs_signed": {}, "accuracy": {}}
+    for label in judged:
+        chosen = members[label]
+        drawn = PairedBootstrap(
+            tables[0][chosen], tables[1][chosen], report.confidence, resamples=resamples
+        )
+        (found["srs_signed"][label],) = drawn.differences(score)
+        found["accuracy"][label] = _accuracy(
+            [r[chosen] for r in right], report.confidence, identical=identical
+        )
+    adjusted = {
+        key: dict(zip(judged, _adjusted([entries[label] for label in judged]), strict=True))
+        for key, entries in found.items()
+    }
+    return [
+        ClassDifference(
+            label,
+            report.class_name(label),
+            int(chosen.sum()),
+            adjusted["srs_signed"].get(label),
+            adjusted["accuracy"].get(label),
+        )
+        for label, chosen in members.items()
+    ]

@@ -1,0 +1,321 @@
+"""The report: a value table with its provenance, and everything that follows from it.
+
+`Report.log_prob` is the one result; Shapley values, distribution, score, intervals and
+interactions are pure functions of it and of three view settings (value, beta, confidence).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReportError, UsageError
+from ..mathematics import score, shapley
+
+FORMAT = "iaside-report"
+FORMAT_VERSION = 1
+# With fewer images than this a class's profile is mostly noise.
+FEW_IMAGES = 20
+
+
+@dataclass(frozen=True)
+class Report:
+    """Result of one audit.
+
+    Attributes
+    ----------
+    log_prob : ndarray of float32, shape (K, 2**M)
+        V[n, S]: log-probability of image n's true class when only the bands in S are present.
+    labels, predicted : ndarray of int64, shape (K,)
+        True class, and the class the model gives the untouched image.
+    image_ids : list of str
+    settings : dict
+        All that determines the table, and the view settings ``value``, ``beta``,
+        ``confidence``.
+    model, data, run : dict
+        What was audited, on what, and how it ran (plain JSON values).
+    provider : str
+    created : str
+        ISO 8601, UTC.
+    class_names : list of str or None
+    example : ndarray of uint8, shape (H, W, C), or None
+        One image of the sample as the model's input size has it, for pictures.
+    image_digests : ndarray of uint8, shape (K, 32), or None
+        SHA-256 of each image's content; None in reports that carry none.
+    """
+
+    log_prob: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    image_ids: list[str]
+    settings: dict[str, Any]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    run: dict[str, Any]
+    provider: str
+    created: str
+    iaside_version: str
+    class_names: list[str] | None = None
+    example: NDArray[np.uint8] | None = field(default=None, repr=False)
+    image_digests: NDArray[np.uint8] | None = field(default=None, repr=False)
+
+    def view(
+        self,
+        *,
+        value: str | None = None,
+        beta: float | None = None,
+        confidence: float | None = None,
+    ) -> Report:
+        """The same table seen through other view settings; None keeps the present one."""
+        asked = {"value": value, "beta": beta, "confidence": confidence}
+        changed = {key: setting for key, setting in asked.items() if setting is not None}
+        return replace(self, settings={**self.settings, **changed})
+
+    @property
+    def players(self) -> int:
+        """Number of bands M (one more with DC as a player of its own)."""
+        return shapley.player_count(self.log_prob)
+
+    @property
+    def band_names(self) -> list[str]:
+        """Short names of the players, lowest first."""
+        dc = ["DC"] if self.settings.get("separate_dc") else []
+        return dc + [str(band) for band in range(self.players - len(dc))]
+
+    @property
+    def confidence(self) -> float:
+        """Coverage that the intervals aim at."""
+        return float(self.settings["confidence"])
+
+    @property
+    def beta(self) -> float:
+        """Decay of the score's weights."""
+        return float(self.settings["beta"])
+
+    @cached_property
+    def _solved(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Shapley values per image, and v(S), in one pass over blocks of rows."""
+        rows, columns = self.log_prob.shape
+        psi = np.empty((rows, self.players))
+        total = np.zeros(columns)
+        step = max(1, (1 << 20) // columns)
+        for start in range(0, rows, step):
+            block = shapley.game_values(self.log_prob[start : start + step], self.settings["value"])
+            psi[start : start + step] = shapley.shapley_values(block)
+            total += block.sum(axis=0)
+        return psi, total / rows
+
+    @property
+    def shapley_per_image(self) -> NDArray[np.float64]:
+        """Shapley values of every image, shape (K, M)."""
+        return self._solved[0]
+
+    @property
+    def coalition_values(self) -> NDArray[np.float64]:
+        """v(S): mean of the game over images, shape (2**M,)."""
+        return self._solved[1]
+
+    @property
+    def shapley(self) -> NDArray[np.float64]:
+        """Shapley values of the mean game, shape (M,)."""
+        return np.asarray(self.shapley_per_image.mean(axis=0))
+
+    @property
+    def shapley_stderr(self) -> NDArray[np.float64]:
+        """Standard errors of `shapley` over images, shape (M,); 0 for a single image."""
+        psi = self.shapley_per_image
+        if len(psi) < 2:
+            return np.zeros(self.players)
+        return np.asarray(psi.std(axis=0, ddof=1) / np.sqrt(len(psi)))
+
+    @property
+    def sid(self) -> NDArray[np.float64]:
+        """Spectral importance distribution, shape (M,)."""
+        return score.spectral_importance(self.shapley)
+
+    @property
+    def uniform(self) -> bool:
+        """True when all Shapley values are equal: the model prefers no band."""
+        return bool(score.is_uniform(self.shapley))
+
+    @property
+    def srs(self) -> float:
+        """Spectral robustness score as published (absolute value)."""
+        return float(score.spectral_robustness_score(self.sid, self.beta))
+
+    @property
+    def srs_signed(self) -> float:
+        """The score with its sign: positive means that low frequencies carry the weight."""
+        return float(score.signed_score(self.sid, self.beta))
+
+    @property
+    def srs_range(self) -> tuple[float, float]:
+        """Ends of the signed score: all mass on the highest, on the lowest band."""
+        return score.score_range(self.players, self.beta)
+
+    @cached_property
+    def intervals(self) -> score.Intervals:
+        """Bootstrap intervals of SID and score."""
+        seed = int(self.settings["seed"])
+        return score.bootstrap_intervals(self.shapley_per_image, self.beta, self.confidence, seed)
+
+    @property
+    def interactions(self) -> NDArray[np.float64]:
+        """Pairwise Shapley interaction indices, shape (M, M), zero diagonal."""
+        return shapley.shapley_interactions(self.coalition_values)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of untouched images whose top-1 class is right."""
+        return float(np.mean(self.predicted == self.labels))
+
+    @property
+    def mean_log_prob(self) -> float:
+        """Mean log-probability of the true class with every band present."""
+        return float(self.log_prob[:, -1].mean(dtype=np.float64))
+
+    @property
+    def efficiency_residual(self) -> float:
+        """|sum psi - (v(all) - v(none))|: rounding only."""
+        values = self.coalition_values
+        return float(abs(self.shapley.sum() - (values[-1] - values[0])))
+
+    def class_name(self, label: int) -> str:
+        """Name of a class, or its number where no names are known."""
+        if self.class_names is not None and 0 <= label < len(self.class_names):
+            return self.class_names[label]
+        return str(label)
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """SID and score of each class of the sample: class, name, n, accuracy, sid, srs."""
+        rows = []
+        for label in np.unique(self.labels):
+            chosen = self.labels == label
+            sid = score.spectral_importance(self.shapley_per_image[chosen].mean(axis=0))
+            rows.append(
+                {
+                    "class": int(label),
+                    "name": self.class_name(int(label)),
+                    "n": int(chosen.sum()),
+                    "accuracy": float(np.mean(self.predicted[chosen] == label)),
+                    "sid": sid.tolist(),
+                    "srs": float(score.spectral_robustness_score(sid, self.beta)),
+                    "srs_signed": float(score.signed_score(sid, self.beta)),
+                }
+            )
+        return rows
+
+    def summary(self, *, per_class: bool = False) -> dict[str, Any]:
+        """The result as plain JSON values; the keys are those of ``iaside show --json``."""
+        intervals = self.intervals
+        result: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "iaside_version": self.iaside_version,
+            "created": self.created,
+            "model": self.model,
+            "data": self.data,
+            "settings": self.settings,
+            "provider": self.provider,
+            "run": self.run,
+            "accuracy": self.accuracy,
+            "mean_log_prob": self.mean_log_prob,
+            "shapley": self.shapley.tolist(),
+            "shapley_stderr": self.shapley_stderr.tolist(),
+            "sid": self.sid.tolist(),
+            "sid_low": intervals.sid_low.tolist(),
+            "sid_high": intervals.sid_high.tolist(),
+            "uniform": self.uniform,
+            "srs": self.srs,
+            "srs_low": intervals.srs[0],
+            "srs_high": intervals.srs[1],
+            "srs_signed": self.srs_signed,
+            "srs_signed_low": intervals.srs_signed[0],
+            "srs_signed_high": intervals.srs_signed[1],
+            "srs_range": list(self.srs_range),
+            "efficiency_residual": self.efficiency_residual,
+            "forward_passes": self.run["forward_passes"],
+            "seconds": self.run["seconds"],
+            "interactions": self.interactions.tolist(),
+            "interpretation": self.interpretation(),
+        }
+        if per_class:
+            result["per_class"] = self.per_class()
+        return result
+
+    def interpretation(self) -> str:
+        """One plain sentence on what the score says."""
+        if self.uniform:
+            return (
+                "All bands have the same Shapley value, so the distribution is uniform: no band "
+                "matters more than another to this model on these images."
+            )
+        low, high = self.intervals.srs_signed
+        ends = self.srs_range
+        share = self.srs_signed / (ends[1] if self.srs_signed >= 0 else -ends[0])
+        if low <= 0.0 <= high:
+            return (
+                "The interval of the signed score includes 0: on these images the model leans "
+                "neither on low nor on high frequencies."
+            )
+        strength = next(
+            word
+            for bound, word in ((0.6, "mostly"), (0.3, "clearly"), (0.0, "somewhat"))
+            if abs(share) >= bound
+        )
+        side = "low" if share > 0 else "high"
+        outlook = (
+            "which usually goes with more robustness to noise and other high-frequency damage"
+            if share > 0
+            else "which usually goes with less robustness to noise and other high-frequency damage"
+        )
+        return (
+            f"The model leans {strength} on {side} frequencies ({abs(share):.0%} of the way to "
+            f"the {side}est band alone), {outlook}."
+        )
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the report as HDF5; the file appears only when it is whole.
+
+        Raises
+        ------
+        ReportError
+            The file exists and `overwrite` is not set, or it cannot be written.
+        """
+        from ..reports import store
+
+        target = Path(path)
+        if target.exists() and not overwrite:
+            raise ReportError(f"{target}: exists already; use --overwrite to replace it")
+        store.write_report(self, target)
+
+
+def load(path: str | Path) -> Report:
+    """Read a finished report.
+
+    Raises
+    ------
+    ReportError
+        Not a report, an unknown version, unfinished, or damaged.
+    """
+    from ..reports import store
+
+    return store.read_report(Path(path))
+
+
+def check_view(value: str, beta: float, confidence: float) -> None:
+    """Refuse view settings that cannot be used, before any work is done.
+
+    Raises
+    ------
+    UsageError
+    """
+    if value not in shapley.VALUES:
+        raise UsageError(f"unknown value '{value}': choose one of {', '.join(shapley.VALUES)}")
+    score.signed_score(np.full(2, 0.5), beta)
+    if not 0.0 < confidence < 1.0:
+        raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")

@@ -1,0 +1,135 @@
+"""The picture of a comparison: differences with their intervals, zero in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ..errors import UsageError
+from ..mathematics.paired import Difference
+from ..reports.comparison import Comparison, Pair
+from .plots import COLOURS, MARKERS, MOST_REPORTS, SMALL, WIDTH, style, title, write_figure
+from .text import one_line
+
+
+def save_comparison(found: Comparison, target: Path, *, overwrite: bool = False) -> None:
+    """Draw a comparison and write the picture; errors are those of `plots.write_figure`."""
+    write_figure(lambda: comparison_figure(found), target, overwrite=overwrite)
+
+
+def comparison_figure(found: Comparison) -> Figure:
+    """Differences of SID, Shapley values, score and accuracy, other minus reference.
+
+    Filled markers are differences that are seen (p below 1 - confidence; bands after Holm's
+    correction), hollow ones are not. Grey bars reach as far as the minimum detectable effect.
+
+    Returns
+    -------
+    matplotlib Figure
+        3.5 inches wide.
+
+    Raises
+    ------
+    UsageError
+        More pairs than there are colours.
+    """
+    pairs = found.pairs
+    if len(pairs) > MOST_REPORTS:
+        raise UsageError(f"a picture takes up to {MOST_REPORTS} comparisons, not {len(pairs)}")
+    level = 1 - float(found.view["confidence"])
+    rows = 0.14 + 0.19 * len(pairs)
+    # Height of each panel and of what stands below it, in inches.
+    panels: list[tuple[float, float, Callable[[Axes], None]]] = [
+        (rows, 0.5, lambda axes: _draw_rows(axes, pairs, level, "srs_signed", found.margin)),
+        (rows, 0.5, lambda axes: _draw_rows(axes, pairs, level, "accuracy", None)),
+        (1.3, 0.52, lambda axes: _draw_bands(axes, found, level, "sid")),
+        (1.3, 0.45, lambda axes: _draw_bands(axes, found, level, "shapley")),
+    ]
+    header = 0.72 + 0.14 * len(pairs)
+    total = header + sum(height + below for height, below, _ in panels)
+    drawn = Figure(figsize=(WIDTH, total))
+    FigureCanvasAgg(drawn)
+    _draw_header(drawn, found, total)
+    top = total - header
+    for height, below, draw in panels:
+        axes = drawn.add_axes((0.17, (top - height) / total, 0.8, height / total))
+        style(axes)
+        draw(axes)
+        top -= height + below
+    return drawn
+
+
+def _shorter(text: str, length: int) -> str:
+    shown = one_line(text)
+    return shown if len(shown) <= length else shown[: length - 1] + "…"
+
+
+def _draw_header(drawn: Figure, found: Comparison, total: float) -> None:
+    line = total - 0.18
+    name = _shorter(found.reference["report"], 30)
+    drawn.text(
+        0.03, line / total, f"Against {name}", fontsize=9, fontweight="bold", parse_math=False
+    )
+    about = (
+        f"other minus reference, {found.view['value']}, {found.view['confidence']:.0%} intervals; "
+        "filled: seen"
+    )
+    drawn.text(0.03, (line - 0.15) / total, about, fontsize=SMALL, color="#444444")
+    for number, pair in enumerate(found.pairs):
+        height = (line - 0.31 - 0.14 * number) / total
+        drawn.text(0.03, height, "■", fontsize=SMALL, color=COLOURS[number])
+        text = f"{_shorter(pair.report, 30)}: {pair.shared} shared images"
+        drawn.text(0.065, height, text, fontsize=SMALL, parse_math=False)
+
+
+def _mark(axes: Axes, number: int, x: float, y: float, *, seen: bool) -> None:
+    axes.plot(
+        x,
+        y,
+        MARKERS[number],
+        color=COLOURS[number],
+        markersize=4,
+        markerfacecolor=COLOURS[number] if seen else "white",
+        markeredgewidth=0.8,
+        zorder=3,
+    )
+
+
+def _draw_rows(
+    axes: Axes, pairs: Sequence[Pair], level: float, part: str, margin: float | None
+) -> None:
+    for number, pair in enumerate(pairs):
+        row = len(pairs) - 1 - number
+        d: Difference = getattr(pair, part)
+        axes.plot([-d.mde, d.mde], [row, row], color="#DDDDDD", linewidth=5, zorder=1)
+        axes.plot([d.low, d.high], [row, row], color=COLOURS[number], linewidth=1.3, zorder=2)
+        _mark(axes, number, d.difference, row, seen=d.p < level)
+    axes.axvline(0, color="black", linewidth=0.6)
+    for side in (-1, 1) if margin is not None else ():
+        axes.axvline(side * (margin or 0.0), color="#777777", linewidth=0.6, linestyle=":")
+    axes.set_ylim(-0.7, len(pairs) - 0.3)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=6)
+    what = "signed score" if part == "srs_signed" else "clean accuracy"
+    across = "grey: less than a detectable effect" + (", dotted: margin" if margin else "")
+    title(axes, f"Difference of {what}", across)
+
+
+def _draw_bands(axes: Axes, found: Comparison, level: float, part: str) -> None:
+    count = len(found.pairs)
+    spread = 0.6 / count
+    for number, pair in enumerate(found.pairs):
+        for band, d in enumerate(getattr(pair, part)):
+            x = band + (number - (count - 1) / 2) * spread
+            axes.plot([x, x], [d.low, d.high], color=COLOURS[number], linewidth=1.1, zorder=2)
+            _mark(axes, number, x, d.difference, seen=(d.p_holm or 0.0) < level)
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_xticks(np.arange(len(found.bands)), found.bands)
+    what = "Difference of SID" if part == "sid" else "Difference of Shapley values"
+    title(axes, what, "band, lowest to highest frequency", "difference")

@@ -1,0 +1,126 @@
+"""What people see of a comparison on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+
+from ..mathematics.paired import Difference
+from ..reports.comparison import Comparison, Pair
+from ..reports.report import FEW_IMAGES
+from ..reports.verdict import decimals, p_text
+from .terminal import terminal
+from .text import one_line
+
+_FILES_ONLY = (
+    "A difference seen is one between these files. Trainings that differ only by their seed may "
+    "differ as much: repeat a training to learn how much, and give that as --margin."
+)
+# Characters that the first columns, and the columns of a pair, take.
+_FIRST, _GROUP = 22, 44
+
+
+def print_comparison(found: Comparison) -> None:
+    """The comparison as tables with a group of columns a pair, then a verdict a pair."""
+    out = terminal()
+    view = found.view
+    name, model = found.reference["report"], found.reference["model"]["path"]
+    out.print(
+        f"Reference: {one_line(name)} ({one_line(model)}). Differences are other minus reference, "
+        f"with {view['confidence']:.0%} intervals; value {view['value']}, beta {view['beta']}",
+        soft_wrap=True,
+    )
+    groups = max(1, (out.width - _FIRST) // _GROUP)
+    for start in range(0, len(found.pairs), groups):
+        out.print(_table(found, found.pairs[start : start + groups]))
+    for pair in found.pairs:
+        heading, *lines = map(one_line, _lines(pair))
+        out.print(heading, *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
+        if any(row.srs_signed is not None for row in pair.per_class or []):
+            out.print(_class_table(found, pair))
+        elif pair.per_class is not None:
+            out.print(f"  No class has {FEW_IMAGES} shared images, so none is judged.")
+    if any(pair.srs_signed.p < 1 - view["confidence"] for pair in found.pairs):
+        out.print(_FILES_ONLY, soft_wrap=True)
+
+
+def _lines(pair: Pair) -> list[str]:
+    left = pair.left_out
+    counts = f"{pair.report}: {pair.shared} shared images (contents {pair.contents})"
+    if any(left.values()):
+        counts += f"; left out: {left['reference']} of the reference, {left['other']} of its own"
+    lines = [counts, *dict.fromkeys(pair.verdict.values())]
+    if pair.settings:
+        apart = ", ".join(
+            f"{entry['setting']} {entry['other']} against {entry['reference']}"
+            for entry in pair.settings
+        )
+        lines.append(f"Settings of the models that differ: {apart}.")
+    return [*lines, *(f"Note: {note}." for note in pair.notes)]
+
+
+def _table(found: Comparison, pairs: Sequence[Pair]) -> Table:
+    level = 1 - float(found.view["confidence"])
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        caption=f"p of bands adjusted (Holm, {len(found.bands)} bands of one pair); * below "
+        f"{level:.2g}",
+        caption_justify="left",
+    )
+    table.add_column("", no_wrap=True)
+    # The reference's own values depend on which images a pair shares.
+    common = len({(pair.shared, pair.left_out["reference"]) for pair in pairs}) == 1
+    if common:
+        table.add_column(one_line(found.reference["report"]), justify="right")
+    for pair in pairs:
+        table.add_column(one_line(pair.report), justify="right", overflow="fold")
+        table.add_column("interval", justify="right", no_wrap=True)
+        table.add_column("p", justify="right", no_wrap=True)
+    rows = [
+        [("signed SRS", [pair.srs_signed for pair in pairs])],
+        [("SRS", [pair.srs for pair in pairs])],
+        [("accuracy", [pair.accuracy for pair in pairs])],
+        [("log-prob", [pair.mean_log_prob for pair in pairs])],
+        [(f"SID {b}", [p.sid[i] for p in pairs]) for i, b in enumerate(found.bands)],
+        [(f"Shapley {b}", [p.shapley[i] for p in pairs]) for i, b in enumerate(found.bands)],
+    ]
+    for block in rows:
+        digits = [decimals(column) for column in zip(*(row for _, row in block), strict=True)]
+        for name, row in block:
+            cells = [f"{row[0].reference:.{min(digits)}f}"] if common else []
+            for difference, places in zip(row, digits, strict=True):
+                cells += _cells(difference, places, level)
+            table.add_row(name, *cells)
+    return table
+
+
+def _cells(found: Difference, digits: int, level: float) -> list[str]:
+    p = found.p if found.p_holm is None else found.p_holm
+    return [
+        f"{found.difference:+.{digits}f}",
+        f"{found.low:+.{digits}f} to {found.high:+.{digits}f}",
+        p_text(p).removeprefix("= ") + ("*" if p < level else " "),
+    ]
+
+
+def _class_table(found: Comparison, pair: Pair) -> Table:
+    level = 1 - float(found.view["confidence"])
+    judged = [row for row in pair.per_class or [] if row.srs_signed is not None]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        caption=f"p adjusted (Holm, {len(judged)} classes); classes with fewer than {FEW_IMAGES} "
+        "images are not judged",
+        caption_justify="left",
+    )
+    for heading in ("class", "images", "signed SRS", "interval", "p", "accuracy", "interval", "p"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    for row in pair.per_class or []:
+        cells = ["-"] * 6
+        if row.srs_signed is not None and row.accuracy is not None:
+            cells = _cells(row.srs_signed, 3, level) + _cells(row.accuracy, 3, level)
+        table.add_row(one_line(row.name), str(row.images), *cells)
+    return table
