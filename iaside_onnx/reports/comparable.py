@@ -24,7 +24,7 @@ _FREE = {
 }  # fmt: skip
 _NAMED = ("temperature", "output_kind", "label_offset", "layout")
 # Parts of a preprocessing recipe that decide which pixels an image has.
-_GEOMETRY = ("resize", "crop", "interpolation")
+_GEOMETRY = ("resize", "crop", "interpolation", "antialias")
 _LEAST_IMAGES = 2
 
 
