@@ -1,0 +1,427 @@
+"""The gate that every export passes before it counts.
+
+An exporter that meets something it cannot translate often writes a file all the same, and raises
+nothing. So no file is believed: it is cleaned, written under a temporary name, read back, checked,
+run and compared with the framework, and gets its own name only after that. A file that fails is
+not left behind.
+
+What is demanded: the ONNX checker accepts the graph; one image goes in (NCHW, NHWC, or flat rows)
+and one row of scores an image comes out; the batch is free; outputs equal the framework's at batch
+1, 2 and 5 on random and on real images; one image's scores do not depend on the other images of
+its batch; everything is in one file below 2 GB; no path or source line of the exporting machine
+is in it.
+
+Needs numpy and onnx, and onnxruntime where it is installed (else onnx's reference evaluator).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import Message
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+Reference = Callable[[NDArray[Any]], Any]
+
+BATCHES = (1, 2, 5)
+TOLERANCE = 1e-3
+INPUT_TYPES: dict[int, Any] = {
+    TensorProto.FLOAT: np.float32,
+    TensorProto.FLOAT16: np.float16,
+    TensorProto.DOUBLE: np.float64,
+    TensorProto.UINT8: np.uint8,
+}
+_LARGEST = 2**31 - 1  # protobuf's own limit
+# Outputs that vary less than this share of their size cannot be told from rounding.
+_NO_VARIATION = 1e-5
+_LITTLE_VARIATION = 0.05
+# In names any mention of a source file or a home folder; in metadata any absolute path.
+_SOURCE = re.compile(r"\.py\b|site-packages|/home/|/Users/|\b[A-Za-z]:\\\w")
+_PATH = re.compile(r"(?:^|[\s\"'=(\[,:])(?:/[\w.+@-]+){2,}|\b[A-Za-z]:\\\w|\.py\b")
+
+
+class ExportError(Exception):
+    """An export that must not be used, or cannot be made; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """The image input of a graph.
+
+    Attributes
+    ----------
+    name : str
+    dtype : numpy dtype class
+    shape : tuple of (int or None)
+        Without the batch; None where the graph leaves a size free.
+    layout : str
+        "nchw", "nhwc", "flat" (rows of features), or "unknown" where 1 or 3 channels stand at
+        neither or both ends.
+    """
+
+    name: str
+    dtype: Any
+    shape: tuple[int | None, ...]
+    layout: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How near a file comes to the framework.
+
+    Attributes
+    ----------
+    difference : float
+        Largest absolute difference of an output.
+    spread : float
+        How much the framework's outputs vary over the images: the largest range of one class.
+    size : float
+        Largest magnitude of the framework's outputs.
+    images : int
+        Number of different images compared.
+    runtime : str
+        What ran the file.
+    """
+
+    difference: float
+    spread: float
+    size: float
+    images: int
+    runtime: str
+
+    @property
+    def relative(self) -> float:
+        """Largest difference, relative to the spread of the outputs over the images."""
+        return self.difference / self.spread
+
+    @property
+    def weak(self) -> bool:
+        """Whether the outputs hardly vary, as an untrained network's do: a weak test."""
+        return self.spread < _LITTLE_VARIATION * self.size
+
+
+def admit(
+    model: onnx.ModelProto,
+    target: Path,
+    reference: Reference,
+    images: Mapping[str, NDArray[Any]],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    tolerance: float = TOLERANCE,
+    overwrite: bool = False,
+) -> Comparison:
+    """Write a model as `target` if it passes the gate.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        As the exporter made it; it is cleaned in place.
+    target : Path
+        File to write. It appears, or is replaced, only when everything passed.
+    reference : callable
+        The framework's own answer: images as the graph takes them to scores [batch, classes].
+    images : mapping of str to ndarray
+        Sets of at least five images, for instance "random" and "real", as the graph takes them.
+    metadata : mapping of str to str, optional
+        Written into the file's ``metadata_props``; all other metadata is removed.
+    tolerance : float
+        Largest allowed difference, relative to the spread of the outputs over the images.
+    overwrite : bool
+        Whether an existing target may be replaced.
+
+    Raises
+    ------
+    ExportError
+        Says which demand was not met.
+    """
+    check_target(target, overwrite)
+    clean(model, metadata or {})
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        try:
+            partial.write_bytes(model.SerializeToString())
+        except OSError as error:
+            raise ExportError(f"{target}: cannot be written: {error.strerror}") from error
+        except Exception as error:  # protobuf raises several kinds for a message too large
+            raise ExportError(
+                f"{target}: larger than the 2 GB that one ONNX file can hold"
+            ) from error
+        check_file(partial)
+        result = compare(partial, reference, images, tolerance)
+        check_target(target, overwrite)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return result
+
+
+def check_target(target: Path, overwrite: bool) -> None:
+    """Refuse to replace a file unasked, before any work is done."""
+    if not target.parent.is_dir():
+        raise ExportError(f"{target}: there is no folder {target.parent}")
+    if target.is_dir() or target.suffix.lower() != ".onnx":
+        raise ExportError(f"{target}: give the .onnx file to write")
+    if target.exists() and not overwrite:
+        raise ExportError(f"{target}: exists already; add --overwrite to replace it")
+
+
+def clean(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+    """Remove what tells about the exporting machine, and shapes that nobody needs.
+
+    Doc strings and metadata go everywhere in the model, functions and sub-graphs included. Stored
+    shapes of inner values go too: runtimes infer them, and some exporters store wrong ones.
+    """
+    for part in _parts(model):
+        names = part.DESCRIPTOR.fields_by_name
+        for field in ("doc_string", "metadata_props"):
+            if field in names:
+                part.ClearField(field)
+        if isinstance(part, onnx.GraphProto | onnx.FunctionProto):
+            part.ClearField("value_info")
+    onnx.helper.set_model_props(model, dict(metadata))
+
+
+def check_file(path: Path) -> Image:
+    """Everything that can be checked without the framework.
+
+    Returns
+    -------
+    Image
+        The graph's image input.
+
+    Raises
+    ------
+    ExportError
+    """
+    if path.stat().st_size > _LARGEST:
+        raise ExportError("the file is larger than the 2 GB that one ONNX file can hold")
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:
+        raise ExportError(f"the file cannot be read back: {one_line(error)}") from error
+    _check_single_file(model)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # checker and shape inference share no base
+        raise ExportError(f"the ONNX checker refuses the graph: {one_line(error)}") from error
+    image = image_input(model)
+    _check_output(model.graph)
+    _check_provenance(model)
+    return image
+
+
+def image_input(model: onnx.ModelProto) -> Image:
+    """The one image input of a graph, its batch free.
+
+    Raises
+    ------
+    ExportError
+        None or several inputs; no image; a fixed batch.
+    """
+    weights = {tensor.name for tensor in model.graph.initializer}
+    weights |= {tensor.values.name for tensor in model.graph.sparse_initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1:
+        names = ", ".join(f"'{value.name}'" for value in inputs) or "none"
+        raise ExportError(
+            f"the graph has {len(inputs)} inputs ({names}); a classifier takes exactly one image"
+        )
+    value = inputs[0]
+    kind = value.type.tensor_type
+    sizes = [
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
+        for dim in kind.shape.dim
+    ]
+    shown = f"input '{value.name}' is {shape_text(sizes)}"
+    if kind.elem_type not in INPUT_TYPES:
+        name = TensorProto.DataType.Name(kind.elem_type).lower()
+        raise ExportError(f"{shown} of type {name}; float or uint8 images are needed")
+    if len(sizes) not in (2, 4):
+        raise ExportError(f"{shown}, not an image ([batch, channels, height, width] or the like)")
+    if sizes[0] is not None:
+        raise ExportError(f"{shown}: the batch is fixed at {sizes[0]}; export it with a free one")
+    layout = "flat"
+    if len(sizes) == 4:
+        ends = (sizes[1] in (1, 3), sizes[3] in (1, 3))
+        layout = {(True, False): "nchw", (False, True): "nhwc"}.get(ends, "unknown")
+    return Image(value.name, INPUT_TYPES[kind.elem_type], tuple(sizes[1:]), layout)
+
+
+def compare(
+    path: Path, reference: Reference, images: Mapping[str, NDArray[Any]], tolerance: float
+) -> Comparison:
+    """Hold a file's outputs against the framework's at every batch size.
+
+    Raises
+    ------
+    ExportError
+        The runtime refuses the file; shapes or values differ; outputs say nothing.
+    """
+    run, runtime = _open(path)
+    difference = 0.0
+    wanted: list[NDArray[np.float64]] = []
+    for kind, rows in images.items():
+        if len(rows) < max(BATCHES):
+            raise ExportError(f"{len(rows)} {kind} images are too few; {max(BATCHES)} are needed")
+        answers = {}
+        for batch in BATCHES:
+            where = f"at batch {batch} on {kind} images"
+            want = _scores(reference(rows[:batch]), batch, f"the framework {where}")
+            try:
+                got = run(rows[:batch])
+            except Exception as error:  # onnxruntime's errors share no base
+                raise ExportError(f"{runtime} cannot run it {where}: {one_line(error)}") from error
+            got = _scores(got, batch, f"{runtime} {where}")
+            if got.shape != want.shape:
+                raise ExportError(f"outputs are {got.shape} and should be {want.shape} {where}")
+            difference = max(difference, float(np.abs(got - want).max()))
+            answers[batch] = want
+        largest = answers[max(BATCHES)]
+        wanted.append(largest)
+        _check_rows_alone(answers, largest, tolerance)
+    everything = np.concatenate(wanted)
+    spread = float(np.ptp(everything, axis=0).max())
+    size = float(np.abs(everything).max())
+    if spread <= _NO_VARIATION * size:
+        raise ExportError(
+            "the framework's outputs are the same for every image, so nothing can be compared; "
+            "were the weights loaded?"
+        )
+    result = Comparison(difference, spread, size, len(everything), runtime)
+    if result.relative > tolerance:
+        raise ExportError(
+            f"outputs differ from the framework's by {result.difference:.3g}, which is "
+            f"{result.relative:.2g} of their spread over the images (limit: {tolerance:g})"
+        )
+    return result
+
+
+def _check_rows_alone(
+    answers: Mapping[int, NDArray[np.float64]], largest: NDArray[np.float64], tolerance: float
+) -> None:
+    """The framework's answer to an image must not depend on its batch (training mode)."""
+    scale = max(float(np.ptp(largest, axis=0).max()), _NO_VARIATION * float(np.abs(largest).max()))
+    for batch, scores in answers.items():
+        apart = float(np.abs(scores - largest[:batch]).max())
+        if apart > tolerance * scale:
+            raise ExportError(
+                f"the framework's own scores of one image change by {apart:.3g} with the batch "
+                "or from call to call; put the model into evaluation mode"
+            )
+
+
+def _scores(values: Any, batch: int, whose: str) -> NDArray[np.float64]:
+    scores = np.asarray(values)
+    if scores.ndim == 4 and scores.shape[2:] == (1, 1):
+        scores = scores[:, :, 0, 0]
+    if scores.ndim != 2 or len(scores) != batch or scores.shape[1] < 2:
+        raise ExportError(
+            f"{whose} gives outputs of shape {scores.shape}; one row of at least two class "
+            "scores an image is needed"
+        )
+    if not np.isfinite(scores).all():
+        raise ExportError(f"{whose} gives outputs that are not finite")
+    return scores.astype(np.float64)
+
+
+def _open(path: Path) -> tuple[Callable[[NDArray[Any]], Any], str]:
+    """A function that runs the file, and the name of what runs it."""
+    try:
+        import onnxruntime
+    except ImportError:
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator = ReferenceEvaluator(str(path))
+        name = evaluator.input_names[0]
+        return lambda rows: evaluator.run(None, {name: rows})[0], "onnx.reference"
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime's errors share no base
+        raise ExportError(f"onnxruntime cannot load the file: {one_line(error)}") from error
+    name = session.get_inputs()[0].name
+    return lambda rows: session.run(None, {name: rows})[0], "onnxruntime"
+
+
+def _parts(message: Message) -> Iterator[Any]:
+    """A message and every message inside it; tensors are not opened."""
+    yield message
+    if isinstance(message, onnx.TensorProto):
+        return
+    for _, value in message.ListFields():
+        inner = [value] if isinstance(value, Message) else value
+        if not isinstance(inner, str | bytes | int | float):
+            for part in inner:
+                if isinstance(part, Message):
+                    yield from _parts(part)
+
+
+def _check_single_file(model: onnx.ModelProto) -> None:
+    for part in _parts(model):
+        if isinstance(part, onnx.TensorProto) and part.data_location == TensorProto.EXTERNAL:
+            raise ExportError(
+                f"weight '{part.name}' lies outside the file; exports hold everything in one "
+                "file, which must stay below 2 GB"
+            )
+
+
+def _check_output(graph: onnx.GraphProto) -> None:
+    if len(graph.output) != 1:
+        names = ", ".join(f"'{value.name}'" for value in graph.output)
+        raise ExportError(
+            f"the graph has {len(graph.output)} outputs ({names}); leave the class scores alone"
+        )
+    output = graph.output[0]
+    if not output.type.HasField("tensor_type"):
+        raise ExportError(f"output '{output.name}' is no tensor (a ZipMap?)")
+    dims = output.type.tensor_type.shape.dim
+    if dims and dims[0].HasField("dim_value") and dims[0].dim_value > 0:
+        raise ExportError(
+            f"output '{output.name}' declares a batch of {dims[0].dim_value}, fixed while tracing"
+        )
+
+
+def _check_provenance(model: onnx.ModelProto) -> None:
+    """No absolute path, no source line, no doc string of the exporting machine."""
+    for entry in model.metadata_props:
+        if found := _PATH.search(entry.value):
+            raise ExportError(f"metadata '{entry.key}' holds a path ('{found[0].strip()}')")
+    for part in _parts(model):
+        kind = part.DESCRIPTOR.name.removesuffix("Proto").lower()
+        if getattr(part, "doc_string", "") or (
+            part is not model and len(getattr(part, "metadata_props", ()))
+        ):
+            raise ExportError(f"a {kind} carries a doc string or metadata of the exporter")
+        for text in (getattr(part, "name", ""), _attribute_text(part)):
+            if text and (found := _SOURCE.search(text)):
+                start = max(0, found.start() - 20)
+                raise ExportError(f"a {kind} names a source ('{text[start : found.end() + 20]}')")
+
+
+def _attribute_text(part: Message) -> str:
+    if not isinstance(part, onnx.AttributeProto):
+        return ""
+    return b" ".join([part.s, *part.strings]).decode(errors="replace")
+
+
+def shape_text(sizes: Any) -> str:
+    """A shape in words; free dimensions show as a question mark."""
+    return "[" + ", ".join("?" if size is None else str(size) for size in sizes) + "]"
+
+
+def one_line(error: object) -> str:
+    """An error as one short line of printable text."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= 300 else text[:297] + "..."
