@@ -32,6 +32,7 @@ from gate import (
     image_input,
     one_line,
     shape_text,
+    spread_of,
 )
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "demo" / "test"
@@ -168,7 +169,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     except ExportError as error:
         if "--traceback" in sys.argv:
             traceback.print_exc()
-        print(f"Error: {one_line(error)}", file=sys.stderr)
+        print(f"Error: {one_line(error, 600)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("Error: interrupted; nothing was written", file=sys.stderr)
@@ -401,6 +402,7 @@ def finish(args: argparse.Namespace, export: Export) -> Comparison:
     images = test_images(args.images, image, full_shape(image, args.image), recipe)
     with step(f"running the model in {export.framework}"):
         scores = np.concatenate([np.asarray(export.reference(rows)) for rows in images.values()])
+    spread_of(scores)
     kind = kind_of(scores, args.output_kind or export.output_kind)
     names = args.names or export.classes
     count = scores.shape[1] if scores.ndim > 1 else 0

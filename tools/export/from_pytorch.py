@@ -137,7 +137,7 @@ def from_timm(
     name: str, args: argparse.Namespace
 ) -> tuple[torch.nn.Module, tuple[int, ...], dict[str, Any]]:
     """A timm model and the preprocessing that it declares."""
-    with step("timm is not installed here"):
+    with step("timm cannot be imported here"):
         import timm
     weights = _weights_choice(args)
     more = {"num_classes": args.num_classes} if args.num_classes else {}
@@ -168,7 +168,7 @@ def from_torchvision(
     name: str, args: argparse.Namespace
 ) -> tuple[torch.nn.Module, tuple[int, ...] | None, dict[str, Any]]:
     """A torchvision model; the preprocessing and class names of weights that are its own."""
-    with step("torchvision is not installed here"):
+    with step("torchvision cannot be imported here"):
         import torchvision
     choice = _weights_choice(args)
     more = {"num_classes": args.num_classes} if args.num_classes else {}

@@ -41,7 +41,7 @@ INPUT_TYPES: dict[int, Any] = {
 }
 _LARGEST = 2**31 - 1  # protobuf's own limit
 # Outputs that vary less than this share of their size cannot be told from rounding.
-_NO_VARIATION = 1e-5
+_NO_VARIATION = 1e-4
 _LITTLE_VARIATION = 0.05
 # In names any mention of a source file or a home folder; in metadata any absolute path.
 _SOURCE = re.compile(r"\.py\b|site-packages|/home/|/Users/|\b[A-Za-z]:\\\w")
@@ -288,13 +288,8 @@ def compare(
         wanted.append(largest)
         _check_rows_alone(answers, largest, tolerance)
     everything = np.concatenate(wanted)
-    spread = float(np.ptp(everything, axis=0).max())
+    spread = spread_of(everything)
     size = float(np.abs(everything).max())
-    if spread <= _NO_VARIATION * size:
-        raise ExportError(
-            "the framework's outputs are the same for every image, so nothing can be compared; "
-            "were the weights loaded?"
-        )
     result = Comparison(difference, spread, size, len(everything), runtime)
     if result.relative > tolerance:
         raise ExportError(
@@ -302,6 +297,24 @@ def compare(
             f"{result.relative:.2g} of their spread over the images (limit: {tolerance:g})"
         )
     return result
+
+
+def spread_of(scores: NDArray[Any]) -> float:
+    """How much scores [images, classes] vary over the images: the largest range of one class.
+
+    Raises
+    ------
+    ExportError
+        They do not vary, so that agreement would prove nothing.
+    """
+    spread = float(np.ptp(scores, axis=0).max())
+    size = float(np.abs(scores).max())
+    if spread <= _NO_VARIATION * size:
+        raise ExportError(
+            f"the framework's outputs are the same for every image (they vary by {spread:.2g} at "
+            f"a size of {size:.2g}), so nothing can be compared; were the weights loaded?"
+        )
+    return spread
 
 
 def _check_rows_alone(
@@ -385,7 +398,11 @@ def _check_output(graph: onnx.GraphProto) -> None:
     output = graph.output[0]
     if not output.type.HasField("tensor_type"):
         raise ExportError(f"output '{output.name}' is no tensor (a ZipMap?)")
-    dims = output.type.tensor_type.shape.dim
+    kind = output.type.tensor_type
+    if kind.elem_type not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
+        name = TensorProto.DataType.Name(kind.elem_type).lower()
+        raise ExportError(f"output '{output.name}' is {name}; scores must be floats")
+    dims = kind.shape.dim
     if dims and dims[0].HasField("dim_value") and dims[0].dim_value > 0:
         raise ExportError(
             f"output '{output.name}' declares a batch of {dims[0].dim_value}, fixed while tracing"
@@ -420,8 +437,8 @@ def shape_text(sizes: Any) -> str:
     return "[" + ", ".join("?" if size is None else str(size) for size in sizes) + "]"
 
 
-def one_line(error: object) -> str:
-    """An error as one short line of printable text."""
+def one_line(error: object, length: int = 300) -> str:
+    """An error as one line of printable text, at most `length` long."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = "".join(character if character.isprintable() else "?" for character in text)
-    return text if len(text) <= 300 else text[:297] + "..."
+    return text if len(text) <= length else text[: length - 3] + "..."
