@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import math
+import shlex
 import sys
 import tomllib
 import traceback
@@ -305,7 +306,7 @@ def test_images(
     """
     if image.layout == "flat":
         side = math.isqrt(shape[0] - 1) + 1
-        planes = (1, side, side)
+        planes: tuple[int, ...] = (1, side, side)
     else:
         planes = shape if image.layout == "nchw" else (shape[2], shape[0], shape[1])
     count = max(BATCHES)
@@ -327,9 +328,9 @@ def _choose(folder: Path, count: int) -> list[Path]:
 def _photograph(path: Path, planes: tuple[int, ...]) -> NDArray[np.float64]:
     channels, height, width = planes
     with step(f"{path}: cannot be read"), Picture.open(path) as picture:
-        picture = picture.convert("L" if channels == 1 else "RGB")
-        picture = picture.resize((width, height), Picture.Resampling.BILINEAR)
-        pixels = np.asarray(picture, np.float64).reshape(height, width, -1) / 255
+        grey_or_rgb = picture.convert("L" if channels == 1 else "RGB")
+        resized = grey_or_rgb.resize((width, height), Picture.Resampling.BILINEAR)
+        pixels = np.asarray(resized, np.float64).reshape(height, width, -1) / 255
     return np.moveaxis(pixels, -1, 0)
 
 
@@ -372,7 +373,7 @@ def kind_of(scores: NDArray[Any], asked: str | None) -> str:
             f"--output-kind probabilities: rows sum to {sums.min():.4g} ... {sums.max():.4g}"
         )
     if asked == "logits" and probable:
-        raise ExportError("--output-kind logits: the outputs are probabilities, their rows sum to 1")
+        raise ExportError("--output-kind logits: these are probabilities, their rows sum to 1")
     if asked is None and inside and not probable:
         raise ExportError(
             "the outputs lie in [0, 1] and their rows do not sum to 1, as after a sigmoid; iaside "
@@ -448,12 +449,13 @@ def _report(args: argparse.Namespace, export: Export, result: Comparison, what: 
         )
     opset = max(entry.version for entry in export.model.opset_import if not entry.domain)
     megabytes = args.output.stat().st_size / 1e6
+    report = args.output.with_suffix(".h5").name
+    command = ["iaside", "analyze", str(args.output), "IMAGES", "-o", report]
     print(
         f"wrote {args.output}: {what}, opset {opset}, {megabytes:.2f} MB; largest difference to "
         f"{export.framework} is {result.relative:.1e} of the outputs' spread on {result.images} "
         f"images at batches {', '.join(map(str, BATCHES))} in {result.runtime} (limit "
-        f"{args.tolerance:g}); next: iaside analyze {args.output} IMAGES -o "
-        f"{args.output.with_suffix('.h5').name}"
+        f"{args.tolerance:g}); next: {shlex.join(command)}"
     )
 
 

@@ -1,12 +1,12 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["jax", "flax", "jax2onnx", "numpy", "pillow"]
+# dependencies = ["jax", "flax", "jax2onnx", "onnx", "onnxruntime", "numpy", "pillow"]
 # ///
 """Export a JAX or Flax classifier of images as a verified ONNX file.
 
 Run with::
 
-    pip install jax flax jax2onnx numpy pillow
+    pip install jax flax jax2onnx onnx onnxruntime numpy pillow
     python tools/export/from_jax.py mypackage.nets:build -o net.onnx --image 64x64x3
 
 or ``uv run --script tools/export/from_jax.py ...``. Keep it out of iaside's own environment:

@@ -246,7 +246,7 @@ def from_tflite(path: Path) -> Export:
         interpreter.invoke()
         scores = interpreter.get_tensor(result["index"]).astype(np.float32)
         scale, zero = result["quantization"]
-        return (scores - zero) * np.float32(scale) if scale else scores
+        return np.asarray((scores - zero) * np.float32(scale) if scale else scores)
 
     quantised = any(detail["quantization"][0] for detail in interpreter.get_tensor_details())
     remedy = (

@@ -89,21 +89,23 @@ def load(args: argparse.Namespace) -> Export:
     kind, colon, name = args.source.partition(":")
     if Path(args.source).suffix == ".pt2":
         return from_program(Path(args.source))
+    shape: tuple[int, ...] | None = None
     declared: dict[str, Any] = {}
     if colon and kind == "timm":
         module, shape, declared = from_timm(name, args)
     elif colon and kind == "torchvision":
         module, shape, declared = from_torchvision(name, args)
     elif is_module_reference(args.source):
-        module, shape = from_factory(args), None
+        module = from_factory(args)
     else:
         raise ExportError(
             f"{args.source}: give package.module:factory, a .pt2 file, timm:NAME or "
             "torchvision:NAME"
         )
-    if args.image is None and shape is None:
+    shape = args.image or shape
+    if shape is None:
         raise ExportError(f"{args.source}: say the shape of one image, such as --image 3x224x224")
-    return export_module(module, args.image or shape, args.legacy, **declared)
+    return export_module(module, shape, args.legacy, **declared)
 
 
 def from_factory(args: argparse.Namespace) -> torch.nn.Module:
@@ -231,7 +233,7 @@ def export_module(
     return Export(model, as_reference(module), framework, **declared)
 
 
-def _convert(module: torch.nn.Module, example: torch.Tensor) -> onnx.ModelProto:
+def _convert(module: torch.nn.Module, example: torch.Tensor) -> Any:
     program = torch.onnx.export(
         module,
         (example,),

@@ -164,8 +164,10 @@ def export_estimator(
     )
 
 
-def _convert(estimator: Any, features: int, raw: bool) -> onnx.ModelProto:
-    options: dict[int, dict[str, bool]] = {id(_last(estimator)): {"raw_scores": True}} if raw else {}
+def _convert(estimator: Any, features: int, raw: bool) -> Any:
+    options: dict[int, dict[str, bool]] = {}
+    if raw:
+        options[id(_last(estimator))] = {"raw_scores": True}
     kinds = [("image", FloatTensorType([None, features]))]
     try:
         plain = {**options.get(id(estimator), {}), "zipmap": False}

@@ -354,7 +354,7 @@ def _open(path: Path) -> tuple[Callable[[NDArray[Any]], Any], str]:
 
         evaluator = ReferenceEvaluator(str(path))
         name = evaluator.input_names[0]
-        return lambda rows: evaluator.run(None, {name: rows})[0], "onnx.reference"
+        return lambda rows: next(iter(evaluator.run(None, {name: rows}))), "onnx.reference"
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:

@@ -63,9 +63,7 @@ def repair(model: onnx.ModelProto) -> list[str]:
     return sorted(left)
 
 
-def float_ends(
-    model: onnx.ModelProto, entry: Mapping[str, Any], result: Mapping[str, Any]
-) -> None:
+def float_ends(model: onnx.ModelProto, entry: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     """Let a graph with quantised input or output take and give the floats they stand for.
 
     Parameters
@@ -90,7 +88,7 @@ def float_ends(
         parameters = [f"{outer}_scale", f"{outer}_zero"]
         graph.initializer.extend(
             [
-                numpy_helper.from_array(np.float32(scale), parameters[0]),
+                numpy_helper.from_array(np.array(scale, np.float32), parameters[0]),
                 numpy_helper.from_array(np.array(zero, detail["dtype"]), parameters[1]),
             ]
         )

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import torch
+
 import weights
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -37,8 +38,9 @@ def network() -> torch.nn.Module:
 def main() -> None:
     """Save the network as a torch.export program under the name given."""
     example = torch.zeros(2, 3, weights.SIZE, weights.SIZE)
-    batch = {0: torch.export.Dim("batch")}
-    torch.export.save(torch.export.export(network(), (example,), dynamic_shapes=(batch,)), sys.argv[1])
+    shapes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(network(), (example,), dynamic_shapes=shapes)
+    torch.export.save(program, sys.argv[1])
 
 
 if __name__ == "__main__":

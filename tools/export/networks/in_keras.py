@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import weights
 from keras import layers
+
+import weights
 
 _HELD = weights.read()
 

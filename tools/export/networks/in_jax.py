@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
-import weights
 from flax import nnx
+
+import weights
 
 _HELD = weights.read()
 
