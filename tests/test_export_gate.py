@@ -230,6 +230,11 @@ def test_metadata_must_not_hold_a_path(good):
         admit(good, metadata={"iaside.classes": json.dumps(["/home/alice/cats/", "dog"])})
 
 
+def test_class_names_with_slashes_are_no_paths(good):
+    names = ["/m/01g317", "screen, CRT screen", "and/or", "10/11 scale"]
+    admit(good, metadata={"iaside.classes": json.dumps(names)})
+
+
 def test_a_model_in_training_mode_is_told_from_a_bad_export(good):
     still = good.reference
     good.reference = lambda rows: still(rows) + np.float32(0.1 * len(rows))
@@ -424,6 +429,15 @@ def test_operators_that_nobody_defines_are_named():
     assert tensorflow_repairs.repair(one_node("StatefulPartitionedCall")) == [
         "StatefulPartitionedCall"
     ]
+
+
+@pytest.mark.parametrize("shape", [[1, 8], [1, -1]])
+def test_a_batch_fixed_at_1_is_made_free(good, shape):
+    static_batch(good.model)
+    replace_constant(good.model, "shape", np.array(shape, np.int64))
+    assert tensorflow_repairs.free_batch(good.model)
+    assert admit(good).relative < 1e-6
+    assert not tensorflow_repairs.free_batch(good.model)
 
 
 def test_quantised_ends_become_the_floats_they_stand_for():

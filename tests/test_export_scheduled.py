@@ -28,6 +28,10 @@ def save(name, image, x):
     model = keras.Model(image, layers.Dense(5)(layers.Flatten()(x)))
     model.save(f"{name}.keras")
     model.export(name, verbose=False)
+    one = [keras.InputSpec(shape=(1, 32, 32, 3), dtype="float32")]
+    model.export(f"{name}-one", input_signature=one, verbose=False)
+    fixed = tf.lite.TFLiteConverter.from_saved_model(f"{name}-one")
+    open(f"{name}-one.tflite", "wb").write(fixed.convert())
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     open(f"{name}.tflite", "wb").write(converter.convert())
     return converter
@@ -62,7 +66,7 @@ def tensorflow(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["plain", "gelu"])
-@pytest.mark.parametrize("form", [".keras", "", ".tflite"])
+@pytest.mark.parametrize("form", [".keras", "", ".tflite", "-one", "-one.tflite"])
 def test_tensorflow_routes(tensorflow, name, form):
     options = ("--route", "tensorflow") if form == ".keras" else ()
     path = tensorflow.export(f"{name}{form}", *options)

@@ -46,8 +46,8 @@ from exporting import (
     run,
     step,
 )
-from gate import ExportError, one_line
-from tensorflow_repairs import float_ends, repair
+from gate import ExportError, Reference, one_line
+from tensorflow_repairs import float_ends, free_batch, repair
 
 EXAMPLE = """\
   python tools/export/from_keras.py net.keras -o net.onnx --preprocess raw --classes names.txt
@@ -212,7 +212,7 @@ def from_saved_model(folder: Path, signature: str) -> Export:
     # Held with the function: the variables live as long as the object they were loaded into.
     reference.loaded = loaded  # type: ignore[attr-defined]
     model = _tf2onnx("--saved-model", folder, "--signature_def", signature)
-    return Export(model, reference, f"TensorFlow {tf.__version__}")
+    return _with_free_batch(Export(model, reference, f"TensorFlow {tf.__version__}"))
 
 
 def from_tflite(path: Path) -> Export:
@@ -254,7 +254,19 @@ def from_tflite(path: Path) -> Export:
         if quantised
         else ""
     )
-    return Export(model, reference, f"TensorFlow Lite {tf.__version__}", remedy=remedy)
+    framework = f"TensorFlow Lite {tf.__version__}"
+    return _with_free_batch(Export(model, reference, framework, remedy=remedy))
+
+
+def _with_free_batch(export: Export) -> Export:
+    """Free a batch fixed at 1; the framework then answers for one image at a time."""
+    if free_batch(export.model):
+        whole: Reference = export.reference
+        export.reference = lambda rows: np.concatenate(
+            [whole(rows[position : position + 1]) for position in range(len(rows))]
+        )
+        export.notes.append("the batch was fixed at 1 and has been made free")
+    return export
 
 
 def _tensorflow() -> Any:

@@ -158,12 +158,16 @@ def from_timm(
     }
     # timm's evaluation transform: crop_pct is the share that the crop keeps of the resized picture.
     resized = [math.floor(length / config["crop_pct"]) for length in side]
-    squash = config["crop_mode"] == "squash" or side[0] != side[1]
+    squash = config["crop_mode"] == "squash"
     recipe["resize"] = resized if squash else resized[0]
-    declared: dict[str, Any] = {"preprocess": recipe, "notes": []}
-    if config["crop_mode"] == "border" or config["interpolation"] == "random":
-        declared = {"notes": ["timm's preprocessing of this model has no recipe here; declare it"]}
-    return module, shape, declared
+    known = squash or (config["crop_mode"] == "center" and side[0] == side[1])
+    if known and config["interpolation"] in ("nearest", "bilinear", "bicubic", "lanczos"):
+        return module, shape, {"preprocess": recipe}
+    return (
+        module,
+        shape,
+        {"notes": ["timm's preprocessing fits no recipe here; declare it yourself"]},
+    )
 
 
 def from_torchvision(

@@ -45,7 +45,9 @@ _NO_VARIATION = 1e-4
 _LITTLE_VARIATION = 0.05
 # In names any mention of a source file or a home folder; in metadata any absolute path.
 _SOURCE = re.compile(r"\.py\b|site-packages|/home/|/Users/|\b[A-Za-z]:\\\w")
-_PATH = re.compile(r"(?:^|[\s\"'=(\[,:])(?:/[\w.+@-]+){2,}|\b[A-Za-z]:\\\w|\.py\b")
+_PATH = re.compile(
+    r"(?:^|[\s\"'=(\[,:])(?:(?:/[\w.+@-]+){3,}|/(?:home|Users|root|tmp)/)|\b[A-Za-z]:\\\w|\.py\b"
+)
 
 
 class ExportError(Exception):

@@ -63,6 +63,32 @@ def repair(model: onnx.ModelProto) -> list[str]:
     return sorted(left)
 
 
+def free_batch(model: onnx.ModelProto) -> bool:
+    """Free a batch that is fixed at 1, in place; the gate judges whether that was enough.
+
+    Returns
+    -------
+    bool
+        Whether the batch was fixed. Targets of Reshape that begin with 1 begin with the batch then.
+    """
+    graph = model.graph
+    batch = graph.input[0].type.tensor_type.shape.dim[0]
+    if batch.dim_value != 1:
+        return False
+    for value in (*graph.input, *graph.output):
+        for first in value.type.tensor_type.shape.dim[:1]:
+            first.dim_param = "batch"
+    targets = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
+    for tensor in graph.initializer:
+        if tensor.name in targets:
+            shape = numpy_helper.to_array(tensor).copy()
+            if shape.size and shape[0] == 1:
+                shape[0] = 0 if -1 in shape else -1  # 0: as in the value that is reshaped
+                tensor.CopyFrom(numpy_helper.from_array(shape, tensor.name))
+    graph.ClearField("value_info")
+    return True
+
+
 def float_ends(model: onnx.ModelProto, entry: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     """Let a graph with quantised input or output take and give the floats they stand for.
 
