@@ -1,15 +1,71 @@
-"""Run the export commands in environments of their own, named by environment variables."""
+"""The export tools under test: their modules, a sound export, and runs in real frameworks."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
+from onnx import helper, numpy_helper
 
+from . import graphs
 from .conftest import ROOT
+
+TOOLS = ROOT / "tools" / "export"
+SIZE = 16
+
+
+def tool(name: str) -> ModuleType:
+    """A module of tools/export, imported as the commands import it."""
+    if str(TOOLS) not in sys.path:
+        sys.path.append(str(TOOLS))
+    return importlib.import_module(name)
+
+
+def sound_export(tmp_path):
+    """A sound model [n, 3, 16, 16] -> [n, 4], what it answers, and images for it."""
+    path = graphs.small_network(tmp_path / "sound.onnx", size=SIZE)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    images = {kind: rng.random((5, 3, SIZE, SIZE), dtype=np.float32) for kind in ("random", "real")}
+    (tmp_path / "out").mkdir()
+    return SimpleNamespace(
+        model=onnx.load(path),
+        reference=lambda rows: session.run(None, {"image": rows})[0],
+        images=images,
+        target=tmp_path / "out" / "model.onnx",
+    )
+
+
+def constant(model, name):
+    return next(tensor for tensor in model.graph.initializer if tensor.name == name)
+
+
+def replace_constant(model, name, values):
+    constant(model, name).CopyFrom(numpy_helper.from_array(values, name))
+
+
+def append(model, op, inputs, **attributes):
+    """Put a node behind the scores."""
+    for node in model.graph.node:
+        node.output[:] = ["before" if name == "scores" else name for name in node.output]
+    model.graph.node.append(helper.make_node(op, inputs, ["scores"], **attributes))
+
+
+def static_batch(model):
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def admit(case, **options):
+    return tool("gate").admit(case.model, case.target, case.reference, case.images, **options)
 
 
 def python_with(framework: str) -> str:
@@ -41,7 +97,7 @@ class Exporter:
     def export(self, source: str, *options: object) -> Path:
         """Export `source`; the gate's own line must say that it passed."""
         target = self.folder / "model.onnx"
-        script = ROOT / "tools" / "export" / self.script
+        script = TOOLS / self.script
         done = self.run(script, source, "-o", target, "--overwrite", *options)
         assert done.returncode == 0, done.stderr
         assert re.fullmatch(r"wrote .* of the outputs' spread on 10 images .*\n", done.stdout)
@@ -51,7 +107,7 @@ class Exporter:
     def refuse(self, source: str, *options: object) -> str:
         """Try an export that must fail: one line, exit code 2, no file."""
         target = self.folder / "refused.onnx"
-        script = ROOT / "tools" / "export" / self.script
+        script = TOOLS / self.script
         done = self.run(script, source, "-o", target, *options)
         assert done.returncode == 2, done.stdout
         assert not list(self.folder.glob("*refused*"))

@@ -5,52 +5,24 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import math
 import shlex
 import sys
-import tomllib
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from PIL import Image as Picture
 
-from gate import (
-    BATCHES,
-    TOLERANCE,
-    Comparison,
-    ExportError,
-    Image,
-    Reference,
-    admit,
-    check_target,
-    image_input,
-    one_line,
-    shape_text,
-    spread_of,
-)
+from declared import PRESETS, kind_of, read_classes, read_recipe
+from gate import BATCHES, TOLERANCE, Comparison, Reference, admit, check_target, spread_of
+from gate_graph import Image, image_input, shape_text
+from probe_images import full_shape, test_images
+from refusal import ExportError, one_line, step
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "demo" / "test"
-RECIPE_KEYS = ("resize", "crop", "interpolation", "channels", "scale", "mean", "std", "layout")
-# How `iaside` hands pixels of [0, 1] to the model under each named preprocessing.
-PRESETS: dict[str, dict[str, Any]] = {
-    "unit": {},
-    "raw": {"scale": 255},
-    "imagenet": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
-    "inception": {"mean": 0.5, "std": 0.5},
-    "clip": {
-        "mean": [0.48145466, 0.4578275, 0.40821073],
-        "std": [0.26862954, 0.26130258, 0.27577711],
-    },
-    "cifar10": {"mean": [0.4914, 0.4822, 0.4465], "std": [0.2470, 0.2435, 0.2616]},
-    "caffe": {"channels": "bgr", "scale": 255, "mean": [103.939, 116.779, 123.68]},
-}
 
 
 @dataclass
@@ -178,17 +150,6 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-@contextmanager
-def step(what: str) -> Iterator[None]:
-    """Turn whatever a framework raises into one line that says what failed."""
-    try:
-        yield
-    except ExportError:
-        raise
-    except Exception as error:  # code of frameworks and of the user's own modules
-        raise ExportError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
-
-
 def parse(made: Parser) -> argparse.Namespace:
     """Read the command line; what can be refused at once is refused at once."""
     args = made.parse_args()
@@ -225,161 +186,6 @@ def is_module_reference(source: str) -> bool:
     module, colon, name = source.partition(":")
     words = [*module.split("."), *name.split(".")]
     return bool(colon) and all(word.isidentifier() for word in words)
-
-
-def read_recipe(choice: str | None) -> str | dict[str, Any] | None:
-    """A preset's name, or the recipe in a TOML or JSON file.
-
-    Raises
-    ------
-    ExportError
-    """
-    if choice is None or choice in PRESETS:
-        return choice
-    path = Path(choice)
-    readers: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads, ".json": json.loads}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise ExportError(
-            f"--preprocess {choice}: give one of {', '.join(PRESETS)}, or a .toml or .json file"
-        )
-    with step(f"--preprocess {choice}"):
-        recipe = reader(path.read_text(encoding="utf-8"))
-    if not isinstance(recipe, dict) or not recipe:
-        raise ExportError(f"{path}: holds no recipe; keys are {', '.join(RECIPE_KEYS)}")
-    if unknown := sorted(set(recipe) - set(RECIPE_KEYS)):
-        raise ExportError(f"{path}: unknown key '{unknown[0]}'; known: {', '.join(RECIPE_KEYS)}")
-    return recipe
-
-
-def read_classes(choice: str | None) -> list[str] | None:
-    """Class names from a file (a JSON list, or one a line) or from the option itself."""
-    if choice is None:
-        return None
-    path = Path(choice)
-    if path.is_file():
-        with step(f"--classes {choice}"):
-            text = path.read_text(encoding="utf-8")
-            names = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ExportError(f"{path}: wanted is a JSON list of class names")
-    elif "," in choice:
-        names = choice.split(",")
-    else:
-        raise ExportError(f"--classes {choice}: no such file, and no list of names such as cat,dog")
-    return [name.strip() for name in names if name.strip()]
-
-
-def full_shape(image: Image, asked: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Shape of one image, free sizes filled in from --image.
-
-    Raises
-    ------
-    ExportError
-        A size is free and --image missing, or --image contradicts the graph.
-    """
-    shown = f"input '{image.name}' is {shape_text((None, *image.shape))}"
-    if asked is None or image.layout == "flat":
-        if None in image.shape:
-            raise ExportError(f"{shown}; say the shape of one image with --image")
-        return tuple(size for size in image.shape if size is not None)
-    if any(size not in (None, side) for size, side in zip(image.shape, asked, strict=True)):
-        raise ExportError(f"{shown}; --image {'x'.join(map(str, asked))} does not fit it")
-    return asked
-
-
-def test_images(
-    folder: Path, image: Image, shape: tuple[int, ...], recipe: dict[str, Any]
-) -> dict[str, NDArray[Any]]:
-    """Random and real images, as the graph takes them.
-
-    Parameters
-    ----------
-    folder : Path
-        Photographs, in sub-folders or not.
-    image : Image
-        Its layout is "nchw", "nhwc" or "flat".
-    shape : tuple of int
-        Of one image, in the graph's order.
-    recipe : dict
-        Only channels, scale, mean and std matter here.
-    """
-    if image.layout == "flat":
-        side = math.isqrt(shape[0] - 1) + 1
-        planes: tuple[int, ...] = (1, side, side)
-    else:
-        planes = shape if image.layout == "nchw" else (shape[2], shape[0], shape[1])
-    count = max(BATCHES)
-    pixels = {
-        "random": np.random.default_rng(0).random((count, *planes)),
-        "real": np.stack([_photograph(path, planes) for path in _choose(folder, count)]),
-    }
-    return {kind: _as_input(values, image, shape, recipe) for kind, values in pixels.items()}
-
-
-def _choose(folder: Path, count: int) -> list[Path]:
-    suffixes = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm"}
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
-    if len(found) < count:
-        raise ExportError(f"--images {folder}: {len(found)} photographs; {count} are needed")
-    return [found[position * len(found) // count] for position in range(count)]
-
-
-def _photograph(path: Path, planes: tuple[int, ...]) -> NDArray[np.float64]:
-    channels, height, width = planes
-    with step(f"{path}: cannot be read"), Picture.open(path) as picture:
-        grey_or_rgb = picture.convert("L" if channels == 1 else "RGB")
-        resized = grey_or_rgb.resize((width, height), Picture.Resampling.BILINEAR)
-        pixels = np.asarray(resized, np.float64).reshape(height, width, -1) / 255
-    return np.moveaxis(pixels, -1, 0)
-
-
-def _as_input(
-    pixels: NDArray[np.float64], image: Image, shape: tuple[int, ...], recipe: dict[str, Any]
-) -> NDArray[Any]:
-    channels = pixels.shape[1]
-    if recipe.get("channels") == "bgr" and channels == 3:
-        pixels = pixels[:, ::-1]
-    mean, std = (
-        np.asarray(recipe.get(key, default), np.float64).reshape(-1, 1, 1)
-        for key, default in (("mean", 0), ("std", 1))
-    )
-    if not {len(mean), len(std)} <= {1, channels}:
-        raise ExportError(f"the preprocessing's mean or std does not fit {channels} channel(s)")
-    values = (pixels * recipe.get("scale", 1) - mean) / std
-    if image.layout == "nhwc":
-        values = np.moveaxis(values, 1, -1)
-    elif image.layout == "flat":
-        values = values.reshape(len(values), -1)[:, : shape[0]]
-    if image.dtype is np.uint8:
-        values = np.clip(np.rint(values), 0, 255)
-    return np.ascontiguousarray(values, dtype=image.dtype)
-
-
-def kind_of(scores: NDArray[Any], asked: str | None) -> str:
-    """What the outputs are, by their values; what was asked for must agree with them.
-
-    Raises
-    ------
-    ExportError
-        Said to be probabilities and are none; or could be either and nothing was said.
-    """
-    scores = np.asarray(scores, np.float64)
-    sums = scores.reshape(len(scores), -1).sum(axis=1)
-    inside = bool(scores.min() >= 0 and scores.max() <= 1)
-    probable = inside and bool(np.abs(sums - 1).max() < 1e-2)
-    if asked == "probabilities" and not probable:
-        raise ExportError(
-            f"--output-kind probabilities: rows sum to {sums.min():.4g} ... {sums.max():.4g}"
-        )
-    if asked == "logits" and probable:
-        raise ExportError("--output-kind logits: these are probabilities, their rows sum to 1")
-    if asked is None and inside and not probable:
-        raise ExportError(
-            "the outputs lie in [0, 1] and their rows do not sum to 1, as after a sigmoid; iaside "
-            "needs logits or probabilities of classes (if these are logits: --output-kind logits)"
-        )
-    return asked or ("probabilities" if probable else "logits")
 
 
 def finish(args: argparse.Namespace, export: Export) -> Comparison:

@@ -37,9 +37,8 @@ from exporting import (
     parse,
     parser,
     run,
-    step,
 )
-from gate import ExportError
+from refusal import ExportError, step
 
 EXAMPLE = """\
   python tools/export/from_jax.py mypackage.nets:build -o net.onnx --image 64x64x3

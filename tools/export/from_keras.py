@@ -44,9 +44,9 @@ from exporting import (
     parse,
     parser,
     run,
-    step,
 )
-from gate import ExportError, Reference, one_line
+from gate import Reference
+from refusal import ExportError, one_line, step
 from tensorflow_repairs import float_ends, free_batch, repair
 
 EXAMPLE = """\

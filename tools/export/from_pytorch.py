@@ -38,9 +38,9 @@ from exporting import (
     parse,
     parser,
     run,
-    step,
 )
-from gate import ExportError, Reference
+from gate import Reference
+from refusal import ExportError, step
 
 EXAMPLE = """\
   python tools/export/from_pytorch.py mypackage.nets:build -o net.onnx \\

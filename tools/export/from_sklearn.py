@@ -38,9 +38,8 @@ from exporting import (
     parse,
     parser,
     run,
-    step,
 )
-from gate import ExportError
+from refusal import ExportError, step
 
 EXAMPLE = """\
   python tools/export/from_sklearn.py digits.skops -o digits.onnx --image 1x8x8
