@@ -1,0 +1,195 @@
+"""Exports from PyTorch, and from Keras on PyTorch, with the frameworks themselves."""
+
+from __future__ import annotations
+
+import json
+
+import onnx
+import pytest
+
+from .exporters import Exporter, python_with
+
+NETWORKS = '''
+import torch
+from torch import nn
+
+
+class Attention(nn.Module):
+    """Patches, multi-head attention, exact GELU, batch normalisation and dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 32, 8, 8)
+        self.norm = nn.BatchNorm2d(32)
+        self.attention = nn.MultiheadAttention(32, 4, batch_first=True)
+        self.drop = nn.Dropout(0.5)
+        self.head = nn.Linear(32, 7)
+
+    def forward(self, image):
+        x = self.norm(self.patches(image)).flatten(2).transpose(1, 2)
+        x = x + self.attention(x, x, x)[0]
+        return self.head(self.drop(nn.functional.gelu(x)).mean(1))
+
+
+class Noisy(Attention):
+    def forward(self, image):
+        return super().forward(image) + torch.randn(len(image), 7)
+
+
+class Pair(Attention):
+    def forward(self, image):
+        scores = super().forward(image)
+        return scores, scores.argmax(1)
+
+
+class Fixed(Attention):
+    def forward(self, image):
+        return super().forward(image).reshape(2, 7)
+
+
+def attention():
+    torch.manual_seed(3)
+    return Attention()
+
+
+if __name__ == "__main__":
+    torch.save(attention().state_dict(), "weights.pth")
+    torch.save(attention(), "pickled.pth")
+    example, network = torch.rand(2, 3, 32, 32), attention().eval()
+    for name, shapes in (("free", ({0: torch.export.Dim("batch")},)), ("fixed", None)):
+        program = torch.export.export(network, (example,), dynamic_shapes=shapes)
+        torch.export.save(program, f"{name}.pt2")
+'''
+IMAGE = ("--image", "3x32x32")
+
+
+@pytest.fixture(scope="module")
+def pytorch(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pytorch")
+    (folder / "networks.py").write_text(NETWORKS)
+    made = Exporter(python_with("pytorch"), "from_pytorch.py", folder)
+    done = made.run("networks.py")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def metadata(path):
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+
+
+def test_a_factory_with_weights_becomes_a_file_that_iaside_runs(
+    pytorch, iaside, photographs, tmp_path
+):
+    path = pytorch.export(
+        "networks:attention", *IMAGE, "--weights", "weights.pth", "--classes", "a,b,c,d,e,f,g"
+    )
+    assert json.loads(metadata(path)["iaside.classes"]) == [*"abcdefg"]
+    report = tmp_path / "report.h5"
+    done = iaside("analyze", path, photographs, "-o", report, "--bands", 2)
+    assert done.exit_code == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "options"),
+    [("networks:attention", (*IMAGE, "--legacy", "--preprocess", "imagenet")), ("free.pt2", ())],
+    ids=["older exporter", "torch.export program"],
+)
+def test_other_ways_out_of_pytorch(pytorch, source, options):
+    path = pytorch.export(source, *options)
+    assert metadata(path).get("iaside.preprocess") == ("imagenet" if options else None)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        ("networks:Noisy", IMAGE, "evaluation mode"),
+        ("networks:Pair", IMAGE, "scores alone"),
+        ("networks:Fixed", IMAGE, "PyTorch"),
+        ("fixed.pt2", (), "batch is fixed at 2"),
+        ("networks:attention", (*IMAGE, "--weights", "pickled.pth"), "weights"),
+        ("networks:attention", (), "--image"),
+        ("networks:missing", IMAGE, "cannot be imported"),
+    ],
+)
+def test_what_must_not_be_exported_is_not(pytorch, source, options, message):
+    assert message in pytorch.refuse(source, *options)
+
+
+# torchvision from a registry may not fit a CPU build of torch: its compiled operators, which no
+# classifier needs, are then missing, and it cannot be imported. This declares two of them.
+DECLARE = """
+import torch
+for name in ("nms", "qnms"):
+    torch.library.define(f"torchvision::{name}", "(Tensor a, Tensor b, float c) -> Tensor")
+"""
+
+
+@pytest.fixture
+def with_timm(pytorch, tmp_path):
+    made = Exporter(pytorch.python, pytorch.script, pytorch.folder)
+    if made.run("-c", "import timm").returncode:
+        (tmp_path / "sitecustomize.py").write_text(DECLARE)
+        made.environment["PYTHONPATH"] = str(tmp_path)
+    if made.run("-c", "import timm").returncode:
+        pytest.skip("timm cannot be imported in the PyTorch environment")
+    return made
+
+
+TIMM_ITSELF = """
+import json, timm
+config = timm.data.resolve_model_data_config(timm.create_model("test_resnet.r160_in1k"))
+resize, crop, _, normalize = timm.data.create_transform(**config).transforms
+print(json.dumps({
+    "resize": resize.size,
+    "crop": list(crop.size),
+    "interpolation": resize.interpolation.value,
+    "mean": normalize.mean.tolist(),
+    "std": normalize.std.tolist(),
+}))
+"""
+
+
+def test_timm_declares_its_preprocessing(with_timm):
+    path = with_timm.export("timm:test_resnet.r160_in1k", "--weights", "random")
+    recipe = json.loads(metadata(path)["iaside.preprocess"])
+    itself = json.loads(with_timm.run("-c", TIMM_ITSELF).stdout)
+    assert recipe.keys() == itself.keys()
+    for key in ("mean", "std"):
+        assert recipe.pop(key) == pytest.approx(itself.pop(key))
+    assert recipe == itself
+    assert "random" in with_timm.refuse("timm:test_resnet.r160_in1k")
+
+
+KERAS = """
+import keras
+from keras import layers
+
+keras.utils.set_random_seed(0)
+image = layers.Input((32, 32, 3))
+x = layers.Conv2D(16, 8, strides=4)(layers.Rescaling(1 / 255)(image))
+x = layers.BatchNormalization()(layers.Conv2D(16, 3, groups=4)(x))
+x = layers.Reshape((25, 16))(x)
+x = layers.Activation("gelu")(layers.Add()([x, layers.MultiHeadAttention(2, 8)(x, x)]))
+scores = layers.Dense(5, activation="softmax")(layers.Flatten()(x))
+model = keras.Model(image, scores)
+model.save("net.keras")
+model.save("net.h5")
+"""
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_keras_without_tensorflow(pytorch, suffix):
+    made = Exporter(pytorch.python, "from_keras.py", pytorch.folder)
+    if made.run("-c", "import importlib.metadata as m; m.version('keras')").returncode:
+        pytest.skip("Keras is not installed in the PyTorch environment")
+    made.environment["KERAS_BACKEND"] = "torch"
+    (made.folder / "make_keras.py").write_text(KERAS)
+    done = made.run("make_keras.py")
+    assert done.returncode == 0, done.stderr
+    path = made.export(f"net.{suffix}", "--preprocess", "raw")
+    assert metadata(path) | {"iaside.output": ""} == {
+        "iaside.preprocess": "raw",
+        "iaside.layout": "nhwc",
+        "iaside.output_kind": "probabilities",
+        "iaside.output": "",
+    }
