@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from .mathematics.score import signed_score, spectral_importance, spectral_robustness_score
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .reports.comparison import Comparison, compare
+    from .reports.gate import Gate, gate
     from .reports.report import Report, load
     from .settings import Settings
 
 _HOMES = {
     "Comparison": "reports.comparison",
     "compare": "reports.comparison",
+    "Gate": "reports.gate",
+    "gate": "reports.gate",
     "Listener": "listener",
     "Settings": "settings",
     "analyze": "audit.analysis",
@@ -41,6 +44,7 @@ _HOMES = {
 
 __all__ = [
     "Comparison",
+    "Gate",
     "IasideError",
     "Listener",
     "Report",
@@ -49,6 +53,7 @@ __all__ = [
     "band_images",
     "band_index",
     "compare",
+    "gate",
     "load",
     "shapley_interactions",
     "shapley_values",

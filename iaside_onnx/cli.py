@@ -11,6 +11,7 @@ import click
 from . import __version__
 from .commands.analyze import OWN_PROCESS, analyze
 from .commands.compare import compare
+from .commands.gate import gate
 from .commands.inspect import inspect
 from .commands.show import plot, show
 from .errors import IasideError
@@ -58,5 +59,5 @@ def run() -> None:
     main(obj=OWN_PROCESS)
 
 
-for command in (inspect, analyze, show, plot, compare):
+for command in (inspect, analyze, show, plot, compare, gate):
     main.add_command(command)

@@ -45,11 +45,13 @@ def show(
     "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
     metavar="FILE.png|svg|pdf", help="Where the picture goes.",
 )  # fmt: skip
+@click.option("--classes", is_flag=True, help="Draw the map of the classes of one report.")
 @view_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 def plot(
     reports: tuple[Path, ...],
     target: Path,
+    classes: bool,
     value: str | None,
     beta: float | None,
     confidence: float | None,
@@ -60,11 +62,25 @@ def plot(
     \b
     Example:
       iaside plot plain.h5 robust.h5 -o both.png
+      iaside plot plain.h5 --classes -o classes.png
     """
-    from ..views.plots import save_figure
-
+    if classes and len(reports) > 1:
+        raise click.UsageError(f"--classes takes one report, not {len(reports)}")
     found = [viewed(path, value, beta, confidence) for path in reports]
-    save_figure(found, [path.stem for path in reports], target, overwrite=overwrite)
+    names = [path.stem for path in reports]
+    if classes:
+        from ..reports.class_rows import reservation
+        from ..reports.report import FEW_IMAGES
+        from ..views.class_map import save_class_map
+
+        save_class_map(found[0], names[0], target, overwrite=overwrite)
+        note = reservation(found[0].class_profiles, FEW_IMAGES)
+        if note is not None:
+            click.echo(f"Warning: {note}", err=True)
+    else:
+        from ..views.plots import save_figure
+
+        save_figure(found, names, target, overwrite=overwrite)
     click.echo(f"Picture: {target}")
 
 

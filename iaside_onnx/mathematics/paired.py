@@ -100,10 +100,8 @@ class PairedBootstrap:
     def differences(self, statistic: Statistic) -> list[Difference]:
         """Differences of a function of the column means.
 
-        The interval is the expanded percentile interval (Hesterberg, "What teachers should know
-        about the bootstrap", The American Statistician 69(4), 2015): percentiles further out, by
-        the t distribution and sqrt(n / (n - 1)), than the plain ones, which are too narrow for
-        small samples. The p-value inverts it.
+        The interval is the expanded percentile interval (see `expanded_tail`); the p-value
+        inverts it.
 
         Parameters
         ----------
@@ -118,7 +116,7 @@ class PairedBootstrap:
         drawn = statistic(self._resampled[1]) - statistic(self._resampled[0])
         freedom = self.images - 1
         widening = np.sqrt(self.images / freedom)
-        tail = float(ndtr(stdtrit(freedom, 0.5 - self.confidence / 2) * widening))
+        tail = expanded_tail(self.images, self.confidence)
         low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
         # Share of resamples on the other side of 0, the observed sample counted among them.
         beyond = np.minimum((drawn <= 0).sum(axis=0), (drawn >= 0).sum(axis=0)) + 1
@@ -136,6 +134,17 @@ class PairedBootstrap:
             bool((np.sign(statistic(drawn)) != np.sign(statistic(means))).mean() > limit)
             for means, drawn in zip(self._means, self._resampled, strict=True)
         )
+
+
+def expanded_tail(images: int, confidence: float) -> float:
+    """Share of resamples left out on either side by the expanded percentile interval.
+
+    Percentiles further out, by the t distribution and sqrt(n / (n - 1)), than the plain ones,
+    which are too narrow for small samples (Hesterberg, "What teachers should know about the
+    bootstrap", The American Statistician 69(4), 2015).
+    """
+    freedom = images - 1
+    return float(ndtr(stdtrit(freedom, 0.5 - confidence / 2) * np.sqrt(images / freedom)))
 
 
 def detectable(freedom: int, confidence: float) -> float:

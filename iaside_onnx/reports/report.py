@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
-from ..mathematics import score, shapley
+from ..mathematics import profiles, score, shapley
 
 FORMAT = "iaside-report"
 FORMAT_VERSION = 1
-# With fewer images than this a class's profile is mostly noise.
+# With fewer images than this a class's own profile is mostly noise.
 FEW_IMAGES = 20
 
 
@@ -191,24 +191,31 @@ class Report:
             return self.class_names[label]
         return str(label)
 
+    @cached_property
+    def class_profiles(self) -> profiles.ClassProfiles:
+        """Profiles of the classes as arrays, with intervals and credibility estimates."""
+        seed = int(self.settings["seed"])
+        return profiles.class_profiles(
+            self.shapley_per_image, self.labels, self.beta, self.confidence, seed, few=FEW_IMAGES
+        )
+
     def per_class(self) -> list[dict[str, Any]]:
-        """SID and score of each class of the sample: class, name, n, accuracy, sid, srs."""
-        rows = []
-        for label in np.unique(self.labels):
-            chosen = self.labels == label
-            sid = score.spectral_importance(self.shapley_per_image[chosen].mean(axis=0))
-            rows.append(
-                {
-                    "class": int(label),
-                    "name": self.class_name(int(label)),
-                    "n": int(chosen.sum()),
-                    "accuracy": float(np.mean(self.predicted[chosen] == label)),
-                    "sid": sid.tolist(),
-                    "srs": float(score.spectral_robustness_score(sid, self.beta)),
-                    "srs_signed": float(score.signed_score(sid, self.beta)),
-                }
-            )
-        return rows
+        """Profile of each class of the sample, in the order of the labels.
+
+        Returns
+        -------
+        list of dict
+            ``class``, ``name``, ``n``, ``few`` (fewer than 20 images), ``accuracy`` with
+            ``accuracy_low`` and ``accuracy_high`` (Wilson). From the class's own images:
+            ``shapley``, ``shapley_stderr``, ``sid``, ``srs``, ``srs_signed``, and where images are
+            not few ``sid_low``, ``sid_high``, ``srs_signed_low``, ``srs_signed_high``, else None.
+            ``shrunk`` holds the same keys (without ``srs``) of the credibility estimate, which
+            gives the class's own images the ``weight``; both None where the sample cannot tell
+            the spread within classes from that between them (see `mathematics.profiles`).
+        """
+        from .class_rows import class_rows
+
+        return class_rows(self)
 
     def summary(self, *, per_class: bool = False) -> dict[str, Any]:
         """The result as plain JSON values; the keys are those of ``iaside show --json``."""

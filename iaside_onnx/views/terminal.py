@@ -25,7 +25,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..listener import Listener
-from ..reports.report import FEW_IMAGES, Report
+from ..reports.report import Report
+from .class_table import class_table
 from .text import one_line
 
 _BAR_WIDTH = 24
@@ -140,28 +141,7 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
     for warning in report.run.get("warnings", []):
         out.print(f"Noted during the run: {one_line(str(warning))}", soft_wrap=True)
     if per_class:
-        out.print(_class_table(report))
-
-
-def _class_table(report: Report) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        caption=f"* fewer than {FEW_IMAGES} images: mostly noise",
-        caption_justify="left",
-    )
-    table.add_column("class")
-    for heading in ("images", "accuracy", "signed SRS", *report.band_names):
-        table.add_column(heading, justify="right")
-    for row in report.per_class():
-        table.add_row(
-            one_line(row["name"]),
-            f"{row['n']}{'*' if row['n'] < FEW_IMAGES else ' '}",
-            f"{row['accuracy']:.2f}",
-            f"{row['srs_signed']:+.3f}",
-            *(f"{share:.2f}" for share in row["sid"]),
-        )
-    return table
+        out.print(class_table(report))
 
 
 def print_inspection(found: dict[str, Any]) -> None:

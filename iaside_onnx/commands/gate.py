@@ -1,0 +1,94 @@
+"""``iaside gate``: thresholds for CI."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import json_option, view_options
+
+
+@click.command()
+@click.argument("report", type=click.Path(path_type=Path))
+@click.option(
+    "--min-score", type=float, metavar="X",
+    help="Least signed score (not the published, absolute one).",
+)  # fmt: skip
+@click.option("--min-accuracy", type=float, metavar="A", help="Least clean accuracy, 0 to 1.")
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), metavar="REPORT",
+    help="What drops are counted from, on the images that both reports share.",
+)  # fmt: skip
+@click.option("--max-drop", type=float, metavar="D", help="Largest drop of the signed score.")
+@click.option(
+    "--max-accuracy-drop", type=float, metavar="D", help="Largest drop of clean accuracy."
+)
+@click.option(
+    "--point", is_flag=True,
+    help="Judge the estimates, not the unfavourable ends of their intervals.",
+)  # fmt: skip
+@click.option(
+    "--junit", "junit_file", type=click.Path(path_type=Path), metavar="FILE.xml",
+    help="Also write JUnit XML, a test case a criterion.",
+)  # fmt: skip
+@click.option(
+    "--markdown", "markdown_file", type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE.md", help="Also write a summary in Markdown; - prints it instead of the lines.",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@view_options
+@json_option
+def gate(
+    report: Path,
+    junit_file: Path | None,
+    markdown_file: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Hold a report against thresholds: exit code 0 if all hold, 1 with a line a reason if not.
+
+    A threshold is held against the unfavourable end of the interval, so that a lucky sample does
+    not pass. Lines go to standard output, or, where --json or --markdown - takes that, those of
+    failed criteria to standard error. Input that cannot be judged is exit code 2.
+
+    \b
+    Example:
+      iaside gate report.h5 --min-score 0.30 --min-accuracy 0.8
+      iaside gate report.h5 --baseline main.h5 --max-drop 0.02 --junit gate.xml
+    """
+    from ..output_file import check_free, whole_file
+    from ..reports.gate import gate as hold_against
+    from ..views.gate_output import junit, lines, log_line, markdown
+
+    shown = markdown_file == Path("-")
+    if shown and as_json:
+        raise click.UsageError("--json and --markdown - both take standard output; give one")
+    files = {
+        path: write
+        for path, write in ((junit_file, junit), (None if shown else markdown_file, markdown))
+        if path is not None
+    }
+    if junit_file is not None and junit_file == markdown_file:
+        raise click.UsageError(f"--junit and --markdown name one file, {junit_file}")
+    for path in files:
+        check_free(path, overwrite=overwrite)
+    found = hold_against(report, **options)
+    with ExitStack() as written:  # all of them, or none
+        scratches = {path: written.enter_context(whole_file(path)) for path in files}
+        for path, scratch in scratches.items():
+            scratch.write_text(files[path](found), encoding="utf-8")
+    for note in found.notes:
+        click.echo(log_line(f"Note: {note}"), err=True)
+    if as_json:
+        click.echo(json.dumps(found.summary(), indent=2))
+    elif shown:
+        click.echo(markdown(found), nl=False)
+    taken = as_json or shown
+    for line in lines(found, failed_only=taken):
+        click.echo(line, err=taken)
+    return 0 if found.passed else 1
