@@ -1,0 +1,43 @@
+"""A file that appears under its name only when it is whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import ReportError
+
+
+def check_free(target: Path, *, overwrite: bool) -> None:
+    """Refuse a name that is taken, before any work is done.
+
+    Raises
+    ------
+    ReportError
+        The file exists and `overwrite` is not set.
+    """
+    if target.exists() and not overwrite:
+        raise ReportError(f"{target}: exists already; use --overwrite to replace it")
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """A scratch name beside `target` that takes its place when all went well, else vanishes.
+
+    Raises
+    ------
+    ReportError
+        It cannot be written.
+    """
+    scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        yield scratch
+        scratch.replace(target)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise ReportError(f"{target}: cannot be written: {why}") from error
+    finally:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)

@@ -1,0 +1,406 @@
+"""One self-contained HTML page of one report or several: facts here, markup in `templates/`.
+
+The page needs no network and runs no script but its own, which a Content-Security-Policy pins by
+hash. Every text from a report goes through `printable` and the templates' escaping; nothing in
+Python makes markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from . import __version__
+from .charts import Chart, Values, bar_chart, gauge, line_chart
+from .cli import one_line
+from .errors import UsageError
+from .example_pictures import WINDOW, examples
+from .output_file import check_free, whole_file
+from .repeat import repetition
+from .report import FEW_IMAGES, Report
+from .shapley import coalition_curves
+
+MOST_REPORTS = 12
+_SHADES = 9
+_LEGEND_LETTERS = 40
+# Without these in common the numbers of two reports cannot be held against each other.
+_MUST_AGREE = ("norm", "separate_dc", "absence", "seed", "output_map", "value", "beta")
+_VALUE_NAMES = {
+    "log-prob": "log-probability",
+    "log-prob-clipped": "log-probability, floored at log 0.01",
+    "prob": "probability",
+}
+_ABSENCES = {
+    "gaussian": "noise that has the spectrum of the sample",
+    "replace": "the same bands of another image of the sample",
+    "mean": "the bands of the sample's mean image",
+    "zero": "nothing",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its anchor, its heading, and the template that fills it."""
+
+    anchor: str
+    heading: str
+
+    @property
+    def template(self) -> str:
+        """File name of the template."""
+        return f"{self.anchor}.html"
+
+
+def save_page(
+    reports: Sequence[Report], names: Sequence[str], target: Path, *, overwrite: bool = False
+) -> None:
+    """Write the page; nothing is left behind when that fails.
+
+    Raises
+    ------
+    UsageError
+        Another ending than .html, or reports that do not go on one page.
+    ReportError
+        The file exists and `overwrite` is not set, or it cannot be written.
+    """
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{target}: a page's name ends in .html")
+    check_free(target, overwrite=overwrite)
+    text = page(reports, names)
+    with whole_file(target) as scratch:
+        scratch.write_text(text, encoding="utf-8", newline="\n")
+
+
+def page(reports: Sequence[Report], names: Sequence[str] | None = None) -> str:
+    """The page as text: a pure function of the reports.
+
+    Parameters
+    ----------
+    reports : sequence of Report
+        At most 12; they may differ in anything but the number of bands.
+    names : sequence of str, optional
+        What legends call them; the models' file names by default.
+
+    Returns
+    -------
+    str
+        HTML, UTF-8 when written; loads nothing from anywhere.
+
+    Raises
+    ------
+    UsageError
+        No report, too many, or different numbers of bands.
+    """
+    if not 1 <= len(reports) <= MOST_REPORTS:
+        raise UsageError(f"a page takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
+    if len({tuple(report.band_names) for report in reports}) > 1:
+        raise UsageError("the reports have different numbers of bands; make a page of each")
+    labels = _labels(names or [Path(report.model["path"]).stem for report in reports])
+    environment = Environment(
+        loader=PackageLoader("iaside_onnx"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printable,
+    )
+    environment.filters.update(signed=lambda number: f"{number:+.3f}", chance=_chance)
+    style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
+    context = _context(reports, labels)
+    return environment.get_template("page.html").render(
+        **context,
+        style=Markup(style),  # noqa: S704 - our own file, no data in it
+        script=Markup(script),  # noqa: S704
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        version=__version__,
+    )
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    """Names for legends: short, and no two alike."""
+    made: list[str] = []
+    for name in names:
+        text = one_line(name)
+        text = text if len(text) <= _LEGEND_LETTERS else text[: _LEGEND_LETTERS - 1] + "…"
+        count = 2
+        label = text
+        while label in made:
+            label, count = f"{text} ({count})", count + 1
+        made.append(label)
+    return made
+
+
+def _printable(value: Any) -> Any:
+    """What every `{{ ... }}` of the templates goes through before it is escaped."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(character if character.isprintable() else "?" for character in value)
+
+
+def _chance(probability: float) -> str:
+    return "< 0.001" if 0 < probability < 0.001 else f"{probability:.3f}"
+
+
+def _inline(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0].replace("\r\n", "\n")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]:
+    first = reports[0]
+    strips = examples(reports)
+    several = len(reports) > 1
+    models = [_model(number, report, labels[number]) for number, report in enumerate(reports)]
+    sections = [
+        Section("bands", "Which bands carry the predictions"),
+        Section("curves", "How few bands are enough"),
+        Section("interactions", "Which bands count only together"),
+        Section("classes", "Class by class"),
+        *([Section("example", "What the model sees")] if strips else []),
+        Section("repeat", "Settings and provenance"),
+    ]
+    return {
+        "title": f"{len(reports)} models" if several else first.model["path"],
+        "models": models,
+        "several": several,
+        "sections": sections,
+        "level": f"{first.confidence:.0%}",
+        "value_name": _value_name(first),
+        "band_names": first.band_names,
+        "disagreements": _disagreements(reports),
+        "score_chart": _score_chart(reports, labels),
+        "sid_chart": _sid_chart(reports, labels),
+        "shapley_chart": _shapley_chart(reports, labels),
+        "curve_charts": _curve_charts(reports, labels),
+        "profile_chart": _profile_chart(reports, labels),
+        "class_choices": _class_choices(reports),
+        "few_images": FEW_IMAGES,
+        "few_can_hide": _few_can_hide(models),
+        "examples": strips,
+        "window": WINDOW,
+        "absences": _ABSENCES,
+    }
+
+
+def _model(number: int, report: Report, label: str) -> dict[str, Any]:
+    """What the page says of one report beyond the charts."""
+    intervals = report.intervals
+    classes = _classes(report)
+    return {
+        "number": number,
+        "label": label,
+        "report": report,
+        "right": int((report.predicted == report.labels).sum()),
+        "classes": classes,
+        "few": sum(row["n"] < FEW_IMAGES for row in classes),
+        "signed_low": intervals.srs_signed[0],
+        "signed_high": intervals.srs_signed[1],
+        "srs_low": intervals.srs[0],
+        "srs_high": intervals.srs[1],
+        "level": f"{report.confidence:.0%}",
+        "bands": [
+            {
+                "name": name,
+                "sid": report.sid[band],
+                "low": intervals.sid_low[band],
+                "high": intervals.sid_high[band],
+                "shapley": report.shapley[band],
+                "stderr": report.shapley_stderr[band],
+            }
+            for band, name in enumerate(report.band_names)
+        ],
+        "curves": list(zip(*coalition_curves(report.coalition_values), strict=True)),
+        "interactions": _interactions(report),
+        "warnings": [str(warning) for warning in report.run.get("warnings") or []],
+        "skipped": report.data.get("skipped") or [],
+        "repetition": repetition(report),
+        "settings": sorted((key, str(value)) for key, value in report.settings.items()),
+    }
+
+
+def _classes(report: Report) -> list[dict[str, Any]]:
+    """Rows of the class table, the class that leans most on high frequencies first."""
+    rows = report.per_class()
+    most = max(max(row["sid"]) for row in rows)
+    for row in rows:
+        row["cells"] = [(f"{share:.3f}", round(_SHADES * share / most)) for share in row["sid"]]
+    return sorted(rows, key=lambda row: (row["srs_signed"], row["class"]))
+
+
+def _few_can_hide(models: Sequence[dict[str, Any]]) -> bool:
+    """True where hiding the classes with few images would leave some and hide some."""
+    few = sum(model["few"] for model in models)
+    return 0 < few < sum(len(model["classes"]) for model in models)
+
+
+def _interactions(report: Report) -> list[list[tuple[str, str]]]:
+    """Text and shade of each cell: p1 to p9 for positive, n1 to n9 for negative values."""
+    values = report.interactions
+    largest = float(np.abs(values).max()) or 1.0
+
+    def cell(value: float) -> tuple[str, str]:
+        shade = round(_SHADES * abs(value) / largest)
+        return f"{value:+.3f}", f"{'p' if value > 0 else 'n'}{shade}" if shade else ""
+
+    return [
+        [cell(float(value)) if across != down else ("", "") for across, value in enumerate(row)]
+        for down, row in enumerate(values)
+    ]
+
+
+def _disagreements(reports: Sequence[Report]) -> list[str]:
+    """What keeps the reports from being compared."""
+    found = [
+        f"{key.replace('_', ' ')}: {', '.join(sorted(kinds))}"
+        for key in _MUST_AGREE
+        if len(kinds := {str(report.settings.get(key)) for report in reports}) > 1
+    ]
+    if len({report.data["digest"] for report in reports}) > 1:
+        found.append("the images")
+    return found
+
+
+def _value_name(report: Report) -> str:
+    return _VALUE_NAMES.get(str(report.settings["value"]), "value")
+
+
+def _score_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
+    return gauge(
+        [(report.srs_signed, *report.intervals.srs_signed) for report in reports],
+        reports[0].srs_range,
+        [
+            f"{label}: signed score {report.srs_signed:+.3f}, {report.confidence:.0%} interval "
+            f"{report.intervals.srs_signed[0]:+.3f} to {report.intervals.srs_signed[1]:+.3f}"
+            for label, report in zip(labels, reports, strict=True)
+        ],
+        name="score",
+        title="Signed score on its attainable range",
+        description="A line from the score of a model that lives on the highest band alone to "
+        "that of one that lives on the lowest band alone; 0 is a model without preference.",
+    )
+
+
+def _sid_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
+    series = [
+        Values(
+            report.sid,
+            [
+                f"{label}, band {name}: share {report.sid[band]:.3f}, {report.confidence:.0%} "
+                f"interval {report.intervals.sid_low[band]:.3f} to "
+                f"{report.intervals.sid_high[band]:.3f}"
+                for band, name in enumerate(report.band_names)
+            ],
+            (report.intervals.sid_low, report.intervals.sid_high),
+        )
+        for label, report in zip(labels, reports, strict=True)
+    ]
+    players = reports[0].players
+    return bar_chart(
+        series,
+        reports[0].band_names,
+        reference=(1 / players, "even share"),
+        name="sid",
+        title="Spectral importance distribution (SID)",
+        description="Share of importance of each band with its interval. The shares sum to 1 and "
+        "the least is 0 by construction.",
+        across="band, lowest to highest frequency",
+        up="share of importance",
+    )
+
+
+def _shapley_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
+    series = [
+        Values(
+            report.shapley,
+            [
+                f"{label}, band {name}: Shapley value {report.shapley[band]:+.4f}, standard error "
+                f"{report.shapley_stderr[band]:.4f}"
+                for band, name in enumerate(report.band_names)
+            ],
+            (report.shapley - report.shapley_stderr, report.shapley + report.shapley_stderr),
+        )
+        for label, report in zip(labels, reports, strict=True)
+    ]
+    return bar_chart(
+        series,
+        reports[0].band_names,
+        name="shapley",
+        title="Shapley values, with signs",
+        description="Fair share of each band in the gain from no band to all bands, with one "
+        "standard error. A negative band harms the model.",
+        across="band, lowest to highest frequency",
+        up=f"Δ {_value_name(reports[0])}",
+    )
+
+
+def _curve_charts(reports: Sequence[Report], labels: Sequence[str]) -> list[Chart]:
+    curves = [coalition_curves(report.coalition_values) for report in reports]
+    return [
+        line_chart(
+            [
+                Values(
+                    pair[end],
+                    [
+                        f"{label}, {count} {side} bands: mean {_value_name(report)} {height:.3f}"
+                        for count, height in enumerate(pair[end])
+                    ],
+                )
+                for label, report, pair in zip(labels, reports, curves, strict=True)
+            ],
+            span=[curve for pair in curves for curve in pair],
+            name=f"from-{side}",
+            title=f"Bands added from the {side} up" if side == "lowest" else "Bands added from the highest down",
+            description=f"Mean {_value_name(reports[0])} of the true class when only the k {side} "
+            "bands are kept.",
+            across=f"number of {side} bands kept",
+            up=f"mean {_value_name(reports[0])}",
+        )
+        for end, side in enumerate(("lowest", "highest"))
+    ]
+
+
+def _profile_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
+    """Bars that the page's script sets to the class that is picked; ticks mark all images."""
+    series = [
+        Values(
+            report.sid,
+            [
+                f"{label}, all classes, band {name}: share {report.sid[band]:.3f}"
+                for band, name in enumerate(report.band_names)
+            ],
+        )
+        for label, report in zip(labels, reports, strict=True)
+    ]
+    return bar_chart(
+        series,
+        reports[0].band_names,
+        top=max(max(row["sid"]) for report in reports for row in report.per_class()),
+        name="profile",
+        title="Importance of each band for the class picked",
+        description="Share of importance of each band for the images of one class; a short line "
+        "marks the share over all classes.",
+        across="band, lowest to highest frequency",
+        up="share of importance",
+    )
+
+
+def _class_choices(reports: Sequence[Report]) -> list[tuple[int, str]]:
+    """Number and name of every class on the page, in order of names."""
+    known: dict[int, str] = {}
+    for report in reports:
+        for label in np.unique(report.labels).tolist():
+            known.setdefault(label, report.class_name(label))
+    return sorted(known.items(), key=lambda item: (item[1].casefold(), item[0]))
