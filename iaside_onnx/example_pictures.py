@@ -51,7 +51,7 @@ class Example:
     size: tuple[int, int]
     cut: bool
     nothing: list[tuple[int, float]]
-    rows: list[tuple[str, str, list[Tile]]]
+    rows: list[tuple[str, list[Tile]]]
     series: list[int]
 
 
@@ -99,18 +99,14 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
 
     def tile(name: str, coalition: int) -> Tile:
         chosen = [player for player in range(players) if coalition >> player & 1]
-        return Tile(name, _shown(parts[chosen].sum(axis=0), has_lowest=0 in chosen), chances(coalition))
+        picture = _shown(parts[chosen].sum(axis=0), has_lowest=0 in chosen)
+        return Tile(name, picture, chances(coalition))
 
     alone = [tile(f"band {name}", 1 << player) for player, name in enumerate(names)]
-    from_low = [
-        tile(f"{_bands(count)} from the low end", (1 << count) - 1) for count in range(1, players)
-    ]
+    some = range(1, players)
+    from_low = [tile(f"lowest {count}", (1 << count) - 1) for count in some]
     from_high = [
-        tile(
-            f"{_bands(count)} from the high end",
-            everyone ^ ((1 << (players - count)) - 1),
-        )
-        for count in range(1, players)
+        tile(f"highest {count}", everyone ^ ((1 << (players - count)) - 1)) for count in some
     ]
     return Example(
         image_id=report.image_ids[0],
@@ -120,16 +116,12 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
         cut=max(height, width) > WINDOW,
         nothing=chances(0),
         rows=[
-            ("alone", "One band alone", alone),
-            ("low", "Bands added from the lowest up", from_low),
-            ("high", "Bands added from the highest down", from_high),
+            ("One band alone", alone),
+            ("Bands added from the lowest up", from_low),
+            ("Bands added from the highest down", from_high),
         ],
         series=members,
     )
-
-
-def _bands(count: int) -> str:
-    return f"{count} band{'s' if count > 1 else ''}"
 
 
 def _window_parts(report: Report) -> NDArray[np.float32]:

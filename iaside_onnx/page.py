@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from . import __version__
 from .charts import Chart, Values, bar_chart, gauge, line_chart
 from .cli import one_line
 from .errors import UsageError
-from .example_pictures import WINDOW, examples
+from .example_pictures import WINDOW, Example, examples
 from .output_file import check_free, whole_file
 from .repeat import repetition
 from .report import FEW_IMAGES, Report
@@ -31,6 +32,7 @@ from .shapley import coalition_curves
 MOST_REPORTS = 12
 _SHADES = 9
 _LEGEND_LETTERS = 40
+_MOST_TITLE_NAMES = 3
 # Without these in common the numbers of two reports cannot be held against each other.
 _MUST_AGREE = ("norm", "separate_dc", "absence", "seed", "output_map", "value", "beta")
 _VALUE_NAMES = {
@@ -173,7 +175,7 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
         Section("repeat", "Settings and provenance"),
     ]
     return {
-        "title": f"{len(reports)} models" if several else first.model["path"],
+        "title": _title(reports, labels),
         "models": models,
         "several": several,
         "sections": sections,
@@ -185,14 +187,25 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
         "sid_chart": _sid_chart(reports, labels),
         "shapley_chart": _shapley_chart(reports, labels),
         "curve_charts": _curve_charts(reports, labels),
-        "profile_chart": _profile_chart(reports, labels),
+        "profile_chart": _profile_chart(reports, labels, models),
         "class_choices": _class_choices(reports),
         "few_images": FEW_IMAGES,
         "few_can_hide": _few_can_hide(models),
-        "examples": strips,
+        "examples": [(strip, _fillings(reports, strip)) for strip in strips],
         "window": WINDOW,
-        "absences": _ABSENCES,
     }
+
+
+def _title(reports: Sequence[Report], labels: Sequence[str]) -> str:
+    if len(reports) == 1:
+        return str(reports[0].model["path"])
+    return ", ".join(labels) if len(labels) <= _MOST_TITLE_NAMES else f"{len(labels)} models"
+
+
+def _fillings(reports: Sequence[Report], strip: Example) -> str:
+    """What absent bands held in the audits that share an example."""
+    names = {str(reports[number].settings.get("absence")) for number in strip.series}
+    return " or ".join(_ABSENCES.get(name, name) for name in sorted(names))
 
 
 def _model(number: int, report: Report, label: str) -> dict[str, Any]:
@@ -227,8 +240,12 @@ def _model(number: int, report: Report, label: str) -> dict[str, Any]:
         "warnings": [str(warning) for warning in report.run.get("warnings") or []],
         "skipped": report.data.get("skipped") or [],
         "repetition": repetition(report),
-        "settings": sorted((key, str(value)) for key, value in report.settings.items()),
+        "settings": [(key, _text(value)) for key, value in sorted(report.settings.items())],
     }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _classes(report: Report) -> list[dict[str, Any]]:
@@ -362,17 +379,19 @@ def _curve_charts(reports: Sequence[Report], labels: Sequence[str]) -> list[Char
             ],
             span=[curve for pair in curves for curve in pair],
             name=f"from-{side}",
-            title=f"Bands added from the {side} up" if side == "lowest" else "Bands added from the highest down",
+            title=f"Bands added from the {side} {way}",
             description=f"Mean {_value_name(reports[0])} of the true class when only the k {side} "
             "bands are kept.",
             across=f"number of {side} bands kept",
             up=f"mean {_value_name(reports[0])}",
         )
-        for end, side in enumerate(("lowest", "highest"))
+        for end, (side, way) in enumerate((("lowest", "up"), ("highest", "down")))
     ]
 
 
-def _profile_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
+def _profile_chart(
+    reports: Sequence[Report], labels: Sequence[str], models: Sequence[dict[str, Any]]
+) -> Chart:
     """Bars that the page's script sets to the class that is picked; ticks mark all images."""
     series = [
         Values(
@@ -387,7 +406,7 @@ def _profile_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
     return bar_chart(
         series,
         reports[0].band_names,
-        top=max(max(row["sid"]) for report in reports for row in report.per_class()),
+        top=max(max(row["sid"]) for model in models for row in model["classes"]),
         name="profile",
         title="Importance of each band for the class picked",
         description="Share of importance of each band for the images of one class; a short line "

@@ -44,13 +44,13 @@ class Repetition:
 
     Attributes
     ----------
-    command : str
-        ``iaside analyze ...``, quoted for a POSIX shell.
+    words : list of str
+        ``iaside``, ``analyze``, ..., each quoted for a POSIX shell.
     recipe : list of str
         Lines of ``recipe.toml``, where the preprocessing is no preset.
     """
 
-    command: str
+    words: list[str]
     recipe: list[str]
 
 
@@ -64,7 +64,7 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
     words = ["iaside", "analyze", _operand(report.model["path"]), _operand(data["source"])]
     words += ["-o", target]
     words += _named(data, _DATA_OPTIONS)
-    words += ["--skip-bad"] if data.get("skipped") else []
+    words += ["--skip-bad"] if data.get("skip_bad") else []
     words += _named(settings, _OPTIONS)
     words += ["--separate-dc"] if settings.get("separate_dc") else []
     words += ["--preprocess", choice] if choice else []
@@ -76,7 +76,7 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
     words += ["--provider", str(report.provider)]
     for library in report.run.get("ort_extensions") or {}:
         words += ["--ort-extension", _operand(library)]
-    return Repetition(shlex.join(words), recipe)
+    return Repetition([shlex.quote(word) for word in words], recipe)
 
 
 def _named(values: Mapping[str, Any], options: tuple[tuple[str, str], ...]) -> list[str]:

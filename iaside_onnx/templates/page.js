@@ -2,7 +2,7 @@
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const byId = (name) => document.getElementById(name);
-  const shown = (element) => !element.closest("[hidden]");
+  const shown = (element) => !element.closest("[hidden], .absent");
 
   /* Tooltips, on hover and on focus. */
   const tip = byId("tip");
@@ -134,7 +134,8 @@
         ? `${name}${row.cells[1].textContent} images, accuracy ${row.cells[2].textContent}, signed score ${row.cells[3].textContent}`
         : `${name}no image of this class`);
     });
-    byId("profile-status").textContent = `${choice.selectedOptions[0].textContent}: ${said.join("; ")}.`;
+    settleStops();
+    byId("profile-status").textContent = `Class ${choice.selectedOptions[0].textContent}: ${said.join("; ")}.`;
   };
 
   for (const box of all("input[name=model]")) box.addEventListener("change", pickModels);
