@@ -69,13 +69,22 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Words:
+    """What a chart is called and what stands along its axes; `name` is unique on the page."""
+
+    name: str
+    title: str
+    description: str
+    across: str = ""
+    up: str = ""
+
+
+@dataclass(frozen=True)
 class Chart:
     """Everything a template needs to draw one chart.
 
     Attributes
     ----------
-    name : str
-        Unique on the page.
     zero, unit : float
         Where the value 0 lies, and how many SVG units a value of 1 is (upwards).
     paths : list of (int, str)
@@ -84,11 +93,7 @@ class Chart:
         A dotted line across, with its text.
     """
 
-    name: str
-    title: str
-    description: str
-    across: str
-    up: str
+    words: Words
     x_ticks: list[Tick]
     y_ticks: list[Tick]
     marks: list[Mark]
@@ -126,8 +131,8 @@ def bar_chart(
     names: Sequence[str],
     *,
     reference: tuple[float, str] | None = None,
-    top: float | None = None,
-    **texts: str,
+    top: float = 0.0,
+    words: Words,
 ) -> Chart:
     """Grouped bars over bands, with markers and intervals.
 
@@ -139,14 +144,13 @@ def bar_chart(
         Of the bands.
     reference : (value, text), optional
         A dotted line across.
-    top : float, optional
+    top : float
         Least upper end of the axis.
-    **texts
-        ``name``, ``title``, ``description``, ``across``, ``up`` of the chart.
+    words : Words
     """
-    extremes = [top or 0.0, 0.0]
+    extremes: list[Any] = [top, 0.0]
     for values in series:
-        extremes += [values.heights, *(values.ends or ())]  # type: ignore[list-item]
+        extremes += [values.heights, *(values.ends or ())]
     y_of, unit, y_ticks = _vertical(extremes)
     group = (_RIGHT - _LEFT) / len(names)
     width = min(0.8 * group / len(series), 34.0)
@@ -169,19 +173,17 @@ def bar_chart(
                 )
             )
     return Chart(
-        x_ticks=[
-            Tick(_round(_LEFT + (key + 0.5) * group), name) for key, name in enumerate(names)
-        ],
+        words,
+        x_ticks=[Tick(_round(_LEFT + (key + 0.5) * group), name) for key, name in enumerate(names)],
         y_ticks=y_ticks,
         marks=marks,
         zero=y_of(0.0),
         unit=unit,
         reference=Tick(y_of(reference[0]), reference[1]) if reference else None,
-        **texts,
     )
 
 
-def line_chart(series: Sequence[Values], *, span: Sequence[Any], **texts: str) -> Chart:
+def line_chart(series: Sequence[Values], *, span: Sequence[Any], words: Words) -> Chart:
     """Curves over 0, 1, ..., n; `span` holds whatever the axis must reach (see `bar_chart`)."""
     y_of, unit, y_ticks = _vertical(span)
     count = max(len(values.heights) for values in series)
@@ -200,13 +202,13 @@ def line_chart(series: Sequence[Values], *, span: Sequence[Any], **texts: str) -
         for number in range(len(series))
     ]
     return Chart(
+        words,
         x_ticks=[Tick(x_of(key), str(key)) for key in range(count)],
         y_ticks=y_ticks,
         marks=marks,
         zero=y_of(0.0),
         unit=unit,
         paths=paths,
-        **texts,
     )
 
 
@@ -214,7 +216,7 @@ def gauge(
     scores: Sequence[tuple[float, float, float]],
     ends: tuple[float, float],
     spoken: Sequence[str],
-    **texts: str,
+    words: Words,
 ) -> Chart:
     """Scores with their intervals on the line of attainable values, one row a report.
 
@@ -246,8 +248,7 @@ def gauge(
     ]
     bottom = _GAUGE_TOP + _GAUGE_ROW * (len(scores) - 1) + 18
     return Chart(
-        across="",
-        up="",
+        words,
         x_ticks=[
             Tick(x_of(low), f"{ends[0]:+.3f}"),
             Tick(x_of(0.0), "0"),
@@ -262,7 +263,6 @@ def gauge(
         top=_GAUGE_TOP - 16,
         bottom=bottom,
         height=bottom + 44,
-        **texts,
     )
 
 

@@ -20,13 +20,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from . import __version__
-from .charts import Chart, Values, bar_chart, gauge, line_chart
 from .cli import one_line
 from .errors import UsageError
 from .example_pictures import WINDOW, Example, examples
 from .output_file import check_free, whole_file
 from .repeat import repetition
 from .report import FEW_IMAGES, Report
+from .report_charts import (
+    curve_charts,
+    profile_chart,
+    score_chart,
+    shapley_chart,
+    sid_chart,
+    value_name,
+)
 from .shapley import coalition_curves
 
 MOST_REPORTS = 12
@@ -35,11 +42,6 @@ _LEGEND_LETTERS = 40
 _MOST_TITLE_NAMES = 3
 # Without these in common the numbers of two reports cannot be held against each other.
 _MUST_AGREE = ("norm", "separate_dc", "absence", "seed", "output_map", "value", "beta")
-_VALUE_NAMES = {
-    "log-prob": "log-probability",
-    "log-prob-clipped": "log-probability, floored at log 0.01",
-    "prob": "probability",
-}
 _ABSENCES = {
     "gaussian": "noise that has the spectrum of the sample",
     "replace": "the same bands of another image of the sample",
@@ -166,6 +168,7 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
     strips = examples(reports)
     several = len(reports) > 1
     models = [_model(number, report, labels[number]) for number, report in enumerate(reports)]
+    largest = max(max(row["sid"]) for model in models for row in model["classes"])
     sections = [
         Section("bands", "Which bands carry the predictions"),
         Section("curves", "How few bands are enough"),
@@ -180,14 +183,14 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
         "several": several,
         "sections": sections,
         "level": f"{first.confidence:.0%}",
-        "value_name": _value_name(first),
+        "value_name": value_name(first),
         "band_names": first.band_names,
         "disagreements": _disagreements(reports),
-        "score_chart": _score_chart(reports, labels),
-        "sid_chart": _sid_chart(reports, labels),
-        "shapley_chart": _shapley_chart(reports, labels),
-        "curve_charts": _curve_charts(reports, labels),
-        "profile_chart": _profile_chart(reports, labels, models),
+        "score_chart": score_chart(reports, labels),
+        "sid_chart": sid_chart(reports, labels),
+        "shapley_chart": shapley_chart(reports, labels),
+        "curve_charts": curve_charts(reports, labels),
+        "profile_chart": profile_chart(reports, labels, largest),
         "class_choices": _class_choices(reports),
         "few_images": FEW_IMAGES,
         "few_can_hide": _few_can_hide(models),
@@ -260,7 +263,7 @@ def _classes(report: Report) -> list[dict[str, Any]]:
 def _few_can_hide(models: Sequence[dict[str, Any]]) -> bool:
     """True where hiding the classes with few images would leave some and hide some."""
     few = sum(model["few"] for model in models)
-    return 0 < few < sum(len(model["classes"]) for model in models)
+    return bool(0 < few < sum(len(model["classes"]) for model in models))
 
 
 def _interactions(report: Report) -> list[list[tuple[str, str]]]:
@@ -288,132 +291,6 @@ def _disagreements(reports: Sequence[Report]) -> list[str]:
     if len({report.data["digest"] for report in reports}) > 1:
         found.append("the images")
     return found
-
-
-def _value_name(report: Report) -> str:
-    return _VALUE_NAMES.get(str(report.settings["value"]), "value")
-
-
-def _score_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
-    return gauge(
-        [(report.srs_signed, *report.intervals.srs_signed) for report in reports],
-        reports[0].srs_range,
-        [
-            f"{label}: signed score {report.srs_signed:+.3f}, {report.confidence:.0%} interval "
-            f"{report.intervals.srs_signed[0]:+.3f} to {report.intervals.srs_signed[1]:+.3f}"
-            for label, report in zip(labels, reports, strict=True)
-        ],
-        name="score",
-        title="Signed score on its attainable range",
-        description="A line from the score of a model that lives on the highest band alone to "
-        "that of one that lives on the lowest band alone; 0 is a model without preference.",
-    )
-
-
-def _sid_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
-    series = [
-        Values(
-            report.sid,
-            [
-                f"{label}, band {name}: share {report.sid[band]:.3f}, {report.confidence:.0%} "
-                f"interval {report.intervals.sid_low[band]:.3f} to "
-                f"{report.intervals.sid_high[band]:.3f}"
-                for band, name in enumerate(report.band_names)
-            ],
-            (report.intervals.sid_low, report.intervals.sid_high),
-        )
-        for label, report in zip(labels, reports, strict=True)
-    ]
-    players = reports[0].players
-    return bar_chart(
-        series,
-        reports[0].band_names,
-        reference=(1 / players, "even share"),
-        name="sid",
-        title="Spectral importance distribution (SID)",
-        description="Share of importance of each band with its interval. The shares sum to 1 and "
-        "the least is 0 by construction.",
-        across="band, lowest to highest frequency",
-        up="share of importance",
-    )
-
-
-def _shapley_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
-    series = [
-        Values(
-            report.shapley,
-            [
-                f"{label}, band {name}: Shapley value {report.shapley[band]:+.4f}, standard error "
-                f"{report.shapley_stderr[band]:.4f}"
-                for band, name in enumerate(report.band_names)
-            ],
-            (report.shapley - report.shapley_stderr, report.shapley + report.shapley_stderr),
-        )
-        for label, report in zip(labels, reports, strict=True)
-    ]
-    return bar_chart(
-        series,
-        reports[0].band_names,
-        name="shapley",
-        title="Shapley values, with signs",
-        description="Fair share of each band in the gain from no band to all bands, with one "
-        "standard error. A negative band harms the model.",
-        across="band, lowest to highest frequency",
-        up=f"Δ {_value_name(reports[0])}",
-    )
-
-
-def _curve_charts(reports: Sequence[Report], labels: Sequence[str]) -> list[Chart]:
-    curves = [coalition_curves(report.coalition_values) for report in reports]
-    return [
-        line_chart(
-            [
-                Values(
-                    pair[end],
-                    [
-                        f"{label}, {count} {side} bands: mean {_value_name(report)} {height:.3f}"
-                        for count, height in enumerate(pair[end])
-                    ],
-                )
-                for label, report, pair in zip(labels, reports, curves, strict=True)
-            ],
-            span=[curve for pair in curves for curve in pair],
-            name=f"from-{side}",
-            title=f"Bands added from the {side} {way}",
-            description=f"Mean {_value_name(reports[0])} of the true class when only the k {side} "
-            "bands are kept.",
-            across=f"number of {side} bands kept",
-            up=f"mean {_value_name(reports[0])}",
-        )
-        for end, (side, way) in enumerate((("lowest", "up"), ("highest", "down")))
-    ]
-
-
-def _profile_chart(
-    reports: Sequence[Report], labels: Sequence[str], models: Sequence[dict[str, Any]]
-) -> Chart:
-    """Bars that the page's script sets to the class that is picked; ticks mark all images."""
-    series = [
-        Values(
-            report.sid,
-            [
-                f"{label}, all classes, band {name}: share {report.sid[band]:.3f}"
-                for band, name in enumerate(report.band_names)
-            ],
-        )
-        for label, report in zip(labels, reports, strict=True)
-    ]
-    return bar_chart(
-        series,
-        reports[0].band_names,
-        top=max(max(row["sid"]) for model in models for row in model["classes"]),
-        name="profile",
-        title="Importance of each band for the class picked",
-        description="Share of importance of each band for the images of one class; a short line "
-        "marks the share over all classes.",
-        across="band, lowest to highest frequency",
-        up="share of importance",
-    )
 
 
 def _class_choices(reports: Sequence[Report]) -> list[tuple[int, str]]:

@@ -34,7 +34,9 @@ def made_report(
     """A report with a random table; classes differ, so that their order is no accident."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), each)
-    worth = rng.normal(0.3, 0.5, (classes, bands))[labels] + rng.normal(0, 0.1, (len(labels), bands))
+    worth = rng.normal(0.3, 0.5, (classes, bands))[labels] + rng.normal(
+        0, 0.1, (len(labels), bands)
+    )
     masks = (np.arange(1 << bands)[:, None] >> np.arange(bands)) & 1
     table = -4.0 + worth @ masks.T + 0.2 * (masks[:, 0] & masks[:, 1])
     wrong = rng.random(len(labels)) < 0.3
@@ -135,4 +137,6 @@ class Markup(HTMLParser):
     def all(self, tag: str, **attributes: str) -> list[dict[str, Any]]:
         """Attributes of all elements of a tag that have these attributes."""
         wanted = {key.strip("_").replace("_", "-"): value for key, value in attributes.items()}
-        return [held for name, held in self.elements if name == tag and wanted.items() <= held.items()]
+        return [
+            held for name, held in self.elements if name == tag and wanted.items() <= held.items()
+        ]

@@ -37,7 +37,7 @@ def marks(text, chart):
         for group in found.all("g")
         if "transform" in group
     ]
-    spoken = [group for group in found.all("g", role="img")]
+    spoken = found.all("g", role="img")
     return [
         (int(mark["data-series"]), int(mark["data-key"]), (zero - y) / unit, mark["aria-label"])
         for mark, (_, y) in zip(spoken, places, strict=True)
@@ -61,8 +61,12 @@ def test_the_numbers_are_the_reports():
     np.testing.assert_allclose([end[1] for end in ends], report.intervals.sid_high, atol=5e-4)
     curves = seen.table("bands kept")[1:]
     values = report.coalition_values
-    np.testing.assert_allclose(numbers(row[1] for row in curves), values[[0, 1, 3, 7, 15]], atol=1e-4)
-    np.testing.assert_allclose(numbers(row[2] for row in curves), values[[0, 8, 12, 14, 15]], atol=1e-4)
+    np.testing.assert_allclose(
+        numbers(row[1] for row in curves), values[[0, 1, 3, 7, 15]], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        numbers(row[2] for row in curves), values[[0, 8, 12, 14, 15]], atol=1e-4
+    )
     matrix = seen.table("interaction of band and band")[1:]
     for down, row in enumerate(matrix):
         row[1 + down] = "0"
@@ -168,7 +172,9 @@ def test_the_page_loads_nothing_and_its_policy_pins_its_own_code():
     (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     assert not re.search(r"url\(|@import|//[a-z]", style)
-    assert not re.search(r"eval|innerHTML|outerHTML|insertAdjacent|document\.write|https?:|fetch\(", script)
+    assert not re.search(
+        r"eval|innerHTML|outerHTML|insertAdjacent|document\.write|https?:|fetch\(", script
+    )
     (policy,) = seen.all("meta", http_equiv="Content-Security-Policy")
     rules = dict(rule.strip().split(" ", 1) for rule in policy["content"].split(";"))
     assert rules["default-src"] == "'none'"
@@ -208,11 +214,18 @@ def test_reports_that_must_not_be_compared_say_so():
         ["--preprocess", "my recipe.toml", "--label-offset", "0", "--temperature", "auto"],
     ],
 )
-def test_the_command_on_the_page_makes_the_report_again(iaside, tmp_path, monkeypatch, photographs, extra):
+def test_the_command_on_the_page_makes_the_report_again(
+    iaside, tmp_path, monkeypatch, photographs, extra
+):
     monkeypatch.chdir(tmp_path)
     graphs.small_network(tmp_path / "it's a model.onnx")
-    (tmp_path / "my recipe.toml").write_text('channels = "bgr"\nmean = [0.1, 0.2, 0.3]\nresize = 20\n')
-    lines = [f"{file.relative_to(photographs)},{n % 4}" for n, file in enumerate(sorted(photographs.rglob("*.png")))]
+    (tmp_path / "my recipe.toml").write_text(
+        'channels = "bgr"\nmean = [0.1, 0.2, 0.3]\nresize = 20\n'
+    )
+    lines = [
+        f"{file.relative_to(photographs)},{n % 4}"
+        for n, file in enumerate(sorted(photographs.rglob("*.png")))
+    ]
     (tmp_path / "-l $x.csv").write_text("\n".join(["file,label", *lines]))
     first = ["analyze", "it's a model.onnx", "photographs", "-o", "first.h5", "--bands", 3]
     done = iaside(*first, "--samples", 7, "--labels", "-l $x.csv", *extra)
@@ -242,7 +255,9 @@ def test_html_command(iaside, tmp_path):
     done = iaside("html", tmp_path / "a.h5", tmp_path / "b.h5", "-o", target)
     assert done.exit_code == 0
     assert done.stdout == f"Page: {target}\n"
-    view = iaside("html", tmp_path / "a.h5", "-o", target, "--value", "prob", "--beta", 0.5, "--overwrite")
+    view = iaside(
+        "html", tmp_path / "a.h5", "-o", target, "--value", "prob", "--beta", 0.5, "--overwrite"
+    )
     assert view.exit_code == 0
     seen = report.view(value="prob", beta=0.5)
     assert f'id="score">{seen.srs_signed:+.3f}<' in target.read_text()

@@ -17,7 +17,7 @@ from .conftest import ROOT
 
 PACKAGE = ROOT / "iaside_onnx"
 MATHS = ("bands", "shapley", "score")
-VIEWS = ("plots", "terminal", "page", "charts", "example_pictures")
+VIEWS = ("plots", "terminal", "page", "report_charts", "charts", "example_pictures")
 RUNS_MODELS = {
     "session",
     "engine",
@@ -67,7 +67,9 @@ def test_importing_the_package_loads_nothing_heavy():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"numpy", "onnxruntime", "onnx", "matplotlib", "rich", "h5py", "jinja2"} & set(loaded)
+    assert not {"numpy", "onnxruntime", "onnx", "matplotlib", "rich", "h5py", "jinja2"} & set(
+        loaded
+    )
 
 
 @pytest.mark.parametrize("module", sorted(path.stem for path in PACKAGE.glob("*.py")))

@@ -6,7 +6,9 @@
 
   /* Tooltips, on hover and on focus. */
   const tip = byId("tip");
+  let told = null;
   const showTip = (mark) => {
+    told = mark;
     tip.textContent = mark.getAttribute("aria-label");
     tip.hidden = false;
     const box = (mark.querySelector(".dot") || mark).getBoundingClientRect();
@@ -15,7 +17,10 @@
     tip.style.left = `${Math.max(8, Math.min(left, innerWidth - tip.offsetWidth - 8))}px`;
     tip.style.top = `${above > 4 ? above : box.bottom + 8}px`;
   };
-  const hideTip = () => { tip.hidden = true; };
+  const hideTip = () => {
+    told = null;
+    tip.hidden = true;
+  };
   for (const [start, end] of [["pointerover", "pointerout"], ["focusin", "focusout"]]) {
     document.addEventListener(start, (event) => {
       const mark = event.target.closest(".mark");
@@ -24,7 +29,11 @@
     document.addEventListener(end, (event) => { if (event.target.closest(".mark")) hideTip(); });
   }
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
-  addEventListener("scroll", hideTip, { passive: true });
+  /* The browser scrolls to what gets the focus: the tooltip goes along with that. */
+  addEventListener("scroll", () => {
+    if (told && told === document.activeElement) showTip(told);
+    else hideTip();
+  }, { passive: true });
 
   /* One tab stop a chart; arrows move inside: left and right along a series, up and down across. */
   const marksOf = (chart) => all(".mark", chart).filter(shown);
