@@ -68,7 +68,7 @@ window.probe = (() => {
     headings: () => all("h1, h2, h3").map((heading) => Number(heading.tagName[1])),
     unnamed: () =>
       [
-        ...all("input, select, button, .chart, .mark, [role=region]").filter(
+        ...all("input, select, button:not([hidden]), .chart, .mark, [role=region]").filter(
           (e) => !(e.labels?.length || e.getAttribute("aria-label") || e.textContent.trim()),
         ),
         ...all("table").filter((table) => !table.caption?.textContent.trim()),

@@ -147,6 +147,26 @@ def test_classes_sort_and_search(browser):
     assert browser.ask("texts", "#class-status") == ["3 of 12 rows"]
 
 
+def test_of_a_thousand_classes_a_hundred_are_shown_until_asked(browser):
+    browser.open(made_report(classes=1000, each=1))
+    every = "document.querySelectorAll('table.classes tbody tr').length"
+    assert browser.run(every) == 1000
+    scores = browser.ask("column", 3)
+    assert len(scores) == 100
+    assert browser.ask("texts", "#class-status") == ["1000 rows"]
+    browser.click("table.classes thead th:nth-child(4) button")
+    highest = [float(text) for text in browser.ask("column", 3)]
+    assert len(highest) == 100
+    assert min(highest) > max(map(float, scores))
+    browser.focus("#class-search")
+    browser.press("class 99")
+    assert len(browser.ask("column", 0)) == 11
+    browser.press(*["\ue003"] * 8)  # backspace
+    browser.click("#class-more")
+    assert len(browser.ask("column", 0)) == 1000
+    assert browser.ask("seen", "#class-more") == 0
+
+
 def test_classes_with_few_images_can_be_hidden(browser):
     report = made_report(classes=3, each=30)
     report.labels[:15] = 1  # leaves 15 of class 0

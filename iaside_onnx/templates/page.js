@@ -76,7 +76,7 @@
       for (const part of all(`[data-series="${box.value}"]`)) part.toggleAttribute("hidden", !box.checked);
     }
     settleStops();
-    filterClasses();
+    refilter();
   };
 
   /* The class tables. */
@@ -95,23 +95,35 @@
     const order = new Intl.Collator(undefined, { numeric: true });
     keyed.sort(([one], [two]) => (text ? order.compare(one, two) : one - two) * (rising ? 1 : -1));
     table.tBodies[0].append(...keyed.map(([, row]) => row));
+    filterClasses();
     status.textContent = `Sorted by ${head.textContent}, ${rising ? "ascending" : "descending"}`;
   };
+  /* Layout of a thousand rows takes a second: at first only so many are shown. */
+  const atOnce = 100;
+  const more = byId("class-more");
+  let limit = atOnce;
   const filterClasses = () => {
     const wanted = byId("class-search").value.trim().toLowerCase();
     const sound = byId("class-few")?.checked;
-    let seen = 0;
+    let found = 0;
     let total = 0;
+    let most = 0;
     for (const table of tables.filter(shown)) {
+      let fitting = 0;
       for (const row of table.tBodies[0].rows) {
         const fits = row.cells[0].textContent.toLowerCase().includes(wanted) && !(sound && row.classList.contains("few"));
-        row.hidden = !fits;
-        seen += fits;
-        total += 1;
+        fitting += fits;
+        row.hidden = !fits || fitting > limit;
       }
+      found += fitting;
+      most = Math.max(most, fitting);
+      total += table.tBodies[0].rows.length;
     }
-    status.textContent = wanted || sound ? `${seen} of ${total} rows` : `${total} rows`;
+    more.hidden = most <= limit;
+    more.textContent = `Show all ${found}, not only the first ${limit}`;
+    return wanted || sound ? `${found} of ${total} rows` : `${total} rows`;
   };
+  const refilter = () => { status.textContent = filterClasses(); };
 
   /* The profile of one class. */
   const choice = byId("class-pick");
@@ -158,8 +170,12 @@
       pickClass();
     });
   }
-  byId("class-search").addEventListener("input", filterClasses);
-  byId("class-few")?.addEventListener("change", filterClasses);
+  byId("class-search").addEventListener("input", refilter);
+  byId("class-few")?.addEventListener("change", refilter);
+  more.addEventListener("click", () => {
+    limit = Infinity;
+    refilter();
+  });
   choice.addEventListener("change", pickClass);
 
   /* Copying the command. */
