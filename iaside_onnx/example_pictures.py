@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .bands import band_images
+from .bands import band_images, band_index
+from .errors import UsageError
 from .report import Report
 
 # Tiles are cut out, never shrunk: shrinking would hide the very frequencies they show.
@@ -66,21 +67,36 @@ def examples(reports: Sequence[Report]) -> list[Example]:
                 report.example.shape,
                 report.image_ids[0],
                 int(report.labels[0]),
-                *(str(report.settings.get(name)) for name in ("bands", "norm", "separate_dc")),
+                *_partition(report).values(),
             )
             groups.setdefault(key, []).append(number)
     return [_strip(reports, members) for members in groups.values()]
 
 
 def _has_pictures(report: Report) -> bool:
-    example, settings = report.example, report.settings
-    return (
-        example is not None
-        and example.shape[2] in (1, 3)
-        and 0 < example.shape[0] * example.shape[1] <= _MOST_PIXELS
-        # A report from elsewhere may say anything; the table counts the players.
-        and settings.get("bands") == report.players - bool(settings.get("separate_dc"))
-    )
+    """True where the report carries an example that its bands fit."""
+    example = report.example
+    if (
+        example is None
+        or example.shape[2] not in (1, 3)
+        or not 0 < example.size <= 3 * _MOST_PIXELS
+    ):
+        return False
+    try:
+        band_index(*example.shape[:2], **_partition(report))
+    except UsageError:  # a norm of another version, or more bands than pixels
+        return False
+    return True
+
+
+def _partition(report: Report) -> dict[str, Any]:
+    """The arguments of `band_images`; the table counts the players, whatever the settings say."""
+    separate_dc = bool(report.settings.get("separate_dc"))
+    return {
+        "bands": report.players - separate_dc,
+        "norm": str(report.settings.get("norm")),
+        "separate_dc": separate_dc,
+    }
 
 
 def _strip(reports: Sequence[Report], members: list[int]) -> Example:
@@ -127,16 +143,12 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
 def _window_parts(report: Report) -> NDArray[np.float32]:
     """The middle of every band image, shape (M, C, h, w): one channel at a time bounds memory."""
     assert report.example is not None
-    settings = report.settings
     planes = np.moveaxis(report.example, -1, 0)
     top, left = (max(0, (side - WINDOW) // 2) for side in planes.shape[1:])
     cut = [
-        band_images(
-            plane.astype(np.float32) / 255,
-            report.players - bool(settings.get("separate_dc")),
-            str(settings["norm"]),
-            separate_dc=bool(settings.get("separate_dc")),
-        )[:, top : top + WINDOW, left : left + WINDOW]
+        band_images(plane.astype(np.float32) / 255, **_partition(report))[
+            :, top : top + WINDOW, left : left + WINDOW
+        ]
         for plane in planes
     ]
     return np.stack(cut, axis=1)

@@ -241,10 +241,17 @@ def _model(number: int, report: Report, label: str) -> dict[str, Any]:
         "curves": list(zip(*coalition_curves(report.coalition_values), strict=True)),
         "interactions": _interactions(report),
         "warnings": [str(warning) for warning in report.run.get("warnings") or []],
-        "skipped": report.data.get("skipped") or [],
+        "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
         "repetition": repetition(report),
         "settings": [(key, _text(value)) for key, value in sorted(report.settings.items())],
     }
+
+
+def _skipped(item: Any) -> str:
+    """One picture that was left out, and why."""
+    if isinstance(item, dict) and {"id", "reason"} <= item.keys():
+        return f"{item['id']}: {item['reason']}"
+    return _text(item)
 
 
 def _text(value: Any) -> str:

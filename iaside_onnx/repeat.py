@@ -74,7 +74,8 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
     if settings.get("output_kind") in ("logits", "probabilities"):
         words.append(f"--{settings['output_kind']}")
     words += ["--provider", str(report.provider)]
-    for library in report.run.get("ort_extensions") or {}:
+    libraries = report.run.get("ort_extensions")
+    for library in libraries if isinstance(libraries, Mapping) else ():
         words += ["--ort-extension", _operand(library)]
     return Repetition([shlex.quote(word) for word in words], recipe)
 

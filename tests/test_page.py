@@ -135,6 +135,28 @@ def test_the_example_shows_its_bands_with_the_models_answers():
     assert not without.all("section", id="example")
 
 
+def test_odd_reports_have_their_page_too():
+    report = made_report()
+    one = {"log_prob": report.log_prob[:1, :2], "labels": report.labels[:1]}
+    settings = report.settings
+    for odd in (
+        {**one, "predicted": report.predicted[:1], "settings": {**settings, "bands": 1}},
+        {"example": report.example[:, :, :1]},
+        {"settings": {**settings, "separate_dc": True, "bands": 3, "output_map": "magnitude"}},
+        {"log_prob": np.full_like(report.log_prob, -1.0)},
+        {"run": {"ort_extensions": 5}, "data": {**report.data, "skipped": ["x", {"id": 1}]}},
+        {"settings": {**settings, "preprocess": {"name": "unit", "mean": "x"}, "size": "?"}},
+    ):
+        seen = Markup(page([dataclasses.replace(report, **odd)]))
+        assert len(seen.all("section", id="example")) == 1
+        assert "nan" not in seen.text.lower().split()
+    for unknown in ({"norm": "l7"}, {"norm": None}):
+        seen = Markup(page([dataclasses.replace(report, settings={**settings, **unknown})]))
+        assert not seen.all("section", id="example")
+    tiny = dataclasses.replace(report, example=report.example[:2, :2])
+    assert not Markup(page([tiny])).all("section", id="example")
+
+
 def test_every_name_from_outside_is_text_and_nothing_else():
     reports = [hostile_report(), made_report(names=list("abcdef"))]
     for chosen in (reports[:1], reports):
