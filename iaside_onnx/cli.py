@@ -12,6 +12,7 @@ from . import __version__
 from .commands.analyze import OWN_PROCESS, analyze
 from .commands.compare import compare
 from .commands.gate import gate
+from .commands.html import html
 from .commands.inspect import inspect
 from .commands.show import plot, show
 from .errors import IasideError
@@ -59,5 +60,5 @@ def run() -> None:
     main(obj=OWN_PROCESS)
 
 
-for command in (inspect, analyze, show, plot, compare, gate):
+for command in (inspect, analyze, show, plot, html, compare, gate):
     main.add_command(command)

@@ -27,6 +27,7 @@ ARROWS = {
     "audit": {"images", "inference", "mathematics", "onnx_file", "preprocessing", "reports"},
     "recipe_search": {"audit", "images", "inference", "mathematics", "onnx_file", "preprocessing"},
     "views": {"mathematics", "reports"},
+    "page": {"mathematics", "preprocessing", "reports", "views"},
 }
 ALONE = {"errors", "listener", "output_file", "settings", "iaside_onnx"}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
@@ -69,7 +70,7 @@ def test_the_mathematics_imports_only_numpy_and_scipy():
 
 
 def test_views_and_comparisons_need_no_model():
-    for module in [*rooms("views"), *rooms("reports")]:
+    for module in [*rooms("views"), *rooms("page"), *rooms("reports")]:
         outside = imports(module)[0]
         assert not outside & {"onnx", "onnxruntime"}, module
         assert "h5py" not in outside or module.stem == "store"
@@ -80,7 +81,9 @@ def test_importing_the_package_loads_nothing_heavy():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"numpy", "onnxruntime", "onnx", "matplotlib", "rich", "h5py"} & set(loaded)
+    assert not {"numpy", "onnxruntime", "onnx", "matplotlib", "rich", "h5py", "jinja2"} & set(
+        loaded
+    )
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

@@ -125,10 +125,17 @@ def analyze(
     runtime = choose_runtime(provider, threads, extensions)
     audit = _prepare(Path(model), sample, runtime, wanted, tell)
     view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
+    # How the images were read, so that the report can say how to repeat it.
+    asked: dict[str, Any] = {
+        "labels": _shown(Path(labels)) if labels is not None else None,
+        "image_column": image_column,
+        "label_column": label_column,
+        "skip_bad": skip_bad,
+    }
 
     def finish(partial: Partial) -> Report:
         run = _play(audit, partial, batch, tell)
-        data = {"source": _shown(Path(images)), "skipped": skipped}
+        data = {"source": _shown(Path(images)), **asked, "skipped": skipped}
         return _report(audit, partial, view, run, data, tell)
 
     if path is None:

@@ -7,9 +7,7 @@ several reports also differ by marker and hatch.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ..errors import ReportError, UsageError
+from ..errors import UsageError
 from ..mathematics.bands import band_images
 from ..mathematics.shapley import coalition_curves
+from ..output_file import check_free, whole_file
 from ..reports.report import Report
 from .text import one_line
 
@@ -67,19 +66,10 @@ def write_figure(draw: Callable[[], Figure], target: Path, *, overwrite: bool = 
     """
     if target.suffix.lower() not in FORMATS:
         raise UsageError(f"{target}: a picture's name ends in {', '.join(FORMATS)}")
-    if target.exists() and not overwrite:
-        raise ReportError(f"{target}: exists already; use --overwrite to replace it")
+    check_free(target, overwrite=overwrite)
     drawn = draw()
-    scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(target) as scratch:
         drawn.savefig(scratch, format=target.suffix[1:].lower(), dpi=_DPI)
-        scratch.replace(target)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise ReportError(f"{target}: cannot be written: {why}") from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
 
 
 def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Figure:

@@ -1,0 +1,1 @@
+"""The page of ``iaside html``: facts in modules; markup, style and script in ``templates/``."""

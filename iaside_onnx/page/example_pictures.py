@@ -1,0 +1,181 @@
+"""What the model saw of one photograph: its bands, and coalitions that grow from either end."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import UsageError
+from ..mathematics.bands import band_images, band_index
+from ..reports.report import Report
+
+# Tiles are cut out, never shrunk: shrinking would hide the very frequencies they show.
+WINDOW = 160
+_WHOLE = 320
+_MOST_PIXELS = 1 << 24
+_LOSSLESS = 96 * 96
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture with the model's answer to its coalition.
+
+    Attributes
+    ----------
+    name : str
+        Which bands it shows.
+    picture : str
+        A data URI.
+    chances : list of (int, float)
+        Series, and probability of the true class when the model is given these bands alone.
+    """
+
+    name: str
+    picture: str
+    chances: list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Example:
+    """The strip of one photograph, for every report that it is the example of."""
+
+    image_id: str
+    true_class: str
+    whole: Tile
+    size: tuple[int, int]
+    cut: bool
+    nothing: list[tuple[int, float]]
+    rows: list[tuple[str, list[Tile]]]
+    series: list[int]
+
+
+def examples(reports: Sequence[Report]) -> list[Example]:
+    """One strip for each distinct example among the reports that carry one."""
+    groups: dict[Any, list[int]] = {}
+    for number, report in enumerate(reports):
+        if _has_pictures(report):
+            assert report.example is not None
+            key = (
+                report.example.tobytes(),
+                report.example.shape,
+                report.image_ids[0],
+                int(report.labels[0]),
+                *_partition(report).values(),
+            )
+            groups.setdefault(key, []).append(number)
+    return [_strip(reports, members) for members in groups.values()]
+
+
+def _has_pictures(report: Report) -> bool:
+    """True where the report carries an example that its bands fit."""
+    example = report.example
+    if (
+        example is None
+        or example.shape[2] not in (1, 3)
+        or not 0 < example.size <= 3 * _MOST_PIXELS
+    ):
+        return False
+    try:
+        band_index(*example.shape[:2], **_partition(report))
+    except UsageError:  # a norm of another version, or more bands than pixels
+        return False
+    return True
+
+
+def _partition(report: Report) -> dict[str, Any]:
+    """The arguments of `band_images`; the table counts the players, whatever the settings say."""
+    separate_dc = bool(report.settings.get("separate_dc"))
+    return {
+        "bands": report.players - separate_dc,
+        "norm": str(report.settings.get("norm")),
+        "separate_dc": separate_dc,
+    }
+
+
+def _strip(reports: Sequence[Report], members: list[int]) -> Example:
+    report = reports[members[0]]
+    assert report.example is not None
+    height, width = report.example.shape[:2]
+    parts = _window_parts(report)
+    players, names = report.players, report.band_names
+    everyone = (1 << players) - 1
+
+    def chances(coalition: int) -> list[tuple[int, float]]:
+        return [
+            (number, float(np.exp(np.float64(reports[number].log_prob[0, coalition]))))
+            for number in members
+        ]
+
+    def tile(name: str, coalition: int) -> Tile:
+        chosen = [player for player in range(players) if coalition >> player & 1]
+        picture = _shown(parts[chosen].sum(axis=0), has_lowest=0 in chosen)
+        return Tile(name, picture, chances(coalition))
+
+    alone = [tile(f"band {name}", 1 << player) for player, name in enumerate(names)]
+    some = range(1, players)
+    from_low = [tile(f"lowest {count}", (1 << count) - 1) for count in some]
+    from_high = [
+        tile(f"highest {count}", everyone ^ ((1 << (players - count)) - 1)) for count in some
+    ]
+    return Example(
+        image_id=report.image_ids[0],
+        true_class=report.class_name(int(report.labels[0])),
+        whole=Tile("all bands", _data_uri(_fitted(report.example)), chances(everyone)),
+        size=(width, height),
+        cut=max(height, width) > WINDOW,
+        nothing=chances(0),
+        rows=[
+            ("One band alone", alone),
+            ("Bands added from the lowest up", from_low),
+            ("Bands added from the highest down", from_high),
+        ],
+        series=members,
+    )
+
+
+def _window_parts(report: Report) -> NDArray[np.float32]:
+    """The middle of every band image, shape (M, C, h, w): one channel at a time bounds memory."""
+    assert report.example is not None
+    planes = np.moveaxis(report.example, -1, 0)
+    top, left = (max(0, (side - WINDOW) // 2) for side in planes.shape[1:])
+    cut = [
+        band_images(plane.astype(np.float32) / 255, **_partition(report))[
+            :, top : top + WINDOW, left : left + WINDOW
+        ]
+        for plane in planes
+    ]
+    return np.stack(cut, axis=1)
+
+
+def _shown(pixels: NDArray[np.float32], *, has_lowest: bool) -> str:
+    """Without the lowest band there is no mean: set on grey, contrast stretched."""
+    if not has_lowest:
+        size = float(np.percentile(np.abs(pixels), 99)) or 1.0
+        pixels = 0.5 + 0.5 * pixels / size
+    grey = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return _data_uri(np.moveaxis(grey, 0, -1))
+
+
+def _fitted(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    image.thumbnail((_WHOLE, _WHOLE))
+    return np.atleast_3d(np.asarray(image))
+
+
+def _data_uri(pixels: NDArray[np.uint8]) -> str:
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    stream = io.BytesIO()
+    if image.width * image.height <= _LOSSLESS:
+        kind = "png"
+        image.save(stream, "PNG", optimize=True)
+    else:
+        kind = "jpeg"
+        image.save(stream, "JPEG", quality=82, subsampling=0)
+    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"

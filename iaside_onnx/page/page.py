@@ -1,0 +1,309 @@
+"""One self-contained HTML page of one report or several: facts here, markup in `templates/`.
+
+The page needs no network and runs no script but its own, which a Content-Security-Policy pins by
+hash. Every text from a report goes through `printable` and the templates' escaping; nothing in
+Python makes markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from .. import __version__
+from ..errors import UsageError
+from ..mathematics.shapley import coalition_curves
+from ..output_file import check_free, whole_file
+from ..reports.report import FEW_IMAGES, Report
+from ..views.text import one_line
+from .example_pictures import WINDOW, Example, examples
+from .repeat import repetition
+from .report_charts import (
+    curve_charts,
+    profile_chart,
+    score_chart,
+    shapley_chart,
+    sid_chart,
+    value_name,
+)
+
+MOST_REPORTS = 12
+_SHADES = 9
+_LEGEND_LETTERS = 40
+_MOST_TITLE_NAMES = 3
+# Without these in common the numbers of two reports cannot be held against each other.
+_MUST_AGREE = ("norm", "separate_dc", "absence", "seed", "output_map", "value", "beta")
+_ABSENCES = {
+    "gaussian": "noise that has the spectrum of the sample",
+    "replace": "the same bands of another image of the sample",
+    "mean": "the bands of the sample's mean image",
+    "zero": "nothing",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its anchor, its heading, and the template that fills it."""
+
+    anchor: str
+    heading: str
+
+    @property
+    def template(self) -> str:
+        """File name of the template."""
+        return f"{self.anchor}.html"
+
+
+def save_page(
+    reports: Sequence[Report], names: Sequence[str], target: Path, *, overwrite: bool = False
+) -> None:
+    """Write the page; nothing is left behind when that fails.
+
+    Raises
+    ------
+    UsageError
+        Another ending than .html, or reports that do not go on one page.
+    ReportError
+        The file exists and `overwrite` is not set, or it cannot be written.
+    """
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{target}: a page's name ends in .html")
+    check_free(target, overwrite=overwrite)
+    text = page(reports, names)
+    with whole_file(target) as scratch:
+        scratch.write_text(text, encoding="utf-8", newline="\n")
+
+
+def page(reports: Sequence[Report], names: Sequence[str] | None = None) -> str:
+    """The page as text: a pure function of the reports.
+
+    Parameters
+    ----------
+    reports : sequence of Report
+        At most 12; they may differ in anything but the number of bands.
+    names : sequence of str, optional
+        What legends call them; the models' file names by default.
+
+    Returns
+    -------
+    str
+        HTML, UTF-8 when written; loads nothing from anywhere.
+
+    Raises
+    ------
+    UsageError
+        No report, too many, or different numbers of bands.
+    """
+    if not 1 <= len(reports) <= MOST_REPORTS:
+        raise UsageError(f"a page takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
+    if len({tuple(report.band_names) for report in reports}) > 1:
+        raise UsageError("the reports have different numbers of bands; make a page of each")
+    labels = _labels(names or [Path(report.model["path"]).stem for report in reports])
+    environment = Environment(
+        loader=PackageLoader("iaside_onnx.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printable,
+    )
+    environment.filters.update(signed=lambda number: f"{number:+.3f}", chance=_chance)
+    style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
+    context = _context(reports, labels)
+    return environment.get_template("page.html").render(
+        **context,
+        style=Markup(style),  # noqa: S704 - our own file, no data in it
+        script=Markup(script),  # noqa: S704
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        version=__version__,
+    )
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    """Names for legends: short, and no two alike."""
+    made: list[str] = []
+    for name in names:
+        text = one_line(name)
+        text = text if len(text) <= _LEGEND_LETTERS else text[: _LEGEND_LETTERS - 1] + "…"
+        count = 2
+        label = text
+        while label in made:
+            label, count = f"{text} ({count})", count + 1
+        made.append(label)
+    return made
+
+
+def _printable(value: Any) -> Any:
+    """What every `{{ ... }}` of the templates goes through before it is escaped."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(character if character.isprintable() else "?" for character in value)
+
+
+def _chance(probability: float) -> str:
+    return "< 0.001" if 0 < probability < 0.001 else f"{probability:.3f}"
+
+
+def _inline(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0].replace("\r\n", "\n")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]:
+    first = reports[0]
+    strips = examples(reports)
+    several = len(reports) > 1
+    models = [_model(number, report, labels[number]) for number, report in enumerate(reports)]
+    largest = max(max(row["sid"]) for model in models for row in model["classes"])
+    sections = [
+        Section("bands", "Which bands carry the predictions"),
+        Section("curves", "How few bands are enough"),
+        Section("interactions", "Which bands count only together"),
+        Section("classes", "Class by class"),
+        *([Section("example", "What the model sees")] if strips else []),
+        Section("repeat", "Settings and provenance"),
+    ]
+    return {
+        "title": _title(reports, labels),
+        "models": models,
+        "several": several,
+        "sections": sections,
+        "level": f"{first.confidence:.0%}",
+        "value_name": value_name(first),
+        "band_names": first.band_names,
+        "disagreements": _disagreements(reports),
+        "score_chart": score_chart(reports, labels),
+        "sid_chart": sid_chart(reports, labels),
+        "shapley_chart": shapley_chart(reports, labels),
+        "curve_charts": curve_charts(reports, labels),
+        "profile_chart": profile_chart(reports, labels, largest),
+        "class_choices": _class_choices(reports),
+        "few_images": FEW_IMAGES,
+        "few_can_hide": _few_can_hide(models),
+        "examples": [(strip, _fillings(reports, strip)) for strip in strips],
+        "window": WINDOW,
+    }
+
+
+def _title(reports: Sequence[Report], labels: Sequence[str]) -> str:
+    if len(reports) == 1:
+        return str(reports[0].model["path"])
+    return ", ".join(labels) if len(labels) <= _MOST_TITLE_NAMES else f"{len(labels)} models"
+
+
+def _fillings(reports: Sequence[Report], strip: Example) -> str:
+    """What absent bands held in the audits that share an example."""
+    names = {str(reports[number].settings.get("absence")) for number in strip.series}
+    return " or ".join(_ABSENCES.get(name, name) for name in sorted(names))
+
+
+def _model(number: int, report: Report, label: str) -> dict[str, Any]:
+    """What the page says of one report beyond the charts."""
+    intervals = report.intervals
+    classes = _classes(report)
+    return {
+        "number": number,
+        "label": label,
+        "report": report,
+        "right": int((report.predicted == report.labels).sum()),
+        "classes": classes,
+        "few": sum(row["n"] < FEW_IMAGES for row in classes),
+        "signed_low": intervals.srs_signed[0],
+        "signed_high": intervals.srs_signed[1],
+        "srs_low": intervals.srs[0],
+        "srs_high": intervals.srs[1],
+        "level": f"{report.confidence:.0%}",
+        "bands": [
+            {
+                "name": name,
+                "sid": report.sid[band],
+                "low": intervals.sid_low[band],
+                "high": intervals.sid_high[band],
+                "shapley": report.shapley[band],
+                "stderr": report.shapley_stderr[band],
+            }
+            for band, name in enumerate(report.band_names)
+        ],
+        "curves": list(zip(*coalition_curves(report.coalition_values), strict=True)),
+        "interactions": _interactions(report),
+        "warnings": [str(warning) for warning in report.run.get("warnings") or []],
+        "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
+        "repetition": repetition(report),
+        "settings": [(key, _text(value)) for key, value in sorted(report.settings.items())],
+    }
+
+
+def _skipped(item: Any) -> str:
+    """One picture that was left out, and why."""
+    if isinstance(item, dict) and {"id", "reason"} <= item.keys():
+        return f"{item['id']}: {item['reason']}"
+    return _text(item)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _classes(report: Report) -> list[dict[str, Any]]:
+    """Rows of the class table, the class that leans most on high frequencies first."""
+    rows = report.per_class()
+    most = max(max(row["sid"]) for row in rows)
+    for row in rows:
+        row["cells"] = [(f"{share:.3f}", round(_SHADES * share / most)) for share in row["sid"]]
+    return sorted(rows, key=lambda row: (row["srs_signed"], row["class"]))
+
+
+def _few_can_hide(models: Sequence[dict[str, Any]]) -> bool:
+    """True where hiding the classes with few images would leave some and hide some."""
+    few = sum(model["few"] for model in models)
+    return bool(0 < few < sum(len(model["classes"]) for model in models))
+
+
+def _interactions(report: Report) -> list[list[tuple[str, str]]]:
+    """Text and shade of each cell: p1 to p9 for positive, n1 to n9 for negative values."""
+    values = report.interactions
+    largest = float(np.abs(values).max()) or 1.0
+
+    def cell(value: float) -> tuple[str, str]:
+        shade = round(_SHADES * abs(value) / largest)
+        return f"{value:+.3f}", f"{'p' if value > 0 else 'n'}{shade}" if shade else ""
+
+    return [
+        [cell(float(value)) if across != down else ("", "") for across, value in enumerate(row)]
+        for down, row in enumerate(values)
+    ]
+
+
+def _disagreements(reports: Sequence[Report]) -> list[str]:
+    """What keeps the reports from being compared."""
+    found = [
+        f"{key.replace('_', ' ')}: {', '.join(sorted(kinds))}"
+        for key in _MUST_AGREE
+        if len(kinds := {str(report.settings.get(key)) for report in reports}) > 1
+    ]
+    if len({report.data["digest"] for report in reports}) > 1:
+        found.append("the images")
+    return found
+
+
+def _class_choices(reports: Sequence[Report]) -> list[tuple[int, str]]:
+    """Number and name of every class on the page, in order of names."""
+    known: dict[int, str] = {}
+    for report in reports:
+        for label in np.unique(report.labels).tolist():
+            known.setdefault(label, report.class_name(label))
+    return sorted(known.items(), key=lambda item: (item[1].casefold(), item[0]))

@@ -1,0 +1,298 @@
+"""The page: its numbers are the report's, it loads nothing, and no name leaves its place."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import io
+import re
+import shlex
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import iaside_onnx as ia
+from iaside_onnx.errors import UsageError
+from iaside_onnx.page.page import page
+from iaside_onnx.page.repeat import repetition
+
+from . import graphs
+from .pages import BREAKOUT, SCRIPT, Markup, hostile_report, made_report
+
+
+def numbers(cells):
+    return np.array([float(cell) for cell in cells])
+
+
+def marks(text, chart):
+    """Series, key, drawn height and spoken text of every mark of a chart."""
+    inside = re.search(rf'<svg class="chart {chart}".*?</svg>', text, re.DOTALL)[0]
+    found = Markup(inside)
+    (held,) = found.all("svg")
+    zero, unit = float(held["data-zero"]), float(held["data-unit"])
+    places = [
+        [float(number) for number in re.findall(r"-?[\d.]+", group["transform"])][:2]
+        for group in found.all("g")
+        if "transform" in group
+    ]
+    spoken = found.all("g", role="img")
+    return [
+        (int(mark["data-series"]), int(mark["data-key"]), (zero - y) / unit, mark["aria-label"])
+        for mark, (_, y) in zip(spoken, places, strict=True)
+    ]
+
+
+def test_the_numbers_are_the_reports():
+    report = made_report()
+    text = page([report])
+    seen = Markup(text)
+    assert f'id="accuracy">{report.accuracy:.3f}<' in text
+    assert f'id="score">{report.srs_signed:+.3f}<' in text
+    low, high = report.intervals.srs_signed
+    assert f"95% interval {low:+.3f} to {high:+.3f}" in seen.text
+    assert report.interpretation() in seen.text
+    bands = seen.table("importance and Shapley value")[1:]
+    np.testing.assert_allclose(numbers(row[1] for row in bands), report.sid, atol=5e-4)
+    np.testing.assert_allclose(numbers(row[3] for row in bands), report.shapley, atol=5e-5)
+    ends = [numbers(row[2].split(" to ")) for row in bands]
+    np.testing.assert_allclose([end[0] for end in ends], report.intervals.sid_low, atol=5e-4)
+    np.testing.assert_allclose([end[1] for end in ends], report.intervals.sid_high, atol=5e-4)
+    curves = seen.table("bands kept")[1:]
+    values = report.coalition_values
+    np.testing.assert_allclose(
+        numbers(row[1] for row in curves), values[[0, 1, 3, 7, 15]], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        numbers(row[2] for row in curves), values[[0, 8, 12, 14, 15]], atol=1e-4
+    )
+    matrix = seen.table("interaction of band and band")[1:]
+    for down, row in enumerate(matrix):
+        row[1 + down] = "0"
+        np.testing.assert_allclose(numbers(row[1:]), report.interactions[down], atol=5e-4)
+
+
+def test_classes_come_worst_first_and_few_images_are_marked():
+    report = made_report(classes=5, each=25)
+    report = dataclasses.replace(
+        report, labels=np.where(np.arange(125) < 110, report.labels, 3)
+    )  # class 4 keeps 10 images
+    text = page([report])
+    rows = Markup(text).table("by class")[1:]
+    expected = sorted(report.per_class(), key=lambda row: row["srs_signed"])
+    assert [row[0] for row in rows] == [row["name"] for row in expected]
+    assert [int(row[1]) for row in rows] == [row["n"] for row in expected]
+    for shown, true in zip(rows, expected, strict=True):
+        wanted = [true["accuracy"], true["srs_signed"], *true["sid"]]
+        np.testing.assert_allclose(numbers(shown[2:]), wanted, atol=5e-4)
+    few = [held["data-class"] for held in Markup(text).all("tr", class_="few")]
+    assert few == ["4"]
+    assert 'id="class-few"' in text
+
+
+def test_charts_draw_what_they_say():
+    reports = [made_report(), made_report(seed=1)]
+    text = page(reports, ["one", "two"])
+    for chart, heights in (
+        ("sid", [report.sid for report in reports]),
+        ("shapley", [report.shapley for report in reports]),
+        ("from-lowest", [report.coalition_values[[0, 1, 3, 7, 15]] for report in reports]),
+        ("from-highest", [report.coalition_values[[0, 8, 12, 14, 15]] for report in reports]),
+    ):
+        found = marks(text, chart)
+        assert len(found) == sum(len(part) for part in heights)
+        for series, key, height, spoken in found:
+            span = np.ptp([0, *heights[0], *heights[1]])
+            assert height == pytest.approx(heights[series][key], abs=0.006 * span)
+            assert spoken.startswith("one, " if series == 0 else "two, ")
+            said = float(re.findall(r"[-+]?\d+\.\d+", spoken)[0])
+            assert said == pytest.approx(heights[series][key], abs=1e-3)
+
+
+def test_the_example_shows_its_bands_with_the_models_answers():
+    report = made_report()
+    seen = Markup(page([report]))
+    tiles = [held for held in seen.all("img") if held["src"].startswith("data:image/png;base64,")]
+    pictures = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(held["src"].partition(",")[2]))))
+        for held in tiles
+    ]
+    np.testing.assert_array_equal(pictures[0], report.example)
+    parts = ia.band_images(np.moveaxis(report.example / 255, -1, 0), bands=4)
+    by_name = dict(zip([held["alt"] for held in tiles], pictures, strict=True))
+    for name, count in (("band 0", 1), ("lowest 1", 1), ("lowest 3", 3)):
+        kept = np.moveaxis(parts[:count].sum(axis=0), 0, -1).clip(0, 1) * 255
+        np.testing.assert_allclose(by_name[name], kept, atol=0.51)
+    chances = np.exp(report.log_prob[0].astype(float))
+    for name, coalition in (
+        ("all bands", 15), ("no band", 0), ("band 2", 4), ("lowest 3", 7), ("highest 2", 12),
+    ):  # fmt: skip
+        assert f"{name} {chances[coalition]:.3f}" in seen.text
+    assert "noise that has the spectrum of the sample" in seen.text
+    without = Markup(page([dataclasses.replace(report, example=None)]))
+    assert not without.all("img")
+    assert not without.all("section", id="example")
+
+
+def test_odd_reports_have_their_page_too():
+    report = made_report()
+    one = {"log_prob": report.log_prob[:1, :2], "labels": report.labels[:1]}
+    settings = report.settings
+    for odd in (
+        {**one, "predicted": report.predicted[:1], "settings": {**settings, "bands": 1}},
+        {"example": report.example[:, :, :1]},
+        {"settings": {**settings, "separate_dc": True, "bands": 3, "output_map": "magnitude"}},
+        {"log_prob": np.full_like(report.log_prob, -1.0)},
+        {"run": {"ort_extensions": 5}, "data": {**report.data, "skipped": ["x", {"id": 1}]}},
+        {"settings": {**settings, "preprocess": {"name": "unit", "mean": "x"}, "size": "?"}},
+    ):
+        seen = Markup(page([dataclasses.replace(report, **odd)]))
+        assert len(seen.all("section", id="example")) == 1
+        assert "nan" not in seen.text.lower().split()
+    for unknown in ({"norm": "l7"}, {"norm": None}):
+        seen = Markup(page([dataclasses.replace(report, settings={**settings, **unknown})]))
+        assert not seen.all("section", id="example")
+    tiny = dataclasses.replace(report, example=report.example[:2, :2])
+    assert not Markup(page([tiny])).all("section", id="example")
+
+
+def test_every_name_from_outside_is_text_and_nothing_else():
+    reports = [hostile_report(), made_report(names=list("abcdef"))]
+    for chosen in (reports[:1], reports):
+        text = page(chosen, [BREAKOUT, SCRIPT][: len(chosen)])
+        seen = Markup(text)
+        assert len(seen.all("script")) == len(seen.all("style")) == 1
+        assert all(held["src"].startswith("data:image/") for held in seen.all("img"))
+        handlers = [key for _, held in seen.elements for key in held if key.startswith("on")]
+        assert not handlers
+        assert seen.text.count(SCRIPT) > 5
+        assert seen.text.count(BREAKOUT) > 5
+        assert "{{ 7 * 7 }}{% raw %}" in seen.text
+        assert "style" not in {key for _, held in seen.elements for key in held}
+
+
+def test_control_characters_and_broken_text_are_made_visible():
+    report = made_report(names=["a\x00b", "c\u202ed", "e\ud800f", "g\nh", "i", "j"])
+    text = page([report])
+    text.encode()
+    cells = {row[0] for row in Markup(text).table("by class")[1:]}
+    assert cells == {"a?b", "c?d", "e?f", "g?h", "i", "j"}
+
+
+def test_the_page_loads_nothing_and_its_policy_pins_its_own_code():
+    text = page([made_report()])
+    seen = Markup(text)
+    targets = [
+        value
+        for _, held in seen.elements
+        for key, value in held.items()
+        if key in ("src", "href", "srcset", "action", "data", "poster", "xlink:href")
+    ]
+    assert targets
+    assert all(value.startswith(("#", "data:")) for value in targets)
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert not re.search(r"url\(|@import|//[a-z]", style)
+    assert not re.search(
+        r"eval|innerHTML|outerHTML|insertAdjacent|document\.write|https?:|fetch\(", script
+    )
+    (policy,) = seen.all("meta", http_equiv="Content-Security-Policy")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy["content"].split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    for kind, code in (("style-src", style), ("script-src", script)):
+        digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        assert rules[kind] == f"'sha256-{digest}'"
+    assert text.index("Content-Security-Policy") < text.index("<style>")
+
+
+def test_large_reports_stay_small_enough_to_send():
+    thousand = page([made_report(bands=8, classes=1000, each=2, size=(224, 224))])
+    assert len(Markup(thousand).table("by class")) == 1001
+    assert len(thousand.encode()) < 1_200_000
+    worst = page([made_report(bands=16, classes=2, each=1, size=(512, 512))])  # noise, 49 pictures
+    assert len(worst.encode()) < 5_000_000
+
+
+def test_reports_that_must_not_be_compared_say_so():
+    one = made_report()
+    other = dataclasses.replace(one, settings={**one.settings, "absence": "mean"})
+    assert "Do not compare" not in page([one, one])
+    found = Markup(page([one, other])).text
+    assert "differ in absence: gaussian, mean." in found
+    with pytest.raises(UsageError, match="different numbers"):
+        page([one, made_report(bands=3)])
+    with pytest.raises(UsageError, match="1 to 12"):
+        page([one] * 13)
+    assert "(2)" in page([one, one], ["same", "same"])
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        [],
+        ["--separate-dc", "--norm", "l2", "--absence", "mean", "--value", "prob", "--seed", 3],
+        ["--preprocess", "my recipe.toml", "--label-offset", "0", "--temperature", "auto"],
+    ],
+)
+def test_the_command_on_the_page_makes_the_report_again(
+    iaside, tmp_path, monkeypatch, photographs, extra
+):
+    monkeypatch.chdir(tmp_path)
+    graphs.small_network(tmp_path / "it's a model.onnx")
+    (tmp_path / "my recipe.toml").write_text(
+        'channels = "bgr"\nmean = [0.1, 0.2, 0.3]\nresize = 20\n'
+    )
+    lines = [
+        f"{file.relative_to(photographs)},{n % 4}"
+        for n, file in enumerate(sorted(photographs.rglob("*.png")))
+    ]
+    (tmp_path / "-l $x.csv").write_text("\n".join(["file,label", *lines]))
+    first = ["analyze", "it's a model.onnx", "photographs", "-o", "first.h5", "--bands", 3]
+    done = iaside(*first, "--samples", 7, "--labels", "-l $x.csv", *extra)
+    assert done.exit_code == 0, done.stderr
+    report = ia.load("first.h5")
+    seen = Markup(page([report]))
+    command = re.search(r"To make this report again: (.*?) Copy", seen.text)[1]
+    assert shlex.split(command) == shlex.split(" ".join(repetition(report).words))
+    if lines := repetition(report).recipe:
+        (tmp_path / "recipe.toml").write_text("\n".join(lines))
+    again = iaside(*shlex.split(command)[1:])
+    assert again.exit_code == 0, again.stderr
+    repeated = ia.load("report.h5")
+    np.testing.assert_array_equal(repeated.log_prob, report.log_prob)
+    settings = dict(report.settings)
+    if lines:
+        settings["preprocess"] = {**settings["preprocess"], "name": "recipe.toml"}
+    assert repeated.settings == settings
+    assert repeated.image_ids == report.image_ids
+
+
+def test_html_command(iaside, tmp_path):
+    report = made_report()
+    report.save(tmp_path / "a.h5")
+    made_report(seed=1).save(tmp_path / "b.h5")
+    target = tmp_path / "page.html"
+    done = iaside("html", tmp_path / "a.h5", tmp_path / "b.h5", "-o", target)
+    assert done.exit_code == 0
+    assert done.stdout == f"Page: {target}\n"
+    view = iaside(
+        "html", tmp_path / "a.h5", "-o", target, "--value", "prob", "--beta", 0.5, "--overwrite"
+    )
+    assert view.exit_code == 0
+    seen = report.view(value="prob", beta=0.5)
+    assert f'id="score">{seen.srs_signed:+.3f}<' in target.read_text()
+    assert "mean probability" in target.read_text()
+    for arguments, message in (
+        ((tmp_path / "a.h5", "-o", target), "--overwrite"),
+        ((tmp_path / "a.h5", "-o", tmp_path / "p.pdf"), "ends in .html"),
+        ((tmp_path / "none.h5", "-o", tmp_path / "n.html"), "no such report"),
+        ((tmp_path / "a.h5", "-o", tmp_path / "none" / "p.html"), "cannot be written"),
+        ((tmp_path / "a.h5", "-o", tmp_path / "n.html", "--beta", 2), "--beta"),
+    ):
+        failed = iaside("html", *arguments)
+        assert failed.exit_code == 2
+        assert message in failed.stderr
+        assert failed.stderr.count("\n") == 1
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.h5", "b.h5", "page.html"]
