@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .reports.comparison import Comparison, compare
     from .reports.report import Report, load
     from .settings import Settings
+    from .views.plots import plot
 
 _HOMES = {
     "Comparison": "reports.comparison",
@@ -32,6 +33,7 @@ _HOMES = {
     "IasideError": "errors",
     "Report": "reports.report",
     "load": "reports.report",
+    "plot": "views.plots",
     "signed_score": "mathematics.score",
     "spectral_importance": "mathematics.score",
     "spectral_robustness_score": "mathematics.score",
@@ -50,6 +52,7 @@ __all__ = [
     "band_index",
     "compare",
     "load",
+    "plot",
     "shapley_interactions",
     "shapley_values",
     "signed_score",

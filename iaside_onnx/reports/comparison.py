@@ -24,6 +24,7 @@ from ..mathematics.paired import (
     right_answers,
 )
 from ..mathematics.score import signed_score, spectral_importance
+from ..notebooks import ComparisonInNotebooks
 from .comparable import VIEW, check_game, permitted_differences, reservations, shared_rows
 from .report import FEW_IMAGES, Report, check_view, load
 from .verdict import verdict
@@ -96,8 +97,8 @@ class Pair:
     verdict: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(ComparisonInNotebooks):
     """Result of `compare`.
 
     Attributes

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
+from ..notebooks import ReportInNotebooks
 
 FORMAT = "iaside-report"
 FORMAT_VERSION = 1
@@ -23,8 +24,8 @@ FORMAT_VERSION = 1
 FEW_IMAGES = 20
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(ReportInNotebooks):
     """Result of one audit.
 
     Attributes
