@@ -146,8 +146,12 @@ def compare(
     ----------
     reference, *others : path or Report
         The reference first; differences are other minus reference.
-    value, beta, confidence
-        View settings for all reports; by default those of the reference.
+    value : {"log-prob", "log-prob-clipped", "prob"}, optional
+        What the game is played in; by default as in the reference, for all reports.
+    beta : float, optional
+        Decay of the score's weights, in (0, 1); by default as in the reference.
+    confidence : float, optional
+        Coverage of the intervals, in (0, 1); by default as in the reference.
     margin : float, optional
         Differences of the signed score within plus or minus this count as none.
     per_class : bool
@@ -156,6 +160,7 @@ def compare(
     Returns
     -------
     Comparison
+        A pair for every report after the reference.
 
     Raises
     ------

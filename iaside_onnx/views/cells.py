@@ -17,6 +17,8 @@ from .text import one_line
 
 _BAR = 8  # em
 _COLOUR = "#0072B2"
+_TEXT = ' style="text-align:left;padding:0.1em 0.5em"'
+_NUMBER = ' style="text-align:right;padding:0.1em 0.5em"'
 
 
 def report_line(report: Report) -> str:
@@ -132,8 +134,7 @@ def _section(heading: str, *parts: str) -> str:
 
 def _figures(values: dict[str, str]) -> str:
     rows = "".join(
-        f'<tr><th scope="row" style="text-align:left">{_escaped(name)}</th>'
-        f'<td style="text-align:left">{_escaped(value)}</td></tr>'
+        f'<tr><th scope="row"{_TEXT}>{_escaped(name)}</th><td{_TEXT}>{_escaped(value)}</td></tr>'
         for name, value in values.items()
     )
     return f"<table><tbody>{rows}</tbody></table>"
@@ -146,13 +147,13 @@ def _table(
     bars: Sequence[float] | None = None,
 ) -> str:
     """A table with a header in every row and column; `bars` (0 to 1) are drawn behind it."""
-    head = "".join(f'<th scope="col">{_escaped(heading)}</th>' for heading in headings)
+    head = "".join(f'<th scope="col"{_NUMBER}>{_escaped(heading)}</th>' for heading in headings)
     # What a bar shows is in the numbers already.
     head += '<td aria-hidden="true"></td>' if bars is not None else ""
     lines = []
     for number, (name, *cells) in enumerate(rows):
-        line = f'<th scope="row">{_escaped(name)}</th>'
-        line += "".join(f"<td>{_escaped(cell)}</td>" for cell in cells)
+        line = f'<th scope="row"{_TEXT}>{_escaped(name)}</th>'
+        line += "".join(f"<td{_NUMBER}>{_escaped(cell)}</td>" for cell in cells)
         if bars is not None:
             width = f"width:{_BAR * bars[number]:.2f}em;height:0.8em;background:{_COLOUR}"
             line += f'<td aria-hidden="true" style="min-width:{_BAR}em">'
