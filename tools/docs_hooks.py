@@ -47,7 +47,8 @@ def _section(command: click.Command, name: str) -> str:
             f"{escape(prose.strip(), quote=False)}\n",
             f"```text\n{usage}\n```\n",
             f"```bash\n{inspect.cleandoc(example)}\n```\n",
-            "<table><thead><tr><th>option</th><th>meaning</th></tr></thead><tbody>",
+            "<table><thead><tr>",
+            '<th scope="col">option</th><th scope="col">meaning</th></tr></thead><tbody>',
             f"{rows}</tbody></table>",
         ]
     )

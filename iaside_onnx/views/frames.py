@@ -31,14 +31,15 @@ def report_frame(report: Report, rows: str) -> DataFrame:
     pandas = _library("pandas", "to_pandas")
     names = report.band_names
     columns["band"] = pandas.Categorical(columns["band"], categories=names, ordered=True)
-    return pandas.DataFrame(columns)
+    frame: DataFrame = pandas.DataFrame(columns)
+    return frame
 
 
 def report_dataset(report: Report) -> Dataset:
     """See `Report.to_xarray`."""
     xarray = _library("xarray", "to_xarray")
-    settings, view = report.settings, str(report.settings["value"])
-    return xarray.Dataset(
+    view = report.settings["value"]
+    table: Dataset = xarray.Dataset(
         {
             "log_prob": (
                 ("image", "coalition"),
@@ -70,9 +71,10 @@ def report_dataset(report: Report) -> Dataset:
             "iaside_version": report.iaside_version,
             "accuracy": report.accuracy,
             "srs_signed": report.srs_signed,
-            "settings": json.dumps(settings),
+            "settings": json.dumps(report.settings),
         },
     )
+    return table
 
 
 def comparison_frame(found: Comparison, rows: str) -> DataFrame:
@@ -80,7 +82,7 @@ def comparison_frame(found: Comparison, rows: str) -> DataFrame:
     kinds = {"scores": _score_rows, "bands": _band_rows, "classes": _class_rows}
     lines = list(_chosen(kinds, rows)(found))
     pandas = _library("pandas", "to_pandas")
-    frame = pandas.DataFrame(lines).astype(dict.fromkeys(_NOT_JUDGED, float))
+    frame: DataFrame = pandas.DataFrame(lines).astype(dict.fromkeys(_NOT_JUDGED, float))
     if "band" in frame:
         frame["band"] = pandas.Categorical(frame["band"], categories=found.bands, ordered=True)
     return frame
