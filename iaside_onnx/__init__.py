@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .reports.gate import Gate, gate
     from .reports.report import Report, load
     from .settings import Settings
+    from .views.plots import plot
 
 _HOMES = {
     "Comparison": "reports.comparison",
@@ -35,6 +36,7 @@ _HOMES = {
     "IasideError": "errors",
     "Report": "reports.report",
     "load": "reports.report",
+    "plot": "views.plots",
     "signed_score": "mathematics.score",
     "spectral_importance": "mathematics.score",
     "spectral_robustness_score": "mathematics.score",
@@ -55,6 +57,7 @@ __all__ = [
     "compare",
     "gate",
     "load",
+    "plot",
     "shapley_interactions",
     "shapley_values",
     "signed_score",

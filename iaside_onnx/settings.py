@@ -20,6 +20,39 @@ class Settings:
 
     The attributes are the options of ``iaside analyze`` of the same names; None is settled from
     the file, its metadata and the images.
+
+    Attributes
+    ----------
+    bands : int
+        Number of bands M.
+    separate_dc : bool
+        DC is a player of its own.
+    norm : {"linf", "l2", "l1"}
+        How the two axis frequencies make a radius.
+    absence : {"gaussian", "replace", "mean", "zero"}
+        What stands for an absent band.
+    samples : int
+        Images to draw; 0 takes all.
+    seed : int
+        Of the sample and the noise; not negative.
+    preprocess : str or None
+        A preset's name, or the path of a TOML recipe.
+    size : tuple of int or None
+        Height and width of the input where the file leaves them free.
+    input, output : str or None
+        Names of the image input and the score output.
+    layout : {"nchw", "nhwc"} or None
+        Of the input.
+    output_kind : {"logits", "probabilities"} or None
+        What the output holds.
+    label_offset : int or None
+        Added to the labels of the data.
+    temperature : float or "auto"
+        T of softmax(z / T), positive; "auto" fits it on the sample.
+    output_map : {"real", "magnitude"}
+        How a coalition image is read; "magnitude" is the authors' reading.
+    estimator : {"exact"}
+        How Shapley values are found.
     """
 
     bands: int = 8

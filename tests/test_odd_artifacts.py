@@ -279,6 +279,10 @@ def test_what_the_file_declares_is_the_default_and_options_override_it(tmp_path,
     report = audit(path, data)
     same(report, reference)
     assert report.class_name(0) == "a"
+    declared["iaside.classes"] = json.dumps(["a", "b", "c", "d"])  # in order of labels
+    short = graphs.small_network(tmp_path / "s.onnx", classes=5, metadata=declared)
+    assert audit(short, data).class_names == report.class_names
+    declared["iaside.classes"] = json.dumps(["background", "a", "b", "c", "d"])
     assert report.settings["label_offset"] == 1
     same(audit(path, data, preprocess="unit", label_offset=0), audit(plain, data))
     assert inspect(path)["declared"] == declared

@@ -29,7 +29,7 @@ ARROWS = {
     "views": {"mathematics", "reports"},
     "page": {"mathematics", "preprocessing", "reports", "views"},
 }
-ALONE = {"errors", "listener", "output_file", "settings", "iaside_onnx"}
+ALONE = {"errors", "listener", "notebooks", "output_file", "settings", "iaside_onnx"}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 

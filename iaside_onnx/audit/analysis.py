@@ -63,7 +63,7 @@ def analyze(
     model : path
         The ``.onnx`` file.
     images : path
-        A folder, an ``.npz`` or ``.h5``, tar shards or Parquet files; see `open_images`.
+        A folder, an ``.npz`` or ``.h5``, tar shards or Parquet files, as on the command line.
     target : path, optional
         Where the report goes, written as the work proceeds. None: keep it in memory only.
     labels : path, optional
@@ -72,17 +72,26 @@ def analyze(
         Columns of Parquet files where the usual ones are missing or doubtful.
     skip_bad : bool
         Leave out pictures of the drawn sample that cannot be decoded, and list them under
-        ``data["skipped"]``, instead of stopping at the first; see `leave_out_bad`.
-    provider, threads, batch
-        How to run: "auto", "cpu" or "cuda"; threads of the model's session (0: automatic);
-        forward passes in a run (None: found by a short trial). None of them changes the result
-        beyond floating-point rounding.
+        ``data["skipped"]``, instead of stopping at the first.
+    provider : {"auto", "cpu", "cuda"}
+        Where to run. Like `threads` and `batch`, it changes nothing beyond floating-point rounding.
+    threads : int
+        Threads of the model's session; 0 chooses.
     ort_extension : sequence of paths
         Libraries of custom operators that the model needs. They are run as code.
-    value, beta, confidence
-        View settings; a finished report can change them without the model.
-    resume, overwrite : bool
-        Continue an interrupted audit; replace an existing report.
+    batch : int, optional
+        Forward passes in a run; None finds a good number by a short trial.
+    value : {"log-prob", "log-prob-clipped", "prob"}
+        What the game is played in. Like `beta` and `confidence` it belongs to the view, so a
+        finished report can change it without the model.
+    beta : float
+        Decay of the score's weights, in (0, 1).
+    confidence : float
+        Coverage of the intervals, in (0, 1).
+    resume : bool
+        Continue an interrupted audit.
+    overwrite : bool
+        Replace an existing report.
     listener : Listener, optional
         Gets notes, warnings and progress.
     **settings
@@ -91,6 +100,7 @@ def analyze(
     Returns
     -------
     Report
+        The value table with its provenance, and everything that follows from it.
 
     Raises
     ------

@@ -146,14 +146,8 @@ def open_classifier(
         label_offset=offset,
         preprocess=preprocess,
         batch_mode=mode,
-        class_names=_names_by_label(declared.classes(classes), offset),
+        class_names=declared.classes(classes, offset),
     )
-
-
-def _names_by_label(names: list[str] | None, offset: int) -> list[str] | None:
-    if names is None:
-        return None
-    return names[offset:] if offset >= 0 else [""] * -offset + names
 
 
 def _recipe(

@@ -101,8 +101,12 @@ def band_images(
     ----------
     image : array, shape (..., H, W)
         Pixel values in any unit, usually [0, 1] and C x H x W.
-    bands, norm, separate_dc
-        As in `band_index`.
+    bands : int
+        Number of bands M; band 0 is the lowest.
+    norm : {"linf", "l2", "l1"}
+        How the two axis frequencies make a radius.
+    separate_dc : bool
+        Make DC a player of its own, before the bands; see `band_index`.
 
     Returns
     -------

@@ -74,12 +74,23 @@ class Declared:
             raise self._wrong("label_offset", "not a whole number of reasonable size")
         return offset
 
-    def classes(self, count: int) -> list[str] | None:
-        """Names of the model's `count` classes, if the file declares that many."""
+    def classes(self, outputs: int, offset: int = 0) -> list[str] | None:
+        """Names of the classes in order of labels, if the file declares a fitting list.
+
+        Parameters
+        ----------
+        outputs : int
+            Scores of the model: with a name for each of them the list is in their order.
+        offset : int
+            Label offset: a list shorter by it is in order of labels.
+        """
         names = self._json(self._text("classes") or "null")
-        if not isinstance(names, list) or len(names) != count:
+        if not isinstance(names, list) or len(names) not in (outputs, outputs - offset):
             return None
-        return [str(name) for name in names]
+        texts = [str(name) for name in names]
+        if len(texts) != outputs or offset == 0:
+            return texts
+        return texts[offset:] if offset > 0 else [""] * -offset + texts
 
     def shown(self) -> dict[str, str]:
         """All declared values as they stand in the file."""

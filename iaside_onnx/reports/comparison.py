@@ -24,6 +24,7 @@ from ..mathematics.paired import (
     right_answers,
 )
 from ..mathematics.score import signed_score, spectral_importance
+from ..notebooks import ComparisonInNotebooks
 from .comparable import VIEW, check_game, permitted_differences, reservations, shared_rows
 from .report import FEW_IMAGES, Report, check_view, load
 from .verdict import verdict
@@ -96,8 +97,8 @@ class Pair:
     verdict: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(ComparisonInNotebooks):
     """Result of `compare`.
 
     Attributes
@@ -145,8 +146,12 @@ def compare(
     ----------
     reference, *others : path or Report
         The reference first; differences are other minus reference.
-    value, beta, confidence
-        View settings for all reports; by default those of the reference.
+    value : {"log-prob", "log-prob-clipped", "prob"}, optional
+        What the game is played in; by default as in the reference, for all reports.
+    beta : float, optional
+        Decay of the score's weights, in (0, 1); by default as in the reference.
+    confidence : float, optional
+        Coverage of the intervals, in (0, 1); by default as in the reference.
     margin : float, optional
         Differences of the signed score within plus or minus this count as none.
     per_class : bool
@@ -155,6 +160,7 @@ def compare(
     Returns
     -------
     Comparison
+        A pair for every report after the reference.
 
     Raises
     ------

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..mathematics import profiles, score, shapley
+from ..notebooks import ReportInNotebooks
 
 FORMAT = "iaside-report"
 FORMAT_VERSION = 1
@@ -23,8 +24,8 @@ FORMAT_VERSION = 1
 FEW_IMAGES = 20
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(ReportInNotebooks):
     """Result of one audit.
 
     Attributes
@@ -34,15 +35,20 @@ class Report:
     labels, predicted : ndarray of int64, shape (K,)
         True class, and the class the model gives the untouched image.
     image_ids : list of str
+        What the images are called in the data: relative paths or numbers.
     settings : dict
         All that determines the table, and the view settings ``value``, ``beta``,
         ``confidence``.
     model, data, run : dict
         What was audited, on what, and how it ran (plain JSON values).
     provider : str
+        Where the model ran: "cpu" or "cuda".
     created : str
         ISO 8601, UTC.
+    iaside_version : str
+        Version that made the report.
     class_names : list of str or None
+        In label order; None where neither data nor file name the classes.
     example : ndarray of uint8, shape (H, W, C), or None
         One image of the sample as the model's input size has it, for pictures.
     image_digests : ndarray of uint8, shape (K, 32), or None

@@ -7,13 +7,22 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..errors import UsageError
 from ..mathematics.paired import Difference
 from ..reports.comparison import Comparison, Pair
-from .plots import COLOURS, MARKERS, MOST_REPORTS, SMALL, WIDTH, style, title, write_figure
+from .plots import (
+    COLOURS,
+    MARKERS,
+    MOST_REPORTS,
+    SMALL,
+    WIDTH,
+    Picture,
+    style,
+    title,
+    write_figure,
+)
 from .text import one_line
 
 
@@ -52,8 +61,7 @@ def comparison_figure(found: Comparison) -> Figure:
     ]
     header = 0.72 + 0.14 * len(pairs)
     total = header + sum(height + below for height, below, _ in panels)
-    drawn = Figure(figsize=(WIDTH, total))
-    FigureCanvasAgg(drawn)
+    drawn = Picture(WIDTH, total)
     _draw_header(drawn, found, total)
     top = total - header
     for height, below, draw in panels:

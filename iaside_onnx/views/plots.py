@@ -7,6 +7,7 @@ several reports also differ by marker and hatch.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ..errors import UsageError
 from ..mathematics.bands import band_images
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
-from ..reports.report import Report
+from ..reports.report import Report, load
 from .text import one_line
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -33,12 +34,61 @@ _HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 WIDTH = 3.5
 _TEXT, SMALL = 7.5, 6.5
 _DPI = 300
+_SHOWN_DPI, _SHOWN_SCALE = 240, 2  # pixels that a notebook gets, and how many it puts in one
 _COLUMNS = 5  # of the strip of band images
 _VALUE_NAMES = {
     "log-prob": "log-probability",
     "log-prob-clipped": "log-probability (floored)",
     "prob": "probability",
 }
+
+
+class Picture(Figure):
+    """A figure that notebooks show by themselves, without pyplot and its global state."""
+
+    def __init__(self, width: float, height: float) -> None:
+        super().__init__(figsize=(width, height))
+        FigureCanvasAgg(self)
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        target = io.BytesIO()
+        self.savefig(target, format="png", dpi=_SHOWN_DPI)
+        size = self.get_size_inches() * _SHOWN_DPI / _SHOWN_SCALE
+        return target.getvalue(), {"width": round(size[0]), "height": round(size[1])}
+
+
+def plot(*reports: Report | str | Path, names: Sequence[str] | None = None) -> Figure:
+    """Draw one report, or up to six side by side, as ``iaside plot`` does.
+
+    Parameters
+    ----------
+    *reports : Report or path
+        What to draw; all with the same number of bands.
+    names : sequence of str, optional
+        What the legend calls them; by default paths by their file names and reports by those
+        of their models.
+
+    Returns
+    -------
+    matplotlib Figure
+        3.5 inches wide; notebooks show it, ``figure.savefig(path)`` writes it.
+
+    Raises
+    ------
+    UsageError
+        No report, too many, different numbers of bands, or not one name a report.
+    ReportError
+        A path is no finished report.
+
+    Examples
+    --------
+    >>> drawn = ia.plot("plain.h5", "robust.h5")
+    >>> drawn.savefig("both.pdf")
+    """
+    named = names or [Path(r.model["path"] if isinstance(r, Report) else r).stem for r in reports]
+    if len(named) != len(reports):
+        raise UsageError(f"plot: {len(reports)} reports, but {len(named)} names")
+    return figure([r if isinstance(r, Report) else load(r) for r in reports], named)
 
 
 def save_figure(
@@ -109,8 +159,7 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
         panels.append((0.74 * _strip_rows(strip), 0.05, lambda axes: _draw_strip(axes, strip)))
     header = 0.68 + 0.14 * len(reports)
     total = header + sum(height + below for height, below, _ in panels)
-    drawn = Figure(figsize=(WIDTH, total))
-    FigureCanvasAgg(drawn)
+    drawn = Picture(WIDTH, total)
     _draw_header(drawn, reports, labels, total)
     top = total - header
     for height, below, draw in panels:

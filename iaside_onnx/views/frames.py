@@ -1,0 +1,169 @@
+"""Results as pandas frames and xarray datasets, where those libraries are installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UsageError
+from ..mathematics.paired import Difference
+from ..mathematics.shapley import coalition_masks
+from ..reports.comparison import Comparison
+from ..reports.report import Report
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from xarray import Dataset
+
+_NOT_JUDGED = dict.fromkeys(field.name for field in fields(Difference))
+_SCORES = ("srs_signed", "srs", "accuracy", "mean_log_prob")
+
+
+def report_frame(report: Report, rows: str) -> DataFrame:
+    """See `Report.to_pandas`."""
+    kinds = {"bands": _band_columns, "images": _image_columns, "classes": _class_columns}
+    columns = _chosen(kinds, rows)(report)
+    pandas = _library("pandas", "to_pandas")
+    names = report.band_names
+    columns["band"] = pandas.Categorical(columns["band"], categories=names, ordered=True)
+    frame: DataFrame = pandas.DataFrame(columns)
+    return frame
+
+
+def report_dataset(report: Report) -> Dataset:
+    """See `Report.to_xarray`."""
+    xarray = _library("xarray", "to_xarray")
+    view = report.settings["value"]
+    table: Dataset = xarray.Dataset(
+        {
+            "log_prob": (
+                ("image", "coalition"),
+                report.log_prob,
+                {"long_name": "log-probability of the true class"},
+            ),
+            "shapley": (
+                ("image", "band"),
+                report.shapley_per_image,
+                {"long_name": f"Shapley value of the band ({view})"},
+            ),
+            "sid": ("band", report.sid, {"long_name": "spectral importance distribution"}),
+        },
+        coords={
+            "image": report.image_ids,
+            "coalition": np.arange(report.log_prob.shape[1]),
+            "band": report.band_names,
+            "present": (("coalition", "band"), coalition_masks(report.players)),
+            "label": ("image", report.labels),
+            "predicted": ("image", report.predicted),
+        },
+        attrs={
+            "model": str(report.model["path"]),
+            "model_sha256": str(report.model["sha256"]),
+            "data": str(report.data["source"]),
+            "data_digest": str(report.data["digest"]),
+            "provider": report.provider,
+            "created": report.created,
+            "iaside_version": report.iaside_version,
+            "accuracy": report.accuracy,
+            "srs_signed": report.srs_signed,
+            "settings": json.dumps(report.settings),
+        },
+    )
+    return table
+
+
+def comparison_frame(found: Comparison, rows: str) -> DataFrame:
+    """See `Comparison.to_pandas`."""
+    kinds = {"scores": _score_rows, "bands": _band_rows, "classes": _class_rows}
+    lines = list(_chosen(kinds, rows)(found))
+    pandas = _library("pandas", "to_pandas")
+    frame: DataFrame = pandas.DataFrame(lines).astype(dict.fromkeys(_NOT_JUDGED, float))
+    if "band" in frame:
+        frame["band"] = pandas.Categorical(frame["band"], categories=found.bands, ordered=True)
+    return frame
+
+
+def _library(name: str, method: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{method} needs {name}: pip install 'iaside-onnx[notebook]'") from error
+
+
+def _chosen(kinds: Mapping[str, Callable[[Any], Any]], rows: str) -> Callable[[Any], Any]:
+    if rows not in kinds:
+        raise UsageError(f"to_pandas rows '{rows}': choose one of {', '.join(kinds)}")
+    return kinds[rows]
+
+
+def _band_columns(report: Report) -> dict[str, Any]:
+    return {
+        "band": report.band_names,
+        "shapley": report.shapley,
+        "shapley_stderr": report.shapley_stderr,
+        "sid": report.sid,
+        "sid_low": report.intervals.sid_low,
+        "sid_high": report.intervals.sid_high,
+    }
+
+
+def _image_columns(report: Report) -> dict[str, Any]:
+    per_image = {
+        "image": report.image_ids,
+        "class": report.labels,
+        "name": [report.class_name(int(label)) for label in report.labels],
+        "predicted": report.predicted,
+        "correct": report.predicted == report.labels,
+        "log_prob": report.log_prob[:, -1],
+    }
+    return {
+        **{name: np.repeat(values, report.players) for name, values in per_image.items()},
+        "band": report.band_names * len(report.labels),
+        "shapley": report.shapley_per_image.ravel(),
+    }
+
+
+def _class_columns(report: Report) -> dict[str, Any]:
+    """Every entry of `per_class`: a list as long as the bands is spread over them."""
+    rows, players = report.per_class(), report.players
+    columns: dict[str, Any] = {"band": report.band_names * len(rows)}
+    for key in rows[0]:
+        values = [row[key] for row in rows]
+        spread = isinstance(values[0], list) and len(values[0]) == players
+        columns[key] = np.concatenate(values) if spread else np.repeat(values, players)
+    columns["band"] = columns.pop("band")
+    return columns
+
+
+def _fields(difference: Difference | None) -> dict[str, Any]:
+    return _NOT_JUDGED if difference is None else asdict(difference)
+
+
+def _score_rows(found: Comparison) -> Iterator[dict[str, Any]]:
+    for pair in found.pairs:
+        for quantity in _SCORES:
+            yield {"report": pair.report, "quantity": quantity, **_fields(getattr(pair, quantity))}
+
+
+def _band_rows(found: Comparison) -> Iterator[dict[str, Any]]:
+    for pair in found.pairs:
+        for quantity, differences in (("sid", pair.sid), ("shapley", pair.shapley)):
+            for band, difference in zip(found.bands, differences, strict=True):
+                row = {"report": pair.report, "quantity": quantity, "band": band}
+                yield {**row, **_fields(difference)}
+
+
+def _class_rows(found: Comparison) -> Iterator[dict[str, Any]]:
+    if any(pair.per_class is None for pair in found.pairs):
+        raise UsageError("to_pandas rows 'classes': compare with per_class=True first")
+    for pair in found.pairs:
+        for row in pair.per_class or []:
+            about = {"class": row.label, "name": row.name, "n": row.images}
+            for quantity in ("srs_signed", "accuracy"):
+                difference = _fields(getattr(row, quantity))
+                yield {"report": pair.report, "quantity": quantity, **about, **difference}
