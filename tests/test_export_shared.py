@@ -15,7 +15,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from iaside_onnx import preprocess
+from iaside_onnx.preprocessing import preprocess
 
 from . import exporters
 from .conftest import ROOT

@@ -120,7 +120,9 @@ def inspect(
         "size": _image_size(image, found_layout),
         "batch": batch if batch is not None else "dynamic",
         "classes": classes,
-        "class_names": declared.classes(classes) if classes else None,
+        "class_names": declared.classes(classes, _read(declared.label_offset, []) or 0)
+        if classes
+        else None,
         "range_hint": artifact.input_hint or None,
         "opset": artifact.opsets.get("", 0),
         "opsets": artifact.opsets,
