@@ -51,8 +51,9 @@ class ReportInNotebooks:
             - ``images``: a band of an image. Columns ``image``, ``class``, ``name``,
               ``predicted``, ``correct``, ``log_prob`` (of the true class, every band present),
               ``band``, ``shapley``.
-            - ``classes``: a band of a class. Columns ``band`` and those of `per_class`, so the
-              scores of a class stand in each of its rows.
+            - ``classes``: a band of a class. Columns ``band`` and those of `per_class` (an entry
+              within an entry as ``outer_inner``), so the scores of a class stand in each of its
+              rows; missing values are NaN.
 
         Returns
         -------

@@ -129,6 +129,20 @@ def test_frames_hold_the_report(reports):
         report.to_pandas("rows")
 
 
+def test_classes_may_lack_values_and_hold_further_ones(reports, monkeypatch):
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    rows = [
+        {"class": 0, "low": None, "more": {"sid": [0.1, 0.2, 0.7], "score": 0.5}},
+        {"class": 1, "low": [1.0, 2.0, 3.0], "more": None},
+    ]
+    monkeypatch.setattr(ia.Report, "per_class", lambda _: rows)
+    frame = reports[0].to_pandas("classes")
+    assert frame["class"].tolist() == [0, 0, 0, 1, 1, 1]
+    np.testing.assert_array_equal(frame["low"], [np.nan] * 3 + [1, 2, 3])
+    np.testing.assert_array_equal(frame["more_sid"], [0.1, 0.2, 0.7] + [np.nan] * 3)
+    np.testing.assert_array_equal(frame["more_score"], [0.5] * 3 + [np.nan] * 3)
+
+
 def test_frames_hold_the_comparison(reports):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     found = ia.compare(*reports, per_class=True)

@@ -129,15 +129,24 @@ def _image_columns(report: Report) -> dict[str, Any]:
 
 
 def _class_columns(report: Report) -> dict[str, Any]:
-    """Every entry of `per_class`: a list as long as the bands is spread over them."""
-    rows, players = report.per_class(), report.players
-    columns: dict[str, Any] = {"band": report.band_names * len(rows)}
-    for key in rows[0]:
-        values = [row[key] for row in rows]
-        spread = isinstance(values[0], list) and len(values[0]) == players
-        columns[key] = np.concatenate(values) if spread else np.repeat(values, players)
-    columns["band"] = columns.pop("band")
-    return columns
+    """Every entry of `per_class`: lists are spread over the bands, the rest is repeated."""
+    rows, players = [dict(_flat(row)) for row in report.per_class()], report.players
+    columns: dict[str, Any] = {}
+    for key in dict.fromkeys(key for row in rows for key in row):
+        columns[key] = [
+            np.nan if part is None else part
+            for value in (row.get(key) for row in rows)
+            for part in (value if isinstance(value, list) else [value] * players)
+        ]
+    return {**columns, "band": report.band_names * len(rows)}
+
+
+def _flat(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in row.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}_{inner}", part) for inner, part in value.items())
+        else:
+            yield key, value
 
 
 def _fields(difference: Difference | None) -> dict[str, Any]:
