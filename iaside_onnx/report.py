@@ -45,6 +45,8 @@ class Report:
     class_names : list of str or None
     example : ndarray of uint8, shape (H, W, C), or None
         One image of the sample as the model's input size has it, for pictures.
+    image_digests : ndarray of uint8, shape (K, 32), or None
+        SHA-256 of each image's content; None in reports that carry none.
     """
 
     log_prob: NDArray[np.float32]
@@ -60,6 +62,7 @@ class Report:
     iaside_version: str
     class_names: list[str] | None = None
     example: NDArray[np.uint8] | None = field(default=None, repr=False)
+    image_digests: NDArray[np.uint8] | None = field(default=None, repr=False)
 
     def view(
         self,
@@ -103,6 +106,11 @@ class Report:
         step = max(1, (1 << 20) // columns)
         for start in range(0, rows, step):
             block = shapley.game_values(self.log_prob[start : start + step], self.settings["value"])
+            if not np.isfinite(block).all():
+                raise UsageError(
+                    "some probabilities are 0, so their logarithm is no value of a game: choose "
+                    "--value prob or log-prob-clipped"
+                )
             psi[start : start + step] = shapley.shapley_values(block)
             total += block.sum(axis=0)
         return psi, total / rows
@@ -190,22 +198,26 @@ class Report:
 
     def per_class(self) -> list[dict[str, Any]]:
         """SID and score of each class of the sample: class, name, n, accuracy, sid, srs."""
-        rows = []
-        for label in np.unique(self.labels):
-            chosen = self.labels == label
-            sid = score.spectral_importance(self.shapley_per_image[chosen].mean(axis=0))
-            rows.append(
-                {
-                    "class": int(label),
-                    "name": self.class_name(int(label)),
-                    "n": int(chosen.sum()),
-                    "accuracy": float(np.mean(self.predicted[chosen] == label)),
-                    "sid": sid.tolist(),
-                    "srs": float(score.spectral_robustness_score(sid, self.beta)),
-                    "srs_signed": float(score.signed_score(sid, self.beta)),
-                }
-            )
-        return rows
+        labels, first, counts = np.unique(
+            np.sort(self.labels), return_index=True, return_counts=True
+        )
+        order = np.argsort(self.labels, kind="stable")
+        means = np.add.reduceat(self.shapley_per_image[order], first) / counts[:, None]
+        right = np.add.reduceat((self.predicted == self.labels)[order].astype(np.int64), first)
+        sid = score.spectral_importance(means)
+        signed = score.signed_score(sid, self.beta)
+        return [
+            {
+                "class": int(label),
+                "name": self.class_name(int(label)),
+                "n": int(count),
+                "accuracy": float(right[row] / count),
+                "sid": sid[row].tolist(),
+                "srs": float(abs(signed[row])),
+                "srs_signed": float(signed[row]),
+            }
+            for row, (label, count) in enumerate(zip(labels, counts, strict=True))
+        ]
 
     def summary(self, *, per_class: bool = False) -> dict[str, Any]:
         """The result as plain JSON values; the keys are those of ``iaside show --json``."""
