@@ -88,7 +88,7 @@ def npz_images(path: Path) -> ArrayImages:
     except DataError:
         raise
     except Exception as error:  # zip, header and dtype errors have no common base
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: cannot be read as .npz ({reason})") from error
     return _array_images(path, held)
 

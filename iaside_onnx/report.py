@@ -108,8 +108,8 @@ class Report:
             block = shapley.game_values(self.log_prob[start : start + step], self.settings["value"])
             if not np.isfinite(block).all():
                 raise UsageError(
-                    "some probabilities are 0, so their logarithm is no value of a game: choose "
-                    "--value prob or log-prob-clipped"
+                    "the table holds probabilities of 0, whose logarithm is no value of a game: "
+                    "choose --value prob or log-prob-clipped"
                 )
             psi[start : start + step] = shapley.shapley_values(block)
             total += block.sum(axis=0)

@@ -130,7 +130,7 @@ def check(report: Report) -> None:
     for name, rules in _RULES.items():
         held = getattr(report, name)
         for key, rule in rules.items():
-            _need(key in held and rule(held[key]), f"{name} hold no usable '{key}'")
+            _need(key in held and rule(held[key]), f"attribute {name} holds no usable '{key}'")
     _need(_matches(_NAME)(report.provider), "the provider is no name")
     _need(_matches(_NAME)(report.iaside_version), "the version of iaside is no version")
     try:
@@ -155,7 +155,7 @@ def _check_arrays(report: Report) -> None:
     _need(largest <= _ABOVE_ZERO, f"a log-probability of {largest:g} is above 0")
     classes = report.data["classes"]
     offset = report.settings.get("label_offset", 0)
-    _need(type(offset) is int, "settings hold no usable 'label_offset'")
+    _need(type(offset) is int, "attribute settings holds no usable 'label_offset'")
     for name, numbers in (("label", report.labels), ("predicted class", report.predicted)):
         low, high = int(numbers.min()) + offset, int(numbers.max()) + offset
         _need(low >= 0 and high < classes, f"a {name} lies outside the {classes} classes")

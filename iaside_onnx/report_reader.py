@@ -106,7 +106,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     except (ReportError, MemoryError):
         raise
     except Exception as error:  # h5py's errors have no common base
-        reason = " ".join(str(error).split())[:200].lower()
+        reason = " ".join(str(error).replace("synchronously ", "").split())[:200].lower()
         raise ReportError(f"{path}: not an HDF5 file, or a damaged one ({reason})") from error
 
 

@@ -15,6 +15,8 @@ from .errors import ReportError
 
 SEAL_BYTES = 512
 _TEXT = "iaside-report\nsha256 of what follows the first {size} bytes: {digest}\n"
+_RECOGNISED = 6  # characters that tell a damaged report from another file
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _PATTERN = re.compile(
     re.escape(_TEXT).replace(r"\{size\}", str(SEAL_BYTES)).replace(r"\{digest\}", "([0-9a-f]{64})")
 )
@@ -28,15 +30,20 @@ def seal(path: Path) -> None:
 
 
 def check_seal(path: Path) -> None:
-    """Refuse a file that is not as it was sealed; files without a seal pass.
+    """Refuse a file that is not as it was sealed; HDF5 files without a user block pass.
 
     Raises
     ------
     ReportError
     """
     with path.open("rb") as file:
-        found = _PATTERN.match(file.read(SEAL_BYTES).decode("ascii", "replace"))
-    if found is not None and found[1] != _digest(path):
+        block = file.read(SEAL_BYTES)
+    if block.startswith(_HDF5):
+        return
+    found = _PATTERN.match(block.decode("ascii", "replace"))
+    if found is None and not block.startswith(_TEXT[:_RECOGNISED].encode()):
+        raise ReportError(f"{path}: not an HDF5 file, so no report")
+    if found is None or found[1] != _digest(path):
         raise ReportError(
             f"{path}: is damaged or was changed after it was written (its checksum differs); get "
             "it again from where it was made"

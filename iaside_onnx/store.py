@@ -183,7 +183,7 @@ def read_report(path: Path) -> Report:
         )
         check(report)
     except ValueError as error:
-        raise ReportError(f"{path}: is damaged: {_why(error)}") from error
+        raise ReportError(f"{path}: is damaged: {error}") from error
     return report
 
 
@@ -283,7 +283,7 @@ def open_partial(target: Path, identity: dict[str, Any], rows: int, columns: int
     try:
         held = parse("identity", found["identity"])
     except ValueError as error:
-        raise ReportError(f"{path}: is damaged: {_why(error)}") from error
+        raise ReportError(f"{path}: is damaged: {error}") from error
     check_identity(path, held, identity)
     size = found["offset"] + 4 * rows * columns
     if found["shape"] != [rows, columns] or size > path.stat().st_size:
