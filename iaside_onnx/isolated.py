@@ -28,10 +28,11 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from . import errors
 from .errors import IasideError
 
 Arrays = dict[str, NDArray[Any]]
-Job = Callable[[Path], tuple[dict[str, Any], Arrays]]
+Job = Callable[[Path], tuple[dict[str, Any], Arrays]]  # a function with a name
 
 MEMORY = 1 << 30  # bytes, and four times the file
 _PER_BYTE = 4
@@ -57,13 +58,13 @@ class _Limits:
         return cls(MEMORY + _PER_BYTE * size, CPU_SECONDS + size // _BYTES_PER_SECOND)
 
 
-def isolated(job: str, path: Path) -> tuple[dict[str, Any], Arrays]:
-    """Run ``module:function`` of this package on a file in a child process.
+def isolated(job: Job, path: Path) -> tuple[dict[str, Any], Arrays]:
+    """Run a function on a file in a child process.
 
     Parameters
     ----------
-    job : str
-        The function takes the path and returns JSON values and arrays.
+    job : callable
+        A function of a module; it takes the path and returns JSON values and arrays.
     path : Path
 
     Raises
@@ -74,8 +75,9 @@ def isolated(job: str, path: Path) -> tuple[dict[str, Any], Arrays]:
         What the job itself raised, as the same class.
     """
     limits = _Limits.of(path)
-    command = [sys.executable, "-m", __name__, job, str(path), str(limits.memory)]
-    command.append(str(limits.seconds))
+    place = f"{job.__module__}:{job.__name__}"
+    bounds = [str(limits.memory), str(limits.seconds)]
+    command = [sys.executable, "-m", __name__, place, str(path), *bounds]
     child = subprocess.Popen(  # noqa: S603 (this interpreter, this module)
         command,
         stdin=subprocess.DEVNULL,
@@ -103,7 +105,6 @@ def isolated(job: str, path: Path) -> tuple[dict[str, Any], Arrays]:
         child.stdout.close()
         child.wait()
     if "error" in header:
-        errors = import_module(".errors", __package__)
         raise getattr(errors, header["error"], IsolationError)(header["message"])
     return header["values"], arrays
 
@@ -148,7 +149,7 @@ def main() -> None:
         arrays: Arrays = {}
         try:
             module, _, function = job.partition(":")
-            run: Job = getattr(import_module(f".{module}", __package__), function)
+            run: Job = getattr(import_module(module), function)
             values, arrays = run(Path(name))
             header: dict[str, Any] = {"values": values, "arrays": list(arrays)}
         except IasideError as error:

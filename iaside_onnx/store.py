@@ -22,8 +22,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from . import report_reader
 from .errors import ReportError
-from .isolated import IsolationError, isolated
+from .isolated import Arrays, IsolationError, Job, isolated
 from .report import FORMAT, FORMAT_VERSION, Report
 from .report_checks import JSON_TEXTS, check, parse
 from .seal import SEAL_BYTES, check_seal, seal
@@ -159,7 +160,7 @@ def read_report(path: Path) -> Report:
     """Read a finished report; see `iaside_onnx.load`."""
     _is_file(path)
     check_seal(path)
-    texts, arrays = _read(path, "read_finished")
+    texts, arrays = _read(path, report_reader.read_finished)
     names, skipped = "data/class_names", "data/skipped"
     try:
         held = {name: parse(name, texts[name]) for name in JSON_TEXTS}
@@ -192,9 +193,9 @@ def _is_file(path: Path) -> None:
         raise ReportError(f"{path}: no such report file")
 
 
-def _read(path: Path, job: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _read(path: Path, job: Job) -> tuple[dict[str, Any], Arrays]:
     try:
-        return isolated(f"report_reader:{job}", path)
+        return isolated(job, path)
     except OSError as error:
         raise ReportError(f"{path}: cannot be read: {_why(error)}") from error
     except IsolationError as error:
@@ -279,7 +280,7 @@ def open_partial(target: Path, identity: dict[str, Any], rows: int, columns: int
     """
     path = partial_path(target)
     _is_file(path)
-    found, _ = _read(path, "read_unfinished")
+    found, _ = _read(path, report_reader.read_unfinished)
     try:
         held = parse("identity", found["identity"])
     except ValueError as error:

@@ -70,6 +70,10 @@ def _print(name: str, found: list[Outcome], seconds: float, *, verbose: bool) ->
     print(f"{name}: {len(found)} cases in {seconds:.0f} s")
     for word in _WORDS:
         print(f"  {word:16} {words[word]:7}")
+        if word == "read":
+            read = collections.Counter(one.detail for one in found if one.word == word)
+            for what in sorted(read):
+                print(f"    {what:28} {read[what]:7}")
     for outcome in found:
         if verbose or outcome.word not in ("read", "refused"):
             last = (outcome.detail.strip().splitlines() or [""])[-1]

@@ -13,6 +13,8 @@ from hostile_values import some
 
 from iaside_onnx.images import open_images
 
+_STORAGES: tuple[dict[str, Any], ...] = ({}, {"compression": "gzip", "chunks": (2, 8, 8, 3)})
+
 
 def material(_: Path) -> list[tuple[str, bytes]]:
     """Sound sets: ending and content."""
@@ -20,12 +22,13 @@ def material(_: Path) -> list[tuple[str, bytes]]:
     images = rng.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
     made = []
     for floats in (False, True):
-        held = {"images": images / np.float32(255) if floats else images, "labels": np.arange(6)}
+        pixels = images / np.float32(255) if floats else images
+        held: dict[str, Any] = {"images": pixels, "labels": np.arange(6)}
         for save in (np.savez, np.savez_compressed):
             stream = io.BytesIO()
             save(stream, **held)
             made.append((".npz", stream.getvalue()))
-        for storage in ({}, {"compression": "gzip", "chunks": (2, 8, 8, 3)}):
+        for storage in _STORAGES:
             stream = io.BytesIO()
             with h5py.File(stream, "w") as file:
                 file.create_dataset("images", data=held["images"], **storage)
@@ -46,9 +49,10 @@ def make(
     return path, f"bytes of {ending}", None
 
 
-def run(path: Path, _: Any) -> None:
+def run(path: Path, _: Any) -> str:
     """Open, and read every picture."""
     source = open_images(path)
     for index in range(min(len(source.labels), 20)):
         source.picture(index)
         source.content(index)
+    return "pictures read"

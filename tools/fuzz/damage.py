@@ -27,7 +27,7 @@ def _edit(rng: np.random.Generator, made: bytearray, place: int) -> None:
         case 0:
             made[place] ^= 1 << int(rng.integers(8))
         case 1:
-            made[place] = int(rng.choice([*_EDGES, rng.integers(256)]))
+            made[place] = int(rng.choice([*_EDGES, int(rng.integers(256))]))
         case 2:
             made[place : place + length] = bytes([int(rng.choice(_EDGES))]) * length
         case 3:

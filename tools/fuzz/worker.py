@@ -51,14 +51,13 @@ def _status(key: str) -> int:
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(key))
 
 
-def judge(target: Callable[[Path, Any], None], path: Path, expected: Any) -> tuple[str, str]:
+def judge(target: Callable[[Path, Any], str], path: Path, expected: Any) -> tuple[str, str]:
     """Run the target on a file: the outcome's word, and a sentence."""
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmHWM")
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            target(path, expected)
-        word, detail = "read", ""
+            word, detail = "read", target(path, expected)
     except IasideError as error:
         detail = str(error)
         word = "refused" if _is_one_clear_line(detail, path) else "unclear message"
