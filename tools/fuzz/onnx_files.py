@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from damage import damaged
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -38,17 +39,30 @@ _METADATA = ("preprocess", "layout", "output_kind", "output", "label_offset", "c
 _OPERATORS = sorted({schema.name for schema in onnx.defs.get_all_schemas()})
 
 
-def material(folder: Path) -> list[onnx.ModelProto]:
-    """Sound models of several kinds; one has its weights in another file."""
+def material(folder: Path) -> tuple[list[onnx.ModelProto], bytes]:
+    """Sound models of several kinds, one with weights in another file; one as ``.ort``."""
     side = folder / _SIDE
     side.write_bytes(np.random.default_rng(0).standard_normal(3 * 8 * 8 * 4).astype("f4").tobytes())
-    return [
+    sound = [
         _network(batch="batch"),
         _network(batch=2, reshape=True),
         _quantised(),
         _branches(),
         _outside(),
     ]
+    return sound, _own_format(sound[0], folder / "sound.ort")
+
+
+def _own_format(model: onnx.ModelProto, path: Path) -> bytes:
+    """The model in onnxruntime's format."""
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    options.optimized_model_filepath = str(path)
+    options.log_severity_level = 3  # it warns that such a file is meant for one kind of machine
+    ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    content = path.read_bytes()
+    path.unlink()
+    return content
 
 
 def _model(nodes: list[Any], weights: dict[str, NDArray[Any]], shape: list[Any]) -> onnx.ModelProto:
@@ -147,9 +161,16 @@ def _outside() -> onnx.ModelProto:
 
 
 def make(
-    rng: np.random.Generator, sound: list[onnx.ModelProto], folder: Path
+    rng: np.random.Generator, material: tuple[list[onnx.ModelProto], bytes], folder: Path
 ) -> tuple[Path, str, Any]:
     """One mutated model, and what was done to it."""
+    sound, own_format = material
+    for old in folder.glob("case.*"):
+        old.unlink()
+    if rng.random() < 0.1:
+        path = folder / "case.ort"
+        path.write_bytes(damaged(rng, own_format, most=some(rng, (1, 2, 8))))
+        return path, "bytes of .ort", None
     model = onnx.ModelProto()
     model.CopyFrom(some(rng, sound))
     recipe = []
@@ -179,15 +200,15 @@ def run(path: Path, _: Any) -> str:
         free_batch(load_graph(path), found["inputs"][0]["name"], found["batch"])
     session = Runtime().open(path)
     inputs = {}
-    for value in session.get_inputs():
-        shape = [size if isinstance(size, int) and size > 0 else 2 for size in value.shape]
-        if value.type != "tensor(float)" or math.prod(shape) > _MOST_NUMBERS:
+    for tensor in found["inputs"]:
+        shape = [size if isinstance(size, int) else 2 for size in tensor["shape"] or [2]]
+        if tensor["dtype"] != "float32" or math.prod(shape) > _MOST_NUMBERS:
             return "loaded"
-        inputs[value.name] = np.zeros(shape, np.float32)
+        inputs[tensor["name"]] = np.zeros(shape, np.float32)
     try:
-        run_session(session, [value.name for value in session.get_outputs()], inputs)
-    except OutOfMemoryError as error:
-        raise MemoryError(str(error)) from error
+        run_session(session, [tensor["name"] for tensor in found["outputs"]], inputs)
+    except OutOfMemoryError:  # a graph is a program, and may ask for what it likes
+        return "loaded, wants more memory"
     except ArtifactError:
         return "loaded, fails to run"
     return "loaded and run"
