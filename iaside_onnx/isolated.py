@@ -77,7 +77,8 @@ def isolated(job: Job, path: Path) -> tuple[dict[str, Any], Arrays]:
     limits = _Limits.of(path)
     place = f"{job.__module__}:{job.__name__}"
     bounds = [str(limits.memory), str(limits.seconds)]
-    command = [sys.executable, "-m", __name__, place, str(path), *bounds]
+    # -P: a module that lies beside the report must not be taken for one of ours.
+    command = [sys.executable, "-P", "-m", __name__, place, str(path), *bounds]
     child = subprocess.Popen(  # noqa: S603 (this interpreter, this module)
         command,
         stdin=subprocess.DEVNULL,
@@ -98,7 +99,7 @@ def isolated(job: Job, path: Path) -> tuple[dict[str, Any], Arrays]:
         header, arrays = _receive(child.stdout)
     except (EOFError, ValueError) as error:
         child.kill()
-        raise IsolationError(_why(child.wait(), late=late.is_set())) from error
+        raise _failure(path, child.wait(), late=late.is_set()) from error
     finally:
         timer.cancel()
         child.kill()
@@ -134,10 +135,16 @@ def _receive(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:
     }
 
 
-def _why(code: int, *, late: bool) -> str:
+def _failure(path: Path, code: int, *, late: bool) -> Exception:
+    """What to raise for a child that ended with this code without a result."""
     if late or code in _TOO_LONG:
-        return "reading it takes longer than any undamaged file of its size"
-    return f"the library that reads it crashes (exit code {code})"
+        return IsolationError("reading it takes longer than any undamaged file of its size")
+    if code < 0 or os.name == "nt":
+        return IsolationError(f"the library that reads it crashes (exit code {code})")
+    return IasideError(
+        f"{path}: cannot be read, because the Python process for it does not start ({sys.executable}, "
+        f"exit code {code})"
+    )
 
 
 def main() -> None:

@@ -318,6 +318,15 @@ def test_a_reader_that_goes_wrong_is_one_line(path, tmp_path, monkeypatch, job):
         isolated.isolated(run, path)
 
 
+def test_modules_beside_a_report_are_not_run(path):
+    for name in ("h5py", "json", "numpy"):
+        (path.parent / f"{name}.py").write_text("open('run', 'w').close()\n")
+    command = [sys.executable, "-P", "-m", "iaside_onnx", "show", path.name]
+    shown = subprocess.run(command, cwd=path.parent, capture_output=True, check=False)
+    assert shown.returncode == 0
+    assert not (path.parent / "run").exists()
+
+
 def test_partial_files_are_no_reports_and_damaged_ones_are_not_continued(iaside, path, tmp_path):
     images = np.random.default_rng(2).integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
     data = write_npz(tmp_path / "d.npz", images, np.arange(12) % 4)

@@ -19,7 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from worker import FINE, Outcome, Worker, judge
+from worker import FINE, Outcome, Worker, judge, limits
 
 KINDS = {"reports": "report_files", "onnx": "onnx_files", "arrays": "array_files"}
 _WORDS = (*FINE, "unclear message", "traceback", "memory", "hang", "crash")
@@ -84,6 +84,7 @@ def _replay(file: Path) -> int:
     from importlib import import_module
 
     module = import_module(file.stem.partition("-")[0])
+    limits()
     word, detail = judge(module.run, file, None)
     print(f"{word}\n{detail}")
     return 0 if word in FINE else 1
