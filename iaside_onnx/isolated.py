@@ -142,8 +142,8 @@ def _failure(path: Path, code: int, *, late: bool) -> Exception:
     if code < 0 or os.name == "nt":
         return IsolationError(f"the library that reads it crashes (exit code {code})")
     return IasideError(
-        f"{path}: cannot be read, because the Python process for it does not start ({sys.executable}, "
-        f"exit code {code})"
+        f"{path}: cannot be read, because the Python process for it does not start "
+        f"({sys.executable}, exit code {code})"
     )
 
 
