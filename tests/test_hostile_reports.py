@@ -136,6 +136,7 @@ def flat(value):
         (attribute("provider", "\x1b[31mcpu"), "provider"),
         (attribute("created", "yesterday"), "time"),
         (attribute("created", h5py.Empty("S5")), "created"),
+        (attribute("run", "x" * (5 << 20)), "attribute run is not of the report's format"),
         # JSON: broken, deep, huge, not finite, of wrong types.
         (attribute("settings", "{"), "settings is no JSON"),
         (attribute("settings", "[1]"), "settings is no JSON object"),
