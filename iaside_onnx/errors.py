@@ -1,8 +1,17 @@
 """The errors a user can cause; each message says what was wrong, where, and what to do."""
 
+_LONGEST = 1000
+
 
 class IasideError(Exception):
-    """Base of every error that is the input's or the usage's fault (exit code 2)."""
+    """Base of every error that is the input's or the usage's fault (exit code 2).
+
+    Its message is one line of bounded length, whatever a file put into it.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.splitlines())
+        super().__init__(line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "...")
 
 
 class UsageError(IasideError):

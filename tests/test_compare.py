@@ -16,6 +16,7 @@ from iaside_onnx.mathematics.paired import PairedBootstrap, holm, right_answers
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
 from iaside_onnx.mathematics.shapley import coalition_masks
 from iaside_onnx.reports.report import Report
+from iaside_onnx.reports.seal import seal
 
 from .conftest import ROOT
 
@@ -30,16 +31,16 @@ SETTINGS = {
 def made(psi, predicted=None, labels=None, ids=None, digest="d", name="m", **settings):
     """A report whose Shapley values per image are `psi`: the game is their sum."""
     psi = np.asarray(psi, dtype=np.float64)
-    count = len(psi)
+    count, bands = psi.shape
     labels = np.zeros(count, np.int64) if labels is None else np.asarray(labels)
     return Report(
         log_prob=(psi @ coalition_masks(psi.shape[1]).T - psi.sum(axis=1).max() - 1).astype("f4"),
         labels=labels,
         predicted=labels.copy() if predicted is None else np.asarray(predicted),
         image_ids=ids or [f"{number:04d}" for number in range(count)],
-        settings={**SETTINGS, **settings},
-        model={"path": f"{name}.onnx", "sha256": "0"},
-        data={"source": "x", "digest": digest, "samples": count, "classes": 10},
+        settings={**SETTINGS, "bands": bands, "players": bands, **settings},
+        model={"path": f"{name}.onnx", "sha256": "0" * 64},
+        data={"source": "x", "digest": digest * 64, "samples": count, "classes": 1000},
         run={"forward_passes": 1, "seconds": 0.0, "warnings": []},
         provider="cpu",
         created="2024-01-01T00:00:00+00:00",
@@ -218,7 +219,7 @@ def test_only_shared_images_count():
     psi = profiles(60)
     other = shifted(psi, by=0.3)
     names = [f"{number:04d}" for number in range(60)]
-    part = made(other[20:], ids=names[20:], digest="part")
+    part = made(other[20:], ids=names[20:], digest="a")
     pair = ia.compare(made(psi), part).pairs[0]
     assert (pair.shared, pair.left_out) == (40, {"reference": 20, "other": 0})
     alone = ia.compare(made(psi[20:], ids=names[20:]), replace(part, data=made(psi).data))
@@ -229,7 +230,7 @@ def test_only_shared_images_count():
     with pytest.raises(ReportError, match="stand-in"):
         ia.compare(
             made(psi, absence="replace"),
-            made(other[20:], ids=names[20:], digest="part", absence="replace"),
+            made(other[20:], ids=names[20:], digest="a", absence="replace"),
         )
 
 
@@ -256,7 +257,7 @@ def test_other_images_or_labels_are_refused():
     with pytest.raises(ReportError, match="0007 has label 2 in b and 0 in a"):
         ia.compare(made(psi, name="a"), made(psi, name="b", labels=2 * (np.arange(30) == 7)))
     with pytest.raises(ReportError, match="different images under the same ids"):
-        ia.compare(made(psi), made(psi, digest="other"))
+        ia.compare(made(psi), made(psi, digest="b"))
     contents = np.random.default_rng(0).integers(0, 256, (30, 32), dtype=np.uint8)
     changed = contents.copy()
     changed[4, 3] ^= 1
@@ -373,6 +374,7 @@ def test_reports_carry_digests_of_their_images(tmp_path):
     with h5py.File(target, "r+") as file:
         assert file["game/image_digests"].fletcher32
         del file["game/image_digests"]
+    seal(target)
     old = ia.load(target)
     assert old.image_digests is None
     assert ia.compare(old, report).pairs[0].contents == "equal"  # by the digest of the sample

@@ -99,62 +99,6 @@ def test_clean_accuracy_is_the_full_coalitions(made):
     assert report.mean_log_prob == pytest.approx(report.log_prob[:, -1].mean(), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda file: file.attrs.__setitem__("format", "other"), "not a report"),
-        (lambda file: file.attrs.__setitem__("format_version", 99), "format 99"),
-        (lambda file: file.attrs.__setitem__("complete", False), "--resume"),
-        (lambda file: file.attrs.__setitem__("settings", "{"), "settings"),
-        (lambda file: file.__delitem__("game/labels"), "game/labels"),
-        (lambda file: replace(file, "game/labels", np.zeros(3, np.int64)), "do not match"),
-        (lambda file: replace(file, "game/log_prob", np.zeros((12, 15), np.float32)), "no game"),
-        (lambda file: link(file, "game/log_prob"), "game/log_prob"),
-        (lambda file: huge(file, "game/log_prob"), "more data"),
-        (lambda file: file["game/log_prob"].__setitem__((0, 0), np.nan), "not evaluated"),
-    ],
-)
-def test_broken_reports_are_one_clear_error(made, damage, message):
-    _, path = made
-    with h5py.File(path, "r+") as file:
-        damage(file)
-    with pytest.raises(ReportError, match=message):
-        ia.load(path)
-
-
-def replace(file, name, values):
-    del file[name]
-    file[name] = values
-
-
-def link(file, name):
-    del file[name]
-    file[name] = h5py.ExternalLink("/etc/passwd", "/x")
-
-
-def huge(file, name):
-    del file[name]
-    file.create_dataset(name, shape=(1 << 40, 16), dtype="float32", chunks=(1, 16))
-
-
-def test_truncated_and_flipped_files(made):
-    _, path = made
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ReportError, match=r"HDF5|damaged"):
-        ia.load(path)
-    with h5py.File(path, "w") as file:
-        file["x"] = 1
-    path.write_bytes(content)
-    with h5py.File(path) as file:
-        offset = file["game/log_prob"].id.get_chunk_info(0).byte_offset
-    flipped = bytearray(content)
-    flipped[offset] ^= 0xFF
-    path.write_bytes(flipped)
-    with pytest.raises(ReportError, match="damaged"):
-        ia.load(path)
-
-
 def limited_command(arguments, limit):
     """Run with files limited in size, as on a full disk."""
     return subprocess.run(

@@ -158,7 +158,7 @@ def analyze(
         tell.note(f"{path} is complete already; nothing to do")
         return finished.view(**view)
     if resume and partial_path(path).exists():
-        partial = open_partial(path, audit.identity)
+        partial = open_partial(path, audit.identity, len(sample), audit.coalitions)
     else:
         partial = _begin(audit, path)
     report = finish(partial)

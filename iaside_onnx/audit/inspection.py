@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from ..onnx_file.artifact import INPUT_TYPES, Artifact, Tensor
 from ..onnx_file.declared import Declared
 
 _PROBE_SIZE = 224
+# Numbers in the random images; larger inputs are described without being run.
+_MOST_NUMBERS = 1 << 25
 T = TypeVar("T")
 
 
@@ -213,6 +216,9 @@ def _probe(
             size or default
             for size, default in zip(image.shape or (None,) * 4, (2, *free[layout]), strict=True)
         ]
+        if math.prod(shape) > _MOST_NUMBERS:
+            warnings.append("the input is too large to try random images on")
+            continue
         pixels = np.random.default_rng(0).random(shape).astype(INPUT_TYPES[image.elem_type])
         try:
             scores = run(session, [output.name], {image.name: pixels})[0]

@@ -25,6 +25,8 @@ _DEFLATE_RATIO = 1032
 _BLOCK = 1 << 20
 _LOCAL_HEADER = 30
 _NAMES = ("images", "labels")
+# HDF5's own filters and LZF; any other is code that the library would load from a folder.
+_FILTERS = {1, 2, 3, 4, 5, 6, 32000}
 
 
 @dataclass
@@ -88,7 +90,7 @@ def npz_images(path: Path) -> ArrayImages:
     except DataError:
         raise
     except Exception as error:  # zip, header and dtype errors have no common base
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: cannot be read as .npz ({reason})") from error
     return _array_images(path, held)
 
@@ -162,6 +164,13 @@ def hdf5_images(path: Path) -> ArrayImages:
             and not file[name].is_virtual
         }
         for name, dataset in held.items():
+            plan = dataset.id.get_create_plist()
+            used = {plan.get_filter(number)[0] for number in range(plan.get_nfilters())}
+            if used - _FILTERS:
+                raise DataError(
+                    f"{path}: '{name}' is compressed in a way that needs a plug-in (filters "
+                    f"{sorted(used)}); store it with gzip or uncompressed"
+                )
             chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
             if chunk > MAX_BYTES:
                 raise DataError(

@@ -7,6 +7,7 @@ from typing import Any
 
 from onnx import TensorProto
 
+from ..errors import ArtifactError
 from ..onnx_file.artifact import Artifact, Tensor, file_digest, is_ort_format, read_artifact
 from .session import Runtime
 
@@ -25,6 +26,13 @@ def describe(path: Path, runtime: Runtime) -> Artifact:
 def _read_ort_file(path: Path, runtime: Runtime) -> Artifact:
     """Inputs, outputs and metadata; the nodes stay the runtime's own."""
     session = runtime.open(path)
+    try:
+        return _described(path, session)
+    except UnicodeDecodeError as error:  # names in the file that are no text
+        raise ArtifactError(f"{path}: a damaged .ort file ({error})") from error
+
+
+def _described(path: Path, session: Any) -> Artifact:
     about = session.get_modelmeta()
     return Artifact(
         path=path,

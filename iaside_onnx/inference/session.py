@@ -77,7 +77,7 @@ class Runtime:
             The provider did not become active for this model.
         """
         options = ort.SessionOptions()
-        options.log_severity_level = _ERROR
+        options.log_severity_level = _FATAL  # errors are raised, and reported by us
         if self.shared_pool:
             options.use_per_session_threads = False
         else:

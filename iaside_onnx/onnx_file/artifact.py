@@ -280,7 +280,7 @@ def _read(path: Path, model: onnx.ModelProto) -> Artifact:
         sha256=file_digest(path, external),
         inputs=inputs,
         outputs=outputs,
-        opsets={opset.domain: opset.version for opset in model.opset_import},
+        opsets={_text(opset.domain): opset.version for opset in model.opset_import},
         producer=(_text(model.producer_name) + version) or "unknown",
         ir_version=model.ir_version,
         parameters=sum(math.prod(tensor.dims) for tensor in graph.initializer),
@@ -314,15 +314,15 @@ def file_digest(path: Path, external: tuple[Path, ...] = ()) -> str:
 
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:
-    kind = value.type.tensor_type
+    kind, name = value.type.tensor_type, _text(value.name)
     if not value.type.HasField("tensor_type"):
-        return Tensor(value.name, None, 0, container=_container(value.type))
+        return Tensor(name, None, 0, container=_container(value.type))
     if not kind.HasField("shape"):
-        return Tensor(value.name, None, kind.elem_type)
+        return Tensor(name, None, kind.elem_type)
     sizes = (dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim)
     # Some exporters write 0 or -1 for a free dimension.
     shape = tuple(size if size is not None and size > 0 else None for size in sizes)
-    return Tensor(value.name, shape, kind.elem_type, tuple(dim.dim_param for dim in kind.shape.dim))
+    return Tensor(name, shape, kind.elem_type, tuple(_text(d.dim_param) for d in kind.shape.dim))
 
 
 def _text(value: str | bytes) -> str:

@@ -112,6 +112,11 @@ class Report(ReportInNotebooks):
         step = max(1, (1 << 20) // columns)
         for start in range(0, rows, step):
             block = shapley.game_values(self.log_prob[start : start + step], self.settings["value"])
+            if not np.isfinite(block).all():
+                raise UsageError(
+                    "the table holds probabilities of 0, whose logarithm is no value of a game: "
+                    "choose --value prob or log-prob-clipped"
+                )
             psi[start : start + step] = shapley.shapley_values(block)
             total += block.sum(axis=0)
         return psi, total / rows

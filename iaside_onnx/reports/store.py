@@ -23,8 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError
-from ..mathematics.shapley import MAX_PLAYERS
+from ..isolated import Arrays, IsolationError, Job, isolated
+from . import report_reader
 from .report import FORMAT, FORMAT_VERSION, Report
+from .report_checks import JSON_TEXTS, check, parse
+from .seal import SEAL_BYTES, check_seal, seal
 
 _CHUNK_BYTES = 1 << 18
 _ANEW = "use --overwrite to start anew"
@@ -35,14 +38,22 @@ _REPORT_EXTRA = 1 << 18
 
 def write_report(report: Report, target: Path) -> None:
     """Write a finished report; nothing appears under `target` unless it is whole."""
-    rows, columns = report.log_prob.shape
     ids = _text(report.image_ids)
     # An attribute has no room for a long list.
     data = dict(report.data)
     skipped = _text([json.dumps(item) for item in data.pop("skipped", [])])
     size = report.log_prob.nbytes + report.shapley_per_image.nbytes + ids.nbytes + skipped.nbytes
     size += 0 if report.image_digests is None else report.image_digests.nbytes
-    with _atomically(target, size + _REPORT_EXTRA) as scratch, h5py.File(scratch, "w") as file:
+    with _atomically(target, size + _REPORT_EXTRA) as scratch:
+        _write(report, scratch, ids, skipped, data)
+        seal(scratch)
+
+
+def _write(
+    report: Report, scratch: Path, ids: NDArray[Any], skipped: NDArray[Any], data: dict[str, Any]
+) -> None:
+    rows, columns = report.log_prob.shape
+    with h5py.File(scratch, "w", userblock_size=SEAL_BYTES) as file:
         file.attrs.update(
             {
                 **_header(report.model["sha256"], report.data["digest"], report.provider),
@@ -147,102 +158,54 @@ def _why(error: BaseException) -> str:
 
 def read_report(path: Path) -> Report:
     """Read a finished report; see `iaside_onnx.load`."""
-    with _opened(path) as file:
-        _check_format(path, file)
-        if not bool(file.attrs.get("complete", False)):
-            raise ReportError(f"{path}: is not finished; continue it with analyze --resume")
-        texts = {name: _json(path, file, name) for name in ("settings", "model", "data", "run")}
-        table = _dataset(path, file, "game/log_prob", 2, "f")
-        rows, columns = table.shape
-        if columns & (columns - 1) or not 2 <= columns <= 1 << MAX_PLAYERS or rows < 1:
-            raise ReportError(f"{path}: value table of shape {table.shape} is no game")
-        labels, predicted, ids = (
-            _dataset(path, file, f"game/{name}", 1, kind)
-            for name, kind in (("labels", "i"), ("predicted", "i"), ("image_ids", "S"))
+    _is_file(path)
+    check_seal(path)
+    texts, arrays = _read(path, report_reader.read_finished)
+    names, skipped = "data/class_names", "data/skipped"
+    try:
+        held = {name: parse(name, texts[name]) for name in JSON_TEXTS}
+        lines = _names(arrays[skipped]) if skipped in arrays else []
+        held["data"]["skipped"] = [parse(skipped, line) for line in lines]
+        report = Report(
+            log_prob=arrays["game/log_prob"],
+            labels=arrays["game/labels"],
+            predicted=arrays["game/predicted"],
+            image_ids=_names(arrays["game/image_ids"]),
+            class_names=_names(arrays[names]) if names in arrays else None,
+            example=arrays.get("data/example"),
+            image_digests=arrays.get("game/image_digests"),
+            settings=held["settings"],
+            model=held["model"],
+            data=held["data"],
+            run=held["run"],
+            provider=texts["provider"],
+            created=texts["created"],
+            iaside_version=texts["iaside_version"],
         )
-        if not len(labels) == len(predicted) == len(ids) == rows:
-            raise ReportError(f"{path}: labels and ids do not match the value table")
-        names, example = "data/class_names", "data/example"
-        skipped, digests = "data/skipped", "game/image_digests"
-        if digests in file and _dataset(path, file, digests, 2, "u").shape != (rows, 32):
-            raise ReportError(f"{path}: dataset '{digests}' does not match the value table")
-        try:
-            lines = _names(_dataset(path, file, skipped, 1, "S")) if skipped in file else []
-            texts["data"]["skipped"] = [json.loads(line) for line in lines]
-            report = Report(
-                log_prob=table[:],
-                labels=labels[:].astype(np.int64),
-                predicted=predicted[:].astype(np.int64),
-                image_ids=_names(ids),
-                class_names=_names(_dataset(path, file, names, 1, "S")) if names in file else None,
-                example=_dataset(path, file, example, 3, "u")[:] if example in file else None,
-                image_digests=file[digests][:] if digests in file else None,
-                settings=texts["settings"],
-                model=texts["model"],
-                data=texts["data"],
-                run=texts["run"],
-                provider=str(file.attrs["provider"]),
-                created=str(file.attrs["created"]),
-                iaside_version=str(file.attrs["iaside_version"]),
-            )
-        except (OSError, KeyError, ValueError, RecursionError) as error:
-            raise ReportError(f"{path}: is damaged ({_why(error)})") from error
-    if np.isnan(report.log_prob).any():
-        raise ReportError(f"{path}: is marked complete but holds values not evaluated")
+        check(report)
+    except ValueError as error:
+        raise ReportError(f"{path}: is damaged: {error}") from error
     return report
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def _is_file(path: Path) -> None:
     if not path.is_file():
         raise ReportError(f"{path}: no such report file")
+
+
+def _read(path: Path, job: Job) -> tuple[dict[str, Any], Arrays]:
     try:
-        file = h5py.File(path, "r")
+        return isolated(job, path)
     except OSError as error:
-        raise ReportError(f"{path}: not an HDF5 file, or a damaged one") from error
-    with file:
-        yield file
-
-
-def _check_format(path: Path, file: h5py.File) -> None:
-    if file.attrs.get("format") != FORMAT:
-        raise ReportError(f"{path}: is not a report of iaside")
-    version = file.attrs.get("format_version")
-    if version != FORMAT_VERSION:
+        raise ReportError(f"{path}: cannot be read: {_why(error)}") from error
+    except IsolationError as error:
         raise ReportError(
-            f"{path}: has report format {version}; this version of iaside reads format "
-            f"{FORMAT_VERSION}, so update iaside"
-        )
+            f"{path}: is damaged, or made to do harm: {error}; get it again or audit anew"
+        ) from error
 
 
-def _json(path: Path, file: h5py.File, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads(str(file.attrs[name]))
-    except (KeyError, ValueError, RecursionError) as error:
-        raise ReportError(f"{path}: is damaged (attribute {name})") from error
-    if not isinstance(found, dict):
-        raise ReportError(f"{path}: is damaged (attribute {name})")
-    return found
-
-
-def _dataset(path: Path, file: h5py.File, name: str, ndim: int, kind: str) -> h5py.Dataset:
-    """A dataset inside the file itself, of sane size: its declared bytes must really be there."""
-    group, _, leaf = name.partition("/")
-    here = file.get(group, getlink=True)
-    if not isinstance(here, h5py.HardLink) or not isinstance(file[group], h5py.Group):
-        raise ReportError(f"{path}: holds no group '{group}'")
-    if not isinstance(file[group].get(leaf, getlink=True), h5py.HardLink):
-        raise ReportError(f"{path}: holds no dataset '{name}'")
-    found = file[name]
-    if not isinstance(found, h5py.Dataset) or found.ndim != ndim or found.dtype.kind != kind:
-        raise ReportError(f"{path}: dataset '{name}' is not of the report's format")
-    if found.nbytes > path.stat().st_size or found.is_virtual or found.external:
-        raise ReportError(f"{path}: dataset '{name}' claims more data than the file holds")
-    return found
-
-
-def _names(dataset: h5py.Dataset) -> list[str]:
-    return [name.decode() for name in dataset[:].tolist()]
+def _names(texts: NDArray[Any]) -> list[str]:
+    return [text.decode() for text in texts.tolist()]
 
 
 @dataclass
@@ -298,11 +261,17 @@ def create_partial(target: Path, identity: dict[str, Any], rows: int, columns: i
         empty = np.full((min(step, rows), columns), np.nan, np.float32)
         for start in range(0, rows, step):
             table[start : start + step] = empty[: rows - start]
-    return _mapped(path)
+        offset = int(table.id.get_offset())
+    return Partial(path, np.memmap(path, np.float32, "r+", offset, (rows, columns)))
 
 
-def open_partial(target: Path, identity: dict[str, Any]) -> Partial:
+def open_partial(target: Path, identity: dict[str, Any], rows: int, columns: int) -> Partial:
     """Continue a partial file; refuse it when it belongs to another audit.
+
+    Parameters
+    ----------
+    identity, rows, columns
+        As for `create_partial`.
 
     Raises
     ------
@@ -310,18 +279,25 @@ def open_partial(target: Path, identity: dict[str, Any]) -> Partial:
         Settings, model, data or provider differ; the message names the first difference.
     """
     path = partial_path(target)
-    with _opened(path) as file:
-        _check_format(path, file)
-        held = _json(path, file, "identity")
+    _is_file(path)
+    found, _ = _read(path, report_reader.read_unfinished)
+    try:
+        held = parse("identity", found["identity"])
+    except ValueError as error:
+        raise ReportError(f"{path}: is damaged: {error}") from error
     check_identity(path, held, identity)
-    return _mapped(path)
+    size = found["offset"] + 4 * rows * columns
+    if found["shape"] != [rows, columns] or size > path.stat().st_size:
+        raise ReportError(f"{path}: is damaged: its table is not of this audit; {_ANEW}")
+    return Partial(path, np.memmap(path, np.float32, "r+", found["offset"], (rows, columns)))
 
 
 def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Refuse to continue an audit with anything changed that determines its table."""
     if held.get("model_sha256") != wanted["model_sha256"]:
         raise ReportError(f"{path}: belongs to another model; {_ANEW}")
-    settings = held.get("settings", {})
+    settings = held.get("settings")
+    settings = settings if isinstance(settings, dict) else {}
     pairs = [(key, settings.get(key), new) for key, new in wanted["settings"].items()]
     pairs.append(("provider", held.get("provider"), wanted["provider"]))
     for key, old, new in pairs:
@@ -331,12 +307,3 @@ def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> 
             )
     if held.get("data_digest") != wanted["data_digest"]:
         raise ReportError(f"{path}: belongs to other images; {_ANEW}")
-
-
-def _mapped(path: Path) -> Partial:
-    with h5py.File(path, "r") as file:
-        table = _dataset(path, file, "game/log_prob", 2, "f")
-        offset, shape = table.id.get_offset(), table.shape
-        if offset is None or table.dtype != np.float32:
-            raise ReportError(f"{path}: is not a partial report of this version")
-    return Partial(path, np.memmap(path, np.float32, "r+", offset, shape))

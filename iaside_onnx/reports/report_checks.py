@@ -1,0 +1,179 @@
+"""What every finished report says, checked value by value: reports come from strangers.
+
+Additions that this version does not know are let through; see docs/format.md.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..mathematics.shapley import MAX_PLAYERS, VALUES
+from .report import Report
+
+# Attributes that hold JSON objects.
+JSON_TEXTS = ("settings", "model", "data", "run")
+# Rounding of probabilities lets their logarithm exceed 0 by no more than this.
+_ABOVE_ZERO = 0.1
+_LARGEST_SEED = 1 << 256
+_MOST_PIXELS = 1 << 24
+_DEEPEST = 16
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_Rule = Callable[[Any], bool]
+
+
+class WrongContentError(ValueError):
+    """A report's content contradicts the format; the message says what, without the file."""
+
+
+def parse(name: str, text: str) -> dict[str, Any]:
+    """A JSON object of the header: finite numbers and reasonable depth.
+
+    Raises
+    ------
+    WrongContentError
+    """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        found = _plain(json.loads(text, parse_constant=refuse), _DEEPEST)
+    except (ValueError, RecursionError) as error:
+        raise WrongContentError(f"attribute {name} is no JSON of finite values") from error
+    if not isinstance(found, dict):
+        raise WrongContentError(f"attribute {name} is no JSON object")
+    return found
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """The value, with half characters, which cannot be written anywhere, replaced.
+
+    Raises
+    ------
+    ValueError
+        Too deep, or a number that is not finite (such as 1e999).
+    """
+    if isinstance(value, dict | list) and not depth:
+        raise ValueError("too deep")
+    if isinstance(value, dict):
+        return {_plain(key, 0): _plain(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, depth - 1) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("not finite")
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
+def _whole(low: float, high: float) -> _Rule:
+    return lambda value: type(value) is int and low <= value < high
+
+
+def _number(low: float, high: float) -> _Rule:
+    """Strictly between two bounds."""
+    return lambda value: type(value) in (int, float) and low < value < high
+
+
+def _matches(pattern: re.Pattern[str]) -> _Rule:
+    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _any_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_COUNT = _whole(0, 1 << 62)
+# What views and comparisons rely on.
+_RULES: dict[str, dict[str, _Rule]] = {
+    "settings": {
+        "bands": _whole(1, MAX_PLAYERS + 1),
+        "separate_dc": lambda value: isinstance(value, bool),
+        "norm": _matches(_NAME),
+        "absence": _matches(_NAME),
+        "estimator": _matches(_NAME),
+        "output_map": _matches(_NAME),
+        "seed": _whole(0, _LARGEST_SEED),
+        "temperature": _number(0, math.inf),
+        "value": lambda value: value in VALUES,
+        "beta": _number(0, 1),
+        "confidence": _number(0, 1),
+    },
+    "model": {"path": _any_text, "sha256": _matches(_SHA256)},
+    "data": {
+        "source": _any_text,
+        "digest": _matches(_SHA256),
+        "samples": _whole(1, 1 << 62),
+        "classes": _whole(1, 1 << 31),
+    },
+    "run": {
+        "forward_passes": _COUNT,
+        "seconds": lambda value: type(value) in (int, float) and value >= 0,
+        "warnings": lambda value: isinstance(value, list) and all(map(_any_text, value)),
+    },
+}
+
+
+def check(report: Report) -> None:
+    """Refuse a report that no audit can have written.
+
+    Raises
+    ------
+    WrongContentError
+    """
+    for name, rules in _RULES.items():
+        held = getattr(report, name)
+        for key, rule in rules.items():
+            _need(key in held and rule(held[key]), f"attribute {name} holds no usable '{key}'")
+    _need(_matches(_NAME)(report.provider), "the provider is no name")
+    _need(_matches(_NAME)(report.iaside_version), "the version of iaside is no version")
+    try:
+        zone = datetime.datetime.fromisoformat(report.created).tzinfo
+    except ValueError:
+        zone = None
+    _need(zone is not None, "the time of creation is no time with a zone")
+    _check_arrays(report)
+
+
+def _check_arrays(report: Report) -> None:
+    rows, columns = report.log_prob.shape
+    players = int(report.settings["bands"]) + int(report.settings["separate_dc"])
+    _need(columns == 1 << players, f"a value table of {columns} columns is no game of {players}")
+    counts = (len(report.labels), len(report.predicted), len(report.image_ids))
+    _need(
+        set(counts) == {rows} and report.data["samples"] == rows,
+        "labels, predictions, ids and number of samples do not match the value table",
+    )
+    _need(not np.isnan(report.log_prob).any(), "marked complete, but holds values not evaluated")
+    largest = float(report.log_prob.max())
+    _need(largest <= _ABOVE_ZERO, f"a log-probability of {largest:g} is above 0")
+    classes = report.data["classes"]
+    offset = report.settings.get("label_offset", 0)
+    _need(type(offset) is int, "attribute settings holds no usable 'label_offset'")
+    for name, numbers in (("label", report.labels), ("predicted class", report.predicted)):
+        low, high = int(numbers.min()) + offset, int(numbers.max()) + offset
+        _need(low >= 0 and high < classes, f"a {name} lies outside the {classes} classes")
+    names = report.class_names
+    _need(
+        names is None or len(names) + offset <= classes, "there are more class names than classes"
+    )
+    digests = report.image_digests
+    _need(digests is None or digests.shape == (rows, 32), "digests do not match the value table")
+    example = report.example
+    if example is not None:
+        height, width, channels = example.shape
+        _need(
+            channels in (1, 3) and height * width <= _MOST_PIXELS,
+            f"an example image of shape {example.shape} is none",
+        )
+
+
+def _need(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise WrongContentError(otherwise)
