@@ -1,0 +1,129 @@
+"""Contrast, elastic transform, pixelation, JPEG and saturation."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .planes import Planes, clipped, gaussian_blur_planes, sampled
+
+
+def contrast(planes: Planes, *, factor: float) -> Planes:
+    """Distances from each channel's mean times `factor`."""
+    means = planes.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
+    made = planes * np.float32(factor)
+    made += (means * (1.0 - factor)).astype(np.float32)
+    return clipped(made)
+
+
+def saturate(planes: Planes, *, factor: float, shift: float) -> Planes:
+    """HSV saturation times `factor` plus `shift`; grey images stay as they are.
+
+    At fixed hue and value, a channel's distance from the largest one is proportional to the
+    saturation. Grey pixels have hue 0: with a shift they turn red, as in the published scripts.
+    """
+    if len(planes) == 1:
+        return planes.copy()
+    value = planes.max(axis=0)
+    depth = value - planes
+    spread = depth.max(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        old = spread / value
+        new = np.clip(old * np.float32(factor) + np.float32(shift), 0.0, 1.0)
+        depth *= new / old
+    grey = spread == 0
+    depth[0, grey] = 0.0
+    depth[1:, grey] = value[grey] * np.float32(min(max(shift, 0.0), 1.0))
+    return clipped(np.subtract(value, depth, out=depth))
+
+
+def pixelate(planes: Planes, *, factor: float) -> Planes:
+    """Means of blocks, each 1 / `factor` pixels wide on average, over the blocks.
+
+    Blocks hold whole pixels: pillow's box filter takes pixel k into block i where
+    ``floor(i * s + 1/2) <= k < floor((i + 1) * s + 1/2)`` with s the true scale, and its nearest
+    neighbour gives pixel k the block ``floor((k + 1/2) / s)``.
+    """
+    made = planes
+    for axis in (1, 2):
+        size = planes.shape[axis]
+        blocks = max(1, int(size * factor))
+        scale = size / blocks
+        edges = np.floor(np.arange(blocks + 1) * scale + 0.5).astype(int)
+        shape = [1, 1, 1]
+        shape[axis] = blocks
+        made = np.add.reduceat(made, edges[:-1], axis=axis)
+        made *= (1.0 / np.diff(edges)).astype(np.float32).reshape(shape)
+    for axis in (1, 2):
+        size, blocks = planes.shape[axis], made.shape[axis]
+        chosen = np.floor((np.arange(size) + 0.5) * (blocks / size)).astype(int)
+        made = made.take(np.minimum(chosen, blocks - 1), axis)
+    return np.asarray(made)
+
+
+def jpeg_compression(planes: Planes, *, quality: int) -> Planes:
+    """Once through a JPEG of `quality`, 4:2:0, in 8 bits."""
+    levels = (planes * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    colour = len(levels) == 3
+    image = Image.fromarray(np.ascontiguousarray(np.moveaxis(levels, 0, -1)) if colour else levels[0])
+    stream = BytesIO()
+    image.save(stream, "JPEG", quality=quality)
+    decoded = np.asarray(Image.open(stream, formats=("JPEG",)))
+    bands = np.moveaxis(decoded, -1, 0) if colour else decoded[None]
+    return np.ascontiguousarray(bands) * np.float32(1 / 255)
+
+
+def elastic_transform(
+    planes: Planes, rng: np.random.Generator, *, stretch: float, sigma: float, affine: float
+) -> Planes:
+    """A random affine map, then a smooth random displacement.
+
+    Parameters
+    ----------
+    stretch : float
+        Factor on uniform noise in [-1, 1] that a Gaussian of `sigma` has smoothed, in pixels.
+    affine : float
+        How far, in pixels, three points around the centre are moved at most on each axis.
+    """
+    height, width = planes.shape[1:]
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    if affine > 0:
+        matrix = _affine(height, width, affine, rng)
+        places = matrix[:, :2] @ np.stack([columns.ravel(), rows.ravel()]) + matrix[:, 2:]
+        moved = places.astype(np.float32).reshape(2, height, width)
+        # Mirrored at the outermost pixels.
+        planes = sampled(planes, _mirrored(moved[1], height), _mirrored(moved[0], width))
+    if stretch > 0:
+        noise = rng.random((2, height, width), np.float32)
+        noise *= 2.0
+        noise -= 1.0
+        shifts = gaussian_blur_planes(noise, sigma, truncate=3.0) * np.float32(stretch)
+        planes = sampled(
+            planes, _reflected(rows + shifts[0], height), _reflected(columns + shifts[1], width)
+        )
+    return clipped(planes.copy())
+
+
+def _affine(height: int, width: int, most: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """From places (x, y, 1) of the result to places (x, y) of the source, shape (2, 3)."""
+    x, y = width // 2, height // 2
+    side = min(height, width) // 3
+    points = np.array([[x + side, y + side], [x + side, y - side], [x - side, y - side]], float)
+    moved = points + rng.uniform(-most, most, points.shape)
+    # Three points of an image of a few pixels may fall on one line.
+    whole = np.column_stack([moved, np.ones(3)])
+    return np.asarray((np.linalg.pinv(whole) @ points).T)
+
+
+def _mirrored(places: Planes, size: int) -> Planes:
+    period = max(2 * (size - 1), 1)
+    folded = np.mod(places, period)
+    return np.clip(np.minimum(folded, period - folded), 0, size - 1)
+
+
+def _reflected(places: Planes, size: int) -> Planes:
+    folded = np.mod(places + 0.5, 2 * size)
+    return np.clip(np.minimum(folded, 2 * size - folded) - 0.5, 0, size - 1)
