@@ -19,12 +19,21 @@ PACKAGE = ROOT / "iaside_onnx"
 # Which rooms of the package a room may look into; `errors`, `listener` and `settings` stand apart.
 ARROWS = {
     "mathematics": set(),
+    "corruptions": set(),
     "images": set(),
     "preprocessing": {"images"},
     "onnx_file": {"preprocessing"},
     "inference": {"images", "mathematics", "onnx_file", "preprocessing"},
     "reports": {"mathematics"},
-    "audit": {"images", "inference", "mathematics", "onnx_file", "preprocessing", "reports"},
+    "audit": {
+        "corruptions",
+        "images",
+        "inference",
+        "mathematics",
+        "onnx_file",
+        "preprocessing",
+        "reports",
+    },
     "recipe_search": {"audit", "images", "inference", "mathematics", "onnx_file", "preprocessing"},
     "views": {"mathematics", "reports"},
 }

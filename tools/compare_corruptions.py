@@ -83,7 +83,7 @@ def ours(picture: Array, name: str, corruption: str, severity: int) -> Array:
 
 
 def imagenet_reference(picture: Array, corruption: str, severity: int) -> Array:
-    """imagecorruptions as people call it."""
+    """The package as people call it."""
     return imagecorruptions.corrupt(picture, corruption_name=corruption, severity=severity)
 
 
@@ -120,9 +120,7 @@ def compare(
         changes = [[made - clean for clean, made, _ in pairs], [b - clean for clean, _, b in pairs]]
         rms = [np.sqrt(np.mean(np.square(change))) for change in changes]
         sizes.append(rms[0] / max(rms[1], 1e-9))
-        rings = [
-            np.mean([_rings(one, index) for one in change], axis=0) for change in changes
-        ]
+        rings = [np.mean([_rings(one, index) for one in change], axis=0) for change in changes]
         spectra.append(rings[0] / np.maximum(rings[1], 1e-9))
     return {
         "apart": max(np.mean(a) for a in apart),
@@ -192,7 +190,9 @@ def main() -> None:
         images = pictures(options.folder, size, options.images)
         index = band_index(size, size, BANDS)
         print(f"\n{size} pixels, {name}, {len(images)} images\n")
-        print(f"| corruption | {head} |" + (" ms, theirs | ms, ours | ratio |" if size == 224 else ""))
+        print(
+            f"| corruption | {head} |" + (" ms, theirs | ms, ours | ratio |" if size == 224 else "")
+        )
         print("| --- | --- | --- | --- | --- |" + (" --- | --- | --- |" if size == 224 else ""))
         for corruption in options.only:
             absent = size == 32 and corruption in NOT_IN_SCRIPT | NOT_WITHOUT_FILES

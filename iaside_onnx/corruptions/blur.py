@@ -58,9 +58,7 @@ def _disk(radius: float, soften: float) -> NDArray[np.float32]:
     return np.asarray(soft[middle, middle], np.float32)
 
 
-def motion_blur(
-    planes: Planes, rng: np.random.Generator, *, radius: int, sigma: float
-) -> Planes:
+def motion_blur(planes: Planes, rng: np.random.Generator, *, radius: int, sigma: float) -> Planes:
     """Motion blur in a direction within 45 degrees of the rows."""
     return clipped(motion_blur_planes(planes, radius, sigma, rng.uniform(-45.0, 45.0)))
 
@@ -87,9 +85,7 @@ def glass_blur(
     return clipped(gaussian_blur_planes(mixed, sigma).copy())
 
 
-def _displaced(
-    height: int, width: int, reach: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
+def _displaced(height: int, width: int, reach: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Where each pixel comes from after one round, as flat indices.
 
     The published loop goes from the last pixel to the first and is meant to swap each with one up

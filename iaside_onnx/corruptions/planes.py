@@ -6,6 +6,7 @@ Planes are float32, C x H x W (or H x W where said so), and never changed in pla
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 Planes = NDArray[np.float32]
@@ -19,25 +20,28 @@ def clipped(planes: Planes) -> Planes:
 def gaussian_blur_planes(planes: Planes, sigma: float, truncate: float = 4.0) -> Planes:
     """Gaussian blur over the last two axes, the edge pixels going on beyond the edge.
 
-    Two matrix products: on images of common sizes they are faster than a loop over the taps.
+    Products with two sparse matrices, which run in one thread and come out the same everywhere.
     """
     reach = int(truncate * sigma + 0.5)
     if reach == 0:
         return planes
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     taps /= taps.sum()
-    rows, columns = (_smoothing(size, taps) for size in planes.shape[-2:])
-    return np.asarray(np.matmul(np.matmul(rows, planes), columns.T))
+    # The axis to be smoothed comes first, so that whole lines are added up.
+    lines = np.moveaxis(planes, -2, 0)
+    lines = np.moveaxis(_smoothed(lines, taps), -1, 0)
+    return np.ascontiguousarray(np.moveaxis(_smoothed(lines, taps), (0, 1), (-1, -2)))
 
 
-def _smoothing(size: int, taps: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The matrix that convolves a line of `size` pixels with `taps`."""
-    reach = len(taps) // 2
-    to = np.arange(size)[:, None]
-    source = np.clip(to + np.arange(-reach, reach + 1), 0, size - 1)
-    weights = np.broadcast_to(taps, source.shape).ravel()
-    matrix = np.bincount((to * size + source).ravel(), weights, size * size)
-    return matrix.reshape(size, size).astype(np.float32)
+def _smoothed(lines: Planes, taps: NDArray[np.float64]) -> Planes:
+    """The first axis convolved with `taps`."""
+    size, count = len(lines), len(taps)
+    source = np.clip(np.arange(size)[:, None] + np.arange(count) - count // 2, 0, size - 1)
+    ends = np.arange(0, size * count + 1, count)
+    weights = np.tile(taps.astype(np.float32), size)
+    matrix = scipy.sparse.csr_array((weights, source.ravel(), ends), shape=(size, size))
+    flat = np.ascontiguousarray(lines).reshape(size, -1)
+    return np.asarray(matrix @ flat).reshape(lines.shape)
 
 
 def motion_blur_planes(planes: Planes, radius: int, sigma: float, angle: float) -> Planes:
@@ -59,7 +63,9 @@ def motion_blur_planes(planes: Planes, radius: int, sigma: float, angle: float) 
     right = np.ceil(steps * np.cos(turn) - 0.5).astype(int)
     top, left = -min(0, down.min()), -min(0, right.min())
     sides = ((0, 0),) * (planes.ndim - 2)
-    padded = np.pad(planes, (*sides, (top, max(0, down.max())), (left, max(0, right.max()))), "edge")
+    padded = np.pad(
+        planes, (*sides, (top, max(0, down.max())), (left, max(0, right.max()))), "edge"
+    )
     height, width = planes.shape[-2:]
     total = np.zeros_like(planes)
     share = np.empty_like(planes)
@@ -88,7 +94,7 @@ def _zoomed_axis(planes: Planes, factor: float, axis: int) -> Planes:
     low += (size - kept) // 2
     first = planes.take(low, axis)
     if kept == 1:
-        return first
+        return np.asarray(first)
     second = planes.take(low + 1, axis)
     second -= first
     second *= part[:, None] if axis == -2 else part

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from .planes import Planes, gaussian_blur_planes, neighbours
+from .planes import Planes, clipped, gaussian_blur_planes, neighbours
 
 # Of the needles of frost: how many directions, and length and thickness in pixels at 224.
 _DIRECTIONS = 4
-_NEEDLE_LENGTH, _NEEDLE_WIDTH = 14.0, 0.8
+_NEEDLE_LENGTH, _NEEDLE_WIDTH = 14.0, 1.0
 # Edges of drops: thresholds of Canny's method on levels of 0..255, and how far drops bulge.
 _WEAK, _STRONG = 50, 150
 _FARTHEST = 20
@@ -25,7 +27,7 @@ def plasma(height: int, width: int, decay: float, rng: np.random.Generator) -> P
     """
     side = 1 << (max(height, width) - 1).bit_length()
     made = np.zeros((side, side), np.float32)
-    step, wobble = side, np.float32(1.0)
+    step, wobble = side, 1.0
     while step >= 2:
         half = step // 2
         corners = made[::step, ::step]
@@ -38,7 +40,7 @@ def plasma(height: int, width: int, decay: float, rng: np.random.Generator) -> P
         beside = centres + np.roll(centres, 1, 1) + corners + np.roll(corners, -1, 0)
         made[half::step, ::step] = beside * np.float32(0.25) + _wobble(beside.shape, wobble, rng)
         step = half
-        wobble /= np.float32(decay**2)
+        wobble /= decay**2
     made -= made.min()
     made /= max(float(made.max()), 1e-12)
     return made[:height, :width]
@@ -71,33 +73,37 @@ def frost_picture(height: int, width: int, grain: float, rng: np.random.Generato
     # Patches of one direction are as wide as needles are long.
     length, thick = _NEEDLE_LENGTH * grain, _NEEDLE_WIDTH * grain
     patches = np.exp(-((2.0 * length * radius) ** 2))
-    first = rng.uniform(0.0, np.pi)
+    first = math.pi * rng.random()
     ice = None
     for number in range(_DIRECTIONS):
-        turn = first + np.pi * number / _DIRECTIONS
-        along = down * np.sin(turn) + right * np.cos(turn)
-        across = down * np.cos(turn) - right * np.sin(turn)
+        turn = first + math.pi * number / _DIRECTIONS
+        along = down * math.sin(turn) + right * math.cos(turn)
+        across = down * math.cos(turn) - right * math.sin(turn)
         needles = np.exp(-((length * along) ** 2) - (thick * across) ** 2)
-        needles *= np.abs(across) ** 0.25
+        needles /= (np.abs(across) + np.float32(0.02)) ** 0.35
         turned = spectrum * np.exp(2j * np.pi * rng.random()).astype(np.complex64)
-        layer = _unit(turned * needles, shape) + 1.2 * _unit(np.roll(turned, number, 0) * patches, shape)
+        # Shifting the spectrum makes patches that have nothing to do with the needles.
+        both = _even(turned * needles) + _even(np.roll(turned, number + 1, 0) * patches)
+        layer = scipy.fft.irfft2(both, shape)
         ice = layer if ice is None else np.maximum(ice, layer)
     assert ice is not None
     ice = ice[:height, :width]
     ice -= ice.mean()
-    bright, strength = rng.uniform(0.5, 0.8), rng.uniform(0.05, 0.13)
+    bright, strength = rng.uniform(0.4, 0.9), rng.uniform(0.05, 0.12)
     tint = rng.uniform(0.02, 0.25)
     ice *= np.float32(strength)
     ice += np.float32(bright)
     colour = np.array([1.0 - tint, 1.0 - 0.3 * tint, 1.0], np.float32)
-    return np.clip(ice * colour[:, None, None], 0.0, 1.0)
+    return clipped(ice * colour[:, None, None])
 
 
-def _unit(spectrum: NDArray[np.complex64], shape: list[int]) -> Planes:
-    """The real field of a spectrum, with standard deviation 1."""
-    field = scipy.fft.irfft2(spectrum, shape)
-    field -= field.mean()
-    return np.asarray(field / max(float(field.std()), 1e-12), np.float32)
+def _even(spectrum: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """A half spectrum scaled so that its field's standard deviation is about 1."""
+    spectrum[0, 0] = 0.0
+    power = float(np.vdot(spectrum, spectrum).real)
+    # Half of the frequencies stand for all; an inverse transform divides by their number.
+    pixels = 2 * (spectrum.shape[1] - 1) * spectrum.shape[0]
+    return spectrum * np.float32(pixels / max(np.sqrt(2.0 * power), 1e-12))
 
 
 def drops(liquid: Planes) -> Planes:
@@ -114,14 +120,27 @@ def drops(liquid: Planes) -> Planes:
     """
     levels = np.clip(np.floor(liquid * 255), 0, 255)
     edges = _canny(levels)
-    distance = np.full(levels.shape, float(_FARTHEST))
-    if edges.any():
-        distance = np.minimum(scipy.ndimage.distance_transform_edt(~edges), _FARTHEST)
-    grid = neighbours(_equalised(np.floor(_mean3(distance.astype(np.float32)))), "reflect")
+    grid = neighbours(_equalised(np.floor(_mean3(_distance(edges)))))
     relief = grid[0][0] * -2 - grid[0][1] - grid[1][0] + grid[1][1] + grid[1][2] + grid[2][1]
     relief += 2 * grid[2][2]
     shine = levels * np.rint(_mean3(np.clip(relief, 0, 255)))
     return np.asarray(shine / max(float(shine.max()), 1e-12), np.float32)
+
+
+def _distance(edges: NDArray[np.bool_]) -> Planes:
+    """Euclidean distance to the nearest edge, at most `_FARTHEST`."""
+    height, width = edges.shape
+    here = np.arange(width)
+    last = np.maximum.accumulate(np.where(edges, here, -width), axis=1)
+    following = np.where(edges, here, 2 * width)[:, ::-1]
+    following = np.minimum.accumulate(following, axis=1)[:, ::-1]
+    beside = np.minimum(here - last, following - here).clip(max=_FARTHEST).astype(np.float32)
+    squares = np.square(beside)
+    padded = np.pad(squares, ((_FARTHEST, _FARTHEST), (0, 0)), constant_values=_FARTHEST**2)
+    for down in range(1, _FARTHEST):
+        for start in (_FARTHEST - down, _FARTHEST + down):
+            np.minimum(squares, padded[start : start + height] + np.float32(down**2), out=squares)
+    return np.sqrt(squares)
 
 
 def _mean3(plane: Planes) -> Planes:
@@ -140,7 +159,7 @@ def _equalised(levels: Planes) -> Planes:
         return levels
     below = np.cumsum(counts) - counts[lowest]
     table = np.rint(np.clip(below, 0, None) * (255.0 / rest)).astype(np.float32)
-    return table[levels.astype(np.intp)]
+    return np.asarray(table[levels.astype(np.intp)])
 
 
 def _canny(levels: Planes) -> NDArray[np.bool_]:

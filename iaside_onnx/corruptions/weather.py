@@ -9,13 +9,14 @@ from .textures import drops, frost_picture, plasma, splashes
 
 # Weights of red, green and blue in a grey value (ITU-R BT.601).
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_WATER = np.array([175, 238, 238], np.float32) / 255
-_MUD = np.array([63, 42, 20], np.float32) / 255
+_WATER, _MUD = (175, 238, 238), (63, 42, 20)
 
 
-def _coloured(colour: Planes, channels: int) -> Planes:
-    """A colour for planes of 3 channels or 1, shape (channels, 1, 1)."""
-    return (colour if channels == 3 else (colour @ _LUMA)[None])[:, None, None]
+def _coloured(levels: tuple[int, int, int], channels: int) -> Planes:
+    """A colour in levels of 0..255 for planes of 3 channels or 1, shape (channels, 1, 1)."""
+    colour = np.array(levels, np.float32) / np.float32(255)
+    seen = colour if channels == 3 else np.array([colour @ _LUMA], np.float32)
+    return seen[:, None, None]
 
 
 def snow(
@@ -50,7 +51,7 @@ def frost(
     planes: Planes, rng: np.random.Generator, *, keep: float, cover: float, grain: float
 ) -> Planes:
     """`keep` times the image plus `cover` times a picture of ice."""
-    ice = frost_picture(*planes.shape[1:], grain=grain, rng=rng)
+    ice = frost_picture(planes.shape[1], planes.shape[2], grain, rng)
     if len(planes) == 1:
         ice = np.tensordot(_LUMA, ice, 1)[None]
     ice *= np.float32(cover)
@@ -58,12 +59,10 @@ def frost(
     return clipped(ice)
 
 
-def fog(
-    planes: Planes, rng: np.random.Generator, *, strength: float, decay: float
-) -> Planes:
+def fog(planes: Planes, rng: np.random.Generator, *, strength: float, decay: float) -> Planes:
     """`strength` times clouds on top of the image, scaled back to the image's own maximum."""
     most = float(planes.max())
-    made = planes + np.float32(strength) * plasma(*planes.shape[1:], decay=decay, rng=rng)
+    made = planes + np.float32(strength) * plasma(planes.shape[1], planes.shape[2], decay, rng)
     made *= np.float32(most / (most + strength))
     return clipped(made)
 
