@@ -13,6 +13,7 @@ from .commands.analyze import OWN_PROCESS, analyze
 from .commands.compare import compare
 from .commands.inspect import inspect
 from .commands.show import plot, show
+from .commands.snr import snr
 from .errors import IasideError
 from .views.text import one_line
 
@@ -58,5 +59,5 @@ def run() -> None:
     main(obj=OWN_PROCESS)
 
 
-for command in (inspect, analyze, show, plot, compare):
+for command in (inspect, analyze, show, plot, compare, snr):
     main.add_command(command)

@@ -39,13 +39,14 @@ _FIXED: dict[str, Callable[..., Planes]] = {
     "jpeg_compression": digital.jpeg_compression,
     "saturate": digital.saturate,
 }
-# In the order of the ImageNet-C paper, its four extra ones each with its kind.
-CORRUPTIONS = (
-    "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise",
-    "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur",
-    "snow", "frost", "fog", "brightness", "spatter",
-    "contrast", "elastic_transform", "pixelate", "jpeg_compression", "saturate",
-)  # fmt: skip
+# The four extra corruptions of ImageNet-C stand each with its kind.
+KINDS: dict[str, tuple[str, ...]] = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"),
+    "weather": ("snow", "frost", "fog", "brightness", "spatter"),
+    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression", "saturate"),
+}
+CORRUPTIONS = tuple(name for names in KINDS.values() for name in names)
 DETERMINISTIC = frozenset(_FIXED)
 
 
