@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .audit.analysis import analyze
+    from .audit.snr import measure_snr
+    from .corruptions.corrupt import corrupt
     from .errors import IasideError
     from .listener import Listener
     from .mathematics.bands import band_images, band_index
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .reports.comparison import Comparison, compare
     from .reports.report import Report, load
+    from .reports.snr import SnrReport
+    from .reports.snr_store import load_snr
     from .settings import Settings
 
 _HOMES = {
@@ -26,12 +30,16 @@ _HOMES = {
     "compare": "reports.comparison",
     "Listener": "listener",
     "Settings": "settings",
+    "SnrReport": "reports.snr",
     "analyze": "audit.analysis",
     "band_images": "mathematics.bands",
     "band_index": "mathematics.bands",
+    "corrupt": "corruptions.corrupt",
     "IasideError": "errors",
     "Report": "reports.report",
     "load": "reports.report",
+    "load_snr": "reports.snr_store",
+    "measure_snr": "audit.snr",
     "signed_score": "mathematics.score",
     "spectral_importance": "mathematics.score",
     "spectral_robustness_score": "mathematics.score",
@@ -45,11 +53,15 @@ __all__ = [
     "Listener",
     "Report",
     "Settings",
+    "SnrReport",
     "analyze",
     "band_images",
     "band_index",
     "compare",
+    "corrupt",
     "load",
+    "load_snr",
+    "measure_snr",
     "shapley_interactions",
     "shapley_values",
     "signed_score",

@@ -66,8 +66,10 @@ def motion_blur(planes: Planes, rng: np.random.Generator, *, radius: int, sigma:
 def zoom_blur(planes: Planes, *, layers: int, step: float) -> Planes:
     """Mean of the image and of `layers` enlargements by 1, 1 + step, 1 + 2 step, ..."""
     total = 2.0 * planes
+    # Rounded as numpy.arange rounds: whether a layer has one pixel more may hang on it.
+    gap = (1.0 + step) - 1.0
     for layer in range(1, layers):
-        total += zoomed(planes, 1.0 + layer * step)
+        total += zoomed(planes, 1.0 + layer * gap)
     total /= np.float32(layers + 1)
     return clipped(total)
 

@@ -41,33 +41,14 @@ def saturate(planes: Planes, *, factor: float, shift: float) -> Planes:
 
 
 def pixelate(planes: Planes, *, factor: float) -> Planes:
-    """Means of blocks, each 1 / `factor` pixels wide on average, over the blocks.
-
-    Blocks hold whole pixels: pillow's box filter takes pixel k into block i where
-    ``floor(i * s + 1/2) <= k < floor((i + 1) * s + 1/2)`` with s the true scale, and its nearest
-    neighbour gives pixel k the block ``floor((k + 1/2) / s)``.
-    """
-    # Rows twice, with a transposition in between: whole rows are fast to add and to copy.
-    made = planes
-    for size in planes.shape[1:]:
-        blocks = max(1, int(size * factor))
-        edges = np.floor(np.arange(blocks + 1) * (size / blocks) + 0.5).astype(int)
-        made = np.ascontiguousarray(_block_means(made, edges).swapaxes(1, 2))
-    for size, blocks in zip(planes.shape[1:], made.shape[1:], strict=True):
-        chosen = np.floor((np.arange(size) + 0.5) * (blocks / size)).astype(int)
-        made = np.ascontiguousarray(made.take(np.minimum(chosen, blocks - 1), 1).swapaxes(1, 2))
+    """Shrunk to `factor` of the size by pillow's box filter, enlarged by nearest neighbours."""
+    height, width = planes.shape[1:]
+    small = max(1, int(width * factor)), max(1, int(height * factor))
+    made = np.empty_like(planes)
+    for plane, into in zip(planes, made, strict=True):
+        blocks = Image.fromarray(plane).resize(small, Image.Resampling.BOX)
+        into[...] = blocks.resize((width, height), Image.Resampling.NEAREST)
     return made
-
-
-def _block_means(planes: Planes, edges: NDArray[np.intp]) -> Planes:
-    """Means of rows ``edges[i]`` to ``edges[i + 1] - 1``."""
-    widths = np.diff(edges)
-    total = planes.take(edges[:-1], 1)
-    for row in range(1, int(widths.max())):
-        longer = slice(None) if row < widths.min() else np.flatnonzero(widths > row)
-        total[:, longer] += planes.take(edges[:-1][longer] + row, 1)
-    total *= (1.0 / widths).astype(np.float32)[:, None]
-    return total
 
 
 def jpeg_compression(planes: Planes, *, quality: int) -> Planes:
@@ -77,11 +58,8 @@ def jpeg_compression(planes: Planes, *, quality: int) -> Planes:
     image = Image.merge("RGB", bands) if len(bands) == 3 else bands[0]
     stream = BytesIO()
     image.save(stream, "JPEG", quality=quality)
-    decoded = Image.open(stream, formats=("JPEG",))
-    made = np.empty_like(planes)
-    for plane, band in zip(made, decoded.split(), strict=True):
-        np.multiply(np.asarray(band), np.float32(1 / 255), out=plane)
-    return made
+    decoded = np.atleast_3d(np.asarray(Image.open(stream, formats=("JPEG",))))
+    return np.moveaxis(decoded, -1, 0).astype(np.float32) * np.float32(1 / 255)
 
 
 def elastic_transform(
