@@ -27,12 +27,15 @@ SETS = (("coffee", "cat", "rocket"), ("tissue", "hubble", "grass"), ("coins", "g
 
 
 def photograph(size, names=SETS[0]):
-    """Three bundled photographs, which are grey, as the channels of one picture."""
+    """Three mosaics of the bundled crops, which are grey, as the channels of one picture."""
     planes = []
     for name in names:
-        with Image.open(ROOT / "demo" / "train" / f"{name}.png") as image:
-            small = image.convert("L").resize((size, size), Image.Resampling.BOX)
-            planes.append(np.asarray(small, np.float32) / 255)
+        mosaic = Image.new("L", (256, 256))
+        for number in range(16):
+            with Image.open(ROOT / "demo" / "test" / name / f"{number:03d}.png") as crop:
+                mosaic.paste(crop.convert("L"), (number % 4 * 64, number // 4 * 64))
+        small = mosaic.resize((size, size), Image.Resampling.BOX)
+        planes.append(np.asarray(small, np.float32) / 255)
     return np.stack(planes)
 
 

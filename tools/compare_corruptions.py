@@ -164,12 +164,12 @@ def speed(corruption: str, images: list[tuple[str, Array]], repeats: int) -> tup
 def row(corruption: str, found: dict[str, Any] | None) -> str:
     """Cells of one comparison."""
     if found is None:
-        return "not run | | | "
+        return "not run | - | - | -"
     if corruption in DETERMINISTIC:
-        return f"{found['apart']:.2f} (most {found['most']:.2f}) | | | "
+        return f"{found['apart']:.2f} (most {found['most']:.2f}) | - | - | -"
     low, high = found["size"]
     least, most = found["spectrum"]
-    return f" | {found['mean']:+.1f} | {low:.2f} to {high:.2f} | {least:.2f} to {most:.2f}"
+    return f"- | {found['mean']:+.1f} | {low:.2f} to {high:.2f} | {least:.2f} to {most:.2f}"
 
 
 def main() -> None:
@@ -189,7 +189,7 @@ def main() -> None:
     for size, name, reference in references:
         images = pictures(options.folder, size, options.images)
         index = band_index(size, size, BANDS)
-        print(f"\n{size} pixels, {name}, {len(images)} images\n")
+        print(f"\n{size} pixels, {name}, {len(images)} images:\n")
         print(
             f"| corruption | {head} |" + (" ms, theirs | ms, ours | ratio |" if size == 224 else "")
         )
