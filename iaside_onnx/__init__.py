@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .audit.analysis import analyze
+    from .audit.snr import measure_snr
+    from .corruptions.corrupt import corrupt
     from .errors import IasideError
     from .listener import Listener
     from .mathematics.bands import band_images, band_index
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from .reports.comparison import Comparison, compare
     from .reports.gate import Gate, gate
     from .reports.report import Report, load
+    from .reports.snr import SnrReport
+    from .reports.snr_store import load_snr
     from .settings import Settings
     from .views.plots import plot
 
@@ -30,13 +34,17 @@ _HOMES = {
     "gate": "reports.gate",
     "Listener": "listener",
     "Settings": "settings",
+    "SnrReport": "reports.snr",
     "analyze": "audit.analysis",
     "band_images": "mathematics.bands",
     "band_index": "mathematics.bands",
+    "corrupt": "corruptions.corrupt",
     "IasideError": "errors",
     "Report": "reports.report",
     "load": "reports.report",
     "plot": "views.plots",
+    "load_snr": "reports.snr_store",
+    "measure_snr": "audit.snr",
     "signed_score": "mathematics.score",
     "spectral_importance": "mathematics.score",
     "spectral_robustness_score": "mathematics.score",
@@ -51,12 +59,16 @@ __all__ = [
     "Listener",
     "Report",
     "Settings",
+    "SnrReport",
     "analyze",
     "band_images",
     "band_index",
     "compare",
+    "corrupt",
     "gate",
     "load",
+    "load_snr",
+    "measure_snr",
     "plot",
     "shapley_interactions",
     "shapley_values",

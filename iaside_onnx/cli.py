@@ -15,6 +15,7 @@ from .commands.gate import gate
 from .commands.html import html
 from .commands.inspect import inspect
 from .commands.show import plot, show
+from .commands.snr import snr
 from .errors import IasideError
 from .views.text import one_line
 
@@ -60,5 +61,5 @@ def run() -> None:
     main(obj=OWN_PROCESS)
 
 
-for command in (inspect, analyze, show, plot, html, compare, gate):
+for command in (inspect, analyze, show, plot, html, compare, gate, snr):
     main.add_command(command)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .options import json_option, view_options
+from .snr import is_measurement, plot_measurement, show_measurement
 
 
 @click.command()
@@ -26,10 +27,15 @@ def show(
 ) -> None:
     """Print the result of a report; view settings may change, the model is not needed.
 
+    Also for files of iaside snr.
+
     \b
     Example:
       iaside show plain.h5 --value prob --per-class
     """
+    if is_measurement(report, value=value, beta=beta, per_class=per_class):
+        show_measurement(report, confidence, as_json)
+        return
     found = viewed(report, value, beta, confidence)
     if as_json:
         click.echo(json.dumps(found.summary(per_class=per_class), indent=2))
@@ -57,7 +63,7 @@ def plot(
     confidence: float | None,
     overwrite: bool,
 ) -> None:
-    """Draw one report, or several side by side.
+    """Draw one report, or several side by side, or one file of iaside snr.
 
     \b
     Example:
@@ -66,6 +72,10 @@ def plot(
     """
     if classes and len(reports) > 1:
         raise click.UsageError(f"--classes takes one report, not {len(reports)}")
+    if len(reports) == 1 and is_measurement(reports[0], value=value, beta=beta):
+        plot_measurement(reports[0], target, confidence, overwrite)
+        click.echo(f"Picture: {target}")
+        return
     found = [viewed(path, value, beta, confidence) for path in reports]
     names = [path.stem for path in reports]
     if classes:

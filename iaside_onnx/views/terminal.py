@@ -33,22 +33,26 @@ _BAR_WIDTH = 24
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
-class _PassesPerSecond(ProgressColumn):
-    """Forward passes per second."""
+class _Speed(ProgressColumn):
+    """What is done per second, called by the last word of its unit."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit.split()[-1]
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} passes/s" if speed else "", style="progress.data.speed")
+        return Text(f"{speed:,.0f} {self.unit}/s" if speed else "", style="progress.data.speed")
 
 
-def listener(*, quiet: bool, progress: bool) -> Listener:
+def listener(*, quiet: bool, progress: bool, unit: str = "forward passes") -> Listener:
     """A listener that writes to standard error; progress only to a terminal unless forced."""
     errors = Console(stderr=True, force_terminal=True if progress else None)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=_BAR_WIDTH),
         MofNCompleteColumn(),
-        _PassesPerSecond(),
+        _Speed(unit),
         TextColumn("elapsed"),
         TimeElapsedColumn(),
         TextColumn("left"),
@@ -59,7 +63,7 @@ def listener(*, quiet: bool, progress: bool) -> Listener:
     tasks: list[Any] = []
 
     def start(done: int, total: int) -> None:
-        tasks[:] = [bar.add_task("forward passes", completed=done, total=total)]
+        tasks[:] = [bar.add_task(unit, completed=done, total=total)]
         bar.start()
 
     def advance(passes: int) -> None:

@@ -1,0 +1,220 @@
+"""Measures what corruptions do to images, ring by ring of their spectra (method, section 6)."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..corruptions.corrupt import CORRUPTIONS, KINDS, corrupt, generator
+from ..corruptions.severity import SEVERITIES
+from ..errors import DataError, UsageError
+from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
+from ..listener import Listener
+from ..mathematics.bands import NORMS, band_index
+from ..mathematics.signal_noise import Rings
+from ..preprocessing.preprocess import Preprocess, load_preprocess
+from ..reports.snr import SnrReport, check_confidence
+from ..reports.snr_store import check_target, write_snr
+
+# Rings of one band unless asked for otherwise, where the image is large enough.
+_RINGS_A_BAND = 4
+
+
+def measure_snr(
+    images: str | Path,
+    target: str | Path | None = None,
+    *,
+    labels: str | Path | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    skip_bad: bool = False,
+    samples: int = 50,
+    seed: int = 0,
+    preprocess: str | None = None,
+    size: tuple[int, int] | None = None,
+    grey: bool = False,
+    bands: int = 8,
+    rings: int | None = None,
+    norm: str = "linf",
+    separate_dc: bool = False,
+    corruption: Sequence[str] = (),
+    severity: Sequence[int] = (),
+    confidence: float = 0.95,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+) -> SnrReport:
+    """Signal-to-noise ratio, gain and residual of corruptions on a sample of images.
+
+    Parameters
+    ----------
+    images, labels, image_column, label_column, skip_bad, samples, seed
+        As for `analyze`: the same seed and number draw the same images.
+    target : path, optional
+        Where the report goes.
+    preprocess, size : str, (int, int), optional
+        How pictures come to the size of the model's input; without a size or a crop all pictures
+        must have one size.
+    grey : bool
+        One channel, as grey models see pictures.
+    bands, norm, separate_dc
+        As for `analyze`.
+    rings : int, optional
+        A multiple of `bands`; by default 4 a band, or as many as the size allows.
+    corruption, severity : sequences
+        Which ones; empty: all.
+    confidence : float
+        Of the bootstrap intervals over images.
+
+    Returns
+    -------
+    SnrReport
+
+    Raises
+    ------
+    IasideError
+        Anything wrong with the arguments or the images.
+    """
+    tell = listener or Listener()
+    names, levels = _wanted(corruption, severity)
+    check_confidence(confidence)
+    if seed < 0:
+        raise UsageError(f"--seed {seed}: must not be negative")
+    if norm not in NORMS:
+        raise UsageError(f"--norm {norm}: choose one of {', '.join(NORMS)}")
+    path = None if target is None else Path(target)
+    if path is not None:
+        check_target(path, overwrite=overwrite)
+    source = open_images(
+        Path(images),
+        None if labels is None else Path(labels),
+        image_column=image_column,
+        label_column=label_column,
+    )
+    sample = draw_sample(source, samples, seed)
+    skipped: list[dict[str, str]] = []
+    if skip_bad:
+        sample, skipped = leave_out_bad(sample, tell)
+    recipe = _sized(load_preprocess(preprocess), size, sample)
+    assert recipe.crop is not None
+    grid = Rings(*recipe.crop, _ring_count(*recipe.crop, bands, rings, norm), norm)
+    started = time.monotonic()
+    signal, noise = _measure(sample, recipe, 1 if grey else 3, grid, names, levels, seed, tell)
+    given = Path(images)
+    report = SnrReport(
+        perturbations=names,
+        severities=levels,
+        signal=signal,
+        noise=noise,
+        image_ids=sample.ids,
+        settings={
+            "bands": bands,
+            "rings": grid.rings,
+            "norm": norm,
+            "separate_dc": separate_dc,
+            "confidence": float(confidence),
+            "seed": seed,
+            "samples": samples,
+            "height": grid.height,
+            "width": grid.width,
+            "channels": 1 if grey else 3,
+            "preprocess": recipe.settings(),
+            "kinds": {name: kind for kind, held in KINDS.items() for name in held if name in names},
+        },
+        data={
+            "source": given.name if given.is_absolute() else given.as_posix(),
+            "digest": sample.digest(),
+            "samples": len(sample),
+            "skipped": skipped,
+        },
+        run={"seconds": round(time.monotonic() - started, 3), "warnings": tell.warnings},
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        iaside_version=__version__,
+    )
+    if path is not None:
+        write_snr(report, path, overwrite=overwrite)
+    return report
+
+
+def _wanted(corruption: Sequence[str], severity: Sequence[int]) -> tuple[list[str], list[int]]:
+    for name in corruption:
+        if name not in CORRUPTIONS:
+            raise UsageError(f"--corruption {name}: choose one of {', '.join(CORRUPTIONS)}")
+    for level in severity:
+        if level not in SEVERITIES:
+            raise UsageError(f"--severity {level}: choose one of 1 to {len(SEVERITIES)}")
+    names = [name for name in CORRUPTIONS if not corruption or name in corruption]
+    return names, [level for level in SEVERITIES if not severity or level in severity]
+
+
+def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> Preprocess:
+    """The recipe with its size settled by the option, by its crop, or by the pictures."""
+    if size is None and recipe.crop is not None:
+        size = recipe.crop
+    if size is not None:
+        return recipe.for_size(*size)
+    # Found by decoding: labels and headers may say anything.
+    sizes: dict[tuple[int, int], str] = {}
+    for position, name in enumerate(sample.ids):
+        picture = sample.picture(position)
+        shape = picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1]
+        sizes.setdefault((int(shape[0]), int(shape[1])), name)
+        if len(sizes) > 1:
+            (first, a), (second, b) = sizes.items()
+            raise DataError(
+                f"the pictures differ in size ({a} is {first[1]} x {first[0]}, {b} is "
+                f"{second[1]} x {second[0]}); give the model's input size with --size"
+            )
+    return replace(recipe, crop=next(iter(sizes)), resize=next(iter(sizes)), resize_ratio=None)
+
+
+def _ring_count(height: int, width: int, bands: int, rings: int | None, norm: str) -> int:
+    band_index(height, width, bands, norm)  # refuses too many
+    if rings is None:
+        for finer in range(_RINGS_A_BAND, 1, -1):
+            try:
+                band_index(height, width, finer * bands, norm)
+            except UsageError:
+                continue
+            return finer * bands
+        return bands
+    if rings < bands or rings % bands:
+        raise UsageError(f"--rings {rings}: give a multiple of --bands {bands}")
+    return rings
+
+
+def _measure(
+    sample: Sample,
+    recipe: Preprocess,
+    channels: int,
+    grid: Rings,
+    names: list[str],
+    levels: list[int],
+    seed: int,
+    tell: Listener,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums of the signal (2, n, parts) and of the noise (3, n, names, levels, parts)."""
+    parts = grid.rings + 1
+    signal = np.empty((2, len(sample), parts))
+    noise = np.empty((3, len(sample), len(names), len(levels), parts))
+    tell.start(0, len(sample) * len(names) * len(levels))
+    try:
+        for position, name in enumerate(sample.ids):
+            pixels = recipe.pixels(sample.picture(position), channels)
+            clean = grid.spectrum(pixels)
+            signal[:, position] = grid.signal(clean)
+            for row, corruption in enumerate(names):
+                for column, level in enumerate(levels):
+                    rng = generator(seed, name, corruption, level)
+                    added = grid.spectrum(corrupt(pixels, corruption, level, rng) - pixels)
+                    noise[:, position, row, column] = grid.noise(clean, added)
+                tell.advance(len(levels))
+    finally:
+        tell.stop()
+    return signal, noise

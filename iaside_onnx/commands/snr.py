@@ -1,0 +1,110 @@
+"""``iaside snr``: what corruptions do to each band of a data set's images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import json_option, label_options, size
+
+
+@click.command()
+@click.argument("images", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
+    metavar="FILE.h5", help="Where the measurement goes.",
+)  # fmt: skip
+@label_options
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
+)
+@click.option("--bands", type=int, default=8, show_default=True, help="Number of bands M.")
+@click.option(
+    "--rings", type=int, metavar="N",
+    help="Finer rings of the curves, a multiple of the bands.  [default: 4 a band where they fit]",
+)  # fmt: skip
+@click.option("--separate-dc", is_flag=True, help="Keep the mean colour out of the lowest band.")
+@click.option("--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1.")
+@click.option(
+    "--samples", type=int, default=50, show_default=True, help="Images to draw; 0 takes all."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of sample and noise.")
+@click.option(
+    "--preprocess", metavar="NAME|FILE.toml", help="How pictures come to size, as for analyze."
+)
+@click.option("--size", callback=size, metavar="N|HxW", help="Size of the model's input.")
+@click.option("--grey", is_flag=True, help="One channel, as grey models see pictures.")
+@click.option("--corruption", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--severity", type=int, multiple=True, metavar="1..5", help="Only this one; may be repeated."
+)
+@click.option(
+    "--confidence", type=float, default=0.95, show_default=True,
+    help="Coverage of the intervals, in (0, 1).",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+@json_option
+def snr(
+    images: Path, target: Path, progress: bool, quiet: bool, as_json: bool, **options: Any
+) -> None:
+    """Measure the signal-to-noise ratio, band by band, of 19 corruptions at 5 severities.
+
+    No model is needed; IMAGES is what analyze takes. `iaside show` and `iaside plot` read the
+    file again.
+
+    \b
+    Example:
+      iaside snr demo/test -o snr.h5
+      iaside snr val/ -o snr.h5 --preprocess imagenet --size 224 --severity 3
+    """
+    from ..audit.snr import measure_snr
+    from ..views.terminal import listener
+
+    tell = listener(quiet=quiet, progress=progress, unit="corruptions")
+    report = measure_snr(images, target, listener=tell, **options)
+    if as_json:
+        click.echo(json.dumps(report.summary(), indent=2))
+    elif not quiet:
+        from ..views.snr_table import print_snr
+
+        print_snr(report)
+        click.echo(f"Measurement: {target}")
+
+
+def is_measurement(path: Path, **given: Any) -> bool:
+    """Whether a file holds a measurement; then options of reports must not be given."""
+    from ..reports.snr_store import is_snr
+
+    if not is_snr(path):
+        return False
+    for name, value in given.items():
+        if value:
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option} does not apply to {path}, a file of iaside snr")
+    return True
+
+
+def show_measurement(path: Path, confidence: float | None, as_json: bool) -> None:
+    """What ``iaside show`` does with a measurement."""
+    from ..reports.snr_store import load_snr
+
+    found = load_snr(path).view(confidence=confidence)
+    if as_json:
+        click.echo(json.dumps(found.summary(), indent=2))
+        return
+    from ..views.snr_table import print_snr
+
+    print_snr(found)
+
+
+def plot_measurement(path: Path, target: Path, confidence: float | None, overwrite: bool) -> None:
+    """What ``iaside plot`` does with a measurement."""
+    from ..reports.snr_store import load_snr
+    from ..views.snr_plot import save_snr
+
+    save_snr(load_snr(path).view(confidence=confidence), target, overwrite=overwrite)

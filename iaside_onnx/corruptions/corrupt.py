@@ -1,0 +1,120 @@
+"""One image, one corruption, one severity: the way in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from . import blur, digital, noise, weather
+from .planes import Planes
+from .severity import parameters
+
+F = TypeVar("F", bound=np.floating[Any])
+
+_RANDOM: dict[str, Callable[..., Planes]] = {
+    "gaussian_noise": noise.gaussian_noise,
+    "shot_noise": noise.shot_noise,
+    "impulse_noise": noise.impulse_noise,
+    "speckle_noise": noise.speckle_noise,
+    "glass_blur": blur.glass_blur,
+    "motion_blur": blur.motion_blur,
+    "snow": weather.snow,
+    "frost": weather.frost,
+    "fog": weather.fog,
+    "spatter": weather.spatter,
+    "elastic_transform": digital.elastic_transform,
+}
+_FIXED: dict[str, Callable[..., Planes]] = {
+    "defocus_blur": blur.defocus_blur,
+    "zoom_blur": blur.zoom_blur,
+    "gaussian_blur": blur.gaussian_blur,
+    "brightness": weather.brightness,
+    "contrast": digital.contrast,
+    "pixelate": digital.pixelate,
+    "jpeg_compression": digital.jpeg_compression,
+    "saturate": digital.saturate,
+}
+# The four extra corruptions of ImageNet-C stand each with its kind.
+KINDS: dict[str, tuple[str, ...]] = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"),
+    "weather": ("snow", "frost", "fog", "brightness", "spatter"),
+    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression", "saturate"),
+}
+CORRUPTIONS = tuple(name for names in KINDS.values() for name in names)
+DETERMINISTIC = frozenset(_FIXED)
+
+
+def corrupt(
+    image: NDArray[F],
+    corruption: str,
+    severity: int,
+    rng: np.random.Generator,
+    *,
+    channels_last: bool = False,
+) -> NDArray[F]:
+    """A corrupted copy of an image.
+
+    Parameters
+    ----------
+    image : ndarray of float, shape (C, H, W), or (H, W, C) with `channels_last`
+        Values in [0, 1]; three channels (RGB) or one (grey). Any size; computed in float32.
+    corruption : str
+        One of `CORRUPTIONS`.
+    severity : int
+        1 to 5; what it means depends on the size, see `severity.parameters`.
+    rng : numpy.random.Generator
+        The source of everything random; the ones in `DETERMINISTIC` leave it alone.
+    channels_last : bool
+        Which axis holds the channels.
+
+    Returns
+    -------
+    ndarray
+        Of the image's shape and type, in [0, 1].
+
+    Raises
+    ------
+    UsageError
+        An unknown corruption or severity, or an image of another shape, type or range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.full((3, 32, 32), 0.5, np.float32)
+    >>> corrupt(image, "fog", 3, np.random.default_rng(0)).shape
+    (3, 32, 32)
+    """
+    axis = -1 if channels_last else 0
+    if image.ndim != 3 or image.shape[axis] not in (1, 3) or not image.size:
+        order = "H x W x C" if channels_last else "C x H x W"
+        raise UsageError(f"an image to corrupt is {order} with 1 or 3 channels, not {image.shape}")
+    if image.dtype.kind != "f" or not (image.min() >= 0 and image.max() <= 1):
+        raise UsageError("an image to corrupt holds floating-point values in [0, 1]")
+    planes = np.ascontiguousarray(np.moveaxis(image, axis, 0), np.float32)
+    wanted = parameters(corruption, severity, *planes.shape[1:])
+    if corruption in _FIXED:
+        made = _FIXED[corruption](planes, **wanted)
+    else:
+        made = _RANDOM[corruption](planes, rng, **wanted)
+    return np.ascontiguousarray(np.moveaxis(made, 0, axis), image.dtype)
+
+
+def generator(seed: int, image_id: str, corruption: str, severity: int) -> np.random.Generator:
+    """The generator of one image's corruption: the same whatever else is corrupted, and when.
+
+    Parameters
+    ----------
+    seed : int
+        Not negative.
+    image_id : str
+        Any name of the image that is its own.
+    """
+    name = hashlib.sha256(f"{corruption}\0{severity}\0{image_id}".encode(errors="replace"))
+    words = np.frombuffer(name.digest(), np.uint32).tolist()
+    return np.random.default_rng(np.random.SeedSequence([seed, *words]))
