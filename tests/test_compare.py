@@ -33,8 +33,9 @@ def made(psi, predicted=None, labels=None, ids=None, digest="d", name="m", **set
     psi = np.asarray(psi, dtype=np.float64)
     count, bands = psi.shape
     labels = np.zeros(count, np.int64) if labels is None else np.asarray(labels)
+    table = psi @ coalition_masks(bands).T
     return Report(
-        log_prob=(psi @ coalition_masks(psi.shape[1]).T - psi.sum(axis=1).max() - 1).astype("f4"),
+        log_prob=(table - table.max() - 1).astype("f4"),
         labels=labels,
         predicted=labels.copy() if predicted is None else np.asarray(predicted),
         image_ids=ids or [f"{number:04d}" for number in range(count)],
