@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError
 from .snr import SNR_FORMAT, SNR_VERSION, SnrReport
-from .store import _atomically, _put, _text
+from .store import as_text, atomically, put
 
 _EXTRA_BYTES = 1 << 16
 _LONGEST_HEADER = 1 << 24
@@ -68,15 +68,15 @@ def write_snr(report: SnrReport, target: Path, *, overwrite: bool = False) -> No
     }  # fmt: skip
     arrays = {
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
-        "image_ids": _text(report.image_ids),
+        "image_ids": as_text(report.image_ids),
         "signal": report.signal,
         "noise": report.noise,
     }
     size = sum(array.nbytes for array in arrays.values()) + _EXTRA_BYTES
-    with _atomically(target, size) as scratch, h5py.File(scratch, "w") as file:
+    with atomically(target, size) as scratch, h5py.File(scratch, "w") as file:
         file.attrs.update({"format": SNR_FORMAT, "format_version": SNR_VERSION})
         for name, array in arrays.items():
-            _put(file, name, array)
+            put(file, name, array)
 
 
 def is_snr(path: Path) -> bool:

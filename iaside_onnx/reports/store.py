@@ -38,13 +38,13 @@ _REPORT_EXTRA = 1 << 18
 
 def write_report(report: Report, target: Path) -> None:
     """Write a finished report; nothing appears under `target` unless it is whole."""
-    ids = _text(report.image_ids)
+    ids = as_text(report.image_ids)
     # An attribute has no room for a long list.
     data = dict(report.data)
-    skipped = _text([json.dumps(item) for item in data.pop("skipped", [])])
+    skipped = as_text([json.dumps(item) for item in data.pop("skipped", [])])
     size = report.log_prob.nbytes + report.shapley_per_image.nbytes + ids.nbytes + skipped.nbytes
     size += 0 if report.image_digests is None else report.image_digests.nbytes
-    with _atomically(target, size + _REPORT_EXTRA) as scratch:
+    with atomically(target, size + _REPORT_EXTRA) as scratch:
         _write(report, scratch, ids, skipped, data)
         seal(scratch)
 
@@ -77,25 +77,25 @@ def _write(
         )
         for start in range(0, rows, per_chunk):
             table[start : start + per_chunk] = report.log_prob[start : start + per_chunk]
-        _put(file, "game/labels", report.labels)
-        _put(file, "game/predicted", report.predicted)
-        _put(file, "game/image_ids", ids)
+        put(file, "game/labels", report.labels)
+        put(file, "game/predicted", report.predicted)
+        put(file, "game/image_ids", ids)
         if report.image_digests is not None:
-            _put(file, "game/image_digests", report.image_digests)
+            put(file, "game/image_digests", report.image_digests)
         if len(skipped):
-            _put(file, "data/skipped", skipped)
+            put(file, "data/skipped", skipped)
         if report.class_names is not None:
-            _put(file, "data/class_names", _text(report.class_names))
+            put(file, "data/class_names", as_text(report.class_names))
         if report.example is not None:
-            _put(file, "data/example", report.example)
-        _put(file, "shapley/per_image", report.shapley_per_image)
-        _put(file, "shapley/mean", report.shapley)
-        _put(file, "shapley/stderr", report.shapley_stderr)
-        _put(file, "shapley/interactions", report.interactions)
+            put(file, "data/example", report.example)
+        put(file, "shapley/per_image", report.shapley_per_image)
+        put(file, "shapley/mean", report.shapley)
+        put(file, "shapley/stderr", report.shapley_stderr)
+        put(file, "shapley/interactions", report.interactions)
         intervals = report.intervals
-        _put(file, "sid/values", report.sid)
-        _put(file, "sid/low", intervals.sid_low)
-        _put(file, "sid/high", intervals.sid_high)
+        put(file, "sid/values", report.sid)
+        put(file, "sid/low", intervals.sid_low)
+        put(file, "sid/high", intervals.sid_high)
         file["srs/value"] = report.srs
         file["srs/interval"] = intervals.srs
         file["srs/signed"] = report.srs_signed
@@ -116,18 +116,20 @@ def _header(model_sha256: str, data_digest: str, provider: str) -> dict[str, Any
     }
 
 
-def _put(file: h5py.File, name: str, values: NDArray[Any]) -> None:
+def put(file: h5py.File, name: str, values: NDArray[Any]) -> None:
+    """Write a dataset in checksummed chunks of rows."""
     file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True)
 
 
-def _text(names: list[str]) -> NDArray[Any]:
+def as_text(names: list[str]) -> NDArray[Any]:
+    """Names as a fixed-length array of UTF-8, as datasets hold them."""
     encoded = [name.encode(errors="replace") for name in names]
     length = max([1, *(len(name) for name in encoded)])
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
 
 
 @contextmanager
-def _atomically(target: Path, size: int) -> Iterator[Path]:
+def atomically(target: Path, size: int) -> Iterator[Path]:
     """A scratch file beside `target` that takes its name when all went well, else vanishes.
 
     Room for `size` bytes is made sure of first: the HDF5 library does not survive a disk that
@@ -251,7 +253,7 @@ def create_partial(target: Path, identity: dict[str, Any], rows: int, columns: i
     """
     path = partial_path(target)
     size = 4 * rows * columns + _PARTIAL_EXTRA
-    with _atomically(path, size) as scratch, h5py.File(scratch, "w") as file:
+    with atomically(path, size) as scratch, h5py.File(scratch, "w") as file:
         header = _header(identity["model_sha256"], identity["data_digest"], identity["provider"])
         file.attrs.update(
             {**header, "identity": json.dumps(identity, sort_keys=True), "complete": False}
