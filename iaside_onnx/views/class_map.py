@@ -79,7 +79,7 @@ def class_map(report: Report, name: str | None = None) -> Figure:
     scale = drawn.add_axes((0.86, (total - header - plane) / total, 0.025, plane / total))
     drawn.colorbar(points, cax=scale).outline.set_linewidth(0.4)
     scale.tick_params(labelsize=SMALL, length=2, pad=2)
-    scale.set_title("signed\nscore", fontsize=SMALL, pad=4)
+    scale.set_xlabel("signed\nscore", fontsize=SMALL, labelpad=12)
     for number in range(2):
         below = drawn.add_axes((0.15 + 0.425 * number, 0.36 / total, 0.385, bars / total))
         style(below)
