@@ -22,6 +22,20 @@ def check_free(target: Path, *, overwrite: bool) -> None:
         raise ReportError(f"{target}: exists already; use --overwrite to replace it")
 
 
+def check_folder(target: Path) -> None:
+    """Refuse a place where no report can be written, before any work is done.
+
+    Raises
+    ------
+    ReportError
+        A folder, or a name in a folder that does not exist.
+    """
+    if target.is_dir():
+        raise ReportError(f"{target}: is a folder; give a file name for the report")
+    if not target.parent.is_dir():
+        raise ReportError(f"{target}: the folder {target.parent} does not exist; create it first")
+
+
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
     """A scratch name beside `target` that takes its place when all went well, else vanishes.

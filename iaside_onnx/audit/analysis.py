@@ -25,6 +25,7 @@ from ..listener import Listener
 from ..mathematics.absence import Baselines
 from ..mathematics.bands import band_index
 from ..onnx_file.artifact import file_digest
+from ..output_file import check_folder, check_free
 from ..reports.report import Report, check_view, load
 from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
 from ..settings import Settings
@@ -354,16 +355,12 @@ def _shown(path: Path) -> str:
 
 
 def _check_target(target: Path, *, resume: bool, overwrite: bool) -> None:
-    if target.is_dir():
-        raise ReportError(f"{target}: is a folder; give a file name for the report")
-    if not target.parent.is_dir():
-        raise ReportError(f"{target}: the folder {target.parent} does not exist; create it first")
+    check_folder(target)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     if resume or overwrite:
         return
-    if target.exists():
-        raise ReportError(f"{target}: exists already; use --overwrite to replace it")
+    check_free(target, overwrite=False)
     if partial_path(target).exists():
         raise ReportError(
             f"{partial_path(target)}: an interrupted audit is there; continue it with --resume "

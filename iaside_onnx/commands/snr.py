@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ def snr(
 
 def is_measurement(path: Path, **given: Any) -> bool:
     """Whether a file holds a measurement; then options of reports must not be given."""
+    if not _mentions_snr(path):
+        return False
     from ..reports.snr_store import is_snr
 
     if not is_snr(path):
@@ -87,6 +90,15 @@ def is_measurement(path: Path, **given: Any) -> bool:
             option = name.replace("_", "-")
             raise click.UsageError(f"--{option} does not apply to {path}, a file of iaside snr")
     return True
+
+
+def _mentions_snr(path: Path) -> bool:
+    """Whether the format's name stands anywhere in a file: quick, and no library opens it."""
+    try:
+        with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+            return content.find(b"iaside-snr") >= 0
+    except (OSError, ValueError):  # no file, an empty one: for the reader of reports to say
+        return False
 
 
 def show_measurement(path: Path, confidence: float | None, as_json: bool) -> None:

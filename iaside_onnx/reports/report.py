@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReportError, UsageError
+from ..errors import UsageError
 from ..mathematics import profiles, score, shapley
 from ..notebooks import ReportInNotebooks
+from ..output_file import check_free
 
 FORMAT = "iaside-report"
 FORMAT_VERSION = 1
@@ -307,8 +308,7 @@ class Report(ReportInNotebooks):
         from ..reports import store
 
         target = Path(path)
-        if target.exists() and not overwrite:
-            raise ReportError(f"{target}: exists already; use --overwrite to replace it")
+        check_free(target, overwrite=overwrite)
         store.write_report(self, target)
 
 

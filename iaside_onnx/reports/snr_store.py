@@ -19,8 +19,10 @@ from h5py import h5d, h5l, h5z
 from numpy.typing import NDArray
 
 from ..errors import ReportError
+from ..isolated import Arrays
+from ..output_file import check_folder, check_free
 from .snr import SNR_FORMAT, SNR_VERSION, SnrReport
-from .store import as_text, atomically, put
+from .store import as_text, atomically, check_is_file, put, read_isolated
 
 _EXTRA_BYTES = 1 << 16
 _LONGEST_HEADER = 1 << 24
@@ -43,12 +45,8 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     ReportError
         A folder, a folder that does not exist, or an existing file without `overwrite`.
     """
-    if target.is_dir():
-        raise ReportError(f"{target}: is a folder; give a file name for the report")
-    if not target.parent.is_dir():
-        raise ReportError(f"{target}: the folder {target.parent} does not exist; create it first")
-    if target.exists() and not overwrite:
-        raise ReportError(f"{target}: exists already; use --overwrite to replace it")
+    check_folder(target)
+    check_free(target, overwrite=overwrite)
 
 
 def write_snr(report: SnrReport, target: Path, *, overwrite: bool = False) -> None:
@@ -82,10 +80,18 @@ def write_snr(report: SnrReport, target: Path, *, overwrite: bool = False) -> No
 def is_snr(path: Path) -> bool:
     """Whether a file says that it is a signal-to-noise report."""
     try:
-        with h5py.File(path, "r") as file:
-            return bool(_attribute(file, "format") == SNR_FORMAT)
-    except Exception:  # whoever reads it next says what is wrong
+        return bool(read_isolated(path, read_format)[0]["format"] == SNR_FORMAT)
+    except ReportError:  # whoever reads it next says what is wrong
         return False
+
+
+def read_format(path: Path) -> tuple[dict[str, Any], Arrays]:
+    """What a file says that it is; runs in the process that `is_snr` starts."""
+    try:
+        with h5py.File(path, "r") as file:
+            return {"format": str(_attribute(file, "format"))}, {}
+    except Exception as error:  # h5py's errors have no common base
+        raise ReportError(f"{path}: not an HDF5 file, or a damaged one") from error
 
 
 def load_snr(path: str | Path) -> SnrReport:
@@ -97,8 +103,19 @@ def load_snr(path: str | Path) -> SnrReport:
         Not such a file, another version, damaged, or with content that contradicts itself.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ReportError(f"{path}: no such report file")
+    check_is_file(path)
+    _, arrays = read_isolated(path, read_arrays)
+    try:
+        return _checked(path, arrays)
+    except ReportError:
+        raise
+    except Exception as error:  # a header can be wrong in any way
+        reason = " ".join(str(error).split())[:200].lower()
+        raise ReportError(f"{path}: not an HDF5 file, or a damaged one ({reason})") from error
+
+
+def read_arrays(path: Path) -> tuple[dict[str, Any], Arrays]:
+    """The datasets of a report; runs in the process that `load_snr` starts."""
     try:
         with h5py.File(path, "r") as file:
             if _attribute(file, "format") != SNR_FORMAT:
@@ -109,8 +126,7 @@ def load_snr(path: str | Path) -> SnrReport:
                     f"{path}: has format {str(version)[:20]}; this version of iaside reads "
                     f"format {SNR_VERSION}, so update iaside"
                 )
-            arrays = {name: _read(path, file, name) for name in _DATASETS}
-        return _checked(path, arrays)
+            return {}, {name: _read(path, file, name) for name in _DATASETS}
     except ReportError:
         raise
     except Exception as error:  # h5py's errors have no common base

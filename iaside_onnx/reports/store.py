@@ -160,9 +160,9 @@ def _why(error: BaseException) -> str:
 
 def read_report(path: Path) -> Report:
     """Read a finished report; see `iaside_onnx.load`."""
-    _is_file(path)
+    check_is_file(path)
     check_seal(path)
-    texts, arrays = _read(path, report_reader.read_finished)
+    texts, arrays = read_isolated(path, report_reader.read_finished)
     names, skipped = "data/class_names", "data/skipped"
     try:
         held = {name: parse(name, texts[name]) for name in JSON_TEXTS}
@@ -190,12 +190,14 @@ def read_report(path: Path) -> Report:
     return report
 
 
-def _is_file(path: Path) -> None:
+def check_is_file(path: Path) -> None:
+    """Refuse a path that is no file."""
     if not path.is_file():
         raise ReportError(f"{path}: no such report file")
 
 
-def _read(path: Path, job: Job) -> tuple[dict[str, Any], Arrays]:
+def read_isolated(path: Path, job: Job) -> tuple[dict[str, Any], Arrays]:
+    """What `job` reads in a process with limits; every way to fail is a ReportError."""
     try:
         return isolated(job, path)
     except OSError as error:
@@ -281,8 +283,8 @@ def open_partial(target: Path, identity: dict[str, Any], rows: int, columns: int
         Settings, model, data or provider differ; the message names the first difference.
     """
     path = partial_path(target)
-    _is_file(path)
-    found, _ = _read(path, report_reader.read_unfinished)
+    check_is_file(path)
+    found, _ = read_isolated(path, report_reader.read_unfinished)
     try:
         held = parse("identity", found["identity"])
     except ValueError as error:
