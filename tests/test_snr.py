@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -282,6 +283,16 @@ def test_files_from_strangers_are_refused_in_one_line(written, iaside, change, m
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_show_opens_no_file_of_a_stranger_in_its_own_process(written, iaside, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("the HDF5 library was used outside the process with limits")
+
+    monkeypatch.setattr(h5py, "File", refuse)
+    assert iaside("show", written, "--json").exit_code == 0
+    golden = Path(__file__).parent / "data" / "report-v1.h5"
+    assert iaside("show", golden, "--json").exit_code == 0
 
 
 def test_damage_is_noticed(written, tmp_path):
