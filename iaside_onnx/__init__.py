@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .reports.comparison import Comparison, compare
     from .reports.gate import Gate, gate
     from .reports.report import Report, load
+    from .reports.robustness import RobustnessReport
+    from .reports.robustness_store import load_robustness
     from .reports.snr import SnrReport
     from .reports.snr_store import load_snr
     from .settings import Settings
@@ -41,8 +43,10 @@ _HOMES = {
     "corrupt": "corruptions.corrupt",
     "IasideError": "errors",
     "Report": "reports.report",
+    "RobustnessReport": "reports.robustness",
     "load": "reports.report",
     "plot": "views.plots",
+    "load_robustness": "reports.robustness_store",
     "load_snr": "reports.snr_store",
     "measure_snr": "audit.snr",
     "signed_score": "mathematics.score",
@@ -58,6 +62,7 @@ __all__ = [
     "IasideError",
     "Listener",
     "Report",
+    "RobustnessReport",
     "Settings",
     "SnrReport",
     "analyze",
@@ -67,6 +72,7 @@ __all__ = [
     "corrupt",
     "gate",
     "load",
+    "load_robustness",
     "load_snr",
     "measure_snr",
     "plot",

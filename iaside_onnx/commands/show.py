@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from .measurements import measurement, plot_measurements, show_measurement
 from .options import json_option, view_options
-from .snr import is_measurement, plot_measurement, show_measurement
 
 
 @click.command()
@@ -33,8 +33,9 @@ def show(
     Example:
       iaside show plain.h5 --value prob --per-class
     """
-    if is_measurement(report, value=value, beta=beta, per_class=per_class):
-        show_measurement(report, confidence, as_json)
+    kind = measurement(report, value=value, beta=beta, per_class=per_class)
+    if kind is not None:
+        show_measurement(kind, report, confidence, as_json)
         return
     found = viewed(report, value, beta, confidence)
     if as_json:
@@ -72,8 +73,9 @@ def plot(
     """
     if classes and len(reports) > 1:
         raise click.UsageError(f"--classes takes one report, not {len(reports)}")
-    if len(reports) == 1 and is_measurement(reports[0], value=value, beta=beta):
-        plot_measurement(reports[0], target, confidence, overwrite)
+    kind = measurement(reports[0], value=value, beta=beta, classes=classes)
+    if kind is not None:
+        plot_measurements(kind, reports, target, confidence, overwrite)
         click.echo(f"Picture: {target}")
         return
     found = [viewed(path, value, beta, confidence) for path in reports]
