@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .mathematics.score import signed_score, spectral_importance, spectral_robustness_score
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .reports.comparison import Comparison, compare
+    from .reports.correlation import Correlation, correlate
     from .reports.gate import Gate, gate
     from .reports.report import Report, load
     from .reports.robustness import RobustnessReport
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Comparison": "reports.comparison",
     "compare": "reports.comparison",
+    "Correlation": "reports.correlation",
+    "correlate": "reports.correlation",
     "Gate": "reports.gate",
     "gate": "reports.gate",
     "Listener": "listener",
@@ -58,6 +61,7 @@ _HOMES = {
 
 __all__ = [
     "Comparison",
+    "Correlation",
     "Gate",
     "IasideError",
     "Listener",
@@ -69,6 +73,7 @@ __all__ = [
     "band_images",
     "band_index",
     "compare",
+    "correlate",
     "corrupt",
     "gate",
     "load",

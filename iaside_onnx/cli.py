@@ -11,6 +11,7 @@ import click
 from . import __version__
 from .commands.analyze import OWN_PROCESS, analyze
 from .commands.compare import compare
+from .commands.correlate import correlate
 from .commands.gate import gate
 from .commands.html import html
 from .commands.inspect import inspect
@@ -61,5 +62,5 @@ def run() -> None:
     main(obj=OWN_PROCESS)
 
 
-for command in (inspect, analyze, show, plot, html, compare, gate, snr):
+for command in (inspect, analyze, show, plot, html, compare, gate, snr, correlate):
     main.add_command(command)

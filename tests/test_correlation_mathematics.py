@@ -36,7 +36,8 @@ def test_each_coefficient_is_scipys_ties_included(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_constant_correlates_with_nothing(method):
     found = correlation_matrix([[0.1, 0.1, 0.1, 0.1], [1, 2, 3, 4]], method)
-    assert np.isnan(found[0]).all() and found[1, 1] == pytest.approx(1)
+    assert np.isnan(found[0]).all()
+    assert found[1, 1] == pytest.approx(1)
 
 
 def test_partial_correlation_is_that_of_the_residuals():
@@ -54,9 +55,11 @@ def test_a_common_cause_leaves_no_partial_correlation():
     cause = rng.normal(size=400)
     x, y = (cause + rng.normal(size=400) for _ in range(2))
     found = correlations([x, cause], [y], held=1, method="pearson", resamples=300)
-    assert found.value[0, 0] > 0.4 and found.low[0, 0] > 0
+    assert found.value[0, 0] > 0.4
+    assert found.low[0, 0] > 0
     assert found.partial_low[0, 0] < 0 < found.partial_high[0, 0]
-    assert np.isnan(found.partial[1, 0]) and np.isnan(found.partial_low[1, 0])
+    assert np.isnan(found.partial[1, 0])
+    assert np.isnan(found.partial_low[1, 0])
 
 
 def test_intervals_cover_the_true_correlation():

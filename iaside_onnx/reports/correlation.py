@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ..errors import ReportError, UsageError
 from ..mathematics.correlation import LEAST_MODELS, METHODS, Correlations, correlations
 from .comparable import check_game
-from .report import Report, check_view
-from .robustness import RobustnessReport
+from .report import Report, check_view, load
+from .robustness import ROBUSTNESS_FORMAT, RobustnessReport
 
 PREDICTORS = {
     "srs_signed": "signed score",
@@ -181,12 +181,12 @@ def correlate(
         check_view(report.settings["value"], report.beta, confidence)
     _check_analyses(analyses)
     compared = measured
-    base = None
+    base: RobustnessReport | None = None
     if baseline is not None:
-        base = _read(baseline)
-        if not isinstance(base, RobustnessReport):
+        given = _read(baseline)
+        if not isinstance(given, RobustnessReport):
             raise ReportError(f"{_called(baseline)}: --baseline takes a file of iaside robustness")
-        compared = [(_called(baseline), base), *measured]
+        base, compared = given, [(_called(baseline), given), *measured]
     _check_measured(compared)
     by_model = _by_model(measured)
     warnings = _without_partner(analyses, by_model)
@@ -243,8 +243,9 @@ def _outcomes(
     if base is None:
         found["mean_error"] = [table.mean_error for table in tables]
     else:
-        found["mce"] = [table.mce(base) for table in tables]
-        found["relative_mce"] = [table.relative_mce(base) for table in tables]
+        held = [table.against(base) for table in tables]
+        found["mce"] = [float(each.mce.value) for each in held]
+        found["relative_mce"] = [float(each.relative_mce.value) for each in held]
     found["added_error"] = [table.mean_error - table.clean_error for table in tables]
     found["mpe"] = [table.mean_mpe for table in tables]
     warnings = []
@@ -259,18 +260,26 @@ def _outcomes(
             "the reports do not hold the same attacks with the same budgets, so adversarial error "
             "is left out"
         )
-    return {name: np.array(values) for name, values in found.items()}, warnings
+    outcomes = {name: np.array(values) for name, values in found.items()}
+    endless = [name for name, values in outcomes.items() if not np.isfinite(values).all()]
+    if endless:
+        warnings.append(
+            f"{' and '.join(endless)} left out: the baseline makes no error that others could be "
+            "held against"
+        )
+    return {name: outcomes[name] for name in outcomes if name not in endless}, warnings
 
 
 def _read(entry: Report | RobustnessReport | str | Path) -> Report | RobustnessReport:
     if isinstance(entry, Report | RobustnessReport):
         return entry
-    from .any_report import load_any
+    # Here because the stores import HDF5, which made-up reports do not need.
+    from .measurement_store import format_of
+    from .robustness_store import load_robustness
 
-    found = load_any(Path(entry))
-    if isinstance(found, Report | RobustnessReport):
-        return found
-    raise ReportError(f"{entry}: neither an analysis nor a robustness report")
+    path = Path(entry)
+    measured = format_of(path, [ROBUSTNESS_FORMAT]) is not None
+    return load_robustness(path) if measured else load(path)
 
 
 def _called(entry: Report | RobustnessReport | str | Path) -> str:

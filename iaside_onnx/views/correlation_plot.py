@@ -14,11 +14,11 @@ from .correlation_table import outcome_name
 from .plots import COLOURS, SMALL, WIDTH, Picture, style, title, write_figure
 from .text import one_line
 
-_PANEL, _BELOW, _HEADER = 2.0, 0.62, 0.5
+_PANEL, _BELOW, _HEADER = 2.0, 0.62, 0.65
 _FORETOLD = ("srs_signed", "accuracy")
 # Where a name may stand: points from its mark, and the alignment that belongs to it.
 _PLACES = (
-    (4, 0, "left", "center"), (-4, 0, "right", "center"), (0, 4, "center", "bottom"),
+    (5, 0, "left", "center"), (-5, 0, "right", "center"), (0, 4, "center", "bottom"),
     (0, -4, "center", "top"), (4, 4, "left", "bottom"), (4, -4, "left", "top"),
     (-4, 4, "right", "bottom"), (-4, -4, "right", "top"), (0, 10, "center", "bottom"),
     (0, -10, "center", "top"),
@@ -74,12 +74,11 @@ def _draw(axes: Axes, found: Correlation, predictor: str, outcome: str) -> None:
     _name(axes, x, y, found.names)
 
 
-def _name(
-    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], names: list[str]
-) -> None:
+def _name(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], names: list[str]) -> None:
     """A name at each mark, where it covers least of other names and marks."""
     canvas = axes.figure.canvas
     renderer = canvas.get_renderer()  # type: ignore[attr-defined]
+    axes.autoscale_view()  # else the transformation is still that of empty axes
     marks = axes.transData.transform(np.column_stack([x, y]))
     taken = [Bbox.from_bounds(px - 3, py - 3, 6, 6) for px, py in marks]
     frame = axes.get_window_extent(renderer)

@@ -15,9 +15,12 @@ _OUTCOMES = {
     "mean_error": "mean error",
     "mce": "mCE",
     "relative_mce": "relative mCE",
-    "added_error": "mean error less clean error",
+    "added_error": "added error",
     "mpe": "mPE",
 }
+
+# The predictors as headings of narrow columns.
+_SHORT = ("signed", "published", "centroid", "accuracy")
 
 
 def outcome_name(outcome: str) -> str:
@@ -49,19 +52,17 @@ def _table(caption: str | None = None) -> Table:
 
 def _models(found: Correlation) -> Table:
     table = _table()
-    table.add_column("model", overflow="fold")
+    table.add_column("model", no_wrap=True, min_width=20)
     columns = [*found.predictors.values(), *found.outcomes.values()]
-    for name in [*PREDICTORS.values(), *map(outcome_name, found.outcomes)]:
+    for name in [*_SHORT, *map(outcome_name, found.outcomes)]:
         table.add_column(name, justify="right")
     for row in np.argsort(-found.predictors["srs_signed"], kind="stable"):
-        table.add_row(
-            one_line(found.names[row]), *(f"{column[row]:.3f}" for column in columns)
-        )
+        table.add_row(one_line(found.names[row]), *(f"{column[row]:.3f}" for column in columns))
     return table
 
 
 def _associations(found: Correlation) -> Table:
-    table = _table("held: with clean accuracy held fixed")
+    table = _table("held: with clean accuracy held fixed; added error: mean error less clean error")
     for name in ("outcome", "foretold by"):
         table.add_column(name)
     for name in ("Spearman", "interval", "held", "Kendall", "Pearson"):
