@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .audit.analysis import analyze
+    from .audit.robustness import measure_robustness
     from .audit.snr import measure_snr
     from .corruptions.corrupt import corrupt
     from .errors import IasideError
@@ -51,6 +52,7 @@ _HOMES = {
     "plot": "views.plots",
     "load_robustness": "reports.robustness_store",
     "load_snr": "reports.snr_store",
+    "measure_robustness": "audit.robustness",
     "measure_snr": "audit.snr",
     "signed_score": "mathematics.score",
     "spectral_importance": "mathematics.score",
@@ -79,6 +81,7 @@ __all__ = [
     "load",
     "load_robustness",
     "load_snr",
+    "measure_robustness",
     "measure_snr",
     "plot",
     "shapley_interactions",

@@ -16,6 +16,10 @@ from .options import json_option, view_options
 @click.argument("report", type=click.Path(path_type=Path))
 @view_options
 @click.option("--per-class", is_flag=True, help="Add the profile of every class.")
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), metavar="BASELINE.h5",
+    help="For a file of iaside robustness: another one, of the baseline model.",
+)  # fmt: skip
 @json_option
 def show(
     report: Path,
@@ -23,11 +27,12 @@ def show(
     beta: float | None,
     confidence: float | None,
     per_class: bool,
+    baseline: Path | None,
     as_json: bool,
 ) -> None:
     """Print the result of a report; view settings may change, the model is not needed.
 
-    Also for files of iaside snr.
+    Also for files of iaside snr and iaside robustness.
 
     \b
     Example:
@@ -35,8 +40,10 @@ def show(
     """
     kind = measurement(report, value=value, beta=beta, per_class=per_class)
     if kind is not None:
-        show_measurement(kind, report, confidence, as_json)
+        show_measurement(kind, report, confidence, baseline, as_json)
         return
+    if baseline is not None:
+        raise click.UsageError("--baseline is for files of iaside robustness; see iaside compare")
     found = viewed(report, value, beta, confidence)
     if as_json:
         click.echo(json.dumps(found.summary(per_class=per_class), indent=2))
@@ -64,7 +71,9 @@ def plot(
     confidence: float | None,
     overwrite: bool,
 ) -> None:
-    """Draw one report, or several side by side, or one file of iaside snr.
+    """Draw one report, or several side by side.
+
+    Also one file of iaside snr, or several of iaside robustness.
 
     \b
     Example:
