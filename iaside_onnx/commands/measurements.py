@@ -64,16 +64,20 @@ def measurement(path: Path, **given: Any) -> Kind | None:
     return _KINDS[found]
 
 
+def load_measurement(kind: Kind, path: Path, confidence: float | None = None) -> Any:
+    """A measurement, with intervals of another coverage where one is given."""
+    return _function(kind.load)(path).view(confidence=confidence)
+
+
 def show_measurement(
     kind: Kind, path: Path, confidence: float | None, baseline: Path | None, as_json: bool
 ) -> None:
     """What ``iaside show`` does with a measurement."""
     if baseline is not None and not kind.baselines:
         raise click.UsageError(f"--baseline does not apply to {path}, a file of {kind.made_by}")
-    load = _function(kind.load)
     # Only where it may be given do the functions take a second file.
-    against = [] if baseline is None else [load(baseline)]
-    found = load(path).view(confidence=confidence)
+    against = [] if baseline is None else [load_measurement(kind, baseline)]
+    found = load_measurement(kind, path, confidence)
     if as_json:
         click.echo(json.dumps(found.summary(*against), indent=2))
     else:
@@ -86,7 +90,7 @@ def plot_measurements(
     """What ``iaside plot`` does with measurements of one kind."""
     if len(paths) > 1 and not kind.together:
         raise click.UsageError(f"files of {kind.made_by} are drawn one by one")
-    found = [_function(kind.load)(path).view(confidence=confidence) for path in paths]
+    found = [load_measurement(kind, path, confidence) for path in paths]
     if kind.together:
         names = [path.stem for path in paths]
         _function(kind.draw)(found, names, target, overwrite=overwrite)

@@ -208,7 +208,7 @@ def line_chart(
     names : sequence of str
         Of the places along the axis, instead of numbers.
     decades : bool
-        The heights are logarithms to base 10.
+        The heights are logarithms to base 10; a dotted line marks 0.
     group, words
         As for `Chart`.
     """
@@ -237,13 +237,18 @@ def line_chart(
         zero=y_of(0.0),
         unit=unit,
         paths=paths,
-        reference=Tick(y_of(0.0), "as much noise as signal") if decades else None,
+        reference=Tick(y_of(0.0), "") if decades else None,
         group=group,
     )
 
 
 def dot_rows(
-    series: Sequence[Values], names: Sequence[str], *, most: float, words: Words
+    series: Sequence[Values],
+    names: Sequence[str],
+    *,
+    numbers: Sequence[int],
+    most: float,
+    words: Words,
 ) -> Chart:
     """Dots with intervals along a line from 0 for each name; those of several series lie close.
 
@@ -253,6 +258,8 @@ def dot_rows(
         One a report, with intervals.
     names : sequence of str
         Of the rows, the first on top.
+    numbers : sequence of int
+        Of the reports that the series belong to.
     most : float
         Right end of the axis.
     """
@@ -267,11 +274,11 @@ def dot_rows(
         return _ROWS_TOP + row * (key + 0.5)
 
     marks = []
-    for number, values in enumerate(series):
+    for place, (number, values) in enumerate(zip(numbers, series, strict=True)):
         assert values.ends is not None
         for key, height in enumerate(values.heights):
             low, high = (x_of(end[key]) for end in values.ends)
-            y = _round(y_of(key) + (number - (len(series) - 1) / 2) * apart)
+            y = _round(y_of(key) + (place - (len(series) - 1) / 2) * apart)
             text = values.texts[key]
             marks.append(Mark(number, key, x_of(height), y, text, low=low, high=high))
     bottom = math.ceil(_ROWS_TOP + row * len(names))
@@ -371,8 +378,8 @@ def _steps(span: Any) -> tuple[float, float, list[float]]:
     low, high = float(numbers.min()), float(numbers.max())
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
-    steps = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high).tolist()
-    return min(low, steps[0]), max(high, steps[-1]), steps
+    steps = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    return min(low, float(steps[0])), max(high, float(steps[-1])), [float(step) for step in steps]
 
 
 def _vertical(
