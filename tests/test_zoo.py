@@ -10,6 +10,7 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
+import iaside_onnx as ia
 from tools.zoo.table import read_card, write_table
 
 from .conftest import ROOT
@@ -42,7 +43,7 @@ def test_cards_belong_to_the_files_and_all_are_small(bundled):
 def test_the_table_is_what_the_cards_say(bundled, tmp_path):
     table = (ZOO / "README.md").read_text(encoding="utf-8")
     order = [line.split("[")[1].split("]")[0] for line in table.splitlines() if "| [" in line]
-    assert sorted(order) == [path.stem for path in bundled]
+    assert sorted(order) == sorted(path.stem for path in bundled)
     for path in bundled:
         (tmp_path / f"{path.stem}.md").write_bytes(path.with_suffix(".md").read_bytes())
     write_table(tmp_path, order)
@@ -61,16 +62,13 @@ def test_clean_accuracy_is_what_onnxruntime_gives(name):
     assert f"{right.mean():.3f}" == read_card(ZOO / f"{name}.md")["clean"]
 
 
-def test_networks_are_audited_without_any_option(bundled, iaside, tmp_path):
-    of_each_kind = {path.stem.partition("-")[0]: path for path in bundled}
-    assert len(of_each_kind) >= 5
-    for kind, path in of_each_kind.items():
-        report = tmp_path / f"{kind}.h5"
-        done = iaside(
-            "analyze", path, ROOT / "demo" / "test", "-o", report, "--samples", 12, "--bands", 2
-        )
-        assert done.exit_code == 0, done.output
-        assert report.is_file()
+@pytest.mark.usefixtures("bundled")
+def test_a_network_is_audited_without_any_option(iaside, tmp_path):
+    report = tmp_path / "report.h5"
+    small = ("-o", report, "--samples", 12, "--bands", 2)
+    done = iaside("analyze", ZOO / "mixer-plain.onnx", ROOT / "demo" / "test", *small)
+    assert done.exit_code == 0, done.output
+    assert ia.load(report).accuracy > 0.5
 
 
 @pytest.fixture
