@@ -32,7 +32,7 @@ import iaside_onnx as ia
 from iaside_onnx.inference.session import choose_runtime, claim_process
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
-# Where the two small networks with random weights are written, and how many images they get.
+# Networks with random weights, written where they are measured.
 _MADE = {"ResNet-50-sized": resnet50, "ViT-S-sized": vit_small}
 
 

@@ -136,13 +136,13 @@ def start_up_table(found: dict[str, list[float]]) -> list[str]:
 def _some_report(folder: Path) -> Path:
     """A report of the default size, of a network that costs nothing."""
     rng = np.random.default_rng(0)
-    weight = rng.standard_normal((192, 10), np.float32)
+    weight = rng.standard_normal((768, 10), np.float32)
     nodes = [
         helper.make_node("Flatten", ["image"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weight"], ["scores"]),
     ]
     ends = [
-        helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 8]),
+        helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 16, 16]),
         helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 10]),
     ]
     held = [numpy_helper.from_array(weight, "weight")]
@@ -153,7 +153,7 @@ def _some_report(folder: Path) -> Path:
         helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
     )
     data = folder / "images.npz"
-    images = rng.integers(0, 256, (200, 8, 8, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (200, 16, 16, 3), dtype=np.uint8)
     np.savez(data, images=images, labels=np.arange(200) % 10)
     ia.analyze(model, data, folder / "report.h5", provider="cpu")
     return folder / "report.h5"

@@ -126,7 +126,7 @@ class Turns(Listener):
     """
 
     def __init__(self, competitors: dict[str, tuple[Competitor, float]]) -> None:
-        super().__init__(start=self._begin, advance=self._take_turns)
+        super().__init__(start=self._begin, advance=self._turn_if_due, stop=self._take_turns)
         self._competitors = competitors
         self.seconds = dict.fromkeys(competitors, 0.0)
         self.passes = dict.fromkeys(competitors, 0)
@@ -135,10 +135,12 @@ class Turns(Listener):
     def _begin(self, *_: object) -> None:
         self._began = time.perf_counter()
 
-    def _take_turns(self, *_: object) -> None:
+    def _turn_if_due(self, *_: object) -> None:
+        if time.perf_counter() - self._began >= SLICE:
+            self._take_turns()
+
+    def _take_turns(self) -> None:
         spent = time.perf_counter() - self._began
-        if spent < SLICE:
-            return
         for name, (run, share) in self._competitors.items():
             # What was left over or owed by earlier turns counts: runs are of many lengths.
             while self.seconds[name] < share * (self._audit_seconds + spent):
