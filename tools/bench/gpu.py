@@ -190,7 +190,7 @@ def tables(found: Sequence[dict[str, Any]]) -> list[str]:
             f"{row['audit']:.0f} ({batches['audit']})",
             f"{row['ratio']:.3f} ({low:.3f} to {high:.3f})",
             "not seen" if busy is None else f"{busy:.0f} %",
-            f"{row['kib_to_device_per_image']:.0f} / {row['kib_from_device_per_image']:.1f}",
+            f"{row['kib_to_device_per_image']:.0f} / {row['kib_from_device_per_image']:.2f}",
             f"{row['whole_seconds']:.1f} s for {row['forward_passes']:,} passes",
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
