@@ -40,9 +40,15 @@ def test_the_plain_loop_finds_what_the_compatible_reading_finds(case):
     from speed import opened
 
     classifier, sample, tell = opened(case, choose_runtime("cpu"))
-    pixels = np.stack([classifier.pixels(sample.picture(place)) for place in range(len(sample))])
     targets = class_targets(sample, classifier, tell)
-    loop = PlainLoop(classifier, pixels, targets, bands=3, batch=1, absence="zero")
+    loop = PlainLoop(
+        classifier,
+        lambda position: classifier.pixels(sample.picture(position)),
+        targets,
+        bands=3,
+        batch=1,
+        absence="zero",
+    )
     expected = ia.analyze(case.model, case.images, provider="cpu", **case.settings).log_prob
     np.testing.assert_allclose(loop.run(), expected, atol=1e-4)
     assert [loop.step() for _ in range(6 * 8 + 1)] == [1] * 49

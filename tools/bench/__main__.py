@@ -98,7 +98,7 @@ def speed(options: argparse.Namespace) -> dict[str, Any]:
                     make(case.model)
             case = replace(case, settings={**case.settings, **changed})
             figures, _ = measure(
-                case, runtime, options.repeats, BATCHES, loop=not options.no_loop,
+                case, runtime, options.repeats, BATCHES, loop=options.loop,
                 provider="cpu", threads=options.threads, batch=options.batch,
             )  # fmt: skip
             found.append(figures)
@@ -134,7 +134,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     part.add_argument("--repeats", type=int, default=5)
     part.add_argument("--threads", type=int, default=0)
     part.add_argument("--batch", type=int, help="of the audit; found by its search if not given")
-    part.add_argument("--no-loop", action="store_true", help="leave the plain loop out")
+    part.add_argument(
+        "--loop", default="read", choices=("read", "kept", "none"),
+        help="the plain loop reads the images for every coalition, keeps them, or is left out",
+    )  # fmt: skip
     part.set_defaults(run=speed)
     part = parts.add_parser("memory", help="peak memory of audits and of the bare session")
     part.add_argument("--data", type=Path, required=True, help="folder with the real artifacts")

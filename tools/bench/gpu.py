@@ -135,7 +135,7 @@ def audit(case: Case, precision: str, options: argparse.Namespace) -> dict[str, 
     runtime = choose_runtime(options.provider, tf32=running["tf32"])
     settings = {**case.settings, "bands": options.bands}
     small = Case(case.name, case.model, case.images, {**settings, "samples": options.turns})
-    figures, _ = measure(small, runtime, options.repeats, options.batches, loop=False, **running)
+    figures, _ = measure(small, runtime, options.repeats, options.batches, loop="none", **running)
     stem = f"{case.model.stem.partition('-')[0]}-{precision}"
     target = options.output / f"{stem}.h5"
     watch = Watch(options.output / f"{stem}-nvidia-smi.csv")

@@ -4,12 +4,13 @@ Coalitions outside, data inside: for every coalition and batch an FFT, the coali
 inverse FFT, the magnitude, min-max scaling over the batch, one call of the session (method, section
 8). What is absent comes from a permutation of the batch, drawn anew each time. Generous where the
 script leaves a choice: single precision, the spectrum of the batch permuted instead of computed
-twice, all images decoded beforehand, `onnxruntime` with the same session as everybody.
+twice, `onnxruntime` with the same session as everybody. How images come is the caller's choice:
+read for every coalition anew, as a loop over a data set does, or kept in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,15 @@ from iaside_onnx.mathematics.shapley import coalition_masks
 class PlainLoop:
     """The loop as something that can be run a step at a time.
 
+    Parameters
+    ----------
+    pixels : callable
+        Position in the sample to its image in pixel space, shape (C, H, W).
+    targets : ndarray of int64, shape (K,)
+        Class index of each image in the model's output.
+    absence : {"random", "zero"}
+        Another image of the batch stands for what is absent, or nothing.
+
     Attributes
     ----------
     table : ndarray of float32, shape (K, 2**M)
@@ -32,18 +42,17 @@ class PlainLoop:
     def __init__(
         self,
         classifier: Classifier,
-        pixels: NDArray[np.float32],
+        pixels: Callable[[int], NDArray[np.float32]],
         targets: NDArray[np.int64],
         bands: int = 8,
         batch: int = 32,
         absence: str = "random",
     ) -> None:
-        height, width = pixels.shape[-2:]
-        index = band_index(height, width, bands)
+        index = band_index(classifier.form.height, classifier.form.width, bands)
         self._masks = coalition_masks(bands)[:, index]
         self._classifier, self._pixels, self._targets = classifier, pixels, targets
         self._batch, self._absence = batch, absence
-        self.table = np.full((len(pixels), len(self._masks)), np.nan, np.float32)
+        self.table = np.full((len(targets), len(self._masks)), np.nan, np.float32)
         self._steps = self._play()
 
     def step(self) -> int:
@@ -63,9 +72,9 @@ class PlainLoop:
     def _play(self) -> Iterator[int]:
         rng = np.random.default_rng(0)
         for coalition, mask in enumerate(self._masks):
-            for start in range(0, len(self._pixels), self._batch):
-                images = self._pixels[start : start + self._batch]
-                stop = start + len(images)
+            for start in range(0, len(self._targets), self._batch):
+                stop = min(start + self._batch, len(self._targets))
+                images = np.stack([self._pixels(position) for position in range(start, stop)])
                 spectrum = np.fft.fft2(images)
                 masked = spectrum * mask
                 if self._absence == "random":

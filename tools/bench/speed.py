@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 from plain_loop import PlainLoop
 
 import iaside_onnx as ia
@@ -165,7 +166,7 @@ def measure(
     repeats: int,
     batches: Sequence[int],
     *,
-    loop: bool = True,
+    loop: str = "read",
     **running: Any,
 ) -> tuple[Figures, ia.Report]:
     """Audit, bare model and plain loop in turns.
@@ -176,8 +177,8 @@ def measure(
         Where bare model and loop run; the audit is told the same through `running`.
     batches : sequence of int
         Batch sizes that the bare model may run at.
-    loop : bool
-        Measure the plain loop as well.
+    loop : {"read", "kept", "none"}
+        The plain loop reads the images for every coalition, has them in memory, or is left out.
     **running
         Arguments of `analyze` that say how to run.
 
@@ -191,13 +192,18 @@ def measure(
     batch = best_batch(classifier, batches)
     competitors: dict[str, tuple[Competitor, float]] = {"bare": (Bare(classifier, batch), 1.0)}
     used = {"bare": batch}
-    if loop:
-        pictures = (sample.picture(position) for position in range(len(sample)))
-        pixels = np.stack([classifier.pixels(picture) for picture in pictures])
-        used["loop"] = min(batch, len(pixels))
+    if loop != "none":
+
+        def read(position: int) -> NDArray[np.float32]:
+            return classifier.pixels(sample.picture(position))
+
+        kept = [read(position) for position in range(len(sample))] if loop == "kept" else []
+        used["loop"] = min(batch, len(sample))
         targets = class_targets(sample, classifier, tell)
         bands = Settings(**case.settings).bands
-        plain = PlainLoop(classifier, pixels, targets, bands, used["loop"])
+        plain = PlainLoop(
+            classifier, kept.__getitem__ if kept else read, targets, bands, used["loop"]
+        )
         competitors["loop"] = (plain.step, LOOP_SHARE)
     for run, _ in competitors.values():
         run()
