@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from ..errors import ReportError
 from ..isolated import Arrays
 from ..output_file import check_folder, check_free
+from .opening import check_is_file, read_isolated
 from .snr import SNR_FORMAT, SNR_VERSION, SnrReport
-from .store import as_text, atomically, check_is_file, put, read_isolated
+from .store import as_text, atomically, put
 
 _EXTRA_BYTES = 1 << 16
 _LONGEST_HEADER = 1 << 24
