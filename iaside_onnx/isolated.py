@@ -22,16 +22,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
-
-import numpy as np
-from numpy.lib import format as npy
-from numpy.typing import NDArray
+from typing import IO, TYPE_CHECKING, Any
 
 from . import errors
 from .errors import IasideError
 
-Arrays = dict[str, NDArray[Any]]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Arrays = dict[str, "NDArray[Any]"]
 Job = Callable[[Path], tuple[dict[str, Any], Arrays]]  # a function with a name
 
 MEMORY = 1 << 30  # bytes, and four times the file
@@ -74,40 +73,61 @@ def isolated(job: Job, path: Path) -> tuple[dict[str, Any], Arrays]:
     IasideError
         What the job itself raised, as the same class.
     """
-    limits = _Limits.of(path)
-    place = f"{job.__module__}:{job.__name__}"
-    bounds = [str(limits.memory), str(limits.seconds)]
-    # -P: a module that lies beside the report must not be taken for one of ours.
-    command = [sys.executable, "-P", "-m", __name__, place, str(path), *bounds]
-    child = subprocess.Popen(  # noqa: S603 (this interpreter, this module)
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=_environment(),
-    )
-    assert child.stdout is not None
-    late = threading.Event()
+    return Child(f"{job.__module__}:{job.__name__}", path).result()
 
-    def stop() -> None:
-        late.set()
-        child.kill()
 
-    timer = threading.Timer(limits.seconds * _WAIT_FACTOR, stop)
-    timer.start()
-    try:
-        header, arrays = _receive(child.stdout)
-    except (EOFError, ValueError) as error:
-        child.kill()
-        raise _failure(path, child.wait(), late=late.is_set()) from error
-    finally:
-        timer.cancel()
-        child.kill()
-        child.stdout.close()
-        child.wait()
-    if "error" in header:
-        raise getattr(errors, header["error"], IsolationError)(header["message"])
-    return header["values"], arrays
+class Child:
+    """A function at work on a file in a child process; until its result is asked for it waits.
+
+    Nothing heavy is loaded here, so that a command can start the child first and load its own
+    libraries while the child loads the same.
+
+    Parameters
+    ----------
+    place : str
+        Where the function is: "module:name". See `isolated`.
+    path : Path
+    """
+
+    def __init__(self, place: str, path: Path) -> None:
+        limits = _Limits.of(path)
+        self._path = path
+        bounds = [str(limits.memory), str(limits.seconds)]
+        # -P: a module that lies beside the report must not be taken for one of ours.
+        command = [sys.executable, "-P", "-m", __name__, place, str(path), *bounds]
+        self._process = subprocess.Popen(  # noqa: S603 (this interpreter, this module)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+        )
+        self._late = threading.Event()
+        self._timer = threading.Timer(limits.seconds * _WAIT_FACTOR, self._stop)
+        self._timer.daemon = True  # a command that gives up before must not wait for it
+        self._timer.start()
+
+    def _stop(self) -> None:
+        self._late.set()
+        self._process.kill()
+
+    def result(self) -> tuple[dict[str, Any], Arrays]:
+        """What the function returned, once; the errors are those of `isolated`."""
+        child = self._process
+        assert child.stdout is not None
+        try:
+            header, arrays = _receive(child.stdout)
+        except (EOFError, ValueError) as error:
+            child.kill()
+            raise _failure(self._path, child.wait(), late=self._late.is_set()) from error
+        finally:
+            self._timer.cancel()
+            child.kill()
+            child.stdout.close()
+            child.wait()
+        if "error" in header:
+            raise getattr(errors, header["error"], IsolationError)(header["message"])
+        return header["values"], arrays
 
 
 def _environment() -> dict[str, str]:
@@ -124,6 +144,8 @@ def _environment() -> dict[str, str]:
 
 
 def _receive(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:
+    from numpy.lib import format as npy
+
     line = stream.readline()
     if not line.endswith(b"\n"):
         raise EOFError
@@ -149,6 +171,9 @@ def _failure(path: Path, code: int, *, late: bool) -> Exception:
 
 def main() -> None:
     """What the child does."""
+    import numpy as np
+    from numpy.lib import format as npy
+
     job, name, memory, seconds = sys.argv[1:]
     with os.fdopen(os.dup(1), "wb") as stream:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing else may be printed there

@@ -184,9 +184,14 @@ BAD_INPUT = {
     "too many players": (lambda p: [p.model, p.data, "--bands", 17], "1 to 16"),
     "separate dc counts": (lambda p: [p.model, p.data, "--bands", 16, "--separate-dc"], "1 to 16"),
     "cuda without cuda": (lambda p: [p.model, p.data, "--provider", "cuda"], "cuda"),
+    "tensorrt without it": (lambda p: [p.model, p.data, "--provider", "tensorrt"], "tensorrt"),
+    "tensorrt without tf32": (
+        lambda p: [p.model, p.data, "--provider", "tensorrt", "--no-tf32"],
+        "--provider cuda",
+    ),
 }
 BAD_OPTIONS = {
-    "--provider tpu": "auto, cpu, cuda",
+    "--provider tpu": "auto, cpu, cuda, tensorrt",
     "--norm l3": "linf",
     "--absence blur": "gaussian",
     "--value odds": "log-prob",
@@ -224,11 +229,11 @@ BAD = {
 def test_bad_input_is_one_line_exit_2_and_leaves_nothing(iaside, tmp_path, parts, name):
     make, text = BAD[name]
     arguments = make(parts)
-    if name == "cuda without cuda":
-        from iaside_onnx.inference.session import active_providers
+    if name in ("cuda without cuda", "tensorrt without it"):
+        from iaside_onnx.inference.session import is_active
 
-        if "cuda" in active_providers():
-            pytest.skip("CUDA is active on this machine")
+        if is_active(name.partition(" ")[0]):
+            pytest.skip("the provider is active on this machine")
     out = tmp_path / "out"
     out.mkdir()
     result = iaside("analyze", *arguments, "-o", out / "r.h5", "--quiet")

@@ -98,6 +98,18 @@ def test_importing_the_package_loads_nothing_heavy():
     )
 
 
+def test_reading_begins_before_anything_heavy_is_loaded_and_show_needs_no_scipy():
+    code = (
+        "import sys, iaside_onnx.cli, iaside_onnx.reports.opening; print(*sys.modules)\n"
+        "import iaside_onnx.reports.store, iaside_onnx.views.terminal; print(*sys.modules)"
+    )
+    begun, shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert not {"numpy", "h5py", "rich"} & set(begun.split())
+    assert "scipy" not in shown.split()
+
+
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_modules_stay_readable_and_on_the_map(module):
     text = (PACKAGE / module).read_text()

@@ -47,6 +47,7 @@ def analyze(
     skip_bad: bool = False,
     provider: str = "auto",
     threads: int = 0,
+    tf32: bool = True,
     ort_extension: Sequence[str | Path] = (),
     batch: int | None = None,
     value: str = "log-prob",
@@ -74,10 +75,13 @@ def analyze(
     skip_bad : bool
         Leave out pictures of the drawn sample that cannot be decoded, and list them under
         ``data["skipped"]``, instead of stopping at the first.
-    provider : {"auto", "cpu", "cuda"}
+    provider : {"auto", "cpu", "cuda", "tensorrt"}
         Where to run. Like `threads` and `batch`, it changes nothing beyond floating-point rounding.
     threads : int
         Threads of the model's session; 0 chooses.
+    tf32 : bool
+        Let CUDA round the factors of float32 products to 10 bits (TensorFloat-32), as onnxruntime
+        does by default. The report's settings record it where a GPU was used.
     ort_extension : sequence of paths
         Libraries of custom operators that the model needs. They are run as code.
     batch : int, optional
@@ -133,7 +137,7 @@ def analyze(
     if skip_bad:
         sample, skipped = leave_out_bad(sample, tell)
     extensions = tuple(Path(library) for library in ort_extension)
-    runtime = choose_runtime(provider, threads, extensions)
+    runtime = choose_runtime(provider, threads, extensions, tf32=tf32)
     audit = _prepare(Path(model), sample, runtime, wanted, tell)
     view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
     # How the images were read, so that the report can say how to repeat it.
@@ -220,6 +224,7 @@ def _prepare(
             "output": classifier.output.name,
             "layout": form.layout,
             "output_kind": classifier.scores.kind,
+            **({} if runtime.provider == "cpu" else {"tf32": runtime.tf32}),
         },
         "model_sha256": classifier.artifact.sha256,
         "data_digest": sample.digest(),
@@ -264,8 +269,8 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
     missing = partial.unfinished()
     size = BatchSize(
         classifier.form.fixed_batch or batch or (1 if audit.survey.one_by_one else None),
-        _LEAST_BATCH[audit.runtime.provider],
-        largest_batch(audit.runtime.provider, classifier.form.features),
+        _LEAST_BATCH[audit.runtime.device],
+        largest_batch(audit.runtime.device, classifier.form.features),
         len(missing) * audit.coalitions,
     )
     began = time.monotonic()

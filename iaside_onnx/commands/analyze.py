@@ -53,8 +53,13 @@ OWN_PROCESS = "own process"
     help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
 )  # fmt: skip
 @click.option(
-    "--provider", default="auto", show_default=True, help="Where to run: auto, cpu or cuda."
-)
+    "--provider", default="auto", show_default=True,
+    help="Where to run: auto (cuda if it becomes active, else cpu), cpu, cuda or tensorrt.",
+)  # fmt: skip
+@click.option(
+    "--tf32/--no-tf32", default=True, show_default=True,
+    help="Let CUDA round the factors of float32 products to 10 bits.",
+)  # fmt: skip
 @click.option(
     "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
     metavar="auto|N",

@@ -50,6 +50,11 @@ _KINDS = {
 
 def measurement(path: Path, **given: Any) -> Kind | None:
     """The kind of measurement that a file holds, if any; options of reports must not be given."""
+    from ..reports.opening import mentions
+
+    # Most files are reports, which are shown sooner without what else would be loaded here.
+    if not mentions(path, list(_KINDS)):
+        return None
     from ..reports.measurement_store import format_of
 
     found = format_of(path, list(_KINDS))

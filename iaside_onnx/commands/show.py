@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .measurements import measurement, plot_measurements, show_measurement
 from .options import json_option, view_options
+
+if TYPE_CHECKING:
+    from ..isolated import Child
 
 
 @click.command()
@@ -44,13 +47,16 @@ def show(
         return
     if baseline is not None:
         raise click.UsageError("--baseline is for files of iaside robustness; see iaside compare")
-    found = viewed(report, value, beta, confidence)
+    from ..reports.opening import begin_reading
+
+    reading = begin_reading(report)
     if as_json:
+        found = viewed(report, value, beta, confidence, reading)
         click.echo(json.dumps(found.summary(per_class=per_class), indent=2))
         return
     from ..views.terminal import print_report
 
-    print_report(found, per_class=per_class)
+    print_report(viewed(report, value, beta, confidence, reading), per_class=per_class)
 
 
 @click.command()
@@ -105,10 +111,20 @@ def plot(
     click.echo(f"Picture: {target}")
 
 
-def viewed(path: Path, value: str | None, beta: float | None, confidence: float | None) -> Any:
-    """A report seen through the view options of a command."""
-    from ..reports.report import check_view, load
+def viewed(
+    path: Path,
+    value: str | None,
+    beta: float | None,
+    confidence: float | None,
+    reading: Child | None = None,
+) -> Any:
+    """A report seen through the view options of a command; `reading` as in `read_report`."""
+    from ..reports.opening import begin_reading
 
-    found = load(path).view(value=value, beta=beta, confidence=confidence)
+    reading = reading or begin_reading(path)
+    from ..reports.report import check_view
+    from ..reports.store import read_report
+
+    found = read_report(path, reading).view(value=value, beta=beta, confidence=confidence)
     check_view(found.settings["value"], found.beta, found.confidence)
     return found

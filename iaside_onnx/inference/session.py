@@ -16,7 +16,19 @@ from onnx import TensorProto, helper
 
 from ..errors import ArtifactError, ProviderError, UsageError
 
-_EXECUTION_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_EXECUTION_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+# Who takes the operators that a provider does not know, in this order.
+_FALLBACKS = {"cpu": (), "cuda": ("cpu",), "tensorrt": ("cuda", "cpu")}
+_LIBRARIES = {
+    "cuda": "no CUDA device, driver or libraries were found (pip install 'iaside-onnx[cuda]' "
+    "brings the libraries)",
+    "tensorrt": "no CUDA device, driver or TensorRT libraries were found (put the folder of "
+    "libnvinfer, of the version that this onnxruntime names, into LD_LIBRARY_PATH)",
+}
 PROVIDERS = ("auto", *_EXECUTION_PROVIDERS)
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
@@ -35,24 +47,27 @@ class Runtime:
     Attributes
     ----------
     provider : str
-        "cpu" or "cuda": active, not merely available.
+        "cpu", "cuda" or "tensorrt": active, not merely available.
     threads : int
         Threads of the model's session; 0 lets onnxruntime choose (one per physical core).
     shared_pool : bool
         All sessions of the process take their threads from one pool; see `claim_process`.
     extensions : tuple of Path
         Libraries of custom operators. They are code, loaded only because the user named them.
+    tf32 : bool
+        CUDA may round the factors of float32 products to 10 bits (TensorFloat-32).
     """
 
     provider: str = "cpu"
     threads: int = 0
     shared_pool: bool = False
     extensions: tuple[Path, ...] = ()
+    tf32: bool = True
 
     @property
     def device(self) -> str:
         """Device on which tensors of the model live, as onnxruntime names it."""
-        return self.provider
+        return "cpu" if self.provider == "cpu" else "cuda"
 
     def open(
         self, model: Path | bytes, *, folder: Path | None = None, helper_graph: bool = False
@@ -86,8 +101,10 @@ class Runtime:
             options.add_session_config_entry(_DATA_FOLDER, str(folder.resolve()))
         if not helper_graph:
             self._register(options)
-        wanted = _EXECUTION_PROVIDERS[self.provider]
-        providers = list(dict.fromkeys([wanted, _EXECUTION_PROVIDERS["cpu"]]))
+        # Building engines for graphs of one product and a reshape is not worth it.
+        provider = self.device if helper_graph else self.provider
+        wanted = _EXECUTION_PROVIDERS[provider]
+        providers = [self._with_options(name) for name in (provider, *_FALLBACKS[provider])]
         source = str(model) if isinstance(model, Path) else model
         name = str(model) if isinstance(model, Path) else "helper graph"
         with quiet_runtime():
@@ -102,10 +119,14 @@ class Runtime:
                 ) from error
         if wanted not in session.get_providers():
             raise ProviderError(
-                f"{name}: {self.provider} was asked for but is not active for this model "
+                f"{name}: {provider} was asked for but is not active for this model "
                 f"(active: {', '.join(session.get_providers())})"
             )
         return session
+
+    def _with_options(self, provider: str) -> tuple[str, dict[str, str]]:
+        options = {"use_tf32": str(int(self.tf32))} if provider == "cuda" else {}
+        return _EXECUTION_PROVIDERS[provider], options
 
     def _register(self, options: ort.SessionOptions) -> None:
         for library in self.extensions:
@@ -144,18 +165,22 @@ def quiet_runtime() -> Iterator[None]:
 
 
 def choose_runtime(
-    provider: str = "auto", threads: int = 0, extensions: tuple[Path, ...] = ()
+    provider: str = "auto",
+    threads: int = 0,
+    extensions: tuple[Path, ...] = (),
+    *,
+    tf32: bool = True,
 ) -> Runtime:
     """Settle the provider: "auto" takes CUDA if it really becomes active, else the CPU.
 
-    `extensions` are libraries of custom operators.
+    `extensions` are libraries of custom operators; `tf32` as in `Runtime`.
 
     Raises
     ------
     ProviderError
-        "cuda" was asked for and does not become active; the message says why where known.
+        What was asked for does not become active; the message says why where known.
     UsageError
-        An unknown provider or a negative number of threads.
+        An unknown provider, a negative number of threads, or TensorRT without TF32.
     """
     if provider not in PROVIDERS:
         raise UsageError(
@@ -163,20 +188,20 @@ def choose_runtime(
         )
     if threads < 0:
         raise UsageError(f"--threads {threads}: give 0 (automatic) or a positive number")
-    active = active_providers()
+    if provider == "tensorrt" and not tf32:
+        raise UsageError("--no-tf32: TensorRT takes no such order; use it with --provider cuda")
     if provider == "auto":
-        provider = "cuda" if "cuda" in active else "cpu"
-    if provider not in active:
+        provider = "cuda" if is_active("cuda") else "cpu"
+    if not is_active(provider):
         clash = runtime_clash()
         why = clash or (
-            "no CUDA device, driver or libraries were found (pip install 'iaside-onnx[cuda]' "
-            "brings the libraries)"
+            _LIBRARIES[provider]
             if _EXECUTION_PROVIDERS[provider] in ort.get_available_providers()
             else "this onnxruntime is a build for the CPU only"
         )
         raise ProviderError(f"--provider {provider}: does not become active: {why}")
     shared_pool = provider == "cpu" and _own_process and _one_pool(threads)
-    return Runtime(provider, threads, shared_pool, extensions)
+    return Runtime(provider, threads, shared_pool, extensions, tf32)
 
 
 _own_process = False
@@ -205,15 +230,16 @@ def claim_process() -> None:
     _own_process = True
 
 
-@cache
 def active_providers() -> tuple[str, ...]:
     """Providers that become active in a real session (the list of available ones promises more)."""
-    listed = ort.get_available_providers()
-    return tuple(
-        name
-        for name, provider in _EXECUTION_PROVIDERS.items()
-        if provider in listed and _becomes_active(provider)
-    )
+    return tuple(name for name in _EXECUTION_PROVIDERS if is_active(name))
+
+
+@cache
+def is_active(name: str) -> bool:
+    """Whether a provider becomes active in a real session."""
+    provider = _EXECUTION_PROVIDERS[name]
+    return provider in ort.get_available_providers() and _becomes_active(provider)
 
 
 def _becomes_active(provider: str) -> bool:
@@ -223,7 +249,7 @@ def _becomes_active(provider: str) -> bool:
     probe = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     # preload_dlls prints what it does not find.
     with quiet_runtime(), redirect_stdout(StringIO()):
-        if provider == _EXECUTION_PROVIDERS["cuda"] and hasattr(ort, "preload_dlls"):
+        if provider != _EXECUTION_PROVIDERS["cpu"] and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
         try:
             session = ort.InferenceSession(probe.SerializeToString(), providers=[provider])

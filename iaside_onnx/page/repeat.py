@@ -74,6 +74,7 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
     if settings.get("output_kind") in ("logits", "probabilities"):
         words.append(f"--{settings['output_kind']}")
     words += ["--provider", str(report.provider)]
+    words += ["--no-tf32"] if settings.get("tf32") is False else []
     libraries = report.run.get("ort_extensions")
     for library in libraries if isinstance(libraries, Mapping) else ():
         words += ["--ort-extension", _operand(library)]

@@ -20,9 +20,9 @@ VIEW = ("value", "beta", "confidence")
 # Settings that belong to the model or choose the images; every other one defines the game.
 _FREE = {
     *VIEW, "samples", "players", "preprocess", "input", "output", "layout", "output_kind",
-    "label_offset", "temperature",
+    "label_offset", "temperature", "tf32",
 }  # fmt: skip
-_NAMED = ("temperature", "output_kind", "label_offset", "layout")
+_NAMED = ("temperature", "output_kind", "label_offset", "layout", "tf32")
 # Parts of a preprocessing recipe that decide which pixels an image has.
 _GEOMETRY = ("resize", "crop", "interpolation", "antialias")
 _LEAST_IMAGES = 2

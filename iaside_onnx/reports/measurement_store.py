@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,8 +23,9 @@ from numpy.typing import NDArray
 from ..errors import ReportError
 from ..isolated import Arrays, Job
 from ..output_file import check_folder, check_free
+from .opening import check_is_file, mentions, read_isolated
 from .seal import SEAL_BYTES, check_seal, seal
-from .store import as_text, atomically, check_is_file, put, read_isolated
+from .store import as_text, atomically, put
 
 _EXTRA_BYTES = 1 << 16
 _LONGEST_HEADER = 1 << 24
@@ -108,13 +108,12 @@ def format_of(path: Path, formats: list[str]) -> str | None:
 
     A look for their names comes first, so that no other file costs a process.
     """
+    if not mentions(path, formats):
+        return None
     try:
-        with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
-            if all(content.find(name.encode()) < 0 for name in formats):
-                return None
         check_seal(path)
         found = read_isolated(path, read_format)[0]["format"]
-    except (OSError, ValueError, ReportError):  # whoever reads it next says what is wrong
+    except (OSError, ReportError):  # whoever reads it next says what is wrong
         return None
     return found if found in formats else None
 

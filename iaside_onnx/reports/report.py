@@ -9,15 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..mathematics import profiles, score, shapley
+from ..mathematics import score, shapley
 from ..notebooks import ReportInNotebooks
 from ..output_file import check_free
+
+if TYPE_CHECKING:
+    from ..mathematics.profiles import ClassProfiles
 
 FORMAT = "iaside-report"
 FORMAT_VERSION = 1
@@ -204,10 +207,12 @@ class Report(ReportInNotebooks):
         return str(label)
 
     @cached_property
-    def class_profiles(self) -> profiles.ClassProfiles:
+    def class_profiles(self) -> ClassProfiles:
         """Profiles of the classes as arrays, with intervals and credibility estimates."""
+        from ..mathematics.profiles import class_profiles  # loads scipy, which is slow
+
         seed = int(self.settings["seed"])
-        return profiles.class_profiles(
+        return class_profiles(
             self.shapley_per_image, self.labels, self.beta, self.confidence, seed, few=FEW_IMAGES
         )
 

@@ -23,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError
-from ..isolated import Arrays, IsolationError, Job, isolated
+from ..isolated import Child
 from . import report_reader
+from .opening import begin_reading, check_is_file, read_isolated, report_errors, why
 from .report import FORMAT, FORMAT_VERSION, Report
 from .report_checks import JSON_TEXTS, check, parse
-from .seal import SEAL_BYTES, check_seal, seal
+from .seal import SEAL_BYTES, seal
 
 _CHUNK_BYTES = 1 << 18
 _ANEW = "use --overwrite to start anew"
@@ -147,22 +148,24 @@ def atomically(target: Path, size: int) -> Iterator[Path]:
             os.fsync(written.fileno())
         scratch.replace(target)
     except (OSError, RuntimeError, ValueError) as error:  # h5py raises all three
-        raise ReportError(f"{target}: cannot be written: {_why(error)}") from error
+        raise ReportError(f"{target}: cannot be written: {why(error)}") from error
     finally:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
 
 
-def _why(error: BaseException) -> str:
-    known = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
-    return (known or " ".join(str(error).split())[:200]).lower()
+def read_report(path: Path, reading: Child | None = None) -> Report:
+    """Read a finished report; see `iaside_onnx.load`.
 
-
-def read_report(path: Path) -> Report:
-    """Read a finished report; see `iaside_onnx.load`."""
-    check_is_file(path)
-    check_seal(path)
-    texts, arrays = read_isolated(path, report_reader.read_finished)
+    Parameters
+    ----------
+    path : Path
+    reading : Child, optional
+        From `begin_reading(path)`, where reading has begun already.
+    """
+    reading = reading or begin_reading(path)
+    with report_errors(path):
+        texts, arrays = reading.result()
     names, skipped = "data/class_names", "data/skipped"
     try:
         held = {name: parse(name, texts[name]) for name in JSON_TEXTS}
@@ -188,24 +191,6 @@ def read_report(path: Path) -> Report:
     except ValueError as error:
         raise ReportError(f"{path}: is damaged: {error}") from error
     return report
-
-
-def check_is_file(path: Path) -> None:
-    """Refuse a path that is no file."""
-    if not path.is_file():
-        raise ReportError(f"{path}: no such report file")
-
-
-def read_isolated(path: Path, job: Job) -> tuple[dict[str, Any], Arrays]:
-    """What `job` reads in a process with limits; every way to fail is a ReportError."""
-    try:
-        return isolated(job, path)
-    except OSError as error:
-        raise ReportError(f"{path}: cannot be read: {_why(error)}") from error
-    except IsolationError as error:
-        raise ReportError(
-            f"{path}: is damaged, or made to do harm: {error}; get it again or audit anew"
-        ) from error
 
 
 def _names(texts: NDArray[Any]) -> list[str]:

@@ -26,7 +26,6 @@ from rich.text import Text
 
 from ..listener import Listener
 from ..reports.report import Report
-from .class_table import class_table
 from .text import one_line
 
 _BAR_WIDTH = 24
@@ -145,6 +144,8 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
     for warning in report.run.get("warnings", []):
         out.print(f"Noted during the run: {one_line(str(warning))}", soft_wrap=True)
     if per_class:
+        from .class_table import class_table
+
         out.print(class_table(report))
 
 

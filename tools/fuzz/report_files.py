@@ -13,9 +13,10 @@ import numpy as np
 from damage import damaged
 from hostile_values import attribute_values, json_text, numbers, some
 
-from iaside_onnx.isolated import Arrays, Job
-from iaside_onnx.reports import store
+from iaside_onnx.isolated import Arrays
+from iaside_onnx.reports import opening, store
 from iaside_onnx.reports.report import Report, load
+from iaside_onnx.reports.report_reader import read_finished
 from iaside_onnx.reports.seal import SEAL_BYTES, seal
 from iaside_onnx.views.terminal import print_report
 
@@ -107,7 +108,7 @@ def make(
 
 def run(path: Path, expected: str | None) -> str:
     """Read, sum up, print; in this process, whose limits are those of the reading process."""
-    with mock.patch.object(store, "isolated", _in_this_process):
+    with mock.patch.object(opening, "Child", _InThisProcess):
         report = load(path)
     summary = report.summary(per_class=True)
     text = json.dumps(summary, allow_nan=False)
@@ -122,9 +123,15 @@ def run_contained(path: Path) -> None:
     load(path).summary(per_class=True)
 
 
-def _in_this_process(job: Job, path: Path) -> tuple[dict[str, Any], Arrays]:
-    values, arrays = job(path)
-    return json.loads(json.dumps(values)), arrays
+class _InThisProcess:
+    """Stands in for the process that reads a report."""
+
+    def __init__(self, _: str, path: Path) -> None:
+        self._path = path
+
+    def result(self) -> tuple[dict[str, Any], Arrays]:
+        values, arrays = read_finished(self._path)
+        return json.loads(json.dumps(values)), arrays
 
 
 def _replace(file: h5py.File, name: str, values: Any, **storage: Any) -> None:

@@ -10,13 +10,13 @@ import torch
 import weights
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from train_demo_models import DemoNet
+from train_demo_models import demo_net
 
 
 def network() -> torch.nn.Module:
     """The network with the demo model's weights; images [batch, 3, 64, 64] in [0, 1]."""
     held = weights.read()
-    network = DemoNet(len(held.bias), held.mean, held.std)
+    network = demo_net(len(held.bias), held.mean, held.std)
     state = network.state_dict()
     for name, conv in held.convs.items():
         norm = name.replace("conv", "norm")

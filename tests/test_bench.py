@@ -1,0 +1,84 @@
+"""The benchmark: its plain loop plays the game, its networks have the sizes they stand for."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+import iaside_onnx as ia
+from iaside_onnx.audit.survey import class_targets
+from iaside_onnx.inference.session import choose_runtime
+
+from . import graphs
+from .conftest import ROOT, write_npz
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """The benchmark's folder, as `python tools/bench` has it."""
+    monkeypatch.syspath_prepend(ROOT / "tools" / "bench")
+    yield
+    for name in ("speed", "plain_loop", "made_networks", "processes"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def case(bench, tmp_path):  # noqa: ARG001
+    from speed import Case
+
+    images = np.random.default_rng(3).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+    data = write_npz(tmp_path / "d.npz", images, np.arange(6) % 4)
+    settings = {"bands": 3, "absence": "zero", "output_map": "magnitude"}
+    return Case("small", graphs.small_network(tmp_path / "m.onnx"), data, settings)
+
+
+def test_the_plain_loop_finds_what_the_compatible_reading_finds(case):
+    from plain_loop import PlainLoop
+    from speed import opened
+
+    classifier, sample, tell = opened(case, choose_runtime("cpu"))
+    targets = class_targets(sample, classifier, tell)
+    loop = PlainLoop(
+        classifier,
+        lambda position: classifier.pixels(sample.picture(position)),
+        targets,
+        bands=3,
+        batch=1,
+        absence="zero",
+    )
+    expected = ia.analyze(case.model, case.images, provider="cpu", **case.settings).log_prob
+    np.testing.assert_allclose(loop.run(), expected, atol=1e-4)
+    assert [loop.step() for _ in range(6 * 8 + 1)] == [1] * 49
+
+
+def test_every_rate_is_measured_and_in_the_table(case):
+    from speed import measure, speed_table
+
+    figures, report = measure(case, choose_runtime("cpu"), 2, (1, 2), provider="cpu")
+    assert set(figures.rates) == {"audit", "bare", "loop"}
+    assert all(len(rates) == 2 and min(rates) > 0 for rates in figures.rates.values())
+    assert figures.batches["audit"] == report.run["batch"]
+    heading, rule, row = speed_table([figures])
+    assert heading.count("|") == rule.count("|") == row.count("|")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    # torchvision's and timm's, batch normalisation folded into biases: scale gone, shift kept.
+    [("resnet50", 25_557_032 - 26_560), ("vit_small", 22_050_664)],
+)
+def test_made_networks_have_the_sizes_that_they_stand_for(bench, tmp_path, name, parameters):  # noqa: ARG001
+    import made_networks
+
+    path = getattr(made_networks, name)(tmp_path / "m.onnx")
+    assert made_networks.parameters(path) == parameters
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    image = np.random.default_rng(0).random((1, 3, 224, 224), np.float32)
+    (scores,) = session.run(None, {"image": image})
+    assert scores.shape == (1, 1000)
+    assert 0.01 < scores.std() < 100
