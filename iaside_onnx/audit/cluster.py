@@ -28,6 +28,7 @@ from .job import Job, Outcome, evaluate, versions
 _LOCAL = re.compile(r"local:([1-9][0-9]{0,3})")
 _WAIT_FOR_WORKERS = 60.0  # seconds, at the start and when all have left
 _LOOK_EVERY = 2.0
+_FETCH = 5.0  # rows of a task are some megabytes at most
 # Tasks a worker gets, where there are images enough: few enough images in each that little is
 # lost with a worker and that all end at about the same time.
 _TASKS_PER_WORKER = 12
@@ -121,8 +122,13 @@ class Workers:
                 except Empty:
                     seen = self._look(seen)
                     continue
+                outcome = self._result(future)
+                if outcome is None:
+                    seen = self._look(seen)
+                    future.add_done_callback(done.put)
+                    continue
                 seen = time.monotonic()
-                yield waiting.pop(future), self._result(future)
+                yield waiting.pop(future), outcome
                 future.release()
         finally:
             with suppress(Exception):  # also when the scheduler is gone
@@ -143,17 +149,20 @@ class Workers:
             "--resume when they are back"
         )
 
-    def _result(self, future: Any) -> Outcome:
+    def _result(self, future: Any) -> Outcome | None:
+        """What a task gave; None where the worker that held it died, so that it runs again."""
         from distributed.scheduler import KilledWorker
 
         try:
-            outcome: Outcome = future.result()
+            outcome: Outcome = future.result(timeout=_FETCH)
         except KilledWorker as error:
             raise IasideError(
                 f"--dask {self._address}: a task ended every worker that it was given to, by lack "
                 "of memory or a crash of the model; try fewer workers or a smaller --batch"
             ) from error
         except Exception as error:
+            if isinstance(error, TimeoutError) and future.status != "error":
+                return None
             reason = " ".join(str(error).split())[:300] or "the connection was lost"
             raise IasideError(
                 f"--dask {self._address}: a task failed: {type(error).__name__}: {reason}"

@@ -13,6 +13,7 @@ from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..mathematics.absence import SAMPLE_SCHEMES, SampleStatistics
 from ..mathematics.temperature import fit_temperature, log_softmax
+from ..reports.chance import chance_warning
 from ..settings import Settings
 
 _SURVEY_PIXELS = 1 << 22
@@ -169,7 +170,8 @@ def survey_sample(
         f"clean accuracy: {right / len(part):.3f} ({right} of {len(part)} images), mean "
         f"log-probability {clean.mean():.3f}"
     )
-    _warn_at_chance(right, len(part), classifier.classes, tell)
+    if warning := chance_warning(right, len(part), classifier.classes):
+        tell.warning(warning)
     temperature = settings.temperature
     if fit:
         temperature = fit_temperature(np.concatenate(scores), targets)
@@ -198,15 +200,3 @@ def _mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> boo
             "one, which is slower (--batch overrides that)"
         )
     return mixed
-
-
-def _warn_at_chance(right: int, count: int, classes: int, tell: Listener) -> None:
-    """Say so when the clean accuracy is what guessing would give (plus two standard errors)."""
-    chance = 1.0 / classes
-    bound = count * chance + 2.0 * np.sqrt(count * chance * (1.0 - chance))
-    if count >= 5 and right <= bound:
-        tell.warning(
-            "clean accuracy is at chance: preprocessing, channel order, class order or label "
-            "offset is probably wrong; iaside inspect MODEL --data IMAGES finds out which "
-            "(then --preprocess, --labels, --label-offset)"
-        )

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..digest import data_digest
 from ..errors import ReportError, UsageError
+from .chance import chance_warning
 from .part import Part, PartOfSample, part_of
 from .report import Report, check_view, load
 
@@ -202,8 +203,14 @@ def _number(value: Any) -> float:
 
 
 def _joined_warnings(held: list[tuple[str, Report, PartOfSample]]) -> list[str]:
-    """Warnings of all parts once, others with the part that they speak of."""
-    told = [report.run["warnings"] for _, report, _ in held]
+    """Warnings of all parts once, others with the part that they speak of.
+
+    Whether accuracy is at chance is judged anew: it is another matter for a small part.
+    """
+    told = []
+    for _, report, _ in held:
+        own = chance_warning(*_accuracy([report]), report.data["classes"])
+        told.append([warning for warning in report.run["warnings"] if warning != own])
     everywhere = [warning for warning in told[0] if all(warning in each for each in told)]
     warnings = list(everywhere)
     for (_, _, whole), each in zip(held, told, strict=True):
@@ -211,4 +218,13 @@ def _joined_warnings(held: list[tuple[str, Report, PartOfSample]]) -> list[str]:
     versions = sorted({str(report.run.get("onnxruntime")) for _, report, _ in held})
     if len(versions) > 1:
         warnings.append(f"the parts were run by different onnxruntime: {', '.join(versions)}")
+    right, count = _accuracy([report for _, report, _ in held])
+    if warning := chance_warning(right, count, held[0][1].data["classes"]):
+        warnings.append(warning)
     return warnings
+
+
+def _accuracy(reports: list[Report]) -> tuple[int, int]:
+    """Images whose class is right, and images."""
+    right = sum(int((report.predicted == report.labels).sum()) for report in reports)
+    return right, sum(len(report.labels) for report in reports)
