@@ -155,16 +155,7 @@ def survey_sample(
             scores.append(logits)
     assert example is not None
     rotated, deep = oddities
-    if rotated:
-        tell.warning(
-            f"{rotated} picture(s) carry an EXIF orientation; it is not applied, as in "
-            "torchvision's loader"
-        )
-    if deep:
-        tell.warning(
-            f"{deep} picture(s) have 16 bits or more a channel; values above 255 are clipped, as "
-            "in torchvision's loader: convert them to 8 bits first"
-        )
+    _tell_oddities(rotated, deep, tell)
     right = int((predicted == targets[part]).sum())
     tell.note(
         f"clean accuracy: {right / len(part):.3f} ({right} of {len(part)} images), mean "
@@ -177,6 +168,19 @@ def survey_sample(
         temperature = fit_temperature(np.concatenate(scores), targets)
         tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
     return Survey(statistics, predicted, float(temperature), example, one_by_one)
+
+
+def _tell_oddities(rotated: int, deep: int, tell: Listener) -> None:
+    if rotated:
+        tell.warning(
+            f"{rotated} picture(s) carry an EXIF orientation; it is not applied, as in "
+            "torchvision's loader"
+        )
+    if deep:
+        tell.warning(
+            f"{deep} picture(s) have 16 bits or more a channel; values above 255 are clipped, as "
+            "in torchvision's loader: convert them to 8 bits first"
+        )
 
 
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
