@@ -6,9 +6,10 @@
 A repetition runs every arrangement once, in turn, so that all meet the same machine; the table
 holds medians. "passes/s" counts the long part alone, as a user sees its progress, from the first to
 the last forward pass of the slowest worker; Dask's holds the opening of the model on each worker.
-"CPU ms" is processor time a pass, start-up and all, which other work on the machine hardly moves:
-where it stays the same, N free cores give N times the speed. "command" is the whole command, in
-seconds. Speed-ups are those of passes/s within a repetition. Every table is held against the first.
+"CPU ms" is processor time a pass, without that of start-up and survey (those of a run with one band
+are taken off), which other work on the machine moves less: where it stays the same, N free cores
+give N times the speed. "command" is the whole command, in seconds. Speed-ups are those of passes/s
+within a repetition. Every table is held against the first.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "demo-plain.onnx")
     parser.add_argument("--images", type=Path, default=ROOT / "demo" / "test")
+    parser.add_argument("--labels", type=Path, help="as for iaside analyze")
     parser.add_argument("--preprocess", help="as for iaside analyze")
     parser.add_argument("--samples", type=int, default=240)
     parser.add_argument("--bands", type=int, default=8)
@@ -77,10 +79,11 @@ def main() -> None:
     runs: list[list[Run]] = []
     with tempfile.TemporaryDirectory() as folder:
         reference = None
+        little = [measure(kind, count, 1, options, Path(folder))[1] for kind, count in plan]
         for repeat in range(options.repeats):
             runs.append([])
             for kind, count in plan:
-                report, run = measure(kind, count, options, Path(folder))
+                report, run = measure(kind, count, options.bands, options, Path(folder))
                 reference = report.log_prob if reference is None else reference
                 if not np.array_equal(report.log_prob, reference):
                     sys.exit(f"{kind} with {count} worker(s) made another table")
@@ -92,7 +95,7 @@ def main() -> None:
     print(f"{options.model.stem}: {platform.machine()}, {cores} cores, load {load:.1f}")
     headings = ("workers", "passes/s", "speed-up", "CPU ms", "command")
     print(f"{'arrangement':14} " + " ".join(f"{heading:>9}" for heading in headings))
-    rows = [summary(runs, place) for place in range(len(plan))]
+    rows = [summary(runs, little, place) for place in range(len(plan))]
     for row in rows:
         print(
             f"{row.arrangement:14} {row.workers:9} {row.passes_per_second:9.1f} "
@@ -108,17 +111,19 @@ def main() -> None:
 
 
 def measure(
-    kind: str, count: int, options: argparse.Namespace, folder: Path
+    kind: str, count: int, bands: int, options: argparse.Namespace, folder: Path
 ) -> tuple[ia.Report, Run]:
     """Run one arrangement; its report and what it took."""
     began, processor = time.perf_counter(), used()
     if kind == "dask":
         targets = [folder / "dask.h5"]
-        finish([start(options, targets[0], "--dask", f"local:{count}")])
+        finish([start(options, bands, targets[0], "--dask", f"local:{count}")])
     else:
         targets = [folder / f"part{number}.h5" for number in range(1, count + 1)]
-        shards = enumerate(targets, 1)
-        finish([start(options, path, "--shard", f"{number}/{count}") for number, path in shards])
+        shards = [("--shard", f"{number}/{count}") for number in range(1, count + 1)]
+        finish(
+            [start(options, bands, path, *own) for path, own in zip(targets, shards, strict=True)]
+        )
     command, processor = time.perf_counter() - began, used() - processor
     parts = [ia.load(path) for path in targets]
     report = parts[0] if kind == "dask" else ia.merge(parts)
@@ -127,11 +132,14 @@ def measure(
     return report, Run(kind, count, passes, seconds, processor, command)
 
 
-def start(options: argparse.Namespace, target: Path, *more: str) -> subprocess.Popen[bytes]:
+def start(
+    options: argparse.Namespace, bands: int, target: Path, *more: str
+) -> subprocess.Popen[bytes]:
     """One ``iaside analyze``."""
     words = [options.model, options.images, "-o", target, "--overwrite", "--quiet"]
-    words += ["--samples", options.samples, "--bands", options.bands, "--batch", options.batch]
+    words += ["--samples", options.samples, "--bands", bands, "--batch", options.batch]
     words += ["--preprocess", options.preprocess] if options.preprocess else []
+    words += ["--labels", options.labels] if options.labels else []
     command = [sys.executable, "-m", "iaside_onnx", "analyze", *words, "--threads", 1, *more]
     return subprocess.Popen(
         [str(word) for word in command], env={**os.environ, "PYTHONPATH": str(ROOT)}
@@ -151,7 +159,7 @@ def used() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def summary(runs: list[list[Run]], place: int) -> Row:
+def summary(runs: list[list[Run]], little: list[Run], place: int) -> Row:
     """What the repetitions of one arrangement come to."""
     mine = [each[place] for each in runs]
     kind = mine[0].arrangement
@@ -163,7 +171,11 @@ def summary(runs: list[list[Run]], place: int) -> Row:
         statistics.median(run.passes / run.seconds for run in mine),
         statistics.median(ups),
         ups,
-        1000 * statistics.median(run.processor / run.passes for run in mine),
+        1000
+        * statistics.median(
+            (run.processor - little[place].processor) / (run.passes - little[place].passes)
+            for run in mine
+        ),
         statistics.median(run.command for run in mine),
     )
 

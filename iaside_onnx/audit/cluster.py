@@ -26,6 +26,9 @@ from .evaluator import available_cores
 from .job import Job, Outcome, evaluate, versions
 
 _LOCAL = re.compile(r"local:([1-9][0-9]{0,3})")
+_ADDRESS = re.compile(
+    r"(?:(?:tcp|tls|wss?|ucxx?)://)?(?:[^\s/:\[\]]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}"
+)
 _WAIT_FOR_WORKERS = 60.0  # seconds, at the start and when all have left
 _LOOK_EVERY = 2.0
 _FETCH = 5.0  # rows of a task are some megabytes at most
@@ -200,8 +203,12 @@ def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers
         Dask is not installed, nothing answers there, no worker joins, or one has other versions.
     """
     local = _LOCAL.fullmatch(address)
-    if local is None and address.startswith("local"):
-        raise UsageError(f"--dask {address}: give local:N, such as local:2, or an address")
+    # A client that fails on an address would leave a traceback behind when the process ends.
+    if local is None and (address.startswith("local:") or not _ADDRESS.fullmatch(address)):
+        raise UsageError(
+            f"--dask {address}: give local:N, such as local:2, or the address of a scheduler, such "
+            "as tcp://HOST:8786"
+        )
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
