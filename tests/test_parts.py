@@ -107,9 +107,13 @@ def test_merge_on_the_command_line_in_steps_and_any_order(case, parts, tmp_path,
     assert len(ia.load(whole).run["parts"]) == 3
 
 
-def test_a_part_is_a_report_that_says_so(case, parts, iaside):
+def test_a_part_is_a_report_that_says_so(case, parts, tmp_path, iaside):
     shown = iaside("show", parts[1])
     assert "A part: shard 2 of 3, 4 of the sample's 11 images; iaside merge" in shown.stdout
+    page = tmp_path / "page.html"
+    assert iaside("html", parts[1], "-o", page).exit_code == 0
+    assert "A part: shard 2 of 3" in page.read_text()
+    assert "--shard 2/3" in page.read_text()
     report = ia.load(parts[1])
     assert json.loads(iaside("show", parts[1], "--json").stdout)["run"]["shard"]["numbers"] == [2]
     reference = ia.analyze(*case, **OPTIONS)

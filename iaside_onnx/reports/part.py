@@ -130,6 +130,15 @@ def part_of(report: Report) -> PartOfSample | None:
     return PartOfSample(Part(tuple(numbers), of), images, digest)
 
 
+def part_note(report: Report) -> str | None:
+    """One line for readers of a part's report; None for the whole."""
+    whole = part_of(report)
+    return whole and (
+        f"A part: {whole.part}, {len(report.image_ids)} of the sample's {whole.images} images; "
+        "iaside merge joins the shards"
+    )
+
+
 def _usable(held: Any) -> tuple[list[int], int, int, str]:
     """Values of the right types."""
     if not isinstance(held, dict):

@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..listener import Listener
-from ..reports.part import part_of
+from ..reports.part import part_note
 from ..reports.report import Report
 from .class_table import class_table
 from .text import one_line
@@ -113,13 +113,8 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
         f"value {settings['value']}",
         soft_wrap=True,
     )
-    whole = part_of(report)
-    if whole is not None:
-        out.print(
-            f"A part: {whole.part}, {report.data['samples']} of the sample's {whole.images} "
-            "images; iaside merge joins the shards",
-            soft_wrap=True,
-        )
+    if note := part_note(report):
+        out.print(note, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("band", "SID", f"{level} interval", "Shapley value", "std. error"):
         table.add_column(heading, justify="right")
