@@ -23,6 +23,7 @@ from .. import __version__
 from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
+from ..reports.part import part_note
 from ..reports.report import FEW_IMAGES, Report
 from ..views.text import one_line
 from .example_pictures import WINDOW, Example, examples

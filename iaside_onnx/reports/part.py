@@ -133,7 +133,9 @@ def part_of(report: Report) -> PartOfSample | None:
 def part_note(report: Report) -> str | None:
     """One line for readers of a part's report; None for the whole."""
     whole = part_of(report)
-    return whole and (
+    if whole is None:
+        return None
+    return (
         f"A part: {whole.part}, {len(report.image_ids)} of the sample's {whole.images} images; "
         "iaside merge joins the shards"
     )
