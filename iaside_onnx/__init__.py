@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .reports.comparison import Comparison, compare
     from .reports.gate import Gate, gate
+    from .reports.merging import merge
     from .reports.report import Report, load
     from .reports.snr import SnrReport
     from .reports.snr_store import load_snr
@@ -45,6 +46,7 @@ _HOMES = {
     "plot": "views.plots",
     "load_snr": "reports.snr_store",
     "measure_snr": "audit.snr",
+    "merge": "reports.merging",
     "signed_score": "mathematics.score",
     "spectral_importance": "mathematics.score",
     "spectral_robustness_score": "mathematics.score",
@@ -69,6 +71,7 @@ __all__ = [
     "load",
     "load_snr",
     "measure_snr",
+    "merge",
     "plot",
     "shapley_interactions",
     "shapley_values",
