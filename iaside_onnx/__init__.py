@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .reports.comparison import Comparison, compare
     from .reports.correlation import Correlation, correlate
     from .reports.gate import Gate, gate
+    from .reports.merging import merge
     from .reports.report import Report, load
     from .reports.robustness import RobustnessReport
     from .reports.robustness_store import load_robustness
@@ -54,6 +55,7 @@ _HOMES = {
     "load_snr": "reports.snr_store",
     "measure_robustness": "audit.robustness",
     "measure_snr": "audit.snr",
+    "merge": "reports.merging",
     "signed_score": "mathematics.score",
     "spectral_importance": "mathematics.score",
     "spectral_robustness_score": "mathematics.score",
@@ -83,6 +85,7 @@ __all__ = [
     "load_snr",
     "measure_robustness",
     "measure_snr",
+    "merge",
     "plot",
     "shapley_interactions",
     "shapley_values",

@@ -15,6 +15,7 @@ from .commands.correlate import correlate
 from .commands.gate import gate
 from .commands.html import html
 from .commands.inspect import inspect
+from .commands.merge import merge
 from .commands.robustness import robustness
 from .commands.show import plot, show
 from .commands.snr import snr
@@ -64,6 +65,6 @@ def run() -> None:
 
 
 for command in (
-    inspect, analyze, show, plot, html, compare, gate, snr, robustness, correlate,
+    inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, correlate,
 ):  # fmt: skip
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""A file that appears under its name only when it is whole."""
+"""A file that appears under its name only when it is whole, and has one writer at a time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import ReportError
+
+try:
+    import fcntl
+except ImportError:  # Windows knows no such locks; runs are not told apart there
+    fcntl = None  # type: ignore[assignment]
 
 
 def check_free(target: Path, *, overwrite: bool) -> None:
@@ -55,3 +60,47 @@ def whole_file(target: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_writer(target: Path) -> Iterator[None]:
+    """Hold `target` against other runs that would write it, through ``TARGET.lock`` beside it.
+
+    The system gives a lock up when its process ends, however it ends, so a lock file left behind
+    holds nobody back. On file systems without locks nothing is checked.
+
+    Raises
+    ------
+    ReportError
+        Another run holds it, or no file can be made there.
+    """
+    if fcntl is None:
+        yield
+        return
+    path = target.with_name(target.name + ".lock")
+    while True:
+        try:
+            held = path.open("w")
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise ReportError(f"{target}: cannot be written: {why}") from error
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            held.close()
+            raise ReportError(
+                f"{target}: another run is writing it; wait for it, or give another name"
+            ) from error
+        except OSError:
+            break
+        # The holder before may have removed the file between its opening and its locking here.
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(held.fileno()), path.stat()):
+                break
+        held.close()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        held.close()

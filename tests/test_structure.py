@@ -40,7 +40,16 @@ ARROWS = {
     "views": {"mathematics", "reports"},
     "page": {"mathematics", "preprocessing", "reports", "views"},
 }
-ALONE = {"errors", "isolated", "listener", "notebooks", "output_file", "settings", "iaside_onnx"}
+ALONE = {
+    "digest",
+    "errors",
+    "isolated",
+    "listener",
+    "notebooks",
+    "output_file",
+    "settings",
+    "iaside_onnx",
+}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 

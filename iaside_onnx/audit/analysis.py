@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import json
-import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..digest import data_digest
 from ..errors import ReportError, UsageError
-from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
+from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
 from ..inference.classifier import Classifier, open_classifier
-from ..inference.engine import Engine
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
-from ..mathematics.absence import Baselines
-from ..mathematics.bands import band_index
 from ..onnx_file.artifact import file_digest
-from ..output_file import check_folder, check_free
+from ..output_file import check_folder, check_free, sole_writer
+from ..reports.part import Part, PartOfSample, part_of
 from ..reports.report import Report, check_view, load
 from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
 from ..settings import Settings
-from .game import BandRows, BatchSize, largest_batch, play
+from .cluster import Workers, open_workers
+from .evaluator import Evaluator
+from .job import Job, settled_settings
 from .survey import Survey, class_targets, survey_sample
-
-# First batch size that the search for a good one tries.
-_LEAST_BATCH = {"cpu": 4, "cuda": 16}
 
 
 def analyze(
@@ -53,6 +50,8 @@ def analyze(
     value: str = "log-prob",
     beta: float = 0.75,
     confidence: float = 0.95,
+    shard: str | None = None,
+    dask: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     listener: Listener | None = None,
@@ -93,6 +92,11 @@ def analyze(
         Decay of the score's weights, in (0, 1).
     confidence : float
         Coverage of the intervals, in (0, 1).
+    shard : str, optional
+        "I/N": audit the I-th of N parts of the sample (I from 1), for `merge` to join.
+    dask : str, optional
+        Evaluate on Dask workers: the address of a scheduler, or "local:N" for N processes here.
+        A script that gives "local:N" needs the guard ``if __name__ == "__main__":``.
     resume : bool
         Continue an interrupted audit.
     overwrite : bool
@@ -121,71 +125,83 @@ def analyze(
     check_view(value, beta, confidence)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: give auto or a positive number")
+    part = Part.asked(shard) if shard is not None else None
     path = Path(target) if target is not None else None
-    if path is not None:
-        _check_target(path, resume=resume, overwrite=overwrite)
-    if clash := runtime_clash():
-        tell.warning(clash)
-    source = open_images(
-        Path(images),
-        Path(labels) if labels is not None else None,
-        image_column=image_column,
-        label_column=label_column,
-    )
-    sample = draw_sample(source, wanted.samples, wanted.seed)
-    skipped: list[dict[str, str]] = []
-    if skip_bad:
-        sample, skipped = leave_out_bad(sample, tell)
-    extensions = tuple(Path(library) for library in ort_extension)
-    runtime = choose_runtime(provider, threads, extensions, tf32=tf32)
-    audit = _prepare(Path(model), sample, runtime, wanted, tell)
-    view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
-    # How the images were read, so that the report can say how to repeat it.
-    asked: dict[str, Any] = {
-        "labels": _shown(Path(labels)) if labels is not None else None,
-        "image_column": image_column,
-        "label_column": label_column,
-        "skip_bad": skip_bad,
-    }
+    with ExitStack() as held:
+        if path is not None:
+            check_folder(path)
+            held.enter_context(sole_writer(path))
+            _check_target(path, resume=resume, overwrite=overwrite)
+        workers = held.enter_context(open_workers(dask, threads, tell)) if dask else None
+        if clash := runtime_clash():
+            tell.warning(clash)
+        reading = Reading(
+            Path(images),
+            Path(labels) if labels is not None else None,
+            image_column=image_column,
+            label_column=label_column,
+        )
+        sample = draw_sample(reading.open(), wanted.samples, wanted.seed)
+        skipped: list[dict[str, str]] = []
+        if skip_bad:
+            sample, skipped = leave_out_bad(sample, tell)
+        runtime = choose_runtime(provider, threads, tuple(map(Path, ort_extension)), tf32=tf32)
+        audit = _prepare(Path(model), sample, part, runtime, wanted, tell)
+        view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
+        # How the images were read, so that the report can say how to repeat it.
+        asked: dict[str, Any] = {
+            "source": _shown(reading.images),
+            "labels": _shown(reading.labels) if reading.labels is not None else None,
+            "image_column": image_column,
+            "label_column": label_column,
+            "skip_bad": skip_bad,
+            "skipped": skipped,
+        }
 
-    def finish(partial: Partial) -> Report:
-        run = _play(audit, partial, batch, tell)
-        data = {"source": _shown(Path(images)), **asked, "skipped": skipped}
-        return _report(audit, partial, view, run, data, tell)
+        def finish(partial: Partial) -> Report:
+            run = _play(audit, partial, batch, workers, reading, tell)
+            return _report(audit, partial, view, run, asked, tell)
 
-    if path is None:
-        with tempfile.TemporaryDirectory() as folder:
-            report = finish(_begin(audit, Path(folder) / "report.h5"))
-            return replace(report, log_prob=np.array(report.log_prob))
-    if resume and path.exists():
-        finished = load(path)
-        check_identity(path, _identity_of(finished), audit.identity)
-        tell.note(f"{path} is complete already; nothing to do")
-        return finished.view(**view)
-    if resume and partial_path(path).exists():
-        partial = open_partial(path, audit.identity, len(sample), audit.coalitions)
-    else:
-        partial = _begin(audit, path)
-    report = finish(partial)
-    try:
-        report.save(path, overwrite=True)
-    except ReportError as error:
-        raise ReportError(
-            f"{error}; the finished values are kept in {partial.path}, so make room and repeat "
-            "with --resume"
-        ) from error
-    partial.remove()
-    return load(path)
+        if path is None:
+            with tempfile.TemporaryDirectory() as folder:
+                report = finish(_begin(audit, Path(folder) / "report.h5"))
+                return replace(report, log_prob=np.array(report.log_prob))
+        if resume and path.exists():
+            finished = load(path)
+            check_identity(path, _identity_of(finished), audit.identity)
+            tell.note(f"{path} is complete already; nothing to do")
+            return finished.view(**view)
+        if resume and partial_path(path).exists():
+            rows = len(audit.positions)
+            partial = open_partial(path, audit.identity, rows, audit.coalitions)
+        else:
+            partial = _begin(audit, path)
+        report = finish(partial)
+        try:
+            report.save(path, overwrite=True)
+        except ReportError as error:
+            raise ReportError(
+                f"{error}; the finished values are kept in {partial.path}, so make room and "
+                "repeat with --resume"
+            ) from error
+        partial.remove()
+        return load(path)
 
 
 @dataclass(frozen=True)
 class _Audit:
-    """Everything settled before the long part."""
+    """Everything settled before the long part.
 
+    `wanted` is what was asked for, `settings` what it came to; `positions` are those of the
+    sample that this run audits, all of them unless it is a part.
+    """
+
+    wanted: Settings
     settings: Settings
     sample: Sample
+    part: Part | None
+    positions: list[int]
     classifier: Classifier
-    index: NDArray[np.intp]
     targets: NDArray[np.int64]
     survey: Survey
     identity: dict[str, Any]
@@ -200,121 +216,96 @@ class _Audit:
 
 
 def _prepare(
-    model: Path, sample: Sample, runtime: Runtime, wanted: Settings, tell: Listener
+    model: Path,
+    sample: Sample,
+    part: Part | None,
+    runtime: Runtime,
+    wanted: Settings,
+    tell: Listener,
 ) -> _Audit:
+    positions = list(range(len(sample))) if part is None else part.positions(len(sample))
     classifier = open_classifier(model, runtime, wanted, sample, tell)
-    form = classifier.form
-    index = band_index(
-        form.height, form.width, wanted.bands, wanted.norm, separate_dc=wanted.separate_dc
-    )
     targets = class_targets(sample, classifier, tell)
-    cost = len(sample) << wanted.players
+    cost = len(positions) << wanted.players
     tell.note(
-        f"cost: {len(sample)} images x {1 << wanted.players} coalitions = {cost:,} forward passes"
+        f"cost: {len(positions)} images x {1 << wanted.players} coalitions = {cost:,} forward "
+        "passes"
     )
-    survey = survey_sample(sample, targets, classifier, wanted, tell)
+    survey = survey_sample(sample, positions, targets, classifier, wanted, tell)
     settled = replace(wanted, temperature=survey.temperature, label_offset=classifier.label_offset)
-    identity: dict[str, Any] = {
-        "settings": {
-            **asdict(settled),
-            "players": wanted.players,
-            "preprocess": classifier.preprocess.settings(),
-            "size": [form.height, form.width],
-            "input": form.name,
-            "output": classifier.output.name,
-            "layout": form.layout,
-            "output_kind": classifier.scores.kind,
-            **({} if runtime.provider == "cpu" else {"tf32": runtime.tf32}),
-        },
+    identity = {
+        "settings": settled_settings(settled, classifier),
         "model_sha256": classifier.artifact.sha256,
         "data_digest": sample.digest(),
         "provider": runtime.provider,
+        "shard": None if part is None else part.option,
     }
-    # As JSON gives it back, so that it compares equal to what a file holds.
-    identity = json.loads(json.dumps(identity))
-    return _Audit(settled, sample, classifier, index, targets, survey, identity)
+    return _Audit(wanted, settled, sample, part, positions, classifier, targets, survey, identity)
 
 
 def _identity_of(report: Report) -> dict[str, Any]:
+    whole = part_of(report)
     return {
         "settings": report.settings,
         "model_sha256": report.model["sha256"],
-        "data_digest": report.data["digest"],
+        "data_digest": report.data["digest"] if whole is None else whole.digest,
         "provider": report.provider,
+        "shard": None if whole is None else whole.part.option,
     }
 
 
 def _begin(audit: _Audit, target: Path) -> Partial:
-    return create_partial(target, audit.identity, len(audit.sample), audit.coalitions)
+    return create_partial(target, audit.identity, len(audit.positions), audit.coalitions)
 
 
-def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) -> dict[str, Any]:
+def _play(
+    audit: _Audit,
+    partial: Partial,
+    batch: int | None,
+    workers: Workers | None,
+    reading: Reading,
+    tell: Listener,
+) -> dict[str, Any]:
     """Evaluate what is missing; how it ran, as JSON values."""
-    settings, classifier, sample = audit.settings, audit.classifier, audit.sample
-    real = settings.output_map == "real"
-    engine = Engine(
-        classifier.model,
-        settings.players,
-        classifier.scores,
-        audit.survey.temperature,
-        settings.output_map,
-    )
+    classifier, survey, columns = audit.classifier, audit.survey, audit.coalitions
+    row_of = {position: row for row, position in enumerate(audit.positions)}
+    missing = [audit.positions[row] for row in partial.unfinished()]
+    batch = batch or (1 if survey.one_by_one else None)
 
-    def pixels(position: int) -> NDArray[np.float32]:
-        return classifier.pixels(sample.picture(position))
+    def store(position: int, values: NDArray[np.float32]) -> None:
+        partial.store(row_of[position], values)
 
-    baselines = Baselines(
-        settings.absence, settings.seed, sample.ids, audit.survey.statistics, pixels
-    )
-    missing = partial.unfinished()
-    size = BatchSize(
-        classifier.form.fixed_batch or batch or (1 if audit.survey.one_by_one else None),
-        _LEAST_BATCH[audit.runtime.device],
-        largest_batch(audit.runtime.device, classifier.form.features),
-        len(missing) * audit.coalitions,
-    )
     began = time.monotonic()
-    done = len(sample) - len(missing)
-    tell.start(done * audit.coalitions, len(sample) * audit.coalitions)
+    total = len(audit.positions) * columns
+    done = total - len(missing) * columns
+    tell.start(done, total)
     try:
-        play(
-            engine,
-            BandRows(pixels, baselines, audit.index, engine, affine=real),
-            audit.targets,
-            missing,
-            size,
-            partial.store,
-            tell.advance,
-            lambda position: sample.ids[position],
-            ahead=_has_idle_cores(audit.runtime),
-        )
+        if workers is None:
+            evaluate = Evaluator(
+                classifier, audit.sample, audit.targets, audit.settings, survey.statistics, batch,
+                len(missing),
+            )  # fmt: skip
+            evaluate(missing, store, tell.advance)
+            how = {"batch": evaluate.batch, "threads": audit.runtime.threads}
+        else:
+            job = Job.of(
+                reading, audit.sample, classifier, audit.targets, audit.wanted, audit.settings,
+                survey.statistics, batch,
+            )  # fmt: skip
+            how = workers.evaluate(job, missing, store, tell.advance)
     finally:
         tell.stop()
     return {
-        "forward_passes": len(sample) * audit.coalitions,
+        "forward_passes": total,
         "seconds": round(time.monotonic() - began, 3),
-        "resumed_after": done * audit.coalitions,
-        "batch": size.size,
+        "resumed_after": done,
+        **how,
         "batch_mode": classifier.batch_mode,
-        "threads": audit.runtime.threads,
         "onnxruntime": runtime_version(),
         "ort_extensions": {
             library.name: file_digest(library) for library in audit.runtime.extensions
         },
     }
-
-
-def _has_idle_cores(runtime: Runtime) -> bool:
-    """True where a second thread helps: it has a core of its own, or there are many.
-
-    On 2 cores that the model keeps busy, preparing the next images meanwhile cost a tenth of the
-    speed, because threads of the model waited for one that had lost its core; in turns it cost a
-    fiftieth (SqueezeNet at 224 pixels).
-    """
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return runtime.provider != "cpu" or cores > 4 or 0 < runtime.threads < cores
 
 
 def _report(
@@ -326,11 +317,16 @@ def _report(
     tell: Listener,
 ) -> Report:
     artifact, sample = audit.classifier.artifact, audit.sample
+    ids = [sample.ids[position] for position in audit.positions]
+    labels, digests = sample.labels[audit.positions], sample.image_digests[audit.positions]
+    whole = audit.identity["data_digest"]
+    if audit.part is not None:
+        run = {**run, "shard": PartOfSample(audit.part, len(sample), whole).record()}
     return Report(
         log_prob=partial.table,
-        labels=sample.labels,
+        labels=labels,
         predicted=audit.survey.predicted - audit.classifier.label_offset,
-        image_ids=sample.ids,
+        image_ids=ids,
         settings={**audit.identity["settings"], **view},
         model={
             "path": _shown(artifact.path),
@@ -340,8 +336,8 @@ def _report(
         },
         data={
             **data,
-            "digest": audit.identity["data_digest"],
-            "samples": len(sample),
+            "digest": whole if audit.part is None else data_digest(ids, labels, digests),
+            "samples": len(ids),
             "classes": audit.classifier.classes,
         },
         run={**run, "warnings": tell.warnings},
@@ -350,7 +346,7 @@ def _report(
         iaside_version=__version__,
         class_names=sample.class_names or audit.classifier.class_names,
         example=audit.survey.example,
-        image_digests=sample.image_digests,
+        image_digests=digests,
     )
 
 
@@ -360,7 +356,6 @@ def _shown(path: Path) -> str:
 
 
 def _check_target(target: Path, *, resume: bool, overwrite: bool) -> None:
-    check_folder(target)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     if resume or overwrite:

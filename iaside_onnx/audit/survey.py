@@ -11,8 +11,9 @@ from ..errors import ArtifactError, DataError
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..listener import Listener
-from ..mathematics.absence import SampleStatistics
+from ..mathematics.absence import SAMPLE_SCHEMES, SampleStatistics
 from ..mathematics.temperature import fit_temperature, log_softmax
+from ..reports.chance import chance_warning
 from ..settings import Settings
 
 _SURVEY_PIXELS = 1 << 22
@@ -33,12 +34,12 @@ class Survey:
     Attributes
     ----------
     statistics : SampleStatistics
-    predicted : ndarray of int64, shape (K,)
-        Top-1 index in the model's output for the untouched images.
+    predicted : ndarray of int64, shape (n,)
+        Top-1 index in the model's output for the untouched images of the part audited.
     temperature : float
         As set, or fitted.
     example : ndarray of uint8, shape (H, W, C)
-        The first image as the model's input size has it.
+        The part's first image as the model's input size has it.
     one_by_one : bool
         An image's scores depend on the others in its batch, so that only a batch of one image
         gives its own scores.
@@ -87,36 +88,56 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
 
 def survey_sample(
     sample: Sample,
+    part: list[int],
     targets: NDArray[np.int64],
     classifier: Classifier,
     settings: Settings,
     tell: Listener,
 ) -> Survey:
-    """Look at every image once: clean scores, sample statistics, oddities of the pictures."""
+    """Look at every image once: clean scores, sample statistics, oddities of the pictures.
+
+    What determines the value table comes from the whole sample, whichever part of it is audited:
+    the statistics that stand for absent bands, a fitted temperature, and whether images share
+    their batch. Clean scores cost a forward pass each, so beyond the part they are computed only
+    for a temperature to fit, and pictures are decoded only for statistics that are used.
+
+    Parameters
+    ----------
+    part : list of int
+        Positions that are audited, ascending.
+    """
     statistics = SampleStatistics()
     form = classifier.form
     group = max(1, min(64, _SURVEY_PIXELS // form.features))
-    predicted = np.empty(len(sample), np.int64)
-    clean = np.empty(len(sample))
+    fit = settings.temperature == "auto"
+    scored = range(len(sample)) if fit else part
+    seen = range(len(sample)) if settings.absence in SAMPLE_SCHEMES else scored
+    place = {position: row for row, position in enumerate(part)}
+    passed = set(scored)
+    predicted = np.empty(len(part), np.int64)
+    clean = np.empty(len(part))
     scores: list[NDArray[np.float32]] = []
     oddities = np.zeros(2, int)
     example = None
-    one_by_one = False
-    for start in range(0, len(sample), group):
-        positions = range(start, min(start + group, len(sample)))
-        images = []
-        for position in positions:  # one decoded photograph at a time: they may be large
+    one_by_one = form.fixed_batch is None and _mixes_images(sample, classifier, tell)
+    for start in range(0, len(seen), group):
+        positions, images = [], []
+        for position in seen[start : start + group]:  # decoded one by one: they may be large
             picture = sample.picture(position)
-            oddities += picture_oddities(picture)
-            images.append(classifier.pixels(picture))
-            statistics.add(images[-1])
-        pixels = np.stack(images)
-        if example is None:
-            planes = np.rint(pixels[0] * 255).clip(0, 255).astype(np.uint8)
-            example = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
-        if start == 0 and form.fixed_batch is None:
-            one_by_one = _mixes_images(classifier, pixels[:_MIXED_IMAGES], tell)
-        raw = _alone(classifier, pixels) if one_by_one else classifier.model.scores(pixels)
+            pixels = classifier.pixels(picture)
+            statistics.add(pixels)
+            if position in place:
+                oddities += picture_oddities(picture)
+            if position in passed:
+                positions.append(position)
+                images.append(pixels)
+            if example is None and position == part[0]:
+                planes = np.rint(pixels * 255).clip(0, 255).astype(np.uint8)
+                example = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+        if not positions:
+            continue
+        stack = np.stack(images)
+        raw = _alone(classifier, stack) if one_by_one else classifier.model.scores(stack)
         if np.isnan(raw).any():
             name = sample.ids[positions[int(np.flatnonzero(np.isnan(raw).any(axis=1))[0])]]
             raise ArtifactError(
@@ -125,12 +146,31 @@ def survey_sample(
             )
         classifier.confirm_kind(raw)
         logits = classifier.logits(raw)
-        predicted[positions] = logits.argmax(axis=1)
-        clean[positions] = log_softmax(logits)[np.arange(len(raw)), targets[positions]]
-        if settings.temperature == "auto":
+        log_prob = log_softmax(logits)[np.arange(len(raw)), targets[positions]]
+        for row, position in enumerate(positions):
+            if position in place:
+                predicted[place[position]] = logits[row].argmax()
+                clean[place[position]] = log_prob[row]
+        if fit:
             scores.append(logits)
     assert example is not None
     rotated, deep = oddities
+    _tell_oddities(rotated, deep, tell)
+    right = int((predicted == targets[part]).sum())
+    tell.note(
+        f"clean accuracy: {right / len(part):.3f} ({right} of {len(part)} images), mean "
+        f"log-probability {clean.mean():.3f}"
+    )
+    if warning := chance_warning(right, len(part), classifier.classes):
+        tell.warning(warning)
+    temperature = settings.temperature
+    if fit:
+        temperature = fit_temperature(np.concatenate(scores), targets)
+        tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
+    return Survey(statistics, predicted, float(temperature), example, one_by_one)
+
+
+def _tell_oddities(rotated: int, deep: int, tell: Listener) -> None:
     if rotated:
         tell.warning(
             f"{rotated} picture(s) carry an EXIF orientation; it is not applied, as in "
@@ -141,17 +181,6 @@ def survey_sample(
             f"{deep} picture(s) have 16 bits or more a channel; values above 255 are clipped, as "
             "in torchvision's loader: convert them to 8 bits first"
         )
-    right = int((predicted == targets).sum())
-    tell.note(
-        f"clean accuracy: {right / len(sample):.3f} ({right} of {len(sample)} images), mean "
-        f"log-probability {clean.mean():.3f}"
-    )
-    _warn_at_chance(right, targets, classifier.classes, tell)
-    temperature = settings.temperature
-    if temperature == "auto":
-        temperature = fit_temperature(np.concatenate(scores), targets)
-        tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
-    return Survey(statistics, predicted, float(temperature), example, one_by_one)
 
 
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -159,8 +188,10 @@ def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.fl
     return np.concatenate([classifier.model.scores(image[None]) for image in pixels])
 
 
-def _mixes_images(classifier: Classifier, pixels: NDArray[np.float32], tell: Listener) -> bool:
+def _mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool:
     """Whether an image's scores depend on the other images in its batch, said in a warning."""
+    first = range(min(_MIXED_IMAGES, len(sample)))
+    pixels = np.stack([classifier.pixels(sample.picture(position)) for position in first])
     alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
     worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
     # Not-a-number is for others to report.
@@ -173,16 +204,3 @@ def _mixes_images(classifier: Classifier, pixels: NDArray[np.float32], tell: Lis
             "one, which is slower (--batch overrides that)"
         )
     return mixed
-
-
-def _warn_at_chance(right: int, targets: NDArray[np.int64], classes: int, tell: Listener) -> None:
-    """Say so when the clean accuracy is what guessing would give (plus two standard errors)."""
-    count = len(targets)
-    chance = 1.0 / classes
-    bound = count * chance + 2.0 * np.sqrt(count * chance * (1.0 - chance))
-    if count >= 5 and right <= bound:
-        tell.warning(
-            "clean accuracy is at chance: preprocessing, channel order, class order or label "
-            "offset is probably wrong; iaside inspect MODEL --data IMAGES finds out which "
-            "(then --preprocess, --labels, --label-offset)"
-        )

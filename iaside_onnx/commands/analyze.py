@@ -76,6 +76,13 @@ OWN_PROCESS = "own process"
     help="real, or magnitude to read coalitions as the authors' script does.",
 )  # fmt: skip
 @click.option("--estimator", default="exact", show_default=True, help="exact.")
+@click.option(
+    "--shard", metavar="I/N", help="Audit the I-th of N parts of the sample (for iaside merge)."
+)
+@click.option(
+    "--dask", metavar="ADDRESS|local:N",
+    help="Evaluate on the workers of a Dask scheduler, or in N processes here.",
+)  # fmt: skip
 @view_options
 @click.option("--resume", is_flag=True, help="Continue an interrupted audit.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..digest import data_digest
 from ..errors import DataError, PictureError, UsageError
 from ..listener import Listener
 from .arrays import hdf5_images, npz_images
@@ -100,6 +101,25 @@ def _no_pictures(root: Path) -> DataError:
     )
 
 
+@dataclass(frozen=True)
+class Reading:
+    """Where images lie and how they are read: the arguments of `open_images`."""
+
+    images: Path
+    labels: Path | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+
+    def open(self) -> ImageSource:
+        """Open them; see `open_images`."""
+        return open_images(
+            self.images,
+            self.labels,
+            image_column=self.image_column,
+            label_column=self.label_column,
+        )
+
+
 @dataclass
 class Sample:
     """The images of one audit: chosen from a source, in a fixed order.
@@ -138,10 +158,7 @@ class Sample:
 
     def digest(self) -> str:
         """SHA-256 over ids, labels and contents, in order."""
-        total = hashlib.sha256()
-        for name, label, content in zip(self.ids, self.labels, self.image_digests, strict=True):
-            total.update(f"{name}\0{int(label)}\0".encode() + content.tobytes())
-        return total.hexdigest()
+        return data_digest(self.ids, self.labels, self.image_digests)
 
 
 def draw_sample(source: ImageSource, size: int, seed: int) -> Sample:

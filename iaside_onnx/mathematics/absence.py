@@ -20,6 +20,8 @@ from ..errors import DataError, UsageError
 
 Absence = Literal["gaussian", "replace", "mean", "zero"]
 ABSENCES: tuple[str, ...] = get_args(Absence)
+# Those whose baselines depend on statistics of the whole sample.
+SAMPLE_SCHEMES = ("gaussian", "mean")
 
 
 class SampleStatistics:

@@ -23,6 +23,7 @@ from .. import __version__
 from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
+from ..reports.part import part_note
 from ..reports.report import FEW_IMAGES, Report
 from ..reports.robustness import RobustnessReport
 from ..reports.snr import SnrReport
@@ -280,7 +281,10 @@ def _model(number: int, report: Report, label: str) -> dict[str, Any]:
         ],
         "curves": list(zip(*coalition_curves(report.coalition_values), strict=True)),
         "interactions": _interactions(report),
-        "warnings": [str(warning) for warning in report.run.get("warnings") or []],
+        "warnings": [
+            *filter(None, [part_note(report)]),
+            *(str(warning) for warning in report.run.get("warnings") or []),
+        ],
         "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
         "repetition": repetition(report),
         "settings": [(key, _text(value)) for key, value in sorted(report.settings.items())],

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import UsageError
 from ..preprocessing.preprocess import PRESETS, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
+from ..reports.part import part_of
 from ..reports.report import Report
 
 _RECIPE_FILE = "recipe.toml"
@@ -75,6 +76,8 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
         words.append(f"--{settings['output_kind']}")
     words += ["--provider", str(report.provider)]
     words += ["--no-tf32"] if settings.get("tf32") is False else []
+    whole = part_of(report)
+    words += ["--shard", whole.part.option] if whole and len(whole.part.numbers) == 1 else []
     libraries = report.run.get("ort_extensions")
     for library in libraries if isinstance(libraries, Mapping) else ():
         words += ["--ort-extension", _operand(library)]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..mathematics.shapley import MAX_PLAYERS, VALUES
+from .part import part_of
 from .report import Report
 
 # Attributes that hold JSON objects.
@@ -139,6 +140,7 @@ def check(report: Report) -> None:
         zone = None
     _need(zone is not None, "the time of creation is no time with a zone")
     _check_arrays(report)
+    part_of(report)
 
 
 def _check_arrays(report: Report) -> None:

@@ -288,7 +288,7 @@ def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> 
     settings = held.get("settings")
     settings = settings if isinstance(settings, dict) else {}
     pairs = [(key, settings.get(key), new) for key, new in wanted["settings"].items()]
-    pairs.append(("provider", held.get("provider"), wanted["provider"]))
+    pairs += [(key, held.get(key), wanted.get(key)) for key in ("provider", "shard")]
     for key, old, new in pairs:
         if old != new:
             raise ReportError(

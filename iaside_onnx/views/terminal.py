@@ -25,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..listener import Listener
+from ..reports.part import part_note
 from ..reports.report import Report
 from .text import one_line
 
@@ -111,6 +112,8 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
         f"value {settings['value']}",
         soft_wrap=True,
     )
+    if note := part_note(report):
+        out.print(note, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("band", "SID", f"{level} interval", "Shapley value", "std. error"):
         table.add_column(heading, justify="right")

@@ -1,0 +1,274 @@
+"""Filling a value table on Dask workers: tasks of some images each, rows back as they are done.
+
+Dask brings scheduler, workers and what happens when one dies; `job` says what a worker does. Dask
+is imported only when workers are asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import IasideError, UsageError
+from ..listener import Listener
+from .evaluator import available_cores
+from .job import Job, Outcome, evaluate, versions
+
+_LOCAL = re.compile(r"local:([1-9][0-9]{0,3})")
+_ADDRESS = re.compile(
+    r"(?:(?:tcp|tls|wss?|ucxx?)://)?(?:[^\s/:\[\]]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}"
+)
+_WAIT_FOR_WORKERS = 60.0  # seconds, at the start and when all have left
+_LOOK_EVERY = 2.0
+_FETCH = 5.0  # rows of a task are some megabytes at most
+# Tasks a worker gets, where there are images enough: few enough images in each that little is
+# lost with a worker and that all end at about the same time.
+_TASKS_PER_WORKER = 12
+_MOST_IMAGES = 16
+# Beside those of Dask for workers that died: for errors such as a file system's hiccup.
+_RETRIES = 2
+
+
+class Workers:
+    """Workers that a scheduler leads, and how tasks get to them."""
+
+    def __init__(
+        self, client: Any, address: str, tell: Listener, threads: int, *, local: bool
+    ) -> None:
+        self._client = client
+        self._address = address
+        self._tell = tell
+        self._threads = threads
+        self._local = local
+
+    def evaluate(
+        self,
+        job: Job,
+        positions: list[int],
+        store: Callable[[int, NDArray[np.float32]], None],
+        advance: Callable[[int], None],
+    ) -> dict[str, Any]:
+        """Evaluate images on the workers; rows are stored here as they arrive.
+
+        Parameters
+        ----------
+        store, advance : callable
+            As for `game.play`.
+
+        Returns
+        -------
+        dict
+            How it ran, as JSON values.
+
+        Raises
+        ------
+        IasideError
+            A worker refuses, the model fails, tasks kill their workers, or nobody is left.
+        """
+        workers = len(self._client.nthreads())
+        share = -(-len(positions) // workers)
+        size = max(1, min(_MOST_IMAGES, share // _TASKS_PER_WORKER))
+        job = replace(
+            job,
+            images=share,
+            threads=self._threads,
+            own_process=self._local,
+            devices=_devices() if self._local and job.provider == "cuda" else (),
+        )
+        if job.devices and workers > len(job.devices):
+            self._tell.warning(
+                f"--dask {self._address}: {workers} workers share {len(job.devices)} GPU(s); one "
+                "worker for each is faster"
+            )
+        self._tell.note(f"dask: {workers} worker(s), {size} image(s) a task")
+        batch = 0
+        for group, outcome in self._outcomes(job, positions, size):
+            if outcome.rows is None:
+                raise IasideError(outcome.refusal)
+            for position, row in zip(group, outcome.rows, strict=True):
+                store(position, row)
+            advance(outcome.rows.size)
+            batch = outcome.batch
+        return {"batch": batch, "threads": self._threads, "workers": workers}
+
+    def _outcomes(
+        self, job: Job, positions: list[int], size: int
+    ) -> Iterator[tuple[list[int], Outcome]]:
+        client = self._client
+        done: SimpleQueue[Any] = SimpleQueue()
+        # As a task of its own the job lies where workers can have it again when its holder dies.
+        held = client.submit(_the_same, job, key=f"iaside-job-{job.token}", pure=False)
+        waiting = {}
+        for start in range(0, len(positions), size):
+            group = positions[start : start + size]
+            key = f"iaside-images-{job.token}-{start}"
+            future = client.submit(task, held, group, key=key, pure=False, retries=_RETRIES)
+            waiting[future] = group
+        for future in list(waiting):
+            future.add_done_callback(done.put)
+        seen = time.monotonic()
+        try:
+            while waiting:
+                try:
+                    future = done.get(timeout=_LOOK_EVERY)
+                except Empty:
+                    seen = self._look(seen)
+                    continue
+                outcome = self._result(future)
+                if outcome is None:
+                    seen = self._look(seen)
+                    future.add_done_callback(done.put)
+                    continue
+                seen = time.monotonic()
+                yield waiting.pop(future), outcome
+                future.release()
+        finally:
+            with suppress(Exception):  # also when the scheduler is gone
+                client.cancel([held, *waiting], force=True)
+
+    def _look(self, seen: float) -> float:
+        """When workers were seen last; refuse to wait for ever."""
+        try:
+            alive = self._client.status == "running" and bool(self._client.nthreads())
+        except Exception:  # whatever the connection raises
+            alive = False
+        if alive:
+            return time.monotonic()
+        if self._client.status != "closed" and time.monotonic() - seen < _WAIT_FOR_WORKERS:
+            return seen
+        raise IasideError(
+            f"--dask {self._address}: no worker is left, or the scheduler is gone; go on with "
+            "--resume when they are back"
+        )
+
+    def _result(self, future: Any) -> Outcome | None:
+        """What a task gave; None where the worker that held it died, so that it runs again."""
+        from distributed.scheduler import KilledWorker
+
+        try:
+            outcome: Outcome = future.result(timeout=_FETCH)
+        except KilledWorker as error:
+            raise IasideError(
+                f"--dask {self._address}: a task ended every worker that it was given to, by lack "
+                "of memory or a crash of the model; try fewer workers or a smaller --batch"
+            ) from error
+        except Exception as error:
+            if isinstance(error, TimeoutError) and future.status != "error":
+                return None
+            reason = " ".join(str(error).split())[:300] or "the connection was lost"
+            raise IasideError(
+                f"--dask {self._address}: a task failed: {type(error).__name__}: {reason}"
+            ) from error
+        return outcome
+
+
+def task(job: Job, positions: list[int]) -> Outcome:
+    """Run `job.evaluate` in a Dask worker."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    return evaluate(job, positions, f"{worker.address}", worker.name)
+
+
+def _the_same(job: Job) -> Job:
+    return job
+
+
+@contextmanager
+def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers]:
+    """Connect to a scheduler, or start workers on this machine.
+
+    Parameters
+    ----------
+    address : str
+        As Dask takes it (``tcp://HOST:8786``, ``tls://...``), or ``local:N`` for N processes.
+    threads : int
+        Of each worker's session; 0 divides this machine's cores among local workers, and leaves
+        the choice to onnxruntime on others.
+
+    Raises
+    ------
+    UsageError
+        Dask is not installed, nothing answers there, no worker joins, or one has other versions.
+    """
+    local = _LOCAL.fullmatch(address)
+    # A client that fails on an address would leave a traceback behind when the process ends.
+    if local is None and (address.startswith("local:") or not _ADDRESS.fullmatch(address)):
+        raise UsageError(
+            f"--dask {address}: give local:N, such as local:2, or the address of a scheduler, such "
+            "as tcp://HOST:8786"
+        )
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise UsageError(
+            "--dask needs Dask's distributed: pip install 'iaside-onnx[distributed]'"
+        ) from error
+    # What users need to know is told by us.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with ExitStack() as held:
+        try:
+            if local is None:
+                client = held.enter_context(Client(address, set_as_default=False))
+                client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS)
+                _check_versions(client.run(versions, on_error="return"), address)
+            else:
+                cluster = LocalCluster(
+                    n_workers=int(local[1]),
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    # Whoever reaches a scheduler can run code as this user, so nobody else may.
+                    security=True,
+                    dashboard_address=None,
+                    memory_limit=0,
+                    silence_logs=logging.CRITICAL,
+                )
+                client = held.enter_context(
+                    Client(held.enter_context(cluster), set_as_default=False)
+                )
+                threads = threads or max(1, available_cores() // int(local[1]))
+        except IasideError:
+            raise
+        except Exception as error:  # addresses can be wrong in any way
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UsageError(
+                f"--dask {address}: no scheduler with workers answers there: {reason}"
+            ) from error
+        yield Workers(client, address, tell, threads, local=local is not None)
+
+
+def _check_versions(found: dict[str, Any], address: str) -> None:
+    """Refuse workers that might fill the table otherwise; the first is named."""
+    wanted = versions()
+    for worker, held in sorted(found.items()):
+        if isinstance(held, ModuleNotFoundError):
+            raise UsageError(f"--dask {address}: worker {worker} lacks {held.name}; install it")
+        if not isinstance(held, dict):
+            raise UsageError(f"--dask {address}: worker {worker} cannot load iaside: {held}")
+        for name, version in wanted.items():
+            if held.get(name) != version:
+                raise UsageError(
+                    f"--dask {address}: worker {worker} has {name} {held.get(name)}, not "
+                    f"{version}; install the same version"
+                )
+
+
+def _devices() -> tuple[str, ...]:
+    """Graphics cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return tuple(name.strip() for name in named.split(",") if name.strip())
+    cards = Path("/proc/driver/nvidia/gpus")
+    return tuple(map(str, range(len(list(cards.iterdir()))))) if cards.is_dir() else ()
