@@ -143,26 +143,29 @@ def measure_robustness(
     plan = Plan(subject, **perturbations, chosen=chosen.tolist(), seed=wanted.seed)
     tell.note(plan.cost())
     survey = survey_sample(sample, subject.targets, subject.classifier, wanted, tell)
-    settings = {
+    determining = {
         **subject.settings(wanted),
         "temperature": survey.temperature,
         "attack_samples": attack_samples if attacks else None,
+    }
+    settings = {
+        **determining,
         "height": form.height,
         "width": form.width,
         "channels": form.channels,
         "kinds": {name: kind for kind, held in KINDS.items() for name in held if name in names},
+        "confidence": float(confidence),
     }
     # Where images share their batch, only a batch of one gives an image's own scores.
     size = batch or (1 if survey.one_by_one else None)
 
     def finish(partial: Partial) -> RobustnessReport:
         run = fill(plan, partial.table, survey.temperature, size, tell)
-        view = {**settings, "confidence": float(confidence)}
-        return _report(plan, survey.predicted, partial.table, view, run, tell)
+        return _report(plan, survey.predicted, partial.table, settings, run, tell)
 
     report = kept(
         path,
-        subject.identity({**settings, **perturbations}),
+        subject.identity({**perturbations, **determining}),
         (len(sample), plan.columns),
         finish,
         load_robustness,

@@ -19,7 +19,7 @@ from .text import one_line
 
 # Inches.
 _NAMES, _CELL, _GAP, _EDGE = 1.2, 0.21, 0.14, 0.1
-_ROW, _BAR, _HEADER, _BETWEEN, _BELOW = 0.155, 0.1, 0.62, 0.62, 0.42
+_ROW, _BAR, _HEADER, _BETWEEN, _BELOW = 0.155, 0.1, 0.6, 0.32, 0.36
 _LEAST_WIDTH, _LONGEST_NAME = 3.5, 18
 _MAP = "YlOrBr"
 _DARK = 0.6  # from here on text in a cell is white
