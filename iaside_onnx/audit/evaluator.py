@@ -22,7 +22,7 @@ from ..settings import Settings
 from .game import BandRows, BatchSize, largest_batch, play
 
 # First batch size that the search for a good one tries.
-_LEAST_BATCH = {"cpu": 4, "cuda": 16}
+LEAST_BATCH = {"cpu": 4, "cuda": 16}
 
 
 class Evaluator:
@@ -82,7 +82,7 @@ class Evaluator:
         self._rows = BandRows(pixels, baselines, index, self._engine, affine=affine)
         self._size = BatchSize(
             form.fixed_batch or batch,
-            _LEAST_BATCH[runtime.device],
+            LEAST_BATCH[runtime.device],
             largest_batch(runtime.device, form.features),
             images * self._engine.coalitions,
         )

@@ -142,7 +142,8 @@ def measure_robustness(
     }
     plan = Plan(subject, **perturbations, chosen=chosen.tolist(), seed=wanted.seed)
     tell.note(plan.cost())
-    survey = survey_sample(sample, subject.targets, subject.classifier, wanted, tell)
+    everything = list(range(len(sample)))
+    survey = survey_sample(sample, everything, subject.targets, subject.classifier, wanted, tell)
     determining = {
         **subject.settings(wanted),
         "temperature": survey.temperature,

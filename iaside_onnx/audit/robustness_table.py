@@ -17,9 +17,9 @@ from ..inference.model import OutOfMemoryError
 from ..listener import Listener
 from ..mathematics.temperature import log_softmax
 from ..reports.robustness import NOT_ATTACKED
-from .analysis import _LEAST_BATCH
 from .attacked import attack_images, images_together
 from .corrupted import corrupted, corruption_threads
+from .evaluator import LEAST_BATCH
 from .game import BatchSize, largest_batch
 from .measuring import Subject
 
@@ -171,8 +171,8 @@ def fill(
     )
     size = BatchSize(
         form.fixed_batch or batch,
-        _LEAST_BATCH[runtime.provider],
-        largest_batch(runtime.provider, form.features),
+        LEAST_BATCH[runtime.device],
+        largest_batch(runtime.device, form.features),
         ahead,
     )
     scorer = Scorer(plan.subject.classifier, temperature, size)
