@@ -187,6 +187,7 @@ def _checked(path: Path, arrays: dict[str, NDArray[Any]]) -> SnrReport:
     settings = header["settings"]
     for key, rule in _SETTINGS.items():
         need(key in settings and rule(settings[key]), f"the settings hold no usable '{key}'")
+    need(_attack(settings.get("attack")), "the settings hold no usable 'attack'")
     signal, noise = arrays["signal"], arrays["noise"]
     images, rings = len(arrays["image_ids"]), int(settings["rings"])
     parts = rings + 1
@@ -217,6 +218,17 @@ def _whole(low: int, high: int) -> Callable[[Any], bool]:
 
 def _name(value: Any) -> bool:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def _attack(value: Any) -> bool:
+    """Nothing, or what `iaside snr --attack` says about the attack."""
+    return value is None or (
+        isinstance(value, dict)
+        and _name(value.get("name"))
+        and isinstance(value.get("model"), str)
+        and type(value.get("epsilon")) is float
+        and type(value.get("queries")) is int
+    )
 
 
 def _each(rule: Callable[[Any], bool]) -> Callable[[Any], bool]:
