@@ -20,8 +20,10 @@ from ..listener import Listener
 from ..mathematics.bands import NORMS, band_index
 from ..mathematics.signal_noise import Rings
 from ..preprocessing.preprocess import Preprocess, load_preprocess
-from ..reports.snr import SnrReport, check_confidence
-from ..reports.snr_store import check_target, write_snr
+from ..reports.measurement_store import check_target
+from ..reports.snr import SnrReport
+from ..reports.snr_store import write_snr
+from ..reports.spread import check_confidence
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
