@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .audit.analysis import analyze
+    from .audit.heatmap import measure_heatmap
     from .audit.snr import measure_snr
     from .corruptions.corrupt import corrupt
     from .errors import IasideError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .reports.comparison import Comparison, compare
     from .reports.gate import Gate, gate
+    from .reports.heatmap import HeatmapReport
+    from .reports.heatmap_store import load_heatmap
     from .reports.report import Report, load
     from .reports.snr import SnrReport
     from .reports.snr_store import load_snr
@@ -32,6 +35,7 @@ _HOMES = {
     "compare": "reports.comparison",
     "Gate": "reports.gate",
     "gate": "reports.gate",
+    "HeatmapReport": "reports.heatmap",
     "Listener": "listener",
     "Settings": "settings",
     "SnrReport": "reports.snr",
@@ -43,7 +47,9 @@ _HOMES = {
     "Report": "reports.report",
     "load": "reports.report",
     "plot": "views.plots",
+    "load_heatmap": "reports.heatmap_store",
     "load_snr": "reports.snr_store",
+    "measure_heatmap": "audit.heatmap",
     "measure_snr": "audit.snr",
     "signed_score": "mathematics.score",
     "spectral_importance": "mathematics.score",
@@ -55,6 +61,7 @@ _HOMES = {
 __all__ = [
     "Comparison",
     "Gate",
+    "HeatmapReport",
     "IasideError",
     "Listener",
     "Report",
@@ -67,7 +74,9 @@ __all__ = [
     "corrupt",
     "gate",
     "load",
+    "load_heatmap",
     "load_snr",
+    "measure_heatmap",
     "measure_snr",
     "plot",
     "shapley_interactions",

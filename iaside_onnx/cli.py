@@ -12,6 +12,7 @@ from . import __version__
 from .commands.analyze import OWN_PROCESS, analyze
 from .commands.compare import compare
 from .commands.gate import gate
+from .commands.heatmap import heatmap
 from .commands.html import html
 from .commands.inspect import inspect
 from .commands.show import plot, show
@@ -61,5 +62,5 @@ def run() -> None:
     main(obj=OWN_PROCESS)
 
 
-for command in (inspect, analyze, show, plot, html, compare, gate, snr):
+for command in (inspect, analyze, show, plot, html, compare, gate, snr, heatmap):
     main.add_command(command)
