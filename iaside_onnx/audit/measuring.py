@@ -85,28 +85,30 @@ class Subject:
     def settings(self, wanted: Settings) -> dict[str, Any]:
         """Which images were drawn and how the file was read, settled."""
         form = self.classifier.form
-        return {
-            "samples": wanted.samples,
-            "seed": wanted.seed,
-            "preprocess": self.classifier.preprocess.settings(),
-            "size": [form.height, form.width],
-            "input": form.name,
-            "output": self.classifier.output.name,
-            "layout": form.layout,
-            "output_kind": self.classifier.scores.kind,
-            "label_offset": self.classifier.label_offset,
-        }
+        return as_json(
+            {
+                "samples": wanted.samples,
+                "seed": wanted.seed,
+                "preprocess": self.classifier.preprocess.settings(),
+                "size": [form.height, form.width],
+                "input": form.name,
+                "output": self.classifier.output.name,
+                "layout": form.layout,
+                "output_kind": self.classifier.scores.kind,
+                "label_offset": self.classifier.label_offset,
+            }
+        )
 
     def identity(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """What determines the rows of a measurement, as JSON gives it back."""
-        held: dict[str, Any] = {
-            "settings": settings,
-            "model_sha256": self.classifier.artifact.sha256,
-            "data_digest": self.sample.digest(),
-            "provider": self.runtime.provider,
-        }
-        made: dict[str, Any] = json.loads(json.dumps(held))
-        return made
+        """What determines the rows of a measurement."""
+        return as_json(
+            {
+                "settings": settings,
+                "model_sha256": self.classifier.artifact.sha256,
+                "data_digest": self.sample.digest(),
+                "provider": self.runtime.provider,
+            }
+        )
 
     def model(self) -> dict[str, Any]:
         """A report's ``model``."""
@@ -137,6 +139,12 @@ class Subject:
                 library.name: file_digest(library) for library in self.runtime.extensions
             },
         }
+
+
+def as_json(values: dict[str, Any]) -> dict[str, Any]:
+    """The values as JSON gives them back, so that they compare equal to what a file holds."""
+    made: dict[str, Any] = json.loads(json.dumps(values))
+    return made
 
 
 def open_subject(
