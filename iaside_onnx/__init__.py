@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .audit.analysis import analyze
+    from .audit.heatmap import measure_heatmap
     from .audit.robustness import measure_robustness
     from .audit.snr import measure_snr
     from .corruptions.corrupt import corrupt
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .reports.comparison import Comparison, compare
     from .reports.correlation import Correlation, correlate
     from .reports.gate import Gate, gate
+    from .reports.heatmap import HeatmapReport
+    from .reports.heatmap_store import load_heatmap
     from .reports.merging import merge
     from .reports.report import Report, load
     from .reports.robustness import RobustnessReport
@@ -39,6 +42,7 @@ _HOMES = {
     "correlate": "reports.correlation",
     "Gate": "reports.gate",
     "gate": "reports.gate",
+    "HeatmapReport": "reports.heatmap",
     "Listener": "listener",
     "Settings": "settings",
     "SnrReport": "reports.snr",
@@ -51,8 +55,10 @@ _HOMES = {
     "RobustnessReport": "reports.robustness",
     "load": "reports.report",
     "plot": "views.plots",
+    "load_heatmap": "reports.heatmap_store",
     "load_robustness": "reports.robustness_store",
     "load_snr": "reports.snr_store",
+    "measure_heatmap": "audit.heatmap",
     "measure_robustness": "audit.robustness",
     "measure_snr": "audit.snr",
     "merge": "reports.merging",
@@ -67,6 +73,7 @@ __all__ = [
     "Comparison",
     "Correlation",
     "Gate",
+    "HeatmapReport",
     "IasideError",
     "Listener",
     "Report",
@@ -81,8 +88,10 @@ __all__ = [
     "corrupt",
     "gate",
     "load",
+    "load_heatmap",
     "load_robustness",
     "load_snr",
+    "measure_heatmap",
     "measure_robustness",
     "measure_snr",
     "merge",

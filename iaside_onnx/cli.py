@@ -13,6 +13,7 @@ from .commands.analyze import OWN_PROCESS, analyze
 from .commands.compare import compare
 from .commands.correlate import correlate
 from .commands.gate import gate
+from .commands.heatmap import heatmap
 from .commands.html import html
 from .commands.inspect import inspect
 from .commands.merge import merge
@@ -65,6 +66,6 @@ def run() -> None:
 
 
 for command in (
-    inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, correlate,
+    inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap, correlate,
 ):  # fmt: skip
     main.add_command(command)

@@ -19,10 +19,7 @@ from ..inference.session import Runtime
 from ..mathematics.absence import Baselines, SampleStatistics
 from ..mathematics.bands import band_index
 from ..settings import Settings
-from .game import BandRows, BatchSize, largest_batch, play
-
-# First batch size that the search for a good one tries.
-LEAST_BATCH = {"cpu": 4, "cuda": 16}
+from .game import BandRows, batch_size, play
 
 
 class Evaluator:
@@ -80,12 +77,7 @@ class Evaluator:
         )  # fmt: skip
         affine = settings.output_map == "real"
         self._rows = BandRows(pixels, baselines, index, self._engine, affine=affine)
-        self._size = BatchSize(
-            form.fixed_batch or batch,
-            LEAST_BATCH[runtime.device],
-            largest_batch(runtime.device, form.features),
-            images * self._engine.coalitions,
-        )
+        self._size = batch_size(classifier, batch, images * self._engine.coalitions)
         self._ahead = _has_idle_cores(runtime)
 
     @property

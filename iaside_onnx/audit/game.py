@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError
+from ..inference.classifier import Classifier
 from ..inference.engine import Engine
 from ..inference.model import OutOfMemoryError
 from ..mathematics.absence import Baselines
@@ -27,6 +28,8 @@ _MEASURED_SECONDS = 0.05
 _MEASURED_PASSES = 64
 _WORTHWHILE = 1.02
 _HOPELESS = 1.25
+# First batch size that the search tries.
+_LEAST_BATCH = {"cpu": 4, "cuda": 16}
 # The search tries no batch beyond these: passes, and bytes of float32 input.
 _LARGEST_BATCH = {"cpu": (128, 1 << 26), "cuda": (1024, 1 << 29)}
 
@@ -149,6 +152,14 @@ def largest_batch(provider: str, features: int) -> int:
     """
     passes, size = _LARGEST_BATCH[provider]
     return max(1, min(passes, size // (4 * features)))
+
+
+def batch_size(classifier: Classifier, asked: int | None, work: int) -> BatchSize:
+    """The batch of a job of `work` forward passes: as asked for, as the file fixes it, or found."""
+    form, device = classifier.form, classifier.model.runtime.device
+    return BatchSize(
+        form.fixed_batch or asked, _LEAST_BATCH[device], largest_batch(device, form.features), work
+    )
 
 
 def play(

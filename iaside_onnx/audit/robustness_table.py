@@ -12,16 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError
-from ..inference.classifier import Classifier
-from ..inference.model import OutOfMemoryError
 from ..listener import Listener
-from ..mathematics.temperature import log_softmax
 from ..reports.robustness import NOT_ATTACKED
 from .attacked import attack_images, images_together
 from .corrupted import corrupted, corruption_threads
-from .evaluator import LEAST_BATCH
-from .game import BatchSize, largest_batch
+from .game import BatchSize, batch_size
 from .measuring import Subject
+from .scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -93,44 +90,6 @@ class Plan:
         return f"{self.perturbations[row]}, severity {self.severities[severity]}"
 
 
-class Scorer:
-    """Log-probabilities of images, in runs of a batch size that is found meanwhile.
-
-    Parameters
-    ----------
-    classifier : Classifier
-    temperature : float
-        T of softmax(z / T).
-    size : BatchSize
-    """
-
-    def __init__(self, classifier: Classifier, temperature: float, size: BatchSize) -> None:
-        self._classifier, self._temperature, self.size = classifier, temperature, size
-
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Logarithms of Q(. | x), shape (n, classes).
-
-        Raises
-        ------
-        ArtifactError
-            The model fails, or cannot run even one image within memory.
-        """
-        rows, start = [], 0
-        while start < len(images):
-            part = images[start : start + self.size.size]
-            began = time.perf_counter()
-            try:
-                raw = self._classifier.model.scores(part)
-            except OutOfMemoryError as error:
-                if self._classifier.form.fixed_batch or not self.size.halve(len(part)):
-                    raise ArtifactError(f"even the smallest batch fails: {error}") from error
-                continue
-            self.size.record(len(part), time.perf_counter() - began)
-            rows.append(log_softmax(self._classifier.logits(raw) / self._temperature))
-            start += len(part)
-        return np.concatenate(rows)
-
-
 def fill(
     plan: Plan,
     table: NDArray[np.float32],
@@ -153,7 +112,6 @@ def fill(
     dict
         How it ran, as JSON values.
     """
-    form, runtime = plan.subject.classifier.form, plan.subject.runtime
     left = np.isnan(table[:, : 1 + 3 * plan.cells]).any(axis=1)
     others = np.setdiff1d(np.arange(len(table)), plan.chosen)
     attacks: list[list[int]] = []
@@ -169,12 +127,7 @@ def fill(
     ahead += sum(
         len(rows) * attack["queries"] for rows, attack in zip(attacks, plan.attacks, strict=True)
     )
-    size = BatchSize(
-        form.fixed_batch or batch,
-        LEAST_BATCH[runtime.device],
-        largest_batch(runtime.device, form.features),
-        ahead,
-    )
+    size = batch_size(plan.subject.classifier, batch, ahead)
     scorer = Scorer(plan.subject.classifier, temperature, size)
     began = time.monotonic()
     tell.start(total - ahead, total)

@@ -17,7 +17,8 @@ class Kind:
     """A kind of measurement: the command that makes it, and who reads, prints and draws it.
 
     The functions are named as "room.module.function", so that nothing is loaded before its use.
-    `baselines`: may be shown against another file; `together`: several may be drawn at once.
+    `baselines`: may be shown against another file; `together`: several may be drawn at once;
+    `beside`: so may analyses of the same models, by a function that takes the paths.
     """
 
     command: str
@@ -26,6 +27,7 @@ class Kind:
     draw: str
     baselines: bool = False
     together: bool = False
+    beside: str | None = None
 
     @property
     def made_by(self) -> str:
@@ -34,6 +36,13 @@ class Kind:
 
 
 _KINDS = {
+    "iaside-heatmap": Kind(
+        "heatmap",
+        "reports.heatmap_store.load_heatmap",
+        "views.heatmap_table.print_heatmap",
+        "views.heatmap_plot.save_heatmaps",
+        beside="commands.heatmap.plot_beside",
+    ),
     "iaside-snr": Kind(
         "snr", "reports.snr_store.load_snr", "views.snr_table.print_snr", "views.snr_plot.save_snr"
     ),
@@ -93,6 +102,9 @@ def plot_measurements(
     kind: Kind, paths: Sequence[Path], target: Path, confidence: float | None, overwrite: bool
 ) -> None:
     """What ``iaside plot`` does with measurements of one kind."""
+    if kind.beside is not None:
+        _function(kind.beside)(paths, target, confidence, overwrite)
+        return
     if len(paths) > 1 and not kind.together:
         raise click.UsageError(f"files of {kind.made_by} are drawn one by one")
     found = [load_measurement(kind, path, confidence) for path in paths]

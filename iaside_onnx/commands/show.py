@@ -35,7 +35,7 @@ def show(
 ) -> None:
     """Print the result of a report; view settings may change, the model is not needed.
 
-    Also for files of iaside snr and iaside robustness.
+    Also for files of iaside snr, iaside robustness and iaside heatmap.
 
     \b
     Example:
@@ -79,7 +79,8 @@ def plot(
 ) -> None:
     """Draw one report, or several side by side.
 
-    Also one file of iaside snr, or several of iaside robustness.
+    Also one file of iaside snr, several of iaside robustness, or heat maps with reports of the
+    same models.
 
     \b
     Example:

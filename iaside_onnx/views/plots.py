@@ -114,12 +114,25 @@ def write_figure(draw: Callable[[], Figure], target: Path, *, overwrite: bool = 
     UsageError, ReportError
         As for `save_figure`.
     """
-    if target.suffix.lower() not in FORMATS:
-        raise UsageError(f"{target}: a picture's name ends in {', '.join(FORMATS)}")
-    check_free(target, overwrite=overwrite)
+    check_picture(target, overwrite=overwrite)
     drawn = draw()
     with whole_file(target) as scratch:
         drawn.savefig(scratch, format=target.suffix[1:].lower(), dpi=_DPI)
+
+
+def check_picture(target: Path, *, overwrite: bool) -> None:
+    """Refuse a name that no picture can be written under.
+
+    Raises
+    ------
+    UsageError
+        Another ending than .png, .svg or .pdf.
+    ReportError
+        The file exists and `overwrite` is not set.
+    """
+    if target.suffix.lower() not in FORMATS:
+        raise UsageError(f"{target}: a picture's name ends in {', '.join(FORMATS)}")
+    check_free(target, overwrite=overwrite)
 
 
 def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Figure:

@@ -93,8 +93,9 @@ def terminal() -> Console:
     )
 
 
-def _bar(share: float, largest: float) -> str:
-    eighths = round(_BAR_WIDTH * 8 * share / largest) if largest > 0 else 0
+def share_bar(share: float, largest: float, width: int = _BAR_WIDTH) -> str:
+    """A bar of text, `width` letters long where the share is the largest."""
+    eighths = round(width * 8 * share / largest) if largest > 0 else 0
     whole, part = divmod(eighths, 8)
     return "█" * whole + (_BLOCKS[part] if part else "")
 
@@ -128,7 +129,7 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
             f"{intervals.sid_low[row]:.3f} to {intervals.sid_high[row]:.3f}",
             f"{report.shapley[row]:+.4f}",
             f"{report.shapley_stderr[row]:.4f}",
-            _bar(float(sid[row]), largest),
+            share_bar(float(sid[row]), largest),
         )
     out.print(table)
     low, high = report.srs_range
