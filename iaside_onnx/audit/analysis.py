@@ -21,6 +21,7 @@ from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
+from ..mathematics.bands import band_index
 from ..onnx_file.artifact import file_digest
 from ..output_file import check_folder, check_free, sole_writer
 from ..reports.part import Part, PartOfSample, part_of
@@ -225,6 +226,9 @@ def _prepare(
 ) -> _Audit:
     positions = list(range(len(sample))) if part is None else part.positions(len(sample))
     classifier = open_classifier(model, runtime, wanted, sample, tell)
+    form = classifier.form
+    # Refuses more bands than the size has frequencies before anything is written.
+    band_index(form.height, form.width, wanted.bands, wanted.norm, separate_dc=wanted.separate_dc)
     targets = class_targets(sample, classifier, tell)
     cost = len(positions) << wanted.players
     tell.note(
