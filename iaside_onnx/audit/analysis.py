@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,12 +23,17 @@ from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_
 from ..listener import Listener
 from ..mathematics.absence import Baselines
 from ..mathematics.bands import band_index
+from ..mathematics.estimators import image_values
+from ..mathematics.score import bootstrap_intervals
+from ..mathematics.shapley import game_values
 from ..onnx_file.artifact import file_digest
 from ..output_file import check_folder, check_free
 from ..reports.report import Report, check_view, load
 from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
 from ..settings import Settings
-from .game import BandRows, BatchSize, largest_batch, play
+from .draws import draw_for_sample
+from .game import BandRows, BatchSize, has_idle_cores, largest_batch, play
+from .stopping import Limits, play_rounds, seeded_order
 from .survey import Survey, class_targets, survey_sample
 
 # First batch size that the search for a good one tries.
@@ -49,6 +53,8 @@ def analyze(
     threads: int = 0,
     ort_extension: Sequence[str | Path] = (),
     batch: int | None = None,
+    target_stderr: float | None = None,
+    time_budget: float | None = None,
     value: str = "log-prob",
     beta: float = 0.75,
     confidence: float = 0.95,
@@ -82,6 +88,11 @@ def analyze(
         Libraries of custom operators that the model needs. They are run as code.
     batch : int, optional
         Forward passes in a run; None finds a good number by a short trial.
+    target_stderr : float, optional
+        Stop when the standard error of the signed score is this small; the sample is then the most
+        images that are evaluated, in a seeded order.
+    time_budget : float, optional
+        Stop after so many seconds, at an image's end. What is reached then depends on the machine.
     value : {"log-prob", "log-prob-clipped", "prob"}
         What the game is played in. Like `beta` and `confidence` it belongs to the view, so a
         finished report can change it without the model.
@@ -114,6 +125,8 @@ def analyze(
     except TypeError as error:
         raise UsageError(str(error)) from error
     wanted.check()
+    limits = Limits(target_stderr, time_budget)
+    limits.check()
     check_view(value, beta, confidence)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: give auto or a positive number")
@@ -145,21 +158,21 @@ def analyze(
     }
 
     def finish(partial: Partial) -> Report:
-        run = _play(audit, partial, batch, tell)
+        run, used = _play(audit, partial, batch, limits, view, tell)
         data = {"source": _shown(Path(images)), **asked, "skipped": skipped}
-        return _report(audit, partial, view, run, data, tell)
+        return _report(audit, partial, used, view, run, data, tell)
 
     if path is None:
         with tempfile.TemporaryDirectory() as folder:
             report = finish(_begin(audit, Path(folder) / "report.h5"))
-            return replace(report, log_prob=np.array(report.log_prob))
+            return replace(report, log_prob=np.array(report.log_prob))  # no longer on the file
     if resume and path.exists():
         finished = load(path)
         check_identity(path, _identity_of(finished), audit.identity)
         tell.note(f"{path} is complete already; nothing to do")
         return finished.view(**view)
     if resume and partial_path(path).exists():
-        partial = open_partial(path, audit.identity, len(sample), audit.coalitions)
+        partial = open_partial(path, audit.identity, len(sample), audit.settings.coalitions)
     else:
         partial = _begin(audit, path)
     report = finish(partial)
@@ -185,14 +198,23 @@ class _Audit:
     targets: NDArray[np.int64]
     survey: Survey
     identity: dict[str, Any]
+    drawn: NDArray[np.uint64] | None
 
     @property
     def runtime(self) -> Runtime:
         return self.classifier.model.runtime
 
     @property
-    def coalitions(self) -> int:
-        return 1 << self.settings.players
+    def everybody_known(self) -> bool:
+        """Whether the untouched image, which the survey has scored, is a coalition's image too."""
+        return self.drawn is not None and self.settings.output_map == "real"
+
+    @property
+    def played(self) -> NDArray[np.uint64]:
+        """Coalitions to evaluate, one row for all images or a row an image."""
+        if self.drawn is None:
+            return np.arange(1 << self.settings.players, dtype=np.uint64)
+        return self.drawn[:, :-1] if self.everybody_known else self.drawn
 
 
 def _prepare(
@@ -204,12 +226,15 @@ def _prepare(
         form.height, form.width, wanted.bands, wanted.norm, separate_dc=wanted.separate_dc
     )
     targets = class_targets(sample, classifier, tell)
-    cost = len(sample) << wanted.players
-    tell.note(
-        f"cost: {len(sample)} images x {1 << wanted.players} coalitions = {cost:,} forward passes"
-    )
+    drawn = draw_for_sample(wanted, sample, tell)
     survey = survey_sample(sample, targets, classifier, wanted, tell)
-    settled = replace(wanted, temperature=survey.temperature, label_offset=classifier.label_offset)
+    settled = replace(
+        wanted,
+        temperature=survey.temperature,
+        label_offset=classifier.label_offset,
+        estimator=wanted.chosen_estimator,
+        passes=None if drawn is None else drawn.shape[1] - 1,
+    )
     identity: dict[str, Any] = {
         "settings": {
             **asdict(settled),
@@ -227,25 +252,35 @@ def _prepare(
     }
     # As JSON gives it back, so that it compares equal to what a file holds.
     identity = json.loads(json.dumps(identity))
-    return _Audit(settled, sample, classifier, index, targets, survey, identity)
+    return _Audit(settled, sample, classifier, index, targets, survey, identity, drawn)
 
 
 def _identity_of(report: Report) -> dict[str, Any]:
     return {
         "settings": report.settings,
         "model_sha256": report.model["sha256"],
-        "data_digest": report.data["digest"],
+        # Of the whole sample, where the audit stopped before its end.
+        "data_digest": report.run.get("sample_digest", report.data["digest"]),
         "provider": report.provider,
     }
 
 
 def _begin(audit: _Audit, target: Path) -> Partial:
-    return create_partial(target, audit.identity, len(audit.sample), audit.coalitions)
+    return create_partial(target, audit.identity, len(audit.sample), audit.settings.coalitions)
 
 
-def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) -> dict[str, Any]:
-    """Evaluate what is missing; how it ran, as JSON values."""
+def _play(
+    audit: _Audit,
+    partial: Partial,
+    batch: int | None,
+    limits: Limits,
+    view: dict[str, Any],
+    tell: Listener,
+) -> tuple[dict[str, Any], NDArray[np.intp]]:
+    """Evaluate what is missing; how it ran, as JSON values, and the images evaluated."""
     settings, classifier, sample = audit.settings, audit.classifier, audit.sample
+    played = audit.played
+    columns = played.shape[-1]
     real = settings.output_map == "real"
     engine = Engine(
         classifier.model,
@@ -253,6 +288,7 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
         classifier.scores,
         audit.survey.temperature,
         settings.output_map,
+        played if audit.drawn is None else None,
     )
 
     def pixels(position: int) -> NDArray[np.float32]:
@@ -261,34 +297,62 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
     baselines = Baselines(
         settings.absence, settings.seed, sample.ids, audit.survey.statistics, pixels
     )
-    missing = partial.unfinished()
+    unfinished = set(partial.unfinished())
     size = BatchSize(
         classifier.form.fixed_batch or batch or (1 if audit.survey.one_by_one else None),
         _LEAST_BATCH[audit.runtime.provider],
         largest_batch(audit.runtime.provider, classifier.form.features),
-        len(missing) * audit.coalitions,
+        len(unfinished) * columns,
     )
-    began = time.monotonic()
-    done = len(sample) - len(missing)
-    tell.start(done * audit.coalitions, len(sample) * audit.coalitions)
-    try:
+
+    def store(position: int, values: NDArray[np.float32]) -> None:
+        whole = [values, audit.survey.clean[position : position + 1]]
+        partial.store(position, np.concatenate(whole) if audit.everybody_known else values)
+
+    def evaluate(positions: NDArray[np.intp]) -> None:
         play(
             engine,
             BandRows(pixels, baselines, audit.index, engine, affine=real),
+            played,
             audit.targets,
-            missing,
+            [position for position in positions.tolist() if position in unfinished],
             size,
-            partial.store,
+            store,
             tell.advance,
             lambda position: sample.ids[position],
-            ahead=_has_idle_cores(audit.runtime),
+            ahead=has_idle_cores(audit.runtime),
         )
+
+    def stderr(positions: NDArray[np.intp]) -> float:
+        game = game_values(partial.table[positions], view["value"])
+        drawn = None if audit.drawn is None else audit.drawn[positions]
+        psi = image_values(audit.identity["settings"]["estimator"], game, drawn, settings.players)
+        ends = bootstrap_intervals(psi, view["beta"], view["confidence"], settings.seed)
+        return ends.srs_signed_stderr
+
+    began = time.monotonic()
+    done = len(sample) - len(unfinished)
+    used, reason = np.arange(len(sample)), "sample"
+    tell.start(done * columns, len(sample) * columns)
+    try:
+        if limits.any:
+            order = seeded_order(sample.labels, settings.seed)
+            used, reason = play_rounds(limits, order, evaluate, stderr)
+        else:
+            evaluate(used)
     finally:
         tell.stop()
+    stopped = {"stopped_by": reason, "sample_digest": sample.digest()} if limits.any else {}
+    if reason == "sample" and limits.target_stderr is not None:
+        tell.warning(
+            f"--target-stderr {limits.target_stderr} is not reached with the {len(sample)} images "
+            "of the sample; give more with --samples"
+        )
     return {
-        "forward_passes": len(sample) * audit.coalitions,
+        "forward_passes": len(used) * columns,
         "seconds": round(time.monotonic() - began, 3),
-        "resumed_after": done * audit.coalitions,
+        "resumed_after": done * columns,
+        **stopped,
         "batch": size.size,
         "batch_mode": classifier.batch_mode,
         "threads": audit.runtime.threads,
@@ -296,35 +360,25 @@ def _play(audit: _Audit, partial: Partial, batch: int | None, tell: Listener) ->
         "ort_extensions": {
             library.name: file_digest(library) for library in audit.runtime.extensions
         },
-    }
-
-
-def _has_idle_cores(runtime: Runtime) -> bool:
-    """True where a second thread helps: it has a core of its own, or there are many.
-
-    On 2 cores that the model keeps busy, preparing the next images meanwhile cost a tenth of the
-    speed, because threads of the model waited for one that had lost its core; in turns it cost a
-    fiftieth (SqueezeNet at 224 pixels).
-    """
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return runtime.provider != "cpu" or cores > 4 or 0 < runtime.threads < cores
+    }, used
 
 
 def _report(
     audit: _Audit,
     partial: Partial,
+    used: NDArray[np.intp],
     view: dict[str, Any],
     run: dict[str, Any],
     data: dict[str, Any],
     tell: Listener,
 ) -> Report:
-    artifact, sample = audit.classifier.artifact, audit.sample
+    artifact, whole = audit.classifier.artifact, len(used) == len(audit.sample)
+    sample = audit.sample if whole else audit.sample.part(used)
     return Report(
-        log_prob=partial.table,
+        log_prob=partial.table if whole else partial.table[used],
+        coalitions=None if audit.drawn is None else audit.drawn[used],
         labels=sample.labels,
-        predicted=audit.survey.predicted - audit.classifier.label_offset,
+        predicted=audit.survey.predicted[used] - audit.classifier.label_offset,
         image_ids=sample.ids,
         settings={**audit.identity["settings"], **view},
         model={
@@ -335,7 +389,7 @@ def _report(
         },
         data={
             **data,
-            "digest": audit.identity["data_digest"],
+            "digest": audit.identity["data_digest"] if whole else sample.digest(),
             "samples": len(sample),
             "classes": audit.classifier.classes,
         },

@@ -35,6 +35,8 @@ class Survey:
     statistics : SampleStatistics
     predicted : ndarray of int64, shape (K,)
         Top-1 index in the model's output for the untouched images.
+    clean : ndarray of float32, shape (K,)
+        Log-probability of their true classes, as the game counts it.
     temperature : float
         As set, or fitted.
     example : ndarray of uint8, shape (H, W, C)
@@ -46,6 +48,7 @@ class Survey:
 
     statistics: SampleStatistics
     predicted: NDArray[np.int64]
+    clean: NDArray[np.float32]
     temperature: float
     example: NDArray[np.uint8]
     one_by_one: bool = False
@@ -98,6 +101,7 @@ def survey_sample(
     group = max(1, min(64, _SURVEY_PIXELS // form.features))
     predicted = np.empty(len(sample), np.int64)
     clean = np.empty(len(sample))
+    played = np.empty(len(sample), np.float32)
     scores: list[NDArray[np.float32]] = []
     oddities = np.zeros(2, int)
     example = None
@@ -129,6 +133,9 @@ def survey_sample(
         clean[positions] = log_softmax(logits)[np.arange(len(raw)), targets[positions]]
         if settings.temperature == "auto":
             scores.append(logits)
+        else:
+            cooled = float(settings.temperature)
+            played[positions] = _as_played(classifier, logits, targets[positions], cooled)
     assert example is not None
     rotated, deep = oddities
     if rotated:
@@ -149,9 +156,24 @@ def survey_sample(
     _warn_at_chance(right, targets, classifier.classes, tell)
     temperature = settings.temperature
     if temperature == "auto":
-        temperature = fit_temperature(np.concatenate(scores), targets)
+        logits = np.concatenate(scores)
+        temperature = fit_temperature(logits, targets)
+        played = _as_played(classifier, logits, targets, temperature)
         tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
-    return Survey(statistics, predicted, float(temperature), example, one_by_one)
+    return Survey(statistics, predicted, played, float(temperature), example, one_by_one)
+
+
+def _as_played(
+    classifier: Classifier,
+    logits: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    temperature: float,
+) -> NDArray[np.float32]:
+    """Log-probabilities of classes as the engine's tail finds them."""
+    cooled = logits / np.float32(temperature)
+    if classifier.scores.kind == "logits" or temperature != 1.0:
+        cooled = log_softmax(cooled)
+    return cooled[np.arange(len(cooled)), targets].astype(np.float32)
 
 
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

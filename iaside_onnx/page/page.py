@@ -23,7 +23,7 @@ from .. import __version__
 from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
-from ..reports.report import FEW_IMAGES, Report
+from ..reports.report import FEW_IMAGES, ONLY_EXACT, Report
 from ..views.text import one_line
 from .example_pictures import WINDOW, Example, examples
 from .repeat import repetition
@@ -167,12 +167,13 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
     first = reports[0]
     strips = examples(reports)
     several = len(reports) > 1
+    exact = all(report.exact for report in reports)
     models = [_model(number, report, labels[number]) for number, report in enumerate(reports)]
     largest = max(max(row["sid"]) for model in models for row in model["classes"])
     sections = [
         Section("bands", "Which bands carry the predictions"),
-        Section("curves", "How few bands are enough"),
-        Section("interactions", "Which bands count only together"),
+        *([Section("curves", "How few bands are enough")] if exact else []),
+        *([Section("interactions", "Which bands count only together")] if exact else []),
         Section("classes", "Class by class"),
         *([Section("example", "What the model sees")] if strips else []),
         Section("repeat", "Settings and provenance"),
@@ -189,7 +190,7 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
         "score_chart": score_chart(reports, labels),
         "sid_chart": sid_chart(reports, labels),
         "shapley_chart": shapley_chart(reports, labels),
-        "curve_charts": curve_charts(reports, labels),
+        "curve_charts": curve_charts(reports, labels) if exact else [],
         "profile_chart": profile_chart(reports, labels, largest),
         "class_choices": _class_choices(reports),
         "few_images": FEW_IMAGES,
@@ -238,9 +239,12 @@ def _model(number: int, report: Report, label: str) -> dict[str, Any]:
             }
             for band, name in enumerate(report.band_names)
         ],
-        "curves": list(zip(*coalition_curves(report.coalition_values), strict=True)),
-        "interactions": _interactions(report),
-        "warnings": [str(warning) for warning in report.run.get("warnings") or []],
+        "curves": list(zip(*coalition_curves(report.coalition_values), strict=True))
+        if report.exact
+        else [],
+        "interactions": _interactions(report) if report.exact else [],
+        "warnings": [str(warning) for warning in report.run.get("warnings") or []]
+        + ([] if report.exact else [ONLY_EXACT]),
         "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
         "repetition": repetition(report),
         "settings": [(key, _text(value)) for key, value in sorted(report.settings.items())],

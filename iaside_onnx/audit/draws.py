@@ -1,0 +1,33 @@
+"""The coalitions that an audit evaluates: all of them, or some drawn for each image."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..images.sample import Sample
+from ..listener import Listener
+from ..mathematics.coalitions import draw_coalitions
+from ..settings import Settings
+
+
+def draw_for_sample(
+    wanted: Settings, sample: Sample, tell: Listener
+) -> NDArray[np.uint64] | None:
+    """The coalitions of each image, shape (K, C), or None where all are; says what they cost."""
+    estimator, players, count = wanted.chosen_estimator, wanted.players, wanted.coalitions
+    if wanted.estimator is None and estimator != "exact":
+        tell.note(
+            f"estimator: {estimator}, since {players} players have {1 << players:,} coalitions; "
+            "--estimator settles it"
+        )
+    known = estimator != "exact" and wanted.output_map == "real"
+    cost = len(sample) * (count - known)
+    tell.note(
+        f"cost: {len(sample)} images x {count - known} coalitions = {cost:,} forward passes"
+    )
+    if estimator == "exact":
+        return None
+    return np.stack(
+        [draw_coalitions(estimator, players, count, wanted.seed, name) for name in sample.ids]
+    )
