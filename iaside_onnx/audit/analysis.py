@@ -342,17 +342,12 @@ def _play(
             evaluate(used)
     finally:
         tell.stop()
-    stopped = {"stopped_by": reason, "sample_digest": sample.digest()} if limits.any else {}
-    if reason == "sample" and limits.target_stderr is not None:
-        tell.warning(
-            f"--target-stderr {limits.target_stderr} is not reached with the {len(sample)} images "
-            "of the sample; give more with --samples"
-        )
     return {
         "forward_passes": len(used) * columns,
         "seconds": round(time.monotonic() - began, 3),
         "resumed_after": done * columns,
-        **stopped,
+        **limits.outcome(reason, len(sample), tell),
+        **({"sample_digest": sample.digest()} if limits.any else {}),
         "batch": size.size,
         "batch_mode": classifier.batch_mode,
         "threads": audit.runtime.threads,

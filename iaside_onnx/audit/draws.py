@@ -11,9 +11,7 @@ from ..mathematics.coalitions import draw_coalitions
 from ..settings import Settings
 
 
-def draw_for_sample(
-    wanted: Settings, sample: Sample, tell: Listener
-) -> NDArray[np.uint64] | None:
+def draw_for_sample(wanted: Settings, sample: Sample, tell: Listener) -> NDArray[np.uint64] | None:
     """The coalitions of each image, shape (K, C), or None where all are; says what they cost."""
     estimator, players, count = wanted.chosen_estimator, wanted.players, wanted.coalitions
     if wanted.estimator is None and estimator != "exact":
@@ -23,9 +21,7 @@ def draw_for_sample(
         )
     known = estimator != "exact" and wanted.output_map == "real"
     cost = len(sample) * (count - known)
-    tell.note(
-        f"cost: {len(sample)} images x {count - known} coalitions = {cost:,} forward passes"
-    )
+    tell.note(f"cost: {len(sample)} images x {count - known} coalitions = {cost:,} forward passes")
     if estimator == "exact":
         return None
     return np.stack(

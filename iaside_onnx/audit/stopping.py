@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..listener import Listener
 
 # Images before the first look at the error bar, and by how much the sample grows between looks:
 # few looks on samples that are not small keep a rule that stops at a good moment from stopping at
@@ -55,6 +57,24 @@ class Limits:
     def any(self) -> bool:
         """Whether there is a limit at all."""
         return self.target_stderr is not None or self.time_budget is not None
+
+    def outcome(self, reason: str, images: int, tell: Listener) -> dict[str, Any]:
+        """How it ended, as JSON values; warns where the target is out of reach.
+
+        Parameters
+        ----------
+        reason : str
+            From `play_rounds`.
+        images : int
+            In the whole sample.
+        """
+        if reason != "target" and self.target_stderr is not None:
+            more = "more --time-budget" if reason == "time" else "more images with --samples"
+            tell.warning(f"--target-stderr {self.target_stderr} is not reached: give {more}")
+        if not self.any:
+            return {}
+        limits = {"target_stderr": self.target_stderr, "time_budget": self.time_budget}
+        return {**limits, "stopped_by": reason, "sample": images}
 
     @property
     def left(self) -> float:

@@ -82,9 +82,7 @@ OWN_PROCESS = "own process"
     "--target-stderr", type=float, metavar="E",
     help="Stop when the standard error of the signed score is E; --samples is then the most.",
 )  # fmt: skip
-@click.option(
-    "--time-budget", type=float, metavar="SECONDS", help="Stop after so many seconds."
-)
+@click.option("--time-budget", type=float, metavar="SECONDS", help="Stop after so many seconds.")
 @view_options
 @click.option("--resume", is_flag=True, help="Continue an interrupted audit.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")

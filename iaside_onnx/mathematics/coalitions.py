@@ -106,9 +106,9 @@ def _passed(order: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def pair_chances(players: int) -> NDArray[np.float64]:
     """Chance of drawing each pair of complements, shape (2**(M - 1),); pair S holds S and its rest.
 
-    Three quarters of it are proportional to the length of the pair's Shapley weights, which would be
-    best for the sum of the variances of all Shapley values if all pairs varied alike; a quarter to
-    what the pair weighs in the direction in which the score's weights fall.
+    Three quarters of it are proportional to the length of the pair's Shapley weights, which would
+    be best for the sum of the variances of all Shapley values if all pairs varied alike; a quarter
+    to what the pair weighs in the direction in which the score's weights fall.
     """
     weights = shapley_weights(players)[: 1 << (players - 1)]
     falling = _BETA ** np.arange(players)
@@ -117,7 +117,7 @@ def pair_chances(players: int) -> NDArray[np.float64]:
     # Nobody and everybody are always evaluated.
     length[0] = slope[0] = 0.0
     chances: NDArray[np.float64] = 0.75 * length / length.sum() + 0.25 * slope / slope.sum()
-    return chances / chances.sum()
+    return np.asarray(chances / chances.sum())
 
 
 def members(coalitions: NDArray[Any], players: int) -> NDArray[np.bool_]:
@@ -182,6 +182,4 @@ def permutation_values(
     joined = np.log2(steps.astype(np.float64)).astype(np.intp)
     psi = np.zeros((len(gains), players))
     np.add.at(psi, (np.arange(len(gains))[:, None, None], joined), gains)
-    return psi / gains.shape[1]
-
-
+    return np.asarray(psi / gains.shape[1])

@@ -60,9 +60,7 @@ def regression_values(values: Array, coalitions: NDArray[np.uint64], players: in
         The game at `coalitions`, shape (K, C), from `coalitions.draw_coalitions`.
     """
     game = np.asarray(values, dtype=np.float64)
-    of_features = shapley_values(
-        _features(coalition_masks(players), np.arange(1 << players, dtype=np.uint64)).T
-    ).T
+    of_features = shapley_values(_features(coalition_masks(players)).T).T
     psi = np.empty((len(game), players))
     rows = np.arange(len(game))
     step = max(1, _AT_ONCE // (game.shape[1] * (game.shape[1] + players)))
@@ -77,7 +75,7 @@ def regression_values(values: Array, coalitions: NDArray[np.uint64], players: in
     return psi
 
 
-def _features(present: NDArray[np.bool_], coalitions: NDArray[np.uint64]) -> Array:
+def _features(present: NDArray[np.bool_]) -> Array:
     """Terms of the mean game, shape (..., 3 + 2 M): 1, players, players by size, and both ends.
 
     The terms by size let what a player adds depend on how many others there are.
@@ -99,8 +97,7 @@ def _fitted(game: Array, coalitions: NDArray[np.uint64], players: int) -> _Model
         return _Model(np.zeros(terms), np.eye(effects), 1.0)
     chosen = np.linspace(0, len(game) - 1, min(len(game), _MOST_IMAGES)).astype(np.intp)
     game, coalitions = game[chosen], coalitions[chosen]
-    present = members(coalitions, players)
-    features = _features(present, coalitions)
+    features = _features(members(coalitions, players))
     ridge = np.zeros(terms)
     ridge[effects:] = _RIDGE
     covariance, noise = np.eye(effects), 1.0
@@ -151,12 +148,9 @@ def _moments(rest: Array, signs: Array) -> tuple[Array, float]:
     return found, max(spread - explained, 0.02 * spread)
 
 
-def _deviations(
-    game: Array, coalitions: NDArray[np.uint64], players: int, model: _Model
-) -> Array:
+def _deviations(game: Array, coalitions: NDArray[np.uint64], players: int, model: _Model) -> Array:
     """What is to be added to the Shapley values of the mean game, shape (images, M)."""
-    present = members(coalitions, players)
-    features = _features(present, coalitions)
+    features = _features(members(coalitions, players))
     signs = features[..., : 1 + players]
     rest = game - features @ model.mean
     reach = signs @ model.effects

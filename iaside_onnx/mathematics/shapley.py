@@ -125,7 +125,7 @@ def shapley_weights(players: int) -> NDArray[np.float64]:
     # 1 / (M C(M - 1, s - 1)) for a member of a coalition of size s, else -1 / (M C(M - 1, s)).
     inside = others / np.maximum(sizes, 1)
     outside = others / np.maximum(players - sizes, 1)
-    return np.where(masks, inside[:, None], -outside[:, None])
+    return np.asarray(np.where(masks, inside[:, None], -outside[:, None]))
 
 
 def shapley_interactions(values: NDArray[Any]) -> NDArray[np.float64]:

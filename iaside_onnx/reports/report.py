@@ -133,9 +133,7 @@ class Report(ReportInNotebooks):
         rows, columns = self.log_prob.shape
         if self.coalitions is not None:
             game = self._finite(self.log_prob)
-            psi = image_values(
-                self.settings["estimator"], game, self.coalitions, self.players
-            )
+            psi = image_values(self.settings["estimator"], game, self.coalitions, self.players)
             return psi, game.mean(axis=0)
         psi = np.empty((rows, self.players))
         total = np.zeros(columns)

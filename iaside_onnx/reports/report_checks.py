@@ -147,7 +147,7 @@ def _check_arrays(report: Report) -> None:
     players = int(report.settings["bands"]) + int(report.settings["separate_dc"])
     estimator, coalitions = str(report.settings["estimator"]), report.coalitions
     drawn = coalitions is not None
-    _need(not drawn or estimator in PLAYERS and estimator != "exact", f"no estimator {estimator}")
+    _need(not drawn or (estimator in PLAYERS and estimator != "exact"), f"no estimator {estimator}")
     low, high = PLAYERS[estimator if drawn else "exact"]
     _need(low <= players <= high, f"the {estimator} estimator does not take {players} players")
     if coalitions is None:

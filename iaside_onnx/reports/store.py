@@ -43,7 +43,9 @@ def write_report(report: Report, target: Path) -> None:
     data = dict(report.data)
     skipped = as_text([json.dumps(item) for item in data.pop("skipped", [])])
     size = report.log_prob.nbytes + report.shapley_per_image.nbytes + ids.nbytes + skipped.nbytes
-    size += sum(part.nbytes for part in (report.image_digests, report.coalitions) if part is not None)
+    size += sum(
+        part.nbytes for part in (report.image_digests, report.coalitions) if part is not None
+    )
     with atomically(target, size + _REPORT_EXTRA) as scratch:
         _write(report, scratch, ids, skipped, data)
         seal(scratch)

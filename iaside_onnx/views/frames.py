@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UsageError
-from ..mathematics.paired import Difference
 from ..mathematics.coalitions import members
+from ..mathematics.paired import Difference
 from ..reports.comparison import Comparison
 from ..reports.report import Report
 
