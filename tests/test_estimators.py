@@ -127,12 +127,12 @@ def test_rounds_keep_the_shares_of_the_classes():
     assert sorted(order) == list(range(100))
     assert np.abs(np.bincount(labels[order[:50]]) - [30, 15, 5]).max() <= 1
     assert list(looks(30)) == [30]
-    assert list(looks(100)) == [FIRST_LOOK, 63, 79, 99, 100]
+    assert list(looks(200)) == [FIRST_LOOK, 150, 200]
 
 
 @pytest.mark.parametrize(
     ("estimator", "images", "target"),
-    [("exact", 80, None), ("permutation", 80, None), ("permutation", 300, 0.02),
+    [("exact", 80, None), ("permutation", 80, None), ("permutation", 400, 0.012),
      ("regression", 80, None)],
 )  # fmt: skip
 def test_intervals_hold_the_truth(estimator, images, target):
@@ -141,14 +141,14 @@ def test_intervals_hold_the_truth(estimator, images, target):
 
     share, used = coverage(estimator, 60, images, target, resamples=200)
     assert share >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 60)
-    assert used < 300
+    assert used < 400
 
 
 @pytest.fixture
 def pictures(tmp_path):
     rng = np.random.default_rng(0)
-    images = rng.random((70, 16, 16, 3)).astype(np.float32)
-    return write_npz(tmp_path / "images.npz", images, np.arange(70) % 2)
+    images = rng.random((110, 16, 16, 3)).astype(np.float32)
+    return write_npz(tmp_path / "images.npz", images, np.arange(110) % 2)
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_a_target_stops_early_and_resuming_ends_the_same(tmp_path, model, pictur
 def test_a_time_budget_ends_with_what_there_is(model, pictures):
     report = ia.analyze(model, pictures, bands=4, time_budget=1e-6)
     assert report.run["stopped_by"] == "time"
-    assert 2 <= len(report.labels) < 70
+    assert 2 <= len(report.labels) < 110
 
 
 def test_commands_on_drawn_reports(tmp_path, model, pictures, iaside):
@@ -233,7 +233,7 @@ def test_commands_on_drawn_reports(tmp_path, model, pictures, iaside):
     assert found["srs_signed_stderr"] > 0
     assert iaside("show", report, "--per-class").exit_code == 0
     assert iaside("compare", report, report).exit_code == 0
-    assert iaside("gate", report, "--min-score", -1).exit_code == 0
+    assert iaside("gate", report, "--min-score", -0.25).exit_code == 0
     for name in ("d.png", "d.html"):
         command = "plot" if name.endswith("png") else "html"
         assert iaside(command, report, "-o", tmp_path / name).exit_code == 0

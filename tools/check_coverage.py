@@ -93,7 +93,7 @@ def main() -> None:
     asked = parser.parse_args()
     print(f"{'estimator':12} {'rule':18} {'images':>7} {'coverage':>9} {'+-':>6}")
     for estimator in asked.estimators:
-        for images, target in ((100, None), (800, 0.015)):
+        for images, target in ((100, None), (300, None), (1000, 0.011)):
             share, used = coverage(
                 estimator, asked.repetitions, images, target, resamples=asked.resamples
             )

@@ -33,7 +33,7 @@ from iaside_onnx.mathematics.score import signed_score, spectral_importance
 from iaside_onnx.mathematics.shapley import game_values
 
 _COLOURS = {"exact": "#0072B2", "permutation": "#D55E00", "regression": "#009E73"}
-_LINES = ("-", "--", ":", "-.")
+_LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 3)), (0, (6, 1, 1, 1, 1, 1)))
 
 
 @dataclass(frozen=True)
