@@ -132,7 +132,7 @@ def picture(found: list[Efficiency], target: Path) -> None:
             axes.loglog(
                 count * row.passes,
                 getattr(row, key) / np.sqrt(count),
-                _LINES[names.index(row.report) % len(_LINES)],
+                linestyle=_LINES[names.index(row.report) % len(_LINES)],
                 color=_COLOURS[row.estimator],
                 linewidth=1,
             )
@@ -144,7 +144,7 @@ def picture(found: list[Efficiency], target: Path) -> None:
     for estimator in dict.fromkeys(row.estimator for row in found):
         panels[0].plot([], [], color=_COLOURS[estimator], label=estimator)
     for number, name in enumerate(names[: len(_LINES)]):
-        panels[0].plot([], [], _LINES[number], color="#777777", linewidth=1, label=name)
+        panels[0].plot([], [], linestyle=_LINES[number], color="#777777", lw=1, label=name)
     panels[0].legend(fontsize=6.5, frameon=False)
     figure.savefig(target, dpi=160)
 
