@@ -24,9 +24,8 @@ from ..reports.report import Report
 from ..reports.spread import check_confidence
 from ..reports.store import Partial
 from ..settings import Settings
-from .analysis import _check_target
 from .game import batch_size
-from .measuring import Subject, kept, open_subject
+from .measuring import Subject, check_target, kept, open_subject
 from .scorer import Scorer
 from .survey import survey_sample
 
@@ -112,7 +111,7 @@ def measure_heatmap(
         raise UsageError(f"--strength {strength}: give auto or a positive number")
     path = None if target is None else Path(target)
     if path is not None:
-        _check_target(path, resume=resume, overwrite=overwrite)
+        check_target(path, resume=resume, overwrite=overwrite)
     subject = open_subject(
         model,
         images,

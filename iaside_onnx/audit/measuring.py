@@ -16,15 +16,15 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReportError
+from ..errors import ReportError, UsageError
 from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest
+from ..output_file import check_free
 from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
 from ..settings import Settings
-from .analysis import _shown
 from .survey import class_targets
 
 
@@ -114,7 +114,7 @@ class Subject:
         """A report's ``model``."""
         artifact = self.classifier.artifact
         return {
-            "path": _shown(artifact.path),
+            "path": shown(artifact.path),
             "sha256": artifact.sha256,
             "producer": artifact.producer,
             "parameters": artifact.parameters,
@@ -183,14 +183,51 @@ def open_subject(
         sample,
         class_targets(sample, classifier, tell),
         {
-            "source": _shown(Path(images)),
-            "labels": None if given is None else _shown(given),
+            "source": shown(Path(images)),
+            "labels": None if given is None else shown(given),
             "image_column": image_column,
             "label_column": label_column,
             "skip_bad": skip_bad,
             "skipped": skipped,
         },
     )
+
+
+def shown(path: Path) -> str:
+    """A path as a report may carry it: relative as given, else the name alone."""
+    return path.name if path.is_absolute() else path.as_posix()
+
+
+def check_target(target: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a place where there is something that neither option says what to do with.
+
+    Raises
+    ------
+    UsageError
+        Both options.
+    ReportError
+        A report, or an interrupted one, and neither option.
+    """
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
+    if resume or overwrite:
+        return
+    check_free(target, overwrite=False)
+    if partial_path(target).exists():
+        raise ReportError(
+            f"{partial_path(target)}: an interrupted audit is there; continue it with --resume "
+            "or discard it with --overwrite"
+        )
+
+
+def identity_of(report: Savable, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What determined a finished report; `settings` are those of its own that did."""
+    return {
+        "settings": report.settings if settings is None else settings,
+        "model_sha256": report.model["sha256"],
+        "data_digest": report.data["digest"],
+        "provider": report.provider,
+    }
 
 
 def kept(
@@ -202,7 +239,7 @@ def kept(
     tell: Listener,
     *,
     resume: bool,
-    determining: Callable[[R], dict[str, Any]] = lambda report: report.settings,
+    identity_of: Callable[[R], dict[str, Any]] = identity_of,
 ) -> R:
     """Have a report made on a partial file that outlives any interruption.
 
@@ -218,8 +255,8 @@ def kept(
         Reads a finished report.
     resume : bool
         Go on with the partial file, or take the finished report, if there is one.
-    determining : callable
-        The settings of a finished report that `identity` holds.
+    identity_of : callable
+        What `identity` is of a finished report.
 
     Raises
     ------
@@ -231,13 +268,7 @@ def kept(
             return finish(create_partial(Path(folder) / "report.h5", identity, *shape))
     if resume and target.exists():
         finished = load(target)
-        held = {
-            "settings": determining(finished),
-            "model_sha256": finished.model["sha256"],
-            "data_digest": finished.data["digest"],
-            "provider": finished.provider,
-        }
-        check_identity(target, held, identity)
+        check_identity(target, identity_of(finished), identity)
         tell.note(f"{target} is complete already; nothing to do")
         return finished
     if resume and partial_path(target).exists():

@@ -21,10 +21,9 @@ from ..reports.robustness_store import load_robustness
 from ..reports.spread import check_confidence
 from ..reports.store import Partial
 from ..settings import Settings
-from .analysis import _check_target
 from .attacked import check_attacks, settled_attacks
 from .corrupted import wanted_corruptions
-from .measuring import kept, open_subject
+from .measuring import check_target, identity_of, kept, open_subject
 from .robustness_table import Plan, fill
 from .survey import survey_sample
 
@@ -113,7 +112,7 @@ def measure_robustness(
         raise UsageError(f"--batch {batch}: give auto or a positive number")
     path = None if target is None else Path(target)
     if path is not None:
-        _check_target(path, resume=resume, overwrite=overwrite)
+        check_target(path, resume=resume, overwrite=overwrite)
     if isinstance(baseline, str | Path):
         baseline = load_robustness(baseline)
     subject = open_subject(
@@ -172,10 +171,9 @@ def measure_robustness(
         load_robustness,
         tell,
         resume=resume,
-        determining=lambda held: {
-            **held.settings,
-            **{name: getattr(held, name) for name in _WHAT},
-        },
+        identity_of=lambda held: identity_of(
+            held, {**held.settings, **{name: getattr(held, name) for name in _WHAT}}
+        ),
     )
     return report.view(confidence=float(confidence))
 

@@ -146,6 +146,13 @@ class Sample:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def part(self, positions: NDArray[np.intp]) -> Sample:
+        """The sample of the images at some positions."""
+        made = Sample(self.source, self.chosen[positions])
+        if "image_digests" in vars(self):
+            made.image_digests = self.image_digests[positions]
+        return made
+
     def picture(self, position: int) -> Picture:
         """Image at a position of the sample, decoded."""
         return self.source.picture(int(self.chosen[position]))
@@ -228,7 +235,7 @@ def leave_out_bad(sample: Sample, tell: Listener) -> tuple[Sample, list[dict[str
         )
     if not skipped:
         return sample, []
-    kept = Sample(sample.source, sample.chosen[good])
+    kept = sample.part(np.array(good, np.intp))
     lost = len(np.unique(sample.labels)) - len(np.unique(kept.labels))
     tell.warning(
         f"{len(skipped)} of {len(sample)} pictures cannot be read and are left out, the first is "

@@ -24,7 +24,7 @@ from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
 from ..reports.part import part_note
-from ..reports.report import FEW_IMAGES, Report
+from ..reports.report import FEW_IMAGES, ONLY_EXACT, Report
 from ..reports.robustness import RobustnessReport
 from ..reports.snr import SnrReport
 from ..views.text import one_line
@@ -73,8 +73,8 @@ class Section:
 
 _SECTIONS = (
     Section("bands", "Which bands carry the predictions"),
-    Section("curves", "How few bands are enough"),
-    Section("interactions", "Which bands count only together"),
+    Section("curves", "How few bands are enough", needs="curve_charts"),
+    Section("interactions", "Which bands count only together", needs="all_exact"),
     Section("robustness", "What corruptions cost", needs="cost"),
     Section("noise", "What perturbations do to the bands", needs="noise"),
     Section("classes", "Class by class"),
@@ -215,6 +215,7 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
     first = reports[0]
     strips = examples(reports)
     several = len(reports) > 1
+    exact = all(report.exact for report in reports)
     models = [_model(number, report, labels[number]) for number, report in enumerate(reports)]
     largest = max(max(row["sid"]) for model in models for row in model["classes"])
     context: dict[str, Any] = {
@@ -228,7 +229,7 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
         "score_chart": score_chart(reports, labels),
         "sid_chart": sid_chart(reports, labels),
         "shapley_chart": shapley_chart(reports, labels),
-        "curve_charts": curve_charts(reports, labels),
+        "curve_charts": curve_charts(reports, labels) if exact else [],
         "profile_chart": profile_chart(reports, labels, largest),
         "class_choices": _class_choices(reports),
         "few_images": FEW_IMAGES,
@@ -279,11 +280,14 @@ def _model(number: int, report: Report, label: str) -> dict[str, Any]:
             }
             for band, name in enumerate(report.band_names)
         ],
-        "curves": list(zip(*coalition_curves(report.coalition_values), strict=True)),
-        "interactions": _interactions(report),
+        "curves": list(zip(*coalition_curves(report.coalition_values), strict=True))
+        if report.exact
+        else [],
+        "interactions": _interactions(report) if report.exact else [],
         "warnings": [
             *filter(None, [part_note(report)]),
             *(str(warning) for warning in report.run.get("warnings") or []),
+            *([] if report.exact else [ONLY_EXACT]),
         ],
         "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
         "repetition": repetition(report),

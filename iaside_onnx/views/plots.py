@@ -165,8 +165,9 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
         (1.3, 0.52, lambda axes: _draw_sid(axes, reports)),
         (1.3, 0.52, lambda axes: _draw_shapley(axes, reports)),
         (0.1 + 0.18 * len(reports), 0.55, lambda axes: _draw_score(axes, reports)),
-        (1.45, 0.58, lambda axes: _draw_curves(axes, reports)),
     ]
+    if all(report.exact for report in reports):  # else no curve is known
+        panels.append((1.45, 0.58, lambda axes: _draw_curves(axes, reports)))
     strip = _strip(reports[0])
     if strip is not None:
         panels.append((0.74 * _strip_rows(strip), 0.05, lambda axes: _draw_strip(axes, strip)))

@@ -106,11 +106,12 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
     intervals = report.intervals
     level = f"{report.confidence:.0%}"
     settings = report.settings
+    drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
     out.print(
         f"{one_line(report.model['path'])} on {one_line(report.data['source'])}: "
         f"{report.data['samples']} images, clean accuracy {report.accuracy:.3f}, "
         f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
-        f"value {settings['value']}",
+        f"value {settings['value']}{drawn}",
         soft_wrap=True,
     )
     if note := part_note(report):
