@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .reports.comparison import Comparison, compare
     from .reports.gate import Gate, gate
+    from .reports.prediction import Prediction, predict_damage
     from .reports.report import Report, load
     from .reports.snr import SnrReport
     from .reports.snr_store import load_snr
@@ -34,6 +35,8 @@ _HOMES = {
     "gate": "reports.gate",
     "Listener": "listener",
     "Settings": "settings",
+    "Prediction": "reports.prediction",
+    "predict_damage": "reports.prediction",
     "SnrReport": "reports.snr",
     "analyze": "audit.analysis",
     "band_images": "mathematics.bands",
@@ -57,6 +60,7 @@ __all__ = [
     "Gate",
     "IasideError",
     "Listener",
+    "Prediction",
     "Report",
     "Settings",
     "SnrReport",
@@ -70,6 +74,7 @@ __all__ = [
     "load_snr",
     "measure_snr",
     "plot",
+    "predict_damage",
     "shapley_interactions",
     "shapley_values",
     "signed_score",

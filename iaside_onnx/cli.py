@@ -14,6 +14,7 @@ from .commands.compare import compare
 from .commands.gate import gate
 from .commands.html import html
 from .commands.inspect import inspect
+from .commands.predict import predict
 from .commands.show import plot, show
 from .commands.snr import snr
 from .errors import IasideError
@@ -61,5 +62,5 @@ def run() -> None:
     main(obj=OWN_PROCESS)
 
 
-for command in (inspect, analyze, show, plot, html, compare, gate, snr):
+for command in (inspect, analyze, show, plot, html, compare, gate, snr, predict):
     main.add_command(command)
