@@ -17,7 +17,7 @@ from .shapley import player_count
 # How fast a band's presence falls with the logarithm of its amplitude, when a perturbation turns
 # the band down (muffles it) and when it puts more in (drowns it). docs/prediction.md tells on
 # which networks these two numbers were chosen, and on which others they were tried.
-MUFFLED = 0.25
+MUFFLED = 0.15
 DROWNED = 1.0
 
 

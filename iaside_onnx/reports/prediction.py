@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError
-from ..mathematics.prediction import band_presence, colour_presence, multilinear_extension
+from ..mathematics.prediction import (
+    DROWNED,
+    MUFFLED,
+    band_presence,
+    colour_presence,
+    multilinear_extension,
+)
 from ..mathematics.score import resampled_means
 from ..mathematics.shapley import game_values
 from ..mathematics.signal_noise import gain_and_residual
@@ -24,14 +30,18 @@ class Measured(Protocol):
     perturbations: list[str]
     severities: list[int]
     model: dict[str, Any]
-    labels: NDArray[np.int64]
 
     @property
-    def accuracy(self) -> float: ...
+    def accuracy(self) -> float:
+        """Share of untouched images whose answer is right."""
+
     @property
-    def errors(self) -> NDArray[np.float64]: ...
+    def errors(self) -> NDArray[np.float64]:
+        """Share of wrong answers, shape (P, S)."""
+
     @property
-    def mpe(self) -> NDArray[np.float64]: ...
+    def mpe(self) -> NDArray[np.float64]:
+        """Mean prediction error, shape (P, S)."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +259,7 @@ def predict_damage(
     level = report.confidence if confidence is None else confidence
     check_confidence(level)
     apart = bool(report.settings["separate_dc"])
-    presence = _presence(snr.view(separate_dc=apart))
+    presence = presence_under(snr.view(separate_dc=apart))
     table = game_values(report.log_prob, "prob")
     notes = []
     if not apart:
@@ -297,15 +307,22 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
         )
 
 
-def _presence(snr: SnrReport) -> NDArray[np.float64]:
-    """Share of each band that each perturbation leaves, shape (P, S, M)."""
+def presence_under(
+    snr: SnrReport, *, muffled: float = MUFFLED, drowned: float = DROWNED
+) -> NDArray[np.float64]:
+    """How far each band survives each perturbation, shape (P, S, M); see `band_presence`.
+
+    DC, where it stands apart, is judged by its spread over the images (`colour_presence`).
+    """
     signal, noise = snr.band_sums
     mean = noise.mean(axis=1)
-    presence = band_presence(*gain_and_residual(signal[1].mean(axis=0), mean[1], mean[2]))
+    gain, residual = gain_and_residual(signal[1].mean(axis=0), mean[1], mean[2])
+    presence = band_presence(gain, residual, muffled=muffled, drowned=drowned)
     if snr.settings["separate_dc"]:
         channels = int(snr.settings["channels"])
         spread = float((signal[0, :, 0] / channels).std())
-        presence[..., 0] = colour_presence(np.sqrt(mean[1, ..., 0] / channels), spread)
+        shift = np.sqrt(mean[1, ..., 0] / channels)
+        presence[..., 0] = colour_presence(shift, spread, drowned=drowned)
     return presence
 
 
