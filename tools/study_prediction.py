@@ -3,8 +3,8 @@
     python tools/study_prediction.py REPORTS ROBUSTNESS --snr snr.h5 [--grid]
 
 REPORTS and ROBUSTNESS are folders of files of ``iaside analyze --separate-dc`` and of ``iaside
-robustness``; networks that have both are joined by their checksum. In the order of their file
-names the first, third, ... are the half on which the two free parameters were chosen, the others
+robustness``; networks that have both are joined by their checksum. In the order of the names of all
+reports the first, third, ... are the half on which the two free parameters were chosen, the others
 are the half that confirms. Prints Markdown; `--grid` adds what other parameters give on the first
 half, and never looks at the second.
 """
@@ -32,8 +32,9 @@ GRID = itertools.product((0.05, 0.1, 0.15, 0.2, 0.3, 0.5), (0.25, 0.5, 1.0, 1.5,
 
 @dataclass(frozen=True)
 class Network:
-    """One network: its audit, and its measured damage, shape (P, S)."""
+    """One network: its place among the reports, its audit, its measured damage of shape (P, S)."""
 
+    place: int
     name: str
     report: ia.Report
     drop: Floats
@@ -105,7 +106,7 @@ def load_networks(reports: Path, robustness: Path, snr: ia.SnrReport) -> list[Ne
         found = ia.load_robustness(path)
         measured[found.model["sha256"]] = found
     networks = []
-    for path in sorted(reports.glob("*.h5")):
+    for place, path in enumerate(sorted(reports.glob("*.h5"), key=lambda file: file.stem)):
         report = ia.load(path)
         if report.model["sha256"] in measured:
             both = ia.predict_damage(report, snr).beside(measured[report.model["sha256"]])
@@ -113,7 +114,9 @@ def load_networks(reports: Path, robustness: Path, snr: ia.SnrReport) -> list[Ne
                 raise SystemExit(f"{path}: not all corruptions of the SNR file were measured")
             assert both.measured_drop is not None
             assert both.measured_mpe is not None
-            networks.append(Network(path.stem, report, both.measured_drop, both.measured_mpe))
+            networks.append(
+                Network(place, path.stem, report, both.measured_drop, both.measured_mpe)
+            )
     return networks
 
 
@@ -176,10 +179,11 @@ def main() -> None:
     networks = load_networks(given.reports, given.robustness, snr)
     if len(networks) < 6:
         raise SystemExit(f"{len(networks)} networks have both files; at least 6 are needed")
-    print_half("First half", networks[0::2], snr)
-    print_half("Second half", networks[1::2], snr)
+    first, second = ([net for net in networks if net.place % 2 == half] for half in (0, 1))
+    print_half("First half", first, snr)
+    print_half("Second half", second, snr)
     if given.grid:
-        print_grid(networks[0::2], snr)
+        print_grid(first, snr)
 
 
 if __name__ == "__main__":
