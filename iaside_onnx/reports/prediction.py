@@ -27,9 +27,17 @@ from .snr import SnrReport, Spread, check_confidence
 class Measured(Protocol):
     """What a prediction is held against: the part of a robustness report that it needs."""
 
-    perturbations: list[str]
-    severities: list[int]
-    model: dict[str, Any]
+    @property
+    def perturbations(self) -> list[str]:
+        """Names."""
+
+    @property
+    def severities(self) -> list[int]:
+        """Levels."""
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """What was measured, with its ``path`` and ``sha256``."""
 
     @property
     def accuracy(self) -> float:

@@ -56,6 +56,7 @@ def print_prediction(found: Prediction) -> None:
                 f"corruptions, {_rank(rank.pairs)} over corruptions and severities",
                 soft_wrap=True,
             )
+    out.print("Read the order of the corruptions, not the size of the fall.")
     for note in found.notes:
         out.print(f"Note: {note}", soft_wrap=True)
 
