@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .reports.heatmap import HeatmapReport
     from .reports.heatmap_store import load_heatmap
     from .reports.merging import merge
+    from .reports.prediction import Prediction, predict_damage
     from .reports.report import Report, load
     from .reports.robustness import RobustnessReport
     from .reports.robustness_store import load_robustness
@@ -45,6 +46,8 @@ _HOMES = {
     "HeatmapReport": "reports.heatmap",
     "Listener": "listener",
     "Settings": "settings",
+    "Prediction": "reports.prediction",
+    "predict_damage": "reports.prediction",
     "SnrReport": "reports.snr",
     "analyze": "audit.analysis",
     "band_images": "mathematics.bands",
@@ -76,6 +79,7 @@ __all__ = [
     "HeatmapReport",
     "IasideError",
     "Listener",
+    "Prediction",
     "Report",
     "RobustnessReport",
     "Settings",
@@ -96,6 +100,7 @@ __all__ = [
     "measure_snr",
     "merge",
     "plot",
+    "predict_damage",
     "shapley_interactions",
     "shapley_values",
     "signed_score",

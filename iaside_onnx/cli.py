@@ -17,6 +17,7 @@ from .commands.heatmap import heatmap
 from .commands.html import html
 from .commands.inspect import inspect
 from .commands.merge import merge
+from .commands.predict import predict
 from .commands.robustness import robustness
 from .commands.show import plot, show
 from .commands.snr import snr
@@ -66,6 +67,7 @@ def run() -> None:
 
 
 for command in (
-    inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap, correlate,
+    inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
+    correlate, predict,
 ):  # fmt: skip
     main.add_command(command)

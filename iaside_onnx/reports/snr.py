@@ -128,6 +128,11 @@ class SnrReport:
         grouped[..., 0] += sums[..., 0]
         return np.asarray(grouped)
 
+    @property
+    def band_sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """`signal` and `noise` with one entry a band (`band_names`) in place of the parts."""
+        return self._banded(self.signal), self._banded(self.noise)
+
     @cached_property
     def curves(self) -> list[list[Curve]]:
         """One for each perturbation and severity.
