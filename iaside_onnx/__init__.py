@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .audit.analysis import analyze
+    from .audit.robustness import measure_robustness
     from .audit.snr import measure_snr
     from .corruptions.corrupt import corrupt
     from .errors import IasideError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .reports.comparison import Comparison, compare
     from .reports.gate import Gate, gate
     from .reports.report import Report, load
+    from .reports.robustness import RobustnessReport
+    from .reports.robustness_store import load_robustness
     from .reports.snr import SnrReport
     from .reports.snr_store import load_snr
     from .settings import Settings
@@ -41,9 +44,12 @@ _HOMES = {
     "corrupt": "corruptions.corrupt",
     "IasideError": "errors",
     "Report": "reports.report",
+    "RobustnessReport": "reports.robustness",
     "load": "reports.report",
     "plot": "views.plots",
+    "load_robustness": "reports.robustness_store",
     "load_snr": "reports.snr_store",
+    "measure_robustness": "audit.robustness",
     "measure_snr": "audit.snr",
     "signed_score": "mathematics.score",
     "spectral_importance": "mathematics.score",
@@ -58,6 +64,7 @@ __all__ = [
     "IasideError",
     "Listener",
     "Report",
+    "RobustnessReport",
     "Settings",
     "SnrReport",
     "analyze",
@@ -67,7 +74,9 @@ __all__ = [
     "corrupt",
     "gate",
     "load",
+    "load_robustness",
     "load_snr",
+    "measure_robustness",
     "measure_snr",
     "plot",
     "shapley_interactions",

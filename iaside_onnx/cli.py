@@ -14,6 +14,7 @@ from .commands.compare import compare
 from .commands.gate import gate
 from .commands.html import html
 from .commands.inspect import inspect
+from .commands.robustness import robustness
 from .commands.show import plot, show
 from .commands.snr import snr
 from .errors import IasideError
@@ -38,7 +39,7 @@ class OneLineErrors(click.Group):
             click.echo(f"Error: {one_line(str(message))}", err=True)
             sys.exit(2)
         except (click.Abort, KeyboardInterrupt):
-            click.echo("Error: interrupted; analyze goes on with --resume", err=True)
+            click.echo("Error: interrupted; analyze and robustness go on with --resume", err=True)
             sys.exit(_INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -61,5 +62,5 @@ def run() -> None:
     main(obj=OWN_PROCESS)
 
 
-for command in (inspect, analyze, show, plot, html, compare, gate, snr):
+for command in (inspect, analyze, show, plot, html, compare, gate, snr, robustness):
     main.add_command(command)

@@ -19,7 +19,9 @@ from iaside_onnx.mathematics.signal_noise import (
     gain_and_residual,
     signal_to_noise,
 )
-from iaside_onnx.reports.snr_store import is_snr, load_snr
+from iaside_onnx.reports.measurement_store import format_of
+from iaside_onnx.reports.seal import seal
+from iaside_onnx.reports.snr_store import load_snr
 
 from .conftest import ROOT, write_npz
 
@@ -279,6 +281,7 @@ def endless(file):
 def test_files_from_strangers_are_refused_in_one_line(written, iaside, change, message):
     with h5py.File(written, "r+") as file:
         change(file)
+    seal(written)
     result = iaside("show", written)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -308,10 +311,10 @@ def test_damage_is_noticed(written, tmp_path):
         spoilt.write_bytes(whole[:length])
         with pytest.raises(ReportError):
             load_snr(spoilt)
-        assert not is_snr(spoilt)
+        assert format_of(spoilt, ["iaside-snr"]) is None
     shutil.copy(tmp_path / "n.npz", spoilt)
-    assert not is_snr(spoilt)
-    assert not is_snr(tmp_path / "nothing.h5")
+    assert format_of(spoilt, ["iaside-snr"]) is None
+    assert format_of(tmp_path / "nothing.h5", ["iaside-snr"]) is None
 
 
 def test_on_photographs_noise_falls_with_frequency_and_blur_takes_the_high_bands(real):

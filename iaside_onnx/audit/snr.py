@@ -12,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..corruptions.corrupt import CORRUPTIONS, KINDS, corrupt, generator
-from ..corruptions.severity import SEVERITIES
+from ..corruptions.corrupt import KINDS, corrupt, generator
 from ..errors import DataError, UsageError
 from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
 from ..listener import Listener
 from ..mathematics.bands import NORMS, band_index
 from ..mathematics.signal_noise import Rings
 from ..preprocessing.preprocess import Preprocess, load_preprocess
-from ..reports.snr import SnrReport, check_confidence
-from ..reports.snr_store import check_target, write_snr
+from ..reports.measurement_store import check_target
+from ..reports.snr import SnrReport
+from ..reports.snr_store import write_snr
+from ..reports.spread import check_confidence
+from .corrupted import wanted_corruptions
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
@@ -82,7 +84,7 @@ def measure_snr(
         Anything wrong with the arguments or the images.
     """
     tell = listener or Listener()
-    names, levels = _wanted(corruption, severity)
+    names, levels = wanted_corruptions(corruption, severity)
     check_confidence(confidence)
     if seed < 0:
         raise UsageError(f"--seed {seed}: must not be negative")
@@ -140,17 +142,6 @@ def measure_snr(
     if path is not None:
         write_snr(report, path, overwrite=overwrite)
     return report
-
-
-def _wanted(corruption: Sequence[str], severity: Sequence[int]) -> tuple[list[str], list[int]]:
-    for name in corruption:
-        if name not in CORRUPTIONS:
-            raise UsageError(f"--corruption {name}: choose one of {', '.join(CORRUPTIONS)}")
-    for level in severity:
-        if level not in SEVERITIES:
-            raise UsageError(f"--severity {level}: choose one of 1 to {len(SEVERITIES)}")
-    names = [name for name in CORRUPTIONS if not corruption or name in corruption]
-    return names, [level for level in SEVERITIES if not severity or level in severity]
 
 
 def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> Preprocess:

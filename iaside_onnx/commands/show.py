@@ -8,14 +8,18 @@ from typing import Any
 
 import click
 
+from .measurements import measurement, plot_measurements, show_measurement
 from .options import json_option, view_options
-from .snr import is_measurement, plot_measurement, show_measurement
 
 
 @click.command()
 @click.argument("report", type=click.Path(path_type=Path))
 @view_options
 @click.option("--per-class", is_flag=True, help="Add the profile of every class.")
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), metavar="BASELINE.h5",
+    help="For a file of iaside robustness: another one, of the baseline model.",
+)  # fmt: skip
 @json_option
 def show(
     report: Path,
@@ -23,19 +27,23 @@ def show(
     beta: float | None,
     confidence: float | None,
     per_class: bool,
+    baseline: Path | None,
     as_json: bool,
 ) -> None:
     """Print the result of a report; view settings may change, the model is not needed.
 
-    Also for files of iaside snr.
+    Also for files of iaside snr and iaside robustness.
 
     \b
     Example:
       iaside show plain.h5 --value prob --per-class
     """
-    if is_measurement(report, value=value, beta=beta, per_class=per_class):
-        show_measurement(report, confidence, as_json)
+    kind = measurement(report, value=value, beta=beta, per_class=per_class)
+    if kind is not None:
+        show_measurement(kind, report, confidence, baseline, as_json)
         return
+    if baseline is not None:
+        raise click.UsageError("--baseline is for files of iaside robustness; see iaside compare")
     found = viewed(report, value, beta, confidence)
     if as_json:
         click.echo(json.dumps(found.summary(per_class=per_class), indent=2))
@@ -63,7 +71,9 @@ def plot(
     confidence: float | None,
     overwrite: bool,
 ) -> None:
-    """Draw one report, or several side by side, or one file of iaside snr.
+    """Draw one report, or several side by side.
+
+    Also one file of iaside snr, or several of iaside robustness.
 
     \b
     Example:
@@ -72,8 +82,9 @@ def plot(
     """
     if classes and len(reports) > 1:
         raise click.UsageError(f"--classes takes one report, not {len(reports)}")
-    if len(reports) == 1 and is_measurement(reports[0], value=value, beta=beta):
-        plot_measurement(reports[0], target, confidence, overwrite)
+    kind = measurement(reports[0], value=value, beta=beta, classes=classes)
+    if kind is not None:
+        plot_measurements(kind, reports, target, confidence, overwrite)
         click.echo(f"Picture: {target}")
         return
     found = [viewed(path, value, beta, confidence) for path in reports]

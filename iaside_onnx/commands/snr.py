@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -75,48 +74,3 @@ def snr(
 
         print_snr(report)
         click.echo(f"Measurement: {target}")
-
-
-def is_measurement(path: Path, **given: Any) -> bool:
-    """Whether a file holds a measurement; then options of reports must not be given."""
-    if not _mentions_snr(path):
-        return False
-    from ..reports.snr_store import is_snr
-
-    if not is_snr(path):
-        return False
-    for name, value in given.items():
-        if value:
-            option = name.replace("_", "-")
-            raise click.UsageError(f"--{option} does not apply to {path}, a file of iaside snr")
-    return True
-
-
-def _mentions_snr(path: Path) -> bool:
-    """Whether the format's name stands anywhere in a file: quick, and no library opens it."""
-    try:
-        with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
-            return content.find(b"iaside-snr") >= 0
-    except (OSError, ValueError):  # no file, an empty one: for the reader of reports to say
-        return False
-
-
-def show_measurement(path: Path, confidence: float | None, as_json: bool) -> None:
-    """What ``iaside show`` does with a measurement."""
-    from ..reports.snr_store import load_snr
-
-    found = load_snr(path).view(confidence=confidence)
-    if as_json:
-        click.echo(json.dumps(found.summary(), indent=2))
-        return
-    from ..views.snr_table import print_snr
-
-    print_snr(found)
-
-
-def plot_measurement(path: Path, target: Path, confidence: float | None, overwrite: bool) -> None:
-    """What ``iaside plot`` does with a measurement."""
-    from ..reports.snr_store import load_snr
-    from ..views.snr_plot import save_snr
-
-    save_snr(load_snr(path).view(confidence=confidence), target, overwrite=overwrite)

@@ -155,13 +155,18 @@ def draw_sample(source: ImageSource, size: int, seed: int) -> Sample:
     size : int
         Images wanted; 0, or more than there are, takes all.
     """
-    total = len(source.ids)
     if size < 0:
         raise DataError(f"--samples {size}: give 0 for all images or a positive number")
+    return Sample(source, stratified(source.labels, size, seed))
+
+
+def stratified(labels: NDArray[np.int64], size: int, seed: int) -> NDArray[np.intp]:
+    """Positions of a stratified, seeded draw, ascending; all for 0 or more than there are."""
+    total = len(labels)
     if size == 0 or size >= total:
-        return Sample(source, np.arange(total))
+        return np.arange(total)
     rng = np.random.default_rng(seed)
-    classes, members = np.unique(source.labels, return_inverse=True)
+    classes, members = np.unique(labels, return_inverse=True)
     shares = np.bincount(members) * size / total
     counts = np.floor(shares).astype(int)
     order = np.lexsort((rng.random(len(classes)), counts - shares))
@@ -170,7 +175,7 @@ def draw_sample(source: ImageSource, size: int, seed: int) -> Sample:
         rng.choice(np.flatnonzero(members == position), count, replace=False)
         for position, count in enumerate(counts)
     ]
-    return Sample(source, np.sort(np.concatenate(chosen)))
+    return np.sort(np.concatenate(chosen))
 
 
 def leave_out_bad(sample: Sample, tell: Listener) -> tuple[Sample, list[dict[str, str]]]:
