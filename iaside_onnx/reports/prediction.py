@@ -299,7 +299,7 @@ def predict_damage(
 def _check_fit(report: Report, snr: SnrReport) -> None:
     if not report.exact:
         raise ReportError(
-            "the report holds drawn coalitions, and damage is foretold from all of them: audit with "
+            "the report holds drawn coalitions, and damage is foretold from all: audit with "
             "--estimator exact"
         )
     height, width = report.settings["size"]
