@@ -1,4 +1,4 @@
-"""``iaside snr``: what corruptions do to each band of a data set's images."""
+"""``iaside snr``: what corruptions, or an attack, do to each band of a data set's images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import json_option, label_options, size
+from .options import json_option, label_options, radius, size
 
 
 @click.command()
@@ -42,6 +42,20 @@ from .options import json_option, label_options, size
     "--severity", type=int, multiple=True, metavar="1..5", help="Only this one; may be repeated."
 )
 @click.option(
+    "--attack", metavar="NAME",
+    help="square-linf, square-l2, spsa-linf or spsa-l2, beside the corruptions named if any.",
+)  # fmt: skip
+@click.option(
+    "--model", type=click.Path(path_type=Path), metavar="MODEL.onnx", help="The model to attack."
+)
+@click.option(
+    "--epsilon", callback=radius, metavar="E",
+    help="Radius of the attack at severity 3, such as 4/255; s/3 of it at severity s.",
+)  # fmt: skip
+@click.option(
+    "--queries", type=int, default=500, show_default=True, help="Budget of the attack on an image."
+)
+@click.option(
     "--confidence", type=float, default=0.95, show_default=True,
     help="Coverage of the intervals, in (0, 1).",
 )  # fmt: skip
@@ -54,13 +68,15 @@ def snr(
 ) -> None:
     """Measure the signal-to-noise ratio, band by band, of 19 corruptions at 5 severities.
 
-    No model is needed; IMAGES is what analyze takes. `iaside show` and `iaside plot` read the
-    file again.
+    No model is needed; IMAGES is what analyze takes. With --attack it is measured what a black-box
+    attack on a model adds. `iaside show` and `iaside plot` read the file again.
 
     \b
     Example:
       iaside snr demo/test -o snr.h5
       iaside snr val/ -o snr.h5 --preprocess imagenet --size 224 --severity 3
+      iaside snr demo/test -o attack.h5 --attack square-linf --model models/demo-plain.onnx \
+        --epsilon 4/255 --severity 3
     """
     from ..audit.snr import measure_snr
     from ..views.terminal import listener

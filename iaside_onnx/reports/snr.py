@@ -62,7 +62,8 @@ class SnrReport:
     image_ids : list of str
     settings : dict
         bands, rings, norm, separate_dc, confidence, seed, samples, height, width, channels,
-        preprocess, kinds (perturbation to kind).
+        preprocess, kinds (perturbation to kind), and with an attack `attack` (name, norm,
+        epsilon, queries, model, sha256).
     data, run : dict
         What was measured, and how it went.
     created, iaside_version : str

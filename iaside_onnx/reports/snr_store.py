@@ -93,6 +93,7 @@ def _checked(
     """The report, when its parts agree."""
     settings = header["settings"]
     check_rules(settings, _SETTINGS, "settings hold", need)
+    need(_is_attack(settings.get("attack")), "the settings hold no usable 'attack'")
     signal, noise = arrays["signal"], arrays["noise"]
     images, rings = len(arrays["image_ids"]), int(settings["rings"])
     parts = rings + 1
@@ -110,4 +111,15 @@ def _checked(
         noise=noise,
         image_ids=texts(arrays["image_ids"]),
         **{key: header[key] for key in LAYOUT.header},
+    )
+
+
+def _is_attack(value: Any) -> bool:
+    """Nothing, or what `iaside snr --attack` says about the attack."""
+    return value is None or (
+        isinstance(value, dict)
+        and is_name(value.get("name"))
+        and is_text(value.get("model"))
+        and type(value.get("epsilon")) is float
+        and type(value.get("queries")) is int
     )
