@@ -293,7 +293,7 @@ def test_the_command_with_a_baseline_prints_mce(iaside, planted, tmp_path):
         (["--attack", "pgd"], "--attack pgd: choose one of square-linf"),
         (["--attack", "none", "--attack", "square-l2"], "goes with no other attack"),
         (["--attack", "none", "--epsilon", 1], "--epsilon goes with an attack"),
-        (["--epsilon", "8/0"], "give numbers, such as 4/255"),
+        (["--epsilon", "8/0"], "'8/0' is no number, such as 4/255"),
         (["--epsilon", -1], "give a positive number"),
         (["--epsilon", 1, "--epsilon", 2], "2 --epsilon for 1 attack"),
         (

@@ -181,6 +181,8 @@ def entry(part, key, value):
         (entry(None, "provider", "x y"), "no usable 'provider'"),
         (entry("settings", "confidence", 1e999), "damaged"),
         (entry("settings", "kinds", {}), "has no kind"),
+        (entry("run", "warnings", [["x"]]), "no usable 'warnings'"),
+        (entry(None, "attacks", [[]]), "no usable 'attacks'"),
         (entry("data", "samples", 5), "do not match"),
         (entry("model", "sha256", "../x"), "no usable 'sha256'"),
         (lambda file: file.attrs.modify("format_version", 2), "so update iaside"),
@@ -211,6 +213,16 @@ def test_no_file_of_a_stranger_is_opened_in_our_own_process(tmp_path, monkeypatc
 
     monkeypatch.setattr(h5py, "File", refuse)
     assert load_robustness(tmp_path / "r.h5").mean_error == ours().mean_error
+
+
+def test_half_characters_and_signs_that_move_the_cursor_print_harmlessly(tmp_path, iaside):
+    target = tmp_path / "r.h5"
+    report = ours(model={"path": "\ud800\x1b[2J.onnx", "sha256": "ab" * 32})
+    report.save(target)
+    shown = iaside("show", target)
+    assert shown.exit_code == 0
+    assert "\x1b" not in shown.stdout
+    assert "?" in shown.stdout
 
 
 def test_views_of_a_report_keep_its_values():

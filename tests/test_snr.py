@@ -331,7 +331,7 @@ def endless(file):
         (swap("signal", -np.ones((2, 3, 17))), "negative"),
         (swap("signal", np.zeros((2, 3, 17), np.float32)), "not of the report's format"),
         (swap("header", np.frombuffer(b"[" * 100_000, np.uint8)), "damaged"),
-        (swap("header", np.frombuffer(b'{"severities": NaN}', np.uint8)), "no number"),
+        (swap("header", np.frombuffer(b'{"severities": NaN}', np.uint8)), "no JSON of finite"),
         (setting("rings", 1 << 30), "no usable 'rings'"),
         (setting("bands", 0), "no usable 'bands'"),
         (setting("bands", 5), "do not fit"),

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .analyze import OWN_PROCESS
-from .options import json_option, label_options, number_or, output_kind, reading_options
+from .options import json_option, label_options, number_or, output_kind, radius, reading_options
 
 
-def _radii(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> list[float]:
-    """Callback of --epsilon: numbers or fractions such as 4/255."""
-    try:
-        return [float(Fraction(text)) for text in given]
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise click.BadParameter(f"{', '.join(given)}: give numbers, such as 4/255") from None
+def _radii(
+    context: click.Context, option: click.Parameter, given: tuple[str, ...]
+) -> list[float | None]:
+    """Callback of --epsilon where it may be repeated."""
+    return [radius(context, option, text) for text in given]
 
 
 @click.command()

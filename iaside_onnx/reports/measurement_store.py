@@ -24,6 +24,7 @@ from ..errors import ReportError
 from ..isolated import Arrays, Job
 from ..output_file import check_folder, check_free
 from .opening import check_is_file, mentions, read_isolated
+from .report_checks import WrongContentError, parse
 from .seal import SEAL_BYTES, check_seal, seal
 from .store import as_text, atomically, put
 
@@ -159,12 +160,13 @@ def read_measurement(
     try:
         stored = arrays.pop(_HEADER)
         need(len(stored) <= _LONGEST_HEADER, "the header is too long")
-        header = json.loads(stored.tobytes(), parse_constant=_refuse, parse_float=_finite)
-        need(isinstance(header, dict), "the header is no JSON object")
+        header = parse(_HEADER, stored.tobytes().decode(errors="replace"))
         check_rules(header, layout.header, "header holds", need)
         return build(header, arrays, need)
     except ReportError:
         raise
+    except WrongContentError as error:
+        raise ReportError(f"{path}: is damaged: {error}") from error
     except Exception as error:  # a header can be wrong in any way
         raise _damaged(path, error) from error
 
@@ -246,17 +248,6 @@ def check_rules(
     """Refuse an object that lacks a key or holds a value that its rule does not let through."""
     for key, rule in rules.items():
         need(key in held and rule(held[key]), f"the {where} no usable '{key}'")
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
-
-
-def _finite(text: str) -> float:
-    found = float(text)
-    if not math.isfinite(found):
-        raise ValueError(f"{text} is no number")
-    return found
 
 
 def whole(low: int, high: int) -> Rule:

@@ -20,7 +20,7 @@ from .text import one_line
 # Inches.
 _NAMES, _CELL, _GAP, _EDGE = 1.2, 0.21, 0.14, 0.1
 _ROW, _BAR, _HEADER, _BETWEEN, _BELOW = 0.155, 0.1, 0.6, 0.32, 0.36
-_LEAST_WIDTH, _LONGEST_NAME = 3.5, 18
+_LEAST_WIDTH, _LEAST_PANEL, _LONGEST_NAME = 3.5, 1.0, 18
 _MAP = "YlOrBr"
 _DARK = 0.6  # from here on text in a cell is white
 
@@ -54,7 +54,7 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
             if getattr(report, what) != getattr(first, what):
                 raise UsageError(f"{name} and {names[0]} hold other {what}; draw them one by one")
     rows, columns = first.errors.shape
-    panel = columns * _CELL
+    panel = max(columns * _CELL, _LEAST_PANEL if len(reports) > 1 else 0)
     bars = _bars(reports)
     width = max(_LEAST_WIDTH, _NAMES + len(reports) * (panel + _GAP) + _EDGE)
     map_height = rows * _ROW
