@@ -32,7 +32,7 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
     headings = ["band", "coefficients", "error", level, "mPE", level]
     for heading in [*headings, *(["SID"] if analysis is not None else [])]:
         table.add_column(heading, justify="right")
-    table.add_column("mPE", min_width=_BAR_WIDTH)
+    table.add_column("", min_width=_BAR_WIDTH)
     known = damage.mpe.value[np.isfinite(damage.mpe.value)]
     names = seen.band_names
     for row, name in enumerate(names):
