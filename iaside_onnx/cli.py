@@ -11,10 +11,14 @@ import click
 from . import __version__
 from .commands.analyze import OWN_PROCESS, analyze
 from .commands.compare import compare
+from .commands.correlate import correlate
 from .commands.gate import gate
+from .commands.heatmap import heatmap
 from .commands.html import html
 from .commands.inspect import inspect
 from .commands.merge import merge
+from .commands.predict import predict
+from .commands.robustness import robustness
 from .commands.show import plot, show
 from .commands.snr import snr
 from .errors import IasideError
@@ -39,7 +43,7 @@ class OneLineErrors(click.Group):
             click.echo(f"Error: {one_line(str(message))}", err=True)
             sys.exit(2)
         except (click.Abort, KeyboardInterrupt):
-            click.echo("Error: interrupted; analyze goes on with --resume", err=True)
+            click.echo("Error: interrupted; analyze and robustness go on with --resume", err=True)
             sys.exit(_INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -62,5 +66,8 @@ def run() -> None:
     main(obj=OWN_PROCESS)
 
 
-for command in (inspect, analyze, show, plot, html, compare, gate, merge, snr):
+for command in (
+    inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
+    correlate, predict,
+):  # fmt: skip
     main.add_command(command)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import UsageError
 from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
-from .mathematics.shapley import MAX_PLAYERS
+from .mathematics.coalitions import ESTIMATORS, PLAYERS, default_estimator, drawn_count
 
 OUTPUT_MAPS = ("real", "magnitude")
 
@@ -51,8 +52,11 @@ class Settings:
         T of softmax(z / T), positive; "auto" fits it on the sample.
     output_map : {"real", "magnitude"}
         How a coalition image is read; "magnitude" is the authors' reading.
-    estimator : {"exact"}
-        How Shapley values are found.
+    estimator : {"exact", "permutation", "regression"} or None
+        How Shapley values are found: from all coalitions of every image, or from drawn ones. None
+        is exact for up to 10 players and permutation for more.
+    passes : int or None
+        Forward passes an image of an estimator that draws, beside the one of the untouched image.
     """
 
     bands: int = 8
@@ -70,12 +74,28 @@ class Settings:
     label_offset: int | None = None
     temperature: float | str = 1.0
     output_map: str = "real"
-    estimator: str = "exact"
+    estimator: str | None = None
+    passes: int | None = None
 
     @property
     def players(self) -> int:
         """Number of players: the bands, and DC where it is separate."""
         return self.bands + int(self.separate_dc)
+
+    @property
+    def chosen_estimator(self) -> str:
+        """The estimator asked for, or the one for this number of players."""
+        return self.estimator or default_estimator(self.players)
+
+    @property
+    def every_coalition(self) -> NDArray[np.uint64]:
+        """All coalitions, shape (2**M,): the columns of an exact table."""
+        return np.arange(1 << self.players, dtype=np.uint64)
+
+    @property
+    def coalitions(self) -> int:
+        """Coalitions in a row of the table."""
+        return drawn_count(self.chosen_estimator, self.players, self.passes)
 
     def check(self) -> None:
         """Refuse values that cannot be used, before any work is done.
@@ -88,16 +108,23 @@ class Settings:
             ("--norm", self.norm, NORMS),
             ("--absence", self.absence, ABSENCES),
             ("--output-map", self.output_map, OUTPUT_MAPS),
-            ("--estimator", self.estimator, ("exact",)),
+            ("--estimator", self.estimator, (None, *ESTIMATORS)),
             ("--layout", self.layout, (None, "nchw", "nhwc")),
         ):
             if value not in allowed:
                 names = ", ".join(name for name in allowed if name)
                 raise UsageError(f"{option} {value}: choose one of {names}")
-        if self.bands < 1 or self.players > MAX_PLAYERS:
+        estimator = self.chosen_estimator
+        least, most = PLAYERS[estimator]
+        if self.bands < 1 or not least <= self.players <= most:
             raise UsageError(
-                f"--bands {self.bands}: the exact estimator takes 1 to {MAX_PLAYERS} players"
+                f"--bands {self.bands}: the {estimator} estimator takes {least} to {most} players"
             )
+        if estimator == "exact" and self.passes is not None:
+            raise UsageError(
+                "--passes goes with --estimator permutation or regression; exact needs all 2^M"
+            )
+        drawn_count(estimator, self.players, self.passes)
         if self.seed < 0:
             raise UsageError(f"--seed {self.seed}: must not be negative")
         if self.temperature != "auto":

@@ -181,8 +181,8 @@ BAD_INPUT = {
     "truncated parquet": (truncated_parquet, "x.parquet: cannot be read as Parquet"),
     "empty folder": (lambda p: pictures(p), "--labels"),
     "more bands than frequencies": (lambda p: [p.model, p.data, "--bands", 12], "at most 9"),
-    "too many players": (lambda p: [p.model, p.data, "--bands", 17], "1 to 16"),
-    "separate dc counts": (lambda p: [p.model, p.data, "--bands", 16, "--separate-dc"], "1 to 16"),
+    "too many players": (lambda p: [p.model, p.data, "--bands", 65], "2 to 64"),
+    "separate dc counts": (lambda p: [p.model, p.data, "--bands", 64, "--separate-dc"], "2 to 64"),
     "cuda without cuda": (lambda p: [p.model, p.data, "--provider", "cuda"], "cuda"),
     "tensorrt without it": (lambda p: [p.model, p.data, "--provider", "tensorrt"], "tensorrt"),
     "tensorrt without tf32": (

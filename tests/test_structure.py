@@ -19,6 +19,7 @@ PACKAGE = ROOT / "iaside_onnx"
 # Which rooms of the package a room may look into; the modules in ALONE stand apart.
 ARROWS = {
     "mathematics": set(),
+    "attacks": set(),
     "corruptions": set(),
     "images": set(),
     "preprocessing": {"images"},
@@ -26,6 +27,7 @@ ARROWS = {
     "inference": {"images", "mathematics", "onnx_file", "preprocessing"},
     "reports": {"mathematics"},
     "audit": {
+        "attacks",
         "corruptions",
         "images",
         "inference",
@@ -82,8 +84,8 @@ def test_every_room_has_its_arrows():
     assert found == {*ARROWS, "commands"}
 
 
-def test_the_mathematics_imports_only_numpy_and_scipy():
-    for module in rooms("mathematics"):
+def test_mathematics_and_attacks_import_only_numpy_and_scipy():
+    for module in [*rooms("mathematics"), *rooms("attacks")]:
         assert imports(module)[0] <= {"numpy", "scipy"}, module
 
 

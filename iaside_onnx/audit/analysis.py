@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..digest import data_digest
-from ..errors import ReportError, UsageError
-from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
-from ..inference.classifier import Classifier, open_classifier
-from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
+from ..errors import UsageError
+from ..images.sample import Reading, draw_sample, leave_out_bad
+from ..inference.session import choose_runtime, runtime_clash
 from ..listener import Listener
-from ..onnx_file.artifact import file_digest
-from ..output_file import check_folder, check_free, sole_writer
+from ..output_file import check_folder, sole_writer
 from ..reports.part import Part, PartOfSample, part_of
 from ..reports.report import Report, check_view, load
-from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
+from ..reports.store import Partial
 from ..settings import Settings
-from .cluster import Workers, open_workers
-from .evaluator import Evaluator
-from .job import Job, settled_settings
-from .survey import Survey, class_targets, survey_sample
+from .cluster import open_workers
+from .filling import fill
+from .measuring import check_target, identity_of, kept, shown
+from .prepared import Audit, prepare
+from .stopping import Limits
 
 
 def analyze(
@@ -47,6 +42,8 @@ def analyze(
     tf32: bool = True,
     ort_extension: Sequence[str | Path] = (),
     batch: int | None = None,
+    target_stderr: float | None = None,
+    time_budget: float | None = None,
     value: str = "log-prob",
     beta: float = 0.75,
     confidence: float = 0.95,
@@ -85,6 +82,11 @@ def analyze(
         Libraries of custom operators that the model needs. They are run as code.
     batch : int, optional
         Forward passes in a run; None finds a good number by a short trial.
+    target_stderr : float, optional
+        Stop when the standard error of the signed score is this small; the sample is then the most
+        images that are evaluated, in a seeded order.
+    time_budget : float, optional
+        Stop after so many seconds, at an image's end. What is reached then depends on the machine.
     value : {"log-prob", "log-prob-clipped", "prob"}
         What the game is played in. Like `beta` and `confidence` it belongs to the view, so a
         finished report can change it without the model.
@@ -122,16 +124,23 @@ def analyze(
     except TypeError as error:
         raise UsageError(str(error)) from error
     wanted.check()
+    limits = Limits(target_stderr, time_budget)
+    limits.check()
     check_view(value, beta, confidence)
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: give auto or a positive number")
     part = Part.asked(shard) if shard is not None else None
+    if part is not None and limits.any:
+        raise UsageError(
+            "--shard goes without --target-stderr and --time-budget: parts that stop by themselves "
+            "make no whole"
+        )
     path = Path(target) if target is not None else None
     with ExitStack() as held:
         if path is not None:
             check_folder(path)
             held.enter_context(sole_writer(path))
-            _check_target(path, resume=resume, overwrite=overwrite)
+            check_target(path, resume=resume, overwrite=overwrite)
         workers = held.enter_context(open_workers(dask, threads, tell)) if dask else None
         if clash := runtime_clash():
             tell.warning(clash)
@@ -146,12 +155,12 @@ def analyze(
         if skip_bad:
             sample, skipped = leave_out_bad(sample, tell)
         runtime = choose_runtime(provider, threads, tuple(map(Path, ort_extension)), tf32=tf32)
-        audit = _prepare(Path(model), sample, part, runtime, wanted, tell)
+        audit = prepare(Path(model), sample, part, runtime, wanted, tell)
         view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
         # How the images were read, so that the report can say how to repeat it.
         asked: dict[str, Any] = {
-            "source": _shown(reading.images),
-            "labels": _shown(reading.labels) if reading.labels is not None else None,
+            "source": shown(reading.images),
+            "labels": shown(reading.labels) if reading.labels is not None else None,
             "image_column": image_column,
             "label_column": label_column,
             "skip_bad": skip_bad,
@@ -159,185 +168,58 @@ def analyze(
         }
 
         def finish(partial: Partial) -> Report:
-            run = _play(audit, partial, batch, workers, reading, tell)
-            return _report(audit, partial, view, run, asked, tell)
+            run, used = fill(audit, partial, batch, workers, reading, limits, view, tell)
+            return _report(audit, partial, used, view, run, asked, tell)
 
-        if path is None:
-            with tempfile.TemporaryDirectory() as folder:
-                report = finish(_begin(audit, Path(folder) / "report.h5"))
-                return replace(report, log_prob=np.array(report.log_prob))
-        if resume and path.exists():
-            finished = load(path)
-            check_identity(path, _identity_of(finished), audit.identity)
-            tell.note(f"{path} is complete already; nothing to do")
-            return finished.view(**view)
-        if resume and partial_path(path).exists():
-            rows = len(audit.positions)
-            partial = open_partial(path, audit.identity, rows, audit.coalitions)
-        else:
-            partial = _begin(audit, path)
-        report = finish(partial)
-        try:
-            report.save(path, overwrite=True)
-        except ReportError as error:
-            raise ReportError(
-                f"{error}; the finished values are kept in {partial.path}, so make room and "
-                "repeat with --resume"
-            ) from error
-        partial.remove()
-        return load(path)
+        shape = len(audit.positions), audit.settings.coalitions
+        report = kept(
+            path, audit.identity, shape, finish, load, tell, resume=resume, identity_of=_identity
+        )
+        return report.view(**view)
 
 
-@dataclass(frozen=True)
-class _Audit:
-    """Everything settled before the long part.
-
-    `wanted` is what was asked for, `settings` what it came to; `positions` are those of the
-    sample that this run audits, all of them unless it is a part.
-    """
-
-    wanted: Settings
-    settings: Settings
-    sample: Sample
-    part: Part | None
-    positions: list[int]
-    classifier: Classifier
-    targets: NDArray[np.int64]
-    survey: Survey
-    identity: dict[str, Any]
-
-    @property
-    def runtime(self) -> Runtime:
-        return self.classifier.model.runtime
-
-    @property
-    def coalitions(self) -> int:
-        return 1 << self.settings.players
-
-
-def _prepare(
-    model: Path,
-    sample: Sample,
-    part: Part | None,
-    runtime: Runtime,
-    wanted: Settings,
-    tell: Listener,
-) -> _Audit:
-    positions = list(range(len(sample))) if part is None else part.positions(len(sample))
-    classifier = open_classifier(model, runtime, wanted, sample, tell)
-    targets = class_targets(sample, classifier, tell)
-    cost = len(positions) << wanted.players
-    tell.note(
-        f"cost: {len(positions)} images x {1 << wanted.players} coalitions = {cost:,} forward "
-        "passes"
-    )
-    survey = survey_sample(sample, positions, targets, classifier, wanted, tell)
-    settled = replace(wanted, temperature=survey.temperature, label_offset=classifier.label_offset)
-    identity = {
-        "settings": settled_settings(settled, classifier),
-        "model_sha256": classifier.artifact.sha256,
-        "data_digest": sample.digest(),
-        "provider": runtime.provider,
-        "shard": None if part is None else part.option,
-    }
-    return _Audit(wanted, settled, sample, part, positions, classifier, targets, survey, identity)
-
-
-def _identity_of(report: Report) -> dict[str, Any]:
+def _identity(report: Report) -> dict[str, Any]:
+    """What determined the table of a finished report."""
     whole = part_of(report)
-    return {
-        "settings": report.settings,
-        "model_sha256": report.model["sha256"],
-        "data_digest": report.data["digest"] if whole is None else whole.digest,
-        "provider": report.provider,
-        "shard": None if whole is None else whole.part.option,
-    }
-
-
-def _begin(audit: _Audit, target: Path) -> Partial:
-    return create_partial(target, audit.identity, len(audit.positions), audit.coalitions)
-
-
-def _play(
-    audit: _Audit,
-    partial: Partial,
-    batch: int | None,
-    workers: Workers | None,
-    reading: Reading,
-    tell: Listener,
-) -> dict[str, Any]:
-    """Evaluate what is missing; how it ran, as JSON values."""
-    classifier, survey, columns = audit.classifier, audit.survey, audit.coalitions
-    row_of = {position: row for row, position in enumerate(audit.positions)}
-    missing = [audit.positions[row] for row in partial.unfinished()]
-    batch = batch or (1 if survey.one_by_one else None)
-
-    def store(position: int, values: NDArray[np.float32]) -> None:
-        partial.store(row_of[position], values)
-
-    began = time.monotonic()
-    total = len(audit.positions) * columns
-    done = total - len(missing) * columns
-    tell.start(done, total)
-    try:
-        if workers is None:
-            evaluate = Evaluator(
-                classifier, audit.sample, audit.targets, audit.settings, survey.statistics, batch,
-                len(missing),
-            )  # fmt: skip
-            evaluate(missing, store, tell.advance)
-            how = {"batch": evaluate.batch, "threads": audit.runtime.threads}
-        else:
-            job = Job.of(
-                reading, audit.sample, classifier, audit.targets, audit.wanted, audit.settings,
-                survey.statistics, batch,
-            )  # fmt: skip
-            how = workers.evaluate(job, missing, store, tell.advance)
-    finally:
-        tell.stop()
-    return {
-        "forward_passes": total,
-        "seconds": round(time.monotonic() - began, 3),
-        "resumed_after": done,
-        **how,
-        "batch_mode": classifier.batch_mode,
-        "onnxruntime": runtime_version(),
-        "ort_extensions": {
-            library.name: file_digest(library) for library in audit.runtime.extensions
-        },
-    }
+    held = identity_of(report)
+    if whole is not None:
+        held["data_digest"] = whole.digest
+    elif "sample_digest" in report.run:  # it stopped before the end of its sample
+        held["data_digest"] = report.run["sample_digest"]
+    return {**held, "shard": None if whole is None else whole.part.option}
 
 
 def _report(
-    audit: _Audit,
+    audit: Audit,
     partial: Partial,
+    used: NDArray[np.intp],
     view: dict[str, Any],
     run: dict[str, Any],
     data: dict[str, Any],
     tell: Listener,
 ) -> Report:
-    artifact, sample = audit.classifier.artifact, audit.sample
-    ids = [sample.ids[position] for position in audit.positions]
-    labels, digests = sample.labels[audit.positions], sample.image_digests[audit.positions]
-    whole = audit.identity["data_digest"]
+    artifact, digest = audit.classifier.artifact, audit.identity["data_digest"]
     if audit.part is not None:
-        run = {**run, "shard": PartOfSample(audit.part, len(sample), whole).record()}
+        run = {**run, "shard": PartOfSample(audit.part, len(audit.sample), digest).record()}
+    sample = audit.sample.part(np.array(audit.positions, np.intp)[used])
     return Report(
-        log_prob=partial.table,
-        labels=labels,
-        predicted=audit.survey.predicted - audit.classifier.label_offset,
-        image_ids=ids,
+        # No longer on the partial file, which will go.
+        log_prob=np.array(partial.table[used]),
+        coalitions=None if audit.drawn is None else audit.drawn[used],
+        labels=sample.labels,
+        predicted=audit.survey.predicted[used] - audit.classifier.label_offset,
+        image_ids=sample.ids,
         settings={**audit.identity["settings"], **view},
         model={
-            "path": _shown(artifact.path),
+            "path": shown(artifact.path),
             "sha256": artifact.sha256,
             "producer": artifact.producer,
             "parameters": artifact.parameters,
         },
         data={
             **data,
-            "digest": whole if audit.part is None else data_digest(ids, labels, digests),
-            "samples": len(ids),
+            "digest": sample.digest(),
+            "samples": len(sample),
             "classes": audit.classifier.classes,
         },
         run={**run, "warnings": tell.warnings},
@@ -346,23 +228,5 @@ def _report(
         iaside_version=__version__,
         class_names=sample.class_names or audit.classifier.class_names,
         example=audit.survey.example,
-        image_digests=digests,
+        image_digests=sample.image_digests,
     )
-
-
-def _shown(path: Path) -> str:
-    """A path as a report may carry it: relative as given, else the name alone."""
-    return path.name if path.is_absolute() else path.as_posix()
-
-
-def _check_target(target: Path, *, resume: bool, overwrite: bool) -> None:
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
-    if resume or overwrite:
-        return
-    check_free(target, overwrite=False)
-    if partial_path(target).exists():
-        raise ReportError(
-            f"{partial_path(target)}: an interrupted audit is there; continue it with --resume "
-            "or discard it with --overwrite"
-        )

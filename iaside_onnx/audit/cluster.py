@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..errors import IasideError, UsageError
 from ..listener import Listener
-from .evaluator import available_cores
+from .game import available_cores
 from .job import Job, Outcome, evaluate, versions
 
 _LOCAL = re.compile(r"local:([1-9][0-9]{0,3})")

@@ -6,7 +6,6 @@ the same table.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import numpy as np
@@ -15,14 +14,10 @@ from numpy.typing import NDArray
 from ..images.sample import Picture, Sample
 from ..inference.classifier import Classifier
 from ..inference.engine import Engine
-from ..inference.session import Runtime
 from ..mathematics.absence import Baselines, SampleStatistics
 from ..mathematics.bands import band_index
 from ..settings import Settings
-from .game import BandRows, BatchSize, largest_batch, play
-
-# First batch size that the search for a good one tries.
-_LEAST_BATCH = {"cpu": 4, "cuda": 16}
+from .game import BandRows, batch_size, has_idle_cores, play
 
 
 class Evaluator:
@@ -39,6 +34,8 @@ class Evaluator:
         With the temperature settled.
     statistics : SampleStatistics
         Of the whole sample.
+    coalitions : ndarray of uint64, shape (C,) or (K, C)
+        What is evaluated: one row for all images, or a row an image.
     batch : int or None
         Forward passes in a run; None searches.
     images : int
@@ -54,19 +51,21 @@ class Evaluator:
         targets: NDArray[np.int64],
         settings: Settings,
         statistics: SampleStatistics,
+        coalitions: NDArray[np.uint64],
         batch: int | None,
         images: int,
         picture: Callable[[int], Picture] | None = None,
     ) -> None:
         form, runtime = classifier.form, classifier.model.runtime
         assert not isinstance(settings.temperature, str)
-        self._sample, self._targets = sample, targets
+        self._sample, self._targets, self._coalitions = sample, targets, coalitions
         self._engine = Engine(
             classifier.model,
             settings.players,
             classifier.scores,
             settings.temperature,
             settings.output_map,
+            coalitions if coalitions.ndim == 1 else None,
         )
         take = picture or sample.picture
 
@@ -80,13 +79,8 @@ class Evaluator:
         )  # fmt: skip
         affine = settings.output_map == "real"
         self._rows = BandRows(pixels, baselines, index, self._engine, affine=affine)
-        self._size = BatchSize(
-            form.fixed_batch or batch,
-            _LEAST_BATCH[runtime.device],
-            largest_batch(runtime.device, form.features),
-            images * self._engine.coalitions,
-        )
-        self._ahead = _has_idle_cores(runtime)
+        self._size = batch_size(classifier, batch, images * coalitions.shape[-1])
+        self._ahead = has_idle_cores(runtime)
 
     @property
     def batch(self) -> int:
@@ -103,6 +97,7 @@ class Evaluator:
         play(
             self._engine,
             self._rows,
+            self._coalitions,
             self._targets,
             positions,
             self._size,
@@ -111,21 +106,3 @@ class Evaluator:
             lambda position: self._sample.ids[position],
             ahead=self._ahead,
         )
-
-
-def _has_idle_cores(runtime: Runtime) -> bool:
-    """True where a second thread helps: it has a core of its own, or there are many.
-
-    On 2 cores that the model keeps busy, preparing the next images meanwhile cost a tenth of the
-    speed, because threads of the model waited for one that had lost its core; in turns it cost a
-    fiftieth (SqueezeNet at 224 pixels).
-    """
-    cores = available_cores()
-    return runtime.provider != "cpu" or cores > 4 or 0 < runtime.threads < cores
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,7 +1,11 @@
-"""Play the game: fill the value table V[n, S], image by image (method, section 3)."""
+"""Play the game: fill the value table, image by image (method, section 3).
+
+`coalitions` says what is to be evaluated: one row for all images, or a row an image.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError
+from ..inference.classifier import Classifier
 from ..inference.engine import Engine
 from ..inference.model import OutOfMemoryError
+from ..inference.session import Runtime
 from ..mathematics.absence import Baselines
 from ..mathematics.bands import split
 
@@ -27,6 +33,8 @@ _MEASURED_SECONDS = 0.05
 _MEASURED_PASSES = 64
 _WORTHWHILE = 1.02
 _HOPELESS = 1.25
+# First batch size that the search tries.
+_LEAST_BATCH = {"cpu": 4, "cuda": 16}
 # The search tries no batch beyond these: passes, and bytes of float32 input.
 _LARGEST_BATCH = {"cpu": (128, 1 << 26), "cuda": (1024, 1 << 29)}
 
@@ -151,9 +159,36 @@ def largest_batch(provider: str, features: int) -> int:
     return max(1, min(passes, size // (4 * features)))
 
 
+def batch_size(classifier: Classifier, asked: int | None, work: int) -> BatchSize:
+    """The batch of a job of `work` forward passes: as asked for, as the file fixes it, or found."""
+    form, device = classifier.form, classifier.model.runtime.device
+    return BatchSize(
+        form.fixed_batch or asked, _LEAST_BATCH[device], largest_batch(device, form.features), work
+    )
+
+
+def has_idle_cores(runtime: Runtime) -> bool:
+    """True where a second thread helps: it has a core of its own, or there are many.
+
+    On 2 cores that the model keeps busy, preparing the next images meanwhile cost a tenth of the
+    speed, because threads of the model waited for one that had lost its core; in turns it cost a
+    fiftieth (SqueezeNet at 224 pixels).
+    """
+    cores = available_cores()
+    return runtime.provider != "cpu" or cores > 4 or 0 < runtime.threads < cores
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def play(
     engine: Engine,
     prepare: Callable[[int], NDArray[np.float32]],
+    coalitions: NDArray[np.uint64],
     labels: NDArray[np.int64],
     positions: list[int],
     batch: BatchSize,
@@ -163,19 +198,21 @@ def play(
     *,
     ahead: bool = True,
 ) -> None:
-    """Evaluate every coalition of the images at `positions`.
+    """Evaluate the coalitions of the images at `positions`.
 
-    Small images are packed several to a run where the batch is larger than 2**M, else one
-    image's coalitions are split into runs.
+    Small images are packed several to a run where the batch is larger than the number of
+    coalitions, else one image's coalitions are split into runs.
 
     Parameters
     ----------
     prepare : callable
         Position to band rows (a `BandRows`), called from another thread.
+    coalitions : ndarray of uint64, shape (C,) or (K, C)
+        The engine's, which all images share; or a row for each position of the sample.
     labels : ndarray of int64, shape (K,)
         Class index in the model's output, for each position of the sample.
     store : callable
-        Takes a position and its finished row of the table, shape (2**M,).
+        Takes a position and its finished row of the table, shape (C,).
     progress : callable
         Takes the number of forward passes done by the last run.
     name : callable
@@ -188,7 +225,7 @@ def play(
     ArtifactError
         The model fails, returns NaN, or cannot run even one pass within memory.
     """
-    columns = engine.coalitions
+    columns = coalitions.shape[-1]
     with _Prepared(prepare, positions, ahead=ahead) as ready:
         waiting = list(positions)
         while waiting:
@@ -198,12 +235,14 @@ def play(
             group, waiting = waiting[:count], waiting[count:]
             made = ready(count)
             rows = np.stack(made) if count > 1 else made[0][None]
-            table = _evaluate(engine, rows, labels[group], batch, progress)
+            own = coalitions[group] if coalitions.ndim == 2 else None
+            table = _evaluate(engine, rows, own, columns, labels[group], batch, progress)
             for position, values in zip(group, table, strict=True):
                 if np.isnan(values).any():
+                    at = int(np.flatnonzero(np.isnan(values))[0])
+                    found = coalitions[at] if coalitions.ndim == 1 else coalitions[position, at]
                     raise ArtifactError(
-                        f"the model returns NaN for image {name(position)} under coalition "
-                        f"{int(np.flatnonzero(np.isnan(values))[0])}"
+                        f"the model returns NaN for image {name(position)} under coalition {found}"
                     )
                 store(position, values)
 
@@ -211,12 +250,14 @@ def play(
 def _evaluate(
     engine: Engine,
     rows: NDArray[np.float32],
+    own: NDArray[np.uint64] | None,
+    columns: int,
     labels: NDArray[np.int64],
     batch: BatchSize,
     progress: Callable[[int], None],
 ) -> NDArray[np.float32]:
-    """Table rows of some images, shape (images, 2**M)."""
-    count, columns = len(rows), engine.coalitions
+    """Table rows of some images, shape (images, columns); `own` where each has its coalitions."""
+    count = len(rows)
     table = np.empty((count, columns), np.float32)
     bands, first, start = engine.place(rows), 0, 0
     while first < count:
@@ -228,8 +269,14 @@ def _evaluate(
         began = time.perf_counter()
         try:
             part = bands if many == count else engine.place(rows[first : first + many])
+            chosen = slice(first, first + many)
             values = engine.log_prob(
-                part, start, stop, labels[first : first + many], min(size, passes)
+                part,
+                start,
+                stop,
+                labels[chosen],
+                min(size, passes),
+                None if own is None else own[chosen],
             )
         except OutOfMemoryError as error:
             engine.forget()

@@ -76,6 +76,8 @@ class Job:
         From `settled_settings`: what a worker must come to as well.
     statistics : SampleStatistics
         Of the whole sample.
+    coalitions : ndarray of uint64, shape (C,) or (K, C)
+        What is evaluated, as for `Evaluator`.
     batch : int or None
         Forward passes in a run; None searches.
     provider, threads, extensions, tf32
@@ -101,6 +103,7 @@ class Job:
     settled: Settings
     settings: dict[str, Any]
     statistics: SampleStatistics
+    coalitions: NDArray[np.uint64]
     batch: int | None
     provider: str
     threads: int
@@ -117,10 +120,11 @@ class Job:
         reading: Reading,
         sample: Sample,
         classifier: Classifier,
-        targets: NDArray[np.int64],
         wanted: Settings,
+        targets: NDArray[np.int64],
         settled: Settings,
         statistics: SampleStatistics,
+        coalitions: NDArray[np.uint64],
         batch: int | None,
     ) -> Job:
         """Describe an audit that is about to fill its table."""
@@ -144,6 +148,7 @@ class Job:
             settled=settled,
             settings=settled_settings(settled, classifier),
             statistics=statistics,
+            coalitions=coalitions,
             batch=batch,
             provider=runtime.provider,
             threads=runtime.threads,
@@ -247,8 +252,9 @@ def _open(job: Job, number: object) -> Evaluator:
         return sample.picture(position)
 
     return Evaluator(
-        classifier, sample, job.targets, job.settled, job.statistics, job.batch, job.images, picture
-    )
+        classifier, sample, job.targets, job.settled, job.statistics, job.coalitions, job.batch,
+        job.images, picture,
+    )  # fmt: skip
 
 
 def _other_images(job: Job, which: str = "") -> DataError:

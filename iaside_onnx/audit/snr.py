@@ -1,4 +1,4 @@
-"""Measures what corruptions do to images, ring by ring of their spectra (method, section 6)."""
+"""Measures what perturbations do to images, ring by ring of their spectra (method, section 6)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..corruptions.corrupt import CORRUPTIONS, KINDS, corrupt, generator
-from ..corruptions.severity import SEVERITIES
+from ..corruptions.corrupt import KINDS, corrupt, generator
 from ..errors import DataError, UsageError
 from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
 from ..listener import Listener
 from ..mathematics.bands import NORMS, band_index
 from ..mathematics.signal_noise import Rings
 from ..preprocessing.preprocess import Preprocess, load_preprocess
-from ..reports.snr import SnrReport, check_confidence
-from ..reports.snr_store import check_target, write_snr
+from ..reports.measurement_store import check_target
+from ..reports.snr import SnrReport
+from ..reports.snr_store import write_snr
+from ..reports.spread import check_confidence
+from .attack_noise import attack_noise, attacked_classifier, wanted_attack
+from .corrupted import wanted_corruptions
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
@@ -46,11 +49,15 @@ def measure_snr(
     separate_dc: bool = False,
     corruption: Sequence[str] = (),
     severity: Sequence[int] = (),
+    attack: str | None = None,
+    model: str | Path | None = None,
+    epsilon: float | None = None,
+    queries: int = 500,
     confidence: float = 0.95,
     overwrite: bool = False,
     listener: Listener | None = None,
 ) -> SnrReport:
-    """Signal-to-noise ratio, gain and residual of corruptions on a sample of images.
+    """Signal-to-noise ratio, gain and residual of corruptions, or an attack, on a sample of images.
 
     Parameters
     ----------
@@ -68,7 +75,13 @@ def measure_snr(
     rings : int, optional
         A multiple of `bands`; by default 4 a band, or as many as the size allows.
     corruption, severity : sequences
-        Which ones; empty: all.
+        Which ones; empty: all. With an attack no corruption is measured unless it is named.
+    attack : str, optional
+        "square-linf", "square-l2", "spsa-linf" or "spsa-l2": what it adds is measured as well. It
+        goes against the model's own answers.
+    model, epsilon, queries : path, float, int
+        The ONNX file that is attacked, which settles size and channels; the radius at severity 3
+        in pixel space (at severity s it is s / 3 of that); images scored for one image at most.
     confidence : float
         Of the bootstrap intervals over images.
 
@@ -82,7 +95,8 @@ def measure_snr(
         Anything wrong with the arguments or the images.
     """
     tell = listener or Listener()
-    names, levels = _wanted(corruption, severity)
+    against = wanted_attack(attack, model, epsilon, queries)
+    names, levels = wanted_corruptions(corruption, severity)
     check_confidence(confidence)
     if seed < 0:
         raise UsageError(f"--seed {seed}: must not be negative")
@@ -101,11 +115,25 @@ def measure_snr(
     skipped: list[dict[str, str]] = []
     if skip_bad:
         sample, skipped = leave_out_bad(sample, tell)
-    recipe = _sized(load_preprocess(preprocess), size, sample)
+    if against is None:
+        classifier = None
+        recipe, channels = _sized(load_preprocess(preprocess), size, sample), 1 if grey else 3
+    else:
+        classifier = attacked_classifier(against, sample, preprocess, size, grey, tell)
+        recipe, channels = classifier.preprocess, classifier.form.channels
+        if not corruption:
+            names = []
     assert recipe.crop is not None
     grid = Rings(*recipe.crop, _ring_count(*recipe.crop, bands, rings, norm), norm)
     started = time.monotonic()
-    signal, noise = _measure(sample, recipe, 1 if grey else 3, grid, names, levels, seed, tell)
+    signal, noise = _measure(sample, recipe, channels, grid, names, levels, seed, tell)
+    kinds = {name: kind for kind, held in KINDS.items() for name in held if name in names}
+    attacked = {}
+    if against is not None and classifier is not None:
+        added = attack_noise(against, classifier, sample, grid, levels, seed, tell)
+        noise = np.concatenate([noise, added], axis=2)
+        names, kinds[against.name] = [*names, against.name], "attack"
+        attacked = {"attack": against.settings(classifier)}
     given = Path(images)
     report = SnrReport(
         perturbations=names,
@@ -123,9 +151,10 @@ def measure_snr(
             "samples": samples,
             "height": grid.height,
             "width": grid.width,
-            "channels": 1 if grey else 3,
+            "channels": channels,
             "preprocess": recipe.settings(),
-            "kinds": {name: kind for kind, held in KINDS.items() for name in held if name in names},
+            "kinds": kinds,
+            **attacked,
         },
         data={
             "source": given.name if given.is_absolute() else given.as_posix(),
@@ -140,17 +169,6 @@ def measure_snr(
     if path is not None:
         write_snr(report, path, overwrite=overwrite)
     return report
-
-
-def _wanted(corruption: Sequence[str], severity: Sequence[int]) -> tuple[list[str], list[int]]:
-    for name in corruption:
-        if name not in CORRUPTIONS:
-            raise UsageError(f"--corruption {name}: choose one of {', '.join(CORRUPTIONS)}")
-    for level in severity:
-        if level not in SEVERITIES:
-            raise UsageError(f"--severity {level}: choose one of 1 to {len(SEVERITIES)}")
-    names = [name for name in CORRUPTIONS if not corruption or name in corruption]
-    return names, [level for level in SEVERITIES if not severity or level in severity]
 
 
 def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> Preprocess:

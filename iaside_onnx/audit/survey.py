@@ -36,6 +36,8 @@ class Survey:
     statistics : SampleStatistics
     predicted : ndarray of int64, shape (n,)
         Top-1 index in the model's output for the untouched images of the part audited.
+    clean : ndarray of float32, shape (n,)
+        Log-probability of their true classes, as the game counts it.
     temperature : float
         As set, or fitted.
     example : ndarray of uint8, shape (H, W, C)
@@ -47,6 +49,7 @@ class Survey:
 
     statistics: SampleStatistics
     predicted: NDArray[np.int64]
+    clean: NDArray[np.float32]
     temperature: float
     example: NDArray[np.uint8]
     one_by_one: bool = False
@@ -115,7 +118,8 @@ def survey_sample(
     place = {position: row for row, position in enumerate(part)}
     passed = set(scored)
     predicted = np.empty(len(part), np.int64)
-    clean = np.empty(len(part))
+    plain = np.empty(len(part))
+    clean = np.empty(len(part), np.float32)
     scores: list[NDArray[np.float32]] = []
     oddities = np.zeros(2, int)
     example = None
@@ -146,28 +150,32 @@ def survey_sample(
             )
         classifier.confirm_kind(raw)
         logits = classifier.logits(raw)
-        log_prob = log_softmax(logits)[np.arange(len(raw)), targets[positions]]
-        for row, position in enumerate(positions):
-            if position in place:
-                predicted[place[position]] = logits[row].argmax()
-                clean[place[position]] = log_prob[row]
+        ours = [row for row, position in enumerate(positions) if position in place]
+        rows = [place[positions[row]] for row in ours]
+        classes = targets[positions][ours]
+        predicted[rows] = logits[ours].argmax(axis=1)
+        plain[rows] = log_softmax(logits[ours])[np.arange(len(ours)), classes]
         if fit:
             scores.append(logits)
+        else:
+            clean[rows] = _as_played(classifier, logits[ours], classes, float(settings.temperature))
     assert example is not None
     rotated, deep = oddities
     _tell_oddities(rotated, deep, tell)
     right = int((predicted == targets[part]).sum())
     tell.note(
         f"clean accuracy: {right / len(part):.3f} ({right} of {len(part)} images), mean "
-        f"log-probability {clean.mean():.3f}"
+        f"log-probability {plain.mean():.3f}"
     )
     if warning := chance_warning(right, len(part), classifier.classes):
         tell.warning(warning)
     temperature = settings.temperature
     if fit:
-        temperature = fit_temperature(np.concatenate(scores), targets)
+        logits = np.concatenate(scores)
+        temperature = fit_temperature(logits, targets)
+        clean = _as_played(classifier, logits[part], targets[part], temperature)
         tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
-    return Survey(statistics, predicted, float(temperature), example, one_by_one)
+    return Survey(statistics, predicted, clean, float(temperature), example, one_by_one)
 
 
 def _tell_oddities(rotated: int, deep: int, tell: Listener) -> None:
@@ -181,6 +189,19 @@ def _tell_oddities(rotated: int, deep: int, tell: Listener) -> None:
             f"{deep} picture(s) have 16 bits or more a channel; values above 255 are clipped, as "
             "in torchvision's loader: convert them to 8 bits first"
         )
+
+
+def _as_played(
+    classifier: Classifier,
+    logits: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    temperature: float,
+) -> NDArray[np.float32]:
+    """Log-probabilities of classes as the engine's tail finds them."""
+    cooled = logits / np.float32(temperature)
+    if classifier.scores.kind == "logits" or temperature != 1.0:
+        cooled = log_softmax(cooled)
+    return cooled[np.arange(len(cooled)), targets].astype(np.float32)
 
 
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

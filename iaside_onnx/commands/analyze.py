@@ -75,7 +75,19 @@ OWN_PROCESS = "own process"
     "--output-map", default="real", show_default=True,
     help="real, or magnitude to read coalitions as the authors' script does.",
 )  # fmt: skip
-@click.option("--estimator", default="exact", show_default=True, help="exact.")
+@click.option(
+    "--estimator",
+    help="exact, permutation or regression.  [default: exact up to 10 players, else permutation]",
+)
+@click.option(
+    "--passes", type=int, metavar="N",
+    help="Forward passes an image of an estimator that draws.  [default: by the number of bands]",
+)  # fmt: skip
+@click.option(
+    "--target-stderr", type=float, metavar="E",
+    help="Stop when the standard error of the signed score is E; --samples is then the most.",
+)  # fmt: skip
+@click.option("--time-budget", type=float, metavar="SECONDS", help="Stop after so many seconds.")
 @click.option(
     "--shard", metavar="I/N", help="Audit the I-th of N parts of the sample (for iaside merge)."
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +35,14 @@ def size(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int,
     if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
         raise click.BadParameter(f"'{value}' is no size; give pixels, such as 224 or 240x320")
     return int(sides[0]), int(sides[-1])
+
+
+def radius(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """Callback of --epsilon: a number or a fraction such as 4/255."""
+    try:
+        return None if value is None else float(Fraction(value))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise click.BadParameter(f"'{value}' is no number, such as 4/255 or 0.5") from None
 
 
 def output_kind(logits: bool | None) -> str | None:

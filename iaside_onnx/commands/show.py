@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .measurements import measurement, plot_measurements, show_measurement
 from .options import json_option, view_options
-from .snr import is_measurement, plot_measurement, show_measurement
 
 if TYPE_CHECKING:
     from ..isolated import Child
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 @click.argument("report", type=click.Path(path_type=Path))
 @view_options
 @click.option("--per-class", is_flag=True, help="Add the profile of every class.")
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), metavar="BASELINE.h5",
+    help="For a file of iaside robustness: another one, of the baseline model.",
+)  # fmt: skip
 @json_option
 def show(
     report: Path,
@@ -26,19 +30,23 @@ def show(
     beta: float | None,
     confidence: float | None,
     per_class: bool,
+    baseline: Path | None,
     as_json: bool,
 ) -> None:
     """Print the result of a report; view settings may change, the model is not needed.
 
-    Also for files of iaside snr.
+    Also for files of iaside snr, iaside robustness and iaside heatmap.
 
     \b
     Example:
       iaside show plain.h5 --value prob --per-class
     """
-    if is_measurement(report, value=value, beta=beta, per_class=per_class):
-        show_measurement(report, confidence, as_json)
+    kind = measurement(report, value=value, beta=beta, per_class=per_class)
+    if kind is not None:
+        show_measurement(kind, report, confidence, baseline, as_json)
         return
+    if baseline is not None:
+        raise click.UsageError("--baseline is for files of iaside robustness; see iaside compare")
     from ..reports.opening import begin_reading
 
     reading = begin_reading(report)
@@ -69,7 +77,10 @@ def plot(
     confidence: float | None,
     overwrite: bool,
 ) -> None:
-    """Draw one report, or several side by side, or one file of iaside snr.
+    """Draw one report, or several side by side.
+
+    Also one file of iaside snr, several of iaside robustness, or heat maps with reports of the
+    same models.
 
     \b
     Example:
@@ -78,8 +89,9 @@ def plot(
     """
     if classes and len(reports) > 1:
         raise click.UsageError(f"--classes takes one report, not {len(reports)}")
-    if len(reports) == 1 and is_measurement(reports[0], value=value, beta=beta):
-        plot_measurement(reports[0], target, confidence, overwrite)
+    kind = measurement(reports[0], value=value, beta=beta, classes=classes)
+    if kind is not None:
+        plot_measurements(kind, reports, target, confidence, overwrite)
         click.echo(f"Picture: {target}")
         return
     found = [viewed(path, value, beta, confidence) for path in reports]

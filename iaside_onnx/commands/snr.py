@@ -1,15 +1,14 @@
-"""``iaside snr``: what corruptions do to each band of a data set's images."""
+"""``iaside snr``: what corruptions, or an attack, do to each band of a data set's images."""
 
 from __future__ import annotations
 
 import json
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import json_option, label_options, size
+from .options import json_option, label_options, radius, size
 
 
 @click.command()
@@ -43,6 +42,20 @@ from .options import json_option, label_options, size
     "--severity", type=int, multiple=True, metavar="1..5", help="Only this one; may be repeated."
 )
 @click.option(
+    "--attack", metavar="NAME",
+    help="square-linf, square-l2, spsa-linf or spsa-l2, beside the corruptions named if any.",
+)  # fmt: skip
+@click.option(
+    "--model", type=click.Path(path_type=Path), metavar="MODEL.onnx", help="The model to attack."
+)
+@click.option(
+    "--epsilon", callback=radius, metavar="E",
+    help="Radius of the attack at severity 3, such as 4/255; s/3 of it at severity s.",
+)  # fmt: skip
+@click.option(
+    "--queries", type=int, default=500, show_default=True, help="Budget of the attack on an image."
+)
+@click.option(
     "--confidence", type=float, default=0.95, show_default=True,
     help="Coverage of the intervals, in (0, 1).",
 )  # fmt: skip
@@ -55,13 +68,15 @@ def snr(
 ) -> None:
     """Measure the signal-to-noise ratio, band by band, of 19 corruptions at 5 severities.
 
-    No model is needed; IMAGES is what analyze takes. `iaside show` and `iaside plot` read the
-    file again.
+    No model is needed; IMAGES is what analyze takes. With --attack it is measured what a black-box
+    attack on a model adds. `iaside show` and `iaside plot` read the file again.
 
     \b
     Example:
       iaside snr demo/test -o snr.h5
       iaside snr val/ -o snr.h5 --preprocess imagenet --size 224 --severity 3
+      iaside snr demo/test -o attack.h5 --attack square-linf --model models/demo-plain.onnx \
+        --epsilon 4/255 --severity 3
     """
     from ..audit.snr import measure_snr
     from ..views.terminal import listener
@@ -75,48 +90,3 @@ def snr(
 
         print_snr(report)
         click.echo(f"Measurement: {target}")
-
-
-def is_measurement(path: Path, **given: Any) -> bool:
-    """Whether a file holds a measurement; then options of reports must not be given."""
-    if not _mentions_snr(path):
-        return False
-    from ..reports.snr_store import is_snr
-
-    if not is_snr(path):
-        return False
-    for name, value in given.items():
-        if value:
-            option = name.replace("_", "-")
-            raise click.UsageError(f"--{option} does not apply to {path}, a file of iaside snr")
-    return True
-
-
-def _mentions_snr(path: Path) -> bool:
-    """Whether the format's name stands anywhere in a file: quick, and no library opens it."""
-    try:
-        with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
-            return content.find(b"iaside-snr") >= 0
-    except (OSError, ValueError):  # no file, an empty one: for the reader of reports to say
-        return False
-
-
-def show_measurement(path: Path, confidence: float | None, as_json: bool) -> None:
-    """What ``iaside show`` does with a measurement."""
-    from ..reports.snr_store import load_snr
-
-    found = load_snr(path).view(confidence=confidence)
-    if as_json:
-        click.echo(json.dumps(found.summary(), indent=2))
-        return
-    from ..views.snr_table import print_snr
-
-    print_snr(found)
-
-
-def plot_measurement(path: Path, target: Path, confidence: float | None, overwrite: bool) -> None:
-    """What ``iaside plot`` does with a measurement."""
-    from ..reports.snr_store import load_snr
-    from ..views.snr_plot import save_snr
-
-    save_snr(load_snr(path).view(confidence=confidence), target, overwrite=overwrite)

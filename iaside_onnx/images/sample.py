@@ -146,6 +146,13 @@ class Sample:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def part(self, positions: NDArray[np.intp]) -> Sample:
+        """The sample of the images at some positions."""
+        made = Sample(self.source, self.chosen[positions])
+        if "image_digests" in vars(self):
+            made.image_digests = self.image_digests[positions]
+        return made
+
     def picture(self, position: int) -> Picture:
         """Image at a position of the sample, decoded."""
         return self.source.picture(int(self.chosen[position]))
@@ -172,13 +179,18 @@ def draw_sample(source: ImageSource, size: int, seed: int) -> Sample:
     size : int
         Images wanted; 0, or more than there are, takes all.
     """
-    total = len(source.ids)
     if size < 0:
         raise DataError(f"--samples {size}: give 0 for all images or a positive number")
+    return Sample(source, stratified(source.labels, size, seed))
+
+
+def stratified(labels: NDArray[np.int64], size: int, seed: int) -> NDArray[np.intp]:
+    """Positions of a stratified, seeded draw, ascending; all for 0 or more than there are."""
+    total = len(labels)
     if size == 0 or size >= total:
-        return Sample(source, np.arange(total))
+        return np.arange(total)
     rng = np.random.default_rng(seed)
-    classes, members = np.unique(source.labels, return_inverse=True)
+    classes, members = np.unique(labels, return_inverse=True)
     shares = np.bincount(members) * size / total
     counts = np.floor(shares).astype(int)
     order = np.lexsort((rng.random(len(classes)), counts - shares))
@@ -187,7 +199,7 @@ def draw_sample(source: ImageSource, size: int, seed: int) -> Sample:
         rng.choice(np.flatnonzero(members == position), count, replace=False)
         for position, count in enumerate(counts)
     ]
-    return Sample(source, np.sort(np.concatenate(chosen)))
+    return np.sort(np.concatenate(chosen))
 
 
 def leave_out_bad(sample: Sample, tell: Listener) -> tuple[Sample, list[dict[str, str]]]:
@@ -223,7 +235,7 @@ def leave_out_bad(sample: Sample, tell: Listener) -> tuple[Sample, list[dict[str
         )
     if not skipped:
         return sample, []
-    kept = Sample(sample.source, sample.chosen[good])
+    kept = sample.part(np.array(good, np.intp))
     lost = len(np.unique(sample.labels)) - len(np.unique(kept.labels))
     tell.warning(
         f"{len(skipped)} of {len(sample)} pictures cannot be read and are left out, the first is "

@@ -21,8 +21,9 @@ _IR = 8
 def companion_graph(form: InputForm, affine: Affine, output_map: str = "real") -> bytes:
     """The graph before the model: coalition masks and band rows in, the model's input out.
 
-    Inputs are ``masks`` (coalitions, R) and ``bands`` (images, R, features), float32, where the
-    last row is the baseline image, which every mask holds. Under "real" the affine step has been
+    Inputs are ``masks`` (coalitions, R), or (images, coalitions, R) where each image has its own,
+    and ``bands`` (images, R, features), float32, where the last row is the baseline image, which
+    every mask holds. Under "real" the affine step has been
     applied to the rows already; under "magnitude" it follows here, since |x| and the min-max
     scaling per image come between (method, section 8).
     """
@@ -63,7 +64,7 @@ def companion_graph(form: InputForm, affine: Affine, output_map: str = "real") -
         last = "cast"
     nodes[-1].output[0] = "images"
     inputs = [
-        helper.make_tensor_value_info("masks", TensorProto.FLOAT, ["coalitions", "rows"]),
+        helper.make_tensor_value_info("masks", TensorProto.FLOAT, None),
         helper.make_tensor_value_info(
             "bands", TensorProto.FLOAT, ["images", "rows", form.features]
         ),

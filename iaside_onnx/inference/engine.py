@@ -19,7 +19,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from ..mathematics.shapley import coalition_masks
+from ..mathematics.coalitions import members
 from ..onnx_file.artifact import INPUT_TYPES
 from .class_scores import ScoreForm
 from .companion import companion_graph, tail_graph
@@ -27,6 +27,11 @@ from .model import Model, run_error
 
 # Input that one run of the companion makes on the CPU, as float32.
 _SPAN_BYTES = 20_000_000
+
+
+def _padded(start: int, stop: int, rows: int) -> NDArray[np.intp]:
+    """A range, its last number repeated where a fixed batch needs more rows."""
+    return np.minimum(np.arange(start, start + rows), stop - 1)
 
 
 @dataclass
@@ -61,6 +66,9 @@ class Engine:
         T of softmax(z / T).
     output_map : str
         "real", or "magnitude" for the reading of method, section 8.
+    coalitions : ndarray of uint64, shape (C,), optional
+        The coalitions of every image, whose masks then stay on the device; None where each image
+        has its own.
     """
 
     def __init__(
@@ -70,12 +78,12 @@ class Engine:
         scores: ScoreForm,
         temperature: float = 1.0,
         output_map: str = "real",
+        coalitions: NDArray[np.uint64] | None = None,
     ) -> None:
         self.model = model
         self.players = players
         self._device = model.runtime.device
-        bits = coalition_masks(players).astype(np.float32)
-        self._masks = np.hstack([bits, np.ones((len(bits), 1), np.float32)])
+        self._masks = None if coalitions is None else self._rows_of(coalitions)
         open_session = model.runtime.open
         companion = companion_graph(model.form, model.affine, output_map)
         self._companion = open_session(companion, helper_graph=True)
@@ -84,11 +92,6 @@ class Engine:
         self._elem_type = scores.elem_type
         self._placed_masks: dict[tuple[int, int, int], ort.OrtValue] = {}
         self._wirings: dict[tuple[int, int, int], _Wiring] = {}
-
-    @property
-    def coalitions(self) -> int:
-        """2**M."""
-        return len(self._masks)
 
     def place(self, rows: NDArray[np.float32]) -> ort.OrtValue:
         """Put band rows of some images, shape (images, M + 1, features), on the device."""
@@ -112,6 +115,7 @@ class Engine:
         stop: int,
         labels: NDArray[np.int64],
         batch: int | None = None,
+        own: NDArray[np.uint64] | None = None,
     ) -> NDArray[np.float32]:
         """Log-probability of the label under coalitions `start` to `stop` of each image.
 
@@ -124,6 +128,8 @@ class Engine:
         labels : array of int64, shape (images,)
         batch : int, optional
             Forward passes in a run of the model; all at once by default.
+        own : ndarray of uint64, shape (images, C), optional
+            The coalitions of each image, where they have their own.
 
         Returns
         -------
@@ -145,8 +151,12 @@ class Engine:
             if wiring.labelled != named:
                 wiring.labels.update_inplace(np.repeat(labels, rows)[:, None])
                 wiring.labelled = named
+            if own is None:
+                masks = self._shared_masks(start, stop, rows)
+            else:
+                masks = self._put(self._rows_of(own[:, _padded(start, stop, rows)]))
             wiring.companion.bind_ortvalue_input("bands", bands)
-            wiring.companion.bind_ortvalue_input("masks", self._mask_rows(start, stop, rows))
+            wiring.companion.bind_ortvalue_input("masks", masks)
             self._companion.run_with_iobinding(wiring.companion)
             for piece in wiring.models:
                 self.model.session.run_with_iobinding(piece)
@@ -158,12 +168,18 @@ class Engine:
     def _put(self, array: NDArray[Any]) -> ort.OrtValue:
         return ort.OrtValue.ortvalue_from_numpy(array, self._device, 0)
 
-    def _mask_rows(self, start: int, stop: int, rows: int) -> ort.OrtValue:
-        """Masks on the device, the last one repeated where a fixed batch needs more rows."""
+    def _rows_of(self, coalitions: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """Masks of coalitions, shape (..., M + 1); the last row of an image is its baseline."""
+        bits = members(coalitions, self.players)
+        return np.concatenate([bits, np.ones((*bits.shape[:-1], 1))], axis=-1, dtype=np.float32)
+
+    def _shared_masks(self, start: int, stop: int, rows: int) -> ort.OrtValue:
+        """Masks on the device."""
         key = (start, stop, rows)
         if key not in self._placed_masks:
-            chosen = np.minimum(np.arange(start, start + rows), stop - 1)
-            self._placed_masks[key] = self._put(np.ascontiguousarray(self._masks[chosen]))
+            assert self._masks is not None
+            chosen = self._masks[_padded(start, stop, rows)]
+            self._placed_masks[key] = self._put(np.ascontiguousarray(chosen))
         return self._placed_masks[key]
 
     def _wiring(self, images: int, rows: int, batch: int) -> _Wiring:

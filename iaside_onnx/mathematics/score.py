@@ -116,12 +116,15 @@ class Intervals:
     sid_low, sid_high : ndarray, shape (M,)
     srs, srs_signed : tuple of float
         Lower and upper end for the published and the signed score.
+    srs_signed_stderr : float
+        Standard deviation of the signed score over the resamples.
     """
 
     sid_low: NDArray[np.float64]
     sid_high: NDArray[np.float64]
     srs: tuple[float, float]
     srs_signed: tuple[float, float]
+    srs_signed_stderr: float
 
 
 def bootstrap_intervals(
@@ -161,7 +164,11 @@ def bootstrap_intervals(
     srs_low, srs_high = np.percentile(np.abs(signed), ends)
     signed_low, signed_high = np.percentile(signed, ends)
     return Intervals(
-        low, high, (float(srs_low), float(srs_high)), (float(signed_low), float(signed_high))
+        low,
+        high,
+        (float(srs_low), float(srs_high)),
+        (float(signed_low), float(signed_high)),
+        float(signed.std()),
     )
 
 

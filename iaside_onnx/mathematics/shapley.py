@@ -111,6 +111,23 @@ def shapley_values(table: NDArray[Any]) -> NDArray[np.float64]:
     return psi.reshape(*values.shape[:-1], players)
 
 
+def shapley_weights(players: int) -> NDArray[np.float64]:
+    """What each coalition weighs in each Shapley value: ``psi = v @ weights``.
+
+    Returns
+    -------
+    ndarray of float64, shape (2**players, players)
+        A coalition and its complement weigh the same with opposite signs.
+    """
+    masks = coalition_masks(players)
+    others = _coalition_weights(players, 1)
+    sizes = masks.sum(axis=1)
+    # 1 / (M C(M - 1, s - 1)) for a member of a coalition of size s, else -1 / (M C(M - 1, s)).
+    inside = others / np.maximum(sizes, 1)
+    outside = others / np.maximum(players - sizes, 1)
+    return np.asarray(np.where(masks, inside[:, None], -outside[:, None]))
+
+
 def shapley_interactions(values: NDArray[Any]) -> NDArray[np.float64]:
     """Pairwise Shapley interaction indices of one game (method, section 4).
 

@@ -5,6 +5,7 @@ Nothing here makes markup, so that every name reaches the page through the templ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ _HEIGHT = 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 472, 28, 208
 _GAUGE_ENDS = (24, 456)
 _GAUGE_TOP, _GAUGE_ROW = 30, 36
+_ROWS_LEFT, _ROWS_TOP = 130, 20
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ class Chart:
         Series and points of lines.
     reference : Tick or None
         A dotted line across, with its text.
+    group : str
+        Of series that are no models, so that what hides a model leaves them alone.
     """
 
     words: Words
@@ -101,6 +105,7 @@ class Chart:
     unit: float
     paths: list[tuple[int, str]] = field(default_factory=list)
     reference: Tick | None = None
+    group: str = ""
     width: int = WIDTH
     height: int = _HEIGHT
     left: int = _LEFT
@@ -183,9 +188,31 @@ def bar_chart(
     )
 
 
-def line_chart(series: Sequence[Values], *, span: Sequence[Any], words: Words) -> Chart:
-    """Curves over 0, 1, ..., n; `span` holds whatever the axis must reach (see `bar_chart`)."""
-    y_of, unit, y_ticks = _vertical(span)
+def line_chart(
+    series: Sequence[Values],
+    *,
+    span: Sequence[Any],
+    names: Sequence[str] = (),
+    decades: bool = False,
+    group: str = "",
+    words: Words,
+) -> Chart:
+    """Curves over 0, 1, ..., n.
+
+    Parameters
+    ----------
+    series : sequence of Values
+        Heights that are not finite are left out.
+    span : sequence
+        Whatever the axis must reach.
+    names : sequence of str
+        Of the places along the axis, instead of numbers.
+    decades : bool
+        The heights are logarithms to base 10; a dotted line marks 0.
+    group, words
+        As for `Chart`.
+    """
+    y_of, unit, y_ticks = _vertical(span, decades=decades)
     count = max(len(values.heights) for values in series)
     step = (_RIGHT - _LEFT - 16) / max(1, count - 1)
 
@@ -196,6 +223,7 @@ def line_chart(series: Sequence[Values], *, span: Sequence[Any], words: Words) -
         Mark(number, key, x_of(key), y_of(float(height)), values.texts[key])
         for number, values in enumerate(series)
         for key, height in enumerate(values.heights)
+        if np.isfinite(height)
     ]
     paths = [
         (number, " ".join(f"{mark.x},{mark.y}" for mark in marks if mark.series == number))
@@ -203,12 +231,88 @@ def line_chart(series: Sequence[Values], *, span: Sequence[Any], words: Words) -
     ]
     return Chart(
         words,
-        x_ticks=[Tick(x_of(key), str(key)) for key in range(count)],
+        x_ticks=[Tick(x_of(key), names[key] if names else str(key)) for key in range(count)],
         y_ticks=y_ticks,
         marks=marks,
         zero=y_of(0.0),
         unit=unit,
         paths=paths,
+        reference=Tick(y_of(0.0), "") if decades else None,
+        group=group,
+    )
+
+
+def dot_rows(
+    series: Sequence[Values],
+    names: Sequence[str],
+    *,
+    numbers: Sequence[int],
+    most: float,
+    words: Words,
+) -> Chart:
+    """Dots with intervals along a line from 0 for each name; those of several series lie close.
+
+    Parameters
+    ----------
+    series : sequence of Values
+        One a report, with intervals.
+    names : sequence of str
+        Of the rows, the first on top.
+    numbers : sequence of int
+        Of the reports that the series belong to.
+    most : float
+        Right end of the axis.
+    """
+    apart = max(5.0, min(9.0, 18.0 / len(series)))
+    row = apart * (len(series) - 1) + 18.0
+    scale = (_RIGHT - _ROWS_LEFT) / most
+
+    def x_of(value: float) -> float:
+        return _round(_ROWS_LEFT + min(max(float(value), 0.0), most) * scale)
+
+    def y_of(key: int) -> float:
+        return _ROWS_TOP + row * (key + 0.5)
+
+    marks = []
+    for place, (number, values) in enumerate(zip(numbers, series, strict=True)):
+        assert values.ends is not None
+        for key, height in enumerate(values.heights):
+            low, high = (x_of(end[key]) for end in values.ends)
+            y = _round(y_of(key) + (place - (len(series) - 1) / 2) * apart)
+            text = values.texts[key]
+            marks.append(Mark(number, key, x_of(height), y, text, low=low, high=high))
+    bottom = math.ceil(_ROWS_TOP + row * len(names))
+    steps = np.linspace(0.0, most, 5)
+    return Chart(
+        words,
+        x_ticks=[Tick(x_of(step), f"{step:g}") for step in steps],
+        y_ticks=[Tick(_round(y_of(key)), name) for key, name in enumerate(names)],
+        marks=marks,
+        zero=x_of(0.0),
+        unit=scale,
+        left=_ROWS_LEFT,
+        top=_ROWS_TOP,
+        bottom=bottom,
+        height=bottom + 44,
+    )
+
+
+def scatter(points: Sequence[tuple[int, float, float, str]], *, words: Words) -> Chart:
+    """One dot a report: its number, its place across and up, and what is said about it."""
+    y_of, unit, y_ticks = _vertical([[y for _, _, y, _ in points]])
+    low, high, steps = _steps([x for _, x, _, _ in points])
+    scale = (_RIGHT - _LEFT) / (high - low)
+
+    def x_of(value: float) -> float:
+        return _round(_LEFT + (value - low) * scale)
+
+    return Chart(
+        words,
+        x_ticks=[Tick(x_of(step), f"{step:g}") for step in steps],
+        y_ticks=y_ticks,
+        marks=[Mark(number, 0, x_of(x), y_of(y), text) for number, x, y, text in points],
+        zero=y_of(0.0),
+        unit=unit,
     )
 
 
@@ -266,22 +370,36 @@ def gauge(
     )
 
 
-def _vertical(span: Sequence[Any]) -> tuple[Callable[[float], float], float, list[Tick]]:
-    """Scale of the vertical axis: position of a value, units per 1, ticks."""
+def _steps(span: Any) -> tuple[float, float, list[float]]:
+    """Ends of an axis that reaches all of `span`, and round numbers on it."""
     from matplotlib.ticker import MaxNLocator
 
-    numbers = np.concatenate([np.ravel(part) for part in span])
+    numbers = np.ravel(span)
     low, high = float(numbers.min()), float(numbers.max())
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
-    ticks = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    low, high = min(low, float(ticks[0])), max(high, float(ticks[-1]))
+    steps = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    return min(low, float(steps[0])), max(high, float(steps[-1])), [float(step) for step in steps]
+
+
+def _vertical(
+    span: Sequence[Any], *, decades: bool = False
+) -> tuple[Callable[[float], float], float, list[Tick]]:
+    """Scale of the vertical axis: position of a value, units per 1, ticks."""
+    numbers = np.concatenate([np.ravel(part) for part in span])
+    numbers = numbers[np.isfinite(numbers)]
+    if decades:
+        low, high = np.floor(numbers.min(initial=-1.0)), np.ceil(numbers.max(initial=1.0))
+        steps = np.arange(low, high + 1).tolist()
+    else:
+        low, high, steps = _steps(numbers)
     unit = (_BOTTOM - _TOP) / (high - low)
 
     def y_of(value: float) -> float:
         return _round(_BOTTOM - (value - low) * unit)
 
-    return y_of, round(unit, 4), [Tick(y_of(float(tick)), f"{tick:g}") for tick in ticks]
+    shown = [(step, f"{10.0**step:g}" if decades else f"{step:g}") for step in steps]
+    return y_of, round(unit, 4), [Tick(y_of(step), text) for step, text in shown]
 
 
 def _round(position: float) -> float:

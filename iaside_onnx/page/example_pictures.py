@@ -109,8 +109,9 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
 
     def chances(coalition: int) -> list[tuple[int, float]]:
         return [
-            (number, float(np.exp(np.float64(reports[number].log_prob[0, coalition]))))
+            (number, float(np.exp(np.float64(reports[number].log_prob[0, at]))))
             for number in members
+            if (at := reports[number].positions_of(0).get(coalition)) is not None
         ]
 
     def tile(name: str, coalition: int) -> Tile:

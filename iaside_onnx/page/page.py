@@ -24,8 +24,11 @@ from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
 from ..reports.part import part_note
-from ..reports.report import FEW_IMAGES, Report
+from ..reports.report import FEW_IMAGES, ONLY_EXACT, Report
+from ..reports.robustness import RobustnessReport
+from ..reports.snr import SnrReport
 from ..views.text import one_line
+from . import perturbations
 from .example_pictures import WINDOW, Example, examples
 from .repeat import repetition
 from .report_charts import (
@@ -53,10 +56,14 @@ _ABSENCES = {
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its anchor, its heading, and the template that fills it."""
+    """A part of the page: its anchor, its heading, and the template that fills it.
+
+    It is left out where the page lacks what it `needs`.
+    """
 
     anchor: str
     heading: str
+    needs: str | None = None
 
     @property
     def template(self) -> str:
@@ -64,10 +71,29 @@ class Section:
         return f"{self.anchor}.html"
 
 
+_SECTIONS = (
+    Section("bands", "Which bands carry the predictions"),
+    Section("curves", "How few bands are enough", needs="curve_charts"),
+    Section("interactions", "Which bands count only together", needs="all_exact"),
+    Section("robustness", "What corruptions cost", needs="cost"),
+    Section("noise", "What perturbations do to the bands", needs="noise"),
+    Section("classes", "Class by class"),
+    Section("example", "What the model sees", needs="examples"),
+    Section("repeat", "Settings and provenance"),
+)
+
+
 def save_page(
-    reports: Sequence[Report], names: Sequence[str], target: Path, *, overwrite: bool = False
+    reports: Sequence[Report],
+    names: Sequence[str],
+    target: Path,
+    *,
+    overwrite: bool = False,
+    **measured: Any,
 ) -> None:
     """Write the page; nothing is left behind when that fails.
+
+    `measured` are the measurements that `page` takes.
 
     Raises
     ------
@@ -79,12 +105,19 @@ def save_page(
     if target.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{target}: a page's name ends in .html")
     check_free(target, overwrite=overwrite)
-    text = page(reports, names)
+    text = page(reports, names, **measured)
     with whole_file(target) as scratch:
         scratch.write_text(text, encoding="utf-8", newline="\n")
 
 
-def page(reports: Sequence[Report], names: Sequence[str] | None = None) -> str:
+def page(
+    reports: Sequence[Report],
+    names: Sequence[str] | None = None,
+    *,
+    robustness: Sequence[RobustnessReport] = (),
+    baseline: RobustnessReport | None = None,
+    snr: SnrReport | None = None,
+) -> str:
     """The page as text: a pure function of the reports.
 
     Parameters
@@ -93,6 +126,12 @@ def page(reports: Sequence[Report], names: Sequence[str] | None = None) -> str:
         At most 12; they may differ in anything but the number of bands.
     names : sequence of str, optional
         What legends call them; the models' file names by default.
+    robustness : sequence of RobustnessReport
+        Of models among those of the reports, all measured alike.
+    baseline : RobustnessReport, optional
+        What mCE is relative to.
+    snr : SnrReport, optional
+        What perturbations do to the bands.
 
     Returns
     -------
@@ -102,7 +141,9 @@ def page(reports: Sequence[Report], names: Sequence[str] | None = None) -> str:
     Raises
     ------
     UsageError
-        No report, too many, or different numbers of bands.
+        No report, too many, different numbers of bands, or robustness that fits no report.
+    ReportError
+        A baseline measured on something else.
     """
     if not 1 <= len(reports) <= MOST_REPORTS:
         raise UsageError(f"a page takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
@@ -120,6 +161,12 @@ def page(reports: Sequence[Report], names: Sequence[str] | None = None) -> str:
     environment.filters.update(signed=lambda number: f"{number:+.3f}", chance=_chance)
     style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
     context = _context(reports, labels)
+    costs = perturbations.matched(reports, robustness)
+    if costs:
+        context["cost"] = perturbations.cost(reports, labels, costs, baseline)
+    if snr is not None:
+        context["noise"] = perturbations.noise(snr)
+    context["sections"] = [part for part in _SECTIONS if part.needs in (None, *context)]
     return environment.get_template("page.html").render(
         **context,
         style=Markup(style),  # noqa: S704 - our own file, no data in it
@@ -168,21 +215,13 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
     first = reports[0]
     strips = examples(reports)
     several = len(reports) > 1
+    exact = all(report.exact for report in reports)
     models = [_model(number, report, labels[number]) for number, report in enumerate(reports)]
     largest = max(max(row["sid"]) for model in models for row in model["classes"])
-    sections = [
-        Section("bands", "Which bands carry the predictions"),
-        Section("curves", "How few bands are enough"),
-        Section("interactions", "Which bands count only together"),
-        Section("classes", "Class by class"),
-        *([Section("example", "What the model sees")] if strips else []),
-        Section("repeat", "Settings and provenance"),
-    ]
-    return {
+    context: dict[str, Any] = {
         "title": _title(reports, labels),
         "models": models,
         "several": several,
-        "sections": sections,
         "level": f"{first.confidence:.0%}",
         "value_name": value_name(first),
         "band_names": first.band_names,
@@ -190,14 +229,16 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
         "score_chart": score_chart(reports, labels),
         "sid_chart": sid_chart(reports, labels),
         "shapley_chart": shapley_chart(reports, labels),
-        "curve_charts": curve_charts(reports, labels),
+        "curve_charts": curve_charts(reports, labels) if exact else [],
         "profile_chart": profile_chart(reports, labels, largest),
         "class_choices": _class_choices(reports),
         "few_images": FEW_IMAGES,
         "few_can_hide": _few_can_hide(models),
-        "examples": [(strip, _fillings(reports, strip)) for strip in strips],
         "window": WINDOW,
     }
+    if strips:
+        context["examples"] = [(strip, _fillings(reports, strip)) for strip in strips]
+    return context
 
 
 def _title(reports: Sequence[Report], labels: Sequence[str]) -> str:
@@ -239,11 +280,14 @@ def _model(number: int, report: Report, label: str) -> dict[str, Any]:
             }
             for band, name in enumerate(report.band_names)
         ],
-        "curves": list(zip(*coalition_curves(report.coalition_values), strict=True)),
-        "interactions": _interactions(report),
+        "curves": list(zip(*coalition_curves(report.coalition_values), strict=True))
+        if report.exact
+        else [],
+        "interactions": _interactions(report) if report.exact else [],
         "warnings": [
             *filter(None, [part_note(report)]),
             *(str(warning) for warning in report.run.get("warnings") or []),
+            *([] if report.exact else [ONLY_EXACT]),
         ],
         "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
         "repetition": repetition(report),

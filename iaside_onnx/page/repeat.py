@@ -28,6 +28,7 @@ _OPTIONS = (
     ("temperature", "--temperature"),
     ("output_map", "--output-map"),
     ("estimator", "--estimator"),
+    ("passes", "--passes"),
     ("value", "--value"),
     ("beta", "--beta"),
     ("confidence", "--confidence"),
@@ -67,6 +68,7 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
     words += _named(data, _DATA_OPTIONS)
     words += ["--skip-bad"] if data.get("skip_bad") else []
     words += _named(settings, _OPTIONS)
+    words += _named(report.run, (("target_stderr", "--target-stderr"),))
     words += ["--separate-dc"] if settings.get("separate_dc") else []
     words += ["--preprocess", choice] if choice else []
     size = settings.get("size")

@@ -7,8 +7,9 @@ command that begins reading before it loads its own (`begin_reading`) need not w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ def begin_reading(path: Path) -> Child:
     with report_errors(path):
         check_seal(path)
         return Child(_READER, path)
+
+
+def mentions(path: Path, words: Sequence[str]) -> bool:
+    """Whether the bytes of a file hold one of these words, so that a closer look is worth it."""
+    try:
+        with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+            return any(content.find(word.encode()) >= 0 for word in words)
+    except (OSError, ValueError):  # whoever reads it next says what is wrong
+        return False
 
 
 def read_isolated(path: Path, job: Job) -> tuple[dict[str, Any], Arrays]:

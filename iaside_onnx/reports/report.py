@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..mathematics import score, shapley
+from ..mathematics.estimators import image_values
 from ..notebooks import ReportInNotebooks
 from ..output_file import check_free
 
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
     from ..mathematics.profiles import ClassProfiles
 
 FORMAT = "iaside-report"
+# Of reports of all coalitions, and of drawn ones.
 FORMAT_VERSION = 1
+DRAWN_FORMAT_VERSION = 2
 # With fewer images than this a class's own profile is mostly noise.
 FEW_IMAGES = 20
+ONLY_EXACT = (
+    "curves and interactions need the values of all coalitions, and this report holds drawn ones: "
+    "audit with --estimator exact"
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,8 +41,9 @@ class Report(ReportInNotebooks):
 
     Attributes
     ----------
-    log_prob : ndarray of float32, shape (K, 2**M)
+    log_prob : ndarray of float32, shape (K, 2**M), or (K, C) for drawn coalitions
         V[n, S]: log-probability of image n's true class when only the bands in S are present.
+        The first column is that of no band, the last that of all.
     labels, predicted : ndarray of int64, shape (K,)
         True class, and the class the model gives the untouched image.
     image_ids : list of str
@@ -57,6 +65,8 @@ class Report(ReportInNotebooks):
         One image of the sample as the model's input size has it, for pictures.
     image_digests : ndarray of uint8, shape (K, 32), or None
         SHA-256 of each image's content; None in reports that carry none.
+    coalitions : ndarray of uint64, shape (K, C), or None
+        The coalition of each value where they were drawn; None where all 2**M are there in order.
     """
 
     log_prob: NDArray[np.float32]
@@ -73,6 +83,7 @@ class Report(ReportInNotebooks):
     class_names: list[str] | None = None
     example: NDArray[np.uint8] | None = field(default=None, repr=False)
     image_digests: NDArray[np.uint8] | None = field(default=None, repr=False)
+    coalitions: NDArray[np.uint64] | None = field(default=None, repr=False)
 
     def view(
         self,
@@ -89,7 +100,19 @@ class Report(ReportInNotebooks):
     @property
     def players(self) -> int:
         """Number of bands M (one more with DC as a player of its own)."""
-        return shapley.player_count(self.log_prob)
+        if self.coalitions is None:
+            return shapley.player_count(self.log_prob)
+        return int(self.settings["bands"]) + int(self.settings["separate_dc"])
+
+    @property
+    def exact(self) -> bool:
+        """Whether all coalitions of every image were evaluated."""
+        return self.coalitions is None
+
+    @property
+    def format_version(self) -> int:
+        """Version of the file format that holds this report."""
+        return FORMAT_VERSION if self.exact else DRAWN_FORMAT_VERSION
 
     @property
     def band_names(self) -> list[str]:
@@ -109,30 +132,46 @@ class Report(ReportInNotebooks):
 
     @cached_property
     def _solved(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Shapley values per image, and v(S), in one pass over blocks of rows."""
+        """Shapley values per image, and mean of each column, in one pass over blocks of rows."""
         rows, columns = self.log_prob.shape
+        if self.coalitions is not None:
+            game = self._finite(self.log_prob)
+            psi = image_values(self.settings["estimator"], game, self.coalitions, self.players)
+            return psi, game.mean(axis=0)
         psi = np.empty((rows, self.players))
         total = np.zeros(columns)
         step = max(1, (1 << 20) // columns)
         for start in range(0, rows, step):
-            block = shapley.game_values(self.log_prob[start : start + step], self.settings["value"])
-            if not np.isfinite(block).all():
-                raise UsageError(
-                    "the table holds probabilities of 0, whose logarithm is no value of a game: "
-                    "choose --value prob or log-prob-clipped"
-                )
+            block = self._finite(self.log_prob[start : start + step])
             psi[start : start + step] = shapley.shapley_values(block)
             total += block.sum(axis=0)
         return psi, total / rows
 
+    def _finite(self, log_prob: NDArray[np.float32]) -> NDArray[np.float64]:
+        game = shapley.game_values(log_prob, self.settings["value"])
+        if not np.isfinite(game).all():
+            raise UsageError(
+                "the table holds probabilities of 0, whose logarithm is no value of a game: "
+                "choose --value prob or log-prob-clipped"
+            )
+        return game
+
     @property
     def shapley_per_image(self) -> NDArray[np.float64]:
-        """Shapley values of every image, shape (K, M)."""
+        """Shapley values of every image, shape (K, M): exact, or unbiased over the draws."""
         return self._solved[0]
 
     @property
     def coalition_values(self) -> NDArray[np.float64]:
-        """v(S): mean of the game over images, shape (2**M,)."""
+        """v(S): mean of the game over images, shape (2**M,).
+
+        Raises
+        ------
+        UsageError
+            The report holds drawn coalitions.
+        """
+        if not self.exact:
+            raise UsageError(ONLY_EXACT)
         return self._solved[1]
 
     @property
@@ -181,7 +220,7 @@ class Report(ReportInNotebooks):
 
     @property
     def interactions(self) -> NDArray[np.float64]:
-        """Pairwise Shapley interaction indices, shape (M, M), zero diagonal."""
+        """Pairwise Shapley interaction indices, shape (M, M), zero diagonal; exact reports only."""
         return shapley.shapley_interactions(self.coalition_values)
 
     @property
@@ -197,8 +236,14 @@ class Report(ReportInNotebooks):
     @property
     def efficiency_residual(self) -> float:
         """|sum psi - (v(all) - v(none))|: rounding only."""
-        values = self.coalition_values
+        values = self._solved[1]
         return float(abs(self.shapley.sum() - (values[-1] - values[0])))
+
+    def positions_of(self, image: int) -> dict[int, int]:
+        """Column of each coalition that was evaluated for an image."""
+        if self.coalitions is None:
+            return {number: number for number in range(self.log_prob.shape[1])}
+        return {int(coalition): at for at, coalition in enumerate(self.coalitions[image])}
 
     def class_name(self, label: int) -> str:
         """Name of a class, or its number where no names are known."""
@@ -238,7 +283,7 @@ class Report(ReportInNotebooks):
         """The result as plain JSON values; the keys are those of ``iaside show --json``."""
         intervals = self.intervals
         result: dict[str, Any] = {
-            "format_version": FORMAT_VERSION,
+            "format_version": self.format_version,
             "iaside_version": self.iaside_version,
             "created": self.created,
             "model": self.model,
@@ -260,11 +305,12 @@ class Report(ReportInNotebooks):
             "srs_signed": self.srs_signed,
             "srs_signed_low": intervals.srs_signed[0],
             "srs_signed_high": intervals.srs_signed[1],
+            "srs_signed_stderr": intervals.srs_signed_stderr,
             "srs_range": list(self.srs_range),
             "efficiency_residual": self.efficiency_residual,
             "forward_passes": self.run["forward_passes"],
             "seconds": self.run["seconds"],
-            "interactions": self.interactions.tolist(),
+            "interactions": self.interactions.tolist() if self.exact else None,
             "interpretation": self.interpretation(),
         }
         if per_class:

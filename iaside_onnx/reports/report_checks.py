@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..mathematics.shapley import MAX_PLAYERS, VALUES
+from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn
+from ..mathematics.shapley import VALUES
 from .part import part_of
 from .report import Report
 
@@ -94,7 +95,7 @@ _COUNT = _whole(0, 1 << 62)
 # What views and comparisons rely on.
 _RULES: dict[str, dict[str, _Rule]] = {
     "settings": {
-        "bands": _whole(1, MAX_PLAYERS + 1),
+        "bands": _whole(1, 65),
         "separate_dc": lambda value: isinstance(value, bool),
         "norm": _matches(_NAME),
         "absence": _matches(_NAME),
@@ -146,7 +147,20 @@ def check(report: Report) -> None:
 def _check_arrays(report: Report) -> None:
     rows, columns = report.log_prob.shape
     players = int(report.settings["bands"]) + int(report.settings["separate_dc"])
-    _need(columns == 1 << players, f"a value table of {columns} columns is no game of {players}")
+    estimator, coalitions = str(report.settings["estimator"]), report.coalitions
+    drawn = coalitions is not None
+    _need(not drawn or (estimator in PLAYERS and estimator != "exact"), f"no estimator {estimator}")
+    low, high = PLAYERS[estimator if drawn else "exact"]
+    _need(low <= players <= high, f"the {estimator} estimator does not take {players} players")
+    if coalitions is None:
+        fits = columns == 1 << players
+        _need(fits, f"a value table of {columns} columns is no game of {players}")
+    else:
+        fits = coalitions.shape == (rows, columns) and columns <= MOST_COALITIONS
+        _need(
+            fits and are_drawn(estimator, players, coalitions),
+            f"its coalitions are not such as the {estimator} estimator draws",
+        )
     counts = (len(report.labels), len(report.predicted), len(report.image_ids))
     _need(
         set(counts) == {rows} and report.data["samples"] == rows,

@@ -18,7 +18,7 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
 from numpy.typing import NDArray
 
 from ..errors import ReportError
-from .report import FORMAT, FORMAT_VERSION
+from .report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION
 from .report_checks import JSON_TEXTS
 
 HEADER = ("model_sha256", "data_digest", "provider", "created", "iaside_version")
@@ -31,12 +31,15 @@ _DATASETS: dict[str, tuple[int, str, bool]] = {
     "game/labels": (1, "int64", True),
     "game/predicted": (1, "int64", True),
     "game/image_ids": (1, _TEXT, True),
+    "game/coalitions": (2, "uint64", False),
     "game/image_digests": (2, "uint8", False),
     "data/skipped": (1, _TEXT, False),
     "data/class_names": (1, _TEXT, False),
     "data/example": (3, "uint8", False),
 }
+_COALITIONS = "game/coalitions"
 _TYPES = {
+    "uint64": (h5t.STD_U64LE, h5t.STD_U64BE),
     "float32": (h5t.IEEE_F32LE, h5t.IEEE_F32BE),
     "int64": (h5t.STD_I64LE, h5t.STD_I64BE),
     "uint8": (h5t.STD_U8LE, h5t.STD_U8BE),
@@ -57,7 +60,13 @@ def read_finished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             raise ReportError(f"{path}: is not finished; continue it with analyze --resume")
         texts = {name: _attribute(path, file, name, str) for name in (*HEADER, *JSON_TEXTS)}
         arrays = {}
+        version = _attribute(path, file, "format_version", int)
         for name, (axes, kind, required) in _DATASETS.items():
+            if name == _COALITIONS:
+                # Part of that version alone, and there it may not be missing.
+                if version != DRAWN_FORMAT_VERSION:
+                    continue
+                required = True
             found = _find(path, file, name)
             if found is not None:
                 arrays[name] = _values(_checked(path, name, found, axes, kind), kind)
@@ -97,10 +106,10 @@ def _opened(path: Path) -> Iterator[h5py.File]:
             ):
                 raise ReportError(f"{path}: is not a report of iaside")
             version = _attribute(path, file, "format_version", int)
-            if version != FORMAT_VERSION:
+            if version not in (FORMAT_VERSION, DRAWN_FORMAT_VERSION):
                 raise ReportError(
-                    f"{path}: has report format {version}; this version of iaside reads format "
-                    f"{FORMAT_VERSION}, so update iaside"
+                    f"{path}: has report format {version}; this version of iaside reads formats "
+                    f"{FORMAT_VERSION} and {DRAWN_FORMAT_VERSION}, so update iaside"
                 )
             yield file
     except (ReportError, MemoryError):

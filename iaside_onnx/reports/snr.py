@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
 from ..mathematics.score import resampled_means
 from ..mathematics.signal_noise import (
     Decay,
@@ -19,20 +18,12 @@ from ..mathematics.signal_noise import (
     gain_and_residual,
     signal_to_noise,
 )
+from .spread import Spread, check_confidence
 
 SNR_FORMAT = "iaside-snr"
 SNR_VERSION = 1
 SNR_RESAMPLES = 1000
 FITS = {"power_law": fit_power_law, "exponential": fit_exponential}
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A quantity with its percentile bootstrap interval; arrays of one shape."""
-
-    value: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -71,7 +62,8 @@ class SnrReport:
     image_ids : list of str
     settings : dict
         bands, rings, norm, separate_dc, confidence, seed, samples, height, width, channels,
-        preprocess, kinds (perturbation to kind).
+        preprocess, kinds (perturbation to kind), and with an attack `attack` (name, norm,
+        epsilon, queries, model, sha256).
     data, run : dict
         What was measured, and how it went.
     created, iaside_version : str
@@ -136,6 +128,11 @@ class SnrReport:
         grouped[..., 0] += sums[..., 0]
         return np.asarray(grouped)
 
+    @property
+    def band_sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """`signal` and `noise` with one entry a band (`band_names`) in place of the parts."""
+        return self._banded(self.signal), self._banded(self.noise)
+
     @cached_property
     def curves(self) -> list[list[Curve]]:
         """One for each perturbation and severity.
@@ -173,15 +170,7 @@ class SnrReport:
         return found
 
     def _spread(self, values: NDArray[np.float64]) -> Spread:
-        """The first row, and percentiles of the others."""
-        level = float(self.settings["confidence"])
-        ends = [50.0 * (1.0 - level), 50.0 * (1.0 + level)]
-        with np.errstate(invalid="ignore"):  # between two infinities
-            low, high = np.percentile(values[1:], ends, axis=0)
-        endless = np.isinf(values[0])
-        return Spread(
-            values[0], np.where(endless, values[0], low), np.where(endless, values[0], high)
-        )
+        return Spread.of(values, float(self.settings["confidence"]))
 
     def _fit(self, fitted: Decay) -> tuple[Decay, Decay, Decay]:
         parts = [
@@ -210,7 +199,7 @@ class SnrReport:
                     "name": name,
                     "severity": severity,
                     **{
-                        part: _spread_json(getattr(curve, part))
+                        part: getattr(curve, part).json()
                         for part in ("snr", "gain", "residual", "rings")
                     },
                     **{fit: _fit_json(ends) for fit, ends in curve.fits.items()},
@@ -227,33 +216,11 @@ class SnrReport:
         write_snr(self, Path(target), overwrite=overwrite)
 
 
-def check_confidence(confidence: float) -> None:
-    """Refuse a coverage that no interval can have.
-
-    Raises
-    ------
-    UsageError
-    """
-    if not 0.0 < confidence < 1.0:
-        raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")
-
-
-def _plain(values: NDArray[np.float64]) -> Any:
-    finite = np.isfinite(values)
-    if values.ndim == 0:
-        return float(values) if finite else None
-    return [float(value) if good else None for value, good in zip(values, finite, strict=True)]
-
-
-def _spread_json(spread: Spread) -> dict[str, Any]:
-    return {"value": _plain(spread.value), "low": _plain(spread.low), "high": _plain(spread.high)}
-
-
 def _fit_json(ends: tuple[Decay, Decay, Decay]) -> dict[str, Any]:
     fit, low, high = ends
     return {
-        name: _spread_json(
-            Spread(*(np.asarray(getattr(end, name), np.float64) for end in (fit, low, high)))
-        )
+        name: Spread(
+            *(np.asarray(getattr(end, name), np.float64) for end in (fit, low, high))
+        ).json()
         for name in ("scale", "slope", "r_squared", "spread")
     }

@@ -26,7 +26,7 @@ from ..errors import ReportError
 from ..isolated import Child
 from . import report_reader
 from .opening import begin_reading, check_is_file, read_isolated, report_errors, why
-from .report import FORMAT, FORMAT_VERSION, Report
+from .report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION, Report
 from .report_checks import JSON_TEXTS, check, parse
 from .seal import SEAL_BYTES, seal
 
@@ -44,7 +44,9 @@ def write_report(report: Report, target: Path) -> None:
     data = dict(report.data)
     skipped = as_text([json.dumps(item) for item in data.pop("skipped", [])])
     size = report.log_prob.nbytes + report.shapley_per_image.nbytes + ids.nbytes + skipped.nbytes
-    size += 0 if report.image_digests is None else report.image_digests.nbytes
+    size += sum(
+        part.nbytes for part in (report.image_digests, report.coalitions) if part is not None
+    )
     with atomically(target, size + _REPORT_EXTRA) as scratch:
         _write(report, scratch, ids, skipped, data)
         seal(scratch)
@@ -57,7 +59,12 @@ def _write(
     with h5py.File(scratch, "w", userblock_size=SEAL_BYTES) as file:
         file.attrs.update(
             {
-                **_header(report.model["sha256"], report.data["digest"], report.provider),
+                **_header(
+                    report.model["sha256"],
+                    report.data["digest"],
+                    report.provider,
+                    report.format_version,
+                ),
                 "iaside_version": report.iaside_version,
                 "created": report.created,
                 "settings": json.dumps(report.settings),
@@ -78,6 +85,8 @@ def _write(
         )
         for start in range(0, rows, per_chunk):
             table[start : start + per_chunk] = report.log_prob[start : start + per_chunk]
+        if report.coalitions is not None:
+            put(file, "game/coalitions", report.coalitions)
         put(file, "game/labels", report.labels)
         put(file, "game/predicted", report.predicted)
         put(file, "game/image_ids", ids)
@@ -92,7 +101,8 @@ def _write(
         put(file, "shapley/per_image", report.shapley_per_image)
         put(file, "shapley/mean", report.shapley)
         put(file, "shapley/stderr", report.shapley_stderr)
-        put(file, "shapley/interactions", report.interactions)
+        if report.exact:
+            put(file, "shapley/interactions", report.interactions)
         intervals = report.intervals
         put(file, "sid/values", report.sid)
         put(file, "sid/low", intervals.sid_low)
@@ -107,10 +117,10 @@ def _write(
             file[group].attrs["confidence"] = report.confidence
 
 
-def _header(model_sha256: str, data_digest: str, provider: str) -> dict[str, Any]:
+def _header(model_sha256: str, data_digest: str, provider: str, version: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": version,
         "model_sha256": model_sha256,
         "data_digest": data_digest,
         "provider": provider,
@@ -179,6 +189,7 @@ def read_report(path: Path, reading: Child | None = None) -> Report:
             class_names=_names(arrays[names]) if names in arrays else None,
             example=arrays.get("data/example"),
             image_digests=arrays.get("game/image_digests"),
+            coalitions=arrays.get("game/coalitions"),
             settings=held["settings"],
             model=held["model"],
             data=held["data"],
@@ -241,7 +252,11 @@ def create_partial(target: Path, identity: dict[str, Any], rows: int, columns: i
     path = partial_path(target)
     size = 4 * rows * columns + _PARTIAL_EXTRA
     with atomically(path, size) as scratch, h5py.File(scratch, "w") as file:
-        header = _header(identity["model_sha256"], identity["data_digest"], identity["provider"])
+        exact = identity["settings"]["estimator"] == "exact"
+        version = FORMAT_VERSION if exact else DRAWN_FORMAT_VERSION
+        header = _header(
+            identity["model_sha256"], identity["data_digest"], identity["provider"], version
+        )
         file.attrs.update(
             {**header, "identity": json.dumps(identity, sort_keys=True), "complete": False}
         )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UsageError
+from ..mathematics.coalitions import members
 from ..mathematics.paired import Difference
-from ..mathematics.shapley import coalition_masks
 from ..reports.comparison import Comparison
 from ..reports.report import Report
 
@@ -39,10 +39,14 @@ def report_dataset(report: Report) -> Dataset:
     """See `Report.to_xarray`."""
     xarray = _library("xarray", "to_xarray")
     view = report.settings["value"]
+    coalitions: Any = np.arange(report.log_prob.shape[1], dtype=np.uint64)
+    axes: tuple[str, ...] = ("coalition",)
+    if report.coalitions is not None:
+        axes, coalitions = ("image", "draw"), report.coalitions
     table: Dataset = xarray.Dataset(
         {
             "log_prob": (
-                ("image", "coalition"),
+                ("image", axes[-1]),
                 report.log_prob,
                 {"long_name": "log-probability of the true class"},
             ),
@@ -55,9 +59,9 @@ def report_dataset(report: Report) -> Dataset:
         },
         coords={
             "image": report.image_ids,
-            "coalition": np.arange(report.log_prob.shape[1]),
+            "coalition": (axes, coalitions.astype(np.int64) if report.exact else coalitions),
             "band": report.band_names,
-            "present": (("coalition", "band"), coalition_masks(report.players)),
+            "present": ((*axes, "band"), members(coalitions, report.players)),
             "label": ("image", report.labels),
             "predicted": ("image", report.predicted),
         },

@@ -114,12 +114,25 @@ def write_figure(draw: Callable[[], Figure], target: Path, *, overwrite: bool = 
     UsageError, ReportError
         As for `save_figure`.
     """
-    if target.suffix.lower() not in FORMATS:
-        raise UsageError(f"{target}: a picture's name ends in {', '.join(FORMATS)}")
-    check_free(target, overwrite=overwrite)
+    check_picture(target, overwrite=overwrite)
     drawn = draw()
     with whole_file(target) as scratch:
         drawn.savefig(scratch, format=target.suffix[1:].lower(), dpi=_DPI)
+
+
+def check_picture(target: Path, *, overwrite: bool) -> None:
+    """Refuse a name that no picture can be written under.
+
+    Raises
+    ------
+    UsageError
+        Another ending than .png, .svg or .pdf.
+    ReportError
+        The file exists and `overwrite` is not set.
+    """
+    if target.suffix.lower() not in FORMATS:
+        raise UsageError(f"{target}: a picture's name ends in {', '.join(FORMATS)}")
+    check_free(target, overwrite=overwrite)
 
 
 def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Figure:
@@ -152,8 +165,9 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
         (1.3, 0.52, lambda axes: _draw_sid(axes, reports)),
         (1.3, 0.52, lambda axes: _draw_shapley(axes, reports)),
         (0.1 + 0.18 * len(reports), 0.55, lambda axes: _draw_score(axes, reports)),
-        (1.45, 0.58, lambda axes: _draw_curves(axes, reports)),
     ]
+    if all(report.exact for report in reports):  # else no curve is known
+        panels.append((1.45, 0.58, lambda axes: _draw_curves(axes, reports)))
     strip = _strip(reports[0])
     if strip is not None:
         panels.append((0.74 * _strip_rows(strip), 0.05, lambda axes: _draw_strip(axes, strip)))

@@ -86,8 +86,9 @@ def _draw(axes: Axes, report: SnrReport, members: list[int]) -> None:
             report.radius[seen], ratio.low[seen], ratio.high[seen], color=colour, alpha=0.2, lw=0
         )
     axes.axhline(1, color="#777777", linewidth=0.6, linestyle=":")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    if any(np.size(line.get_xdata()) for line in axes.lines[:-1]):
+        axes.set_xscale("log")  # which has no place for a panel without a curve
+        axes.set_yscale("log")
     axes.legend(
         fontsize=SMALL - 0.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5),
         handlelength=1.6,

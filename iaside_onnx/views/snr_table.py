@@ -22,11 +22,17 @@ def print_snr(report: SnrReport) -> None:
     severity = report.severities[report.middle]
     out.print(
         f"{one_line(report.data['source'])}: {len(report.image_ids)} images of "
-        f"{settings['width']} x {settings['height']}, {len(report.perturbations)} corruptions x "
+        f"{settings['width']} x {settings['height']}, {len(report.perturbations)} perturbations x "
         f"{len(report.severities)} severities, {settings['bands']} bands ({settings['norm']}), "
         f"{report.rings} rings",
         soft_wrap=True,
     )
+    if attack := settings.get("attack"):
+        out.print(
+            f"{one_line(attack['name'])} attacks {one_line(attack['model'])}: radius "
+            f"{attack['epsilon']:.4g} at severity 3, {attack['queries']} queries an image",
+            soft_wrap=True,
+        )
     out.print(f"\nSignal-to-noise ratio by band, severity {severity}:")
     out.print(_by_band(report, lambda curve, band: _short(float(curve.snr.value[band]))))
     out.print(f"Gain and residual by band, severity {severity} (1 / 0: untouched):")
@@ -48,7 +54,7 @@ def print_snr(report: SnrReport) -> None:
 
 def _table(*headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("corruption", no_wrap=True)
+    table.add_column("perturbation", no_wrap=True)
     for heading in headings:
         table.add_column(heading, justify="right")
     return table

@@ -93,8 +93,9 @@ def terminal() -> Console:
     )
 
 
-def _bar(share: float, largest: float) -> str:
-    eighths = round(_BAR_WIDTH * 8 * share / largest) if largest > 0 else 0
+def share_bar(share: float, largest: float, width: int = _BAR_WIDTH) -> str:
+    """A bar of text, `width` letters long where the share is the largest."""
+    eighths = round(width * 8 * share / largest) if largest > 0 else 0
     whole, part = divmod(eighths, 8)
     return "█" * whole + (_BLOCKS[part] if part else "")
 
@@ -105,11 +106,12 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
     intervals = report.intervals
     level = f"{report.confidence:.0%}"
     settings = report.settings
+    drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
     out.print(
         f"{one_line(report.model['path'])} on {one_line(report.data['source'])}: "
         f"{report.data['samples']} images, clean accuracy {report.accuracy:.3f}, "
         f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
-        f"value {settings['value']}",
+        f"value {settings['value']}{drawn}",
         soft_wrap=True,
     )
     if note := part_note(report):
@@ -128,7 +130,7 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
             f"{intervals.sid_low[row]:.3f} to {intervals.sid_high[row]:.3f}",
             f"{report.shapley[row]:+.4f}",
             f"{report.shapley_stderr[row]:.4f}",
-            _bar(float(sid[row]), largest),
+            share_bar(float(sid[row]), largest),
         )
     out.print(table)
     low, high = report.srs_range

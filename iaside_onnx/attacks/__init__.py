@@ -1,0 +1,1 @@
+"""Black-box attacks: adversarial images found by asking for log-probabilities alone."""

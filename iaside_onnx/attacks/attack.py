@@ -1,0 +1,179 @@
+"""Attacks on a classifier of which only log-probabilities are seen: the way in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtifactError, UsageError
+from .ball import Ball, Search
+from .spsa import spsa
+from .square import square_l2, square_linf
+
+Scores = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+
+_SEARCHES: dict[str, tuple[str, Callable[[Ball, int, np.random.Generator], Search]]] = {
+    "square-linf": ("linf", square_linf),
+    "square-l2": ("l2", square_l2),
+    "spsa-linf": ("linf", spsa),
+    "spsa-l2": ("l2", spsa),
+}
+METHODS = tuple(_SEARCHES)
+NORM_OF = {name: norm for name, (norm, _) in _SEARCHES.items()}
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What an attack made of each image.
+
+    Attributes
+    ----------
+    images : ndarray of float32, shape (n, C, H, W)
+        The image found with the lowest margin, in [0, 1] and in the ball; the image itself where
+        the classifier was wrong from the start or nothing lowered the margin.
+    wrong : ndarray of bool, shape (n,)
+        The classifier's first choice for that image is not the target.
+    queries : ndarray of int32, shape (n,)
+        Images scored until it was wrong, else the budget; 0 where it was wrong from the start.
+        Scoring the untouched image is not counted.
+    margin : ndarray of float64, shape (n,)
+        Log-probability of the target less the highest other one, for that image.
+    """
+
+    images: NDArray[np.float32]
+    wrong: NDArray[np.bool_]
+    queries: NDArray[np.int32]
+    margin: NDArray[np.float64]
+
+
+def attack(
+    scores: Scores,
+    images: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    *,
+    method: str,
+    epsilon: float,
+    queries: int,
+    seeds: Sequence[int] | NDArray[np.integer[Any]],
+) -> AttackResult:
+    """Look for an image in the ball around each image that is classified wrongly.
+
+    All images go forward together, one query each at a time, until they are wrong or the budget
+    is spent. What becomes of an image hangs on its seed alone, not on the others, as long as
+    `scores` gives an image the same numbers in any company.
+
+    Parameters
+    ----------
+    scores : callable
+        From images of shape (m, C, H, W), float32 in [0, 1], to log-probabilities of shape
+        (m, classes), float64; m is at most n.
+    images : ndarray of float32, shape (n, C, H, W)
+        In [0, 1].
+    targets : ndarray of int64, shape (n,)
+        The right classes, as columns of the scores.
+    method : str
+        One of `METHODS`.
+    epsilon : float
+        Radius of the ball in pixel space (1 is from black to white), positive.
+    queries : int
+        Most images scored for one image, at least 1.
+    seeds : sequence of int, shape (n,)
+        Not negative.
+
+    Returns
+    -------
+    AttackResult
+
+    Raises
+    ------
+    UsageError
+        An argument of the wrong shape, type or range.
+    ArtifactError
+        Scores of the wrong shape, or not numbers.
+    """
+    _check(images, targets, method, epsilon, queries, seeds)
+    norm, search = _SEARCHES[method]
+    found = images.copy()
+    margin, wrong = _margins(scores, images, targets)
+    spent = np.where(wrong, 0, queries).astype(np.int32)
+    alive = np.flatnonzero(~wrong)
+    searches = {
+        image: search(Ball(images[image], epsilon, norm), queries, _generator(seeds[image]))
+        for image in alive.tolist()
+    }
+    tried = np.stack([next(one) for one in searches.values()]) if searches else images[:0]
+    for query in range(1, queries + 1):
+        if not alive.size:
+            break
+        margins, beaten = _margins(scores, tried, targets[alive])
+        better = beaten | (margins < margin[alive])
+        found[alive[better]], margin[alive[better]] = tried[better], margins[better]
+        wrong[alive[beaten]], spent[alive[beaten]] = True, query
+        alive, margins = alive[~beaten], margins[~beaten]
+        if query < queries and alive.size:
+            pairs = zip(alive.tolist(), margins.tolist(), strict=True)
+            tried = np.stack([searches[image].send(value) for image, value in pairs])
+    return AttackResult(found, wrong, spent, margin)
+
+
+def _generator(seed: Any) -> np.random.Generator:
+    return np.random.default_rng(int(seed))
+
+
+def _margins(
+    scores: Scores, images: NDArray[np.float32], targets: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Margins of log-probabilities, and where the first choice is wrong."""
+    if not len(images):
+        return np.empty(0), np.empty(0, bool)
+    table = np.array(scores(images), np.float64)
+    if table.ndim != 2 or len(table) != len(images) or table.shape[1] < 2:
+        raise ArtifactError(
+            f"the classifier gave scores of shape {list(table.shape)} for {len(images)} attacked "
+            "images; a row of two or more log-probabilities for each is needed"
+        )
+    if np.isnan(table).any():
+        raise ArtifactError("the classifier gave scores that are not numbers for attacked images")
+    if targets.max() >= table.shape[1]:
+        raise UsageError(
+            f"target {targets.max()}: the classifier has {table.shape[1]} classes, from 0"
+        )
+    rows = np.arange(len(table))
+    wrong = table.argmax(axis=1) != targets
+    right = table[rows, targets]
+    table[rows, targets] = -np.inf
+    return right - table.max(axis=1), wrong
+
+
+def _check(
+    images: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    method: str,
+    epsilon: float,
+    queries: int,
+    seeds: Sequence[int] | NDArray[np.integer[Any]],
+) -> None:
+    if method not in METHODS:
+        raise UsageError(f"attack {method}: choose one of {', '.join(METHODS)}")
+    if not (epsilon > 0 and math.isfinite(epsilon)):
+        raise UsageError(f"epsilon {epsilon}: must be positive and finite")
+    if queries < 1:
+        raise UsageError(f"{queries} queries: at least 1 is needed")
+    if images.ndim != 4 or images.dtype != np.float32 or 0 in images.shape[1:]:
+        raise UsageError(
+            f"images to attack are float32 of shape (n, C, H, W), not {images.dtype} of shape "
+            f"{images.shape}"
+        )
+    if images.size and not (images.min() >= 0 and images.max() <= 1):
+        raise UsageError("images to attack hold values in [0, 1]")
+    if targets.shape != images.shape[:1] or targets.dtype.kind not in "iu":
+        raise UsageError(f"targets of an attack are {len(images)} integers, one for each image")
+    if len(seeds) != len(images):
+        raise UsageError(f"{len(seeds)} seeds for {len(images)} images: give each image its own")
+    if targets.size and (targets.min() < 0 or min(int(seed) for seed in seeds) < 0):
+        raise UsageError("targets and seeds of an attack must not be negative")

@@ -1,0 +1,155 @@
+"""What an attack on a model adds to the spectra of images (method, section 6)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attacks.attack import METHODS, NORM_OF, attack
+from ..corruptions.corrupt import generator
+from ..errors import UsageError
+from ..images.sample import Sample
+from ..inference.classifier import Classifier, open_classifier
+from ..inference.session import choose_runtime
+from ..listener import Listener
+from ..mathematics.signal_noise import Rings
+from ..mathematics.temperature import log_softmax
+from ..settings import Settings
+
+# The severity at which the radius is the one asked for: the middle one, which tables show.
+FULL_SEVERITY = 3
+_TOGETHER = 32
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A black-box attack as the options give it.
+
+    Attributes
+    ----------
+    name : str
+        One of `attacks.attack.METHODS`.
+    model : Path
+        The ONNX file that is attacked.
+    epsilon : float
+        Radius at severity 3, in pixel space; at severity s it is s / 3 of that.
+    queries : int
+        Budget for one image.
+    """
+
+    name: str
+    model: Path
+    epsilon: float
+    queries: int
+
+    def settings(self, classifier: Classifier) -> dict[str, Any]:
+        """What a report says about it."""
+        return {
+            "name": self.name,
+            "norm": NORM_OF[self.name],
+            "epsilon": float(self.epsilon),
+            "queries": self.queries,
+            "model": self.model.name,
+            "sha256": classifier.artifact.sha256,
+        }
+
+
+def wanted_attack(
+    name: str | None, model: str | Path | None, epsilon: float | None, queries: int
+) -> Attack | None:
+    """The attack asked for, or None.
+
+    Raises
+    ------
+    UsageError
+        An unknown one, or options that do not go together.
+    """
+    if name is None:
+        for option, value in (("model", model), ("epsilon", epsilon)):
+            if value is not None:
+                raise UsageError(f"--{option} goes with --attack, which is not given")
+        return None
+    if name not in METHODS:
+        raise UsageError(f"--attack {name}: choose one of {', '.join(METHODS)}")
+    if model is None or epsilon is None:
+        raise UsageError(f"--attack {name} needs --model and --epsilon")
+    if not (epsilon > 0 and math.isfinite(epsilon)):
+        raise UsageError(f"--epsilon {epsilon}: give a positive number, such as 4/255")
+    if queries < 1:
+        raise UsageError(f"--queries {queries}: give a positive number")
+    return Attack(name, Path(model), epsilon, queries)
+
+
+def attacked_classifier(
+    wanted: Attack,
+    sample: Sample,
+    preprocess: str | None,
+    size: tuple[int, int] | None,
+    grey: bool,
+    tell: Listener,
+) -> Classifier:
+    """Open the model that is attacked; pictures come to its size and its channels.
+
+    Raises
+    ------
+    IasideError
+        It cannot be used for these images.
+    """
+    settings = Settings(preprocess=preprocess, size=size)
+    classifier = open_classifier(wanted.model, choose_runtime(), settings, sample, tell)
+    if grey and classifier.form.channels != 1:
+        raise UsageError(f"--grey: {wanted.model} takes {classifier.form.channels} channels")
+    return classifier
+
+
+def attack_noise(
+    wanted: Attack,
+    classifier: Classifier,
+    sample: Sample,
+    grid: Rings,
+    levels: list[int],
+    seed: int,
+    tell: Listener,
+) -> NDArray[np.float64]:
+    """Sums of the noise that the attack adds, shape (3, n, 1, levels, parts).
+
+    What is attacked is the model's own answer to each image: it needs no label, and no image is
+    wrong from the start, which would leave it as it is.
+    """
+
+    def scores(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        return log_softmax(classifier.logits(classifier.model.scores(batch)))
+
+    noise = np.empty((3, len(sample), 1, len(levels), grid.rings + 1))
+    tell.start(0, len(sample) * len(levels))
+    try:
+        for start in range(0, len(sample), _TOGETHER):
+            positions = range(start, min(start + _TOGETHER, len(sample)))
+            pixels = np.stack([classifier.pixels(sample.picture(place)) for place in positions])
+            answers = scores(pixels).argmax(axis=1)
+            seeds = [
+                int(generator(seed, sample.ids[place], wanted.name, 0).integers(1 << 62))
+                for place in positions
+            ]
+            for column, level in enumerate(levels):
+                found = attack(
+                    scores,
+                    pixels,
+                    answers,
+                    method=wanted.name,
+                    epsilon=wanted.epsilon * level / FULL_SEVERITY,
+                    queries=wanted.queries,
+                    seeds=seeds,
+                )
+                for place, clean, made in zip(positions, pixels, found.images, strict=True):
+                    added = grid.spectrum(made - clean)
+                    noise[:, place, 0, column] = grid.noise(grid.spectrum(clean), added)
+                tell.advance(len(positions))
+    finally:
+        tell.stop()
+    return noise

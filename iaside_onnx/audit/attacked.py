@@ -1,0 +1,122 @@
+"""Attacks on the images of a sample: which ones were asked for, and what they come to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attacks.attack import METHODS, NORM_OF, attack
+from ..corruptions.corrupt import generator
+from ..errors import UsageError
+
+NO_ATTACK = "none"
+# The radii that most results are published for: l-inf by custom, l2 for images of 32 x 32 x 3.
+_LINF = 4 / 255
+_L2, _L2_FEATURES = 0.5, 32 * 32 * 3
+# Images that go forward together: enough to fill batches, few enough to lose little when killed.
+_TOGETHER = {"cpu": 64, "cuda": 256}
+_TOGETHER_BYTES = 1 << 27
+_COPIES = 8  # of an image, that an attack holds
+
+Scores = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+
+
+def check_attacks(attacks: Sequence[str], epsilon: Sequence[float], queries: int) -> list[str]:
+    """Names of the attacks asked for.
+
+    Raises
+    ------
+    UsageError
+        An unknown one, or radii and numbers that cannot be used.
+    """
+    names = [name for name in attacks if name != NO_ATTACK]
+    for name in names:
+        if name not in METHODS:
+            raise UsageError(f"--attack {name}: choose one of {', '.join([*METHODS, NO_ATTACK])}")
+    if names and len(names) < len(attacks):
+        raise UsageError(f"--attack {NO_ATTACK} goes with no other attack")
+    for radius in epsilon:
+        if not (radius > 0 and math.isfinite(radius)):
+            raise UsageError(f"--epsilon {radius}: give a positive number, such as 4/255")
+    if queries < 1:
+        raise UsageError(f"--queries {queries}: give a positive number")
+    norms = {NORM_OF[name] for name in names}
+    if epsilon and not names:
+        raise UsageError("--epsilon goes with an attack")
+    if len(epsilon) == 1 and len(norms) > 1:
+        raise UsageError(
+            f"--epsilon {epsilon[0]:.4g} cannot serve attacks of two norms ({', '.join(names)}): "
+            "give one for each attack, in their order"
+        )
+    if len(epsilon) > 1 and len(epsilon) != len(names):
+        raise UsageError(
+            f"{len(epsilon)} --epsilon for {len(names)} attack(s): give one for all, or one for "
+            "each in their order"
+        )
+    return names
+
+
+def settled_attacks(
+    names: list[str], epsilon: Sequence[float], queries: int, features: int
+) -> list[dict[str, Any]]:
+    """Attacks as a report holds them; radii not given are the customary ones.
+
+    4/255 for l-inf; for l2 0.5 at 32 x 32 x 3, growing with the square root of the number of
+    values, so that it stands for the same change of each.
+    """
+    usual = {"linf": _LINF, "l2": _L2 * math.sqrt(features / _L2_FEATURES)}
+    radii = list(epsilon) * len(names) if len(epsilon) == 1 else list(epsilon)
+    radii = radii or [usual[NORM_OF[name]] for name in names]
+    return [
+        {"name": name, "norm": NORM_OF[name], "epsilon": float(radius), "queries": queries}
+        for name, radius in zip(names, radii, strict=True)
+    ]
+
+
+def images_together(provider: str, features: int) -> int:
+    """Images that an attack works on at a time."""
+    return max(1, min(_TOGETHER[provider], _TOGETHER_BYTES // (4 * features * _COPIES)))
+
+
+def attack_images(
+    scores: Scores,
+    images: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    wanted: dict[str, Any],
+    seed: int,
+    ids: list[str],
+) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.float64]]:
+    """Attack some images.
+
+    Parameters
+    ----------
+    scores : callable
+        As `attacks.attack.attack` takes it.
+    images : ndarray of float32, shape (n, C, H, W)
+    targets : ndarray of int64, shape (n,)
+    wanted : dict
+        From `settled_attacks`.
+    seed, ids : int, list of str
+        Each image's random numbers are made of both and of the attack's name.
+
+    Returns
+    -------
+    wrong, queries, change : ndarray, shape (n,)
+        As `RobustnessReport` has them.
+    """
+    seeds = [int(generator(seed, name, wanted["name"], 0).integers(1 << 62)) for name in ids]
+    found = attack(
+        scores,
+        images,
+        targets,
+        method=wanted["name"],
+        epsilon=wanted["epsilon"],
+        queries=wanted["queries"],
+        seeds=seeds,
+    )
+    before, after = np.exp(scores(images)), np.exp(scores(found.images))
+    return found.wrong, found.queries, np.abs(after - before).sum(axis=1)

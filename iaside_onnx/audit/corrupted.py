@@ -1,0 +1,114 @@
+"""Corrupted images of a sample, made by threads while the model works on those before."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..corruptions.corrupt import CORRUPTIONS, corrupt, generator
+from ..corruptions.severity import SEVERITIES
+from ..errors import UsageError
+
+# Images made ahead of their use: so many bytes, and so many corruptions at all severities.
+_AHEAD_BYTES = 1 << 26
+_AHEAD = 64
+_MOST_THREADS = 8
+
+
+def wanted_corruptions(
+    corruption: Sequence[str], severity: Sequence[int]
+) -> tuple[list[str], list[int]]:
+    """Names and severities asked for, in the order of the catalogue; empty lists ask for all.
+
+    Raises
+    ------
+    UsageError
+        One that does not exist.
+    """
+    for name in corruption:
+        if name not in CORRUPTIONS:
+            raise UsageError(f"--corruption {name}: choose one of {', '.join(CORRUPTIONS)}")
+    for level in severity:
+        if level not in SEVERITIES:
+            raise UsageError(f"--severity {level}: choose one of 1 to {len(SEVERITIES)}")
+    names = [name for name in CORRUPTIONS if not corruption or name in corruption]
+    return names, [level for level in SEVERITIES if not severity or level in severity]
+
+
+def corruption_threads(provider: str) -> int:
+    """Threads that corrupt: half of the cores where the model needs them too, else most."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, min(_MOST_THREADS, cores // 2 if provider == "cpu" else cores - 1))
+
+
+def corrupted(
+    pixels: Callable[[int], NDArray[np.float32]],
+    ids: list[str],
+    positions: list[int],
+    names: list[str],
+    levels: list[int],
+    seed: int,
+    *,
+    features: int,
+    threads: int,
+) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    """Each image of `positions` untouched, then under each corruption and severity, in order.
+
+    The order, and each image, is the same however many threads there are, and the perturbations
+    are those that ``iaside snr`` measures with the same seed.
+
+    Parameters
+    ----------
+    pixels : callable
+        Position to image in [0, 1], shape (C, H, W); called from other threads.
+    ids : list of str
+        Of all images of the sample.
+    features : int
+        Numbers in an image: how many are made ahead hangs on it.
+
+    Yields
+    ------
+    position, column : int
+        Column -1 is the untouched image, the others count severities within corruptions.
+    image : ndarray of float32, shape (C, H, W)
+    """
+
+    def untouched(position: int) -> list[NDArray[np.float32]]:
+        return [pixels(position)]
+
+    def made(
+        image: Future[list[NDArray[np.float32]]], position: int, name: str
+    ) -> list[NDArray[np.float32]]:
+        # Submitted before, so under way or done: threads take what came first.
+        (clean,) = image.result()
+        return [
+            corrupt(clean, name, level, generator(seed, ids[position], name, level))
+            for level in levels
+        ]
+
+    def submitted() -> Iterator[tuple[int, int, Future[list[NDArray[np.float32]]]]]:
+        for position in positions:
+            image = pool.submit(untouched, position)
+            yield position, -1, image
+            for row, name in enumerate(names):
+                yield position, row * len(levels), pool.submit(made, image, position, name)
+
+    ahead = max(threads + 1, min(_AHEAD, _AHEAD_BYTES // (4 * features * len(levels))))
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="iaside-corrupt")
+    try:
+        waiting = deque(islice(work := submitted(), ahead))
+        while waiting:
+            position, column, images = waiting.popleft()
+            for number, image in enumerate(images.result()):
+                yield position, column + number, image
+            waiting.extend(islice(work, 1))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,214 @@
+"""Measures robustness: a model's answers to corrupted and attacked images (method, section 7)."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..corruptions.corrupt import KINDS
+from ..errors import UsageError
+from ..images.sample import stratified
+from ..listener import Listener
+from ..reports.robustness import RobustnessReport
+from ..reports.robustness_baseline import check_same_ground
+from ..reports.robustness_store import load_robustness
+from ..reports.spread import check_confidence
+from ..reports.store import Partial
+from ..settings import Settings
+from .attacked import check_attacks, settled_attacks
+from .corrupted import wanted_corruptions
+from .measuring import check_target, identity_of, kept, open_subject
+from .robustness_table import Plan, fill
+from .survey import survey_sample
+
+_WHAT = ("perturbations", "severities", "attacks")
+
+
+def measure_robustness(
+    model: str | Path,
+    images: str | Path,
+    target: str | Path | None = None,
+    *,
+    labels: str | Path | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    skip_bad: bool = False,
+    corruption: Sequence[str] = (),
+    severity: Sequence[int] = (),
+    attack: Sequence[str] = ("square-linf",),
+    epsilon: Sequence[float] = (),
+    queries: int = 500,
+    attack_samples: int = 50,
+    baseline: str | Path | RobustnessReport | None = None,
+    confidence: float = 0.95,
+    provider: str = "auto",
+    threads: int = 0,
+    ort_extension: Sequence[str | Path] = (),
+    batch: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+    **reading: Any,
+) -> RobustnessReport:
+    """Error and change of prediction of an ONNX classifier under corruptions and attacks.
+
+    Parameters
+    ----------
+    model, images, labels, image_column, label_column, skip_bad
+        As for `analyze`: the same seed and number of samples draw the same images.
+    target : path, optional
+        Where the report goes, written as the work proceeds. None: keep it in memory only.
+    corruption, severity : sequences
+        Which of the 19 corruptions and of the severities 1 to 5; empty: all. They are applied to
+        images at the size of the model's input, in [0, 1], and are those of `measure_snr`.
+    attack : sequence of str
+        "square-linf", "square-l2", "spsa-linf", "spsa-l2"; empty, or "none", for no attack.
+    epsilon : sequence of float
+        Radius of the attacks in pixel space, where 1 is from black to white: one for each attack,
+        or one for all. Empty: 4/255 for l-inf, and for l2 0.5 at 32 x 32 x 3, growing with the
+        square root of the size.
+    queries : int
+        Most images that an attack may have scored for one image.
+    attack_samples : int
+        Images to attack, a stratified part of the sample; 0 takes all of it.
+    baseline : path or RobustnessReport, optional
+        A report that will be the baseline of this one: refused at once where it was made of other
+        images, corruptions or severities.
+    confidence : float
+        Coverage of the intervals, in (0, 1).
+    provider, threads, ort_extension, batch, resume, overwrite, listener
+        As for `analyze`.
+    **reading
+        Fields of `Settings` that say which images are drawn and how the file is read: samples,
+        seed, preprocess, size, input, output, layout, output_kind, label_offset, temperature.
+
+    Returns
+    -------
+    RobustnessReport
+
+    Raises
+    ------
+    IasideError
+        Anything wrong with the arguments, the file, the images or the provider.
+    """
+    tell = listener or Listener()
+    try:
+        wanted = Settings(**reading)
+    except TypeError as error:
+        raise UsageError(str(error)) from error
+    wanted.check()
+    names, levels = wanted_corruptions(corruption, severity)
+    attacks = check_attacks(attack, epsilon, queries)
+    check_confidence(confidence)
+    if attack_samples < 0:
+        raise UsageError(f"--attack-samples {attack_samples}: give 0 for all, or a positive number")
+    if batch is not None and batch < 1:
+        raise UsageError(f"--batch {batch}: give auto or a positive number")
+    path = None if target is None else Path(target)
+    if path is not None:
+        check_target(path, resume=resume, overwrite=overwrite)
+    if isinstance(baseline, str | Path):
+        baseline = load_robustness(baseline)
+    subject = open_subject(
+        model,
+        images,
+        wanted,
+        tell,
+        labels=labels,
+        image_column=image_column,
+        label_column=label_column,
+        skip_bad=skip_bad,
+        provider=provider,
+        threads=threads,
+        ort_extension=ort_extension,
+    )
+    sample, form = subject.sample, subject.classifier.form
+    if baseline is not None:
+        check_same_ground(
+            baseline, digest=sample.digest(), seed=wanted.seed, names=names, levels=levels
+        )
+    chosen = stratified(sample.labels, attack_samples, wanted.seed)
+    perturbations: dict[str, Any] = {
+        "perturbations": names,
+        "severities": levels,
+        "attacks": settled_attacks(attacks, epsilon, queries, form.features),
+    }
+    plan = Plan(subject, **perturbations, chosen=chosen.tolist(), seed=wanted.seed)
+    tell.note(plan.cost())
+    everything = list(range(len(sample)))
+    survey = survey_sample(sample, everything, subject.targets, subject.classifier, wanted, tell)
+    determining = {
+        **subject.settings(wanted),
+        "temperature": survey.temperature,
+        "attack_samples": attack_samples if attacks else None,
+    }
+    settings = {
+        **determining,
+        "height": form.height,
+        "width": form.width,
+        "channels": form.channels,
+        "kinds": {name: kind for kind, held in KINDS.items() for name in held if name in names},
+        "confidence": float(confidence),
+    }
+    # Where images share their batch, only a batch of one gives an image's own scores.
+    size = batch or (1 if survey.one_by_one else None)
+
+    def finish(partial: Partial) -> RobustnessReport:
+        run = fill(plan, partial.table, survey.temperature, size, tell)
+        return _report(plan, survey.predicted, partial.table, settings, run, tell)
+
+    report = kept(
+        path,
+        subject.identity({**perturbations, **determining}),
+        (len(sample), plan.columns),
+        finish,
+        load_robustness,
+        tell,
+        resume=resume,
+        identity_of=lambda held: identity_of(
+            held, {**held.settings, **{name: getattr(held, name) for name in _WHAT}}
+        ),
+    )
+    return report.view(confidence=float(confidence))
+
+
+def _report(
+    plan: Plan,
+    predicted: NDArray[np.int64],
+    table: NDArray[np.float32],
+    settings: dict[str, Any],
+    run: dict[str, Any],
+    tell: Listener,
+) -> RobustnessReport:
+    subject, attacks = plan.subject, len(plan.attacks)
+    shape = (len(table), len(plan.perturbations), len(plan.severities))
+    ends = np.cumsum([1, *[plan.cells] * 3, *[attacks] * 3])[:-1]
+    parts = [np.array(part) for part in np.split(table, ends, axis=1)]
+    return RobustnessReport(
+        perturbations=plan.perturbations,
+        severities=plan.severities,
+        labels=subject.sample.labels,
+        predicted=predicted - subject.classifier.label_offset,
+        log_prob=parts[0][:, 0],
+        wrong=parts[1].reshape(shape) != 0,
+        change=parts[2].reshape(shape),
+        corrupted_log_prob=parts[3].reshape(shape),
+        attacks=plan.attacks,
+        attack_wrong=parts[4] != 0,
+        attack_queries=parts[5].astype(np.int32),
+        attack_change=parts[6],
+        image_ids=subject.sample.ids,
+        settings=settings,
+        model=subject.model(),
+        data=subject.data(),
+        run={**run, "warnings": tell.warnings},
+        provider=subject.runtime.provider,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        iaside_version=__version__,
+    )

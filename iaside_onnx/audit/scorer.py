@@ -1,0 +1,52 @@
+"""Images to log-probabilities, in runs of a size that is found meanwhile."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtifactError
+from ..inference.classifier import Classifier
+from ..inference.model import OutOfMemoryError
+from ..mathematics.temperature import log_softmax
+from .game import BatchSize
+
+
+class Scorer:
+    """Log-probabilities of images, in runs of a batch size that is found meanwhile.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    temperature : float
+        T of softmax(z / T).
+    size : BatchSize
+    """
+
+    def __init__(self, classifier: Classifier, temperature: float, size: BatchSize) -> None:
+        self._classifier, self._temperature, self.size = classifier, temperature, size
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Logarithms of Q(. | x), shape (n, classes).
+
+        Raises
+        ------
+        ArtifactError
+            The model fails, or cannot run even one image within memory.
+        """
+        rows, start = [], 0
+        while start < len(images):
+            part = images[start : start + self.size.size]
+            began = time.perf_counter()
+            try:
+                raw = self._classifier.model.scores(part)
+            except OutOfMemoryError as error:
+                if self._classifier.form.fixed_batch or not self.size.halve(len(part)):
+                    raise ArtifactError(f"even the smallest batch fails: {error}") from error
+                continue
+            self.size.record(len(part), time.perf_counter() - began)
+            rows.append(log_softmax(self._classifier.logits(raw) / self._temperature))
+            start += len(part)
+        return np.concatenate(rows)

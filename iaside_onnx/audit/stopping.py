@@ -1,0 +1,151 @@
+"""When an audit has seen enough: images in rounds, until the error bar or the time is reached."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..listener import Listener
+
+# Images before the first look at the error bar, and by how much the sample grows between looks:
+# few looks on samples that are not small keep a rule that stops at a good moment from stopping at
+# a lucky one (tools/check_coverage.py).
+FIRST_LOOK = 100
+_GROWTH = 1.5
+# Images that are worth a report.
+_LEAST = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends an audit before its whole sample is evaluated.
+
+    Attributes
+    ----------
+    target_stderr : float or None
+        Standard error of the signed score at which to stop.
+    time_budget : float or None
+        Seconds from the start of the audit.
+    """
+
+    target_stderr: float | None = None
+    time_budget: float | None = None
+    _began: float = field(default_factory=time.monotonic)
+
+    def check(self) -> None:
+        """Refuse limits that cannot be used.
+
+        Raises
+        ------
+        UsageError
+        """
+        for option, value in (
+            ("--target-stderr", self.target_stderr),
+            ("--time-budget", self.time_budget),
+        ):
+            if value is not None and not 0 < value < math.inf:
+                raise UsageError(f"{option} {value}: must be a positive number")
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.target_stderr is not None or self.time_budget is not None
+
+    def outcome(self, reason: str, images: int, tell: Listener) -> dict[str, Any]:
+        """How it ended, as JSON values; warns where the target is out of reach.
+
+        Parameters
+        ----------
+        reason : str
+            From `play_rounds`.
+        images : int
+            In the whole sample.
+        """
+        if reason != "target" and self.target_stderr is not None:
+            more = "more --time-budget" if reason == "time" else "more images with --samples"
+            tell.warning(f"--target-stderr {self.target_stderr} is not reached: give {more}")
+        if not self.any:
+            return {}
+        limits = {"target_stderr": self.target_stderr, "time_budget": self.time_budget}
+        return {**limits, "stopped_by": reason, "sample": images}
+
+    @property
+    def left(self) -> float:
+        """Seconds left."""
+        if self.time_budget is None:
+            return math.inf
+        return self.time_budget - (time.monotonic() - self._began)
+
+
+def seeded_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.intp]:
+    """Positions in a random order whose every beginning holds the classes in their shares."""
+    rng = np.random.default_rng([seed, len(labels)])
+    shuffled = rng.permutation(len(labels))
+    _, inverse, counts = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
+    by_class = np.argsort(inverse, kind="stable")
+    rank = np.empty(len(labels))
+    rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    due = (rank + rng.random(len(counts))[inverse]) / counts[inverse]
+    return np.asarray(shuffled[np.argsort(due, kind="stable")])
+
+
+def looks(images: int) -> Iterator[int]:
+    """How many images there are at each look at the error bar."""
+    count = FIRST_LOOK
+    while count < images:
+        yield count
+        count = math.ceil(count * _GROWTH)
+    yield images
+
+
+def play_rounds(
+    limits: Limits,
+    order: NDArray[np.intp],
+    evaluate: Callable[[NDArray[np.intp]], None],
+    stderr: Callable[[NDArray[np.intp]], float],
+) -> tuple[NDArray[np.intp], str]:
+    """Evaluate images until a limit is reached.
+
+    Parameters
+    ----------
+    limits : Limits
+    order : ndarray of int, shape (K,)
+        Positions, from `seeded_order`.
+    evaluate : callable
+        Makes sure that the images at some positions are evaluated.
+    stderr : callable
+        Standard error of the signed score from evaluated positions, which are sorted.
+
+    Returns
+    -------
+    positions : ndarray of int
+        Evaluated ones, sorted.
+    reason : {"target", "time", "sample"}
+        What ended it.
+    """
+    done, began = 0, time.monotonic()
+    for look in looks(len(order)):
+        while done < look:
+            size = look - done
+            if limits.time_budget is not None:
+                each = (time.monotonic() - began) / done if done else math.inf
+                fits = limits.left / each if each > 0 else math.inf
+                # Small steps until the pace is known, and before the end.
+                size = min(size, max(_LEAST, 2 * done, 1))
+                if fits < size:
+                    size = int(max(fits, 0)) if done >= _LEAST else _LEAST
+                if done >= _LEAST and size < 1:
+                    return np.sort(order[:done]), "time"
+            evaluate(order[done : done + size])
+            done += size
+        sofar = np.sort(order[:done])
+        if limits.target_stderr is not None and stderr(sofar) <= limits.target_stderr:
+            return sofar, "target"
+    return np.sort(order), "sample"

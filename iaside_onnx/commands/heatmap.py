@@ -1,0 +1,180 @@
+"""``iaside heatmap``: a model under each Fourier basis vector."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .analyze import OWN_PROCESS
+from .options import json_option, label_options, number_or, output_kind, reading_options
+
+
+def _grid(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "full":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is neither 'full' nor a number") from None
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
+    metavar="FILE.h5", help="Where the heat map goes.",
+)  # fmt: skip
+@label_options
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
+)
+@click.option(
+    "--grid", callback=_grid, metavar="N|full",
+    help="Frequencies an axis, an odd number, or all.  [default: 2 bands + 1]",
+)  # fmt: skip
+@click.option(
+    "--strength", callback=number_or("auto", float, None), default="auto", show_default=True,
+    metavar="auto|V",
+    help="l2 norm of the wave in each channel, for pixels in [0, 1]; auto: as published.",
+)  # fmt: skip
+@click.option("--clip", is_flag=True, help="Cut perturbed images to [0, 1].")
+@click.option("--bands", type=int, default=8, show_default=True, help="Number of bands M.")
+@click.option("--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1.")
+@click.option(
+    "--samples", type=int, default=200, show_default=True, help="Images to draw; 0 takes all."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of sample and signs.")
+@click.option(
+    "--preprocess", metavar="NAME|FILE.toml", help="As for analyze: imagenet, a TOML file, ..."
+)
+@reading_options
+@click.option(
+    "--label-offset", type=int, metavar="N",
+    help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
+)  # fmt: skip
+@click.option(
+    "--provider", default="auto", show_default=True, help="Where to run: auto, cpu or cuda."
+)
+@click.option(
+    "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
+    metavar="auto|N",
+    help="Forward passes in a run.",
+)  # fmt: skip
+@click.option("--threads", type=int, default=0, show_default=True, help="0: automatic.")
+@click.option(
+    "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
+    metavar="auto|T",
+    help="T of softmax(z / T); auto fits it on the sample.",
+)  # fmt: skip
+@click.option(
+    "--confidence", type=float, default=0.95, show_default=True,
+    help="Coverage of the intervals, in (0, 1).",
+)  # fmt: skip
+@click.option(
+    "--analysis", type=click.Path(path_type=Path), metavar="REPORT.h5",
+    help="A report of analyze on the same model: its bands are taken, its SID stands beside.",
+)  # fmt: skip
+@click.option(
+    "--plot", "picture", type=click.Path(path_type=Path), metavar="FILE.png|svg|pdf",
+    help="Draw the picture too.",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+@json_option
+@click.pass_obj
+def heatmap(
+    owner: str | None,
+    /,
+    model: Path,
+    images: Path,
+    target: Path,
+    logits: bool | None,
+    analysis: Path | None,
+    picture: Path | None,
+    overwrite: bool,
+    progress: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Measure error and prediction change under each Fourier basis vector of one strength.
+
+    The Fourier heat map of Yin et al. (NeurIPS 2019), with the bands of the SID drawn over it.
+    IMAGES is what analyze takes; `iaside show` and `iaside plot` read the file again.
+
+    \b
+    Example:
+      iaside heatmap models/demo-plain.onnx demo/test -o map.h5 --plot map.png
+      iaside plot map.h5 plain.h5 -o both.png
+    """
+    from ..audit.heatmap import measure_heatmap
+    from ..inference.session import claim_process
+    from ..views.terminal import listener
+
+    beside = None
+    if analysis is not None:
+        from ..reports.report import load
+
+        beside = load(analysis)
+    # A run that goes on ends in the picture that one from the start would have drawn.
+    redraw = overwrite or bool(options["resume"])
+    if picture is not None:
+        from ..views.plots import check_picture
+
+        check_picture(picture, overwrite=redraw)
+    if owner == OWN_PROCESS:
+        claim_process()
+    given = {key: value for key, value in options.items() if value is not None}
+    report = measure_heatmap(
+        model,
+        images,
+        target,
+        analysis=beside,
+        output_kind=output_kind(logits),
+        overwrite=overwrite,
+        listener=listener(quiet=quiet, progress=progress),
+        **given,
+    )
+    if as_json:
+        click.echo(json.dumps(report.summary(beside), indent=2))
+    elif not quiet:
+        from ..views.heatmap_table import print_heatmap
+
+        print_heatmap(report, beside)
+        click.echo(f"Heat map: {target}")
+    if picture is not None:
+        from ..views.heatmap_plot import save_heatmaps
+
+        save_heatmaps([report], [target.stem], [beside], picture, overwrite=redraw)
+        if not (as_json or quiet):
+            click.echo(f"Picture: {picture}")
+
+
+def plot_beside(
+    paths: Sequence[Path], target: Path, confidence: float | None, overwrite: bool
+) -> None:
+    """What ``iaside plot`` does with heat maps, and with analyses of their models among them."""
+    from ..reports.heatmap import HEATMAP_FORMAT
+    from ..reports.heatmap_store import load_heatmap
+    from ..reports.measurement_store import format_of
+    from ..reports.report import load
+    from ..views.heatmap_plot import save_heatmaps
+
+    maps = [path for path in paths if format_of(path, [HEATMAP_FORMAT])]
+    reports = [load_heatmap(path).view(confidence=confidence) for path in maps]
+    analyses = {}
+    for path in paths:
+        if path not in maps:
+            found = load(path)
+            analyses[found.model["sha256"]] = found
+            if all(report.model["sha256"] != found.model["sha256"] for report in reports):
+                raise click.UsageError(f"{path}: is of a model that none of the heat maps is of")
+    beside = [analyses.get(report.model["sha256"]) for report in reports]
+    save_heatmaps(reports, [path.stem for path in maps], beside, target, overwrite=overwrite)

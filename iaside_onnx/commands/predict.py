@@ -1,0 +1,65 @@
+"""``iaside predict``: what corruptions will cost a model, without running it on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from .options import json_option
+
+
+@click.command()
+@click.argument("report", type=click.Path(path_type=Path))
+@click.option(
+    "--snr", "snr", type=click.Path(path_type=Path), required=True, metavar="SNR.h5",
+    help="What the corruptions do to each band: a file of iaside snr.",
+)  # fmt: skip
+@click.option(
+    "--measured", type=click.Path(path_type=Path), metavar="ROBUSTNESS.h5",
+    help="Put the damage beside that iaside robustness measured, and say how well it was foretold.",
+)  # fmt: skip
+@click.option("--confidence", type=float, help="Coverage of the intervals, in (0, 1).")
+@click.option(
+    "-o", "--output-file", "target", type=click.Path(path_type=Path),
+    metavar="FILE.png|svg|pdf", help="Also draw it.",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
+@json_option
+def predict(
+    report: Path,
+    snr: Path,
+    measured: Path | None,
+    confidence: float | None,
+    target: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Foretell the damage of each corruption and severity from a report; no model is needed.
+
+    The report must have the bands, norm and size of the SNR file; made with --separate-dc it
+    foretells changes of brightness better.
+
+    \b
+    Example:
+      iaside predict report.h5 --snr snr.h5
+      iaside predict report.h5 --snr snr.h5 --measured robustness.h5 -o foretold.png
+    """
+    import iaside_onnx as ia
+
+    found = ia.predict_damage(ia.load(report), ia.load_snr(snr), confidence=confidence)
+    if measured is not None:
+        found = found.beside(ia.load_robustness(measured))
+    if target is not None:
+        from ..views.prediction_plot import save_prediction
+
+        save_prediction(found, target, overwrite=overwrite)
+    if as_json:
+        click.echo(json.dumps(found.summary(), indent=2))
+        return
+    from ..views.prediction_table import print_prediction
+
+    print_prediction(found)
+    if target is not None:
+        click.echo(f"Picture: {target}")

@@ -1,0 +1,144 @@
+"""``iaside robustness``: errors under corruptions and attacks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .analyze import OWN_PROCESS
+from .options import json_option, label_options, number_or, output_kind, radius, reading_options
+
+
+def _radii(
+    context: click.Context, option: click.Parameter, given: tuple[str, ...]
+) -> list[float | None]:
+    """Callback of --epsilon where it may be repeated."""
+    return [radius(context, option, text) for text in given]
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
+    metavar="FILE.h5", help="Where the measurement goes.",
+)  # fmt: skip
+@label_options
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
+)
+@click.option("--corruption", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--severity", type=int, multiple=True, metavar="1..5", help="Only this one; may be repeated."
+)
+@click.option(
+    "--attack", multiple=True, default=("square-linf",), show_default=True, metavar="NAME",
+    help="square-linf, square-l2, spsa-linf, spsa-l2 or none; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--epsilon", multiple=True, callback=_radii, metavar="R",
+    help="Radius of an attack, 1 being from black to white; one for each attack or for all.  "
+    "[default: 4/255 for linf; for l2 0.5 at 32 x 32, more for larger images]",
+)  # fmt: skip
+@click.option(
+    "--queries", type=int, default=500, show_default=True, help="Budget of an attack on an image."
+)
+@click.option(
+    "--attack-samples", type=int, default=50, show_default=True,
+    help="Images of the sample to attack; 0 takes all.",
+)  # fmt: skip
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), metavar="BASELINE.h5",
+    help="The same measurement of a model to compare with: gives mCE and relative mCE.",
+)  # fmt: skip
+@click.option(
+    "--samples", type=int, default=200, show_default=True, help="Images to draw; 0 takes all."
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of sample and perturbations."
+)
+@click.option(
+    "--preprocess", metavar="NAME|FILE.toml",
+    help="unit (default), raw, imagenet, inception, clip, cifar10, caffe, or a TOML file.",
+)  # fmt: skip
+@reading_options
+@click.option(
+    "--label-offset", type=int, metavar="N",
+    help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
+)  # fmt: skip
+@click.option(
+    "--provider", default="auto", show_default=True, help="Where to run: auto, cpu or cuda."
+)
+@click.option(
+    "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
+    metavar="auto|N",
+    help="Images in a run.",
+)  # fmt: skip
+@click.option("--threads", type=int, default=0, show_default=True, help="0: automatic.")
+@click.option(
+    "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
+    metavar="auto|T",
+    help="T of softmax(z / T); auto fits it on the sample.",
+)  # fmt: skip
+@click.option(
+    "--confidence", type=float, default=0.95, show_default=True,
+    help="Coverage of the intervals, in (0, 1).",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Continue an interrupted measurement.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+@json_option
+@click.pass_obj
+def robustness(
+    owner: str | None,
+    /,
+    model: Path,
+    images: Path,
+    target: Path,
+    logits: bool | None,
+    baseline: Path | None,
+    progress: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Measure what corruptions and attacks cost a classifier.
+
+    Error and mean prediction error (mPE) under 19 corruptions at 5 severities, and the error
+    after black-box attacks, with intervals. IMAGES is what analyze takes, and the same --samples
+    and --seed draw the same images. `iaside show` and `iaside plot` read the file again.
+
+    \b
+    Example:
+      iaside robustness models/demo-plain.onnx demo/test -o plain-robustness.h5
+      iaside robustness b.onnx val/ -o b.h5 --baseline a.h5 --preprocess imagenet
+    """
+    from ..audit.robustness import measure_robustness
+    from ..inference.session import claim_process
+    from ..reports.robustness_store import load_robustness
+    from ..views.terminal import listener
+
+    if owner == OWN_PROCESS:
+        claim_process()
+    given = {key: value for key, value in options.items() if value is not None}
+    reference = None if baseline is None else load_robustness(baseline)
+    report = measure_robustness(
+        model,
+        images,
+        target,
+        output_kind=output_kind(logits),
+        baseline=reference,
+        listener=listener(quiet=quiet, progress=progress),
+        **given,
+    )
+    if as_json:
+        click.echo(json.dumps(report.summary(reference), indent=2))
+    elif not quiet:
+        from ..views.robustness_table import print_robustness
+
+        print_robustness(report, reference)
+        click.echo(f"Measurement: {target}")

@@ -1,0 +1,200 @@
+"""Correlation between properties of models, with bootstrap intervals over the models.
+
+Pearson's, Spearman's and Kendall's coefficients are one thing: the cosine between two vectors made
+of the values. The vectors hold deviations from the mean, deviations of ranks from their mean, and
+the signs of the differences between all pairs (which gives Kendall's tau-b, ties counted).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from ..errors import UsageError
+
+METHODS = ("spearman", "kendall", "pearson")
+RESAMPLES = 2000
+LEAST_MODELS = 4
+# Correlations closer to 1 than this leave nothing for another quantity to explain.
+_COMPLETE = 1e-9
+_BLOCK_BYTES = 1 << 25
+
+
+def correlation_matrix(values: NDArray[Any], method: str = "spearman") -> NDArray[np.float64]:
+    """Correlations between the rows.
+
+    Parameters
+    ----------
+    values : array, shape (..., k, n)
+        k quantities of n models.
+    method : {"spearman", "kendall", "pearson"}
+
+    Returns
+    -------
+    ndarray of float64, shape (..., k, k)
+        In [-1, 1]; NaN where a quantity is the same for all models.
+
+    Raises
+    ------
+    UsageError
+        An unknown method.
+
+    Examples
+    --------
+    >>> float(correlation_matrix([[1, 2, 3, 4], [1, 8, 27, 64]])[0, 1])
+    1.0
+    """
+    if method not in METHODS:
+        raise UsageError(f"unknown correlation '{method}': choose one of {', '.join(METHODS)}")
+    vectors = _vectors(np.asarray(values, dtype=np.float64), method)
+    lengths = np.linalg.norm(vectors, axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        units = vectors / np.where(lengths > 0, lengths, np.nan)[..., None]
+    return np.clip(units @ np.swapaxes(units, -1, -2), -1.0, 1.0)
+
+
+def _vectors(values: NDArray[np.float64], method: str) -> NDArray[np.float64]:
+    if method == "kendall":
+        first, second = np.triu_indices(values.shape[-1], 1)
+        return np.sign(values[..., first] - values[..., second])
+    if method == "spearman":
+        values = rankdata(values, axis=-1)
+    apart = values - values.mean(axis=-1, keepdims=True)
+    # The mean of equal numbers may miss them by rounding, which is no spread.
+    apart[np.ptp(values, axis=-1) == 0] = 0.0
+    return np.asarray(apart)
+
+
+def partial_correlation(matrix: NDArray[Any], held: int) -> NDArray[np.float64]:
+    """Correlations with one quantity held fixed.
+
+    ``r_xy.z = (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2))``; for ranks this is the partial
+    rank correlation, and for Kendall's tau the partial tau (Kendall, "Partial rank correlation",
+    Biometrika 32, 1942).
+
+    Parameters
+    ----------
+    matrix : array, shape (..., k, k)
+        From `correlation_matrix`.
+    held : int
+        Which quantity is z.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., k, k)
+        NaN where z leaves nothing to correlate (its own row and column among them).
+    """
+    full = np.asarray(matrix, dtype=np.float64)
+    with_held = full[..., held]
+    left = 1.0 - with_held**2
+    left = np.where(left > _COMPLETE, left, np.nan)
+    scale = np.sqrt(left[..., :, None] * left[..., None, :])
+    return np.asarray((full - with_held[..., :, None] * with_held[..., None, :]) / scale)
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """Correlations of some quantities with others, and percentile bootstrap ends.
+
+    Attributes
+    ----------
+    value, low, high : ndarray, shape (predictors, outcomes)
+    partial, partial_low, partial_high : ndarray, shape (predictors, outcomes)
+        With one quantity held fixed; NaN where that leaves nothing.
+    """
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    partial: NDArray[np.float64]
+    partial_low: NDArray[np.float64]
+    partial_high: NDArray[np.float64]
+
+
+def correlations(
+    predictors: NDArray[Any],
+    outcomes: NDArray[Any],
+    held: int,
+    method: str = "spearman",
+    confidence: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Correlations:
+    """Correlation of every predictor with every outcome over models.
+
+    Intervals resample models with replacement; resamples in which a quantity does not vary have no
+    correlation and are left out.
+
+    Parameters
+    ----------
+    predictors : array, shape (p, n)
+    outcomes : array, shape (o, n)
+    held : int
+        The predictor that partial correlations hold fixed.
+    method : {"spearman", "kendall", "pearson"}
+    confidence : float
+        Coverage aimed at, in (0, 1).
+    seed, resamples : int
+
+    Returns
+    -------
+    Correlations
+
+    Raises
+    ------
+    UsageError
+        Fewer than four models, values that are not finite, a confidence outside (0, 1).
+    """
+    values = np.concatenate([np.asarray(predictors, float), np.asarray(outcomes, float)])
+    split, models = len(predictors), values.shape[1]
+    if models < LEAST_MODELS:
+        raise UsageError(f"{models} model(s): a correlation needs at least {LEAST_MODELS}")
+    if not np.isfinite(values).all():
+        raise UsageError("a correlation needs finite values")
+    if not 0.0 < confidence < 1.0:
+        raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")
+
+    def both(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        matrix = correlation_matrix(sample, method)
+        partial = partial_correlation(matrix, held)
+        return matrix[..., :split, split:], partial[..., :split, split:]
+
+    plain, partial = both(values)
+    drawn = _resampled(values, both, seed, resamples)
+    ends = [50.0 * (1.0 - confidence), 50.0 * (1.0 + confidence)]
+    low, high = (_percentiles(drawn[0], end, plain) for end in ends)
+    partial_low, partial_high = (_percentiles(drawn[1], end, partial) for end in ends)
+    return Correlations(plain, low, high, partial, partial_low, partial_high)
+
+
+def _resampled(
+    values: NDArray[np.float64],
+    statistic: Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], ...]],
+    seed: int,
+    resamples: int,
+) -> list[NDArray[np.float64]]:
+    """A statistic's parts for resamples of the columns, in blocks that bound the memory."""
+    models = values.shape[1]
+    chosen = np.random.default_rng(seed).integers(models, size=(resamples, models))
+    step = max(1, _BLOCK_BYTES // (8 * len(values) * models * models))
+    parts = [
+        statistic(np.moveaxis(values[:, chosen[start : start + step]], 0, 1))
+        for start in range(0, resamples, step)
+    ]
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def _percentiles(
+    drawn: NDArray[np.float64], end: float, value: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Percentile over the resamples that have a value; NaN where the sample itself has none."""
+    result = np.full(value.shape, np.nan)
+    for place in np.argwhere(np.isfinite(value)):
+        column = drawn[(slice(None), *place)]
+        result[tuple(place)] = np.percentile(column[np.isfinite(column)], end)
+    return result

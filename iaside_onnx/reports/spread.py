@@ -1,0 +1,58 @@
+"""Quantities with their percentile bootstrap intervals, as measurements report them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A quantity with its percentile bootstrap interval; arrays of one shape."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], confidence: float) -> Spread:
+        """The first row, and percentiles of the others, which are resamples."""
+        ends = [50.0 * (1.0 - confidence), 50.0 * (1.0 + confidence)]
+        with np.errstate(invalid="ignore"):  # between two infinities
+            low, high = np.percentile(values[1:], ends, axis=0)
+        endless = np.isinf(values[0])
+        return cls(
+            np.asarray(values[0]),
+            np.where(endless, values[0], low),
+            np.where(endless, values[0], high),
+        )
+
+    def __getitem__(self, place: Any) -> Spread:
+        """The same of some entries."""
+        return Spread(*(np.asarray(part[place]) for part in (self.value, self.low, self.high)))
+
+    def json(self) -> dict[str, Any]:
+        """Lists, or numbers; null where a quantity is infinite or not defined."""
+        return {name: _plain(getattr(self, name)) for name in ("value", "low", "high")}
+
+
+def _plain(values: NDArray[np.float64]) -> Any:
+    if values.ndim:
+        return [_plain(part) for part in values]
+    return float(values) if np.isfinite(values) else None
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse a coverage that no interval can have.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not 0.0 < confidence < 1.0:
+        raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")

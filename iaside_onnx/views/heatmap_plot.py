@@ -1,0 +1,233 @@
+"""Fourier heat maps as a picture: a row a model, error and mean prediction error, bands on top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, Stroke
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..reports.heatmap import HeatmapReport
+from ..reports.report import Report
+from .plots import COLOURS, MOST_REPORTS, SMALL, WIDTH, Picture, style, title, write_figure
+from .text import one_line
+
+_SIDE, _GAP, _LEFT = 1.4, 0.16, 0.34  # inches
+_HEADER, _NAME, _SCALE = 0.4, 0.22, 0.54
+_ROOM = 0.32  # for the labels of the bars' axis
+_COLOURS = "magma"
+_LONGEST_NAME = 30
+_BARS = "#BBBBBB"
+_ERROR: dict[str, Any] = {"color": COLOURS[1], "marker": "s", "markersize": 2.5, "linewidth": 1}
+_MPE: dict[str, Any] = {"color": COLOURS[0], "marker": "o", "markersize": 2.5, "linewidth": 1}
+_OVER = (Stroke(linewidth=1.1, foreground="black", alpha=0.45), Normal())
+
+
+def save_heatmaps(
+    reports: Sequence[HeatmapReport],
+    names: Sequence[str],
+    analyses: Sequence[Report | None],
+    target: Path,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Draw heat maps and write the picture.
+
+    Raises
+    ------
+    UsageError, ReportError
+        As for `heatmap_figure` and `plots.write_figure`.
+    """
+    write_figure(lambda: heatmap_figure(reports, names, analyses), target, overwrite=overwrite)
+
+
+def heatmap_figure(
+    reports: Sequence[HeatmapReport],
+    names: Sequence[str],
+    analyses: Sequence[Report | None] | None = None,
+) -> Figure:
+    """Heat maps centred on DC, on common scales of colour, with the edges of the bands.
+
+    Parameters
+    ----------
+    reports : sequence of HeatmapReport
+        At most six.
+    names : sequence of str
+        What the rows are called.
+    analyses : sequence of Report or None, optional
+        Of the same models, in the same order: their SID stands beside the maps and gives the
+        bands.
+
+    Returns
+    -------
+    matplotlib Figure
+        3.5 inches wide, 5.5 with an analysis.
+
+    Raises
+    ------
+    UsageError
+        Too many reports, or an analysis of another model.
+    """
+    if len(reports) > MOST_REPORTS:
+        raise UsageError(f"a picture takes 1 to {MOST_REPORTS} heat maps, not {len(reports)}")
+    beside = list(analyses or [None] * len(reports))
+    seen = [
+        report if analysis is None else report.seen_as(analysis)
+        for report, analysis in zip(reports, beside, strict=True)
+    ]
+    with_sid = any(analysis is not None for analysis in beside)
+    width = WIDTH + (_ROOM + _SIDE + 0.3 if with_sid else 0)
+    total = _HEADER + len(seen) * (_NAME + _SIDE) + _SCALE
+    drawn = Picture(width, total)
+    _draw_header(drawn, seen, total, width)
+    tops = [
+        max(float(values.max()) for values in maps)
+        for maps in ([r.error_map for r in seen], [r.mpe_map for r in seen])
+    ]
+    meshes: list[QuadMesh] = []
+    for number, (report, name, analysis) in enumerate(zip(seen, names, beside, strict=True)):
+        bottom = total - _HEADER - (number + 1) * (_NAME + _SIDE)
+        _draw_name(drawn, report, name, (bottom + _SIDE + 0.05) / total, width)
+        meshes = []
+        for column, (values, top) in enumerate(
+            zip((report.error_map, report.mpe_map), tops, strict=True)
+        ):
+            left = _LEFT + column * (_SIDE + _GAP)
+            axes = drawn.add_axes((left / width, bottom / total, _SIDE / width, _SIDE / total))
+            style(axes)
+            meshes.append(_draw_map(axes, report, values, top))
+            _draw_bands(axes, report)
+            axes.set_xticks([-1, 0, 1], ["-1", "0", "1"] if number == len(seen) - 1 else [])
+            axes.set_yticks([-1, 0, 1], ["-1", "0", "1"] if column == 0 else [])
+        if analysis is not None:
+            left = _LEFT + 2 * (_SIDE + _GAP) + _ROOM
+            axes = drawn.add_axes((left / width, bottom / total, _SIDE / width, _SIDE / total))
+            style(axes)
+            _draw_profile(axes, report, analysis, last=number == len(seen) - 1)
+    for column, (mesh, label) in enumerate(zip(meshes, ("error", "mPE"), strict=True)):
+        left = _LEFT + column * (_SIDE + _GAP)
+        scale = drawn.add_axes((left / width, 0.31 / total, _SIDE / width, 0.06 / total))
+        drawn.colorbar(mesh, cax=scale, orientation="horizontal").outline.set_linewidth(0.4)
+        scale.tick_params(labelsize=SMALL, length=2, pad=2)
+        scale.set_xlabel(label, fontsize=SMALL, labelpad=1)
+    if with_sid:
+        left = (_LEFT + 2 * (_SIDE + _GAP) + _ROOM - 0.1) / width
+        keys = [Patch(color=_BARS), Line2D([], [], **_ERROR), Line2D([], [], **_MPE)]
+        drawn.legend(
+            keys, ["SID", "error", "mPE"], fontsize=SMALL, frameon=False, ncols=3,
+            loc="lower left", bbox_to_anchor=(left, 0),
+            handlelength=1.4, columnspacing=1,
+        )  # fmt: skip
+    return drawn
+
+
+def _draw_header(
+    drawn: Figure, reports: Sequence[HeatmapReport], total: float, width: float
+) -> None:
+    drawn.text(
+        0.1 / width,
+        1 - 0.18 / total,
+        "Fourier heat map",
+        fontsize=9,
+        fontweight="bold",
+    )
+    settings = reports[0].settings
+    height, across = settings["size"]
+    lines = {f"{r.settings['strength']:.4g}" for r in reports}
+    drawn.text(
+        0.1 / width,
+        1 - 0.34 / total,
+        f"waves of l2 norm {', '.join(sorted(lines))} a channel, {across} x {height} pixels; "
+        f"{settings['bands']} bands ({settings['norm']}); 1 is Nyquist",
+        fontsize=SMALL,
+        color="#444444",
+    )
+
+
+def _draw_name(
+    drawn: Figure, report: HeatmapReport, name: str, height: float, width: float
+) -> None:
+    shown = one_line(name)
+    shown = shown if len(shown) <= _LONGEST_NAME else shown[: _LONGEST_NAME - 1] + "…"
+    drawn.text(
+        _LEFT / width,
+        height,
+        f"{shown}: {len(report.labels)} images, clean error {report.clean_error:.3f}",
+        fontsize=SMALL,
+        parse_math=False,
+    )
+
+
+def _edges(lines: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+    """Borders of the cells around an axis's frequencies, in units of Nyquist."""
+    if len(lines) == 1:
+        return np.array([-1.0, 1.0])
+    middles = (lines[1:] + lines[:-1]) / 2
+    first, last = lines[0] - (middles[0] - lines[0]), lines[-1] + (lines[-1] - middles[-1])
+    return np.asarray(2.0 * np.concatenate([[first], middles, [last]]) / size)
+
+
+def _draw_map(
+    axes: Axes, report: HeatmapReport, values: NDArray[np.float64], top: float
+) -> QuadMesh:
+    height, width = report.settings["size"]
+    across, down = _edges(report.grid.columns, width), _edges(report.grid.rows, height)
+    mesh = axes.pcolormesh(
+        across, down, values, cmap=_COLOURS, vmin=0, vmax=top or 1.0, rasterized=True
+    )
+    axes.set_xlim(across[0], across[-1])
+    axes.set_ylim(down[-1], down[0])  # rows of pixels go down
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return mesh
+
+
+def _draw_bands(axes: Axes, report: HeatmapReport) -> None:
+    """Edges of the bands: where the radius is a multiple of 1 / M (method, section 1)."""
+    # Every eighth of a turn has the corners of squares and diamonds; a circle needs more.
+    turn = np.linspace(0, 2 * np.pi, 361 if report.settings["norm"] == "l2" else 9)
+    across, down = np.cos(turn), np.sin(turn)
+    # Length of a direction's unit vector in the norm: dividing by it gives radius 1.
+    length = {
+        "linf": np.maximum(abs(across), abs(down)),
+        "l2": np.full(len(turn), 1 / np.sqrt(2)),
+        "l1": (abs(across) + abs(down)) / 2,
+    }[report.settings["norm"]]
+    bands = int(report.settings["bands"])
+    for edge in np.arange(1, bands) / bands:
+        axes.plot(
+            edge * across / length,
+            edge * down / length,
+            color="white",
+            linewidth=0.5,
+            path_effects=list(_OVER),
+        )
+
+
+def _draw_profile(axes: Axes, report: HeatmapReport, analysis: Report, *, last: bool) -> None:
+    """SID as bars, error and mPE by band as lines."""
+    places, damage = np.arange(len(report.band_names)), report.band_damage
+    axes.bar(places, analysis.sid, 0.8, color=_BARS)
+    axes.set_xticks(places, report.band_names if last else [])
+    axes.set_ylim(0, 1.1 * float(analysis.sid.max()))
+    found = report.rank_correlation(analysis)
+    error, mpe = ("-" if found[key] is None else f"{found[key]:+.2f}" for key in ("error", "mpe"))
+    title(axes, "", "band" if last else "", "SID")
+    axes.set_title(f"rank corr.: error {error}, mPE {mpe}", fontsize=SMALL, loc="left", pad=3.5)
+    over = axes.twinx()
+    style(over)
+    over.spines["right"].set_visible(True)
+    over.set_ylim(0, 2.1)
+    over.set_yticks([0, 1, 2])
+    for spread, line in ((damage.error, _ERROR), (damage.mpe, _MPE)):
+        known = np.isfinite(spread.value)
+        over.plot(places[known], spread.value[known], **line)

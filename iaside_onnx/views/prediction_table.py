@@ -1,0 +1,65 @@
+"""Foretold damage on a terminal."""
+
+from __future__ import annotations
+
+import math
+
+from rich import box
+from rich.table import Table
+
+from ..reports.prediction import Prediction
+from .terminal import terminal
+from .text import one_line
+
+
+def print_prediction(found: Prediction) -> None:
+    """The foretold damage of each corruption by severity, and what was measured beside it."""
+    out = terminal()
+    settings = found.settings
+    level = f"{settings['confidence']:.0%}"
+    out.print(
+        f"{one_line(found.model['path'])}: foretold from {len(found.probability)} images of "
+        f"{one_line(found.data['source'])} and what corruptions do to the bands of "
+        f"{one_line(found.snr['source'])}",
+        soft_wrap=True,
+    )
+    out.print(
+        f"\nFall of the true class's probability (untouched: {found.probability.mean():.3f}), by "
+        f"severity and on average with its {level} interval:",
+        soft_wrap=True,
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("corruption", no_wrap=True)
+    for heading in (*(str(level) for level in found.severities), "average", "interval"):
+        table.add_column(heading, justify="right")
+    drop, measured, mpe = found.drop, found.measured_drop, found.measured_mpe
+    if measured is not None:
+        table.add_column("accuracy fell", justify="right")
+        table.add_column("mPE", justify="right")
+    average = found.corruption_drops
+    for row, name in enumerate(found.perturbations):
+        table.add_row(
+            one_line(name),
+            *(f"{value:.2f}" for value in drop[row]),
+            f"{average.value[row]:.3f}",
+            f"{average.low[row]:.3f} to {average.high[row]:.3f}",
+            *(f"{part[row].mean():.3f}" for part in (measured, mpe) if part is not None),
+        )
+    out.print(table)
+    mean = found.mean_drop
+    out.print(f"Mean: {mean.value:.3f}  [{level}: {mean.low:.3f} to {mean.high:.3f}]")
+    if measured is not None and mpe is not None:
+        for what, truth in (("fall of accuracy", measured), ("mPE", mpe)):
+            rank = found.agreement(truth)
+            out.print(
+                f"Rank correlation with the measured {what}: {_rank(rank.corruptions)} over "
+                f"corruptions, {_rank(rank.pairs)} over corruptions and severities",
+                soft_wrap=True,
+            )
+    out.print("Read the order of the corruptions, not the size of the fall.")
+    for note in found.notes:
+        out.print(f"Note: {note}", soft_wrap=True)
+
+
+def _rank(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:+.2f}"

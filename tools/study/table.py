@@ -1,0 +1,174 @@
+"""Tables of the study: rank correlations on the half that chooses and the half that confirms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iaside_onnx.mathematics.correlation import correlation_matrix
+from iaside_onnx.mathematics.score import signed_score
+
+from .grid import BETAS, VALUES, Game, games
+
+DEFAULT = Game("gaussian", "linf", 8)
+_DEFAULT_VALUE, _DEFAULT_BETA = "log-prob", 0.75
+# What hurts the high bands, and what turns the low ones down.
+_HIGH = (
+    "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "defocus_blur", "glass_blur",
+    "motion_blur", "zoom_blur", "gaussian_blur", "pixelate", "jpeg_compression",
+)  # fmt: skip
+_LOW = ("brightness", "contrast", "fog", "saturate")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was measured: a row of the networks for each outcome."""
+
+    names: list[str]
+    accuracy: NDArray[np.float64]
+    outcomes: dict[str, NDArray[np.float64]]
+    perturbations: list[str]
+    mpe: NDArray[np.float64]
+    added: NDArray[np.float64]
+
+
+def read_truth(folder: Path) -> Truth:
+    """Robustness of every network, in the order of their names."""
+    files = sorted((folder / "robustness").glob("*.json"))
+    held = [json.loads(path.read_text()) for path in files]
+    names = held[0]["perturbations"]
+    clean = np.array([one["clean_error"] for one in held])
+    mpe = np.array([one["mpe"] for one in held]).T
+    added = np.array([one["errors"] for one in held]).T - clean
+    high = [names.index(name) for name in _HIGH]
+    low = [names.index(name) for name in _LOW]
+    outcomes = {
+        "mPE": mpe.mean(axis=0),
+        "mPE, noise to JPEG": mpe[high].mean(axis=0),
+        "mPE, brightness to saturate": mpe[low].mean(axis=0),
+        "added error": added.mean(axis=0),
+        "added error, noise to JPEG": added[high].mean(axis=0),
+        "added error, brightness to saturate": added[low].mean(axis=0),
+        "mean error": added.mean(axis=0) + clean,
+    }
+    for column, name in enumerate(held[0]["attacks"]):
+        outcomes[f"error under {name}"] = np.array(
+            [one["adversarial_errors"][column] for one in held]
+        )
+    return Truth([path.stem for path in files], 1 - clean, outcomes, names, mpe, added)
+
+
+def halves(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Networks that choose, and networks that confirm: every second one by name."""
+    return np.arange(0, count, 2), np.arange(1, count, 2)
+
+
+def spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Rank correlation of two rows."""
+    return float(correlation_matrix(np.stack([first, second]))[0, 1])
+
+
+def read_sid(folder: Path, game: Game, truth: Truth, value: str) -> NDArray[np.float64] | None:
+    """Distributions of all networks, shape (networks, bands); None where one is missing."""
+    files = [folder / game.name / f"{name}.json" for name in truth.names]
+    if not all(path.exists() for path in files):
+        return None
+    return np.array([json.loads(path.read_text())["sid"][value] for path in files])
+
+
+def print_tables(folder: Path) -> None:
+    """Print everything that the documentation shows."""
+    truth = read_truth(folder)
+    choose, confirm = halves(len(truth.names))
+    print(f"{len(truth.names)} networks; choosing: {_listed(truth, choose)}; ", end="")
+    print(f"confirming: {_listed(truth, confirm)}\n")
+    rows = list(_rows(folder, truth, [_DEFAULT_BETA]))
+    print("### Every game and value, beta 0.75\n")
+    _print_grid(rows, truth, choose, confirm)
+    print("\n### Beta, for the default game\n")
+    betas = [row for row in _rows(folder, truth, BETAS) if row[0] == DEFAULT]
+    _print_grid(betas, truth, choose, confirm)
+    print("\n### Chosen on one half, confirmed on the other\n")
+    _print_choice(list(_rows(folder, truth, BETAS)), truth, choose, confirm)
+    print("\n### Perturbation by perturbation, default settings, all networks\n")
+    _print_perturbations(folder, truth)
+
+
+Row = tuple[Game, str, float, NDArray[np.float64]]
+
+
+def _rows(folder: Path, truth: Truth, betas: Iterable[float]) -> Iterable[Row]:
+    for game in games():
+        for value in VALUES:
+            sid = read_sid(folder, game, truth, value)
+            if sid is not None:
+                for beta in betas:
+                    yield game, value, beta, signed_score(sid, beta)
+
+
+def _listed(truth: Truth, rows: NDArray[np.intp]) -> str:
+    return ", ".join(truth.names[row] for row in rows)
+
+
+_SHOWN = ("mPE", "mPE, noise to JPEG", "mPE, brightness to saturate", "added error", "mean error")
+
+
+def _print_grid(
+    rows: list[Row], truth: Truth, choose: NDArray[np.intp], confirm: NDArray[np.intp]
+) -> None:
+    """A row each; Spearman of the signed score, all networks, then the two halves for mPE."""
+    shown = [*_SHOWN, *(name for name in truth.outcomes if name.startswith("error under"))]
+    print(
+        "| absence | norm | M | T | value | beta | "
+        + " | ".join(shown)
+        + " | mPE, choosing half | mPE, confirming half | unsigned score, mPE |"
+    )
+    print("| --- " * (9 + len(shown)) + "|")
+    for game, value, beta, score in rows:
+        cells = [spearman(score, truth.outcomes[name]) for name in shown]
+        cells += [spearman(score[half], truth.outcomes["mPE"][half]) for half in (choose, confirm)]
+        cells.append(spearman(np.abs(score), truth.outcomes["mPE"]))
+        reading = "" if game.output_map == "real" else f", {game.output_map}"
+        head = f"{game.absence}{reading} | {game.norm} | {game.bands} | {game.temperature}"
+        print(f"| {head} | {value} | {beta} | " + " | ".join(f"{c:+.2f}" for c in cells) + " |")
+    cells = [spearman(truth.accuracy, truth.outcomes[name]) for name in shown]
+    cells += [
+        spearman(truth.accuracy[half], truth.outcomes["mPE"][half]) for half in (choose, confirm)
+    ]
+    line = " | ".join(f"{c:+.2f}" for c in cells)
+    print(f"| clean accuracy alone | | | | | | {line} | |")
+
+
+def _print_choice(
+    rows: list[Row], truth: Truth, choose: NDArray[np.intp], confirm: NDArray[np.intp]
+) -> None:
+    """For each outcome the settings that win on one half, and what they and the defaults give."""
+    print("| outcome | chosen | choosing half | confirming half | defaults, confirming half |")
+    print("| --- | --- | --- | --- | --- |")
+    (default,) = [row for row in rows if row[:3] == (DEFAULT, _DEFAULT_VALUE, _DEFAULT_BETA)]
+    for name, outcome in truth.outcomes.items():
+        game, value, beta, score = min(
+            rows, key=lambda row: spearman(row[3][choose], outcome[choose])
+        )
+        cells = [
+            spearman(s[half], outcome[half])
+            for s, half in ((score, choose), (score, confirm), (default[3], confirm))
+        ]
+        line = " | ".join(f"{c:+.2f}" for c in cells)
+        print(f"| {name} | {game.name}, {value}, beta {beta} | {line} |")
+
+
+def _print_perturbations(folder: Path, truth: Truth) -> None:
+    print("| perturbation | signed score with mPE | with added error | clean accuracy with mPE |")
+    print("| --- | --- | --- | --- |")
+    sid = read_sid(folder, DEFAULT, truth, _DEFAULT_VALUE)
+    assert sid is not None
+    score = signed_score(sid, _DEFAULT_BETA)
+    for name, mpe, added in zip(truth.perturbations, truth.mpe, truth.added, strict=True):
+        cells = spearman(score, mpe), spearman(score, added), spearman(truth.accuracy, mpe)
+        print(f"| {name.replace('_', ' ')} | " + " | ".join(f"{c:+.2f}" for c in cells) + " |")
