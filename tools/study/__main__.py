@@ -39,9 +39,8 @@ def main() -> None:
     run.add_argument("--out", type=Path, required=True)
     run.add_argument("--samples", type=int, default=60, help="images of each analysis")
     run.add_argument("--robustness-samples", type=int, default=120)
-    run.add_argument("--attack", action="append", default=[], help="attack for robustness")
-    run.add_argument("--attack-samples", type=int, default=60)
-    run.add_argument("--queries", type=int, default=500)
+    run.add_argument("--attack-samples", type=int, default=40)
+    run.add_argument("--queries", type=int, default=300)
     run.add_argument("--epsilon", type=float, default=4 / 255)
     run.add_argument("--threads", type=int, default=0)
     run.add_argument("--part", default="1/1", metavar="I/N", help="every Nth network, from the Ith")
@@ -106,10 +105,10 @@ def robustness(network: Path, target: Path, given: argparse.Namespace) -> dict[s
         target,
         samples=given.robustness_samples,
         seed=_SEED,
-        attack=given.attack,
+        attack=["square-linf"],
         attack_samples=given.attack_samples,
         queries=given.queries,
-        epsilon=given.epsilon,
+        epsilon=[given.epsilon],
         threads=given.threads,
         overwrite=True,
     )
