@@ -16,14 +16,13 @@ from ..errors import UsageError
 from ..images.sample import Reading, draw_sample, leave_out_bad
 from ..inference.session import choose_runtime, runtime_clash
 from ..listener import Listener
-from ..output_file import check_folder, sole_writer
 from ..reports.part import Part, PartOfSample, part_of
 from ..reports.report import Report, check_view, load
 from ..reports.store import Partial
 from ..settings import Settings
 from .cluster import open_workers
 from .filling import fill
-from .measuring import check_target, identity_of, kept, shown
+from .measuring import identity_of, kept, shown, writing
 from .prepared import Audit, prepare
 from .stopping import Limits
 
@@ -137,10 +136,7 @@ def analyze(
         )
     path = Path(target) if target is not None else None
     with ExitStack() as held:
-        if path is not None:
-            check_folder(path)
-            held.enter_context(sole_writer(path))
-            check_target(path, resume=resume, overwrite=overwrite)
+        held.enter_context(writing(path, resume=resume, overwrite=overwrite))
         workers = held.enter_context(open_workers(dask, threads, tell)) if dask else None
         if clash := runtime_clash():
             tell.warning(clash)

@@ -25,7 +25,7 @@ from ..reports.spread import check_confidence
 from ..reports.store import Partial
 from ..settings import Settings
 from .game import batch_size
-from .measuring import Subject, check_target, kept, open_subject
+from .measuring import Subject, kept, open_subject, writing
 from .scorer import Scorer
 from .survey import survey_sample
 
@@ -110,72 +110,71 @@ def measure_heatmap(
     if strength is not None and not 0 < strength < np.inf:
         raise UsageError(f"--strength {strength}: give auto or a positive number")
     path = None if target is None else Path(target)
-    if path is not None:
-        check_target(path, resume=resume, overwrite=overwrite)
-    subject = open_subject(
-        model,
-        images,
-        wanted,
-        tell,
-        labels=labels,
-        image_column=image_column,
-        label_column=label_column,
-        skip_bad=skip_bad,
-        provider=provider,
-        threads=threads,
-        ort_extension=ort_extension,
-    )
-    if analysis is not None and analysis.model["sha256"] != subject.model()["sha256"]:
-        raise UsageError(f"the analysis is of {analysis.model['path']}, which is another model")
-    size = subject.classifier.form.height, subject.classifier.form.width
-    frequencies = _frequencies(*size, grid, bands, norm)
-    if strength is None:
-        strength = default_strength(*size)
-    count, vectors = len(subject.sample), len(frequencies.vectors)
-    tell.note(
-        f"cost: {count} images x ({vectors} Fourier basis vectors + the image itself) = "
-        f"{count * (vectors + 1):,} forward passes"
-    )
-    everything = list(range(len(subject.sample)))
-    survey = survey_sample(
-        subject.sample, everything, subject.targets, subject.classifier, wanted, tell
-    )
-    tell.note(
-        f"perturbation: l2 norm {strength:.4g} in each channel, which is a root mean square of "
-        f"{strength / np.sqrt(size[0] * size[1]):.3f} where pixels go from 0 to 1"
-    )
-    settings = {
-        **subject.settings(wanted),
-        "temperature": survey.temperature,
-        "grid": frequencies.lines,
-        "strength": float(strength),
-        "clip": clip,
-    }
-    view: dict[str, Any] = {
-        "bands": bands,
-        "norm": norm,
-        "separate_dc": separate_dc,
-        "confidence": float(confidence),
-    }
-    waves = _Waves(subject, frequencies, settings)
-    # Where images share their batch, only a batch of one gives an image's own scores.
-    asked = batch or (1 if survey.one_by_one else None)
+    with writing(path, resume=resume, overwrite=overwrite):
+        subject = open_subject(
+            model,
+            images,
+            wanted,
+            tell,
+            labels=labels,
+            image_column=image_column,
+            label_column=label_column,
+            skip_bad=skip_bad,
+            provider=provider,
+            threads=threads,
+            ort_extension=ort_extension,
+        )
+        if analysis is not None and analysis.model["sha256"] != subject.model()["sha256"]:
+            raise UsageError(f"the analysis is of {analysis.model['path']}, which is another model")
+        size = subject.classifier.form.height, subject.classifier.form.width
+        frequencies = _frequencies(*size, grid, bands, norm)
+        if strength is None:
+            strength = default_strength(*size)
+        count, vectors = len(subject.sample), len(frequencies.vectors)
+        tell.note(
+            f"cost: {count} images x ({vectors} Fourier basis vectors + the image itself) = "
+            f"{count * (vectors + 1):,} forward passes"
+        )
+        everything = list(range(len(subject.sample)))
+        survey = survey_sample(
+            subject.sample, everything, subject.targets, subject.classifier, wanted, tell
+        )
+        tell.note(
+            f"perturbation: l2 norm {strength:.4g} in each channel, which is a root mean square of "
+            f"{strength / np.sqrt(size[0] * size[1]):.3f} where pixels go from 0 to 1"
+        )
+        settings = {
+            **subject.settings(wanted),
+            "temperature": survey.temperature,
+            "grid": frequencies.lines,
+            "strength": float(strength),
+            "clip": clip,
+        }
+        view: dict[str, Any] = {
+            "bands": bands,
+            "norm": norm,
+            "separate_dc": separate_dc,
+            "confidence": float(confidence),
+        }
+        waves = _Waves(subject, frequencies, settings)
+        # Where images share their batch, only a batch of one gives an image's own scores.
+        asked = batch or (1 if survey.one_by_one else None)
 
-    def finish(partial: Partial) -> HeatmapReport:
-        run = _fill(waves, partial, asked, tell)
-        return _report(waves, survey.predicted, partial.table, {**settings, **view}, run, tell)
+        def finish(partial: Partial) -> HeatmapReport:
+            run = _fill(waves, partial, asked, tell)
+            return _report(waves, survey.predicted, partial.table, {**settings, **view}, run, tell)
 
-    # A row holds `wrong` (0 or 1) of each vector, then `change`.
-    report = kept(
-        path,
-        subject.identity(settings),
-        (count, 2 * vectors),
-        finish,
-        load_heatmap,
-        tell,
-        resume=resume,
-    )
-    return report.view(**view)
+        # A row holds `wrong` (0 or 1) of each vector, then `change`.
+        report = kept(
+            path,
+            subject.identity(settings),
+            (count, 2 * vectors),
+            finish,
+            load_heatmap,
+            tell,
+            resume=resume,
+        )
+        return report.view(**view)
 
 
 def _frequencies(

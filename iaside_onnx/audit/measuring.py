@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -22,7 +23,7 @@ from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest
-from ..output_file import check_free
+from ..output_file import check_folder, check_free, sole_writer
 from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
 from ..settings import Settings
 from .survey import class_targets
@@ -218,6 +219,24 @@ def check_target(target: Path, *, resume: bool, overwrite: bool) -> None:
             f"{partial_path(target)}: an interrupted audit is there; continue it with --resume "
             "or discard it with --overwrite"
         )
+
+
+@contextmanager
+def writing(target: Path | None, *, resume: bool, overwrite: bool) -> Iterator[None]:
+    """Hold a target for the time of a job, after `check_target`; None: nothing is written.
+
+    Raises
+    ------
+    UsageError, ReportError
+        As for `check_target`; no such folder; another run writes there.
+    """
+    if target is None:
+        yield
+        return
+    check_folder(target)
+    with sole_writer(target):
+        check_target(target, resume=resume, overwrite=overwrite)
+        yield
 
 
 def identity_of(report: Savable, settings: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ..reports.store import Partial
 from ..settings import Settings
 from .attacked import check_attacks, settled_attacks
 from .corrupted import wanted_corruptions
-from .measuring import check_target, identity_of, kept, open_subject
+from .measuring import identity_of, kept, open_subject, writing
 from .robustness_table import Plan, fill
 from .survey import survey_sample
 
@@ -111,71 +111,72 @@ def measure_robustness(
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: give auto or a positive number")
     path = None if target is None else Path(target)
-    if path is not None:
-        check_target(path, resume=resume, overwrite=overwrite)
-    if isinstance(baseline, str | Path):
-        baseline = load_robustness(baseline)
-    subject = open_subject(
-        model,
-        images,
-        wanted,
-        tell,
-        labels=labels,
-        image_column=image_column,
-        label_column=label_column,
-        skip_bad=skip_bad,
-        provider=provider,
-        threads=threads,
-        ort_extension=ort_extension,
-    )
-    sample, form = subject.sample, subject.classifier.form
-    if baseline is not None:
-        check_same_ground(
-            baseline, digest=sample.digest(), seed=wanted.seed, names=names, levels=levels
+    with writing(path, resume=resume, overwrite=overwrite):
+        if isinstance(baseline, str | Path):
+            baseline = load_robustness(baseline)
+        subject = open_subject(
+            model,
+            images,
+            wanted,
+            tell,
+            labels=labels,
+            image_column=image_column,
+            label_column=label_column,
+            skip_bad=skip_bad,
+            provider=provider,
+            threads=threads,
+            ort_extension=ort_extension,
         )
-    chosen = stratified(sample.labels, attack_samples, wanted.seed)
-    perturbations: dict[str, Any] = {
-        "perturbations": names,
-        "severities": levels,
-        "attacks": settled_attacks(attacks, epsilon, queries, form.features),
-    }
-    plan = Plan(subject, **perturbations, chosen=chosen.tolist(), seed=wanted.seed)
-    tell.note(plan.cost())
-    everything = list(range(len(sample)))
-    survey = survey_sample(sample, everything, subject.targets, subject.classifier, wanted, tell)
-    determining = {
-        **subject.settings(wanted),
-        "temperature": survey.temperature,
-        "attack_samples": attack_samples if attacks else None,
-    }
-    settings = {
-        **determining,
-        "height": form.height,
-        "width": form.width,
-        "channels": form.channels,
-        "kinds": {name: kind for kind, held in KINDS.items() for name in held if name in names},
-        "confidence": float(confidence),
-    }
-    # Where images share their batch, only a batch of one gives an image's own scores.
-    size = batch or (1 if survey.one_by_one else None)
+        sample, form = subject.sample, subject.classifier.form
+        if baseline is not None:
+            check_same_ground(
+                baseline, digest=sample.digest(), seed=wanted.seed, names=names, levels=levels
+            )
+        chosen = stratified(sample.labels, attack_samples, wanted.seed)
+        perturbations: dict[str, Any] = {
+            "perturbations": names,
+            "severities": levels,
+            "attacks": settled_attacks(attacks, epsilon, queries, form.features),
+        }
+        plan = Plan(subject, **perturbations, chosen=chosen.tolist(), seed=wanted.seed)
+        tell.note(plan.cost())
+        everything = list(range(len(sample)))
+        survey = survey_sample(
+            sample, everything, subject.targets, subject.classifier, wanted, tell
+        )
+        determining = {
+            **subject.settings(wanted),
+            "temperature": survey.temperature,
+            "attack_samples": attack_samples if attacks else None,
+        }
+        settings = {
+            **determining,
+            "height": form.height,
+            "width": form.width,
+            "channels": form.channels,
+            "kinds": {name: kind for kind, held in KINDS.items() for name in held if name in names},
+            "confidence": float(confidence),
+        }
+        # Where images share their batch, only a batch of one gives an image's own scores.
+        size = batch or (1 if survey.one_by_one else None)
 
-    def finish(partial: Partial) -> RobustnessReport:
-        run = fill(plan, partial.table, survey.temperature, size, tell)
-        return _report(plan, survey.predicted, partial.table, settings, run, tell)
+        def finish(partial: Partial) -> RobustnessReport:
+            run = fill(plan, partial.table, survey.temperature, size, tell)
+            return _report(plan, survey.predicted, partial.table, settings, run, tell)
 
-    report = kept(
-        path,
-        subject.identity({**perturbations, **determining}),
-        (len(sample), plan.columns),
-        finish,
-        load_robustness,
-        tell,
-        resume=resume,
-        identity_of=lambda held: identity_of(
-            held, {**held.settings, **{name: getattr(held, name) for name in _WHAT}}
-        ),
-    )
-    return report.view(confidence=float(confidence))
+        report = kept(
+            path,
+            subject.identity({**perturbations, **determining}),
+            (len(sample), plan.columns),
+            finish,
+            load_robustness,
+            tell,
+            resume=resume,
+            identity_of=lambda held: identity_of(
+                held, {**held.settings, **{name: getattr(held, name) for name in _WHAT}}
+            ),
+        )
+        return report.view(confidence=float(confidence))
 
 
 def _report(
