@@ -293,7 +293,7 @@ def rows(path: Path, arguments: argparse.Namespace) -> None:
             arguments.seed,
         ).mean()
         cells = [f"{clean:.0%}", f"{white_error:.0%}"]
-        for kind in ("square", "spsa"):
+        for kind in arguments.searches:
             for queries in arguments.queries:
                 found = attack(
                     scores, pixels, targets, method=f"{kind}-{norm}", epsilon=epsilon,
@@ -316,13 +316,14 @@ def main() -> None:
     parser.add_argument("--linf", nargs="*", default=["1/255", "2/255", "4/255", "8/255"])
     parser.add_argument("--l2", nargs="*", default=["0.25", "0.5"])
     parser.add_argument("--queries", type=int, nargs="+", default=[500, 2000])
+    parser.add_argument("--searches", nargs="+", default=["square", "spsa"])
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--restarts", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     headings = ["network", "ball", "clean", f"PGD {arguments.steps} x {arguments.restarts}"]
-    headings += [f"{kind} {n}" for kind in ("Square", "SPSA") for n in arguments.queries]
+    headings += [f"{kind} {n}" for kind in arguments.searches for n in arguments.queries]
     print(f"| {' | '.join(headings)} |\n|{' --- |' * len(headings)}", flush=True)
     for path in arguments.models:
         try:
