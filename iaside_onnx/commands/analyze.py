@@ -9,11 +9,18 @@ from typing import Any
 import click
 
 from .options import (
-    json_option,
+    bands_option,
     label_options,
-    number_or,
+    norm_option,
     output_kind,
+    preprocess_option,
     reading_options,
+    resume_option,
+    running_options,
+    sample_options,
+    skip_bad_option,
+    target_option,
+    telling_options,
     view_options,
 )
 
@@ -24,52 +31,23 @@ OWN_PROCESS = "own process"
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
-    metavar="REPORT.h5", help="Where the report goes.",
-)  # fmt: skip
+@target_option("REPORT.h5")
 @label_options
-@click.option(
-    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
-)
-@click.option("--bands", type=int, default=8, show_default=True, help="Number of bands M.")
+@skip_bad_option
+@bands_option
 @click.option("--separate-dc", is_flag=True, help="Make the mean colour a player of its own.")
-@click.option("--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1.")
+@norm_option
 @click.option(
     "--absence", default="gaussian", show_default=True,
     help="What stands for an absent band: gaussian, replace, mean or zero.",
 )  # fmt: skip
-@click.option(
-    "--samples", type=int, default=200, show_default=True, help="Images to draw; 0 takes all."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of sample and noise.")
-@click.option(
-    "--preprocess", metavar="NAME|FILE.toml",
-    help="unit (default), raw, imagenet, inception, clip, cifar10, caffe, or a TOML file.",
-)  # fmt: skip
+@sample_options(200)
+@preprocess_option
 @reading_options
-@click.option(
-    "--label-offset", type=int, metavar="N",
-    help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
-)  # fmt: skip
-@click.option(
-    "--provider", default="auto", show_default=True,
-    help="Where to run: auto (cuda if it becomes active, else cpu), cpu, cuda or tensorrt.",
-)  # fmt: skip
+@running_options
 @click.option(
     "--tf32/--no-tf32", default=True, show_default=True,
     help="Let CUDA round the factors of float32 products to 10 bits.",
-)  # fmt: skip
-@click.option(
-    "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
-    metavar="auto|N",
-    help="Forward passes in a run.",
-)  # fmt: skip
-@click.option("--threads", type=int, default=0, show_default=True, help="0: automatic.")
-@click.option(
-    "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
-    metavar="auto|T",
-    help="T of softmax(z / T); auto fits it on the sample.",
 )  # fmt: skip
 @click.option(
     "--output-map", default="real", show_default=True,
@@ -96,11 +74,8 @@ OWN_PROCESS = "own process"
     help="Evaluate on the workers of a Dask scheduler, or in N processes here.",
 )  # fmt: skip
 @view_options
-@click.option("--resume", is_flag=True, help="Continue an interrupted audit.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing report.")
-@click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
-@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
-@json_option
+@resume_option
+@telling_options
 @click.pass_obj
 def analyze(
     owner: str | None,

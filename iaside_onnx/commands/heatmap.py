@@ -10,7 +10,22 @@ from typing import Any
 import click
 
 from .analyze import OWN_PROCESS
-from .options import json_option, label_options, number_or, output_kind, reading_options
+from .options import (
+    bands_option,
+    confidence_option,
+    label_options,
+    norm_option,
+    number_or,
+    output_kind,
+    preprocess_option,
+    reading_options,
+    resume_option,
+    running_options,
+    sample_options,
+    skip_bad_option,
+    target_option,
+    telling_options,
+)
 
 
 def _grid(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
@@ -25,14 +40,9 @@ def _grid(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
-    metavar="FILE.h5", help="Where the heat map goes.",
-)  # fmt: skip
+@target_option("FILE.h5")
 @label_options
-@click.option(
-    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
-)
+@skip_bad_option
 @click.option(
     "--grid", callback=_grid, metavar="N|full",
     help="Frequencies an axis, an odd number, or all.  [default: 2 bands + 1]",
@@ -43,38 +53,13 @@ def _grid(_: click.Context, __: click.Parameter, value: str | None) -> int | str
     help="l2 norm of the wave in each channel, for pixels in [0, 1]; auto: as published.",
 )  # fmt: skip
 @click.option("--clip", is_flag=True, help="Cut perturbed images to [0, 1].")
-@click.option("--bands", type=int, default=8, show_default=True, help="Number of bands M.")
-@click.option("--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1.")
-@click.option(
-    "--samples", type=int, default=200, show_default=True, help="Images to draw; 0 takes all."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of sample and signs.")
-@click.option(
-    "--preprocess", metavar="NAME|FILE.toml", help="As for analyze: imagenet, a TOML file, ..."
-)
+@bands_option
+@norm_option
+@sample_options(200)
+@preprocess_option
 @reading_options
-@click.option(
-    "--label-offset", type=int, metavar="N",
-    help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
-)  # fmt: skip
-@click.option(
-    "--provider", default="auto", show_default=True, help="Where to run: auto, cpu or cuda."
-)
-@click.option(
-    "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
-    metavar="auto|N",
-    help="Forward passes in a run.",
-)  # fmt: skip
-@click.option("--threads", type=int, default=0, show_default=True, help="0: automatic.")
-@click.option(
-    "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
-    metavar="auto|T",
-    help="T of softmax(z / T); auto fits it on the sample.",
-)  # fmt: skip
-@click.option(
-    "--confidence", type=float, default=0.95, show_default=True,
-    help="Coverage of the intervals, in (0, 1).",
-)  # fmt: skip
+@running_options
+@confidence_option
 @click.option(
     "--analysis", type=click.Path(path_type=Path), metavar="REPORT.h5",
     help="A report of analyze on the same model: its bands are taken, its SID stands beside.",
@@ -83,11 +68,8 @@ def _grid(_: click.Context, __: click.Parameter, value: str | None) -> int | str
     "--plot", "picture", type=click.Path(path_type=Path), metavar="FILE.png|svg|pdf",
     help="Draw the picture too.",
 )  # fmt: skip
-@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
-@click.option("--overwrite", is_flag=True, help="Replace existing files.")
-@click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
-@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
-@json_option
+@resume_option
+@telling_options
 @click.pass_obj
 def heatmap(
     owner: str | None,

@@ -84,3 +84,68 @@ label_options = together(
     click.option("--label-column", metavar="NAME", help="Labels in Parquet, if not label."),
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+skip_bad_option = click.option(
+    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
+)
+bands_option = click.option(
+    "--bands", type=int, default=8, show_default=True, help="Number of bands M."
+)
+norm_option = click.option(
+    "--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1."
+)
+preprocess_option = click.option(
+    "--preprocess", metavar="NAME|FILE.toml",
+    help="unit (default), raw, imagenet, inception, clip, cifar10, caffe, or a TOML file.",
+)  # fmt: skip
+running_options = together(
+    click.option(
+        "--label-offset", type=int, metavar="N",
+        help="Added to labels (1 for models with a background class 0).  "
+        "[default: as declared, or 0]",
+    ),
+    click.option(
+        "--provider", default="auto", show_default=True,
+        help="Where to run: auto (cuda if it becomes active, else cpu), cpu, cuda or tensorrt.",
+    ),
+    click.option(
+        "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
+        metavar="auto|N", help="Forward passes in a run.",
+    ),
+    click.option("--threads", type=int, default=0, show_default=True, help="0: automatic."),
+    click.option(
+        "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
+        metavar="auto|T", help="T of softmax(z / T); auto fits it on the sample.",
+    ),
+)  # fmt: skip
+confidence_option = click.option(
+    "--confidence", type=float, default=0.95, show_default=True,
+    help="Coverage of the intervals, in (0, 1).",
+)  # fmt: skip
+resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
+telling_options = together(
+    click.option("--overwrite", is_flag=True, help="Replace what is there."),
+    click.option("--progress", is_flag=True, help="Show progress even where there is no terminal."),
+    click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors."),
+    json_option,
+)
+
+
+def target_option(metavar: str) -> Callable[[F], F]:
+    """Where the file goes that a command makes."""
+    return click.option(
+        "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
+        metavar=metavar, help="Where it goes.",
+    )  # fmt: skip
+
+
+def sample_options(images: int) -> Callable[[F], F]:
+    """How many images are drawn by default, and the seed."""
+    return together(
+        click.option(
+            "--samples", type=int, default=images, show_default=True,
+            help="Images to draw; 0 takes all.",
+        ),
+        click.option(
+            "--seed", type=int, default=0, show_default=True, help="Of the sample and of noise."
+        ),
+    )  # fmt: skip

@@ -9,7 +9,20 @@ from typing import Any
 import click
 
 from .analyze import OWN_PROCESS
-from .options import json_option, label_options, number_or, output_kind, radius, reading_options
+from .options import (
+    confidence_option,
+    label_options,
+    output_kind,
+    preprocess_option,
+    radius,
+    reading_options,
+    resume_option,
+    running_options,
+    sample_options,
+    skip_bad_option,
+    target_option,
+    telling_options,
+)
 
 
 def _radii(
@@ -22,14 +35,9 @@ def _radii(
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
-    metavar="FILE.h5", help="Where the measurement goes.",
-)  # fmt: skip
+@target_option("FILE.h5")
 @label_options
-@click.option(
-    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
-)
+@skip_bad_option
 @click.option("--corruption", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option(
     "--severity", type=int, multiple=True, metavar="1..5", help="Only this one; may be repeated."
@@ -54,44 +62,13 @@ def _radii(
     "--baseline", type=click.Path(path_type=Path), metavar="BASELINE.h5",
     help="The same measurement of a model to compare with: gives mCE and relative mCE.",
 )  # fmt: skip
-@click.option(
-    "--samples", type=int, default=200, show_default=True, help="Images to draw; 0 takes all."
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed of sample and perturbations."
-)
-@click.option(
-    "--preprocess", metavar="NAME|FILE.toml",
-    help="unit (default), raw, imagenet, inception, clip, cifar10, caffe, or a TOML file.",
-)  # fmt: skip
+@sample_options(200)
+@preprocess_option
 @reading_options
-@click.option(
-    "--label-offset", type=int, metavar="N",
-    help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
-)  # fmt: skip
-@click.option(
-    "--provider", default="auto", show_default=True, help="Where to run: auto, cpu or cuda."
-)
-@click.option(
-    "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
-    metavar="auto|N",
-    help="Images in a run.",
-)  # fmt: skip
-@click.option("--threads", type=int, default=0, show_default=True, help="0: automatic.")
-@click.option(
-    "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
-    metavar="auto|T",
-    help="T of softmax(z / T); auto fits it on the sample.",
-)  # fmt: skip
-@click.option(
-    "--confidence", type=float, default=0.95, show_default=True,
-    help="Coverage of the intervals, in (0, 1).",
-)  # fmt: skip
-@click.option("--resume", is_flag=True, help="Continue an interrupted measurement.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-@click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
-@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
-@json_option
+@running_options
+@confidence_option
+@resume_option
+@telling_options
 @click.pass_obj
 def robustness(
     owner: str | None,

@@ -8,33 +8,35 @@ from typing import Any
 
 import click
 
-from .options import json_option, label_options, radius, size
+from .options import (
+    bands_option,
+    confidence_option,
+    label_options,
+    norm_option,
+    preprocess_option,
+    radius,
+    sample_options,
+    size,
+    skip_bad_option,
+    target_option,
+    telling_options,
+)
 
 
 @click.command()
 @click.argument("images", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
-    metavar="FILE.h5", help="Where the measurement goes.",
-)  # fmt: skip
+@target_option("FILE.h5")
 @label_options
-@click.option(
-    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
-)
-@click.option("--bands", type=int, default=8, show_default=True, help="Number of bands M.")
+@skip_bad_option
+@bands_option
 @click.option(
     "--rings", type=int, metavar="N",
     help="Finer rings of the curves, a multiple of the bands.  [default: 4 a band where they fit]",
 )  # fmt: skip
 @click.option("--separate-dc", is_flag=True, help="Keep the mean colour out of the lowest band.")
-@click.option("--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1.")
-@click.option(
-    "--samples", type=int, default=50, show_default=True, help="Images to draw; 0 takes all."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of sample and noise.")
-@click.option(
-    "--preprocess", metavar="NAME|FILE.toml", help="How pictures come to size, as for analyze."
-)
+@norm_option
+@sample_options(50)
+@preprocess_option
 @click.option("--size", callback=size, metavar="N|HxW", help="Size of the model's input.")
 @click.option("--grey", is_flag=True, help="One channel, as grey models see pictures.")
 @click.option("--corruption", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
@@ -55,14 +57,8 @@ from .options import json_option, label_options, radius, size
 @click.option(
     "--queries", type=int, default=500, show_default=True, help="Budget of the attack on an image."
 )
-@click.option(
-    "--confidence", type=float, default=0.95, show_default=True,
-    help="Coverage of the intervals, in (0, 1).",
-)  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-@click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
-@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
-@json_option
+@confidence_option
+@telling_options
 def snr(
     images: Path, target: Path, progress: bool, quiet: bool, as_json: bool, **options: Any
 ) -> None:
