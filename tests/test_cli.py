@@ -34,6 +34,7 @@ def model(tmp_path):
     return graphs.small_network(tmp_path / "m.onnx")
 
 
+@pytest.mark.isolated
 def test_analyze_show_and_plot(iaside, tmp_path, model, photographs):
     target = tmp_path / "r.h5"
     made = iaside("analyze", model, photographs, "-o", target, "--bands", 4, "--json")
