@@ -252,7 +252,6 @@ def create_partial(target: Path, identity: dict[str, Any], rows: int, columns: i
     path = partial_path(target)
     size = 4 * rows * columns + _PARTIAL_EXTRA
     with atomically(path, size) as scratch, h5py.File(scratch, "w") as file:
-        # Other measurements keep their tables so too, and draw no coalitions.
         exact = identity["settings"].get("estimator", "exact") == "exact"
         version = FORMAT_VERSION if exact else DRAWN_FORMAT_VERSION
         header = _header(
