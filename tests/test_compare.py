@@ -1,8 +1,7 @@
-"""Comparison: facts of the statistics, refusals, the command, quantised artifacts."""
+"""Comparison: facts of the statistics, refusals, the command."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import replace
 
@@ -14,53 +13,10 @@ import iaside_onnx as ia
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.paired import PairedBootstrap, holm, right_answers
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
-from iaside_onnx.mathematics.shapley import coalition_masks
-from iaside_onnx.reports.report import Report
 from iaside_onnx.reports.seal import seal
 
 from .conftest import ROOT
-
-SETTINGS = {
-    "bands": 4, "separate_dc": False, "norm": "linf", "absence": "gaussian", "samples": 200,
-    "seed": 0, "preprocess": {"name": "unit", "scale": 1.0}, "size": [16, 16], "label_offset": 0,
-    "temperature": 1.0, "output_map": "real", "estimator": "exact", "players": 4,
-    "value": "log-prob", "beta": 0.75, "confidence": 0.95,
-}  # fmt: skip
-
-
-def made(psi, predicted=None, labels=None, ids=None, digest="d", name="m", **settings):
-    """A report whose Shapley values per image are `psi`: the game is their sum."""
-    psi = np.asarray(psi, dtype=np.float64)
-    count, bands = psi.shape
-    labels = np.zeros(count, np.int64) if labels is None else np.asarray(labels)
-    table = psi @ coalition_masks(bands).T
-    return Report(
-        log_prob=(table - table.max() - 1).astype("f4"),
-        labels=labels,
-        predicted=labels.copy() if predicted is None else np.asarray(predicted),
-        image_ids=ids or [f"{number:04d}" for number in range(count)],
-        settings={**SETTINGS, "bands": bands, "players": bands, **settings},
-        model={"path": f"{name}.onnx", "sha256": "0" * 64},
-        data={"source": "x", "digest": digest * 64, "samples": count, "classes": 1000},
-        run={"forward_passes": 1, "seconds": 0.0, "warnings": []},
-        provider="cpu",
-        created="2024-01-01T00:00:00+00:00",
-        iaside_version="0",
-    )
-
-
-def profiles(count, seed=0, bands=4):
-    """Shapley values of images: skewed, correlated across bands, low bands heavier."""
-    rng = np.random.default_rng(seed)
-    hardness = rng.lognormal(0, 0.6, (count, 1))
-    return hardness * np.linspace(1.5, 0.1, bands) + rng.normal(0, 0.4, (count, bands))
-
-
-def shifted(psi, seed=5, by=0.0, band=1, noise=0.2):
-    """Another model on the same images: its own noise, and a shift of one band."""
-    other = psi + np.random.default_rng(seed).normal(0, noise, psi.shape)
-    other[:, band] += by
-    return other
+from .made_reports import made, profiles, shifted
 
 
 def every_difference(pair):
@@ -386,41 +342,3 @@ def test_a_signed_score_near_zero_is_noted():
     notes = ia.compare(made(profiles(60)), made(even)).pairs[0].notes
     assert any("near 0" in note for note in notes)
     assert ia.compare(made(profiles(60)), made(shifted(profiles(60)))).pairs[0].notes == []
-
-
-@pytest.fixture(scope="module")
-def quantised(tmp_path_factory):
-    """Reports of the plain demo model and of four quantised versions of it."""
-    spec = importlib.util.spec_from_file_location("quantize", ROOT / "tools" / "quantize.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    folder = tmp_path_factory.mktemp("quantised")
-    model, images = ROOT / "models" / "demo-plain.onnx", ROOT / "demo" / "test"
-    fed = tool.model_inputs(model, images, None, 24, seed=1)
-    assert sum(len(batch["image"]) for batch in fed) == 24
-    reports = {"float": ia.analyze(model, images, bands=3, samples=48)}
-    for kind in tool.KINDS:
-        target = folder / f"{kind}.onnx"
-        tool.quantize(model, kind, target, fed)
-        reports[kind] = ia.analyze(target, images, bands=3, samples=48)
-    return reports
-
-
-def test_quantised_artifacts_are_read_right_and_keep_the_profile(quantised):
-    reference = quantised.pop("float")
-    pairs = ia.compare(reference, *quantised.values()).pairs
-    for pair, report in zip(pairs, quantised.values(), strict=True):
-        assert report.settings["output_kind"] == "logits"
-        # Scales taken from the whole batch make an image's scores depend on the others in it.
-        assert ("one by one" in str(report.run["warnings"])) == ("dynamic" in pair.report)
-        assert (report.run["batch"] == 1) == ("dynamic" in pair.report)
-        assert report.class_names == reference.class_names
-        assert pair.contents == "equal"
-        assert not pair.identical
-        assert abs(pair.accuracy.difference) <= 0.1
-        assert abs(pair.srs_signed.difference) < 0.06
-        # Pairing takes away what both versions have in common, which is nearly everything.
-        unpaired = np.hypot(*(np.ptp(each.intervals.srs_signed) for each in (reference, report)))
-        assert pair.srs_signed.high - pair.srs_signed.low < 0.6 * unpaired
-    half = pairs[-1].srs_signed
-    assert half.high - half.low < 0.002

@@ -11,8 +11,8 @@ import pytest
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.reports.correlation import correlate
 
+from .made_reports import made
 from .robustness_reports import made_up
-from .test_compare import made
 
 MODELS = 8
 CLEAN = [0.1, 0.4, 0.2, 0.3, 0.15, 0.35, 0.25, 0.05]

@@ -19,7 +19,7 @@ from iaside_onnx.views.gate_output import junit, lines, markdown
 from iaside_onnx.views.text import one_line
 
 from .conftest import ROOT
-from .test_compare import made, profiles, shifted
+from .made_reports import made, profiles, shifted
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>|`a` ::error:: ##vso[x] [b](http://c) *d* & \x1b[1m\n# e\udcff"

@@ -13,7 +13,6 @@ from scipy.stats import spearmanr
 import iaside_onnx as ia
 from iaside_onnx.errors import UsageError
 from iaside_onnx.mathematics.fourier_basis import FrequencyGrid, basis_vectors, default_strength
-from iaside_onnx.reports import measurement_store
 from iaside_onnx.reports.seal import seal
 
 from . import graphs
@@ -239,9 +238,7 @@ def test_wrong_options_are_one_line(iaside, tmp_path, options, message):
 
 
 @pytest.fixture
-def written(small, tmp_path, monkeypatch):
-    # Read in this process, because each of its own costs its start.
-    monkeypatch.setattr(measurement_store, "read_isolated", lambda path, job: job(path))
+def written(small, tmp_path):
     target = tmp_path / "good.h5"
     ia.measure_heatmap(*small, target, bands=2)
     return target

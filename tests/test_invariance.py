@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import h5py
 import numpy as np
 import pytest
@@ -18,6 +12,7 @@ from iaside_onnx.errors import ReportError
 
 from . import graphs
 from .conftest import write_npz
+from .dying import dies
 
 
 @pytest.fixture
@@ -100,53 +95,30 @@ def test_a_batch_that_cannot_be_freed_runs_as_it_is_with_a_warning(tmp_path, cas
     )
 
 
-def run_command(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "iaside_onnx", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-
-
 def test_killed_at_random_moments_and_resumed(tmp_path):
     rng = np.random.default_rng(8)
     images = rng.integers(0, 256, (48, 32, 32, 3), dtype=np.uint8)
     data = write_npz(tmp_path / "d.npz", images, np.arange(48) % 4)
     model = graphs.small_network(tmp_path / "m.onnx", size=32)
-    settings = ["--bands", "8", "--samples", "0", "--threads", "1", "--quiet"]
-    undisturbed = tmp_path / "undisturbed.h5"
-    assert run_command("analyze", model, data, "-o", undisturbed, *settings).wait() == 0
-    target = tmp_path / "killed.h5"
-    partial = tmp_path / "killed.h5.partial"
-    kills, rows_seen = 0, []
-    for attempt in range(40):
-        process = run_command("analyze", model, data, "-o", target, *settings, "--resume")
-        # Kill some moment after the table appears; the last attempts run to their end.
-        if attempt < 5:
-            while not partial.exists() and process.poll() is None:
-                time.sleep(0.01)
-            time.sleep(float(rng.uniform(0, 0.4)))
-            process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL, errors
-        kills += 1
+    settings = {"bands": 8, "threads": 1}
+    undisturbed = ia.analyze(model, data, **settings)
+    target, partial = tmp_path / "killed.h5", tmp_path / "killed.h5.partial"
+    rows_seen = []
+    for after in (1, 1500, 2000):
+        pause = float(rng.uniform(0.001, 0.01))
+        assert dies("analyze", model, data, target, after=after, pause=pause, **settings)
         assert not target.exists()
-        if partial.exists():
-            # Whole HDF5 at any moment, with NaN for what is not evaluated yet.
-            with h5py.File(partial) as file:
-                assert not file.attrs["complete"]
-                rows_seen.append(int(np.isfinite(file["game/log_prob"][:]).all(axis=1).sum()))
-    assert kills >= 3
+        # Whole HDF5 at any moment, with NaN for what is not evaluated yet.
+        with h5py.File(partial) as file:
+            assert not file.attrs["complete"]
+            rows_seen.append(int(np.isfinite(file["game/log_prob"][:]).all(axis=1).sum()))
     assert rows_seen == sorted(rows_seen)
-    assert max(rows_seen) > 0
-    first, second = ia.load(undisturbed), ia.load(target)
-    np.testing.assert_allclose(second.log_prob, first.log_prob, atol=1e-5)
-    assert first.settings == second.settings
-    assert first.image_ids == second.image_ids
+    assert 0 < rows_seen[-1] < 48
+    resumed = ia.analyze(model, data, target, resume=True, **settings)
+    assert resumed.run["resumed_after"] == 256 * rows_seen[-1]
+    np.testing.assert_allclose(resumed.log_prob, undisturbed.log_prob, atol=1e-5)
+    assert resumed.settings == undisturbed.settings
+    assert resumed.image_ids == undisturbed.image_ids
     assert not partial.exists()
 
 

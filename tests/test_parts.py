@@ -206,7 +206,7 @@ def test_a_report_that_lies_about_its_part_is_damaged(parts, tmp_path, iaside, s
 def hold(target, ready, free):
     with sole_writer(target):
         ready.set()
-        free.wait(60)
+        free.wait(600)
 
 
 def test_two_runs_do_not_write_one_report(case, tmp_path, iaside):
@@ -215,7 +215,7 @@ def test_two_runs_do_not_write_one_report(case, tmp_path, iaside):
     ready, free = spawn.Event(), spawn.Event()
     other = spawn.Process(target=hold, args=(target, ready, free))
     other.start()
-    assert ready.wait(60)
+    assert ready.wait(600)
     for options in ([], ["--overwrite"], ["--resume"]):
         result = iaside("analyze", *case, "-o", target, "--bands", 2, *options)
         assert result.exit_code == 2

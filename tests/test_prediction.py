@@ -22,7 +22,7 @@ from iaside_onnx.mathematics.shapley import coalition_masks, shapley_values
 from iaside_onnx.reports.snr import SnrReport
 
 from .conftest import ROOT
-from .test_compare import made as report_of
+from .made_reports import made as report_of
 
 PLAYERS = 5
 

@@ -20,7 +20,7 @@ from iaside_onnx.mathematics.proportion import wilson
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
 from iaside_onnx.views.class_map import class_map
 
-from .test_compare import made
+from .made_reports import made
 
 BANDS = 8
 MEAN = np.array([1.5, 1.1, 0.5, 0.3, 0.15, 0.1, 0.05, 0.05])

@@ -13,7 +13,9 @@ from .conftest import ROOT
 
 def test_bundled_demo_models_differ_as_their_training_says():
     plain, robust = (
-        ia.analyze(ROOT / "models" / f"demo-{name}.onnx", ROOT / "demo" / "test", bands=4)
+        ia.analyze(
+            ROOT / "models" / f"demo-{name}.onnx", ROOT / "demo" / "test", bands=4, samples=72
+        )
         for name in ("plain", "robust")
     )
     assert plain.accuracy > 0.8
@@ -62,7 +64,7 @@ def test_cifar_networks(real):
             real / "cifar10" / f"resnet{depth}.onnx",
             real / "cifar10" / "test-1000.npz",
             samples=100,
-            bands=2,
+            bands=1,
         )
         assert 0.75 < report.accuracy < 0.92
         assert report.efficiency_residual < 1e-9

@@ -239,5 +239,5 @@ def test_real_artifacts(iaside, real):
     assert found["candidates"][0]["values"] == "caffe, BGR"
     assert found["search"]["above_chance"]
     data = real / "cifar10" / "test-1000.npz"
-    found = search(iaside, real / "cifar10" / "resnet20.onnx", "--data", data, "--samples", 60)
+    found = search(iaside, real / "cifar10" / "resnet20.onnx", "--data", data, "--samples", 30)
     assert found["candidates"][0]["preprocess"] == "unit"

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import fields
 
 import numpy as np
@@ -22,6 +17,7 @@ from iaside_onnx.reports.robustness import NOT_ATTACKED
 
 from . import graphs
 from .conftest import ROOT, write_npz
+from .dying import dies
 
 STRENGTH = 40.0
 QUICK = {"severity": [1, 3], "corruption": ["gaussian_noise", "fog", "contrast"]}
@@ -211,41 +207,25 @@ def test_temperature_changes_confidence_and_no_answer(network):
     assert warm.settings["temperature"] == 4.0
 
 
-def start(*arguments):
-    command = [sys.executable, "-m", "iaside_onnx", "robustness", *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
-
-
 def test_killed_and_resumed_it_ends_in_the_same_report(tmp_path, network):
     model, data = network
     target, partial = tmp_path / "r.h5", tmp_path / "r.h5.partial"
-    options = {"severity": [1, 5], "queries": 300, "epsilon": [0.001], "attack_samples": 0}
-    words = ["--severity", 1, "--severity", 5, "--queries", 300, "--epsilon", 0.001,
-             "--attack-samples", 0, "--quiet", "--batch", 4]  # fmt: skip
-    killed = 0
-    for pause in (0.0, 0.3):
-        process = start(model, data, "-o", target, "--resume", *words)
-        while not partial.exists() and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(pause)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        killed += process.returncode == -signal.SIGKILL
+    options = {"severity": [1, 5], "queries": 100, "epsilon": [0.001], "attack_samples": 0}
+    # In the middle of the corruptions, 39 passes an image, and in the middle of the attack.
+    for after, pause in ((30, 0.002), (9 * 39 + 50, 0.01)):
+        assert dies("measure_robustness", model, data, target, after=after, pause=pause, batch=4,
+                    **options)  # fmt: skip
         assert partial.exists() != target.exists()
-    assert killed
     with pytest.raises(ReportError, match="--resume or discard"):
         ia.measure_robustness(model, data, target, **options)
-    if not target.exists():
-        for changed, what in (
-            ({"seed": 1}, "seed"), ({"severity": [2]}, "severities"), ({"queries": 9}, "attacks"),
-            ({"corruption": ["fog"]}, "perturbations"), ({"attack_samples": 3}, "attack_samples"),
-        ):  # fmt: skip
-            with pytest.raises(ReportError, match=f"was made with {what}|other images|shape"):
-                ia.measure_robustness(model, data, target, resume=True, **{**options, **changed})
+    for changed, what in (
+        ({"seed": 1}, "seed"), ({"severity": [2]}, "severities"), ({"queries": 9}, "attacks"),
+        ({"corruption": ["fog"]}, "perturbations"), ({"attack_samples": 3}, "attack_samples"),
+    ):  # fmt: skip
+        with pytest.raises(ReportError, match=f"was made with {what}|other images|shape"):
+            ia.measure_robustness(model, data, target, resume=True, **{**options, **changed})
     report = ia.measure_robustness(model, data, target, resume=True, **options)
+    assert report.run["resumed_after"] > 0
     same(report, ia.measure_robustness(model, data, **options))
     same(report, ia.load_robustness(target))
     assert not partial.exists()

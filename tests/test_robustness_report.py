@@ -11,7 +11,6 @@ import pytest
 
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.corruption_error import corruption_errors, relative_corruption_errors
-from iaside_onnx.reports import measurement_store
 from iaside_onnx.reports.robustness_store import load_robustness
 from iaside_onnx.reports.seal import seal
 
@@ -190,9 +189,7 @@ def entry(part, key, value):
     ],
     ids=str,
 )
-def test_files_from_strangers_are_refused_in_one_line(tmp_path, change, message, monkeypatch):
-    # That they are read in a process with limits is another test's matter, and takes its time.
-    monkeypatch.setattr(measurement_store, "read_isolated", lambda path, job: job(path))
+def test_files_from_strangers_are_refused_in_one_line(tmp_path, change, message):
     target = tmp_path / "r.h5"
     ours(attacks=[[True], [None], [False], [None]]).save(target)
     with h5py.File(target, "r+") as file:
@@ -205,6 +202,7 @@ def test_files_from_strangers_are_refused_in_one_line(tmp_path, change, message,
     assert message in str(refused.value)
 
 
+@pytest.mark.isolated
 def test_no_file_of_a_stranger_is_opened_in_our_own_process(tmp_path, monkeypatch):
     ours().save(tmp_path / "r.h5")
 

@@ -352,6 +352,7 @@ def test_files_from_strangers_are_refused_in_one_line(written, iaside, change, m
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.isolated
 def test_show_opens_no_file_of_a_stranger_in_its_own_process(written, iaside, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("the HDF5 library was used outside the process with limits")
@@ -362,6 +363,7 @@ def test_show_opens_no_file_of_a_stranger_in_its_own_process(written, iaside, mo
     assert iaside("show", golden, "--json").exit_code == 0
 
 
+@pytest.mark.isolated
 def test_damage_is_noticed(written, tmp_path):
     good = load_snr(written)
     assert good.image_ids

@@ -229,6 +229,7 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
         "score_chart": score_chart(reports, labels),
         "sid_chart": sid_chart(reports, labels),
         "shapley_chart": shapley_chart(reports, labels),
+        "all_exact": exact,
         "curve_charts": curve_charts(reports, labels) if exact else [],
         "profile_chart": profile_chart(reports, labels, largest),
         "class_choices": _class_choices(reports),

@@ -1,0 +1,50 @@
+"""A model and quantised versions of it, compared."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import iaside_onnx as ia
+
+from .conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def quantised(tmp_path_factory):
+    """Reports of the plain demo model and of four quantised versions of it."""
+    spec = importlib.util.spec_from_file_location("quantize", ROOT / "tools" / "quantize.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    folder = tmp_path_factory.mktemp("quantised")
+    model, images = ROOT / "models" / "demo-plain.onnx", ROOT / "demo" / "test"
+    fed = tool.model_inputs(model, images, None, 24, seed=1)
+    assert sum(len(batch["image"]) for batch in fed) == 24
+    reports = {"float": ia.analyze(model, images, bands=3, samples=36)}
+    for kind in tool.KINDS:
+        target = folder / f"{kind}.onnx"
+        tool.quantize(model, kind, target, fed)
+        reports[kind] = ia.analyze(target, images, bands=3, samples=36)
+    return reports
+
+
+def test_quantised_artifacts_are_read_right_and_keep_the_profile(quantised):
+    reference = quantised.pop("float")
+    pairs = ia.compare(reference, *quantised.values()).pairs
+    for pair, report in zip(pairs, quantised.values(), strict=True):
+        assert report.settings["output_kind"] == "logits"
+        # Scales taken from the whole batch make an image's scores depend on the others in it.
+        assert ("one by one" in str(report.run["warnings"])) == ("dynamic" in pair.report)
+        assert (report.run["batch"] == 1) == ("dynamic" in pair.report)
+        assert report.class_names == reference.class_names
+        assert pair.contents == "equal"
+        assert not pair.identical
+        assert abs(pair.accuracy.difference) <= 0.1
+        assert abs(pair.srs_signed.difference) < 0.06
+        # Pairing takes away what both versions have in common, which is nearly everything.
+        unpaired = np.hypot(*(np.ptp(each.intervals.srs_signed) for each in (reference, report)))
+        assert pair.srs_signed.high - pair.srs_signed.low < 0.6 * unpaired
+    half = pairs[-1].srs_signed
+    assert half.high - half.low < 0.002
