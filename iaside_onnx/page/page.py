@@ -58,7 +58,7 @@ _ABSENCES = {
 class Section:
     """A part of the page: its anchor, its heading, and the template that fills it.
 
-    It is left out where the page lacks what it `needs`.
+    It is left out where the page lacks, or has nothing of, what it `needs`.
     """
 
     anchor: str
@@ -166,7 +166,9 @@ def page(
         context["cost"] = perturbations.cost(reports, labels, costs, baseline)
     if snr is not None:
         context["noise"] = perturbations.noise(snr)
-    context["sections"] = [part for part in _SECTIONS if part.needs in (None, *context)]
+    context["sections"] = [
+        part for part in _SECTIONS if part.needs is None or context.get(part.needs)
+    ]
     return environment.get_template("page.html").render(
         **context,
         style=Markup(style),  # noqa: S704 - our own file, no data in it
