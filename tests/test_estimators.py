@@ -216,6 +216,35 @@ def test_a_target_stops_early_and_resuming_ends_the_same(tmp_path, model, pictur
     assert iaside(*first, *limit, "--resume").exit_code == 0
 
 
+def test_a_target_is_refused_where_its_intervals_are_too_narrow(tmp_path, model, pictures, iaside):
+    report = tmp_path / "r.h5"
+    asked = ["analyze", model, pictures, "-o", report, "--estimator", "regression"]
+    refused = iaside(*asked, "--target-stderr", 0.1)
+    assert refused.exit_code == 2
+    assert "use --estimator permutation" in refused.output.replace("\n", " ")
+    assert not report.exists()
+    budget = iaside(*asked, "--bands", 4, "--samples", 8, "--time-budget", 60, "--quiet")
+    assert budget.exit_code == 0
+
+
+def test_simulated_draws_are_such_as_audits_make():
+    from check_coverage import random_coalitions
+
+    rng = np.random.default_rng(0)
+    for estimator in ("permutation", "regression"):
+        rows = random_coalitions(estimator, 6, 2000, rng)
+        made = np.stack(
+            [draw_coalitions(estimator, 6, rows.shape[1], 0, str(n)) for n in range(2000)]
+        )
+        assert are_drawn(estimator, 6, rows)
+        shares = [np.bincount(found.ravel().astype(int), minlength=64) for found in (rows, made)]
+        expected = np.mean(shares, axis=0)
+        # Chi-square of two samples; complements come together, which doubles its mean of 61.
+        kept = expected > 0
+        off = ((shares[0] - shares[1])[kept] ** 2 / (2 * expected[kept])).sum()
+        assert off < 150
+
+
 def test_a_time_budget_ends_with_what_there_is(model, pictures):
     report = ia.analyze(model, pictures, bands=4, time_budget=1e-6)
     assert report.run["stopped_by"] == "time"

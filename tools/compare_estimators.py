@@ -33,7 +33,8 @@ from iaside_onnx.mathematics.score import signed_score, spectral_importance
 from iaside_onnx.mathematics.shapley import game_values
 
 _COLOURS = {"exact": "#0072B2", "permutation": "#D55E00", "regression": "#009E73"}
-_LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 3)), (0, (6, 1, 1, 1, 1, 1)))
+_LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 3)), (0, (6, 1, 1, 1, 1, 1)), (0, (3, 4)))
+_LINES += ((0, (8, 3)),)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def efficiencies(path: Path, repeats: int, images: int | None = None) -> list[Ef
 
 def picture(found: list[Efficiency], target: Path) -> None:
     """Standard errors against forward passes, both on logarithmic axes."""
-    figure = Figure(figsize=(7.2, 3.3), layout="constrained")
+    figure = Figure(figsize=(8.6, 3.3), layout="constrained")
     FigureCanvasAgg(figure)
     names = list(dict.fromkeys(row.report for row in found))
     panels = figure.subplots(1, 2)
@@ -145,7 +146,7 @@ def picture(found: list[Efficiency], target: Path) -> None:
         panels[0].plot([], [], color=_COLOURS[estimator], label=estimator)
     for number, name in enumerate(names[: len(_LINES)]):
         panels[0].plot([], [], linestyle=_LINES[number], color="#777777", lw=1, label=name)
-    panels[0].legend(fontsize=6.5, frameon=False)
+    figure.legend(loc="outside right upper", fontsize=6.5, frameon=False)
     figure.savefig(target, dpi=160)
 
 

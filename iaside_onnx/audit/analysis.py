@@ -83,7 +83,7 @@ def analyze(
         Forward passes in a run; None finds a good number by a short trial.
     target_stderr : float, optional
         Stop when the standard error of the signed score is this small; the sample is then the most
-        images that are evaluated, in a seeded order.
+        images that are evaluated, in a seeded order. Not with the regression estimator.
     time_budget : float, optional
         Stop after so many seconds, at an image's end. What is reached then depends on the machine.
     value : {"log-prob", "log-prob-clipped", "prob"}
@@ -133,6 +133,11 @@ def analyze(
         raise UsageError(
             "--shard goes without --target-stderr and --time-budget: parts that stop by themselves "
             "make no whole"
+        )
+    if wanted.estimator == "regression" and target_stderr is not None:
+        raise UsageError(
+            "--target-stderr goes without --estimator regression, whose intervals are too narrow "
+            "where it stops: use --estimator permutation"
         )
     path = Path(target) if target is not None else None
     with ExitStack() as held:

@@ -126,21 +126,26 @@ def _moments(rest: Array, signs: Array) -> tuple[Array, float]:
     """Covariance of the random effects, and the noise, that explain products of residuals."""
     effects = signs.shape[-1]
     low, high = np.triu_indices(effects)
-    first, second = np.triu_indices(rest.shape[1], 1)
-    count = len(low)
-    normal, right = np.zeros((count, count)), np.zeros(count)
-    step = max(1, _AT_ONCE // (len(first) * count))
+    once = np.where(low == high, 0.5, 1.0)
+    # Sums over pairs of different observations: those over all pairs without those with themselves.
+    crossed, right = np.zeros((effects**2, effects**2)), np.zeros((effects, effects))
+    step = max(1, _AT_ONCE // (rest.shape[1] * effects**2))
     for start in range(0, len(rest), step):
-        part, e = signs[start : start + step], rest[start : start + step]
-        one, two = part[:, first], part[:, second]
-        design = one[..., low] * two[..., high]
-        design += np.where(low == high, 0.0, one[..., high] * two[..., low])
-        design = design.reshape(-1, count)
-        normal += design.T @ design
-        right += design.T @ (e[:, first] * e[:, second]).ravel()
+        part = signs[start : start + step]
+        seen = part * rest[start : start + step, :, None]
+        sums, each = seen.sum(axis=1), seen.reshape(-1, effects)
+        right += sums.T @ sums - each.T @ each
+        grams = (part.transpose(0, 2, 1) @ part).reshape(len(part), -1)
+        own = (part[..., None] * part[..., None, :]).reshape(-1, effects**2)
+        crossed += grams.T @ grams - own.T @ own
+    products = crossed.reshape((effects,) * 4)
+    one, two = (low[:, None], high[:, None]), (low, high)
+    normal = products[one[0], two[0], one[1], two[1]] + products[one[0], two[1], one[1], two[0]]
+    normal *= once * once[:, None]
+    right = right[low, high] * once
     spread = float((rest**2).mean()) + np.finfo(float).tiny
     found = np.zeros((effects, effects))
-    found[low, high] = _solved(normal, np.full(count, _RIDGE), right)
+    found[low, high] = _solved(normal, np.full(len(low), _RIDGE), right)
     found = found + found.T - np.diag(np.diag(found))
     sizes, directions = np.linalg.eigh(found)
     found = (directions * np.maximum(sizes, _LEAST * spread)) @ directions.T
