@@ -134,7 +134,7 @@ def flat(value):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (attribute("format", "other"), "not a report of iaside"),
+        (attribute("format", "other"), "not a file of iaside analyze"),
         (attribute("format_version", 99), "format 99; .* update iaside"),
         (attribute("format_version", "x" * 9), "format_version"),
         (attribute("complete", False), "not finished; .*--resume"),

@@ -57,6 +57,11 @@ def html(
         if kind is not None:
             entry = load_measurement(kind, path, confidence)
             measured.setdefault(kind.command, []).append(entry)
+    if not found:
+        raise click.UsageError(
+            f"{reports[0]}: is a file of iaside {next(iter(measured))}; a page is of files of "
+            "iaside analyze, beside which such files may stand"
+        )
     others = [command for command in measured if command not in ("robustness", "snr")]
     if others:
         raise click.UsageError(f"a page shows no files of iaside {others[0]}")
