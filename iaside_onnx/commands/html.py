@@ -64,7 +64,7 @@ def html(
         )
     others = [command for command in measured if command not in ("robustness", "snr")]
     if others:
-        raise click.UsageError(f"a page shows no files of iaside {others[0]}")
+        raise click.UsageError(f"a page shows no files of iaside {others[0]}; iaside plot draws it")
     if len(measured.get("snr", [])) > 1:
         raise click.UsageError("a page takes one file of iaside snr")
     save_page(
