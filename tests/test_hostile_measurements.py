@@ -14,6 +14,7 @@ import pytest
 
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.bands import MOST_BANDS, band_index
+from iaside_onnx.page.page import page
 from iaside_onnx.reports import heatmap_store, robustness_store, snr_store, store
 from iaside_onnx.reports.prediction import predict_damage
 from iaside_onnx.reports.seal import seal
@@ -115,6 +116,19 @@ def test_resamples_of_a_long_measurement_take_little_memory(sound):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 200 << 20
+
+
+@pytest.mark.usefixtures("in_process")
+def test_sums_and_ratios_out_of_this_world_do_not_break_a_page(sound, tmp_path):
+    report = sound.sound_snr()
+    signal, noise = np.array(report.signal), np.array(report.noise)
+    signal[0], noise[0] = 1.5, 1e-308
+    replace(report, signal=signal, noise=noise).save(tmp_path / "tiny.h5")
+    assert "1.5e+308" in page([sound.sound_report(0)], snr=LOAD["snr"](tmp_path / "tiny.h5"))
+    noise[0] = 1e300
+    replace(report, noise=noise).save(tmp_path / "large.h5")
+    with pytest.raises(ReportError, match=r"sum of 1e\+300"):
+        LOAD["snr"](tmp_path / "large.h5")
 
 
 def test_a_report_that_says_no_size_is_not_foretold_from(sound):

@@ -32,6 +32,8 @@ from .measurement_store import (
 from .report_checks import is_place
 from .snr import SNR_FORMAT, SNR_VERSION, SnrReport
 
+# Pixels lie in [0, 1] and so many are in no image.
+_LARGEST_SUM = 1e40
 LAYOUT = Layout(
     format=SNR_FORMAT,
     version=SNR_VERSION,
@@ -111,6 +113,8 @@ def _checked(
     need(set(header["perturbations"]) <= set(settings["kinds"]), "a perturbation has no kind")
     need(bool(np.isfinite(signal).all() and np.isfinite(noise).all()), "holds values not finite")
     need(bool((signal >= 0).all() and (noise[:2] >= 0).all()), "holds negative sums")
+    largest = max(float(np.abs(sums).max()) for sums in (signal, noise))
+    need(largest <= _LARGEST_SUM, f"holds a sum of {largest:g}, which no image has")
     return SnrReport(
         signal=signal,
         noise=noise,
