@@ -17,6 +17,7 @@ import numpy as np
 
 from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn
 from ..mathematics.shapley import VALUES
+from ..settings import SEEDS
 from .part import part_of
 from .report import Report
 
@@ -24,7 +25,6 @@ from .report import Report
 JSON_TEXTS = ("settings", "model", "data", "run")
 # Rounding of probabilities lets their logarithm exceed 0 by no more than this.
 _ABOVE_ZERO = 0.1
-_LARGEST_SEED = 1 << 256
 _MOST_PIXELS = 1 << 24
 _DEEPEST = 16
 _LONGEST_PLACE = 4096
@@ -113,7 +113,7 @@ _RULES: dict[str, dict[str, _Rule]] = {
         "absence": _matches(_NAME),
         "estimator": _matches(_NAME),
         "output_map": _matches(_NAME),
-        "seed": _whole(0, _LARGEST_SEED),
+        "seed": _whole(0, SEEDS),
         "temperature": _number(0, math.inf),
         "value": lambda value: value in VALUES,
         "beta": _number(0, 1),
