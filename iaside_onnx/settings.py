@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from .errors import UsageError
 from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
-from .mathematics.coalitions import ESTIMATORS, PLAYERS, default_estimator, drawn_count
+from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
 
 OUTPUT_MAPS = ("real", "magnitude")
-SEEDS = 1 << 256  # seeds are below
 
 
 def check_seed(seed: int) -> None:

@@ -80,7 +80,7 @@ def altered(source, target, **changed):
         ("snr", {"severities": list(range(1, 22))}, "no usable 'severities'"),
         ("robustness", {"perturbations": [f"c{n}" for n in range(65)]}, "'perturbations'"),
         ("robustness", {"attacks__0__epsilon": 10**400}, "finite"),
-        ("robustness", {"run__warnings": ["x", None]}, "no usable 'run'"),
+        ("robustness", {"run__warnings": ["x", None]}, "no usable 'warnings'"),
         ("robustness", {"model__path": "x" * 5000}, "no usable 'path'"),
         ("heatmap", {"settings__strength": 10**400}, "finite"),
         ("heatmap", {"settings__bands": MOST_BANDS + 1}, "no usable 'bands'"),

@@ -293,8 +293,9 @@ def is_norm(value: Any) -> bool:
 
 def is_noted(value: Any) -> bool:
     """How a measurement ran, with what was noted."""
-    return isinstance(value, dict) and _are_texts(value.get("warnings"))
+    return isinstance(value, dict) and are_texts(value.get("warnings"))
 
 
-def _are_texts(value: Any) -> bool:
+def are_texts(value: Any) -> bool:
+    """A list of text."""
     return isinstance(value, list) and all(map(is_text, value))

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn
+from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, SEEDS, are_drawn
 from ..mathematics.shapley import VALUES
-from ..settings import SEEDS
 from .part import part_of
 from .report import Report
 

@@ -15,11 +15,11 @@ from .measurement_store import (
     MOST_PERTURBATIONS,
     MOST_SEVERITIES,
     Layout,
+    are_texts,
     check_rules,
     check_target,
     each,
     is_name,
-    is_noted,
     is_object,
     is_share,
     is_text,
@@ -71,7 +71,7 @@ LAYOUT = Layout(
         "settings": is_object,
         "model": is_object,
         "data": is_object,
-        "run": is_noted,
+        "run": is_object,
         "provider": is_name,
         "created": is_text,
         "iaside_version": is_name,
@@ -100,6 +100,7 @@ _RULES: dict[str, dict[str, Callable[[Any], bool]]] = {
     "run": {
         "forward_passes": whole(0, 1 << 62),
         "seconds": lambda value: type(value) in (int, float) and value >= 0,
+        "warnings": are_texts,
     },
 }
 _ATTACK: dict[str, Callable[[Any], bool]] = {
