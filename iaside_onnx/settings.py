@@ -10,9 +10,22 @@ from numpy.typing import NDArray
 from .errors import UsageError
 from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
-from .mathematics.coalitions import ESTIMATORS, PLAYERS, default_estimator, drawn_count
+from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
 
 OUTPUT_MAPS = ("real", "magnitude")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what is no seed.
+
+    Raises
+    ------
+    UsageError
+    """
+    if seed < 0:
+        raise UsageError(f"--seed {seed}: must not be negative")
+    if seed >= SEEDS:
+        raise UsageError(f"--seed {seed}: must be below 2^256")
 
 
 @dataclass(frozen=True)
@@ -125,8 +138,7 @@ class Settings:
                 "--passes goes with --estimator permutation or regression; exact needs all 2^M"
             )
         drawn_count(estimator, self.players, self.passes)
-        if self.seed < 0:
-            raise UsageError(f"--seed {self.seed}: must not be negative")
+        check_seed(self.seed)
         if self.temperature != "auto":
             good = isinstance(self.temperature, int | float) and 0 < self.temperature < np.inf
             if not good:

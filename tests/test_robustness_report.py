@@ -185,7 +185,10 @@ def entry(part, key, value):
         (entry("data", "samples", 5), "do not match"),
         (entry("model", "sha256", "../x"), "no usable 'sha256'"),
         (lambda file: file.attrs.modify("format_version", 2), "so update iaside"),
-        (lambda file: file.attrs.modify("format", "iaside-snr"), "not a robustness report"),
+        (
+            lambda file: file.attrs.modify("format", "iaside-snr"),
+            "one of iaside robustness is needed",
+        ),
     ],
     ids=str,
 )

@@ -25,6 +25,7 @@ _SEARCHES: dict[str, tuple[str, Callable[[Ball, int, np.random.Generator], Searc
 }
 METHODS = tuple(_SEARCHES)
 NORM_OF = {name: norm for name, (norm, _) in _SEARCHES.items()}
+_MOST_QUERIES = (1 << 31) - 1  # counts are int32
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,7 @@ def _check(
         raise UsageError(f"attack {method}: choose one of {', '.join(METHODS)}")
     if not (epsilon > 0 and math.isfinite(epsilon)):
         raise UsageError(f"epsilon {epsilon}: must be positive and finite")
-    if queries < 1:
-        raise UsageError(f"{queries} queries: at least 1 is needed")
+    check_queries(queries)
     if images.ndim != 4 or images.dtype != np.float32 or 0 in images.shape[1:]:
         raise UsageError(
             f"images to attack are float32 of shape (n, C, H, W), not {images.dtype} of shape "
@@ -177,3 +177,16 @@ def _check(
         raise UsageError(f"{len(seeds)} seeds for {len(images)} images: give each image its own")
     if targets.size and (targets.min() < 0 or min(int(seed) for seed in seeds) < 0):
         raise UsageError("targets and seeds of an attack must not be negative")
+
+
+def check_queries(queries: int) -> None:
+    """Refuse a budget of queries that is none, or that no report can hold.
+
+    Raises
+    ------
+    UsageError
+    """
+    if queries < 1:
+        raise UsageError(f"--queries {queries}: give a positive number")
+    if queries > _MOST_QUERIES:
+        raise UsageError(f"--queries {queries}: give at most {_MOST_QUERIES}")

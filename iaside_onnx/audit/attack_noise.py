@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.attack import METHODS, NORM_OF, attack
+from ..attacks.attack import METHODS, NORM_OF, attack, check_queries
 from ..corruptions.corrupt import generator
 from ..errors import UsageError
 from ..images.sample import Sample
@@ -80,8 +80,7 @@ def wanted_attack(
         raise UsageError(f"--attack {name} needs --model and --epsilon")
     if not (epsilon > 0 and math.isfinite(epsilon)):
         raise UsageError(f"--epsilon {epsilon}: give a positive number, such as 4/255")
-    if queries < 1:
-        raise UsageError(f"--queries {queries}: give a positive number")
+    check_queries(queries)
     return Attack(name, Path(model), epsilon, queries)
 
 

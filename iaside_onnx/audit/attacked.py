@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.attack import METHODS, NORM_OF, attack
+from ..attacks.attack import METHODS, NORM_OF, attack, check_queries
 from ..corruptions.corrupt import generator
 from ..errors import UsageError
 
@@ -42,8 +42,7 @@ def check_attacks(attacks: Sequence[str], epsilon: Sequence[float], queries: int
     for radius in epsilon:
         if not (radius > 0 and math.isfinite(radius)):
             raise UsageError(f"--epsilon {radius}: give a positive number, such as 4/255")
-    if queries < 1:
-        raise UsageError(f"--queries {queries}: give a positive number")
+    check_queries(queries)
     norms = {NORM_OF[name] for name in names}
     if epsilon and not names:
         raise UsageError("--epsilon goes with an attack")

@@ -23,6 +23,7 @@ from ..reports.measurement_store import check_target
 from ..reports.snr import SnrReport
 from ..reports.snr_store import write_snr
 from ..reports.spread import check_confidence
+from ..settings import check_seed
 from .attack_noise import attack_noise, attacked_classifier, wanted_attack
 from .corrupted import wanted_corruptions
 
@@ -98,8 +99,7 @@ def measure_snr(
     against = wanted_attack(attack, model, epsilon, queries)
     names, levels = wanted_corruptions(corruption, severity)
     check_confidence(confidence)
-    if seed < 0:
-        raise UsageError(f"--seed {seed}: must not be negative")
+    check_seed(seed)
     if norm not in NORMS:
         raise UsageError(f"--norm {norm}: choose one of {', '.join(NORMS)}")
     path = None if target is None else Path(target)

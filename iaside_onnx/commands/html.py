@@ -57,9 +57,14 @@ def html(
         if kind is not None:
             entry = load_measurement(kind, path, confidence)
             measured.setdefault(kind.command, []).append(entry)
+    if not found:
+        raise click.UsageError(
+            f"{reports[0]}: is a file of iaside {next(iter(measured))}; a page is of files of "
+            "iaside analyze, beside which such files may stand"
+        )
     others = [command for command in measured if command not in ("robustness", "snr")]
     if others:
-        raise click.UsageError(f"a page shows no files of iaside {others[0]}")
+        raise click.UsageError(f"a page shows no files of iaside {others[0]}; iaside plot draws it")
     if len(measured.get("snr", [])) > 1:
         raise click.UsageError("a page takes one file of iaside snr")
     save_page(

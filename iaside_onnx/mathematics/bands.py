@@ -17,6 +17,8 @@ Norm = Literal["linf", "l2", "l1"]
 _FINEST = 1 << 20
 _AT_ONCE = 1 << 18
 NORMS: tuple[str, ...] = get_args(Norm)
+# Also of rings. No picture, table or estimate has a use for more.
+MOST_BANDS = 512
 
 
 def band_index(
@@ -49,13 +51,15 @@ def band_index(
     Raises
     ------
     UsageError
-        A norm that does not exist, fewer than one band, or so many that a band holds no
-        frequency of this image.
+        A norm that does not exist, fewer than one band, more than `MOST_BANDS`, or so many that a
+        band holds no frequency of this image.
     """
     if norm not in NORMS:
         raise UsageError(f"unknown norm '{norm}': choose one of {', '.join(NORMS)}")
     if bands < 1:
         raise UsageError(f"--bands {bands}: at least one band is needed")
+    if bands > MOST_BANDS:
+        raise UsageError(f"--bands {bands}: use at most {MOST_BANDS}")
     index = _radius_floor(height, width, bands, norm)
     if separate_dc:
         index = index + 1

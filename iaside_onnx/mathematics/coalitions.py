@@ -25,6 +25,8 @@ PLAYERS = {"exact": (1, MAX_PLAYERS), "permutation": (2, 64), "regression": (4, 
 AFFORDABLE = 10
 # Most coalitions of one image, drawn ones included.
 MOST_COALITIONS = 1 << MAX_PLAYERS
+# Seeds are below this.
+SEEDS = 1 << 256
 # Pairs are drawn for the score too; its weights fall like this.
 _BETA = 0.75
 

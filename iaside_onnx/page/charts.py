@@ -19,6 +19,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 472, 28, 208
 _GAUGE_ENDS = (24, 456)
 _GAUGE_TOP, _GAUGE_ROW = 30, 36
 _ROWS_LEFT, _ROWS_TOP = 130, 20
+# Up and down: ticks are floats.
+_MOST_DECADES = 300.0
 
 
 @dataclass(frozen=True)
@@ -390,6 +392,7 @@ def _vertical(
     numbers = numbers[np.isfinite(numbers)]
     if decades:
         low, high = np.floor(numbers.min(initial=-1.0)), np.ceil(numbers.max(initial=1.0))
+        low, high = max(low, -_MOST_DECADES), min(high, _MOST_DECADES)
         steps = np.arange(low, high + 1).tolist()
     else:
         low, high, steps = _steps(numbers)

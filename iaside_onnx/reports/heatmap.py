@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import scipy.stats
 from numpy.typing import NDArray
 
@@ -110,7 +111,7 @@ class HeatmapReport:
                 f"the analysis is of {report.model['path']}, the heat map of "
                 f"{self.model['path']}: the model files differ"
             )
-        if list(report.settings["size"]) != list(self.settings["size"]):
+        if list(report.size) != list(self.settings["size"]):
             raise UsageError("the analysis and the heat map are of images of different sizes")
         return self.view(
             bands=int(report.settings["bands"]),
@@ -160,7 +161,7 @@ class HeatmapReport:
         names = [str(band) for band in range(int(self.settings["bands"]))]
         return ["DC", *names] if self.settings["separate_dc"] else names
 
-    @property
+    @cached_property
     def band_of(self) -> NDArray[np.intp]:
         """Band of each vector, shape (V,)."""
         settings = self.settings
@@ -172,13 +173,14 @@ class HeatmapReport:
     def band_damage(self) -> BandDamage:
         """Error and mean prediction error by band, with bootstrap intervals over images."""
         bands, weights = len(self.band_names), self.grid.weights
-        member = np.zeros((len(weights), bands))
-        member[np.arange(len(weights)), self.band_of] = weights
-        counts = member.sum(axis=0)
-        with np.errstate(invalid="ignore"):
-            share = member / counts
-        seen = np.isfinite(share).all(axis=0)
-        per_image = np.hstack([self.wrong @ share[:, seen], self.change @ share[:, seen]])
+        counts = np.bincount(self.band_of, weights, bands)
+        seen = counts > 0
+        # Sparse, for a fine grid has many vectors, and each is in one band.
+        member = scipy.sparse.csr_array(
+            (weights / counts[self.band_of], (np.arange(len(weights)), self.band_of)),
+            shape=(len(weights), bands),
+        )
+        per_image = np.hstack([(part @ member)[:, seen] for part in (self.wrong, self.change)])
         drawn = resampled_means(per_image, int(self.settings["seed"]), _RESAMPLES)
         rows = np.full((1 + _RESAMPLES, 2, bands), np.nan)
         rows[:, :, seen] = np.vstack([per_image.mean(axis=0), drawn]).reshape(len(rows), 2, -1)

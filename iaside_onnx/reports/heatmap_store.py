@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..isolated import Arrays
-from ..mathematics.bands import NORMS
+from ..mathematics.bands import MOST_BANDS
 from ..mathematics.fourier_basis import FrequencyGrid
 from .heatmap import HEATMAP_FORMAT, HEATMAP_VERSION, HeatmapReport
 from .measurement_store import (
@@ -17,6 +17,8 @@ from .measurement_store import (
     check_rules,
     check_target,
     is_name,
+    is_norm,
+    is_noted,
     is_object,
     is_share,
     is_text,
@@ -26,13 +28,12 @@ from .measurement_store import (
     whole,
     write_measurement,
 )
+from .report_checks import is_place
 
 _MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know the bands
-_MOST_BANDS = 1 << 10
 LAYOUT = Layout(
     format=HEATMAP_FORMAT,
     version=HEATMAP_VERSION,
-    what="a Fourier heat map",
     datasets={
         "image_ids": (1, None),
         "labels": (1, "int64"),
@@ -44,23 +45,19 @@ LAYOUT = Layout(
     header={
         "settings": is_object,
         "model": lambda value: (
-            isinstance(value, dict) and is_text(value.get("path")) and is_name(value.get("sha256"))
+            isinstance(value, dict) and is_place(value.get("path")) and is_name(value.get("sha256"))
         ),
         "data": lambda value: (
             isinstance(value, dict)
-            and is_text(value.get("source"))
+            and is_place(value.get("source"))
             and is_text(value.get("digest"))
         ),
-        "run": lambda value: isinstance(value, dict) and _warnings(value.get("warnings")),
+        "run": is_noted,
         "provider": is_name,
         "created": is_text,
         "iaside_version": is_name,
     },
 )
-
-
-def _warnings(value: Any) -> bool:
-    return isinstance(value, list) and all(map(is_text, value))
 
 
 def _positive(value: Any) -> bool:
@@ -75,8 +72,8 @@ _SETTINGS = {
     "strength": _positive,
     "clip": lambda value: isinstance(value, bool),
     "seed": lambda value: type(value) is int and value >= 0,
-    "bands": whole(1, _MOST_BANDS),
-    "norm": lambda value: value in NORMS,
+    "bands": whole(1, MOST_BANDS),
+    "norm": is_norm,
     "separate_dc": lambda value: isinstance(value, bool),
     "confidence": is_share,
 }

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError
 from ..isolated import Arrays, Job
+from ..mathematics.bands import NORMS
 from ..output_file import check_folder, check_free
-from .opening import check_is_file, mentions, read_isolated
+from .opening import check_is_file, mentions, read_isolated, wrong_kind
 from .report_checks import WrongContentError, parse
 from .seal import SEAL_BYTES, check_seal, seal
 from .store import as_text, atomically, put
@@ -32,6 +33,8 @@ _EXTRA_BYTES = 1 << 16
 _LONGEST_HEADER = 1 << 24
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}", re.ASCII)
 _HEADER = "header"
+# Of one measurement: bounds of what resampling and pictures have to hold.
+MOST_PERTURBATIONS, MOST_SEVERITIES = 64, 20
 Rule = Callable[[Any], bool]
 Made = TypeVar("Made")
 
@@ -43,8 +46,6 @@ class Layout:
     Attributes
     ----------
     format, version : str, int
-    what : str
-        The kind of file in words, for errors: "a signal-to-noise report".
     datasets : dict
         Number of axes and type of each dataset; None stands for fixed-length text.
     header : dict
@@ -55,7 +56,6 @@ class Layout:
 
     format: str
     version: int
-    what: str
     datasets: dict[str, tuple[int, str | None]]
     header: dict[str, Rule]
     optional: frozenset[str] = frozenset()
@@ -175,8 +175,9 @@ def read_datasets(layout: Layout, path: Path) -> tuple[dict[str, Any], Arrays]:
     """The datasets of a file; for functions that run in a process with limits."""
     try:
         with h5py.File(path, "r") as file:
-            if _attribute(file, "format") != layout.format:
-                raise ReportError(f"{path}: is not {layout.what} of iaside")
+            found = _attribute(file, "format")
+            if found != layout.format:
+                raise wrong_kind(path, found, layout.format)
             version = _attribute(file, "format_version")
             if version != layout.version:
                 raise ReportError(
@@ -275,8 +276,26 @@ def is_share(value: Any) -> bool:
     return type(value) is float and 0 < value < 1
 
 
-def each(rule: Rule) -> Rule:
-    """A list that is not empty, without repetition, every entry of which passes."""
+def each(rule: Rule, most: int) -> Rule:
+    """A list of one to `most` entries, without repetition, every one of which passes."""
     return lambda value: (
-        isinstance(value, list) and all(map(rule, value)) and 0 < len(value) == len(set(value))
+        isinstance(value, list)
+        and 0 < len(value) <= most
+        and all(map(rule, value))
+        and len(value) == len(set(value))
     )
+
+
+def is_norm(value: Any) -> bool:
+    """A norm of frequencies."""
+    return isinstance(value, str) and value in NORMS
+
+
+def is_noted(value: Any) -> bool:
+    """How a measurement ran, with what was noted."""
+    return isinstance(value, dict) and are_texts(value.get("warnings"))
+
+
+def are_texts(value: Any) -> bool:
+    """A list of text."""
+    return isinstance(value, list) and all(map(is_text, value))

@@ -17,6 +17,13 @@ from ..errors import ReportError
 from ..isolated import Arrays, Child, IsolationError, Job, isolated
 from .seal import check_seal
 
+# Formats, and the commands that write such files.
+MADE_BY = {
+    "iaside-report": "analyze",
+    "iaside-robustness": "robustness",
+    "iaside-heatmap": "heatmap",
+    "iaside-snr": "snr",
+}
 _READER = f"{__package__}.report_reader:read_finished"
 
 
@@ -32,6 +39,16 @@ def begin_reading(path: Path) -> Child:
     with report_errors(path):
         check_seal(path)
         return Child(_READER, path)
+
+
+def wrong_kind(path: Path, found: Any, wanted: str) -> ReportError:
+    """What to say of a file of another format than the one wanted."""
+    if not isinstance(found, str) or found not in MADE_BY:
+        return ReportError(f"{path}: is not a file of iaside {MADE_BY[wanted]}")
+    return ReportError(
+        f"{path}: is a file of iaside {MADE_BY[found]}, and one of iaside {MADE_BY[wanted]} is "
+        "needed here; iaside show prints either"
+    )
 
 
 def mentions(path: Path, words: Sequence[str]) -> bool:

@@ -302,7 +302,7 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
             "the report holds drawn coalitions, and damage is foretold from all: audit with "
             "--estimator exact"
         )
-    height, width = report.settings["size"]
+    height, width = report.size
     pairs = {
         "bands": (report.settings["bands"], snr.settings["bands"]),
         "norm": (report.settings["norm"], snr.settings["norm"]),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
 from ..mathematics.estimators import image_values
 from ..notebooks import ReportInNotebooks
@@ -113,6 +113,20 @@ class Report(ReportInNotebooks):
     def format_version(self) -> int:
         """Version of the file format that holds this report."""
         return FORMAT_VERSION if self.exact else DRAWN_FORMAT_VERSION
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images, as the model sees them.
+
+        Raises
+        ------
+        ReportError
+            The report does not say; nor need it.
+        """
+        held = self.settings.get("size")
+        if held is None:
+            raise ReportError("the report does not say what size its images have; audit anew")
+        return int(held[0]), int(held[1])
 
     @property
     def band_names(self) -> list[str]:

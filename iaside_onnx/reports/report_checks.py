@@ -9,12 +9,13 @@ import datetime
 import json
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn
+from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, SEEDS, are_drawn
 from ..mathematics.shapley import VALUES
 from .part import part_of
 from .report import Report
@@ -23,9 +24,9 @@ from .report import Report
 JSON_TEXTS = ("settings", "model", "data", "run")
 # Rounding of probabilities lets their logarithm exceed 0 by no more than this.
 _ABOVE_ZERO = 0.1
-_LARGEST_SEED = 1 << 256
 _MOST_PIXELS = 1 << 24
 _DEEPEST = 16
+_LONGEST_PLACE = 4096
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _Rule = Callable[[Any], bool]
@@ -61,7 +62,7 @@ def _plain(value: Any, depth: int) -> Any:
     Raises
     ------
     ValueError
-        Too deep, or a number that is not finite (such as 1e999).
+        Too deep, or a number that is not finite (such as 1e999) or beyond what 64 bits hold as one.
     """
     if isinstance(value, dict | list) and not depth:
         raise ValueError("too deep")
@@ -69,7 +70,8 @@ def _plain(value: Any, depth: int) -> Any:
         return {_plain(key, 0): _plain(item, depth - 1) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, depth - 1) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
+    # Whole numbers may be longer than any other can be.
+    if isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
         raise ValueError("not finite")
     return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
@@ -87,8 +89,17 @@ def _matches(pattern: re.Pattern[str]) -> _Rule:
     return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
+def _is_size(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_whole(1, 1 << 24), value))
+
+
 def _any_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def is_place(value: Any) -> bool:
+    """Text as long as the name of a file or folder may be."""
+    return isinstance(value, str) and len(value) <= _LONGEST_PLACE
 
 
 _COUNT = _whole(0, 1 << 62)
@@ -101,15 +112,15 @@ _RULES: dict[str, dict[str, _Rule]] = {
         "absence": _matches(_NAME),
         "estimator": _matches(_NAME),
         "output_map": _matches(_NAME),
-        "seed": _whole(0, _LARGEST_SEED),
+        "seed": _whole(0, SEEDS),
         "temperature": _number(0, math.inf),
         "value": lambda value: value in VALUES,
         "beta": _number(0, 1),
         "confidence": _number(0, 1),
     },
-    "model": {"path": _any_text, "sha256": _matches(_SHA256)},
+    "model": {"path": is_place, "sha256": _matches(_SHA256)},
     "data": {
-        "source": _any_text,
+        "source": is_place,
         "digest": _matches(_SHA256),
         "samples": _whole(1, 1 << 62),
         "classes": _whole(1, 1 << 31),
@@ -140,6 +151,8 @@ def check(report: Report) -> None:
     except ValueError:
         zone = None
     _need(zone is not None, "the time of creation is no time with a zone")
+    size = report.settings.get("size")
+    _need(size is None or _is_size(size), "attribute settings holds no usable 'size'")
     _check_arrays(report)
     part_of(report)
 
@@ -152,6 +165,8 @@ def _check_arrays(report: Report) -> None:
     _need(not drawn or (estimator in PLAYERS and estimator != "exact"), f"no estimator {estimator}")
     low, high = PLAYERS[estimator if drawn else "exact"]
     _need(low <= players <= high, f"the {estimator} estimator does not take {players} players")
+    passes = report.settings.get("passes")
+    _need(not drawn or _COUNT(passes), "attribute settings holds no usable 'passes'")
     if coalitions is None:
         fits = columns == 1 << players
         _need(fits, f"a value table of {columns} columns is no game of {players}")

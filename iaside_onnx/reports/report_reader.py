@@ -18,6 +18,7 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
 from numpy.typing import NDArray
 
 from ..errors import ReportError
+from .opening import wrong_kind
 from .report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION
 from .report_checks import JSON_TEXTS
 
@@ -100,11 +101,10 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     """The file, a report of a known version; whatever the HDF5 library raises is our error."""
     try:
         with h5py.File(path, "r") as file:
-            if (
-                not h5a.exists(file.id, b"format")
-                or _attribute(path, file, "format", str) != FORMAT
-            ):
-                raise ReportError(f"{path}: is not a report of iaside")
+            named = h5a.exists(file.id, b"format")
+            found = _attribute(path, file, "format", str) if named else None
+            if found != FORMAT:
+                raise wrong_kind(path, found, FORMAT)
             version = _attribute(path, file, "format_version", int)
             if version not in (FORMAT_VERSION, DRAWN_FORMAT_VERSION):
                 raise ReportError(

@@ -12,7 +12,10 @@ import numpy as np
 
 from ..isolated import Arrays
 from .measurement_store import (
+    MOST_PERTURBATIONS,
+    MOST_SEVERITIES,
     Layout,
+    are_texts,
     check_rules,
     check_target,
     each,
@@ -26,6 +29,7 @@ from .measurement_store import (
     whole,
     write_measurement,
 )
+from .report_checks import is_place
 from .robustness import NOT_ATTACKED, ROBUSTNESS_FORMAT, ROBUSTNESS_VERSION, RobustnessReport
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -44,7 +48,6 @@ def _is_digest(value: Any) -> bool:
 LAYOUT = Layout(
     format=ROBUSTNESS_FORMAT,
     version=ROBUSTNESS_VERSION,
-    what="a robustness report",
     datasets={
         "image_ids": (1, None),
         "labels": (1, "int64"),
@@ -58,9 +61,13 @@ LAYOUT = Layout(
         "attack_change": (2, "float32"),
     },
     header={
-        "perturbations": each(is_name),
-        "severities": each(whole(1, 1000)),
-        "attacks": lambda value: isinstance(value, list) and all(map(is_object, value)),
+        "perturbations": each(is_name, MOST_PERTURBATIONS),
+        "severities": each(whole(1, 1000), MOST_SEVERITIES),
+        "attacks": lambda value: (
+            isinstance(value, list)
+            and len(value) <= MOST_PERTURBATIONS
+            and all(map(is_object, value))
+        ),
         "settings": is_object,
         "model": is_object,
         "data": is_object,
@@ -83,9 +90,9 @@ _RULES: dict[str, dict[str, Callable[[Any], bool]]] = {
             isinstance(value, dict) and all(is_name(k) and is_name(v) for k, v in value.items())
         ),
     },
-    "model": {"path": is_text, "sha256": _is_digest},
+    "model": {"path": is_place, "sha256": _is_digest},
     "data": {
-        "source": is_text,
+        "source": is_place,
         "digest": _is_digest,
         "samples": whole(1, 1 << 62),
         "classes": whole(1, _MOST),
@@ -93,7 +100,7 @@ _RULES: dict[str, dict[str, Callable[[Any], bool]]] = {
     "run": {
         "forward_passes": whole(0, 1 << 62),
         "seconds": lambda value: type(value) in (int, float) and value >= 0,
-        "warnings": lambda value: isinstance(value, list) and all(map(is_text, value)),
+        "warnings": are_texts,
     },
 }
 _ATTACK: dict[str, Callable[[Any], bool]] = {

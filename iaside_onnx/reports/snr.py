@@ -142,19 +142,15 @@ class SnrReport:
         return [self._curves(position) for position in range(len(self.perturbations))]
 
     def _curves(self, position: int) -> list[Curve]:
-        severities, parts = len(self.severities), self.rings + 1
-        # Axes: images; then signal, power and the three of the noise; severities; parts.
-        signal = np.broadcast_to(
-            self.signal[:, :, None], (2, len(self.image_ids), severities, parts)
-        )
-        table = np.concatenate([signal, self.noise[:, :, position]]).swapaxes(0, 1)
-        rows = table.reshape(len(table), -1)
-        drawn = resampled_means(rows, int(self.settings["seed"]), SNR_RESAMPLES)
-        sums = np.concatenate([rows.mean(axis=0)[None], drawn])
-        sums = sums.reshape(-1, 5, severities, parts)
         found = []
-        for severity in range(severities):
-            rings = sums[:, :, severity]
+        # One severity at a time: resamples take far more memory than the measurement.
+        for severity in range(len(self.severities)):
+            # Axes: images; then signal, power and the three of the noise; parts.
+            table = np.concatenate([self.signal, self.noise[:, :, position, severity]])
+            rows = table.swapaxes(0, 1).reshape(table.shape[1], -1)
+            drawn = resampled_means(rows, int(self.settings["seed"]), SNR_RESAMPLES)
+            rings = np.concatenate([rows.mean(axis=0)[None], drawn])
+            rings = rings.reshape(-1, 5, self.rings + 1)
             bands = self._banded(rings)
             gain, residual = gain_and_residual(bands[:, 1], bands[:, 3], bands[:, 4])
             ring_snr = signal_to_noise(rings[:, 0, 1:], rings[:, 2, 1:])

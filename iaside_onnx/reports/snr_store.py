@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 
 from ..isolated import Arrays
+from ..mathematics.bands import MOST_BANDS
 from .measurement_store import (
+    MOST_PERTURBATIONS,
+    MOST_SEVERITIES,
     Layout,
     check_rules,
     check_target,
     each,
     is_name,
+    is_norm,
+    is_noted,
     is_object,
     is_share,
     is_text,
@@ -24,33 +29,35 @@ from .measurement_store import (
     whole,
     write_measurement,
 )
+from .report_checks import is_place
 from .snr import SNR_FORMAT, SNR_VERSION, SnrReport
 
-_MOST_RINGS = 1 << 16
+# Pixels lie in [0, 1] and so many are in no image.
+_LARGEST_SUM = 1e40
 LAYOUT = Layout(
     format=SNR_FORMAT,
     version=SNR_VERSION,
-    what="a signal-to-noise report",
     datasets={"image_ids": (1, None), "signal": (3, "float64"), "noise": (5, "float64")},
     header={
-        "perturbations": each(is_name),
-        "severities": each(whole(1, 1000)),
+        "perturbations": each(is_name, MOST_PERTURBATIONS),
+        "severities": each(whole(1, 1000), MOST_SEVERITIES),
         "settings": is_object,
-        "data": lambda value: isinstance(value, dict) and is_text(value.get("source")),
-        "run": is_object,
+        "data": lambda value: isinstance(value, dict) and is_place(value.get("source")),
+        "run": is_noted,
         "created": is_text,
         "iaside_version": is_name,
     },
 )
 _SETTINGS = {
-    "bands": whole(1, _MOST_RINGS),
-    "rings": whole(1, _MOST_RINGS),
-    "norm": is_name,
+    "bands": whole(1, MOST_BANDS),
+    "rings": whole(1, MOST_BANDS),
+    "norm": is_norm,
     "separate_dc": lambda value: isinstance(value, bool),
     "confidence": is_share,
     "seed": lambda value: type(value) is int and value >= 0,
     "height": whole(1, 1 << 24),
     "width": whole(1, 1 << 24),
+    "channels": lambda value: value in (1, 3),
     "kinds": lambda value: (
         isinstance(value, dict) and all(is_name(k) and is_name(v) for k, v in value.items())
     ),
@@ -106,6 +113,8 @@ def _checked(
     need(set(header["perturbations"]) <= set(settings["kinds"]), "a perturbation has no kind")
     need(bool(np.isfinite(signal).all() and np.isfinite(noise).all()), "holds values not finite")
     need(bool((signal >= 0).all() and (noise[:2] >= 0).all()), "holds negative sums")
+    largest = max(float(np.abs(sums).max()) for sums in (signal, noise))
+    need(largest <= _LARGEST_SUM, f"holds a sum of {largest:g}, which no image has")
     return SnrReport(
         signal=signal,
         noise=noise,
@@ -119,7 +128,7 @@ def _is_attack(value: Any) -> bool:
     return value is None or (
         isinstance(value, dict)
         and is_name(value.get("name"))
-        and is_text(value.get("model"))
+        and is_place(value.get("model"))
         and type(value.get("epsilon")) is float
         and type(value.get("queries")) is int
     )

@@ -1,6 +1,6 @@
-"""Mutated reports, ONNX files and image arrays, thrown at the readers.
+"""Mutated reports, measurements, ONNX files and image arrays, thrown at the readers.
 
-    python tools/fuzz --reports 10000 --onnx 10000
+    python tools/fuzz --reports 10000 --measurements 10000 --onnx 10000
     python tools/fuzz --replay fuzz-failures/report_files-0-17.h5
 
 Each case runs in a process with bounds of 1 GB of memory and 10 s; a crash, a hang, too much memory
@@ -21,7 +21,12 @@ from pathlib import Path
 
 from worker import FINE, Outcome, Worker, judge, limits
 
-KINDS = {"reports": "report_files", "onnx": "onnx_files", "arrays": "array_files"}
+KINDS = {
+    "reports": "report_files",
+    "measurements": "measurement_files",
+    "onnx": "onnx_files",
+    "arrays": "array_files",
+}
 _WORDS = (*FINE, "unclear message", "traceback", "memory", "hang", "crash")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import h5py
@@ -16,7 +16,17 @@ _STRINGS = (
     "<script>alert(1)</script>", "[bold]x[/]", "../../etc/passwd", "%s%n{0}", "A" * 70_000,
     "log-prob", "prob", "cpu", "linf", "1e999", "NaN", "2026-01-01", "0" * 64,
 )  # fmt: skip
-_RAW = ("NaN", "-Infinity", "1e999", "-1e-999", "1" * 5000, "1" * 300, "[" * 5000, '{"a":' * 30)
+_RAW = (
+    "NaN",
+    "-Infinity",
+    "1e999",
+    "-1e-999",
+    "1" * 5000,
+    "1" * 300,
+    "1" * 400,
+    "[" * 5000,
+    '{"a":' * 30,
+)
 _VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 16, 17, 0.0, 0.5, 1.0, -0.5, 1e308, 5e-324, 1 << 31, 1 << 63,
     -(1 << 70), [], {}, [1, 2], [[[[]]]], {"a": {"b": {}}}, [None], ["x", 1],
@@ -29,13 +39,33 @@ def some(rng: np.random.Generator, choices: Sequence[T]) -> T:
 
 
 def json_text(rng: np.random.Generator, sound: dict[str, Any]) -> str:
-    """A JSON object with one to three of its values or keys changed, or no JSON at all."""
+    """A JSON object, or one inside it, with values or keys changed; or no JSON at all."""
+    chosen = some(rng, list(_objects(sound)))
+    if chosen is sound:
+        return _changed(rng, sound)
+    inner = dict(chosen)
+    chosen.clear()
+    chosen["the inner"] = True
+    return json.dumps(sound).replace('{"the inner": true}', _changed(rng, inner))
+
+
+def _objects(held: Any) -> Iterator[dict[str, Any]]:
+    """A JSON value's objects, itself first."""
+    if isinstance(held, dict):
+        yield held
+    if isinstance(held, dict | list):
+        for value in held.values() if isinstance(held, dict) else held:
+            yield from _objects(value)
+
+
+def _changed(rng: np.random.Generator, sound: dict[str, Any]) -> str:
+    """One to three values or keys changed, or no JSON at all."""
     if rng.random() < 0.1:
         return some(rng, (*_RAW, "", "[]", "null", "{", json.dumps([sound])))
     marker = "raw value"
     for _ in range(int(rng.integers(1, 4))):
         key = some(rng, list(sound) or ["x"])
-        match int(rng.integers(6)):
+        match int(rng.integers(7)):
             case 0:
                 sound.pop(key, None)
             case 1:
@@ -44,9 +74,17 @@ def json_text(rng: np.random.Generator, sound: dict[str, Any]) -> str:
                 sound[key] = marker
             case 3:
                 sound[key] = some(rng, _STRINGS)
+            case 4 if isinstance(sound.get(key), list):
+                sound[key] = _other_list(rng, sound[key])
             case _:
                 sound[key] = some(rng, _VALUES)
     return json.dumps(sound).replace(json.dumps(marker), some(rng, _RAW))
+
+
+def _other_list(rng: np.random.Generator, sound: list[Any]) -> list[Any]:
+    """A list with an entry fewer, more, twice, or changed."""
+    extra: list[Any] = [some(rng, (*_VALUES, *_STRINGS))]
+    return some(rng, (sound[:-1], sound + extra, sound * 2, sound[1:] + extra, sound[::-1]))
 
 
 def attribute_values(file: h5py.File) -> list[dict[str, Any]]:
