@@ -110,9 +110,9 @@ class TrainingBootstrap:
         two trainings of one recipe. One t distribution with Satterthwaite's degrees of freedom
         would cover as little as 0.87 with one replicate. The p-value inverts the interval.
 
-        A quantity that is the same in all trainings of the reference is taken to spread as that
-        member of its family (the columns of `statistic`) which spreads most: a band that is the
-        least important in all of them has a share of exactly 0, which tells nothing.
+        A quantity that is the same in all trainings of the reference is taken to spread as the
+        nearest in mean among the columns of `statistic`: a band that is the least important in
+        all of them has a share of exactly 0, which tells nothing.
 
         Parameters
         ----------
@@ -133,9 +133,8 @@ class TrainingBootstrap:
         replicates = len(trainings) - 1
         mean = trainings.mean(axis=0)
         spread = trainings.std(axis=0, ddof=1)
-        known = np.where(spread > 0, spread, spread.max())
         share = 1 + 1 / (replicates + 1)
-        between = share * (known**2 + step**2 / 12)
+        between = share * (_filled(spread, mean) ** 2 + step**2 / 12)
         centre = drawn[:-1].mean(axis=0)
         widening = self.images / (self.images - 1)
         paired = widening * (drawn[-1] - centre).var(axis=0)
@@ -169,6 +168,15 @@ class TrainingBootstrap:
         limit = (1 - self.confidence) / 2
         apart = np.sign(statistic(self._resampled)) != np.sign(statistic(self._means))[:, None]
         return bool((apart.mean(axis=1) > limit).any())
+
+
+def _filled(spread: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spreads with those of the nearest mean where there is none."""
+    there = np.flatnonzero(spread)
+    if not there.size:
+        return spread
+    nearest = there[np.abs(mean[:, None] - mean[there]).argmin(axis=1)]
+    return np.where(spread > 0, spread, spread[nearest])
 
 
 @dataclass(frozen=True)
