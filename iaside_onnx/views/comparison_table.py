@@ -37,7 +37,8 @@ def print_comparison(found: Comparison) -> None:
     also = f" and replicates {one_line(', '.join(further))}" if further else ""
     out.print(
         f"Reference: {one_line(name)} ({one_line(model)}){also}. Differences are other minus "
-        f"reference, with {view['confidence']:.0%} intervals; value {view['value']}, beta {view['beta']}",
+        f"reference, with {view['confidence']:.0%} intervals; value {view['value']}, "
+        f"beta {view['beta']}",
         soft_wrap=True,
     )
     groups = max(1, (out.width - _FIRST) // _GROUP)
