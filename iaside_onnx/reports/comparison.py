@@ -271,6 +271,7 @@ def _pair(
     )
     bands = first.players
     drawn: PairedBootstrap | TrainingBootstrap
+    accuracy: Difference
     if replicates:
         places = replicate_rows(reference, replicates, rows[0])
         tables_of_replicates = [
