@@ -289,7 +289,16 @@ def test_the_command(iaside, saved, tmp_path):
     for words in ("signed SRS", "int8", "half", "40 shared images", "±0.05", "Holm"):
         assert words in table.stdout
     found = json.loads(iaside("compare", *saved, "--json", "--confidence", 0.9).stdout)
-    assert set(found) == {"reference", "view", "bands", "srs_range", "margin", "pairs"}
+    assert found["replicates"] == []
+    assert set(found) == {
+        "reference",
+        "replicates",
+        "view",
+        "bands",
+        "srs_range",
+        "margin",
+        "pairs",
+    }
     assert [pair["report"] for pair in found["pairs"]] == ["int8", "half"]
     assert all(set(pair) == PAIR_KEYS for pair in found["pairs"])
     assert set(found["pairs"][0]["srs_signed"]) == {

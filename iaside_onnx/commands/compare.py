@@ -13,6 +13,11 @@ from .options import json_option, view_options
 
 @click.command()
 @click.argument("reports", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "--replicate", "replicates", type=click.Path(path_type=Path), multiple=True,
+    metavar="REPORT", help="A further training of the first report's recipe, which differs by its "
+    "seed alone: differences are then judged between trainings. May be repeated.",
+)  # fmt: skip
 @click.option("--per-class", is_flag=True, help="Add the differences of every class.")
 @click.option(
     "--margin", type=float, metavar="D",
@@ -34,6 +39,7 @@ def compare(
     Example:
       iaside compare plain.h5 robust.h5
       iaside compare float.h5 int8.h5 --margin 0.02 -o difference.png
+      iaside compare plain.h5 robust.h5 --replicate plain-2.h5 --replicate plain-3.h5
     """
     from ..reports.comparison import compare as hold_against
 

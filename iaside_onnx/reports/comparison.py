@@ -23,9 +23,11 @@ from ..mathematics.paired import (
     holm,
     right_answers,
 )
+from ..mathematics.replicates import TrainingBootstrap
 from ..mathematics.score import signed_score, spectral_importance
 from ..notebooks import ComparisonInNotebooks
 from .comparable import VIEW, check_game, permitted_differences, reservations, shared_rows
+from .replication import Named, check_trainings, replicate_rows
 from .report import FEW_IMAGES, Report, check_view, load
 from .verdict import verdict
 
@@ -65,12 +67,14 @@ class Pair:
     notes : list of str
         What to bear in mind.
     srs_signed, srs, accuracy, mean_log_prob : Difference
+        Like those of bands `TrainingDifference` where the reference has replicates.
     right_alone : dict
         Images that only ``reference``, only ``other`` gets right.
     sid, shapley : list of Difference
         One a band; ``p_holm`` over the bands of this pair.
     per_class : list of ClassDifference or None
-        ``p_holm`` over the classes of this pair with enough images.
+        ``p_holm`` over the classes of this pair with enough images; between the two files alone,
+        also where the reference has replicates.
     equivalent : bool or None
         The interval of the signed score lies within the margin; None where none was given.
     verdict : dict
@@ -105,6 +109,8 @@ class Comparison(ComparisonInNotebooks):
     ----------
     reference : dict
         ``report``, ``model``, ``data``.
+    replicates : list of dict
+        ``report``, ``model`` of further trainings of the reference's recipe.
     view : dict
         ``value``, ``beta``, ``confidence``: one set for all reports.
     bands : list of str
@@ -116,6 +122,7 @@ class Comparison(ComparisonInNotebooks):
     """
 
     reference: dict[str, Any]
+    replicates: list[dict[str, Any]]
     view: dict[str, Any]
     bands: list[str]
     srs_range: tuple[float, float]
@@ -130,6 +137,7 @@ class Comparison(ComparisonInNotebooks):
 def compare(
     reference: str | Path | Report,
     *others: str | Path | Report,
+    replicates: Sequence[str | Path | Report] = (),
     value: str | None = None,
     beta: float | None = None,
     confidence: float | None = None,
@@ -139,13 +147,19 @@ def compare(
     """Hold reports against a reference on the images that they share.
 
     Every interval is a paired bootstrap interval over images (see `PairedBootstrap`), but for
-    accuracy (see `right_answers`). P-values of bands and of classes are also given adjusted by
-    Holm's method within their pair; the pairs are separate questions.
+    accuracy (see `right_answers`): it speaks of the two files. With replicates the differences
+    are from the mean of the reference and its replicates, and intervals count the variance
+    between trainings as well (see `TrainingBootstrap`): they speak of trainings. P-values of
+    bands and of classes are also given adjusted by Holm's method within their pair; the pairs
+    are separate questions.
 
     Parameters
     ----------
     reference, *others : path or Report
         The reference first; differences are other minus reference.
+    replicates : sequence of path or Report
+        Further trainings of the reference's recipe, which differ from it by their seed alone, on
+        the same images.
     value : {"log-prob", "log-prob-clipped", "prob"}, optional
         What the game is played in; by default as in the reference, for all reports.
     beta : float, optional
@@ -166,7 +180,8 @@ def compare(
     ------
     ReportError
         The reports played different games, hold different images or labels under the same
-        names, or share fewer than two images.
+        names, or share fewer than two images. A replicate has other images or settings than the
+        reference, or is of a model that is there already.
     UsageError
         No report to compare with, or a view setting or margin that cannot be used.
     """
@@ -174,16 +189,23 @@ def compare(
         raise UsageError("give at least two reports: the reference first, then what to compare")
     if margin is not None and not 0 < margin < np.inf:
         raise UsageError(f"--margin {margin}: must be a positive number")
-    names = _names([reference, *others])
-    loaded = [given if isinstance(given, Report) else load(given) for given in (reference, *others)]
+    everything = [reference, *others, *replicates]
+    names = _names(everything)
+    loaded = [given if isinstance(given, Report) else load(given) for given in everything]
     first = loaded[0].view(value=value, beta=beta, confidence=confidence)
     view = {key: first.settings[key] for key in VIEW}
     check_view(view["value"], first.beta, first.confidence)
-    for name, report in zip(names[1:], loaded[1:], strict=True):
+    named = list(zip(names, loaded, strict=True))
+    compared, further = named[1 : 1 + len(others)], named[1 + len(others) :]
+    for name, report in named[1:]:
         check_game(names[0], first, name, report)
+    trainings = [(name, report.view(**view)) for name, report in further]
+    if trainings:
+        for other in compared:
+            check_trainings([(names[0], first), other, *trainings])
     asked = {"value": value, "beta": beta, "confidence": confidence}
     pairs = []
-    for name, report in zip(names[1:], loaded[1:], strict=True):
+    for name, report in compared:
         notes = [
             f"{name} was made with {key} {report.settings.get(key)}; it is seen through the "
             f"reference's, {view[key]}"
@@ -191,10 +213,18 @@ def compare(
             if asked[key] is None and report.settings.get(key) != view[key]
         ]
         pairs.append(
-            _pair((names[0], first), (name, report.view(**view)), notes, margin, classes=per_class)
+            _pair(
+                (names[0], first),
+                (name, report.view(**view)),
+                trainings,
+                notes,
+                margin,
+                classes=per_class,
+            )
         )
     return Comparison(
         reference={"report": names[0], "model": first.model, "data": first.data},
+        replicates=[{"report": name, "model": report.model} for name, report in further],
         view=view,
         bands=first.band_names,
         srs_range=first.srs_range,
@@ -211,8 +241,9 @@ def _names(reports: Sequence[str | Path | Report]) -> list[str]:
 
 
 def _pair(
-    reference: tuple[str, Report],
-    other: tuple[str, Report],
+    reference: Named,
+    other: Named,
+    replicates: Sequence[Named],
     notes: list[str],
     margin: float | None,
     *,
@@ -229,10 +260,7 @@ def _pair(
     whole = not any(left_out.values())
     notes = notes + reservations(first, second, settings, contents, whole=whole)
     confidence = first.confidence
-    tables = [
-        np.column_stack([report.shapley_per_image[at], report.log_prob[at, -1]])
-        for report, at in zip((first, second), rows, strict=True)
-    ]
+    tables = [_outcomes(report, at) for report, at in zip((first, second), rows, strict=True)]
     right = [
         report.predicted[at] == report.labels[at]
         for report, at in zip((first, second), rows, strict=True)
@@ -241,8 +269,19 @@ def _pair(
         np.array_equal(getattr(first, part)[rows[0]], getattr(second, part)[rows[1]])
         for part in ("log_prob", "predicted")
     )
-    drawn = PairedBootstrap(tables[0], tables[1], confidence)
     bands = first.players
+    drawn: PairedBootstrap | TrainingBootstrap
+    accuracy: Difference
+    if replicates:
+        places = replicate_rows(reference, replicates, rows[0])
+        tables_of_replicates = [
+            _outcomes(report, at) for (_, report), at in zip(replicates, places, strict=True)
+        ]
+        drawn = TrainingBootstrap([tables[0], *tables_of_replicates], tables[1], confidence)
+        (accuracy,) = drawn.differences(lambda means: means[..., -1:], step=1 / len(rows[0]))
+    else:
+        drawn = PairedBootstrap(tables[0], tables[1], confidence)
+        accuracy = _accuracy(right, confidence, identical=identical)
     score = _scores(bands, first.beta)
     (signed,) = drawn.differences(score)
     if drawn.changes_sign(score):
@@ -250,7 +289,6 @@ def _pair(
             "a signed score lies near 0, where intervals of the published score, an absolute "
             "value, do not hold; judge by the signed score"
         )
-    accuracy = _accuracy(right, confidence, identical=identical)
     sid = _adjusted(drawn.differences(lambda means: spectral_importance(means[..., :bands])))
     per_class = None
     if classes:
@@ -274,14 +312,21 @@ def _pair(
             "reference": int(np.sum(right[0] & ~right[1])),
             "other": int(np.sum(right[1] & ~right[0])),
         },
-        mean_log_prob=drawn.differences(lambda means: means[..., bands:])[0],
+        mean_log_prob=drawn.differences(lambda means: means[..., bands : bands + 1])[0],
         sid=sid,
         shapley=_adjusted(drawn.differences(lambda means: means[..., :bands])),
         per_class=per_class,
         equivalent=equivalent,
         verdict={},
     )
-    return replace(made, verdict=verdict(made, first_name, first, margin))
+    trainings = 1 + len(replicates)
+    return replace(made, verdict=verdict(made, first_name, first, margin, trainings))
+
+
+def _outcomes(report: Report, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Shapley values, log-probability and right (1) or wrong (0) of some images."""
+    right = report.predicted[rows] == report.labels[rows]
+    return np.column_stack([report.shapley_per_image[rows], report.log_prob[rows, -1], right])
 
 
 def _scores(bands: int, beta: float) -> Statistic:
@@ -289,7 +334,7 @@ def _scores(bands: int, beta: float) -> Statistic:
     return lambda means: signed_score(spectral_importance(means[..., :bands]), beta)[..., None]
 
 
-def _adjusted(family: list[Difference]) -> list[Difference]:
+def _adjusted(family: Sequence[Difference]) -> list[Difference]:
     adjusted = holm(np.array([member.p for member in family]))
     return [replace(d, p_holm=float(p)) for d, p in zip(family, adjusted, strict=True)]
 

@@ -26,7 +26,9 @@ def with_interval(found: Difference) -> str:
     return f"{found.difference:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
 
 
-def verdict(pair: Pair, reference: str, first: Report, margin: float | None) -> dict[str, str]:
+def verdict(
+    pair: Pair, reference: str, first: Report, margin: float | None, trainings: int = 1
+) -> dict[str, str]:
     """Plain sentences about a pair.
 
     Parameters
@@ -36,6 +38,8 @@ def verdict(pair: Pair, reference: str, first: Report, margin: float | None) -> 
     first : Report
         The reference.
     margin : float or None
+    trainings : int
+        Of the reference's recipe, replicates included; from 2 on the sentences speak of trainings.
 
     Returns
     -------
@@ -48,15 +52,17 @@ def verdict(pair: Pair, reference: str, first: Report, margin: float | None) -> 
         found = dict.fromkeys(("score", "bands", "accuracy"), same)
         return found if margin is None else {**found, "margin": same}
     low, high = first.srs_range
+    against = reference if trainings == 1 else f"{trainings} trainings like {reference} on average"
+    between = "" if trainings == 1 else f"between the trainings of {name} and {reference} "
     signed, accuracy = pair.srs_signed, pair.accuracy
     if signed.p < level:
         share = abs(signed.difference) / (high - low)
         score = (
             f"{name} leans {'more' if signed.difference > 0 else 'less'} on low frequencies than "
-            f"{reference}: signed score {with_interval(signed)}, {share:.1%} of its range."
+            f"{against}: signed score {with_interval(signed)}, {share:.1%} of its range."
         )
     else:
-        score = f"No difference of the signed score seen {_power(pair, signed)}"
+        score = f"No difference of the signed score seen {between}{_power(pair, signed, trainings)}"
     apart = [
         f"{band} ({d.difference:+.{decimals([d])}f})"
         for band, d in zip(first.band_names, pair.sid, strict=True)
@@ -74,12 +80,15 @@ def verdict(pair: Pair, reference: str, first: Report, margin: float | None) -> 
         f"{alone['other']}"
     )
     if accuracy.p < level:
+        test = "McNemar p" if trainings == 1 else "p"
         right = (
-            f"{name} is {'more' if accuracy.difference > 0 else 'less'} accurate than {reference}: "
-            f"{with_interval(accuracy)}, McNemar p {p_text(accuracy.p)}; {counts}."
+            f"{name} is {'more' if accuracy.difference > 0 else 'less'} accurate than {against}: "
+            f"{with_interval(accuracy)}, {test} {p_text(accuracy.p)}; {counts}."
         )
     else:
-        right = f"No difference of accuracy seen {_power(pair, accuracy)} {counts}."
+        right = (
+            f"No difference of accuracy seen {between}{_power(pair, accuracy, trainings)} {counts}."
+        )
     found = {"score": score, "bands": bands, "accuracy": right}
     if margin is not None:
         within = "lies within" if pair.equivalent else "is not shown to lie within"
@@ -87,10 +96,16 @@ def verdict(pair: Pair, reference: str, first: Report, margin: float | None) -> 
     return found
 
 
-def _power(pair: Pair, found: Difference) -> str:
+def _power(pair: Pair, found: Difference, trainings: int) -> str:
     digits = decimals([found])
+    size = f"{pair.shared} images"
+    at = (
+        f"at this sample size ({size})"
+        if trainings == 1
+        else f"at this number of trainings ({trainings} and 1, on {size})"
+    )
     return (
-        f"at this sample size ({pair.shared} images): {with_interval(found)}; a difference of "
+        f"{at}: {with_interval(found)}; a difference of "
         f"{found.mde:.{digits}f} would have been seen (with a probability of {POWER})."
     )
 

@@ -87,6 +87,8 @@ def comparison_html(found: Comparison) -> str:
     )
     parts = [part for pair in found.pairs for part in _pair_parts(found, pair)]
     heading = f"Compared with {found.reference['report']}"
+    if found.replicates:
+        heading += f" and {len(found.replicates)} further training(s) like it (their mean)"
     return _section(heading, f"<p>{_escaped(about)}</p>", *parts)
 
 

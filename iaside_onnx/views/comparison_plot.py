@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..errors import UsageError
 from ..mathematics.paired import Difference
+from ..mathematics.replicates import TrainingDifference
 from ..reports.comparison import Comparison, Pair
 from .plots import (
     COLOURS,
@@ -36,6 +37,7 @@ def comparison_figure(found: Comparison) -> Figure:
 
     Filled markers are differences that are seen (p below 1 - confidence; bands after Holm's
     correction), hollow ones are not. Grey bars reach as far as the minimum detectable effect.
+    Where the reference has replicates, a small cross is each of its trainings less their mean.
 
     Returns
     -------
@@ -80,12 +82,14 @@ def _shorter(text: str, length: int) -> str:
 def _draw_header(drawn: Figure, found: Comparison, total: float) -> None:
     line = total - 0.18
     name = _shorter(found.reference["report"], 30)
+    if found.replicates:
+        name = f"{1 + len(found.replicates)} trainings like {name}"
     drawn.text(
         0.03, line / total, f"Against {name}", fontsize=9, fontweight="bold", parse_math=False
     )
     about = (
         f"other minus reference, {found.view['value']}, {found.view['confidence']:.0%} intervals; "
-        "filled: seen"
+        "filled: seen" + ("; x: trainings" if found.replicates else "")
     )
     drawn.text(0.03, (line - 0.15) / total, about, fontsize=SMALL, color="#444444")
     for number, pair in enumerate(found.pairs):
@@ -108,6 +112,11 @@ def _mark(axes: Axes, number: int, x: float, y: float, *, seen: bool) -> None:
     )
 
 
+def _trainings(d: Difference) -> list[float]:
+    """Every training of the reference less their mean."""
+    return [t - d.reference for t in d.trainings] if isinstance(d, TrainingDifference) else []
+
+
 def _draw_rows(
     axes: Axes, pairs: Sequence[Pair], level: float, part: str, margin: float | None
 ) -> None:
@@ -116,6 +125,8 @@ def _draw_rows(
         d: Difference = getattr(pair, part)
         axes.plot([-d.mde, d.mde], [row, row], color="#DDDDDD", linewidth=5, zorder=1)
         axes.plot([d.low, d.high], [row, row], color=COLOURS[number], linewidth=1.3, zorder=2)
+        for apart in _trainings(d):
+            axes.plot(apart, row, "x", color="#444444", markersize=3, zorder=2.5)
         _mark(axes, number, d.difference, row, seen=d.p < level)
     axes.axvline(0, color="black", linewidth=0.6)
     for side in (-1, 1) if margin is not None else ():
@@ -136,6 +147,8 @@ def _draw_bands(axes: Axes, found: Comparison, level: float, part: str) -> None:
         for band, d in enumerate(getattr(pair, part)):
             x = band + (number - (count - 1) / 2) * spread
             axes.plot([x, x], [d.low, d.high], color=COLOURS[number], linewidth=1.1, zorder=2)
+            for apart in _trainings(d):
+                axes.plot(x, apart, "x", color="#444444", markersize=2.5, zorder=2.5)
             _mark(axes, number, x, d.difference, seen=(d.p_holm or 0.0) < level)
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set_xticks(np.arange(len(found.bands)), found.bands)

@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from ..mathematics.paired import Difference
+from ..mathematics.replicates import TrainingDifference
 from ..reports.comparison import Comparison, Pair
 from ..reports.report import FEW_IMAGES
 from ..reports.verdict import decimals, p_text
@@ -16,7 +17,12 @@ from .text import one_line
 
 _FILES_ONLY = (
     "A difference seen is one between these files. Trainings that differ only by their seed may "
-    "differ as much: repeat a training to learn how much, and give that as --margin."
+    "differ as much: repeat a training to learn how much, and give its report as --replicate."
+)
+_TRAININGS = (
+    "Intervals count images and trainings. The reference's column is the mean of its {count} "
+    "trainings, between which the signed score has a standard deviation of {spread:.3f}; "
+    "those of the other reports are taken to spread as much."
 )
 # Characters that the first columns, and the columns of a pair, take.
 _FIRST, _GROUP = 22, 44
@@ -27,9 +33,12 @@ def print_comparison(found: Comparison) -> None:
     out = terminal()
     view = found.view
     name, model = found.reference["report"], found.reference["model"]["path"]
+    further = [entry["report"] for entry in found.replicates]
+    also = f" and replicates {one_line(', '.join(further))}" if further else ""
     out.print(
-        f"Reference: {one_line(name)} ({one_line(model)}). Differences are other minus reference, "
-        f"with {view['confidence']:.0%} intervals; value {view['value']}, beta {view['beta']}",
+        f"Reference: {one_line(name)} ({one_line(model)}){also}. Differences are other minus "
+        f"reference, with {view['confidence']:.0%} intervals; value {view['value']}, "
+        f"beta {view['beta']}",
         soft_wrap=True,
     )
     groups = max(1, (out.width - _FIRST) // _GROUP)
@@ -40,9 +49,15 @@ def print_comparison(found: Comparison) -> None:
         out.print(heading, *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
         if any(row.srs_signed is not None for row in pair.per_class or []):
             out.print(_class_table(found, pair))
+            if further:
+                out.print(f"  Classes: {one_line(name)} alone, as files, without its replicates.")
         elif pair.per_class is not None:
             out.print(f"  No class has {FEW_IMAGES} shared images, so none is judged.")
-    if any(pair.srs_signed.p < 1 - view["confidence"] for pair in found.pairs):
+    signed = [pair.srs_signed for pair in found.pairs]
+    if isinstance(signed[0], TrainingDifference):
+        count, spread = len(signed[0].trainings), signed[0].spread
+        out.print(_TRAININGS.format(count=count, spread=spread), soft_wrap=True)
+    elif any(each.p < 1 - view["confidence"] for each in signed):
         out.print(_FILES_ONLY, soft_wrap=True)
 
 
@@ -74,7 +89,8 @@ def _table(found: Comparison, pairs: Sequence[Pair]) -> Table:
     # The reference's own values depend on which images a pair shares.
     common = len({(pair.shared, pair.left_out["reference"]) for pair in pairs}) == 1
     if common:
-        table.add_column(one_line(found.reference["report"]), justify="right")
+        mean = f"mean of {1 + len(found.replicates)}" if found.replicates else ""
+        table.add_column(one_line(mean or found.reference["report"]), justify="right")
     for pair in pairs:
         table.add_column(one_line(pair.report), justify="right", overflow="fold")
         table.add_column("interval", justify="right", no_wrap=True)

@@ -154,7 +154,10 @@ def _flat(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _fields(difference: Difference | None) -> dict[str, Any]:
-    return _NOT_JUDGED if difference is None else asdict(difference)
+    if difference is None:
+        return _NOT_JUDGED
+    # One value a cell: those of every training stay with the difference.
+    return {name: value for name, value in asdict(difference).items() if name != "trainings"}
 
 
 def _score_rows(found: Comparison) -> Iterator[dict[str, Any]]:

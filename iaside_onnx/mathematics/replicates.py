@@ -1,0 +1,224 @@
+"""Differences between trainings: intervals that count images and seeds.
+
+A training is one draw of its recipe. With trainings t of the reference's recipe, r + 1 in all, and
+one of another, all on the same images, a quantity of training t is modelled as (two random
+effects, images and trainings)::
+
+    quantity_t = recipe + images' effect on the recipe + training_t + images' effect on training_t
+
+The difference is the other training's quantity minus the mean of the r + 1. Its variance is a sum
+of two parts that can be estimated:
+
+- **trainings**: s^2 (1 + 1 / (r + 1)), with s^2 the variance of the quantity between the r + 1,
+  on r degrees of freedom. It holds the last term too, which differs from training to training;
+- **images**: what the paired bootstrap of that difference has beyond its share in s^2, the
+  bootstrapped variance of the trainings around their mean. It is 0 for one and the same recipe.
+
+The trainings of the other recipe are taken to spread as those of the reference's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import chdtri, ndtr, stdtrit
+
+from ..errors import UsageError
+from .paired import POWER, RESAMPLES, Difference, Statistic
+from .score import resampled_means
+
+_BISECTIONS = 50
+# Quantiles of an estimated variance over which the chance to see a difference is averaged.
+_QUANTILES = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingDifference(Difference):
+    """A difference between recipes of training; ``reference`` is the mean of its trainings.
+
+    Attributes
+    ----------
+    trainings : list of float
+        The quantity of every training of the reference's recipe, the reference first.
+    spread : float
+        Standard deviation between them (denominator: their number less one).
+    image_stderr : float
+        Standard error that is left when the trainings are taken as fixed: images alone.
+    """
+
+    trainings: list[float]
+    spread: float
+    image_stderr: float
+
+
+class TrainingBootstrap:
+    """Resamples of images, the same for every training.
+
+    Parameters
+    ----------
+    reference : sequence of arrays, each of shape (n, k)
+        A table for every training of the reference's recipe, at least two; row i is the same
+        image in all.
+    other : array, shape (n, k)
+        The training of the other recipe.
+    confidence : float
+        Coverage aimed at, in (0, 1).
+    seed, resamples : int
+        The same seed gives the same intervals.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two trainings or images, tables of different shapes, or values that are not
+        finite.
+    """
+
+    def __init__(
+        self,
+        reference: Sequence[NDArray[np.float64]],
+        other: NDArray[np.float64],
+        confidence: float = 0.95,
+        seed: int = 0,
+        resamples: int = RESAMPLES,
+    ) -> None:
+        tables = [*reference, other]
+        shapes = {table.shape for table in tables}
+        if len(reference) < 2 or len(shapes) > 1 or other.ndim != 2 or len(other) < 2:
+            raise UsageError(
+                f"{len(reference)} trainings of the reference, tables of shapes {sorted(shapes)}: "
+                "two trainings at least, of one shape with two rows or more, are needed"
+            )
+        if not all(np.isfinite(table).all() for table in tables):
+            raise UsageError("tables of trainings hold values that are not finite")
+        self.images = len(other)
+        self.confidence = confidence
+        self._means = np.stack([table.mean(axis=0) for table in tables])
+        drawn = resampled_means(np.concatenate(tables, axis=1), seed, resamples)
+        self._resampled = np.stack(np.split(drawn, len(tables), axis=1))
+
+    def differences(self, statistic: Statistic, step: float = 0.0) -> list[TrainingDifference]:
+        """Differences of a function of the column means between recipes of training.
+
+        Half of the interval is sqrt(t_r^2 T + t_(n-1)^2 I), with T and I the estimated parts
+        of the variance (see the module) and t the quantiles of Student's distribution. It covers
+        at least as often as asked, whatever the ratio of the two (Banerjee, "Approximate
+        confidence interval for linear functions of means of k populations when the population
+        variances are not equal", Sankhya 22, 1960): exactly so where one part is 0, as I is for
+        two trainings of one recipe. One t distribution with Satterthwaite's degrees of freedom
+        would cover as little as 0.87 with one replicate. The p-value inverts the interval.
+
+        A quantity that is the same in all trainings of the reference is taken to spread as the
+        nearest in mean among the columns of `statistic`: a band that is the least important in
+        all of them has a share of exactly 0, which tells nothing.
+
+        Parameters
+        ----------
+        statistic : callable
+            Means of shape (..., k) to values of shape (..., m).
+        step : float
+            Distance of the values that the quantity can take. The variance of rounding to them,
+            step^2 / 12, is added to that of the trainings, of which two with the same count of
+            right answers would have none.
+
+        Returns
+        -------
+        list of TrainingDifference, length m
+        """
+        values = statistic(self._means)
+        drawn = statistic(self._resampled)
+        trainings, other = values[:-1], values[-1]
+        replicates = len(trainings) - 1
+        mean = trainings.mean(axis=0)
+        spread = trainings.std(axis=0, ddof=1)
+        share = 1 + 1 / (replicates + 1)
+        between = share * (_filled(spread, mean) ** 2 + step**2 / 12)
+        centre = drawn[:-1].mean(axis=0)
+        widening = self.images / (self.images - 1)
+        paired = widening * (drawn[-1] - centre).var(axis=0)
+        own = widening * (drawn[:-1] - centre).var(axis=1).sum(axis=0) / replicates
+        beyond = np.maximum(0.0, paired - share * own)
+        parts = _Parts(between, beyond, replicates, self.images - 1)
+        difference = other - mean
+        half = parts.half(1 - self.confidence)
+        columns = {
+            "reference": mean,
+            "other": other,
+            "difference": difference,
+            "low": difference - half,
+            "high": difference + half,
+            "p": parts.p_value(difference),
+            "stderr": np.sqrt(between + beyond),
+            "mde": parts.detectable(1 - self.confidence),
+            "spread": spread,
+            "image_stderr": np.sqrt(paired),
+        }
+        return [
+            TrainingDifference(
+                **{name: float(column[member]) for name, column in columns.items()},
+                trainings=trainings[:, member].tolist(),
+            )
+            for member in range(len(other))
+        ]
+
+    def changes_sign(self, statistic: Statistic) -> bool:
+        """True where a statistic of any training has an open sign on such a sample."""
+        limit = (1 - self.confidence) / 2
+        apart = np.sign(statistic(self._resampled)) != np.sign(statistic(self._means))[:, None]
+        return bool((apart.mean(axis=1) > limit).any())
+
+
+def _filled(spread: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spreads with those of the nearest mean where there is none."""
+    there = np.flatnonzero(spread)
+    if not there.size:
+        return spread
+    nearest = there[np.abs(mean[:, None] - mean[there]).argmin(axis=1)]
+    return np.where(spread > 0, spread, spread[nearest])
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Estimated variances of differences, shape (m,), and their degrees of freedom."""
+
+    trainings: NDArray[np.float64]
+    images: NDArray[np.float64]
+    replicates: int
+    freedom: int
+
+    def half(self, level: ArrayLike) -> NDArray[np.float64]:
+        """Half of the interval that errs with probability `level`."""
+        tail = np.asarray(level, dtype=np.float64) / 2
+        squares = stdtrit(self.replicates, tail) ** 2, stdtrit(self.freedom, tail) ** 2
+        variance: NDArray[np.float64] = squares[0] * self.trainings + squares[1] * self.images
+        return np.sqrt(variance)
+
+    def p_value(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The level at which the interval just reaches 0."""
+        size = np.abs(difference)
+        low, high = np.zeros_like(size), np.ones_like(size)
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            reaches = self.half(middle) >= size
+            low, high = np.where(reaches, middle, low), np.where(reaches, high, middle)
+        return np.where(size > 0, high, 1.0)
+
+    def detectable(self, level: float) -> NDArray[np.float64]:
+        """True difference that is seen with a probability of `POWER`, these variances granted."""
+        # The variance between trainings is estimated anew each time: chi-squared over r.
+        shares = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+        scales = chdtri(self.replicates, shares)[:, None] / self.replicates
+        half = replace(self, trainings=scales * self.trainings).half(level)
+        stderr = np.sqrt(self.trainings + self.images)
+        if not stderr.any():
+            return stderr
+        unit = np.where(stderr > 0, stderr, 1.0)
+        low, high = np.zeros_like(stderr), self.half(level) + 10 * stderr
+        for _ in range(_BISECTIONS // 2):
+            middle = (low + high) / 2
+            seen = ndtr((middle - half) / unit) + ndtr((-middle - half) / unit)
+            enough = seen.mean(axis=0) >= POWER
+            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+        return np.where(stderr > 0, high, 0.0)
