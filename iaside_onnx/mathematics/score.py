@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 
 BOOTSTRAP_RESAMPLES = 2000
-# Degrees of freedom from which a series gives the t distribution closely enough (1.3 % of the tail at 99 %).
+# Degrees of freedom from which a series gives the t distribution closely enough (1.3 % of a tail
+# of 0.5 %, less of larger ones).
 _FREE = 8
 # Shapley values closer together than this share of their size are one value, not a ranking.
 _EQUAL = 1e-12
