@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtri, stdtr, stdtrit
+from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
 
 from ..errors import UsageError
-from .score import expanded_tail, resampled_means
+from .score import resampled_means
 
 RESAMPLES = 5000
 # The chance to see a difference that the minimum detectable effect stands for.
@@ -100,7 +100,7 @@ class PairedBootstrap:
     def differences(self, statistic: Statistic) -> list[Difference]:
         """Differences of a function of the column means.
 
-        The interval is the expanded percentile interval (see `score.expanded_tail`); the p-value
+        The interval is the expanded percentile interval (see `expanded_tail`); the p-value
         inverts it.
 
         Parameters
@@ -134,6 +134,17 @@ class PairedBootstrap:
             bool((np.sign(statistic(drawn)) != np.sign(statistic(means))).mean() > limit)
             for means, drawn in zip(self._means, self._resampled, strict=True)
         )
+
+
+def expanded_tail(images: int, confidence: float) -> float:
+    """Share of resamples left out on either side by the expanded percentile interval.
+
+    Percentiles further out, by the t distribution and sqrt(n / (n - 1)), than the plain ones,
+    which are too narrow for small samples (Hesterberg, "What teachers should know about the
+    bootstrap", The American Statistician 69(4), 2015).
+    """
+    freedom = images - 1
+    return float(ndtr(stdtrit(freedom, 0.5 - confidence / 2) * np.sqrt(images / freedom)))
 
 
 def detectable(freedom: int, confidence: float) -> float:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainc, gammaincinv
 
-from .score import expanded_tail, signed_score, spectral_importance
+from .paired import expanded_tail
+from .score import signed_score, spectral_importance
 
 RESAMPLES = 1000
 # What a spread within and between classes is told from, at least.

@@ -6,7 +6,6 @@ Method, sections 4 and 5.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,6 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 
 BOOTSTRAP_RESAMPLES = 2000
-# Degrees of freedom from which a series gives the t distribution closely enough (1.3 % of a tail
-# of 0.5 %, less of larger ones).
-_FREE = 8
 # Shapley values closer together than this share of their size are one value, not a ranking.
 _EQUAL = 1e-12
 
@@ -113,7 +109,7 @@ def _weights(bands: int, beta: float) -> tuple[NDArray[np.float64], float]:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Percentile bootstrap intervals over images (method, section 5), expanded for small samples.
+    """Percentile bootstrap intervals over images (method, section 5).
 
     Attributes
     ----------
@@ -140,8 +136,6 @@ def bootstrap_intervals(
 ) -> Intervals:
     """Percentile intervals of SID and score, resampling images with replacement.
 
-    Percentiles are those of `expanded_tail`.
-
     Parameters
     ----------
     psi : array, shape (n, M)
@@ -165,11 +159,10 @@ def bootstrap_intervals(
     means = resampled_means(psi, seed, resamples)
     sid = spectral_importance(means)
     signed = signed_score(sid, beta)
-    tail = expanded_tail(len(psi), confidence)
-    ends = [tail, 1.0 - tail]
-    low, high = np.quantile(sid, ends, axis=0)
-    srs_low, srs_high = np.quantile(np.abs(signed), ends)
-    signed_low, signed_high = np.quantile(signed, ends)
+    ends = [50.0 * (1.0 - confidence), 50.0 * (1.0 + confidence)]
+    low, high = np.percentile(sid, ends, axis=0)
+    srs_low, srs_high = np.percentile(np.abs(signed), ends)
+    signed_low, signed_high = np.percentile(signed, ends)
     return Intervals(
         low,
         high,
@@ -197,23 +190,3 @@ def resampled_means(
         size = min(step, resamples - start)
         means[start : start + size] = rng.multinomial(rows, even, size=size) @ values / rows
     return means
-
-
-def expanded_tail(images: int, confidence: float) -> float:
-    """Share of resamples left out on either side by the expanded percentile interval.
-
-    Percentiles further out, by the t distribution and sqrt(n / (n - 1)), than the plain ones,
-    which are too narrow for small samples (Hesterberg, "What teachers should know about the
-    bootstrap", The American Statistician 69(4), 2015).
-    """
-    freedom = max(images - 1, 1)
-    normal = NormalDist()
-    z = normal.inv_cdf(0.5 - confidence / 2)
-    if freedom < _FREE:
-        from scipy.special import stdtrit  # not loaded with the module: showing a report is fast
-
-        t = float(stdtrit(freedom, 0.5 - confidence / 2))
-    else:  # Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.5
-        t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-        t += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
-    return normal.cdf(t * (images / freedom) ** 0.5)
