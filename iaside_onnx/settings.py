@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,22 @@ class Settings:
     output_map: str = "real"
     estimator: str | None = None
     passes: int | None = None
+
+    @classmethod
+    def asked(cls, **given: Any) -> Settings:
+        """Settings as a caller gives them, checked.
+
+        Raises
+        ------
+        UsageError
+            An unknown name, or a value that cannot be used.
+        """
+        try:
+            wanted = cls(**given)
+        except TypeError as error:
+            raise UsageError(str(error)) from error
+        wanted.check()
+        return wanted
 
     @property
     def players(self) -> int:

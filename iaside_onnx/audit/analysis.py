@@ -22,7 +22,7 @@ from ..reports.store import Partial
 from ..settings import Settings
 from .cluster import open_workers
 from .filling import fill
-from .measuring import identity_of, kept, shown, writing
+from .measuring import check_batch, identity_of, kept, shown, writing
 from .prepared import Audit, prepare
 from .stopping import Limits
 
@@ -118,16 +118,11 @@ def analyze(
         Anything wrong with the arguments, the file, the images or the provider.
     """
     tell = listener or Listener()
-    try:
-        wanted = Settings(**settings)
-    except TypeError as error:
-        raise UsageError(str(error)) from error
-    wanted.check()
+    wanted = Settings.asked(**settings)
     limits = Limits(target_stderr, time_budget)
     limits.check()
     check_view(value, beta, confidence)
-    if batch is not None and batch < 1:
-        raise UsageError(f"--batch {batch}: give auto or a positive number")
+    check_batch(batch)
     part = Part.asked(shard) if shard is not None else None
     if part is not None and limits.any:
         raise UsageError(

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks.attack import METHODS, NORM_OF, attack, check_queries
-from ..corruptions.corrupt import generator
 from ..errors import UsageError
 from ..images.sample import Sample
 from ..inference.classifier import Classifier, open_classifier
@@ -20,6 +19,7 @@ from ..listener import Listener
 from ..mathematics.signal_noise import Rings
 from ..mathematics.temperature import log_softmax
 from ..settings import Settings
+from .attacked import attack_seeds
 
 # The severity at which the radius is the one asked for: the middle one, which tables show.
 FULL_SEVERITY = 3
@@ -131,10 +131,8 @@ def attack_noise(
             positions = range(start, min(start + _TOGETHER, len(sample)))
             pixels = np.stack([classifier.pixels(sample.picture(place)) for place in positions])
             answers = scores(pixels).argmax(axis=1)
-            seeds = [
-                int(generator(seed, sample.ids[place], wanted.name, 0).integers(1 << 62))
-                for place in positions
-            ]
+            spectra = [grid.spectrum(image) for image in pixels]
+            seeds = attack_seeds(seed, wanted.name, [sample.ids[place] for place in positions])
             for column, level in enumerate(levels):
                 found = attack(
                     scores,
@@ -145,9 +143,9 @@ def attack_noise(
                     queries=wanted.queries,
                     seeds=seeds,
                 )
-                for place, clean, made in zip(positions, pixels, found.images, strict=True):
-                    added = grid.spectrum(made - clean)
-                    noise[:, place, 0, column] = grid.noise(grid.spectrum(clean), added)
+                added = found.images - pixels
+                for place, clean, change in zip(positions, spectra, added, strict=True):
+                    noise[:, place, 0, column] = grid.noise(clean, grid.spectrum(change))
                 tell.advance(len(positions))
     finally:
         tell.stop()

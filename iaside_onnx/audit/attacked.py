@@ -76,9 +76,14 @@ def settled_attacks(
     ]
 
 
-def images_together(provider: str, features: int) -> int:
+def images_together(device: str, features: int) -> int:
     """Images that an attack works on at a time."""
-    return max(1, min(_TOGETHER[provider], _TOGETHER_BYTES // (4 * features * _COPIES)))
+    return max(1, min(_TOGETHER[device], _TOGETHER_BYTES // (4 * features * _COPIES)))
+
+
+def attack_seeds(seed: int, name: str, ids: Sequence[str]) -> list[int]:
+    """A seed for the attack `name` on each image, whichever others are attacked."""
+    return [int(generator(seed, image, name, 0).integers(1 << 62)) for image in ids]
 
 
 def attack_images(
@@ -107,7 +112,6 @@ def attack_images(
     wrong, queries, change : ndarray, shape (n,)
         As `RobustnessReport` has them.
     """
-    seeds = [int(generator(seed, name, wanted["name"], 0).integers(1 << 62)) for name in ids]
     found = attack(
         scores,
         images,
@@ -115,7 +119,7 @@ def attack_images(
         method=wanted["name"],
         epsilon=wanted["epsilon"],
         queries=wanted["queries"],
-        seeds=seeds,
+        seeds=attack_seeds(seed, wanted["name"], ids),
     )
     before, after = np.exp(scores(images)), np.exp(scores(found.images))
     return found.wrong, found.queries, np.abs(after - before).sum(axis=1)

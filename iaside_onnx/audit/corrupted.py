@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ..corruptions.corrupt import CORRUPTIONS, corrupt, generator
 from ..corruptions.severity import SEVERITIES
 from ..errors import UsageError
+from .game import available_cores
 
 # Images made ahead of their use: so many bytes, and so many corruptions at all severities.
 _AHEAD_BYTES = 1 << 26
@@ -41,12 +41,10 @@ def wanted_corruptions(
     return names, [level for level in SEVERITIES if not severity or level in severity]
 
 
-def corruption_threads(provider: str) -> int:
+def corruption_threads(device: str) -> int:
     """Threads that corrupt: half of the cores where the model needs them too, else most."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return max(1, min(_MOST_THREADS, cores // 2 if provider == "cpu" else cores - 1))
+    cores = available_cores()
+    return max(1, min(_MOST_THREADS, cores // 2 if device == "cpu" else cores - 1))
 
 
 def corrupted(

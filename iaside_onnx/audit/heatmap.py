@@ -25,7 +25,7 @@ from ..reports.spread import check_confidence
 from ..reports.store import Partial
 from ..settings import Settings
 from .game import batch_size
-from .measuring import Subject, kept, open_subject, writing
+from .measuring import Subject, check_batch, kept, open_subject, writing
 from .scorer import Scorer
 from .survey import survey_sample
 
@@ -94,19 +94,14 @@ def measure_heatmap(
         Anything wrong with the arguments, the file, the images or the provider.
     """
     tell = listener or Listener()
-    try:
-        wanted = Settings(bands=1, norm=norm, **reading)
-    except TypeError as error:
-        raise UsageError(str(error)) from error
-    wanted.check()
+    wanted = Settings.asked(bands=1, norm=norm, **reading)
     separate_dc = False
     if analysis is not None:
         bands, norm, separate_dc = (
             analysis.settings[name] for name in ("bands", "norm", "separate_dc")
         )
     check_confidence(confidence)
-    if batch is not None and batch < 1:
-        raise UsageError(f"--batch {batch}: give auto or a positive number")
+    check_batch(batch)
     if strength is not None and not 0 < strength < np.inf:
         raise UsageError(f"--strength {strength}: give auto or a positive number")
     path = None if target is None else Path(target)

@@ -194,6 +194,17 @@ def open_subject(
     )
 
 
+def check_batch(batch: int | None) -> None:
+    """Refuse a number of forward passes in a run that cannot be.
+
+    Raises
+    ------
+    UsageError
+    """
+    if batch is not None and batch < 1:
+        raise UsageError(f"--batch {batch}: give auto or a positive number")
+
+
 def shown(path: Path) -> str:
     """A path as a report may carry it: relative as given, else the name alone."""
     return path.name if path.is_absolute() else path.as_posix()

@@ -23,7 +23,7 @@ from ..reports.store import Partial
 from ..settings import Settings
 from .attacked import check_attacks, settled_attacks
 from .corrupted import wanted_corruptions
-from .measuring import identity_of, kept, open_subject, writing
+from .measuring import check_batch, identity_of, kept, open_subject, writing
 from .robustness_table import Plan, fill
 from .survey import survey_sample
 
@@ -98,18 +98,13 @@ def measure_robustness(
         Anything wrong with the arguments, the file, the images or the provider.
     """
     tell = listener or Listener()
-    try:
-        wanted = Settings(**reading)
-    except TypeError as error:
-        raise UsageError(str(error)) from error
-    wanted.check()
+    wanted = Settings.asked(**reading)
     names, levels = wanted_corruptions(corruption, severity)
     attacks = check_attacks(attack, epsilon, queries)
     check_confidence(confidence)
     if attack_samples < 0:
         raise UsageError(f"--attack-samples {attack_samples}: give 0 for all, or a positive number")
-    if batch is not None and batch < 1:
-        raise UsageError(f"--batch {batch}: give auto or a positive number")
+    check_batch(batch)
     path = None if target is None else Path(target)
     with writing(path, resume=resume, overwrite=overwrite):
         if isinstance(baseline, str | Path):

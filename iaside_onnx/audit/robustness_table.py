@@ -160,7 +160,7 @@ def _corrupt(
         plan.severities,
         plan.seed,
         features=plan.subject.classifier.form.features,
-        threads=corruption_threads(plan.subject.runtime.provider),
+        threads=corruption_threads(plan.subject.runtime.device),
     )
     clean: tuple[int, NDArray[np.float64]] = (-1, np.empty(0))
     for group in _groups(stream, scorer.size):
@@ -197,7 +197,7 @@ def _attack(
 ) -> None:
     """Fill the columns of an attack for the images that lack them."""
     wanted, subject = plan.attacks[number], plan.subject
-    together = images_together(subject.runtime.provider, subject.classifier.form.features)
+    together = images_together(subject.runtime.device, subject.classifier.form.features)
     for start in range(0, len(rows), together):
         group = rows[start : start + together]
         images = np.stack([subject.pixels(position) for position in group])

@@ -271,6 +271,11 @@ def is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def are_kinds(value: Any) -> bool:
+    """An object of names to names, as perturbations have kinds."""
+    return isinstance(value, dict) and all(is_name(k) and is_name(v) for k, v in value.items())
+
+
 def is_share(value: Any) -> bool:
     """A number strictly between 0 and 1."""
     return type(value) is float and 0 < value < 1

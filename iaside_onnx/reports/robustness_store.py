@@ -15,6 +15,7 @@ from .measurement_store import (
     MOST_PERTURBATIONS,
     MOST_SEVERITIES,
     Layout,
+    are_kinds,
     are_texts,
     check_rules,
     check_target,
@@ -86,9 +87,7 @@ _RULES: dict[str, dict[str, Callable[[Any], bool]]] = {
         "width": whole(1, 1 << 24),
         "label_offset": whole(-_MOST, _MOST),
         "temperature": lambda value: type(value) in (int, float) and 0 < value < math.inf,
-        "kinds": lambda value: (
-            isinstance(value, dict) and all(is_name(k) and is_name(v) for k, v in value.items())
-        ),
+        "kinds": are_kinds,
     },
     "model": {"path": is_place, "sha256": _is_digest},
     "data": {

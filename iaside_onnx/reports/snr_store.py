@@ -14,6 +14,7 @@ from .measurement_store import (
     MOST_PERTURBATIONS,
     MOST_SEVERITIES,
     Layout,
+    are_kinds,
     check_rules,
     check_target,
     each,
@@ -58,9 +59,7 @@ _SETTINGS = {
     "height": whole(1, 1 << 24),
     "width": whole(1, 1 << 24),
     "channels": lambda value: value in (1, 3),
-    "kinds": lambda value: (
-        isinstance(value, dict) and all(is_name(k) and is_name(v) for k, v in value.items())
-    ),
+    "kinds": are_kinds,
 }
 
 
