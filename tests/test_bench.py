@@ -11,6 +11,7 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.audit.survey import class_targets
 from iaside_onnx.inference.session import choose_runtime
+from iaside_onnx.mathematics.bands import band_index
 
 from . import graphs
 from .conftest import ROOT, write_npz
@@ -48,6 +49,7 @@ def test_the_plain_loop_finds_what_the_compatible_reading_finds(case):
         bands=3,
         batch=1,
         absence="zero",
+        index=band_index(16, 16, 3),
     )
     expected = ia.analyze(case.model, case.images, provider="cpu", **case.settings).log_prob
     np.testing.assert_allclose(loop.run(), expected, atol=1e-4)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.audit.game import BatchSize
+from iaside_onnx.audit.batch_size import BatchSize
 from iaside_onnx.errors import ReportError
 
 from . import graphs
@@ -162,6 +162,14 @@ def test_the_batch_search_settles_on_the_fastest_size_and_halves_on_lack_of_memo
     assert settled(BatchSize(None, 4, 1024, 10**6), {4: 2.0, 8: 1.0, 16: 1.5}) == 8
     assert settled(BatchSize(None, 4, 8, 10**6), cost) == 8
     assert settled(BatchSize(None, 4, 1024, 1000), cost) == 8
+    assert settled(BatchSize(None, 4, 1024, 3000), cost) == 16
+    # A moment in which the machine is slow settles nothing: sizes that came close take turns.
+    search, calls = BatchSize(None, 4, 1024, 10**6), 0
+    while search.searching:
+        calls += 1
+        slow = 1.1 if search.size == 16 and calls < 20 else 1.0
+        search.record(search.size, slow * cost[search.size] * search.size)
+    assert search.size == 16
     fixed = BatchSize(5)
     fixed.record(5, 1.0)
     assert fixed.size == 5

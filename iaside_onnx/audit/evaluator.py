@@ -17,7 +17,8 @@ from ..inference.engine import Engine
 from ..mathematics.absence import Baselines, SampleStatistics
 from ..mathematics.bands import band_index
 from ..settings import Settings
-from .game import BandRows, batch_size, has_idle_cores, play
+from .batch_size import batch_size
+from .game import BandRows, has_idle_cores, play
 
 
 class Evaluator:

@@ -18,25 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError
-from ..inference.classifier import Classifier
 from ..inference.engine import Engine
 from ..inference.model import OutOfMemoryError
 from ..inference.session import Runtime
 from ..mathematics.absence import Baselines
 from ..mathematics.bands import split
-
-# The search for a batch size: measurements and seconds at each size after one run to warm up, and
-# the passes of each measurement; the gain that makes a larger batch worth its memory; how much
-# slower than the best ends the search.
-_MEASUREMENTS = 3
-_MEASURED_SECONDS = 0.05
-_MEASURED_PASSES = 64
-_WORTHWHILE = 1.02
-_HOPELESS = 1.25
-# First batch size that the search tries.
-_LEAST_BATCH = {"cpu": 4, "cuda": 16}
-# The search tries no batch beyond these: passes, and bytes of float32 input.
-_LARGEST_BATCH = {"cpu": (128, 1 << 26), "cuda": (1024, 1 << 29)}
+from .batch_size import BatchSize
 
 
 @dataclass(frozen=True)
@@ -81,90 +68,6 @@ class BandRows:
         if form.layout == "nhwc":
             rows = np.moveaxis(rows, 1, -1)
         return rows.reshape(len(rows), -1)
-
-
-class BatchSize:
-    """The number of forward passes in a run: as told, or found by timing the first runs.
-
-    Sizes double from the least; each is tried once to warm up and then timed, on work that
-    counts. The search ends when a size is clearly slower than the best, when three doublings
-    bring nothing, or when a twentieth of the whole work is done.
-
-    Parameters
-    ----------
-    asked : int or None
-        None: search.
-    least, largest : int
-        Where the search starts and ends.
-    work : int
-        Forward passes of the whole job.
-    """
-
-    def __init__(self, asked: int | None, least: int = 1, largest: int = 1, work: int = 0) -> None:
-        self._largest = max(1, largest)
-        self._budget = work / 20
-        self._spent = 0
-        self._best: dict[int, float] = {}
-        self._timed: list[tuple[int, float]] = []
-        self._warm = False
-        self.searching = asked is None
-        self.size = asked if asked is not None else min(least, self._largest)
-
-    def at_once(self, span: int) -> int:
-        """Passes to hand over at once: one run to warm up, little while measuring, then `span`."""
-        if not self.searching:
-            return span
-        return min(span, max(self.size, _MEASURED_PASSES)) if self._warm else self.size
-
-    def record(self, passes: int, seconds: float) -> None:
-        """Take in how long `passes`, in runs of the present size, took."""
-        if not self.searching:
-            return
-        self._spent += passes
-        if not self._warm:
-            self._warm = True
-            return
-        self._timed.append((passes, seconds))
-        if len(self._timed) < _MEASUREMENTS or sum(t for _, t in self._timed) < _MEASURED_SECONDS:
-            return
-        # Other work on the machine can only slow a run down, so the least time is the truest.
-        self._best[self.size] = min(each / part for part, each in self._timed)
-        self._timed, self._warm = [], False
-        fastest = min(self._best.values())
-        winner = min(size for size, each in self._best.items() if each <= fastest * _WORTHWHILE)
-        following = 2 * self.size
-        ended = self._best[self.size] > fastest * _HOPELESS or self.size >= 8 * winner
-        costs = self._spent + (1 + _MEASUREMENTS) * following
-        if ended or following > self._largest or costs > self._budget:
-            self.searching = False
-            self.size = winner
-        else:
-            self.size = following
-
-    def halve(self, size: int) -> bool:
-        """After running out of memory at `size`; False when nothing smaller is left."""
-        if size <= 1:
-            return False
-        self.searching = False
-        self.size = max(1, size // 2)
-        return True
-
-
-def largest_batch(provider: str, features: int) -> int:
-    """Most passes in a run that the search tries: bounded in number and in input bytes.
-
-    Processors gain nothing from large batches and pay in memory; GPUs have to be filled.
-    """
-    passes, size = _LARGEST_BATCH[provider]
-    return max(1, min(passes, size // (4 * features)))
-
-
-def batch_size(classifier: Classifier, asked: int | None, work: int) -> BatchSize:
-    """The batch of a job of `work` forward passes: as asked for, as the file fixes it, or found."""
-    form, device = classifier.form, classifier.model.runtime.device
-    return BatchSize(
-        form.fixed_batch or asked, _LEAST_BATCH[device], largest_batch(device, form.features), work
-    )
 
 
 def has_idle_cores(runtime: Runtime) -> bool:

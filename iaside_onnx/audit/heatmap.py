@@ -24,7 +24,7 @@ from ..reports.report import Report
 from ..reports.spread import check_confidence
 from ..reports.store import Partial
 from ..settings import Settings
-from .game import batch_size
+from .batch_size import batch_size
 from .measuring import Subject, check_batch, kept, open_subject, writing
 from .scorer import Scorer
 from .survey import survey_sample

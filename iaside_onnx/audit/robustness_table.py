@@ -15,8 +15,8 @@ from ..errors import ArtifactError
 from ..listener import Listener
 from ..reports.robustness import NOT_ATTACKED
 from .attacked import attack_images, images_together
+from .batch_size import BatchSize, batch_size
 from .corrupted import corrupted, corruption_threads
-from .game import BatchSize, batch_size
 from .measuring import Subject
 from .scorer import Scorer
 

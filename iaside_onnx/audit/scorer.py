@@ -11,7 +11,7 @@ from ..errors import ArtifactError
 from ..inference.classifier import Classifier
 from ..inference.model import OutOfMemoryError
 from ..mathematics.temperature import log_softmax
-from .game import BatchSize
+from .batch_size import BatchSize
 
 
 class Scorer:

@@ -18,14 +18,17 @@ _OPSET = 17
 _IR = 8
 
 
-def companion_graph(form: InputForm, affine: Affine, output_map: str = "real") -> bytes:
+def companion_graph(
+    form: InputForm, affine: Affine, output_map: str = "real", *, flat: bool = False
+) -> bytes:
     """The graph before the model: coalition masks and band rows in, the model's input out.
 
     Inputs are ``masks`` (coalitions, R), or (images, coalitions, R) where each image has its own,
     and ``bands`` (images, R, features), float32, where the last row is the baseline image, which
     every mask holds. Under "real" the affine step has been
     applied to the rows already; under "magnitude" it follows here, since |x| and the min-max
-    scaling per image come between (method, section 8).
+    scaling per image come between (method, section 8). `flat` leaves float32 images as the product
+    has them, (images, coalitions, features), which spares a copy where memory can be seen as both.
     """
     nodes = [helper.make_node("MatMul", ["masks", "bands"], ["mixed"])]
     constants: dict[str, Any] = {"shape": np.array([-1, *form.shape], np.int64)}
@@ -50,8 +53,10 @@ def companion_graph(form: InputForm, affine: Affine, output_map: str = "real") -
             helper.make_node("Add", ["scaled", "shift"], ["normalised"]),
         ]
         last = "normalised"
-    nodes.append(helper.make_node("Reshape", [last, "shape"], ["shaped"]))
-    last = "shaped"
+    flat = flat and form.elem_type == TensorProto.FLOAT
+    if not flat:
+        nodes.append(helper.make_node("Reshape", [last, "shape"], ["shaped"]))
+        last = "shaped"
     if form.elem_type == TensorProto.UINT8:
         constants["black"], constants["white"] = np.float32(0), np.float32(255)
         nodes += [
@@ -69,7 +74,10 @@ def companion_graph(form: InputForm, affine: Affine, output_map: str = "real") -
             "bands", TensorProto.FLOAT, ["images", "rows", form.features]
         ),
     ]
-    output = helper.make_tensor_value_info("images", form.elem_type, ["batch", *form.shape])
+    shape: list[str | int] = ["batch", *form.shape]
+    if flat:
+        shape = ["images", "coalitions", form.features]
+    output = helper.make_tensor_value_info("images", form.elem_type, shape)
     return _serialised("companion", nodes, inputs, output, constants)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from ..mathematics.coalitions import members
 from ..onnx_file.artifact import INPUT_TYPES
@@ -85,7 +86,9 @@ class Engine:
         self._device = model.runtime.device
         self._masks = None if coalitions is None else self._rows_of(coalitions)
         open_session = model.runtime.open
-        companion = companion_graph(model.form, model.affine, output_map)
+        # Tensors on the CPU share memory with arrays, whose shape is ours to see.
+        self._flat = self._device == "cpu" and model.form.elem_type == TensorProto.FLOAT
+        companion = companion_graph(model.form, model.affine, output_map, flat=self._flat)
         self._companion = open_session(companion, helper_graph=True)
         tail = tail_graph(scores, temperature)
         self._tail = open_session(tail, helper_graph=True)
@@ -185,14 +188,15 @@ class Engine:
     def _wiring(self, images: int, rows: int, batch: int) -> _Wiring:
         key = (images, rows, batch)
         if key not in self._wirings:
-            self._wirings[key] = self._wire(images * rows, batch)
+            self._wirings[key] = self._wire(images, rows, batch)
         return self._wirings[key]
 
-    def _wire(self, total: int, batch: int) -> _Wiring:
-        """Allocate the tensors of `total` passes and bind them between the sessions."""
-        form = self.model.form
+    def _wire(self, count: int, rows: int, batch: int) -> _Wiring:
+        """Allocate the tensors of `rows` passes an image and bind them between the sessions."""
+        form, total = self.model.form, count * rows
         kinds = INPUT_TYPES[form.elem_type], INPUT_TYPES[self._elem_type]
-        images = self._sliced([total, *form.shape], kinds[0], batch)
+        mixed = [count, rows, form.features] if self._flat else None
+        images = self._sliced([total, *form.shape], kinds[0], batch, mixed)
         scores = self._sliced([total, *self.model.score_shape], kinds[1], batch)
         labels = self._put(np.zeros((total, 1), np.int64))
         values = np.empty((total, 1), np.float32)
@@ -210,16 +214,22 @@ class Engine:
         tail.bind_ortvalue_output("log_prob", result)
         return _Wiring(companion, models, tail, labels, values, [*images, *scores, result])
 
-    def _sliced(self, shape: list[int], dtype: Any, batch: int) -> list[ort.OrtValue]:
-        """An uninitialised tensor on the device, then its slices of `batch` images or rows."""
-        if batch >= shape[0]:
+    def _sliced(
+        self, shape: list[int], dtype: Any, batch: int, seen_as: list[int] | None = None
+    ) -> list[ort.OrtValue]:
+        """An uninitialised tensor on the device, then its slices of `batch` images or rows.
+
+        `seen_as` is another shape for the whole, on the CPU alone.
+        """
+        if self._device != "cpu":
+            if batch < shape[0]:
+                raise ValueError("slices share memory, which only tensors on the CPU can do here")
             whole = ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._device, 0)
             return [whole, whole]
-        if self._device != "cpu":
-            raise ValueError("slices share memory, which only tensors on the CPU can do here")
         array = np.empty(shape, dtype)
         starts = range(0, shape[0], batch)
-        return [self._put(array), *(self._put(array[start : start + batch]) for start in starts)]
+        slices = [self._put(array[start : start + batch]) for start in starts]
+        return [self._put(array.reshape(seen_as or shape)), *slices]
 
     def forget(self) -> None:
         """Free the tensors of every shape of run seen so far."""

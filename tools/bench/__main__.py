@@ -3,11 +3,13 @@
     python tools/bench speed --data DATA --json speed.json
     python tools/bench memory --data DATA
     python tools/bench startup
+    python tools/bench published iaside.py --data DATA
 
-`speed` compares `analyze` with the bare model and with a plain loop, `memory` the peak memory of
-audits with that of the bare session, `startup` what commands need. Without DATA, the folder with
-the real artifacts (CONTRIBUTING.md), `speed` runs the demo model and the networks with random
-weights on the demo's photographs. `gpu.py` beside this file is for machines with a GPU.
+`speed` compares `analyze` with the bare model and with a plain loop, `published` with the authors'
+own script (a file that you bring; `--agreement` compares what the two find), `memory` the peak
+memory of audits with that of the bare session, `startup` what commands need. Without DATA, the
+folder with the real artifacts (CONTRIBUTING.md), `speed` runs the demo model and the networks with
+random weights on the demo's photographs. `gpu.py` beside this file is for machines with a GPU.
 """
 
 from __future__ import annotations
@@ -23,9 +25,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 from made_networks import resnet50, vit_small
+from plain_loop import PUBLISHED_BATCH
 from processes import ROOT, memory_table, peaks, start_up_table, start_ups
+from published import agreement, measure_published
 from speed import Case, measure, speed_table
 
 import iaside_onnx as ia
@@ -99,12 +104,45 @@ def speed(options: argparse.Namespace) -> dict[str, Any]:
             case = replace(case, settings={**case.settings, **changed})
             figures, _ = measure(
                 case, runtime, options.repeats, BATCHES, loop=options.loop,
+                loop_batch=options.loop_batch,
                 provider="cpu", threads=options.threads, batch=options.batch,
             )  # fmt: skip
             found.append(figures)
             lines = speed_table(found)
             print("\n".join(lines if len(found) == 1 else lines[-1:]), flush=True)
     return {"speed": [asdict(each) for each in found]}
+
+
+def published(options: argparse.Namespace) -> dict[str, Any]:
+    """The authors' script in front of the same session, or held against the report."""
+    claim_process()
+    found: list[Any] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for case in known_cases(options.data, Path(folder))[:2]:
+            if options.only.lower() not in case.name.lower():
+                continue
+            changed = {"bands": options.bands}
+            if options.samples:
+                changed["samples"] = options.samples
+            case = replace(case, settings={**case.settings, **changed})
+            if options.agreement:
+                made = agreement(case, options.script)
+                found.append(
+                    {"name": case.name, **{key: sid.tolist() for key, sid in made.items()}}
+                )
+                for name in ("plain loop", "report"):
+                    apart = np.abs(made[name] - made["script"])
+                    print(
+                        f"{case.name}, {len(apart)} images: {name} and script differ in shares "
+                        f"of single images by {np.median(apart):.5f} (median), {apart.max():.5f} "
+                        "(most)"
+                    )
+            else:
+                figures = measure_published(case, options.script, options.repeats, BATCHES)
+                found.append(asdict(figures))
+                lines = speed_table([figures])
+                print("\n".join(lines if len(found) == 1 else lines[-1:]), flush=True)
+    return {"published": found}
 
 
 def memory(options: argparse.Namespace) -> dict[str, Any]:
@@ -125,7 +163,7 @@ def startup(options: argparse.Namespace) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one part of the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parts = parser.add_subparsers(required=True, metavar="speed|memory|startup")
+    parts = parser.add_subparsers(required=True, metavar="speed|published|memory|startup")
     part = parts.add_parser("speed", help="analyze against the bare model and a plain loop")
     part.add_argument("--data", type=Path, help="folder with the real artifacts")
     part.add_argument("--only", default="", help="only networks whose name contains this")
@@ -138,7 +176,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--loop", default="read", choices=("read", "kept", "none"),
         help="the plain loop reads the images for every coalition, keeps them, or is left out",
     )  # fmt: skip
+    part.add_argument("--loop-batch", type=int, default=PUBLISHED_BATCH, help="of the plain loop")
     part.set_defaults(run=speed)
+    part = parts.add_parser("published", help="analyze against the authors' own script")
+    part.add_argument("script", type=Path, help="their iaside.py; needs torch and tqdm")
+    part.add_argument("--data", type=Path, required=True, help="folder with the real artifacts")
+    part.add_argument("--agreement", action="store_true", help="compare what the two find")
+    part.add_argument("--only", default="", help="only networks whose name contains this")
+    part.add_argument("--samples", type=int, help="images of every network")
+    part.add_argument("--bands", type=int, default=8)
+    part.add_argument("--repeats", type=int, default=3)
+    part.set_defaults(run=published)
     part = parts.add_parser("memory", help="peak memory of audits and of the bare session")
     part.add_argument("--data", type=Path, required=True, help="folder with the real artifacts")
     part.add_argument("--counts", type=int, nargs="+", default=[20, 200, 1000], metavar="K")

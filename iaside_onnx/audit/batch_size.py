@@ -1,0 +1,124 @@
+"""The number of forward passes in a run: as asked for, as the file fixes it, or found by timing.
+
+Which size is fastest is measured on work that counts, so the search costs only what the slower
+sizes lose.
+"""
+
+from __future__ import annotations
+
+from ..inference.classifier import Classifier
+
+# At each size: measurements and seconds after one run to warm up, and the passes of each.
+_MEASUREMENTS = 3
+_MEASURED_SECONDS = 0.05
+_MEASURED_PASSES = 64
+# The gain that makes a larger batch worth its memory; how much slower than the best ends the
+# climb, and how much slower may still be noise.
+_WORTHWHILE = 1.02
+_HOPELESS = 1.25
+_CLOSE = 1.15
+# So many sizes at most are measured again, so many times in turns.
+_FINALISTS = 4
+_ROUNDS = 3
+# First batch size that the search tries.
+_LEAST_BATCH = {"cpu": 4, "cuda": 16}
+# The search tries no batch beyond these: passes, and bytes of float32 input.
+_LARGEST_BATCH = {"cpu": (128, 1 << 26), "cuda": (1024, 1 << 29)}
+
+
+class BatchSize:
+    """The number of forward passes in a run: as told, or found by timing the first runs.
+
+    Sizes double from the least; each is tried once to warm up and then timed. The climb ends when a
+    size is clearly slower than the best, or when three doublings bring nothing. Since a machine may
+    be slow for a moment, the sizes that came close then take turns. A twentieth of the whole work
+    ends the search wherever it stands.
+
+    Parameters
+    ----------
+    asked : int or None
+        None: search.
+    least, largest : int
+        Where the search starts and ends.
+    work : int
+        Forward passes of the whole job.
+    """
+
+    def __init__(self, asked: int | None, least: int = 1, largest: int = 1, work: int = 0) -> None:
+        self._largest = max(1, largest)
+        self._budget = work / 20
+        self._spent = 0
+        self._best: dict[int, float] = {}
+        self._timed: list[tuple[int, float]] = []
+        self._warm = False
+        self._finals: list[int] | None = None
+        self.searching = asked is None
+        self.size = asked if asked is not None else min(least, self._largest)
+
+    def at_once(self, span: int) -> int:
+        """Passes to hand over at once: one run to warm up, little while measuring, then `span`."""
+        if not self.searching:
+            return span
+        return min(span, max(self.size, _MEASURED_PASSES)) if self._warm else self.size
+
+    def record(self, passes: int, seconds: float) -> None:
+        """Take in how long `passes`, in runs of the present size, took."""
+        if not self.searching:
+            return
+        self._spent += passes
+        if not self._warm:
+            self._warm = True
+            return
+        self._timed.append((passes, seconds))
+        if len(self._timed) < _MEASUREMENTS or sum(t for _, t in self._timed) < _MEASURED_SECONDS:
+            return
+        # Other work on the machine can only slow a run down, so the least time is the truest.
+        least = min(each / part for part, each in self._timed)
+        self._best[self.size] = min(least, self._best.get(self.size, least))
+        self._timed, self._warm = [], False
+        following = self._following()
+        costs = self._spent + (1 + _MEASUREMENTS) * following
+        if following == 0 or costs > self._budget:
+            self.searching = False
+            fastest = min(self._best.values())
+            self.size = min(size for size, s in self._best.items() if s <= fastest * _WORTHWHILE)
+        else:
+            self.size = following
+
+    def _following(self) -> int:
+        """The size to measure next; 0 at the end of the search."""
+        fastest = min(self._best.values())
+        if self._finals is None:
+            winner = min(size for size, s in self._best.items() if s <= fastest * _WORTHWHILE)
+            ended = self._best[self.size] > fastest * _HOPELESS or self.size >= 8 * winner
+            if not ended and 2 * self.size <= self._largest:
+                return 2 * self.size
+            close = [size for size, s in self._best.items() if s <= fastest * _CLOSE]
+            finalists = sorted(sorted(close, key=self._best.__getitem__)[:_FINALISTS])
+            self._finals = finalists * _ROUNDS if len(finalists) > 1 else []
+        return self._finals.pop(0) if self._finals else 0
+
+    def halve(self, size: int) -> bool:
+        """After running out of memory at `size`; False when nothing smaller is left."""
+        if size <= 1:
+            return False
+        self.searching = False
+        self.size = max(1, size // 2)
+        return True
+
+
+def largest_batch(provider: str, features: int) -> int:
+    """Most passes in a run that the search tries: bounded in number and in input bytes.
+
+    Processors gain nothing from large batches and pay in memory; GPUs have to be filled.
+    """
+    passes, size = _LARGEST_BATCH[provider]
+    return max(1, min(passes, size // (4 * features)))
+
+
+def batch_size(classifier: Classifier, asked: int | None, work: int) -> BatchSize:
+    """The batch of a job of `work` forward passes: as asked for, as the file fixes it, or found."""
+    form, device = classifier.form, classifier.model.runtime.device
+    return BatchSize(
+        form.fixed_batch or asked, _LEAST_BATCH[device], largest_batch(device, form.features), work
+    )
