@@ -56,6 +56,17 @@ def test_the_plain_loop_finds_what_the_compatible_reading_finds(case):
     assert [loop.step() for _ in range(6 * 8 + 1)] == [1] * 49
 
 
+def test_published_bands_are_squares_that_reach_further_to_the_negative_side(bench):  # noqa: ARG001
+    from plain_loop import published_bands
+
+    index = published_bands(8, 8, 4)
+    frequency = np.fft.fftfreq(8, 1 / 8)
+    for band in range(4):
+        reach = frequency[(index <= band).any(axis=0)]
+        assert (reach.min(), reach.max()) == (-band - 1, band)
+    assert [(index == band).sum() for band in range(4)] == [4, 12, 20, 28]
+
+
 def test_every_rate_is_measured_and_in_the_table(case):
     from speed import measure, speed_table
 

@@ -113,6 +113,8 @@ def test_a_part_is_a_report_that_says_so(case, parts, tmp_path, iaside):
     page = tmp_path / "page.html"
     assert iaside("html", parts[1], "-o", page).exit_code == 0
     assert "A part: shard 2 of 3" in page.read_text()
+    judged = iaside("gate", parts[1], "--min-accuracy", "0")
+    assert "A part: shard 2 of 3" in judged.stdout + judged.stderr
     assert "<span>2/3</span>" in page.read_text()
     report = ia.load(parts[1])
     assert json.loads(iaside("show", parts[1], "--json").stdout)["run"]["shard"]["numbers"] == [2]

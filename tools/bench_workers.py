@@ -71,11 +71,12 @@ def main() -> None:
     parser.add_argument("--bands", type=int, default=8)
     parser.add_argument("--batch", type=int, default=32, help="the same for all, so tables are too")
     parser.add_argument("--workers", type=int, default=2)
+    there = ["shards", "dask"] if find_spec("distributed") else ["shards"]
+    parser.add_argument("--kinds", nargs="+", choices=there, default=there)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     options = parser.parse_args()
-    kinds = ["shards"] + (["dask"] if find_spec("distributed") else [])
-    plan = [(kind, count) for kind in kinds for count in (1, options.workers)]
+    plan = [(kind, count) for kind in options.kinds for count in (1, options.workers)]
     runs: list[list[Run]] = []
     with tempfile.TemporaryDirectory() as folder:
         reference = None

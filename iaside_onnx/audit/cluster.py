@@ -36,6 +36,12 @@ _FETCH = 5.0  # rows of a task are some megabytes at most
 # lost with a worker and that all end at about the same time.
 _TASKS_PER_WORKER = 12
 _MOST_IMAGES = 16
+# What Dask observes of its own processes by default takes a tenth of two cores that compute.
+_UNOBSERVED = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "2s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
 # Beside those of Dask for workers that died: for errors such as a file system's hiccup.
 _RETRIES = 2
 
@@ -210,6 +216,7 @@ def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers
             "as tcp://HOST:8786"
         )
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise UsageError(
@@ -224,6 +231,7 @@ def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers
                 client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS)
                 _check_versions(client.run(versions, on_error="return"), address)
             else:
+                held.enter_context(dask.config.set(_UNOBSERVED))
                 cluster = LocalCluster(
                     n_workers=int(local[1]),
                     threads_per_worker=1,

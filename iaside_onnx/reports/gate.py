@@ -16,6 +16,7 @@ from ..errors import UsageError
 from ..mathematics.paired import Difference
 from ..mathematics.proportion import wilson
 from .comparison import compare
+from .part import part_note
 from .report import FEW_IMAGES, Report, check_view, load
 from .verdict import decimals
 
@@ -141,7 +142,7 @@ def gate(
     images = len(seen.labels)
     if images < 2 and not point:
         raise UsageError(f"{_name(report)}: one image has no interval; judge it with --point")
-    notes = []
+    notes = [note for note in [part_note(seen)] if note is not None]
     if images < FEW_IMAGES and not point:
         notes.append(f"{images} images are few: their bootstrap intervals are too narrow")
     criteria = []

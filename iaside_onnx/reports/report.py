@@ -295,72 +295,15 @@ class Report(ReportInNotebooks):
 
     def summary(self, *, per_class: bool = False) -> dict[str, Any]:
         """The result as plain JSON values; the keys are those of ``iaside show --json``."""
-        intervals = self.intervals
-        result: dict[str, Any] = {
-            "format_version": self.format_version,
-            "iaside_version": self.iaside_version,
-            "created": self.created,
-            "model": self.model,
-            "data": self.data,
-            "settings": self.settings,
-            "provider": self.provider,
-            "run": self.run,
-            "accuracy": self.accuracy,
-            "mean_log_prob": self.mean_log_prob,
-            "shapley": self.shapley.tolist(),
-            "shapley_stderr": self.shapley_stderr.tolist(),
-            "sid": self.sid.tolist(),
-            "sid_low": intervals.sid_low.tolist(),
-            "sid_high": intervals.sid_high.tolist(),
-            "uniform": self.uniform,
-            "srs": self.srs,
-            "srs_low": intervals.srs[0],
-            "srs_high": intervals.srs[1],
-            "srs_signed": self.srs_signed,
-            "srs_signed_low": intervals.srs_signed[0],
-            "srs_signed_high": intervals.srs_signed[1],
-            "srs_signed_stderr": intervals.srs_signed_stderr,
-            "srs_range": list(self.srs_range),
-            "efficiency_residual": self.efficiency_residual,
-            "forward_passes": self.run["forward_passes"],
-            "seconds": self.run["seconds"],
-            "interactions": self.interactions.tolist() if self.exact else None,
-            "interpretation": self.interpretation(),
-        }
-        if per_class:
-            result["per_class"] = self.per_class()
-        return result
+        from .summary import summary
+
+        return summary(self, per_class=per_class)
 
     def interpretation(self) -> str:
         """One plain sentence on what the score says."""
-        if self.uniform:
-            return (
-                "All bands have the same Shapley value, so the distribution is uniform: no band "
-                "matters more than another to this model on these images."
-            )
-        low, high = self.intervals.srs_signed
-        ends = self.srs_range
-        share = self.srs_signed / (ends[1] if self.srs_signed >= 0 else -ends[0])
-        if low <= 0.0 <= high:
-            return (
-                "The interval of the signed score includes 0: on these images the model leans "
-                "neither on low nor on high frequencies."
-            )
-        strength = next(
-            word
-            for bound, word in ((0.6, "mostly"), (0.3, "clearly"), (0.0, "somewhat"))
-            if abs(share) >= bound
-        )
-        side = "low" if share > 0 else "high"
-        outlook = (
-            "which usually goes with more robustness to noise and other high-frequency damage"
-            if share > 0
-            else "which usually goes with less robustness to noise and other high-frequency damage"
-        )
-        return (
-            f"The model leans {strength} on {side} frequencies ({abs(share):.0%} of the way to "
-            f"the {side}est band alone), {outlook}."
-        )
+        from .summary import interpretation
+
+        return interpretation(self)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the report as HDF5; the file appears only when it is whole.

@@ -140,7 +140,7 @@ def published(options: argparse.Namespace) -> dict[str, Any]:
             else:
                 figures = measure_published(case, options.script, options.repeats, BATCHES)
                 found.append(asdict(figures))
-                lines = speed_table([figures])
+                lines = speed_table([figures], "authors' script")
                 print("\n".join(lines if len(found) == 1 else lines[-1:]), flush=True)
     return {"published": found}
 

@@ -234,11 +234,11 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
     return middle, low, high
 
 
-def speed_table(found: Sequence[Figures]) -> list[str]:
-    """Lines of a Markdown table."""
+def speed_table(found: Sequence[Figures], rival: str = "plain loop") -> list[str]:
+    """Lines of a Markdown table; `rival` is what the rates named "loop" are of."""
     lines = [
         "| network | parameters | images | bare model, passes/s (batch) | `analyze` (batch) | "
-        "bare / `analyze` | plain loop (batch) | `analyze` / plain loop | repeats |",
+        f"bare / `analyze` | {rival} (batch) | `analyze` / {rival} | repeats |",
         "| --- " * 9 + "|",
     ]
     for each in found:
