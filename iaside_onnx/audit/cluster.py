@@ -36,7 +36,7 @@ _FETCH = 5.0  # rows of a task are some megabytes at most
 # lost with a worker and that all end at about the same time.
 _TASKS_PER_WORKER = 12
 _MOST_IMAGES = 16
-# What Dask observes of its own processes by default takes a tenth of two cores that compute.
+# What Dask observes of its own processes by default took a twentieth of two cores that compute.
 _UNOBSERVED = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "2s",
