@@ -22,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,11 @@ def speed(options: argparse.Namespace) -> dict[str, Any]:
 
 def published(options: argparse.Namespace) -> dict[str, Any]:
     """The authors' script in front of the same session, or held against the report."""
+    missing = [name for name in ("torch", "tqdm") if find_spec(name) is None]
+    if not options.script.is_file():
+        sys.exit(f"{options.script}: no such file; bring the authors' iaside.py")
+    if missing:
+        sys.exit(f"the authors' script needs {' and '.join(missing)}: pip install them here")
     claim_process()
     found: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
