@@ -80,23 +80,26 @@ class BatchSize:
         costs = self._spent + (1 + _MEASUREMENTS) * following
         if following == 0 or costs > self._budget:
             self.searching = False
-            fastest = min(self._best.values())
-            self.size = min(size for size, s in self._best.items() if s <= fastest * _WORTHWHILE)
+            self.size = min(self._within(_WORTHWHILE))
         else:
             self.size = following
 
     def _following(self) -> int:
         """The size to measure next; 0 at the end of the search."""
-        fastest = min(self._best.values())
         if self._finals is None:
-            winner = min(size for size, s in self._best.items() if s <= fastest * _WORTHWHILE)
-            ended = self._best[self.size] > fastest * _HOPELESS or self.size >= 8 * winner
+            winner = min(self._within(_WORTHWHILE))
+            ended = self.size not in self._within(_HOPELESS) or self.size >= 8 * winner
             if not ended and 2 * self.size <= self._largest:
                 return 2 * self.size
-            close = [size for size, s in self._best.items() if s <= fastest * _CLOSE]
-            finalists = sorted(sorted(close, key=self._best.__getitem__)[:_FINALISTS])
+            finalists = sorted(self._within(_CLOSE)[:_FINALISTS])
             self._finals = finalists * _ROUNDS if len(finalists) > 1 else []
         return self._finals.pop(0) if self._finals else 0
+
+    def _within(self, factor: float) -> list[int]:
+        """Sizes that take at most so many times as long as the fastest, which comes first."""
+        fastest = min(self._best.values())
+        close = [size for size, seconds in self._best.items() if seconds <= fastest * factor]
+        return sorted(close, key=self._best.__getitem__)
 
     def halve(self, size: int) -> bool:
         """After running out of memory at `size`; False when nothing smaller is left."""

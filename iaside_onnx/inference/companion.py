@@ -27,8 +27,9 @@ def companion_graph(
     and ``bands`` (images, R, features), float32, where the last row is the baseline image, which
     every mask holds. Under "real" the affine step has been
     applied to the rows already; under "magnitude" it follows here, since |x| and the min-max
-    scaling per image come between (method, section 8). `flat` leaves float32 images as the product
-    has them, (images, coalitions, features), which spares a copy where memory can be seen as both.
+    scaling per image come between (method, section 8). `flat`, for float32 inputs, leaves images
+    as the product has them, (images, coalitions, features), which spares a copy where memory can
+    be seen as both.
     """
     nodes = [helper.make_node("MatMul", ["masks", "bands"], ["mixed"])]
     constants: dict[str, Any] = {"shape": np.array([-1, *form.shape], np.int64)}
@@ -53,7 +54,6 @@ def companion_graph(
             helper.make_node("Add", ["scaled", "shift"], ["normalised"]),
         ]
         last = "normalised"
-    flat = flat and form.elem_type == TensorProto.FLOAT
     if not flat:
         nodes.append(helper.make_node("Reshape", [last, "shape"], ["shaped"]))
         last = "shaped"

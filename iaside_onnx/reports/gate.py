@@ -142,7 +142,7 @@ def gate(
     images = len(seen.labels)
     if images < 2 and not point:
         raise UsageError(f"{_name(report)}: one image has no interval; judge it with --point")
-    notes = [note for note in [part_note(seen)] if note is not None]
+    notes = list(filter(None, [part_note(seen)]))
     if images < FEW_IMAGES and not point:
         notes.append(f"{images} images are few: their bootstrap intervals are too narrow")
     criteria = []

@@ -20,7 +20,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,22 +87,24 @@ def known_cases(data: Path | None, folder: Path) -> list[Case]:
     return cases
 
 
+def chosen_cases(cases: Sequence[Case], options: argparse.Namespace) -> Iterator[Case]:
+    """Those that `--only` names, with the bands and images that were asked for."""
+    changed = {"bands": options.bands, **({"samples": options.samples} if options.samples else {})}
+    for case in cases:
+        if options.only.lower() in case.name.lower():
+            yield replace(case, settings={**case.settings, **changed})
+
+
 def speed(options: argparse.Namespace) -> dict[str, Any]:
     """Run the networks one after the other and print the table."""
     claim_process()
     runtime = choose_runtime("cpu", options.threads)
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        for case in known_cases(options.data, Path(folder)):
-            if options.only.lower() not in case.name.lower():
-                continue
-            changed: dict[str, Any] = {"bands": options.bands}
-            if options.samples:
-                changed["samples"] = options.samples
+        for case in chosen_cases(known_cases(options.data, Path(folder)), options):
             for make in _MADE.values():
                 if case.model.stem == make.__name__:
                     make(case.model)
-            case = replace(case, settings={**case.settings, **changed})
             figures, _ = measure(
                 case, runtime, options.repeats, BATCHES, loop=options.loop,
                 loop_batch=options.loop_batch,
@@ -124,13 +126,8 @@ def published(options: argparse.Namespace) -> dict[str, Any]:
     claim_process()
     found: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
-        for case in known_cases(options.data, Path(folder))[:2]:
-            if options.only.lower() not in case.name.lower():
-                continue
-            changed = {"bands": options.bands}
-            if options.samples:
-                changed["samples"] = options.samples
-            case = replace(case, settings={**case.settings, **changed})
+        real = known_cases(options.data, Path(folder))[: -len(_MADE)]
+        for case in chosen_cases(real, options):
             if options.agreement:
                 made = agreement(case, options.script)
                 found.append(

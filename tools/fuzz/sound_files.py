@@ -103,6 +103,20 @@ def shard(report: Report, number: int) -> Report:
     )
 
 
+def _measured(of: Report) -> dict[str, Any]:
+    """What a measurement on the images of a report says of them and of itself."""
+    return {
+        "labels": of.labels,
+        "predicted": of.predicted,
+        "image_ids": of.image_ids,
+        "model": of.model,
+        "data": of.data,
+        "run": {"forward_passes": 99, "seconds": 0.5, "warnings": ["something"]},
+        "provider": "cpu",
+        **_WHEN,
+    }
+
+
 @cache
 def sound_robustness(kind: int = 0, model: int = 0) -> RobustnessReport:
     """Of the images of a report of kind 0: with two attacks (0), or without any (1)."""
@@ -120,8 +134,6 @@ def sound_robustness(kind: int = 0, model: int = 0) -> RobustnessReport:
     return RobustnessReport(
         perturbations=list(_NAMES),
         severities=list(_LEVELS),
-        labels=of.labels,
-        predicted=of.predicted,
         log_prob=of.log_prob[:, -1],
         wrong=rng.random(shape) < 0.5,
         change=(2 * rng.random(shape)).astype(np.float32),
@@ -130,17 +142,12 @@ def sound_robustness(kind: int = 0, model: int = 0) -> RobustnessReport:
         attack_wrong=attacked & (rng.random(attacked.shape) < 0.7),
         attack_queries=queries,
         attack_change=np.where(attacked, rng.random(attacked.shape), 0).astype(np.float32),
-        image_ids=of.image_ids,
         settings={
             "seed": 7, "samples": 200, "confidence": 0.95, "height": 8, "width": 8, "channels": 3,
             "label_offset": 0, "temperature": 1.0, "preprocess": {"name": "unit"},
             "kinds": {"gaussian_noise": "noise", "fog": "weather", "contrast": "digital"},
         },
-        model=of.model,
-        data=of.data,
-        run={"forward_passes": 99, "seconds": 0.5, "warnings": ["something"]},
-        provider="cpu",
-        **_WHEN,
+        **_measured(of),
     )  # fmt: skip
 
 
@@ -154,19 +161,12 @@ def sound_heatmap(kind: int = 0) -> HeatmapReport:
     return HeatmapReport(
         wrong=rng.random(shape) < 0.5,
         change=(2 * rng.random(shape)).astype(np.float32),
-        labels=of.labels,
-        predicted=of.predicted,
-        image_ids=of.image_ids,
         settings={
             "size": [8, 8], "grid": lines, "strength": 1.5, "clip": False, "samples": 200,
             "seed": 7, "bands": 4, "norm": "l2" if kind else "linf", "separate_dc": bool(kind),
             "confidence": 0.95, "preprocess": {"name": "unit"},
         },
-        model=of.model,
-        data=of.data,
-        run={"forward_passes": 99, "seconds": 0.5, "warnings": ["something"]},
-        provider="cpu",
-        **_WHEN,
+        **_measured(of),
     )  # fmt: skip
 
 
