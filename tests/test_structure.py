@@ -48,6 +48,7 @@ ALONE = {
     "notebooks",
     "output_file",
     "settings",
+    "streams",
     "iaside_onnx",
 }
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.attack import METHODS, NORM_OF, attack, check_queries
+from ..attacks.attack import METHODS, NORM_OF, attack, check_queries, check_radius
 from ..errors import UsageError
 from ..images.sample import Sample
 from ..inference.classifier import Classifier, open_classifier
@@ -78,8 +77,7 @@ def wanted_attack(
         raise UsageError(f"--attack {name}: choose one of {', '.join(METHODS)}")
     if model is None or epsilon is None:
         raise UsageError(f"--attack {name} needs --model and --epsilon")
-    if not (epsilon > 0 and math.isfinite(epsilon)):
-        raise UsageError(f"--epsilon {epsilon}: give a positive number, such as 4/255")
+    check_radius(epsilon)
     check_queries(queries)
     return Attack(name, Path(model), epsilon, queries)
 

@@ -23,11 +23,14 @@ from ..reports.heatmap_store import load_heatmap
 from ..reports.report import Report
 from ..reports.spread import check_confidence
 from ..reports.store import Partial
-from ..settings import Settings
+from ..settings import Settings, check_number
 from .batch_size import batch_size
 from .measuring import Subject, check_batch, kept, open_subject, writing
 from .scorer import Scorer
 from .survey import survey_sample
+
+# Beyond these single precision shows nothing of the perturbation, or nothing of the image.
+_STRENGTHS = (1e-6, 1e6)
 
 
 def measure_heatmap(
@@ -102,8 +105,8 @@ def measure_heatmap(
         )
     check_confidence(confidence)
     check_batch(batch)
-    if strength is not None and not 0 < strength < np.inf:
-        raise UsageError(f"--strength {strength}: give auto or a positive number")
+    if strength is not None:
+        check_number("--strength", strength, *_STRENGTHS, "auto or a positive number")
     path = None if target is None else Path(target)
     with writing(path, resume=resume, overwrite=overwrite):
         subject = open_subject(

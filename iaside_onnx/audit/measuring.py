@@ -7,6 +7,7 @@ the same images through the same model.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,8 +25,15 @@ from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest
 from ..output_file import check_folder, check_free, sole_writer
-from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
-from ..settings import Settings
+from ..reports.store import (
+    Partial,
+    check_identity,
+    check_partial,
+    create_partial,
+    open_partial,
+    partial_path,
+)
+from ..settings import MOST_COUNT, Settings, check_number
 from .survey import class_targets
 
 
@@ -201,8 +209,8 @@ def check_batch(batch: int | None) -> None:
     ------
     UsageError
     """
-    if batch is not None and batch < 1:
-        raise UsageError(f"--batch {batch}: give auto or a positive number")
+    if batch is not None:
+        check_number("--batch", batch, 1, MOST_COUNT, "auto or a positive number")
 
 
 def shown(path: Path) -> str:
@@ -222,10 +230,11 @@ def check_target(target: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
+    check_free(target, overwrite=resume or overwrite)
+    check_partial(target)
     if resume or overwrite:
         return
-    check_free(target, overwrite=False)
-    if partial_path(target).exists():
+    if os.path.lexists(partial_path(target)):
         raise ReportError(
             f"{partial_path(target)}: an interrupted audit is there; continue it with --resume "
             "or discard it with --overwrite"

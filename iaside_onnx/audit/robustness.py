@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..corruptions.corrupt import KINDS
-from ..errors import UsageError
 from ..images.sample import stratified
 from ..listener import Listener
 from ..reports.robustness import RobustnessReport
@@ -20,7 +19,7 @@ from ..reports.robustness_baseline import check_same_ground
 from ..reports.robustness_store import load_robustness
 from ..reports.spread import check_confidence
 from ..reports.store import Partial
-from ..settings import Settings
+from ..settings import MOST_COUNT, Settings, check_number
 from .attacked import check_attacks, settled_attacks
 from .corrupted import wanted_corruptions
 from .measuring import check_batch, identity_of, kept, open_subject, writing
@@ -102,8 +101,9 @@ def measure_robustness(
     names, levels = wanted_corruptions(corruption, severity)
     attacks = check_attacks(attack, epsilon, queries)
     check_confidence(confidence)
-    if attack_samples < 0:
-        raise UsageError(f"--attack-samples {attack_samples}: give 0 for all, or a positive number")
+    check_number(
+        "--attack-samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number"
+    )
     check_batch(batch)
     path = None if target is None else Path(target)
     with writing(path, resume=resume, overwrite=overwrite):

@@ -23,7 +23,7 @@ from ..reports.measurement_store import check_target
 from ..reports.snr import SnrReport
 from ..reports.snr_store import write_snr
 from ..reports.spread import check_confidence
-from ..settings import check_seed
+from ..settings import MOST_COUNT, check_number, check_seed
 from .attack_noise import attack_noise, attacked_classifier, wanted_attack
 from .corrupted import wanted_corruptions
 
@@ -100,6 +100,7 @@ def measure_snr(
     names, levels = wanted_corruptions(corruption, severity)
     check_confidence(confidence)
     check_seed(seed)
+    check_number("--samples", samples, 0, MOST_COUNT, "0 for all images or a positive number")
     if norm not in NORMS:
         raise UsageError(f"--norm {norm}: choose one of {', '.join(NORMS)}")
     path = None if target is None else Path(target)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
@@ -10,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
+_SIDE = re.compile(r"[1-9][0-9]{0,4}")
+_LONGEST_FRACTION = 100
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -32,17 +36,24 @@ def size(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int,
     if value is None:
         return None
     sides = value.lower().split("x")
-    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+    if len(sides) > 2 or not all(map(_SIDE.fullmatch, sides)):
         raise click.BadParameter(f"'{value}' is no size; give pixels, such as 224 or 240x320")
     return int(sides[0]), int(sides[-1])
 
 
 def radius(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
     """Callback of --epsilon: a number or a fraction such as 4/255."""
+    if value is None:
+        return None
     try:
-        return None if value is None else float(Fraction(value))
+        # A fraction would write a float's exponent out.
+        short = "/" in value and len(value) < _LONGEST_FRACTION
+        found = float(Fraction(value)) if short else float(value)
+        if not math.isfinite(found):
+            raise ValueError
     except (ValueError, ZeroDivisionError, OverflowError):
         raise click.BadParameter(f"'{value}' is no number, such as 4/255 or 0.5") from None
+    return found
 
 
 def output_kind(logits: bool | None) -> str | None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +29,10 @@ class PhotoFiles(EncodedImages):
         """The file's bytes."""
         path = self.root / self.ids[index]
         try:
-            check_bytes(path.stat().st_size, str(path))
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):  # reading a FIFO would wait for ever
+                raise PictureError(str(path), "no regular file")
+            check_bytes(found.st_size, str(path))
             return path.read_bytes()
         except OSError as error:
             raise PictureError(str(path), error.strerror or type(error).__name__) from error
@@ -40,8 +46,8 @@ def class_folders(root: Path) -> PhotoFiles | None:
     for label, name in enumerate(classes):
         files = sorted(
             file.relative_to(root).as_posix()
-            for file in (root / name).rglob("*")
-            if file.suffix.lower() in SUFFIXES and file.is_file()
+            for file in _below(root / name)
+            if file.suffix.lower() in SUFFIXES and not file.is_dir()
         )
         ids += files
         labels += [label] * len(files)
@@ -51,6 +57,16 @@ def class_folders(root: Path) -> PhotoFiles | None:
             f"{root}: the name {odd!r} is not UTF-8 or longer than 1024 bytes; rename the file"
         )
     return PhotoFiles(ids, np.array(labels, np.int64), classes, root) if ids else None
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Everything below a folder; one that cannot be read is an error, not one without pictures."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(place, name) for name in names)
 
 
 def labelled_files(root: Path, table: Path) -> PhotoFiles:

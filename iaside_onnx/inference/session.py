@@ -15,6 +15,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from ..errors import ArtifactError, ProviderError, UsageError
+from ..settings import check_number
 
 _EXECUTION_PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -36,6 +37,8 @@ _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "
 _SOURCE_PLACE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)? "
 )
+# More than machines have; each costs memory.
+_MOST_THREADS = 1024
 _FATAL = 4
 _ERROR = 3
 
@@ -186,8 +189,7 @@ def choose_runtime(
         raise UsageError(
             f"--provider {provider}: not supported; choose one of {', '.join(PROVIDERS)}"
         )
-    if threads < 0:
-        raise UsageError(f"--threads {threads}: give 0 (automatic) or a positive number")
+    check_number("--threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
     if provider == "tensorrt" and not tf32:
         raise UsageError("--no-tf32: TensorRT takes no such order; use it with --provider cuda")
     if provider == "auto":

@@ -14,10 +14,10 @@ from typing import Any
 
 from ..errors import ArtifactError, UsageError
 from ..preprocessing.preprocess import Preprocess, declared_preprocess
+from ..settings import MOST_OFFSET
 
 PREFIX = "iaside."
 KEYS = ("preprocess", "layout", "output_kind", "output", "label_offset", "classes")
-_LARGEST_OFFSET = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Declared:
         try:
             offset = int(text or "0")
         except ValueError:
-            offset = _LARGEST_OFFSET + 1
-        if abs(offset) > _LARGEST_OFFSET:
+            offset = MOST_OFFSET + 1
+        if abs(offset) > MOST_OFFSET:
             raise self._wrong("label_offset", "not a whole number of reasonable size")
         return offset
 

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from ..errors import ReportError
 from ..isolated import Arrays, Job
 from ..mathematics.bands import NORMS
-from ..output_file import check_folder, check_free
+from ..output_file import check_folder, check_free, whole_file
 from .opening import check_is_file, mentions, read_isolated, wrong_kind
 from .report_checks import WrongContentError, parse
 from .seal import SEAL_BYTES, check_seal, seal
-from .store import as_text, atomically, put
+from .store import as_text, put
 
 _EXTRA_BYTES = 1 << 16
 _LONGEST_HEADER = 1 << 24
@@ -96,7 +96,7 @@ def write_measurement(
         **arrays,
     }
     size = sum(array.nbytes for array in held.values()) + _EXTRA_BYTES
-    with atomically(path, size) as scratch:
+    with whole_file(path, size) as scratch:
         with h5py.File(scratch, "w", userblock_size=SEAL_BYTES) as file:
             file.attrs.update({"format": layout.format, "format_version": layout.version})
             for name, array in held.items():

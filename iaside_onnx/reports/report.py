@@ -19,6 +19,7 @@ from ..mathematics import score, shapley
 from ..mathematics.estimators import image_values
 from ..notebooks import ReportInNotebooks
 from ..output_file import check_free
+from .spread import check_confidence
 
 if TYPE_CHECKING:
     from ..mathematics.profiles import ClassProfiles
@@ -343,5 +344,4 @@ def check_view(value: str, beta: float, confidence: float) -> None:
     if value not in shapley.VALUES:
         raise UsageError(f"unknown value '{value}': choose one of {', '.join(shapley.VALUES)}")
     score.signed_score(np.full(2, 0.5), beta)
-    if not 0.0 < confidence < 1.0:
-        raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")
+    check_confidence(confidence)

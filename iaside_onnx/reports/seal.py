@@ -15,6 +15,8 @@ from ..errors import ReportError
 SEAL_BYTES = 512
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _FIRST = b"iaside"
+# How a file of ours begins, sealed or not.
+BEGINNINGS = (_HDF5, _FIRST)
 
 
 def seal(path: Path) -> None:

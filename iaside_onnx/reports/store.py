@@ -8,12 +8,9 @@ was working on. The report appears under its own name by one atomic rename.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +21,12 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError
 from ..isolated import Child
+from ..output_file import check_free, whole_file
 from . import report_reader
 from .opening import begin_reading, check_is_file, read_isolated, report_errors, why
 from .report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION, Report
 from .report_checks import JSON_TEXTS, check, parse
-from .seal import SEAL_BYTES, seal
+from .seal import BEGINNINGS, SEAL_BYTES, seal
 
 _CHUNK_BYTES = 1 << 18
 _ANEW = "use --overwrite to start anew"
@@ -47,7 +45,7 @@ def write_report(report: Report, target: Path) -> None:
     size += sum(
         part.nbytes for part in (report.image_digests, report.coalitions) if part is not None
     )
-    with atomically(target, size + _REPORT_EXTRA) as scratch:
+    with whole_file(target, size + _REPORT_EXTRA) as scratch:
         _write(report, scratch, ids, skipped, data)
         seal(scratch)
 
@@ -139,31 +137,6 @@ def as_text(names: list[str]) -> NDArray[Any]:
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
 
 
-@contextmanager
-def atomically(target: Path, size: int) -> Iterator[Path]:
-    """A scratch file beside `target` that takes its name when all went well, else vanishes.
-
-    Room for `size` bytes is made sure of first: the HDF5 library does not survive a disk that
-    fills up while it writes.
-    """
-    scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        with scratch.open("wb") as room:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(room.fileno(), 0, size)
-            elif shutil.disk_usage(target.parent).free < size:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        yield scratch
-        with scratch.open("rb+") as written:
-            os.fsync(written.fileno())
-        scratch.replace(target)
-    except (OSError, RuntimeError, ValueError) as error:  # h5py raises all three
-        raise ReportError(f"{target}: cannot be written: {why(error)}") from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
-
-
 def read_report(path: Path, reading: Child | None = None) -> Report:
     """Read a finished report; see `iaside_onnx.load`.
 
@@ -241,6 +214,29 @@ def partial_path(target: Path) -> Path:
     return target.with_name(target.name + ".partial")
 
 
+def check_partial(target: Path) -> None:
+    """Refuse a target whose partial file would take the place of a file that is none.
+
+    Raises
+    ------
+    ReportError
+    """
+    path = partial_path(target)
+    if not os.path.lexists(path):
+        return
+    check_free(path, overwrite=True)
+    try:
+        with path.open("rb") as file:
+            ours = file.read(SEAL_BYTES).startswith(BEGINNINGS)
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read: {why(error)}") from error
+    if not ours:
+        raise ReportError(
+            f"{path}: is no partial report, and would be replaced by one; move it away, or give "
+            "the report another name"
+        )
+
+
 def create_partial(target: Path, identity: dict[str, Any], rows: int, columns: int) -> Partial:
     """Start a partial file with nothing evaluated; its full size is claimed on disk at once.
 
@@ -251,7 +247,7 @@ def create_partial(target: Path, identity: dict[str, Any], rows: int, columns: i
     """
     path = partial_path(target)
     size = 4 * rows * columns + _PARTIAL_EXTRA
-    with atomically(path, size) as scratch, h5py.File(scratch, "w") as file:
+    with whole_file(path, size) as scratch, h5py.File(scratch, "w") as file:
         exact = identity["settings"].get("estimator", "exact") == "exact"
         version = FORMAT_VERSION if exact else DRAWN_FORMAT_VERSION
         header = _header(
