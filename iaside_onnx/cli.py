@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from . import __version__
+from . import __version__, interrupts
 from .commands.analyze import OWN_PROCESS, analyze
 from .commands.compare import compare
 from .commands.correlate import correlate
@@ -29,7 +29,7 @@ from .errors import IasideError
 from .streams import give_up_output, make_lasting
 from .views.text import one_line
 
-_NOT_INPUT, _INTERRUPTED = 3, 130
+_NOT_INPUT = 3
 # Set in the environment: failures that are nobody's input come with their traceback.
 DEBUG = "IASIDE_DEBUG"
 _LONGEST = 1000
@@ -74,7 +74,7 @@ def _told(error: BaseException) -> tuple[str, int]:
     if isinstance(error, IasideError):
         return str(error), 2
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return "interrupted; analyze, robustness and heatmap go on with --resume", _INTERRUPTED
+        return interrupts.LINE, interrupts.INTERRUPTED
     if isinstance(error, MemoryError):
         return (
             "not enough memory for this; use fewer --samples, --bands or a smaller --batch, or a "
@@ -117,6 +117,7 @@ def main() -> None:
 def run() -> None:
     """Entry point of the ``iaside`` process."""
     make_lasting()
+    interrupts.listen()
     if not sys.warnoptions:
         # Remarks of libraries on their own code; what users need to know is said by us.
         warnings.simplefilter("ignore")

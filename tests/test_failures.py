@@ -8,7 +8,9 @@ import subprocess
 import sys
 from contextlib import suppress
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 import iaside_onnx as ia
 from iaside_onnx import cli
@@ -122,7 +124,7 @@ def test_names_that_no_file_has_are_one_line(iaside, tmp_path, command):
 @pytest.mark.parametrize(
     "option",
     [
-        "--samples 1{0}", "--batch 1{0}", "--threads 1{0}", "--threads 100000", "--label-offset 1{0}",
+        "--samples 1{0}", "--batch 1{0}", "--threads 1{0}", "--threads 9999", "--label-offset 1{0}",
         "--label-offset -1{0}", "--temperature 1e300", "--temperature 1e-320", "--temperature nan",
         "--confidence 0.9999999999999999", "--confidence 1e-300", "--beta nan", "--seed -1",
         "--size ²", "--size 9{0}", "--time-budget nan", "--time-budget 1e400", "--bands 1{0}",
@@ -236,3 +238,45 @@ def test_a_class_folder_that_cannot_be_read_is_no_class_without_pictures(
     done = iaside("analyze", model, photographs, "-o", tmp_path / "r.h5", "--quiet")
     assert done.exit_code == 2
     assert done.stderr.endswith("class1: cannot be read or written: permission denied\n")
+
+
+def endless(path):
+    """A model whose loop never ends."""
+    kinds = {"go": (TensorProto.BOOL, []), "sum": (TensorProto.FLOAT, None)}
+    ends = [helper.make_tensor_value_info("step", TensorProto.INT64, [])]
+    ends += [helper.make_tensor_value_info(name, *kind) for name, kind in kinds.items()]
+    outs = [helper.make_tensor_value_info(f"{name}_out", *kind) for name, kind in kinds.items()]
+    body = helper.make_graph(
+        [helper.make_node("Identity", [name], [f"{name}_out"]) for name in kinds],
+        "body", ends, outs,
+    )  # fmt: skip
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("Loop", ["", "true", "mean"], ["scores"], body=body),
+    ]
+    return graphs.save(
+        path, nodes, {"true": np.array(True)}, input_shape=["n", 3, 16, 16], output_shape=["n", 3]
+    )
+
+
+def test_ctrl_c_ends_a_model_that_runs_for_ever(tmp_path, photographs):
+    code = (
+        "import os, signal, threading, iaside_onnx.cli as c, iaside_onnx.inference.model as m\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "real = m.run_options\n"
+        "def told():\n"
+        "    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "    return real()\n"
+        "m.run_options = told\n"
+        "c.run()"
+    )
+    target = tmp_path / "r.h5"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "analyze", endless(tmp_path / "m.onnx"), photographs, "-o",
+         target],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Error: interrupted")
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob(".iaside*"))

@@ -43,6 +43,7 @@ ARROWS = {
 ALONE = {
     "digest",
     "errors",
+    "interrupts",
     "isolated",
     "listener",
     "notebooks",

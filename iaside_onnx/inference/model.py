@@ -13,7 +13,7 @@ from onnx import TensorProto
 from ..errors import ArtifactError
 from ..onnx_file.artifact import INPUT_TYPES
 from .input_form import InputForm
-from .session import Runtime, reason
+from .session import Runtime, reason, run_options
 
 _MEMORY_WORDS = ("out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory")
 
@@ -100,7 +100,7 @@ def run(
 ) -> list[NDArray[Any]]:
     """`session.run` with onnxruntime's errors turned into ours."""
     try:
-        result: list[NDArray[Any]] = session.run(outputs, inputs)
+        result: list[NDArray[Any]] = session.run(outputs, inputs, run_options())
     except Exception as error:  # onnxruntime's errors have no common base
         raise run_error(error) from error
     return result

@@ -15,6 +15,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from ..errors import ArtifactError, ProviderError, UsageError
+from ..interrupts import when_interrupted
 from ..settings import check_number
 
 _EXECUTION_PROVIDERS = {
@@ -39,8 +40,11 @@ _SOURCE_PLACE = re.compile(
 )
 # More than machines have; each costs memory.
 _MOST_THREADS = 1024
+# Of every run of a model, so that all of them can be told to stop.
+_running = ort.RunOptions()
 _FATAL = 4
 _ERROR = 3
+_running.log_severity_level = _FATAL
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,18 @@ class Runtime:
         if not unknown or self.extensions:
             return ""
         return " (custom operators need their library: --ort-extension LIBRARY)"
+
+
+def run_options() -> ort.RunOptions:
+    """Options that every run of a session takes."""
+    return _running
+
+
+def _stop_runs() -> None:
+    _running.terminate = True
+
+
+when_interrupted(_stop_runs)
 
 
 def reason(error: BaseException) -> str:
