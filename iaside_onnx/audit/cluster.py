@@ -90,7 +90,7 @@ class Workers:
             images=share,
             threads=self._threads,
             own_process=self._local,
-            devices=_devices() if self._local and job.provider == "cuda" else (),
+            devices=cards_for(job.provider) if self._local else (),
         )
         if job.devices and workers > len(job.devices):
             self._tell.warning(
@@ -273,8 +273,13 @@ def _check_versions(found: dict[str, Any], address: str) -> None:
                 )
 
 
-def _devices() -> tuple[str, ...]:
-    """Graphics cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+def cards_for(provider: str) -> tuple[str, ...]:
+    """Graphics cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them.
+
+    None for a provider that needs none.
+    """
+    if provider == "cpu":
+        return ()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return tuple(name.strip() for name in named.split(",") if name.strip())

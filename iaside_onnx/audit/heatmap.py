@@ -51,6 +51,7 @@ def measure_heatmap(
     confidence: float = 0.95,
     provider: str = "auto",
     threads: int = 0,
+    tf32: bool = True,
     ort_extension: Sequence[str | Path] = (),
     batch: int | None = None,
     resume: bool = False,
@@ -81,7 +82,7 @@ def measure_heatmap(
         Of the summary by band; a finished report can change them.
     analysis : Report, optional
         Of the same model: its bands are taken, and another model's is refused before the work.
-    provider, threads, ort_extension, batch, resume, overwrite, listener
+    provider, threads, tf32, ort_extension, batch, resume, overwrite, listener
         As for `analyze`.
     **reading
         Fields of `Settings` that say which images are drawn and how the file is read: samples,
@@ -120,6 +121,7 @@ def measure_heatmap(
             skip_bad=skip_bad,
             provider=provider,
             threads=threads,
+            tf32=tf32,
             ort_extension=ort_extension,
         )
         if analysis is not None and analysis.model["sha256"] != subject.model()["sha256"]:

@@ -105,6 +105,7 @@ class Subject:
                 "layout": form.layout,
                 "output_kind": self.classifier.scores.kind,
                 "label_offset": self.classifier.label_offset,
+                **({} if self.runtime.provider == "cpu" else {"tf32": self.runtime.tf32}),
             }
         )
 
@@ -168,6 +169,7 @@ def open_subject(
     skip_bad: bool,
     provider: str,
     threads: int,
+    tf32: bool,
     ort_extension: Sequence[str | Path],
 ) -> Subject:
     """Draw the sample and open the model; arguments as of `analyze`.
@@ -185,7 +187,7 @@ def open_subject(
     skipped: list[dict[str, str]] = []
     if skip_bad:
         sample, skipped = leave_out_bad(sample, tell)
-    runtime = choose_runtime(provider, threads, tuple(Path(place) for place in ort_extension))
+    runtime = choose_runtime(provider, threads, tuple(map(Path, ort_extension)), tf32=tf32)
     classifier = open_classifier(Path(model), runtime, wanted, sample, tell)
     return Subject(
         classifier,

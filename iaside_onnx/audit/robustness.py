@@ -48,6 +48,7 @@ def measure_robustness(
     confidence: float = 0.95,
     provider: str = "auto",
     threads: int = 0,
+    tf32: bool = True,
     ort_extension: Sequence[str | Path] = (),
     batch: int | None = None,
     resume: bool = False,
@@ -81,7 +82,7 @@ def measure_robustness(
         images, corruptions or severities.
     confidence : float
         Coverage of the intervals, in (0, 1).
-    provider, threads, ort_extension, batch, resume, overwrite, listener
+    provider, threads, tf32, ort_extension, batch, resume, overwrite, listener
         As for `analyze`.
     **reading
         Fields of `Settings` that say which images are drawn and how the file is read: samples,
@@ -120,6 +121,7 @@ def measure_robustness(
             skip_bad=skip_bad,
             provider=provider,
             threads=threads,
+            tf32=tf32,
             ort_extension=ort_extension,
         )
         sample, form = subject.sample, subject.classifier.form

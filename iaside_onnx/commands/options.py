@@ -75,15 +75,18 @@ extension_option = click.option(
     "--ort-extension", "ort_extension", type=click.Path(path_type=Path), multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
 )  # fmt: skip
-reading_options = together(
-    click.option(
-        "--size", callback=size, metavar="N|HxW", help="Input size where the model leaves it free."
-    ),
+model_options = together(
     click.option("--input", "input", metavar="NAME", help="The input that takes images."),
     click.option("--output", metavar="NAME", help="The output that holds the class scores."),
     click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout."),
     click.option("--logits/--probabilities", "logits", default=None, help="What the output holds."),
     extension_option,
+)
+reading_options = together(
+    click.option(
+        "--size", callback=size, metavar="N|HxW", help="Input size where the model leaves it free."
+    ),
+    model_options,
 )
 label_options = together(
     click.option(
@@ -108,12 +111,7 @@ preprocess_option = click.option(
     "--preprocess", metavar="NAME|FILE.toml",
     help="unit (default), raw, imagenet, inception, clip, cifar10, caffe, or a TOML file.",
 )  # fmt: skip
-running_options = together(
-    click.option(
-        "--label-offset", type=int, metavar="N",
-        help="Added to labels (1 for models with a background class 0).  "
-        "[default: as declared, or 0]",
-    ),
+runtime_options = together(
     click.option(
         "--provider", default="auto", show_default=True,
         help="Where to run: auto (cuda if it becomes active, else cpu), cpu, cuda or tensorrt.",
@@ -123,6 +121,18 @@ running_options = together(
         metavar="auto|N", help="Forward passes in a run.",
     ),
     click.option("--threads", type=int, default=0, show_default=True, help="0: automatic."),
+    click.option(
+        "--tf32/--no-tf32", default=True, show_default=True,
+        help="Let CUDA round the factors of float32 products to 10 bits.",
+    ),
+)  # fmt: skip
+running_options = together(
+    click.option(
+        "--label-offset", type=int, metavar="N",
+        help="Added to labels (1 for models with a background class 0).  "
+        "[default: as declared, or 0]",
+    ),
+    runtime_options,
     click.option(
         "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
         metavar="auto|T", help="T of softmax(z / T); auto fits it on the sample.",

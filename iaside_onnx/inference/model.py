@@ -86,7 +86,7 @@ class Model:
             parts.append(run(self.session, [self.output], {self.form.name: part})[0])
         scores = np.concatenate(parts)
         rows = max(scores.shape[1:], default=1)
-        if not scores.ndim or len(scores) < count or scores[0].size != rows:
+        if not scores.ndim or not scores.size or len(scores) < count or scores[0].size != rows:
             raise ArtifactError(
                 f"output '{self.output}' has shape {list(scores.shape)} for {size} image(s); one "
                 "row of class scores per image is needed (choose with --output)"

@@ -29,6 +29,8 @@ from .report_checks import JSON_TEXTS, check, parse
 from .seal import BEGINNINGS, SEAL_BYTES, seal
 
 _CHUNK_BYTES = 1 << 18
+# What was so before a setting was recorded.
+_BEFORE = {"tf32": True}
 _ANEW = "use --overwrite to start anew"
 # More than all other parts of the files take.
 _PARTIAL_EXTRA = 1 << 13
@@ -298,7 +300,9 @@ def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> 
         raise ReportError(f"{path}: belongs to another model; {_ANEW}")
     settings = held.get("settings")
     settings = settings if isinstance(settings, dict) else {}
-    pairs = [(key, settings.get(key), new) for key, new in wanted["settings"].items()]
+    pairs = [
+        (key, settings.get(key, _BEFORE.get(key)), new) for key, new in wanted["settings"].items()
+    ]
     pairs += [(key, held.get(key), wanted.get(key)) for key in ("provider", "shard")]
     for key, old, new in pairs:
         if old != new:
