@@ -25,6 +25,7 @@ from .commands.predict import predict
 from .commands.robustness import robustness
 from .commands.show import plot, show
 from .commands.snr import snr
+from .commands.verify import verify
 from .errors import IasideError
 from .streams import give_up_output, make_lasting
 from .views.text import one_line
@@ -129,6 +130,6 @@ def run() -> None:
 
 for command in (
     inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
-    correlate, predict,
+    correlate, predict, verify,
 ):  # fmt: skip
     main.add_command(command)

@@ -142,6 +142,19 @@ confidence_option = click.option(
     "--confidence", type=float, default=0.95, show_default=True,
     help="Coverage of the intervals, in (0, 1).",
 )  # fmt: skip
+signature_options = together(
+    click.option(
+        "--allowed-signers", type=click.Path(path_type=Path), metavar="FILE",
+        help="Demand a signature by one of these keys (as ssh-keygen has them), in REPORT.sig.",
+    ),
+    click.option(
+        "--identity", metavar="NAME", help="Who must have signed; anyone in that file otherwise."
+    ),
+    click.option(
+        "--signature", type=click.Path(path_type=Path), metavar="FILE",
+        help="Where the signature is.  [default: REPORT.sig]",
+    ),
+)  # fmt: skip
 resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 telling_options = together(
     click.option("--overwrite", is_flag=True, help="Replace what is there."),

@@ -14,6 +14,7 @@ from .heatmap import HEATMAP_FORMAT, HEATMAP_VERSION, HeatmapReport
 from .measurement_store import (
     Layout,
     check_target,
+    is_norm,
     read_datasets,
     read_measurement,
     texts,
@@ -30,7 +31,6 @@ from .value_rules import (
     check_rules,
     check_samples,
     is_name,
-    is_norm,
     is_object,
     is_positive,
     is_seed,

@@ -19,8 +19,9 @@ import numpy as np
 from h5py import h5d, h5l, h5z
 from numpy.typing import NDArray
 
-from ..errors import ReportError
+from ..errors import ReportError, UnreadableError
 from ..isolated import Arrays, Job
+from ..mathematics.bands import NORMS
 from ..output_file import check_folder, check_free, whole_file
 from .opening import check_is_file, mentions, read_isolated, wrong_kind
 from .report_checks import WrongContentError, parse
@@ -177,7 +178,7 @@ def read_datasets(layout: Layout, path: Path) -> tuple[dict[str, Any], Arrays]:
                 raise wrong_kind(path, found, layout.format)
             version = _attribute(file, "format_version")
             if version != layout.version:
-                raise ReportError(
+                raise UnreadableError(
                     f"{path}: has format {str(version)[:20]}; this version of iaside reads "
                     f"format {layout.version}, so update iaside"
                 )
@@ -238,3 +239,8 @@ def _read(path: Path, file: h5py.File, name: str, axes: int, kind: str | None) -
 def texts(stored: NDArray[Any]) -> list[str]:
     """Names as `write_measurement` stored them."""
     return [name.decode(errors="replace") for name in stored.tolist()]
+
+
+def is_norm(value: Any) -> bool:
+    """A norm of frequencies."""
+    return isinstance(value, str) and value in NORMS

@@ -17,7 +17,7 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
 from numpy.typing import NDArray
 
-from ..errors import ReportError
+from ..errors import ReportError, UnreadableError
 from .opening import wrong_kind
 from .report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION
 from .report_checks import JSON_TEXTS
@@ -38,10 +38,27 @@ _DATASETS: dict[str, tuple[int, str, bool]] = {
     "data/class_names": (1, _TEXT, False),
     "data/example": (3, "uint8", False),
 }
+# What follows from the table, and its number of axes.
+_DERIVED = {
+    "shapley/per_image": 2,
+    "shapley/mean": 1,
+    "shapley/stderr": 1,
+    "shapley/interactions": 2,
+    "sid/values": 1,
+    "sid/low": 1,
+    "sid/high": 1,
+    "srs/value": 0,
+    "srs/interval": 1,
+    "srs/signed": 0,
+    "srs/signed_interval": 1,
+    "srs/range": 1,
+    "srs/beta": 0,
+}
 _COALITIONS = "game/coalitions"
 _TYPES = {
     "uint64": (h5t.STD_U64LE, h5t.STD_U64BE),
     "float32": (h5t.IEEE_F32LE, h5t.IEEE_F32BE),
+    "float64": (h5t.IEEE_F64LE, h5t.IEEE_F64BE),
     "int64": (h5t.STD_I64LE, h5t.STD_I64BE),
     "uint8": (h5t.STD_U8LE, h5t.STD_U8BE),
 }
@@ -58,7 +75,7 @@ def read_finished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """
     with _opened(path) as file:
         if not _attribute(path, file, "complete", bool):
-            raise ReportError(f"{path}: is not finished; continue it with analyze --resume")
+            raise UnreadableError(f"{path}: is not finished; continue it with analyze --resume")
         texts = {name: _attribute(path, file, name, str) for name in (*HEADER, *JSON_TEXTS)}
         arrays = {}
         version = _attribute(path, file, "format_version", int)
@@ -73,6 +90,24 @@ def read_finished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
                 arrays[name] = _values(_checked(path, name, found, axes, kind), kind)
             elif required:
                 raise ReportError(f"{path}: holds no dataset '{name}'")
+    return texts, arrays
+
+
+def read_derived(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The numbers that a finished report holds beside its table, and what it names.
+
+    Raises
+    ------
+    ReportError
+        As for `read_finished`.
+    """
+    arrays = {}
+    with _opened(path) as file:
+        texts = {name: _attribute(path, file, name, str) for name in HEADER}
+        for name, axes in _DERIVED.items():
+            found = _find(path, file, name)
+            if found is not None:
+                arrays[name] = _values(_checked(path, name, found, axes, "float64"), "float64")
     return texts, arrays
 
 
@@ -107,7 +142,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
                 raise wrong_kind(path, found, FORMAT)
             version = _attribute(path, file, "format_version", int)
             if version not in (FORMAT_VERSION, DRAWN_FORMAT_VERSION):
-                raise ReportError(
+                raise UnreadableError(
                     f"{path}: has report format {version}; this version of iaside reads formats "
                     f"{FORMAT_VERSION} and {DRAWN_FORMAT_VERSION}, so update iaside"
                 )

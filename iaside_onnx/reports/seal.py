@@ -26,6 +26,15 @@ def seal(path: Path) -> None:
         file.write(block)
 
 
+NO_SEAL = "has no seal, so nothing tells whether the file is as it was written"
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file has a user block, which holds the checksum."""
+    with path.open("rb") as file:
+        return not file.read(len(_HDF5)).startswith(_HDF5)
+
+
 def check_seal(path: Path) -> None:
     """Refuse a file that is not as it was sealed; HDF5 files without a user block pass.
 

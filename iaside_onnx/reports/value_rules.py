@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..mathematics.bands import NORMS
 from ..mathematics.coalitions import SEEDS
 
 Rule = Callable[[Any], bool]
@@ -81,11 +80,6 @@ def are_texts(value: Any) -> bool:
 def is_object(value: Any) -> bool:
     """A JSON object."""
     return isinstance(value, dict)
-
-
-def is_norm(value: Any) -> bool:
-    """A norm of frequencies."""
-    return isinstance(value, str) and value in NORMS
 
 
 def is_size(value: Any) -> bool:
