@@ -13,7 +13,7 @@ from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..mathematics.absence import SAMPLE_SCHEMES, SampleStatistics
 from ..mathematics.temperature import fit_temperature, log_softmax
-from ..reports.chance import chance_warning
+from ..reports.precondition import accuracy_reason
 from ..settings import Settings
 
 _SURVEY_PIXELS = 1 << 22
@@ -167,7 +167,7 @@ def survey_sample(
         f"clean accuracy: {right / len(part):.3f} ({right} of {len(part)} images), mean "
         f"log-probability {plain.mean():.3f}"
     )
-    if warning := chance_warning(right, len(part), classifier.classes):
+    if warning := accuracy_reason(right, targets[part], classifier.classes):
         tell.warning(warning)
     temperature = settings.temperature
     if fit:

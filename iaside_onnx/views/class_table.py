@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 
 from ..reports.class_rows import reservation
+from ..reports.finding import NOT_A_FINDING
 from ..reports.report import FEW_IMAGES, Report
 from .text import one_line
 
@@ -18,6 +19,7 @@ def class_table(report: Report) -> Table:
     known = report.class_profiles.weight is not None
     note = reservation(report.class_profiles, FEW_IMAGES)
     mark = "*" if known else "!"
+    score = "signed SRS" if report.precondition.holds else f"signed SRS ({NOT_A_FINDING})"
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -27,7 +29,7 @@ def class_table(report: Report) -> Table:
     )
     table.add_column("class", overflow="fold")
     interval = f"{report.confidence:.0%} interval"
-    for heading in ("images", "accuracy", "signed SRS", interval, *report.band_names):
+    for heading in ("images", "accuracy", score, interval, *report.band_names):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in report.per_class():
         shown = row["shrunk"] if row["few"] and row["shrunk"] else row
