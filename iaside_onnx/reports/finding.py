@@ -80,10 +80,16 @@ def finding(report: Report, robustness: RobustnessReport | None = None) -> Findi
     if robustness is not None:
         check_measures("the measurement", robustness, [report.model])
         measured = _measured(report, robustness)
-    reasons = report.precondition.reasons
-    if reasons:
-        return Finding(True, f"{NO_FINDING}: {'. Also, '.join(reasons)}.", measured, None)
+    reason = no_finding(report)
+    if reason is not None:
+        return Finding(True, reason, measured, None)
     return Finding(False, _evidence(report), measured, None if measured else _NEXT)
+
+
+def no_finding(report: Report) -> str | None:
+    """Why a report says nothing; None where it says something."""
+    reasons = report.precondition.reasons
+    return f"{NO_FINDING}: {'. Also, '.join(reasons)}." if reasons else None
 
 
 def check_measures(
@@ -252,11 +258,16 @@ def _measured(report: Report, robustness: RobustnessReport) -> str:
         if robustness.settings.get("preprocess") != report.settings.get("preprocess")
         else ""
     )
-    levels = ", ".join(map(str, held["severities"]))
+    count, levels = held["corruptions"], held["severities"]
+    listed = ", ".join(map(str, levels))
+    under = (
+        f"{count} corruption{'s' if count > 1 else ''} at "
+        f"{'severities' if len(levels) > 1 else 'severity'} {listed}"
+    )
     return (
         f"Errors measured of this model ({held['images']} images of {held['source']}{otherwise}): "
         f"{_spread(held['clean_error'])} on untouched images, {_spread(held['mean_error'])} on "
-        f"average over {held['corruptions']} corruption(s) at severity {levels}, "
+        f"average over {under}, "
         f"{_spread(worst['error'])} under the worst of them, {worst['name'].replace('_', ' ')}."
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from ..mathematics.paired import Difference
 from ..reports.comparison import Comparison, Pair
-from ..reports.finding import NOT_A_FINDING
+from ..reports.finding import NOT_A_FINDING, no_finding
 from ..reports.report import Report
 from ..reports.verdict import decimals, p_text
 from .text import one_line
@@ -25,12 +25,10 @@ _NUMBER = ' style="text-align:right;padding:0.1em 0.5em"'
 
 def report_line(report: Report) -> str:
     """A report in one line."""
-    found = report.finding()
-    score = "" if found.withheld else f", signed SRS {report.srs_signed:+.3f}"
-    return (
-        f"<Report {one_line(report.model['path'])}: {found.evidence + ' ' if found.withheld else ''}"
-        f"{len(report.labels)} images, {report.players} bands, accuracy {report.accuracy:.3f}{score}>"
-    )
+    reason = no_finding(report)
+    about = f"{len(report.labels)} images, {report.players} bands, accuracy {report.accuracy:.3f}"
+    said = f"{about}, signed SRS {report.srs_signed:+.3f}" if reason is None else reason
+    return f"<Report {one_line(report.model['path'])}: {said}>"
 
 
 def report_html(report: Report) -> str:

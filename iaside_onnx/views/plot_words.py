@@ -16,9 +16,9 @@ from .text import one_line
 
 RED = "#A03000"
 _LEFT = 0.03  # of the width
-_PLAIN, _LARGE, _LARGEST = 6.5, 7.5, 11.0
+_PLAIN, _LARGE, _LARGEST = 6.5, 9.0, 11.0
 # Letters that a line of 3.5 inches takes, by size of the text.
-_LETTERS = {_PLAIN: 64, _LARGE: 57, _LARGEST: 38}
+_LETTERS = {_PLAIN: 64, _LARGE: 46, _LARGEST: 38}
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,7 @@ def _draw_header(
         f"{first.settings['absence']}, {first.settings['value']}, "
         f"{first.confidence:.0%} intervals"
     )
-    drawn.text(0.03, line / total, "Spectral importance", fontsize=9, fontweight="bold")
+    drawn.text(0.03, line / total, "Spectral importance", fontsize=8.5, fontweight="bold")
     drawn.text(0.03, (line - 0.15) / total, shared, fontsize=SMALL, color="#444444")
     for number, (report, label) in enumerate(zip(reports, labels, strict=True)):
         level = (line - 0.31 - 0.14 * number) / total
