@@ -23,11 +23,11 @@ from .. import __version__
 from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
+from ..reports.contrast import contrasts
 from ..reports.finding import NOT_A_FINDING, run_warnings
 from ..reports.part import part_note
 from ..reports.report import FEW_IMAGES, ONLY_EXACT, Report
 from ..reports.robustness import RobustnessReport
-from ..reports.side_by_side import side_by_side
 from ..reports.snr import SnrReport
 from ..views.text import one_line
 from . import perturbations
@@ -240,7 +240,7 @@ def _context(
         "several": several,
         "mute": [model for model in models if model["found"].withheld],
         "not_a_finding": NOT_A_FINDING,
-        "comparisons": side_by_side(reports, names),
+        "comparisons": contrasts(reports, names),
         "level": f"{first.confidence:.0%}",
         "value_name": value_name(first),
         "band_names": first.band_names,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from ..mathematics.paired import Difference
 from ..reports.comparison import Comparison, Pair
-from ..reports.finding import NOT_A_FINDING, no_finding
+from ..reports.finding import NO_FINDING, NOT_A_FINDING
 from ..reports.report import Report
 from ..reports.verdict import decimals, p_text
 from .text import one_line
@@ -25,9 +25,13 @@ _NUMBER = ' style="text-align:right;padding:0.1em 0.5em"'
 
 def report_line(report: Report) -> str:
     """A report in one line."""
-    reason = no_finding(report)
     about = f"{len(report.labels)} images, {report.players} bands, accuracy {report.accuracy:.3f}"
-    said = f"{about}, signed SRS {report.srs_signed:+.3f}" if reason is None else reason
+    reasons = report.precondition.reasons
+    said = (
+        f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
+        if reasons
+        else f"{about}, signed SRS {report.srs_signed:+.3f}"
+    )
     return f"<Report {one_line(report.model['path'])}: {said}>"
 
 
@@ -76,7 +80,13 @@ def report_html(report: Report) -> str:
 
 def comparison_line(found: Comparison) -> str:
     """A comparison in one line."""
-    others = ", ".join(f"{pair.report} {pair.srs_signed.difference:+.3g}" for pair in found.pairs)
+    scores = (
+        NOT_A_FINDING if pair.no_finding else f"{pair.srs_signed.difference:+.3g}"
+        for pair in found.pairs
+    )
+    others = ", ".join(
+        f"{pair.report} {score}" for pair, score in zip(found.pairs, scores, strict=True)
+    )
     name = found.reference["report"]
     return f"<Comparison against {one_line(name)}, signed SRS: {one_line(others)}>"
 
@@ -88,11 +98,13 @@ def comparison_html(found: Comparison) -> str:
         f"Differences are other minus reference, with {view['confidence']:.0%} intervals; "
         f"value {view['value']}, beta {view['beta']}; p of bands adjusted by Holm's method."
     )
+    reasons = dict.fromkeys(reason for pair in found.pairs for reason in pair.no_finding)
+    first = [f'<p style="{_WARNING}">{_escaped(reason)}</p>' for reason in reasons]
     parts = [part for pair in found.pairs for part in _pair_parts(found, pair)]
     heading = f"Compared with {found.reference['report']}"
     if found.replicates:
         heading += f" and {len(found.replicates)} further training(s) like it (their mean)"
-    return _section(heading, f"<p>{_escaped(about)}</p>", *parts)
+    return _section(heading, *first, f"<p>{_escaped(about)}</p>", *parts)
 
 
 def _pair_parts(found: Comparison, pair: Pair) -> Iterable[str]:

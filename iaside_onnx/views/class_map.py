@@ -19,7 +19,7 @@ from ..errors import UsageError
 from ..mathematics.profiles import Axes, principal_axes, sid_covariance
 from ..reports.class_rows import reservation
 from ..reports.report import FEW_IMAGES, Report
-from .plot_words import RED, draw_lines, height, warning_lines
+from .plot_words import RED, draw_lines, lines_height, warning_lines
 from .plots import SMALL, WIDTH, style, title, write_figure
 from .text import one_line
 
@@ -68,12 +68,12 @@ def class_map(report: Report, name: str | None = None) -> Figure:
     note = reservation(found, FEW_IMAGES)
     lines = [] if note is None else textwrap.wrap(note, 68)
     warned = warning_lines([report], [""])
-    header, plane, bars = height(warned) + 0.42 + 0.11 * len(lines), 2.5, 0.6
+    header, plane, bars = lines_height(warned) + 0.42 + 0.11 * len(lines), 2.5, 0.6
     total = header + plane + bars + 0.94
     drawn = Figure(figsize=(WIDTH, total))
     FigureCanvasAgg(drawn)
     draw_lines(drawn, warned, total - 0.03, total)
-    top = total - height(warned)
+    top = total - lines_height(warned)
     _draw_header(drawn, report, name or Path(report.model["path"]).stem, lines, top, total)
     panel = drawn.add_axes((0.15, (total - header - plane) / total, 0.68, plane / total))
     style(panel)

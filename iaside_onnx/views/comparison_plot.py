@@ -13,6 +13,8 @@ from ..errors import UsageError
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
 from ..reports.comparison import Comparison, Pair
+from ..reports.finding import NOT_A_FINDING
+from .plot_words import draw_lines, lines_height, reason_lines
 from .plots import (
     COLOURS,
     MARKERS,
@@ -61,10 +63,13 @@ def comparison_figure(found: Comparison) -> Figure:
         (1.3, 0.52, lambda axes: _draw_bands(axes, found, level, "sid")),
         (1.3, 0.45, lambda axes: _draw_bands(axes, found, level, "shapley")),
     ]
-    header = 0.72 + 0.14 * len(pairs)
+    reasons = dict.fromkeys(reason for pair in pairs for reason in pair.no_finding)
+    warned = reason_lines(" ".join(reasons) or None)
+    header = lines_height(warned) + 0.72 + 0.14 * len(pairs)
     total = header + sum(height + below for height, below, _ in panels)
     drawn = Picture(WIDTH, total)
-    _draw_header(drawn, found, total)
+    draw_lines(drawn, warned, total - 0.03, total)
+    _draw_header(drawn, found, total - lines_height(warned), total)
     top = total - header
     for height, below, draw in panels:
         axes = drawn.add_axes((0.17, (top - height) / total, 0.8, height / total))
@@ -79,8 +84,8 @@ def _shorter(text: str, length: int) -> str:
     return shown if len(shown) <= length else shown[: length - 1] + "…"
 
 
-def _draw_header(drawn: Figure, found: Comparison, total: float) -> None:
-    line = total - 0.18
+def _draw_header(drawn: Figure, found: Comparison, top: float, total: float) -> None:
+    line = top - 0.18
     name = _shorter(found.reference["report"], 30)
     if found.replicates:
         name = f"{1 + len(found.replicates)} trainings like {name}"
@@ -96,6 +101,7 @@ def _draw_header(drawn: Figure, found: Comparison, total: float) -> None:
         height = (line - 0.31 - 0.14 * number) / total
         drawn.text(0.03, height, "■", fontsize=SMALL, color=COLOURS[number])
         text = f"{_shorter(pair.report, 30)}: {pair.shared} shared images"
+        text += f", {NOT_A_FINDING}" if pair.no_finding else ""
         drawn.text(0.065, height, text, fontsize=SMALL, parse_math=False)
 
 

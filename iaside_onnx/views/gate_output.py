@@ -48,7 +48,10 @@ def markdown(found: Gate) -> str:
     outcome = "✅ iaside gate: passed" if found.passed else "❌ iaside gate: failed"
     if found.undecided:
         outcome = "⚠️ iaside gate: cannot be judged"
-    reasons = [f"**{_plain(why, _LONGEST_REASON)}**" for why in dict.fromkeys(e.reason for e in found.not_judged)]
+    reasons = [
+        f"**{_plain(why, _LONGEST_REASON)}**"
+        for why in dict.fromkeys(e.reason for e in found.not_judged)
+    ]
     sha256 = str(found.model["sha256"])[:12]
     about = [
         f"Report {_code(found.report)}: model {_code(found.model['path'])} (SHA-256 "

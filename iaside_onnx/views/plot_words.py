@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from ..reports.contrast import contrasts
 from ..reports.finding import NO_FINDING, NOT_A_FINDING
 from ..reports.report import Report
 from ..reports.robustness import RobustnessReport
-from ..reports.side_by_side import side_by_side
 from .text import one_line
 
 RED = "#A03000"
@@ -54,6 +54,11 @@ def warning_lines(reports: Sequence[Report], labels: Sequence[str]) -> list[Line
     return lines
 
 
+def reason_lines(reason: str | None) -> list[Line]:
+    """The sentence on why there is no finding, in large letters; nothing for None."""
+    return [] if reason is None else [*_wrapped(reason, _LARGE, bold=True, colour=RED), _GAP]
+
+
 def finding_lines(
     reports: Sequence[Report],
     labels: Sequence[str],
@@ -69,12 +74,12 @@ def finding_lines(
         if found.measured is not None:
             lines += _wrapped(f"{label}: {found.measured}" if several else found.measured)
             lines.append(_GAP)
-    for sentence in side_by_side(reports, labels):
+    for sentence in contrasts(reports, labels):
         lines += _wrapped(sentence)
     return lines
 
 
-def height(lines: Sequence[Line]) -> float:
+def lines_height(lines: Sequence[Line]) -> float:
     """What lines take, in inches."""
     return sum(line.height for line in lines)
 

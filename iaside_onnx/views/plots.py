@@ -26,7 +26,7 @@ from ..output_file import check_free, whole_file
 from ..reports.finding import NO_FINDING, NOT_A_FINDING
 from ..reports.report import Report, load
 from ..reports.robustness import RobustnessReport
-from .plot_words import RED, draw_lines, finding_lines, height, warning_lines
+from .plot_words import RED, draw_lines, finding_lines, lines_height, warning_lines
 from .text import one_line
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -188,12 +188,12 @@ def figure(
     warned = warning_lines(reports, labels)
     said = finding_lines(reports, labels, robustness or [None] * len(reports))
     about = 0.42 + 0.14 * len(reports)
-    header = 0.08 + height(warned) + about + height(said) + 0.24
+    header = 0.08 + lines_height(warned) + about + lines_height(said) + 0.24
     total = header + sum(tall + below for tall, below, _ in panels)
     drawn = Picture(WIDTH, total)
     top = total - 0.08
     draw_lines(drawn, warned, top, total)
-    top -= height(warned)
+    top -= lines_height(warned)
     _draw_header(drawn, reports, labels, top, total)
     draw_lines(drawn, said, top - about, total)
     top = total - header

@@ -1,4 +1,4 @@
-"""Several reports on one page or picture: how each differs from the first, in a sentence."""
+"""Several reports side by side: how each differs from the first, and when none can be said to."""
 
 from __future__ import annotations
 
@@ -6,11 +6,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import IasideError
-from .finding import NO_FINDING
+from .finding import NO_FINDING, no_finding
 from .report import Report
 
 
-def side_by_side(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
+def reasons_of(named: Sequence[tuple[str, Report]]) -> list[str]:
+    """Why some of these reports say nothing, each with its name."""
+    found = ((name, no_finding(report)) for name, report in named)
+    return [f"{name}: {reason}" for name, reason in found if reason is not None]
+
+
+def silenced(sentences: dict[str, str], reasons: Sequence[str]) -> dict[str, str]:
+    """A verdict without what it cannot conclude: scores and bands that are no findings.
+
+    Accuracy is judged all the same.
+    """
+    if not reasons:
+        return sentences
+    nothing = f"No conclusion about scores and bands. {' '.join(reasons)}"
+    return {key: text if key == "accuracy" else nothing for key, text in sentences.items()}
+
+
+def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
     """What `compare` says of each report and the first, or why they cannot be compared.
 
     Parameters
