@@ -58,7 +58,8 @@ def test_a_constant_model_gives_zero_and_says_uniform(tmp_path, waves):
     np.testing.assert_array_equal(report.sid, 0.25)
     assert report.uniform
     assert report.srs == pytest.approx(0, abs=1e-12)
-    assert "uniform" in report.interpretation()
+    assert report.uniform
+    assert "nothing to share out between the bands" in report.interpretation()
 
 
 def test_two_bands_that_only_count_together(tmp_path, waves):

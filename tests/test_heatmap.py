@@ -176,7 +176,8 @@ def test_the_command_writes_what_show_and_plot_read(iaside, tmp_path):
     model, images = ROOT / "models" / "demo-plain.onnx", ROOT / "demo" / "test"
     target, analysis, picture = (tmp_path / name for name in ("map.h5", "plain.h5", "map.png"))
     common = ["--samples", 3, "--bands", 3, "--provider", "cpu"]
-    assert iaside("analyze", model, images, "-o", analysis, *common, "--quiet").exit_code == 0
+    enough = [*common, "--samples", 24, "--quiet"]
+    assert iaside("analyze", model, images, "-o", analysis, *enough).exit_code == 0
     result = iaside(
         "heatmap", model, images, "-o", target, *common, "--analysis", analysis, "--plot", picture
     )

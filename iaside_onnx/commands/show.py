@@ -111,6 +111,7 @@ def plot(
         return
     found = [viewed(path, value, beta, confidence) for path in reports]
     names = [path.stem for path in reports]
+    warn_of_silent(found, names)
     if classes:
         from ..reports.class_rows import reservation
         from ..reports.report import FEW_IMAGES
@@ -145,6 +146,16 @@ def viewed(
     found = read_report(path, reading).view(value=value, beta=beta, confidence=confidence)
     check_view(found.settings["value"], found.beta, found.confidence)
     return found
+
+
+def warn_of_silent(reports: Sequence[Any], names: Sequence[str]) -> None:
+    """Say on standard error which reports say nothing, and why."""
+    from ..reports.finding import no_finding
+
+    for report, name in zip(reports, names, strict=True):
+        reason = no_finding(report)
+        if reason is not None:
+            click.echo(f"Warning: {name}: {reason}", err=True)
 
 
 def measurements_of(

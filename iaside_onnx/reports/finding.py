@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ReportError
+from ..mathematics.mean import student_quantile
+from ..mathematics.proportion import normal_quantile
 from .part import part_note
 from .precondition import speaks_of_accuracy
 
@@ -183,7 +185,12 @@ def _evidence(report: Report) -> str:
     score, (low, high), ends = report.srs_signed, report.intervals.srs_signed, report.srs_range
     margins = MARGIN * ends[0], MARGIN * ends[1]
     number = f"{score:+.3f} [{low:+.3f}, {high:+.3f}]"
-    few = " (few images: the intervals are too narrow)" if images < FEW_IMAGES else ""
+    few = (
+        " (few images: intervals of so few are too narrow, so a wider one is judged)"
+        if images < FEW_IMAGES
+        else ""
+    )
+    low, high = _widened(score, (low, high), images, report.confidence)
     if margins[0] <= low and high <= margins[1]:
         return (
             f"{on} neither low nor high frequencies carry more of the evidence: the signed score, "
@@ -206,6 +213,19 @@ def _evidence(report: Report) -> str:
         f"{on} most of the evidence lies on {_bands(report)}. The signed score is {number}, "
         f"{score / end:.0%} of the way from even (0) to the {side} band alone ({end:+.3f}){few}."
     )
+
+
+def _widened(
+    score: float, interval: tuple[float, float], images: int, confidence: float
+) -> tuple[float, float]:
+    """An interval as it is judged: of few images wider, as Student's are wider than normal ones."""
+    from .report import FEW_IMAGES
+
+    if not 1 < images < FEW_IMAGES:
+        return interval
+    factor = student_quantile(confidence, images - 1) / normal_quantile(confidence)
+    factor *= math.sqrt(images / (images - 1))
+    return score - factor * (score - interval[0]), score + factor * (interval[1] - score)
 
 
 def _bands(report: Report) -> str:

@@ -151,10 +151,16 @@ def _gain_reason(none: float, every: float, low: float, classes: int) -> str:
             "there is nothing to share out between the bands: untouched images make the true "
             f"class less probable than images without any band ({values} in log-probability)"
         )
+    gain, needed = every - none, LEAST_GAIN * math.log(classes)
+    found = (
+        f"v(all) - v(none) is {gain:.3f} in log-probability, its lower 95% end {low:.3f}, and "
+        f"{LEAST_GAIN:g} ln({classes}) = {needed:.3f} is needed ({values})"
+    )
+    if gain < needed:
+        return f"there is next to nothing to share out between the bands: {found}"
     return (
-        f"there is next to nothing to share out between the bands: v(all) - v(none) is "
-        f"{every - none:.3f} in log-probability, its lower 95% end {low:.3f}, and "
-        f"{LEAST_GAIN:g} ln({classes}) = {LEAST_GAIN * math.log(classes):.3f} is needed ({values})"
+        f"these images do not show that there is enough to share out between the bands: {found}; "
+        "audit more images"
     )
 
 
