@@ -182,15 +182,15 @@ def _evidence(report: Report) -> str:
             f"{on} all bands have the same Shapley value: the distribution is uniform, and no "
             "band matters more than another to this model."
         )
-    score, (low, high), ends = report.srs_signed, report.intervals.srs_signed, report.srs_range
+    score, interval, ends = report.srs_signed, report.intervals.srs_signed, report.srs_range
     margins = MARGIN * ends[0], MARGIN * ends[1]
-    number = f"{score:+.3f} [{low:+.3f}, {high:+.3f}]"
+    number = f"{score:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
     few = (
-        " (few images: intervals of so few are too narrow, so a wider one is judged)"
+        " (intervals of so few images are too narrow, so a wider one is judged)"
         if images < FEW_IMAGES
         else ""
     )
-    low, high = _widened(score, (low, high), images, report.confidence)
+    low, high = _widened(score, interval, images, report.confidence)
     if margins[0] <= low and high <= margins[1]:
         return (
             f"{on} neither low nor high frequencies carry more of the evidence: the signed score, "
@@ -198,7 +198,7 @@ def _evidence(report: Report) -> str:
             f"({margins[0]:+.3f} to {margins[1]:+.3f}){few}."
         )
     if low <= 0.0 <= high:
-        enough = images_needed(score, (low, high), margins, images)
+        enough = images_needed(score, interval, margins, images)
         would = (
             f"more than {_MOST_IMAGES:,} images would be needed"
             if enough is None
@@ -206,7 +206,7 @@ def _evidence(report: Report) -> str:
         )
         return (
             "Whether low or high frequencies carry more of the evidence cannot be told from "
-            f"{images} images: the signed score is {number}; {would}{few}."
+            f"{images} images: the signed score is {number}{few}; {would}."
         )
     side, end = ("lowest", ends[1]) if score > 0 else ("highest", ends[0])
     return (
