@@ -313,7 +313,7 @@ def test_few_images_and_odd_reports_are_said_and_break_nothing():
     assert "all 30 images are of one class" in alike.interpretation()
     few = made(profiles(6), labels=np.arange(6))
     assert few.precondition.holds
-    assert "intervals of so few are too narrow" in few.interpretation()
+    assert "intervals of so few images are too narrow" in few.interpretation()
     for classes in (None, "12", 0, 1, True):
         old = made(profiles(60))
         old.data["classes"] = classes
