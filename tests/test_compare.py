@@ -198,7 +198,7 @@ def test_only_shared_images_count():
         ({"absence": "zero"}, "absence zero against gaussian"),
         ({"seed": 1}, "seed 1 against 0"),
         ({"output_map": "magnitude"}, "output_map magnitude against real"),
-        ({"size": [32, 32]}, r"size \[32, 32\] against \[16, 16\]"),
+        ({"draws": "pixels"}, "draws pixels against name"),
         ({"separate_dc": True, "bands": 3}, "bands 3 against 4; separate_dc True against False"),
         ({"a_setting_to_come": 1}, "a_setting_to_come 1 against None"),
     ],

@@ -106,8 +106,11 @@ def plot(
         if note is not None:
             click.echo(f"Warning: {note}", err=True)
     else:
+        from ..reports.comparable import drawn_together
         from ..views.plots import save_figure
 
+        for note in drawn_together(list(zip(names, found, strict=True)))[1]:
+            click.echo(f"Warning: {note}", err=True)
         save_figure(found, names, target, overwrite=overwrite)
     click.echo(f"Picture: {target}")
 

@@ -23,6 +23,7 @@ from .. import __version__
 from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
+from ..reports.comparable import SideBySide, side_by_side
 from ..reports.part import part_note
 from ..reports.report import FEW_IMAGES, ONLY_EXACT, Report
 from ..reports.robustness import RobustnessReport
@@ -44,8 +45,6 @@ MOST_REPORTS = 12
 _SHADES = 9
 _LEGEND_LETTERS = 40
 _MOST_TITLE_NAMES = 3
-# Without these in common the numbers of two reports cannot be held against each other.
-_MUST_AGREE = ("norm", "separate_dc", "absence", "seed", "output_map", "value", "beta")
 _ABSENCES = {
     "gaussian": "noise that has the spectrum of the sample",
     "replace": "the same bands of another image of the sample",
@@ -219,6 +218,7 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
     several = len(reports) > 1
     exact = all(report.exact for report in reports)
     models = [_model(number, report, labels[number]) for number, report in enumerate(reports)]
+    together = side_by_side(list(zip(labels, reports, strict=True)))
     largest = max(max(row["sid"]) for model in models for row in model["classes"])
     context: dict[str, Any] = {
         "title": _title(reports, labels),
@@ -227,7 +227,9 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
         "level": f"{first.confidence:.0%}",
         "value_name": value_name(first),
         "band_names": first.band_names,
-        "disagreements": _disagreements(reports),
+        "disagreements": _disagreements(together),
+        "apart_images": together.images,
+        "beside_notes": together.notes,
         "score_chart": score_chart(reports, labels),
         "sid_chart": sid_chart(reports, labels),
         "shapley_chart": shapley_chart(reports, labels),
@@ -339,16 +341,12 @@ def _interactions(report: Report) -> list[list[tuple[str, str]]]:
     ]
 
 
-def _disagreements(reports: Sequence[Report]) -> list[str]:
-    """What keeps the reports from being compared."""
-    found = [
-        f"{key.replace('_', ' ')}: {', '.join(sorted(kinds))}"
-        for key in _MUST_AGREE
-        if len(kinds := {str(report.settings.get(key)) for report in reports}) > 1
+def _disagreements(together: SideBySide) -> list[str]:
+    """Settings that keep the reports from being compared, with their values."""
+    return [
+        f"{key.replace('_', ' ')}: {', '.join(sorted(map(str, values)))}"
+        for key, values in together.settings.items()
     ]
-    if len({report.data["digest"] for report in reports}) > 1:
-        found.append("the images")
-    return found
 
 
 def _class_choices(reports: Sequence[Report]) -> list[tuple[int, str]]:

@@ -8,6 +8,7 @@ several reports also differ by marker and hatch.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ..errors import UsageError
 from ..mathematics.bands import band_images
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
+from ..reports.comparable import drawn_together
 from ..reports.report import Report, load
 from .text import one_line
 
@@ -35,6 +37,7 @@ WIDTH = 3.5
 _TEXT, SMALL = 7.5, 6.5
 _DPI = 300
 _SHOWN_DPI, _SHOWN_SCALE = 240, 2  # pixels that a notebook gets, and how many it puts in one
+_NOTE_LINE = 0.11  # inches
 _COLUMNS = 5  # of the strip of band images
 _VALUE_NAMES = {
     "log-prob": "log-probability",
@@ -141,25 +144,30 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
     Parameters
     ----------
     reports : sequence of Report
-        At most six; they may differ in anything but the number of bands.
+        At most six, of one game and with images in common, as `compare` takes them; all are seen
+        through the view of the first.
     names : sequence of str, optional
         What the legend calls them; the models' file names by default.
 
     Returns
     -------
     matplotlib Figure
-        3.5 inches wide.
+        3.5 inches wide; below its legend stands what to bear in mind about the reports.
 
     Raises
     ------
     UsageError
         No report, too many, or different numbers of bands.
+    ReportError
+        The reports cannot be compared.
     """
     if not 1 <= len(reports) <= MOST_REPORTS:
         raise UsageError(f"a picture takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
     if len({report.players for report in reports}) > 1:
         raise UsageError("the reports have different numbers of bands; plot them one by one")
     labels = [one_line(name) for name in (names or [Path(r.model["path"]).stem for r in reports])]
+    reports, notes = drawn_together(list(zip(labels, reports, strict=True)))
+    lines = [line for note in notes for line in textwrap.wrap(f"{note}.", 76)]
     # Height of each panel and of what stands below it, in inches.
     panels: list[tuple[float, float, Callable[[Axes], None]]] = [
         (1.3, 0.52, lambda axes: _draw_sid(axes, reports)),
@@ -171,10 +179,10 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
     strip = _strip(reports[0])
     if strip is not None:
         panels.append((0.74 * _strip_rows(strip), 0.05, lambda axes: _draw_strip(axes, strip)))
-    header = 0.68 + 0.14 * len(reports)
+    header = 0.68 + 0.14 * len(reports) + _NOTE_LINE * len(lines)
     total = header + sum(height + below for height, below, _ in panels)
     drawn = Picture(WIDTH, total)
-    _draw_header(drawn, reports, labels, total)
+    _draw_header(drawn, reports, labels, lines, total)
     top = total - header
     for height, below, draw in panels:
         axes = drawn.add_axes((0.17, (top - height) / total, 0.8, height / total))
@@ -201,7 +209,11 @@ def title(axes: Axes, text: str, across: str = "", up: str = "") -> None:
 
 
 def _draw_header(
-    drawn: Figure, reports: Sequence[Report], labels: Sequence[str], total: float
+    drawn: Figure,
+    reports: Sequence[Report],
+    labels: Sequence[str],
+    lines: Sequence[str],
+    total: float,
 ) -> None:
     first = reports[0]
     line = total - 0.18
@@ -222,6 +234,16 @@ def _draw_header(
             f"{shown}: {len(report.labels)} images, accuracy {report.accuracy:.3f}, "
             f"signed SRS {report.srs_signed:+.3f}",
             fontsize=SMALL,
+            parse_math=False,
+        )
+    below = line - 0.31 - 0.14 * len(reports)
+    for number, text in enumerate(lines):
+        drawn.text(
+            0.03,
+            (below - _NOTE_LINE * number) / total,
+            text,
+            fontsize=SMALL - 0.5,
+            color="#A03000",
             parse_math=False,
         )
 
