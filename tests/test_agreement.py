@@ -25,9 +25,9 @@ from iaside_onnx.settings import Settings
 from iaside_onnx.views.plots import figure
 
 from . import graphs
+from .conftest import write_npz
 from .made_reports import made, profiles, shifted
 from .robustness_reports import made_up
-from .conftest import write_npz
 
 # Another value of every setting that a report can hold.
 OTHERS = {

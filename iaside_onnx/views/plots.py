@@ -37,7 +37,7 @@ WIDTH = 3.5
 _TEXT, SMALL = 7.5, 6.5
 _DPI = 300
 _SHOWN_DPI, _SHOWN_SCALE = 240, 2  # pixels that a notebook gets, and how many it puts in one
-_NOTE_LINE = 0.11  # inches
+NOTE_LINE = 0.11  # inches
 _COLUMNS = 5  # of the strip of band images
 _VALUE_NAMES = {
     "log-prob": "log-probability",
@@ -179,7 +179,7 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
     strip = _strip(reports[0])
     if strip is not None:
         panels.append((0.74 * _strip_rows(strip), 0.05, lambda axes: _draw_strip(axes, strip)))
-    header = 0.68 + 0.14 * len(reports) + _NOTE_LINE * len(lines)
+    header = 0.68 + 0.14 * len(reports) + NOTE_LINE * len(lines)
     total = header + sum(height + below for height, below, _ in panels)
     drawn = Picture(WIDTH, total)
     _draw_header(drawn, reports, labels, lines, total)
@@ -236,16 +236,14 @@ def _draw_header(
             fontsize=SMALL,
             parse_math=False,
         )
-    below = line - 0.31 - 0.14 * len(reports)
+    draw_notes(drawn, lines, line - 0.31 - 0.14 * len(reports), total)
+
+
+def draw_notes(drawn: Figure, lines: Sequence[str], top: float, total: float) -> None:
+    """What to bear in mind, from `top` downwards; inches of a figure of height `total`."""
     for number, text in enumerate(lines):
-        drawn.text(
-            0.03,
-            (below - _NOTE_LINE * number) / total,
-            text,
-            fontsize=SMALL - 0.5,
-            color="#A03000",
-            parse_math=False,
-        )
+        height = (top - NOTE_LINE * number) / total
+        drawn.text(0.03, height, text, fontsize=SMALL - 0.5, color="#A03000", parse_math=False)
 
 
 def _offsets(count: int) -> tuple[NDArray[np.float64], float]:
