@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import cache
 from typing import Any
-
-from ..settings import Settings
 
 # Absences whose stand-ins are drawn, so that seed and draws are part of the game.
 _DRAWN = ("gaussian", "replace")
@@ -84,8 +83,14 @@ _BESIDE = {
     "value", "beta", "confidence", "bands", "norm", "separate_dc", "players", "height", "width",
     "channels", "kinds",
 }  # fmt: skip
-# What a file says that lacks the key.
-_MISSING = {**asdict(Settings()), "estimator": "exact", "draws": "name"}
+
+
+@cache
+def _missing() -> dict[str, Any]:
+    """What a file says that lacks a key."""
+    from ..settings import Settings  # loads scipy, which reading a report does without
+
+    return {**asdict(Settings()), "estimator": "exact", "draws": "name"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,9 @@ def settings_apart(
     keys = dict.fromkeys([*declared, *first, *other])
     found = []
     for key in keys:
-        ours, theirs = (held[key] if key in held else _MISSING.get(key) for held in (first, other))
+        ours, theirs = (
+            held[key] if key in held else _missing().get(key) for held in (first, other)
+        )
         if ours != theirs:
             found.append(Apart(key, _owner(key, first, declared), ours, theirs))
     return found
@@ -143,7 +150,7 @@ def _owner(key: str, settings: Mapping[str, Any], declared: Mapping[str, Belongs
     owner = declared.get(key, Belongs.GAME)
     if owner is not Belongs.DRAWS:
         return owner
-    drawn = settings.get("absence", _MISSING["absence"]) in _DRAWN
+    drawn = settings.get("absence", "gaussian") in _DRAWN
     return Belongs.GAME if drawn else Belongs.SAMPLE
 
 
