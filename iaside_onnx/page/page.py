@@ -23,6 +23,7 @@ from .. import __version__
 from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
+from ..reports.class_rows import class_notes, shown_estimate
 from ..reports.comparable import SideBySide, side_by_side
 from ..reports.part import part_note
 from ..reports.report import FEW_IMAGES, ONLY_EXACT, Report
@@ -219,7 +220,7 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
     exact = all(report.exact for report in reports)
     models = [_model(number, report, labels[number]) for number, report in enumerate(reports)]
     together = side_by_side(list(zip(labels, reports, strict=True)))
-    largest = max(max(row["sid"]) for model in models for row in model["classes"])
+    largest = max(max(row["shown"]["sid"]) for model in models for row in model["classes"])
     context: dict[str, Any] = {
         "title": _title(reports, labels),
         "models": models,
@@ -238,6 +239,7 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
         "profile_chart": profile_chart(reports, labels, largest),
         "class_choices": _class_choices(reports),
         "few_images": FEW_IMAGES,
+        "class_notes": _class_notes(reports, labels),
         "few_can_hide": _few_can_hide(models),
         "window": WINDOW,
     }
@@ -268,6 +270,7 @@ def _model(number: int, report: Report, label: str) -> dict[str, Any]:
         "report": report,
         "right": int((report.predicted == report.labels).sum()),
         "classes": classes,
+        "drawn_classes": report.class_profiles.weight is not None,
         "few": sum(row["n"] < FEW_IMAGES for row in classes),
         "signed_low": intervals.srs_signed[0],
         "signed_high": intervals.srs_signed[1],
@@ -314,10 +317,22 @@ def _text(value: Any) -> str:
 def _classes(report: Report) -> list[dict[str, Any]]:
     """Rows of the class table, the class that leans most on high frequencies first."""
     rows = report.per_class()
-    most = max(max(row["sid"]) for row in rows)
     for row in rows:
-        row["cells"] = [(f"{share:.3f}", round(_SHADES * share / most)) for share in row["sid"]]
-    return sorted(rows, key=lambda row: (row["srs_signed"], row["class"]))
+        row["shown"] = shown_estimate(row)
+    most = max(max(row["shown"]["sid"]) for row in rows)
+    for row in rows:
+        shares = row["shown"]["sid"]
+        row["cells"] = [(f"{share:.3f}", round(_SHADES * share / most)) for share in shares]
+    return sorted(rows, key=lambda row: (row["shown"]["srs_signed"], row["class"]))
+
+
+def _class_notes(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
+    """What is shown of classes, and what to bear in mind, in the words of every view."""
+    return [
+        f"{label}: {note}" if len(reports) > 1 else note
+        for report, label in zip(reports, labels, strict=True)
+        for note in class_notes(report.class_profiles, FEW_IMAGES)
+    ]
 
 
 def _few_can_hide(models: Sequence[dict[str, Any]]) -> bool:

@@ -147,7 +147,9 @@ def compare(
     """Hold reports against a reference on the images that they share.
 
     Every interval is a paired bootstrap interval over images (see `PairedBootstrap`), but for
-    accuracy (a score interval, see `right_answers`); the p-value inverts it. It speaks of the two files. With replicates the differences
+    accuracy (a score interval, see `right_answers`), and the p-value inverts it: it is below 1 -
+    confidence exactly where the interval leaves out 0. They speak of the two files and, where
+    coalitions were drawn, count the error of drawing. With replicates the differences
     are from the mean of the reference and its replicates, and intervals count the variance
     between trainings as well (see `TrainingBootstrap`): they speak of trainings. P-values of
     bands and of classes are also given adjusted by Holm's method within their pair; the pairs

@@ -149,9 +149,10 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
     for warning in report.run.get("warnings", []):
         out.print(f"Noted during the run: {one_line(str(warning))}", soft_wrap=True)
     if per_class:
-        from .class_table import class_table
+        from .class_table import class_tables
 
-        out.print(class_table(report))
+        for part in class_tables(report, out.width):
+            out.print(part)
 
 
 def print_inspection(found: dict[str, Any]) -> None:
