@@ -15,6 +15,7 @@ from ..corruptions.corrupt import KINDS
 from ..errors import UsageError
 from ..images.sample import stratified
 from ..listener import Listener
+from ..reports.agreement import Ground
 from ..reports.robustness import RobustnessReport
 from ..reports.robustness_baseline import check_same_ground
 from ..reports.robustness_store import load_robustness
@@ -124,9 +125,8 @@ def measure_robustness(
         )
         sample, form = subject.sample, subject.classifier.form
         if baseline is not None:
-            check_same_ground(
-                baseline, digest=sample.digest(), seed=wanted.seed, names=names, levels=levels
-            )
+            ground = Ground(sample.digest(), subject.settings(wanted), names, levels)
+            check_same_ground(baseline, ground)
         chosen = stratified(sample.labels, attack_samples, wanted.seed)
         perturbations: dict[str, Any] = {
             "perturbations": names,

@@ -122,9 +122,12 @@ def plot(
         if note is not None:
             click.echo(f"Warning: {note}", err=True)
     else:
+        from ..reports.comparable import drawn_together
         from ..views.plots import save_figure
 
         measured = measurements_of(found, robustness, confidence)
+        for note in drawn_together(list(zip(names, found, strict=True)))[1]:
+            click.echo(f"Warning: {note}", err=True)
         save_figure(found, names, target, overwrite=overwrite, robustness=measured)
     click.echo(f"Picture: {target}")
 

@@ -23,6 +23,8 @@ from .. import __version__
 from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
+from ..reports.class_rows import class_notes, shown_estimate
+from ..reports.comparable import SideBySide, side_by_side
 from ..reports.contrast import contrasts
 from ..reports.finding import NOT_A_FINDING, run_warnings
 from ..reports.part import part_note
@@ -46,8 +48,6 @@ MOST_REPORTS = 12
 _SHADES = 9
 _LEGEND_LETTERS = 40
 _MOST_TITLE_NAMES = 3
-# Without these in common the numbers of two reports cannot be held against each other.
-_MUST_AGREE = ("norm", "separate_dc", "absence", "seed", "output_map", "value", "beta")
 _ABSENCES = {
     "gaussian": "noise that has the spectrum of the sample",
     "replace": "the same bands of another image of the sample",
@@ -233,7 +233,8 @@ def _context(
         {**_model(number, report, labels[number], measured.get(number)), "name": names[number]}
         for number, report in enumerate(reports)
     ]
-    largest = max(max(row["sid"]) for model in models for row in model["classes"])
+    together = side_by_side(list(zip(labels, reports, strict=True)))
+    largest = max(max(row["shown"]["sid"]) for model in models for row in model["classes"])
     context: dict[str, Any] = {
         "title": _title(reports, names),
         "models": models,
@@ -244,7 +245,9 @@ def _context(
         "level": f"{first.confidence:.0%}",
         "value_name": value_name(first),
         "band_names": first.band_names,
-        "disagreements": _disagreements(reports),
+        "disagreements": _disagreements(together),
+        "apart_images": together.images,
+        "beside_notes": together.notes,
         "score_chart": score_chart(reports, labels),
         "sid_chart": sid_chart(reports, labels),
         "shapley_chart": shapley_chart(reports, labels),
@@ -253,6 +256,7 @@ def _context(
         "profile_chart": profile_chart(reports, labels, largest),
         "class_choices": _class_choices(reports),
         "few_images": FEW_IMAGES,
+        "class_notes": _class_notes(reports, labels),
         "few_can_hide": _few_can_hide(models),
         "window": WINDOW,
     }
@@ -294,6 +298,7 @@ def _model(
         "found": report.finding(measured),
         "right": int((report.predicted == report.labels).sum()),
         "classes": classes,
+        "drawn_classes": report.class_profiles.weight is not None,
         "few": sum(row["n"] < FEW_IMAGES for row in classes),
         "signed_low": intervals.srs_signed[0],
         "signed_high": intervals.srs_signed[1],
@@ -340,10 +345,22 @@ def _text(value: Any) -> str:
 def _classes(report: Report) -> list[dict[str, Any]]:
     """Rows of the class table, the class that leans most on high frequencies first."""
     rows = report.per_class()
-    most = max(max(row["sid"]) for row in rows)
     for row in rows:
-        row["cells"] = [(f"{share:.3f}", round(_SHADES * share / most)) for share in row["sid"]]
-    return sorted(rows, key=lambda row: (row["srs_signed"], row["class"]))
+        row["shown"] = shown_estimate(row)
+    most = max(max(row["shown"]["sid"]) for row in rows)
+    for row in rows:
+        shares = row["shown"]["sid"]
+        row["cells"] = [(f"{share:.3f}", round(_SHADES * share / most)) for share in shares]
+    return sorted(rows, key=lambda row: (row["shown"]["srs_signed"], row["class"]))
+
+
+def _class_notes(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
+    """What is shown of classes, and what to bear in mind, in the words of every view."""
+    return [
+        f"{label}: {note}" if len(reports) > 1 else note
+        for report, label in zip(reports, labels, strict=True)
+        for note in class_notes(report.class_profiles, FEW_IMAGES)
+    ]
 
 
 def _few_can_hide(models: Sequence[dict[str, Any]]) -> bool:
@@ -367,16 +384,12 @@ def _interactions(report: Report) -> list[list[tuple[str, str]]]:
     ]
 
 
-def _disagreements(reports: Sequence[Report]) -> list[str]:
-    """What keeps the reports from being compared."""
-    found = [
-        f"{key.replace('_', ' ')}: {', '.join(sorted(kinds))}"
-        for key in _MUST_AGREE
-        if len(kinds := {str(report.settings.get(key)) for report in reports}) > 1
+def _disagreements(together: SideBySide) -> list[str]:
+    """Settings that keep the reports from being compared, with their values."""
+    return [
+        f"{key.replace('_', ' ')}: {', '.join(sorted(map(str, values)))}"
+        for key, values in together.settings.items()
     ]
-    if len({report.data["digest"] for report in reports}) > 1:
-        found.append("the images")
-    return found
 
 
 def _class_choices(reports: Sequence[Report]) -> list[tuple[int, str]]:

@@ -145,7 +145,7 @@ def gate(
     baseline : path or Report, optional
         What drops are counted from, on the images that both reports share.
     max_drop, max_accuracy_drop : float, optional
-        Largest drop of the signed score (paired bootstrap) and of accuracy (Bonett and Price).
+        Largest drop of the signed score (paired bootstrap) and of accuracy (score interval).
     point : bool
         Judge the estimates instead of the unfavourable ends of their intervals.
     value, beta, confidence

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.score import resampled_means
+from .agreement import settings_apart
 from .finding import no_finding
 from .report import Report
 from .spread import Spread, check_confidence
@@ -112,7 +113,7 @@ class HeatmapReport:
                 f"the analysis is of {report.model['path']}, the heat map of "
                 f"{self.model['path']}: the model files differ"
             )
-        if list(report.size) != list(self.settings["size"]):
+        if settings_apart({"size": list(report.size)}, {"size": list(self.settings["size"])}):
             raise UsageError("the analysis and the heat map are of images of different sizes")
         return self.view(
             bands=int(report.settings["bands"]),

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..digest import data_digest
 from ..errors import ReportError, UsageError
+from .agreement import settings_apart
 from .part import Part, PartOfSample, part_of
 from .precondition import accuracy_reason, speaks_of_accuracy
 from .report import Report, check_view, load
@@ -107,8 +108,9 @@ def _check_alike(
 
     if first.model["sha256"] != report.model["sha256"]:
         raise ReportError(f"{name}: is of another model than {first_name}")
-    for key in dict.fromkeys([*first.settings, *report.settings]):
-        need(key, first.settings.get(key), report.settings.get(key))
+    # The strictest level: nothing may differ, the view included.
+    for each in settings_apart(first.settings, report.settings):
+        need(each.setting, each.first, each.other)
     need("provider", first.provider, report.provider)
     need("iaside", first.iaside_version, report.iaside_version)
     need("a number of shards of", first_whole.part.of, whole.part.of)

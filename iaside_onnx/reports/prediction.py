@@ -21,10 +21,14 @@ from ..mathematics.prediction import (
 from ..mathematics.score import resampled_means
 from ..mathematics.shapley import game_values
 from ..mathematics.signal_noise import gain_and_residual
+from .agreement import settings_apart
 from .finding import no_finding
 from .report import Report
 from .snr import SnrReport
 from .spread import Spread, check_confidence
+
+# Settings in which a report and a measurement of perturbations must be identical.
+_FIT = ("bands", "norm", "size")
 
 
 class Measured(Protocol):
@@ -308,15 +312,16 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
             "the report holds drawn coalitions, and damage is foretold from all: audit with "
             "--estimator exact"
         )
+    # Stricter than a comparison: what a perturbation leaves of a band depends on the size.
     height, width = report.size
-    pairs = {
-        "bands": (report.settings["bands"], snr.settings["bands"]),
-        "norm": (report.settings["norm"], snr.settings["norm"]),
-        "size": (f"{height}x{width}", f"{snr.settings['height']}x{snr.settings['width']}"),
-    }
-    differ = [f"{name} {b} against {a}" for name, (a, b) in pairs.items() if a != b]
-    if differ:
-        options = " ".join(f"--{name} {a}" for name, (a, b) in pairs.items() if a != b)
+    ours = {**report.settings, "size": f"{height}x{width}"}
+    theirs = {**snr.settings, "size": f"{snr.settings['height']}x{snr.settings['width']}"}
+    apart = settings_apart(
+        {name: ours[name] for name in _FIT}, {name: theirs[name] for name in _FIT}
+    )
+    if apart:
+        differ = [str(each) for each in apart]
+        options = " ".join(f"--{each.setting} {each.first}" for each in apart)
         raise ReportError(
             f"the signal-to-noise report does not fit the report: {'; '.join(differ)}; make it "
             f"anew with iaside snr {options}"

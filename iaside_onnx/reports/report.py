@@ -300,6 +300,8 @@ class Report(ReportInNotebooks):
             ``shrunk`` holds the same keys (without ``srs``) of the credibility estimate, which
             gives the class's own images the ``weight``; both None where the sample cannot tell
             the spread within classes from that between them (see `mathematics.profiles`).
+            ``sid_shrunk``, ``srs_shrunk`` and ``srs_signed_shrunk`` are that estimate, which all
+            views show, beside the class's own.
         """
         from .class_rows import class_rows
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ..errors import ReportError
 from ..isolated import Child
 from . import report_reader
+from .agreement import identity_apart
 from .opening import begin_reading, check_is_file, read_isolated, report_errors, why
 from .report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION, Report
 from .report_checks import JSON_TEXTS, check, parse
@@ -302,7 +303,8 @@ def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> 
         raise ReportError(f"{path}: belongs to another model; {_ANEW}")
     settings = held.get("settings")
     settings = settings if isinstance(settings, dict) else {}
-    pairs = [(key, settings.get(key), new) for key, new in wanted["settings"].items()]
+    apart = identity_apart(wanted["settings"], settings)
+    pairs = [(each.setting, each.other, each.first) for each in apart]
     pairs += [(key, held.get(key), wanted.get(key)) for key in ("provider", "shard")]
     for key, old, new in pairs:
         if old != new:

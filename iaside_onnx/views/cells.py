@@ -95,8 +95,9 @@ def comparison_html(found: Comparison) -> str:
     """A table and the verdict for every pair."""
     view = found.view
     about = (
-        f"Differences are other minus reference, with {view['confidence']:.0%} intervals; "
-        f"value {view['value']}, beta {view['beta']}; p of bands adjusted by Holm's method."
+        f"Differences are other - reference, with {view['confidence']:.0%} intervals; value "
+        f"{view['value']}, beta {view['beta']}. Interval and p are of each row alone, and agree; "
+        "the sentences on bands count all bands (Holm's method)."
     )
     reasons = dict.fromkeys(reason for pair in found.pairs for reason in pair.no_finding)
     first = [f'<p style="{_WARNING}">{_escaped(reason)}</p>' for reason in reasons]
@@ -118,14 +119,14 @@ def _pair_parts(found: Comparison, pair: Pair) -> Iterable[str]:
     rows = [_difference(name, d, decimals([d])) for name, d in scores.items()]
     places = decimals(pair.sid)
     rows += [_difference(name, d, places) for name, d in shares.items()]
-    yield _table(
-        f"{pair.report}: {pair.shared} shared images",
-        ("", "reference", "other", "difference", "interval", "p"),
-        rows,
-    )
     notes = [f"Note: {note}." for note in pair.notes]
     sentences = [*dict.fromkeys(pair.verdict.values()), *notes]
     yield "<ul>" + "".join(f"<li>{_escaped(line)}</li>" for line in sentences) + "</ul>"
+    yield _table(
+        f"{pair.report}: {pair.shared} shared images",
+        ("", "reference", "other", "other - reference", "interval", "p"),
+        rows,
+    )
 
 
 def _difference(name: str, found: Difference, places: int) -> list[str]:
@@ -135,7 +136,7 @@ def _difference(name: str, found: Difference, places: int) -> list[str]:
         f"{found.other:.{places}f}",
         f"{found.difference:+.{places}f}",
         f"{found.low:+.{places}f} to {found.high:+.{places}f}",
-        p_text(found.p if found.p_holm is None else found.p_holm).removeprefix("= "),
+        p_text(found.p).removeprefix("= "),
     ]
 
 

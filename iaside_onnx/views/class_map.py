@@ -17,7 +17,7 @@ from scipy.special import chdtri
 
 from ..errors import UsageError
 from ..mathematics.profiles import Axes, principal_axes, sid_covariance
-from ..reports.class_rows import reservation
+from ..reports.class_rows import estimate_note, reservation
 from ..reports.report import FEW_IMAGES, Report
 from .plot_words import RED, draw_lines, lines_height, warning_lines
 from .plots import SMALL, WIDTH, style, title, write_figure
@@ -65,8 +65,10 @@ def class_map(report: Report, name: str | None = None) -> Figure:
             f"{_LEAST_CLASSES} of each are needed"
         )
     axes = principal_axes(found.best.sid)
-    note = reservation(found, FEW_IMAGES)
-    lines = [] if note is None else textwrap.wrap(note, 68)
+    # The map has the one score alone.
+    about = (estimate_note(found) or "").partition(";")[0]
+    notes = [about, reservation(found, FEW_IMAGES)]
+    lines = [line for note in notes if note for line in textwrap.wrap(note, 68)]
     warned = warning_lines([report], [""])
     header, plane, bars = lines_height(warned) + 0.42 + 0.11 * len(lines), 2.5, 0.6
     total = header + plane + bars + 0.94

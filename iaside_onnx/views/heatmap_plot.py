@@ -16,6 +16,7 @@ from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..reports.agreement import heatmaps_apart
 from ..reports.finding import NOT_A_FINDING
 from ..reports.heatmap import HeatmapReport
 from ..reports.report import Report
@@ -77,10 +78,19 @@ def heatmap_figure(
     Raises
     ------
     UsageError
-        Too many reports, or an analysis of another model.
+        Too many reports, measured differently, or an analysis of another model.
     """
     if len(reports) > MOST_REPORTS:
         raise UsageError(f"a picture takes 1 to {MOST_REPORTS} heat maps, not {len(reports)}")
+    for report, name in zip(reports[1:], names[1:], strict=True):
+        apart = heatmaps_apart(reports[0].settings, report.settings)
+        if reports[0].data["digest"] != report.data["digest"]:
+            apart.append("other images")
+        if apart:
+            raise UsageError(
+                f"{name} and {names[0]} were measured differently: {'; '.join(apart)}; draw them "
+                "one by one"
+            )
     beside = list(analyses or [None] * len(reports))
     seen = [
         report if analysis is None else report.seen_as(analysis)
@@ -143,13 +153,13 @@ def _draw_header(
         fontweight="bold",
     )
     settings = reports[0].settings
-    height, across = settings["size"]
+    sizes = {f"{across} x {down}" for down, across in (r.settings["size"] for r in reports)}
     lines = {f"{r.settings['strength']:.4g}" for r in reports}
     drawn.text(
         0.1 / width,
         1 - 0.34 / total,
-        f"waves of l2 norm {', '.join(sorted(lines))} a channel, {across} x {height} pixels; "
-        f"{settings['bands']} bands ({settings['norm']}); 1 is Nyquist",
+        f"waves of l2 norm {', '.join(sorted(lines))} a channel, {', '.join(sorted(sizes))} "
+        f"pixels; {settings['bands']} bands ({settings['norm']}); 1 is Nyquist",
         fontsize=SMALL,
         color="#444444",
     )

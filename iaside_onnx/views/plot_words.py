@@ -15,6 +15,7 @@ from ..reports.robustness import RobustnessReport
 from .text import one_line
 
 RED = "#A03000"
+NOTE_LINE = 0.11  # inches
 _LEFT = 0.03  # of the width
 _PLAIN, _LARGE, _LARGEST = 6.5, 9.0, 11.0
 # Letters that a line of 3.5 inches takes, by size of the text.
@@ -97,6 +98,13 @@ def draw_lines(drawn: Figure, lines: Sequence[Line], top: float, total: float) -
             color=line.colour,
             parse_math=False,
         )
+
+
+def draw_notes(drawn: Figure, lines: Sequence[str], top: float, total: float) -> None:
+    """What to bear in mind, from `top` downwards; inches of a figure of height `total`."""
+    for number, text in enumerate(lines):
+        height = (top - NOTE_LINE * number) / total
+        drawn.text(0.03, height, text, fontsize=_PLAIN - 0.5, color=RED, parse_math=False)
 
 
 def _wrapped(

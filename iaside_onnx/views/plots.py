@@ -8,6 +8,7 @@ several reports also differ by marker and hatch.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ from ..errors import UsageError
 from ..mathematics.bands import band_images
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
+from ..reports.comparable import drawn_together
 from ..reports.finding import NO_FINDING, NOT_A_FINDING
 from ..reports.report import Report, load
 from ..reports.robustness import RobustnessReport
-from .plot_words import RED, draw_lines, finding_lines, lines_height, warning_lines
+from . import plot_words as words
 from .text import one_line
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -153,7 +155,8 @@ def figure(
     Parameters
     ----------
     reports : sequence of Report
-        At most six; they may differ in anything but the number of bands.
+        At most six, of one game and with images in common, as `compare` takes them; all are seen
+        through the view of the first.
     names : sequence of str, optional
         What the legend calls them; the models' file names by default.
     robustness : sequence of RobustnessReport or None, optional
@@ -162,18 +165,22 @@ def figure(
     Returns
     -------
     matplotlib Figure
-        3.5 inches wide.
+        3.5 inches wide; below its legend stands what to bear in mind about the reports.
 
     Raises
     ------
     UsageError
         No report, too many, or different numbers of bands.
+    ReportError
+        The reports cannot be compared.
     """
     if not 1 <= len(reports) <= MOST_REPORTS:
         raise UsageError(f"a picture takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
     if len({report.players for report in reports}) > 1:
         raise UsageError("the reports have different numbers of bands; plot them one by one")
     labels = [one_line(name) for name in (names or [Path(r.model["path"]).stem for r in reports])]
+    reports, notes = drawn_together(list(zip(labels, reports, strict=True)))
+    lines = [line for note in notes for line in textwrap.wrap(f"{note}.", 76)]
     # Height of each panel and of what stands below it, in inches.
     panels: list[tuple[float, float, Callable[[Axes], None]]] = [
         (1.3, 0.52, lambda axes: _draw_sid(axes, reports)),
@@ -185,17 +192,18 @@ def figure(
     strip = _strip(reports[0])
     if strip is not None:
         panels.append((0.74 * _strip_rows(strip), 0.05, lambda axes: _draw_strip(axes, strip)))
-    warned = warning_lines(reports, labels)
-    said = finding_lines(reports, labels, robustness or [None] * len(reports))
+    warned = words.warning_lines(reports, labels)
+    said = words.finding_lines(reports, labels, robustness or [None] * len(reports))
     about = 0.42 + 0.14 * len(reports)
-    header = 0.08 + lines_height(warned) + about + lines_height(said) + 0.24
+    noted = 0.05 + words.NOTE_LINE * len(lines) if lines else 0.0
+    header = 0.08 + words.lines_height(warned) + about + noted + words.lines_height(said) + 0.24
     total = header + sum(tall + below for tall, below, _ in panels)
     drawn = Picture(WIDTH, total)
     top = total - 0.08
-    draw_lines(drawn, warned, top, total)
-    top -= lines_height(warned)
-    _draw_header(drawn, reports, labels, top, total)
-    draw_lines(drawn, said, top - about, total)
+    words.draw_lines(drawn, warned, top, total)
+    top -= words.lines_height(warned)
+    _draw_header(drawn, reports, labels, lines, top, total)
+    words.draw_lines(drawn, said, top - about - noted, total)
     top = total - header
     mute = not any(report.precondition.holds for report in reports)
     for tall, below, draw in panels:
@@ -204,7 +212,7 @@ def figure(
         draw(axes)
         if mute:
             across = filter(None, [axes.get_xlabel(), NOT_A_FINDING])
-            axes.set_xlabel(": ".join(across), fontsize=SMALL, labelpad=1.5, color=RED)
+            axes.set_xlabel(": ".join(across), fontsize=SMALL, labelpad=1.5, color=words.RED)
         top -= tall + below
     return drawn
 
@@ -226,7 +234,12 @@ def title(axes: Axes, text: str, across: str = "", up: str = "") -> None:
 
 
 def _draw_header(
-    drawn: Figure, reports: Sequence[Report], labels: Sequence[str], top: float, total: float
+    drawn: Figure,
+    reports: Sequence[Report],
+    labels: Sequence[str],
+    lines: Sequence[str],
+    top: float,
+    total: float,
 ) -> None:
     first = reports[0]
     line = top - 0.1
@@ -250,6 +263,7 @@ def _draw_header(
             fontsize=SMALL,
             parse_math=False,
         )
+    words.draw_notes(drawn, lines, line - 0.31 - 0.14 * len(reports), total)
 
 
 def _offsets(count: int) -> tuple[NDArray[np.float64], float]:

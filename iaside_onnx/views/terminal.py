@@ -155,9 +155,10 @@ def print_report(
     for warning in run_warnings(report):
         out.print(f"Noted during the run: {one_line(warning)}", soft_wrap=True)
     if per_class:
-        from .class_table import class_table
+        from .class_table import class_tables
 
-        out.print(class_table(report))
+        for part in class_tables(report, out.width):
+            out.print(part)
 
 
 def _band_table(report: Report, mark: str) -> Table:
