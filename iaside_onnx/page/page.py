@@ -233,7 +233,7 @@ def _context(
         {**_model(number, report, labels[number], measured.get(number)), "name": names[number]}
         for number, report in enumerate(reports)
     ]
-    together = side_by_side(list(zip(labels, reports, strict=True)))
+    together = side_by_side(list(zip(names, reports, strict=True)))
     largest = max(max(row["shown"]["sid"]) for model in models for row in model["classes"])
     context: dict[str, Any] = {
         "title": _title(reports, names),
