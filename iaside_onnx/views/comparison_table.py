@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich import box
 from rich.table import Table
 
@@ -66,11 +68,15 @@ def _lines(pair: Pair) -> list[str]:
     lines = [counts, *dict.fromkeys(pair.verdict.values())]
     if pair.settings:
         apart = ", ".join(
-            f"{entry['setting']} {entry['other']} against {entry['reference']}"
+            f"{entry['setting']} {_value(entry['other'])} against {_value(entry['reference'])}"
             for entry in pair.settings
         )
         lines.append(f"Settings of the models that differ: {apart}.")
     return [*lines, *(f"Note: {note}." for note in pair.notes)]
+
+
+def _value(setting: Any) -> str:
+    return "not set" if setting is None else str(setting)
 
 
 def _table(found: Comparison, pair: Pair) -> Table:
