@@ -130,6 +130,12 @@ def test_a_file_without_draws_drew_by_names():
     assert (apart.belongs, apart.first, apart.other) == (Belongs.GAME, "name", "pixels")
 
 
+def test_correlate_tells_of_other_sizes_and_estimators():
+    for setting, words in (("size", "Nyquist"), ("estimator", "permutation against exact")):
+        assert any(words in warning for warning in correlated(*pair(setting)).warnings)
+    assert not any("Nyquist" in warning for warning in correlated(*pair("samples")).warnings)
+
+
 def test_other_images_are_one_matter_for_all():
     first = made(PSI, name="first")
     apart = made(PSI, name="other", ids=[f"x{number}" for number in range(30)], digest="e")

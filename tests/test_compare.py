@@ -15,9 +15,12 @@ from scipy.stats import multinomial
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ReportError, UsageError
+from iaside_onnx.mathematics.coalitions import draw_coalitions
+from iaside_onnx.mathematics.estimators import image_values
 from iaside_onnx.mathematics.paired import PairedBootstrap, holm, paired_score, right_answers
 from iaside_onnx.mathematics.replicates import TrainingBootstrap
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
+from iaside_onnx.mathematics.shapley import coalition_masks, shapley_values
 from iaside_onnx.reports.seal import seal
 
 from .conftest import ROOT
@@ -153,6 +156,33 @@ def test_coverage_and_false_alarms_on_synthetic_populations():
     assert 0.91 <= coverage[:-1].min() <= coverage[:-1].max() <= 0.985
     assert coverage[-1] == 1.0  # the highest band is the least in both models: exactly 0
     assert np.mean(alarms, axis=0).max() <= 0.075
+
+
+def test_intervals_count_the_error_of_drawn_coalitions():
+    """Exact against permutation, of one model: 120 samples of 40 games, the truth being 0."""
+    rng = np.random.default_rng(2)
+    masks = coalition_masks(4).astype(float)
+    pairs = masks[:, :, None] * masks[:, None, :]
+    covered, alone = [], []
+    for sample in range(120):
+        table = (profiles(40, seed=sample) @ masks.T) + np.einsum(
+            "nij,sij->ns", rng.normal(0.2, 0.6, (40, 4, 4)), pairs
+        )
+        exact = shapley_values(table)
+        drawn = np.stack(
+            [draw_coalitions("permutation", 4, 8, sample, str(image)) for image in range(40)]
+        )
+        values = np.take_along_axis(table, drawn.astype(int), 1)
+        other = image_values("permutation", values, drawn, 4)
+        found = PairedBootstrap(exact, other, seed=sample, resamples=300).differences(
+            lambda m: np.concatenate([signed_score(spectral_importance(m))[..., None], m], -1)
+        )
+        covered.append([d.low <= 0 <= d.high for d in found])
+        alone.append([d.stderr for d in found])
+    coverage = np.mean(covered, axis=0)
+    # One standard error is 0.02; without the error of drawing the intervals would be points.
+    assert coverage.min() >= 0.89
+    assert np.min(alone) > 0
 
 
 def test_p_values_and_intervals_agree():

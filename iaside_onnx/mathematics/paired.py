@@ -124,7 +124,8 @@ class PairedBootstrap:
         tail = expanded_tail(self.images, self.confidence)
         difference = other - reference
         low = _quantile(drawn, tail, difference)
-        high = -_quantile(-drawn[::-1], tail, -difference)
+        # Subtracting from 0 leaves no negative zero.
+        high = 0.0 - _quantile(-drawn[::-1], tail, -difference)
         share = np.minimum(
             _share_below(drawn, tail, difference), _share_below(-drawn[::-1], tail, -difference)
         )

@@ -188,7 +188,7 @@ def _estimate(settings: Mapping[str, Any]) -> str:
 
 def _size_note(settings: Mapping[str, Any], *sizes: Any) -> str:
     """Why bands of images of different sizes are the same shares and other frequencies."""
-    if not all(isinstance(size, list | tuple) and len(size) == 2 for size in sizes):
+    if not all(_is_size(size) for size in sizes):
         return "the size of the images is not known for all reports"
     bands = int(settings["bands"])
     # A band in the middle of the spectrum; its ends as shares of Nyquist, which is 1/2 a pixel.
@@ -202,6 +202,14 @@ def _size_note(settings: Mapping[str, Any], *sizes: Any) -> str:
         f"{spans[1]} cycles per picture at {_pixels(sizes[1])} and {spans[0]} at "
         f"{_pixels(sizes[0])}{along}; in cycles per pixel it is the same, {low / 2:.3g} to "
         f"{high / 2:.3g}"
+    )
+
+
+def _is_size(size: Any) -> bool:
+    return (
+        isinstance(size, list | tuple)
+        and len(size) == 2
+        and all(isinstance(length, int) for length in size)
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich import box
 from rich.table import Table
 
@@ -17,8 +19,8 @@ _FILES_ONLY = (
     "A difference seen is one between these files. Trainings that differ only by their seed may "
     "differ as much: repeat a training to learn how much, and give its report as --replicate."
 )
-# Characters of a name over a column.
-_NAME = 14
+# Characters of a name over a column, and those that differences of classes take side by side.
+_NAME, _WIDE = 14, 100
 _TRAININGS = (
     "Intervals count images and trainings. The reference's column is the mean of its {count} "
     "trainings, between which the signed score has a standard deviation of {spread:.3f}; "
@@ -49,7 +51,8 @@ def print_comparison(found: Comparison) -> None:
         out.print(heading, *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
         out.print(_table(found, pair))
         if any(row.srs_signed is not None for row in pair.per_class or []):
-            out.print(_class_table(found, pair))
+            for part in _class_tables(found, pair, out.width):
+                out.print(part)
             if further:
                 out.print(f"  Classes: {one_line(name)} alone, as files, without its replicates.")
         elif pair.per_class is not None:
@@ -70,11 +73,15 @@ def _lines(pair: Pair) -> list[str]:
     lines = [counts, *dict.fromkeys(pair.verdict.values())]
     if pair.settings:
         apart = ", ".join(
-            f"{entry['setting']} {entry['other']} against {entry['reference']}"
+            f"{entry['setting']} {_value(entry['other'])} against {_value(entry['reference'])}"
             for entry in pair.settings
         )
         lines.append(f"Settings of the models that differ: {apart}.")
     return [*lines, *(f"Note: {note}." for note in pair.notes)]
+
+
+def _value(setting: Any) -> str:
+    return "not set" if setting is None else str(setting)
 
 
 def _table(found: Comparison, pair: Pair) -> Table:
@@ -129,22 +136,29 @@ def _cells(found: Difference, digits: int, level: float) -> list[str]:
     ]
 
 
-def _class_table(found: Comparison, pair: Pair) -> Table:
+def _class_tables(found: Comparison, pair: Pair, width: int) -> list[Table]:
+    """Differences of the classes: score and accuracy in one table, or in two where it is narrow."""
     level = 1 - float(found.view["confidence"])
-    judged = [row for row in pair.per_class or [] if row.srs_signed is not None]
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        caption="Differences of each class's own images, other - reference; interval and p are of "
-        f"one class alone. * below {level:.2g} among all {len(judged)} judged (Holm). Classes with "
-        f"fewer than {FEW_IMAGES} images are not judged.",
-        caption_justify="left",
+    rows = pair.per_class or []
+    judged = sum(row.srs_signed is not None for row in rows)
+    parts = [("signed SRS", "srs_signed"), ("accuracy", "accuracy")]
+    groups = [parts] if width >= _WIDE else [[part] for part in parts]
+    tables = []
+    for group in groups:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left")
+        table.add_column("class", overflow="fold")
+        for heading in ["images", *(h for name, _ in group for h in (name, "interval", "p"))]:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row in rows:
+            cells: list[str] = []
+            for _, part in group:
+                difference: Difference | None = getattr(row, part)
+                cells += ["-"] * 3 if difference is None else _cells(difference, 3, level)
+            table.add_row(one_line(row.name), str(row.images), *cells)
+        tables.append(table)
+    tables[-1].caption = (
+        "Differences of each class's own images, other - reference; interval and p are of one "
+        f"class alone. * below {level:.2g} among all {judged} judged (Holm). Classes with fewer "
+        f"than {FEW_IMAGES} images are not judged."
     )
-    for heading in ("class", "images", "signed SRS", "interval", "p", "accuracy", "interval", "p"):
-        table.add_column(heading, justify="left" if heading == "class" else "right")
-    for row in pair.per_class or []:
-        cells = ["-"] * 6
-        if row.srs_signed is not None and row.accuracy is not None:
-            cells = _cells(row.srs_signed, 3, level) + _cells(row.accuracy, 3, level)
-        table.add_row(one_line(row.name), str(row.images), *cells)
-    return table
+    return tables
