@@ -47,5 +47,22 @@ class PictureError(DataError):
         self.reason = reason
 
 
+class ChangedError(DataError):
+    """A picture is not what it was when it was read first.
+
+    Attributes
+    ----------
+    name : str
+        Of the picture.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"image {name}: is not the picture that was read before; leave the images alone while "
+            "they are worked on, and start again"
+        )
+        self.name = name
+
+
 class ReportError(IasideError):
     """A report file cannot be read, written or continued."""

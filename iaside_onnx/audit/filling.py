@@ -61,7 +61,7 @@ def fill(
     row_of = {position: row for row, position in enumerate(audit.positions)}
     unfinished = set(partial.unfinished())
     batch = batch or (1 if audit.survey.one_by_one else None)
-    told = (audit.targets, audit.settings, audit.survey.statistics)
+    told = (audit.targets, audit.settings, audit.survey.statistics, audit.keys)
     # A row for each image of the sample, whichever of them are audited.
     if played.ndim == 2:
         spread = np.zeros((len(sample), columns), np.uint64)

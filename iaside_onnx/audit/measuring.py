@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -26,6 +27,7 @@ from ..onnx_file.artifact import file_digest
 from ..output_file import check_folder, check_free, sole_writer
 from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
 from ..settings import Settings
+from .draws import DRAWS, draw_key, pixels_digest
 from .survey import class_targets
 
 
@@ -83,6 +85,11 @@ class Subject:
         """An image of the sample in pixel space at the model's size, shape (C, H, W)."""
         return self.classifier.pixels(self.sample.picture(position))
 
+    @cached_property
+    def keys(self) -> list[str]:
+        """What each image is called where something is drawn for it."""
+        return [draw_key(self.sample, position) for position in range(len(self.sample))]
+
     def settings(self, wanted: Settings) -> dict[str, Any]:
         """Which images were drawn and how the file was read, settled."""
         form = self.classifier.form
@@ -90,6 +97,7 @@ class Subject:
             {
                 "samples": wanted.samples,
                 "seed": wanted.seed,
+                "draws": DRAWS,
                 "preprocess": self.classifier.preprocess.settings(),
                 "size": [form.height, form.width],
                 "input": form.name,
@@ -108,6 +116,7 @@ class Subject:
                 "model_sha256": self.classifier.artifact.sha256,
                 "data_digest": self.sample.digest(),
                 "provider": self.runtime.provider,
+                "pixels": pixels_digest(self.keys),
             }
         )
 

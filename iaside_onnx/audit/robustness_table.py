@@ -154,7 +154,7 @@ def _corrupt(
     sample, targets = plan.subject.sample, plan.subject.targets
     stream = corrupted(
         plan.subject.pixels,
-        sample.ids,
+        plan.subject.keys,
         missing,
         plan.perturbations,
         plan.severities,
@@ -211,7 +211,7 @@ def _attack(
             tell.advance(passes)
             return logs
 
-        names = [subject.sample.ids[position] for position in group]
-        results = attack_images(scores, images, subject.targets[group], wanted, plan.seed, names)
+        keys = [subject.keys[position] for position in group]
+        results = attack_images(scores, images, subject.targets[group], wanted, plan.seed, keys)
         table[np.array(group)[:, None], plan.attack_columns(number)] = np.column_stack(results)
         tell.advance(budget)

@@ -302,6 +302,11 @@ def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> 
         raise ReportError(f"{path}: belongs to another model; {_ANEW}")
     settings = held.get("settings")
     settings = settings if isinstance(settings, dict) else {}
+    if settings.get("draws", "name") != wanted["settings"].get("draws", "name"):
+        raise ReportError(
+            f"{path}: its baselines and other draws were made by file name, which this version "
+            f"makes by pixels, so it cannot go on from there; {_ANEW}"
+        )
     pairs = [(key, settings.get(key), new) for key, new in wanted["settings"].items()]
     pairs += [(key, held.get(key), wanted.get(key)) for key in ("provider", "shard")]
     for key, old, new in pairs:
@@ -311,3 +316,8 @@ def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> 
             )
     if held.get("data_digest") != wanted["data_digest"]:
         raise ReportError(f"{path}: belongs to other images; {_ANEW}")
+    if held.get("pixels", wanted.get("pixels")) != wanted.get("pixels"):
+        raise ReportError(
+            f"{path}: its images decode to other pixels now than when it was begun, as they may "
+            f"with another version of pillow; {_ANEW}"
+        )
