@@ -25,7 +25,15 @@ from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest
 from ..output_file import check_folder, check_free, sole_writer
-from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
+from ..reports.store import (
+    WHOLE_ROWS,
+    Columns,
+    Partial,
+    check_identity,
+    create_partial,
+    open_partial,
+    partial_path,
+)
 from ..settings import Settings
 from .draws import DRAWS, draw_key, pixels_digest
 from .survey import class_targets
@@ -278,6 +286,7 @@ def kept(
     tell: Listener,
     *,
     resume: bool,
+    parts: Sequence[Columns] = WHOLE_ROWS,
     identity_of: Callable[[R], dict[str, Any]] = identity_of,
 ) -> R:
     """Have a report made on a partial file that outlives any interruption.
@@ -294,6 +303,8 @@ def kept(
         Reads a finished report.
     resume : bool
         Go on with the partial file, or take the finished report, if there is one.
+    parts : sequence
+        Columns of the table that are evaluated together; see `Partial`.
     identity_of : callable
         What `identity` is of a finished report.
 
@@ -304,17 +315,23 @@ def kept(
     """
     if target is None:
         with tempfile.TemporaryDirectory() as folder:
-            return finish(create_partial(Path(folder) / "report.h5", identity, *shape))
+            return finish(create_partial(Path(folder) / "report.h5", identity, *shape, parts))
     if resume and target.exists():
         finished = load(target)
         check_identity(target, identity_of(finished), identity)
         tell.note(f"{target} is complete already; nothing to do")
         return finished
     if resume and partial_path(target).exists():
-        partial = open_partial(target, identity, *shape)
+        partial = open_partial(target, identity, *shape, parts)
+        if partial.damaged:
+            tell.warning(
+                f"{partial.path.name}: {partial.damaged} finished row(s) were damaged since they "
+                "were written (their checksums differ); they are evaluated again"
+            )
     else:
-        partial = create_partial(target, identity, *shape)
+        partial = create_partial(target, identity, *shape, parts)
     report = finish(partial)
+    partial.check()
     try:
         report.save(target, overwrite=True)
     except ReportError as error:
