@@ -22,6 +22,15 @@ class ArtifactError(IasideError):
     """The ONNX file cannot be read, understood or run."""
 
 
+class ChangedModelError(ArtifactError):
+    """The ONNX file is not what it was when it was read first."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(
+            f"{path}: the model was changed while it was worked on; leave it alone, and start again"
+        )
+
+
 class ProviderError(IasideError):
     """The execution provider that was asked for did not become active."""
 

@@ -14,7 +14,6 @@ from ..listener import Listener
 from ..mathematics.estimators import image_values
 from ..mathematics.score import bootstrap_intervals
 from ..mathematics.shapley import game_values
-from ..onnx_file.artifact import file_digest
 from ..reports.store import Partial
 from .cluster import Workers
 from .evaluator import Evaluator
@@ -115,7 +114,5 @@ def fill(
         **how,
         "batch_mode": audit.classifier.batch_mode,
         "onnxruntime": runtime_version(),
-        "ort_extensions": {
-            library.name: file_digest(library) for library in audit.runtime.extensions
-        },
+        "ort_extensions": audit.runtime.extension_digests,
     }, used

@@ -23,7 +23,6 @@ from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
-from ..onnx_file.artifact import file_digest
 from ..output_file import check_folder, check_free, sole_writer
 from ..reports.store import (
     WHOLE_ROWS,
@@ -153,9 +152,7 @@ class Subject:
             "batch_mode": self.classifier.batch_mode,
             "threads": self.runtime.threads,
             "onnxruntime": runtime_version(),
-            "ort_extensions": {
-                library.name: file_digest(library) for library in self.runtime.extensions
-            },
+            "ort_extensions": self.runtime.extension_digests,
         }
 
 
