@@ -1,8 +1,7 @@
-"""Pictures, models and unfinished rows that change while they are worked on are never vouched for."""
+"""Pictures, models and finished rows that change while they are worked on are not vouched for."""
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 
@@ -47,7 +46,7 @@ def model(tmp_path):
 def other_picture(path):
     picture = np.random.default_rng(1).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     Image.fromarray(picture).save(path.with_suffix(".new"), path.suffix[1:])
-    os.replace(path.with_suffix(".new"), path)
+    path.with_suffix(".new").replace(path)
 
 
 def at_start(change):
@@ -202,10 +201,11 @@ def stops(work, *paths, after, **options):
 
 @pytest.mark.parametrize("job", ["killed", "analyze", "robustness", "heatmap"])
 def test_damaged_rows_are_evaluated_again(tmp_path, job):
+    count, size = (48, 32) if job == "killed" else (24, 16)
     rng = np.random.default_rng(8)
-    images = rng.integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
-    data = write_npz(tmp_path / "d.npz", images, np.arange(24) % 4)
-    model = graphs.small_network(tmp_path / "m.onnx")
+    images = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    data = write_npz(tmp_path / "d.npz", images, np.arange(count) % 4)
+    model = graphs.small_network(tmp_path / "m.onnx", size=size)
     target, partial = tmp_path / "r.h5", tmp_path / "r.h5.partial"
     work, options = JOBS["analyze" if job == "killed" else job]
     options = {**options, "threads": 1, "batch": 8}
@@ -215,7 +215,8 @@ def test_damaged_rows_are_evaluated_again(tmp_path, job):
     else:
         stops(work, model, data, target, after={"analyze": 64}.get(job, 150), **options)
     done = damaged(partial, [0, 2])
-    assert 3 <= len(done) < 24 or job == "robustness"
+    assert len(done) >= 3
+    assert partial.exists() != target.exists()
     told = []
     report = work(model, data, target, resume=True, listener=ia.Listener(warn=told.append),
                   **options)  # fmt: skip
