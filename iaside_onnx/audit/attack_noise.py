@@ -19,6 +19,7 @@ from ..mathematics.signal_noise import Rings
 from ..settings import Settings
 from .attacked import attack_seeds
 from .batch_size import batch_size
+from .draws import draw_key
 from .scorer import Scorer
 from .survey import mixes_images
 
@@ -140,7 +141,9 @@ def attack_noise(
             pixels = np.stack([classifier.pixels(sample.picture(place)) for place in positions])
             answers = scores(pixels).argmax(axis=1)
             spectra = [grid.spectrum(image) for image in pixels]
-            seeds = attack_seeds(seed, wanted.name, [sample.ids[place] for place in positions])
+            seeds = attack_seeds(
+                seed, wanted.name, [draw_key(sample, place) for place in positions]
+            )
             for column, level in enumerate(levels):
                 found = attack(
                     scores,

@@ -28,6 +28,7 @@ from ..reports.spread import check_confidence
 from ..settings import MOST_COUNT, Settings, check_number, check_seed
 from .attack_noise import Attack, attack_noise, attacked_classifier, wanted_attack
 from .corrupted import wanted_corruptions
+from .draws import DRAWS, draw_key
 from .measuring import check_batch
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
@@ -168,6 +169,7 @@ def measure_snr(
             "separate_dc": separate_dc,
             "confidence": float(confidence),
             "seed": seed,
+            "draws": DRAWS,
             "samples": samples,
             "height": grid.height,
             "width": grid.width,
@@ -264,13 +266,13 @@ def _measure(
     noise = np.empty((3, len(sample), len(names), len(levels), parts))
     tell.start(0, len(sample) * len(names) * len(levels))
     try:
-        for position, name in enumerate(sample.ids):
+        for position in range(len(sample)):
             pixels = recipe.pixels(sample.picture(position), channels)
-            clean = grid.spectrum(pixels)
+            clean, key = grid.spectrum(pixels), draw_key(sample, position)
             signal[:, position] = grid.signal(clean)
             for row, corruption in enumerate(names):
                 for column, level in enumerate(levels):
-                    rng = generator(seed, name, corruption, level)
+                    rng = generator(seed, key, corruption, level)
                     added = grid.spectrum(corrupt(pixels, corruption, level, rng) - pixels)
                     noise[:, position, row, column] = grid.noise(clean, added)
                 tell.advance(len(levels))

@@ -27,7 +27,7 @@ from .opening import check_is_file, mentions, read_isolated, wrong_kind
 from .report_checks import WrongContentError, parse
 from .seal import SEAL_BYTES, check_seal, seal
 from .store import as_text, put
-from .value_rules import Need, Rule, check_rules
+from .value_rules import Need, Rule, check_rules, is_name
 
 _EXTRA_BYTES = 1 << 16
 _LONGEST_HEADER = 1 << 24
@@ -160,6 +160,7 @@ def read_measurement(
         need(len(stored) <= _LONGEST_HEADER, "the header is too long")
         header = parse(_HEADER, stored.tobytes().decode(errors="replace"))
         check_rules(header, layout.header, "header holds", need)
+        need(is_name(header["settings"].get("draws", "name")), "settings hold no usable 'draws'")
         return build(header, arrays, need)
     except ReportError:
         raise

@@ -121,6 +121,8 @@ def check(report: Report) -> None:
     _need(is_name(report.provider), "the provider is no name")
     _need(is_name(report.iaside_version), "the version of iaside is no version")
     _need(is_time(report.created), "the time of creation is no time with a zone")
+    draws = report.settings.get("draws", "name")  # that is how the first reports drew
+    _need(is_name(draws), "attribute settings holds no usable 'draws'")
     size = report.settings.get("size")
     _need(size is None or is_size(size), "attribute settings holds no usable 'size'")
     _check_arrays(report)
