@@ -170,11 +170,24 @@ def measure_robustness(
             tell,
             resume=resume,
             parts=plan.parts,
-            identity_of=lambda held: identity_of(
-                held, {**held.settings, **{name: getattr(held, name) for name in _WHAT}}
-            ),
+            identity_of=identity_of_answers,
         )
         return report.view(confidence=float(confidence))
+
+
+def identity_of_answers(report: RobustnessReport) -> dict[str, Any]:
+    """What determined the table of a finished report."""
+    what = {name: getattr(report, name) for name in _WHAT}
+    return identity_of(report, {**report.settings, **what})
+
+
+def table_of(report: RobustnessReport) -> NDArray[np.float32]:
+    """The table that a report was made of."""
+    rows = len(report.labels)
+    columns = [report.log_prob, report.wrong, report.change, report.corrupted_log_prob]
+    columns += [report.attack_wrong, report.attack_queries, report.attack_change]
+    made = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
+    return np.concatenate(made, axis=1)
 
 
 def _report(

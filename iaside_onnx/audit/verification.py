@@ -8,7 +8,7 @@ determines the table is compared on the way.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,17 @@ from ..preprocessing.recipe_keys import RECIPE_KEYS
 from ..reports.heatmap import HeatmapReport
 from ..reports.part import part_of
 from ..reports.report import Report
-from ..reports.store import create_partial
+from ..reports.robustness import RobustnessReport
+from ..reports.store import WHOLE_ROWS, Columns, create_partial
 from ..reports.value_rules import is_name
 from ..reports.verification import Check, Verification, verify_file
 from ..settings import MOST_COUNT, Settings, check_number
 from .analysis import analyze, identity_of_table
+from .attacked import NO_ATTACK
 from .heatmap import measure_heatmap
 from .measuring import as_json, identity_of
+from .robustness import identity_of_answers, measure_robustness, table_of
+from .robustness_table import table_parts
 
 # Values that kernels of another machine may round to: of the CPU, and of GPUs, which keep 11 bits.
 _TOLERANCE, _TOLERANCE_11_BITS = 1e-3, 1e-2
@@ -56,6 +60,8 @@ class _Redo:
         The rows, as the job's partial file holds them.
     table_of : callable
         The same of a result of the job.
+    parts : sequence
+        Columns that the partial file holds together.
     """
 
     job: Callable[..., Any]
@@ -63,6 +69,7 @@ class _Redo:
     identity: dict[str, Any]
     table: NDArray[np.float32]
     table_of: Callable[[Any], NDArray[np.float32]]
+    parts: Sequence[Columns] = WHOLE_ROWS
 
 
 def verify(
@@ -89,7 +96,7 @@ def verify(
         As for `analyze`.
     redo : int
         Rows of the table that the model evaluates again; needs `model` and `images`. For files of
-        ``analyze`` and ``heatmap``.
+        ``analyze``, ``robustness`` and ``heatmap``.
     seed : int
         Which rows.
     signed : Check, optional
@@ -173,7 +180,9 @@ def _redo_of(result: Any) -> _Redo:
         return _of_report(result)
     if isinstance(result, HeatmapReport):
         return _of_heatmap(result)
-    raise UsageError("--redo is for files of iaside analyze and iaside heatmap")
+    if isinstance(result, RobustnessReport):
+        return _of_robustness(result)
+    raise UsageError("--redo is for files of iaside analyze, robustness and heatmap")
 
 
 def _of_report(report: Report) -> _Redo:
@@ -198,10 +207,32 @@ def _of_heatmap(report: HeatmapReport) -> _Redo:
         "tf32": settings.get("tf32", True),
     }
 
-    def table_of(one: HeatmapReport) -> NDArray[np.float32]:
+    def rows_of(one: HeatmapReport) -> NDArray[np.float32]:
         return np.concatenate([one.wrong, one.change], axis=1, dtype=np.float32)
 
-    return _Redo(measure_heatmap, options, identity_of(report), table_of(report), table_of)
+    return _Redo(measure_heatmap, options, identity_of(report), rows_of(report), rows_of)
+
+
+def _of_robustness(report: RobustnessReport) -> _Redo:
+    attacks, settings = report.attacks, report.settings
+    options = {
+        "corruption": report.perturbations,
+        "severity": report.severities,
+        "attack": [attack["name"] for attack in attacks] or [NO_ATTACK],
+        "epsilon": [attack["epsilon"] for attack in attacks],
+        "queries": attacks[0]["queries"] if attacks else 1,
+        "attack_samples": settings.get("attack_samples") or 0,
+        "tf32": settings.get("tf32", True),
+    }
+    cells = len(report.perturbations) * len(report.severities)
+    return _Redo(
+        measure_robustness,
+        options,
+        identity_of_answers(report),
+        table_of(report),
+        table_of,
+        table_parts(cells, len(attacks)),
+    )
 
 
 def _redone(
@@ -228,10 +259,14 @@ def _redone(
             "image_column": result.data.get("image_column"),
             "label_column": result.data.get("label_column"),
         }  # fmt: skip
-        partial = create_partial(target, as_json(wanted.identity), *wanted.table.shape)
+        identity = as_json(wanted.identity)
+        rows_columns = wanted.table.shape[0], wanted.table.shape[1]
+        partial = create_partial(target, identity, *rows_columns, wanted.parts)
         for position in np.setdiff1d(np.arange(images), rows).tolist():
-            partial.store(position, wanted.table[position])
+            for part, columns in enumerate(wanted.parts):
+                partial.store(position, wanted.table[position, columns], part)
         partial.table.flush()
+        partial.sums.flush()
         quiet = Listener(note=(listener or Listener()).note)
         try:
             again = wanted.job(model, source, target, resume=True, listener=quiet, **options)
