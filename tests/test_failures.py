@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
+import h5py
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -280,3 +281,72 @@ def test_ctrl_c_ends_a_model_that_runs_for_ever(tmp_path, photographs):
     assert done.stderr.splitlines()[-1].startswith("Error: interrupted")
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob(".iaside*"))
+
+
+def test_texts_of_a_model_file_are_bounded_wherever_they_go(iaside, tmp_path, photographs):
+    endless_text = {"author": "a" * 3_000_000, "iaside.classes": '["' + "n" * 300_000 + '",1,2,3]'}
+    model = graphs.small_network(tmp_path / "m.onnx", metadata=endless_text)
+    for more in ([], ["--json"]):
+        assert len(iaside("inspect", model, *more).stdout) < 20_000
+    target = tmp_path / "r.h5"
+    done = iaside("analyze", model, photographs, "-o", target, "--bands", 2, "--json", "--quiet")
+    assert (done.exit_code, len(done.stdout) < 20_000) == (0, True)
+    assert target.stat().st_size < 100_000
+
+
+def test_a_model_without_classes_is_refused_by_every_job(iaside, tmp_path, photographs):
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["mean", "none"], ["scores"]),
+    ]
+    model = graphs.save(
+        tmp_path / "m.onnx", nodes, {"none": np.zeros((3, 0), np.float32)},
+        input_shape=["n", 3, 16, 16], output_shape=["n", None],
+    )  # fmt: skip
+    attack = ["--attack", "square-linf", "--model", model, "--epsilon", 0.1]
+    for words in (["analyze", model], ["robustness", model], ["heatmap", model], ["snr"]):
+        more = attack if words == ["snr"] else []
+        done = iaside(*words, photographs, "-o", tmp_path / "r.h5", *more, "--quiet")
+        assert done.exit_code == 2
+        assert "one row of class scores per image is needed" in done.stderr
+
+
+def test_an_image_set_holds_what_it_claims(iaside, tmp_path):
+    model, data = graphs.small_network(tmp_path / "m.onnx"), tmp_path / "d.h5"
+    for count, chunks, written in ((10**9, 1, 0), (8, 1, 4), (8, None, 0)):
+        with h5py.File(data, "w") as file:
+            shape = (count, 16, 16, 3)
+            images = file.create_dataset("images", shape, "u1", chunks=chunks and (1, 16, 16, 3))
+            file.create_dataset("labels", shape[:1], "i8", chunks=chunks and (8,))
+            if written:
+                images[:written] = 7
+                file["labels"][:] = 0
+        done = iaside("analyze", model, data, "-o", tmp_path / "r.h5")
+        assert done.exit_code == 2
+        assert "claims" in done.stderr
+
+
+def test_skip_bad_skips_every_kind_of_bad_picture(iaside, tmp_path, photographs):
+    folder = photographs / "class0"
+    sound = (folder / "0.png").read_bytes()
+    (folder / "empty.png").touch()
+    (folder / "half.png").write_bytes(sound[: len(sound) // 2])
+    (folder / "nowhere.png").symlink_to("nothing")
+    (folder / "loop.png").symlink_to("loop.png")
+    os.mkfifo(folder / "fifo.png")
+    (folder / "folder.png").mkdir()  # no picture at all
+    model = graphs.small_network(tmp_path / "m.onnx")
+    done = iaside("analyze", model, photographs, "-o", tmp_path / "r.h5", "--bands", 2,
+                  "--skip-bad", "--quiet")  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    skipped = {one["id"] for one in ia.load(tmp_path / "r.h5").data["skipped"]}
+    assert skipped == {
+        f"class0/{name}.png" for name in ("empty", "half", "nowhere", "loop", "fifo")
+    }
+    images = np.full((6, 16, 16, 3), 0.5, np.float32)
+    images[1], images[2, 0] = 7, np.nan
+    np.savez(tmp_path / "d.npz", images=images, labels=np.arange(6) % 4)
+    done = iaside("analyze", model, tmp_path / "d.npz", "-o", tmp_path / "a.h5", "--bands", 2,
+                  "--skip-bad", "--quiet")  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert "divide by 255" in ia.load(tmp_path / "a.h5").data["skipped"][0]["reason"]

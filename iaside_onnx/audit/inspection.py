@@ -16,7 +16,7 @@ from ..inference.model import run
 from ..inference.ort_format import describe
 from ..inference.session import Runtime, active_providers, runtime_clash
 from ..onnx_file.artifact import INPUT_TYPES, Artifact, Tensor
-from ..onnx_file.declared import Declared
+from ..onnx_file.declared import Declared, shortened
 
 _PROBE_SIZE = 224
 # Numbers in the random images; larger inputs are described without being run.
@@ -135,7 +135,7 @@ def inspect(
         "parameters": artifact.parameters,
         "external_data": [file.name for file in artifact.external],
         "declared": declared.shown(),
-        "metadata": artifact.metadata,
+        "metadata": {key: shortened(text) for key, text in artifact.metadata.items()},
         "providers": probe.providers,
         "warnings": warnings,
     }

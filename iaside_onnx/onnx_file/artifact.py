@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from ..errors import ArtifactError, ChangedModelError
+from .declared import LONGEST_NAME, bounded, shortened
 from .graph import external_files, output_kind, range_hint
 
 # A dimension: its length, or None where the graph leaves it free.
@@ -323,10 +324,10 @@ def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
         inputs=inputs,
         outputs=outputs,
         opsets={_text(opset.domain): opset.version for opset in model.opset_import},
-        producer=(_text(model.producer_name) + version) or "unknown",
+        producer=shortened(_text(model.producer_name) + version, LONGEST_NAME) or "unknown",
         ir_version=model.ir_version,
         parameters=sum(math.prod(tensor.dims) for tensor in graph.initializer),
-        metadata={_text(entry.key): _text(entry.value) for entry in model.metadata_props},
+        metadata=bounded({_text(entry.key): _text(entry.value) for entry in model.metadata_props}),
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},

@@ -20,6 +20,30 @@ PREFIX = "iaside."
 KEYS = ("preprocess", "layout", "output_kind", "output", "label_offset", "classes")
 
 
+# Of a name, of a text that is shown, of a value that is read, and how many of these: a file may
+# carry any amount of text, and reports and pages take what they show from here.
+LONGEST_NAME = 200
+_LONGEST_TEXT = 1000
+_LONGEST_VALUE = 1 << 22
+_MOST_ENTRIES = 1000
+
+
+def shortened(text: str, most: int = _LONGEST_TEXT) -> str:
+    """A text as it may be shown or kept: a long one is cut, and says how long it was."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+def bounded(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata of which nothing is endless; what this version reads is cut much later."""
+    entries = list(metadata.items())[:_MOST_ENTRIES]
+    return {
+        shortened(key, LONGEST_NAME): (
+            text[:_LONGEST_VALUE] if key.startswith(PREFIX) else shortened(text)
+        )
+        for key, text in entries
+    }
+
+
 @dataclass(frozen=True)
 class Declared:
     """Reads the declared values, each when it is asked for.
@@ -87,14 +111,15 @@ class Declared:
         names = self._json(self._text("classes") or "null")
         if not isinstance(names, list) or len(names) not in (outputs, outputs - offset):
             return None
-        texts = [str(name) for name in names]
+        texts = [shortened(str(name), LONGEST_NAME) for name in names]
         if len(texts) != outputs or offset == 0:
             return texts
         return texts[offset:] if offset > 0 else [""] * -offset + texts
 
     def shown(self) -> dict[str, str]:
-        """All declared values as they stand in the file."""
-        return {key: text for key, text in self.metadata.items() if key.startswith(PREFIX)}
+        """All declared values as they stand in the file, cut where they are long."""
+        held = self.metadata.items()
+        return {key: shortened(text) for key, text in held if key.startswith(PREFIX)}
 
     def _text(self, key: str) -> str | None:
         return self.metadata.get(PREFIX + key)
