@@ -180,7 +180,7 @@ def test_models_of_other_sizes_are_compared_with_the_note(iaside, tmp_path):
     found = json.loads(iaside("compare", *paths, "--json").stdout)["pairs"][0]
     assert any(words in note for note in found["notes"])
     assert {"setting": "size", "reference": [16, 16], "other": [20, 20]} in found["settings"]
-    gated = iaside("gate", paths[1], "--baseline", paths[0], "--max-drop", 2)
+    gated = iaside("gate", paths[1], "--baseline", paths[0], "--max-accuracy-drop", 1)
     plotted = iaside("plot", *paths, "-o", tmp_path / "both.png")
     written = iaside("html", *paths, "-o", tmp_path / "both.html")
     for done in (gated, plotted, written):

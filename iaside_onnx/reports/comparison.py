@@ -27,6 +27,7 @@ from ..mathematics.replicates import TrainingBootstrap
 from ..mathematics.score import signed_score, spectral_importance
 from ..notebooks import ComparisonInNotebooks
 from .comparable import VIEW, Agreement, Named, agreement, check_game, seen_alike
+from .contrast import reasons_of, silenced
 from .replication import check_trainings, replicate_rows
 from .report import FEW_IMAGES, Report, check_view, load
 from .verdict import verdict
@@ -76,9 +77,12 @@ class Pair:
         ``p_holm`` over the classes of this pair with enough images; between the two files alone,
         also where the reference has replicates.
     equivalent : bool or None
-        The interval of the signed score lies within the margin; None where none was given.
+        The interval of the signed score lies within the margin; None where none was given, or
+        the scores are no findings.
     verdict : dict
         Plain sentences: ``score``, ``bands``, ``accuracy``, and ``margin`` where one was given.
+    no_finding : list of str
+        Why reports of the pair say nothing; then only accuracy is judged.
     """
 
     report: str
@@ -99,6 +103,7 @@ class Pair:
     per_class: list[ClassDifference] | None
     equivalent: bool | None
     verdict: dict[str, str]
+    no_finding: list[str]
 
 
 @dataclass(frozen=True, repr=False)
@@ -286,8 +291,9 @@ def _pair(
     per_class = None
     if classes:
         per_class = _per_class(first, rows[0], tables, right, score, identical=identical)
+    reasons = reasons_of([reference, other, *replicates])
     equivalent = None
-    if margin is not None:
+    if margin is not None and not reasons:
         equivalent = -margin <= signed.low and signed.high <= margin
     made = Pair(
         report=name,
@@ -311,9 +317,11 @@ def _pair(
         per_class=per_class,
         equivalent=equivalent,
         verdict={},
+        no_finding=reasons,
     )
     trainings = 1 + len(replicates)
-    return replace(made, verdict=verdict(made, first_name, first, margin, trainings))
+    said = verdict(made, first_name, first, margin, trainings)
+    return replace(made, verdict=silenced(said, reasons))
 
 
 def _outcomes(report: Report, rows: NDArray[np.intp]) -> NDArray[np.float64]:

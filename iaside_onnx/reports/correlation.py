@@ -19,6 +19,7 @@ from ..errors import ReportError, UsageError
 from ..mathematics.correlation import LEAST_MODELS, METHODS, Correlations, correlations
 from .agreement import grounds_apart, settings_apart, settings_notes
 from .comparable import check_game
+from .finding import no_finding
 from .report import Report, check_view, load
 from .robustness import ROBUSTNESS_FORMAT, RobustnessReport
 from .robustness_baseline import ground_of
@@ -153,6 +154,8 @@ def correlate(
 ) -> Correlation:
     """Join analyses and robustness reports by model, to see what foretells robustness.
 
+    Analyses that say nothing (accuracy at chance, no gain to share) are left out, with a warning.
+
     Parameters
     ----------
     *reports : Report, RobustnessReport or path
@@ -191,16 +194,23 @@ def correlate(
         base, compared = given, [(_called(baseline), given), *measured]
     bear_in_mind += _check_measured(compared)
     by_model = _by_model(measured)
-    warnings = bear_in_mind + _without_partner(analyses, by_model)
+    silent = [
+        f"{name}: left out. {reason}"
+        for name, report in analyses
+        if (reason := no_finding(report)) is not None
+    ]
+    warnings = silent + bear_in_mind + _without_partner(analyses, by_model)
     pairs = [
         (name, report, by_model[report.model["sha256"]][1])
         for name, report in analyses
-        if report.model["sha256"] in by_model
+        if report.model["sha256"] in by_model and report.precondition.holds
     ]
     if len(pairs) < LEAST_MODELS:
+        why = f"; {silent[0].rstrip('.')}" if silent else ""
         raise UsageError(
-            f"{len(pairs)} model(s) have both an analysis and a robustness report (of "
-            f"{len(analyses)} and {len(measured)}); a correlation needs at least {LEAST_MODELS}"
+            f"{len(pairs)} model(s) have both an analysis that says something and a robustness "
+            f"report (of {len(analyses)} and {len(measured)}); a correlation needs at least "
+            f"{LEAST_MODELS}{why}"
         )
     if len(pairs) < FEW_MODELS:
         warnings.append(

@@ -16,6 +16,7 @@ from ..errors import UsageError
 from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.score import resampled_means
 from .agreement import settings_apart
+from .finding import no_finding
 from .report import Report
 from .spread import Spread, check_confidence
 
@@ -218,7 +219,11 @@ class HeatmapReport:
         """The result as plain JSON values; with an analysis, its SID and the correlation."""
         if analysis is not None:
             found = self.seen_as(analysis).summary()
-            beside = {"sid": analysis.sid.tolist(), "spearman": self.rank_correlation(analysis)}
+            beside = {
+                "sid": analysis.sid.tolist(),
+                "spearman": self.rank_correlation(analysis),
+                "no_finding": no_finding(analysis),
+            }
             return {**found, "analysis": beside}
         damage = self.band_damage
         return {

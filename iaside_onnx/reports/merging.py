@@ -14,8 +14,8 @@ import numpy as np
 from ..digest import data_digest
 from ..errors import ReportError, UsageError
 from .agreement import settings_apart
-from .chance import chance_warning
 from .part import Part, PartOfSample, part_of
+from .precondition import accuracy_reason, speaks_of_accuracy
 from .report import Report, check_view, load
 
 # Everything else in a report has a row for each image.
@@ -211,8 +211,7 @@ def _joined_warnings(held: list[tuple[str, Report, PartOfSample]]) -> list[str]:
     """
     told = []
     for _, report, _ in held:
-        own = chance_warning(*_accuracy([report]), report.data["classes"])
-        told.append([warning for warning in report.run["warnings"] if warning != own])
+        told.append([line for line in report.run["warnings"] if not speaks_of_accuracy(line)])
     everywhere = [warning for warning in told[0] if all(warning in each for each in told)]
     warnings = list(everywhere)
     for (_, _, whole), each in zip(held, told, strict=True):
@@ -220,13 +219,8 @@ def _joined_warnings(held: list[tuple[str, Report, PartOfSample]]) -> list[str]:
     versions = sorted({str(report.run.get("onnxruntime")) for _, report, _ in held})
     if len(versions) > 1:
         warnings.append(f"the parts were run by different onnxruntime: {', '.join(versions)}")
-    right, count = _accuracy([report for _, report, _ in held])
-    if warning := chance_warning(right, count, held[0][1].data["classes"]):
+    labels = np.concatenate([report.labels for _, report, _ in held])
+    right = sum(int((report.predicted == report.labels).sum()) for _, report, _ in held)
+    if warning := accuracy_reason(right, labels, held[0][1].data["classes"]):
         warnings.append(warning)
     return warnings
-
-
-def _accuracy(reports: list[Report]) -> tuple[int, int]:
-    """Images whose class is right, and images."""
-    right = sum(int((report.predicted == report.labels).sum()) for report in reports)
-    return right, sum(len(report.labels) for report in reports)

@@ -22,6 +22,7 @@ from ..mathematics.score import resampled_means
 from ..mathematics.shapley import game_values
 from ..mathematics.signal_noise import gain_and_residual
 from .agreement import settings_apart
+from .finding import no_finding
 from .report import Report
 from .snr import SnrReport
 from .spread import Spread, check_confidence
@@ -98,6 +99,8 @@ class Prediction:
         Of the audit, and the data of the measurement.
     notes : list of str
         What to bear in mind.
+    no_finding : str or None
+        Why the report says nothing; then nothing is foretold either.
     measured_drop, measured_mpe : ndarray, shape (P, S), or None
         Fall of the accuracy, and mean prediction error, where they were measured.
     """
@@ -113,6 +116,7 @@ class Prediction:
     data: dict[str, Any]
     snr: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+    no_finding: str | None = None
     measured_drop: NDArray[np.float64] | None = None
     measured_mpe: NDArray[np.float64] | None = None
 
@@ -233,6 +237,7 @@ class Prediction:
                 for row, name in enumerate(self.perturbations)
             ],
             "notes": self.notes,
+            "no_finding": self.no_finding,
         }
 
 
@@ -297,6 +302,7 @@ def predict_damage(
         data=report.data,
         snr=snr.data,
         notes=notes,
+        no_finding=no_finding(report),
     )
 
 

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 
 from ..reports.class_rows import estimate_note, reservation, shown_estimate
+from ..reports.finding import NOT_A_FINDING
 from ..reports.report import FEW_IMAGES, Report
 from .text import one_line
 
@@ -30,7 +31,8 @@ def class_tables(report: Report, width: int) -> list[Table]:
     names = [one_line(row["name"]) for row in rows]
     scores = [_scores(row, mark) for row in rows]
     shares = [[f"{share:.2f}" for share in shown_estimate(row)["sid"]] for row in rows]
-    headings = ["images", "accu-\nracy", "signed\nSRS", f"{report.confidence:.0%} interval"]
+    signed = "signed\nSRS" if report.precondition.holds else f"signed\nSRS\n({NOT_A_FINDING})"
+    headings = ["images", "accu-\nracy", signed, f"{report.confidence:.0%} interval"]
     if found.weight is None:
         scores = [cells[:-1] for cells in scores]
     else:

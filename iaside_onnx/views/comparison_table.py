@@ -32,6 +32,11 @@ def print_comparison(found: Comparison) -> None:
     """For every pair the verdict, then the values of both reports with their differences."""
     out = terminal()
     view = found.view
+    reasons = dict.fromkeys(reason for pair in found.pairs for reason in pair.no_finding)
+    for reason in reasons:
+        out.print(one_line(reason), soft_wrap=True, style="bold red")
+    if reasons:
+        out.print("Its differences of scores and bands are not findings.\n", style="bold")
     name, model = found.reference["report"], found.reference["model"]["path"]
     further = [entry["report"] for entry in found.replicates]
     also = f" and replicates {one_line(', '.join(further))}" if further else ""

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..reports.agreement import heatmaps_apart
+from ..reports.finding import NOT_A_FINDING
 from ..reports.heatmap import HeatmapReport
 from ..reports.report import Report
+from .plot_words import RED
 from .plots import COLOURS, MOST_REPORTS, SMALL, WIDTH, Picture, style, title, write_figure
 from .text import one_line
 
@@ -226,13 +228,15 @@ def _draw_bands(axes: Axes, report: HeatmapReport) -> None:
 def _draw_profile(axes: Axes, report: HeatmapReport, analysis: Report, *, last: bool) -> None:
     """SID as bars, error and mPE by band as lines."""
     places, damage = np.arange(len(report.band_names)), report.band_damage
-    axes.bar(places, analysis.sid, 0.8, color=_BARS)
+    holds = analysis.precondition.holds
+    axes.bar(places, analysis.sid, 0.8, color=_BARS, alpha=1.0 if holds else 0.3)
     axes.set_xticks(places, report.band_names if last else [])
     axes.set_ylim(0, 1.1 * float(analysis.sid.max()))
     found = report.rank_correlation(analysis)
     error, mpe = ("-" if found[key] is None else f"{found[key]:+.2f}" for key in ("error", "mpe"))
     title(axes, "", "band" if last else "", "SID")
-    axes.set_title(f"rank corr.: error {error}, mPE {mpe}", fontsize=SMALL, loc="left", pad=3.5)
+    said = f"rank corr.: error {error}, mPE {mpe}" if holds else f"SID: {NOT_A_FINDING}"
+    axes.set_title(said, fontsize=SMALL, loc="left", pad=3.5, color="black" if holds else RED)
     over = axes.twinx()
     style(over)
     over.spines["right"].set_visible(True)

@@ -25,7 +25,10 @@ from ..mathematics.bands import band_images
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
 from ..reports.comparable import drawn_together
+from ..reports.finding import NO_FINDING, NOT_A_FINDING
 from ..reports.report import Report, load
+from ..reports.robustness import RobustnessReport
+from . import plot_words as words
 from .text import one_line
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -37,7 +40,6 @@ WIDTH = 3.5
 _TEXT, SMALL = 7.5, 6.5
 _DPI = 300
 _SHOWN_DPI, _SHOWN_SCALE = 240, 2  # pixels that a notebook gets, and how many it puts in one
-NOTE_LINE = 0.11  # inches
 _COLUMNS = 5  # of the strip of band images
 _VALUE_NAMES = {
     "log-prob": "log-probability",
@@ -96,7 +98,12 @@ def plot(*reports: Report | str | Path, names: Sequence[str] | None = None) -> F
 
 
 def save_figure(
-    reports: Sequence[Report], names: Sequence[str], target: Path, *, overwrite: bool = False
+    reports: Sequence[Report],
+    names: Sequence[str],
+    target: Path,
+    *,
+    overwrite: bool = False,
+    robustness: Sequence[RobustnessReport | None] | None = None,
 ) -> None:
     """Draw reports and write the picture; nothing is left behind when that fails.
 
@@ -107,7 +114,7 @@ def save_figure(
     ReportError
         The file exists and `overwrite` is not set, or it cannot be written.
     """
-    write_figure(lambda: figure(reports, names), target, overwrite=overwrite)
+    write_figure(lambda: figure(reports, names, robustness), target, overwrite=overwrite)
 
 
 def write_figure(draw: Callable[[], Figure], target: Path, *, overwrite: bool = False) -> None:
@@ -139,8 +146,12 @@ def check_picture(target: Path, *, overwrite: bool) -> None:
     check_free(target, overwrite=overwrite)
 
 
-def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Figure:
-    """One picture of one report, or of several side by side.
+def figure(
+    reports: Sequence[Report],
+    names: Sequence[str] | None = None,
+    robustness: Sequence[RobustnessReport | None] | None = None,
+) -> Figure:
+    """One picture of one report, or of several side by side, with what they say.
 
     Parameters
     ----------
@@ -149,6 +160,8 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
         through the view of the first.
     names : sequence of str, optional
         What the legend calls them; the models' file names by default.
+    robustness : sequence of RobustnessReport or None, optional
+        What was measured of the model of each.
 
     Returns
     -------
@@ -180,16 +193,28 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
     strip = _strip(reports[0])
     if strip is not None:
         panels.append((0.74 * _strip_rows(strip), 0.05, lambda axes: _draw_strip(axes, strip)))
-    header = 0.68 + 0.14 * len(reports) + NOTE_LINE * len(lines)
-    total = header + sum(height + below for height, below, _ in panels)
+    warned = words.warning_lines(reports, labels)
+    said = words.finding_lines(reports, labels, robustness or [None] * len(reports))
+    about = 0.42 + 0.14 * len(reports)
+    noted = 0.05 + words.NOTE_LINE * len(lines) if lines else 0.0
+    header = 0.08 + words.lines_height(warned) + about + noted + words.lines_height(said) + 0.24
+    total = header + sum(tall + below for tall, below, _ in panels)
     drawn = Picture(WIDTH, total)
-    _draw_header(drawn, reports, labels, lines, total)
+    top = total - 0.08
+    words.draw_lines(drawn, warned, top, total)
+    top -= words.lines_height(warned)
+    _draw_header(drawn, reports, labels, lines, top, total)
+    words.draw_lines(drawn, said, top - about - noted, total)
     top = total - header
-    for height, below, draw in panels:
-        axes = drawn.add_axes((0.17, (top - height) / total, 0.8, height / total))
+    mute = not any(report.precondition.holds for report in reports)
+    for tall, below, draw in panels:
+        axes = drawn.add_axes((0.17, (top - tall) / total, 0.8, tall / total))
         style(axes)
         draw(axes)
-        top -= height + below
+        if mute:
+            across = filter(None, [axes.get_xlabel(), NOT_A_FINDING])
+            axes.set_xlabel(": ".join(across), fontsize=SMALL, labelpad=1.5, color=words.RED)
+        top -= tall + below
     return drawn
 
 
@@ -214,37 +239,32 @@ def _draw_header(
     reports: Sequence[Report],
     labels: Sequence[str],
     lines: Sequence[str],
+    top: float,
     total: float,
 ) -> None:
     first = reports[0]
-    line = total - 0.18
+    line = top - 0.1
     shared = (
         f"{first.settings['bands']} bands ({first.settings['norm']}), absence "
         f"{first.settings['absence']}, {first.settings['value']}, "
         f"{first.confidence:.0%} intervals"
     )
-    drawn.text(0.03, line / total, "Spectral importance", fontsize=9, fontweight="bold")
+    drawn.text(0.03, line / total, "Spectral importance", fontsize=8.5, fontweight="bold")
     drawn.text(0.03, (line - 0.15) / total, shared, fontsize=SMALL, color="#444444")
     for number, (report, label) in enumerate(zip(reports, labels, strict=True)):
-        height = (line - 0.31 - 0.14 * number) / total
+        level = (line - 0.31 - 0.14 * number) / total
         shown = label if len(label) <= 24 else label[:23] + "…"
-        drawn.text(0.03, height, "■", fontsize=SMALL, color=COLOURS[number])
+        holds = report.precondition.holds
+        score = f"signed SRS {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
+        drawn.text(0.03, level, "■", fontsize=SMALL, color=COLOURS[number])
         drawn.text(
             0.065,
-            height,
-            f"{shown}: {len(report.labels)} images, accuracy {report.accuracy:.3f}, "
-            f"signed SRS {report.srs_signed:+.3f}",
+            level,
+            f"{shown}: {len(report.labels)} images, accuracy {report.accuracy:.3f}, {score}",
             fontsize=SMALL,
             parse_math=False,
         )
-    draw_notes(drawn, lines, line - 0.31 - 0.14 * len(reports), total)
-
-
-def draw_notes(drawn: Figure, lines: Sequence[str], top: float, total: float) -> None:
-    """What to bear in mind, from `top` downwards; inches of a figure of height `total`."""
-    for number, text in enumerate(lines):
-        height = (top - NOTE_LINE * number) / total
-        drawn.text(0.03, height, text, fontsize=SMALL - 0.5, color="#A03000", parse_math=False)
+    words.draw_notes(drawn, lines, line - 0.31 - 0.14 * len(reports), total)
 
 
 def _offsets(count: int) -> tuple[NDArray[np.float64], float]:
@@ -266,6 +286,7 @@ def _draw_bars(
             heights,
             width * 0.94,
             color=COLOURS[number],
+            alpha=_strength(report),
             edgecolor="white",
             linewidth=0.3,
             hatch=_HATCHES[number] if len(reports) > 1 else "",
@@ -273,6 +294,11 @@ def _draw_bars(
             error_kw={"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7},
         )
     axes.set_xticks(range(reports[0].players), reports[0].band_names)
+
+
+def _strength(report: Report) -> float:
+    """Opacity of what is drawn of a report: pale where it is no finding."""
+    return 1.0 if report.precondition.holds else 0.3
 
 
 def _draw_sid(axes: Axes, reports: Sequence[Report]) -> None:
@@ -300,8 +326,9 @@ def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
     for number, (report, row) in enumerate(zip(reports, rows, strict=True)):
         ends = report.intervals.srs_signed
         axes.plot(report.srs_range, [row, row], color="#CCCCCC", linewidth=4, zorder=1)
-        axes.plot(ends, [row, row], color=COLOURS[number], linewidth=1.4, zorder=2)
-        axes.plot(report.srs_signed, row, MARKERS[number], color=COLOURS[number], markersize=4.5)
+        shade: dict[str, Any] = {"color": COLOURS[number], "alpha": _strength(report)}
+        axes.plot(ends, [row, row], linewidth=1.4, zorder=2, **shade)
+        axes.plot(report.srs_signed, row, MARKERS[number], markersize=4.5, **shade)
     axes.axvline(0, color="black", linewidth=0.6)
     axes.set_ylim(-0.7, len(reports) - 0.3)
     axes.set_yticks([])
@@ -312,7 +339,7 @@ def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
     first.set_horizontalalignment("left")
     last.set_horizontalalignment("right")
     axes.margins(x=0.01)
-    title(axes, "Robustness score on its attainable range")
+    title(axes, "Signed score on its attainable range")
 
 
 def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
@@ -326,6 +353,7 @@ def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
                 curve,
                 line,
                 color=COLOURS[number],
+                alpha=_strength(report),
                 marker=MARKERS[number],
                 fillstyle=fill,
                 markersize=3,
