@@ -156,7 +156,7 @@ def measure_robustness(
         size = batch or (1 if survey.one_by_one else None)
 
         def finish(partial: Partial) -> RobustnessReport:
-            run = fill(plan, partial.table, survey.temperature, size, tell)
+            run = fill(plan, partial, survey.temperature, size, tell)
             return _report(plan, survey.predicted, partial.table, settings, run, tell)
 
         report = kept(
@@ -167,6 +167,7 @@ def measure_robustness(
             load_robustness,
             tell,
             resume=resume,
+            parts=plan.parts,
             identity_of=lambda held: identity_of(
                 held, {**held.settings, **{name: getattr(held, name) for name in _WHAT}}
             ),
