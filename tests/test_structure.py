@@ -43,6 +43,7 @@ ARROWS = {
 ALONE = {
     "digest",
     "errors",
+    "file_kinds",
     "isolated",
     "listener",
     "notebooks",

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from ..errors import ArtifactError
+from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
 from .graph import external_files, output_kind, range_hint
 
 # A dimension: its length, or None where the graph leaves it free.
@@ -117,6 +118,7 @@ class Artifact:
         if found.elem_type not in INPUT_TYPES:
             raise ArtifactError(
                 f"{text} is {found.dtype}; float16, float32, float64 or uint8 is needed"
+                f"{_type_advice(found)}"
             )
         shape = found.shape
         if shape is None:
@@ -158,7 +160,7 @@ class Artifact:
             if found.elem_type not in _SCORE_TYPES:
                 raise ArtifactError(
                     f"{self.path}: output '{name}' is {found.dtype}{self._remedy()}; class scores "
-                    "are float16, float32 or float64"
+                    f"are float16, float32 or float64{_type_advice(found)}"
                 )
             return found
         floats = [tensor for tensor in self.outputs if tensor.elem_type in _SCORE_TYPES]
@@ -166,6 +168,7 @@ class Artifact:
             raise ArtifactError(
                 f"{self.path}: has no output of class scores, float16, float32 or float64 "
                 f"(outputs are {_names(self.outputs)}){self._remedy()}"
+                + "".join(_type_advice(tensor) for tensor in self.outputs[:1])
             )
         if len(floats) > 1:
             raise ArtifactError(
@@ -217,6 +220,13 @@ class Artifact:
         return "nchw" if fits["nchw"] else "nhwc"
 
 
+def _type_advice(tensor: Tensor) -> str:
+    """What to do about a number type that few runtimes and no arrays know."""
+    if tensor.elem_type != TensorProto.BFLOAT16:
+        return ""
+    return ": export the model in float32 or float16 (model.float() before torch.onnx.export)"
+
+
 def shape_text(shape: Shape) -> str:
     """A shape in words; free dimensions show as a question mark."""
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
@@ -238,17 +248,24 @@ def load_graph(path: Path) -> onnx.ModelProto:
     try:
         content = path.read_bytes()
     except IsADirectoryError as error:
-        raise ArtifactError(f"{path}: is a folder; give the .onnx file") from error
+        kind = folder_of_model({file.name for file in path.iterdir()})
+        raise ArtifactError(f"{path}: is {kind or 'a folder; give the .onnx file'}") from error
     except OSError as error:
         raise ArtifactError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
     except (DecodeError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: not an ONNX file, or a truncated one") from error
+        raise _no_model(path, content, ", or a truncated one") from error
     if not model.graph.node or not model.opset_import:
-        raise ArtifactError(f"{path}: not an ONNX file (it holds no graph)")
+        raise _no_model(path, content, " (it holds no graph)")
     return model
+
+
+def _no_model(path: Path, content: bytes, otherwise: str) -> ArtifactError:
+    """The error for bytes that hold no graph: what they are, where that can be told."""
+    kind = kind_of_file(content[:HEAD_BYTES], path.name, content)
+    return ArtifactError(f"{path}: not an ONNX file" + (f" but {kind}" if kind else otherwise))
 
 
 def read_artifact(path: Path) -> Artifact:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from ..errors import ArtifactError
+from ..file_kinds import HEAD_BYTES, kind_of_file
 
 # Nodes that hand their first input on without changing what the numbers mean.
 _TRANSPARENT = frozenset(
@@ -51,7 +52,7 @@ def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
     Raises
     ------
     ArtifactError
-        A file that is missing, or that lies elsewhere.
+        A file that is missing, cut short, or that lies elsewhere.
     """
     folder = path.resolve().parent
     found: set[Path] = set()
@@ -75,8 +76,25 @@ def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
             raise ArtifactError(
                 f"{path}: needs its weights in '{location}' beside it; put that file there"
             )
+        _check_length(path, tensor, location, target)
         found.add(target)
     return tuple(sorted(found))
+
+
+def _check_length(path: Path, tensor: TensorProto, location: str, target: Path) -> None:
+    """Refuse a file of weights that ends before a tensor does, as after a broken copy."""
+    told = {entry.key: entry.value for entry in tensor.external_data}
+    try:
+        end = int(told.get("offset") or 0) + int(told.get("length") or 0)
+    except ValueError:
+        return  # damaged numbers: the runtime refuses them
+    held = target.stat().st_size
+    if held >= end:
+        return
+    with target.open("rb") as stream:
+        kind = kind_of_file(stream.read(HEAD_BYTES))
+    why = f"is {kind}" if kind else f"is cut short ({held:,} of at least {end:,} bytes)"
+    raise ArtifactError(f"{path}: its file of weights {location} {why}; copy {location} again")
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
