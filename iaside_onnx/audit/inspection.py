@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import ArtifactError, ProviderError
+from ..errors import ArtifactError, ProviderError, UsageError
 from ..inference.class_scores import kind_of_values
+from ..inference.fixed_inputs import FixedInputs, fixed_inputs
 from ..inference.model import run
 from ..inference.ort_format import describe
 from ..inference.session import Runtime, active_providers, runtime_clash
+from ..listener import Listener
 from ..onnx_file.artifact import INPUT_TYPES, Artifact, Tensor
 from ..onnx_file.declared import Declared
 
@@ -39,6 +41,8 @@ def inspect(
     output: str | None = None,
     layout: str | None = None,
     ort_extension: Sequence[Path] = (),
+    set: Sequence[str] = (),
+    size: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Describe an artifact as plain JSON values.
 
@@ -48,7 +52,7 @@ def inspect(
 
     Parameters
     ----------
-    input, output, layout
+    input, output, layout, set, size
         Settle what the file leaves open, as for `analyze`.
 
     Raises
@@ -74,7 +78,10 @@ def inspect(
         kind = "probabilities" if classes == 1 else "unknown"
     declared_kind: str | None = _read(declared.output_kind, warnings)
     kind = declared_kind or kind
-    probe = _probe(artifact, image, found_layout, scores, warnings, kind, classes, extensions)
+    fixed = _fixed_inputs(artifact, image, set, warnings)
+    probe = _probe(
+        artifact, image, found_layout, scores, warnings, kind, classes, extensions, fixed, size
+    )
     if probe.scores is not None and probe.scores.ndim >= 2:
         rows = probe.scores.reshape(len(probe.scores), -1).astype(np.float32)
         classes = rows.shape[1]
@@ -157,6 +164,22 @@ def _image_input(
         return image, None
 
 
+def _fixed_inputs(
+    artifact: Artifact, image: Tensor | None, asked: Sequence[str], warnings: list[str]
+) -> FixedInputs | None:
+    """Values of the inputs beside the images; None where one lacks its value."""
+    if image is None:
+        return None
+    tell = Listener()
+    try:
+        return fixed_inputs(artifact, image, asked, tell)
+    except UsageError as error:
+        if asked:
+            raise
+        warnings.append(str(error))
+        return None
+
+
 def _read(declaration: Callable[[], T | None], warnings: list[str]) -> T | None:
     """A declared value; one that cannot be used becomes a warning."""
     try:
@@ -196,6 +219,8 @@ def _probe(
     kind: str,
     classes: int | None,
     extensions: tuple[Path, ...],
+    fixed: FixedInputs | None,
+    size: tuple[int, int] | None,
 ) -> _Probe:
     """Make a session with every provider there is; run it only if something is still open."""
     providers: list[str] = []
@@ -210,8 +235,10 @@ def _probe(
         settled = kind != "unknown" and classes is not None
         if settled or scores is not None or image is None or output is None or layout is None:
             continue
-        side = _PROBE_SIZE
-        free = {"nchw": (3, side, side), "nhwc": (side, side, 3), "nhw": (side, side), "flat": (1,)}
+        if fixed is None:
+            continue
+        sides = size or (_PROBE_SIZE, _PROBE_SIZE)
+        free = {"nchw": (3, *sides), "nhwc": (*sides, 3), "nhw": sides, "flat": (1,)}
         shape = [
             size or default
             for size, default in zip(image.shape or (None,) * 4, (2, *free[layout]), strict=True)
@@ -221,7 +248,8 @@ def _probe(
             continue
         pixels = np.random.default_rng(0).random(shape).astype(INPUT_TYPES[image.elem_type])
         try:
-            scores = run(session, [output.name], {image.name: pixels})[0]
+            feed = {image.name: pixels, **fixed.feed(shape[0])}
+            scores = run(session, [output.name], feed)[0]
         except ArtifactError as error:
             warnings.append(f"random images: {error}")
     return _Probe(providers, scores)

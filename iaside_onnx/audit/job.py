@@ -51,6 +51,10 @@ def settled_settings(settings: Settings, classifier: Classifier) -> dict[str, An
         "output_kind": classifier.scores.kind,
         **({} if runtime.provider == "cpu" else {"tf32": runtime.tf32}),
     }
+    # Files of versions that knew no such option have no such key.
+    del held["set"]
+    if classifier.model.fixed.said:
+        held["set"] = classifier.model.fixed.said
     # As JSON gives it back, so that it compares equal to what a file holds.
     made: dict[str, Any] = json.loads(json.dumps(held))
     return made

@@ -97,6 +97,7 @@ class Subject:
                 "layout": form.layout,
                 "output_kind": self.classifier.scores.kind,
                 "label_offset": self.classifier.label_offset,
+                **({"set": said} if (said := self.classifier.model.fixed.said) else {}),
             }
         )
 

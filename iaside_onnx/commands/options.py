@@ -72,6 +72,13 @@ reading_options = together(
     click.option("--output", metavar="NAME", help="The output that holds the class scores."),
     click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout."),
     click.option("--logits/--probabilities", "logits", default=None, help="What the output holds."),
+    click.option(
+        "--set",
+        "set",
+        multiple=True,
+        metavar="NAME=VALUE|NAME=FILE.npy",
+        help="Value of an input that takes no images, such as --set training=false.",
+    ),
     extension_option,
 )
 label_options = together(

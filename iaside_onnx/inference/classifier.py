@@ -17,6 +17,7 @@ from ..onnx_file.free_batch import free_batch
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from .class_scores import ScoreForm, kind_of_values
+from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, Model
 from .ort_format import describe
@@ -130,7 +131,8 @@ def open_classifier(
         ]
     )
     affine = Affine(*preprocess.affine(form.channels))
-    model = Model(runtime, runtime.open(path), form, output.name, affine)
+    fixed = fixed_inputs(artifact, tensor, settings.set, tell)
+    model = Model(runtime, runtime.open(path), form, output.name, affine, fixed)
     mode = "file"
     if form.fixed_batch is not None:
         mode, model = _free(artifact, model, probe, tell)
@@ -213,7 +215,9 @@ def _free(
         try:
             graph = free_batch(load_graph(artifact.path), model.form.name, fixed)
             session = model.runtime.open(graph.SerializeToString(), folder=artifact.path.parent)
-            freed = Model(model.runtime, session, free_form, model.output, model.affine)
+            freed = Model(
+                model.runtime, session, free_form, model.output, model.affine, model.fixed
+            )
             found = freed.scores(np.concatenate([probe, probe]))
             wanted = np.concatenate([expected, expected])
             limit = _FREED_TOLERANCE[_output_type(artifact, model.output)]

@@ -208,6 +208,8 @@ class Engine:
             models.append(self.model.session.io_binding())
             models[-1].bind_ortvalue_input(form.name, one_in)
             models[-1].bind_ortvalue_output(self.model.output, one_out)
+            for name, value in self.model.fixed.feed(one_in.shape()[0]).items():
+                models[-1].bind_cpu_input(name, value)
         tail = self._tail.io_binding()
         tail.bind_ortvalue_input("scores", scores[0])
         tail.bind_ortvalue_input("labels", labels)

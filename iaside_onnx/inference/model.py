@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError
 from ..onnx_file.artifact import INPUT_TYPES
+from .fixed_inputs import FixedInputs
 from .input_form import InputForm
 from .session import Runtime, reason
 
@@ -52,12 +53,14 @@ class Model:
         form: InputForm,
         output: str,
         affine: Affine,
+        fixed: FixedInputs | None = None,
     ) -> None:
         self.runtime = runtime
         self.session = session
         self.form = form
         self.output = output
         self.affine = affine
+        self.fixed = fixed or FixedInputs()
         self.score_shape: tuple[int, ...] = ()
 
     def scores(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -83,7 +86,8 @@ class Model:
             part = batch[start : start + size]
             if self.form.fixed_batch and len(part) < size:
                 part = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-            parts.append(run(self.session, [self.output], {self.form.name: part})[0])
+            feed = {self.form.name: part, **self.fixed.feed(len(part))}
+            parts.append(run(self.session, [self.output], feed)[0])
         scores = np.concatenate(parts)
         rows = max(scores.shape[1:], default=1)
         if not scores.ndim or len(scores) < count or scores[0].size != rows:

@@ -15,7 +15,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError
 from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
-from .graph import external_files, output_kind, range_hint
+from .graph import external_files, output_kind, range_hint, read_names
 
 # A dimension: its length, or None where the graph leaves it free.
 Shape = tuple[int | None, ...]
@@ -84,6 +84,8 @@ class Artifact:
         Distance between neighbouring scores where an output was quantised, else 0.
     input_hint : str
         What the graph does to its pixels first, in words.
+    unread : frozenset of str
+        Inputs that no node reads.
     """
 
     path: Path
@@ -99,9 +101,10 @@ class Artifact:
     output_kinds: dict[str, str] = field(default_factory=dict)
     output_steps: dict[str, float] = field(default_factory=dict)
     input_hint: str = ""
+    unread: frozenset[str] = frozenset()
 
     def image_input(self, name: str | None = None) -> Tensor:
-        """The input that takes images: the one named, or the only one.
+        """The input that takes images: the one named, or the only one that can.
 
         Raises
         ------
@@ -110,11 +113,6 @@ class Artifact:
         """
         found = self._named_input(name)
         text = f"{self.path}: input '{found.name}'"
-        if len(self.inputs) > 1:
-            raise ArtifactError(
-                f"{self.path}: has {len(self.inputs)} inputs ({_names(self.inputs)}); only "
-                "graphs with one image input and nothing else can be audited"
-            )
         if found.elem_type not in INPUT_TYPES:
             raise ArtifactError(
                 f"{text} is {found.dtype}; float16, float32, float64 or uint8 is needed"
@@ -141,7 +139,16 @@ class Artifact:
             return found
         if not self.inputs:
             raise ArtifactError(f"{self.path}: the graph has no input to put images into")
-        return self.inputs[0]
+        if len(self.inputs) == 1:
+            return self.inputs[0]
+        images = [tensor for tensor in self.inputs if _holds_images(tensor)]
+        if len(images) != 1:
+            raise ArtifactError(
+                f"{self.path}: has {len(self.inputs)} inputs ({_names(self.inputs)}), of which "
+                f"{len(images) or 'none'} could take images; name that one with --input and give "
+                "the others a value with --set NAME=VALUE"
+            )
+        return images[0]
 
     def score_output(self, name: str | None = None) -> Tensor:
         """The output that holds one score per class: the one named, or the only candidate.
@@ -218,6 +225,14 @@ class Artifact:
             why = "could be either layout" if fits["nchw"] else "shows no axis of 1 or 3 channels"
             raise ArtifactError(f"{text}: it {why}; say which with --layout nchw or nhwc")
         return "nchw" if fits["nchw"] else "nhwc"
+
+
+def _holds_images(tensor: Tensor) -> bool:
+    """Whether an input beside others looks like a batch of images: it has an axis of 1 or 3."""
+    shape = tensor.shape
+    if tensor.elem_type not in INPUT_TYPES or shape is None or len(shape) != 4:
+        return False
+    return shape[1] in (1, 3, None) or shape[3] in (1, 3, None)
 
 
 def _type_advice(tensor: Tensor) -> str:
@@ -306,6 +321,7 @@ def _read(path: Path, model: onnx.ModelProto) -> Artifact:
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},
         input_hint=range_hint(graph, inputs[0].name) if inputs else "",
+        unread=frozenset(tensor.name for tensor in inputs) - read_names(model),
     )
 
 

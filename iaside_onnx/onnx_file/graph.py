@@ -46,6 +46,16 @@ def all_graphs(model: onnx.ModelProto) -> Iterator[Any]:
                 waiting += attribute.graphs
 
 
+def read_names(model: onnx.ModelProto) -> set[str]:
+    """Names of the tensors that some node reads, or that the graph hands out."""
+    read = {output.name for output in model.graph.output}
+    for graph in all_graphs(model):
+        read |= {name for node in graph.node for name in node.input}
+        if isinstance(graph, onnx.GraphProto):
+            read |= {output.name for output in graph.output}
+    return read
+
+
 def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
     """Files beside the model that hold weights, all checked to lie inside its folder.
 
