@@ -168,7 +168,7 @@ def survey_sample(
         f"log-probability {plain.mean():.3f}"
     )
     if warning := chance_warning(right, len(part), classifier.classes):
-        tell.warning(warning)
+        tell.warning(warning + _size_advice(classifier))
     temperature = settings.temperature
     if fit:
         logits = np.concatenate(scores)
@@ -176,6 +176,17 @@ def survey_sample(
         clean = _as_played(classifier, logits[part], targets[part], temperature)
         tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
     return Survey(statistics, predicted, clean, float(temperature), example, one_by_one)
+
+
+def _size_advice(classifier: Classifier) -> str:
+    """What else may be wrong where nothing gave the size of the input."""
+    form = classifier.form
+    if not form.assumed:
+        return ""
+    return (
+        f"; or the input size, which the file leaves free ({form.height} x {form.width} was taken: "
+        "--size HxW)"
+    )
 
 
 def _tell_oddities(rotated: int, deep: int, tell: Listener) -> None:

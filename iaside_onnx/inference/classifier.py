@@ -118,8 +118,13 @@ def open_classifier(
         recipe,
         sample,
         layout=settings.layout or recipe.layout or declared.layout(),
-        size=settings.size,
+        size=settings.size or (None if recipe.crop else declared.size()),
     )
+    if form.assumed:
+        tell.note(
+            f"input size: left free by the file, so {form.height} x {form.width} is taken; if the "
+            "model was made for another, give --size HxW"
+        )
     offset = settings.label_offset
     if offset is None:
         offset = declared.label_offset()

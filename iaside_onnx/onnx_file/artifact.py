@@ -15,7 +15,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError
 from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
-from .graph import external_files, output_kind, range_hint, read_names
+from .graph import external_files, output_kind, range_hint, read_names, weight_tensors
 
 # A dimension: its length, or None where the graph leaves it free.
 Shape = tuple[int | None, ...]
@@ -315,7 +315,7 @@ def _read(path: Path, model: onnx.ModelProto) -> Artifact:
         opsets={_text(opset.domain): opset.version for opset in model.opset_import},
         producer=(_text(model.producer_name) + version) or "unknown",
         ir_version=model.ir_version,
-        parameters=sum(math.prod(tensor.dims) for tensor in graph.initializer),
+        parameters=sum(math.prod(tensor.dims) for tensor in weight_tensors(model)),
         metadata={_text(entry.key): _text(entry.value) for entry in model.metadata_props},
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},

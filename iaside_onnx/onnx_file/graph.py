@@ -91,6 +91,22 @@ def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
     return tuple(sorted(found))
 
 
+# Number types that weights have; Constant nodes of other types hold shapes and axes.
+_WEIGHT_TYPES = frozenset(
+    {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
+    | {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT4, TensorProto.UINT4}
+)
+
+
+def weight_tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    """All initialisers of the graph, and what some exporters write as Constant nodes instead."""
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            held = (attribute.t for attribute in node.attribute if attribute.HasField("t"))
+            yield from (tensor for tensor in held if tensor.data_type in _WEIGHT_TYPES)
+
+
 def _check_length(path: Path, tensor: TensorProto, location: str, target: Path) -> None:
     """Refuse a file of weights that ends before a tensor does, as after a broken copy."""
     told = {entry.key: entry.value for entry in tensor.external_data}

@@ -177,6 +177,8 @@ def print_inspection(found: dict[str, Any]) -> None:
             f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])}, kind {tensor['kind']}",
         )
     add("batch", found["batch"])
+    if found["size"] and None in found["size"]:
+        add("size", "left free: 224 x 224, or that of images of one size, unless --size is given")
     add("classes", found["classes"] if found["classes"] is not None else "unknown")
     if found["range_hint"]:
         add("range", found["range_hint"])
