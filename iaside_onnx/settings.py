@@ -71,6 +71,8 @@ class Settings:
         is exact for up to 10 players and permutation for more.
     passes : int or None
         Forward passes an image of an estimator that draws, beside the one of the untouched image.
+    allow_random : bool
+        Take a model whose scores are random, or depend on the batch.
     """
 
     bands: int = 8
@@ -90,6 +92,7 @@ class Settings:
     output_map: str = "real"
     estimator: str | None = None
     passes: int | None = None
+    allow_random: bool = False
 
     @classmethod
     def asked(cls, **given: Any) -> Settings:

@@ -60,6 +60,10 @@ class Model:
         self.affine = affine
         self.score_shape: tuple[int, ...] = ()
 
+    def at(self, form: InputForm) -> Model:
+        """The same session with another batch."""
+        return Model(self.runtime, self.session, form, self.output, self.affine)
+
     def scores(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores, shape (n, classes), for images of shape (n, C, H, W) in pixel space.
 
@@ -68,31 +72,48 @@ class Model:
         ArtifactError
             The model fails, or returns something other than one row of scores per image.
         """
+        count = len(pixels)
+        size = self.form.fixed_batch or count
+        parts = []
+        for start in range(0, count, size):
+            parts.append(self.raw(pixels[start : start + size]))
+            shape = parts[-1].shape
+            if shape[:1] != (size,):
+                raise ArtifactError(no_rows(self.output, shape, size))
+        scores = np.concatenate(parts)
+        if scores[0].size != max(scores.shape[1:], default=1):
+            raise ArtifactError(no_rows(self.output, scores.shape, size))
+        self.score_shape = scores.shape[1:]
+        return np.asarray(scores[:count].reshape(count, -1), dtype=np.float32)
+
+    def raw(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        """What one run gives for images in pixel space, as many as a fixed batch takes or fewer.
+
+        Raises
+        ------
+        ArtifactError
+            The model fails.
+        """
         inputs = self.affine.full(pixels)
         if self.form.layout == "nhwc":
             inputs = np.moveaxis(inputs, 1, -1)
         if self.form.elem_type == TensorProto.UINT8:
             inputs = np.clip(np.rint(inputs), 0, 255)
-        count = len(inputs)
+        missing = (self.form.fixed_batch or len(inputs)) - len(inputs)
+        if missing > 0:
+            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], missing, axis=0)])
         batch = np.ascontiguousarray(
-            inputs.reshape(count, *self.form.shape), dtype=INPUT_TYPES[self.form.elem_type]
+            inputs.reshape(len(inputs), *self.form.shape), dtype=INPUT_TYPES[self.form.elem_type]
         )
-        size = self.form.fixed_batch or count
-        parts = []
-        for start in range(0, count, size):
-            part = batch[start : start + size]
-            if self.form.fixed_batch and len(part) < size:
-                part = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-            parts.append(run(self.session, [self.output], {self.form.name: part})[0])
-        scores = np.concatenate(parts)
-        rows = max(scores.shape[1:], default=1)
-        if not scores.ndim or len(scores) < count or scores[0].size != rows:
-            raise ArtifactError(
-                f"output '{self.output}' has shape {list(scores.shape)} for {size} image(s); one "
-                "row of class scores per image is needed (choose with --output)"
-            )
-        self.score_shape = scores.shape[1:]
-        return np.asarray(scores[:count].reshape(count, -1), dtype=np.float32)
+        return run(self.session, [self.output], {self.form.name: batch})[0]
+
+
+def no_rows(output: str, shape: tuple[int, ...], images: int) -> str:
+    """What to say of an output that is not one row of scores an image."""
+    return (
+        f"output '{output}' has shape {list(shape)} for {images} image(s); one row of class scores "
+        "per image is needed (choose with --output)"
+    )
 
 
 def run(

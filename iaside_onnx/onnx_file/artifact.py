@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from ..errors import ArtifactError
-from .graph import external_files, output_kind, range_hint
+from .graph import external_files, output_kind, range_hint, without_large_weights
+from .heads import Decision, computed, decision_of
 
 # A dimension: its length, or None where the graph leaves it free.
 Shape = tuple[int | None, ...]
@@ -25,7 +27,7 @@ INPUT_TYPES: dict[int, Any] = {
     TensorProto.DOUBLE: np.float64,
     TensorProto.UINT8: np.uint8,
 }
-_SCORE_TYPES = frozenset(INPUT_TYPES) - {TensorProto.UINT8}
+SCORE_TYPES = frozenset(INPUT_TYPES) - {TensorProto.UINT8}
 _FORMS = (
     "(batch, channels, height, width), channels last, (batch, height, width) for grey, or flat "
     "(batch, features) is needed"
@@ -39,7 +41,8 @@ class Tensor:
     """Name, shape and ONNX element type of a graph input or output.
 
     `symbols` holds the graph's own name of each dimension, empty where it gives none;
-    `container` says what it is where it is no tensor, for example "sequence of maps".
+    `container` says what it is where it is no tensor, for example "sequence of maps";
+    `unbatched` that the graph itself has no batch axis, which `shape` begins with.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Tensor:
     elem_type: int
     symbols: tuple[str, ...] = ()
     container: str = ""
+    unbatched: bool = False
 
     @property
     def dtype(self) -> str:
@@ -83,6 +87,8 @@ class Artifact:
         Distance between neighbouring scores where an output was quantised, else 0.
     input_hint : str
         What the graph does to its pixels first, in words.
+    model : onnx.ModelProto or None
+        The graph without its large weights; None where the file hides it.
     """
 
     path: Path
@@ -98,6 +104,7 @@ class Artifact:
     output_kinds: dict[str, str] = field(default_factory=dict)
     output_steps: dict[str, float] = field(default_factory=dict)
     input_hint: str = ""
+    model: onnx.ModelProto | None = None
 
     def image_input(self, name: str | None = None) -> Tensor:
         """The input that takes images: the one named, or the only one.
@@ -121,10 +128,13 @@ class Artifact:
         shape = found.shape
         if shape is None:
             return found
-        if len(shape) == 3 and shape[0] is not None:
-            raise ArtifactError(
-                f"{text} is {shape_text(shape)}: no batch axis; export it again with one"
-            )
+        if len(shape) == 3 and shape[0] is not None and shape[0] != 1:
+            if shape[0] != 3 and shape[2] not in (1, 3):
+                raise ArtifactError(
+                    f"{text} is {shape_text(shape)}: no batch axis, and no axis of 1 or 3 channels "
+                    "either; export it again with both"
+                )
+            return replace(found, shape=(1, *shape), symbols=("", *found.symbols), unbatched=True)
         if len(shape) not in (2, 3, 4):
             raise ArtifactError(f"{text} is {shape_text(shape)}, not a batch of images: {_FORMS}")
         return found
@@ -149,39 +159,69 @@ class Artifact:
         ArtifactError
             No such output, none that can hold scores, or several to choose from.
         """
+        floats = [tensor for tensor in self.outputs if tensor.elem_type in SCORE_TYPES]
         if name is not None:
             found = next((tensor for tensor in self.outputs if tensor.name == name), None)
+            if found is None and self.model and computed(self.model.graph, name):
+                found = Tensor(name, None, 0)
             if found is None:
                 raise ArtifactError(
-                    f"{self.path}: no output named '{name}'; outputs are {_names(self.outputs)}"
+                    f"{self.path}: no output or other tensor named '{name}'; outputs are "
+                    f"{_names(self.outputs)}"
                 )
-            if found.elem_type not in _SCORE_TYPES:
+            if found.elem_type not in SCORE_TYPES and found in self.outputs:
                 raise ArtifactError(
-                    f"{self.path}: output '{name}' is {found.dtype}{self._remedy()}; class scores "
-                    "are float16, float32 or float64"
+                    f"{self.path}: output '{name}' is {found.dtype}{self._remedy([found])}; class "
+                    "scores are float16, float32 or float64"
                 )
-            return found
-        floats = [tensor for tensor in self.outputs if tensor.elem_type in _SCORE_TYPES]
-        if not floats:
+        elif not floats:
             raise ArtifactError(
                 f"{self.path}: has no output of class scores, float16, float32 or float64 "
-                f"(outputs are {_names(self.outputs)}){self._remedy()}"
+                f"(outputs are {_names(self.outputs)}){self._remedy(self.outputs)}"
             )
-        if len(floats) > 1:
+        elif len(floats) > 1:
             raise ArtifactError(
                 f"{self.path}: has {len(floats)} outputs that could be class scores "
                 f"({_names(tuple(floats))}); choose one with --output"
             )
-        return floats[0]
+        else:
+            found = floats[0]
+        decision = self.decision_of(found.name)
+        if decision is not None and decision.always:
+            raise ArtifactError(
+                f"{self.path}: output '{found.name}' is made by {decision.operator}, which gives "
+                f"{decision.meaning}: no score for each class{_give(decision)}"
+            )
+        return found
 
-    def _remedy(self) -> str:
-        """What to do about a classifier that returns dictionaries."""
-        if not any("map" in tensor.container for tensor in self.outputs):
-            return ""
-        return (
-            ": a ZipMap turns its scores into dictionaries; export it again without "
-            "(skl2onnx: options={'zipmap': False})"
-        )
+    def decision_of(self, name: str) -> Decision | None:
+        """What an output decides on, where it is no score for each class."""
+        return decision_of(self.model.graph, name) if self.model else None
+
+    def kind_of(self, name: str) -> str:
+        """What the nodes before a tensor say of it, as in `output_kinds`."""
+        if name in self.output_kinds or self.model is None:
+            return self.output_kinds.get(name, "unknown")
+        return output_kind(self.model.graph, name)[0]
+
+    def step_of(self, name: str) -> float:
+        """Distance between neighbouring values of a tensor, as in `output_steps`."""
+        if name in self.output_steps or self.model is None:
+            return self.output_steps.get(name, 0.0)
+        return output_kind(self.model.graph, name)[1]
+
+    def _remedy(self, outputs: Sequence[Tensor]) -> str:
+        """What to do about outputs that hold decisions or dictionaries."""
+        for tensor in outputs:
+            decision = self.decision_of(tensor.name)
+            if decision is not None and decision.operator == "ZipMap":
+                return (
+                    f": a ZipMap turns its scores into dictionaries{_give(decision)}, or export it "
+                    "again without (skl2onnx: options={'zipmap': False})"
+                )
+            if decision is not None:
+                return f": {decision.operator} gives {decision.meaning}{_give(decision)}"
+        return ""
 
     def layout(self, tensor: Tensor, asked: str | None = None) -> str:
         """Layout nchw or nhwc: as asked, else from where the 1 or 3 channels stand.
@@ -225,6 +265,10 @@ def shape_text(shape: Shape) -> str:
 def _names(tensors: tuple[Tensor, ...]) -> str:
     shown = [f"'{tensor.name}' {tensor.dtype}" for tensor in tensors[:8]]
     return ", ".join(shown + ["..."] * (len(tensors) > 8)) or "none"
+
+
+def _give(decision: Decision) -> str:
+    return f"; give the tensor that it reads: --output {decision.scores}"
 
 
 def load_graph(path: Path) -> onnx.ModelProto:
@@ -275,6 +319,9 @@ def _read(path: Path, model: onnx.ModelProto) -> Artifact:
     outputs = tuple(_tensor(value) for value in graph.output)
     tails = {tensor.name: output_kind(graph, tensor.name) for tensor in outputs}
     version = f" {_text(model.producer_version)}" if model.producer_version else ""
+    parameters = sum(math.prod(tensor.dims) for tensor in graph.initializer)
+    hint = range_hint(graph, inputs[0].name) if inputs else ""
+    without_large_weights(model)
     return Artifact(
         path=path,
         sha256=file_digest(path, external),
@@ -283,12 +330,13 @@ def _read(path: Path, model: onnx.ModelProto) -> Artifact:
         opsets={_text(opset.domain): opset.version for opset in model.opset_import},
         producer=(_text(model.producer_name) + version) or "unknown",
         ir_version=model.ir_version,
-        parameters=sum(math.prod(tensor.dims) for tensor in graph.initializer),
+        parameters=parameters,
         metadata={_text(entry.key): _text(entry.value) for entry in model.metadata_props},
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},
-        input_hint=range_hint(graph, inputs[0].name) if inputs else "",
+        input_hint=hint,
+        model=model,
     )
 
 

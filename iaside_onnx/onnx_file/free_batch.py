@@ -10,9 +10,13 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from .graph import all_graphs, constants
+from .edits import need_no_inputs
+from .graph import all_graphs, constants, tensor_values
 
 _BATCH = "iaside_batch"
+# Batches that are tried where a file that declares its batch free runs at few.
+_LARGEST_BATCH = 1024
+_MOST_TRIED = 8
 
 
 def free_batch(model: onnx.ModelProto, input_name: str, fixed: int) -> onnx.ModelProto:
@@ -45,13 +49,8 @@ def free_batch(model: onnx.ModelProto, input_name: str, fixed: int) -> onnx.Mode
         del inner.value_info[:]
     weights = len(graph.initializer)
     _free_reshapes(graph, input_name, fixed)
-    if copy.ir_version < 4 and len(graph.initializer) > weights:
-        # Up to IR 3 weights have to be inputs as well; from IR 4 on they need not.
-        copy.ir_version = 4
-        names = {tensor.name for tensor in graph.initializer}
-        images = [value for value in graph.input if value.name not in names]
-        del graph.input[:]
-        graph.input.extend(images)
+    if len(graph.initializer) > weights:
+        need_no_inputs(copy)
     return copy
 
 
@@ -72,6 +71,9 @@ def _free_reshapes(graph: onnx.GraphProto, input_name: str, fixed: int) -> None:
                 name = f"iaside_shape_{number}"
                 graph.initializer.append(numpy_helper.from_array(np.array(freed, np.int64), name))
                 node.input[1] = name
+                kept = [each for each in node.attribute if each.name != "allowzero"]
+                del node.attribute[:]
+                node.attribute.extend(kept)
 
 
 def _freed(shape: list[int], fixed: int) -> list[int]:
@@ -87,3 +89,17 @@ def _depends_on(graph: onnx.GraphProto, name: str) -> set[str]:
         if moving.intersection(node.input):
             moving.update(node.output)
     return moving
+
+
+def likely_batches(model: onnx.ModelProto | None) -> list[int]:
+    """Batches above 1 that a graph may insist on: lengths that stand first in its shapes."""
+    if model is None:
+        return []
+    found = set()
+    for value in model.graph.output:
+        found |= {dim.dim_value for dim in value.type.tensor_type.shape.dim[:1]}
+    held = constants(model.graph)
+    for node in model.graph.node:
+        if node.op_type in ("Reshape", "Expand") and len(node.input) > 1 and node.input[1] in held:
+            found |= set(tensor_values(held[node.input[1]])[:1].astype(int).tolist())
+    return sorted(size for size in found if 1 < size <= _LARGEST_BATCH)[:_MOST_TRIED]

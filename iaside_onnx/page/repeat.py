@@ -76,6 +76,7 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
         words += ["--size", f"{size[0]}x{size[1]}"]
     if settings.get("output_kind") in ("logits", "probabilities"):
         words.append(f"--{settings['output_kind']}")
+    words += ["--allow-random"] if settings.get("allow_random") else []
     words += ["--provider", str(report.provider)]
     words += ["--no-tf32"] if settings.get("tf32") is False else []
     whole = part_of(report)

@@ -176,6 +176,8 @@ def print_inspection(found: dict[str, Any]) -> None:
             "output",
             f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])}, kind {tensor['kind']}",
         )
+    if before := found["read_before"]:
+        add("read", f"before the final {before['operator']}, at {before['tensor']}")
     add("batch", found["batch"])
     add("classes", found["classes"] if found["classes"] is not None else "unknown")
     if found["range_hint"]:
