@@ -275,7 +275,7 @@ def _free(
     declared: bool,
 ) -> tuple[str, Model]:
     """Make a fixed batch free in a copy and hold the copy against the untouched file."""
-    name, expected = source.form.name, model.scores(probe)
+    name, shape, expected = source.form.name, source.form.shape, model.scores(probe)
     say, cause = tell.note, f"batch: fixed at {fixed} in the file"
     if not declared:
         say = tell.warning
@@ -285,7 +285,8 @@ def _free(
         )
     try:
         free_form = replace(source.form, fixed_batch=None)
-        freed = replace(source, form=free_form).edited(lambda graph: free_batch(graph, name, fixed))
+        freed = replace(source, form=free_form)
+        freed = freed.edited(lambda graph: free_batch(graph, name, fixed, shape))
         copy = freed.open()
         found = [copy.scores(probe[:1]), copy.scores(np.concatenate([probe, probe]))]
         wanted = np.concatenate([expected[:1], expected, expected])
