@@ -9,27 +9,22 @@ they are tried in turn: a wrong one meets a node that does not take its shape.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper, shape_inference
-from onnx.reference import ReferenceEvaluator
+from onnx import TensorProto, helper, numpy_helper
 
 from .graph import constants
-
-Shape = tuple[int, ...]
+from .shapes import MOST_VALUES, Shape, StuckError, World, attribute
 
 # Another batch: a prime that no length of a real network is.
 OTHER = 1009
 _MOST_STEPS = 50_000
 _AXES_ARE_AN_INPUT = 13
-_MOST_VALUES = 64
-# Small inputs may make large outputs of these.
-_GROWING = ("Expand", "Tile", "Range", "Pad", "Resize", "OneHot", "EyeLike")
 _RECURRENT = {"LSTM": (4, 5, 6), "GRU": (4, 5), "RNN": (4, 5)}
 
 
@@ -53,32 +48,6 @@ class Edit:
     place: int = 0
 
 
-@dataclass
-class _World:
-    """Types and small whole values of tensors at one batch."""
-
-    batch: int
-    types: dict[str, onnx.TypeProto] = field(default_factory=dict)
-    values: dict[str, NDArray[Any]] = field(default_factory=dict)
-
-    def copy(self) -> _World:
-        return _World(self.batch, dict(self.types), dict(self.values))
-
-    def shape(self, name: str) -> Shape | None:
-        kind = self.types.get(name)
-        if kind is None or not kind.tensor_type.HasField("shape"):
-            return None
-        sizes = [d.dim_value if d.HasField("dim_value") else -1 for d in kind.tensor_type.shape.dim]
-        return None if -1 in sizes else tuple(sizes)
-
-    def set(self, name: str, elem_type: int, shape: Shape) -> None:
-        self.types[name] = helper.make_tensor_type_proto(elem_type, shape)
-
-
-class StuckError(Exception):
-    """No edit frees the graph."""
-
-
 class BatchWalk:
     """Finds the edits that free a graph.
 
@@ -99,15 +68,15 @@ class BatchWalk:
         for node in self._nodes:
             if self._moving.intersection(node.input):
                 self._moving.update(node.output)
-        self._opsets = {opset.domain: opset.version for opset in model.opset_import}
         self._steps = 0
-        own, other = _World(batch), _World(OTHER)
+        opsets = {opset.domain: opset.version for opset in model.opset_import}
+        own, other = World(batch, opsets), World(OTHER, opsets)
         for world in (own, other):
             for value in model.graph.input:
                 world.types[value.name] = value.type
             for name, tensor in constants(model.graph).items():
                 world.set(name, tensor.data_type, tuple(tensor.dims))
-                if prod(tensor.dims) <= _MOST_VALUES and not tensor.external_data:
+                if prod(tensor.dims) <= MOST_VALUES and not tensor.external_data:
                     world.values[name] = numpy_helper.to_array(tensor)
             elem_type = world.types[image].tensor_type.elem_type
             world.set(image, elem_type, (world.batch, *shape))
@@ -121,7 +90,7 @@ class BatchWalk:
         StuckError
         """
         done: list[Edit] = []
-        waiting: list[tuple[int, _World, _World, int, list[Edit]]] = []
+        waiting: list[tuple[int, World, World, int, list[Edit]]] = []
         own, other, number = self._own, self._other, 0
         chosen: list[Edit] | None = None
         while number < len(self._nodes):
@@ -141,7 +110,7 @@ class BatchWalk:
                 del done[length:]
         return done
 
-    def _options(self, number: int, own: _World, other: _World) -> list[list[Edit]]:
+    def _options(self, number: int, own: World, other: World) -> list[list[Edit]]:
         """Edits of a node that may free it, best first; one empty list where it needs none."""
         node = self._nodes[number]
         places = [
@@ -162,17 +131,17 @@ class BatchWalk:
             return [self._squeezed(number, own, first)]
         if node.op_type == "Gather" and first is not None and own.batch == 1:
             index = own.values.get(node.input[1])
-            axis = _attribute(node, "axis", 0) % len(own.shape(node.input[0]) or (0,))
+            axis = attribute(node, "axis", 0) % len(own.shape(node.input[0]) or (0,))
             if index is not None and index.ndim == 0 and axis == first and int(index) in (0, -1):
                 return [[Edit(number, "keep")]]
         return [self._fitted(number, own, moving)]
 
-    def _reshapes(self, number: int, own: _World, other: _World, axis: int) -> list[list[Edit]]:
+    def _reshapes(self, number: int, own: World, other: World, axis: int) -> list[list[Edit]]:
         node = self._nodes[number]
         target = other.values.get(node.input[1]) if len(node.input) > 1 else _ints(node, "shape")
         before = own.shape(node.input[0])
         trial = own.copy()
-        self._infer(node, trial)
+        trial.infer(node)
         after = trial.shape(node.output[0])
         if before is None or after is None:
             return [plain_reshape(number, node, own.batch, own.values)]
@@ -184,12 +153,13 @@ class BatchWalk:
                 return [[]]  # it follows the batch by itself
         if own.batch * prod(after) == 0:
             return [[]]
-        start, end = prod(before[:axis]), prod(before[: axis + 1])
+        start = prod(before[:axis]) * own.before.get(node.input[0], 1)
+        end = start * own.batch
         ranked = []
         for place, length in enumerate(after):
             low = prod(after[:place])
             high = low * length
-            if length % own.batch or low > end or high < start:
+            if length % own.batch or low > start or high < end or start % low:
                 continue
             whole = length == own.batch
             rank = (not (whole and low == start), not whole, low != start, high != end, place)
@@ -199,7 +169,7 @@ class BatchWalk:
             raise StuckError
         return [edits for _, edits in sorted(ranked, key=lambda item: item[0])]
 
-    def _expanded(self, number: int, own: _World, other: _World, axis: int) -> list[Edit]:
+    def _expanded(self, number: int, own: World, other: World, axis: int) -> list[Edit]:
         node = self._nodes[number]
         at_own, at_other = own.values.get(node.input[1]), other.values.get(node.input[1])
         before = own.shape(node.input[0])
@@ -213,7 +183,7 @@ class BatchWalk:
             sizes[place] = 1  # as long as the input is
         return [Edit(number, "expand", tuple(sizes))]
 
-    def _squeezed(self, number: int, own: _World, axis: int) -> list[Edit]:
+    def _squeezed(self, number: int, own: World, axis: int) -> list[Edit]:
         node = self._nodes[number]
         before = own.shape(node.input[0])
         given = own.values.get(node.input[1]) if len(node.input) > 1 else _ints(node, "axes")
@@ -226,7 +196,7 @@ class BatchWalk:
         left = tuple(place for place in axes if place != axis)
         return [Edit(number, "squeeze", left) if left else Edit(number, "keep")]
 
-    def _fitted(self, number: int, own: _World, moving: dict[int, int]) -> list[Edit]:
+    def _fitted(self, number: int, own: World, moving: dict[int, int]) -> list[Edit]:
         """Edits of the other inputs, which hold the file's batch as constants."""
         node = self._nodes[number]
         edits = []
@@ -236,12 +206,12 @@ class BatchWalk:
                 continue
             if node.op_type == "Concat":
                 axis = next(iter(moving.values()))
-                along = _attribute(node, "axis", 0) % len(shape)
+                along = attribute(node, "axis", 0) % len(shape)
                 if axis != along and axis < len(shape) and shape[axis] == own.batch:
                     edits.append(Edit(number, "tile", (axis, len(shape)), place))
             elif place in _RECURRENT.get(node.op_type, ()):
                 axis = len(shape) - 2 if len(shape) > 1 else 0
-                if _attribute(node, "layout", 0):
+                if attribute(node, "layout", 0):
                     axis = 0
                 if shape[axis] == own.batch:
                     edits.append(Edit(number, "tile", (axis, len(shape)), place))
@@ -252,7 +222,7 @@ class BatchWalk:
                     edits.append(Edit(number, "one", (axis, len(shape)), place))
         return edits
 
-    def _apply(self, number: int, edits: list[Edit], own: _World, other: _World) -> None:
+    def _apply(self, number: int, edits: list[Edit], own: World, other: World) -> None:
         """Follow the shapes through an edited node at both batches."""
         self._steps += 1
         if self._steps > _MOST_STEPS:
@@ -262,65 +232,33 @@ class BatchWalk:
             node.CopyFrom(self._nodes[number])
             seen = world.copy() if edits else world
             for edit in edits:
-                _rewrite(node, edit, seen, self._opsets.get("", 1))
-            self._infer(node, seen)
+                _rewrite(node, edit, seen, seen.opsets.get("", 1))
+            seen.infer(node)
             for name in node.output:
                 if name in seen.types:
                     world.types[name] = seen.types[name]
+        self._place(self._nodes[number], own, other)
 
-    def _infer(self, node: onnx.NodeProto, world: _World) -> None:
-        """Types, and small values, of a node's outputs.
-
-        Raises
-        ------
-        StuckError
-            The node does not take these shapes.
-        """
-        self._value(node, world)
-        if any(name and name not in world.types for name in node.input):
-            return
-        try:
-            version = self._opsets.get(node.domain, 1)
-            schema = onnx.defs.get_schema(node.op_type, version, node.domain)
-        except onnx.defs.SchemaError:
-            return
-        data = {
-            name: numpy_helper.from_array(world.values[name], name)
-            for name in node.input
-            if name in world.values
-        }
-        opsets = [helper.make_opsetid(domain, number) for domain, number in self._opsets.items()]
-        types = {name: world.types[name] for name in node.input if name}
-        try:
-            found = shape_inference.infer_node_outputs(schema, node, types, data, None, opsets)
-        except Exception as error:  # onnx's errors have no common base
-            raise StuckError from error
-        world.types.update(found)
-
-    def _value(self, node: onnx.NodeProto, world: _World) -> None:
-        """Evaluate what computes shapes."""
-        if node.op_type == "Shape":
-            shape = world.shape(node.input[0])
-            if shape is not None:
-                end = _attribute(node, "end", len(shape))
-                sizes = shape[_attribute(node, "start", 0) : end]
-                world.values[node.output[0]] = np.array(sizes, np.int64)
-            return
-        known = all(name in world.values for name in node.input)
-        if node.domain or len(node.output) != 1 or not known:
-            return
-        given = {name: world.values[name] for name in node.input}
-        if node.op_type in _GROWING or any(each.HasField("g") for each in node.attribute):
-            return
-        if node.op_type == "ConstantOfShape" and prod(given[node.input[0]].tolist()) > _MOST_VALUES:
-            return
-        try:
-            outputs: Any = ReferenceEvaluator(node, opsets=self._opsets).run(None, given)
-            value = outputs[0]
-        except Exception:  # not known to it, or not computable
-            return
-        if isinstance(value, np.ndarray | np.generic) and np.size(value) <= _MOST_VALUES:
-            world.values[node.output[0]] = np.asarray(value)
+    @staticmethod
+    def _place(node: onnx.NodeProto, own: World, other: World) -> None:
+        """Where the images stand within the axis that grows, in a node's outputs."""
+        start = 1
+        for name in node.input:
+            axis = _batch_axis(own.shape(name), other.shape(name), own.batch)
+            if axis is not None:
+                start = own.before.get(name, 1)
+                if node.op_type in ("Reshape", "Flatten"):
+                    start *= prod((own.shape(name) or ())[:axis])
+                break
+        for name in node.output:
+            shape = own.shape(name)
+            axis = _batch_axis(shape, other.shape(name), own.batch)
+            if axis is None or shape is None:
+                continue
+            if node.op_type in ("Reshape", "Flatten"):
+                own.before[name] = max(1, start // max(1, prod(shape[:axis])))
+            else:
+                own.before[name] = start if shape[axis] % (start * own.batch) == 0 else 1
 
 
 def plain_reshape(
@@ -351,7 +289,7 @@ def _spreads(node: onnx.NodeProto) -> bool:
     return node.op_type in broadcast
 
 
-def _rewrite(node: onnx.NodeProto, edit: Edit, world: _World, opset: int) -> None:
+def _rewrite(node: onnx.NodeProto, edit: Edit, world: World, opset: int) -> None:
     """Edit a node as it is seen at one batch."""
     place = f"iaside_walk_{edit.place}"
     if edit.kind in ("reshape", "expand"):
@@ -401,7 +339,3 @@ def hand_on(node: onnx.NodeProto) -> None:
 def _ints(node: onnx.NodeProto, name: str) -> NDArray[np.int64] | None:
     found = next((each for each in node.attribute if each.name == name), None)
     return None if found is None else np.array(found.ints, np.int64)
-
-
-def _attribute(node: onnx.NodeProto, name: str, default: int) -> int:
-    return next((int(each.i) for each in node.attribute if each.name == name), default)

@@ -14,9 +14,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from .batch_walk import BatchWalk, Edit, StuckError, hand_on, plain_reshape, set_axes, set_shape
+from .batch_walk import BatchWalk, Edit, hand_on, plain_reshape, set_axes, set_shape
 from .edits import add_weights
 from .graph import all_graphs, constants, tensor_values
+from .shapes import StuckError
 
 _BATCH, _FIRST, _SHAPE = "iaside_batch", "iaside_first", "iaside_shape"
 # Batches that are tried where a file that declares its batch free runs at few.
