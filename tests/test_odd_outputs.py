@@ -14,7 +14,7 @@ from iaside_onnx.errors import ArtifactError
 
 from . import graphs
 from .conftest import write_npz
-from .small_audits import audit, six_images
+from .small_audits import audit, same, six_images
 
 
 @pytest.fixture
@@ -177,3 +177,82 @@ def test_sequence_outputs_are_refused(tmp_path, data):
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(ArtifactError, match="sequence of tensors"):
         audit(tmp_path / "m.onnx", data)
+
+
+def sigmoid_head(path, scale, *, dress="logit", dtype=np.float32):
+    """One logit an image, the mean of its pixels from -1 to 1 times `scale`, in some dress."""
+    held = {"axes": np.array([1, 2, 3]), "half": np.array(0.5), "scale": np.array(2.0 * scale)}
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    nodes = [
+        helper.make_node("Cast", ["image"], ["typed"], to=kind),
+        helper.make_node("Sub", ["typed", "half"], ["centred"]),
+        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
+        helper.make_node("ReduceMean", ["scaled", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Reshape", ["mean", "rows"], ["z"]),
+    ]
+    last = "z"
+    if dress != "logit":
+        nodes.append(helper.make_node("Sigmoid", ["z"], ["p"]))
+        last = "p"
+    if dress == "hidden":
+        nodes.append(helper.make_node("Abs", ["p"], ["same"]))
+        last = "same"
+    columns = 1
+    if dress in ("pair", "hidden pair"):
+        if dress == "hidden pair":
+            nodes.append(helper.make_node("Abs", ["p"], ["same"]))
+            last = "same"
+        nodes.append(helper.make_node("Sub", ["one", last], ["q"]))
+        nodes.append(helper.make_node("Concat", ["q", last], ["both"], axis=1))
+        last, columns = "both", 2
+    nodes[-1].output[0] = "scores"
+    held |= {"one": np.array(1.0)}
+    constants = {
+        name: value.astype(np.int64 if name == "axes" else dtype) for name, value in held.items()
+    } | {"rows": np.array([-1, 1])}
+    return graphs.save(
+        path, nodes, constants, input_shape=["n", 3, 16, 16], output_shape=["n", columns],
+        output_type=kind, opset=18,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def shades(tmp_path):
+    """Grey images from black to white, of class 0 and 1 in turn."""
+    shade = np.linspace(0, 255, 12).astype(np.uint8)[:, None, None, None]
+    images = np.broadcast_to(shade, (12, 16, 16, 3))
+    return write_npz(tmp_path / "shades.npz", np.ascontiguousarray(images), np.arange(12) % 2)
+
+
+@pytest.mark.parametrize("scale", [10, 30, 80])
+@pytest.mark.parametrize("dress", ["sigmoid", "pair"])
+def test_a_saturated_sigmoid_gives_the_table_of_its_logit(tmp_path, shades, scale, dress):
+    reference = audit(sigmoid_head(tmp_path / "z.onnx", scale), shades, output_kind="logits")
+    for dtype, atol in ((np.float32, 1e-4), (np.float16, 0.2)):
+        model = sigmoid_head(tmp_path / "p.onnx", scale, dress=dress, dtype=dtype)
+        found = audit(model, shades)
+        np.testing.assert_allclose(found.log_prob, reference.log_prob, atol=atol)
+        assert found.run["read_before"] == "Sigmoid"
+        assert found.floor_share is None
+    inner = sigmoid_head(tmp_path / "inner.onnx", scale, dress=dress)
+    same(audit(inner, shades, output=found.settings["output"], output_kind="logits"), reference)
+    assert inspect(inner)["read_before"]["operator"] == "Sigmoid"
+
+
+@pytest.mark.parametrize("dress", ["hidden", "hidden pair"])
+def test_a_sigmoid_without_its_logit_has_one_floor_for_both_classes(tmp_path, shades, dress):
+    for dtype, floor in ((np.float32, 2.0**-25), (np.float16, 2.0**-12)):
+        model = sigmoid_head(tmp_path / "p.onnx", 30, dress=dress, dtype=dtype)
+        report = audit(model, shades, output_kind="probabilities")
+        assert report.settings["floor"] == floor
+        assert report.log_prob.min() == pytest.approx(np.log(floor), rel=1e-5)
+        at_floor = report.log_prob <= np.log(floor) * (1 - 1e-5)
+        assert report.floor_share == pytest.approx(at_floor.mean())
+        assert report.summary()["floor_share"] == report.floor_share
+        assert any(f"{report.floor_share:.1%} of the values" in w for w in report.run["warnings"])
+    # With the two classes exchanged in model and labels it is the same game.
+    with np.load(shades) as held:
+        other = write_npz(shades.with_name("other.npz"), held["images"], 1 - held["labels"])
+    turned = sigmoid_head(tmp_path / "turned.onnx", -30, dress=dress, dtype=dtype)
+    found = audit(turned, other, output_kind="probabilities")
+    np.testing.assert_allclose(found.log_prob, report.log_prob, atol=1e-2)
