@@ -256,3 +256,146 @@ def test_a_sigmoid_without_its_logit_has_one_floor_for_both_classes(tmp_path, sh
     turned = sigmoid_head(tmp_path / "turned.onnx", -30, dress=dress, dtype=dtype)
     found = audit(turned, other, output_kind="probabilities")
     np.testing.assert_allclose(found.log_prob, report.log_prob, atol=1e-2)
+
+
+def with_tail(source, target, nodes, outputs, held=None, opsets=()):
+    """The small network with other nodes behind its logits, which are called `logits`."""
+    model = onnx.load(source)
+    graph = model.graph
+    graph.node[-1].output[0] = "logits"
+    graph.node.extend(nodes)
+    graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in (held or {}).items())
+    del graph.output[:]
+    graph.output.extend(outputs)
+    model.opset_import.extend(opsets)
+    target.write_bytes(model.SerializeToString())
+    return target
+
+
+def value(name, kind, shape):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def test_decisions_are_refused_and_the_tensor_that_holds_the_scores_is_named(tmp_path, data):
+    """A rank is no class, and neither is the number of one: --output names what was decided on."""
+    plain = graphs.small_network(tmp_path / "m.onnx")
+    reference = audit(plain, data)
+    softmax = helper.make_node("Softmax", ["logits"], ["p"], axis=1)
+    number = helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+    maps = helper.make_sequence_type_proto(helper.make_map_type_proto(7, number))
+    labels = {"classlabels_int64s": [0, 1, 2, 3]}
+    ml = [helper.make_opsetid("ai.onnx.ml", 3)]
+    floats, ints = TensorProto.FLOAT, TensorProto.INT64
+    cases = {
+        "TopK": (
+            [softmax, helper.make_node("TopK", ["p", "k"], ["best", "which"])],
+            [value("best", floats, ["n", 4]), value("which", ints, ["n", 4])],
+        ),
+        "ArgMax": (
+            [softmax, helper.make_node("ArgMax", ["p"], ["which"], axis=1, keepdims=0)],
+            [value("which", ints, ["n"])],
+        ),
+        "ReduceMax": (
+            [softmax, helper.make_node("ReduceMax", ["p"], ["best"], axes=[1], keepdims=0)],
+            [value("best", floats, ["n"])],
+        ),
+        "Hardmax": (
+            [softmax, helper.make_node("Hardmax", ["p"], ["best"], axis=1)],
+            [value("best", floats, ["n", 4])],
+        ),
+        "ZipMap": (
+            [softmax, helper.make_node("ZipMap", ["p"], ["maps"], domain="ai.onnx.ml", **labels)],
+            [helper.make_value_info("maps", maps)],
+        ),
+    }
+    for operator, (nodes, outputs) in cases.items():
+        opsets = ml if operator == "ZipMap" else []
+        target = tmp_path / f"{operator}.onnx"
+        model = with_tail(plain, target, nodes, outputs, {"k": np.array([4])}, opsets)
+        with pytest.raises(ArtifactError, match=f"{operator}.*--output p"):
+            audit(model, data)
+        report = audit(model, data, output="p")
+        same(report, reference)
+        assert report.settings["output"] == "logits"
+        same(audit(model, data, output="logits"), reference)
+        described = inspect(model, output="p")
+        assert (described["classes"], described["batch"]) == (4, "dynamic")
+    with pytest.raises(ArtifactError, match="no output or other tensor named 'nothing'"):
+        audit(plain, data, output="nothing")
+    with pytest.raises(ArtifactError, match="no output or other tensor named 'weight'"):
+        audit(plain, data, output="weight")
+
+
+def test_any_tensor_of_a_batch_that_is_fixed(tmp_path, data):
+    plain = graphs.small_network(tmp_path / "m.onnx")
+    fixed = graphs.small_network(tmp_path / "one.onnx", batch=1)
+    nodes = [helper.make_node("ArgMax", ["logits"], ["which"], axis=1)]
+    outputs = [value("which", TensorProto.INT64, [1, 1])]
+    report = audit(with_tail(fixed, tmp_path / "cut.onnx", nodes, outputs), data, output="logits")
+    assert report.run["batch_mode"] == "freed"
+    same(report, audit(plain, data))
+
+
+@pytest.mark.parametrize("batch", [1, "n"])
+def test_scores_of_one_image_without_an_axis_of_the_batch(tmp_path, data, batch):
+    reference = audit(graphs.small_network(tmp_path / "plain.onnx"), data)
+    network = graphs.small_network(tmp_path / "m.onnx", batch=batch)
+    every = helper.make_node("Squeeze", ["logits"], ["scores"])
+    model = with_tail(
+        network, tmp_path / "c.onnx", [every], [value("scores", TensorProto.FLOAT, None)]
+    )
+    for size in (None, 1, 4):
+        same(audit(model, data, batch=size), reference)
+    assert inspect(model)["classes"] == 4
+
+
+def test_scores_with_the_classes_first(tmp_path, data):
+    reference = audit(graphs.small_network(tmp_path / "plain.onnx"), data)
+    network = graphs.small_network(tmp_path / "m.onnx")
+    turn = helper.make_node("Transpose", ["logits"], ["scores"], perm=[1, 0])
+    outputs = [value("scores", TensorProto.FLOAT, [4, "n"])]
+    same(audit(with_tail(network, tmp_path / "t.onnx", [turn], outputs), data), reference)
+    fixed = graphs.small_network(tmp_path / "one.onnx", batch=1)
+    model = with_tail(fixed, tmp_path / "u.onnx", [turn], outputs)
+    report = audit(model, data)
+    same(report, reference)
+    assert any("taken for its 4 class scores" in warning for warning in report.run["warnings"])
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_an_input_of_one_image_without_a_batch_axis(tmp_path, data, layout, flat):
+    reference = audit(graphs.small_network(tmp_path / "plain.onnx"), data)
+    path = graphs.small_network(tmp_path / "m.onnx", batch=1, layout=layout)
+    model = onnx.load(path)
+    graph = model.graph
+    for node in graph.node:
+        node.input[:] = ["block" if name == "image" else name for name in node.input]
+    sides = list(graph.input[0].type.tensor_type.shape.dim)[1:]
+    shape = [side.dim_value for side in sides]
+    graph.initializer.append(numpy_helper.from_array(np.array([0]), "front"))
+    graph.node.insert(0, helper.make_node("Unsqueeze", ["image", "front"], ["block"]))
+    if flat:
+        graph.node[-1].output[0] = "row"
+        graph.node.append(helper.make_node("Squeeze", ["row", "front"], ["scores"]))
+        graph.output[0].CopyFrom(value("scores", TensorProto.FLOAT, [4]))
+    graph.input[0].CopyFrom(value("image", TensorProto.FLOAT, shape))
+    path.write_bytes(model.SerializeToString())
+    report = audit(path, data)
+    same(report, reference)
+    assert report.settings["input"] == "image"
+    assert inspect(path)["inputs"][0]["shape"] == shape
+
+
+def test_inputs_of_encoded_files_are_refused_with_the_cut_to_make(tmp_path, data):
+    plain = graphs.small_network(tmp_path / "m.onnx")
+    for kind, name in ((TensorProto.UINT8, "ImageDecoder"), (TensorProto.STRING, "DecodeImage")):
+        model = onnx.load(plain)
+        model.graph.node[0].input[0] = "pixels"
+        decoder = helper.make_node(name, ["image"], ["pixels"], "", None, "own")
+        model.graph.node.insert(0, decoder)
+        model.graph.input[0].CopyFrom(value("image", kind, ["length"]))
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(ArtifactError, match=r"encoded files.*extract_model.*\['pixels'\]"):
+            audit(path, data)

@@ -16,7 +16,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError
 from .graph import external_files, output_kind, range_hint, without_large_weights
-from .heads import Decision, computed, decision_of
+from .heads import Decision, computed, decision_of, decoder_of
 
 # A dimension: its length, or None where the graph leaves it free.
 Shape = tuple[int | None, ...]
@@ -121,6 +121,9 @@ class Artifact:
                 f"{self.path}: has {len(self.inputs)} inputs ({_names(self.inputs)}); only "
                 "graphs with one image input and nothing else can be audited"
             )
+        few = found.shape is not None and len(found.shape) < 2
+        if found.elem_type == TensorProto.STRING or (found.elem_type == TensorProto.UINT8 and few):
+            raise ArtifactError(f"{text} is {found.dtype}{self._encoded(found)}")
         if found.elem_type not in INPUT_TYPES:
             raise ArtifactError(
                 f"{text} is {found.dtype}; float16, float32, float64 or uint8 is needed"
@@ -138,6 +141,15 @@ class Artifact:
         if len(shape) not in (2, 3, 4):
             raise ArtifactError(f"{text} is {shape_text(shape)}, not a batch of images: {_FORMS}")
         return found
+
+    def _encoded(self, found: Tensor) -> str:
+        """What to do about an input of encoded files."""
+        shape = "" if found.shape is None else f" {shape_text(found.shape)}"
+        text = f"{shape}: it takes encoded files, not pixels; cut the graph behind its decoder"
+        decoder = decoder_of(self.model.graph) if self.model else None
+        ends = ", ".join(repr(tensor.name) for tensor in self.outputs)
+        place = repr(decoder) if decoder else "NAME OF THE DECODED PIXELS"
+        return f"{text} (onnx.utils.extract_model('{self.path}', 'cut.onnx', [{place}], [{ends}]))"
 
     def _named_input(self, name: str | None) -> Tensor:
         if name is not None:

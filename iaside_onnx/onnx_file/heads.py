@@ -1,4 +1,4 @@
-"""The last nodes before an output: a final Sigmoid or Softmax, and decisions that are no scores."""
+"""Nodes at the ends of a graph: a final Sigmoid or Softmax, decisions, decoders of pictures."""
 
 from __future__ import annotations
 
@@ -106,6 +106,14 @@ def decision_of(graph: onnx.GraphProto, name: str) -> Decision | None:
 def computed(graph: onnx.GraphProto, name: str) -> bool:
     """Whether a tensor of this name is computed by a node of the graph."""
     return name in _producers(graph)
+
+
+def decoder_of(graph: onnx.GraphProto) -> str | None:
+    """The pixels that a node makes of an encoded picture, if the graph has such a node."""
+    for node in graph.node:
+        if "decode" in node.op_type.lower() and node.output:
+            return str(node.output[0])
+    return None
 
 
 def _producers(graph: onnx.GraphProto) -> dict[str, Any]:
