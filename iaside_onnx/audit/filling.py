@@ -113,7 +113,7 @@ def fill(
         **limits.outcome(reason, rows, tell),
         **({"sample_digest": audit.identity["data_digest"]} if limits.any else {}),
         **how,
-        "batch_mode": audit.classifier.batch_mode,
+        **audit.classifier.how,
         "onnxruntime": runtime_version(),
         "ort_extensions": {
             library.name: file_digest(library) for library in audit.runtime.extensions

@@ -222,6 +222,8 @@ def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.fl
 
 def _mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool:
     """Whether an image's scores depend on the other images in its batch, said in a warning."""
+    if classifier.random:  # said already; whatever differs tells nothing here
+        return bool(classifier.randomness.batch_statistics)
     first = range(min(_MIXED_IMAGES, len(sample)))
     pixels = np.stack([classifier.pixels(sample.picture(position)) for position in first])
     alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
@@ -232,7 +234,7 @@ def _mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> boo
     if mixed:
         tell.warning(
             f"an image's scores depend on the others in its batch (by up to {worst:.1%} of the "
-            "largest score), as where activations are quantised on the fly; so images run one by "
-            "one, which is slower (--batch overrides that)"
+            "largest score), as where activations are quantised on the fly or the graph was made "
+            "for one image; so images run one by one, which is slower (--batch overrides that)"
         )
     return mixed

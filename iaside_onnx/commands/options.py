@@ -64,6 +64,10 @@ extension_option = click.option(
     "--ort-extension", "ort_extension", type=click.Path(path_type=Path), multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
 )  # fmt: skip
+random_option = click.option(
+    "--allow-random", is_flag=True,
+    help="Take a model whose scores are random; no two reports of it are equal.",
+)  # fmt: skip
 reading_options = together(
     click.option(
         "--size", callback=size, metavar="N|HxW", help="Input size where the model leaves it free."
@@ -79,6 +83,7 @@ reading_options = together(
         metavar="NAME=VALUE|NAME=FILE.npy",
         help="Value of an input that takes no images, such as --set training=false.",
     ),
+    random_option,
     extension_option,
 )
 label_options = together(

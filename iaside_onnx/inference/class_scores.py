@@ -38,31 +38,34 @@ class ScoreForm:
         One score an image: of class 1 against class 0, a logit or a probability.
     step : float
         Distance between neighbouring scores where the output was quantised, else 0.
+    pair : bool
+        Of two columns one may have been computed as 1 minus the other.
     """
 
     kind: str
     elem_type: int
     binary: bool = False
     step: float = 0.0
+    pair: bool = False
 
     @property
-    def least(self) -> float:
-        """Floor under probabilities: what their type cannot tell from zero."""
-        return self.step / 2 or _LEAST[self.elem_type]
+    def floor(self) -> float:
+        """Least probability that is told apart from zero, for every class alike.
 
-    @property
-    def least_complement(self) -> float:
-        """Floor under 1 - p of a binary output."""
-        return self.step / 2 or _LEAST_COMPLEMENT[self.elem_type]
+        Where one probability is 1 minus the other, that is the precision near 1: a floor under
+        one class that is lower than that of the other would turn Shapley values round.
+        """
+        if self.step:
+            return self.step / 2
+        apart = self.binary or self.pair
+        return (_LEAST_COMPLEMENT if apart else _LEAST)[self.elem_type]
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores, shape (n, columns), as logits of shape (n, classes)."""
         if self.kind == "logits":
             return np.pad(scores, ((0, 0), (1, 0))) if self.binary else scores
-        if self.binary:
-            floors = np.array([self.least_complement, self.least], np.float32)
-            return np.log(np.maximum(np.hstack([1 - scores, scores]), floors))
-        return np.log(np.maximum(scores, np.float32(self.least)))
+        both = np.hstack([1 - scores, scores]) if self.binary else scores
+        return np.log(np.maximum(both, np.float32(self.floor)))
 
     def plausible(self, scores: NDArray[np.float32]) -> bool:
         """False for "probabilities" that are none."""

@@ -37,8 +37,8 @@ def _described(path: Path, session: Any) -> Artifact:
     return Artifact(
         path=path,
         sha256=file_digest(path),
-        inputs=tuple(_tensor(value) for value in session.get_inputs()),
-        outputs=tuple(_tensor(value) for value in session.get_outputs()),
+        inputs=tuple(tensor_of(value) for value in session.get_inputs()),
+        outputs=tuple(tensor_of(value) for value in session.get_outputs()),
         opsets={},
         producer=about.producer_name or "unknown",
         ir_version=0,
@@ -48,7 +48,8 @@ def _described(path: Path, session: Any) -> Artifact:
     )
 
 
-def _tensor(value: Any) -> Tensor:
+def tensor_of(value: Any) -> Tensor:
+    """An input or output as a session describes it."""
     name = str(value.type).removeprefix("tensor(").removesuffix(")")
     name = {"float": "FLOAT", "double": "DOUBLE"}.get(name, name.upper())
     if name not in TensorProto.DataType.keys():  # noqa: SIM118 (an enum, not a dictionary)

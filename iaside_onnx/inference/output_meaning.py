@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ArtifactError
 from .class_scores import look_like_probabilities
 
 TASKS = ("classes", "several-labels", "embedding", "dense", "other")
@@ -20,7 +22,6 @@ _UNIT_LENGTH = 2e-3
 # Candidates of a detection head: many rows of few numbers.
 _FEW_NUMBERS = 300
 _MANY_ROWS = 100
-_DETECTION_TASKS = {"detect": "boxes", "pose": "boxes and key points", "obb": "rotated boxes"}
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,18 @@ class OutputMeaning:
     words: str
 
 
-def output_meaning(
-    scores: NDArray[np.generic],
-    fed: int,
-    kind: str = "unknown",
-    metadata: Mapping[str, str] | None = None,
-) -> OutputMeaning:
+class NoClassScoresError(ArtifactError):
+    """An output that holds something else than one row of class scores an image."""
+
+    def __init__(self, output: str, meaning: OutputMeaning) -> None:
+        super().__init__(
+            f"output '{output}' is {meaning.words}; this cannot be audited yet: one row of class "
+            "scores an image is needed (--output NAME reads another tensor of the graph)"
+        )
+        self.meaning = meaning
+
+
+def output_meaning(scores: NDArray[Any], fed: int, kind: str = "unknown") -> OutputMeaning:
     """Judge an output by what it is for `fed` different images.
 
     Parameters
@@ -52,12 +59,10 @@ def output_meaning(
     scores : ndarray
         As the model returns them.
     fed : int
-        Images that went in: at least 2, so that an axis of 1 is no batch.
+        Images that went in.
     kind : str
         "logits", "probabilities", "sigmoid" or "unknown", as the graph's last nodes or the user
         say; an output that is declared to hold scores is no embedding.
-    metadata : mapping of str to str, optional
-        Of the file: exporters of detectors name the task there.
 
     Returns
     -------
@@ -67,11 +72,6 @@ def output_meaning(
     if not shape or shape[0] != fed:
         return OutputMeaning("other", _not_by_image(shape, fed))
     long = [size for size in shape[1:] if size > 1]
-    task = (metadata or {}).get("task", "")
-    if task in _DETECTION_TASKS and len(long) > 1:
-        return OutputMeaning(
-            "other", f"{_DETECTION_TASKS[task]}, {_text(shape[1:])} numbers an image: a detector"
-        )
     if len(long) <= 1:
         return _vector(np.asarray(scores).reshape(fed, -1), kind)
     if len(shape) == 3:
@@ -84,7 +84,7 @@ def output_meaning(
     return OutputMeaning("other", f"a block of {_text(shape[1:])} numbers an image")
 
 
-def _vector(rows: NDArray[np.generic], kind: str) -> OutputMeaning:
+def _vector(rows: NDArray[Any], kind: str) -> OutputMeaning:
     count = rows.shape[1]
     if count <= 1:
         return OutputMeaning("classes", "one score an image, of class 1 against class 0")
@@ -102,7 +102,7 @@ def _vector(rows: NDArray[np.generic], kind: str) -> OutputMeaning:
     return OutputMeaning("classes", f"{count} scores an image, one a class")
 
 
-def _table(scores: NDArray[np.generic]) -> str:
+def _table(scores: NDArray[Any]) -> str:
     """Three axes: steps of a sequence, or candidates of a detector."""
     shape = scores.shape
     rows = np.asarray(scores, dtype=np.float32).reshape(-1, shape[2])
@@ -116,7 +116,8 @@ def _table(scores: NDArray[np.generic]) -> str:
 
 def _not_by_image(shape: Sequence[int], fed: int) -> str:
     """The first axis is not that of the images."""
-    got = f"{_text(shape)} numbers for {fed} images" if shape else f"one number for {fed} images"
+    images = "one image" if fed == 1 else f"{fed} images"
+    got = f"{_text(shape)} numbers for {images}" if shape else f"one number for {images}"
     if fed in shape[1:]:
         axis = list(shape).index(fed, 1)
         return f"{got}: the images stand on axis {axis}, as in a sequence whose first axis is time"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError
 from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
-from .graph import external_files, output_kind, range_hint, read_names, weight_tensors
+from .graph import (
+    external_files,
+    output_kind,
+    range_hint,
+    read_names,
+    weight_tensors,
+    without_large_weights,
+)
+from .heads import Decision, computed, decision_of, decoder_of
 
 # A dimension: its length, or None where the graph leaves it free.
 Shape = tuple[int | None, ...]
@@ -26,7 +35,7 @@ INPUT_TYPES: dict[int, Any] = {
     TensorProto.DOUBLE: np.float64,
     TensorProto.UINT8: np.uint8,
 }
-_SCORE_TYPES = frozenset(INPUT_TYPES) - {TensorProto.UINT8}
+SCORE_TYPES = frozenset(INPUT_TYPES) - {TensorProto.UINT8}
 _FORMS = (
     "(batch, channels, height, width), channels last, (batch, height, width) for grey, or flat "
     "(batch, features) is needed"
@@ -40,7 +49,8 @@ class Tensor:
     """Name, shape and ONNX element type of a graph input or output.
 
     `symbols` holds the graph's own name of each dimension, empty where it gives none;
-    `container` says what it is where it is no tensor, for example "sequence of maps".
+    `container` says what it is where it is no tensor, for example "sequence of maps";
+    `unbatched` that the graph itself has no batch axis, which `shape` begins with.
     """
 
     name: str
@@ -48,6 +58,7 @@ class Tensor:
     elem_type: int
     symbols: tuple[str, ...] = ()
     container: str = ""
+    unbatched: bool = False
 
     @property
     def dtype(self) -> str:
@@ -84,8 +95,8 @@ class Artifact:
         Distance between neighbouring scores where an output was quantised, else 0.
     input_hint : str
         What the graph does to its pixels first, in words.
-    unread : frozenset of str
-        Inputs that no node reads.
+    model : onnx.ModelProto or None
+        The graph without its large weights; None where the file hides it.
     """
 
     path: Path
@@ -101,7 +112,14 @@ class Artifact:
     output_kinds: dict[str, str] = field(default_factory=dict)
     output_steps: dict[str, float] = field(default_factory=dict)
     input_hint: str = ""
-    unread: frozenset[str] = frozenset()
+    model: onnx.ModelProto | None = None
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Inputs that no node reads, as far as the graph shows."""
+        read = None if self.model is None else read_names(self.model)
+        names = {tensor.name for tensor in self.inputs}
+        return frozenset() if read is None else frozenset(names - read)
 
     def image_input(self, name: str | None = None) -> Tensor:
         """The input that takes images: the one named, or the only one that can.
@@ -113,6 +131,9 @@ class Artifact:
         """
         found = self._named_input(name)
         text = f"{self.path}: input '{found.name}'"
+        few = found.shape is not None and len(found.shape) < 2
+        if found.elem_type == TensorProto.STRING or (found.elem_type == TensorProto.UINT8 and few):
+            raise ArtifactError(f"{text} is {found.dtype}{self._encoded(found)}")
         if found.elem_type not in INPUT_TYPES:
             raise ArtifactError(
                 f"{text} is {found.dtype}; float16, float32, float64 or uint8 is needed"
@@ -121,13 +142,25 @@ class Artifact:
         shape = found.shape
         if shape is None:
             return found
-        if len(shape) == 3 and shape[0] is not None:
-            raise ArtifactError(
-                f"{text} is {shape_text(shape)}: no batch axis; export it again with one"
-            )
+        if len(shape) == 3 and shape[0] is not None and shape[0] != 1:
+            if shape[0] != 3 and shape[2] not in (1, 3):
+                raise ArtifactError(
+                    f"{text} is {shape_text(shape)}: no batch axis, and no axis of 1 or 3 channels "
+                    "either; export it again with both"
+                )
+            return replace(found, shape=(1, *shape), symbols=("", *found.symbols), unbatched=True)
         if len(shape) not in (2, 3, 4):
             raise ArtifactError(f"{text} is {shape_text(shape)}, not a batch of images: {_FORMS}")
         return found
+
+    def _encoded(self, found: Tensor) -> str:
+        """What to do about an input of encoded files."""
+        shape = "" if found.shape is None else f" {shape_text(found.shape)}"
+        text = f"{shape}: it takes encoded files, not pixels; cut the graph behind its decoder"
+        decoder = decoder_of(self.model.graph) if self.model else None
+        ends = ", ".join(repr(tensor.name) for tensor in self.outputs)
+        place = repr(decoder) if decoder else "NAME OF THE DECODED PIXELS"
+        return f"{text} (onnx.utils.extract_model('{self.path}', 'cut.onnx', [{place}], [{ends}]))"
 
     def _named_input(self, name: str | None) -> Tensor:
         if name is not None:
@@ -158,40 +191,70 @@ class Artifact:
         ArtifactError
             No such output, none that can hold scores, or several to choose from.
         """
+        floats = [tensor for tensor in self.outputs if tensor.elem_type in SCORE_TYPES]
         if name is not None:
             found = next((tensor for tensor in self.outputs if tensor.name == name), None)
+            if found is None and self.model and computed(self.model.graph, name):
+                found = Tensor(name, None, 0)
             if found is None:
                 raise ArtifactError(
-                    f"{self.path}: no output named '{name}'; outputs are {_names(self.outputs)}"
+                    f"{self.path}: no output or other tensor named '{name}'; outputs are "
+                    f"{_names(self.outputs)}"
                 )
-            if found.elem_type not in _SCORE_TYPES:
+            if found.elem_type not in SCORE_TYPES and found in self.outputs:
                 raise ArtifactError(
-                    f"{self.path}: output '{name}' is {found.dtype}{self._remedy()}; class scores "
-                    f"are float16, float32 or float64{_type_advice(found)}"
+                    f"{self.path}: output '{name}' is {found.dtype}{self._remedy([found])}; class "
+                    f"scores are float16, float32 or float64{_type_advice(found)}"
                 )
-            return found
-        floats = [tensor for tensor in self.outputs if tensor.elem_type in _SCORE_TYPES]
-        if not floats:
+        elif not floats:
             raise ArtifactError(
                 f"{self.path}: has no output of class scores, float16, float32 or float64 "
-                f"(outputs are {_names(self.outputs)}){self._remedy()}"
+                f"(outputs are {_names(self.outputs)}){self._remedy(self.outputs)}"
                 + "".join(_type_advice(tensor) for tensor in self.outputs[:1])
             )
-        if len(floats) > 1:
+        elif len(floats) > 1:
             raise ArtifactError(
                 f"{self.path}: has {len(floats)} outputs that could be class scores "
                 f"({_names(tuple(floats))}); choose one with --output"
             )
-        return floats[0]
+        else:
+            found = floats[0]
+        decision = self.decision_of(found.name)
+        if decision is not None and decision.always:
+            raise ArtifactError(
+                f"{self.path}: output '{found.name}' is made by {decision.operator}, which gives "
+                f"{decision.meaning}: no score for each class{_give(decision)}"
+            )
+        return found
 
-    def _remedy(self) -> str:
-        """What to do about a classifier that returns dictionaries."""
-        if not any("map" in tensor.container for tensor in self.outputs):
-            return ""
-        return (
-            ": a ZipMap turns its scores into dictionaries; export it again without "
-            "(skl2onnx: options={'zipmap': False})"
-        )
+    def decision_of(self, name: str) -> Decision | None:
+        """What an output decides on, where it is no score for each class."""
+        return decision_of(self.model.graph, name) if self.model else None
+
+    def kind_of(self, name: str) -> str:
+        """What the nodes before a tensor say of it, as in `output_kinds`."""
+        if name in self.output_kinds or self.model is None:
+            return self.output_kinds.get(name, "unknown")
+        return output_kind(self.model.graph, name)[0]
+
+    def step_of(self, name: str) -> float:
+        """Distance between neighbouring values of a tensor, as in `output_steps`."""
+        if name in self.output_steps or self.model is None:
+            return self.output_steps.get(name, 0.0)
+        return output_kind(self.model.graph, name)[1]
+
+    def _remedy(self, outputs: Sequence[Tensor]) -> str:
+        """What to do about outputs that hold decisions or dictionaries."""
+        for tensor in outputs:
+            decision = self.decision_of(tensor.name)
+            if decision is not None and decision.operator == "ZipMap":
+                return (
+                    f": a ZipMap turns its scores into dictionaries{_give(decision)}, or export it "
+                    "again without (skl2onnx: options={'zipmap': False})"
+                )
+            if decision is not None:
+                return f": {decision.operator} gives {decision.meaning}{_give(decision)}"
+        return ""
 
     def layout(self, tensor: Tensor, asked: str | None = None) -> str:
         """Layout nchw or nhwc: as asked, else from where the 1 or 3 channels stand.
@@ -252,6 +315,10 @@ def _names(tensors: tuple[Tensor, ...]) -> str:
     return ", ".join(shown + ["..."] * (len(tensors) > 8)) or "none"
 
 
+def _give(decision: Decision) -> str:
+    return f"; give the tensor that it reads: --output {decision.scores}"
+
+
 def load_graph(path: Path) -> onnx.ModelProto:
     """Parse an ONNX file, leaving external data where it is.
 
@@ -307,6 +374,9 @@ def _read(path: Path, model: onnx.ModelProto) -> Artifact:
     outputs = tuple(_tensor(value) for value in graph.output)
     tails = {tensor.name: output_kind(graph, tensor.name) for tensor in outputs}
     version = f" {_text(model.producer_version)}" if model.producer_version else ""
+    parameters = sum(math.prod(tensor.dims) for tensor in weight_tensors(model))
+    hint = range_hint(graph, inputs[0].name) if inputs else ""
+    without_large_weights(model)
     return Artifact(
         path=path,
         sha256=file_digest(path, external),
@@ -315,13 +385,13 @@ def _read(path: Path, model: onnx.ModelProto) -> Artifact:
         opsets={_text(opset.domain): opset.version for opset in model.opset_import},
         producer=(_text(model.producer_name) + version) or "unknown",
         ir_version=model.ir_version,
-        parameters=sum(math.prod(tensor.dims) for tensor in weight_tensors(model)),
+        parameters=parameters,
         metadata={_text(entry.key): _text(entry.value) for entry in model.metadata_props},
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},
-        input_hint=range_hint(graph, inputs[0].name) if inputs else "",
-        unread=frozenset(tensor.name for tensor in inputs) - read_names(model),
+        input_hint=hint,
+        model=model,
     )
 
 

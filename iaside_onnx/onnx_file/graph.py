@@ -16,7 +16,7 @@ from ..errors import ArtifactError
 from ..file_kinds import HEAD_BYTES, kind_of_file
 
 # Nodes that hand their first input on without changing what the numbers mean.
-_TRANSPARENT = frozenset(
+TRANSPARENT = frozenset(
     {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout"}
     | {"QuantizeLinear", "DequantizeLinear"}
 )
@@ -33,6 +33,13 @@ _LOGIT_TAILS = frozenset(
     | {"MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "FusedMatMul"}
 )
 
+# Tensors that walks over a graph need the values of are shapes, scales and switches.
+_LARGE_BYTES = 1 << 16
+_VALUE_FIELDS = (
+    *("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data"),
+    "string_data",
+)
+
 
 def all_graphs(model: onnx.ModelProto) -> Iterator[Any]:
     """The graph, every sub-graph held in attributes of its nodes, and the model's functions."""
@@ -41,9 +48,16 @@ def all_graphs(model: onnx.ModelProto) -> Iterator[Any]:
         graph = waiting.pop()
         yield graph
         for node in graph.node:
-            for attribute in node.attribute:
-                waiting += [attribute.g] if attribute.HasField("g") else []
-                waiting += attribute.graphs
+            waiting += inner_graphs(node)
+
+
+def inner_graphs(node: Any) -> list[Any]:
+    """Sub-graphs held in attributes of a node."""
+    found: list[Any] = []
+    for attribute in node.attribute:
+        found += [attribute.g] if attribute.HasField("g") else []
+        found += attribute.graphs
+    return found
 
 
 def read_names(model: onnx.ModelProto) -> set[str]:
@@ -142,6 +156,14 @@ def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
                     yield from (sparse.values, sparse.indices)
 
 
+def without_large_weights(model: onnx.ModelProto) -> None:
+    """Empty the large tensors of a model in place: what is left is enough to walk over."""
+    for tensor in _tensors(model):
+        if tensor.ByteSize() > _LARGE_BYTES:
+            for field in _VALUE_FIELDS:
+                tensor.ClearField(field)
+
+
 def constants(graph: onnx.GraphProto) -> dict[str, TensorProto]:
     """Initialisers and the values of Constant nodes, by name."""
     found = {tensor.name: tensor for tensor in graph.initializer}
@@ -165,7 +187,7 @@ def output_kind(graph: onnx.GraphProto, name: str) -> tuple[str, float]:
     held = constants(graph)
     step = 0.0
     node = producers.get(name)
-    while node is not None and node.op_type in _TRANSPARENT and node.input:
+    while node is not None and node.op_type in TRANSPARENT and node.input:
         if node.op_type == "DequantizeLinear" and len(node.input) > 1 and node.input[1] in held:
             step = max(step, float(tensor_values(held[node.input[1]]).max(initial=0.0)))
         node = producers.pop(node.input[0], None)

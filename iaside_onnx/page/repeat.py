@@ -79,6 +79,7 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
     for name, value in _mapping(settings.get("set")).items():
         file = str(value).startswith("sha256:")
         words += ["--set", f"{name}={'FILE.npy' if file else value}"]
+    words += ["--allow-random"] if settings.get("allow_random") else []
     words += ["--provider", str(report.provider)]
     words += ["--no-tf32"] if settings.get("tf32") is False else []
     whole = part_of(report)

@@ -20,7 +20,7 @@ VIEW = ("value", "beta", "confidence")
 # Settings that belong to the model or choose the images; every other one defines the game.
 _FREE = {
     *VIEW, "samples", "players", "preprocess", "input", "output", "layout", "output_kind",
-    "label_offset", "temperature", "tf32",
+    "label_offset", "temperature", "tf32", "allow_random", "floor",
 }  # fmt: skip
 _NAMED = ("temperature", "output_kind", "label_offset", "layout", "tf32")
 # Parts of a preprocessing recipe that decide which pixels an image has.

@@ -21,6 +21,7 @@ def summary(report: Report, *, per_class: bool = False) -> dict[str, Any]:
         "run": report.run,
         "accuracy": report.accuracy,
         "mean_log_prob": report.mean_log_prob,
+        "floor_share": report.floor_share,
         "shapley": report.shapley.tolist(),
         "shapley_stderr": report.shapley_stderr.tolist(),
         "sid": report.sid.tolist(),
