@@ -20,14 +20,15 @@ from ..inference.input_form import InputForm
 from ..inference.model import Affine
 from ..inference.opened import Opened, open_model
 from ..inference.ort_format import describe
-from ..inference.output_meaning import NoClassScoresError
+from ..inference.output_meaning import NoClassScoresError, OutputMeaning
 from ..inference.session import Runtime, active_providers, runtime_clash
 from ..inference.steadiness import randomness_of, reason
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact, Tensor
 from ..onnx_file.declared import Declared
 
-_PROBE_SIZE = 224
+# Where a file leaves its size free: the usual one, then those of lines of text.
+_PROBE_SIZES = ((224, 224), (48, 192), (32, 128))
 _RANDOM_IMAGES = 3
 # Numbers in the random images; larger inputs are described without being run.
 _MOST_NUMBERS = 1 << 25
@@ -92,15 +93,16 @@ def inspect(
     tried, meaning = None, None
     beside = _fixed_inputs(artifact, image, set, warnings)
     if image is not None and scores is not None and found_layout is not None and beside is not None:
-        form = _random_form(image, found_layout, size or _read(declared.size, warnings))
-        try:
-            tried = _try(artifact, image, form, scores, kind, warnings, extensions, beside)
-            if tried is not None:
-                tail = declared_kind or artifact.kind_of(scores.name)
-                meaning = check_class_scores(artifact, scores.name, tried.scores, tail)
-        except NoClassScoresError as error:
-            warnings.append(f"cannot be audited (yet): {error}")
-            tried, meaning, classes = None, error.meaning, None
+        given = size or _read(declared.size, warnings)
+        forms = [
+            _random_form(image, found_layout, sides)
+            for sides in ([given] if given else _sizes(image))
+        ]
+        tail = declared_kind or artifact.kind_of(scores.name)
+        tried, meaning = _judged(
+            artifact, image, forms, scores, kind, tail, warnings, extensions, beside
+        )
+        classes = classes if meaning is None or meaning.task == "classes" else None
     if tried is not None:
         if tried.opened.batch is not None:
             batch = tried.opened.batch
@@ -253,6 +255,29 @@ def _randomness(artifact: Artifact, output: str) -> list[str]:
     return [f"analyze refuses it unless --allow-random is given: {why}"] if why else []
 
 
+def _judged(
+    artifact: Artifact,
+    image: Tensor,
+    forms: Sequence[InputForm],
+    output: Tensor,
+    kind: str,
+    tail: str,
+    warnings: list[str],
+    extensions: tuple[Path, ...],
+    beside: FixedInputs,
+) -> tuple[_Trial | None, OutputMeaning | None]:
+    """A trial at the first form of input that runs, and what the output is, where that is seen."""
+    try:
+        for form in forms:
+            tried = _try(artifact, image, form, output, kind, warnings, extensions, beside)
+            if tried is not None:
+                return tried, check_class_scores(artifact, output.name, tried.scores, tail)
+    except NoClassScoresError as error:
+        warnings.append(str(error))
+        return None, error.meaning
+    return None, None
+
+
 def _try(
     artifact: Artifact,
     image: Tensor,
@@ -310,13 +335,19 @@ def _try(
     return _Trial(opened, scores)
 
 
-def _random_form(image: Tensor, layout: str, size: tuple[int, int] | None) -> InputForm:
-    """The input with every free length settled: 3 channels of `size`, else of 224 x 224."""
+def _sizes(image: Tensor) -> tuple[tuple[int, int], ...]:
+    """Sizes to try an input at, the first that runs counts."""
+    free = image.shape is None or None in image.shape[1:]
+    return _PROBE_SIZES if free else _PROBE_SIZES[:1]
+
+
+def _random_form(image: Tensor, layout: str, size: tuple[int, int]) -> InputForm:
+    """The input with every free length settled: 3 channels of `size`."""
     batch, *rest = image.shape or (None, None, None, None)
     form = partial(InputForm, image.name, image.elem_type)
     if layout == "flat":
         return form("nchw", 1, 1, rest[0] or 1, fixed_batch=batch, packed=True)
-    tall, wide = size or (_PROBE_SIZE, _PROBE_SIZE)
+    tall, wide = size
     if layout == "nhw":
         return form("nchw", 1, rest[0] or tall, rest[1] or wide, fixed_batch=batch, plane=True)
     channels, height, width = rest if layout == "nchw" else (rest[2], rest[0], rest[1])

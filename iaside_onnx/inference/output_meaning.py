@@ -45,7 +45,7 @@ class NoClassScoresError(ArtifactError):
 
     def __init__(self, output: str, meaning: OutputMeaning) -> None:
         super().__init__(
-            f"output '{output}' is {meaning.words}; this cannot be audited yet: one row of class "
+            f"output '{output}' is {meaning.words}; that cannot be audited (yet): one row of class "
             "scores an image is needed (--output NAME reads another tensor of the graph)"
         )
         self.meaning = meaning
