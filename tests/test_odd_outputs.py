@@ -399,3 +399,52 @@ def test_inputs_of_encoded_files_are_refused_with_the_cut_to_make(tmp_path, data
         path.write_bytes(model.SerializeToString())
         with pytest.raises(ArtifactError, match=r"encoded files.*extract_model.*\['pixels'\]"):
             audit(path, data)
+
+
+def test_heads_that_are_spelt_out(tmp_path, shades):
+    """exp(log-softmax), exp(z) / sum(exp(z)) and 1 / (1 + exp(-z)) are heads like their names."""
+    reference = audit(sigmoid_head(tmp_path / "z.onnx", 60), shades, output_kind="logits")
+
+    def node(operator, inputs, output, **attributes):
+        return helper.make_node(operator, inputs.split(), [output], **attributes)
+
+    forms = {
+        "exp": [node("LogSoftmax", "two", "log", axis=1), node("Exp", "log", "scores")],
+        "softmax": [
+            node("ReduceMax", "two across", "most"),
+            node("Sub", "two most", "below"),
+            node("Exp", "below", "power"),
+            node("ReduceSum", "power across", "sum"),
+            node("Div", "power sum", "scores"),
+        ],
+        "sigmoid": [
+            node("Neg", "z", "minus"),
+            node("Exp", "minus", "power"),
+            node("Add", "power one", "below"),
+            node("Reciprocal", "below", "scores"),
+        ],
+    }
+    for name, nodes in forms.items():
+        model = onnx.load(tmp_path / "z.onnx")
+        model.graph.node[-1].output[0] = "z"
+        columns = 1 if name == "sigmoid" else 2
+        if columns == 2:
+            model.graph.node.append(node("Concat", "nothing z", "two", axis=1))
+            model.graph.node.insert(-1, node("Sub", "z z", "nothing"))
+        model.graph.node.extend(nodes)
+        held = numpy_helper.from_array(np.array([1]), "across")
+        model.graph.initializer.append(held)
+        model.graph.output[0].CopyFrom(value("scores", TensorProto.FLOAT, ["n", columns]))
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(model.SerializeToString())
+        report = audit(path, shades, output_kind="probabilities")
+        np.testing.assert_allclose(report.log_prob, reference.log_prob, atol=1e-4)
+        assert "read_before" in report.run
+
+
+def test_an_exponential_that_is_no_probability_is_left_as_it_is(tmp_path, data):
+    network = graphs.small_network(tmp_path / "m.onnx")
+    power = helper.make_node("Exp", ["logits"], ["scores"])
+    outputs = [value("scores", TensorProto.FLOAT, ["n", 4])]
+    report = audit(with_tail(network, tmp_path / "e.onnx", [power], outputs), data)
+    assert report.settings["output"] == "scores"

@@ -14,7 +14,7 @@ from ..images.sample import Picture, Sample
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact, Tensor
 from ..onnx_file.declared import Declared
-from ..onnx_file.heads import Head
+from ..onnx_file.heads import Head, head_of
 from ..onnx_file.randomness import STEADY, Randomness
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
@@ -230,7 +230,9 @@ def _score_form(
     if kind == "unknown":
         kind = kind_of_values(scores)
         if kind == "unknown":
-            raise ArtifactError(f"{artifact.path}: output '{output.name}' {_open(binary)}")
+            raise ArtifactError(
+                f"{artifact.path}: output '{output.name}' {_open(artifact, output, binary)}"
+            )
         tell.note(f"output '{output.name}': taken for {kind}, from its values on the first images")
     if binary:
         tell.note(f"output '{output.name}': one score, of class 1 against class 0")
@@ -240,13 +242,16 @@ def _score_form(
     return ScoreForm(kind, output.elem_type, binary, step, pair)
 
 
-def _open(binary: bool) -> str:
+def _open(artifact: Artifact, output: Tensor, binary: bool) -> str:
+    """What is to be settled about scores in [0, 1]."""
     if binary:
         return (
             "holds one number in [0, 1] per image, a probability of class 1 or a logit; say which "
             "with --probabilities or --logits"
         )
+    head = head_of(artifact.model.graph, output.name) if artifact.model else None
+    more = f"; where one class excludes the others, --output {head.logits} --logits" if head else ""
     return (
         "lies in [0, 1] but its rows do not sum to 1, as after a sigmoid; class probabilities or "
-        "logits are needed (if these are logits use --logits)"
+        f"logits are needed (if these are logits use --logits{more})"
     )

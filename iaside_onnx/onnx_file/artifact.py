@@ -16,7 +16,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError
 from .graph import external_files, output_kind, range_hint, without_large_weights
-from .heads import Decision, computed, decision_of, decoder_of
+from .heads import Decision, computed, decision_of, decoder_of, unrounded
 
 # A dimension: its length, or None where the graph leaves it free.
 Shape = tuple[int | None, ...]
@@ -233,6 +233,9 @@ class Artifact:
                 )
             if decision is not None:
                 return f": {decision.operator} gives {decision.meaning}{_give(decision)}"
+            before = unrounded(self.model.graph, tensor.name) if self.model else None
+            if before is not None:
+                return f"; the tensor that it was rounded from may serve: --output {before}"
         return ""
 
     def layout(self, tensor: Tensor, asked: str | None = None) -> str:

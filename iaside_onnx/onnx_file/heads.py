@@ -28,7 +28,7 @@ class Head:
     Attributes
     ----------
     operator : str
-        "Sigmoid" or "Softmax".
+        "Sigmoid", "Softmax", or "Exp" of log-probabilities.
     logits : str
         The tensor that it is applied to.
     """
@@ -42,6 +42,8 @@ class Head:
         if self.operator == "Softmax":
             powers = np.exp(exact - exact.max(axis=1, keepdims=True))
             return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        if self.operator == "Exp":
+            return np.exp(exact)
         one = np.exp(-np.logaddexp(0.0, -exact))
         return np.hstack([1 - one, one]) if columns == 2 * exact.shape[1] else one
 
@@ -87,7 +89,30 @@ def head_of(graph: onnx.GraphProto, name: str) -> Head | None:
             return None
         node = _behind(producers, second)
         return Head("Sigmoid", node.input[0]) if node and node.op_type == "Sigmoid" else None
-    return Head(node.op_type, node.input[0]) if node.op_type in ("Sigmoid", "Softmax") else None
+    if node.op_type in ("Sigmoid", "Softmax", "Exp"):
+        return Head(node.op_type, node.input[0])
+    return _spelt_out(producers, node)
+
+
+def _spelt_out(producers: dict[str, Any], node: Any) -> Head | None:
+    """exp(z) / sum(exp(z)), and 1 / (1 + exp(-z)), written as single nodes."""
+    if node.op_type == "Div" and len(node.input) == 2:
+        above, below = (producers.get(name) for name in node.input)
+        if above is not None and above.op_type == "Exp":
+            sums = below is not None and below.op_type in ("ReduceSum", "ReduceL1")
+            return Head("Softmax", above.input[0]) if sums else None
+    elif node.op_type == "Reciprocal":
+        below = producers.get(node.input[0])
+    else:
+        return None
+    if below is None or below.op_type != "Add":
+        return None
+    for power in (producers.get(name) for name in below.input):
+        if power is not None and power.op_type == "Exp":
+            minus = producers.get(power.input[0])
+            if minus is not None and minus.op_type == "Neg":
+                return Head("Sigmoid", minus.input[0])
+    return None
 
 
 def decision_of(graph: onnx.GraphProto, name: str) -> Decision | None:
@@ -106,6 +131,14 @@ def decision_of(graph: onnx.GraphProto, name: str) -> Decision | None:
 def computed(graph: onnx.GraphProto, name: str) -> bool:
     """Whether a tensor of this name is computed by a node of the graph."""
     return name in _producers(graph)
+
+
+def unrounded(graph: onnx.GraphProto, name: str) -> str | None:
+    """The tensor that an output was made of by a change of type alone."""
+    node = _producers(graph).get(name)
+    if node is None or node.op_type not in ("QuantizeLinear", "Cast"):
+        return None
+    return str(node.input[0])
 
 
 def decoder_of(graph: onnx.GraphProto) -> str | None:
