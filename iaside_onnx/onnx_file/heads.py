@@ -43,7 +43,7 @@ class Head:
             powers = np.exp(exact - exact.max(axis=1, keepdims=True))
             return np.asarray(powers / powers.sum(axis=1, keepdims=True))
         if self.operator == "Exp":
-            return np.exp(exact)
+            return np.asarray(np.exp(exact))
         one = np.exp(-np.logaddexp(0.0, -exact))
         return np.hstack([1 - one, one]) if columns == 2 * exact.shape[1] else one
 
