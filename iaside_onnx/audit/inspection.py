@@ -230,7 +230,7 @@ def _try(
 ) -> _Trial | None:
     """Put random images through the file, as an audit opens it; what it says becomes warnings."""
     form = _random_form(image, layout)
-    if _RANDOM_IMAGES * form.features > _MOST_NUMBERS:
+    if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
         warnings.append("the input is too large to try random images on")
         return None
     shape = _RANDOM_IMAGES, form.channels, form.height, form.width
@@ -270,9 +270,9 @@ def _random_form(image: Tensor, layout: str) -> InputForm:
     batch, *rest = image.shape or (None, None, None, None)
     form = partial(InputForm, image.name, image.elem_type)
     side = _PROBE_SIZE
-    if layout == "flat":
+    if len(rest) == 1:
         return form("nchw", 1, 1, rest[0] or 1, fixed_batch=batch, packed=True)
-    if layout == "nhw":
+    if len(rest) == 2:
         return form("nchw", 1, rest[0] or side, rest[1] or side, fixed_batch=batch, plane=True)
     channels, height, width = rest if layout == "nchw" else (rest[2], rest[0], rest[1])
     return form(layout, channels or 3, height or side, width or side, fixed_batch=batch)

@@ -94,6 +94,14 @@ class Model:
         ArtifactError
             The model fails.
         """
+        try:
+            batch = self._batch(pixels)
+        except MemoryError as error:  # a file may fix its batch at any number
+            raise run_error(error) from error
+        return run(self.session, [self.output], {self.form.name: batch})[0]
+
+    def _batch(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        """Images as the graph takes them."""
         inputs = self.affine.full(pixels)
         if self.form.layout == "nhwc":
             inputs = np.moveaxis(inputs, 1, -1)
@@ -102,10 +110,9 @@ class Model:
         missing = (self.form.fixed_batch or len(inputs)) - len(inputs)
         if missing > 0:
             inputs = np.concatenate([inputs, np.repeat(inputs[-1:], missing, axis=0)])
-        batch = np.ascontiguousarray(
+        return np.ascontiguousarray(
             inputs.reshape(len(inputs), *self.form.shape), dtype=INPUT_TYPES[self.form.elem_type]
         )
-        return run(self.session, [self.output], {self.form.name: batch})[0]
 
 
 def no_rows(output: str, shape: tuple[int, ...], images: int) -> str:
