@@ -326,6 +326,25 @@ def test_decisions_are_refused_and_the_tensor_that_holds_the_scores_is_named(tmp
         audit(plain, data, output="weight")
 
 
+def test_names_that_a_zipmap_gives_the_columns(tmp_path, data):
+    plain = graphs.small_network(tmp_path / "m.onnx")
+    number = helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+    for labels, kind, names in (
+        ({"classlabels_strings": ["ant", "bee", "cat", "dog"]}, 8, ["ant", "bee", "cat", "dog"]),
+        ({"classlabels_int64s": [3, 5, 7, 9]}, 7, ["3", "5", "7", "9"]),
+        ({"classlabels_int64s": [0, 1, 2, 3]}, 7, None),
+    ):
+        maps = helper.make_sequence_type_proto(helper.make_map_type_proto(kind, number))
+        zipped = helper.make_node("ZipMap", ["logits"], ["maps"], domain="ai.onnx.ml", **labels)
+        opsets = [helper.make_opsetid("ai.onnx.ml", 3)]
+        outputs = [helper.make_value_info("maps", maps)]
+        model = with_tail(plain, tmp_path / "z.onnx", [zipped], outputs, None, opsets)
+        report = audit(model, data, output="logits")
+        assert report.class_names == names
+        told = any("labels must count them from 0" in text for text in report.run["warnings"])
+        assert told == (names == ["3", "5", "7", "9"])
+
+
 def test_any_tensor_of_a_batch_that_is_fixed(tmp_path, data):
     plain = graphs.small_network(tmp_path / "m.onnx")
     fixed = graphs.small_network(tmp_path / "one.onnx", batch=1)

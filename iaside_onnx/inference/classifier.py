@@ -14,7 +14,7 @@ from ..images.sample import Picture, Sample
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact, Tensor
 from ..onnx_file.declared import Declared
-from ..onnx_file.heads import Head, head_of
+from ..onnx_file.heads import Head, class_labels, head_of
 from ..onnx_file.randomness import STEADY, Randomness
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
@@ -54,7 +54,8 @@ class Classifier:
     random : bool
         They are so, and that is allowed.
     class_names : list of str or None
-        As declared in the file's metadata, in order of labels (before the offset).
+        As declared in the file's metadata, in order of labels (before the offset), or as the
+        graph's nodes call them.
     """
 
     artifact: Artifact
@@ -177,6 +178,7 @@ def open_classifier(
     scores = opened.model.scores(probe)
     score_form = _score_form(artifact, asked, opened, scores, tell)
     classes = 2 if score_form.binary else scores.shape[1]
+    names = declared.classes(classes, offset) or _graph_names(artifact, classes, tell)
     return Classifier(
         artifact=artifact,
         model=opened.model,
@@ -189,7 +191,7 @@ def open_classifier(
         head=opened.head,
         randomness=opened.randomness,
         random=opened.random,
-        class_names=declared.classes(classes, offset),
+        class_names=names,
     )
 
 
@@ -206,6 +208,19 @@ def _recipe(
     hint = f"; the file {artifact.input_hint}" if artifact.input_hint else ""
     tell.note(f"preprocessing: none given, so 'unit' (RGB in [0, 1]){hint}")
     return load_preprocess(None)
+
+
+def _graph_names(artifact: Artifact, classes: int, tell: Listener) -> list[str] | None:
+    """Names that the graph's own nodes give the columns of its scores."""
+    names = class_labels(artifact.model.graph) if artifact.model else []
+    if len(names) != classes:
+        return None
+    if all(name.lstrip("-").isdigit() for name in names):
+        tell.warning(
+            f"the graph calls the classes of its scores {', '.join(names[:8])}"
+            f"{', ...' if classes > 8 else ''}: labels must count them from 0, in this order"
+        )
+    return names
 
 
 def _score_form(

@@ -133,6 +133,21 @@ def computed(graph: onnx.GraphProto, name: str) -> bool:
     return name in _producers(graph)
 
 
+def class_labels(graph: onnx.GraphProto) -> list[str]:
+    """What a classifier of ai.onnx.ml, or a ZipMap, calls its columns; empty where there is none.
+
+    Numbers that count the columns from 0 are no names.
+    """
+    for node in reversed(graph.node):
+        for attribute in node.attribute:
+            if attribute.name == "classlabels_strings" and attribute.strings:
+                return [text.decode("utf-8", "replace") for text in attribute.strings]
+            if attribute.name in ("classlabels_int64s", "classlabels_ints") and attribute.ints:
+                numbers = list(attribute.ints)
+                return [] if numbers == list(range(len(numbers))) else [str(n) for n in numbers]
+    return []
+
+
 def unrounded(graph: onnx.GraphProto, name: str) -> str | None:
     """The tensor that an output was made of by a change of type alone."""
     node = _producers(graph).get(name)
