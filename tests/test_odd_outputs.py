@@ -304,8 +304,12 @@ def test_decisions_are_refused_and_the_tensor_that_holds_the_scores_is_named(tmp
             [value("best", floats, ["n", 4])],
         ),
         "ZipMap": (
-            [softmax, helper.make_node("ZipMap", ["p"], ["maps"], domain="ai.onnx.ml", **labels)],
-            [helper.make_value_info("maps", maps)],
+            [
+                softmax,
+                helper.make_node("ArgMax", ["p"], ["which"], axis=1),
+                helper.make_node("ZipMap", ["p"], ["maps"], domain="ai.onnx.ml", **labels),
+            ],
+            [value("which", ints, ["n", 1]), helper.make_value_info("maps", maps)],
         ),
     }
     for operator, (nodes, outputs) in cases.items():
@@ -324,6 +328,26 @@ def test_decisions_are_refused_and_the_tensor_that_holds_the_scores_is_named(tmp
         audit(plain, data, output="nothing")
     with pytest.raises(ArtifactError, match="no output or other tensor named 'weight'"):
         audit(plain, data, output="weight")
+
+
+def test_probabilities_that_rounding_puts_below_0(tmp_path, data):
+    """1 minus the sum of the others is -1.2e-7 now and then, in random forests for one."""
+    nodes = [
+        helper.make_node("Softmax", ["logits"], ["p"], axis=1),
+        helper.make_node("Sub", ["p", "little"], ["below"]),
+        helper.make_node("Max", ["below", "least"], ["scores"]),
+    ]
+    held = {"little": np.float32([0, 0, 0, 2]), "least": np.float32([-1e-7])}
+    held = {name: np.asarray(array) for name, array in held.items()}
+    network = graphs.small_network(tmp_path / "m.onnx")
+    outputs = [value("scores", TensorProto.FLOAT, ["n", 4])]
+    model = with_tail(network, tmp_path / "b.onnx", nodes, outputs, held)
+    with pytest.raises(ArtifactError, match="rows sum to|do not sum to 1"):
+        audit(model, data, output_kind="probabilities")
+    held["little"] = np.float32([1e-7] * 4)
+    model = with_tail(network, tmp_path / "c.onnx", nodes, outputs, held)
+    report = audit(model, data)
+    assert report.settings["output_kind"] == "probabilities"
 
 
 def test_names_that_a_zipmap_gives_the_columns(tmp_path, data):

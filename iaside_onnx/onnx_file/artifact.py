@@ -224,18 +224,20 @@ class Artifact:
 
     def _remedy(self, outputs: Sequence[Tensor]) -> str:
         """What to do about outputs that hold decisions or dictionaries."""
-        for tensor in outputs:
-            decision = self.decision_of(tensor.name)
-            if decision is not None and decision.operator == "ZipMap":
-                return (
-                    f": a ZipMap turns its scores into dictionaries{_give(decision)}, or export it "
-                    "again without (skl2onnx: options={'zipmap': False})"
-                )
-            if decision is not None:
+        found = [self.decision_of(tensor.name) for tensor in outputs]
+        decisions = [decision for decision in found if decision is not None]
+        # A ZipMap holds all scores, and stands beside the number of the best class.
+        for decision in sorted(decisions, key=lambda each: each.operator != "ZipMap"):
+            if decision.operator != "ZipMap":
                 return f": {decision.operator} gives {decision.meaning}{_give(decision)}"
+            return (
+                f": a ZipMap turns its scores into dictionaries{_give(decision)}, or export it "
+                "again without (skl2onnx: options={'zipmap': False})"
+            )
+        for tensor in outputs:
             before = unrounded(self.model.graph, tensor.name) if self.model else None
             if before is not None:
-                return f"; the tensor that it was rounded from may serve: --output {before}"
+                return f"; the tensor that it was made of may serve: --output {before}"
         return ""
 
     def layout(self, tensor: Tensor, asked: str | None = None) -> str:

@@ -149,11 +149,9 @@ def class_labels(graph: onnx.GraphProto) -> list[str]:
 
 
 def unrounded(graph: onnx.GraphProto, name: str) -> str | None:
-    """The tensor that an output was made of by a change of type alone."""
+    """The tensor that a quantised output was made of."""
     node = _producers(graph).get(name)
-    if node is None or node.op_type not in ("QuantizeLinear", "Cast"):
-        return None
-    return str(node.input[0])
+    return str(node.input[0]) if node is not None and node.op_type == "QuantizeLinear" else None
 
 
 def decoder_of(graph: onnx.GraphProto) -> str | None:
