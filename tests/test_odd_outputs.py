@@ -342,7 +342,7 @@ def test_probabilities_that_rounding_puts_below_0(tmp_path, data):
     network = graphs.small_network(tmp_path / "m.onnx")
     outputs = [value("scores", TensorProto.FLOAT, ["n", 4])]
     model = with_tail(network, tmp_path / "b.onnx", nodes, outputs, held)
-    with pytest.raises(ArtifactError, match="rows sum to|do not sum to 1"):
+    with pytest.raises(ArtifactError, match="rows sum to"):
         audit(model, data, output_kind="probabilities")
     held["little"] = np.float32([1e-7] * 4)
     model = with_tail(network, tmp_path / "c.onnx", nodes, outputs, held)
