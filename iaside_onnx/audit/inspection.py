@@ -100,6 +100,7 @@ def inspect(
             )
     elif batch is not None:
         warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")
+    artifact.confirm()
     if classes == 1:
         warnings.append("one score per image: read as class 1 against class 0")
         classes = 2

@@ -175,6 +175,7 @@ def open_classifier(
         before_head=asked != "logits",
         allow_random=settings.allow_random,
     )
+    opened.model.confirm_file = artifact.watch()
     scores = opened.model.scores(probe)
     score_form = _score_form(artifact, asked, opened, scores, tell)
     classes = 2 if score_form.binary else scores.shape[1]

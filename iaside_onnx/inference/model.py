@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,8 @@ class Model:
         self.output = output
         self.affine = affine
         self.score_shape: tuple[int, ...] = ()
+        # Whether the file still is what was opened: asked after every run.
+        self.confirm_file: Callable[[], None] = lambda: None
 
     def at(self, form: InputForm) -> Model:
         """The same session with another batch."""
@@ -80,6 +83,7 @@ class Model:
             shape = parts[-1].shape
             if shape[:1] != (size,):
                 raise ArtifactError(no_rows(self.output, shape, size))
+        self.confirm_file()
         scores = np.concatenate(parts)
         if scores[0].size != max(scores.shape[1:], default=1):
             raise ArtifactError(no_rows(self.output, scores.shape, size))
