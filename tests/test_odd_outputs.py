@@ -304,8 +304,12 @@ def test_decisions_are_refused_and_the_tensor_that_holds_the_scores_is_named(tmp
             [value("best", floats, ["n", 4])],
         ),
         "ZipMap": (
-            [softmax, helper.make_node("ZipMap", ["p"], ["maps"], domain="ai.onnx.ml", **labels)],
-            [helper.make_value_info("maps", maps)],
+            [
+                softmax,
+                helper.make_node("ArgMax", ["p"], ["which"], axis=1),
+                helper.make_node("ZipMap", ["p"], ["maps"], domain="ai.onnx.ml", **labels),
+            ],
+            [value("which", ints, ["n", 1]), helper.make_value_info("maps", maps)],
         ),
     }
     for operator, (nodes, outputs) in cases.items():
@@ -324,6 +328,45 @@ def test_decisions_are_refused_and_the_tensor_that_holds_the_scores_is_named(tmp
         audit(plain, data, output="nothing")
     with pytest.raises(ArtifactError, match="no output or other tensor named 'weight'"):
         audit(plain, data, output="weight")
+
+
+def test_probabilities_that_rounding_puts_below_0(tmp_path, data):
+    """1 minus the sum of the others is -1.2e-7 now and then, in random forests for one."""
+    nodes = [
+        helper.make_node("Softmax", ["logits"], ["p"], axis=1),
+        helper.make_node("Sub", ["p", "little"], ["below"]),
+        helper.make_node("Max", ["below", "least"], ["scores"]),
+    ]
+    held = {"little": np.float32([0, 0, 0, 2]), "least": np.float32([-1e-7])}
+    held = {name: np.asarray(array) for name, array in held.items()}
+    network = graphs.small_network(tmp_path / "m.onnx")
+    outputs = [value("scores", TensorProto.FLOAT, ["n", 4])]
+    model = with_tail(network, tmp_path / "b.onnx", nodes, outputs, held)
+    with pytest.raises(ArtifactError, match="rows sum to"):
+        audit(model, data, output_kind="probabilities")
+    held["little"] = np.float32([1e-7] * 4)
+    model = with_tail(network, tmp_path / "c.onnx", nodes, outputs, held)
+    report = audit(model, data)
+    assert report.settings["output_kind"] == "probabilities"
+
+
+def test_names_that_a_zipmap_gives_the_columns(tmp_path, data):
+    plain = graphs.small_network(tmp_path / "m.onnx")
+    number = helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+    for labels, kind, names in (
+        ({"classlabels_strings": ["ant", "bee", "cat", "dog"]}, 8, ["ant", "bee", "cat", "dog"]),
+        ({"classlabels_int64s": [3, 5, 7, 9]}, 7, ["3", "5", "7", "9"]),
+        ({"classlabels_int64s": [0, 1, 2, 3]}, 7, None),
+    ):
+        maps = helper.make_sequence_type_proto(helper.make_map_type_proto(kind, number))
+        zipped = helper.make_node("ZipMap", ["logits"], ["maps"], domain="ai.onnx.ml", **labels)
+        opsets = [helper.make_opsetid("ai.onnx.ml", 3)]
+        outputs = [helper.make_value_info("maps", maps)]
+        model = with_tail(plain, tmp_path / "z.onnx", [zipped], outputs, None, opsets)
+        report = audit(model, data, output="logits")
+        assert report.class_names == names
+        told = any("labels must count them from 0" in text for text in report.run["warnings"])
+        assert told == (names == ["3", "5", "7", "9"])
 
 
 def test_any_tensor_of_a_batch_that_is_fixed(tmp_path, data):
@@ -399,3 +442,52 @@ def test_inputs_of_encoded_files_are_refused_with_the_cut_to_make(tmp_path, data
         path.write_bytes(model.SerializeToString())
         with pytest.raises(ArtifactError, match=r"encoded files.*extract_model.*\['pixels'\]"):
             audit(path, data)
+
+
+def test_heads_that_are_spelt_out(tmp_path, shades):
+    """exp(log-softmax), exp(z) / sum(exp(z)) and 1 / (1 + exp(-z)) are heads like their names."""
+    reference = audit(sigmoid_head(tmp_path / "z.onnx", 60), shades, output_kind="logits")
+
+    def node(operator, inputs, output, **attributes):
+        return helper.make_node(operator, inputs.split(), [output], **attributes)
+
+    forms = {
+        "exp": [node("LogSoftmax", "two", "log", axis=1), node("Exp", "log", "scores")],
+        "softmax": [
+            node("ReduceMax", "two across", "most"),
+            node("Sub", "two most", "below"),
+            node("Exp", "below", "power"),
+            node("ReduceSum", "power across", "sum"),
+            node("Div", "power sum", "scores"),
+        ],
+        "sigmoid": [
+            node("Neg", "z", "minus"),
+            node("Exp", "minus", "power"),
+            node("Add", "power one", "below"),
+            node("Reciprocal", "below", "scores"),
+        ],
+    }
+    for name, nodes in forms.items():
+        model = onnx.load(tmp_path / "z.onnx")
+        model.graph.node[-1].output[0] = "z"
+        columns = 1 if name == "sigmoid" else 2
+        if columns == 2:
+            model.graph.node.append(node("Concat", "nothing z", "two", axis=1))
+            model.graph.node.insert(-1, node("Sub", "z z", "nothing"))
+        model.graph.node.extend(nodes)
+        held = numpy_helper.from_array(np.array([1]), "across")
+        model.graph.initializer.append(held)
+        model.graph.output[0].CopyFrom(value("scores", TensorProto.FLOAT, ["n", columns]))
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(model.SerializeToString())
+        report = audit(path, shades, output_kind="probabilities")
+        np.testing.assert_allclose(report.log_prob, reference.log_prob, atol=1e-4)
+        assert "read_before" in report.run
+
+
+def test_an_exponential_that_is_no_probability_is_left_as_it_is(tmp_path, data):
+    network = graphs.small_network(tmp_path / "m.onnx")
+    power = helper.make_node("Exp", ["logits"], ["scores"])
+    outputs = [value("scores", TensorProto.FLOAT, ["n", 4])]
+    report = audit(with_tail(network, tmp_path / "e.onnx", [power], outputs), data)
+    assert report.settings["output"] == "scores"

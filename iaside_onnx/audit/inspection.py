@@ -117,6 +117,7 @@ def inspect(
             )
     elif batch is not None:
         warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")
+    artifact.confirm()
     if classes == 1:
         warnings.append("one score per image: read as class 1 against class 0")
         classes = 2
@@ -295,7 +296,7 @@ def _try(
     NoClassScoresError
         What comes out is no row of class scores an image.
     """
-    if _RANDOM_IMAGES * form.features > _MOST_NUMBERS:
+    if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
         warnings.append("the input is too large to try random images on")
         return None
     shape = _RANDOM_IMAGES, form.channels, form.height, form.width
@@ -345,10 +346,10 @@ def _random_form(image: Tensor, layout: str, size: tuple[int, int]) -> InputForm
     """The input with every free length settled: 3 channels of `size`."""
     batch, *rest = image.shape or (None, None, None, None)
     form = partial(InputForm, image.name, image.elem_type)
-    if layout == "flat":
+    if len(rest) == 1:
         return form("nchw", 1, 1, rest[0] or 1, fixed_batch=batch, packed=True)
     tall, wide = size
-    if layout == "nhw":
+    if len(rest) == 2:
         return form("nchw", 1, rest[0] or tall, rest[1] or wide, fixed_batch=batch, plane=True)
     channels, height, width = rest if layout == "nchw" else (rest[2], rest[0], rest[1])
     return form(layout, channels or 3, height or tall, width or wide, fixed_batch=batch)

@@ -10,6 +10,8 @@ from onnx import TensorProto
 
 # Rows of probabilities in float16 sum to 1 within a few thousandths.
 _SUM_TOLERANCE = 1e-2
+# 1 minus a sum of probabilities may fall below 0 by rounding.
+_BELOW_ZERO = 1e-3
 # Below these a probability of this type cannot tell itself from zero.
 _LEAST: dict[int, float] = {
     TensorProto.FLOAT16: 2.0**-24,
@@ -72,7 +74,8 @@ class ScoreForm:
         if self.kind == "logits":
             return True
         if self.binary:
-            return bool(np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1)
+            low, high = -_BELOW_ZERO, 1 + _BELOW_ZERO
+            return bool(np.isfinite(scores).all() and scores.min() >= low and scores.max() <= high)
         return look_like_probabilities(scores, self.step)
 
 
@@ -82,7 +85,9 @@ def look_like_probabilities(scores: NDArray[np.float32], step: float = 0.0) -> b
         return False
     sums = scores.sum(axis=1, dtype=np.float64)
     rounding = step / 2 * scores.shape[1]
-    return bool(scores.min() >= 0 and np.abs(sums - 1).max() <= _SUM_TOLERANCE + rounding)
+    return bool(
+        scores.min() >= -_BELOW_ZERO and np.abs(sums - 1).max() <= _SUM_TOLERANCE + rounding
+    )
 
 
 def kind_of_values(scores: NDArray[np.float32]) -> str:

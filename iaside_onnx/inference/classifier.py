@@ -14,7 +14,7 @@ from ..images.sample import Picture, Sample
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact, Tensor
 from ..onnx_file.declared import Declared
-from ..onnx_file.heads import Head
+from ..onnx_file.heads import Head, class_labels, head_of
 from ..onnx_file.randomness import STEADY, Randomness
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
@@ -56,7 +56,8 @@ class Classifier:
     random : bool
         They are so, and that is allowed.
     class_names : list of str or None
-        As declared in the file's metadata, in order of labels (before the offset).
+        As declared in the file's metadata, in order of labels (before the offset), or as the
+        graph's nodes call them.
     """
 
     artifact: Artifact
@@ -182,10 +183,12 @@ def open_classifier(
         before_head=asked != "logits",
         allow_random=settings.allow_random,
     )
+    opened.model.confirm_file = artifact.watch()
     scores = opened.model.scores(probe)
     check_class_scores(artifact, opened.output.name, scores, asked)
     score_form = _score_form(artifact, asked, opened, scores, tell)
     classes = 2 if score_form.binary else scores.shape[1]
+    names = declared.classes(classes, offset) or _graph_names(artifact, classes, tell)
     return Classifier(
         artifact=artifact,
         model=opened.model,
@@ -198,7 +201,7 @@ def open_classifier(
         head=opened.head,
         randomness=opened.randomness,
         random=opened.random,
-        class_names=declared.classes(classes, offset),
+        class_names=names,
     )
 
 
@@ -239,6 +242,19 @@ def _recipe(
     return load_preprocess(None)
 
 
+def _graph_names(artifact: Artifact, classes: int, tell: Listener) -> list[str] | None:
+    """Names that the graph's own nodes give the columns of its scores."""
+    names = class_labels(artifact.model.graph) if artifact.model else []
+    if len(names) != classes:
+        return None
+    if all(name.lstrip("-").isdigit() for name in names):
+        tell.warning(
+            f"the graph calls the classes of its scores {', '.join(names[:8])}"
+            f"{', ...' if classes > 8 else ''}: labels must count them from 0, in this order"
+        )
+    return names
+
+
 def _score_form(
     artifact: Artifact,
     asked: str | None,
@@ -261,7 +277,9 @@ def _score_form(
     if kind == "unknown":
         kind = kind_of_values(scores)
         if kind == "unknown":
-            raise ArtifactError(f"{artifact.path}: output '{output.name}' {_open(binary)}")
+            raise ArtifactError(
+                f"{artifact.path}: output '{output.name}' {_open(artifact, output, binary)}"
+            )
         tell.note(f"output '{output.name}': taken for {kind}, from its values on the first images")
     if binary:
         tell.note(f"output '{output.name}': one score, of class 1 against class 0")
@@ -271,13 +289,16 @@ def _score_form(
     return ScoreForm(kind, output.elem_type, binary, step, pair)
 
 
-def _open(binary: bool) -> str:
+def _open(artifact: Artifact, output: Tensor, binary: bool) -> str:
+    """What is to be settled about scores in [0, 1]."""
     if binary:
         return (
             "holds one number in [0, 1] per image, a probability of class 1 or a logit; say which "
             "with --probabilities or --logits"
         )
+    head = head_of(artifact.model.graph, output.name) if artifact.model else None
+    more = f"; where one class excludes the others, --output {head.logits} --logits" if head else ""
     return (
         "lies in [0, 1] but its rows do not sum to 1, as after a sigmoid; class probabilities or "
-        "logits are needed (if these are logits use --logits)"
+        f"logits are needed (if these are logits use --logits{more})"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,8 @@ class Model:
         self.affine = affine
         self.fixed = fixed or FixedInputs()
         self.score_shape: tuple[int, ...] = ()
+        # Whether the file still is what was opened: asked after every run.
+        self.confirm_file: Callable[[], None] = lambda: None
 
     def at(self, form: InputForm) -> Model:
         """The same session with another batch."""
@@ -85,6 +88,7 @@ class Model:
             parts.append(self.raw(pixels[start : start + size]))
             if parts[-1].shape[:1] != (size,):
                 raise NoClassScoresError(self.output, output_meaning(parts[-1], size))
+        self.confirm_file()
         scores = np.concatenate(parts)
         if scores[0].size != max(scores.shape[1:], default=1):
             raise NoClassScoresError(self.output, output_meaning(scores, len(scores)))
@@ -99,6 +103,15 @@ class Model:
         ArtifactError
             The model fails.
         """
+        try:
+            batch = self._batch(pixels)
+            feed = {self.form.name: batch, **self.fixed.feed(len(batch))}
+        except MemoryError as error:  # a file may fix its batch at any number
+            raise run_error(error) from error
+        return run(self.session, [self.output], feed)[0]
+
+    def _batch(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        """Images as the graph takes them."""
         inputs = self.affine.full(pixels)
         if self.form.layout == "nhwc":
             inputs = np.moveaxis(inputs, 1, -1)
@@ -107,11 +120,9 @@ class Model:
         missing = (self.form.fixed_batch or len(inputs)) - len(inputs)
         if missing > 0:
             inputs = np.concatenate([inputs, np.repeat(inputs[-1:], missing, axis=0)])
-        batch = np.ascontiguousarray(
+        return np.ascontiguousarray(
             inputs.reshape(len(inputs), *self.form.shape), dtype=INPUT_TYPES[self.form.elem_type]
         )
-        feed = {self.form.name: batch, **self.fixed.feed(len(batch))}
-        return run(self.session, [self.output], feed)[0]
 
 
 def run(

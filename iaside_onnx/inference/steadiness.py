@@ -81,7 +81,7 @@ def reason(artifact: Artifact, found: Randomness, gap: float = 0.0) -> str:
     if found.drawing:
         return (
             f"its scores are random{measured if gap else ''}: the graph draws random numbers "
-            f"({found.named}), so that no two runs are equal"
+            f"({found.named}), so that two runs need not be equal"
         )
     if found.batch_statistics:
         return (

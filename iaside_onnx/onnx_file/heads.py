@@ -28,7 +28,7 @@ class Head:
     Attributes
     ----------
     operator : str
-        "Sigmoid" or "Softmax".
+        "Sigmoid", "Softmax", or "Exp" of log-probabilities.
     logits : str
         The tensor that it is applied to.
     """
@@ -42,6 +42,8 @@ class Head:
         if self.operator == "Softmax":
             powers = np.exp(exact - exact.max(axis=1, keepdims=True))
             return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        if self.operator == "Exp":
+            return np.asarray(np.exp(exact))
         one = np.exp(-np.logaddexp(0.0, -exact))
         return np.hstack([1 - one, one]) if columns == 2 * exact.shape[1] else one
 
@@ -87,7 +89,30 @@ def head_of(graph: onnx.GraphProto, name: str) -> Head | None:
             return None
         node = _behind(producers, second)
         return Head("Sigmoid", node.input[0]) if node and node.op_type == "Sigmoid" else None
-    return Head(node.op_type, node.input[0]) if node.op_type in ("Sigmoid", "Softmax") else None
+    if node.op_type in ("Sigmoid", "Softmax", "Exp"):
+        return Head(node.op_type, node.input[0])
+    return _spelt_out(producers, node)
+
+
+def _spelt_out(producers: dict[str, Any], node: Any) -> Head | None:
+    """exp(z) / sum(exp(z)), and 1 / (1 + exp(-z)), written as single nodes."""
+    if node.op_type == "Div" and len(node.input) == 2:
+        above, below = (producers.get(name) for name in node.input)
+        if above is not None and above.op_type == "Exp":
+            sums = below is not None and below.op_type in ("ReduceSum", "ReduceL1")
+            return Head("Softmax", above.input[0]) if sums else None
+    elif node.op_type == "Reciprocal":
+        below = producers.get(node.input[0])
+    else:
+        return None
+    if below is None or below.op_type != "Add":
+        return None
+    for power in (producers.get(name) for name in below.input):
+        if power is not None and power.op_type == "Exp":
+            minus = producers.get(power.input[0])
+            if minus is not None and minus.op_type == "Neg":
+                return Head("Sigmoid", minus.input[0])
+    return None
 
 
 def decision_of(graph: onnx.GraphProto, name: str) -> Decision | None:
@@ -106,6 +131,27 @@ def decision_of(graph: onnx.GraphProto, name: str) -> Decision | None:
 def computed(graph: onnx.GraphProto, name: str) -> bool:
     """Whether a tensor of this name is computed by a node of the graph."""
     return name in _producers(graph)
+
+
+def class_labels(graph: onnx.GraphProto) -> list[str]:
+    """What a classifier of ai.onnx.ml, or a ZipMap, calls its columns; empty where there is none.
+
+    Numbers that count the columns from 0 are no names.
+    """
+    for node in reversed(graph.node):
+        for attribute in node.attribute:
+            if attribute.name == "classlabels_strings" and attribute.strings:
+                return [text.decode("utf-8", "replace") for text in attribute.strings]
+            if attribute.name in ("classlabels_int64s", "classlabels_ints") and attribute.ints:
+                numbers = list(attribute.ints)
+                return [] if numbers == list(range(len(numbers))) else [str(n) for n in numbers]
+    return []
+
+
+def unrounded(graph: onnx.GraphProto, name: str) -> str | None:
+    """The tensor that a quantised output was made of."""
+    node = _producers(graph).get(name)
+    return str(node.input[0]) if node is not None and node.op_type == "QuantizeLinear" else None
 
 
 def decoder_of(graph: onnx.GraphProto) -> str | None:
