@@ -24,8 +24,9 @@ from ..inference.output_meaning import NoClassScoresError, OutputMeaning
 from ..inference.session import Runtime, active_providers, runtime_clash
 from ..inference.steadiness import randomness_of, reason
 from ..listener import Listener
-from ..onnx_file.artifact import Artifact, Tensor
+from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
+from ..onnx_file.tensors import Tensor
 
 # Where a file leaves its size free: the usual one, then those of lines of text.
 _PROBE_SIZES = ((224, 224), (48, 192), (32, 128))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ..mathematics.coalitions import members
-from ..onnx_file.artifact import INPUT_TYPES
+from ..onnx_file.tensors import INPUT_TYPES
 from .class_scores import ScoreForm
 from .companion import companion_graph, tail_graph
 from .model import Model, run_error

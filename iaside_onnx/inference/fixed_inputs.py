@@ -15,7 +15,8 @@ from onnx import helper
 
 from ..errors import UsageError
 from ..listener import Listener
-from ..onnx_file.artifact import Artifact, Tensor, shape_text
+from ..onnx_file.artifact import Artifact
+from ..onnx_file.tensors import Tensor, shape_text
 
 # Numbers in one value; larger ones are no flags, sizes or embeddings.
 _MOST_NUMBERS = 1 << 26

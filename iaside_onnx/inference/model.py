@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ..errors import ArtifactError
-from ..onnx_file.artifact import INPUT_TYPES
+from ..onnx_file.tensors import INPUT_TYPES
 from .fixed_inputs import FixedInputs
 from .input_form import InputForm
 from .output_meaning import NoClassScoresError, output_meaning

@@ -7,9 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
@@ -25,50 +23,24 @@ from .graph import (
     without_large_weights,
 )
 from .heads import Decision, computed, decision_of, decoder_of, unrounded
+from .tensors import (
+    INPUT_TYPES,
+    SCORE_TYPES,
+    Tensor,
+    holds_images,
+    names_of,
+    shape_text,
+    tensor_from,
+    text_of,
+    type_advice,
+)
 
-# A dimension: its length, or None where the graph leaves it free.
-Shape = tuple[int | None, ...]
-
-INPUT_TYPES: dict[int, Any] = {
-    TensorProto.FLOAT: np.float32,
-    TensorProto.FLOAT16: np.float16,
-    TensorProto.DOUBLE: np.float64,
-    TensorProto.UINT8: np.uint8,
-}
-SCORE_TYPES = frozenset(INPUT_TYPES) - {TensorProto.UINT8}
 _FORMS = (
     "(batch, channels, height, width), channels last, (batch, height, width) for grey, or flat "
     "(batch, features) is needed"
 )
 # Identifier of the runtime's own file format, at byte 4.
 _ORT_MAGIC = b"ORTM"
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """Name, shape and ONNX element type of a graph input or output.
-
-    `symbols` holds the graph's own name of each dimension, empty where it gives none;
-    `container` says what it is where it is no tensor, for example "sequence of maps";
-    `unbatched` that the graph itself has no batch axis, which `shape` begins with.
-    """
-
-    name: str
-    shape: Shape | None
-    elem_type: int
-    symbols: tuple[str, ...] = ()
-    container: str = ""
-    unbatched: bool = False
-
-    @property
-    def dtype(self) -> str:
-        """Element type in numpy's words, for example ``float16``; else the container."""
-        if not self.elem_type:
-            return self.container or "none"
-        if self.elem_type not in TensorProto.DataType.values():
-            return f"type {self.elem_type}"
-        name = str(TensorProto.DataType.Name(self.elem_type)).lower()
-        return {"float": "float32", "double": "float64"}.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -137,7 +109,7 @@ class Artifact:
         if found.elem_type not in INPUT_TYPES:
             raise ArtifactError(
                 f"{text} is {found.dtype}; float16, float32, float64 or uint8 is needed"
-                f"{_type_advice(found)}"
+                f"{type_advice(found)}"
             )
         shape = found.shape
         if shape is None:
@@ -167,17 +139,17 @@ class Artifact:
             found = next((tensor for tensor in self.inputs if tensor.name == name), None)
             if found is None:
                 raise ArtifactError(
-                    f"{self.path}: no input named '{name}'; inputs are {_names(self.inputs)}"
+                    f"{self.path}: no input named '{name}'; inputs are {names_of(self.inputs)}"
                 )
             return found
         if not self.inputs:
             raise ArtifactError(f"{self.path}: the graph has no input to put images into")
         if len(self.inputs) == 1:
             return self.inputs[0]
-        images = [tensor for tensor in self.inputs if _holds_images(tensor)]
+        images = [tensor for tensor in self.inputs if holds_images(tensor)]
         if len(images) != 1:
             raise ArtifactError(
-                f"{self.path}: has {len(self.inputs)} inputs ({_names(self.inputs)}), of which "
+                f"{self.path}: has {len(self.inputs)} inputs ({names_of(self.inputs)}), of which "
                 f"{len(images) or 'none'} could take images; name that one with --input and give "
                 "the others a value with --set NAME=VALUE"
             )
@@ -199,23 +171,23 @@ class Artifact:
             if found is None:
                 raise ArtifactError(
                     f"{self.path}: no output or other tensor named '{name}'; outputs are "
-                    f"{_names(self.outputs)}"
+                    f"{names_of(self.outputs)}"
                 )
             if found.elem_type not in SCORE_TYPES and found in self.outputs:
                 raise ArtifactError(
                     f"{self.path}: output '{name}' is {found.dtype}{self._remedy([found])}; class "
-                    f"scores are float16, float32 or float64{_type_advice(found)}"
+                    f"scores are float16, float32 or float64{type_advice(found)}"
                 )
         elif not floats:
             raise ArtifactError(
                 f"{self.path}: has no output of class scores, float16, float32 or float64 "
-                f"(outputs are {_names(self.outputs)}){self._remedy(self.outputs)}"
-                + "".join(_type_advice(tensor) for tensor in self.outputs[:1])
+                f"(outputs are {names_of(self.outputs)}){self._remedy(self.outputs)}"
+                + "".join(type_advice(tensor) for tensor in self.outputs[:1])
             )
         elif len(floats) > 1:
             raise ArtifactError(
                 f"{self.path}: has {len(floats)} outputs that could be class scores "
-                f"({_names(tuple(floats))}); choose one with --output"
+                f"({names_of(tuple(floats))}); choose one with --output"
             )
         else:
             found = floats[0]
@@ -328,31 +300,6 @@ class Artifact:
         return "nchw" if fits["nchw"] else "nhwc"
 
 
-def _holds_images(tensor: Tensor) -> bool:
-    """Whether an input beside others looks like a batch of images: it has an axis of 1 or 3."""
-    shape = tensor.shape
-    if tensor.elem_type not in INPUT_TYPES or shape is None or len(shape) != 4:
-        return False
-    return shape[1] in (1, 3, None) or shape[3] in (1, 3, None)
-
-
-def _type_advice(tensor: Tensor) -> str:
-    """What to do about a number type that few runtimes and no arrays know."""
-    if tensor.elem_type != TensorProto.BFLOAT16:
-        return ""
-    return ": export the model in float32 or float16 (model.float() before torch.onnx.export)"
-
-
-def shape_text(shape: Shape) -> str:
-    """A shape in words; free dimensions show as a question mark."""
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
-
-
-def _names(tensors: tuple[Tensor, ...]) -> str:
-    shown = [f"'{tensor.name}' {tensor.dtype}" for tensor in tensors[:8]]
-    return ", ".join(shown + ["..."] * (len(tensors) > 8)) or "none"
-
-
 def _give(decision: Decision) -> str:
     return f"; give the tensor that it reads: --output {decision.scores}"
 
@@ -416,10 +363,10 @@ def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
     external = external_files(path, model)
     weights = {tensor.name for tensor in graph.initializer}
     weights |= {tensor.values.name for tensor in graph.sparse_initializer}
-    inputs = tuple(_tensor(value) for value in graph.input if value.name not in weights)
-    outputs = tuple(_tensor(value) for value in graph.output)
+    inputs = tuple(tensor_from(value) for value in graph.input if value.name not in weights)
+    outputs = tuple(tensor_from(value) for value in graph.output)
     tails = {tensor.name: output_kind(graph, tensor.name) for tensor in outputs}
-    version = f" {_text(model.producer_version)}" if model.producer_version else ""
+    version = f" {text_of(model.producer_version)}" if model.producer_version else ""
     parameters = sum(math.prod(tensor.dims) for tensor in weight_tensors(model))
     hint = range_hint(graph, inputs[0].name) if inputs else ""
     without_large_weights(model)
@@ -428,11 +375,11 @@ def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
         sha256=_with_external(own, external),
         inputs=inputs,
         outputs=outputs,
-        opsets={_text(opset.domain): opset.version for opset in model.opset_import},
-        producer=(_text(model.producer_name) + version) or "unknown",
+        opsets={text_of(opset.domain): opset.version for opset in model.opset_import},
+        producer=(text_of(model.producer_name) + version) or "unknown",
         ir_version=model.ir_version,
         parameters=parameters,
-        metadata={_text(entry.key): _text(entry.value) for entry in model.metadata_props},
+        metadata={text_of(entry.key): text_of(entry.value) for entry in model.metadata_props},
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},
@@ -477,27 +424,3 @@ def _stamps(files: tuple[Path, ...]) -> list[tuple[int, ...]]:
             continue
         found.append((held.st_ino, held.st_size, held.st_mtime_ns, held.st_ctime_ns))
     return found
-
-
-def _tensor(value: onnx.ValueInfoProto) -> Tensor:
-    kind, name = value.type.tensor_type, _text(value.name)
-    if not value.type.HasField("tensor_type"):
-        return Tensor(name, None, 0, container=_container(value.type))
-    if not kind.HasField("shape"):
-        return Tensor(name, None, kind.elem_type)
-    sizes = (dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim)
-    # Some exporters write 0 or -1 for a free dimension.
-    shape = tuple(size if size is not None and size > 0 else None for size in sizes)
-    return Tensor(name, shape, kind.elem_type, tuple(_text(d.dim_param) for d in kind.shape.dim))
-
-
-def _text(value: str | bytes) -> str:
-    """A string of the file; protobuf hands out bytes where it is no valid UTF-8."""
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")
-
-
-def _container(kind: onnx.TypeProto) -> str:
-    """A type that is no tensor, in words."""
-    word = (kind.WhichOneof("value") or "unknown type").removesuffix("_type").replace("_", " ")
-    inner = kind.sequence_type.elem_type if word == "sequence" else None
-    return f"sequence of {_container(inner)}s" if inner is not None else word
