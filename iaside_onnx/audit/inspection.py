@@ -20,8 +20,9 @@ from ..inference.ort_format import describe
 from ..inference.session import Runtime, active_providers, runtime_clash
 from ..inference.steadiness import randomness_of, reason
 from ..listener import Listener
-from ..onnx_file.artifact import Artifact, Tensor
+from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
+from ..onnx_file.tensor import Tensor
 
 _PROBE_SIZE = 224
 _RANDOM_IMAGES = 3

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from ..images.sample import Picture, Sample
 from ..listener import Listener
-from ..onnx_file.artifact import Artifact, Tensor
+from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
 from ..onnx_file.heads import Head, class_labels, head_of
 from ..onnx_file.randomness import STEADY, Randomness
+from ..onnx_file.tensor import Tensor
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from .class_scores import ScoreForm, kind_of_values

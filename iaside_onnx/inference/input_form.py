@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import ArtifactError, DataError, UsageError
 from ..images.sample import Sample
-from ..onnx_file.artifact import Artifact, Tensor, shape_text
+from ..onnx_file.artifact import Artifact
+from ..onnx_file.tensor import Tensor, shape_text
 from ..preprocessing.preprocess import Preprocess
 
 _DEFAULT_SIZE = 224

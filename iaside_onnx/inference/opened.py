@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from ..errors import ArtifactError
 from ..listener import Listener
-from ..onnx_file.artifact import SCORE_TYPES, Artifact, Tensor, load_graph
+from ..onnx_file.artifact import SCORE_TYPES, Artifact, load_graph
 from ..onnx_file.edits import ROWS, transposed, with_batch_axis, with_output, with_rows
 from ..onnx_file.free_batch import free_batch, likely_batches
 from ..onnx_file.heads import Head, head_of
 from ..onnx_file.randomness import STEADY, Randomness
+from ..onnx_file.tensor import Tensor
 from .class_scores import look_like_probabilities
 from .input_form import InputForm
 from .model import Affine, Model, OutOfMemoryError, no_rows

@@ -8,7 +8,8 @@ from typing import Any
 from onnx import TensorProto
 
 from ..errors import ArtifactError
-from ..onnx_file.artifact import Artifact, Tensor, file_digest, is_ort_format, read_artifact
+from ..onnx_file.artifact import Artifact, file_digest, is_ort_format, read_artifact
+from ..onnx_file.tensor import Tensor
 from .session import Runtime
 
 

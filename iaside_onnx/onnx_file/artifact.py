@@ -17,9 +17,7 @@ from onnx import TensorProto
 from ..errors import ArtifactError, ChangedModelError
 from .graph import external_files, output_kind, range_hint, without_large_weights
 from .heads import Decision, computed, decision_of, decoder_of, unrounded
-
-# A dimension: its length, or None where the graph leaves it free.
-Shape = tuple[int | None, ...]
+from .tensor import Tensor, shape_text, tensor_in, text_of
 
 INPUT_TYPES: dict[int, Any] = {
     TensorProto.FLOAT: np.float32,
@@ -34,33 +32,6 @@ _FORMS = (
 )
 # Identifier of the runtime's own file format, at byte 4.
 _ORT_MAGIC = b"ORTM"
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """Name, shape and ONNX element type of a graph input or output.
-
-    `symbols` holds the graph's own name of each dimension, empty where it gives none;
-    `container` says what it is where it is no tensor, for example "sequence of maps";
-    `unbatched` that the graph itself has no batch axis, which `shape` begins with.
-    """
-
-    name: str
-    shape: Shape | None
-    elem_type: int
-    symbols: tuple[str, ...] = ()
-    container: str = ""
-    unbatched: bool = False
-
-    @property
-    def dtype(self) -> str:
-        """Element type in numpy's words, for example ``float16``; else the container."""
-        if not self.elem_type:
-            return self.container or "none"
-        if self.elem_type not in TensorProto.DataType.values():
-            return f"type {self.elem_type}"
-        name = str(TensorProto.DataType.Name(self.elem_type)).lower()
-        return {"float": "float32", "double": "float64"}.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -307,11 +278,6 @@ class Artifact:
         return "nchw" if fits["nchw"] else "nhwc"
 
 
-def shape_text(shape: Shape) -> str:
-    """A shape in words; free dimensions show as a question mark."""
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
-
-
 def _names(tensors: tuple[Tensor, ...]) -> str:
     shown = [f"'{tensor.name}' {tensor.dtype}" for tensor in tensors[:8]]
     return ", ".join(shown + ["..."] * (len(tensors) > 8)) or "none"
@@ -373,10 +339,10 @@ def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
     external = external_files(path, model)
     weights = {tensor.name for tensor in graph.initializer}
     weights |= {tensor.values.name for tensor in graph.sparse_initializer}
-    inputs = tuple(_tensor(value) for value in graph.input if value.name not in weights)
-    outputs = tuple(_tensor(value) for value in graph.output)
+    inputs = tuple(tensor_in(value) for value in graph.input if value.name not in weights)
+    outputs = tuple(tensor_in(value) for value in graph.output)
     tails = {tensor.name: output_kind(graph, tensor.name) for tensor in outputs}
-    version = f" {_text(model.producer_version)}" if model.producer_version else ""
+    version = f" {text_of(model.producer_version)}" if model.producer_version else ""
     parameters = sum(math.prod(tensor.dims) for tensor in graph.initializer)
     hint = range_hint(graph, inputs[0].name) if inputs else ""
     without_large_weights(model)
@@ -385,11 +351,11 @@ def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
         sha256=_with_external(own, external),
         inputs=inputs,
         outputs=outputs,
-        opsets={_text(opset.domain): opset.version for opset in model.opset_import},
-        producer=(_text(model.producer_name) + version) or "unknown",
+        opsets={text_of(opset.domain): opset.version for opset in model.opset_import},
+        producer=(text_of(model.producer_name) + version) or "unknown",
         ir_version=model.ir_version,
         parameters=parameters,
-        metadata={_text(entry.key): _text(entry.value) for entry in model.metadata_props},
+        metadata={text_of(entry.key): text_of(entry.value) for entry in model.metadata_props},
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},
@@ -434,27 +400,3 @@ def _stamps(files: tuple[Path, ...]) -> list[tuple[int, ...]]:
             continue
         found.append((held.st_ino, held.st_size, held.st_mtime_ns, held.st_ctime_ns))
     return found
-
-
-def _tensor(value: onnx.ValueInfoProto) -> Tensor:
-    kind, name = value.type.tensor_type, _text(value.name)
-    if not value.type.HasField("tensor_type"):
-        return Tensor(name, None, 0, container=_container(value.type))
-    if not kind.HasField("shape"):
-        return Tensor(name, None, kind.elem_type)
-    sizes = (dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim)
-    # Some exporters write 0 or -1 for a free dimension.
-    shape = tuple(size if size is not None and size > 0 else None for size in sizes)
-    return Tensor(name, shape, kind.elem_type, tuple(_text(d.dim_param) for d in kind.shape.dim))
-
-
-def _text(value: str | bytes) -> str:
-    """A string of the file; protobuf hands out bytes where it is no valid UTF-8."""
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")
-
-
-def _container(kind: onnx.TypeProto) -> str:
-    """A type that is no tensor, in words."""
-    word = (kind.WhichOneof("value") or "unknown type").removesuffix("_type").replace("_", " ")
-    inner = kind.sequence_type.elem_type if word == "sequence" else None
-    return f"sequence of {_container(inner)}s" if inner is not None else word
