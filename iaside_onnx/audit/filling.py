@@ -112,7 +112,7 @@ def fill(
         **limits.outcome(reason, rows, tell),
         **({"sample_digest": audit.identity["data_digest"]} if limits.any else {}),
         **how,
-        "batch_mode": audit.classifier.batch_mode,
+        **audit.classifier.how,
         "onnxruntime": runtime_version(),
         "ort_extensions": audit.runtime.extension_digests,
     }, used

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
 from ..mathematics.estimators import image_values
+from ..mathematics.floor import share_at_floor
 from ..notebooks import ReportInNotebooks
 from ..output_file import check_free
 
@@ -106,6 +107,18 @@ class Report(ReportInNotebooks):
         if self.coalitions is None:
             return shapley.player_count(self.log_prob)
         return int(self.settings["bands"]) + int(self.settings["separate_dc"])
+
+    @property
+    def floor_share(self) -> float | None:
+        """Share of the table at the floor under the model's probabilities; None: it has no floor.
+
+        A probability that its type cannot tell from 0 counts as the least that it can.
+        """
+        floor = self.settings.get("floor")
+        if floor is None:
+            return None
+        temperature, classes = float(self.settings["temperature"]), int(self.data["classes"])
+        return share_at_floor(self.log_prob, float(floor), temperature, classes)
 
     @property
     def exact(self) -> bool:
