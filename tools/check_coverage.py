@@ -1,17 +1,22 @@
 """How often the 95 % interval of the signed score holds the truth, by simulation.
 
-    python tools/check_coverage.py --repetitions 1000
-    python tools/check_coverage.py --population r20-gaussian.h5 --seed 5000
+    python tools/check_coverage.py
+    python tools/check_coverage.py --population r20-gaussian.h5 --target 0
+    python tools/check_coverage.py --population r20-gaussian.h5 --target 0 --tie 3
 
 A population of images whose true signed score is known (2**M-column games made at random: bands
 that add up, bands that need each other, images that differ; or the games of an exact report) is
 sampled again and again, exactly, with drawn coalitions, and with the stopping rule of
-``--target-stderr``; the share of intervals that hold the truth is printed with its own error.
+``--target-stderr``; the share of intervals that hold the truth is printed with its own error, of
+the plain percentile interval and of the one that reports have, on the same samples, and the mean
+width of the latter over that of the former. ``--tie`` shifts the weakest bands to exact equality.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +26,8 @@ import iaside_onnx as ia
 from iaside_onnx.audit.stopping import Limits, play_rounds
 from iaside_onnx.mathematics.coalitions import ESTIMATORS, drawn_count, members, pair_chances
 from iaside_onnx.mathematics.estimators import image_values
-from iaside_onnx.mathematics.score import (
-    Intervals,
-    bootstrap_intervals,
-    signed_score,
-    spectral_importance,
-)
+from iaside_onnx.mathematics.intervals import contact_set, expanded_tail, score_ends
+from iaside_onnx.mathematics.score import resampled_means, signed_score, spectral_importance
 from iaside_onnx.mathematics.shapley import game_values, player_count
 
 PLAYERS = 6
@@ -66,77 +67,132 @@ def random_coalitions(
     return np.concatenate([first, chosen, first + everyone], axis=1)
 
 
-def covered(
-    games: NDArray[np.float64], truth: float, estimator: str, images: int, target: float | None,
-    seed: int, resamples: int,
-) -> tuple[bool, int]:  # fmt: skip
-    """Whether the interval of one sample holds the truth, and how many images it took."""
-    rng = np.random.default_rng([seed, images])
+def tie(games: NDArray[np.float64], bands: int) -> NDArray[np.float64]:
+    """The same games with the Shapley values of the weakest bands exactly equal on average."""
     players = player_count(games)
-    chosen = rng.choice(len(games), images)
-    drawn = None
+    psi = image_values("exact", games, None, players).mean(axis=0)
+    weakest = np.argsort(psi)[:bands]
+    present = members(np.arange(1 << players, dtype=np.uint64), players)[:, weakest]
+    return games + present @ (psi.min() - psi[weakest])
+
+
+@lru_cache(maxsize=64)
+def shares(images: int, seed: int, resamples: int) -> NDArray[np.float64]:
+    """How much each image weighs in each resample: the same in all audits of one seed."""
+    return resampled_means(np.eye(images), seed, resamples)
+
+
+def both_intervals(
+    psi: NDArray[np.float64], seed: int, resamples: int
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Intervals of the signed score as `bootstrap_intervals` makes them: percentile, and joint."""
+    means = shares(len(psi), seed, resamples) @ psi
+    low, high = np.percentile(signed_score(spectral_importance(means), _BETA), [2.5, 97.5])
+    tail = expanded_tail(len(psi), 0.95)
+    return (float(low), float(high)), score_ends(means, contact_set(psi), _BETA, tail)
+
+
+def audit(
+    games: NDArray[np.float64], estimator: str, images: int, target: float | None,
+    number: int, seed: int, resamples: int,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Shapley values of the images that one simulated audit uses."""
+    rng = np.random.default_rng([seed + number, images])
+    players = player_count(games)
+    table, drawn = games[rng.choice(len(games), images)], None
     if estimator != "exact":
         drawn = random_coalitions(estimator, players, images, rng)
+        table = np.take_along_axis(table, drawn.astype(np.intp), axis=1)
 
-    def ends(positions: NDArray[np.intp]) -> Intervals:
-        table, rows = games[chosen[positions]], None
-        if drawn is not None:
-            rows = drawn[positions]
-            table = np.take_along_axis(table, rows.astype(np.intp), axis=1)
-        psi = image_values(estimator, table, rows, players)
-        return bootstrap_intervals(psi, _BETA, 0.95, seed, resamples)
+    def values(positions: NDArray[np.intp]) -> NDArray[np.float64]:
+        rows = None if drawn is None else drawn[positions]
+        return image_values(estimator, table[positions], rows, players)
+
+    def stderr(positions: NDArray[np.intp]) -> float:
+        means = shares(len(positions), seed, resamples) @ values(positions)
+        return float(signed_score(spectral_importance(means), _BETA).std())
 
     used = np.arange(images)
     if target is not None:
-        limits = Limits(target_stderr=target)
-        used, _ = play_rounds(
-            limits, used, lambda _: None, lambda some: ends(some).srs_signed_stderr
-        )
-    low, high = ends(used).srs_signed
-    return low <= truth <= high, len(used)
+        used, _ = play_rounds(Limits(target_stderr=target), used, lambda _: None, stderr)
+    return values(used)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Shares of intervals that hold the truth, percentile and joint ones on the same audits.
+
+    Attributes
+    ----------
+    percentile, joint : float
+    width : float
+        Mean width of the joint intervals over that of the percentile intervals.
+    images : float
+        Mean number.
+    """
+
+    percentile: float
+    joint: float
+    width: float
+    images: float
 
 
 def coverage(
     estimator: str, repetitions: int, images: int, target: float | None = None,
-    seed: int = 0, resamples: int = 1000, games: NDArray[np.float64] | None = None,
-) -> tuple[float, float]:  # fmt: skip
-    """Share of intervals that hold the truth, and the mean number of images."""
+    seed: int = 0, resamples: int = 2000, games: NDArray[np.float64] | None = None,
+) -> Coverage:  # fmt: skip
+    """Simulate audits, and see how often their intervals hold the truth."""
     games = population(20_000, 1) if games is None else games
     psi = image_values("exact", games, None, player_count(games)).mean(axis=0)
     truth = float(signed_score(spectral_importance(psi), _BETA))
-    made = [
-        covered(games, truth, estimator, images, target, seed + number, resamples)
-        for number in range(repetitions)
-    ]
-    return float(np.mean([hit for hit, _ in made])), float(np.mean([used for _, used in made]))
+    ends, used = np.empty((repetitions, 2, 2)), np.empty(repetitions)
+    for number in range(repetitions):
+        rows = audit(games, estimator, images, target, number, seed, resamples)
+        ends[number], used[number] = both_intervals(rows, seed, resamples), len(rows)
+    hits = ((ends[:, :, 0] <= truth) & (truth <= ends[:, :, 1])).mean(axis=0)
+    widths = np.ptp(ends, axis=2).mean(axis=0)
+    return Coverage(float(hits[0]), float(hits[1]), widths[1] / widths[0], float(used.mean()))
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=1000)
-    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--repetitions", type=int, default=3000)
+    parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--estimators", nargs="+", default=ESTIMATORS, choices=ESTIMATORS)
-    parser.add_argument("--images", nargs="*", type=int, default=[50, 100, 300])
+    parser.add_argument("--images", nargs="*", type=int, default=[50, 100, 200])
     parser.add_argument("--target", type=float, help="standard error to stop at; 0 for none")
     parser.add_argument("--population", type=Path, help="exact report whose games are drawn from")
+    parser.add_argument("--tie", type=int, default=0, help="weakest bands to make exactly equal")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    games = None
+    games = population(20_000, 1)
     if asked.population:
         report = ia.load(asked.population)
         games = game_values(report.log_prob, report.settings["value"])
-    print(f"{'estimator':12} {'rule':18} {'images':>7} {'coverage':>9} {'+-':>6}")
+    if asked.tie:
+        games = tie(games, asked.tie)
+    print(
+        f"{'estimator':12} {'rule':14} {'images':>7} {'percentile':>11} {'+-':>6} {'joint':>6} "
+        f"{'+-':>6} {'width':>6}"
+    )
     for estimator in asked.estimators:
         rules: list[tuple[int, float | None]] = [(images, None) for images in asked.images]
         target = TARGETS[estimator] if asked.target is None else asked.target
         for images, limit in [*rules, (_MOST, target)] if target else rules:
-            share, used = coverage(
+            found = coverage(
                 estimator, asked.repetitions, images, limit, asked.seed, asked.resamples, games
             )
             rule = "fixed" if limit is None else f"target {limit}"
-            error = (share * (1 - share) / asked.repetitions) ** 0.5
-            print(f"{estimator:12} {rule:18} {used:7.0f} {share:9.3f} {error:6.3f}", flush=True)
+            errors = [
+                (share * (1 - share) / asked.repetitions) ** 0.5
+                for share in (found.percentile, found.joint)
+            ]
+            print(
+                f"{estimator:12} {rule:14} {found.images:7.0f} {found.percentile:11.3f} "
+                f"{errors[0]:6.3f} {found.joint:6.3f} {errors[1]:6.3f} {found.width:6.2f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

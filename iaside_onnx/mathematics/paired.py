@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import bdtr, ndtri, stdtr, stdtrit
 
 from ..errors import UsageError
+from .intervals import expanded_tail
 from .score import resampled_means
 
 RESAMPLES = 5000
@@ -134,17 +135,6 @@ class PairedBootstrap:
             bool((np.sign(statistic(drawn)) != np.sign(statistic(means))).mean() > limit)
             for means, drawn in zip(self._means, self._resampled, strict=True)
         )
-
-
-def expanded_tail(images: int, confidence: float) -> float:
-    """Share of resamples left out on either side by the expanded percentile interval.
-
-    Percentiles further out, by the t distribution and sqrt(n / (n - 1)), than the plain ones,
-    which are too narrow for small samples (Hesterberg, "What teachers should know about the
-    bootstrap", The American Statistician 69(4), 2015).
-    """
-    freedom = images - 1
-    return float(ndtr(stdtrit(freedom, 0.5 - confidence / 2) * np.sqrt(images / freedom)))
 
 
 def detectable(freedom: int, confidence: float) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainc, gammaincinv
 
-from .paired import expanded_tail
+from .intervals import expanded_tail
 from .score import signed_score, spectral_importance
 
 RESAMPLES = 1000
