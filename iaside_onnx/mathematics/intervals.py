@@ -121,10 +121,9 @@ def bootstrap_intervals(
         ends = np.stack([np.zeros(bands), np.ones(bands)])
         score = score_range(bands, beta)
     else:
-        chosen, tail = contact_set(values), expanded_tail(images, confidence)
-        ends = np.stack([importance_ends(means, chosen, row, tail) for row in np.eye(bands)], 1)
-        score = score_ends(means, chosen, beta, tail)
-    return Intervals(*ends, _without_sign(score), score, float(signed.std()))
+        tail = expanded_tail(images, confidence)
+        ends, score = profile_ends(means, contact_set(values), beta, tail)
+    return Intervals(ends[0], ends[1], _without_sign(score), score, float(signed.std()))
 
 
 def _percentiles(means: Array, signed: Array, confidence: float) -> Intervals:
@@ -180,6 +179,15 @@ def contact_set(psi: NDArray[Any], width: float = CONTACT) -> NDArray[np.intp]:
     return np.flatnonzero(near)
 
 
+def profile_ends(
+    means: Array, contact: NDArray[np.intp], beta: float, tail: float
+) -> tuple[Array, tuple[float, float]]:
+    """Ends of the intervals of SID, shape (2, M), and of the score; see `importance_ends`."""
+    rows = np.eye(means.shape[1])
+    ends = [importance_ends(means, contact, weights, tail) for weights in rows]
+    return np.array(ends).T, score_ends(means, contact, beta, tail)
+
+
 def score_ends(
     means: Array, contact: NDArray[np.intp], beta: float, tail: float
 ) -> tuple[float, float]:
@@ -218,12 +226,7 @@ def importance_ends(
     taking = contact[contact != itself]
     if len(taking) == 0:
         return least, least
-    flat = is_uniform(means)
-    above = np.where(flat, 0.0, means @ (weights - centre))
-    total = means.sum(axis=1)
-    room = np.where(flat, 0.0, total - means.shape[1] * means[:, taking].T)
-    terms = np.where(above == 0.0, 0.0, np.copysign(np.inf, above))
-    terms = np.divide(above, room, out=np.tile(terms, (len(taking), 1)), where=room > 0.0)
+    above, terms = least_terms(means, taking, weights)
     order = terms.argsort(axis=1)
     terms = np.take_along_axis(terms, order, axis=1)
     last = len(means) - 1
@@ -231,18 +234,40 @@ def importance_ends(
     # `above` alone tells the sign, for it has no kink.
     low_sign, high_sign = np.partition(above, (outer, last - outer))[[outer, last - outer]]
     if high_sign > 0.0:
-        high = terms[:, _joint_rank(terms, order, tail)].min()
+        high = terms[:, joint_rank(terms, order, tail)].min()
     else:
         high = terms[:, last - outer].max()
     if low_sign < 0.0:
-        low = terms[:, last - _joint_rank(-terms[:, ::-1], order[:, ::-1], tail)].max()
+        low = terms[:, last - joint_rank(-terms[:, ::-1], order[:, ::-1], tail)].max()
     else:
         low = terms[:, outer].min()
     low, high = (min(max(float(end) + centre, least), most) for end in (low, high))
     return low, high
 
 
-def _joint_rank(terms: Array, order: NDArray[np.intp], tail: float) -> int:
+def least_terms(means: Array, bands: NDArray[np.intp], weights: Array) -> tuple[Array, Array]:
+    """``A`` and ``A / B_j`` of resamples (see the module), infinite where ``B_j`` is not above 0.
+
+    Parameters
+    ----------
+    means : ndarray, shape (resamples, M)
+    bands : ndarray of int, shape (k,)
+        Those that are put in the place of the least.
+    weights : ndarray, shape (M,)
+
+    Returns
+    -------
+    ndarray, shape (resamples,), and ndarray, shape (k, resamples)
+    """
+    flat = is_uniform(means)
+    above = np.where(flat, 0.0, means @ (weights - weights.mean()))
+    room = np.where(flat, 0.0, means.sum(axis=1) - means.shape[1] * means[:, bands].T)
+    terms = np.where(above == 0.0, 0.0, np.copysign(np.inf, above))
+    terms = np.tile(terms, (len(bands), 1))
+    return above, np.divide(above, room, out=terms, where=room > 0.0)
+
+
+def joint_rank(terms: Array, order: NDArray[np.intp], tail: float) -> int:
     """Rank of the upper ends at which several terms together err as often as they may.
 
     Parameters
@@ -252,8 +277,10 @@ def _joint_rank(terms: Array, order: NDArray[np.intp], tail: float) -> int:
     order : ndarray of int
         What sorted them.
     """
-    last = terms.shape[1] - 1
+    last = int(terms.shape[1]) - 1
     outer = round(tail * last)
+    if len(terms) == 1:
+        return last - outer
     rank = np.arange(last + 1)
     lowest = highest = np.broadcast_to(rank, terms.shape)
     new = terms[:, 1:] > terms[:, :-1]
@@ -269,8 +296,8 @@ def _joint_rank(terms: Array, order: NDArray[np.intp], tail: float) -> int:
     # Where the bands tie, the other end errs only if all terms are beyond theirs at once.
     other = float(np.mean(nearest.min(axis=0) > last - outer))
     allowed = round(max(tail, 2.0 * tail - other) * last)
-    joint = np.partition(furthest.max(axis=0), last - allowed)[last - allowed]
-    return max(int(joint), last - outer)
+    joint = int(np.partition(furthest.max(axis=0), last - allowed)[last - allowed])
+    return max(joint, last - outer)
 
 
 @lru_cache(maxsize=64)
