@@ -33,6 +33,8 @@ class ScoreDifference:
     beta : float
     seed, resamples : int
         The same seed gives the same intervals.
+    means : list of two arrays, shape (resamples, M), optional
+        Resampled means of both tables where they are there already.
     """
 
     def __init__(
@@ -42,13 +44,17 @@ class ScoreDifference:
         beta: float = 0.75,
         seed: int = 0,
         resamples: int = RESAMPLES,
+        *,
+        means: list[Array] | None = None,
     ) -> None:
         tables = [np.asarray(table, dtype=np.float64) for table in (reference, other)]
         self.images = len(tables[0])
-        resampled = resampled_means(np.concatenate(tables, axis=1), seed, resamples)
+        if means is None:
+            both = resampled_means(np.concatenate(tables, axis=1), seed, resamples)
+            means = np.split(both, 2, axis=1)
         terms, signs = [], []
-        for table, means in zip(tables, np.split(resampled, 2, axis=1), strict=True):
-            made, sign = _terms(table, means, beta)
+        for table, resampled in zip(tables, means, strict=True):
+            made, sign = _terms(table, resampled, beta)
             terms.append(made)
             signs.append(sign)
         # Whether the outermost (not the innermost) of the other's, of the reference's terms is

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError
 from ..isolated import Child
+from ..mathematics.intervals import METHODS
 from . import report_reader
 from .opening import begin_reading, check_is_file, read_isolated, report_errors, why
 from .report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION, Report
@@ -115,6 +116,7 @@ def _write(
         file["srs/beta"] = report.beta
         for group in ("sid", "srs"):
             file[group].attrs["confidence"] = report.confidence
+            file[group].attrs["interval"] = METHODS[0]
 
 
 def _header(model_sha256: str, data_digest: str, provider: str, version: int) -> dict[str, Any]:
