@@ -227,21 +227,19 @@ def importance_ends(
     if len(taking) == 0:
         return least, least
     above, terms = least_terms(means, taking, weights)
-    order = terms.argsort(axis=1)
-    terms = np.take_along_axis(terms, order, axis=1)
     last = len(means) - 1
     outer = round(tail * last)
     # `above` alone tells the sign, for it has no kink.
     low_sign, high_sign = np.partition(above, (outer, last - outer))[[outer, last - outer]]
     if high_sign > 0.0:
-        high = terms[:, joint_rank(terms, order, tail)].min()
+        high = UpperEnds(terms).innermost(tail)
     else:
-        high = terms[:, last - outer].max()
+        high = float(np.partition(terms, last - outer, axis=1)[:, last - outer].max())
     if low_sign < 0.0:
-        low = terms[:, last - joint_rank(-terms[:, ::-1], order[:, ::-1], tail)].max()
+        low = -UpperEnds(-terms).innermost(tail)
     else:
-        low = terms[:, outer].min()
-    low, high = (min(max(float(end) + centre, least), most) for end in (low, high))
+        low = float(np.partition(terms, outer, axis=1)[:, outer].min())
+    low, high = (min(max(end + centre, least), most) for end in (low, high))
     return low, high
 
 
@@ -267,37 +265,46 @@ def least_terms(means: Array, bands: NDArray[np.intp], weights: Array) -> tuple[
     return above, np.divide(above, room, out=terms, where=room > 0.0)
 
 
-def joint_rank(terms: Array, order: NDArray[np.intp], tail: float) -> int:
-    """Rank of the upper ends at which several terms together err as often as they may.
+class UpperEnds:
+    """Upper ends of several terms, which together err as often as one interval may.
 
     Parameters
     ----------
-    terms : ndarray, shape (terms, resamples)
-        Sorted.
-    order : ndarray of int
-        What sorted them.
+    terms : ndarray, shape (k, resamples)
     """
-    last = int(terms.shape[1]) - 1
-    outer = round(tail * last)
-    if len(terms) == 1:
-        return last - outer
-    rank = np.arange(last + 1)
-    lowest = highest = np.broadcast_to(rank, terms.shape)
-    new = terms[:, 1:] > terms[:, :-1]
-    if not new.all():
-        # Equal values share ranks: an infinite term never errs, nor does one that never varies.
-        edge = np.ones((len(terms), 1), bool)
-        lowest = np.maximum.accumulate(np.where(np.hstack([edge, new]), rank, 0), axis=1)
-        ends = np.where(np.hstack([new, edge]), rank, last)
-        highest = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
-    furthest, nearest = np.empty_like(order), np.empty_like(order)
-    np.put_along_axis(furthest, order, lowest, axis=1)
-    np.put_along_axis(nearest, order, highest, axis=1)
-    # Where the bands tie, the other end errs only if all terms are beyond theirs at once.
-    other = float(np.mean(nearest.min(axis=0) > last - outer))
-    allowed = round(max(tail, 2.0 * tail - other) * last)
-    joint = int(np.partition(furthest.max(axis=0), last - allowed)[last - allowed])
-    return max(joint, last - outer)
+
+    def __init__(self, terms: Array) -> None:
+        order = terms.argsort(axis=1)
+        self._sorted = ranked = np.take_along_axis(terms, order, axis=1)
+        self._last = last = int(terms.shape[1]) - 1
+        if len(terms) == 1:
+            return
+        rank = np.arange(last + 1)
+        lowest = highest = np.broadcast_to(rank, terms.shape)
+        new = ranked[:, 1:] > ranked[:, :-1]
+        if not new.all():
+            # Equal values share ranks: an infinite term never errs, nor one that never varies.
+            edge = np.ones((len(terms), 1), bool)
+            lowest = np.maximum.accumulate(np.where(np.hstack([edge, new]), rank, 0), axis=1)
+            ends = np.where(np.hstack([new, edge]), rank, last)
+            highest = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
+        placed = np.empty_like(order)
+        np.put_along_axis(placed, order, lowest, axis=1)
+        self._furthest = np.sort(placed.max(axis=0))
+        np.put_along_axis(placed, order, highest, axis=1)
+        self._nearest = np.sort(placed.min(axis=0))
+
+    def innermost(self, tail: float) -> float:
+        """The least of the ends; `tail` is how often a single term's end errs."""
+        outer = round(tail * self._last)
+        at = self._last - outer
+        if len(self._sorted) > 1:
+            # Where terms tie, the other end errs only if all are beyond theirs at once.
+            beyond = len(self._nearest) - np.searchsorted(self._nearest, at, side="right")
+            other = float(beyond) / len(self._nearest)
+            allowed = round(max(tail, 2.0 * tail - other) * self._last)
+            at = max(int(self._furthest[self._last - allowed]), at)
+        return float(self._sorted[:, at].min())
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .intervals import Array, contact_set, expanded_tail, joint_rank, least_terms
+from .intervals import Array, UpperEnds, contact_set, expanded_tail, least_terms
 from .score import resampled_means, score_range, score_weights, signed_score, spectral_importance
 
 RESAMPLES = 2000
@@ -57,18 +57,20 @@ class ScoreDifference:
             made, sign = _terms(table, resampled, beta)
             terms.append(made)
             signs.append(sign)
-        # Whether the outermost (not the innermost) of the other's, of the reference's terms is
-        # the upper end; at the lower end it is the other way round.
-        self._outermost = (signs[1] < 0, signs[0] >= 0)
         # Shape (other's bands, reference's bands, resamples).
-        self._differences = terms[1][:, None] - terms[0][None]
+        differences = terms[1][:, None] - terms[0][None]
+        # At the upper end the innermost of the other's terms is taken if its score is positive,
+        # and of the reference's if its score is not; at the lower end it is the other way round.
+        innermost = (signs[1], not signs[0])
+        self._upper = [UpperEnds(some) for some in _sets(differences, *innermost)]
+        opposite = (not innermost[0], not innermost[1])
+        self._lower = [UpperEnds(some) for some in _sets(-differences, *opposite)]
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Ends of the interval that aims at such a coverage."""
         tail = expanded_tail(self.images, confidence)
-        others, references = self._outermost
-        high = _upper_end(self._differences, (others, references), tail)
-        low = -_upper_end(-self._differences, (not others, not references), tail)
+        high = max(ends.innermost(tail) for ends in self._upper)
+        low = -max(ends.innermost(tail) for ends in self._lower)
         return min(low, high), max(low, high)
 
     def p_value(self, confidence: float = 0.95) -> float:
@@ -86,14 +88,14 @@ class ScoreDifference:
         return high
 
 
-def _terms(table: Array, means: Array, beta: float) -> tuple[Array, int]:
-    """Scores with each band that may be the least in its place, and the sign of the score.
+def _terms(table: Array, means: Array, beta: float) -> tuple[Array, bool]:
+    """Scores with each band that may be the least in its place, and whether it is positive.
 
     Resamples whose score has the other sign are taken as they are.
     """
     bands = table.shape[1]
     if bands == 1:
-        return np.zeros((1, len(means))), 1
+        return np.zeros((1, len(means))), True
     weights, even = score_weights(bands, beta)
     contact = contact_set(table)
     near = table.mean(axis=0)[contact].argsort()[:MOST]
@@ -101,24 +103,18 @@ def _terms(table: Array, means: Array, beta: float) -> tuple[Array, int]:
     plain = signed_score(spectral_importance(means), beta)
     positive = float(table.mean(axis=0) @ (weights - even)) >= 0.0
     terms = np.where((above >= 0.0) == positive, terms / (1.0 - even), plain)
-    return np.clip(terms, *score_range(bands, beta)), 1 if positive else -1
+    return np.clip(terms, *score_range(bands, beta)), positive
 
 
-def _upper_end(differences: Array, outermost: tuple[bool, bool], tail: float) -> float:
-    """Upper end over both models' terms: the outermost of some, the innermost of the others."""
-    # Sets of terms of which the innermost is taken, in rows.
-    others, references = outermost
+def _sets(differences: Array, others: bool, references: bool) -> Array:
+    """Sets of terms of which the innermost is taken: of others, of references, of both, of none.
+
+    Shape (sets, terms, resamples).
+    """
     if others and references:
-        sets = differences.reshape(-1, 1, differences.shape[2])
-    elif others:
-        sets = differences
-    elif references:
-        sets = differences.swapaxes(0, 1)
-    else:
-        sets = differences.reshape(1, -1, differences.shape[2])
-    ends = []
-    for terms in sets:
-        order = terms.argsort(axis=1)
-        ranked = np.take_along_axis(terms, order, axis=1)
-        ends.append(float(ranked[:, joint_rank(ranked, order, tail)].min()))
-    return max(ends)
+        return differences.reshape(1, -1, differences.shape[2])
+    if others:
+        return differences.swapaxes(0, 1)
+    if references:
+        return differences
+    return differences.reshape(-1, 1, differences.shape[2])
