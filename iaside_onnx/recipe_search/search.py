@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..audit.survey import class_targets
-from ..errors import ArtifactError
+from ..errors import ArtifactError, ChangedModelError
 from ..images.sample import Sample, draw_sample, open_images
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.model import Affine
@@ -54,6 +54,7 @@ def search_recipes(
     provider: str = "auto",
     ort_extension: Sequence[Path] = (),
     listener: Listener | None = None,
+    sha256: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Try preprocessing recipes on a few labelled images; plain JSON values, best first.
@@ -62,6 +63,8 @@ def search_recipes(
     ----------
     model, images, labels, image_column, label_column, provider, ort_extension
         As for `analyze`.
+    sha256 : str, optional
+        Of the file as it was described before; another one is refused.
     **settings
         Those fields of `Settings` that say how to read the model (input, output, layout, size,
         output_kind), and samples and seed.
@@ -92,6 +95,8 @@ def search_recipes(
         size=wanted.size or (declared.crop if declared else None),
     )
     classifier = open_classifier(model, runtime, opening, sample, tell)
+    if sha256 is not None and classifier.artifact.sha256 != sha256:
+        raise ChangedModelError(model)
     candidates = _Search(classifier, sample, size, declared, tell).run()
     best = candidates[0]
     rows = [_row(candidate, best) for candidate in candidates]
