@@ -142,9 +142,9 @@ def test_intervals_hold_the_truth(estimator, images, target):
     """At reduced size: `python tools/check_coverage.py` says more."""
     from check_coverage import coverage
 
-    share, used = coverage(estimator, 40, images, target, resamples=200)
-    assert share >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 40)
-    assert used < 400
+    found = coverage(estimator, 40, images, target, resamples=200)
+    assert found.joint >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 40)
+    assert found.images < 400
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
 from ..mathematics.estimators import image_values
 from ..mathematics.floor import share_at_floor
+from ..mathematics.intervals import Intervals, bootstrap_intervals
 from ..notebooks import ReportInNotebooks
 from ..output_file import check_free
 
@@ -253,10 +254,10 @@ class Report(ReportInNotebooks):
         return score.score_range(self.players, self.beta)
 
     @cached_property
-    def intervals(self) -> score.Intervals:
-        """Bootstrap intervals of SID and score."""
+    def intervals(self) -> Intervals:
+        """Intervals of SID and score over images."""
         seed = int(self.settings["seed"])
-        return score.bootstrap_intervals(self.shapley_per_image, self.beta, self.confidence, seed)
+        return bootstrap_intervals(self.shapley_per_image, self.beta, self.confidence, seed)
 
     @property
     def interactions(self) -> NDArray[np.float64]:
