@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,7 @@ def _report(
     if audit.part is not None:
         run = {**run, "shard": PartOfSample(audit.part, len(audit.sample), digest).record()}
     sample = audit.sample.part(np.array(audit.positions, np.intp)[used])
-    return Report(
+    report = Report(
         # No longer on the partial file, which will go.
         log_prob=np.array(partial.table[used]),
         coalitions=None if audit.drawn is None else audit.drawn[used],
@@ -226,3 +227,12 @@ def _report(
         example=audit.survey.example,
         image_digests=sample.image_digests,
     )
+    if not report.floor_share:
+        return report
+    tell.warning(
+        f"{report.floor_share:.1%} of the values stand at log-probability "
+        f"{np.log(report.settings['floor']):.2f}, the floor under this output's probabilities: "
+        "what bands do below it is not seen, which distorts Shapley values; audit the logits "
+        "instead, if the graph has them (--output takes any tensor)"
+    )
+    return replace(report, run={**report.run, "warnings": tell.warnings})

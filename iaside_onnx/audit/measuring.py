@@ -99,19 +99,14 @@ class Subject:
 
     def settings(self, wanted: Settings) -> dict[str, Any]:
         """Which images were drawn and how the file was read, settled."""
-        form = self.classifier.form
         return as_json(
             {
                 "samples": wanted.samples,
                 "seed": wanted.seed,
                 "draws": DRAWS,
-                "preprocess": self.classifier.preprocess.settings(),
-                "size": [form.height, form.width],
-                "input": form.name,
-                "output": self.classifier.output.name,
-                "layout": form.layout,
-                "output_kind": self.classifier.scores.kind,
+                **self.classifier.settled,
                 "label_offset": self.classifier.label_offset,
+                **({"set": said} if (said := self.classifier.model.fixed.said) else {}),
             }
         )
 
@@ -149,7 +144,7 @@ class Subject:
     def environment(self) -> dict[str, Any]:
         """What a report's ``run`` says about where the model ran."""
         return {
-            "batch_mode": self.classifier.batch_mode,
+            **self.classifier.how,
             "threads": self.runtime.threads,
             "onnxruntime": runtime_version(),
             "ort_extensions": self.runtime.extension_digests,

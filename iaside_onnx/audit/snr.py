@@ -55,6 +55,7 @@ def measure_snr(
     model: str | Path | None = None,
     epsilon: float | None = None,
     queries: int = 500,
+    allow_random: bool = False,
     confidence: float = 0.95,
     overwrite: bool = False,
     listener: Listener | None = None,
@@ -97,7 +98,7 @@ def measure_snr(
         Anything wrong with the arguments or the images.
     """
     tell = listener or Listener()
-    against = wanted_attack(attack, model, epsilon, queries)
+    against = wanted_attack(attack, model, epsilon, queries, allow_random=allow_random)
     names, levels = wanted_corruptions(corruption, severity)
     check_confidence(confidence)
     check_seed(seed)

@@ -174,7 +174,7 @@ def survey_sample(
         f"log-probability {plain.mean():.3f}"
     )
     if warning := accuracy_reason(right, targets[part], classifier.classes):
-        tell.warning(warning)
+        tell.warning(warning + _size_advice(classifier))
     temperature = settings.temperature
     if fit:
         logits = np.concatenate(scores)
@@ -182,6 +182,17 @@ def survey_sample(
         clean = _as_played(classifier, logits[part], targets[part], temperature)
         tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
     return Survey(statistics, predicted, clean, float(temperature), example, one_by_one)
+
+
+def _size_advice(classifier: Classifier) -> str:
+    """What else may be wrong where nothing gave the size of the input."""
+    form = classifier.form
+    if not form.assumed:
+        return ""
+    return (
+        f"; or the input size, which the file leaves free ({form.height} x {form.width} was taken: "
+        "--size HxW)"
+    )
 
 
 def _tell_oddities(rotated: int, deep: int, tell: Listener) -> None:
@@ -217,6 +228,8 @@ def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.fl
 
 def _mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool:
     """Whether an image's scores depend on the other images in its batch, said in a warning."""
+    if classifier.random:  # said already; whatever differs tells nothing here
+        return bool(classifier.randomness.batch_statistics)
     first = range(min(_MIXED_IMAGES, len(sample)))
     pixels = np.stack([classifier.pixels(sample.picture(position)) for position in first])
     alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
@@ -227,7 +240,7 @@ def _mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> boo
     if mixed:
         tell.warning(
             f"an image's scores depend on the others in its batch (by up to {worst:.1%} of the "
-            "largest score), as where activations are quantised on the fly; so images run one by "
-            "one, which is slower (--batch overrides that)"
+            "largest score), as where activations are quantised on the fly or the graph was made "
+            "for one image; so images run one by one, which is slower (--batch overrides that)"
         )
     return mixed

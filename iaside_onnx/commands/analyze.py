@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,8 @@ def analyze(
     """
     from ..audit.analysis import analyze as audit
     from ..inference.session import claim_process
+    from ..reports.finding import NO_FINDING
+    from ..reports.precondition import speaks_of_accuracy
     from ..views.terminal import listener, print_report
 
     measured = None if robustness is None else _measured(robustness, model, options["confidence"])
@@ -119,6 +122,10 @@ def analyze(
         listener=listener(quiet=quiet, progress=progress),
         **given,
     )
+    if as_json or quiet:
+        # The run has warned of the accuracy already, and the table is not printed.
+        for reason in filterfalse(speaks_of_accuracy, report.precondition.reasons):
+            click.echo(f"Warning: {NO_FINDING}: {reason}", err=True)
     if as_json:
         click.echo(json.dumps(report.summary(robustness=measured), indent=2))
     elif not quiet:

@@ -61,7 +61,9 @@ def inspect(
         raise click.UsageError("--labels and --write-recipe need --data IMAGES")
     if recipe is not None:
         _check_recipe_target(recipe, overwrite)
-    named = {key: options[key] for key in ("input", "output", "layout", "ort_extension")}
+    named = {
+        key: options[key] for key in ("input", "output", "layout", "size", "set", "ort_extension")
+    }
     found = describe(model, **named)
     if images is not None:
         from ..recipe_search.search import analyze_command, search_recipes

@@ -64,6 +64,10 @@ extension_option = click.option(
     "--ort-extension", "ort_extension", type=click.Path(path_type=Path), multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
 )  # fmt: skip
+random_option = click.option(
+    "--allow-random", is_flag=True,
+    help="Take a model whose scores are random; no two reports of it are equal.",
+)  # fmt: skip
 reading_options = together(
     click.option(
         "--size", callback=size, metavar="N|HxW", help="Input size where the model leaves it free."
@@ -72,6 +76,14 @@ reading_options = together(
     click.option("--output", metavar="NAME", help="The output that holds the class scores."),
     click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout."),
     click.option("--logits/--probabilities", "logits", default=None, help="What the output holds."),
+    click.option(
+        "--set",
+        "set",
+        multiple=True,
+        metavar="NAME=VALUE|NAME=FILE.npy",
+        help="Value of an input that takes no images, such as --set training=false.",
+    ),
+    random_option,
     extension_option,
 )
 label_options = together(

@@ -15,6 +15,7 @@ from .options import (
     norm_option,
     preprocess_option,
     radius,
+    random_option,
     sample_options,
     size,
     skip_bad_option,
@@ -57,6 +58,7 @@ from .options import (
 @click.option(
     "--queries", type=int, default=500, show_default=True, help="Budget of the attack on an image."
 )
+@random_option
 @confidence_option
 @telling_options
 def snr(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import DataError, PictureError
+from ..file_kinds import HEAD_BYTES, kind_of_file
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"})
 # Only these are tried, whatever the name: pillow also knows formats that start other programs.
@@ -100,7 +101,8 @@ def decode(content: bytes, where: str) -> Image.Image:
     except DataError:
         raise
     except UnidentifiedImageError as error:
-        raise PictureError(where, "not a picture of a known format") from error
+        kind = kind_of_file(content[:HEAD_BYTES], where)
+        raise PictureError(where, kind or "not a picture of a known format") from error
     except Image.DecompressionBombError as error:
         raise PictureError(
             where, f"more than {MAX_PIXELS // 10**6} megapixels; shrink it"

@@ -18,6 +18,10 @@ from ..preprocessing.preprocess import Preprocess, declared_preprocess
 PREFIX = "iaside."
 KEYS = ("preprocess", "layout", "output_kind", "output", "label_offset", "classes")
 _LARGEST_OFFSET = 1_000_000
+_LARGEST_SIDE = 1 << 16
+# Keys of other tools that say what a model is; shown beside our own.
+OTHER_KEYS = ("task", "names", "imgsz", "stride", "character")
+_SHOWN = 300
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,16 @@ class Declared:
         """Name of the score output."""
         return self._text("output")
 
+    def size(self) -> tuple[int, int] | None:
+        """Height and width under the key ``imgsz``, as Ultralytics' exporter writes them."""
+        sides = self._json(self.metadata.get("imgsz") or "null")
+        sides = [sides] if isinstance(sides, int) else sides
+        if not isinstance(sides, list) or len(sides) not in (1, 2):
+            return None
+        if not all(isinstance(side, int) and 0 < side < _LARGEST_SIDE for side in sides):
+            return None
+        return sides[0], sides[-1]
+
     def label_offset(self) -> int:
         """Number to add to labels; 0 where nothing is declared."""
         text = self._text("label_offset")
@@ -93,8 +107,13 @@ class Declared:
         return texts[offset:] if offset > 0 else [""] * -offset + texts
 
     def shown(self) -> dict[str, str]:
-        """All declared values as they stand in the file."""
-        return {key: text for key, text in self.metadata.items() if key.startswith(PREFIX)}
+        """All declared values as they stand in the file; long ones of other tools cut short."""
+        own = {key: text for key, text in self.metadata.items() if key.startswith(PREFIX)}
+        others = {key: self.metadata[key] for key in OTHER_KEYS if key in self.metadata}
+        return own | {
+            key: text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
+            for key, text in others.items()
+        }
 
     def _text(self, key: str) -> str | None:
         return self.metadata.get(PREFIX + key)

@@ -284,6 +284,7 @@ def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> list[
         "--label-offset": str(best.label_offset) if told else None,
     }
     options = [word for name, value in found.items() if value for word in (name, value)]
+    options += ["--allow-random"] if wanted.allow_random else []
     return [*options, f"--{wanted.output_kind}"] if wanted.output_kind else options
 
 
