@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..corruptions.corrupt import KINDS, corrupt, generator
 from ..errors import DataError, UsageError
-from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
+from ..images.folders import PhotoFiles
+from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
 from ..listener import Listener
 from ..mathematics.bands import NORMS, band_index
 from ..mathematics.signal_noise import Rings
@@ -36,6 +37,7 @@ def measure_snr(
     target: str | Path | None = None,
     *,
     labels: str | Path | None = None,
+    columns: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     skip_bad: bool = False,
@@ -62,7 +64,7 @@ def measure_snr(
 
     Parameters
     ----------
-    images, labels, image_column, label_column, skip_bad, samples, seed
+    images, labels, columns, image_column, label_column, skip_bad, samples, seed
         As for `analyze`: the same seed and number draw the same images.
     target : path, optional
         Where the report goes.
@@ -105,12 +107,11 @@ def measure_snr(
     path = None if target is None else Path(target)
     if path is not None:
         check_target(path, overwrite=overwrite)
-    source = open_images(
-        Path(images),
-        None if labels is None else Path(labels),
-        image_column=image_column,
-        label_column=label_column,
-    )
+    source = Reading.asked(
+        images, labels, columns=columns, image_column=image_column, label_column=label_column
+    ).open(tell)
+    if isinstance(source, PhotoFiles) and source.doubt:
+        raise DataError(source.doubt)
     sample = draw_sample(source, samples, seed)
     skipped: list[dict[str, str]] = []
     if skip_bad:

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..audit.labelling import settle_labels, write_labels
 from ..audit.survey import class_targets
 from ..errors import ArtifactError
-from ..images.sample import Sample, draw_sample, open_images
+from ..images.sample import Reading, Sample, draw_sample
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.model import Affine
 from ..inference.ort_format import describe
@@ -49,8 +50,12 @@ def search_recipes(
     images: Path,
     *,
     labels: Path | None = None,
+    columns: str | None = None,
+    class_names: str | None = None,
+    label_order: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    labels_file: Path | None = None,
     provider: str = "auto",
     ort_extension: Sequence[Path] = (),
     listener: Listener | None = None,
@@ -60,7 +65,11 @@ def search_recipes(
 
     Parameters
     ----------
-    model, images, labels, image_column, label_column, provider, ort_extension
+    model, images, labels, columns, class_names, label_order, image_column, label_column
+        As for `analyze`.
+    labels_file : Path, optional
+        Where the labels go that were found for all pictures of the folder.
+    provider, ort_extension
         As for `analyze`.
     **settings
         Those fields of `Settings` that say how to read the model (input, output, layout, size,
@@ -80,8 +89,16 @@ def search_recipes(
     tell = listener or Listener()
     wanted = Settings(**settings)
     wanted.check()
-    source = open_images(images, labels, image_column=image_column, label_column=label_column)
-    sample = draw_sample(source, wanted.samples, wanted.seed)
+    reading = Reading.asked(
+        images,
+        labels,
+        class_names,
+        columns=columns,
+        image_column=image_column,
+        label_column=label_column,
+        label_order=label_order,
+    )
+    sample = draw_sample(reading.open(tell), wanted.samples, wanted.seed)
     runtime = choose_runtime(provider, extensions=tuple(ort_extension))
     declared = _declared(model, runtime, tell)
     size = _one_size(sample)
@@ -92,10 +109,13 @@ def search_recipes(
         size=wanted.size or (declared.crop if declared else None),
     )
     classifier = open_classifier(model, runtime, opening, sample, tell)
+    sample, classifier = settle_labels(sample, classifier, reading, tell)
     candidates = _Search(classifier, sample, size, declared, tell).run()
     best = candidates[0]
     rows = [_row(candidate, best) for candidate in candidates]
     order = _other_order(candidates)
+    if labels_file is not None:
+        _write_labels(sample, labels_file, order, tell)
     preset = best.recipe.name if best.recipe.name in PRESETS else None
     return {
         "candidates": rows,
@@ -107,11 +127,36 @@ def search_recipes(
             "preset": preset,
             "toml": best.recipe.toml(),
             "options": _options(best, classifier, wanted)
+            + _given("--columns", columns)
+            + _given("--class-names", class_names)
+            + _given("--label-order", label_order)
             + _given("--image-column", image_column)
             + _given("--label-column", label_column)
             + [word for library in ort_extension for word in _given("--ort-extension", library)],
         },
     }
+
+
+def _write_labels(
+    sample: Sample, target: Path, order: dict[int, int] | None, tell: Listener
+) -> None:
+    """Write the labels of the whole folder; those of the model where it counts otherwise."""
+    if order is None:
+        tell.note(f"labels: {write_labels(sample, target):,} written to {target}")
+        return
+    classes = set(np.unique(sample.source.labels).tolist())
+    if not classes <= set(order) or len(set(order.values())) < len(order):
+        tell.warning(
+            f"{target} is not written: the labels count the classes in another order than the "
+            f"model, and its answers on {len(sample)} images do not give each class a number of "
+            "its own; look at more images (--samples)"
+        )
+        return
+    count = write_labels(sample, target, order)
+    tell.warning(
+        f"labels: {count:,} written to {target}, renumbered by the model's usual answers on "
+        f"{len(sample)} images; check them against the model's own list of classes"
+    )
 
 
 def analyze_command(
