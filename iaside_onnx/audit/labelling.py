@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,7 +91,9 @@ def settle_labels(
         mapping = np.array([places.get(place, -1) for place in range(len(own))], np.int64)
         return sample.with_labels(mapping[source.labels], names.names), classifier
     if isinstance(source, PhotoFiles) and source.doubt:
-        raise DataError(source.doubt)
+        raise DataError(
+            f"{source.doubt} If they are classes of the model, list its classes with --class-names"
+        )
     if source.naming == "words":
         raise DataError(
             f"the labels are names ({shown(wanted)}), and those of the model's classes are not "
@@ -101,7 +102,10 @@ def settle_labels(
         )
     free = classifier.classes - classifier.label_offset
     if numbered:
-        return _by_number(sample, own, free, reading.label_order, tell), classifier
+        counted = _by_number(sample, own, free, reading.label_order, tell)
+        if names is not None:
+            counted = counted.with_labels(counted.source.labels, names.names)
+        return counted, classifier
     if len(own) < free and all(wordnet_id(name) for name in wanted):
         raise DataError(
             f"the class folders are WordNet ids ({shown(wanted)}), {len(own)} for the model's "
@@ -182,14 +186,16 @@ def _imagenet(wanted: list[str], classifier: Classifier, tell: Listener) -> Mode
     ]
     known_as = [f"{synset} {text}" for synset, text in synsets().items()]
     by_id = all(wordnet_id(name) in synsets() for name in wanted)
-    if not by_id and not all(ClassIndex(known_as).find(wanted)):
+    known = sum(bool(classes) for classes in ClassIndex(known_as).find(wanted))
+    if 2 * known < len(wanted):
         return None
     if by_id:
         tell.note("classes: those of ImageNet, by WordNet ids")
     else:
         tell.warning(
-            f"the model has {classifier.classes} classes and the images' ({shown(wanted, 3)}) are "
-            "all ImageNet's, so they are taken for those; --class-names settles it"
+            f"the model has {classifier.classes} classes and those of the images "
+            f"({shown(wanted, 3)}) bear names of ImageNet's, so they are taken for these; "
+            "--class-names settles it"
         )
     return ModelNames(names, "ImageNet", known_as)
 
@@ -335,7 +341,7 @@ def write_labels(sample: Sample, target: Path, renumbered: dict[int, int] | None
     if not isinstance(source, PhotoFiles):
         raise UsageError("--write-labels goes with a folder of pictures; arrays bring their own")
     with whole_file(target) as file, Path(file).open("w", newline="", encoding="utf-8") as stream:
-        rows = csv.writer(stream, lineterminator=os.linesep)
+        rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(["file", "label"])
         for name, label in zip(source.ids, source.labels.tolist(), strict=True):
             rows.writerow([name, label if renumbered is None else renumbered[label]])

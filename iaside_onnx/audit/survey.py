@@ -85,6 +85,10 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
             f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --class-names, "
             "--labels or --label-offset"
         )
+    if names is None and not offset and _count_from_one(sample.source.labels, classes):
+        tell.warning(
+            "the labels count 1, 2, ... and none is 0: if they count from 1, give --label-offset -1"
+        )
     if classes == _WITH_BACKGROUND and not offset and targets.max() < classes - 1:
         tell.warning(
             "the model has 1001 classes: if its class 0 is a background class and your labels "
@@ -93,6 +97,12 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
     if len(np.unique(targets)) == 1:
         tell.warning("all images of the sample are of one class; the result speaks for it alone")
     return targets
+
+
+def _count_from_one(labels: NDArray[np.int64], classes: int) -> bool:
+    """Whether labels are 1, 2, ..., as where they count classes from 1 and the last is missing."""
+    present = np.unique(labels)
+    return 2 <= len(present) < classes and np.array_equal(present, np.arange(1, len(present) + 1))
 
 
 def survey_sample(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ MAX_IMAGES = 1 << 24
 _DEFLATE_RATIO = 1032
 _BLOCK = 1 << 20
 _MOST_NAMES = 1000
+# Groups in groups that are looked into.
+_DEEPEST = 2
 _SEVERITY_ROWS = 10_000
 _LOCAL_HEADER = 30
 # HDF5's own filters and LZF; any other is code that the library would load from a folder.
@@ -235,14 +238,7 @@ def hdf5_images(
             ) from error
         raise DataError(f"{path}: cannot be read as HDF5") from error
     try:
-        arrays = {
-            name: file[name]
-            for name in list(file)[:_MOST_NAMES]
-            if isinstance(file.get(name, getlink=True), h5py.HardLink)
-            and isinstance(file[name], h5py.Dataset)
-            and not file[name].external  # raw data in other files
-            and not file[name].is_virtual
-        }
+        arrays = dict(_datasets(file))
 
         def shapes() -> dict[str, tuple[int, ...]]:
             return {name: dataset.shape for name, dataset in arrays.items()}
@@ -266,6 +262,19 @@ def hdf5_images(
         return _array_images(path, pair, arrays[pair[0]], arrays[pair[1]])
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: cannot be read as HDF5: it is damaged") from error
+
+
+def _datasets(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Datasets in a group and those below it that lie in the file itself, by their paths."""
+    for name in list(group)[:_MOST_NAMES]:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue
+        held = group[name]
+        if isinstance(held, h5py.Group) and depth < _DEEPEST:
+            yield from _datasets(held, f"{prefix}{name}/", depth + 1)
+        # Not where the raw data are in other files.
+        elif isinstance(held, h5py.Dataset) and not held.external and not held.is_virtual:
+            yield prefix + name, held
 
 
 def _array_images(path: Path, pair: tuple[str, str], images: Any, labels: Any) -> ArrayImages:

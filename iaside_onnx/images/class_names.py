@@ -18,6 +18,7 @@ _MOST_BYTES = 1 << 22
 _NAME_COLUMNS = {"name", "class", "classname", "label", "labelname", "category", "displayname"}
 _INDEX_COLUMNS = {"index", "idx", "id", "number", "classid", "classindex", "labelid", "target"}
 _NUMBERED = re.compile(r"\s*(\d{1,7})\s*[\s:,;.=-]\s*(\S.*)")
+_NUMBER_LAST = re.compile(r"\s*(\S.*?)\s*[\s:,;=]\s*(\d{1,7})\s*")
 _ENUMERATED = re.compile(r"(\d{1,7})[\s._:-]+(?=\S)")
 # An entry of a dictionary as Python writes it, and what follows.
 _ENTRY = re.compile(
@@ -150,11 +151,16 @@ def _parsed(path: Path, text: str) -> list[str] | None:
 
 
 def _numbered(lines: list[str]) -> list[str] | None:
-    """Names of lines such as ``0: cat`` in their order; None where lines are not numbered so."""
-    matches = [_NUMBERED.fullmatch(line) for line in lines]
-    pairs = [(int(match[1]), match[2].strip()) for match in matches if match]
-    numbered = dict(pairs)
-    return in_order(numbered) if len(numbered) == len(lines) else None
+    """Names of lines such as ``0: cat`` or ``cat 0`` in the order of the numbers; else None."""
+    for pattern, number, name in ((_NUMBERED, 1, 2), (_NUMBER_LAST, 2, 1)):
+        matches = [pattern.fullmatch(line) for line in lines]
+        numbered = {int(match[number]): match[name].strip() for match in matches if match}
+        # Where names would become the same, the numbers are parts of them.
+        if len(numbered) == len(lines) == len(set(numbered.values())):
+            names = in_order(numbered)
+            if names is not None and (number == 1 or 0 in numbered):
+                return names
+    return None
 
 
 def _from_rows(path: Path, lines: list[str]) -> list[str] | None:

@@ -226,10 +226,16 @@ def _missing_files(root: Path, table: Path, missing: list[str], rows: int) -> st
         tail = Path(first).name
         below = next((path for path in look_below(root).pictures if Path(path).name == tail), None)
         if up:
-            return f"{table}: names {first}, which is not in {root}; did you mean {root.parent}?"
+            return (
+                f"{table}: names {first}, which is not in {root} but in {root.parent}: give that "
+                "folder as IMAGES"
+            )
         if below and below != first and below.endswith("/" + first):
             meant = root / below.removesuffix("/" + first)
-            return f"{table}: names {first}, which is not in {root}; did you mean {meant}?"
+            return (
+                f"{table}: names {first}, which is not in {root} but in {meant}: give that folder "
+                "as IMAGES"
+            )
     return (
         f"{table}: names {first}, which is not in {root}"
         + (f", and {len(missing) - 1} more files that are not" if len(missing) > 1 else "")

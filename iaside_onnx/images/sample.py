@@ -74,13 +74,28 @@ def open_images(
             "--labels model: the model's own answers are not taken as labels yet; give a file "
             "(a file of that name: ./model)"
         )
+    names = image_column, label_column
+    try:
+        return _opened(path, labels, pair, names, tell)
+    except OSError as error:
+        where = error.filename or path
+        raise DataError(f"{where}: cannot be read ({error.strerror or error})") from error
+
+
+def _opened(
+    path: Path,
+    labels: Path | None,
+    pair: tuple[str, str] | None,
+    names: tuple[str | None, str | None],
+    tell: Listener,
+) -> ImageSource:
     if path.is_dir():
         source = class_folders(path, tell) if labels is None else labelled_files(path, labels, pair)
         files = in_folder(path) if source is None else []
         if source is None and not files:
             raise no_pictures(path)
         if source is not None:
-            _refuse_array_names(image_column, label_column)
+            _refuse_array_names(*names)
             return source
     else:
         files = _named_files(path)
@@ -89,11 +104,11 @@ def open_images(
         raise DataError(f"{path.parent}: the file name {odd!r} is not UTF-8; rename the file")
     kinds = {file.suffix.lower() for file in files}
     if kinds == {".npy"} and len(files) == 1 and pair is None:
-        _refuse_array_names(image_column, label_column)
+        _refuse_array_names(*names)
         return npy_images(path, labels, tell)
     if labels is not None:
         raise DataError(f"--labels goes with a folder; {path} brings its own labels")
-    return _own_labels(path, files, kinds, (image_column, label_column), tell)
+    return _own_labels(path, files, kinds, names, tell)
 
 
 def _named_files(path: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,15 +109,12 @@ def look_below(folder: Path) -> Below:
         for name in files:
             if is_litter(name):
                 continue
-            path = Path(place, name)
-            suffix = path.suffix.lower()
-            if path.is_symlink() and not path.exists():
-                found.other["broken links"] += 1
-            elif suffix in SUFFIXES and path.is_file():
+            kind = _kind(Path(place, name))
+            if kind:
+                found.other[kind] += 1
+            else:
                 found.pictures.append(prefix + name)
                 held += 1
-            else:
-                found.other[suffix or "no suffix"] += 1
         if prefix and held:
             found.holders.append(inside)
         elif held:
@@ -124,6 +122,18 @@ def look_below(folder: Path) -> Below:
     found.pictures.sort()
     found.holders.sort()
     return found
+
+
+def _kind(path: Path) -> str:
+    """What a file is that is no picture by its name; nothing for a picture."""
+    suffix = path.suffix.lower()
+    try:
+        if path.is_symlink() and not path.exists():
+            return "broken links"
+        picture = suffix in SUFFIXES and path.is_file()
+    except OSError as error:  # its folder can be listed, but not entered
+        raise _unreadable(path.parent, error) from error
+    return "" if picture else suffix or "no suffix"
 
 
 def passed_over(other: Counter[str]) -> str:
@@ -190,15 +200,12 @@ def _refusal(root: Path, held: dict[str, Below], why: str) -> str:
         best = min(held, key=lambda name: (_rank(name), name))
         return f"{root}: {why}; did you mean {root / best} with --labels FILE (columns file,label)?"
     best = min(roots, key=lambda place: (_rank(place), place))
-    return (
-        f"{root}: {why}; did you mean {root / best}? (If they are the classes, list them with "
-        "--class-names FILE.)"
-    )
+    return f"{root}: {why}; did you mean {root / best}?"
 
 
 def _rank(place: str) -> int:
     """Parts that models are tested on come first."""
-    words = place.lower().split("/")
+    words = re.split("[^a-z]+", place.lower())
     return min(
         (_BEST_SPLITS.index(word) for word in words if word in _BEST_SPLITS),
         default=len(_BEST_SPLITS),
