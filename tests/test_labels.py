@@ -21,6 +21,7 @@ from iaside_onnx.images.sample import open_images
 from iaside_onnx.listener import Listener
 
 from . import graphs
+from .sets import write_parquet
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 COLOURS = np.random.default_rng(0).permutation(
@@ -103,7 +104,7 @@ def test_names_of_other_tools_count_too(tmp_path, metadata):
     ("folders", "text"),
     [
         (["pajaro", "avion"], r"pajaro/.*class 0 by position.*calls class 0 'airplane'.*--labels"),
-        ([*NAMES[:9], "lorry"], r"class folder\(s\) lorry/: no class of the model by that name"),
+        ([*NAMES[:9], "lorry"], "class folders lorry/: no class of the model by that name"),
         ([*NAMES[:9], "Ship"], "folders Ship/ and ship/ are both class 8"),
     ],
 )
@@ -113,6 +114,20 @@ def test_names_that_disagree_are_refused_by_name(tmp_path, folders, text):
     with pytest.raises(DataError, match=text):
         audit(path, photos)
     audit(path, photos, class_names="none")
+
+
+def test_names_that_merely_count_say_nothing_and_lists_of_columns_go_by_name(tmp_path):
+    photos = tree(tmp_path / "photos", NAMES)
+    counting = [f"LABEL_{number}" for number in range(10)]
+    assert audit(model(tmp_path / "m.onnx", counting), photos)[:2] == (1.0, [])
+    table = tmp_path / "x.parquet"
+    content = [(photos / name / "0.png").read_bytes() for name in NAMES]
+    write_parquet(table, content, range(9, -1, -1), names=BACKWARDS)
+    named = model(tmp_path / "n.onnx", NAMES)
+    assert audit(named, table)[:2] == (1.0, [])
+    assert audit(named, table, class_names="none")[0] == 0.0
+    write_parquet(table, content, NAMES)
+    assert audit(named, table)[0] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -199,8 +214,11 @@ def test_litter_is_no_class_and_an_empty_class_keeps_its_number(tmp_path):
     assert "2 file(s) in the class folders are not read: 2 .psd" in heard.warnings[0]
     assert "bird/; they keep their place" in heard.warnings[1]
     (photos / "bird" / "gone.png").symlink_to("nowhere")
+    (photos / "bird" / "more").symlink_to(photos / "cat")
+    (photos / "stray.png").symlink_to(photos / "cat" / "0.png")
     open_images(photos, tell=heard)
-    assert "1 broken links" in heard.warnings[2]
+    assert "2 .psd, 1 broken links, 1 linked folders" in heard.warnings[2]
+    assert "1 picture(s) beside the class folders" in heard.warnings[4]
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
@@ -230,11 +248,14 @@ NESTED = {
     "one folder": (["images/cat", "images/dog"], "images"),
     "one flat folder": (["images"], "images with --labels"),
     "two too high": ([f"data/{k}/{name}" for k in ("train", "test") for name in TWO], "data/test"),
+    "beside a plain folder": (["images/cat", "images/dog", "masks"], "images"),
+    "mostly the same": (["a/cat", "a/dog", "b/cat", "b/dog", "meta/x"], "a"),
     "a class called test": (["exam", "test"], None),
     "a class called train": (["bus", "train", "car"], None),
     "classes with parts": (["cat/persian", "dog/poodle"], None),
     "a folder in each class": (["cat/images", "dog/images"], None),
     "one class with parts": (["cat", "dog/poodle"], None),
+    "a class called train, with parts": (["bus", "car", "train/steam", "train/fast"], None),
     "numbers": (list("12345"), None),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from ..output_file import whole_file
 
 # What --class-names takes for: folders by their places, whatever the file calls its classes.
 NO_NAMES = "none"
-_REMEDY = "give --class-names FILE (the model's classes in its order, named as here), --labels FILE"
+_REMEDY = "give --class-names FILE (the model's classes in its order, named as here)"
+
+_COUNTED = re.compile(r"(.*?)(\d{1,7})")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def settle_labels(
     source = sample.source
     own = source.class_names
     folders = source.naming == "folders"
-    numbered = own is not None and folders and all(_number(name) is not None for name in own)
+    numbers = own is not None and all(_number(name) is not None for name in own)
+    numbered = numbers and folders
     if reading.label_order is not None and not numbered:
         raise UsageError(
             f"--label-order {reading.label_order} goes with class folders named by numbers"
@@ -82,11 +86,13 @@ def settle_labels(
         return sample, classifier
     used = np.unique(source.labels)
     wanted = [own[label] for label in used]
-    if names is None and reading.class_names is None:
+    free = classifier.classes - classifier.label_offset
+    counted = source.naming == "list" and len(own) == free
+    if names is None and reading.class_names is None and not counted:
         names = _imagenet(wanted, classifier, tell)
     places: dict[int, int] | None = None
     if names is not None and not (numbered and reading.label_order):
-        places = _by_name(own, used, names, source.naming, numbered, tell)
+        places = _by_name(own, used, names, source.naming, numbers, tell)
     if places is not None and names is not None:
         mapping = np.array([places.get(place, -1) for place in range(len(own))], np.int64)
         return sample.with_labels(mapping[source.labels], names.names), classifier
@@ -100,12 +106,11 @@ def settle_labels(
             "known: give --class-names FILE (one a line, in the model's order), or labels that are "
             "numbers"
         )
-    free = classifier.classes - classifier.label_offset
     if numbered:
-        counted = _by_number(sample, own, free, reading.label_order, tell)
+        sample = _by_number(sample, own, free, reading.label_order, tell)
         if names is not None:
-            counted = counted.with_labels(counted.source.labels, names.names)
-        return counted, classifier
+            sample = sample.with_labels(sample.source.labels, names.names)
+        return sample, classifier
     if len(own) < free and all(wordnet_id(name) for name in wanted):
         raise DataError(
             f"the class folders are WordNet ids ({shown(wanted)}), {len(own)} for the model's "
@@ -167,6 +172,18 @@ def _beside(model: Path) -> list[Path]:
     return [place for place in places if place.is_file()]
 
 
+def _mere_numbers(names: list[str]) -> bool:
+    """Whether names do no more than count, as LABEL_0, LABEL_1, ... that Hugging Face fills in."""
+    matches = [_COUNTED.fullmatch(name) for name in names]
+    kept = [(match[1], int(match[2])) for match in matches if match]
+    if len(kept) < len(names) or len({prefix for prefix, _ in kept}) > 1:
+        return False
+    first = kept[0][1]
+    return first in (0, 1) and [number for _, number in kept] == list(
+        range(first, first + len(kept))
+    )
+
+
 def _number(name: str) -> int | None:
     """The number that a folder's name is, or None."""
     return int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else None
@@ -205,7 +222,7 @@ def _by_name(
     used: NDArray[np.intp],
     names: ModelNames,
     naming: str,
-    numbered: bool,
+    numbers: bool,
     tell: Listener,
 ) -> dict[int, int] | None:
     """The model's class of each class of the images, by name.
@@ -213,20 +230,25 @@ def _by_name(
     Returns
     -------
     dict or None
-        None where the images' classes are numbers, none of which is a name.
+        None where no class of the images bears a name, and names on one side are mere numbers.
 
     Raises
     ------
     DataError
         Some names are unknown, or may mean several classes, or several mean one.
     """
-    what = {"folders": "class folder", "list": "class", "words": "label"}[naming]
+    what, several = {
+        "folders": ("class folder", "class folders"),
+        "list": ("class", "classes"),
+        "words": ("label", "labels"),
+    }[naming]
     slash = "/" if naming == "folders" else ""
     places = [int(place) for place in used]
     found = ClassIndex(names.known_as).find([own[place] for place in places])
-    if numbered and not any(found):
+    if not any(found) and (numbers or _mere_numbers(names.names)):
         return None
     unknown = [place for place, classes in zip(places, found, strict=True) if not classes]
+    labels = "" if naming == "list" else ", --labels FILE"
     none = "" if naming == "words" else f", or --class-names {NO_NAMES} to go by place"
     if unknown:
         first = unknown[0]
@@ -238,14 +260,16 @@ def _by_name(
                 f"class {first} '{names.names[first]}'"
             )
         raise DataError(
-            f"{what}(s) {listed}: no class of the model by that name, as {names.where} has them "
-            f"({shown(names.names, 4)}){at}; {_REMEDY}{none}"
+            f"{several} {listed}: no class of the model by that name, as {names.where} has them "
+            f"({shown(names.names, 4)}){at}; {_REMEDY}{labels}{none}"
         )
     for place, classes in zip(places, found, strict=True):
+        if len(classes) > 1 and naming == "list" and place in classes:
+            classes.intersection_update({place})
         if len(classes) > 1:
-            numbers = " or ".join(str(number) for number in sorted(classes)[:3])
+            which = " or ".join(str(number) for number in sorted(classes)[:3])
             raise DataError(
-                f"{what} {own[place]}{slash} may be class {numbers}, as {names.where} has them; "
+                f"{what} {own[place]}{slash} may be class {which}, as {names.where} has them; "
                 "give its WordNet id or full name, or --labels FILE with numbers"
             )
     made = {place: next(iter(classes)) for place, classes in zip(places, found, strict=True)}
@@ -253,12 +277,12 @@ def _by_name(
     for place, number in made.items():
         if number in seen:
             raise DataError(
-                f"{what}s {own[seen[number]]}{slash} and {own[place]}{slash} are both class "
+                f"{several} {own[seen[number]]}{slash} and {own[place]}{slash} are both class "
                 f"{number}, '{names.names[number]}', as {names.where} has it; join or rename them"
             )
         seen[number] = place
     if naming != "words" and any(place != number for place, number in made.items()):
-        tell.note(f"classes: {what}s go by name, not by place, as {names.where} has them")
+        tell.note(f"classes: {several} go by name, not by place, as {names.where} has them")
     return made
 
 

@@ -147,8 +147,8 @@ def label_numbers(
     return values.astype(np.int64), None
 
 
-def _named(labels: Any, needed: str) -> tuple[NDArray[np.int64], list[str]]:
-    """Labels that are text: places in the sorted list of names, and this list."""
+def _named(labels: Any, needed: str) -> tuple[NDArray[np.int64], list[str] | None]:
+    """Labels that are text: places in the sorted list of names, and this list; or numbers."""
     held = labels.asstr(errors="replace")[...] if labels.dtype.kind == "O" else np.asarray(labels)
     texts = [
         name.decode(errors="replace") if isinstance(name, bytes) else str(name)
@@ -157,6 +157,8 @@ def _named(labels: Any, needed: str) -> tuple[NDArray[np.int64], list[str]]:
     if any(len(text) > _LONGEST_NAME for text in texts):
         raise DataError(f"{needed}: a name is longer than {_LONGEST_NAME} characters")
     names = sorted(set(texts))
+    if all(name.isascii() and name.isdecimal() and len(name) < 10 for name in names):
+        return np.array([int(text) for text in texts], np.int64), None
     place = {name: number for number, name in enumerate(names)}
     return np.array([place[text] for text in texts], np.int64), names
 

@@ -56,7 +56,7 @@ def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
     DataError
         A folder cannot be read, or a name cannot be an id.
     """
-    folders, _ = entries(root)
+    folders, files = entries(root)
     classes = [name for name in folders if not is_litter(name)]
     below = {name: look_below(root / name) for name in classes}
     ids: list[str] = []
@@ -68,7 +68,7 @@ def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
         other += found.other
     if not ids:
         return None
-    check_names(root, ids)
+    check_names(root, [*classes, *ids])
     litter = [name for name in folders if is_litter(name)]
     litter += [f"{name}/{part}" for name, found in below.items() for part in found.litter]
     if litter:
@@ -83,6 +83,14 @@ def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
         tell.warning(
             f"class folder(s) without pictures that are read: {shown(empty)}; they keep their "
             "place among the classes"
+        )
+    beside = [
+        name for name in files if Path(name).suffix.lower() in SUFFIXES and not is_litter(name)
+    ]
+    if beside:
+        tell.warning(
+            f"{len(beside)} picture(s) beside the class folders are in none and are not read: "
+            f"{shown(beside, 3)}"
         )
     doubt = nesting(root, below)
     return PhotoFiles(ids, np.array(labels, np.int64), classes, root, doubt, naming="folders")

@@ -23,7 +23,7 @@ def ids_beside(table: Path) -> dict[int, str] | None:
     text, meta = table.parent / _MAP_TEXT, table.parent / "meta.mat"
     if text.is_file():
         pairs = [line.split()[:2] for line in read_text(text, _MOST_BYTES).splitlines()]
-        return {int(number): synset for number, synset in pairs if number.isdecimal()}
+        return {int(pair[0]): pair[1] for pair in pairs if len(pair) == 2 and pair[0].isdecimal()}
     if not meta.is_file():
         return None
     try:

@@ -170,6 +170,9 @@ def parquet_pictures(
     pictures = ParquetPictures(ids, numbers, names, files, image_column, groups, starts)
     if texts:
         names = sorted(texts)
+        if all(text.isascii() and text.isdecimal() and len(text) < 10 for text in texts):
+            pictures.labels = np.array([int(text) for text in texts], np.int64)[numbers]
+            return pictures
         order = np.array([names.index(text) for text in texts], np.int64)
         pictures.labels, pictures.class_names, pictures.naming = order[numbers], names, "words"
     return pictures

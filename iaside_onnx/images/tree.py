@@ -102,6 +102,9 @@ def look_below(folder: Path) -> Below:
     found = Below()
     for place, folders, files in os.walk(folder, onerror=refuse):
         found.litter += [name for name in folders if is_litter(name)]
+        linked = sum(Path(place, name).is_symlink() for name in folders)
+        if linked:
+            found.other["linked folders"] += linked
         folders[:] = sorted(name for name in folders if not is_litter(name))
         inside = Path(place).relative_to(folder).as_posix()
         prefix = "" if inside == "." else inside + "/"
@@ -160,7 +163,11 @@ def nesting(root: Path, below: dict[str, Below]) -> str | None:
     """
     held = {name: found for name, found in below.items() if found.pictures}
     nested = [name for name, found in held.items() if not found.direct]
-    splits = [name for name in held if name.lower() in _SPLITS]
+    splits = [
+        name
+        for name in held
+        if name.lower() in _SPLITS or (name in nested and name.lower() in _HOLDERS)
+    ]
     if len(held) == 1:
         (name,) = held
         if nested:
@@ -171,14 +178,19 @@ def nesting(root: Path, below: dict[str, Below]) -> str | None:
                 f"did you mean {root / name} with --labels FILE (columns file,label)?"
             )
         return None
-    of_sets = all(name in splits or name in nested for name in held)
-    if splits and of_sets and (len(splits) > 1 or set(splits) & set(nested)):
+    # Beside several plain folders of pictures, such a name may be one of a class.
+    plain = [name for name in held if name not in splits and name not in nested]
+    if len(plain) < 2 and (set(splits) & set(nested) or (len(splits) > 1 and not plain)):
         names = ", ".join(f"{name}/" for name in splits[:3])
         return _refusal(root, held, f"is split into {names} which are no classes")
     if len(nested) < len(held):
         return None
-    inside = [{path.partition("/")[0] for path in found.holders} for found in held.values()]
-    common = set.intersection(*inside)
+    inside = Counter(
+        part
+        for found in held.values()
+        for part in {path.partition("/")[0] for path in found.holders}
+    )
+    common = [part for part, count in inside.items() if count >= max(2, len(held) / 2)]
     severities = set(held) <= _SEVERITIES and bool(common)
     if severities or len(common) > 1:
         names = ", ".join(f"{name}/" for name in sorted(held)[:3])
