@@ -260,14 +260,19 @@ def _without_numbers(names: Sequence[str]) -> list[str]:
 
 
 def _imagenet_order(names: list[str]) -> list[str]:
-    """WordNet ids of the names, where these are ImageNet's in ImageNet's order; else none."""
-    if len(names) != CLASSES:
+    """WordNet ids of the names, where these are ImageNet's in its order; else none.
+
+    A class of background may stand before them.
+    """
+    background = names[: len(names) - CLASSES]
+    if len(background) > 1 or len(names) < CLASSES:
         return []
+    names = names[len(background) :]
     known = [{folded(word) for word in lemmas.split(",")} for lemmas in synsets().values()]
     agree = sum(
         bool(lemmas & set().union(*_forms(name))) for name, lemmas in zip(names, known, strict=True)
     )
-    return list(synsets()) if agree >= _ENOUGH * CLASSES else []
+    return [*background, *synsets()] if agree >= _ENOUGH * CLASSES else []
 
 
 def shown(names: Iterable[str], most: int = 5) -> str:

@@ -77,7 +77,11 @@ def _is_count(text: str) -> bool:
 def _from_table(
     table: Path, lines: list[str], root: Path, columns: tuple[str, str] | None
 ) -> list[Entry]:
-    first = next(line for line in lines if line.strip())
+    if lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:  # Excel's mark
+        lines = ["", *lines[1:]]
+    first = next((line for line in lines if line.strip()), "")
+    if not first:
+        raise DataError(f"{table}: lists no images")
     mark = _mark(first, columns)
     rows: list[tuple[int, list[str]]] = []
     if mark == " ":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,12 +132,12 @@ def _kind(path: Path) -> str:
     """What a file is that is no picture by its name; nothing for a picture."""
     suffix = path.suffix.lower()
     try:
-        if path.is_symlink() and not path.exists():
-            return "broken links"
-        picture = suffix in SUFFIXES and path.is_file()
-    except OSError as error:  # its folder can be listed, but not entered
+        plain = stat.S_ISREG(path.stat().st_mode)
+    except PermissionError as error:  # its folder can be listed, but not entered
         raise _unreadable(path.parent, error) from error
-    return "" if picture else suffix or "no suffix"
+    except OSError:
+        return "broken links"
+    return "" if plain and suffix in SUFFIXES else suffix or "no suffix"
 
 
 def passed_over(other: Counter[str]) -> str:
