@@ -547,6 +547,12 @@ def test_every_command_takes_the_names(iaside, tmp_path):
         done = iaside(command, *shared, "-o", tmp_path / f"{command}.h5", *options)
         assert done.exit_code == 0, done.stderr
         assert json.loads(done.stdout)["data"]["class_names"] == "names.json"
+    attack = ("--attack", "square-linf", "--model", path, "--epsilon", 0.01, "--queries", 2)
+    target = tmp_path / "snr.h5"
+    assert iaside("snr", photos, "-o", target, *attack, "--bands", 1, "--class-names", names,
+                  "--severity", 1).exit_code == 0  # fmt: skip
+    refused = iaside("snr", photos, "-o", target, "--class-names", names)
+    assert (refused.exit_code, "--attack" in refused.stderr) == (2, True)
     done = iaside(command, *shared, "-o", tmp_path / "x.h5", "--label-order", "number")
     assert (done.exit_code, done.stderr.count("Error:")) == (2, 1)
 

@@ -343,24 +343,41 @@ def check_labels_target(target: Path, overwrite: bool) -> None:
         raise UsageError(f"--write-labels {target}: exists already; see --overwrite")
 
 
-def write_labels(sample: Sample, target: Path, renumbered: dict[int, int] | None = None) -> int:
-    """Write the labels of all images of a sample's folder, as --labels takes them.
+def write_found_labels(
+    sample: Sample, target: Path, order: dict[int, int] | None, tell: Listener
+) -> None:
+    """Write the labels of all pictures of a sample's folder, as --labels takes them.
 
     Parameters
     ----------
-    renumbered : dict, optional
-        Other numbers for all labels.
-
-    Returns
-    -------
-    int
-        Number of images.
+    order : dict or None
+        The model's number for each label, where its answers show that it counts otherwise.
 
     Raises
     ------
     UsageError
         The images are no files in a folder.
     """
+    if order is None:
+        tell.note(f"labels: {_write(sample, target):,} written to {target}")
+        return
+    classes = set(np.unique(sample.source.labels).tolist())
+    if not classes <= set(order) or len(set(order.values())) < len(order):
+        tell.warning(
+            f"{target} is not written: the labels count the classes in another order than the "
+            f"model, and its answers on {len(sample)} images do not give each class a number of "
+            "its own; look at more images (--samples)"
+        )
+        return
+    count = _write(sample, target, order)
+    tell.warning(
+        f"labels: {count:,} written to {target}, renumbered by the model's usual answers on "
+        f"{len(sample)} images; check them against the model's own list of classes"
+    )
+
+
+def _write(sample: Sample, target: Path, renumbered: dict[int, int] | None = None) -> int:
+    """Write labels, or other numbers for them; how many."""
     source = sample.source
     if not isinstance(source, PhotoFiles):
         raise UsageError("--write-labels goes with a folder of pictures; arrays bring their own")

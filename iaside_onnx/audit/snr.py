@@ -27,6 +27,7 @@ from ..reports.spread import check_confidence
 from ..settings import check_seed
 from .attack_noise import attack_noise, attacked_classifier, wanted_attack
 from .corrupted import wanted_corruptions
+from .labelling import settle_labels
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
@@ -38,6 +39,7 @@ def measure_snr(
     *,
     labels: str | Path | None = None,
     columns: str | None = None,
+    class_names: str | Path | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     skip_bad: bool = False,
@@ -66,6 +68,9 @@ def measure_snr(
     ----------
     images, labels, columns, image_column, label_column, skip_bad, samples, seed
         As for `analyze`: the same seed and number draw the same images.
+    class_names : path or "none", optional
+        As for `analyze`, with an attack: folders and labels are held against these names. What is
+        measured needs no class.
     target : path, optional
         Where the report goes.
     preprocess, size : str, (int, int), optional
@@ -104,13 +109,21 @@ def measure_snr(
     check_seed(seed)
     if norm not in NORMS:
         raise UsageError(f"--norm {norm}: choose one of {', '.join(NORMS)}")
+    if class_names is not None and against is None:
+        raise UsageError("--class-names goes with --attack: corruptions need no classes")
     path = None if target is None else Path(target)
     if path is not None:
         check_target(path, overwrite=overwrite)
-    source = Reading.asked(
-        images, labels, columns=columns, image_column=image_column, label_column=label_column
-    ).open(tell)
-    if isinstance(source, PhotoFiles) and source.doubt:
+    reading = Reading.asked(
+        images,
+        labels,
+        class_names,
+        columns=columns,
+        image_column=image_column,
+        label_column=label_column,
+    )
+    source = reading.open(tell)
+    if isinstance(source, PhotoFiles) and source.doubt and class_names is None:
         raise DataError(source.doubt)
     sample = draw_sample(source, samples, seed)
     skipped: list[dict[str, str]] = []
@@ -121,6 +134,8 @@ def measure_snr(
         recipe, channels = _sized(load_preprocess(preprocess), size, sample), 1 if grey else 3
     else:
         classifier = attacked_classifier(against, sample, preprocess, size, grey, tell)
+        if class_names is not None:
+            settle_labels(sample, classifier, reading, tell)
         recipe, channels = classifier.preprocess, classifier.form.channels
         if not corruption:
             names = []

@@ -25,6 +25,9 @@ _ENTRY = re.compile(
     r"""\s*(\d{1,7})\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")\s*(?:,\s*)?(\})?""",
     re.DOTALL,
 )
+_HOLDERS = (
+    "id2label", "label2id", "class_to_idx", "names", "class_names", "label_names", "classes",
+)  # fmt: skip
 # Of ImageNet's names that a list must bear for it to be ImageNet's.
 _ENOUGH = 0.9
 
@@ -76,7 +79,7 @@ def names_in(value: Any) -> list[str] | None:
         return [name for name in made if name is not None] if None not in made and made else None
     if not isinstance(value, dict) or not value:
         return None
-    for key in ("id2label", "label2id", "class_to_idx", "names", "class_names", "classes"):
+    for key in _HOLDERS:
         if isinstance(value.get(key), dict | list):
             return names_in(value[key])
     if all(str(key).isdecimal() and len(str(key)) < 8 for key in value):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..audit.labelling import settle_labels, write_labels
+from ..audit.labelling import settle_labels, write_found_labels
 from ..audit.survey import class_targets
 from ..errors import ArtifactError
 from ..images.sample import Reading, Sample, draw_sample
@@ -115,7 +115,7 @@ def search_recipes(
     rows = [_row(candidate, best) for candidate in candidates]
     order = _other_order(candidates)
     if labels_file is not None:
-        _write_labels(sample, labels_file, order, tell)
+        write_found_labels(sample, labels_file, order, tell)
     preset = best.recipe.name if best.recipe.name in PRESETS else None
     return {
         "candidates": rows,
@@ -135,28 +135,6 @@ def search_recipes(
             + [word for library in ort_extension for word in _given("--ort-extension", library)],
         },
     }
-
-
-def _write_labels(
-    sample: Sample, target: Path, order: dict[int, int] | None, tell: Listener
-) -> None:
-    """Write the labels of the whole folder; those of the model where it counts otherwise."""
-    if order is None:
-        tell.note(f"labels: {write_labels(sample, target):,} written to {target}")
-        return
-    classes = set(np.unique(sample.source.labels).tolist())
-    if not classes <= set(order) or len(set(order.values())) < len(order):
-        tell.warning(
-            f"{target} is not written: the labels count the classes in another order than the "
-            f"model, and its answers on {len(sample)} images do not give each class a number of "
-            "its own; look at more images (--samples)"
-        )
-        return
-    count = write_labels(sample, target, order)
-    tell.warning(
-        f"labels: {count:,} written to {target}, renumbered by the model's usual answers on "
-        f"{len(sample)} images; check them against the model's own list of classes"
-    )
 
 
 def analyze_command(
