@@ -526,6 +526,11 @@ def test_inspect_writes_labels_that_analyze_takes(iaside, tmp_path):
     again = iaside(*arguments, "--write-labels", table)
     assert (again.exit_code, "--overwrite" in again.stderr) == (2, True)
     assert iaside("inspect", path, "--write-labels", table).exit_code == 2
+    np.savez(tmp_path / "x.npz", images=IMAGES, labels=LABELS)
+    done = iaside(
+        "inspect", path, "--data", tmp_path / "x.npz", "--write-labels", tmp_path / "n.csv"
+    )
+    assert (done.exit_code, "goes with a folder" in done.stderr) == (2, True)
     # Another order of classes is found from the model's answers, and said to be.
     turned = model(tmp_path / "t.onnx", order=range(9, -1, -1))
     whole = tree(tmp_path / "whole", NAMES, per=3)

@@ -343,20 +343,29 @@ def check_labels_target(target: Path, overwrite: bool) -> None:
         raise UsageError(f"--write-labels {target}: exists already; see --overwrite")
 
 
+def check_files(sample: Sample) -> None:
+    """Refuse images whose labels cannot stand in a file of labels.
+
+    Raises
+    ------
+    UsageError
+        They are no files in a folder.
+    """
+    if not isinstance(sample.source, PhotoFiles):
+        raise UsageError("--write-labels goes with a folder of pictures; other sets have their own")
+
+
 def write_found_labels(
-    sample: Sample, target: Path, order: dict[int, int] | None, tell: Listener
+    sample: Sample, target: Path, order: dict[int, int] | None, offset: int, tell: Listener
 ) -> None:
     """Write the labels of all pictures of a sample's folder, as --labels takes them.
 
     Parameters
     ----------
     order : dict or None
-        The model's number for each label, where its answers show that it counts otherwise.
-
-    Raises
-    ------
-    UsageError
-        The images are no files in a folder.
+        The model's class for each label, where its answers show that it counts otherwise.
+    offset : int
+        Label offset, which is no part of labels.
     """
     if order is None:
         tell.note(f"labels: {_write(sample, target):,} written to {target}")
@@ -369,7 +378,7 @@ def write_found_labels(
             "its own; look at more images (--samples)"
         )
         return
-    count = _write(sample, target, order)
+    count = _write(sample, target, {label: answer - offset for label, answer in order.items()})
     tell.warning(
         f"labels: {count:,} written to {target}, renumbered by the model's usual answers on "
         f"{len(sample)} images; check them against the model's own list of classes"
@@ -379,8 +388,6 @@ def write_found_labels(
 def _write(sample: Sample, target: Path, renumbered: dict[int, int] | None = None) -> int:
     """Write labels, or other numbers for them; how many."""
     source = sample.source
-    if not isinstance(source, PhotoFiles):
-        raise UsageError("--write-labels goes with a folder of pictures; arrays bring their own")
     with whole_file(target) as file, Path(file).open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(["file", "label"])

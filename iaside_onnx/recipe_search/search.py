@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..audit.labelling import settle_labels, write_found_labels
+from ..audit.labelling import check_files, settle_labels, write_found_labels
 from ..audit.survey import class_targets
 from ..errors import ArtifactError
 from ..images.sample import Reading, Sample, draw_sample
@@ -99,6 +99,8 @@ def search_recipes(
         label_order=label_order,
     )
     sample = draw_sample(reading.open(tell), wanted.samples, wanted.seed)
+    if labels_file is not None:
+        check_files(sample)
     runtime = choose_runtime(provider, extensions=tuple(ort_extension))
     declared = _declared(model, runtime, tell)
     size = _one_size(sample)
@@ -115,7 +117,7 @@ def search_recipes(
     rows = [_row(candidate, best) for candidate in candidates]
     order = _other_order(candidates)
     if labels_file is not None:
-        write_found_labels(sample, labels_file, order, tell)
+        write_found_labels(sample, labels_file, order, classifier.label_offset, tell)
     preset = best.recipe.name if best.recipe.name in PRESETS else None
     return {
         "candidates": rows,
