@@ -79,7 +79,9 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
                 else "see --label-offset"
             )
         )
-    if names is not None and len(names) + offset < classes:
+    background = classes == _WITH_BACKGROUND and not offset
+    known = background and names is not None and len(names) == classes - 1
+    if names is not None and len(names) + offset < classes and not known:
         tell.warning(
             f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
             f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --class-names, "
@@ -89,7 +91,7 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
         tell.warning(
             "the labels count 1, 2, ... and none is 0: if they count from 1, give --label-offset -1"
         )
-    if classes == _WITH_BACKGROUND and not offset and targets.max() < classes - 1:
+    if background and targets.max() < classes - 1:
         tell.warning(
             "the model has 1001 classes: if its class 0 is a background class and your labels "
             "count from the first real one, give --label-offset 1"

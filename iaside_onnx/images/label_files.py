@@ -28,6 +28,13 @@ _LABELS = (
     "categoryid", "labelid", "labelname", "predictionstring", "groundtruth", "gt", "y", "wnid",
     "synset", "species", "breed", "diagnosis",
 )  # fmt: skip
+_OTHER_KINDS = {
+    ".xlsx": "a workbook; save it as CSV with the columns file,label",
+    ".xls": "a workbook; save it as CSV with the columns file,label",
+    ".ods": "a workbook; save it as CSV with the columns file,label",
+    ".npy": "an array, which goes with one .npy of images; for a folder give columns file,label",
+    ".xml": "XML; give columns file,label",
+}
 _SPLIT_MARKS = "\t;,|"
 
 
@@ -58,6 +65,9 @@ def read_labels(table: Path, root: Path, columns: tuple[str, str] | None = None)
     DataError
         It cannot be read, or which column is which is open.
     """
+    kind = _OTHER_KINDS.get(table.suffix.lower())
+    if kind is not None:
+        raise DataError(f"{table}: is {kind}")
     text = read_text(table, _MOST_BYTES)
     if not text.strip():
         raise DataError(f"{table}: is empty; columns file,label are needed")
