@@ -137,7 +137,7 @@ def _kind(path: Path) -> str:
         raise _unreadable(path.parent, error) from error
     except OSError:
         return "broken links"
-    return "" if plain and suffix in SUFFIXES else suffix or "no suffix"
+    return "" if plain and suffix in SUFFIXES else suffix or "without suffix"
 
 
 def passed_over(other: Counter[str]) -> str:
@@ -151,6 +151,8 @@ def advice(other: Counter[str]) -> str:
     """What makes files of other kinds readable, or nothing."""
     if {".heic", ".heif", ".hif"} & set(other):
         return "; for HEIC: pip install 'iaside-onnx[heic]'"
+    if {".avif", ".jp2"} & set(other):
+        return "; for AVIF and JPEG 2000: pip install --upgrade pillow"
     return ""
 
 
