@@ -16,10 +16,10 @@ from ..listener import Listener
 from ..mathematics.bands import band_index
 from ..reports.part import Part
 from ..settings import Settings
-from .draws import draw_for_sample
+from .draws import draw_for_sample, draw_key, pixels_digest, tell_cost
 from .job import settled_settings
 from .labelling import settle_labels
-from .survey import Survey, class_targets, survey_sample
+from .survey import Survey, class_targets, survey_sample, surveyed
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class Audit:
         Classes of the whole sample in the model's output.
     identity : dict
         JSON values that determine the table.
+    keys : list of str
+        What each image of the sample is called where something is drawn for it; empty where
+        nothing depends on it.
     drawn : ndarray of uint64, shape (positions, C), or None
         The coalitions of each row; None where all rows hold all coalitions.
     """
@@ -53,6 +56,7 @@ class Audit:
     targets: NDArray[np.int64]
     survey: Survey
     identity: dict[str, Any]
+    keys: list[str]
     drawn: NDArray[np.uint64] | None
 
     @property
@@ -89,8 +93,12 @@ def prepare(
     band_index(form.height, form.width, wanted.bands, wanted.norm, separate_dc=wanted.separate_dc)
     sample, classifier = settle_labels(sample, classifier, reading, tell)
     targets = class_targets(sample, classifier, tell)
-    drawn = draw_for_sample(wanted, [sample.ids[position] for position in positions], tell)
+    tell_cost(wanted, len(positions), tell)
     survey = survey_sample(sample, positions, targets, classifier, wanted, tell)
+    keys = [""] * len(sample)
+    for position in surveyed(len(sample), positions, wanted):
+        keys[position] = draw_key(sample, position)
+    drawn = draw_for_sample(wanted, [keys[position] for position in positions])
     settled = replace(
         wanted,
         temperature=survey.temperature,
@@ -104,7 +112,8 @@ def prepare(
         "data_digest": sample.digest(),
         "provider": runtime.provider,
         "shard": None if part is None else part.option,
+        "pixels": pixels_digest(keys),
     }
     return Audit(
-        wanted, settled, sample, part, positions, classifier, targets, survey, identity, drawn
+        wanted, settled, sample, part, positions, classifier, targets, survey, identity, keys, drawn
     )

@@ -80,7 +80,7 @@ def inspect(
         tell = listener(quiet=False, progress=progress)
         found |= search_recipes(
             model, images, labels=labels, labels_file=labels_file,
-            output_kind=output_kind(logits), listener=tell, **options
+            output_kind=output_kind(logits), listener=tell, sha256=found["sha256"], **options,
         )  # fmt: skip
         search = found["search"]
         search["command"] = None

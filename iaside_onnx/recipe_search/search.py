@@ -21,7 +21,7 @@ from scipy import stats
 
 from ..audit.labelling import check_files, settle_labels, write_found_labels
 from ..audit.survey import class_targets
-from ..errors import ArtifactError
+from ..errors import ArtifactError, ChangedModelError
 from ..images.sample import Reading, Sample, draw_sample
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.model import Affine
@@ -59,6 +59,7 @@ def search_recipes(
     provider: str = "auto",
     ort_extension: Sequence[Path] = (),
     listener: Listener | None = None,
+    sha256: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Try preprocessing recipes on a few labelled images; plain JSON values, best first.
@@ -71,6 +72,8 @@ def search_recipes(
         Where the labels go that were found for all pictures of the folder.
     provider, ort_extension
         As for `analyze`.
+    sha256 : str, optional
+        Of the file as it was described before; another one is refused.
     **settings
         Those fields of `Settings` that say how to read the model (input, output, layout, size,
         output_kind), and samples and seed.
@@ -111,6 +114,8 @@ def search_recipes(
         size=wanted.size or (declared.crop if declared else None),
     )
     classifier = open_classifier(model, runtime, opening, sample, tell)
+    if sha256 is not None and classifier.artifact.sha256 != sha256:
+        raise ChangedModelError(model)
     sample, classifier = settle_labels(sample, classifier, reading, tell)
     candidates = _Search(classifier, sample, size, declared, tell).run()
     best = candidates[0]
