@@ -23,7 +23,7 @@ ARROWS = {
     "corruptions": set(),
     "images": set(),
     "preprocessing": {"images"},
-    "onnx_file": {"preprocessing"},
+    "onnx_file": {"images", "preprocessing"},
     "inference": {"images", "mathematics", "onnx_file", "preprocessing"},
     "reports": {"mathematics"},
     "audit": {

@@ -23,7 +23,7 @@ from ..reports.store import Partial
 from ..settings import Settings
 from .cluster import open_workers
 from .filling import fill
-from .measuring import check_batch, identity_of, kept, shown, writing
+from .measuring import check_batch, identity_of, kept, read_from, shown, writing
 from .prepared import Audit, prepare
 from .stopping import Limits
 
@@ -34,6 +34,9 @@ def analyze(
     target: str | Path | None = None,
     *,
     labels: str | Path | None = None,
+    columns: str | None = None,
+    class_names: str | Path | None = None,
+    label_order: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     skip_bad: bool = False,
@@ -65,9 +68,18 @@ def analyze(
     target : path, optional
         Where the report goes, written as the work proceeds. None: keep it in memory only.
     labels : path, optional
-        CSV file with the columns ``file`` and ``label``.
+        Says which file is of which class: a CSV file with the columns ``file`` and ``label``, or
+        another of the layouts that ``docs/images.md`` lists.
+    columns : str, optional
+        "FILE,LABEL": the columns of `labels`, where they have no usual names.
+    class_names : path or "none", optional
+        File with the names of the model's classes in its order, which folders and labels are held
+        against; without it those that the file declares, or that lie beside it. "none" goes by the
+        places of the folders.
+    label_order : {"text", "number"}, optional
+        How class folders that are named by numbers count.
     image_column, label_column : str, optional
-        Columns of Parquet files where the usual ones are missing or doubtful.
+        Columns of Parquet files, or arrays, where the usual ones are missing or doubtful.
     skip_bad : bool
         Leave out pictures of the drawn sample that cannot be decoded, and list them under
         ``data["skipped"]``, instead of stopping at the first.
@@ -120,6 +132,15 @@ def analyze(
     """
     tell = listener or Listener()
     wanted = Settings.asked(**settings)
+    reading = Reading.asked(
+        images,
+        labels,
+        class_names,
+        columns=columns,
+        image_column=image_column,
+        label_column=label_column,
+        label_order=label_order,
+    )
     limits = Limits(target_stderr, time_budget)
     limits.check()
     check_view(value, beta, confidence)
@@ -141,28 +162,15 @@ def analyze(
         workers = held.enter_context(open_workers(dask, threads, tell)) if dask else None
         if clash := runtime_clash():
             tell.warning(clash)
-        reading = Reading(
-            Path(images),
-            Path(labels) if labels is not None else None,
-            image_column=image_column,
-            label_column=label_column,
-        )
-        sample = draw_sample(reading.open(), wanted.samples, wanted.seed)
+        sample = draw_sample(reading.open(tell), wanted.samples, wanted.seed)
         skipped: list[dict[str, str]] = []
         if skip_bad:
             sample, skipped = leave_out_bad(sample, tell)
         runtime = choose_runtime(provider, threads, tuple(map(Path, ort_extension)), tf32=tf32)
-        audit = prepare(Path(model), sample, part, runtime, wanted, tell)
+        audit = prepare(Path(model), sample, reading, part, runtime, wanted, tell)
         view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
         # How the images were read, so that the report can say how to repeat it.
-        asked: dict[str, Any] = {
-            "source": shown(reading.images),
-            "labels": shown(reading.labels) if reading.labels is not None else None,
-            "image_column": image_column,
-            "label_column": label_column,
-            "skip_bad": skip_bad,
-            "skipped": skipped,
-        }
+        asked = {**read_from(reading), "skip_bad": skip_bad, "skipped": skipped}
 
         def finish(partial: Partial) -> Report:
             run, used = fill(audit, partial, batch, workers, reading, limits, view, tell)

@@ -12,6 +12,7 @@ import click
 from .options import (
     bands_option,
     label_options,
+    naming_options,
     norm_option,
     output_kind,
     preprocess_option,
@@ -35,6 +36,7 @@ OWN_PROCESS = "own process"
 @click.argument("images", type=click.Path(path_type=Path))
 @target_option("REPORT.h5")
 @label_options
+@naming_options
 @skip_bad_option
 @bands_option
 @click.option("--separate-dc", is_flag=True, help="Make the mean colour a player of its own.")

@@ -88,13 +88,31 @@ reading_options = together(
 )
 label_options = together(
     click.option(
-        "--labels", type=click.Path(path_type=Path), metavar="FILE.csv", help="Columns file,label."
+        "--labels", type=click.Path(path_type=Path), metavar="FILE",
+        help="Columns file,label, or another usual layout; numbers, class names or WordNet ids.",
     ),
     click.option(
-        "--image-column", metavar="NAME", help="Pictures in Parquet, if not image or img."
+        "--columns", metavar="FILE,LABEL", help="Columns of --labels, if they have other names."
     ),
-    click.option("--label-column", metavar="NAME", help="Labels in Parquet, if not label."),
-)
+    click.option(
+        "--image-column", "--image-array", "image_column", metavar="NAME",
+        help="Pictures in Parquet or in an array file, if not image or images.",
+    ),
+    click.option(
+        "--label-column", "--label-array", "label_column", metavar="NAME",
+        help="Labels in Parquet or in an array file, if not label or labels.",
+    ),
+)  # fmt: skip
+naming_options = together(
+    click.option(
+        "--class-names", metavar="FILE|none",
+        help="The model's class names in its order; none: class folders go by place.  "
+        "[default: as declared in the file, or beside it]",
+    ),
+    click.option(
+        "--label-order", metavar="text|number", help="How class folders named by numbers count."
+    ),
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."

@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import ArtifactError, UsageError
+from ..images.class_names import in_order, names_in, python_dict
 from ..preprocessing.preprocess import Preprocess, declared_preprocess
 
 PREFIX = "iaside."
@@ -22,6 +22,31 @@ _LARGEST_SIDE = 1 << 16
 # Keys of other tools that say what a model is; shown beside our own.
 OTHER_KEYS = ("task", "names", "imgsz", "stride", "character")
 _SHOWN = 300
+# Where other tools put class names: "names" is that of ultralytics, "character" of PaddleOCR.
+_NAME_KEYS = ("names", "class_names", "classes", "labels", "id2label", "categories", "character")
+
+
+def fit_names(names: list[str], outputs: int, offset: int) -> list[str] | None:
+    """Names in order of labels, if there is one for each score or for each label; else None."""
+    if len(names) not in (outputs, outputs - offset):
+        return None
+    if len(names) != outputs or offset == 0:
+        return names
+    return names[offset:] if offset > 0 else [""] * -offset + names
+
+
+def _listed(text: str) -> list[str] | None:
+    """Names in a value of the metadata: JSON, a dictionary as Python prints it, lines or commas."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        numbered = python_dict(text)
+        if numbered is not None:
+            return in_order(numbered)
+        parts = text.splitlines() if "\n" in text.strip() else text.split(",")
+        names = [part.strip(" []'\"") for part in parts]
+        return names if len(names) > 1 and all(names) else None
+    return names_in(value)
 
 
 @dataclass(frozen=True)
@@ -98,13 +123,25 @@ class Declared:
         offset : int
             Label offset: a list shorter by it is in order of labels.
         """
-        names = self._json(self._text("classes") or "null")
-        if not isinstance(names, list) or len(names) not in (outputs, outputs - offset):
-            return None
-        texts = [str(name) for name in names]
-        if len(texts) != outputs or offset == 0:
-            return texts
-        return texts[offset:] if offset > 0 else [""] * -offset + texts
+        found = self.named_classes(outputs, offset)
+        return None if found is None else found[0]
+
+    def named_classes(self, outputs: int, offset: int = 0) -> tuple[list[str], str] | None:
+        """Names of the classes as `classes` has them, and the key that declares them."""
+        for key, names in self.class_lists():
+            fitting = fit_names(names, outputs, offset)
+            if fitting is not None:
+                return fitting, key
+        return None
+
+    def class_lists(self) -> list[tuple[str, list[str]]]:
+        """Every list of names in the metadata, of the exporters here and of other tools."""
+        found = []
+        for key in (PREFIX + "classes", *_NAME_KEYS):
+            names = _listed(self.metadata.get(key, ""))
+            if names:
+                found.append((key, names))
+        return found
 
     def shown(self) -> dict[str, str]:
         """All declared values as they stand in the file; long ones of other tools cut short."""
@@ -123,13 +160,6 @@ class Declared:
         if text is not None and text not in allowed:
             raise self._wrong(key, f"not one of {', '.join(allowed)}")
         return text
-
-    @staticmethod
-    def _json(text: str) -> Any:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return None
 
     def _wrong(self, key: str, why: str) -> ArtifactError:
         text = self._text(key) or ""

@@ -35,6 +35,9 @@ _OPTIONS = (
 )
 _DATA_OPTIONS = (
     ("labels", "--labels"),
+    ("columns", "--columns"),
+    ("class_names", "--class-names"),
+    ("label_order", "--label-order"),
     ("image_column", "--image-column"),
     ("label_column", "--label-column"),
 )
