@@ -94,7 +94,10 @@ class Declared:
 
     def size(self) -> tuple[int, int] | None:
         """Height and width under the key ``imgsz``, as Ultralytics' exporter writes them."""
-        sides = self._json(self.metadata.get("imgsz") or "null")
+        try:
+            sides = json.loads(self.metadata.get("imgsz") or "null")
+        except (ValueError, RecursionError):
+            return None
         sides = [sides] if isinstance(sides, int) else sides
         if not isinstance(sides, list) or len(sides) not in (1, 2):
             return None
