@@ -134,6 +134,7 @@ def inspect(
         "parameters": artifact.parameters,
         "external_data": [file.name for file in artifact.external],
         "declared": declared.shown(),
+        "preprocess_beside": _beside(declared, warnings),
         "metadata": artifact.metadata,
         "providers": probe.providers,
         "warnings": warnings,
@@ -164,6 +165,12 @@ def _read(declaration: Callable[[], T | None], warnings: list[str]) -> T | None:
     except ArtifactError as error:
         warnings.append(str(error))
         return None
+
+
+def _beside(declared: Declared, warnings: list[str]) -> dict[str, Any] | None:
+    """The preprocessing in a file beside the model, which is used where nothing is declared."""
+    found = _read(declared.preprocess_beside, warnings)
+    return None if found is None else {"file": found.name, "recipe": found.settings()}
 
 
 def _score_output(

@@ -27,7 +27,7 @@ from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import choose_runtime, claim_process, runtime_version
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
-from ..preprocessing.preprocess import PRESETS
+from ..preprocessing.preprocess import names_a_file
 from ..settings import Settings
 from .evaluator import Evaluator
 
@@ -129,7 +129,7 @@ class Job:
     ) -> Job:
         """Describe an audit that is about to fill its table."""
         runtime, recipe = classifier.model.runtime, wanted.preprocess
-        if recipe is not None and recipe not in PRESETS:
+        if recipe is not None and names_a_file(recipe):
             wanted = replace(wanted, preprocess=str(Path(recipe).absolute()))
         labels = reading.labels
         return cls(

@@ -160,6 +160,10 @@ def _recipe(
     if found is not None:
         tell.note(f"preprocessing: {found.name}, as the file's metadata declares")
         return found
+    found = declared.preprocess_beside()
+    if found is not None:
+        tell.note(f"preprocessing: {found.name}, found beside the model (--preprocess overrides)")
+        return found
     hint = f"; the file {artifact.input_hint}" if artifact.input_hint else ""
     tell.note(f"preprocessing: none given, so 'unit' (RGB in [0, 1]){hint}")
     return load_preprocess(None)

@@ -104,6 +104,8 @@ def settle_input(
             f"{artifact.path} is {shape_text(shape)}"
         )
     if height is None or width is None:
+        if size is None and recipe.size is not None:
+            size = recipe.size
         if size is None and recipe.resize_ratio is not None:
             size = (_DEFAULT_SIZE, _DEFAULT_SIZE)
         size = size or _common_size(sample, artifact, tensor)

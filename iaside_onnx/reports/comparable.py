@@ -24,7 +24,7 @@ _FREE = {
 }  # fmt: skip
 _NAMED = ("temperature", "output_kind", "label_offset", "layout", "tf32")
 # Parts of a preprocessing recipe that decide which pixels an image has.
-_GEOMETRY = ("resize", "crop", "interpolation", "antialias")
+_GEOMETRY = ("resize", "crop", "interpolation", "antialias", "pad", "pad_position")
 _LEAST_IMAGES = 2
 
 

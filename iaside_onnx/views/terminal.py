@@ -192,6 +192,8 @@ def print_inspection(found: dict[str, Any]) -> None:
         add("external data", name)
     for key, text in found["declared"].items():
         add(key, text)
+    if found["preprocess_beside"]:
+        add("beside the model", f"{found['preprocess_beside']['file']} says the preprocessing")
     add("active providers", ", ".join(found["providers"]) or "none")
     for warning in found["warnings"]:
         add("warning", warning)
