@@ -14,6 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import UsageError
 from .recipe_keys import LETTERBOX, UNRESIZED, short_text
 
@@ -25,12 +27,12 @@ _HARMLESS = {
     "image_processor_type", "feature_extractor_type", "processor_class", "auto_map", "model_type",
     "transformers_version", "return_tensors", "data_format", "input_data_format", "device",
     "disable_grouping", "do_convert_rgb", "model_input_names", "default_to_square", "num_channels",
-    "include_top", "do_reduce_labels", "reduce_labels", "image_seq_length", "return_metadata",
+    "do_reduce_labels", "reduce_labels", "image_seq_length", "return_metadata",
 }  # fmt: skip
 _UNDERSTOOD = {
     "do_resize", "size", "resample", "do_center_crop", "crop_size", "crop_pct", "do_rescale",
     "rescale_factor", "rescale_offset", "do_normalize", "image_mean", "image_std", "do_pad",
-    "do_flip_channel_order",
+    "do_flip_channel_order", "include_top",
 }  # fmt: skip
 # Processors that read one number under `size` as the short side; others make a square of it.
 _SHORT_SIDE = (
@@ -65,12 +67,15 @@ class Translated:
         The one size of the input where another ratio holds.
     size : (height, width) or None
         Size of the input where the model leaves it free.
+    squashed : bool
+        The picture takes the shape of the input, instead of keeping its own.
     """
 
     keys: dict[str, Any] = field(default_factory=dict)
     ratio: Fraction | None = None
     ratio_at: tuple[tuple[int, int], Fraction] | None = None
     size: tuple[int, int] | None = None
+    squashed: bool = False
 
 
 def beside(model: Path) -> Path | None:
@@ -156,6 +161,8 @@ class _Fields:
         return value
 
     def flag(self, key: str, default: bool) -> bool:
+        """A switch; one that is there and says nothing is off, as in the libraries."""
+        default = default and key not in self.values
         return bool(self.get(key, lambda value: isinstance(value, bool), "true or false", default))
 
     def number(self, key: str, default: float) -> float:
@@ -213,14 +220,11 @@ def _timm(fields: _Fields) -> Translated:
         "mean": [0.485, 0.456, 0.406] if mean is None else mean,
         "std": [0.229, 0.224, 0.225] if std is None else std,
     }
-    if mode == "squash":
-        keys |= {"resize": [int(height / share), int(width / share)], "crop": [height, width]}
-        return Translated(keys)
     if mode == "border":
         if share != 1:
             raise fields.wrong("crop_pct", "goes with crop_mode 'border' only if it is 1")
         levels = keys["mean"] if isinstance(keys["mean"], list) else [keys["mean"]]
-        keys |= {"resize": LETTERBOX, "pad": [min(255.0, max(0.0, 255 * x)) for x in levels]}
+        keys |= {"resize": LETTERBOX, "pad": [min(255, max(0, round(255 * x))) for x in levels]}
         return Translated(keys, size=(height, width))
     at_test = None
     if fields.values.get("test_crop_pct") is not None:
@@ -229,11 +233,11 @@ def _timm(fields: _Fields) -> Translated:
             raise fields.wrong("test_input_size", "is not [channels, height, width]")
         if test != size:
             at_test = ((test[1], test[2]), 1 / _share(fields, "test_crop_pct", share))
-    return Translated(keys, 1 / share, at_test, (height, width))
+    return Translated(keys, 1 / share, at_test, (height, width), squashed=mode == "squash")
 
 
 def _share(fields: _Fields, key: str, default: Fraction) -> Fraction:
-    found = fields.get(key, lambda value: _is_number(value) and 0 < value <= 1, "0 to 1")
+    found = fields.get(key, lambda value: _is_number(value) and 0.1 <= value <= 2, "0.1 to 2")
     return default if found is None else Fraction(str(found))
 
 
@@ -267,9 +271,7 @@ def _geometry(fields: _Fields) -> dict[str, Any]:
     processor = _processor(fields)
     keys: dict[str, Any] = {}
     crop = _box(fields, "crop_size")
-    cropped = fields.flag("do_center_crop", crop is not None)
-    if "do_center_crop" in fields.values and fields.values["do_center_crop"] is None:
-        cropped = False
+    cropped = fields.flag("do_center_crop", False)
     if cropped and crop is None:
         raise fields.wrong("crop_size", "says no size for do_center_crop")
     if not fields.flag("do_resize", True):
@@ -291,7 +293,9 @@ def _geometry(fields: _Fields) -> dict[str, Any]:
         short = int(256 / 224 * short)
     if not cropped:
         raise fields.wrong(
-            "size", "resizes the short side and nothing crops it, so pictures keep their shapes"
+            "size",
+            "resizes the short side and nothing crops (do_center_crop), so pictures keep "
+            "their shapes",
         )
     return keys | {"resize": short, "crop": crop}
 
@@ -358,11 +362,17 @@ def _values(fields: _Fields) -> dict[str, Any]:
     keys: dict[str, Any] = {"scale": 1.0 if math.isclose(scale, 1, rel_tol=1e-6) else scale}
     mean: list[float] | float = 0.0
     given = fields.triple("image_mean"), fields.triple("image_std")
-    if fields.flag("do_normalize", None not in given):
+    never = _processor(fields).startswith("MobileViT")  # has the values and does not use them
+    if fields.flag("do_normalize", None not in given and not never):
         for key, value in zip(("image_mean", "image_std"), given, strict=True):
             if value is None:
                 raise fields.wrong(key, "says no values for do_normalize")
         mean, keys["std"] = given  # type: ignore[assignment]
+    if _processor(fields) == "EfficientNet" and fields.flag("include_top", True):
+        # That processor divides by the deviation a second time.
+        std = keys.get("std", 1.0)
+        again = 1.0 if given[1] is None else given[1]
+        keys["std"] = (np.array(std) * np.array(again)).tolist()
     if fields.flag("rescale_offset", False) and fields.flag("do_rescale", True):
         mean = [part + 1 for part in mean] if isinstance(mean, list) else mean + 1
     keys["mean"] = mean

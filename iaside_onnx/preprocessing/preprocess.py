@@ -60,6 +60,8 @@ class Preprocess:
         One size of the model's input at which another `resize_ratio` holds.
     size : (height, width) or None
         Size of the model's input where the model leaves it free.
+    squashed : bool
+        With `resize_ratio`: the picture takes the shape of the crop, instead of keeping its own.
     interpolation : str
         "nearest", "bilinear", "bicubic" or "lanczos".
     antialias : bool
@@ -85,6 +87,7 @@ class Preprocess:
     resize_ratio: Fraction | None = None
     ratio_at: tuple[tuple[int, int], Fraction] | None = None
     size: tuple[int, int] | None = None
+    squashed: bool = False
     interpolation: str = "bilinear"
     antialias: bool = True
     pad: tuple[float, ...] = (0.0,)
@@ -105,7 +108,12 @@ class Preprocess:
         ratio = self.resize_ratio
         if self.ratio_at is not None and self.ratio_at[0] == (height, width):
             ratio = self.ratio_at[1]
-        settled = replace(self, crop=(height, width), resize_ratio=ratio, ratio_at=None, size=None)
+        settled = replace(
+            self, crop=(height, width), resize_ratio=ratio, ratio_at=None, size=None, squashed=False
+        )
+        if self.squashed and ratio is not None:
+            resize = int(height * ratio), int(width * ratio)
+            return replace(settled, resize=resize, resize_ratio=None)
         if self.resize is None and height == width:
             return replace(settled, resize=int(height * (ratio or 1)), resize_ratio=None)
         return settled
@@ -209,7 +217,12 @@ class Preprocess:
     def settings(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""
         known = {key: value for key, value in asdict(self).items() if value is not None}
-        for key in ("ratio_at", "size", *(("pad", "pad_position") * (self.resize != LETTERBOX))):
+        for key in (
+            "ratio_at",
+            "size",
+            "squashed",
+            *(("pad", "pad_position") * (self.resize != LETTERBOX)),
+        ):
             known.pop(key, None)
         if self.resize_ratio is not None:
             known["resize_ratio"] = float(self.resize_ratio)
@@ -327,6 +340,7 @@ def load_preprocess(choice: str | None) -> Preprocess:
         resize_ratio=found.ratio,
         ratio_at=found.ratio_at,
         size=found.size,
+        squashed=found.squashed,
     )
 
 
