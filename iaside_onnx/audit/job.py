@@ -235,7 +235,9 @@ def _open(job: Job, number: object) -> Evaluator:
             f"{job.model}: no such file there; model and images must lie at the same paths for "
             "all workers"
         )
-    classifier = open_classifier(job.model, runtime, job.wanted, sample, Listener())
+    classifier = open_classifier(
+        job.model, runtime, job.wanted, sample, Listener(), check_range=False
+    )
     if classifier.artifact.sha256 != job.model_sha256:
         raise ArtifactError(f"{job.model}: is another model there; give all workers the same file")
     found = settled_settings(job.settled, classifier)

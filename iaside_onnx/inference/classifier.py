@@ -20,6 +20,7 @@ from .class_scores import ScoreForm, kind_of_values
 from .input_form import InputForm, settle_input
 from .model import Affine, Model
 from .ort_format import describe
+from .range_check import check_pixel_range
 from .session import Runtime
 
 _PROBE_IMAGES = 3
@@ -90,7 +91,13 @@ class Classifier:
 
 
 def open_classifier(
-    path: Path, runtime: Runtime, settings: Settings, sample: Sample, tell: Listener
+    path: Path,
+    runtime: Runtime,
+    settings: Settings,
+    sample: Sample,
+    tell: Listener,
+    *,
+    check_range: bool = True,
 ) -> Classifier:
     """Open an artifact for a sample of images, settling everything that was left open.
 
@@ -101,6 +108,8 @@ def open_classifier(
     sample : Sample
         Its first images confirm the output's kind, and a batch made free.
     tell : Listener
+    check_range : bool
+        Hold the preprocessing against the pixel values that the graph seems made for.
 
     Raises
     ------
@@ -110,7 +119,7 @@ def open_classifier(
     declared = Declared(path, artifact.metadata)
     tensor = artifact.image_input(settings.input)
     output = artifact.score_output(settings.output or declared.output())
-    recipe = _recipe(artifact, declared, settings, tell)
+    recipe = _recipe(declared, settings, tell)
     form = settle_input(
         artifact,
         tensor,
@@ -137,7 +146,7 @@ def open_classifier(
     scores = model.scores(probe)
     score_form = _score_form(artifact, declared, settings, output, scores, tell)
     classes = 2 if score_form.binary else scores.shape[1]
-    return Classifier(
+    classifier = Classifier(
         artifact=artifact,
         model=model,
         output=output,
@@ -148,11 +157,12 @@ def open_classifier(
         batch_mode=mode,
         class_names=declared.classes(classes, offset),
     )
+    if check_range:
+        check_pixel_range(classifier, sample, tell, asked=settings.preprocess is not None)
+    return classifier
 
 
-def _recipe(
-    artifact: Artifact, declared: Declared, settings: Settings, tell: Listener
-) -> Preprocess:
+def _recipe(declared: Declared, settings: Settings, tell: Listener) -> Preprocess:
     """The recipe asked for, else the one the file declares, else the plainest."""
     if settings.preprocess is not None:
         return load_preprocess(settings.preprocess)
@@ -164,8 +174,7 @@ def _recipe(
     if found is not None:
         tell.note(f"preprocessing: {found.name}, found beside the model (--preprocess overrides)")
         return found
-    hint = f"; the file {artifact.input_hint}" if artifact.input_hint else ""
-    tell.note(f"preprocessing: none given, so 'unit' (RGB in [0, 1]){hint}")
+    tell.note("preprocessing: none given, so 'unit' (RGB in [0, 1])")
     return load_preprocess(None)
 
 

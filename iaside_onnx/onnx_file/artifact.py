@@ -14,7 +14,8 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from ..errors import ArtifactError
-from .graph import external_files, output_kind, range_hint
+from .graph import external_files, output_kind
+from .pixel_range import PixelRange, pixel_range
 
 # A dimension: its length, or None where the graph leaves it free.
 Shape = tuple[int | None, ...]
@@ -81,8 +82,8 @@ class Artifact:
         "probabilities", "sigmoid" or "unknown".
     output_steps : dict
         Distance between neighbouring scores where an output was quantised, else 0.
-    input_hint : str
-        What the graph does to its pixels first, in words.
+    pixel_ranges : dict
+        The pixel values that an input seems made for, where its type or the graph tells.
     """
 
     path: Path
@@ -97,7 +98,7 @@ class Artifact:
     external: tuple[Path, ...]
     output_kinds: dict[str, str] = field(default_factory=dict)
     output_steps: dict[str, float] = field(default_factory=dict)
-    input_hint: str = ""
+    pixel_ranges: dict[str, PixelRange] = field(default_factory=dict)
 
     def image_input(self, name: str | None = None) -> Tensor:
         """The input that takes images: the one named, or the only one.
@@ -288,8 +289,13 @@ def _read(path: Path, model: onnx.ModelProto) -> Artifact:
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},
-        input_hint=range_hint(graph, inputs[0].name) if inputs else "",
+        pixel_ranges=_pixel_ranges(graph, inputs),
     )
+
+
+def _pixel_ranges(graph: onnx.GraphProto, inputs: tuple[Tensor, ...]) -> dict[str, PixelRange]:
+    found = {item.name: pixel_range(graph, item.name, item.elem_type) for item in inputs}
+    return {name: wanted for name, wanted in found.items() if wanted is not None}
 
 
 def is_ort_format(path: Path) -> bool:

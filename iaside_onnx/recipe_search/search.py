@@ -91,7 +91,7 @@ def search_recipes(
         preprocess="inception" if size is None else "unit",
         size=wanted.size or (declared.crop if declared else None),
     )
-    classifier = open_classifier(model, runtime, opening, sample, tell)
+    classifier = open_classifier(model, runtime, opening, sample, tell, check_range=False)
     candidates = _Search(classifier, sample, size, declared, tell).run()
     best = candidates[0]
     rows = [_row(candidate, best) for candidate in candidates]
