@@ -64,6 +64,7 @@ def inspect(
     named = {key: options[key] for key in ("input", "output", "layout", "ort_extension")}
     found = describe(model, **named)
     if images is not None:
+        from ..recipe_search.findings import pixel_range_on_images
         from ..recipe_search.search import analyze_command, search_recipes
 
         if not as_json:
@@ -74,6 +75,7 @@ def inspect(
         )
         search = found["search"]
         search["command"] = None
+        search["findings"] += pixel_range_on_images(found)
         if search["above_chance"] and search["class_order"] is None:
             search["command"] = analyze_command(search, model, images, labels, recipe)
             if recipe is not None:
