@@ -22,6 +22,15 @@ class ArtifactError(IasideError):
     """The ONNX file cannot be read, understood or run."""
 
 
+class ChangedModelError(ArtifactError):
+    """The ONNX file is not what it was when it was read first."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(
+            f"{path}: the model was changed while it was worked on; leave it alone, and start again"
+        )
+
+
 class ProviderError(IasideError):
     """The execution provider that was asked for did not become active."""
 
@@ -45,6 +54,23 @@ class PictureError(DataError):
             "--skip-bad"
         )
         self.reason = reason
+
+
+class ChangedError(DataError):
+    """A picture is not what it was when it was read first.
+
+    Attributes
+    ----------
+    name : str
+        Of the picture.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"image {name}: is not the picture that was read before; leave the images alone while "
+            "they are worked on, and start again"
+        )
+        self.name = name
 
 
 class ReportError(IasideError):

@@ -15,16 +15,20 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def made(psi, predicted=None, labels=None, ids=None, digest="d", name="m", **settings):
-    """A report whose Shapley values per image are `psi`: the game is their sum."""
+def made(psi, wrong=None, labels=None, ids=None, digest="d", name="m", **settings):
+    """A report whose Shapley values per image are `psi`: the game is their sum.
+
+    Two classes unless `labels` are given; the answers are right but for those of `wrong`, a mask.
+    """
     psi = np.asarray(psi, dtype=np.float64)
     count, bands = psi.shape
-    labels = np.zeros(count, np.int64) if labels is None else np.asarray(labels)
+    labels = np.arange(count) % 2 if labels is None else np.asarray(labels)
+    wrong = np.zeros(count, bool) if wrong is None else np.asarray(wrong, bool)
     table = psi @ coalition_masks(bands).T
     return Report(
         log_prob=(table - table.max() - 1).astype("f4"),
         labels=labels,
-        predicted=labels.copy() if predicted is None else np.asarray(predicted),
+        predicted=np.where(wrong, labels + 1, labels),
         image_ids=ids or [f"{number:04d}" for number in range(count)],
         settings={**SETTINGS, "bands": bands, "players": bands, **settings},
         model={"path": f"{name}.onnx", "sha256": "0" * 64},

@@ -37,7 +37,7 @@ def test_replace_is_another_image_and_every_other_one_can_come(images):
 
 
 def test_replace_needs_another_image(images):
-    with pytest.raises(DataError, match="two images"):
+    with pytest.raises(DataError, match="two different images"):
         baselines("replace", images[:1], names="a")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,7 @@ def test_a_worker_refuses_what_is_not_the_clients(tmp_path, case, told):
             r"other images there \(image 0*5\)",
         ),
         ({"chosen": told.chosen + 9}, [0], "other images there"),
+        ({"keys": ["0" * 64] * len(told.keys)}, [0], "image 0*0: decodes to other pixels here"),
         ({"model": other_model}, [0], "is another model there"),
         ({"model": tmp_path / "gone.onnx"}, [0], "no such file there"),
         ({"settings": {**told.settings, "layout": "nhwc"}}, [0], 'layout comes to "nchw" there'),
@@ -101,6 +103,13 @@ def test_a_worker_refuses_what_is_not_the_clients(tmp_path, case, told):
     # Another image of the changed file is the same as before, and is used.
     changed = replace(told, token="again", reading=replace(told.reading, images=other))
     assert job.evaluate(changed, [4], "tcp://w:1").rows is not None
+    # Images are compared at every reading, not when the worker opens them alone.
+    copy = tmp_path / "copy.npz"
+    shutil.copy(data, copy)
+    opened = replace(told, token="opened", reading=replace(told.reading, images=copy))
+    assert job.evaluate(opened, [5], "tcp://w:1").rows is not None
+    shutil.copy(other, copy)
+    assert "(image 00000005)" in job.evaluate(opened, [5], "tcp://w:1").refusal
 
 
 def test_workers_of_other_versions_are_named():

@@ -8,11 +8,19 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import ndtr
+from scipy.stats import multinomial
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ReportError, UsageError
-from iaside_onnx.mathematics.paired import PairedBootstrap, holm, right_answers
+from iaside_onnx.mathematics.coalitions import draw_coalitions
+from iaside_onnx.mathematics.estimators import image_values
+from iaside_onnx.mathematics.paired import PairedBootstrap, holm, paired_score, right_answers
+from iaside_onnx.mathematics.replicates import TrainingBootstrap
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
+from iaside_onnx.mathematics.shapley import coalition_masks, shapley_values
 from iaside_onnx.reports.seal import seal
 
 from .conftest import ROOT
@@ -36,11 +44,16 @@ def test_mcnemar_and_its_interval_by_hand():
     other[:1] = False
     other[90:96] = True
     found = right_answers(reference, other)
-    assert found.p == pytest.approx(2 * (1 + 7) / 2**7)
+    # The score test without a correction: (6 - 1) / sqrt(6 + 1).
+    assert found.p == pytest.approx(2 * (1 - ndtr(5 / np.sqrt(7))))
     assert found.difference == pytest.approx(0.05)
-    # Bonett and Price: (6 + 1 - 2) / 102 and its Wald interval.
-    spread = 1.959964 * np.sqrt((9 / 102 - (5 / 102) ** 2) / 102)
-    assert (found.low, found.high) == pytest.approx((5 / 102 - spread, 5 / 102 + spread), abs=1e-6)
+    for end in (found.low, found.high):
+        assert abs(paired_score(6, 1, 100, end)) == pytest.approx(1.959964, abs=1e-6)
+    # Tango's statistic from the likelihood: the share q of "the reference alone" under d = 0.1.
+    q = max(np.linspace(0, 0.44, 44001)[1:], key=lambda q: 6 * np.log(q + 0.1) + np.log(q)
+            + 93 * np.log(1 - 2 * q - 0.1))  # fmt: skip
+    by_hand = (6 - 1 - 10) / np.sqrt(100 * (2 * q + 0.1 * 0.9))
+    assert paired_score(6, 1, 100, 0.1) == pytest.approx(by_hand, rel=1e-4)
     agreed = right_answers(reference, reference)
     assert (agreed.p, agreed.difference) == (1.0, 0.0)
     assert agreed.low < -0.01 < 0.01 < agreed.high  # 100 images prove no exact equality
@@ -57,7 +70,7 @@ def test_identical_reports_differ_by_exactly_nothing():
 
 def test_antisymmetry():
     psi = profiles(60)
-    a, b = made(psi), made(shifted(psi, by=0.4), predicted=[1] * 5 + [0] * 55)
+    a, b = made(psi), made(shifted(psi, by=0.4), wrong=[1] * 5 + [0] * 55)
     ahead, back = (ia.compare(*order).pairs[0] for order in ((a, b), (b, a)))
     for one, other in zip(every_difference(ahead), every_difference(back), strict=True):
         assert one.difference == pytest.approx(-other.difference, abs=1e-12)
@@ -67,7 +80,7 @@ def test_antisymmetry():
 
 def test_a_planted_shift_is_found_in_its_band_with_its_sign():
     psi = profiles(150)
-    less = made(shifted(psi, by=-0.3, band=0), predicted=[1] * 12 + [0] * 138, name="less")
+    less = made(shifted(psi, by=-0.3, band=0), wrong=[1] * 12 + [0] * 138, name="less")
     pair = ia.compare(made(psi, name="plain"), less).pairs[0]
     assert [found.p_holm < 0.05 for found in pair.shapley] == [True, False, False, False]
     assert pair.shapley[0].difference == pytest.approx(-0.3, abs=0.06)
@@ -145,19 +158,89 @@ def test_coverage_and_false_alarms_on_synthetic_populations():
     assert np.mean(alarms, axis=0).max() <= 0.075
 
 
+def test_intervals_count_the_error_of_drawn_coalitions():
+    """Exact against permutation, of one model: 120 samples of 40 games, the truth being 0."""
+    rng = np.random.default_rng(2)
+    masks = coalition_masks(4).astype(float)
+    pairs = masks[:, :, None] * masks[:, None, :]
+    covered, alone = [], []
+    for sample in range(120):
+        table = (profiles(40, seed=sample) @ masks.T) + np.einsum(
+            "nij,sij->ns", rng.normal(0.2, 0.6, (40, 4, 4)), pairs
+        )
+        exact = shapley_values(table)
+        drawn = np.stack(
+            [draw_coalitions("permutation", 4, 8, sample, str(image)) for image in range(40)]
+        )
+        values = np.take_along_axis(table, drawn.astype(int), 1)
+        other = image_values("permutation", values, drawn, 4)
+        found = PairedBootstrap(exact, other, seed=sample, resamples=300).differences(
+            lambda m: np.concatenate([signed_score(spectral_importance(m))[..., None], m], -1)
+        )
+        covered.append([d.low <= 0 <= d.high for d in found])
+        alone.append([d.stderr for d in found])
+    coverage = np.mean(covered, axis=0)
+    # One standard error is 0.02; without the error of drawing the intervals would be points.
+    assert coverage.min() >= 0.89
+    assert np.min(alone) > 0
+
+
 def test_p_values_and_intervals_agree():
     rng = np.random.default_rng(3)
-    for seed in range(60):
-        a = rng.normal(0, 1, (25, 3))
-        b = a + rng.normal(0.3, 1, (25, 3))
-        for found in PairedBootstrap(a, b, seed=seed, resamples=999).differences(lambda m: m):
-            if abs(found.p - 0.05) > 0.004:  # the two count the resamples at 0 a little apart
-                assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+    seen = 0
+    for seed in range(100):
+        images, confidence = int(rng.integers(2, 40)), float(rng.choice([0.5, 0.9, 0.95, 0.999]))
+        a = rng.normal(0, 1, (images, 4))
+        b = a + rng.normal(0.4, 1, (images, 4))
+        drawn = PairedBootstrap(a, b, confidence, seed=seed, resamples=199)
+        found = drawn.differences(lambda m: np.concatenate([m, m.min(-1, keepdims=True)], -1))
+        found += drawn.differences(spectral_importance)
+        found += TrainingBootstrap([a, a[::-1]], b, confidence, seed, 199).differences(lambda m: m)
+        for one, adjusted in zip(found, holm([each.p for each in found]), strict=True):
+            excluded = not one.low <= 0 <= one.high
+            assert (one.p < 1 - confidence) == excluded, (images, confidence, one)
+            # Holm's p is the stricter, so what it sees the interval of the one leaves out.
+            assert excluded or adjusted >= 1 - confidence
+            seen += excluded
+    assert 100 < seen < 1000
+
+
+@given(
+    images=st.integers(1, 400),
+    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    confidence=st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99, 0.999]),
+)
+def test_accuracy_is_judged_by_one_test(images, shares, confidence):
+    won = round(shares[0] * images)
+    lost = round(shares[1] * (images - won))
+    place = np.arange(images)
+    other, reference = place < won, (won <= place) & (place < won + lost)
+    found = right_answers(reference, other, confidence)
+    assert (found.p < 1 - confidence) == (not found.low <= 0 <= found.high)
+    assert -1 <= found.low <= found.difference <= found.high <= 1
+    assert found.low < found.high
+
+
+def test_the_test_of_accuracy_keeps_its_level():
+    """Exact, over all tables of 20 images: the images that one model alone gets right."""
+    for alone in (0.05, 0.2, 0.4):
+        wrong = covered = 0.0
+        for won in range(21):
+            for lost in range(21 - won):
+                chance = multinomial.pmf([won, lost, 20 - won - lost], 20, [alone, alone,
+                                         1 - 2 * alone])  # fmt: skip
+                wrong += chance * (abs(paired_score(won, lost, 20, 0)) > 1.959964)
+                # Another truth: twice as many for the other one.
+                chance = multinomial.pmf([won, lost, 20 - won - lost], 20, [alone, alone / 2,
+                                         1 - 1.5 * alone])  # fmt: skip
+                covered += chance * (abs(paired_score(won, lost, 20, alone / 2)) <= 1.959964)
+        assert wrong <= 0.055
+        assert covered >= 0.94
 
 
 def test_the_order_of_rows_does_not_matter():
     psi = profiles(40)
-    a, b = made(psi), made(shifted(psi, by=0.2), predicted=[1] * 3 + [0] * 37)
+    a, b = made(psi), made(shifted(psi, by=0.2), wrong=[1] * 3 + [0] * 37)
     order = np.random.default_rng(0).permutation(40)
     mixed = replace(
         b,
@@ -198,7 +281,7 @@ def test_only_shared_images_count():
         ({"absence": "zero"}, "absence zero against gaussian"),
         ({"seed": 1}, "seed 1 against 0"),
         ({"output_map": "magnitude"}, "output_map magnitude against real"),
-        ({"size": [32, 32]}, r"size \[32, 32\] against \[16, 16\]"),
+        ({"draws": "pixels"}, "draws pixels against name"),
         ({"separate_dc": True, "bands": 3}, "bands 3 against 4; separate_dc True against False"),
         ({"a_setting_to_come": 1}, "a_setting_to_come 1 against None"),
     ],
@@ -211,8 +294,9 @@ def test_other_games_are_refused_by_name(changed, message):
 
 def test_other_images_or_labels_are_refused():
     psi = profiles(30)
-    with pytest.raises(ReportError, match="0007 has label 2 in b and 0 in a"):
-        ia.compare(made(psi, name="a"), made(psi, name="b", labels=2 * (np.arange(30) == 7)))
+    other = np.where(np.arange(30) == 7, 2, np.arange(30) % 2)
+    with pytest.raises(ReportError, match="0007 has label 2 in b and 1 in a"):
+        ia.compare(made(psi, name="a"), made(psi, name="b", labels=other))
     with pytest.raises(ReportError, match="different images under the same ids"):
         ia.compare(made(psi), made(psi, digest="b"))
     contents = np.random.default_rng(0).integers(0, 256, (30, 32), dtype=np.uint8)
@@ -267,7 +351,7 @@ def test_bad_use_is_refused():
 PAIR_KEYS = {
     "report", "model", "shared", "left_out", "contents", "identical", "settings", "notes",
     "srs_signed", "srs", "accuracy", "right_alone", "mean_log_prob", "sid", "shapley",
-    "per_class", "equivalent", "verdict",
+    "per_class", "equivalent", "verdict", "no_finding",
 }  # fmt: skip
 
 

@@ -112,7 +112,7 @@ def test_attacks_are_joined_only_where_all_were_attacked_alike():
         (lambda held: [analysis(0, 0.5, absence="zero"), *held[1:]], "different games: absence"),
         (
             lambda held: [*held[:-1], measured(7, 0.5, severities=[1, 2, 4])],
-            "other severities: 1, 2, 4 against 1, 2, 3",
+            r"other severities \(without 3; with 4\)",
         ),
         (
             lambda held: [

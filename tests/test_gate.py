@@ -32,13 +32,13 @@ def reports(tmp_path):
     psi = profiles(150)
     wrong = np.array([1] * 15 + [0] * 135)
     made(psi, name="good").save(tmp_path / "good.h5")
-    made(shifted(psi, by=-0.5, band=0), predicted=wrong, name="bad").save(tmp_path / "bad.h5")
+    made(shifted(psi, by=-0.5, band=0), wrong=wrong, name="bad").save(tmp_path / "bad.h5")
     return tmp_path / "good.h5", tmp_path / "bad.h5"
 
 
 def test_the_unfavourable_end_is_judged_and_the_estimate_on_request():
     psi = profiles(120)
-    report = made(psi, predicted=[1] * 12 + [0] * 108)
+    report = made(psi, wrong=[1] * 12 + [0] * 108)
     low, high = report.intervals.srs_signed
     assert ia.gate(report, min_score=low).passed
     assert not ia.gate(report, min_score=np.nextafter(low, 1)).passed
@@ -55,10 +55,10 @@ def test_the_unfavourable_end_is_judged_and_the_estimate_on_request():
 def test_drops_are_paired_differences_turned_round():
     psi = profiles(120)
     first = made(psi, name="first")
-    second = made(shifted(psi, by=-0.3, band=0), predicted=[1] * 9 + [0] * 111, name="second")
+    second = made(shifted(psi, by=-0.3, band=0), wrong=[1] * 9 + [0] * 111, name="second")
     pair = ia.compare(first, second).pairs[0]
     found = ia.gate(second, baseline=first, max_drop=1, max_accuracy_drop=1)
-    for criterion, difference in zip(found.criteria, (pair.srs_signed, pair.accuracy), strict=True):
+    for criterion, difference in zip(found.criteria, (pair.accuracy, pair.srs_signed), strict=True):
         assert criterion.estimate == -difference.difference
         assert (criterion.low, criterion.high) == (-difference.high, -difference.low)
         assert criterion.judged == criterion.high
@@ -112,12 +112,13 @@ def test_exit_codes_and_one_line_a_reason(iaside, reports):
     passed = iaside("gate", good, "--min-score", score, "--min-accuracy", 0.9)
     assert (passed.exit_code, passed.stderr) == (0, "")
     assert [line[:4] for line in passed.stdout.splitlines()] == ["PASS", "PASS"]
+    assert "clean accuracy" in passed.stdout.splitlines()[0]  # judged first
     failed = iaside("gate", bad, "--min-score", score, "--baseline", good, "--max-drop", 0.01,
                     "--max-accuracy-drop", 0.5)  # fmt: skip
     assert failed.exit_code == 1
-    assert [line[:4] for line in failed.stdout.splitlines()] == ["FAIL", "FAIL", "PASS"]
-    assert "lower end" in failed.stdout.splitlines()[0]
-    assert "upper end" in failed.stdout.splitlines()[1]
+    assert [line[:4] for line in failed.stdout.splitlines()] == ["PASS", "FAIL", "FAIL"]
+    assert "lower end" in failed.stdout.splitlines()[1]
+    assert "upper end" in failed.stdout.splitlines()[2]
     told = iaside("gate", bad, "--min-score", score, "--json")
     assert told.exit_code == 1
     summary = json.loads(told.stdout)

@@ -140,6 +140,7 @@ def flat(value):
         (said("settings", "beta", "1"), "'beta'"),
         (said("settings", "confidence", '"0.95"'), "'confidence'"),
         (said("settings", "seed", "-1"), "'seed'"),
+        (said("settings", "draws", "[]"), "'draws'"),
         (said("settings", "value", '"logit"'), "'value'"),
         (said("settings", "norm", '"\\u001b[2J"'), "'norm'"),
         (said("model", "path", "null"), "'path'"),

@@ -117,8 +117,8 @@ def test_measurements_that_fit_no_report_are_refused():
     for costs, message in (
         ([measured(7)], "m7.onnx, but no report"),
         ([measured(0), measured(0)], "two robustness reports"),
-        ([measured(0), measured(1, severities=[1, 2, 4])], "different severities"),
-        ([measured(0), measured(1, data=digest)], "different images"),
+        ([measured(0), measured(1, severities=[1, 2, 4])], "other severities"),
+        ([measured(0), measured(1, data=digest)], "other images"),
     ):
         with pytest.raises(UsageError, match=message):
             page(reports, robustness=costs)

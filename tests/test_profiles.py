@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,8 @@ from iaside_onnx.mathematics.profiles import (
 )
 from iaside_onnx.mathematics.proportion import wilson
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
+from iaside_onnx.page.page import page
+from iaside_onnx.reports.class_rows import class_notes
 from iaside_onnx.views.class_map import class_map
 
 from .made_reports import made
@@ -111,7 +114,7 @@ def test_values_that_are_all_equal_are_no_trouble():
     np.testing.assert_allclose(sid_covariance(found.own), 0)
 
 
-def test_a_class_is_judged_by_its_own_images_alone_where_they_are_enough():
+def test_own_estimates_are_of_own_images_and_views_have_one_estimate_for_all():
     _, psi, labels = sample(8, [30, 30, 30, 30, 30, 30, 30, 5], 0.3, seed=4)
     found = class_profiles(psi, labels)
     assert found.few.tolist() == [False] * 7 + [True]
@@ -119,9 +122,22 @@ def test_a_class_is_judged_by_its_own_images_alone_where_they_are_enough():
     changed[labels != 2] += 1
     again = class_profiles(changed, labels)
     for part in ("shapley", "sid_low", "signed_low", "signed_high"):
-        np.testing.assert_array_equal(getattr(found.best, part)[2], getattr(again.own, part)[2])
-    np.testing.assert_array_equal(found.best.signed[7], found.shrunk.signed[7])
-    assert (found.own.signed_low <= found.own.signed)[:7].all()
+        np.testing.assert_array_equal(getattr(found.own, part)[2], getattr(again.own, part)[2])
+    assert found.best is found.shrunk
+    none = class_profiles(psi[labels < 3], labels[labels < 3])
+    assert none.best is none.own
+
+
+def test_no_interval_leaves_out_its_own_estimate():
+    # Bands that contend for the least value: draws lie to one side of the estimate.
+    rng = np.random.default_rng(3)
+    labels = np.repeat(np.arange(10), 4)
+    psi = 0.4 * rng.normal(size=(10, BANDS))[labels] + rng.normal(size=(40, BANDS))
+    shown = class_profiles(psi, labels).best
+    assert (shown.signed_low <= shown.signed).all()
+    assert (shown.signed <= shown.signed_high).all()
+    assert (shown.sid_low <= shown.sid).all()
+    assert (shown.sid <= shown.sid_high).all()
 
 
 def test_first_order_covariance_of_the_distribution_against_draws():
@@ -189,6 +205,34 @@ def test_the_table_marks_few_images(iaside, tmp_path):
     shown = iaside("show", tmp_path / "one.h5", "--per-class").stdout
     assert "mostly noise" in " ".join(shown.split())
     assert shown.count("!") == 31
+
+
+def test_every_view_shows_one_number_of_a_class_in_the_same_words(iaside, tmp_path):
+    report = report_of(8, [5, 5, 5, 5, 5, 30, 30, 30])
+    report.save(tmp_path / "r.h5")
+    rows = json.loads(iaside("show", tmp_path / "r.h5", "--per-class", "--json").stdout)[
+        "per_class"
+    ]
+    shown = iaside("show", tmp_path / "r.h5", "--per-class").stdout
+    html = page([report])
+    values = class_map(report).axes[0].collections[0].get_array()
+    for place, row in enumerate(rows):
+        assert row["sid"] == pytest.approx(report.per_class()[place]["sid"])
+        assert row["sid_shrunk"] == row["shrunk"]["sid"] != row["sid"]
+        assert row["srs_shrunk"] == abs(row["srs_signed_shrunk"])
+        one, own = (f"{row[key]:+.3f}" for key in ("srs_signed_shrunk", "srs_signed"))
+        (line,) = [text for text in shown.splitlines() if row["name"] in text]
+        cells = line.replace("*", " ").split()
+        assert (cells[4], cells[8]) == (one, own)
+        (line,) = [text for text in html.splitlines() if f'<th scope="row">{row["name"]}<' in text]
+        numbers = re.findall(r">([-+]\d\.\d{3})<", line.replace("</tr>", "<"))
+        assert numbers == [one, own]
+        assert values[place] == row["srs_signed_shrunk"]
+    for note in class_notes(report.class_profiles, 20):
+        words = note[1:]  # the page begins it with a capital letter
+        assert words in " ".join(shown.split())
+        assert words in html.replace("&#39;", "'")
+    assert "mostly noise" not in shown + html
 
 
 def test_the_map_draws_every_class_and_names_without_overlap():

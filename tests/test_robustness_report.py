@@ -180,6 +180,7 @@ def entry(part, key, value):
         (entry(None, "provider", "x y"), "no usable 'provider'"),
         (entry("settings", "confidence", 1e999), "damaged"),
         (entry("settings", "kinds", {}), "has no kind"),
+        (entry("settings", "draws", ["x"]), "no usable 'draws'"),
         (entry("run", "warnings", [["x"]]), "no usable 'warnings'"),
         (entry(None, "attacks", [[]]), "no usable 'attacks'"),
         (entry("data", "samples", 5), "do not match"),

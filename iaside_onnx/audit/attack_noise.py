@@ -20,6 +20,7 @@ from ..mathematics.signal_noise import Rings
 from ..mathematics.temperature import log_softmax
 from ..settings import Settings
 from .attacked import attack_seeds
+from .draws import draw_key
 
 # The severity at which the radius is the one asked for: the middle one, which tables show.
 FULL_SEVERITY = 3
@@ -132,7 +133,9 @@ def attack_noise(
             pixels = np.stack([classifier.pixels(sample.picture(place)) for place in positions])
             answers = scores(pixels).argmax(axis=1)
             spectra = [grid.spectrum(image) for image in pixels]
-            seeds = attack_seeds(seed, wanted.name, [sample.ids[place] for place in positions])
+            seeds = attack_seeds(
+                seed, wanted.name, [draw_key(sample, place) for place in positions]
+            )
             for column, level in enumerate(levels):
                 found = attack(
                     scores,

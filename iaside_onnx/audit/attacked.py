@@ -81,9 +81,9 @@ def images_together(device: str, features: int) -> int:
     return max(1, min(_TOGETHER[device], _TOGETHER_BYTES // (4 * features * _COPIES)))
 
 
-def attack_seeds(seed: int, name: str, ids: Sequence[str]) -> list[int]:
+def attack_seeds(seed: int, name: str, keys: Sequence[str]) -> list[int]:
     """A seed for the attack `name` on each image, whichever others are attacked."""
-    return [int(generator(seed, image, name, 0).integers(1 << 62)) for image in ids]
+    return [int(generator(seed, key, name, 0).integers(1 << 62)) for key in keys]
 
 
 def attack_images(
@@ -92,7 +92,7 @@ def attack_images(
     targets: NDArray[np.int64],
     wanted: dict[str, Any],
     seed: int,
-    ids: list[str],
+    keys: list[str],
 ) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.float64]]:
     """Attack some images.
 
@@ -104,8 +104,8 @@ def attack_images(
     targets : ndarray of int64, shape (n,)
     wanted : dict
         From `settled_attacks`.
-    seed, ids : int, list of str
-        Each image's random numbers are made of both and of the attack's name.
+    seed, keys : int, list of str
+        Each image's random numbers are made of both (`draw_key`) and of the attack's name.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def attack_images(
         method=wanted["name"],
         epsilon=wanted["epsilon"],
         queries=wanted["queries"],
-        seeds=attack_seeds(seed, wanted["name"], ids),
+        seeds=attack_seeds(seed, wanted["name"], keys),
     )
     before, after = np.exp(scores(images)), np.exp(scores(found.images))
     return found.wrong, found.queries, np.abs(after - before).sum(axis=1)

@@ -49,7 +49,7 @@ def corruption_threads(device: str) -> int:
 
 def corrupted(
     pixels: Callable[[int], NDArray[np.float32]],
-    ids: list[str],
+    keys: list[str],
     positions: list[int],
     names: list[str],
     levels: list[int],
@@ -67,8 +67,8 @@ def corrupted(
     ----------
     pixels : callable
         Position to image in [0, 1], shape (C, H, W); called from other threads.
-    ids : list of str
-        Of all images of the sample.
+    keys : list of str
+        From `draw_key`, of all images of the sample.
     features : int
         Numbers in an image: how many are made ahead hangs on it.
 
@@ -88,7 +88,7 @@ def corrupted(
         # Submitted before, so under way or done: threads take what came first.
         (clean,) = image.result()
         return [
-            corrupt(clean, name, level, generator(seed, ids[position], name, level))
+            corrupt(clean, name, level, generator(seed, keys[position], name, level))
             for level in levels
         ]
 

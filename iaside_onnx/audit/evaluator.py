@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images.sample import Picture, Sample
+from ..images.sample import Sample
 from ..inference.classifier import Classifier
 from ..inference.engine import Engine
 from ..mathematics.absence import Baselines, SampleStatistics
@@ -35,14 +35,14 @@ class Evaluator:
         With the temperature settled.
     statistics : SampleStatistics
         Of the whole sample.
+    keys : list of str
+        From `draw_key`, for each image of the sample.
     coalitions : ndarray of uint64, shape (C,) or (K, C)
         What is evaluated: one row for all images, or a row an image.
     batch : int or None
         Forward passes in a run; None searches.
     images : int
         How many will be evaluated, which bounds that search.
-    picture : callable, optional
-        Position to decoded picture; the sample's own by default.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Evaluator:
         targets: NDArray[np.int64],
         settings: Settings,
         statistics: SampleStatistics,
+        keys: list[str],
         coalitions: NDArray[np.uint64],
         batch: int | None,
         images: int,
-        picture: Callable[[int], Picture] | None = None,
     ) -> None:
         form, runtime = classifier.form, classifier.model.runtime
         assert not isinstance(settings.temperature, str)
@@ -68,12 +68,11 @@ class Evaluator:
             settings.output_map,
             coalitions if coalitions.ndim == 1 else None,
         )
-        take = picture or sample.picture
 
         def pixels(position: int) -> NDArray[np.float32]:
-            return classifier.pixels(take(position))
+            return classifier.pixels(sample.picture(position))
 
-        baselines = Baselines(settings.absence, settings.seed, sample.ids, statistics, pixels)
+        baselines = Baselines(settings.absence, settings.seed, keys, statistics, pixels)
         index = band_index(
             form.height, form.width, settings.bands, settings.norm,
             separate_dc=settings.separate_dc,

@@ -14,7 +14,6 @@ from ..listener import Listener
 from ..mathematics.estimators import image_values
 from ..mathematics.score import bootstrap_intervals
 from ..mathematics.shapley import game_values
-from ..onnx_file.artifact import file_digest
 from ..reports.store import Partial
 from .cluster import Workers
 from .evaluator import Evaluator
@@ -61,7 +60,7 @@ def fill(
     row_of = {position: row for row, position in enumerate(audit.positions)}
     unfinished = set(partial.unfinished())
     batch = batch or (1 if audit.survey.one_by_one else None)
-    told = (audit.targets, audit.settings, audit.survey.statistics)
+    told = (audit.targets, audit.settings, audit.survey.statistics, audit.keys)
     # A row for each image of the sample, whichever of them are audited.
     if played.ndim == 2:
         spread = np.zeros((len(sample), columns), np.uint64)
@@ -115,7 +114,5 @@ def fill(
         **how,
         "batch_mode": audit.classifier.batch_mode,
         "onnxruntime": runtime_version(),
-        "ort_extensions": {
-            library.name: file_digest(library) for library in audit.runtime.extensions
-        },
+        "ort_extensions": audit.runtime.extension_digests,
     }, used

@@ -191,9 +191,10 @@ class _Waves:
     grid: FrequencyGrid
     settings: dict[str, Any]
 
-    def signs(self, name: str, channels: int) -> NDArray[np.int8]:
+    def signs(self, position: int, channels: int) -> NDArray[np.int8]:
         """Signs r of each vector and channel, shape (V, C): the same on every grid."""
-        rng = generator(self.settings["seed"], name, "fourier heat map", 0)
+        key = self.subject.keys[position]
+        rng = generator(self.settings["seed"], key, "fourier heat map", 0)
         height, width = self.grid.height, self.grid.width
         drawn = 2 * rng.integers(0, 2, (height, width, channels), dtype=np.int8) - 1
         row, column = self.grid.vectors.T
@@ -237,7 +238,7 @@ def _row(waves: _Waves, position: int, scorer: Scorer, tell: Listener) -> NDArra
     """Of one image: whether the class is wrong, and the change, under each vector."""
     subject, vectors = waves.subject, len(waves.grid.vectors)
     pixels, name = subject.pixels(position), subject.sample.ids[position]
-    signs = waves.signs(name, len(pixels))
+    signs = waves.signs(position, len(pixels))
     clean = np.exp(scorer(pixels[None]))[0]
     tell.advance(1)
     row = np.empty((2, vectors), np.float32)

@@ -83,6 +83,7 @@ def inspect(
             warnings.append(
                 f"the graph's tail does not tell the output's kind; random images give {kind}"
             )
+    artifact.confirm()
     if batch is not None:
         warnings.append(
             f"the batch is fixed at {batch}; analyze makes it free in a copy of the graph and "

@@ -7,7 +7,6 @@ are held against what the client has.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -21,14 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..errors import ArtifactError, DataError, IasideError, UsageError
-from ..images.sample import Picture, Reading, Sample
+from ..errors import ArtifactError, ChangedError, DataError, IasideError, UsageError
+from ..images.sample import Reading, Sample
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import choose_runtime, claim_process, runtime_version
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
 from ..preprocessing.preprocess import names_a_file
 from ..settings import Settings
+from .draws import DRAWS
 from .evaluator import Evaluator
 
 
@@ -42,6 +42,7 @@ def settled_settings(settings: Settings, classifier: Classifier) -> dict[str, An
     form, runtime = classifier.form, classifier.model.runtime
     held = {
         **asdict(settings),
+        "draws": DRAWS,
         "players": settings.players,
         "preprocess": classifier.preprocess.settings(),
         "size": [form.height, form.width],
@@ -76,6 +77,8 @@ class Job:
         From `settled_settings`: what a worker must come to as well.
     statistics : SampleStatistics
         Of the whole sample.
+    keys : list of str
+        As for `Evaluator`: digests of pixels, which a worker must decode to as well.
     coalitions : ndarray of uint64, shape (C,) or (K, C)
         What is evaluated, as for `Evaluator`.
     batch : int or None
@@ -103,6 +106,7 @@ class Job:
     settled: Settings
     settings: dict[str, Any]
     statistics: SampleStatistics
+    keys: list[str]
     coalitions: NDArray[np.uint64]
     batch: int | None
     provider: str
@@ -124,6 +128,7 @@ class Job:
         targets: NDArray[np.int64],
         settled: Settings,
         statistics: SampleStatistics,
+        keys: list[str],
         coalitions: NDArray[np.uint64],
         batch: int | None,
     ) -> Job:
@@ -148,6 +153,7 @@ class Job:
             settled=settled,
             settings=settled_settings(settled, classifier),
             statistics=statistics,
+            keys=keys,
             coalitions=coalitions,
             batch=batch,
             provider=runtime.provider,
@@ -200,6 +206,9 @@ def evaluate(job: Job, positions: list[int], worker: str, number: object = 0) ->
             rows: dict[int, NDArray[np.float32]] = {}
             _opened[job.token](positions, rows.__setitem__, lambda _: None)
             return Outcome(np.stack([rows[each] for each in positions]), _opened[job.token].batch)
+        except ChangedError as error:
+            refusal = _other_images(job, f" (image {error.name})")
+            return Outcome(None, refusal=f"worker {worker}: {refusal}")
         except IasideError as error:
             return Outcome(None, refusal=f"worker {worker}: {error}")
 
@@ -229,6 +238,7 @@ def _open(job: Job, number: object) -> Evaluator:
     if len(source.ids) <= int(job.chosen.max()):
         raise _other_images(job)
     sample = Sample(source, job.chosen)
+    sample.expect(job.image_digests, [bytes.fromhex(key) for key in job.keys])
     runtime = choose_runtime(job.provider, job.threads, job.extensions, tf32=job.tf32)
     if not job.model.is_file():
         raise ArtifactError(
@@ -246,16 +256,9 @@ def _open(job: Job, number: object) -> Evaluator:
             raise UsageError(
                 f"{key} comes to {json.dumps(found[key])} there, not {json.dumps(setting)}"
             )
-
-    def picture(position: int) -> Picture:
-        content = hashlib.sha256(source.content(int(job.chosen[position]))).digest()
-        if content != job.image_digests[position].tobytes():
-            raise _other_images(job, f" (image {sample.ids[position]})")
-        return sample.picture(position)
-
     return Evaluator(
-        classifier, sample, job.targets, job.settled, job.statistics, job.coalitions, job.batch,
-        job.images, picture,
+        classifier, sample, job.targets, job.settled, job.statistics, job.keys, job.coalitions,
+        job.batch, job.images,
     )  # fmt: skip
 
 

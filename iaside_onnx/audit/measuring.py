@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -22,10 +23,18 @@ from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
-from ..onnx_file.artifact import file_digest
 from ..output_file import check_folder, check_free, sole_writer
-from ..reports.store import Partial, check_identity, create_partial, open_partial, partial_path
+from ..reports.store import (
+    WHOLE_ROWS,
+    Columns,
+    Partial,
+    check_identity,
+    create_partial,
+    open_partial,
+    partial_path,
+)
 from ..settings import Settings
+from .draws import DRAWS, draw_key, pixels_digest
 from .survey import class_targets
 
 
@@ -83,6 +92,11 @@ class Subject:
         """An image of the sample in pixel space at the model's size, shape (C, H, W)."""
         return self.classifier.pixels(self.sample.picture(position))
 
+    @cached_property
+    def keys(self) -> list[str]:
+        """What each image is called where something is drawn for it."""
+        return [draw_key(self.sample, position) for position in range(len(self.sample))]
+
     def settings(self, wanted: Settings) -> dict[str, Any]:
         """Which images were drawn and how the file was read, settled."""
         form = self.classifier.form
@@ -90,6 +104,7 @@ class Subject:
             {
                 "samples": wanted.samples,
                 "seed": wanted.seed,
+                "draws": DRAWS,
                 "preprocess": self.classifier.preprocess.settings(),
                 "size": [form.height, form.width],
                 "input": form.name,
@@ -108,6 +123,7 @@ class Subject:
                 "model_sha256": self.classifier.artifact.sha256,
                 "data_digest": self.sample.digest(),
                 "provider": self.runtime.provider,
+                "pixels": pixels_digest(self.keys),
             }
         )
 
@@ -136,9 +152,7 @@ class Subject:
             "batch_mode": self.classifier.batch_mode,
             "threads": self.runtime.threads,
             "onnxruntime": runtime_version(),
-            "ort_extensions": {
-                library.name: file_digest(library) for library in self.runtime.extensions
-            },
+            "ort_extensions": self.runtime.extension_digests,
         }
 
 
@@ -269,6 +283,7 @@ def kept(
     tell: Listener,
     *,
     resume: bool,
+    parts: Sequence[Columns] = WHOLE_ROWS,
     identity_of: Callable[[R], dict[str, Any]] = identity_of,
 ) -> R:
     """Have a report made on a partial file that outlives any interruption.
@@ -285,6 +300,8 @@ def kept(
         Reads a finished report.
     resume : bool
         Go on with the partial file, or take the finished report, if there is one.
+    parts : sequence
+        Columns of the table that are evaluated together; see `Partial`.
     identity_of : callable
         What `identity` is of a finished report.
 
@@ -295,17 +312,23 @@ def kept(
     """
     if target is None:
         with tempfile.TemporaryDirectory() as folder:
-            return finish(create_partial(Path(folder) / "report.h5", identity, *shape))
+            return finish(create_partial(Path(folder) / "report.h5", identity, *shape, parts))
     if resume and target.exists():
         finished = load(target)
         check_identity(target, identity_of(finished), identity)
         tell.note(f"{target} is complete already; nothing to do")
         return finished
     if resume and partial_path(target).exists():
-        partial = open_partial(target, identity, *shape)
+        partial = open_partial(target, identity, *shape, parts)
+        if partial.damaged:
+            tell.warning(
+                f"{partial.path.name}: {partial.damaged} finished row(s) were damaged since they "
+                "were written (their checksums differ); they are evaluated again"
+            )
     else:
-        partial = create_partial(target, identity, *shape)
+        partial = create_partial(target, identity, *shape, parts)
     report = finish(partial)
+    partial.check()
     try:
         report.save(target, overwrite=True)
     except ReportError as error:

@@ -16,9 +16,9 @@ from ..listener import Listener
 from ..mathematics.bands import band_index
 from ..reports.part import Part
 from ..settings import Settings
-from .draws import draw_for_sample
+from .draws import draw_for_sample, draw_key, pixels_digest, tell_cost
 from .job import settled_settings
-from .survey import Survey, class_targets, survey_sample
+from .survey import Survey, class_targets, survey_sample, surveyed
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ class Audit:
         Classes of the whole sample in the model's output.
     identity : dict
         JSON values that determine the table.
+    keys : list of str
+        What each image of the sample is called where something is drawn for it; empty where
+        nothing depends on it.
     drawn : ndarray of uint64, shape (positions, C), or None
         The coalitions of each row; None where all rows hold all coalitions.
     """
@@ -52,6 +55,7 @@ class Audit:
     targets: NDArray[np.int64]
     survey: Survey
     identity: dict[str, Any]
+    keys: list[str]
     drawn: NDArray[np.uint64] | None
 
     @property
@@ -86,8 +90,12 @@ def prepare(
     # Refuses more bands than the size has frequencies before anything is written.
     band_index(form.height, form.width, wanted.bands, wanted.norm, separate_dc=wanted.separate_dc)
     targets = class_targets(sample, classifier, tell)
-    drawn = draw_for_sample(wanted, [sample.ids[position] for position in positions], tell)
+    tell_cost(wanted, len(positions), tell)
     survey = survey_sample(sample, positions, targets, classifier, wanted, tell)
+    keys = [""] * len(sample)
+    for position in surveyed(len(sample), positions, wanted):
+        keys[position] = draw_key(sample, position)
+    drawn = draw_for_sample(wanted, [keys[position] for position in positions])
     settled = replace(
         wanted,
         temperature=survey.temperature,
@@ -101,7 +109,8 @@ def prepare(
         "data_digest": sample.digest(),
         "provider": runtime.provider,
         "shard": None if part is None else part.option,
+        "pixels": pixels_digest(keys),
     }
     return Audit(
-        wanted, settled, sample, part, positions, classifier, targets, survey, identity, drawn
+        wanted, settled, sample, part, positions, classifier, targets, survey, identity, keys, drawn
     )

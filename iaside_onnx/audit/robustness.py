@@ -15,6 +15,7 @@ from ..corruptions.corrupt import KINDS
 from ..errors import UsageError
 from ..images.sample import stratified
 from ..listener import Listener
+from ..reports.agreement import Ground
 from ..reports.robustness import RobustnessReport
 from ..reports.robustness_baseline import check_same_ground
 from ..reports.robustness_store import load_robustness
@@ -124,9 +125,8 @@ def measure_robustness(
         )
         sample, form = subject.sample, subject.classifier.form
         if baseline is not None:
-            check_same_ground(
-                baseline, digest=sample.digest(), seed=wanted.seed, names=names, levels=levels
-            )
+            ground = Ground(sample.digest(), subject.settings(wanted), names, levels)
+            check_same_ground(baseline, ground)
         chosen = stratified(sample.labels, attack_samples, wanted.seed)
         perturbations: dict[str, Any] = {
             "perturbations": names,
@@ -156,7 +156,7 @@ def measure_robustness(
         size = batch or (1 if survey.one_by_one else None)
 
         def finish(partial: Partial) -> RobustnessReport:
-            run = fill(plan, partial.table, survey.temperature, size, tell)
+            run = fill(plan, partial, survey.temperature, size, tell)
             return _report(plan, survey.predicted, partial.table, settings, run, tell)
 
         report = kept(
@@ -167,6 +167,7 @@ def measure_robustness(
             load_robustness,
             tell,
             resume=resume,
+            parts=plan.parts,
             identity_of=lambda held: identity_of(
                 held, {**held.settings, **{name: getattr(held, name) for name in _WHAT}}
             ),

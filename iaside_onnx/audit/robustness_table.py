@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from ..listener import Listener
 from ..reports.robustness import NOT_ATTACKED
+from ..reports.store import Columns, Partial
 from .attacked import attack_images, images_together
 from .batch_size import BatchSize, batch_size
 from .corrupted import corrupted, corruption_threads
@@ -56,6 +57,12 @@ class Plan:
         """Columns of the table."""
         return 1 + 3 * self.cells + 3 * len(self.attacks)
 
+    @property
+    def parts(self) -> list[Columns]:
+        """Columns that are written together: those of the corruptions, then of each attack."""
+        corruptions: list[Columns] = [slice(1 + 3 * self.cells)]
+        return corruptions + [self.attack_columns(number) for number in range(len(self.attacks))]
+
     def attack_columns(self, number: int) -> list[int]:
         """Columns of wrong, queries and change of an attack."""
         first = 1 + 3 * self.cells
@@ -92,17 +99,17 @@ class Plan:
 
 def fill(
     plan: Plan,
-    table: NDArray[np.float32],
+    partial: Partial,
     temperature: float,
     batch: int | None,
     tell: Listener,
 ) -> dict[str, Any]:
-    """Evaluate what is missing (NaN) in the table.
+    """Evaluate what is missing in the table.
 
     Parameters
     ----------
-    table : array of float32, shape (n, plan.columns)
-        Written in place.
+    partial : Partial
+        Of `plan.columns` in `plan.parts`.
     temperature : float
     batch : int or None
         Images in a run; None searches.
@@ -112,15 +119,14 @@ def fill(
     dict
         How it ran, as JSON values.
     """
-    left = np.isnan(table[:, : 1 + 3 * plan.cells]).any(axis=1)
-    others = np.setdiff1d(np.arange(len(table)), plan.chosen)
+    table, missing, chosen = partial.table, partial.unfinished(), set(plan.chosen)
     attacks: list[list[int]] = []
     for number in range(len(plan.attacks)):
-        columns = plan.attack_columns(number)
-        table[others[:, None], columns] = [0, NOT_ATTACKED, 0]
-        open_rows = np.isnan(table[:, columns]).any(axis=1)
-        attacks.append(np.flatnonzero(open_rows).tolist())
-    missing = np.flatnonzero(left).tolist()
+        lacking = partial.unfinished(1 + number)
+        for position in lacking:
+            if position not in chosen:
+                partial.store(position, np.array([0, NOT_ATTACKED, 0]), 1 + number)
+        attacks.append([position for position in lacking if position in chosen])
     passes = len(table) * (plan.cells + 1)
     total = passes + plan.attack_passes
     ahead = len(missing) * (plan.cells + 1)
@@ -132,9 +138,9 @@ def fill(
     began = time.monotonic()
     tell.start(total - ahead, total)
     try:
-        _corrupt(plan, missing, table, scorer, tell)
+        _corrupt(plan, missing, partial, scorer, tell)
         for number, rows in enumerate(attacks):
-            _attack(plan, number, rows, table, scorer, tell)
+            _attack(plan, number, rows, partial, scorer, tell)
     finally:
         tell.stop()
     queries = table[:, [plan.attack_columns(number)[1] for number in range(len(attacks))]]
@@ -148,13 +154,13 @@ def fill(
 
 
 def _corrupt(
-    plan: Plan, missing: list[int], table: NDArray[np.float32], scorer: Scorer, tell: Listener
+    plan: Plan, missing: list[int], partial: Partial, scorer: Scorer, tell: Listener
 ) -> None:
     """Fill the columns of the corruptions for the images that lack them."""
     sample, targets = plan.subject.sample, plan.subject.targets
     stream = corrupted(
         plan.subject.pixels,
-        sample.ids,
+        plan.subject.keys,
         missing,
         plan.perturbations,
         plan.severities,
@@ -162,7 +168,8 @@ def _corrupt(
         features=plan.subject.classifier.form.features,
         threads=corruption_threads(plan.subject.runtime.device),
     )
-    clean: tuple[int, NDArray[np.float64]] = (-1, np.empty(0))
+    # The stream holds all of an image before the next one.
+    clean, row = np.empty(0), np.empty(1 + 3 * plan.cells, np.float32)
     for group in _groups(stream, scorer.size):
         logs = scorer(np.stack([image for _, _, image in group]))
         for (position, column, _), log in zip(group, logs, strict=True):
@@ -171,12 +178,13 @@ def _corrupt(
                 raise ArtifactError(f"the model returns NaN for image {name}")
             target = targets[position]
             if column < 0:
-                clean = position, np.exp(log)
-                table[position, 0] = log[target]
+                clean = np.exp(log)
+                row[0] = log[target]
                 continue
-            change = np.abs(np.exp(log) - clean[1]).sum()
-            values = log.argmax() != target, change, log[target]
-            table[position, [1 + column + part * plan.cells for part in range(3)]] = values
+            change = np.abs(np.exp(log) - clean).sum()
+            row[1 + column :: plan.cells] = log.argmax() != target, change, log[target]
+            if column == plan.cells - 1:
+                partial.store(position, row)
         tell.advance(len(group))
 
 
@@ -191,7 +199,7 @@ def _attack(
     plan: Plan,
     number: int,
     rows: list[int],
-    table: NDArray[np.float32],
+    partial: Partial,
     scorer: Scorer,
     tell: Listener,
 ) -> None:
@@ -211,7 +219,8 @@ def _attack(
             tell.advance(passes)
             return logs
 
-        names = [subject.sample.ids[position] for position in group]
-        results = attack_images(scores, images, subject.targets[group], wanted, plan.seed, names)
-        table[np.array(group)[:, None], plan.attack_columns(number)] = np.column_stack(results)
+        keys = [subject.keys[position] for position in group]
+        results = attack_images(scores, images, subject.targets[group], wanted, plan.seed, keys)
+        for position, values in zip(group, np.column_stack(results), strict=True):
+            partial.store(position, values, 1 + number)
         tell.advance(budget)

@@ -26,6 +26,7 @@ from ..reports.spread import check_confidence
 from ..settings import check_seed
 from .attack_noise import attack_noise, attacked_classifier, wanted_attack
 from .corrupted import wanted_corruptions
+from .draws import DRAWS, draw_key
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
@@ -148,6 +149,7 @@ def measure_snr(
             "separate_dc": separate_dc,
             "confidence": float(confidence),
             "seed": seed,
+            "draws": DRAWS,
             "samples": samples,
             "height": grid.height,
             "width": grid.width,
@@ -223,13 +225,13 @@ def _measure(
     noise = np.empty((3, len(sample), len(names), len(levels), parts))
     tell.start(0, len(sample) * len(names) * len(levels))
     try:
-        for position, name in enumerate(sample.ids):
+        for position in range(len(sample)):
             pixels = recipe.pixels(sample.picture(position), channels)
-            clean = grid.spectrum(pixels)
+            clean, key = grid.spectrum(pixels), draw_key(sample, position)
             signal[:, position] = grid.signal(clean)
             for row, corruption in enumerate(names):
                 for column, level in enumerate(levels):
-                    rng = generator(seed, name, corruption, level)
+                    rng = generator(seed, key, corruption, level)
                     added = grid.spectrum(corrupt(pixels, corruption, level, rng) - pixels)
                     noise[:, position, row, column] = grid.noise(clean, added)
                 tell.advance(len(levels))

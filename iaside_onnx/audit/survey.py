@@ -11,9 +11,9 @@ from ..errors import ArtifactError, DataError
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..listener import Listener
-from ..mathematics.absence import SAMPLE_SCHEMES, SampleStatistics
+from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature, log_softmax
-from ..reports.chance import chance_warning
+from ..reports.precondition import accuracy_reason
 from ..settings import Settings
 
 _SURVEY_PIXELS = 1 << 22
@@ -89,6 +89,12 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
     return targets
 
 
+def surveyed(images: int, part: list[int], settings: Settings) -> list[int]:
+    """Positions whose pixels determine the rows of a part: all, unless absent bands are black."""
+    everything = settings.absence != "zero" or settings.temperature == "auto"
+    return list(range(images)) if everything else part
+
+
 def survey_sample(
     sample: Sample,
     part: list[int],
@@ -100,9 +106,9 @@ def survey_sample(
     """Look at every image once: clean scores, sample statistics, oddities of the pictures.
 
     What determines the value table comes from the whole sample, whichever part of it is audited:
-    the statistics that stand for absent bands, a fitted temperature, and whether images share
-    their batch. Clean scores cost a forward pass each, so beyond the part they are computed only
-    for a temperature to fit, and pictures are decoded only for statistics that are used.
+    what stands for absent bands, a fitted temperature, and whether images share their batch. Clean
+    scores cost a forward pass each, so beyond the part they are computed only for a temperature to
+    fit, and pictures are decoded only where something depends on them.
 
     Parameters
     ----------
@@ -114,7 +120,7 @@ def survey_sample(
     group = max(1, min(64, _SURVEY_PIXELS // form.features))
     fit = settings.temperature == "auto"
     scored = range(len(sample)) if fit else part
-    seen = range(len(sample)) if settings.absence in SAMPLE_SCHEMES else scored
+    seen = surveyed(len(sample), part, settings)
     place = {position: row for row, position in enumerate(part)}
     passed = set(scored)
     predicted = np.empty(len(part), np.int64)
@@ -167,7 +173,7 @@ def survey_sample(
         f"clean accuracy: {right / len(part):.3f} ({right} of {len(part)} images), mean "
         f"log-probability {plain.mean():.3f}"
     )
-    if warning := chance_warning(right, len(part), classifier.classes):
+    if warning := accuracy_reason(right, targets[part], classifier.classes):
         tell.warning(warning)
     temperature = settings.temperature
     if fit:

@@ -16,6 +16,7 @@ from .options import (
     preprocess_option,
     reading_options,
     resume_option,
+    robustness_option,
     running_options,
     sample_options,
     skip_bad_option,
@@ -74,6 +75,7 @@ OWN_PROCESS = "own process"
     help="Evaluate on the workers of a Dask scheduler, or in N processes here.",
 )  # fmt: skip
 @view_options
+@robustness_option()
 @resume_option
 @telling_options
 @click.pass_obj
@@ -84,6 +86,7 @@ def analyze(
     images: Path,
     target: Path,
     logits: bool | None,
+    robustness: Path | None,
     progress: bool,
     quiet: bool,
     as_json: bool,
@@ -104,6 +107,7 @@ def analyze(
     from ..inference.session import claim_process
     from ..views.terminal import listener, print_report
 
+    measured = None if robustness is None else _measured(robustness, model, options["confidence"])
     if owner == OWN_PROCESS:
         claim_process()
     given = {key: value for key, value in options.items() if value is not None}
@@ -116,7 +120,18 @@ def analyze(
         **given,
     )
     if as_json:
-        click.echo(json.dumps(report.summary(), indent=2))
+        click.echo(json.dumps(report.summary(robustness=measured), indent=2))
     elif not quiet:
-        print_report(report)
+        print_report(report, robustness=measured)
         click.echo(f"Report: {target}")
+
+
+def _measured(path: Path, model: Path, confidence: float | None) -> Any:
+    """A measurement of this model, refused before the long work where it is of another."""
+    from ..onnx_file.artifact import read_artifact
+    from ..reports.finding import check_measures
+    from ..reports.robustness_store import load_robustness
+
+    found = load_robustness(path).view(confidence=confidence)
+    check_measures(path, found, [{"path": str(model), "sha256": read_artifact(model).sha256}])
+    return found

@@ -54,13 +54,16 @@ def gate(
 
     A threshold is held against the unfavourable end of the interval, so that a lucky sample does
     not pass. Lines go to standard output, or, where --json or --markdown - takes that, those of
-    failed criteria to standard error. Input that cannot be judged is exit code 2.
+    failed criteria to standard error. Input that cannot be judged is exit code 2; so is a score
+    that is no finding (accuracy at chance, no gain to share), unless accuracy, which is judged
+    first, fails already.
 
     \b
     Example:
       iaside gate report.h5 --min-score 0.30 --min-accuracy 0.8
       iaside gate report.h5 --baseline main.h5 --max-drop 0.02 --junit gate.xml
     """
+    from ..errors import UsageError
     from ..output_file import check_free, whole_file
     from ..reports.gate import gate as hold_against
     from ..views.gate_output import junit, lines, log_line, markdown
@@ -88,6 +91,9 @@ def gate(
         click.echo(json.dumps(found.summary(), indent=2))
     elif shown:
         click.echo(markdown(found), nl=False)
+    if found.undecided:
+        which = ", ".join(entry.option for entry in found.not_judged)
+        raise UsageError(f"{which} cannot be judged: {log_line(found.not_judged[0].reason)}")
     taken = as_json or shown
     for line in lines(found, failed_only=taken):
         click.echo(line, err=taken)

@@ -9,7 +9,7 @@ import click
 
 from .measurements import load_measurement, measurement
 from .options import view_options
-from .show import viewed
+from .show import viewed, warn_of_silent
 
 
 @click.command()
@@ -67,6 +67,7 @@ def html(
         raise click.UsageError(f"a page shows no files of iaside {others[0]}; iaside plot draws it")
     if len(measured.get("snr", [])) > 1:
         raise click.UsageError("a page takes one file of iaside snr")
+    warn_of_silent(found, [path.stem for path in audits])
     save_page(
         found,
         [path.stem for path in audits],

@@ -71,8 +71,9 @@ def inspect(
             print_inspection(found)
         tell = listener(quiet=False, progress=progress)
         found |= search_recipes(
-            model, images, labels=labels, output_kind=output_kind(logits), listener=tell, **options
-        )
+            model, images, labels=labels, output_kind=output_kind(logits), listener=tell,
+            sha256=found["sha256"], **options,
+        )  # fmt: skip
         search = found["search"]
         search["command"] = None
         search["findings"] += pixel_range_on_images(found)

@@ -132,6 +132,15 @@ telling_options = together(
 )
 
 
+def robustness_option(*, several: bool = False) -> Callable[[F], F]:
+    """A measurement of the model that a report is of; of several reports, one each."""
+    return click.option(
+        "--robustness", type=click.Path(path_type=Path), multiple=several, metavar="FILE.h5",
+        help="What iaside robustness measured of the same model, to say beside the score."
+        + (" May be repeated." if several else ""),
+    )  # fmt: skip
+
+
 def target_option(metavar: str) -> Callable[[F], F]:
     """Where the file goes that a command makes."""
     return click.option(

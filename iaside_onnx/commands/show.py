@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .measurements import measurement, plot_measurements, show_measurement
-from .options import json_option, view_options
+from .options import json_option, robustness_option, view_options
 
 if TYPE_CHECKING:
     from ..isolated import Child
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     "--baseline", type=click.Path(path_type=Path), metavar="BASELINE.h5",
     help="For a file of iaside robustness: another one, of the baseline model.",
 )  # fmt: skip
+@robustness_option()
 @json_option
 def show(
     report: Path,
@@ -31,6 +33,7 @@ def show(
     confidence: float | None,
     per_class: bool,
     baseline: Path | None,
+    robustness: Path | None,
     as_json: bool,
 ) -> None:
     """Print the result of a report; view settings may change, the model is not needed.
@@ -40,8 +43,10 @@ def show(
     \b
     Example:
       iaside show plain.h5 --value prob --per-class
+      iaside show plain.h5 --robustness plain-robustness.h5
     """
-    kind = measurement(report, value=value, beta=beta, per_class=per_class)
+    given = {"value": value, "beta": beta, "per_class": per_class, "robustness": robustness}
+    kind = measurement(report, **given)
     if kind is not None:
         show_measurement(kind, report, confidence, baseline, as_json)
         return
@@ -52,11 +57,15 @@ def show(
     reading = begin_reading(report)
     if as_json:
         found = viewed(report, value, beta, confidence, reading)
-        click.echo(json.dumps(found.summary(per_class=per_class), indent=2))
+        (measured,) = measurements_of([found], [robustness], confidence)
+        summary = found.summary(per_class=per_class, robustness=measured)
+        click.echo(json.dumps(summary, indent=2))
         return
     from ..views.terminal import print_report
 
-    print_report(viewed(report, value, beta, confidence, reading), per_class=per_class)
+    found = viewed(report, value, beta, confidence, reading)
+    (measured,) = measurements_of([found], [robustness], confidence)
+    print_report(found, per_class=per_class, robustness=measured)
 
 
 @click.command()
@@ -66,12 +75,14 @@ def show(
     metavar="FILE.png|svg|pdf", help="Where the picture goes.",
 )  # fmt: skip
 @click.option("--classes", is_flag=True, help="Draw the map of the classes of one report.")
+@robustness_option(several=True)
 @view_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 def plot(
     reports: tuple[Path, ...],
     target: Path,
     classes: bool,
+    robustness: tuple[Path, ...],
     value: str | None,
     beta: float | None,
     confidence: float | None,
@@ -85,17 +96,22 @@ def plot(
     \b
     Example:
       iaside plot plain.h5 robust.h5 -o both.png
+      iaside plot plain.h5 --robustness plain-robustness.h5 -o plain.png
       iaside plot plain.h5 --classes -o classes.png
     """
     if classes and len(reports) > 1:
         raise click.UsageError(f"--classes takes one report, not {len(reports)}")
-    kind = measurement(reports[0], value=value, beta=beta, classes=classes)
+    if classes and robustness:
+        raise click.UsageError("--robustness does not apply to the map of --classes")
+    given = {"value": value, "beta": beta, "classes": classes, "robustness": robustness}
+    kind = measurement(reports[0], **given)
     if kind is not None:
         plot_measurements(kind, reports, target, confidence, overwrite)
         click.echo(f"Picture: {target}")
         return
     found = [viewed(path, value, beta, confidence) for path in reports]
     names = [path.stem for path in reports]
+    warn_of_silent(found, names)
     if classes:
         from ..reports.class_rows import reservation
         from ..reports.report import FEW_IMAGES
@@ -106,9 +122,13 @@ def plot(
         if note is not None:
             click.echo(f"Warning: {note}", err=True)
     else:
+        from ..reports.comparable import drawn_together
         from ..views.plots import save_figure
 
-        save_figure(found, names, target, overwrite=overwrite)
+        measured = measurements_of(found, robustness, confidence)
+        for note in drawn_together(list(zip(names, found, strict=True)))[1]:
+            click.echo(f"Warning: {note}", err=True)
+        save_figure(found, names, target, overwrite=overwrite, robustness=measured)
     click.echo(f"Picture: {target}")
 
 
@@ -129,3 +149,35 @@ def viewed(
     found = read_report(path, reading).view(value=value, beta=beta, confidence=confidence)
     check_view(found.settings["value"], found.beta, found.confidence)
     return found
+
+
+def warn_of_silent(reports: Sequence[Any], names: Sequence[str]) -> None:
+    """Say on standard error which reports say nothing, and why."""
+    from ..reports.finding import no_finding
+
+    for report, name in zip(reports, names, strict=True):
+        reason = no_finding(report)
+        if reason is not None:
+            click.echo(f"Warning: {name}: {reason}", err=True)
+
+
+def measurements_of(
+    reports: Sequence[Any], paths: Sequence[Path | None], confidence: float | None
+) -> list[Any]:
+    """For each report the measurement of its model among some files, or None.
+
+    Raises
+    ------
+    ReportError
+        One is of a model that no report is of, or two are of one model.
+    """
+    held: dict[str, Any] = {}
+    for path in filter(None, paths):
+        from ..reports.finding import check_measures
+        from ..reports.robustness_store import load_robustness
+
+        found = load_robustness(path).view(confidence=confidence)
+        check_measures(path, found, [report.model for report in reports])
+        if held.setdefault(found.model["sha256"], found) is not found:
+            raise click.UsageError(f"{path}: a measurement of its model is given already")
+    return [held.get(report.model["sha256"]) for report in reports]

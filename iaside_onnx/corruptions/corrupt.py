@@ -105,16 +105,16 @@ def corrupt(
     return np.ascontiguousarray(np.moveaxis(made, 0, axis), image.dtype)
 
 
-def generator(seed: int, image_id: str, corruption: str, severity: int) -> np.random.Generator:
+def generator(seed: int, key: str, corruption: str, severity: int) -> np.random.Generator:
     """The generator of one image's corruption: the same whatever else is corrupted, and when.
 
     Parameters
     ----------
     seed : int
         Not negative.
-    image_id : str
-        Any name of the image that is its own.
+    key : str
+        What names the image; the commands take the digest of its decoded pixels.
     """
-    name = hashlib.sha256(f"{corruption}\0{severity}\0{image_id}".encode(errors="replace"))
+    name = hashlib.sha256(f"{corruption}\0{severity}\0{key}".encode(errors="replace"))
     words = np.frombuffer(name.digest(), np.uint32).tolist()
     return np.random.default_rng(np.random.SeedSequence([seed, *words]))

@@ -42,7 +42,11 @@ class ArrayImages:
 
     def picture(self, index: int) -> NDArray[Any]:
         """Image as H x W x C, uint8 or float32; DataError for floats outside [0, 1]."""
-        pixels = self._read(index)
+        return self.decoded(index, self.content(index))
+
+    def decoded(self, index: int, content: bytes) -> NDArray[Any]:
+        """The same from the image's bytes."""
+        pixels = np.frombuffer(content, self.images.dtype).reshape(self.images.shape[1:])
         if pixels.ndim == 2:
             pixels = pixels[:, :, None]
         elif self.channels_first:

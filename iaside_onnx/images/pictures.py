@@ -44,6 +44,9 @@ class ImageSource(Protocol):
     def content(self, index: int) -> bytes:
         """The bytes that make image number `index`, for the digest."""
 
+    def decoded(self, index: int, content: bytes) -> Picture:
+        """Image number `index` from its bytes, which are then read once."""
+
 
 @dataclass
 class EncodedImages(ABC):
@@ -71,7 +74,11 @@ class EncodedImages(ABC):
 
     def picture(self, index: int) -> Image.Image:
         """The picture, decoded; PictureError names one that cannot be."""
-        return decode(self.content(index), self.where(index))
+        return self.decoded(index, self.content(index))
+
+    def decoded(self, index: int, content: bytes) -> Image.Image:
+        """The picture from its encoded bytes; PictureError names one that cannot be decoded."""
+        return decode(content, self.where(index))
 
 
 def decode(content: bytes, where: str) -> Image.Image:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from ..digest import data_digest
 from ..errors import DataError, PictureError, UsageError
 from ..listener import Listener
 from .arrays import hdf5_images, npz_images
+from .fingerprints import Fingerprints
 from .folders import PhotoFiles, class_folders, labelled_files
 from .parquet import parquet_pictures
 from .pictures import ImageSource, relative_name
@@ -137,6 +136,7 @@ class Sample:
     ids: list[str] = field(init=False)
     labels: NDArray[np.int64] = field(init=False)
     class_names: list[str] | None = field(init=False)
+    _seen: Fingerprints = field(default_factory=Fingerprints, repr=False)
 
     def __post_init__(self) -> None:
         self.ids = [self.source.ids[index] for index in self.chosen]
@@ -148,19 +148,43 @@ class Sample:
 
     def part(self, positions: NDArray[np.intp]) -> Sample:
         """The sample of the images at some positions."""
-        made = Sample(self.source, self.chosen[positions])
-        if "image_digests" in vars(self):
-            made.image_digests = self.image_digests[positions]
-        return made
+        return Sample(self.source, self.chosen[positions], self._seen)
+
+    def expect(self, contents: NDArray[np.uint8], pixels: list[bytes]) -> None:
+        """Hold what is read against digests from elsewhere: see `Fingerprints.expect`."""
+        self._seen.expect(self.chosen, contents, pixels)
 
     def picture(self, position: int) -> Picture:
-        """Image at a position of the sample, decoded."""
-        return self.source.picture(int(self.chosen[position]))
+        """Image at a position of the sample, decoded.
 
-    @cached_property
+        Raises
+        ------
+        ChangedError
+            It is not the one that was read there before.
+        """
+        index, name = int(self.chosen[position]), self.ids[position]
+        content = self.source.content(index)
+        self._seen.read(index, content, name)
+        picture = self.source.decoded(index, content)
+        self._seen.decoded(index, picture, name)
+        return picture
+
+    def pixel_digest(self, position: int) -> bytes:
+        """SHA-256 of the decoded pixels, which name an image where something is drawn for it."""
+        index = int(self.chosen[position])
+        if self._seen.pixels(index) is None:
+            self.picture(position)
+        found = self._seen.pixels(index)
+        assert found is not None
+        return found
+
+    @property
     def image_digests(self) -> NDArray[np.uint8]:
-        """SHA-256 of each image's content, shape (K, 32)."""
-        made = [hashlib.sha256(self.source.content(int(index))).digest() for index in self.chosen]
+        """SHA-256 of each image's content, shape (K, 32), as it was when it was first read."""
+        made = [
+            self._seen.content(index) or self._seen.read(index, self.source.content(index), name)
+            for index, name in zip(self.chosen.tolist(), self.ids, strict=True)
+        ]
         return np.frombuffer(b"".join(made), np.uint8).reshape(len(made), -1)
 
     def digest(self) -> str:

@@ -143,6 +143,7 @@ def open_classifier(
     mode = "file"
     if form.fixed_batch is not None:
         mode, model = _free(artifact, model, probe, tell)
+    model.confirm_file = artifact.watch()
     scores = model.scores(probe)
     score_form = _score_form(artifact, declared, settings, output, scores, tell)
     classes = 2 if score_form.binary else scores.shape[1]

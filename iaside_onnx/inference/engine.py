@@ -166,6 +166,7 @@ class Engine:
             self._tail.run_with_iobinding(wiring.tail)
         except Exception as error:  # onnxruntime's errors have no common base
             raise run_error(error) from error
+        self.model.confirm_file()
         return wiring.values.reshape(images, rows)[:, :wanted].copy()
 
     def _put(self, array: NDArray[Any]) -> ort.OrtValue:

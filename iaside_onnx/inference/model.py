@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,8 @@ class Model:
         self.output = output
         self.affine = affine
         self.score_shape: tuple[int, ...] = ()
+        # Whether the file still is what was opened: asked after every run.
+        self.confirm_file: Callable[[], None] = lambda: None
 
     def scores(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores, shape (n, classes), for images of shape (n, C, H, W) in pixel space.
@@ -84,6 +87,7 @@ class Model:
             if self.form.fixed_batch and len(part) < size:
                 part = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
             parts.append(run(self.session, [self.output], {self.form.name: part})[0])
+        self.confirm_file()
         scores = np.concatenate(parts)
         rows = max(scores.shape[1:], default=1)
         if not scores.ndim or len(scores) < count or scores[0].size != rows:

@@ -25,18 +25,19 @@ def describe(path: Path, runtime: Runtime) -> Artifact:
 
 def _read_ort_file(path: Path, runtime: Runtime) -> Artifact:
     """Inputs, outputs and metadata; the nodes stay the runtime's own."""
+    sha256 = file_digest(path)  # before it is opened: later changes are seen
     session = runtime.open(path)
     try:
-        return _described(path, session)
+        return _described(path, session, sha256)
     except UnicodeDecodeError as error:  # names in the file that are no text
         raise ArtifactError(f"{path}: a damaged .ort file ({error})") from error
 
 
-def _described(path: Path, session: Any) -> Artifact:
+def _described(path: Path, session: Any, sha256: str) -> Artifact:
     about = session.get_modelmeta()
     return Artifact(
         path=path,
-        sha256=file_digest(path),
+        sha256=sha256,
         inputs=tuple(_tensor(value) for value in session.get_inputs()),
         outputs=tuple(_tensor(value) for value in session.get_outputs()),
         opsets={},

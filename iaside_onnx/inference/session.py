@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from io import StringIO
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from ..errors import ArtifactError, ProviderError, UsageError
+from ..onnx_file.artifact import file_digest
 
 _EXECUTION_PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -63,6 +64,11 @@ class Runtime:
     shared_pool: bool = False
     extensions: tuple[Path, ...] = ()
     tf32: bool = True
+
+    @cached_property
+    def extension_digests(self) -> dict[str, str]:
+        """SHA-256 of each library by its name, from before it was first loaded."""
+        return {library.name: file_digest(library) for library in self.extensions}
 
     @property
     def device(self) -> str:
@@ -133,6 +139,7 @@ class Runtime:
             if not library.is_file():
                 raise UsageError(f"--ort-extension {library}: no such file")
             try:
+                _ = self.extension_digests
                 options.register_custom_ops_library(str(library.resolve()))
             except Exception as error:
                 raise UsageError(

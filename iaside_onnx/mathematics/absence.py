@@ -1,7 +1,8 @@
 """Absence schemes: what stands in the place of a band that a coalition lacks (method, section 2).
 
-Every baseline image is fixed by the seed, the image's id and the sample: the same for every
-coalition and for every model.
+Every baseline image is fixed by the seed, the image's key and the sample: the same for every
+coalition and for every model. A key stands for the image's pixels, so neither the names of files
+nor their order change a baseline.
 """
 
 from __future__ import annotations
@@ -20,12 +21,10 @@ from ..errors import DataError, UsageError
 
 Absence = Literal["gaussian", "replace", "mean", "zero"]
 ABSENCES: tuple[str, ...] = get_args(Absence)
-# Those whose baselines depend on statistics of the whole sample.
-SAMPLE_SCHEMES = ("gaussian", "mean")
 
 
 class SampleStatistics:
-    """Running mean image and mean power spectrum of a sample, in float64.
+    """Mean image and mean power spectrum of a sample, the same in whatever order its images come.
 
     Attributes
     ----------
@@ -35,31 +34,51 @@ class SampleStatistics:
 
     def __init__(self) -> None:
         self.count = 0
-        self._sum: NDArray[np.float64] | None = None
-        self._power: NDArray[np.float64] | None = None
+        self._sum: _Total | None = None
+        self._power: _Total | None = None
 
     def add(self, pixels: NDArray[np.float32]) -> None:
         """Take in one image, shape (C, H, W), in [0, 1]."""
         image = pixels.astype(np.float64)
         power = np.abs(scipy.fft.rfft2(image)) ** 2
         if self._sum is None or self._power is None:
-            self._sum, self._power = image, power
+            self._sum, self._power = _Total(image), _Total(power)
         else:
-            self._sum += image
-            self._power += power
+            self._sum.add(image)
+            self._power.add(power)
         self.count += 1
 
     @property
     def mean(self) -> NDArray[np.float64]:
         """Mean image, shape (C, H, W)."""
         assert self._sum is not None
-        return self._sum / self.count
+        return self._sum.rounded / self.count
 
     @property
     def power(self) -> NDArray[np.float64]:
         """Mean of |rfft2|**2 over images, shape (C, H, W // 2 + 1)."""
         assert self._power is not None
-        return self._power / self.count
+        return self._power.rounded / self.count
+
+
+class _Total:
+    """A sum in twice the digits of float64, so that rounding hides the order of the addends.
+
+    The error of each addition is found exactly (Knuth's two-sum) and summed beside the total.
+    """
+
+    def __init__(self, first: NDArray[np.float64]) -> None:
+        self._high, self._low = first, np.zeros_like(first)
+
+    def add(self, more: NDArray[np.float64]) -> None:
+        total = self._high + more
+        taken = total - self._high
+        self._low += (self._high - (total - taken)) + (more - taken)
+        self._high = total
+
+    @property
+    def rounded(self) -> NDArray[np.float64]:
+        return self._high + self._low
 
 
 @dataclass(frozen=True)
@@ -71,8 +90,9 @@ class Baselines:
     scheme : str
         One of `ABSENCES`.
     seed : int
-    ids : list of str
-        Image ids of the sample, in order.
+    keys : list of str
+        What names each image of the sample, in order; equal for equal pixels. Only ``gaussian`` and
+        ``replace`` look at them.
     statistics : SampleStatistics
         Of the same sample.
     pixels : callable
@@ -81,7 +101,7 @@ class Baselines:
 
     scheme: str
     seed: int
-    ids: list[str]
+    keys: list[str]
     statistics: SampleStatistics
     pixels: Callable[[int], NDArray[np.float32]]
 
@@ -90,8 +110,8 @@ class Baselines:
             raise UsageError(
                 f"unknown absence '{self.scheme}': choose one of {', '.join(ABSENCES)}"
             )
-        if self.scheme == "replace" and len(self.ids) < 2:
-            raise DataError("--absence replace needs at least two images in the sample")
+        if self.scheme == "replace" and len(self._different) < 2:
+            raise DataError("absence 'replace' needs at least two different images in the sample")
 
     @cached_property
     def _mean(self) -> NDArray[np.float32]:
@@ -110,12 +130,27 @@ class Baselines:
             return self._mean
         rng = np.random.default_rng(self._entropy(position))
         if self.scheme == "replace":
-            step = 1 + int(rng.integers(len(self.ids) - 1))
-            return self.pixels((position + step) % len(self.ids))
+            return self.pixels(self._partner(position, rng))
         return self._noise.draw(rng)
 
+    @cached_property
+    def _different(self) -> dict[str, int]:
+        """A position of each key, keys in their order."""
+        places = dict(zip(reversed(self.keys), reversed(range(len(self.keys))), strict=True))
+        return dict(sorted(places.items()))
+
+    @cached_property
+    def _rank(self) -> dict[str, int]:
+        return {key: rank for rank, key in enumerate(self._different)}
+
+    def _partner(self, position: int, rng: np.random.Generator) -> int:
+        """Another image with other pixels: the keys decide, not the order of the sample."""
+        places = list(self._different.values())
+        step = 1 + int(rng.integers(len(places) - 1))
+        return places[(self._rank[self.keys[position]] + step) % len(places)]
+
     def _entropy(self, position: int) -> list[int]:
-        digest = hashlib.sha256(self.ids[position].encode()).digest()
+        digest = hashlib.sha256(self.keys[position].encode()).digest()
         return [self.seed, int.from_bytes(digest[:16], "big")]
 
 

@@ -67,7 +67,7 @@ def drawn_count(estimator: str, players: int, passes: int | None = None) -> int:
 
 
 def draw_coalitions(
-    estimator: str, players: int, count: int, seed: int, image_id: str
+    estimator: str, players: int, count: int, seed: int, key: str
 ) -> NDArray[np.uint64]:
     """The coalitions of one image, shape (count,).
 
@@ -81,9 +81,10 @@ def draw_coalitions(
         From `drawn_count`.
     seed : int
         Not negative.
-    image_id : str
+    key : str
+        What names the image.
     """
-    name = hashlib.sha256(f"{estimator}\0{image_id}".encode(errors="replace")).digest()
+    name = hashlib.sha256(f"{estimator}\0{key}".encode(errors="replace")).digest()
     rng = np.random.default_rng([seed, int.from_bytes(name[:16], "big")])
     everyone = np.uint64((1 << players) - 1)
     if estimator == "permutation":

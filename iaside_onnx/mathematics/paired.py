@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from ..errors import UsageError
 from .score import resampled_means
 
 RESAMPLES = 5000
+_HALVINGS = 60
 # The chance to see a difference that the minimum detectable effect stands for.
 POWER = 0.8
 
@@ -36,14 +37,16 @@ class Difference:
     low, high : float
         Interval of the difference.
     p : float
-        Two-sided p-value of "no difference"; below 1 - confidence where the interval leaves out 0.
+        Two-sided p-value of "no difference", of the interval's own kind: below 1 - confidence
+        exactly where the interval leaves out 0.
     stderr : float
         Standard error of the difference.
     mde : float
         Minimum detectable effect: a true difference of this size is seen (p < 1 - confidence)
         with a probability of 0.8 at this number of images.
     p_holm : float or None
-        Adjusted for the other members of its family, where it has one.
+        Adjusted for the other members of its family, where it has one. The interval is that of
+        the quantity alone, as ``p`` is.
     """
 
     reference: float
@@ -100,8 +103,10 @@ class PairedBootstrap:
     def differences(self, statistic: Statistic) -> list[Difference]:
         """Differences of a function of the column means.
 
-        The interval is the expanded percentile interval (see `expanded_tail`); the p-value
-        inverts it.
+        The interval is the expanded percentile interval (see `expanded_tail`); the p-value is
+        the level at which it just reaches 0. Where the percentile lies further out than the
+        resamples can tell (few images, or a confidence close to 1), both go on from the outermost
+        resample as a normal distribution would.
 
         Parameters
         ----------
@@ -113,18 +118,21 @@ class PairedBootstrap:
         list of Difference, length m
         """
         reference, other = (statistic(means) for means in self._means)
-        drawn = statistic(self._resampled[1]) - statistic(self._resampled[0])
+        drawn = np.sort(statistic(self._resampled[1]) - statistic(self._resampled[0]), axis=0)
         freedom = self.images - 1
         widening = np.sqrt(self.images / freedom)
         tail = expanded_tail(self.images, self.confidence)
-        low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
-        # Share of resamples on the other side of 0, the observed sample counted among them.
-        beyond = np.minimum((drawn <= 0).sum(axis=0), (drawn >= 0).sum(axis=0)) + 1
-        share = np.minimum(beyond / (len(drawn) + 1), 0.5)
-        p = 2 * stdtr(freedom, ndtri(share) / widening)
+        difference = other - reference
+        low = _quantile(drawn, tail, difference)
+        # Subtracting from 0 leaves no negative zero.
+        high = 0.0 - _quantile(-drawn[::-1], tail, -difference)
+        share = np.minimum(
+            _share_below(drawn, tail, difference), _share_below(-drawn[::-1], tail, -difference)
+        )
+        p = 2 * stdtr(freedom, ndtri(np.minimum(share, 0.5)) / widening)
         stderr = drawn.std(axis=0) * widening
         mde = stderr * detectable(freedom, self.confidence)
-        columns = (reference, other, other - reference, low, high, p, stderr, mde)
+        columns = (reference, other, difference, low, high, p, stderr, mde)
         return [Difference(*map(float, row)) for row in zip(*columns, strict=True)]
 
     def changes_sign(self, statistic: Statistic) -> bool:
@@ -134,6 +142,51 @@ class PairedBootstrap:
             bool((np.sign(statistic(drawn)) != np.sign(statistic(means))).mean() > limit)
             for means, drawn in zip(self._means, self._resampled, strict=True)
         )
+
+
+def _least_share(count: int) -> float:
+    """The smallest share of a distribution that so many resamples can tell."""
+    return 1 / (count + 1)
+
+
+def _quantile(
+    drawn: NDArray[np.float64], share: float, centre: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Lower quantiles of sorted resamples, shape (R, m), linear between them.
+
+    Below the least share that they can tell, a normal distribution around `centre` goes on from
+    the lowest resample.
+    """
+    least = _least_share(len(drawn))
+    if share <= least:
+        further = float(ndtri(share) / ndtri(least)) - 1
+        return np.asarray(drawn[0] - np.maximum(centre - drawn[0], 0) * further)
+    return np.asarray(np.quantile(drawn, share, axis=0))
+
+
+def _share_below(
+    drawn: NDArray[np.float64], tail: float, centre: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Largest share whose `_quantile` is not above 0, shape (m,).
+
+    Not below what the resamples can tell, unless `tail`, which it is held against, is below it.
+    """
+    count, members = drawn.shape
+    least = _least_share(count)
+    below = (drawn <= 0).sum(axis=0)
+    columns = np.arange(members)
+    before = drawn[np.maximum(below - 1, 0), columns]
+    after = drawn[np.minimum(below, count - 1), columns]
+    step = np.where(after > before, after - before, 1.0)
+    share = np.where(below < count, (below - 1 - before / step) / (count - 1), 1.0)
+    if tail > least:
+        return np.maximum(np.where(below > 0, share, 0.0), least)
+    # From the lowest resample on, as `_quantile` does; `centre` is above it where all are above 0.
+    spread = np.where(centre > drawn[0], centre - drawn[0], np.inf)
+    reach = np.where(centre > 0, centre, 0.0) / spread
+    beyond = np.where(np.isfinite(spread), ndtr(ndtri(least) * reach), tail / 2)
+    lowest = drawn[0] > 0
+    return np.where(lowest, np.minimum(beyond, least), np.maximum(share, least))
 
 
 def expanded_tail(images: int, confidence: float) -> float:
@@ -155,7 +208,12 @@ def detectable(freedom: int, confidence: float) -> float:
 def right_answers(
     reference: NDArray[np.bool_], other: NDArray[np.bool_], confidence: float = 0.95
 ) -> Difference:
-    """Difference of accuracy of two models on the same images.
+    """Difference of accuracy of two models on the same images, by one score test.
+
+    The test is Tango's ("Equivalence test and confidence interval for the difference in
+    proportions for the paired-sample design", Statistics in Medicine 17(8), 1998), see
+    `paired_score`; of no difference it is McNemar's without a correction, (w - l) / sqrt(w + l)
+    for w images that the other model alone gets right and l that the reference alone does.
 
     Parameters
     ----------
@@ -165,31 +223,71 @@ def right_answers(
     Returns
     -------
     Difference
-        ``p`` is McNemar's, exact: the images that one model alone gets right are coin tosses
-        where both are equally good. The interval is that of Bonett and Price ("Adjusted Wald
-        confidence interval for a difference of binomial proportions based on paired data",
-        Journal of Educational and Behavioral Statistics 37(4), 2012), which keeps a width where
-        both models agree on every image, as a bootstrap interval would not.
+        ``p`` is that of the score test of no difference, the interval all differences that the
+        same test does not reject. It keeps a width where both models agree on every image, as a
+        bootstrap interval would not.
     """
     images = len(reference)
     lost = int(np.sum(reference & ~other))
     won = int(np.sum(other & ~reference))
-    p = min(1.0, 2.0 * float(bdtr(min(lost, won), lost + won, 0.5))) if lost + won else 1.0
     shares = np.array([won + 1, lost + 1]) / (images + 2)
-    centre = float(shares[0] - shares[1])
-    stderr = float(np.sqrt((shares.sum() - centre**2) / (images + 2)))
-    half = float(ndtri(0.5 + confidence / 2)) * stderr
+    stderr = float(np.sqrt((shares.sum() - (shares[0] - shares[1]) ** 2) / (images + 2)))
     before, after = float(np.mean(reference)), float(np.mean(other))
+    critical = float(ndtri(0.5 + confidence / 2))
     return Difference(
         before,
         after,
         (won - lost) / images,
-        max(-1.0, centre - half),
-        min(1.0, centre + half),
-        p,
+        _score_end(won, lost, images, critical),
+        # Subtracting from 0 leaves no negative zero.
+        0.0 - _score_end(lost, won, images, critical),
+        2 * float(ndtr(-abs(paired_score(won, lost, images, 0.0)))),
         stderr,
-        stderr * float(ndtri(0.5 + confidence / 2) + ndtri(POWER)),
+        stderr * (critical + float(ndtri(POWER))),
     )
+
+
+def paired_score(won: int, lost: int, images: int, difference: float) -> float:
+    """Tango's score statistic of a difference of two paired proportions, normal if it is true.
+
+    ``(w - l - n d) / sqrt(n (2 q + d (1 - d)))``, with q the share of images that the reference
+    alone gets right, estimated under the difference d: the larger root of
+    ``2 n q^2 + (-w - l + (2 n - w + l) d) q - l d (1 - d) = 0``.
+
+    Parameters
+    ----------
+    won, lost, images : int
+        Images that the other model alone, that the reference alone gets right; all images.
+    difference : float
+        In [-1, 1].
+    """
+    linear = -won - lost + (2 * images - won + lost) * difference
+    constant = -lost * difference * (1 - difference)
+    root = np.sqrt(max(0.0, linear**2 - 8 * images * constant))
+    share = (root - linear) / (4 * images)
+    variance = images * (2 * share + difference * (1 - difference))
+    distance = won - lost - images * difference
+    if distance == 0:
+        return 0.0
+    return (
+        float(distance / np.sqrt(variance)) if variance > 0 else float(np.sign(distance) * np.inf)
+    )
+
+
+def _score_end(won: int, lost: int, images: int, critical: float) -> float:
+    """Lower end of the score interval: the least difference that is not rejected."""
+    low, high = -1.0, (won - lost) / images
+    # The end is on the side of 0 that the test of no difference says, whatever rounding does.
+    if high > 0:
+        at_none = paired_score(won, lost, images, 0.0)
+        low, high = (0.0, high) if at_none > critical else (low, 0.0)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if paired_score(won, lost, images, middle) > critical:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def holm(p: NDArray[Any]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, ChangedModelError
 from .graph import external_files, output_kind
 from .pixel_range import PixelRange, pixel_range
 
@@ -184,6 +185,39 @@ class Artifact:
             "(skl2onnx: options={'zipmap': False})"
         )
 
+    def confirm(self) -> None:
+        """Refuse a file that is no longer the one described.
+
+        Raises
+        ------
+        ChangedModelError
+            It, or its external data, has other bytes or is gone.
+        """
+        try:
+            same = file_digest(self.path, self.external) == self.sha256
+        except OSError:
+            same = False
+        if not same:
+            raise ChangedModelError(self.path)
+
+    def watch(self) -> Callable[[], None]:
+        """`confirm` once, and a check whether that still holds where the runtime needs the files.
+
+        onnxruntime reads the file itself once, but maps external data, so whoever writes into such
+        a file changes the model that runs. The check is quick while nobody touches them.
+        """
+        seen = _stamps(self.external)
+        self.confirm()
+
+        def check() -> None:
+            nonlocal seen
+            now = _stamps(self.external)
+            if now != seen:
+                self.confirm()
+                seen = now
+
+        return check
+
     def layout(self, tensor: Tensor, asked: str | None = None) -> str:
         """Layout nchw or nhwc: as asked, else from where the 1 or 3 channels stand.
 
@@ -236,12 +270,19 @@ def load_graph(path: Path) -> onnx.ModelProto:
     ArtifactError
         No such file, or bytes that are no ONNX model.
     """
+    return _parsed(path, _content(path))
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except IsADirectoryError as error:
         raise ArtifactError(f"{path}: is a folder; give the .onnx file") from error
     except OSError as error:
         raise ArtifactError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _parsed(path: Path, content: bytes) -> onnx.ModelProto:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
@@ -261,13 +302,14 @@ def read_artifact(path: Path) -> Artifact:
         Not an ONNX model, or external data that is missing or lies outside the model's folder.
     """
     try:
-        return _read(path, load_graph(path))
+        content = _content(path)
+        return _read(path, _parsed(path, content), hashlib.sha256(content))
     except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         # Damaged files hold names that are no text, types that do not exist, and so on.
         raise ArtifactError(f"{path}: a damaged ONNX file ({error})") from error
 
 
-def _read(path: Path, model: onnx.ModelProto) -> Artifact:
+def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
     graph = model.graph
     external = external_files(path, model)
     weights = {tensor.name for tensor in graph.initializer}
@@ -278,7 +320,7 @@ def _read(path: Path, model: onnx.ModelProto) -> Artifact:
     version = f" {_text(model.producer_version)}" if model.producer_version else ""
     return Artifact(
         path=path,
-        sha256=file_digest(path, external),
+        sha256=_with_external(own, external),
         inputs=inputs,
         outputs=outputs,
         opsets={_text(opset.domain): opset.version for opset in model.opset_import},
@@ -311,12 +353,29 @@ def file_digest(path: Path, external: tuple[Path, ...] = ()) -> str:
     """SHA-256 of a file; external data files are hashed and folded in, in order of name."""
     with path.open("rb") as stream:
         own = hashlib.file_digest(stream, "sha256")
+    return _with_external(own, external)
+
+
+def _with_external(own: hashlib._Hash, external: tuple[Path, ...]) -> str:
     if not external:
         return own.hexdigest()
     for file in sorted(external):
         with file.open("rb") as stream:
             own.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
     return own.hexdigest()
+
+
+def _stamps(files: tuple[Path, ...]) -> list[tuple[int, ...]]:
+    """What changes when somebody writes to files."""
+    found: list[tuple[int, ...]] = []
+    for file in files:
+        try:
+            held = file.stat()
+        except OSError:  # gone
+            found.append(())
+            continue
+        found.append((held.st_ino, held.st_size, held.st_mtime_ns, held.st_ctime_ns))
+    return found
 
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:

@@ -23,6 +23,10 @@ from .. import __version__
 from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
+from ..reports.class_rows import class_notes, shown_estimate
+from ..reports.comparable import SideBySide, side_by_side
+from ..reports.contrast import contrasts
+from ..reports.finding import NOT_A_FINDING, run_warnings
 from ..reports.part import part_note
 from ..reports.report import FEW_IMAGES, ONLY_EXACT, Report
 from ..reports.robustness import RobustnessReport
@@ -44,8 +48,6 @@ MOST_REPORTS = 12
 _SHADES = 9
 _LEGEND_LETTERS = 40
 _MOST_TITLE_NAMES = 3
-# Without these in common the numbers of two reports cannot be held against each other.
-_MUST_AGREE = ("norm", "separate_dc", "absence", "seed", "output_map", "value", "beta")
 _ABSENCES = {
     "gaussian": "noise that has the spectrum of the sample",
     "replace": "the same bands of another image of the sample",
@@ -58,12 +60,14 @@ _ABSENCES = {
 class Section:
     """A part of the page: its anchor, its heading, and the template that fills it.
 
-    It is left out where the page lacks, or has nothing of, what it `needs`.
+    It is left out where the page lacks, or has nothing of, what it `needs`. What is `derived` from
+    the values of bands is no finding of a report that says nothing.
     """
 
     anchor: str
     heading: str
     needs: str | None = None
+    derived: bool = False
 
     @property
     def template(self) -> str:
@@ -72,12 +76,12 @@ class Section:
 
 
 _SECTIONS = (
-    Section("bands", "Which bands carry the predictions"),
-    Section("curves", "How few bands are enough", needs="curve_charts"),
-    Section("interactions", "Which bands count only together", needs="all_exact"),
+    Section("bands", "Which bands carry the predictions", derived=True),
+    Section("curves", "How few bands are enough", needs="curve_charts", derived=True),
+    Section("interactions", "Which bands count only together", needs="all_exact", derived=True),
     Section("robustness", "What corruptions cost", needs="cost"),
     Section("noise", "What perturbations do to the bands", needs="noise"),
-    Section("classes", "Class by class"),
+    Section("classes", "Class by class", derived=True),
     Section("example", "What the model sees", needs="examples"),
     Section("repeat", "Settings and provenance"),
 )
@@ -158,12 +162,16 @@ def page(
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.filters.update(signed=lambda number: f"{number:+.3f}", chance=_chance)
+    environment.filters.update(
+        signed=lambda number: f"{number:+.3f}",
+        chance=_chance,
+        sentence=lambda text: f"{text[:1].upper()}{text[1:]}.",
+    )
     style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
-    context = _context(reports, labels)
     costs = perturbations.matched(reports, robustness)
+    context = _context(reports, labels, costs)
     if costs:
-        context["cost"] = perturbations.cost(reports, labels, costs, baseline)
+        context["cost"] = perturbations.cost(reports, _marked(reports, labels), costs, baseline)
     if snr is not None:
         context["noise"] = perturbations.noise(snr)
     context["sections"] = [
@@ -213,21 +221,33 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]:
+def _context(
+    reports: Sequence[Report], labels: Sequence[str], measured: dict[int, RobustnessReport]
+) -> dict[str, Any]:
     first = reports[0]
+    names, labels = labels, _marked(reports, labels)
     strips = examples(reports)
     several = len(reports) > 1
     exact = all(report.exact for report in reports)
-    models = [_model(number, report, labels[number]) for number, report in enumerate(reports)]
-    largest = max(max(row["sid"]) for model in models for row in model["classes"])
+    models = [
+        {**_model(number, report, labels[number], measured.get(number)), "name": names[number]}
+        for number, report in enumerate(reports)
+    ]
+    together = side_by_side(list(zip(names, reports, strict=True)))
+    largest = max(max(row["shown"]["sid"]) for model in models for row in model["classes"])
     context: dict[str, Any] = {
-        "title": _title(reports, labels),
+        "title": _title(reports, names),
         "models": models,
         "several": several,
+        "mute": [model for model in models if model["found"].withheld],
+        "not_a_finding": NOT_A_FINDING,
+        "comparisons": contrasts(reports, names),
         "level": f"{first.confidence:.0%}",
         "value_name": value_name(first),
         "band_names": first.band_names,
-        "disagreements": _disagreements(reports),
+        "disagreements": _disagreements(together),
+        "apart_images": together.images,
+        "beside_notes": together.notes,
         "score_chart": score_chart(reports, labels),
         "sid_chart": sid_chart(reports, labels),
         "shapley_chart": shapley_chart(reports, labels),
@@ -236,12 +256,21 @@ def _context(reports: Sequence[Report], labels: Sequence[str]) -> dict[str, Any]
         "profile_chart": profile_chart(reports, labels, largest),
         "class_choices": _class_choices(reports),
         "few_images": FEW_IMAGES,
+        "class_notes": _class_notes(reports, labels),
         "few_can_hide": _few_can_hide(models),
         "window": WINDOW,
     }
     if strips:
         context["examples"] = [(strip, _fillings(reports, strip)) for strip in strips]
     return context
+
+
+def _marked(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
+    """The labels, with a word beside those of reports that say nothing."""
+    return [
+        label if report.precondition.holds else f"{label} ({NOT_A_FINDING})"
+        for report, label in zip(reports, labels, strict=True)
+    ]
 
 
 def _title(reports: Sequence[Report], labels: Sequence[str]) -> str:
@@ -256,7 +285,9 @@ def _fillings(reports: Sequence[Report], strip: Example) -> str:
     return " or ".join(_ABSENCES.get(name, name) for name in sorted(names))
 
 
-def _model(number: int, report: Report, label: str) -> dict[str, Any]:
+def _model(
+    number: int, report: Report, label: str, measured: RobustnessReport | None
+) -> dict[str, Any]:
     """What the page says of one report beyond the charts."""
     intervals = report.intervals
     classes = _classes(report)
@@ -264,8 +295,10 @@ def _model(number: int, report: Report, label: str) -> dict[str, Any]:
         "number": number,
         "label": label,
         "report": report,
+        "found": report.finding(measured),
         "right": int((report.predicted == report.labels).sum()),
         "classes": classes,
+        "drawn_classes": report.class_profiles.weight is not None,
         "few": sum(row["n"] < FEW_IMAGES for row in classes),
         "signed_low": intervals.srs_signed[0],
         "signed_high": intervals.srs_signed[1],
@@ -289,7 +322,7 @@ def _model(number: int, report: Report, label: str) -> dict[str, Any]:
         "interactions": _interactions(report) if report.exact else [],
         "warnings": [
             *filter(None, [part_note(report)]),
-            *(str(warning) for warning in report.run.get("warnings") or []),
+            *run_warnings(report),
             *([] if report.exact else [ONLY_EXACT]),
         ],
         "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
@@ -312,10 +345,22 @@ def _text(value: Any) -> str:
 def _classes(report: Report) -> list[dict[str, Any]]:
     """Rows of the class table, the class that leans most on high frequencies first."""
     rows = report.per_class()
-    most = max(max(row["sid"]) for row in rows)
     for row in rows:
-        row["cells"] = [(f"{share:.3f}", round(_SHADES * share / most)) for share in row["sid"]]
-    return sorted(rows, key=lambda row: (row["srs_signed"], row["class"]))
+        row["shown"] = shown_estimate(row)
+    most = max(max(row["shown"]["sid"]) for row in rows)
+    for row in rows:
+        shares = row["shown"]["sid"]
+        row["cells"] = [(f"{share:.3f}", round(_SHADES * share / most)) for share in shares]
+    return sorted(rows, key=lambda row: (row["shown"]["srs_signed"], row["class"]))
+
+
+def _class_notes(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
+    """What is shown of classes, and what to bear in mind, in the words of every view."""
+    return [
+        f"{label}: {note}" if len(reports) > 1 else note
+        for report, label in zip(reports, labels, strict=True)
+        for note in class_notes(report.class_profiles, FEW_IMAGES)
+    ]
 
 
 def _few_can_hide(models: Sequence[dict[str, Any]]) -> bool:
@@ -339,16 +384,12 @@ def _interactions(report: Report) -> list[list[tuple[str, str]]]:
     ]
 
 
-def _disagreements(reports: Sequence[Report]) -> list[str]:
-    """What keeps the reports from being compared."""
-    found = [
-        f"{key.replace('_', ' ')}: {', '.join(sorted(kinds))}"
-        for key in _MUST_AGREE
-        if len(kinds := {str(report.settings.get(key)) for report in reports}) > 1
+def _disagreements(together: SideBySide) -> list[str]:
+    """Settings that keep the reports from being compared, with their values."""
+    return [
+        f"{key.replace('_', ' ')}: {', '.join(sorted(map(str, values)))}"
+        for key, values in together.settings.items()
     ]
-    if len({report.data["digest"] for report in reports}) > 1:
-        found.append("the images")
-    return found
 
 
 def _class_choices(reports: Sequence[Report]) -> list[tuple[int, str]]:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..reports.agreement import grounds_apart
 from ..reports.report import Report
 from ..reports.robustness import RobustnessReport
-from ..reports.robustness_baseline import Relative
+from ..reports.robustness_baseline import Relative, ground_of
 from ..reports.snr import SnrReport
 from ..reports.spread import Spread
 from .charts import Chart, Values, Words, dot_rows, line_chart, scatter
@@ -45,13 +46,11 @@ def matched(
             )
         if any(number in found for number in numbers):
             raise UsageError(f"two robustness reports are of {name}; give one of them")
-        for what in ("perturbations", "severities"):
-            if getattr(entry, what) != getattr(measured[0], what):
-                raise UsageError(
-                    f"the robustness reports hold different {what}; make a page of each"
-                )
-        if entry.data["digest"] != measured[0].data["digest"]:
-            raise UsageError("robustness was measured on different images; make a page of each")
+        refusals, _ = grounds_apart(ground_of(measured[0]), ground_of(entry))
+        if refusals:
+            raise UsageError(
+                f"robustness of {name} was measured with {', '.join(refusals)}; make a page of each"
+            )
         found.update(dict.fromkeys(numbers, entry))
     return dict(sorted(found.items()))
 
@@ -99,8 +98,15 @@ def cost(
         "errors": _rows("errors", labels, measured),
         "changes": _rows("changes", labels, measured),
         "scatters": _scatters(reports, labels, measured, against),
-        "notes": list(dict.fromkeys(note for held in against.values() for note in held.notes)),
+        "notes": _notes(list(measured.values()), list(against.values())),
     }
+
+
+def _notes(measured: Sequence[RobustnessReport], against: Sequence[Relative]) -> list[str]:
+    """What to bear in mind about measurements side by side, and about the baseline."""
+    first = ground_of(measured[0])
+    notes = [note for entry in measured for note in grounds_apart(first, ground_of(entry))[1]]
+    return list(dict.fromkeys(notes + [note for held in against for note in held.notes]))
 
 
 def _shared_attacks(measured: Sequence[RobustnessReport]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..audit.survey import class_targets
-from ..errors import ArtifactError
+from ..errors import ArtifactError, ChangedModelError
 from ..images.sample import Sample, draw_sample, open_images
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.model import Affine
@@ -58,6 +58,7 @@ def search_recipes(
     provider: str = "auto",
     ort_extension: Sequence[Path] = (),
     listener: Listener | None = None,
+    sha256: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Try preprocessing recipes on a few labelled images; plain JSON values, best first.
@@ -66,6 +67,8 @@ def search_recipes(
     ----------
     model, images, labels, image_column, label_column, provider, ort_extension
         As for `analyze`.
+    sha256 : str, optional
+        Of the file as it was described before; another one is refused.
     **settings
         Those fields of `Settings` that say how to read the model (input, output, layout, size,
         output_kind), and samples and seed.
@@ -97,6 +100,8 @@ def search_recipes(
         size=wanted.size or ((first.crop or first.size) if first else None),
     )
     classifier = open_classifier(model, runtime, opening, sample, tell, check_range=False)
+    if sha256 is not None and classifier.artifact.sha256 != sha256:
+        raise ChangedModelError(model)
     search = _Search(classifier, sample, size, given, tell)
     candidates = most_plausible_first(search.run(), given, classifier.label_offset)
     fit = None

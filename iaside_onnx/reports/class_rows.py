@@ -24,6 +24,7 @@ def class_rows(report: Report) -> list[dict[str, Any]]:
     rows = []
     for row, label in enumerate(found.labels):
         own = _estimate(found.own, row)
+        shrunk = None if found.shrunk is None else _estimate(found.shrunk, row)
         rows.append(
             {
                 "class": int(label),
@@ -36,7 +37,10 @@ def class_rows(report: Report) -> list[dict[str, Any]]:
                 "srs": abs(own["srs_signed"]),
                 **own,
                 "weight": None if found.weight is None else float(found.weight[row]),
-                "shrunk": None if found.shrunk is None else _estimate(found.shrunk, row),
+                "shrunk": shrunk,
+                "sid_shrunk": shrunk and shrunk["sid"],
+                "srs_shrunk": shrunk and abs(shrunk["srs_signed"]),
+                "srs_signed_shrunk": shrunk and shrunk["srs_signed"],
             }
         )
     return rows
@@ -60,6 +64,35 @@ def _known(values: NDArray[np.float64]) -> Any:
     return None if np.isnan(values).any() else values.tolist()
 
 
+def shown_estimate(row: dict[str, Any]) -> dict[str, Any]:
+    """The one estimate of a class that views show, of a row of `class_rows`.
+
+    The credibility estimate where there is one, else that of the class's own images.
+    """
+    return row["shrunk"] or row
+
+
+def estimate_note(found: ClassProfiles) -> str | None:
+    """What views show of classes, in words; None where it is their own images alone."""
+    if found.weight is None:
+        return None
+    return (
+        "score and shares of a class are drawn towards those of all classes, as far as chance may "
+        f"explain the difference, with {_weights(found.weight)} of the weight on its own images; "
+        "'own images' is the signed score of those alone"
+    )
+
+
+def class_notes(found: ClassProfiles, few_images: int) -> list[str]:
+    """What every view says about the classes that it shows."""
+    return [note for note in (estimate_note(found), reservation(found, few_images)) if note]
+
+
+def _weights(weight: NDArray[np.float64]) -> str:
+    low, high = (f"{end:.0%}" for end in np.quantile(weight, [0, 1]))
+    return low if low == high else f"{low} to {high}"
+
+
 def reservation(found: ClassProfiles, few_images: int) -> str | None:
     """What to bear in mind about classes of few images; None where there are none."""
     few = int(found.few.sum())
@@ -72,9 +105,5 @@ def reservation(found: ClassProfiles, few_images: int) -> str | None:
             f"and {LEAST_FREEDOM} images more than classes are needed): profiles of single "
             "classes are mostly noise; audit more images of each class"
         )
-    low, high = (f"{end:.0%}" for end in np.quantile(found.weight[found.few], [0, 1]))
-    weight = low if low == high else f"{low} to {high}"
-    return (
-        f"{counts}: their profiles are drawn towards that of all classes, with {weight} of the "
-        "weight on their own images"
-    )
+    weight = _weights(found.weight[found.few])
+    return f"{counts}, on which {weight} of the weight of their profiles lies"

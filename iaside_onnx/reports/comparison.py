@@ -1,7 +1,7 @@
 """Reports held against a reference, image by image: which differences are real, and how large.
 
-Pairs are the images that two reports share. What defines the game on pixels must be equal; what
-belongs to a model (its preprocessing, output, temperature) may differ and is named.
+Pairs are the images that two reports share. What defines the game must be equal; what belongs to a
+model (its size, preprocessing, output, temperature) or to the estimator may differ and is named.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from ..mathematics.paired import (
 from ..mathematics.replicates import TrainingBootstrap
 from ..mathematics.score import signed_score, spectral_importance
 from ..notebooks import ComparisonInNotebooks
-from .comparable import VIEW, check_game, permitted_differences, reservations, shared_rows
-from .replication import Named, check_trainings, replicate_rows
+from .comparable import VIEW, Agreement, Named, agreement, check_game, seen_alike
+from .contrast import reasons_of, silenced
+from .replication import check_trainings, replicate_rows
 from .report import FEW_IMAGES, Report, check_view, load
 from .verdict import verdict
 
@@ -76,9 +77,12 @@ class Pair:
         ``p_holm`` over the classes of this pair with enough images; between the two files alone,
         also where the reference has replicates.
     equivalent : bool or None
-        The interval of the signed score lies within the margin; None where none was given.
+        The interval of the signed score lies within the margin; None where none was given, or
+        the scores are no findings.
     verdict : dict
         Plain sentences: ``score``, ``bands``, ``accuracy``, and ``margin`` where one was given.
+    no_finding : list of str
+        Why reports of the pair say nothing; then only accuracy is judged.
     """
 
     report: str
@@ -99,6 +103,7 @@ class Pair:
     per_class: list[ClassDifference] | None
     equivalent: bool | None
     verdict: dict[str, str]
+    no_finding: list[str]
 
 
 @dataclass(frozen=True, repr=False)
@@ -147,7 +152,9 @@ def compare(
     """Hold reports against a reference on the images that they share.
 
     Every interval is a paired bootstrap interval over images (see `PairedBootstrap`), but for
-    accuracy (see `right_answers`): it speaks of the two files. With replicates the differences
+    accuracy (a score interval, see `right_answers`), and the p-value inverts it: it is below 1 -
+    confidence exactly where the interval leaves out 0. They speak of the two files and, where
+    coalitions were drawn, count the error of drawing. With replicates the differences
     are from the mean of the reference and its replicates, and intervals count the variance
     between trainings as well (see `TrainingBootstrap`): they speak of trainings. P-values of
     bands and of classes are also given adjusted by Holm's method within their pair; the pairs
@@ -197,27 +204,25 @@ def compare(
     check_view(view["value"], first.beta, first.confidence)
     named = list(zip(names, loaded, strict=True))
     compared, further = named[1 : 1 + len(others)], named[1 + len(others) :]
-    for name, report in named[1:]:
-        check_game(names[0], first, name, report)
+    for each in named[1:]:
+        check_game((names[0], first), each)
     trainings = [(name, report.view(**view)) for name, report in further]
     if trainings:
         for other in compared:
             check_trainings([(names[0], first), other, *trainings])
-    asked = {"value": value, "beta": beta, "confidence": confidence}
     pairs = []
     for name, report in compared:
-        notes = [
-            f"{name} was made with {key} {report.settings.get(key)}; it is seen through the "
-            f"reference's, {view[key]}"
-            for key in VIEW
-            if asked[key] is None and report.settings.get(key) != view[key]
-        ]
+        agreed = agreement((names[0], first), (name, report))
+        agreed.check()
+        # A view that was asked for needs no note.
+        asked = report.view(value=value, beta=beta, confidence=confidence)
+        seen, notes = seen_alike((names[0], first), (name, asked))
         pairs.append(
             _pair(
                 (names[0], first),
-                (name, report.view(**view)),
+                (name, seen),
                 trainings,
-                notes,
+                replace(agreed, notes=notes + agreed.notes),
                 margin,
                 classes=per_class,
             )
@@ -244,21 +249,14 @@ def _pair(
     reference: Named,
     other: Named,
     replicates: Sequence[Named],
-    notes: list[str],
+    agreed: Agreement,
     margin: float | None,
     *,
     classes: bool,
 ) -> Pair:
     first_name, first = reference
     name, second = other
-    *rows, contents = shared_rows(first_name, first, name, second)
-    left_out = {
-        "reference": len(first.labels) - len(rows[0]),
-        "other": len(second.labels) - len(rows[1]),
-    }
-    settings = permitted_differences(first, second)
-    whole = not any(left_out.values())
-    notes = notes + reservations(first, second, settings, contents, whole=whole)
+    rows, notes = agreed.rows, list(agreed.notes)
     confidence = first.confidence
     tables = [_outcomes(report, at) for report, at in zip((first, second), rows, strict=True)]
     right = [
@@ -293,17 +291,18 @@ def _pair(
     per_class = None
     if classes:
         per_class = _per_class(first, rows[0], tables, right, score, identical=identical)
+    reasons = reasons_of([reference, other, *replicates])
     equivalent = None
-    if margin is not None:
+    if margin is not None and not reasons:
         equivalent = -margin <= signed.low and signed.high <= margin
     made = Pair(
         report=name,
         model=second.model,
         shared=len(rows[0]),
-        left_out=left_out,
-        contents=contents,
+        left_out=agreed.left_out,
+        contents=agreed.contents,
         identical=identical,
-        settings=settings,
+        settings=agreed.settings,
         notes=notes,
         srs_signed=signed,
         srs=drawn.differences(lambda means: np.abs(score(means)))[0],
@@ -318,9 +317,11 @@ def _pair(
         per_class=per_class,
         equivalent=equivalent,
         verdict={},
+        no_finding=reasons,
     )
     trainings = 1 + len(replicates)
-    return replace(made, verdict=verdict(made, first_name, first, margin, trainings))
+    said = verdict(made, first_name, first, margin, trainings)
+    return replace(made, verdict=silenced(said, reasons))
 
 
 def _outcomes(report: Report, rows: NDArray[np.intp]) -> NDArray[np.float64]:

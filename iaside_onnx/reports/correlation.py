@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..mathematics.correlation import LEAST_MODELS, METHODS, Correlations, correlations
+from .agreement import grounds_apart, settings_apart, settings_notes
 from .comparable import check_game
+from .finding import no_finding
 from .report import Report, check_view, load
 from .robustness import ROBUSTNESS_FORMAT, RobustnessReport
+from .robustness_baseline import ground_of
 
 PREDICTORS = {
     "srs_signed": "signed score",
@@ -151,6 +154,8 @@ def correlate(
 ) -> Correlation:
     """Join analyses and robustness reports by model, to see what foretells robustness.
 
+    Analyses that say nothing (accuracy at chance, no gain to share) are left out, with a warning.
+
     Parameters
     ----------
     *reports : Report, RobustnessReport or path
@@ -179,7 +184,7 @@ def correlate(
     measured = [(n, r) for n, r in held if isinstance(r, RobustnessReport)]
     for _, report in analyses[:1]:
         check_view(report.settings["value"], report.beta, confidence)
-    _check_analyses(analyses)
+    bear_in_mind = _check_analyses(analyses)
     compared = measured
     base: RobustnessReport | None = None
     if baseline is not None:
@@ -187,18 +192,25 @@ def correlate(
         if not isinstance(given, RobustnessReport):
             raise ReportError(f"{_called(baseline)}: --baseline takes a file of iaside robustness")
         base, compared = given, [(_called(baseline), given), *measured]
-    _check_measured(compared)
+    bear_in_mind += _check_measured(compared)
     by_model = _by_model(measured)
-    warnings = _without_partner(analyses, by_model)
+    silent = [
+        f"{name}: left out. {reason}"
+        for name, report in analyses
+        if (reason := no_finding(report)) is not None
+    ]
+    warnings = silent + bear_in_mind + _without_partner(analyses, by_model)
     pairs = [
         (name, report, by_model[report.model["sha256"]][1])
         for name, report in analyses
-        if report.model["sha256"] in by_model
+        if report.model["sha256"] in by_model and report.precondition.holds
     ]
     if len(pairs) < LEAST_MODELS:
+        why = f"; {silent[0].rstrip('.')}" if silent else ""
         raise UsageError(
-            f"{len(pairs)} model(s) have both an analysis and a robustness report (of "
-            f"{len(analyses)} and {len(measured)}); a correlation needs at least {LEAST_MODELS}"
+            f"{len(pairs)} model(s) have both an analysis that says something and a robustness "
+            f"report (of {len(analyses)} and {len(measured)}); a correlation needs at least "
+            f"{LEAST_MODELS}{why}"
         )
     if len(pairs) < FEW_MODELS:
         warnings.append(
@@ -286,41 +298,41 @@ def _called(entry: Report | RobustnessReport | str | Path) -> str:
     return str(entry.model["path"]) if isinstance(entry, Report | RobustnessReport) else str(entry)
 
 
-def _check_analyses(analyses: list[tuple[str, Report]]) -> None:
+def _check_analyses(analyses: list[tuple[str, Report]]) -> list[str]:
+    """Refuse analyses that do not stand side by side; what to bear in mind about the others."""
     seen: dict[str, str] = {}
+    notes = []
     for name, report in analyses:
         sha = report.model["sha256"]
         if sha in seen:
             raise ReportError(f"{name} and {seen[sha]} are analyses of one model; give one of them")
         seen[sha] = name
         first_name, first = analyses[0]
-        check_game(first_name, first, name, report)
-        _check_data(first_name, first, name, report)
+        check_game((first_name, first), (name, report))
+        # Stricter than a comparison: models are ranked on one sample, not on shared images.
+        if first.data["digest"] != report.data["digest"]:
+            raise ReportError(
+                f"{name} and {first_name} were made on other images, so their models cannot be "
+                "ranked; use the same images, --samples and --seed for all"
+            )
+        apart = settings_apart(first.settings, report.settings)
+        notes += settings_notes(first.settings, report.settings, apart)
+    return list(dict.fromkeys(notes))
 
 
-def _check_measured(measured: list[tuple[str, RobustnessReport]]) -> None:
+def _check_measured(measured: list[tuple[str, RobustnessReport]]) -> list[str]:
+    """The same for measurements of robustness."""
+    notes: list[str] = []
     for name, report in measured:
         first_name, first = measured[0]
-        _check_data(first_name, first, name, report)
-        for what in ("perturbations", "severities"):
-            ours, theirs = getattr(first, what), getattr(report, what)
-            if ours != theirs:
-                raise ReportError(
-                    f"{name} and {first_name} measured other {what}: {_listed(theirs)} against "
-                    f"{_listed(ours)}"
-                )
-
-
-def _listed(entries: Sequence[Any]) -> str:
-    return ", ".join(map(str, entries))
-
-
-def _check_data(first_name: str, first: Any, name: str, other: Any) -> None:
-    if first.data["digest"] != other.data["digest"]:
-        raise ReportError(
-            f"{name} and {first_name} were made on other images, so their models cannot be "
-            "ranked; use the same images, --samples and --seed for all"
-        )
+        refusals, found = grounds_apart(ground_of(first), ground_of(report))
+        if refusals:
+            raise ReportError(
+                f"{name} and {first_name} were measured with {'; '.join(refusals)}, so their "
+                "models cannot be ranked; measure all alike"
+            )
+        notes += found
+    return list(dict.fromkeys(notes))
 
 
 def _by_model(

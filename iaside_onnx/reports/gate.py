@@ -1,7 +1,8 @@
 """Thresholds that a report must hold: the decision as data.
 
 Each criterion judges one number. By default that is the end of its interval that speaks against
-the model, so that a lucky sample does not pass; the estimate itself on request.
+the model, so that a lucky sample does not pass; the estimate itself on request. Accuracy is judged
+first; a score is judged only where it is a finding.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..errors import UsageError
 from ..mathematics.paired import Difference
 from ..mathematics.proportion import wilson
 from .comparison import compare
+from .finding import no_finding
 from .part import part_note
 from .report import FEW_IMAGES, Report, check_view, load
 from .verdict import decimals
@@ -54,6 +56,25 @@ class Criterion:
 
 
 @dataclass(frozen=True)
+class NotJudged:
+    """A threshold on a score that is no finding.
+
+    Attributes
+    ----------
+    option, what, at_least, threshold
+        As those of `Criterion`.
+    reason : str
+        Why, in one line.
+    """
+
+    option: str
+    what: str
+    at_least: bool
+    threshold: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class Gate:
     """Result of `gate`.
 
@@ -62,10 +83,12 @@ class Gate:
     report, baseline : str, str or None
         What the reports are called.
     passed : bool
-        Every criterion holds.
+        Every criterion was judged and holds.
     point : bool
         The estimates were judged, not the ends of the intervals.
     criteria : list of Criterion
+        Those on accuracy first.
+    not_judged : list of NotJudged
     reasons : list of str
         The reasons of the criteria that do not hold.
     notes : list of str
@@ -79,11 +102,17 @@ class Gate:
     passed: bool
     point: bool
     criteria: list[Criterion]
+    not_judged: list[NotJudged]
     reasons: list[str]
     notes: list[str]
     model: dict[str, Any]
     data: dict[str, Any]
     view: dict[str, Any]
+
+    @property
+    def undecided(self) -> bool:
+        """No criterion fails, but some cannot be judged."""
+        return bool(self.not_judged) and not self.reasons
 
     def summary(self) -> dict[str, Any]:
         """The result as plain JSON values; the keys are those of ``iaside gate --json``."""
@@ -116,7 +145,7 @@ def gate(
     baseline : path or Report, optional
         What drops are counted from, on the images that both reports share.
     max_drop, max_accuracy_drop : float, optional
-        Largest drop of the signed score (paired bootstrap) and of accuracy (Bonett and Price).
+        Largest drop of the signed score (paired bootstrap) and of accuracy (score interval).
     point : bool
         Judge the estimates instead of the unfavourable ends of their intervals.
     value, beta, confidence
@@ -133,6 +162,11 @@ def gate(
         No threshold, one that cannot be used, or a baseline without a drop and the reverse.
     ReportError
         A report cannot be read, or the baseline cannot be compared.
+
+    Notes
+    -----
+    Thresholds on a score that is no finding, of `report` or of the baseline, are not judged: the
+    result has not passed, and names them in ``not_judged``.
     """
     _check(min_score, min_accuracy, baseline, max_drop, max_accuracy_drop)
     loaded = report if isinstance(report, Report) else load(report)
@@ -145,7 +179,6 @@ def gate(
     notes = list(filter(None, [part_note(seen)]))
     if images < FEW_IMAGES and not point:
         notes.append(f"{images} images are few: their bootstrap intervals are too narrow")
-    criteria = []
     if min_score is not None:
         lowest, highest = seen.srs_range
         if not lowest <= min_score <= highest:
@@ -153,10 +186,7 @@ def gate(
                 f"--min-score {min_score:g}: the signed score lies between {lowest:.3f} and "
                 f"{highest:.3f} for {seen.players} bands and beta {seen.beta:g}"
             )
-        ends = seen.intervals.srs_signed
-        criteria.append(
-            _judged("--min-score", "signed score", min_score, seen.srs_signed, ends, point=point)
-        )
+    criteria = []
     if min_accuracy is not None:
         right = int(np.sum(seen.predicted == seen.labels))
         low, high = wilson(right, images, seen.confidence)
@@ -166,7 +196,12 @@ def gate(
                 "--min-accuracy", "clean accuracy", min_accuracy, seen.accuracy, ends, point=point
             )
         )
+    against = None
     if baseline is not None:
+        against = baseline if isinstance(baseline, Report) else load(baseline)
+    not_judged = _not_judged(report, seen, min_score, baseline, against, max_drop)
+    pair = None
+    if baseline is not None and (max_accuracy_drop is not None or not not_judged):
         pair = compare(baseline, report, **view).pairs[0]
         notes += pair.notes
         if any(pair.left_out.values()):
@@ -174,25 +209,60 @@ def gate(
                 f"drops speak of the {pair.shared} shared images: {pair.left_out['reference']} of "
                 f"the baseline and {pair.left_out['other']} of the report are left out"
             )
-        for option, what, limit, found in (
-            ("--max-drop", "drop of signed score", max_drop, pair.srs_signed),
-            ("--max-accuracy-drop", "drop of clean accuracy", max_accuracy_drop, pair.accuracy),
-        ):
-            if limit is not None:
-                drop, ends = _drop(found)
-                criteria.append(_judged(option, what, limit, drop, ends, point=point))
+    if pair is not None and max_accuracy_drop is not None:
+        drop, ends = _drop(pair.accuracy)
+        what = "drop of clean accuracy"
+        criteria.append(
+            _judged("--max-accuracy-drop", what, max_accuracy_drop, drop, ends, point=point)
+        )
+    judged = {entry.option for entry in not_judged}
+    if min_score is not None and "--min-score" not in judged:
+        ends = seen.intervals.srs_signed
+        criteria.append(
+            _judged("--min-score", "signed score", min_score, seen.srs_signed, ends, point=point)
+        )
+    if pair is not None and max_drop is not None and "--max-drop" not in judged:
+        drop, ends = _drop(pair.srs_signed)
+        criteria.append(
+            _judged("--max-drop", "drop of signed score", max_drop, drop, ends, point=point)
+        )
     return Gate(
         report=_name(report),
         baseline=None if baseline is None else _name(baseline),
-        passed=all(criterion.passed for criterion in criteria),
+        passed=not not_judged and all(criterion.passed for criterion in criteria),
         point=point,
         criteria=criteria,
+        not_judged=not_judged,
         reasons=[criterion.reason for criterion in criteria if not criterion.passed],
         notes=notes,
         model=seen.model,
         data=seen.data,
         view=view,
     )
+
+
+def _not_judged(
+    report: str | Path | Report,
+    seen: Report,
+    min_score: float | None,
+    baseline: str | Path | Report | None,
+    against: Report | None,
+    max_drop: float | None,
+) -> list[NotJudged]:
+    """Thresholds on scores that are no findings."""
+    ours = no_finding(seen)
+    own = None if ours is None else f"{_name(report)}: {ours}"
+    theirs = None if against is None else no_finding(against)
+    other = None if baseline is None or theirs is None else f"{_name(baseline)}: {theirs}"
+    asked = (
+        ("--min-score", "signed score", min_score, own),
+        ("--max-drop", "drop of signed score", max_drop, own or other),
+    )
+    return [
+        NotJudged(option, what, option.startswith("--min"), limit, why.rstrip("."))
+        for option, what, limit, why in asked
+        if limit is not None and why is not None
+    ]
 
 
 def _check(

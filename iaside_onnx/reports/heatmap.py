@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.score import resampled_means
+from .agreement import settings_apart
+from .finding import no_finding
 from .report import Report
 from .spread import Spread, check_confidence
 
@@ -111,7 +113,7 @@ class HeatmapReport:
                 f"the analysis is of {report.model['path']}, the heat map of "
                 f"{self.model['path']}: the model files differ"
             )
-        if list(report.size) != list(self.settings["size"]):
+        if settings_apart({"size": list(report.size)}, {"size": list(self.settings["size"])}):
             raise UsageError("the analysis and the heat map are of images of different sizes")
         return self.view(
             bands=int(report.settings["bands"]),
@@ -217,7 +219,11 @@ class HeatmapReport:
         """The result as plain JSON values; with an analysis, its SID and the correlation."""
         if analysis is not None:
             found = self.seen_as(analysis).summary()
-            beside = {"sid": analysis.sid.tolist(), "spearman": self.rank_correlation(analysis)}
+            beside = {
+                "sid": analysis.sid.tolist(),
+                "spearman": self.rank_correlation(analysis),
+                "no_finding": no_finding(analysis),
+            }
             return {**found, "analysis": beside}
         damage = self.band_damage
         return {

@@ -162,6 +162,7 @@ def read_measurement(
         need(len(stored) <= _LONGEST_HEADER, "the header is too long")
         header = parse(_HEADER, stored.tobytes().decode(errors="replace"))
         check_rules(header, layout.header, "header holds", need)
+        need(is_name(header["settings"].get("draws", "name")), "settings hold no usable 'draws'")
         return build(header, arrays, need)
     except ReportError:
         raise

@@ -13,8 +13,9 @@ import numpy as np
 
 from ..digest import data_digest
 from ..errors import ReportError, UsageError
-from .chance import chance_warning
+from .agreement import settings_apart
 from .part import Part, PartOfSample, part_of
+from .precondition import accuracy_reason, speaks_of_accuracy
 from .report import Report, check_view, load
 
 # Everything else in a report has a row for each image.
@@ -107,8 +108,9 @@ def _check_alike(
 
     if first.model["sha256"] != report.model["sha256"]:
         raise ReportError(f"{name}: is of another model than {first_name}")
-    for key in dict.fromkeys([*first.settings, *report.settings]):
-        need(key, first.settings.get(key), report.settings.get(key))
+    # The strictest level: nothing may differ, the view included.
+    for each in settings_apart(first.settings, report.settings):
+        need(each.setting, each.first, each.other)
     need("provider", first.provider, report.provider)
     need("iaside", first.iaside_version, report.iaside_version)
     need("a number of shards of", first_whole.part.of, whole.part.of)
@@ -209,8 +211,7 @@ def _joined_warnings(held: list[tuple[str, Report, PartOfSample]]) -> list[str]:
     """
     told = []
     for _, report, _ in held:
-        own = chance_warning(*_accuracy([report]), report.data["classes"])
-        told.append([warning for warning in report.run["warnings"] if warning != own])
+        told.append([line for line in report.run["warnings"] if not speaks_of_accuracy(line)])
     everywhere = [warning for warning in told[0] if all(warning in each for each in told)]
     warnings = list(everywhere)
     for (_, _, whole), each in zip(held, told, strict=True):
@@ -218,13 +219,8 @@ def _joined_warnings(held: list[tuple[str, Report, PartOfSample]]) -> list[str]:
     versions = sorted({str(report.run.get("onnxruntime")) for _, report, _ in held})
     if len(versions) > 1:
         warnings.append(f"the parts were run by different onnxruntime: {', '.join(versions)}")
-    right, count = _accuracy([report for _, report, _ in held])
-    if warning := chance_warning(right, count, held[0][1].data["classes"]):
+    labels = np.concatenate([report.labels for _, report, _ in held])
+    right = sum(int((report.predicted == report.labels).sum()) for _, report, _ in held)
+    if warning := accuracy_reason(right, labels, held[0][1].data["classes"]):
         warnings.append(warning)
     return warnings
-
-
-def _accuracy(reports: list[Report]) -> tuple[int, int]:
-    """Images whose class is right, and images."""
-    right = sum(int((report.predicted == report.labels).sum()) for report in reports)
-    return right, sum(len(report.labels) for report in reports)

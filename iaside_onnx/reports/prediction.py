@@ -21,9 +21,14 @@ from ..mathematics.prediction import (
 from ..mathematics.score import resampled_means
 from ..mathematics.shapley import game_values
 from ..mathematics.signal_noise import gain_and_residual
+from .agreement import settings_apart
+from .finding import no_finding
 from .report import Report
 from .snr import SnrReport
 from .spread import Spread, check_confidence
+
+# Settings in which a report and a measurement of perturbations must be identical.
+_FIT = ("bands", "norm", "size")
 
 
 class Measured(Protocol):
@@ -94,6 +99,8 @@ class Prediction:
         Of the audit, and the data of the measurement.
     notes : list of str
         What to bear in mind.
+    no_finding : str or None
+        Why the report says nothing; then nothing is foretold either.
     measured_drop, measured_mpe : ndarray, shape (P, S), or None
         Fall of the accuracy, and mean prediction error, where they were measured.
     """
@@ -109,6 +116,7 @@ class Prediction:
     data: dict[str, Any]
     snr: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+    no_finding: str | None = None
     measured_drop: NDArray[np.float64] | None = None
     measured_mpe: NDArray[np.float64] | None = None
 
@@ -229,6 +237,7 @@ class Prediction:
                 for row, name in enumerate(self.perturbations)
             ],
             "notes": self.notes,
+            "no_finding": self.no_finding,
         }
 
 
@@ -293,6 +302,7 @@ def predict_damage(
         data=report.data,
         snr=snr.data,
         notes=notes,
+        no_finding=no_finding(report),
     )
 
 
@@ -302,15 +312,16 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
             "the report holds drawn coalitions, and damage is foretold from all: audit with "
             "--estimator exact"
         )
+    # Stricter than a comparison: what a perturbation leaves of a band depends on the size.
     height, width = report.size
-    pairs = {
-        "bands": (report.settings["bands"], snr.settings["bands"]),
-        "norm": (report.settings["norm"], snr.settings["norm"]),
-        "size": (f"{height}x{width}", f"{snr.settings['height']}x{snr.settings['width']}"),
-    }
-    differ = [f"{name} {b} against {a}" for name, (a, b) in pairs.items() if a != b]
-    if differ:
-        options = " ".join(f"--{name} {a}" for name, (a, b) in pairs.items() if a != b)
+    ours = {**report.settings, "size": f"{height}x{width}"}
+    theirs = {**snr.settings, "size": f"{snr.settings['height']}x{snr.settings['width']}"}
+    apart = settings_apart(
+        {name: ours[name] for name in _FIT}, {name: theirs[name] for name in _FIT}
+    )
+    if apart:
+        differ = [str(each) for each in apart]
+        options = " ".join(f"--{each.setting} {each.first}" for each in apart)
         raise ReportError(
             f"the signal-to-noise report does not fit the report: {'; '.join(differ)}; make it "
             f"anew with iaside snr {options}"

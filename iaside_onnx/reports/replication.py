@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError
-from .comparable import check_game, permitted_differences, shared_rows
+from .comparable import Named, check_game, permitted_differences, shared_rows
 from .report import Report
 
-Named = tuple[str, Report]
 # Settings of a model that are fitted to each training, or belong to the machine.
 _MAY_DIFFER = ("temperature", "tf32")
 
@@ -36,7 +35,7 @@ def replicate_rows(
 
 def _places(reference: Named, replicate: Named) -> NDArray[np.intp]:
     (first_name, first), (name, other) = reference, replicate
-    check_game(first_name, first, name, other)
+    check_game(reference, replicate)
     mine, theirs, _ = shared_rows(first_name, first, name, other)
     if not len(mine) == len(first.labels) == len(other.labels):
         raise ReportError(

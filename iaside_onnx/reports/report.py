@@ -22,6 +22,9 @@ from ..output_file import check_free
 
 if TYPE_CHECKING:
     from ..mathematics.profiles import ClassProfiles
+    from .finding import Finding
+    from .precondition import Precondition
+    from .robustness import RobustnessReport
 
 FORMAT = "iaside-report"
 # Of reports of all coalitions, and of drawn ones.
@@ -189,6 +192,16 @@ class Report(ReportInNotebooks):
         return self._solved[1]
 
     @property
+    def value_none(self) -> float:
+        """v(none): mean of the game with every band absent."""
+        return float(self._solved[1][0])
+
+    @property
+    def value_all(self) -> float:
+        """v(all): mean of the game with every band present."""
+        return float(self._solved[1][-1])
+
+    @property
     def shapley(self) -> NDArray[np.float64]:
         """Shapley values of the mean game, shape (M,)."""
         return np.asarray(self.shapley_per_image.mean(axis=0))
@@ -250,8 +263,7 @@ class Report(ReportInNotebooks):
     @property
     def efficiency_residual(self) -> float:
         """|sum psi - (v(all) - v(none))|: rounding only."""
-        values = self._solved[1]
-        return float(abs(self.shapley.sum() - (values[-1] - values[0])))
+        return float(abs(self.shapley.sum() - (self.value_all - self.value_none)))
 
     def positions_of(self, image: int) -> dict[int, int]:
         """Column of each coalition that was evaluated for an image."""
@@ -288,22 +300,43 @@ class Report(ReportInNotebooks):
             ``shrunk`` holds the same keys (without ``srs``) of the credibility estimate, which
             gives the class's own images the ``weight``; both None where the sample cannot tell
             the spread within classes from that between them (see `mathematics.profiles`).
+            ``sid_shrunk``, ``srs_shrunk`` and ``srs_signed_shrunk`` are that estimate, which all
+            views show, beside the class's own.
         """
         from .class_rows import class_rows
 
         return class_rows(self)
 
-    def summary(self, *, per_class: bool = False) -> dict[str, Any]:
+    def summary(
+        self, *, per_class: bool = False, robustness: RobustnessReport | None = None
+    ) -> dict[str, Any]:
         """The result as plain JSON values; the keys are those of ``iaside show --json``."""
         from .summary import summary
 
-        return summary(self, per_class=per_class)
+        return summary(self, per_class=per_class, robustness=robustness)
+
+    @cached_property
+    def precondition(self) -> Precondition:
+        """Whether shares and scores may be read at all: an accurate model, a gain to share."""
+        from .precondition import precondition
+
+        return precondition(self)
+
+    def finding(self, robustness: RobustnessReport | None = None) -> Finding:
+        """What the report says, and what was measured of the same model where that is given.
+
+        Raises
+        ------
+        ReportError
+            The measurement is of another model.
+        """
+        from .finding import finding
+
+        return finding(self, robustness)
 
     def interpretation(self) -> str:
-        """One plain sentence on what the score says."""
-        from .summary import interpretation
-
-        return interpretation(self)
+        """What the report says, as text."""
+        return self.finding().text
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the report as HDF5; the file appears only when it is whole.

@@ -151,6 +151,8 @@ def check(report: Report) -> None:
     except ValueError:
         zone = None
     _need(zone is not None, "the time of creation is no time with a zone")
+    draws = report.settings.get("draws", "name")  # that is how the first reports drew
+    _need(_matches(_NAME)(draws), "attribute settings holds no usable 'draws'")
     size = report.settings.get("size")
     _need(size is None or _is_size(size), "attribute settings holds no usable 'size'")
     _check_arrays(report)

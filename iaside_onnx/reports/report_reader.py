@@ -39,8 +39,11 @@ _DATASETS: dict[str, tuple[int, str, bool]] = {
     "data/example": (3, "uint8", False),
 }
 _COALITIONS = "game/coalitions"
+# Of a partial file, in place of all others.
+_TABLE, _ROW_SUMS = "game/log_prob", "game/row_sums"
 _TYPES = {
     "uint64": (h5t.STD_U64LE, h5t.STD_U64BE),
+    "uint32": (h5t.STD_U32LE, h5t.STD_U32BE),
     "float32": (h5t.IEEE_F32LE, h5t.IEEE_F32BE),
     "int64": (h5t.STD_I64LE, h5t.STD_I64BE),
     "uint8": (h5t.STD_U8LE, h5t.STD_U8BE),
@@ -77,23 +80,34 @@ def read_finished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def read_unfinished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Identity of a partial file, and where its table lies.
+    """Identity of a partial file, and offset and shape of its table and of its checksums.
+
+    The checksums are None where there are none: early versions wrote none.
 
     Raises
     ------
     ReportError
         Not a partial file of this version.
     """
-    name = "game/log_prob"
     with _opened(path) as file:
         identity = _attribute(path, file, "identity", str)
-        found = _find(path, file, name)
-        table = None if found is None else _checked(path, name, found, 2, "float32")
-        offset = None if table is None else table.get_offset()
-        little = table is not None and table.get_type() == h5t.IEEE_F32LE
-        if table is None or offset is None or not little:
+        table = _in_place(path, file, _TABLE, "float32")
+        if table is None:
             raise ReportError(f"{path}: is not a partial report of this version")
-        return {"identity": identity, "offset": offset, "shape": table.shape}, {}
+        sums = _in_place(path, file, _ROW_SUMS, "uint32")
+        return {"identity": identity, "table": table, "sums": sums}, {}
+
+
+def _in_place(path: Path, file: h5py.File, name: str, kind: str) -> list[int] | None:
+    """Where a dataset of two axes lies in the file as in memory, then its shape; None: nowhere."""
+    found = _find(path, file, name)
+    if found is None:
+        return None
+    dataset = _checked(path, name, found, 2, kind)
+    offset = dataset.get_offset()
+    if offset is None or dataset.get_type() != _TYPES[kind][0]:
+        raise ReportError(f"{path}: is not a partial report of this version")
+    return [offset, *dataset.shape]
 
 
 @contextmanager

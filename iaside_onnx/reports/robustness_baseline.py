@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..errors import ReportError
 from ..mathematics.corruption_error import corruption_errors, relative_corruption_errors
 from ..mathematics.score import resampled_means
+from .agreement import Ground, grounds_apart
 from .robustness import RESAMPLES, RobustnessReport
 from .spread import Spread
 
@@ -65,50 +66,40 @@ def check_baseline(report: RobustnessReport, baseline: RobustnessReport) -> None
     ReportError
         The message names what differs, with both values.
     """
-    check_same_ground(
-        baseline,
-        digest=report.data["digest"],
-        seed=int(report.settings["seed"]),
-        names=report.perturbations,
-        levels=report.severities,
-    )
+    check_same_ground(baseline, ground_of(report))
     same_labels = np.array_equal(report.labels, baseline.labels)
     if report.image_ids != baseline.image_ids or not same_labels:
         raise ReportError("the baseline holds other images or labels under the same digest")
 
 
-def check_same_ground(
-    baseline: RobustnessReport, *, digest: str, seed: int, names: list[str], levels: list[int]
-) -> None:
-    """Refuse a baseline of other data, seed, corruptions or severities, before the long work.
+def ground_of(report: RobustnessReport) -> Ground:
+    """What a measurement stands on."""
+    return Ground(
+        report.data["digest"],
+        report.settings,
+        report.perturbations,
+        report.severities,
+        f"{report.data['samples']} of {report.data['source']}",
+    )
+
+
+def check_same_ground(baseline: RobustnessReport, ground: Ground) -> None:
+    """Refuse a baseline of other data, draws, corruptions or severities, before the long work.
+
+    Parameters
+    ----------
+    ground : Ground
+        Of the measurement that is to be made.
 
     Raises
     ------
     ReportError
         The message names what differs, with both values.
     """
-    differ = []
-    if baseline.data["digest"] != digest:
-        differ.append(f"other images ({baseline.data['samples']} of {baseline.data['source']})")
-    if int(baseline.settings["seed"]) != seed:
-        differ.append(f"another seed ({baseline.settings['seed']} against {seed})")
-    for what, theirs, ours in (
-        ("corruptions", baseline.perturbations, names),
-        ("severities", baseline.severities, levels),
-    ):
-        if theirs != ours:
-            parts = [
-                f"{word} {', '.join(map(str, held))}"
-                for word, held in (
-                    ("without", [name for name in ours if name not in theirs]),
-                    ("with", [name for name in theirs if name not in ours]),
-                )
-                if held
-            ]
-            differ.append(f"other {what} ({'; '.join(parts)})")
-    if differ:
+    refusals, _ = grounds_apart(ground, ground_of(baseline))
+    if refusals:
         raise ReportError(
-            f"the baseline was measured with {', '.join(differ)}; measure both models alike"
+            f"the baseline was measured with {', '.join(refusals)}; measure both models alike"
         )
 
 
@@ -131,7 +122,7 @@ def relative(report: RobustnessReport, baseline: RobustnessReport) -> Relative:
         relative_ce=Spread.of(relative_ce, level),
         relative_mce=Spread.of(relative_ce.mean(axis=1), level),
         model=baseline.model,
-        notes=_notes(report, baseline),
+        notes=grounds_apart(ground_of(report), ground_of(baseline))[1],
     )
 
 
@@ -140,14 +131,3 @@ def _rows(report: RobustnessReport) -> NDArray[np.float64]:
     images = len(report.labels)
     rows = np.column_stack([report.clean_wrong, report.wrong.reshape(images, -1)])
     return rows.astype(np.float64)
-
-
-def _notes(report: RobustnessReport, baseline: RobustnessReport) -> list[str]:
-    sizes = [(held.settings["height"], held.settings["width"]) for held in (report, baseline)]
-    if sizes[0] == sizes[1]:
-        return []
-    (height, width), (base_height, base_width) = sizes
-    return [
-        f"the baseline sees images of {base_height} x {base_width}, this model of {height} x "
-        f"{width}: severities mean other constants, and corruptions are not the same pixels"
-    ]

@@ -2,8 +2,9 @@
 
 While an audit runs, ``REPORT.h5.partial`` is a whole HDF5 file at every instant: its structure is
 written and closed first, with NaN for every value not evaluated yet, and finished rows are then
-written in place through a memory map. A process killed at any moment loses at most the image it
-was working on. The report appears under its own name by one atomic rename.
+written in place through a memory map, each followed by its checksum. A process killed at any moment
+loses at most the image it was working on, and a row that was damaged since is evaluated again. The
+report appears under its own name by one atomic rename.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from ..errors import ReportError
 from ..isolated import Child
 from . import report_reader
+from .agreement import identity_apart
 from .opening import begin_reading, check_is_file, read_isolated, report_errors, why
 from .report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION, Report
 from .report_checks import JSON_TEXTS, check, parse
@@ -32,6 +35,8 @@ from .seal import SEAL_BYTES, seal
 
 _CHUNK_BYTES = 1 << 18
 _ANEW = "use --overwrite to start anew"
+Columns = slice | list[int]
+WHOLE_ROWS: tuple[Columns, ...] = (slice(None),)
 # More than all other parts of the files take.
 _PARTIAL_EXTRA = 1 << 13
 _REPORT_EXTRA = 1 << 18
@@ -215,20 +220,65 @@ class Partial:
     Attributes
     ----------
     path : Path
-    table : memory map of float32, shape (K, 2**M)
-        NaN where not evaluated; rows are written in place.
+    table : memory map of float32, shape (K, columns)
+        NaN where not evaluated; `store` writes in place.
+    sums : memory map of uint32, shape (K, parts)
+        Checksum of each part of each row; 0 where it is not finished.
+    parts : sequence of slice or list of int
+        Columns that are evaluated together, each in one part.
+    damaged : int
+        Finished rows that were found otherwise than they had been written, and count as missing.
     """
 
     path: Path
     table: np.memmap[Any, np.dtype[np.float32]]
+    sums: np.memmap[Any, np.dtype[np.uint32]]
+    parts: Sequence[Columns] = WHOLE_ROWS
+    damaged: int = 0
 
-    def unfinished(self) -> list[int]:
-        """Positions whose rows are not complete."""
-        return [position for position, row in enumerate(self.table) if bool(np.isnan(row).any())]
+    def unfinished(self, part: int = 0) -> list[int]:
+        """Positions whose rows are not complete, as far as one part of the columns goes."""
+        return np.flatnonzero(self.sums[:, part] == 0).tolist()
 
-    def store(self, position: int, values: NDArray[np.float32]) -> None:
-        """Write one finished row."""
-        self.table[position] = values
+    def store(self, position: int, values: NDArray[Any], part: int = 0) -> None:
+        """Write one finished row, or one finished part of it."""
+        row = np.asarray(values, np.float32)
+        self.table[position, self.parts[part]] = row
+        # Last: a row without its checksum is one that was not finished.
+        self.sums[position, part] = _row_sum(position, row)
+
+    def clear_damage(self) -> None:
+        """Forget rows whose values are not those that were stored, as after a kill or damage."""
+        bad = self._bad()
+        self.damaged = len({position for position, _ in bad})
+        for position, part in bad:
+            self.sums[position, part] = 0
+        for part, columns in enumerate(self.parts):
+            for position in self.unfinished(part):
+                if not np.isnan(self.table[position, columns]).all():
+                    self.table[position, columns] = np.nan
+
+    def check(self) -> None:
+        """Refuse rows that are not as they were stored, before a report is made of them.
+
+        Raises
+        ------
+        ReportError
+        """
+        if self._bad():
+            raise ReportError(
+                f"{self.path}: was changed by something else while it was written; repeat with "
+                "--resume, which evaluates the damaged rows again"
+            )
+
+    def _bad(self) -> list[tuple[int, int]]:
+        """Row and part of what is marked as finished but is not what was stored."""
+        return [
+            (position, part)
+            for part, columns in enumerate(self.parts)
+            for position in np.flatnonzero(self.sums[:, part]).tolist()
+            if _row_sum(position, self.table[position, columns]) != self.sums[position, part]
+        ]
 
     def remove(self) -> None:
         """Delete the file: its content has gone into the report."""
@@ -236,21 +286,34 @@ class Partial:
             self.path.unlink(missing_ok=True)
 
 
+def _row_sum(position: int, row: NDArray[np.float32]) -> int:
+    """CRC-32 of a row at its place in the table; never 0, which stands for none."""
+    return zlib.crc32(np.ascontiguousarray(row).tobytes(), position) or 1
+
+
 def partial_path(target: Path) -> Path:
     """Name of the partial file of a report."""
     return target.with_name(target.name + ".partial")
 
 
-def create_partial(target: Path, identity: dict[str, Any], rows: int, columns: int) -> Partial:
+def create_partial(
+    target: Path,
+    identity: dict[str, Any],
+    rows: int,
+    columns: int,
+    parts: Sequence[Columns] = WHOLE_ROWS,
+) -> Partial:
     """Start a partial file with nothing evaluated; its full size is claimed on disk at once.
 
     Parameters
     ----------
     identity : dict
         JSON values that determine the table: settings, model_sha256, data_digest, provider.
+    parts : sequence
+        As `Partial` has them.
     """
     path = partial_path(target)
-    size = 4 * rows * columns + _PARTIAL_EXTRA
+    size = 4 * rows * (columns + len(parts)) + _PARTIAL_EXTRA
     with atomically(path, size) as scratch, h5py.File(scratch, "w") as file:
         exact = identity["settings"].get("estimator", "exact") == "exact"
         version = FORMAT_VERSION if exact else DRAWN_FORMAT_VERSION
@@ -265,16 +328,31 @@ def create_partial(target: Path, identity: dict[str, Any], rows: int, columns: i
         empty = np.full((min(step, rows), columns), np.nan, np.float32)
         for start in range(0, rows, step):
             table[start : start + step] = empty[: rows - start]
-        offset = int(table.id.get_offset())
-    return Partial(path, np.memmap(path, np.float32, "r+", offset, (rows, columns)))
+        sums = file.create_dataset("game/row_sums", data=np.zeros((rows, len(parts)), np.uint32))
+        offsets = int(table.id.get_offset()), int(sums.id.get_offset())
+    return _mapped(path, offsets, rows, columns, parts)
 
 
-def open_partial(target: Path, identity: dict[str, Any], rows: int, columns: int) -> Partial:
+def _mapped(
+    path: Path, offsets: tuple[int, int], rows: int, columns: int, parts: Sequence[Columns]
+) -> Partial:
+    table = np.memmap(path, np.float32, "r+", offsets[0], (rows, columns))
+    sums = np.memmap(path, np.uint32, "r+", offsets[1], (rows, len(parts)))
+    return Partial(path, table, sums, parts)
+
+
+def open_partial(
+    target: Path,
+    identity: dict[str, Any],
+    rows: int,
+    columns: int,
+    parts: Sequence[Columns] = WHOLE_ROWS,
+) -> Partial:
     """Continue a partial file; refuse it when it belongs to another audit.
 
     Parameters
     ----------
-    identity, rows, columns
+    identity, rows, columns, parts
         As for `create_partial`.
 
     Raises
@@ -290,10 +368,16 @@ def open_partial(target: Path, identity: dict[str, Any], rows: int, columns: int
     except ValueError as error:
         raise ReportError(f"{path}: is damaged: {error}") from error
     check_identity(path, held, identity)
-    size = found["offset"] + 4 * rows * columns
-    if found["shape"] != [rows, columns] or size > path.stat().st_size:
+    if found["sums"] is None:
+        raise ReportError(f"{path}: its rows carry no checksums, as iaside writes them; {_ANEW}")
+    (offset, *shape), (sums_offset, *sums_shape) = found["table"], found["sums"]
+    ends = offset + 4 * rows * columns, sums_offset + 4 * rows * len(parts)
+    fits = shape == [rows, columns] and sums_shape == [rows, len(parts)]
+    if not fits or max(ends) > path.stat().st_size:
         raise ReportError(f"{path}: is damaged: its table is not of this audit; {_ANEW}")
-    return Partial(path, np.memmap(path, np.float32, "r+", found["offset"], (rows, columns)))
+    partial = _mapped(path, (offset, sums_offset), rows, columns, parts)
+    partial.clear_damage()
+    return partial
 
 
 def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -302,7 +386,13 @@ def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> 
         raise ReportError(f"{path}: belongs to another model; {_ANEW}")
     settings = held.get("settings")
     settings = settings if isinstance(settings, dict) else {}
-    pairs = [(key, settings.get(key), new) for key, new in wanted["settings"].items()]
+    if settings.get("draws", "name") != wanted["settings"].get("draws", "name"):
+        raise ReportError(
+            f"{path}: its baselines and other draws were made by file name, which this version "
+            f"makes by pixels, so it cannot go on from there; {_ANEW}"
+        )
+    apart = identity_apart(wanted["settings"], settings)
+    pairs = [(each.setting, each.other, each.first) for each in apart]
     pairs += [(key, held.get(key), wanted.get(key)) for key in ("provider", "shard")]
     for key, old, new in pairs:
         if old != new:
@@ -311,3 +401,8 @@ def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> 
             )
     if held.get("data_digest") != wanted["data_digest"]:
         raise ReportError(f"{path}: belongs to other images; {_ANEW}")
+    if held.get("pixels", wanted.get("pixels")) != wanted.get("pixels"):
+        raise ReportError(
+            f"{path}: its images decode to other pixels now than when it was begun, as they may "
+            f"with another version of pillow; {_ANEW}"
+        )

@@ -1,15 +1,25 @@
-"""A report as plain JSON values, and what its score says in one sentence."""
+"""A report as plain JSON values."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from .finding import measured_values, reservations
 from .report import Report
+from .robustness import RobustnessReport
 
 
-def summary(report: Report, *, per_class: bool = False) -> dict[str, Any]:
-    """The result as plain JSON values; the keys are those of ``iaside show --json``."""
-    intervals = report.intervals
+def summary(
+    report: Report, *, per_class: bool = False, robustness: RobustnessReport | None = None
+) -> dict[str, Any]:
+    """The result as plain JSON values; the keys are those of ``iaside show --json``.
+
+    Raises
+    ------
+    ReportError
+        `robustness` is of another model.
+    """
+    intervals, text = report.intervals, report.finding(robustness).text
     result: dict[str, Any] = {
         "format_version": report.format_version,
         "iaside_version": report.iaside_version,
@@ -39,40 +49,14 @@ def summary(report: Report, *, per_class: bool = False) -> dict[str, Any]:
         "forward_passes": report.run["forward_passes"],
         "seconds": report.run["seconds"],
         "interactions": report.interactions.tolist() if report.exact else None,
-        "interpretation": interpretation(report),
+        "value_none": report.value_none,
+        "value_all": report.value_all,
+        "precondition": report.precondition.summary(),
+        "finding": text,
+        "interpretation": text,
+        "reservations": reservations(report),
+        "measured": None if robustness is None else measured_values(robustness),
     }
     if per_class:
         result["per_class"] = report.per_class()
     return result
-
-
-def interpretation(report: Report) -> str:
-    """One plain sentence on what the score says."""
-    if report.uniform:
-        return (
-            "All bands have the same Shapley value, so the distribution is uniform: no band "
-            "matters more than another to this model on these images."
-        )
-    low, high = report.intervals.srs_signed
-    ends = report.srs_range
-    share = report.srs_signed / (ends[1] if report.srs_signed >= 0 else -ends[0])
-    if low <= 0.0 <= high:
-        return (
-            "The interval of the signed score includes 0: on these images the model leans "
-            "neither on low nor on high frequencies."
-        )
-    strength = next(
-        word
-        for bound, word in ((0.6, "mostly"), (0.3, "clearly"), (0.0, "somewhat"))
-        if abs(share) >= bound
-    )
-    side = "low" if share > 0 else "high"
-    outlook = (
-        "which usually goes with more robustness to noise and other high-frequency damage"
-        if share > 0
-        else "which usually goes with less robustness to noise and other high-frequency damage"
-    )
-    return (
-        f"The model leans {strength} on {side} frequencies ({abs(share):.0%} of the way to "
-        f"the {side}est band alone), {outlook}."
-    )

@@ -11,27 +11,34 @@ from collections.abc import Iterable, Sequence
 
 from ..mathematics.paired import Difference
 from ..reports.comparison import Comparison, Pair
+from ..reports.finding import NO_FINDING, NOT_A_FINDING
 from ..reports.report import Report
 from ..reports.verdict import decimals, p_text
 from .text import one_line
 
 _BAR = 8  # em
 _COLOUR = "#0072B2"
+_WARNING = "color:#A03000;font-size:1.3em;font-weight:bold"
 _TEXT = ' style="text-align:left;padding:0.1em 0.5em"'
 _NUMBER = ' style="text-align:right;padding:0.1em 0.5em"'
 
 
 def report_line(report: Report) -> str:
     """A report in one line."""
-    return (
-        f"<Report {one_line(report.model['path'])}: {len(report.labels)} images, "
-        f"{report.players} bands, accuracy {report.accuracy:.3f}, "
-        f"signed SRS {report.srs_signed:+.3f}>"
+    about = f"{len(report.labels)} images, {report.players} bands, accuracy {report.accuracy:.3f}"
+    reasons = report.precondition.reasons
+    said = (
+        f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
+        if reasons
+        else f"{about}, signed SRS {report.srs_signed:+.3f}"
     )
+    return f"<Report {one_line(report.model['path'])}: {said}>"
 
 
 def report_html(report: Report) -> str:
-    """Key figures of a report and a row for every band."""
+    """Key figures of a report and a row for every band; first why it says nothing."""
+    found = report.finding()
+    mark = f" ({NOT_A_FINDING})" if found.withheld else ""
     intervals, level = report.intervals, f"{report.confidence:.0%}"
     settings = report.settings
     low, high = report.srs_range
@@ -41,9 +48,10 @@ def report_html(report: Report) -> str:
         "settings": f"absence {settings['absence']}, {settings['norm']} bands, "
         f"value {settings['value']}, beta {report.beta:g}",
         "clean accuracy": f"{report.accuracy:.3f}",
-        "signed score": f"{report.srs_signed:+.3f} [{intervals.srs_signed[0]:+.3f}, "
+        "value of the game": f"no band {report.value_none:.3f}, all bands {report.value_all:.3f}",
+        f"signed score{mark}": f"{report.srs_signed:+.3f} [{intervals.srs_signed[0]:+.3f}, "
         f"{intervals.srs_signed[1]:+.3f}], attainable {low:+.3f} to {high:+.3f}",
-        "published score (SRS)": f"{report.srs:.3f} [{intervals.srs[0]:.3f}, "
+        f"published score (SRS){mark}": f"{report.srs:.3f} [{intervals.srs[0]:.3f}, "
         f"{intervals.srs[1]:.3f}]",
     }
     sid, largest = report.sid, float(report.sid.max())
@@ -58,22 +66,27 @@ def report_html(report: Report) -> str:
         for band, name in enumerate(report.band_names)
     ]
     table = _table(
-        "Bands, lowest frequency first",
+        f"Bands, lowest frequency first{mark}",
         ("band", "SID", f"{level} interval", "Shapley value", "std. error"),
         rows,
-        bars=[float(share) / largest if largest > 0 else 0.0 for share in sid],
+        bars=None if found.withheld else [float(s) / largest if largest > 0 else 0.0 for s in sid],
     )
-    return _section(
-        "Spectral importance",
-        _figures(figures),
-        table,
-        f"<p>{_escaped(report.interpretation())}</p>",
-    )
+    text = f"<p>{_escaped(found.text)}</p>"
+    if found.withheld:
+        reason = f'<p style="{_WARNING}">{_escaped(found.evidence)}</p>'
+        return _section("Spectral importance", reason, _figures(figures), table)
+    return _section("Spectral importance", _figures(figures), table, text)
 
 
 def comparison_line(found: Comparison) -> str:
     """A comparison in one line."""
-    others = ", ".join(f"{pair.report} {pair.srs_signed.difference:+.3g}" for pair in found.pairs)
+    scores = (
+        NOT_A_FINDING if pair.no_finding else f"{pair.srs_signed.difference:+.3g}"
+        for pair in found.pairs
+    )
+    others = ", ".join(
+        f"{pair.report} {score}" for pair, score in zip(found.pairs, scores, strict=True)
+    )
     name = found.reference["report"]
     return f"<Comparison against {one_line(name)}, signed SRS: {one_line(others)}>"
 
@@ -82,14 +95,17 @@ def comparison_html(found: Comparison) -> str:
     """A table and the verdict for every pair."""
     view = found.view
     about = (
-        f"Differences are other minus reference, with {view['confidence']:.0%} intervals; "
-        f"value {view['value']}, beta {view['beta']}; p of bands adjusted by Holm's method."
+        f"Differences are other - reference, with {view['confidence']:.0%} intervals; value "
+        f"{view['value']}, beta {view['beta']}. Interval and p are of each row alone, and agree; "
+        "the sentences on bands count all bands (Holm's method)."
     )
+    reasons = dict.fromkeys(reason for pair in found.pairs for reason in pair.no_finding)
+    first = [f'<p style="{_WARNING}">{_escaped(reason)}</p>' for reason in reasons]
     parts = [part for pair in found.pairs for part in _pair_parts(found, pair)]
     heading = f"Compared with {found.reference['report']}"
     if found.replicates:
         heading += f" and {len(found.replicates)} further training(s) like it (their mean)"
-    return _section(heading, f"<p>{_escaped(about)}</p>", *parts)
+    return _section(heading, *first, f"<p>{_escaped(about)}</p>", *parts)
 
 
 def _pair_parts(found: Comparison, pair: Pair) -> Iterable[str]:
@@ -103,14 +119,14 @@ def _pair_parts(found: Comparison, pair: Pair) -> Iterable[str]:
     rows = [_difference(name, d, decimals([d])) for name, d in scores.items()]
     places = decimals(pair.sid)
     rows += [_difference(name, d, places) for name, d in shares.items()]
-    yield _table(
-        f"{pair.report}: {pair.shared} shared images",
-        ("", "reference", "other", "difference", "interval", "p"),
-        rows,
-    )
     notes = [f"Note: {note}." for note in pair.notes]
     sentences = [*dict.fromkeys(pair.verdict.values()), *notes]
     yield "<ul>" + "".join(f"<li>{_escaped(line)}</li>" for line in sentences) + "</ul>"
+    yield _table(
+        f"{pair.report}: {pair.shared} shared images",
+        ("", "reference", "other", "other - reference", "interval", "p"),
+        rows,
+    )
 
 
 def _difference(name: str, found: Difference, places: int) -> list[str]:
@@ -120,7 +136,7 @@ def _difference(name: str, found: Difference, places: int) -> list[str]:
         f"{found.other:.{places}f}",
         f"{found.difference:+.{places}f}",
         f"{found.low:+.{places}f} to {found.high:+.{places}f}",
-        p_text(found.p if found.p_holm is None else found.p_holm).removeprefix("= "),
+        p_text(found.p).removeprefix("= "),
     ]
 
 

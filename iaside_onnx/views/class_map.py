@@ -17,8 +17,9 @@ from scipy.special import chdtri
 
 from ..errors import UsageError
 from ..mathematics.profiles import Axes, principal_axes, sid_covariance
-from ..reports.class_rows import reservation
+from ..reports.class_rows import estimate_note, reservation
 from ..reports.report import FEW_IMAGES, Report
+from .plot_words import RED, draw_lines, lines_height, warning_lines
 from .plots import SMALL, WIDTH, style, title, write_figure
 from .text import one_line
 
@@ -64,13 +65,18 @@ def class_map(report: Report, name: str | None = None) -> Figure:
             f"{_LEAST_CLASSES} of each are needed"
         )
     axes = principal_axes(found.best.sid)
-    note = reservation(found, FEW_IMAGES)
-    lines = [] if note is None else textwrap.wrap(note, 68)
-    header, plane, bars = 0.42 + 0.11 * len(lines), 2.5, 0.6
+    # The map has the one score alone.
+    about = (estimate_note(found) or "").partition(";")[0]
+    notes = [about, reservation(found, FEW_IMAGES)]
+    lines = [line for note in notes if note for line in textwrap.wrap(note, 68)]
+    warned = warning_lines([report], [""])
+    header, plane, bars = lines_height(warned) + 0.42 + 0.11 * len(lines), 2.5, 0.6
     total = header + plane + bars + 0.94
     drawn = Figure(figsize=(WIDTH, total))
     FigureCanvasAgg(drawn)
-    _draw_header(drawn, report, name or Path(report.model["path"]).stem, lines, total)
+    draw_lines(drawn, warned, total - 0.03, total)
+    top = total - lines_height(warned)
+    _draw_header(drawn, report, name or Path(report.model["path"]).stem, lines, top, total)
     panel = drawn.add_axes((0.15, (total - header - plane) / total, 0.68, plane / total))
     style(panel)
     furthest = np.argsort(-np.linalg.norm(axes.points, axis=1), kind="stable")[:_MOST_LABELS]
@@ -88,10 +94,12 @@ def class_map(report: Report, name: str | None = None) -> Figure:
     return drawn
 
 
-def _draw_header(drawn: Figure, report: Report, name: str, lines: list[str], total: float) -> None:
+def _draw_header(
+    drawn: Figure, report: Report, name: str, lines: list[str], top: float, total: float
+) -> None:
     shown = one_line(name)
     shown = shown if len(shown) <= 34 else shown[:33] + "…"
-    line = total - 0.18
+    line = top - 0.18
     drawn.text(
         0.03, line / total, f"Classes of {shown}", fontsize=9, fontweight="bold", parse_math=False
     )
@@ -102,8 +110,8 @@ def _draw_header(drawn: Figure, report: Report, name: str, lines: list[str], tot
         about += f"; ellipses hold the furthest with {report.confidence:.0%}"
     drawn.text(0.03, (line - 0.15) / total, about, fontsize=SMALL, color="#444444")
     for number, text in enumerate(lines):
-        height = (line - 0.27 - 0.11 * number) / total
-        drawn.text(0.03, height, text, fontsize=SMALL, color="#A03000")
+        level = (line - 0.27 - 0.11 * number) / total
+        drawn.text(0.03, level, text, fontsize=SMALL, color=RED)
 
 
 def _draw_points(panel: Panel, report: Report, axes: Axes) -> PathCollection:

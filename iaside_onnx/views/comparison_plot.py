@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from ..errors import UsageError
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
 from ..reports.comparison import Comparison, Pair
+from ..reports.finding import NOT_A_FINDING
+from .plot_words import NOTE_LINE, draw_lines, draw_notes, lines_height, reason_lines
 from .plots import (
     COLOURS,
     MARKERS,
@@ -61,10 +64,15 @@ def comparison_figure(found: Comparison) -> Figure:
         (1.3, 0.52, lambda axes: _draw_bands(axes, found, level, "sid")),
         (1.3, 0.45, lambda axes: _draw_bands(axes, found, level, "shapley")),
     ]
-    header = 0.72 + 0.14 * len(pairs)
+    reasons = dict.fromkeys(reason for pair in pairs for reason in pair.no_finding)
+    warned = reason_lines(" ".join(reasons) or None)
+    notes = [f"{pair.report}: {note}." for pair in pairs for note in pair.notes]
+    lines = [one_line(line) for note in notes for line in textwrap.wrap(note, 76)]
+    header = lines_height(warned) + 0.72 + 0.14 * len(pairs) + NOTE_LINE * len(lines)
     total = header + sum(height + below for height, below, _ in panels)
     drawn = Picture(WIDTH, total)
-    _draw_header(drawn, found, total)
+    draw_lines(drawn, warned, total - 0.03, total)
+    _draw_header(drawn, found, lines, total - lines_height(warned), total)
     top = total - header
     for height, below, draw in panels:
         axes = drawn.add_axes((0.17, (top - height) / total, 0.8, height / total))
@@ -79,8 +87,10 @@ def _shorter(text: str, length: int) -> str:
     return shown if len(shown) <= length else shown[: length - 1] + "…"
 
 
-def _draw_header(drawn: Figure, found: Comparison, total: float) -> None:
-    line = total - 0.18
+def _draw_header(
+    drawn: Figure, found: Comparison, lines: Sequence[str], top: float, total: float
+) -> None:
+    line = top - 0.18
     name = _shorter(found.reference["report"], 30)
     if found.replicates:
         name = f"{1 + len(found.replicates)} trainings like {name}"
@@ -88,15 +98,22 @@ def _draw_header(drawn: Figure, found: Comparison, total: float) -> None:
         0.03, line / total, f"Against {name}", fontsize=9, fontweight="bold", parse_math=False
     )
     about = (
-        f"other minus reference, {found.view['value']}, {found.view['confidence']:.0%} intervals; "
+        f"other - reference, {found.view['value']}, {found.view['confidence']:.0%} intervals; "
         "filled: seen" + ("; x: trainings" if found.replicates else "")
     )
     drawn.text(0.03, (line - 0.15) / total, about, fontsize=SMALL, color="#444444")
     for number, pair in enumerate(found.pairs):
         height = (line - 0.31 - 0.14 * number) / total
         drawn.text(0.03, height, "■", fontsize=SMALL, color=COLOURS[number])
-        text = f"{_shorter(pair.report, 30)}: {pair.shared} shared images"
+        signed = pair.srs_signed
+        text = (
+            f"{_shorter(pair.report, 24)}: {pair.shared} shared images, signed score "
+            f"{signed.other:+.3f} against {signed.reference:+.3f}"
+        )
+        text = f"{_shorter(pair.report, 30)}: {NOT_A_FINDING}" if pair.no_finding else text
         drawn.text(0.065, height, text, fontsize=SMALL, parse_math=False)
+    below = line - 0.31 - 0.14 * len(found.pairs)
+    draw_notes(drawn, lines, below, total)
 
 
 def _mark(axes: Axes, number: int, x: float, y: float, *, seen: bool) -> None:
@@ -153,4 +170,5 @@ def _draw_bands(axes: Axes, found: Comparison, level: float, part: str) -> None:
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set_xticks(np.arange(len(found.bands)), found.bands)
     what = "Difference of SID" if part == "sid" else "Difference of Shapley values"
-    title(axes, what, "band, lowest to highest frequency", "difference")
+    across = "band, lowest frequency first; filled: seen (Holm)"
+    title(axes, what, across, "difference")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -19,36 +19,40 @@ _FILES_ONLY = (
     "A difference seen is one between these files. Trainings that differ only by their seed may "
     "differ as much: repeat a training to learn how much, and give its report as --replicate."
 )
+# Characters of a name over a column, and those that differences of classes take side by side.
+_NAME, _WIDE = 14, 100
 _TRAININGS = (
     "Intervals count images and trainings. The reference's column is the mean of its {count} "
     "trainings, between which the signed score has a standard deviation of {spread:.3f}; "
     "those of the other reports are taken to spread as much."
 )
-# Characters that the first columns, and the columns of a pair, take.
-_FIRST, _GROUP = 22, 44
 
 
 def print_comparison(found: Comparison) -> None:
-    """The comparison as tables with a group of columns a pair, then a verdict a pair."""
+    """For every pair the verdict, then the values of both reports with their differences."""
     out = terminal()
     view = found.view
+    reasons = dict.fromkeys(reason for pair in found.pairs for reason in pair.no_finding)
+    for reason in reasons:
+        out.print(one_line(reason), soft_wrap=True, style="bold red")
+    if reasons:
+        out.print("Its differences of scores and bands are not findings.\n", style="bold")
     name, model = found.reference["report"], found.reference["model"]["path"]
     further = [entry["report"] for entry in found.replicates]
     also = f" and replicates {one_line(', '.join(further))}" if further else ""
     out.print(
-        f"Reference: {one_line(name)} ({one_line(model)}){also}. Differences are other minus "
-        f"reference, with {view['confidence']:.0%} intervals; value {view['value']}, "
-        f"beta {view['beta']}",
+        f"Reference: {one_line(name)} ({one_line(model)}){also}. Differences are other - "
+        f"reference, with {view['confidence']:.0%} intervals; value {view['value']}, beta "
+        f"{view['beta']}",
         soft_wrap=True,
     )
-    groups = max(1, (out.width - _FIRST) // _GROUP)
-    for start in range(0, len(found.pairs), groups):
-        out.print(_table(found, found.pairs[start : start + groups]))
     for pair in found.pairs:
         heading, *lines = map(one_line, _lines(pair))
         out.print(heading, *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
+        out.print(_table(found, pair))
         if any(row.srs_signed is not None for row in pair.per_class or []):
-            out.print(_class_table(found, pair))
+            for part in _class_tables(found, pair, out.width):
+                out.print(part)
             if further:
                 out.print(f"  Classes: {one_line(name)} alone, as files, without its replicates.")
         elif pair.per_class is not None:
@@ -69,74 +73,92 @@ def _lines(pair: Pair) -> list[str]:
     lines = [counts, *dict.fromkeys(pair.verdict.values())]
     if pair.settings:
         apart = ", ".join(
-            f"{entry['setting']} {entry['other']} against {entry['reference']}"
+            f"{entry['setting']} {_value(entry['other'])} against {_value(entry['reference'])}"
             for entry in pair.settings
         )
         lines.append(f"Settings of the models that differ: {apart}.")
     return [*lines, *(f"Note: {note}." for note in pair.notes)]
 
 
-def _table(found: Comparison, pairs: Sequence[Pair]) -> Table:
+def _value(setting: Any) -> str:
+    return "not set" if setting is None else str(setting)
+
+
+def _table(found: Comparison, pair: Pair) -> Table:
     level = 1 - float(found.view["confidence"])
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        caption=f"p of bands adjusted (Holm, {len(found.bands)} bands of one pair); * below "
-        f"{level:.2g}",
+        collapse_padding=True,
+        caption=f"Interval and p are of each row alone, and agree. * below {level:.2g}; of bands, "
+        f"where that also holds among all {len(found.bands)} (Holm).",
         caption_justify="left",
     )
+    mean = f"mean of {1 + len(found.replicates)}" if found.replicates else ""
     table.add_column("", no_wrap=True)
-    # The reference's own values depend on which images a pair shares.
-    common = len({(pair.shared, pair.left_out["reference"]) for pair in pairs}) == 1
-    if common:
-        mean = f"mean of {1 + len(found.replicates)}" if found.replicates else ""
-        table.add_column(one_line(mean or found.reference["report"]), justify="right")
-    for pair in pairs:
-        table.add_column(one_line(pair.report), justify="right", overflow="fold")
-        table.add_column("interval", justify="right", no_wrap=True)
-        table.add_column("p", justify="right", no_wrap=True)
-    rows = [
-        [("signed SRS", [pair.srs_signed for pair in pairs])],
-        [("SRS", [pair.srs for pair in pairs])],
-        [("accuracy", [pair.accuracy for pair in pairs])],
-        [("log-prob", [pair.mean_log_prob for pair in pairs])],
-        [(f"SID {b}", [p.sid[i] for p in pairs]) for i, b in enumerate(found.bands)],
-        [(f"Shapley {b}", [p.shapley[i] for p in pairs]) for i, b in enumerate(found.bands)],
+    for role, name in (
+        ("reference", mean or found.reference["report"]),
+        ("other", pair.report),
+    ):
+        table.add_column(f"{role}\n{_short(name)}", justify="right", no_wrap=True)
+    table.add_column("other -\nreference", justify="right", no_wrap=True)
+    table.add_column("interval", justify="right", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
+    blocks = [
+        [("signed SRS", pair.srs_signed)],
+        [("SRS", pair.srs)],
+        [("accuracy", pair.accuracy)],
+        [("log-prob", pair.mean_log_prob)],
+        [(f"SID {band}", d) for band, d in zip(found.bands, pair.sid, strict=True)],
+        [(f"Shapley {band}", d) for band, d in zip(found.bands, pair.shapley, strict=True)],
     ]
-    for block in rows:
-        digits = [decimals(column) for column in zip(*(row for _, row in block), strict=True)]
-        for name, row in block:
-            cells = [f"{row[0].reference:.{min(digits)}f}"] if common else []
-            for difference, places in zip(row, digits, strict=True):
-                cells += _cells(difference, places, level)
-            table.add_row(name, *cells)
+    for block in blocks:
+        digits = decimals([difference for _, difference in block])
+        for name, d in block:
+            values = [f"{d.reference:.{digits}f}", f"{d.other:.{digits}f}"]
+            table.add_row(name, *values, *_cells(d, digits, level))
     return table
+
+
+def _short(name: str) -> str:
+    """A name that leaves the other columns their room: its beginning and its end."""
+    line = one_line(name)
+    half = _NAME // 2
+    return line if len(line) <= _NAME else f"{line[: half - 1]}…{line[-half:]}"
 
 
 def _cells(found: Difference, digits: int, level: float) -> list[str]:
-    p = found.p if found.p_holm is None else found.p_holm
+    seen = (found.p if found.p_holm is None else found.p_holm) < level
     return [
         f"{found.difference:+.{digits}f}",
         f"{found.low:+.{digits}f} to {found.high:+.{digits}f}",
-        p_text(p).removeprefix("= ") + ("*" if p < level else " "),
+        p_text(found.p).removeprefix("= ") + ("*" if seen else " "),
     ]
 
 
-def _class_table(found: Comparison, pair: Pair) -> Table:
+def _class_tables(found: Comparison, pair: Pair, width: int) -> list[Table]:
+    """Differences of the classes: score and accuracy in one table, or in two where it is narrow."""
     level = 1 - float(found.view["confidence"])
-    judged = [row for row in pair.per_class or [] if row.srs_signed is not None]
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        caption=f"p adjusted (Holm, {len(judged)} classes); classes with fewer than {FEW_IMAGES} "
-        "images are not judged",
-        caption_justify="left",
+    rows = pair.per_class or []
+    judged = sum(row.srs_signed is not None for row in rows)
+    parts = [("signed SRS", "srs_signed"), ("accuracy", "accuracy")]
+    groups = [parts] if width >= _WIDE else [[part] for part in parts]
+    tables = []
+    for group in groups:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left")
+        table.add_column("class", overflow="fold")
+        for heading in ["images", *(h for name, _ in group for h in (name, "interval", "p"))]:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row in rows:
+            cells: list[str] = []
+            for _, part in group:
+                difference: Difference | None = getattr(row, part)
+                cells += ["-"] * 3 if difference is None else _cells(difference, 3, level)
+            table.add_row(one_line(row.name), str(row.images), *cells)
+        tables.append(table)
+    tables[-1].caption = (
+        "Differences of each class's own images, other - reference; interval and p are of one "
+        f"class alone. * below {level:.2g} among all {judged} judged (Holm). Classes with fewer "
+        f"than {FEW_IMAGES} images are not judged."
     )
-    for heading in ("class", "images", "signed SRS", "interval", "p", "accuracy", "interval", "p"):
-        table.add_column(heading, justify="left" if heading == "class" else "right")
-    for row in pair.per_class or []:
-        cells = ["-"] * 6
-        if row.srs_signed is not None and row.accuracy is not None:
-            cells = _cells(row.srs_signed, 3, level) + _cells(row.accuracy, 3, level)
-        table.add_row(one_line(row.name), str(row.images), *cells)
-    return table
+    return tables

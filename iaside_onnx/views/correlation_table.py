@@ -32,6 +32,9 @@ def outcome_name(outcome: str) -> str:
 def print_correlation(found: Correlation) -> None:
     """Models, then correlations with intervals, then Spearman's for every corruption."""
     out = terminal()
+    # First of all which models are not in it, and why.
+    for warning in found.warnings:
+        out.print(f"Warning: {one_line(warning)}", soft_wrap=True)
     out.print(_models(found))
     against = "" if found.baseline is None else f"; baseline {one_line(found.baseline)}"
     out.print(
@@ -42,8 +45,6 @@ def print_correlation(found: Correlation) -> None:
     )
     out.print(_associations(found))
     out.print(_corruptions(found))
-    for warning in found.warnings:
-        out.print(f"Warning: {one_line(warning)}", soft_wrap=True)
 
 
 def _table(caption: str | None = None) -> Table:

@@ -6,18 +6,22 @@ import re
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from ..reports.gate import Criterion, Gate
+from ..reports.finding import NOT_A_FINDING
+from ..reports.gate import Criterion, Gate, NotJudged
 from .text import one_line
 
-_LONGEST = 120
+_LONGEST, _LONGEST_REASON = 120, 2000
 
 
 def lines(found: Gate, *, failed_only: bool = False) -> list[str]:
-    """One line a criterion, those that fail marked FAIL."""
+    """One line a criterion, those that fail marked FAIL, and those not judged NONE."""
     return [
         log_line(f"{'PASS' if criterion.passed else 'FAIL'} {criterion.reason}")
         for criterion in found.criteria
         if not (failed_only and criterion.passed)
+    ] + [
+        log_line(f"NONE {entry.option} {entry.threshold:g} is not judged: {entry.reason}")
+        for entry in found.not_judged
     ]
 
 
@@ -36,6 +40,18 @@ def markdown(found: Gate) -> str:
         f"{'at least' if c.at_least else 'at most'} {c.threshold:g} |"
         for c in found.criteria
     ]
+    rows += [
+        f"| ⚠️ not judged | {entry.what} | {NOT_A_FINDING} | | "
+        f"{'at least' if entry.at_least else 'at most'} {entry.threshold:g} |"
+        for entry in found.not_judged
+    ]
+    outcome = "✅ iaside gate: passed" if found.passed else "❌ iaside gate: failed"
+    if found.undecided:
+        outcome = "⚠️ iaside gate: cannot be judged"
+    reasons = [
+        f"**{_plain(why, _LONGEST_REASON)}**"
+        for why in dict.fromkeys(e.reason for e in found.not_judged)
+    ]
     sha256 = str(found.model["sha256"])[:12]
     about = [
         f"Report {_code(found.report)}: model {_code(found.model['path'])} (SHA-256 "
@@ -47,9 +63,9 @@ def markdown(found: Gate) -> str:
     notes = [f"- Note: {_plain(note)}." for note in found.notes]
     return "\n".join(
         [
-            f"### {'✅' if found.passed else '❌'} iaside gate: "
-            f"{'passed' if found.passed else 'failed'}",
+            f"### {outcome}",
             "",
+            *(line for reason in reasons for line in (reason, "")),
             "| | criterion | estimate and interval | judged | threshold |",
             "| --- | --- | --- | --- | --- |",
             *rows,
@@ -67,15 +83,15 @@ def _code(text: object) -> str:
     return f"<code>{_plain(text)}</code>"
 
 
-def _plain(text: object) -> str:
+def _plain(text: object, longest: int = _LONGEST) -> str:
     """Text from outside as numeric entities, which CommonMark never reads as markup."""
     shown = one_line(str(text))
-    shown = shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+    shown = shown if len(shown) <= longest else shown[: longest - 1] + "…"
     return re.sub(r"[^\w\s/…-]|_", lambda found: f"&#{ord(found[0])};", shown)
 
 
 def junit(found: Gate) -> str:
-    """JUnit XML: a test case a criterion.
+    """JUnit XML: a test case a criterion; those not judged are errors, not failures.
 
     Valid for the schema of Ant's JUnit task and for that of Jenkins' xUnit plugin.
     """
@@ -89,9 +105,9 @@ def junit(found: Gate) -> str:
         id="0",
         timestamp=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}",
         hostname="localhost",
-        tests=str(len(found.criteria)),
+        tests=str(len(found.criteria) + len(found.not_judged)),
         failures=str(failures),
-        errors="0",
+        errors=str(len(found.not_judged)),
         time="0",
     )
     properties = ElementTree.SubElement(suite, "properties")
@@ -108,17 +124,28 @@ def junit(found: Gate) -> str:
         if text is not None:
             ElementTree.SubElement(properties, "property", name=name, value=one_line(str(text)))
     for criterion in found.criteria:
-        _case(suite, found, criterion)
+        case = _case(suite, found, criterion)
+        if not criterion.passed:
+            failure = ElementTree.SubElement(case, "failure", message=criterion.reason, type="gate")
+            failure.text = criterion.reason
+    for entry in found.not_judged:
+        reason = one_line(entry.reason)
+        error = ElementTree.SubElement(
+            _case(suite, found, entry), "error", message=reason, type="precondition"
+        )
+        error.text = reason
     for name, texts in (("system-out", lines(found)), ("system-err", map(log_line, found.notes))):
         ElementTree.SubElement(suite, name).text = "\n".join(texts)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _case(suite: ElementTree.Element, found: Gate, criterion: Criterion) -> None:
+def _case(
+    suite: ElementTree.Element, found: Gate, criterion: Criterion | NotJudged
+) -> ElementTree.Element:
     # Pages cut class names at dots, and merge test cases of one class name and name.
     report = re.sub(r"[^\w-]+", "_", one_line(found.report)).strip("_")
-    case = ElementTree.SubElement(
+    return ElementTree.SubElement(
         suite,
         "testcase",
         classname=f"iaside.gate.{report}",
@@ -126,6 +153,3 @@ def _case(suite: ElementTree.Element, found: Gate, criterion: Criterion) -> None
         f"{criterion.threshold:g}",
         time="0",
     )
-    if not criterion.passed:
-        failure = ElementTree.SubElement(case, "failure", message=criterion.reason, type="gate")
-        failure.text = criterion.reason

@@ -16,8 +16,11 @@ from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..reports.agreement import heatmaps_apart
+from ..reports.finding import NOT_A_FINDING
 from ..reports.heatmap import HeatmapReport
 from ..reports.report import Report
+from .plot_words import RED
 from .plots import COLOURS, MOST_REPORTS, SMALL, WIDTH, Picture, style, title, write_figure
 from .text import one_line
 
@@ -75,10 +78,19 @@ def heatmap_figure(
     Raises
     ------
     UsageError
-        Too many reports, or an analysis of another model.
+        Too many reports, measured differently, or an analysis of another model.
     """
     if len(reports) > MOST_REPORTS:
         raise UsageError(f"a picture takes 1 to {MOST_REPORTS} heat maps, not {len(reports)}")
+    for report, name in zip(reports[1:], names[1:], strict=True):
+        apart = heatmaps_apart(reports[0].settings, report.settings)
+        if reports[0].data["digest"] != report.data["digest"]:
+            apart.append("other images")
+        if apart:
+            raise UsageError(
+                f"{name} and {names[0]} were measured differently: {'; '.join(apart)}; draw them "
+                "one by one"
+            )
     beside = list(analyses or [None] * len(reports))
     seen = [
         report if analysis is None else report.seen_as(analysis)
@@ -141,13 +153,13 @@ def _draw_header(
         fontweight="bold",
     )
     settings = reports[0].settings
-    height, across = settings["size"]
+    sizes = {f"{across} x {down}" for down, across in (r.settings["size"] for r in reports)}
     lines = {f"{r.settings['strength']:.4g}" for r in reports}
     drawn.text(
         0.1 / width,
         1 - 0.34 / total,
-        f"waves of l2 norm {', '.join(sorted(lines))} a channel, {across} x {height} pixels; "
-        f"{settings['bands']} bands ({settings['norm']}); 1 is Nyquist",
+        f"waves of l2 norm {', '.join(sorted(lines))} a channel, {', '.join(sorted(sizes))} "
+        f"pixels; {settings['bands']} bands ({settings['norm']}); 1 is Nyquist",
         fontsize=SMALL,
         color="#444444",
     )
@@ -216,13 +228,15 @@ def _draw_bands(axes: Axes, report: HeatmapReport) -> None:
 def _draw_profile(axes: Axes, report: HeatmapReport, analysis: Report, *, last: bool) -> None:
     """SID as bars, error and mPE by band as lines."""
     places, damage = np.arange(len(report.band_names)), report.band_damage
-    axes.bar(places, analysis.sid, 0.8, color=_BARS)
+    holds = analysis.precondition.holds
+    axes.bar(places, analysis.sid, 0.8, color=_BARS, alpha=1.0 if holds else 0.3)
     axes.set_xticks(places, report.band_names if last else [])
     axes.set_ylim(0, 1.1 * float(analysis.sid.max()))
     found = report.rank_correlation(analysis)
     error, mpe = ("-" if found[key] is None else f"{found[key]:+.2f}" for key in ("error", "mpe"))
     title(axes, "", "band" if last else "", "SID")
-    axes.set_title(f"rank corr.: error {error}, mPE {mpe}", fontsize=SMALL, loc="left", pad=3.5)
+    said = f"rank corr.: error {error}, mPE {mpe}" if holds else f"SID: {NOT_A_FINDING}"
+    axes.set_title(said, fontsize=SMALL, loc="left", pad=3.5, color="black" if holds else RED)
     over = axes.twinx()
     style(over)
     over.spines["right"].set_visible(True)

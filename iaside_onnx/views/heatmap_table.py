@@ -6,6 +6,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from ..reports.finding import NOT_A_FINDING, no_finding
 from ..reports.heatmap import HeatmapReport
 from ..reports.report import Report
 from ..reports.spread import Spread
@@ -20,6 +21,9 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
     seen = report if analysis is None else report.seen_as(analysis)
     out, settings, damage = terminal(), seen.settings, seen.band_damage
     height, width = settings["size"]
+    reason = None if analysis is None else no_finding(analysis)
+    if reason is not None:
+        out.print(f"Of the analysis: {one_line(reason)}", soft_wrap=True, style="bold red")
     out.print(
         f"{one_line(seen.model['path'])} on {one_line(seen.data['source'])}: "
         f"{len(seen.labels)} images of {width} x {height}, clean error {seen.clean_error:.3f}; "
@@ -30,7 +34,8 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     level = f"{settings['confidence']:.0%} interval"
     headings = ["band", "coefficients", "error", level, "mPE", level]
-    for heading in [*headings, *(["SID"] if analysis is not None else [])]:
+    sid = "SID" if reason is None else f"SID ({NOT_A_FINDING})"
+    for heading in [*headings, *([sid] if analysis is not None else [])]:
         table.add_column(heading, justify="right")
     table.add_column("", min_width=_BAR_WIDTH)
     known = damage.mpe.value[np.isfinite(damage.mpe.value)]
@@ -49,7 +54,7 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
     out.print(table)
     if not damage.coefficients.all():
         out.print("The grid has no frequency in the bands without numbers: use a finer --grid.")
-    if analysis is not None:
+    if analysis is not None and reason is None:
         found = report.rank_correlation(analysis)
         texts = [
             f"{name} {'not defined' if value is None else f'{value:+.2f}'}"

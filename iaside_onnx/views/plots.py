@@ -8,6 +8,7 @@ several reports also differ by marker and hatch.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,11 @@ from ..errors import UsageError
 from ..mathematics.bands import band_images
 from ..mathematics.shapley import coalition_curves
 from ..output_file import check_free, whole_file
+from ..reports.comparable import drawn_together
+from ..reports.finding import NO_FINDING, NOT_A_FINDING
 from ..reports.report import Report, load
+from ..reports.robustness import RobustnessReport
+from . import plot_words as words
 from .text import one_line
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -92,7 +97,12 @@ def plot(*reports: Report | str | Path, names: Sequence[str] | None = None) -> F
 
 
 def save_figure(
-    reports: Sequence[Report], names: Sequence[str], target: Path, *, overwrite: bool = False
+    reports: Sequence[Report],
+    names: Sequence[str],
+    target: Path,
+    *,
+    overwrite: bool = False,
+    robustness: Sequence[RobustnessReport | None] | None = None,
 ) -> None:
     """Draw reports and write the picture; nothing is left behind when that fails.
 
@@ -103,7 +113,7 @@ def save_figure(
     ReportError
         The file exists and `overwrite` is not set, or it cannot be written.
     """
-    write_figure(lambda: figure(reports, names), target, overwrite=overwrite)
+    write_figure(lambda: figure(reports, names, robustness), target, overwrite=overwrite)
 
 
 def write_figure(draw: Callable[[], Figure], target: Path, *, overwrite: bool = False) -> None:
@@ -135,31 +145,42 @@ def check_picture(target: Path, *, overwrite: bool) -> None:
     check_free(target, overwrite=overwrite)
 
 
-def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Figure:
-    """One picture of one report, or of several side by side.
+def figure(
+    reports: Sequence[Report],
+    names: Sequence[str] | None = None,
+    robustness: Sequence[RobustnessReport | None] | None = None,
+) -> Figure:
+    """One picture of one report, or of several side by side, with what they say.
 
     Parameters
     ----------
     reports : sequence of Report
-        At most six; they may differ in anything but the number of bands.
+        At most six, of one game and with images in common, as `compare` takes them; all are seen
+        through the view of the first.
     names : sequence of str, optional
         What the legend calls them; the models' file names by default.
+    robustness : sequence of RobustnessReport or None, optional
+        What was measured of the model of each.
 
     Returns
     -------
     matplotlib Figure
-        3.5 inches wide.
+        3.5 inches wide; below its legend stands what to bear in mind about the reports.
 
     Raises
     ------
     UsageError
         No report, too many, or different numbers of bands.
+    ReportError
+        The reports cannot be compared.
     """
     if not 1 <= len(reports) <= MOST_REPORTS:
         raise UsageError(f"a picture takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
     if len({report.players for report in reports}) > 1:
         raise UsageError("the reports have different numbers of bands; plot them one by one")
     labels = [one_line(name) for name in (names or [Path(r.model["path"]).stem for r in reports])]
+    reports, notes = drawn_together(list(zip(labels, reports, strict=True)))
+    lines = [line for note in notes for line in textwrap.wrap(f"{note}.", 76)]
     # Height of each panel and of what stands below it, in inches.
     panels: list[tuple[float, float, Callable[[Axes], None]]] = [
         (1.3, 0.52, lambda axes: _draw_sid(axes, reports)),
@@ -171,16 +192,28 @@ def figure(reports: Sequence[Report], names: Sequence[str] | None = None) -> Fig
     strip = _strip(reports[0])
     if strip is not None:
         panels.append((0.74 * _strip_rows(strip), 0.05, lambda axes: _draw_strip(axes, strip)))
-    header = 0.68 + 0.14 * len(reports)
-    total = header + sum(height + below for height, below, _ in panels)
+    warned = words.warning_lines(reports, labels)
+    said = words.finding_lines(reports, labels, robustness or [None] * len(reports))
+    about = 0.42 + 0.14 * len(reports)
+    noted = 0.05 + words.NOTE_LINE * len(lines) if lines else 0.0
+    header = 0.08 + words.lines_height(warned) + about + noted + words.lines_height(said) + 0.24
+    total = header + sum(tall + below for tall, below, _ in panels)
     drawn = Picture(WIDTH, total)
-    _draw_header(drawn, reports, labels, total)
+    top = total - 0.08
+    words.draw_lines(drawn, warned, top, total)
+    top -= words.lines_height(warned)
+    _draw_header(drawn, reports, labels, lines, top, total)
+    words.draw_lines(drawn, said, top - about - noted, total)
     top = total - header
-    for height, below, draw in panels:
-        axes = drawn.add_axes((0.17, (top - height) / total, 0.8, height / total))
+    mute = not any(report.precondition.holds for report in reports)
+    for tall, below, draw in panels:
+        axes = drawn.add_axes((0.17, (top - tall) / total, 0.8, tall / total))
         style(axes)
         draw(axes)
-        top -= height + below
+        if mute:
+            across = filter(None, [axes.get_xlabel(), NOT_A_FINDING])
+            axes.set_xlabel(": ".join(across), fontsize=SMALL, labelpad=1.5, color=words.RED)
+        top -= tall + below
     return drawn
 
 
@@ -201,29 +234,36 @@ def title(axes: Axes, text: str, across: str = "", up: str = "") -> None:
 
 
 def _draw_header(
-    drawn: Figure, reports: Sequence[Report], labels: Sequence[str], total: float
+    drawn: Figure,
+    reports: Sequence[Report],
+    labels: Sequence[str],
+    lines: Sequence[str],
+    top: float,
+    total: float,
 ) -> None:
     first = reports[0]
-    line = total - 0.18
+    line = top - 0.1
     shared = (
         f"{first.settings['bands']} bands ({first.settings['norm']}), absence "
         f"{first.settings['absence']}, {first.settings['value']}, "
         f"{first.confidence:.0%} intervals"
     )
-    drawn.text(0.03, line / total, "Spectral importance", fontsize=9, fontweight="bold")
+    drawn.text(0.03, line / total, "Spectral importance", fontsize=8.5, fontweight="bold")
     drawn.text(0.03, (line - 0.15) / total, shared, fontsize=SMALL, color="#444444")
     for number, (report, label) in enumerate(zip(reports, labels, strict=True)):
-        height = (line - 0.31 - 0.14 * number) / total
+        level = (line - 0.31 - 0.14 * number) / total
         shown = label if len(label) <= 24 else label[:23] + "…"
-        drawn.text(0.03, height, "■", fontsize=SMALL, color=COLOURS[number])
+        holds = report.precondition.holds
+        score = f"signed SRS {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
+        drawn.text(0.03, level, "■", fontsize=SMALL, color=COLOURS[number])
         drawn.text(
             0.065,
-            height,
-            f"{shown}: {len(report.labels)} images, accuracy {report.accuracy:.3f}, "
-            f"signed SRS {report.srs_signed:+.3f}",
+            level,
+            f"{shown}: {len(report.labels)} images, accuracy {report.accuracy:.3f}, {score}",
             fontsize=SMALL,
             parse_math=False,
         )
+    words.draw_notes(drawn, lines, line - 0.31 - 0.14 * len(reports), total)
 
 
 def _offsets(count: int) -> tuple[NDArray[np.float64], float]:
@@ -245,6 +285,7 @@ def _draw_bars(
             heights,
             width * 0.94,
             color=COLOURS[number],
+            alpha=_strength(report),
             edgecolor="white",
             linewidth=0.3,
             hatch=_HATCHES[number] if len(reports) > 1 else "",
@@ -252,6 +293,11 @@ def _draw_bars(
             error_kw={"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7},
         )
     axes.set_xticks(range(reports[0].players), reports[0].band_names)
+
+
+def _strength(report: Report) -> float:
+    """Opacity of what is drawn of a report: pale where it is no finding."""
+    return 1.0 if report.precondition.holds else 0.3
 
 
 def _draw_sid(axes: Axes, reports: Sequence[Report]) -> None:
@@ -279,8 +325,9 @@ def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
     for number, (report, row) in enumerate(zip(reports, rows, strict=True)):
         ends = report.intervals.srs_signed
         axes.plot(report.srs_range, [row, row], color="#CCCCCC", linewidth=4, zorder=1)
-        axes.plot(ends, [row, row], color=COLOURS[number], linewidth=1.4, zorder=2)
-        axes.plot(report.srs_signed, row, MARKERS[number], color=COLOURS[number], markersize=4.5)
+        shade: dict[str, Any] = {"color": COLOURS[number], "alpha": _strength(report)}
+        axes.plot(ends, [row, row], linewidth=1.4, zorder=2, **shade)
+        axes.plot(report.srs_signed, row, MARKERS[number], markersize=4.5, **shade)
     axes.axvline(0, color="black", linewidth=0.6)
     axes.set_ylim(-0.7, len(reports) - 0.3)
     axes.set_yticks([])
@@ -291,7 +338,7 @@ def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
     first.set_horizontalalignment("left")
     last.set_horizontalalignment("right")
     axes.margins(x=0.01)
-    title(axes, "Robustness score on its attainable range")
+    title(axes, "Signed score on its attainable range")
 
 
 def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
@@ -305,6 +352,7 @@ def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
                 curve,
                 line,
                 color=COLOURS[number],
+                alpha=_strength(report),
                 marker=MARKERS[number],
                 fillstyle=fill,
                 markersize=3,

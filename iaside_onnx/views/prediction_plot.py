@@ -8,7 +8,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..reports.finding import NOT_A_FINDING
 from ..reports.prediction import Prediction
+from .plot_words import draw_lines, lines_height, reason_lines
 from .plots import COLOURS, MARKERS, SMALL, WIDTH, style, write_figure
 from .text import one_line
 
@@ -31,13 +33,17 @@ def prediction_figure(found: Prediction) -> Figure:
     fall = found.corruption_drops
     order = np.argsort(-fall.value, kind="stable")
     rows = np.arange(len(order))
-    height = _HEADER + _BELOW + _ROW * len(order)
+    warned = reason_lines(found.no_finding)
+    height = lines_height(warned) + _HEADER + _BELOW + _ROW * len(order)
     drawn = Figure(figsize=(WIDTH, height))
     FigureCanvasAgg(drawn)
-    drawn.text(0.03, 1 - 0.18 / height, "Damage foretold", fontsize=9, fontweight="bold")
+    draw_lines(drawn, warned, height - 0.05, height)
+    top = height - lines_height(warned)
+    name = "Damage foretold" if not warned else f"Damage foretold ({NOT_A_FINDING})"
+    drawn.text(0.03, (top - 0.18) / height, name, fontsize=8.5, fontweight="bold")
     drawn.text(
         0.03,
-        1 - 0.33 / height,
+        (top - 0.33) / height,
         f"{one_line(found.model['path'])}, {len(found.probability)} images, "
         f"{found.settings['confidence']:.0%} intervals",
         fontsize=SMALL,

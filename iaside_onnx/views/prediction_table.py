@@ -7,6 +7,7 @@ import math
 from rich import box
 from rich.table import Table
 
+from ..reports.finding import NOT_A_FINDING
 from ..reports.prediction import Prediction
 from .terminal import terminal
 from .text import one_line
@@ -17,6 +18,9 @@ def print_prediction(found: Prediction) -> None:
     out = terminal()
     settings = found.settings
     level = f"{settings['confidence']:.0%}"
+    if found.no_finding is not None:
+        out.print(one_line(found.no_finding), soft_wrap=True, style="bold red")
+        out.print("Nothing below is foretold: no number is a finding.\n", style="bold")
     out.print(
         f"{one_line(found.model['path'])}: foretold from {len(found.probability)} images of "
         f"{one_line(found.data['source'])} and what corruptions do to the bands of "
@@ -29,7 +33,8 @@ def print_prediction(found: Prediction) -> None:
         soft_wrap=True,
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("corruption", no_wrap=True)
+    mark = "" if found.no_finding is None else f" ({NOT_A_FINDING})"
+    table.add_column(f"corruption{mark}", no_wrap=True)
     for heading in (*(str(level) for level in found.severities), "average", "interval"):
         table.add_column(heading, justify="right")
     drop, measured, mpe = found.drop, found.measured_drop, found.measured_mpe
@@ -56,7 +61,8 @@ def print_prediction(found: Prediction) -> None:
                 f"corruptions, {_rank(rank.pairs)} over corruptions and severities",
                 soft_wrap=True,
             )
-    out.print("Read the order of the corruptions, not the size of the fall.")
+    if found.no_finding is None:
+        out.print("Read the order of the corruptions, not the size of the fall.")
     for note in found.notes:
         out.print(f"Note: {note}", soft_wrap=True)
 

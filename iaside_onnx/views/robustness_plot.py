@@ -12,7 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..errors import UsageError
+from ..reports.agreement import grounds_apart
 from ..reports.robustness import RobustnessReport
+from ..reports.robustness_baseline import ground_of
 from ..reports.spread import Spread
 from .plots import COLOURS, MOST_REPORTS, SMALL, style, title, write_figure
 from .text import one_line
@@ -50,9 +52,12 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
     if len(reports) > MOST_REPORTS:
         raise UsageError(f"a picture takes at most {MOST_REPORTS} reports, not {len(reports)}")
     for report, name in zip(reports[1:], names[1:], strict=True):
-        for what in ("perturbations", "severities"):
-            if getattr(report, what) != getattr(first, what):
-                raise UsageError(f"{name} and {names[0]} hold other {what}; draw them one by one")
+        refusals, _ = grounds_apart(ground_of(first), ground_of(report))
+        if refusals:
+            raise UsageError(
+                f"{name} and {names[0]} were measured with {', '.join(refusals)}; draw them one "
+                "by one"
+            )
     rows, columns = first.errors.shape
     panel = max(columns * _CELL, _LEAST_PANEL if len(reports) > 1 else 0)
     bars = _bars(reports)

@@ -25,8 +25,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..listener import Listener
+from ..reports.finding import NOT_A_FINDING, run_warnings
 from ..reports.part import part_note
 from ..reports.report import Report
+from ..reports.robustness import RobustnessReport
 from .text import one_line
 
 _BAR_WIDTH = 24
@@ -100,9 +102,22 @@ def share_bar(share: float, largest: float, width: int = _BAR_WIDTH) -> str:
     return "█" * whole + (_BLOCKS[part] if part else "")
 
 
-def print_report(report: Report, *, per_class: bool = False) -> None:
-    """The result of a report as a table, the score and one sentence."""
+def print_report(
+    report: Report, *, per_class: bool = False, robustness: RobustnessReport | None = None
+) -> None:
+    """The result of a report as a table, the score and what it says; first why it says nothing.
+
+    Raises
+    ------
+    ReportError
+        `robustness` is of another model.
+    """
     out = terminal()
+    found = report.finding(robustness)
+    no_finding = f" ({NOT_A_FINDING})" if found.withheld else ""
+    if found.withheld:
+        out.print(found.evidence, soft_wrap=True, style="bold red")
+        out.print("No number below is a finding.\n", soft_wrap=True, style="bold")
     intervals = report.intervals
     level = f"{report.confidence:.0%}"
     settings = report.settings
@@ -116,8 +131,41 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
     )
     if note := part_note(report):
         out.print(note, soft_wrap=True)
+    out.print(
+        f"v(none) {report.value_none:.3f}, v(all) {report.value_all:.3f}: "
+        f"{report.value_all - report.value_none:+.3f} for the bands to share",
+        soft_wrap=True,
+    )
+    out.print(_band_table(report, no_finding))
+    low, high = report.srs_range
+    out.print(
+        f"Spectral robustness score (SRS): {report.srs:.3f}  [{level}: {intervals.srs[0]:.3f} to "
+        f"{intervals.srs[1]:.3f}]{no_finding}",
+        soft_wrap=True,
+    )
+    out.print(
+        f"Signed score: {report.srs_signed:+.3f}  [{level}: {intervals.srs_signed[0]:+.3f} to "
+        f"{intervals.srs_signed[1]:+.3f}]  on its range {low:+.3f} (highest band alone) to "
+        f"{high:+.3f} (lowest band alone){no_finding}",
+        soft_wrap=True,
+    )
+    for sentence in (None if found.withheld else found.evidence, found.measured, found.further):
+        if sentence is not None:
+            out.print(one_line(sentence), soft_wrap=True)
+    for warning in run_warnings(report):
+        out.print(f"Noted during the run: {one_line(warning)}", soft_wrap=True)
+    if per_class:
+        from .class_table import class_tables
+
+        for part in class_tables(report, out.width):
+            out.print(part)
+
+
+def _band_table(report: Report, mark: str) -> Table:
+    """A row a band; `mark` stands beside the names of what is derived from its values."""
+    intervals, level = report.intervals, f"{report.confidence:.0%}"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("band", "SID", f"{level} interval", "Shapley value", "std. error"):
+    for heading in ("band", f"SID{mark}", f"{level} interval", "Shapley value", "std. error"):
         table.add_column(heading, justify="right")
     table.add_column("", min_width=_BAR_WIDTH)
     names = report.band_names
@@ -130,28 +178,9 @@ def print_report(report: Report, *, per_class: bool = False) -> None:
             f"{intervals.sid_low[row]:.3f} to {intervals.sid_high[row]:.3f}",
             f"{report.shapley[row]:+.4f}",
             f"{report.shapley_stderr[row]:.4f}",
-            share_bar(float(sid[row]), largest),
+            "" if mark else share_bar(float(sid[row]), largest),
         )
-    out.print(table)
-    low, high = report.srs_range
-    out.print(
-        f"Spectral robustness score (SRS): {report.srs:.3f}  [{level}: {intervals.srs[0]:.3f} to "
-        f"{intervals.srs[1]:.3f}]",
-        soft_wrap=True,
-    )
-    out.print(
-        f"Signed score: {report.srs_signed:+.3f}  [{level}: {intervals.srs_signed[0]:+.3f} to "
-        f"{intervals.srs_signed[1]:+.3f}]  on its range {low:+.3f} (highest band alone) to "
-        f"{high:+.3f} (lowest band alone)",
-        soft_wrap=True,
-    )
-    out.print(report.interpretation(), soft_wrap=True)
-    for warning in report.run.get("warnings", []):
-        out.print(f"Noted during the run: {one_line(str(warning))}", soft_wrap=True)
-    if per_class:
-        from .class_table import class_table
-
-        out.print(class_table(report))
+    return table
 
 
 def print_inspection(found: dict[str, Any]) -> None:

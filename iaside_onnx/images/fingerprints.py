@@ -1,0 +1,123 @@
+"""What each picture was when it was first read.
+
+Later readings are held against it, and the digest of its pixels stands for it wherever something is
+drawn for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import ChangedError, DataError
+from .pictures import Picture
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_STRIP_PIXELS = 1 << 16
+
+
+def pixel_digest(picture: Picture) -> bytes:
+    """SHA-256 of a decoded picture: shape, type and values, before any preprocessing.
+
+    A photograph counts as its RGB bytes, and grey as three equal channels, so the same pixels have
+    one digest in whatever file, format or array they lie.
+
+    Examples
+    --------
+    >>> grey = np.zeros((4, 5, 1), np.uint8)
+    >>> pixel_digest(grey) == pixel_digest(Image.new("RGB", (5, 4)))
+    True
+    """
+    if isinstance(picture, Image.Image):
+        shape: tuple[int, ...] = (picture.height, picture.width, 3)
+        kind, parts = "|u1", _rgb(picture)
+    else:
+        pixels = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
+        if pixels.dtype.kind == "f":
+            pixels = pixels + pixels.dtype.type(0)  # one zero: -0.0 is the same pixel
+        pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
+        shape, kind, parts = pixels.shape, pixels.dtype.str, iter([pixels.data])
+    total = hashlib.sha256(f"{kind} {shape}\0".encode())
+    for part in parts:
+        total.update(part)
+    return total.digest()
+
+
+def _rgb(picture: Image.Image) -> Iterator[Buffer]:
+    """RGB bytes in strips of some rows: of 12 megapixels at once they took three times as long."""
+    width, height = picture.size
+    rows = max(1, _STRIP_PIXELS // max(1, width))
+    for top in range(0, height, rows):
+        strip = picture.crop((0, top, width, min(height, top + rows)))
+        yield (strip if strip.mode == "RGB" else strip.convert("RGB")).tobytes()
+
+
+class Fingerprints:
+    """Digests of the pictures of a source by their index: remembered at the first reading."""
+
+    def __init__(self) -> None:
+        self._contents: dict[int, bytes] = {}
+        self._pixels: dict[int, bytes] = {}
+        self._decoded: set[int] = set()
+
+    def expect(
+        self, indices: NDArray[np.intp], contents: NDArray[np.uint8], pixels: list[bytes]
+    ) -> None:
+        """Take digests from elsewhere, which what is read here has to have.
+
+        Parameters
+        ----------
+        indices : ndarray of int, shape (K,)
+        contents : ndarray of uint8, shape (K, 32)
+        pixels : list of bytes
+            Of the decoded pictures; empty where it is not known.
+        """
+        for index, content, decoded in zip(indices.tolist(), contents, pixels, strict=True):
+            self._contents[index] = content.tobytes()
+            if decoded:
+                self._pixels[index] = decoded
+
+    def content(self, index: int) -> bytes | None:
+        """Digest of a picture's bytes; None before it was read."""
+        return self._contents.get(index)
+
+    def pixels(self, index: int) -> bytes | None:
+        """Digest of a picture's pixels; None before it was decoded."""
+        return self._pixels.get(index)
+
+    def read(self, index: int, content: bytes, name: str) -> bytes:
+        """Remember the bytes that were read, or hold them against those of the first reading.
+
+        Raises
+        ------
+        ChangedError
+            They are others.
+        """
+        found = hashlib.sha256(content).digest()
+        if self._contents.setdefault(index, found) != found:
+            raise ChangedError(name)
+        return found
+
+    def decoded(self, index: int, picture: Picture, name: str) -> None:
+        """The same for pixels; equal bytes need only one look in a process.
+
+        Raises
+        ------
+        DataError
+            The bytes decode to other pixels here than where the digests come from.
+        """
+        if index in self._decoded:
+            return
+        found = pixel_digest(picture)
+        if self._pixels.setdefault(index, found) != found:
+            raise DataError(
+                f"image {name}: decodes to other pixels here; use the same version of pillow"
+            )
+        self._decoded.add(index)

@@ -1,0 +1,296 @@
+"""What a report says, in the words that every view shows.
+
+One score says where the evidence lies, on these images, and compares models; what damage costs a
+model is measured, never foretold from its score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ReportError
+from ..mathematics.mean import student_quantile
+from ..mathematics.proportion import normal_quantile
+from .part import part_note
+from .precondition import speaks_of_accuracy
+
+if TYPE_CHECKING:
+    from .report import Report
+    from .robustness import RobustnessReport
+
+# A signed score within this share of its attainable arms, on either side of 0, is none.
+MARGIN = 0.05
+NO_FINDING = "No finding"
+# Beside every number of a report that says nothing.
+NOT_A_FINDING = "not a finding"
+_MOST_IMAGES = 100_000
+_MOST_BANDS = 3
+_NEXT = (
+    "A score compares models on the same images: iaside compare REPORT OTHER. What damage costs "
+    "this model has to be measured: iaside robustness MODEL IMAGES -o FILE, then iaside show "
+    "REPORT --robustness FILE."
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a report says.
+
+    Attributes
+    ----------
+    withheld : bool
+        The precondition fails: no number of the report is a finding.
+    evidence : str
+        Where the evidence lies; where that is withheld, why.
+    measured : str or None
+        Errors measured of the same model, where they were given.
+    further : str or None
+        What to run to learn more; None where it was run, or would be in vain.
+    """
+
+    withheld: bool
+    evidence: str
+    measured: str | None
+    further: str | None
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return " ".join(filter(None, [self.evidence, self.measured, self.further]))
+
+
+def finding(report: Report, robustness: RobustnessReport | None = None) -> Finding:
+    """What a report says, and what was measured of its model.
+
+    Parameters
+    ----------
+    robustness : RobustnessReport, optional
+        Of the same model.
+
+    Raises
+    ------
+    ReportError
+        It is of another model.
+    """
+    measured = None
+    if robustness is not None:
+        check_measures("the measurement", robustness, [report.model])
+        measured = _measured(report, robustness)
+    reason = no_finding(report)
+    if reason is not None:
+        return Finding(True, reason, measured, None)
+    return Finding(False, _evidence(report), measured, None if measured else _NEXT)
+
+
+def no_finding(report: Report) -> str | None:
+    """Why a report says nothing; None where it says something."""
+    reasons = report.precondition.reasons
+    return f"{NO_FINDING}: {'. Also, '.join(reasons)}." if reasons else None
+
+
+def check_measures(
+    name: str | Path, robustness: RobustnessReport, models: Sequence[dict[str, Any]]
+) -> None:
+    """Refuse a measurement of a model that is none of these.
+
+    Parameters
+    ----------
+    name : str or path
+        What the measurement is called.
+    models : sequence of dict
+        With ``path`` and ``sha256``.
+
+    Raises
+    ------
+    ReportError
+    """
+    theirs = robustness.model["sha256"]
+    if any(model["sha256"] == theirs for model in models):
+        return
+    ours = ", ".join(f"{model['path']} ({model['sha256'][:12]})" for model in models)
+    raise ReportError(
+        f"{name}: was measured of another model, {robustness.model['path']} (SHA-256 "
+        f"{theirs[:12]}), not of {ours}; measure that one: iaside robustness MODEL IMAGES -o FILE"
+    )
+
+
+def reservations(report: Report) -> list[str]:
+    """What speaks against reading a report, the weightiest first; empty where nothing does."""
+    from .report import FEW_IMAGES
+
+    held = report.precondition
+    found = list(held.reasons)
+    if held.images < FEW_IMAGES:
+        found.append(f"{held.images} image(s) are few: their intervals are too narrow")
+    found += filter(None, [part_note(report)])
+    return found + run_warnings(report)
+
+
+def run_warnings(report: Report) -> list[str]:
+    """What the run warned of, but for the accuracy, which the precondition judges."""
+    told = (str(warning) for warning in report.run.get("warnings") or [])
+    return [warning for warning in told if not speaks_of_accuracy(warning)]
+
+
+def images_needed(
+    estimate: float, interval: tuple[float, float], margins: tuple[float, float], images: int
+) -> int | None:
+    """How many images would decide where a score lies, if it stays where it is.
+
+    An interval that narrows around the estimate as 1 / sqrt(images) decides once it is clear of
+    0, or lies within the margins. So the images are ``n (half width / distance)^2``, with the
+    distance from the estimate to the bound that is cleared first: 0, or the nearer margin where
+    that is further away.
+
+    Parameters
+    ----------
+    estimate : float
+    interval : tuple of float
+        Its ends, from `images`.
+    margins : tuple of float
+        Below and above 0.
+
+    Returns
+    -------
+    int or None
+        More than `images`, to two digits; None for more than 100,000.
+    """
+    half = (interval[1] - interval[0]) / 2
+    within = min(estimate - margins[0], margins[1] - estimate)
+    distance = max(abs(estimate), within)
+    wanted = images * (half / distance) ** 2 if distance > 0 else math.inf
+    if not wanted <= _MOST_IMAGES:
+        return None
+    whole = max(math.ceil(wanted - 1e-9), images + 1)
+    step = int(10 ** max(0, len(str(whole)) - 2))
+    return -(-whole // step) * step
+
+
+def _evidence(report: Report) -> str:
+    from .report import FEW_IMAGES
+
+    images = len(report.labels)
+    on = f"On {images} images"
+    if report.uniform:
+        return (
+            f"{on} all bands have the same Shapley value: the distribution is uniform, and no "
+            "band matters more than another to this model."
+        )
+    score, interval, ends = report.srs_signed, report.intervals.srs_signed, report.srs_range
+    margins = MARGIN * ends[0], MARGIN * ends[1]
+    number = f"{score:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
+    few = (
+        " (intervals of so few images are too narrow, so a wider one is judged)"
+        if images < FEW_IMAGES
+        else ""
+    )
+    low, high = _widened(score, interval, images, report.confidence)
+    if margins[0] <= low and high <= margins[1]:
+        return (
+            f"{on} neither low nor high frequencies carry more of the evidence: the signed score, "
+            f"{number}, lies within {MARGIN:.0%} of its attainable range on either side of 0 "
+            f"({margins[0]:+.3f} to {margins[1]:+.3f}){few}."
+        )
+    if low <= 0.0 <= high:
+        enough = images_needed(score, interval, margins, images)
+        would = (
+            f"more than {_MOST_IMAGES:,} images would be needed"
+            if enough is None
+            else f"about {enough:,} images would do"
+        )
+        return (
+            "Whether low or high frequencies carry more of the evidence cannot be told from "
+            f"{images} images: the signed score is {number}{few}; {would}."
+        )
+    side, end = ("lowest", ends[1]) if score > 0 else ("highest", ends[0])
+    return (
+        f"{on} most of the evidence lies on {_bands(report)}. The signed score is {number}, "
+        f"{score / end:.0%} of the way from even (0) to the {side} band alone ({end:+.3f}){few}."
+    )
+
+
+def _widened(
+    score: float, interval: tuple[float, float], images: int, confidence: float
+) -> tuple[float, float]:
+    """An interval as it is judged: of few images wider, as Student's are wider than normal ones."""
+    from .report import FEW_IMAGES
+
+    if not 1 < images < FEW_IMAGES:
+        return interval
+    factor = student_quantile(confidence, images - 1) / normal_quantile(confidence)
+    factor *= math.sqrt(images / (images - 1))
+    return score - factor * (score - interval[0]), score + factor * (interval[1] - score)
+
+
+def _bands(report: Report) -> str:
+    """The fewest bands that hold half of the importance, with their shares."""
+    sid, ends, names = report.sid, report.intervals, report.band_names
+    order = np.argsort(-sid, kind="stable")
+    count = 1 + int(np.searchsorted(np.cumsum(sid[order]), 0.5 - 1e-9))
+    held = sorted(int(band) for band in order[: min(count, _MOST_BANDS)])
+    called = [names[band] for band in held]
+    shares = [
+        f"{sid[band]:.3f} [{ends.sid_low[band]:.3f}, {ends.sid_high[band]:.3f}]" for band in held
+    ]
+    if count > _MOST_BANDS:
+        called.append(f"{count - _MOST_BANDS} more")
+        shares.append(f"together {float(sid[order[_MOST_BANDS:count]].sum()):.3f}")
+    plural = "bands" if len(called) > 1 else "band"
+    return (
+        f"{plural} {_listed(called)} of {len(sid)}, counted from the lowest frequency: "
+        f"{_listed(shares)} of the importance"
+    )
+
+
+def _listed(parts: list[str]) -> str:
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+
+
+def measured_values(robustness: RobustnessReport) -> dict[str, Any]:
+    """What the sentence on a measurement rests on, as plain JSON values."""
+    damage = robustness.damage
+    worst = int(np.argmax(damage.corruption_errors.value))
+    return {
+        "images": len(robustness.labels),
+        "source": robustness.data["source"],
+        "corruptions": len(robustness.perturbations),
+        "severities": robustness.severities,
+        "clean_error": robustness.clean_spread.json(),
+        "mean_error": damage.mean_error.json(),
+        "worst": {
+            "name": robustness.perturbations[worst],
+            "error": damage.corruption_errors[worst].json(),
+        },
+    }
+
+
+def _measured(report: Report, robustness: RobustnessReport) -> str:
+    held = measured_values(robustness)
+    worst = held["worst"]
+    otherwise = (
+        ", with another preprocessing"
+        if robustness.settings.get("preprocess") != report.settings.get("preprocess")
+        else ""
+    )
+    count, levels = held["corruptions"], held["severities"]
+    listed = ", ".join(map(str, levels))
+    under = (
+        f"{count} corruption{'s' if count > 1 else ''} at "
+        f"{'severities' if len(levels) > 1 else 'severity'} {listed}"
+    )
+    return (
+        f"Errors measured of this model ({held['images']} images of {held['source']}{otherwise}): "
+        f"{_spread(held['clean_error'])} on untouched images, {_spread(held['mean_error'])} on "
+        f"average over {under}, "
+        f"{_spread(worst['error'])} under the worst of them, {worst['name'].replace('_', ' ')}."
+    )
+
+
+def _spread(held: dict[str, float]) -> str:
+    return f"{held['value']:.3f} [{held['low']:.3f}, {held['high']:.3f}]"

@@ -1,0 +1,172 @@
+"""What must hold before a report says anything: a model that knows its images, a gain to share.
+
+A share is a share of something. Where the model does no better than guessing, or answers alike
+with all bands and with none, the values of the bands are noise around nothing, and the shift that
+makes shares of them gives the most to the band of least effect.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..mathematics.mean import mean_interval
+from ..mathematics.proportion import wilson
+
+if TYPE_CHECKING:
+    from .report import Report
+
+# Coverage of the intervals that are judged, whatever the report's own is.
+LEVEL = 0.95
+# Least gain from no band to all, as a share of the log of the number of classes.
+LEAST_GAIN = 0.1
+_CHANCE = "clean accuracy is at chance"
+_NOT_ABOVE = "clean accuracy is not clearly above chance"
+# What a probability that float32 cannot hold is taken for.
+_LEAST_LOG_PROB = math.log(float(np.finfo(np.float32).smallest_subnormal))
+
+
+@dataclass(frozen=True)
+class Precondition:
+    """Whether a report's shares and scores may be read, and why not.
+
+    Attributes
+    ----------
+    images, right : int
+        Images, and untouched ones whose class is right.
+    accuracy_low : float
+        Lower 95 % end of their share (Wilson).
+    guessing : float
+        What guessing would get right; see `guessing`.
+    gain, gain_low : float
+        v(all) - v(none) in log-probability, and its lower 95 % end over images (Student; minus
+        infinity for one image).
+    gain_needed : float
+        What `gain_low` must reach: 0.1 ln(classes).
+    reasons : list of str
+        Why nothing may be read; empty where all is well.
+    """
+
+    images: int
+    right: int
+    accuracy_low: float
+    guessing: float
+    gain: float
+    gain_low: float
+    gain_needed: float
+    reasons: list[str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether scores and shares may be read as findings."""
+        return not self.reasons
+
+    def summary(self) -> dict[str, Any]:
+        """The same as plain JSON values; an end at infinity as None."""
+        low = self.gain_low if math.isfinite(self.gain_low) else None
+        return {"holds": self.holds, **asdict(self), "gain_low": low}
+
+
+def precondition(report: Report) -> Precondition:
+    """What speaks for or against reading a report, whichever value it is seen in."""
+    classes = _classes(report)
+    right = int((report.predicted == report.labels).sum())
+    images = len(report.labels)
+    none, every = (
+        np.maximum(report.log_prob[:, column].astype(np.float64), _LEAST_LOG_PROB)
+        for column in (0, -1)
+    )
+    gain_low, _ = mean_interval(every - none, LEVEL)
+    needed = LEAST_GAIN * math.log(classes)
+    reasons = [accuracy_reason(right, report.labels, classes)]
+    if gain_low < needed and images > 1:  # one image has its reason
+        reasons.append(_gain_reason(float(none.mean()), float(every.mean()), gain_low, classes))
+    return Precondition(
+        images=images,
+        right=right,
+        accuracy_low=float(wilson(right, images, LEVEL)[0]),
+        guessing=guessing(report.labels, classes),
+        gain=float((every - none).mean()),
+        gain_low=gain_low,
+        gain_needed=needed,
+        reasons=[reason for reason in reasons if reason is not None],
+    )
+
+
+def guessing(labels: NDArray[np.int64], classes: int) -> float:
+    """Share that guessing gets right: 1 / classes, or that of the commonest label if larger."""
+    _, counts = np.unique(labels, return_counts=True)
+    return max(1.0 / classes, float(counts.max()) / len(labels))
+
+
+def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int) -> str | None:
+    """Why an accuracy is not clearly above what guessing gives; None where it is.
+
+    Parameters
+    ----------
+    right : int
+        Images whose class is right.
+    labels : ndarray of int64, shape (n,)
+        True classes of all images.
+    classes : int
+        Classes that the model chooses among.
+    """
+    count, chance = len(labels), guessing(labels, classes)
+    low = float(wilson(right, count, LEVEL)[0])
+    if low > chance:
+        return None
+    if count == 1:
+        return f"{_NOT_ABOVE}: one image cannot show it; audit more images"
+    if chance == 1.0:
+        return (
+            f"{_NOT_ABOVE}: all {count} images are of one class, so that a model that always "
+            "answers it would be right; audit images of several classes"
+        )
+    if right / count > chance:
+        return (
+            f"{_NOT_ABOVE}: {right} of {count} images are right (lower 95% end {low:.3f}), and "
+            f"guessing would get {chance:.3f}; audit more images, or see with iaside inspect MODEL "
+            "--data IMAGES whether the preprocessing is wrong"
+        )
+    return (
+        f"{_CHANCE}: {right} of {count} images are right, and guessing would get {chance:.3f}; "
+        "preprocessing, channel order, class order or label offset is probably wrong; iaside "
+        "inspect MODEL --data IMAGES finds out which (then --preprocess, --labels, --label-offset)"
+    )
+
+
+def speaks_of_accuracy(warning: str) -> bool:
+    """Whether a warning of a run is `accuracy_reason`, which every report is judged by anew."""
+    return warning.startswith((_CHANCE, _NOT_ABOVE))
+
+
+def _gain_reason(none: float, every: float, low: float, classes: int) -> str:
+    values = f"v(all) {every:.3f}, v(none) {none:.3f}"
+    if every < none:
+        return (
+            "there is nothing to share out between the bands: untouched images make the true "
+            f"class less probable than images without any band ({values} in log-probability)"
+        )
+    gain, needed = every - none, LEAST_GAIN * math.log(classes)
+    found = (
+        f"v(all) - v(none) is {gain:.3f} in log-probability, its lower 95% end {low:.3f}, and "
+        f"{LEAST_GAIN:g} ln({classes}) = {needed:.3f} is needed ({values})"
+    )
+    if gain < needed:
+        return f"there is next to nothing to share out between the bands: {found}"
+    return (
+        f"these images do not show that there is enough to share out between the bands: {found}; "
+        "audit more images"
+    )
+
+
+def _classes(report: Report) -> int:
+    """Classes that the model chooses among, at least 2; those seen where the report is silent."""
+    said = report.data.get("classes")
+    if type(said) is int and said > 1:
+        return said
+    return max(2, len(np.union1d(report.labels, report.predicted)))
