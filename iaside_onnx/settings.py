@@ -51,7 +51,7 @@ class Settings:
     seed : int
         Of the sample and the noise; not negative.
     preprocess : str or None
-        A preset's name, or the path of a TOML recipe.
+        What `preprocessing.preprocess.load_preprocess` takes: a name or the path of a file.
     size : tuple of int or None
         Height and width of the input where the file leaves them free.
     input, output : str or None

@@ -268,6 +268,11 @@ def test_the_command_foretells_the_demo(iaside, tmp_path):
     assert table.exit_code == 0
     assert "gaussian_noise" in table.stdout
     assert "95% interval" in table.stdout
+    # Where the order held and where it failed stands in both.
+    for trial in found["evidence"]:
+        assert f"{trial['mpe']:+.2f}  {trial['networks']}" in table.stdout
+    assert min(trial["mpe"] for trial in found["evidence"]) < 0.1
+    assert "nothing was measured here" in table.stdout
     assert picture.stat().st_size > 5_000
     again = iaside("predict", report, "--snr", snr, "-o", picture)
     assert (again.exit_code, "--overwrite" in again.stderr) == (2, True)

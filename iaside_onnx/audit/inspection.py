@@ -129,6 +129,7 @@ def inspect(
         name: kind if kind in ("logits", "probabilities") else "unknown"
         for name, kind in artifact.output_kinds.items()
     }
+    pixels = _pixel_range(artifact, image)
     kinds = {**known, **({scores.name: kind} if scores else {})}
     return {
         "path": path.name if path.is_absolute() else path.as_posix(),
@@ -160,7 +161,8 @@ def inspect(
         "class_names": declared.classes(classes, _read(declared.label_offset, []) or 0)
         if classes
         else None,
-        "range_hint": artifact.input_hint or None,
+        "range_hint": pixels["text"] if pixels else None,
+        "pixel_range": pixels,
         "opset": artifact.opsets.get("", 0),
         "opsets": artifact.opsets,
         "ir_version": artifact.ir_version,
@@ -168,6 +170,7 @@ def inspect(
         "parameters": artifact.parameters,
         "external_data": [file.name for file in artifact.external],
         "declared": declared.shown(),
+        "preprocess_beside": _beside(declared, warnings),
         "metadata": artifact.metadata,
         "read_before": None if head is None else {"operator": head.operator, "tensor": head.logits},
         "providers": providers,
@@ -215,6 +218,20 @@ def _read(declaration: Callable[[], T | None], warnings: list[str]) -> T | None:
     except ArtifactError as error:
         warnings.append(str(error))
         return None
+
+
+def _pixel_range(artifact: Artifact, image: Tensor | None) -> dict[str, Any] | None:
+    """The numbers that the input seems made for, and how that is known."""
+    found = artifact.pixel_ranges.get(image.name) if image is not None else None
+    if found is None:
+        return None
+    return {"low": found.low, "high": found.high, "known": found.known, "text": found.text}
+
+
+def _beside(declared: Declared, warnings: list[str]) -> dict[str, Any] | None:
+    """The preprocessing in a file beside the model, which is used where nothing is declared."""
+    found = _read(declared.preprocess_beside, warnings)
+    return None if found is None else {"file": found.name, "recipe": found.settings()}
 
 
 def _score_output(

@@ -192,8 +192,8 @@ def measure_snr(
 
 def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> Preprocess:
     """The recipe with its size settled by the option, by its crop, or by the pictures."""
-    if size is None and recipe.crop is not None:
-        size = recipe.crop
+    if size is None:
+        size = recipe.crop or recipe.size
     if size is not None:
         return recipe.for_size(*size)
     # Found by decoding: labels and headers may say anything.

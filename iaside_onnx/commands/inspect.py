@@ -75,6 +75,7 @@ def inspect(
     }
     found = describe(model, **named)
     if images is not None:
+        from ..recipe_search.findings import pixel_range_on_images
         from ..recipe_search.search import analyze_command, search_recipes
 
         if not as_json:
@@ -86,6 +87,7 @@ def inspect(
         )  # fmt: skip
         search = found["search"]
         search["command"] = None
+        search["findings"] += pixel_range_on_images(found)
         if search["above_chance"] and search["class_order"] is None:
             search["command"] = analyze_command(search, model, images, labels, recipe)
             if recipe is not None:

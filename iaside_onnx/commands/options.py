@@ -124,8 +124,10 @@ norm_option = click.option(
     "--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1."
 )
 preprocess_option = click.option(
-    "--preprocess", metavar="NAME|FILE.toml",
-    help="unit (default), raw, imagenet, inception, clip, cifar10, caffe, or a TOML file.",
+    "--preprocess", metavar="NAME|FILE",
+    help="unit, raw, imagenet, inception, clip, cifar10, caffe; a torchvision name such as "
+    "ResNet50_Weights.IMAGENET1K_V2; a .toml recipe; preprocessor_config.json of Hugging Face or "
+    "config.json of timm.  [default: as the file or one beside it says, or unit]",
 )  # fmt: skip
 running_options = together(
     click.option(

@@ -26,6 +26,7 @@ from .model import Affine, Model
 from .opened import Opened, open_model
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
+from .range_check import check_pixel_range
 from .session import Runtime
 
 _PROBE_IMAGES = 3
@@ -125,7 +126,13 @@ class Classifier:
 
 
 def open_classifier(
-    path: Path, runtime: Runtime, settings: Settings, sample: Sample, tell: Listener
+    path: Path,
+    runtime: Runtime,
+    settings: Settings,
+    sample: Sample,
+    tell: Listener,
+    *,
+    check_range: bool = True,
 ) -> Classifier:
     """Open an artifact for a sample of images, settling everything that was left open.
 
@@ -136,6 +143,8 @@ def open_classifier(
     sample : Sample
         Its first images confirm the output's kind, and a batch made free.
     tell : Listener
+    check_range : bool
+        Hold the preprocessing against the pixel values that the graph seems made for.
 
     Raises
     ------
@@ -145,7 +154,7 @@ def open_classifier(
     declared = Declared(path, artifact.metadata)
     tensor = artifact.image_input(settings.input)
     output = artifact.score_output(settings.output or declared.output())
-    recipe = _recipe(artifact, declared, settings, tell)
+    recipe = _recipe(declared, settings, tell)
     form = settle_input(
         artifact,
         tensor,
@@ -190,7 +199,7 @@ def open_classifier(
     score_form = _score_form(artifact, asked, opened, scores, tell)
     classes = 2 if score_form.binary else scores.shape[1]
     names = declared.classes(classes, offset) or _graph_names(artifact, classes, tell)
-    return Classifier(
+    classifier = Classifier(
         artifact=artifact,
         model=opened.model,
         output=opened.output,
@@ -204,6 +213,9 @@ def open_classifier(
         random=opened.random,
         class_names=names,
     )
+    if check_range:
+        check_pixel_range(classifier, sample, tell, asked=settings.preprocess is not None)
+    return classifier
 
 
 def check_class_scores(
@@ -228,9 +240,7 @@ def check_class_scores(
     return meaning
 
 
-def _recipe(
-    artifact: Artifact, declared: Declared, settings: Settings, tell: Listener
-) -> Preprocess:
+def _recipe(declared: Declared, settings: Settings, tell: Listener) -> Preprocess:
     """The recipe asked for, else the one the file declares, else the plainest."""
     if settings.preprocess is not None:
         return load_preprocess(settings.preprocess)
@@ -238,8 +248,11 @@ def _recipe(
     if found is not None:
         tell.note(f"preprocessing: {found.name}, as the file's metadata declares")
         return found
-    hint = f"; the file {artifact.input_hint}" if artifact.input_hint else ""
-    tell.note(f"preprocessing: none given, so 'unit' (RGB in [0, 1]){hint}")
+    found = declared.preprocess_beside()
+    if found is not None:
+        tell.note(f"preprocessing: {found.name}, found beside the model (--preprocess overrides)")
+        return found
+    tell.note("preprocessing: none given, so 'unit' (RGB in [0, 1])")
     return load_preprocess(None)
 
 

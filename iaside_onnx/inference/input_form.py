@@ -109,6 +109,8 @@ def settle_input(
         )
     assumed = False
     if height is None or width is None:
+        if size is None and recipe.size is not None:
+            size = recipe.size
         if size is None and recipe.resize_ratio is not None:
             size, assumed = (_DEFAULT_SIZE, _DEFAULT_SIZE), True
         size = size or _common_size(sample, artifact, tensor)

@@ -17,12 +17,12 @@ from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
 from .graph import (
     external_files,
     output_kind,
-    range_hint,
     read_names,
     weight_tensors,
     without_large_weights,
 )
 from .heads import Decision, computed, decision_of, decoder_of, unrounded
+from .pixel_range import PixelRange, pixel_range
 from .tensors import (
     INPUT_TYPES,
     SCORE_TYPES,
@@ -65,8 +65,8 @@ class Artifact:
         "probabilities", "sigmoid" or "unknown".
     output_steps : dict
         Distance between neighbouring scores where an output was quantised, else 0.
-    input_hint : str
-        What the graph does to its pixels first, in words.
+    pixel_ranges : dict
+        The pixel values that an input seems made for, where its type or the graph tells.
     model : onnx.ModelProto or None
         The graph without its large weights; None where the file hides it.
     """
@@ -83,7 +83,7 @@ class Artifact:
     external: tuple[Path, ...]
     output_kinds: dict[str, str] = field(default_factory=dict)
     output_steps: dict[str, float] = field(default_factory=dict)
-    input_hint: str = ""
+    pixel_ranges: dict[str, PixelRange] = field(default_factory=dict)
     model: onnx.ModelProto | None = None
 
     @property
@@ -368,7 +368,7 @@ def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
     tails = {tensor.name: output_kind(graph, tensor.name) for tensor in outputs}
     version = f" {text_of(model.producer_version)}" if model.producer_version else ""
     parameters = sum(math.prod(tensor.dims) for tensor in weight_tensors(model))
-    hint = range_hint(graph, inputs[0].name) if inputs else ""
+    ranges = _pixel_ranges(graph, inputs)
     without_large_weights(model)
     return Artifact(
         path=path,
@@ -383,9 +383,14 @@ def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},
-        input_hint=hint,
+        pixel_ranges=ranges,
         model=model,
     )
+
+
+def _pixel_ranges(graph: onnx.GraphProto, inputs: tuple[Tensor, ...]) -> dict[str, PixelRange]:
+    found = {item.name: pixel_range(graph, item.name, item.elem_type) for item in inputs}
+    return {name: wanted for name, wanted in found.items() if wanted is not None}
 
 
 def is_ort_format(path: Path) -> bool:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ..errors import ArtifactError, UsageError
 from ..images.class_names import in_order, names_in, python_dict
-from ..preprocessing.preprocess import Preprocess, declared_preprocess
+from ..preprocessing.hub_config import beside
+from ..preprocessing.preprocess import Preprocess, declared_preprocess, load_preprocess
 
 PREFIX = "iaside."
 KEYS = ("preprocess", "layout", "output_kind", "output", "label_offset", "classes")
@@ -79,6 +80,24 @@ class Declared:
             return declared_preprocess(text, f"metadata {PREFIX}preprocess")
         except UsageError as error:
             raise ArtifactError(f"{self.path}: {error}; override it with --preprocess") from error
+
+    def preprocess_beside(self) -> Preprocess | None:
+        """Recipe in a file that Hugging Face or timm put beside the model.
+
+        Raises
+        ------
+        ArtifactError
+            One that cannot be used; --preprocess overrides it.
+        """
+        path = beside(self.path)
+        if path is None:
+            return None
+        try:
+            return load_preprocess(str(path))
+        except UsageError as error:
+            raise ArtifactError(
+                f"{error} (the file lies beside the model; --preprocess overrides it)"
+            ) from error
 
     def layout(self) -> str | None:
         """Layout of the image input: "nchw" or "nhwc"."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -196,27 +195,6 @@ def output_kind(graph: onnx.GraphProto, name: str) -> tuple[str, float]:
     if node.op_type in _LOGIT_TAILS:
         return "logits", step
     return _KINDS.get(node.op_type, "unknown"), step
-
-
-def range_hint(graph: onnx.GraphProto, name: str) -> str:
-    """What the first nodes say about the range of pixel values the graph expects."""
-    held = constants(graph)
-    steps: list[str] = []
-    largest = 0.0
-    for _ in range(4):
-        users = [node for node in graph.node if name in node.input]
-        if len(users) != 1 or users[0].op_type not in {"Sub", "Div", "Mul", "Add", "Cast"}:
-            break
-        node = users[0]
-        steps.append(node.op_type)
-        other = next((held[key] for key in node.input if key in held), None)
-        if other is not None and math.prod(other.dims) <= 4:
-            largest = max(largest, float(np.abs(tensor_values(other)).max(initial=0.0)))
-        name = node.output[0]
-    if not any(step != "Cast" for step in steps):
-        return ""
-    domain = "0..255" if largest > 32 else "0..1"
-    return f"normalises inside the graph ({', '.join(steps)}): give it pixels of {domain}"
 
 
 def tensor_values(tensor: TensorProto) -> NDArray[np.float64]:

@@ -227,6 +227,8 @@ def print_inspection(found: dict[str, Any]) -> None:
         add("external data", name)
     for key, text in found["declared"].items():
         add(key, text)
+    if found["preprocess_beside"]:
+        add("beside the model", f"{found['preprocess_beside']['file']} says the preprocessing")
     add("active providers", ", ".join(found["providers"]) or "none")
     for warning in found["warnings"]:
         add("warning", warning)
@@ -273,7 +275,12 @@ def print_candidates(found: dict[str, Any], written: Path | None) -> None:
     if written is not None:
         out.print(f"Recipe: {one_line(str(written))}", soft_wrap=True)
     elif search["preset"] is None:
-        out.print("\nBest recipe, as a TOML file (--write-recipe FILE.toml writes it):")
+        if search["source"] is None:
+            out.print(
+                "\nBest recipe, not written anywhere yet: save these lines as recipe.toml, or run "
+                "this again with --write-recipe recipe.toml",
+                soft_wrap=True,
+            )
         out.print(search["toml"].rstrip(), soft_wrap=True)
     out.print(f"\nTo use it:\n{one_line(search['command'])}", soft_wrap=True)
 
