@@ -20,6 +20,8 @@ from iaside_onnx.mathematics.prediction import (
 )
 from iaside_onnx.mathematics.shapley import coalition_masks, shapley_values
 from iaside_onnx.reports.snr import SnrReport
+from iaside_onnx.views.prediction_plot import prediction_figure
+from iaside_onnx.views.prediction_table import print_prediction
 
 from .conftest import ROOT
 from .made_reports import made as report_of
@@ -185,6 +187,23 @@ def test_what_does_not_fit_is_refused_by_name(settings, message):
         ia.predict_damage(audit(), snr)
 
 
+def test_nothing_is_foretold_from_a_report_that_says_nothing(capsys):
+    good = audit(images=20)
+    bad = replace(good, predicted=np.where(np.arange(20) < 15, 7, good.labels))
+    snr = measurement(np.full((1, 1, len(WEIGHTS)), 0.5), np.zeros((1, 1, len(WEIGHTS))))
+    assert ia.predict_damage(good, snr).no_finding is None
+    found = ia.predict_damage(bad, snr)
+    assert found.summary()["no_finding"].startswith("No finding: clean accuracy is at chance")
+    print_prediction(found)
+    shown = capsys.readouterr().out
+    assert shown.startswith(found.no_finding)
+    assert "(not a finding)" in shown
+    assert "Read the order" not in shown
+    texts = prediction_figure(found).texts
+    assert texts[0].get_text().startswith("No finding")
+    assert texts[0].get_fontsize() == max(text.get_fontsize() for text in texts)
+
+
 def test_a_confidence_that_no_interval_has_is_refused():
     snr = measurement(np.ones((1, 1, 3)), np.zeros((1, 1, 3)))
     with pytest.raises(UsageError, match=r"--confidence 1\.5"):
@@ -249,6 +268,11 @@ def test_the_command_foretells_the_demo(iaside, tmp_path):
     assert table.exit_code == 0
     assert "gaussian_noise" in table.stdout
     assert "95% interval" in table.stdout
+    # Where the order held and where it failed stands in both.
+    for trial in found["evidence"]:
+        assert f"{trial['mpe']:+.2f}  {trial['networks']}" in table.stdout
+    assert min(trial["mpe"] for trial in found["evidence"]) < 0.1
+    assert "nothing was measured here" in table.stdout
     assert picture.stat().st_size > 5_000
     again = iaside("predict", report, "--snr", snr, "-o", picture)
     assert (again.exit_code, "--overwrite" in again.stderr) == (2, True)

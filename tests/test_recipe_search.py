@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from iaside_onnx.preprocessing.preprocess import PRESETS, Preprocess, load_preprocess
-from iaside_onnx.recipe_search.candidate import Candidate
+from iaside_onnx.recipe_search.candidate import Candidate, no_gain
 
 from . import graphs
 from .conftest import write_npz
@@ -186,6 +186,91 @@ def test_what_the_file_declares_is_tried_first(iaside, tmp_path, coloured):
     assert "--size 32x32" in found["search"]["command"]
 
 
+@pytest.mark.parametrize("where", ["metadata", "beside"])
+def test_what_was_written_down_wins_among_equals(iaside, tmp_path, coloured, where):
+    # Odd values that do as well as a preset: nearly those of "unit".
+    near = {"resize": 16, "crop": 16, "scale": 0.99, "interpolation": "bicubic"}
+    metadata = {"iaside.preprocess": json.dumps(near)} if where == "metadata" else {}
+    model = wants(tmp_path / "m.onnx", PRESETS["unit"], metadata=metadata)
+    if where == "beside":
+        hub = {"image_mean": [0, 0, 0], "image_std": [1 / 0.99] * 3, "resample": 3,
+               "size": {"height": 16, "width": 16}}  # fmt: skip
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(hub))
+    found = search(iaside, model, "--data", coloured, "--samples", 0)
+    name = "declared" if where == "metadata" else "beside"
+    assert found["search"]["source"] == name
+    assert found["candidates"][0]["values"] == f"{name}, RGB"
+    assert "no --preprocess is needed" in found["search"]["findings"][0]
+    assert "--preprocess" not in found["search"]["command"]
+    assert "unit, RGB" in {r["values"] for r in found["candidates"] if not r["told_apart"]}
+    assert not found["search"]["fitted"]
+
+
+def test_what_was_written_down_and_does_worse_is_named(iaside, tmp_path, coloured):
+    metadata = {"iaside.preprocess": "caffe"}
+    model = wants(tmp_path / "m.onnx", PRESETS["unit"], metadata=metadata)
+    found = search(iaside, model, "--data", coloured, "--samples", 0)
+    assert found["candidates"][0]["values"] == "unit, RGB"
+    assert any("metadata says does worse" in text for text in found["search"]["findings"])
+    assert "--preprocess" in found["search"]["command"]
+
+
+def test_values_outside_the_presets_are_fitted_and_said(iaside, tmp_path):
+    odd = Preprocess("odd", scale=60.0, mean=(7.0,), std=(1.0,))
+    model = wants(tmp_path / "m.onnx", odd)
+    data = arrays(tmp_path / "d.npz", count=8)
+    found = search(iaside, model, "--data", data, "--samples", 0)
+    best = found["candidates"][0]
+    assert found["search"]["fitted"]
+    assert best["values"] == "fitted"
+    recipe = best["preprocess"]
+    gain = recipe.get("scale", 1.0) / np.ravel(recipe.get("std", 1.0))
+    np.testing.assert_allclose(gain, 60, rtol=0.35)
+    assert "were fitted to half" in found["search"]["findings"][0]
+    nearest = max(row["accuracy"] for row in found["candidates"][1:])
+    assert best["accuracy"] >= nearest
+    assert not search(
+        iaside, wants(tmp_path / "u.onnx", PRESETS["unit"]), "--data", data, "--samples", 0
+    )["search"]["fitted"]
+
+
+def test_a_model_that_wants_a_letterbox(iaside, tmp_path):
+    # The class is the share of white, which squeezing keeps and cropping loses; padding dilutes.
+    rng = np.random.default_rng(0)
+    for label in range(4):
+        folder = tmp_path / "wide" / f"{label}"
+        folder.mkdir(parents=True)
+        for copy in range(6):
+            pixels = rng.integers(0, 30, (16, 48, 3)) + 55 * label + 20
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{copy}.png")
+    levels = (35 + 55 * np.arange(4)) / 255 / 3 + 114 / 255 * 2 / 3
+    targets = np.repeat(levels[:, None], 3, axis=1)
+    model = graphs.prototypes(tmp_path / "m.onnx", targets, strength=3000, size=24)
+    found = search(iaside, model, "--data", tmp_path / "wide", "--samples", 0)
+    best = found["candidates"][0]
+    assert best["geometry"] == "letterbox, center, padded with 114"
+    assert best["preprocess"]["resize"] == "letterbox"
+    assert best["preprocess"]["pad"] == 114
+    assert best["accuracy"] == 1.0
+
+
+def test_a_guess_from_the_graph_is_held_against_the_images(iaside, tmp_path, coloured):
+    order, gain, shift = PRESETS["raw"].affine(3)
+    model = graphs.prototypes(
+        tmp_path / "m.onnx", COLOURS[:, order] * gain + shift, strength=20 / 255**2, dtype=np.uint8
+    )
+    found = search(iaside, model, "--data", coloured, "--samples", 0)
+    assert found["pixel_range"]["images"] == {"low": 0.0, "high": 255.0, "agree": True}
+    assert any("the images agree" in text for text in found["search"]["findings"])
+
+
+def test_a_recipe_that_is_not_written_is_not_said_to_be(iaside, tmp_path, coloured):
+    model = wants(tmp_path / "m.onnx", Preprocess("odd", channels="bgr", scale=2.0, mean=(1.0,)))
+    shown = iaside("inspect", model, "--data", coloured, "--samples", 0)
+    assert "not written anywhere yet" in shown.stdout
+    assert "--write-recipe recipe.toml" in shown.stdout
+
+
 def candidate(right, log_prob):
     """Right where said, among two classes; the true one is always 1."""
     right = np.asarray(right, bool)
@@ -199,14 +284,24 @@ def test_paired_comparison():
     half = np.arange(20) % 2 == 0
     steady = np.linspace(-2, -1, 20)
     best = candidate(half, steady)
-    # Ten discordant images, all for one side: McNemar's one-sided p is 2**-10, here times 4.
+    # Ten discordant images, all for one side: McNemar's one-sided p is 2**-10, here times 6.
     all_wrong = candidate(np.zeros(20), steady)
-    assert best.better_than(all_wrong) == pytest.approx(4 * 2.0**-10)
+    assert best.better_than(all_wrong) == pytest.approx(6 * 2.0**-10)
     # All 20 differences of one sign: the signed-rank test's one-sided p is 2**-20.
     worse = candidate(half, steady - np.linspace(1, 2, 20))
-    assert best.better_than(worse) == pytest.approx(4 * 2.0**-20)
+    assert best.better_than(worse) == pytest.approx(6 * 2.0**-20)
     assert worse.better_than(best) == 1.0
     assert best.better_than(best) == 1.0
+
+
+def test_a_large_gain_on_some_images_tells_two_recipes_apart():
+    # On most images the worse one is better by a hair, which is all that ranks see.
+    steady = np.full(40, -1.0)
+    other = steady + 0.001
+    other[:8] -= 100.0
+    best, worse = candidate(steady < 0, steady), candidate(steady < 0, other)
+    assert best.better_than(worse) <= 0.05
+    assert no_gain(np.full(5, 20.0)) == 1.0  # too few images
 
 
 @pytest.mark.parametrize(

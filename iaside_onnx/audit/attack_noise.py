@@ -42,12 +42,15 @@ class Attack:
         Radius at severity 3, in pixel space; at severity s it is s / 3 of that.
     queries : int
         Budget for one image.
+    allow_random : bool
+        Attack a model even if its scores are random.
     """
 
     name: str
     model: Path
     epsilon: float
     queries: int
+    allow_random: bool = False
 
     def settings(self, classifier: Classifier) -> dict[str, Any]:
         """What a report says about it."""
@@ -65,11 +68,17 @@ class Attack:
             "output_kind": classifier.scores.kind,
             "provider": runtime.provider,
             **({} if runtime.provider == "cpu" else {"tf32": runtime.tf32}),
+            **({"allow_random": True} if classifier.random else {}),
         }
 
 
 def wanted_attack(
-    name: str | None, model: str | Path | None, epsilon: float | None, queries: int
+    name: str | None,
+    model: str | Path | None,
+    epsilon: float | None,
+    queries: int,
+    *,
+    allow_random: bool = False,
 ) -> Attack | None:
     """The attack asked for, or None.
 
@@ -89,7 +98,7 @@ def wanted_attack(
         raise UsageError(f"--attack {name} needs --model and --epsilon")
     check_radius(epsilon)
     check_queries(queries)
-    return Attack(name, Path(model), epsilon, queries)
+    return Attack(name, Path(model), epsilon, queries, allow_random)
 
 
 def attacked_classifier(

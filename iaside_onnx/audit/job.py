@@ -26,7 +26,7 @@ from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import choose_runtime, claim_process, runtime_version
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
-from ..preprocessing.preprocess import PRESETS
+from ..preprocessing.preprocess import names_a_file
 from ..settings import Settings
 from .draws import DRAWS
 from .evaluator import Evaluator
@@ -39,19 +39,19 @@ def versions() -> dict[str, str]:
 
 def settled_settings(settings: Settings, classifier: Classifier) -> dict[str, Any]:
     """All that determines a value table beside model, images and provider, as JSON values."""
-    form, runtime = classifier.form, classifier.model.runtime
-    held = {
-        **asdict(settings),
+    runtime = classifier.model.runtime
+    held = asdict(settings)
+    del held["allow_random"]
+    held |= {
         "draws": DRAWS,
         "players": settings.players,
-        "preprocess": classifier.preprocess.settings(),
-        "size": [form.height, form.width],
-        "input": form.name,
-        "output": classifier.output.name,
-        "layout": form.layout,
-        "output_kind": classifier.scores.kind,
+        **classifier.settled,
         **({} if runtime.provider == "cpu" else {"tf32": runtime.tf32}),
     }
+    # Files of versions that knew no such option have no such key.
+    del held["set"]
+    if classifier.model.fixed.said:
+        held["set"] = classifier.model.fixed.said
     # As JSON gives it back, so that it compares equal to what a file holds.
     made: dict[str, Any] = json.loads(json.dumps(held))
     return made
@@ -134,7 +134,7 @@ class Job:
     ) -> Job:
         """Describe an audit that is about to fill its table."""
         runtime, recipe = classifier.model.runtime, wanted.preprocess
-        if recipe is not None and recipe not in PRESETS:
+        if recipe is not None and names_a_file(recipe):
             wanted = replace(wanted, preprocess=str(Path(recipe).absolute()))
         labels = reading.labels
         return cls(
@@ -245,7 +245,9 @@ def _open(job: Job, number: object) -> Evaluator:
             f"{job.model}: no such file there; model and images must lie at the same paths for "
             "all workers"
         )
-    classifier = open_classifier(job.model, runtime, job.wanted, sample, Listener())
+    classifier = open_classifier(
+        job.model, runtime, job.wanted, sample, Listener(), check_range=False
+    )
     if classifier.artifact.sha256 != job.model_sha256:
         raise ArtifactError(f"{job.model}: is another model there; give all workers the same file")
     found = settled_settings(job.settled, classifier)

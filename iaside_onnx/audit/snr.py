@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..corruptions.corrupt import KINDS, corrupt, generator
 from ..errors import DataError, UsageError
-from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
+from ..images.folders import PhotoFiles
+from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
 from ..inference.session import choose_runtime
 from ..listener import Listener
 from ..mathematics.bands import NORMS, band_index
@@ -29,6 +30,7 @@ from ..settings import MOST_COUNT, Settings, check_number, check_seed
 from .attack_noise import Attack, attack_noise, attacked_classifier, wanted_attack
 from .corrupted import wanted_corruptions
 from .draws import DRAWS, draw_key
+from .labelling import settle_labels
 from .measuring import check_batch
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
@@ -40,6 +42,8 @@ def measure_snr(
     target: str | Path | None = None,
     *,
     labels: str | Path | None = None,
+    columns: str | None = None,
+    class_names: str | Path | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     skip_bad: bool = False,
@@ -62,11 +66,13 @@ def measure_snr(
     output: str | None = None,
     layout: str | None = None,
     output_kind: str | None = None,
+    set: Sequence[str] = (),
     provider: str = "auto",
     threads: int = 0,
     tf32: bool = True,
     ort_extension: Sequence[str | Path] = (),
     batch: int | None = None,
+    allow_random: bool = False,
     confidence: float = 0.95,
     overwrite: bool = False,
     listener: Listener | None = None,
@@ -75,8 +81,11 @@ def measure_snr(
 
     Parameters
     ----------
-    images, labels, image_column, label_column, skip_bad, samples, seed
+    images, labels, columns, image_column, label_column, skip_bad, samples, seed
         As for `analyze`: the same seed and number draw the same images.
+    class_names : path or "none", optional
+        As for `analyze`, with an attack: folders and labels are held against these names. What is
+        measured needs no class.
     target : path, optional
         Where the report goes.
     preprocess, size : str, (int, int), optional
@@ -96,7 +105,7 @@ def measure_snr(
     model, epsilon, queries : path, float, int
         The ONNX file that is attacked, which settles size and channels; the radius at severity 3
         in pixel space (at severity s it is s / 3 of that); images scored for one image at most.
-    input, output, layout, output_kind, provider, threads, tf32, ort_extension, batch
+    input, output, layout, output_kind, set, provider, threads, tf32, ort_extension, batch
         How that model is read and run, as for `analyze`.
     confidence : float
         Of the bootstrap intervals over images.
@@ -111,25 +120,32 @@ def measure_snr(
         Anything wrong with the arguments or the images.
     """
     tell = listener or Listener()
-    against = wanted_attack(attack, model, epsilon, queries)
+    against = wanted_attack(attack, model, epsilon, queries, allow_random=allow_random)
     of_model = {"input": input, "output": output, "layout": layout, "output_kind": output_kind}
     running = (provider, threads, tf32, tuple(map(Path, ort_extension)))
-    _check_model_options(against, of_model, running, batch)
+    _check_model_options(against, {**of_model, "set": ", ".join(set) or None}, running, batch)
     names, levels = wanted_corruptions(corruption, severity)
     check_confidence(confidence)
     check_seed(seed)
     check_number("--samples", samples, 0, MOST_COUNT, "0 for all images or a positive number")
     if norm not in NORMS:
         raise UsageError(f"--norm {norm}: choose one of {', '.join(NORMS)}")
+    if class_names is not None and against is None:
+        raise UsageError("--class-names goes with --attack: corruptions need no classes")
     path = None if target is None else Path(target)
     if path is not None:
         check_target(path, overwrite=overwrite)
-    source = open_images(
-        Path(images),
-        None if labels is None else Path(labels),
+    reading = Reading.asked(
+        images,
+        labels,
+        class_names,
+        columns=columns,
         image_column=image_column,
         label_column=label_column,
     )
+    source = reading.open(tell)
+    if isinstance(source, PhotoFiles) and source.doubt and class_names is None:
+        raise DataError(source.doubt)
     sample = draw_sample(source, samples, seed)
     skipped: list[dict[str, str]] = []
     if skip_bad:
@@ -138,9 +154,13 @@ def measure_snr(
         classifier = None
         recipe, channels = _sized(load_preprocess(preprocess), size, sample), 1 if grey else 3
     else:
-        asked = Settings.asked(preprocess=preprocess, size=size, **of_model)
+        asked = Settings.asked(
+            preprocess=preprocess, size=size, allow_random=allow_random, set=tuple(set), **of_model
+        )
         runtime = choose_runtime(provider, threads, running[-1], tf32=tf32)
         classifier = attacked_classifier(against, sample, asked, runtime, grey, tell)
+        if class_names is not None:
+            settle_labels(sample, classifier, reading, tell)
         recipe, channels = classifier.preprocess, classifier.form.channels
         if not corruption:
             names = []
@@ -216,8 +236,8 @@ def _check_model_options(
 
 def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> Preprocess:
     """The recipe with its size settled by the option, by its crop, or by the pictures."""
-    if size is None and recipe.crop is not None:
-        size = recipe.crop
+    if size is None:
+        size = recipe.crop or recipe.size
     if size is not None:
         return recipe.for_size(*size)
     # Found by decoding: labels and headers may say anything.

@@ -29,12 +29,13 @@ from ..reports.part import part_of
 from ..reports.report import Report
 from ..reports.robustness import RobustnessReport
 from ..reports.store import WHOLE_ROWS, Columns, create_partial
-from ..reports.value_rules import is_name
+from ..reports.value_rules import is_name, is_text
 from ..reports.verification import Check, Verification, verify_file
 from ..settings import MOST_COUNT, Settings, check_number
 from .analysis import analyze, identity_of_table
 from .attacked import NO_ATTACK
 from .heatmap import measure_heatmap
+from .labelling import NO_NAMES
 from .measuring import as_json, identity_of
 from .robustness import identity_of_answers, measure_robustness, table_of
 from .robustness_table import table_parts
@@ -78,6 +79,7 @@ def verify(
     model: str | Path | None = None,
     images: str | Path | None = None,
     labels: str | Path | None = None,
+    class_names: str | Path | None = None,
     redo: int = 0,
     seed: int = 0,
     signed: Check | None = None,
@@ -92,7 +94,7 @@ def verify(
         A file of ``analyze``, ``robustness``, ``heatmap`` or ``snr``.
     model, images : path, optional
         Whether they are the ones that the file names.
-    labels : path, optional
+    labels, class_names : path, optional
         As for `analyze`.
     redo : int
         Rows of the table that the model evaluates again; needs `model` and `images`. For files of
@@ -126,16 +128,25 @@ def verify(
     if model is not None:
         checks.append(_same_model(result, Path(model)))
     if images is not None:
-        given = None if labels is None else Path(labels)
-        columns = (result.data.get(name) for name in ("image_column", "label_column"))
-        checks.append(_same_images(result, Reading(Path(images), given, *columns)))
+        place = Reading.asked(images, labels, **_reading(result, class_names))
+        checks.append(_same_images(result, place))
     if redo and all(check.holds is not False for check in checks):
         assert model is not None
         assert images is not None
         wanted = _redo_of(result)
-        operands = (model, images, labels)
+        operands = (model, images, {"labels": labels, **_reading(result, class_names)})
         checks.append(_redone(result, wanted, operands, redo, seed, running, listener))
     return replace(found, checks=checks)
+
+
+def _reading(result: Any, class_names: str | Path | None) -> dict[str, Any]:
+    """How the images of a file were read, as arguments of its job."""
+    names = ("columns", "image_column", "label_column", "label_order")
+    kept = {name: result.data.get(name) for name in names}
+    usable = {name: value if is_text(value) else None for name, value in kept.items()}
+    if class_names is None and result.data.get("class_names") == NO_NAMES:
+        class_names = NO_NAMES
+    return {**usable, "class_names": class_names}
 
 
 def _same_model(result: Any, path: Path) -> Check:
@@ -238,7 +249,7 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
 def _redone(
     result: Any,
     wanted: _Redo,
-    operands: tuple[str | Path, str | Path, str | Path | None],
+    operands: tuple[str | Path, str | Path, dict[str, Any]],
     redo: int,
     seed: int,
     running: dict[str, Any],
@@ -250,14 +261,12 @@ def _redone(
         raise UsageError(f"--redo: the file was made with {provider}, which is not active here")
     images = len(wanted.table)
     rows = np.sort(np.random.default_rng(seed).permutation(images)[:redo])
-    model, source, labels = operands
+    model, source, reading = operands
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "again.h5"
         options = {
-            **wanted.options, **_settings(result, Path(folder)), **running, "labels": labels,
+            **wanted.options, **_settings(result, Path(folder)), **running, **reading,
             "provider": provider, "skip_bad": bool(result.data.get("skip_bad")),
-            "image_column": result.data.get("image_column"),
-            "label_column": result.data.get("label_column"),
         }  # fmt: skip
         identity = as_json(wanted.identity)
         rows_columns = wanted.table.shape[0], wanted.table.shape[1]
@@ -301,6 +310,8 @@ def _settings(result: Any, folder: Path) -> dict[str, Any]:
     if not isinstance(result, Report):
         names -= {"estimator", "passes", "absence", "output_map", "separate_dc"}
     found = {name: held[name] for name in sorted(names) if name in held}
+    if isinstance(held.get("set"), dict):
+        found["set"] = tuple(f"{name}={value}" for name, value in held["set"].items())
     if held.get("estimator") == "exact":
         found.pop("passes", None)
     if held.get("layout") in _LAYOUTS:

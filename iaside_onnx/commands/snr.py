@@ -55,6 +55,10 @@ from .options import (
     "--model", type=click.Path(path_type=Path), metavar="MODEL.onnx", help="The model to attack."
 )
 @click.option(
+    "--class-names", metavar="FILE",
+    help="Check folders and labels against the attacked model's class names.",
+)  # fmt: skip
+@click.option(
     "--epsilon", callback=radius, metavar="E",
     help="Radius of the attack at severity 3, such as 4/255; s/3 of it at severity s.",
 )  # fmt: skip

@@ -27,6 +27,9 @@ from .options import extension_option, json_option, signature_options
     help="Labels of the images, as for analyze.",
 )  # fmt: skip
 @click.option(
+    "--class-names", metavar="FILE|none", help="Class names of the model, as for analyze."
+)
+@click.option(
     "--redo", type=int, default=0, show_default=True, metavar="N",
     help="Evaluate N rows of the table again; needs --model and --images.",
 )  # fmt: skip

@@ -10,38 +10,45 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import ArtifactError, UsageError
-from ..preprocessing.preprocess import Preprocess, declared_preprocess
+from ..images.class_names import in_order, names_in, python_dict
+from ..preprocessing.hub_config import beside
+from ..preprocessing.preprocess import Preprocess, declared_preprocess, load_preprocess
 from ..settings import MOST_OFFSET
+from .bounds import LONGEST_NAME, shortened
 
 PREFIX = "iaside."
 KEYS = ("preprocess", "layout", "output_kind", "output", "label_offset", "classes")
+_LARGEST_SIDE = 1 << 16
+# Keys of other tools that say what a model is; shown beside our own.
+OTHER_KEYS = ("task", "names", "imgsz", "stride", "character")
+_SHOWN = 300
+# Where other tools put class names: "names" is that of ultralytics, "character" of PaddleOCR.
+_NAME_KEYS = ("names", "class_names", "classes", "labels", "id2label", "categories", "character")
 
 
-# Of a name, of a text that is shown, of a value that is read, and how many of these: a file may
-# carry any amount of text, and reports and pages take what they show from here.
-LONGEST_NAME = 200
-_LONGEST_TEXT = 1000
-_LONGEST_VALUE = 1 << 22
-_MOST_ENTRIES = 1000
+def fit_names(names: list[str], outputs: int, offset: int) -> list[str] | None:
+    """Names in order of labels, if there is one for each score or for each label; else None."""
+    if len(names) not in (outputs, outputs - offset):
+        return None
+    if len(names) != outputs or offset == 0:
+        return names
+    return names[offset:] if offset > 0 else [""] * -offset + names
 
 
-def shortened(text: str, most: int = _LONGEST_TEXT) -> str:
-    """A text as it may be shown or kept: a long one is cut, and says how long it was."""
-    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
-
-
-def bounded(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Metadata of which nothing is endless; what this version reads is cut much later."""
-    entries = list(metadata.items())[:_MOST_ENTRIES]
-    return {
-        shortened(key, LONGEST_NAME): (
-            text[:_LONGEST_VALUE] if key.startswith(PREFIX) else shortened(text)
-        )
-        for key, text in entries
-    }
+def _listed(text: str) -> list[str] | None:
+    """Names in a value of the metadata: JSON, a dictionary as Python prints it, lines or commas."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        numbered = python_dict(text)
+        if numbered is not None:
+            return in_order(numbered)
+        parts = text.splitlines() if "\n" in text.strip() else text.split(",")
+        names = [part.strip(" []'\"") for part in parts]
+        return names if len(names) > 1 and all(names) else None
+    return names_in(value)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,24 @@ class Declared:
         except UsageError as error:
             raise ArtifactError(f"{self.path}: {error}; override it with --preprocess") from error
 
+    def preprocess_beside(self) -> Preprocess | None:
+        """Recipe in a file that Hugging Face or timm put beside the model.
+
+        Raises
+        ------
+        ArtifactError
+            One that cannot be used; --preprocess overrides it.
+        """
+        path = beside(self.path)
+        if path is None:
+            return None
+        try:
+            return load_preprocess(str(path))
+        except UsageError as error:
+            raise ArtifactError(
+                f"{error} (the file lies beside the model; --preprocess overrides it)"
+            ) from error
+
     def layout(self) -> str | None:
         """Layout of the image input: "nchw" or "nhwc"."""
         return self._one_of("layout", ("nchw", "nhwc"))
@@ -86,6 +111,19 @@ class Declared:
     def output(self) -> str | None:
         """Name of the score output."""
         return self._text("output")
+
+    def size(self) -> tuple[int, int] | None:
+        """Height and width under the key ``imgsz``, as Ultralytics' exporter writes them."""
+        try:
+            sides = json.loads(self.metadata.get("imgsz") or "null")
+        except (ValueError, RecursionError):
+            return None
+        sides = [sides] if isinstance(sides, int) else sides
+        if not isinstance(sides, list) or len(sides) not in (1, 2):
+            return None
+        if not all(isinstance(side, int) and 0 < side < _LARGEST_SIDE for side in sides):
+            return None
+        return sides[0], sides[-1]
 
     def label_offset(self) -> int:
         """Number to add to labels; 0 where nothing is declared."""
@@ -108,18 +146,32 @@ class Declared:
         offset : int
             Label offset: a list shorter by it is in order of labels.
         """
-        names = self._json(self._text("classes") or "null")
-        if not isinstance(names, list) or len(names) not in (outputs, outputs - offset):
-            return None
-        texts = [shortened(str(name), LONGEST_NAME) for name in names]
-        if len(texts) != outputs or offset == 0:
-            return texts
-        return texts[offset:] if offset > 0 else [""] * -offset + texts
+        found = self.named_classes(outputs, offset)
+        return None if found is None else found[0]
+
+    def named_classes(self, outputs: int, offset: int = 0) -> tuple[list[str], str] | None:
+        """Names of the classes as `classes` has them, and the key that declares them."""
+        for key, names in self.class_lists():
+            fitting = fit_names(names, outputs, offset)
+            if fitting is not None:
+                return fitting, key
+        return None
+
+    def class_lists(self) -> list[tuple[str, list[str]]]:
+        """Every list of names in the metadata, of the exporters here and of other tools."""
+        found = []
+        for key in (PREFIX + "classes", *_NAME_KEYS):
+            names = _listed(self.metadata.get(key, ""))
+            if names:
+                found.append((key, [shortened(name, LONGEST_NAME) for name in names]))
+        return found
 
     def shown(self) -> dict[str, str]:
-        """All declared values as they stand in the file, cut where they are long."""
+        """All declared values as they stand in the file; long ones of other tools cut short."""
         held = self.metadata.items()
-        return {key: shortened(text) for key, text in held if key.startswith(PREFIX)}
+        own = {key: shortened(text) for key, text in held if key.startswith(PREFIX)}
+        others = {key: self.metadata[key] for key in OTHER_KEYS if key in self.metadata}
+        return own | {key: shortened(text, _SHOWN) for key, text in others.items()}
 
     def _text(self, key: str) -> str | None:
         return self.metadata.get(PREFIX + key)
@@ -129,13 +181,6 @@ class Declared:
         if text is not None and text not in allowed:
             raise self._wrong(key, f"not one of {', '.join(allowed)}")
         return text
-
-    @staticmethod
-    def _json(text: str) -> Any:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return None
 
     def _wrong(self, key: str, why: str) -> ArtifactError:
         text = self._text(key) or ""

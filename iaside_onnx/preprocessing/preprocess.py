@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,18 @@ from PIL import Image
 
 from ..errors import DataError, UsageError
 from ..images.sample import Picture
-from .recipe_keys import CHECKS, INTERPOLATIONS, RECIPE_KEYS, listed, short_text
+from .geometry import corner, covering, inscribed, place
+from .hub_config import translated
+from .recipe_keys import (
+    CHECKS,
+    INTERPOLATIONS,
+    LETTERBOX,
+    RECIPE_KEYS,
+    UNRESIZED,
+    listed,
+    short_text,
+)
+from .torchvision_weights import weights_recipe
 
 _FILTERS = {name: Image.Resampling[name.upper()] for name in INTERPOLATIONS}
 # Of a picture after resizing: the long side of a very long and thin one has no other bound.
@@ -35,19 +46,31 @@ class Preprocess:
     ----------
     name : str
         A preset's name, or the file it was read from.
-    resize : int or (height, width) or None
-        New length of the short side, or the exact size. None: the picture is resized to just
-        cover the crop; one that has the crop's size stays as it is.
+    resize : int or (height, width) or "letterbox" or "none" or None
+        New length of the short side, or the exact size. "letterbox": the picture is resized, in
+        its own shape, to just fit into the crop, and the rest is filled with `pad`. "none": it
+        stays as it is. None: it is resized to just cover the crop; one that has the crop's size
+        stays as it is.
     crop : (height, width) or None
         Centre crop, padded with black where the picture is smaller; None: the model's input size.
     resize_ratio : Fraction or None
         Instead of `resize`: how much larger than the crop the resized picture is, cut down to
         whole pixels (8/7 is what timm calls a crop_pct of 0.875).
+    ratio_at : ((height, width), Fraction) or None
+        One size of the model's input at which another `resize_ratio` holds.
+    size : (height, width) or None
+        Size of the model's input where the model leaves it free.
+    squashed : bool
+        With `resize_ratio`: the picture takes the shape of the crop, instead of keeping its own.
     interpolation : str
         "nearest", "bilinear", "bicubic" or "lanczos".
     antialias : bool
         True: pillow's filters, which widen where a picture shrinks. False, for bilinear alone: four
         neighbours at any scale and no rounding to bytes, as in TensorFlow.
+    pad : tuple of float
+        What fills a letterbox: a level of 0..255, or one for each of red, green and blue.
+    pad_position : str
+        Where the picture lies in a letterbox: "center" or "top-left".
     channels : str
         "rgb" or "bgr": the order that the model wants; grey models take one channel.
     scale : float
@@ -59,11 +82,16 @@ class Preprocess:
     """
 
     name: str = "unit"
-    resize: int | tuple[int, int] | None = None
+    resize: int | tuple[int, int] | str | None = None
     crop: tuple[int, int] | None = None
     resize_ratio: Fraction | None = None
+    ratio_at: tuple[tuple[int, int], Fraction] | None = None
+    size: tuple[int, int] | None = None
+    squashed: bool = False
     interpolation: str = "bilinear"
     antialias: bool = True
+    pad: tuple[float, ...] = (0.0,)
+    pad_position: str = "center"
     channels: str = "rgb"
     scale: float = 1.0
     mean: tuple[float, ...] = (0.0,)
@@ -77,10 +105,18 @@ class Preprocess:
                 f"preprocessing '{self.name}' crops to {self.crop[0]} x {self.crop[1]}, but the "
                 f"model's input is {height} x {width} (height x width)"
             )
+        ratio = self.resize_ratio
+        if self.ratio_at is not None and self.ratio_at[0] == (height, width):
+            ratio = self.ratio_at[1]
+        settled = replace(
+            self, crop=(height, width), resize_ratio=ratio, ratio_at=None, size=None, squashed=False
+        )
+        if self.squashed and ratio is not None:
+            resize = int(height * ratio), int(width * ratio)
+            return replace(settled, resize=resize, resize_ratio=None)
         if self.resize is None and height == width:
-            short = int(height * (self.resize_ratio or 1))
-            return replace(self, crop=(height, width), resize=short, resize_ratio=None)
-        return replace(self, crop=(height, width))
+            return replace(settled, resize=int(height * (ratio or 1)), resize_ratio=None)
+        return settled
 
     def pixels(self, picture: Picture, channels: int) -> NDArray[np.float32]:
         """A decoded picture in pixel space, shape (channels, height, width), in [0, 1].
@@ -96,7 +132,17 @@ class Preprocess:
         else:
             array = self._fit_array(_with_channels(picture, channels))
         planes = np.ascontiguousarray(np.moveaxis(array, -1, 0), dtype=np.float32)
-        return np.asarray(planes / np.float32(255) if array.dtype == np.uint8 else planes)
+        planes = planes / np.float32(255) if array.dtype == np.uint8 else planes
+        if self.resize == LETTERBOX:
+            planes = place(planes, *self.crop, self._padding(channels), self.pad_position)
+        return np.asarray(planes)
+
+    def _padding(self, channels: int) -> NDArray[np.float32]:
+        """What fills a letterbox, in [0, 1]; grey models see colours as pillow greys them."""
+        levels = np.array(self.pad, np.float64)
+        if channels == 1 and len(levels) == 3:
+            levels = levels @ np.array([[299], [587], [114]]) / 1000
+        return np.broadcast_to(levels / 255, (channels,)).astype(np.float32)
 
     def _fit_array(self, array: NDArray[Any]) -> NDArray[Any]:
         """H x W x C, uint8 or float in [0, 1]; uint8 only where it came as such."""
@@ -114,18 +160,24 @@ class Preprocess:
         assert self.crop is not None
         height, width = self.crop
         image = self._resize(image, height, width)
-        top, left = _corner(image.height, height), _corner(image.width, width)
+        if self.resize == LETTERBOX:
+            return image
+        top, left = corner(image.height, height), corner(image.width, width)
         # Pillow fills what lies outside the picture with black.
         return image.crop((left, top, left + width, top + height))
 
     def _resize(self, image: Image.Image, height: int, width: int) -> Image.Image:
         if isinstance(self.resize, tuple):
             size = (self.resize[1], self.resize[0])
-        elif self.resize is not None:
-            size = _covering(image.size, self.resize, self.resize)
+        elif isinstance(self.resize, int):
+            size = covering(image.size, self.resize, self.resize)
+        elif self.resize == LETTERBOX:
+            size = inscribed(image.size, width, height)
+        elif self.resize == UNRESIZED:
+            size = image.size
         else:
             ratio = self.resize_ratio or 1
-            size = _covering(image.size, int(width * ratio), int(height * ratio))
+            size = covering(image.size, int(width * ratio), int(height * ratio))
         if size[0] * size[1] > _MOST_PIXELS:
             raise DataError(
                 f"preprocessing '{self.name}' would make a picture of {size[0]} x {size[1]} pixels "
@@ -165,6 +217,13 @@ class Preprocess:
     def settings(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""
         known = {key: value for key, value in asdict(self).items() if value is not None}
+        for key in (
+            "ratio_at",
+            "size",
+            "squashed",
+            *(("pad", "pad_position") * (self.resize != LETTERBOX)),
+        ):
+            known.pop(key, None)
         if self.resize_ratio is not None:
             known["resize_ratio"] = float(self.resize_ratio)
         return known
@@ -189,22 +248,6 @@ class Preprocess:
         """The text of a TOML file that `load_preprocess` reads back as this recipe."""
         # JSON's numbers, strings and lists are TOML's.
         return "".join(f"{key} = {json.dumps(value)}\n" for key, value in self.recipe().items())
-
-
-def _covering(picture: tuple[int, int], width: int, height: int) -> tuple[int, int]:
-    """Least (width, height) of a picture's shape that covers a box.
-
-    One side is the box's, the other is cut down to whole pixels, as torchvision's resize does.
-    """
-    wide, high = picture
-    if wide * height <= high * width:
-        return width, max(height, int(width * high / wide))
-    return max(width, int(height * wide / high)), height
-
-
-def _corner(length: int, crop: int) -> int:
-    """Where a centre crop begins: torchvision rounds half to even, and pads more at the end."""
-    return round((length - crop) / 2.0) if length >= crop else -((crop - length) // 2)
 
 
 def _with_channels(array: NDArray[Any], channels: int) -> NDArray[Any]:
@@ -253,29 +296,57 @@ PRESETS: dict[str, Preprocess] = {
 
 
 def load_preprocess(choice: str | None) -> Preprocess:
-    """A named preset or a TOML file.
+    """A preset, what torchvision prescribes for its weights, or a file.
+
+    Parameters
+    ----------
+    choice : str or None
+        A preset's name; a name such as ``ResNet50_Weights.IMAGENET1K_V2``; a ``.toml`` recipe; a
+        ``.json`` file with the same keys, or as Hugging Face (``preprocessor_config.json``) and
+        timm (``config.json``) write it. None: pixels of [0, 1].
 
     Raises
     ------
     UsageError
-        Neither a preset's name nor a readable TOML file; an unknown key or an unusable value.
+        None of these; a file that cannot be read, an unknown key or an unusable value.
     """
     if choice is None:
         return PRESETS["unit"]
     if choice in PRESETS:
         return PRESETS[choice]
+    weights = weights_recipe(choice)
+    if weights is not None:
+        return preprocess_from(weights, choice)
     path = Path(choice)
-    if path.suffix.lower() != ".toml":
+    readers: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads, ".json": json.loads}
+    suffix = path.suffix.lower()
+    if suffix not in readers:
         raise UsageError(
-            f"--preprocess {choice}: give one of {', '.join(PRESETS)}, or a .toml file"
+            f"--preprocess {choice}: give one of {', '.join(PRESETS)}, a torchvision name such as "
+            "ResNet50_Weights.IMAGENET1K_V2, a .toml file, or the .json file of Hugging Face or "
+            "timm that lies beside the model"
         )
     try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+        recipe = readers[suffix](path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: not valid TOML ({error})") from error
-    return preprocess_from(recipe, str(path), name=path.name)
+        raise UsageError(f"{path}: not valid {suffix[1:].upper()} ({error})") from error
+    if suffix == ".toml" or (isinstance(recipe, dict) and set(recipe) <= set(RECIPE_KEYS)):
+        return preprocess_from(recipe, str(path), name=path.name)
+    found = translated(recipe, str(path))
+    return replace(
+        preprocess_from(found.keys, str(path), name=path.name),
+        resize_ratio=found.ratio,
+        ratio_at=found.ratio_at,
+        size=found.size,
+        squashed=found.squashed,
+    )
+
+
+def names_a_file(choice: str) -> bool:
+    """Whether `load_preprocess` reads a file for this choice."""
+    return choice not in PRESETS and weights_recipe(choice) is None
 
 
 def preprocess_from(recipe: object, source: str, *, name: str | None = None) -> Preprocess:
@@ -284,8 +355,7 @@ def preprocess_from(recipe: object, source: str, *, name: str | None = None) -> 
     Parameters
     ----------
     recipe : mapping
-        Any of `RECIPE_KEYS`: resize and crop in pixels (one side or [height, width]),
-        interpolation, channels, scale, mean and std (one number or three), layout.
+        Any of `RECIPE_KEYS`, with values as docs/preprocessing.md has them.
     source : str
         What error messages call the place it came from.
     name : str, optional
@@ -309,11 +379,14 @@ def preprocess_from(recipe: object, source: str, *, name: str | None = None) -> 
         if not good:
             raise UsageError(f"{source}: {key} = {short_text(value)}; wanted is {wanted}")
         values[key] = value
-    for key in ("mean", "std"):
+    for key in ("mean", "std", "pad"):
         if key in values:
             values[key] = tuple(float(number) for number in listed(values[key]))
     if values.get("antialias") is False and values.get("interpolation", "bilinear") != "bilinear":
         raise UsageError(f'{source}: antialias = false goes with interpolation = "bilinear" alone')
+    padded = next((key for key in ("pad", "pad_position") if key in values), None)
+    if padded is not None and values.get("resize") != LETTERBOX:
+        raise UsageError(f'{source}: {padded} goes with resize = "{LETTERBOX}" alone')
     if "scale" in values:
         values["scale"] = float(values["scale"])
     if isinstance(values.get("resize"), list | tuple):

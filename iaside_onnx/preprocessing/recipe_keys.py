@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+LETTERBOX, UNRESIZED = "letterbox", "none"
 _LONGEST_SIDE = 8192
 _LARGEST_NUMBER = 1e6
 
@@ -28,6 +29,17 @@ def _is_size(value: Any) -> tuple[bool, str]:
     return good, f"a number of pixels up to {_LONGEST_SIDE}, or [height, width]"
 
 
+def _is_resize(value: Any) -> tuple[bool, str]:
+    good, wanted = _is_size(value)
+    return good or value in (LETTERBOX, UNRESIZED), f'{wanted}, "{LETTERBOX}" or "{UNRESIZED}"'
+
+
+def _are_levels(value: Any) -> tuple[bool, str]:
+    numbers = listed(value)
+    good = len(numbers) in (1, 3) and all(_is_number(n) and 0 <= n <= 255 for n in numbers)
+    return good, "a level of 0..255, or three (red, green, blue)"
+
+
 def _is_number(value: Any, *, zero: bool = True) -> bool:
     return (
         isinstance(value, int | float)
@@ -48,10 +60,12 @@ def _is_one_of(value: Any, names: Sequence[str]) -> tuple[bool, str]:
 
 
 CHECKS: dict[str, Callable[[Any], tuple[bool, str]]] = {
-    "resize": _is_size,
+    "resize": _is_resize,
     "crop": _is_size,
     "interpolation": lambda value: _is_one_of(value, INTERPOLATIONS),
     "antialias": lambda value: (isinstance(value, bool), "true or false"),
+    "pad": _are_levels,
+    "pad_position": lambda value: _is_one_of(value, ("center", "top-left")),
     "channels": lambda value: _is_one_of(value, ("rgb", "bgr")),
     "scale": lambda value: (_is_number(value, zero=False), "a number, not 0"),
     "mean": lambda value: _are_numbers(value, zero=True),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from onnx import TensorProto
 
 from ..inference.input_form import InputForm
 from ..preprocessing.preprocess import PRESETS, Preprocess
+from ..preprocessing.recipe_keys import LETTERBOX
 
 UNTOUCHED = "as they are"
+Given = Mapping[str, Preprocess]
+"""Recipes that somebody wrote down for the model, the most binding first: "declared", "beside"."""
+# What fills letterboxes: black, and the grey of a family of detectors.
+_LETTERBOXES = ((0.0, "center"), (114.0, "center"), (0.0, "top-left"), (128.0, "top-left"))
 
 
-def values_axis(form: InputForm, declared: Preprocess | None) -> Iterable[Preprocess]:
+def values_axis(form: InputForm, given: Given) -> Iterable[Preprocess]:
     """The axis of scale, mean, deviation and channel order."""
     chosen = list(PRESETS.values())
     if form.channels == 1:
@@ -23,9 +28,9 @@ def values_axis(form: InputForm, declared: Preprocess | None) -> Iterable[Prepro
         chosen.append(Preprocess("inverted", scale=-1.0, mean=(-1.0,)))
     if form.elem_type == TensorProto.UINT8:
         chosen = [PRESETS["raw"]]
-    if declared is not None:
-        declared.affine(form.channels)  # refuses three means for one channel
-        chosen.insert(0, declared)
+    for recipe in given.values():
+        recipe.affine(form.channels)  # refuses three means for one channel
+    chosen = [*(replace(recipe, name=name) for name, recipe in given.items()), *chosen]
     seen = set()
     for recipe in chosen:
         for channels in ("rgb", "bgr") if form.channels == 3 else (recipe.channels,):
@@ -48,12 +53,13 @@ def _turned(recipe: Preprocess) -> Preprocess:
 
 
 def geometry_axis(
-    form: InputForm, size: tuple[int, int] | None, declared: Preprocess | None
+    form: InputForm, size: tuple[int, int] | None, given: Given
 ) -> Iterable[Preprocess]:
     """The axis of resize, crop and interpolation; the first is what all values are tried with."""
     height, width = form.height, form.width
-    if declared is not None and (declared.resize or declared.resize_ratio):
-        yield replace(declared.for_size(height, width), name="declared")
+    for name, recipe in given.items():
+        if recipe.resize or recipe.resize_ratio:
+            yield replace(recipe.for_size(height, width), name=name)
     if size == (height, width):
         yield Preprocess(UNTOUCHED).for_size(height, width)
         return
@@ -69,6 +75,10 @@ def geometry_axis(
         yield Preprocess(name, resize=(height, width), interpolation=interpolation)
     # What tf.image.resize does unless told otherwise.
     yield Preprocess("squeezed, not antialiased", resize=(height, width), antialias=False)
+    if size is None or size[0] * width != size[1] * height:
+        for level, place in _LETTERBOXES:
+            name = f"letterbox, {place}, padded with {level:g}"
+            yield Preprocess(name, resize=LETTERBOX, pad=(level,), pad_position=place)
 
 
 def joined(values: Preprocess, geometry: Preprocess, form: InputForm) -> Preprocess:
@@ -81,6 +91,8 @@ def joined(values: Preprocess, geometry: Preprocess, form: InputForm) -> Preproc
         crop=(form.height, form.width),
         interpolation=geometry.interpolation,
         antialias=geometry.antialias,
+        pad=geometry.pad,
+        pad_position=geometry.pad_position,
     )
     for preset in PRESETS.values():
         settled = preset.for_size(form.height, form.width)

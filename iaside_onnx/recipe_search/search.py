@@ -3,7 +3,7 @@
 Candidates are a product of three axes: values (scale, mean and deviation, channel order), geometry
 (resize, crop, interpolation) and label offset. All values are tried with one geometry, then all
 geometries with the best values; label offsets cost nothing, because they only read the scores
-differently.
+differently. Among candidates that cannot be told apart the most plausible one counts as the best.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..audit.labelling import check_files, settle_labels, write_found_labels
 from ..audit.survey import class_targets
 from ..errors import ArtifactError, ChangedModelError
-from ..images.sample import Sample, draw_sample, open_images
+from ..images.sample import Reading, Sample, draw_sample
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.model import Affine
 from ..inference.ort_format import describe
@@ -31,17 +32,21 @@ from ..mathematics.temperature import log_softmax
 from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings
-from .axes import geometry_axis, joined, values_axis
-from .candidate import LEVEL, Candidate, mcnemar
+from .axes import Given, geometry_axis, joined, values_axis
+from .candidate import Candidate
+from .findings import findings, other_order
+from .fitting import MOST_EVALUATIONS, fitted_values
+from .plausible import most_plausible_first, source_of
 
 _OFFSETS = (0, 1, -1)
 _FINALISTS = 3
 _GROUP = 16
+# Fitting scale and offset: images used, images needed for one of each and for one a channel.
+_FITTED_IMAGES, _LEAST_FITTED, _LEAST_APART = 32, 16, 48
+_MOST_FITTED = 1 << 25
 _GROUP_NUMBERS = 1 << 22
 _MANY_CLASSES = 20
-_SHOWN_PAIRS = 5
 _WORST_LOG_PROB = float(np.log(np.finfo(np.float32).tiny))
-_AXES = {"values": "Values", "geometry": "Resizing", "label_offset": "Label offset"}
 
 
 def search_recipes(
@@ -49,8 +54,12 @@ def search_recipes(
     images: Path,
     *,
     labels: Path | None = None,
+    columns: str | None = None,
+    class_names: str | None = None,
+    label_order: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    labels_file: Path | None = None,
     provider: str = "auto",
     ort_extension: Sequence[Path] = (),
     listener: Listener | None = None,
@@ -61,7 +70,11 @@ def search_recipes(
 
     Parameters
     ----------
-    model, images, labels, image_column, label_column, provider, ort_extension
+    model, images, labels, columns, class_names, label_order, image_column, label_column
+        As for `analyze`.
+    labels_file : Path, optional
+        Where the labels go that were found for all pictures of the folder.
+    provider, ort_extension
         As for `analyze`.
     sha256 : str, optional
         Of the file as it was described before; another one is refused.
@@ -83,24 +96,43 @@ def search_recipes(
     tell = listener or Listener()
     wanted = Settings(**settings)
     wanted.check()
-    source = open_images(images, labels, image_column=image_column, label_column=label_column)
-    sample = draw_sample(source, wanted.samples, wanted.seed)
+    reading = Reading.asked(
+        images,
+        labels,
+        class_names,
+        columns=columns,
+        image_column=image_column,
+        label_column=label_column,
+        label_order=label_order,
+    )
+    sample = draw_sample(reading.open(tell), wanted.samples, wanted.seed)
+    if labels_file is not None:
+        check_files(sample)
     runtime = choose_runtime(provider, extensions=tuple(ort_extension))
-    declared = _declared(model, runtime, tell)
+    given = _given_recipes(model, runtime, tell)
+    first = next(iter(given.values()), None)
     size = _one_size(sample)
     # Recipes that resize make a free input 224 pixels, others take the pictures' own size.
     opening = replace(
         wanted,
         preprocess="inception" if size is None else "unit",
-        size=wanted.size or (declared.crop if declared else None),
+        size=wanted.size or ((first.crop or first.size) if first else None),
     )
-    classifier = open_classifier(model, runtime, opening, sample, tell)
+    classifier = open_classifier(model, runtime, opening, sample, tell, check_range=False)
     if sha256 is not None and classifier.artifact.sha256 != sha256:
         raise ChangedModelError(model)
-    candidates = _Search(classifier, sample, size, declared, tell).run()
+    sample, classifier = settle_labels(sample, classifier, reading, tell)
+    search = _Search(classifier, sample, size, given, tell)
+    candidates = most_plausible_first(search.run(), given, classifier.label_offset)
+    fit = None
+    if candidates[0].above_chance(len(candidates)) and source_of(candidates[0], given) is None:
+        fit = search.fitted(candidates[0])
+    candidates = [*([fit] if fit else []), *candidates]
     best = candidates[0]
     rows = [_row(candidate, best) for candidate in candidates]
-    order = _other_order(candidates)
+    order = other_order(candidates)
+    if labels_file is not None:
+        write_found_labels(sample, labels_file, order, classifier.label_offset, tell)
     preset = best.recipe.name if best.recipe.name in PRESETS else None
     return {
         "candidates": rows,
@@ -108,10 +140,16 @@ def search_recipes(
             "images": len(sample),
             "above_chance": best.above_chance(len(candidates)),
             "class_order": order,
-            "findings": _findings(candidates, rows, order),
+            "findings": findings(candidates, rows, order, given),
             "preset": preset,
+            "source": source_of(best, given),
+            "fitted": fit is not None,
+            "input_range": _ends(best, classifier),
             "toml": best.recipe.toml(),
             "options": _options(best, classifier, wanted)
+            + _given("--columns", columns)
+            + _given("--class-names", class_names)
+            + _given("--label-order", label_order)
             + _given("--image-column", image_column)
             + _given("--label-column", label_column)
             + [word for library in ort_extension for word in _given("--ort-extension", library)],
@@ -129,21 +167,29 @@ def analyze_command(
     search : dict
         What `search_recipes` gave under ``search``.
     recipe : Path or None
-        Where the recipe was written; None takes the preset, or speaks of ``recipe.toml``.
+        Where the recipe was written; None takes the preset, or speaks of ``recipe.toml``. What
+        the file or one beside it says needs no option.
     """
     words = ["iaside", "analyze", str(model), str(images), "-o", "report.h5"]
     words += ["--labels", str(labels)] if labels is not None else []
-    words += ["--preprocess", str(recipe or search["preset"] or "recipe.toml")]
+    if recipe is not None or search["source"] is None:
+        words += ["--preprocess", str(recipe or search["preset"] or "recipe.toml")]
     return shlex.join([*words, *search["options"]])
 
 
-def _declared(model: Path, runtime: Runtime, tell: Listener) -> Preprocess | None:
-    """The recipe that the file declares in its metadata, if it can be used."""
-    try:
-        return Declared(model, describe(model, runtime).metadata).preprocess()
-    except ArtifactError as error:
-        tell.warning(str(error))
-        return None
+def _given_recipes(model: Path, runtime: Runtime, tell: Listener) -> dict[str, Preprocess]:
+    """The recipes that the file declares and that lie beside it, as far as they can be used."""
+    declared = Declared(model, describe(model, runtime).metadata)
+    found = {}
+    for name, read in (("declared", declared.preprocess), ("beside", declared.preprocess_beside)):
+        try:
+            recipe = read()
+        except ArtifactError as error:
+            tell.warning(str(error))
+            continue
+        if recipe is not None:
+            found[name] = recipe
+    return found
 
 
 def _one_size(sample: Sample) -> tuple[int, int] | None:
@@ -166,15 +212,15 @@ class _Search:
         classifier: Classifier,
         sample: Sample,
         size: tuple[int, int] | None,
-        declared: Preprocess | None,
+        given: Given,
         tell: Listener,
     ) -> None:
         self.classifier = classifier
         self.sample = sample
         self.tell = tell
         self.targets = _targets(sample, classifier, tell)
-        self.values = list(values_axis(classifier.form, declared))
-        self.geometries = list(geometry_axis(classifier.form, size, declared))
+        self.values = list(values_axis(classifier.form, given))
+        self.geometries = list(geometry_axis(classifier.form, size, given))
 
     def run(self) -> list[Candidate]:
         """All candidates, best first."""
@@ -194,6 +240,37 @@ class _Search:
         finally:
             self.tell.stop()
         return sorted(found, key=lambda item: item.rank, reverse=True)
+
+    def fitted(self, best: Candidate) -> Candidate | None:
+        """The best candidate with values fitted to half of the images, if they do better.
+
+        Whether they do is judged on the other half.
+        """
+        form, count = self.classifier.form, len(self.sample)
+        half = np.arange(0, count, 2)[:_FITTED_IMAGES]
+        if count < _LEAST_FITTED or len(half) * form.features > _MOST_FITTED:
+            return None
+        self.tell.note(
+            f"fitting scale and offset: at most {MOST_EVALUATIONS * len(half):,} forward passes"
+        )
+        pixels = np.stack(
+            [best.recipe.pixels(self.sample.picture(int(each)), form.channels) for each in half]
+        )
+        targets = best.targets[half]
+        geometry = replace(best.recipe, name=best.geometry)
+        others = np.setdiff1d(np.arange(count), half)
+        found: Candidate | None = None
+        for apart in (False, True) if count >= _LEAST_APART and form.channels > 1 else (False,):
+            start = found or best
+            values = fitted_values(self.classifier, pixels, targets, start.recipe, apart=apart)
+            tried = next(
+                item
+                for item in self._scored([(values, geometry)])
+                if item.label_offset == best.label_offset
+            )
+            if tried.on(others).clearly_better_than(start.on(others)):
+                found = tried
+        return found
 
     def _scored(self, pairs: Iterable[tuple[Preprocess, Preprocess]]) -> list[Candidate]:
         """Candidates for pairs of values and geometry, best first."""
@@ -284,7 +361,15 @@ def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> list[
         "--label-offset": str(best.label_offset) if told else None,
     }
     options = [word for name, value in found.items() if value for word in (name, value)]
+    options += ["--allow-random"] if wanted.allow_random else []
     return [*options, f"--{wanted.output_kind}"] if wanted.output_kind else options
+
+
+def _ends(best: Candidate, classifier: Classifier) -> list[float]:
+    """The numbers that the darkest and the lightest pixel become."""
+    _, gain, shift = best.recipe.affine(classifier.form.channels)
+    ends = np.stack([shift, shift + gain])
+    return [float(ends.min()), float(ends.max())]
 
 
 def _given(option: str, value: str | Path | None) -> list[str]:
@@ -309,67 +394,5 @@ def _row(candidate: Candidate, best: Candidate) -> dict[str, Any]:
         "mean_log_prob": float(candidate.log_prob.mean()),
         "without_scores": int((~candidate.finite).sum()),
         "p_value": p_value,
-        "told_apart": p_value <= LEVEL,
+        "told_apart": best.clearly_better_than(candidate),
     }
-
-
-def _other_order(candidates: list[Candidate]) -> dict[int, int] | None:
-    """The model's class for each class of the images, where the two count differently.
-
-    That is so where reading the model's answers as the labels they usually go with is right on
-    more images than the best candidate is, corrected for the number of recipes.
-    """
-    best = candidates[0]
-    recipes = [item for item in candidates if item.label_offset == best.label_offset]
-    other = max(recipes, key=lambda item: int(item.right_renumbered.sum()))
-    if len(recipes) * mcnemar(other.right_renumbered, best.right) > LEVEL:
-        return None
-    return other.usual_answers()
-
-
-def _findings(
-    candidates: list[Candidate], rows: list[dict[str, Any]], order: dict[int, int] | None
-) -> list[str]:
-    """What the search says, in sentences."""
-    best, count = candidates[0], len(candidates[0].right)
-    if order is not None:
-        pairs = [f"{label} is {answer}" for label, answer in order.items() if label != answer]
-        shown = ", ".join(pairs[:_SHOWN_PAIRS]) + (", ..." if len(pairs) > _SHOWN_PAIRS else "")
-        return [
-            "The labels count the classes in another order than the model: the same answer comes "
-            f"again for images of the same class, but under another number (label {shown}, as far "
-            f"as {count} images tell). Class folders count from 0 in order of name; give the "
-            "model's own numbers with --labels FILE.csv and look again."
-        ]
-    if not best.above_chance(len(candidates)):
-        told = (
-            f"None of the {len(candidates)} candidates is above chance on {count} image(s): best "
-            f"accuracy {best.right.mean():.3f}, guessing gives {best.chance:.3f}."
-        )
-        if len(np.unique(best.targets)) == 1:
-            return [f"{told} All images are of one class: give images of several classes."]
-        return [
-            f"{told} Then there are too few images (--samples), or it is the order of the classes "
-            "(class folders count from 0 in order of name; the model's own numbers go into "
-            "--labels), the input or output (--input, --output, --layout, --size), or a "
-            "preprocessing that is not among the candidates."
-        ]
-    alike = [
-        candidate for candidate, row in zip(candidates, rows, strict=True) if not row["told_apart"]
-    ]
-    if len(alike) == 1:
-        return [f"The best is better than every other candidate (paired on {count} images)."]
-    others = "1 other candidate" if len(alike) == 2 else f"{len(alike) - 1} other candidates"
-    found = [f"{others} cannot be told apart from the best on {count} images (p > {LEVEL})."]
-    for axis, title in _AXES.items():
-        names = list(dict.fromkeys(str(getattr(candidate, axis)) for candidate in alike))
-        told = "settled" if len(names) == 1 else f"open between {len(names)}"
-        found.append(f"{title} {told}: {' | '.join(names)}.")
-    presets = {
-        candidate.recipe.name
-        for candidate in alike
-        if candidate.recipe.name in PRESETS and candidate.label_offset == best.label_offset
-    }
-    if presets and best.recipe.name not in presets:
-        found.append(f"Presets among them: {', '.join(sorted(presets))}.")
-    return found

@@ -22,7 +22,7 @@ Named = tuple[str, Report]
 # Names of tensors, which say nothing about the numbers.
 _UNNAMED = ("input", "output")
 # Parts of a preprocessing recipe that decide which pixels an image has.
-_GEOMETRY = ("resize", "crop", "interpolation", "antialias")
+_GEOMETRY = ("resize", "crop", "interpolation", "antialias", "pad", "pad_position")
 _LEAST_IMAGES = 2
 
 

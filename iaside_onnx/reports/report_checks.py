@@ -121,6 +121,8 @@ def check(report: Report) -> None:
     _need(is_name(report.provider), "the provider is no name")
     _need(is_name(report.iaside_version), "the version of iaside is no version")
     _need(is_time(report.created), "the time of creation is no time with a zone")
+    floor = report.settings.get("floor")
+    _need(floor is None or is_share(floor), "attribute settings holds no usable 'floor'")
     draws = report.settings.get("draws", "name")  # that is how the first reports drew
     _need(is_name(draws), "attribute settings holds no usable 'draws'")
     size = report.settings.get("size")

@@ -107,11 +107,20 @@ def read_derived(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     arrays = {}
     with _opened(path) as file:
         texts = {name: _attribute(path, file, name, str) for name in HEADER}
+        texts["interval"] = _method(file)
         for name, axes in _DERIVED.items():
             found = _find(path, file, name)
             if found is not None:
                 arrays[name] = _values(_checked(path, name, found, axes, "float64"), "float64")
     return texts, arrays
+
+
+def _method(file: h5py.File) -> str:
+    """How the stored intervals were made; the first reports do not say."""
+    if not isinstance(file.get("sid", getlink=True), h5py.HardLink):
+        return ""
+    found = file["sid"].attrs.get("interval")
+    return found if isinstance(found, str) else ""
 
 
 def read_unfinished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

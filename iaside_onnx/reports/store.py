@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError
 from ..isolated import Child
+from ..mathematics.intervals import METHODS
 from ..output_file import check_free, whole_file
 from . import report_reader
 from .agreement import identity_apart
@@ -121,6 +122,7 @@ def _write(
         file["srs/beta"] = report.beta
         for group in ("sid", "srs"):
             file[group].attrs["confidence"] = report.confidence
+            file[group].attrs["interval"] = METHODS[0]
 
 
 def _header(model_sha256: str, data_digest: str, provider: str, version: int) -> dict[str, Any]:

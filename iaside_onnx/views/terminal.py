@@ -208,8 +208,14 @@ def print_inspection(found: dict[str, Any]) -> None:
             "output",
             f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])}, kind {tensor['kind']}",
         )
+    if before := found["read_before"]:
+        add("read", f"before the final {before['operator']}, at {before['tensor']}")
     add("batch", found["batch"])
+    if found["size"] and None in found["size"]:
+        add("size", "left free: 224 x 224, or that of images of one size, unless --size is given")
     add("classes", found["classes"] if found["classes"] is not None else "unknown")
+    if found["meaning"]:
+        add("meaning", found["meaning"])
     if found["range_hint"]:
         add("range", found["range_hint"])
     if found["parameters"] is None:
@@ -224,6 +230,8 @@ def print_inspection(found: dict[str, Any]) -> None:
         add("external data", name)
     for key, text in found["declared"].items():
         add(key, text)
+    if found["preprocess_beside"]:
+        add("beside the model", f"{found['preprocess_beside']['file']} says the preprocessing")
     add("active providers", ", ".join(found["providers"]) or "none")
     for warning in found["warnings"]:
         add("warning", warning)
@@ -270,7 +278,12 @@ def print_candidates(found: dict[str, Any], written: Path | None) -> None:
     if written is not None:
         out.print(f"Recipe: {one_line(str(written))}", soft_wrap=True)
     elif search["preset"] is None:
-        out.print("\nBest recipe, as a TOML file (--write-recipe FILE.toml writes it):")
+        if search["source"] is None:
+            out.print(
+                "\nBest recipe, not written anywhere yet: save these lines as recipe.toml, or run "
+                "this again with --write-recipe recipe.toml",
+                soft_wrap=True,
+            )
         out.print(search["toml"].rstrip(), soft_wrap=True)
     out.print(f"\nTo use it:\n{one_line(search['command'])}", soft_wrap=True)
 

@@ -1,0 +1,108 @@
+"""Whether a recipe gives a model the pixel values that its graph seems made for."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtifactError, IasideError
+from ..images.sample import Sample
+from ..listener import Listener
+from ..mathematics.temperature import log_softmax
+from ..onnx_file.pixel_range import PixelRange
+from .model import Affine
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
+
+_IMAGES = 32
+_NAMES = {(0.0, 1.0): "unit", (0.0, 255.0): "raw", (-1.0, 1.0): "inception"}
+
+
+def check_pixel_range(
+    classifier: Classifier, sample: Sample, tell: Listener, *, asked: bool
+) -> None:
+    """Hold the recipe in use against the range that the graph seems made for.
+
+    What the graph says is a guess, so where they disagree both are tried on a few labelled images.
+
+    Parameters
+    ----------
+    asked : bool
+        The recipe was asked for by the user: a disagreement is a warning then, else an error.
+
+    Raises
+    ------
+    ArtifactError
+        They disagree, nobody asked for the recipe, and it does not do better on the images.
+    """
+    wanted = classifier.artifact.pixel_ranges.get(classifier.form.name)
+    _, gain, shift = classifier.preprocess.affine(classifier.form.channels)
+    ends = np.stack([shift, shift + gain])
+    low, high = float(ends.min()), float(ends.max())
+    if wanted is None or wanted.fits(low, high):
+        return
+    name = classifier.preprocess.name
+    text = (
+        f"{classifier.artifact.path}: {wanted.text}, but preprocessing '{name}' gives it numbers "
+        f"of {low:.3g}..{high:.3g}"
+    )
+    found = _on_images(classifier, sample, wanted)
+    if found is not None:
+        count, ours, theirs = found
+        text += f" (right on {ours[0]} of {count} images, with {wanted.words} on {theirs[0]})"
+        if ours > theirs:
+            tell.warning(f"{text}; '{name}' does better, so it is kept")
+            return
+    remedy = f"--preprocess {_NAMES.get((wanted.low, wanted.high), 'FILE.toml')}"
+    if asked:
+        tell.warning(f"{text}; if that is not meant, give {remedy}")
+        return
+    raise ArtifactError(
+        f"{text}; give {remedy}, or the preprocessing that is meant with --preprocess"
+    )
+
+
+def _on_images(
+    classifier: Classifier, sample: Sample, wanted: PixelRange
+) -> tuple[int, tuple[int, float], tuple[int, float]] | None:
+    """Images tried, and (right, mean log-probability) under the recipe and under the range.
+
+    None where that cannot be found out, or tells nothing: both at chance.
+    """
+    count = min(_IMAGES, len(sample))
+    positions = np.unique(np.linspace(0, len(sample) - 1, count).astype(int))
+    targets = sample.labels[positions] + classifier.label_offset
+    if targets.min() < 0 or targets.max() >= classifier.classes:
+        return None
+    channels = classifier.form.channels
+    gain = np.full(channels, wanted.high - wanted.low, np.float32)
+    other = Affine(
+        classifier.preprocess.affine(channels)[0], gain, np.full(channels, wanted.low, np.float32)
+    )
+    try:
+        pixels = np.stack([classifier.pixels(sample.picture(int(place))) for place in positions])
+        ours = _right(classifier, pixels, targets)
+        model = copy.copy(classifier.model)
+        model.affine = other
+        theirs = _right(replace(classifier, model=model), pixels, targets)
+    except IasideError:
+        return None
+    chance = len(positions) / classifier.classes
+    if max(ours[0], theirs[0]) <= chance + 2 * np.sqrt(chance):
+        return None
+    return len(positions), ours, theirs
+
+
+def _right(
+    classifier: Classifier, pixels: NDArray[np.float32], targets: NDArray[np.int64]
+) -> tuple[int, float]:
+    scores = classifier.model.scores(pixels)
+    log_prob = log_softmax(classifier.logits(np.nan_to_num(scores)))
+    rows = np.arange(len(targets))
+    right = int((log_prob.argmax(axis=1) == targets).sum())
+    return right, float(log_prob[rows, targets].mean())
