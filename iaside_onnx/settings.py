@@ -71,6 +71,10 @@ class Settings:
         is exact for up to 10 players and permutation for more.
     passes : int or None
         Forward passes an image of an estimator that draws, beside the one of the untouched image.
+    set : tuple of str
+        ``NAME=VALUE`` or ``NAME=FILE.npy`` for each input of the graph that takes no images.
+    allow_random : bool
+        Take a model whose scores are random, or depend on the batch.
     """
 
     bands: int = 8
@@ -90,6 +94,8 @@ class Settings:
     output_map: str = "real"
     estimator: str | None = None
     passes: int | None = None
+    set: tuple[str, ...] = ()
+    allow_random: bool = False
 
     @classmethod
     def asked(cls, **given: Any) -> Settings:

@@ -36,7 +36,7 @@ OTHERS = {
     "output": "y", "layout": "nhwc", "output_kind": "probabilities", "label_offset": 1,
     "temperature": 2.0, "tf32": True, "size": [20, 20], "samples": 100, "estimator": "permutation",
     "passes": 8, "players": 5, "value": "prob", "beta": 0.5, "confidence": 0.9,
-    "a_setting_to_come": 1,
+    "floor": 1e-7, "set": {"flag": "true"}, "allow_random": True, "a_setting_to_come": 1,
 }  # fmt: skip
 GAME = {
     "bands", "separate_dc", "norm", "absence", "output_map", "seed", "draws", "a_setting_to_come",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
+import iaside_onnx as ia
 from iaside_onnx.audit.inspection import inspect
 from iaside_onnx.errors import ArtifactError
 from iaside_onnx.onnx_file.artifact import read_artifact
@@ -81,7 +84,7 @@ def test_ambiguous_layout_names_the_option(tmp_path):
     assert any("--layout" in warning for warning in inspect(path)["warnings"])
 
 
-def test_two_inputs_and_two_score_outputs_are_refused(tmp_path):
+def test_of_two_inputs_one_takes_images_and_two_score_outputs_are_refused(tmp_path):
     second = helper.make_tensor_value_info("other", TensorProto.FLOAT, [1])
     nodes = [
         helper.make_node("Flatten", ["image"], ["scores"]),
@@ -93,8 +96,8 @@ def test_two_inputs_and_two_score_outputs_are_refused(tmp_path):
         extra_inputs=[second], extra_outputs=outputs,
     )  # fmt: skip
     artifact = read_artifact(path)
-    with pytest.raises(ArtifactError, match="2 inputs"):
-        artifact.image_input()
+    assert artifact.image_input().name == "image"  # the other one asks for --set
+    assert artifact.unread == frozenset()
     with pytest.raises(ArtifactError, match="--output"):
         artifact.score_output()
     assert artifact.score_output("scores").name == "scores"
@@ -154,3 +157,45 @@ def test_sub_graphs_are_searched_for_external_data(tmp_path):
     )  # fmt: skip
     with pytest.raises(ArtifactError, match="outside"):
         read_artifact(path)
+
+
+def test_a_free_size_is_said_and_named_where_accuracy_is_at_chance(photographs, tmp_path, iaside):
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "blind"], ["scores"]),
+    ]
+    shape = {"input_shape": ["n", 3, "h", "w"], "output_shape": ["n", 4]}
+    blind = {"blind": np.zeros((3, 4), np.float32)}
+    path = graphs.save(tmp_path / "m.onnx", nodes, blind, **shape)
+    options = [
+        "-o",
+        tmp_path / "r.h5",
+        "--bands",
+        2,
+        "--preprocess",
+        "imagenet",
+        "--absence",
+        "zero",
+    ]
+    result = iaside("analyze", path, photographs, *options)
+    assert "left free by the file, so 224 x 224 is taken" in result.stderr
+    assert "(224 x 224 was taken: --size HxW)" in result.stderr
+    sized = graphs.save(tmp_path / "s.onnx", nodes, blind, **shape, metadata={"imgsz": "[48, 32]"})
+    report = ia.analyze(sized, photographs, bands=2, preprocess="inception", absence="zero")
+    assert report.settings["size"] == [48, 32]
+    told = json.loads(iaside("inspect", sized, "--json").stdout)
+    assert told["declared"] == {"imgsz": "[48, 32]"}
+
+
+def test_weights_in_constant_nodes_are_counted(tmp_path):
+    value = numpy_helper.from_array(np.ones((192, 4), np.float32), "v")
+    nodes = [
+        helper.make_node("Constant", [], ["w"], value=value),
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["scores"]),
+    ]
+    path = graphs.save(
+        tmp_path / "m.onnx", nodes, {}, input_shape=["n", 3, 8, 8], output_shape=["n", 4]
+    )
+    assert read_artifact(path).parameters == 192 * 4

@@ -132,6 +132,22 @@ def test_what_cannot_be_joined(change, message):
         correlate(*change(models()))
 
 
+def test_a_model_that_says_nothing_is_left_out_and_named_first(iaside, tmp_path):
+    held = models()
+    held[0] = analysis(0, LEANS[0], wrong=np.arange(20) < 15)  # at chance
+    found = correlate(*held)
+    assert found.names == [f"m{number}" for number in range(1, MODELS)]
+    assert found.warnings[0].startswith("m0.onnx: left out. No finding: clean accuracy is at")
+    files = []
+    for number, entry in enumerate([*held[:4], *held[MODELS : MODELS + 4]]):
+        files.append(tmp_path / f"{number}.h5")
+        entry.save(files[-1])
+    refused = iaside("correlate", *files)
+    assert refused.exit_code == 2
+    assert "3 model(s) have both" in refused.stderr
+    assert "No finding: clean accuracy is at chance" in refused.stderr
+
+
 def test_the_command(iaside, tmp_path):
     files, held = [], models()
     for number, entry in enumerate([*held[:4], *held[MODELS : MODELS + 4]]):

@@ -142,9 +142,9 @@ def test_intervals_hold_the_truth(estimator, images, target):
     """At reduced size: `python tools/check_coverage.py` says more."""
     from check_coverage import coverage
 
-    share, used = coverage(estimator, 40, images, target, resamples=200)
-    assert share >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 40)
-    assert used < 400
+    found = coverage(estimator, 40, images, target, resamples=200)
+    assert found.joint >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 40)
+    assert found.images < 400
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_commands_on_drawn_reports(tmp_path, model, pictures, iaside):
     assert found["srs_signed_stderr"] > 0
     assert iaside("show", report, "--per-class").exit_code == 0
     assert iaside("compare", report, report).exit_code == 0
-    assert iaside("gate", report, "--min-score", -0.25).exit_code == 0
+    assert iaside("gate", report, "--min-accuracy", 0).exit_code == 0
     for name in ("d.png", "d.html"):
         command = "plot" if name.endswith("png") else "html"
         assert iaside(command, report, "-o", tmp_path / name).exit_code == 0

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import onnx
 import pytest
 
+import iaside_onnx as ia
+from iaside_onnx.audit.inspection import inspect
+
+from .conftest import write_npz
 from .exporters import Exporter, python_with
 
 NETWORKS = '''
@@ -193,3 +198,106 @@ def test_keras_without_tensorflow(pytorch, suffix):
         "iaside.output_kind": "probabilities",
         "iaside.output": "",
     }
+
+
+PLAIN = '''
+import sys
+import numpy as np
+import torch
+from torch import nn
+
+
+class View(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches, self.head = nn.Conv2d(3, 8, 8, 8), nn.Linear(128, 7)
+
+    def forward(self, image):
+        return self.head(self.patches(image).view(image.shape[0], -1))
+
+
+class Alone(View):
+    def forward(self, image):
+        return super().forward(image)[0]
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches, self.head = nn.Conv2d(3, 8, 8, 8), nn.Linear(6, 7)
+        self.rows = nn.LSTM(8, 6, batch_first=True)
+
+    def forward(self, image):
+        return self.head(self.rows(self.patches(image).flatten(2).transpose(1, 2))[0][:, -1])
+
+
+class Token(nn.Module):
+    """Class token, attention by hand on windows, and attention with the sequence first."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.head = nn.Conv2d(3, 32, 8, 8), nn.Linear(32, 7)
+        self.token, self.mixed = nn.Parameter(torch.randn(1, 1, 32)), nn.Linear(32, 96)
+        self.layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=False)
+
+    def forward(self, image):
+        x = self.patches(image).permute(0, 2, 3, 1)
+        n, height, width, size = x.shape
+        x = x.view(n, 2, height // 2, 2, width // 2, size).permute(0, 1, 3, 2, 4, 5)
+        q, k, v = self.mixed(x.reshape(-1, height * width // 4, size)).chunk(3, -1)
+        x = (torch.softmax(q @ k.transpose(1, 2), -1) @ v).reshape(n, height * width, size)
+        x = torch.cat([self.token.expand(n, -1, -1), x], 1)
+        return self.head(self.layer(x.transpose(0, 1))[0])
+
+
+folder, images = sys.argv[1], torch.rand(6, 3, 32, 32)
+example, answers = images[:1], {"images": images.numpy()}
+for name in sys.argv[2:]:
+    name, how = name.split("-")
+    kind = globals()[name]
+    torch.manual_seed(1)
+    network = kind().eval()
+    with torch.no_grad():
+        answers[name] = np.stack([network(image[None]).reshape(7) for image in images])
+    options = {"dynamo": False} if how == "older" else {"dynamo": True, "external_data": False}
+    if how == "declared":
+        options["dynamic_shapes"] = ({0: torch.export.Dim.DYNAMIC},)
+    torch.onnx.export(network, (example,), f"{folder}/{name}-{how}.onnx", **options)
+np.savez(f"{folder}/answers.npz", **answers)
+'''
+
+
+EXPORTS = [
+    "View-new",
+    "Alone-declared",
+    "Recurrent-new",
+    "Token-new",
+    "Token-declared",
+    "Token-older",
+]
+
+
+@pytest.fixture(scope="module")
+def plain_exports(pytorch):
+    """What torch.onnx.export writes for an example batch of 1, and what PyTorch answers."""
+    (pytorch.folder / "plain.py").write_text(PLAIN)
+    done = pytorch.run("plain.py", pytorch.folder, *EXPORTS)
+    assert done.returncode == 0, done.stderr
+    answers = np.load(pytorch.folder / "answers.npz")
+    images = np.moveaxis(answers["images"], 1, -1)
+    return pytorch.folder, answers, write_npz(pytorch.folder / "d.npz", images, np.arange(6))
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_plain_exports_for_one_image_run_freed(plain_exports, name):
+    folder, answers, data = plain_exports
+    model, (network, _, how) = folder / f"{name}.onnx", name.partition("-")
+    report = ia.analyze(model, data, bands=2, absence="zero")
+    own = answers[network].astype(np.float64)
+    own -= np.log(np.exp(own).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(report.log_prob[:, -1], own.diagonal(), atol=1e-4)
+    modes = {"freed"} | ({"file"} if how == "declared" else set())
+    assert report.run["batch_mode"] in modes
+    found = inspect(model)
+    assert found["batch"] == ("dynamic" if report.run["batch_mode"] == "file" else 1)
+    assert not any("one by one" in warning for warning in found["warnings"])

@@ -8,7 +8,9 @@ import math
 import re
 import sys
 import tomllib
+import zipfile
 
+import h5py
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -192,3 +194,39 @@ def test_quantised_ends_become_the_floats_they_stand_for():
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     found = session.run(None, {"x": np.array([-9, 0, 1.1, 3, 999], np.float32)})[0]
     np.testing.assert_array_equal(found, (np.array([0, 10, 12, 16, 255]) - 4) * 0.25)
+
+
+def test_a_foreign_error_is_told_with_its_cause():
+    def fails():
+        try:
+            raise KeyError("aten::frobnicate has no translation")
+        except KeyError as error:
+            raise RuntimeError("the conversion failed") from error
+
+    with pytest.raises(ExportError) as told, exporters.tool("refusal").step("PyTorch cannot"):
+        fails()
+    assert str(told.value) == (
+        "PyTorch cannot: RuntimeError: the conversion failed "
+        "(cause: KeyError: 'aten::frobnicate has no translation')"
+    )
+
+
+def test_the_version_of_keras_that_saved_a_file_is_named(tmp_path):
+    saved_by = exporters.tool("from_keras").saved_by
+    with zipfile.ZipFile(tmp_path / "new.keras", "w") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.4.1"}')
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file.attrs["keras_version"] = b"2.11.0"
+    (tmp_path / "other.h5").write_bytes(b"nothing")
+    names = ("new.keras", "old.h5", "other.h5", "none.h5")
+    said = [saved_by(tmp_path / name) for name in names]
+    assert said == ["Keras 3.4.1", "Keras 2.11.0", None, None]
+
+
+def test_what_commands_share_names_no_option_of_one_of_them():
+    tree = ast.parse((TOOLS / "from_pytorch.py").read_text(encoding="utf-8"))
+    shared = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    texts = [
+        node.value for node in ast.walk(shared["export_module"]) if isinstance(node, ast.Constant)
+    ]
+    assert not [text for text in texts if isinstance(text, str) and "--" in text]

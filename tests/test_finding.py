@@ -344,7 +344,21 @@ def test_the_precondition_turns_where_it_is_said_to():
         report = made(np.tile([gain, 0, 0, 0], (images, 1)))
         assert report.precondition.holds == holds
     few = made(near([5, 0, 0, 0], 3.0, 4), labels=np.arange(4))
-    assert "these images do not show that there is enough to share out" in few.interpretation()
+    held = few.precondition
+    half, away = held.gain - held.gain_low, held.gain - needed
+    assert 0 < away < half
+    enough = int(np.ceil(4 * (half / away) ** 2 / 10)) * 10  # in two digits
+    assert 100 < enough < 1000
+    assert (
+        "whether there is enough to share out between the bands cannot be told from 4 images"
+        in few.interpretation()
+    )
+    assert f"about {enough} images would do" in few.interpretation()
+    # 12 of 20 with guessing at 10: (0.6 - 0.387) / (0.6 - 0.5), squared, times 20.
+    unsure = made(profiles(20), wrong=np.arange(20) >= 12).interpretation()
+    enough = int(np.ceil(20 * ((0.6 - wilson(12, 20)[0]) / 0.1) ** 2))
+    assert "cannot be told from 20 images, of which 12 are right" in unsure
+    assert f"about {enough} images would do" in unsure
     noisy = made(near([needed + 0.05, 0, 0, 0], 1.0, images))
     low = mean_interval(noisy.log_prob[:, -1] - noisy.log_prob[:, 0])[0]
     assert noisy.precondition.gain_low == pytest.approx(low, abs=1e-6)

@@ -85,8 +85,10 @@ def odd_pictures(folder):
         "palette.png": base.quantize(64),
         "cmyk.jpg": base.convert("CMYK"),
         "deep.png": deep,
+        "opaque.png": base.convert("RGBA"),
         "alpha.png": base.convert("RGBA"),
     }
+    pictures["alpha.png"].putpixel((0, 0), (9, 9, 9, 0))
     for name, picture in pictures.items():
         picture.save(folder / name)
     base.save(folder / "rotated.jpg", exif=exif)
@@ -106,18 +108,19 @@ def test_odd_photographs_are_converted_as_torchvision_does(tmp_path):
     oddities = [picture_oddities(source.picture(number)) for number in range(len(names))]
     assert [name for name, found in zip(names, oddities, strict=True) if any(found)] == [
         "deep.png",
+        "alpha.png",
         "rotated.jpg",
     ]
-    assert np.sum(oddities, axis=0).tolist() == [1, 1]
+    assert np.sum(oddities, axis=0).tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,class\na.png,1\n", "columns file,label"),
+        ("name,class\nx,1\n", "columns file,label"),
         ("file,label\n../a.png,1\n", "line 2"),
         ("file,label\n/etc/passwd,1\n", "inside"),
-        ("file,label\nclass0/0.png,cat\n", "not a class number"),
+        ("file,label\nclass0/0.png,9999999999\n", "not a class number"),
         ("file,label\nclass0/none.png,1\n", "not in"),
         ("file,label\nclass0/0.png,1\nclass0/0.png,2\n", "more than once"),
         ("file,label\n", "no images"),

@@ -20,6 +20,8 @@ from iaside_onnx.mathematics.prediction import (
 )
 from iaside_onnx.mathematics.shapley import coalition_masks, shapley_values
 from iaside_onnx.reports.snr import SnrReport
+from iaside_onnx.views.prediction_plot import prediction_figure
+from iaside_onnx.views.prediction_table import print_prediction
 
 from .conftest import ROOT
 from .made_reports import made as report_of
@@ -183,6 +185,23 @@ def test_what_does_not_fit_is_refused_by_name(settings, message):
     snr = measurement(np.ones((1, 1, 3)), np.zeros((1, 1, 3)), **settings)
     with pytest.raises(ReportError, match=message):
         ia.predict_damage(audit(), snr)
+
+
+def test_nothing_is_foretold_from_a_report_that_says_nothing(capsys):
+    good = audit(images=20)
+    bad = replace(good, predicted=np.where(np.arange(20) < 15, 7, good.labels))
+    snr = measurement(np.full((1, 1, len(WEIGHTS)), 0.5), np.zeros((1, 1, len(WEIGHTS))))
+    assert ia.predict_damage(good, snr).no_finding is None
+    found = ia.predict_damage(bad, snr)
+    assert found.summary()["no_finding"].startswith("No finding: clean accuracy is at chance")
+    print_prediction(found)
+    shown = capsys.readouterr().out
+    assert shown.startswith(found.no_finding)
+    assert "(not a finding)" in shown
+    assert "Read the order" not in shown
+    texts = prediction_figure(found).texts
+    assert texts[0].get_text().startswith("No finding")
+    assert texts[0].get_fontsize() == max(text.get_fontsize() for text in texts)
 
 
 def test_a_confidence_that_no_interval_has_is_refused():

@@ -70,7 +70,7 @@ def test_shrinkage_beats_both_the_own_mean_and_the_common_one(apart):
 
 
 def test_own_intervals_of_enough_images_hold():
-    covered, errors = simulate(10, 60, 0.3, repetitions=40)
+    covered, errors = simulate(10, 60, 0.3, repetitions=20)
     assert 0.90 < covered["own"] < 0.98
     assert errors["shrunk"] < errors["own"]
 

@@ -322,7 +322,7 @@ def test_options_of_other_files_are_refused(iaside, network, tmp_path):
     other = tmp_path / "o.h5"
     ia.measure_robustness(model, data, other, attack=[], corruption=["fog"])
     refused = iaside("plot", target, other, "-o", tmp_path / "p.png")
-    assert "other perturbations" in refused.stderr
+    assert "other corruptions (without gaussian_noise, contrast)" in refused.stderr
     assert not (tmp_path / "p.png").exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ..reports.store import Partial
 from ..settings import Settings
 from .cluster import open_workers
 from .filling import fill
-from .measuring import check_batch, identity_of, kept, shown, writing
+from .measuring import check_batch, identity_of, kept, read_from, shown, writing
 from .prepared import Audit, prepare
 from .stopping import Limits
 
@@ -33,6 +34,9 @@ def analyze(
     target: str | Path | None = None,
     *,
     labels: str | Path | None = None,
+    columns: str | None = None,
+    class_names: str | Path | None = None,
+    label_order: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     skip_bad: bool = False,
@@ -64,9 +68,18 @@ def analyze(
     target : path, optional
         Where the report goes, written as the work proceeds. None: keep it in memory only.
     labels : path, optional
-        CSV file with the columns ``file`` and ``label``.
+        Says which file is of which class: a CSV file with the columns ``file`` and ``label``, or
+        another of the layouts that ``docs/images.md`` lists.
+    columns : str, optional
+        "FILE,LABEL": the columns of `labels`, where they have no usual names.
+    class_names : path or "none", optional
+        File with the names of the model's classes in its order, which folders and labels are held
+        against; without it those that the file declares, or that lie beside it. "none" goes by the
+        places of the folders.
+    label_order : {"text", "number"}, optional
+        How class folders that are named by numbers count.
     image_column, label_column : str, optional
-        Columns of Parquet files where the usual ones are missing or doubtful.
+        Columns of Parquet files, or arrays, where the usual ones are missing or doubtful.
     skip_bad : bool
         Leave out pictures of the drawn sample that cannot be decoded, and list them under
         ``data["skipped"]``, instead of stopping at the first.
@@ -119,6 +132,15 @@ def analyze(
     """
     tell = listener or Listener()
     wanted = Settings.asked(**settings)
+    reading = Reading.asked(
+        images,
+        labels,
+        class_names,
+        columns=columns,
+        image_column=image_column,
+        label_column=label_column,
+        label_order=label_order,
+    )
     limits = Limits(target_stderr, time_budget)
     limits.check()
     check_view(value, beta, confidence)
@@ -140,28 +162,15 @@ def analyze(
         workers = held.enter_context(open_workers(dask, threads, tell)) if dask else None
         if clash := runtime_clash():
             tell.warning(clash)
-        reading = Reading(
-            Path(images),
-            Path(labels) if labels is not None else None,
-            image_column=image_column,
-            label_column=label_column,
-        )
-        sample = draw_sample(reading.open(), wanted.samples, wanted.seed)
+        sample = draw_sample(reading.open(tell), wanted.samples, wanted.seed)
         skipped: list[dict[str, str]] = []
         if skip_bad:
             sample, skipped = leave_out_bad(sample, tell)
         runtime = choose_runtime(provider, threads, tuple(map(Path, ort_extension)), tf32=tf32)
-        audit = prepare(Path(model), sample, part, runtime, wanted, tell)
+        audit = prepare(Path(model), sample, reading, part, runtime, wanted, tell)
         view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
         # How the images were read, so that the report can say how to repeat it.
-        asked: dict[str, Any] = {
-            "source": shown(reading.images),
-            "labels": shown(reading.labels) if reading.labels is not None else None,
-            "image_column": image_column,
-            "label_column": label_column,
-            "skip_bad": skip_bad,
-            "skipped": skipped,
-        }
+        asked = {**read_from(reading), "skip_bad": skip_bad, "skipped": skipped}
 
         def finish(partial: Partial) -> Report:
             run, used = fill(audit, partial, batch, workers, reading, limits, view, tell)
@@ -198,7 +207,7 @@ def _report(
     if audit.part is not None:
         run = {**run, "shard": PartOfSample(audit.part, len(audit.sample), digest).record()}
     sample = audit.sample.part(np.array(audit.positions, np.intp)[used])
-    return Report(
+    report = Report(
         # No longer on the partial file, which will go.
         log_prob=np.array(partial.table[used]),
         coalitions=None if audit.drawn is None else audit.drawn[used],
@@ -226,3 +235,12 @@ def _report(
         example=audit.survey.example,
         image_digests=sample.image_digests,
     )
+    if not report.floor_share:
+        return report
+    tell.warning(
+        f"{report.floor_share:.1%} of the values stand at log-probability "
+        f"{np.log(report.settings['floor']):.2f}, the floor under this output's probabilities: "
+        "what bands do below it is not seen, which distorts Shapley values; audit the logits "
+        "instead, if the graph has them (--output takes any tensor)"
+    )
+    return replace(report, run={**report.run, "warnings": tell.warnings})

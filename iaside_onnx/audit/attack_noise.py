@@ -41,12 +41,15 @@ class Attack:
         Radius at severity 3, in pixel space; at severity s it is s / 3 of that.
     queries : int
         Budget for one image.
+    allow_random : bool
+        Attack a model even if its scores are random.
     """
 
     name: str
     model: Path
     epsilon: float
     queries: int
+    allow_random: bool = False
 
     def settings(self, classifier: Classifier) -> dict[str, Any]:
         """What a report says about it."""
@@ -57,11 +60,17 @@ class Attack:
             "queries": self.queries,
             "model": self.model.name,
             "sha256": classifier.artifact.sha256,
+            **({"allow_random": True} if classifier.random else {}),
         }
 
 
 def wanted_attack(
-    name: str | None, model: str | Path | None, epsilon: float | None, queries: int
+    name: str | None,
+    model: str | Path | None,
+    epsilon: float | None,
+    queries: int,
+    *,
+    allow_random: bool = False,
 ) -> Attack | None:
     """The attack asked for, or None.
 
@@ -82,7 +91,7 @@ def wanted_attack(
     if not (epsilon > 0 and math.isfinite(epsilon)):
         raise UsageError(f"--epsilon {epsilon}: give a positive number, such as 4/255")
     check_queries(queries)
-    return Attack(name, Path(model), epsilon, queries)
+    return Attack(name, Path(model), epsilon, queries, allow_random)
 
 
 def attacked_classifier(
@@ -100,7 +109,7 @@ def attacked_classifier(
     IasideError
         It cannot be used for these images.
     """
-    settings = Settings(preprocess=preprocess, size=size)
+    settings = Settings(preprocess=preprocess, size=size, allow_random=wanted.allow_random)
     classifier = open_classifier(wanted.model, choose_runtime(), settings, sample, tell)
     if grey and classifier.form.channels != 1:
         raise UsageError(f"--grey: {wanted.model} takes {classifier.form.channels} channels")

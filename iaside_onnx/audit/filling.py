@@ -12,7 +12,7 @@ from ..images.sample import Reading
 from ..inference.session import runtime_version
 from ..listener import Listener
 from ..mathematics.estimators import image_values
-from ..mathematics.score import bootstrap_intervals
+from ..mathematics.intervals import score_stderr
 from ..mathematics.shapley import game_values
 from ..reports.store import Partial
 from .cluster import Workers
@@ -90,8 +90,7 @@ def fill(
         drawn = None if audit.drawn is None else audit.drawn[chosen]
         estimator = audit.identity["settings"]["estimator"]
         psi = image_values(estimator, game, drawn, audit.settings.players)
-        ends = bootstrap_intervals(psi, view["beta"], view["confidence"], audit.settings.seed)
-        return ends.srs_signed_stderr
+        return score_stderr(psi, view["beta"], audit.settings.seed)
 
     began = time.monotonic()
     done = (rows - len(unfinished)) * columns
@@ -112,7 +111,7 @@ def fill(
         **limits.outcome(reason, rows, tell),
         **({"sample_digest": audit.identity["data_digest"]} if limits.any else {}),
         **how,
-        "batch_mode": audit.classifier.batch_mode,
+        **audit.classifier.how,
         "onnxruntime": runtime_version(),
         "ort_extensions": audit.runtime.extension_digests,
     }, used

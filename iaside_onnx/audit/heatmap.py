@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..corruptions.corrupt import generator
 from ..errors import ArtifactError, UsageError
+from ..images.sample import Reading
 from ..listener import Listener
 from ..mathematics.bands import band_index
 from ..mathematics.fourier_basis import FrequencyGrid, basis_vectors, default_strength, finest
@@ -36,6 +37,9 @@ def measure_heatmap(
     target: str | Path | None = None,
     *,
     labels: str | Path | None = None,
+    columns: str | None = None,
+    class_names: str | Path | None = None,
+    label_order: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     skip_bad: bool = False,
@@ -63,7 +67,7 @@ def measure_heatmap(
 
     Parameters
     ----------
-    model, images, labels, image_column, label_column, skip_bad
+    model, images, labels, columns, class_names, label_order, image_column, label_column, skip_bad
         As for `analyze`.
     target : path, optional
         Where the report goes, written as the work proceeds.
@@ -94,6 +98,15 @@ def measure_heatmap(
         Anything wrong with the arguments, the file, the images or the provider.
     """
     tell = listener or Listener()
+    read = Reading.asked(
+        images,
+        labels,
+        class_names,
+        columns=columns,
+        image_column=image_column,
+        label_column=label_column,
+        label_order=label_order,
+    )
     wanted = Settings.asked(bands=1, norm=norm, **reading)
     separate_dc = False
     if analysis is not None:
@@ -108,12 +121,9 @@ def measure_heatmap(
     with writing(path, resume=resume, overwrite=overwrite):
         subject = open_subject(
             model,
-            images,
+            read,
             wanted,
             tell,
-            labels=labels,
-            image_column=image_column,
-            label_column=label_column,
             skip_bad=skip_bad,
             provider=provider,
             threads=threads,

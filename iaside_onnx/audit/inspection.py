@@ -5,31 +5,43 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from onnx import TensorProto
 
-from ..errors import ArtifactError, ProviderError
+from ..errors import ArtifactError, ProviderError, UsageError
 from ..inference.class_scores import kind_of_values
-from ..inference.model import run
+from ..inference.classifier import check_class_scores
+from ..inference.fixed_inputs import FixedInputs, fixed_inputs
+from ..inference.input_form import InputForm
+from ..inference.model import Affine
+from ..inference.opened import Opened, open_model
 from ..inference.ort_format import describe
+from ..inference.output_meaning import NoClassScoresError, OutputMeaning
 from ..inference.session import Runtime, active_providers, runtime_clash
-from ..onnx_file.artifact import INPUT_TYPES, Artifact, Tensor
+from ..inference.steadiness import randomness_of, reason
+from ..listener import Listener
+from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
+from ..onnx_file.tensors import Tensor
 
-_PROBE_SIZE = 224
+# Where a file leaves its size free: the usual one, then those of lines of text.
+_PROBE_SIZES = ((224, 224), (48, 192), (32, 128))
+_RANDOM_IMAGES = 3
 # Numbers in the random images; larger inputs are described without being run.
 _MOST_NUMBERS = 1 << 25
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Probe:
-    """What a session said: providers that became active, and scores for random images."""
+class _Trial:
+    """The file as an audit opens it, and scores for random images."""
 
-    providers: list[str]
-    scores: np.ndarray[Any, Any] | None
+    opened: Opened
+    scores: np.ndarray[Any, Any]
 
 
 def inspect(
@@ -39,16 +51,18 @@ def inspect(
     output: str | None = None,
     layout: str | None = None,
     ort_extension: Sequence[Path] = (),
+    set: Sequence[str] = (),
+    size: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Describe an artifact as plain JSON values.
 
-    The file is read, not run, as far as that goes. A session is made for each provider to see
-    which really become active; random images are put through it only where the graph's tail or
-    shapes leave the output's meaning open.
+    The file is read, a session is made for each provider to see which really become active, and
+    random images are put through it as an audit would, to see which batches it takes and what its
+    output is.
 
     Parameters
     ----------
-    input, output, layout
+    input, output, layout, set, size
         Settle what the file leaves open, as for `analyze`.
 
     Raises
@@ -68,32 +82,49 @@ def inspect(
     )
     scores = _score_output(artifact, output, declared, warnings)
     batch = image.shape[0] if image is not None and image.shape else None
-    kind = artifact.output_kinds.get(scores.name, "unknown") if scores else "unknown"
+    kind = artifact.kind_of(scores.name) if scores else "unknown"
     classes = _declared_class_count(scores)
     if kind == "sigmoid":
         kind = "probabilities" if classes == 1 else "unknown"
     declared_kind: str | None = _read(declared.output_kind, warnings)
     kind = declared_kind or kind
-    probe = _probe(artifact, image, found_layout, scores, warnings, kind, classes, extensions)
-    if probe.scores is not None and probe.scores.ndim >= 2:
-        rows = probe.scores.reshape(len(probe.scores), -1).astype(np.float32)
+    providers = _active(artifact, warnings, extensions)
+    if image is not None and scores is not None:
+        warnings += _randomness(artifact, scores.name)
+    tried, meaning = None, None
+    beside = _fixed_inputs(artifact, image, set, warnings)
+    if image is not None and scores is not None and found_layout is not None and beside is not None:
+        given = size or _read(declared.size, warnings)
+        forms = [
+            _random_form(image, found_layout, sides)
+            for sides in ([given] if given else _sizes(image))
+        ]
+        tail = declared_kind or artifact.kind_of(scores.name)
+        tried, meaning = _judged(
+            artifact, image, forms, scores, kind, tail, warnings, extensions, beside
+        )
+        classes = classes if meaning is None or meaning.task == "classes" else None
+    if tried is not None:
+        if tried.opened.batch is not None:
+            batch = tried.opened.batch
+        rows = tried.scores
         classes = rows.shape[1]
-        if kind == "unknown":
+        if tried.opened.head is not None:
+            kind = "probabilities"
+        elif kind == "unknown":
             kind = kind_of_values(rows)
             warnings.append(
                 f"the graph's tail does not tell the output's kind; random images give {kind}"
             )
+    elif batch is not None:
+        warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")
     artifact.confirm()
-    if batch is not None:
-        warnings.append(
-            f"the batch is fixed at {batch}; analyze makes it free in a copy of the graph and "
-            "checks the copy against the file"
-        )
     if classes == 1:
         warnings.append("one score per image: read as class 1 against class 0")
         classes = 2
     for declaration in (declared.preprocess, declared.label_offset):
         _read(declaration, warnings)
+    head = tried.opened.head if tried is not None else None
     known = {
         name: kind if kind in ("logits", "probabilities") else "unknown"
         for name, kind in artifact.output_kinds.items()
@@ -109,7 +140,7 @@ def inspect(
                 "name": tensor.name,
                 "shape": _json_shape(tensor),
                 "dtype": tensor.dtype,
-                "layout": found_layout if tensor is image else None,
+                "layout": found_layout if image and tensor.name == image.name else None,
             }
             for tensor in artifact.inputs
         ],
@@ -125,6 +156,8 @@ def inspect(
         "size": _image_size(image, found_layout),
         "batch": batch if batch is not None else "dynamic",
         "classes": classes,
+        "task": None if meaning is None else meaning.task,
+        "meaning": None if meaning is None else meaning.words,
         "class_names": declared.classes(classes, _read(declared.label_offset, []) or 0)
         if classes
         else None,
@@ -139,7 +172,8 @@ def inspect(
         "declared": declared.shown(),
         "preprocess_beside": _beside(declared, warnings),
         "metadata": artifact.metadata,
-        "providers": probe.providers,
+        "read_before": None if head is None else {"operator": head.operator, "tensor": head.logits},
+        "providers": providers,
         "warnings": warnings,
     }
 
@@ -159,6 +193,22 @@ def _image_input(
     except ArtifactError as error:
         warnings.append(str(error))
         return image, None
+
+
+def _fixed_inputs(
+    artifact: Artifact, image: Tensor | None, asked: Sequence[str], warnings: list[str]
+) -> FixedInputs | None:
+    """Values of the inputs beside the images; None where one lacks its value."""
+    if image is None:
+        return None
+    tell = Listener()
+    try:
+        return fixed_inputs(artifact, image, asked, tell)
+    except UsageError as error:
+        if asked:
+            raise
+        warnings.append(str(error))
+        return None
 
 
 def _read(declaration: Callable[[], T | None], warnings: list[str]) -> T | None:
@@ -202,22 +252,13 @@ def _declared_class_count(output: Tensor | None) -> int | None:
         return 1
     if shape is None or len(shape) < 2 or None in shape[1:]:
         return None
-    return int(np.prod([size for size in shape[1:] if size is not None]))
+    lengths = [size for size in shape[1:] if size is not None]
+    return max(lengths) if math.prod(lengths) == max(lengths) else None
 
 
-def _probe(
-    artifact: Artifact,
-    image: Tensor | None,
-    layout: str | None,
-    output: Tensor | None,
-    warnings: list[str],
-    kind: str,
-    classes: int | None,
-    extensions: tuple[Path, ...],
-) -> _Probe:
-    """Make a session with every provider there is; run it only if something is still open."""
+def _active(artifact: Artifact, warnings: list[str], extensions: tuple[Path, ...]) -> list[str]:
+    """The execution providers that a session with each of them really has."""
     providers: list[str] = []
-    scores = None
     for name in reversed(active_providers()):
         try:
             session = Runtime(name, extensions=extensions).open(artifact.path)
@@ -225,24 +266,111 @@ def _probe(
             warnings.append(str(error))
             continue
         providers += [found for found in session.get_providers() if found not in providers]
-        settled = kind != "unknown" and classes is not None
-        if settled or scores is not None or image is None or output is None or layout is None:
-            continue
-        side = _PROBE_SIZE
-        free = {"nchw": (3, side, side), "nhwc": (side, side, 3), "nhw": (side, side), "flat": (1,)}
-        shape = [
-            size or default
-            for size, default in zip(image.shape or (None,) * 4, (2, *free[layout]), strict=True)
-        ]
-        if math.prod(shape) > _MOST_NUMBERS:
-            warnings.append("the input is too large to try random images on")
-            continue
-        pixels = np.random.default_rng(0).random(shape).astype(INPUT_TYPES[image.elem_type])
-        try:
-            scores = run(session, [output.name], {image.name: pixels})[0]
-        except ArtifactError as error:
-            warnings.append(f"random images: {error}")
-    return _Probe(providers, scores)
+    return providers
+
+
+def _randomness(artifact: Artifact, output: str) -> list[str]:
+    why = reason(artifact, randomness_of(artifact, output))
+    return [f"analyze refuses it unless --allow-random is given: {why}"] if why else []
+
+
+def _judged(
+    artifact: Artifact,
+    image: Tensor,
+    forms: Sequence[InputForm],
+    output: Tensor,
+    kind: str,
+    tail: str,
+    warnings: list[str],
+    extensions: tuple[Path, ...],
+    beside: FixedInputs,
+) -> tuple[_Trial | None, OutputMeaning | None]:
+    """A trial at the first form of input that runs, and what the output is, where that is seen."""
+    try:
+        for form in forms:
+            tried = _try(artifact, image, form, output, kind, warnings, extensions, beside)
+            if tried is not None:
+                return tried, check_class_scores(artifact, output.name, tried.scores, tail)
+    except NoClassScoresError as error:
+        warnings.append(str(error))
+        return None, error.meaning
+    return None, None
+
+
+def _try(
+    artifact: Artifact,
+    image: Tensor,
+    form: InputForm,
+    output: Tensor,
+    kind: str,
+    warnings: list[str],
+    extensions: tuple[Path, ...],
+    beside: FixedInputs,
+) -> _Trial | None:
+    """Put random images through the file, as an audit opens it; what it says becomes warnings.
+
+    Raises
+    ------
+    NoClassScoresError
+        What comes out is no row of class scores an image.
+    """
+    if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
+        warnings.append("the input is too large to try random images on")
+        return None
+    shape = _RANDOM_IMAGES, form.channels, form.height, form.width
+    pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
+    scale = 255 if form.elem_type == TensorProto.UINT8 else 1
+    gain = np.full(form.channels, scale, np.float32)
+    affine = Affine(list(range(form.channels)), gain, np.zeros(form.channels, np.float32))
+    heard = Listener()
+    try:
+        opened = open_model(
+            artifact,
+            Runtime(extensions=extensions),
+            form,
+            output,
+            affine,
+            pixels,
+            heard,
+            beside=beside,
+            unbatched=image.unbatched,
+            before_head=kind in ("probabilities", "unknown"),
+            allow_random=True,
+        )
+        scores = opened.model.scores(pixels)
+    except NoClassScoresError:
+        raise
+    except (ArtifactError, ProviderError) as error:
+        free = image.shape is None or None in image.shape[1:]
+        advice = "; the model may be made for another size: --size HxW" if free else ""
+        warnings.append(f"random images of {form.height} x {form.width}: {error}{advice}")
+        return None
+    warnings += [text for text in heard.warnings if "--allow-random" not in text]
+    if opened.mode == "freed" and form.fixed_batch is not None:
+        warnings.append(
+            f"the batch is fixed at {form.fixed_batch}; analyze makes it free in a copy of the "
+            "graph and checks the copy against the file, which works on random images"
+        )
+    return _Trial(opened, scores)
+
+
+def _sizes(image: Tensor) -> tuple[tuple[int, int], ...]:
+    """Sizes to try an input at, the first that runs counts."""
+    free = image.shape is None or None in image.shape[1:]
+    return _PROBE_SIZES if free else _PROBE_SIZES[:1]
+
+
+def _random_form(image: Tensor, layout: str, size: tuple[int, int]) -> InputForm:
+    """The input with every free length settled: 3 channels of `size`."""
+    batch, *rest = image.shape or (None, None, None, None)
+    form = partial(InputForm, image.name, image.elem_type)
+    if len(rest) == 1:
+        return form("nchw", 1, 1, rest[0] or 1, fixed_batch=batch, packed=True)
+    tall, wide = size
+    if len(rest) == 2:
+        return form("nchw", 1, rest[0] or tall, rest[1] or wide, fixed_batch=batch, plane=True)
+    channels, height, width = rest if layout == "nchw" else (rest[2], rest[0], rest[1])
+    return form(layout, channels or 3, height or tall, width or wide, fixed_batch=batch)
 
 
 def _image_size(image: Tensor | None, layout: str | None) -> list[int | None] | None:

@@ -39,19 +39,19 @@ def versions() -> dict[str, str]:
 
 def settled_settings(settings: Settings, classifier: Classifier) -> dict[str, Any]:
     """All that determines a value table beside model, images and provider, as JSON values."""
-    form, runtime = classifier.form, classifier.model.runtime
-    held = {
-        **asdict(settings),
+    runtime = classifier.model.runtime
+    held = asdict(settings)
+    del held["allow_random"]
+    held |= {
         "draws": DRAWS,
         "players": settings.players,
-        "preprocess": classifier.preprocess.settings(),
-        "size": [form.height, form.width],
-        "input": form.name,
-        "output": classifier.output.name,
-        "layout": form.layout,
-        "output_kind": classifier.scores.kind,
+        **classifier.settled,
         **({} if runtime.provider == "cpu" else {"tf32": runtime.tf32}),
     }
+    # Files of versions that knew no such option have no such key.
+    del held["set"]
+    if classifier.model.fixed.said:
+        held["set"] = classifier.model.fixed.said
     # As JSON gives it back, so that it compares equal to what a file holds.
     made: dict[str, Any] = json.loads(json.dumps(held))
     return made

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
-from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
+from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
@@ -35,6 +35,7 @@ from ..reports.store import (
 )
 from ..settings import Settings
 from .draws import DRAWS, draw_key, pixels_digest
+from .labelling import NO_NAMES, settle_labels
 from .survey import class_targets
 
 
@@ -99,19 +100,14 @@ class Subject:
 
     def settings(self, wanted: Settings) -> dict[str, Any]:
         """Which images were drawn and how the file was read, settled."""
-        form = self.classifier.form
         return as_json(
             {
                 "samples": wanted.samples,
                 "seed": wanted.seed,
                 "draws": DRAWS,
-                "preprocess": self.classifier.preprocess.settings(),
-                "size": [form.height, form.width],
-                "input": form.name,
-                "output": self.classifier.output.name,
-                "layout": form.layout,
-                "output_kind": self.classifier.scores.kind,
+                **self.classifier.settled,
                 "label_offset": self.classifier.label_offset,
+                **({"set": said} if (said := self.classifier.model.fixed.said) else {}),
             }
         )
 
@@ -149,7 +145,7 @@ class Subject:
     def environment(self) -> dict[str, Any]:
         """What a report's ``run`` says about where the model ran."""
         return {
-            "batch_mode": self.classifier.batch_mode,
+            **self.classifier.how,
             "threads": self.runtime.threads,
             "onnxruntime": runtime_version(),
             "ort_extensions": self.runtime.extension_digests,
@@ -164,13 +160,10 @@ def as_json(values: dict[str, Any]) -> dict[str, Any]:
 
 def open_subject(
     model: str | Path,
-    images: str | Path,
+    reading: Reading,
     wanted: Settings,
     tell: Listener,
     *,
-    labels: str | Path | None,
-    image_column: str | None,
-    label_column: str | None,
     skip_bad: bool,
     provider: str,
     threads: int,
@@ -185,27 +178,36 @@ def open_subject(
     """
     if clash := runtime_clash():
         tell.warning(clash)
-    given = None if labels is None else Path(labels)
-    source = open_images(Path(images), given, image_column=image_column, label_column=label_column)
-    sample = draw_sample(source, wanted.samples, wanted.seed)
+    sample = draw_sample(reading.open(tell), wanted.samples, wanted.seed)
     skipped: list[dict[str, str]] = []
     if skip_bad:
         sample, skipped = leave_out_bad(sample, tell)
     runtime = choose_runtime(provider, threads, tuple(Path(place) for place in ort_extension))
     classifier = open_classifier(Path(model), runtime, wanted, sample, tell)
+    sample, classifier = settle_labels(sample, classifier, reading, tell)
     return Subject(
         classifier,
         sample,
         class_targets(sample, classifier, tell),
-        {
-            "source": shown(Path(images)),
-            "labels": None if given is None else shown(given),
-            "image_column": image_column,
-            "label_column": label_column,
-            "skip_bad": skip_bad,
-            "skipped": skipped,
-        },
+        {**read_from(reading), "skip_bad": skip_bad, "skipped": skipped},
     )
+
+
+def read_from(reading: Reading) -> dict[str, Any]:
+    """Where images and labels came from, as a report's ``data`` has it."""
+    names = reading.class_names
+    further = {
+        "columns": reading.columns,
+        "class_names": names if names in (None, NO_NAMES) else shown(Path(names)),
+        "label_order": reading.label_order,
+    }
+    return {
+        "source": shown(reading.images),
+        "labels": None if reading.labels is None else shown(reading.labels),
+        "image_column": reading.image_column,
+        "label_column": reading.label_column,
+        **{key: value for key, value in further.items() if value is not None},
+    }
 
 
 def check_batch(batch: int | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images.sample import Sample
+from ..images.sample import Reading, Sample
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import Runtime
 from ..listener import Listener
@@ -18,6 +18,7 @@ from ..reports.part import Part
 from ..settings import Settings
 from .draws import draw_for_sample, draw_key, pixels_digest, tell_cost
 from .job import settled_settings
+from .labelling import settle_labels
 from .survey import Survey, class_targets, survey_sample, surveyed
 
 
@@ -72,6 +73,7 @@ class Audit:
 def prepare(
     model: Path,
     sample: Sample,
+    reading: Reading,
     part: Part | None,
     runtime: Runtime,
     wanted: Settings,
@@ -89,6 +91,7 @@ def prepare(
     form = classifier.form
     # Refuses more bands than the size has frequencies before anything is written.
     band_index(form.height, form.width, wanted.bands, wanted.norm, separate_dc=wanted.separate_dc)
+    sample, classifier = settle_labels(sample, classifier, reading, tell)
     targets = class_targets(sample, classifier, tell)
     tell_cost(wanted, len(positions), tell)
     survey = survey_sample(sample, positions, targets, classifier, wanted, tell)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..corruptions.corrupt import KINDS
 from ..errors import UsageError
-from ..images.sample import stratified
+from ..images.sample import Reading, stratified
 from ..listener import Listener
 from ..reports.agreement import Ground
 from ..reports.robustness import RobustnessReport
@@ -37,6 +37,9 @@ def measure_robustness(
     target: str | Path | None = None,
     *,
     labels: str | Path | None = None,
+    columns: str | None = None,
+    class_names: str | Path | None = None,
+    label_order: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     skip_bad: bool = False,
@@ -61,7 +64,7 @@ def measure_robustness(
 
     Parameters
     ----------
-    model, images, labels, image_column, label_column, skip_bad
+    model, images, labels, columns, class_names, label_order, image_column, label_column, skip_bad
         As for `analyze`: the same seed and number of samples draw the same images.
     target : path, optional
         Where the report goes, written as the work proceeds. None: keep it in memory only.
@@ -99,6 +102,15 @@ def measure_robustness(
         Anything wrong with the arguments, the file, the images or the provider.
     """
     tell = listener or Listener()
+    read = Reading.asked(
+        images,
+        labels,
+        class_names,
+        columns=columns,
+        image_column=image_column,
+        label_column=label_column,
+        label_order=label_order,
+    )
     wanted = Settings.asked(**reading)
     names, levels = wanted_corruptions(corruption, severity)
     attacks = check_attacks(attack, epsilon, queries)
@@ -112,12 +124,9 @@ def measure_robustness(
             baseline = load_robustness(baseline)
         subject = open_subject(
             model,
-            images,
+            read,
             wanted,
             tell,
-            labels=labels,
-            image_column=image_column,
-            label_column=label_column,
             skip_bad=skip_bad,
             provider=provider,
             threads=threads,

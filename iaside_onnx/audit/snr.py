@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..corruptions.corrupt import KINDS, corrupt, generator
 from ..errors import DataError, UsageError
-from ..images.sample import Sample, draw_sample, leave_out_bad, open_images
+from ..images.folders import PhotoFiles
+from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
 from ..listener import Listener
 from ..mathematics.bands import NORMS, band_index
 from ..mathematics.signal_noise import Rings
@@ -27,6 +28,7 @@ from ..settings import check_seed
 from .attack_noise import attack_noise, attacked_classifier, wanted_attack
 from .corrupted import wanted_corruptions
 from .draws import DRAWS, draw_key
+from .labelling import settle_labels
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
@@ -37,6 +39,8 @@ def measure_snr(
     target: str | Path | None = None,
     *,
     labels: str | Path | None = None,
+    columns: str | None = None,
+    class_names: str | Path | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     skip_bad: bool = False,
@@ -55,6 +59,7 @@ def measure_snr(
     model: str | Path | None = None,
     epsilon: float | None = None,
     queries: int = 500,
+    allow_random: bool = False,
     confidence: float = 0.95,
     overwrite: bool = False,
     listener: Listener | None = None,
@@ -63,8 +68,11 @@ def measure_snr(
 
     Parameters
     ----------
-    images, labels, image_column, label_column, skip_bad, samples, seed
+    images, labels, columns, image_column, label_column, skip_bad, samples, seed
         As for `analyze`: the same seed and number draw the same images.
+    class_names : path or "none", optional
+        As for `analyze`, with an attack: folders and labels are held against these names. What is
+        measured needs no class.
     target : path, optional
         Where the report goes.
     preprocess, size : str, (int, int), optional
@@ -97,21 +105,28 @@ def measure_snr(
         Anything wrong with the arguments or the images.
     """
     tell = listener or Listener()
-    against = wanted_attack(attack, model, epsilon, queries)
+    against = wanted_attack(attack, model, epsilon, queries, allow_random=allow_random)
     names, levels = wanted_corruptions(corruption, severity)
     check_confidence(confidence)
     check_seed(seed)
     if norm not in NORMS:
         raise UsageError(f"--norm {norm}: choose one of {', '.join(NORMS)}")
+    if class_names is not None and against is None:
+        raise UsageError("--class-names goes with --attack: corruptions need no classes")
     path = None if target is None else Path(target)
     if path is not None:
         check_target(path, overwrite=overwrite)
-    source = open_images(
-        Path(images),
-        None if labels is None else Path(labels),
+    reading = Reading.asked(
+        images,
+        labels,
+        class_names,
+        columns=columns,
         image_column=image_column,
         label_column=label_column,
     )
+    source = reading.open(tell)
+    if isinstance(source, PhotoFiles) and source.doubt and class_names is None:
+        raise DataError(source.doubt)
     sample = draw_sample(source, samples, seed)
     skipped: list[dict[str, str]] = []
     if skip_bad:
@@ -121,6 +136,8 @@ def measure_snr(
         recipe, channels = _sized(load_preprocess(preprocess), size, sample), 1 if grey else 3
     else:
         classifier = attacked_classifier(against, sample, preprocess, size, grey, tell)
+        if class_names is not None:
+            settle_labels(sample, classifier, reading, tell)
         recipe, channels = classifier.preprocess, classifier.form.channels
         if not corruption:
             names = []

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError, DataError
+from ..images.class_names import shown
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..listener import Listener
@@ -62,7 +63,7 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
     names = sample.class_names
     if names is not None and len(names) + offset > classes:
         raise DataError(
-            f"the images are of {len(names)} classes, but the model has {classes}"
+            f"the images are of {len(names)} classes ({shown(names)}), but the model has {classes}"
             + (f" (label offset {offset})" if offset else "")
         )
     wrong = np.flatnonzero((targets < 0) | (targets >= classes))
@@ -71,15 +72,26 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
         raise DataError(
             f"image {sample.ids[first]} has label {int(sample.labels[first])}"
             + (f" (+ offset {offset})" if offset else "")
-            + f", but the model has classes 0 to {classes - 1}; see --label-offset"
+            + f", but the model has classes 0 to {classes - 1}; "
+            + (
+                "if the labels count from 1, give --label-offset -1"
+                if not offset and sample.labels.min() == 1 and sample.labels.max() == classes
+                else "see --label-offset"
+            )
         )
-    if names is not None and len(names) + offset < classes:
+    background = classes == _WITH_BACKGROUND and not offset
+    known = background and names is not None and len(names) == classes - 1
+    if names is not None and len(names) + offset < classes and not known:
         tell.warning(
             f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
-            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --labels, or "
-            "--label-offset"
+            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --class-names, "
+            "--labels or --label-offset"
         )
-    if classes == _WITH_BACKGROUND and not offset and targets.max() < classes - 1:
+    if names is None and not offset and _count_from_one(sample.source.labels, classes):
+        tell.warning(
+            "the labels count 1, 2, ... and none is 0: if they count from 1, give --label-offset -1"
+        )
+    if background and targets.max() < classes - 1:
         tell.warning(
             "the model has 1001 classes: if its class 0 is a background class and your labels "
             "count from the first real one, give --label-offset 1"
@@ -87,6 +99,12 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
     if len(np.unique(targets)) == 1:
         tell.warning("all images of the sample are of one class; the result speaks for it alone")
     return targets
+
+
+def _count_from_one(labels: NDArray[np.int64], classes: int) -> bool:
+    """Whether labels are 1, 2, ..., as where they count classes from 1 and the last is missing."""
+    present = np.unique(labels)
+    return 2 <= len(present) < classes and np.array_equal(present, np.arange(1, len(present) + 1))
 
 
 def surveyed(images: int, part: list[int], settings: Settings) -> list[int]:
@@ -127,7 +145,7 @@ def survey_sample(
     plain = np.empty(len(part))
     clean = np.empty(len(part), np.float32)
     scores: list[NDArray[np.float32]] = []
-    oddities = np.zeros(2, int)
+    oddities = np.zeros(3, int)
     example = None
     one_by_one = form.fixed_batch is None and _mixes_images(sample, classifier, tell)
     for start in range(0, len(seen), group):
@@ -166,15 +184,14 @@ def survey_sample(
         else:
             clean[rows] = _as_played(classifier, logits[ours], classes, float(settings.temperature))
     assert example is not None
-    rotated, deep = oddities
-    _tell_oddities(rotated, deep, tell)
+    _tell_oddities(oddities, tell)
     right = int((predicted == targets[part]).sum())
     tell.note(
         f"clean accuracy: {right / len(part):.3f} ({right} of {len(part)} images), mean "
         f"log-probability {plain.mean():.3f}"
     )
     if warning := accuracy_reason(right, targets[part], classifier.classes):
-        tell.warning(warning)
+        tell.warning(warning + _size_advice(classifier))
     temperature = settings.temperature
     if fit:
         logits = np.concatenate(scores)
@@ -184,7 +201,19 @@ def survey_sample(
     return Survey(statistics, predicted, clean, float(temperature), example, one_by_one)
 
 
-def _tell_oddities(rotated: int, deep: int, tell: Listener) -> None:
+def _size_advice(classifier: Classifier) -> str:
+    """What else may be wrong where nothing gave the size of the input."""
+    form = classifier.form
+    if not form.assumed:
+        return ""
+    return (
+        f"; or the input size, which the file leaves free ({form.height} x {form.width} was taken: "
+        "--size HxW)"
+    )
+
+
+def _tell_oddities(counts: NDArray[np.int_], tell: Listener) -> None:
+    rotated, deep, transparent = counts.tolist()
     if rotated:
         tell.warning(
             f"{rotated} picture(s) carry an EXIF orientation; it is not applied, as in "
@@ -194,6 +223,11 @@ def _tell_oddities(rotated: int, deep: int, tell: Listener) -> None:
         tell.warning(
             f"{deep} picture(s) have 16 bits or more a channel; values above 255 are clipped, as "
             "in torchvision's loader: convert them to 8 bits first"
+        )
+    if transparent:
+        tell.warning(
+            f"{transparent} picture(s) have transparent pixels; the colours stored under them are "
+            "used, as in torchvision's loader: lay them on a background first"
         )
 
 
@@ -217,6 +251,8 @@ def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.fl
 
 def _mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool:
     """Whether an image's scores depend on the other images in its batch, said in a warning."""
+    if classifier.random:  # said already; whatever differs tells nothing here
+        return bool(classifier.randomness.batch_statistics)
     first = range(min(_MIXED_IMAGES, len(sample)))
     pixels = np.stack([classifier.pixels(sample.picture(position)) for position in first])
     alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
@@ -227,7 +263,7 @@ def _mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> boo
     if mixed:
         tell.warning(
             f"an image's scores depend on the others in its batch (by up to {worst:.1%} of the "
-            "largest score), as where activations are quantised on the fly; so images run one by "
-            "one, which is slower (--batch overrides that)"
+            "largest score), as where activations are quantised on the fly or the graph was made "
+            "for one image; so images run one by one, which is slower (--batch overrides that)"
         )
     return mixed

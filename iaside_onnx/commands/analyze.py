@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from .options import (
     bands_option,
     label_options,
+    naming_options,
     norm_option,
     output_kind,
     preprocess_option,
@@ -34,6 +36,7 @@ OWN_PROCESS = "own process"
 @click.argument("images", type=click.Path(path_type=Path))
 @target_option("REPORT.h5")
 @label_options
+@naming_options
 @skip_bad_option
 @bands_option
 @click.option("--separate-dc", is_flag=True, help="Make the mean colour a player of its own.")
@@ -105,6 +108,8 @@ def analyze(
     """
     from ..audit.analysis import analyze as audit
     from ..inference.session import claim_process
+    from ..reports.finding import NO_FINDING
+    from ..reports.precondition import speaks_of_accuracy
     from ..views.terminal import listener, print_report
 
     measured = None if robustness is None else _measured(robustness, model, options["confidence"])
@@ -119,6 +124,10 @@ def analyze(
         listener=listener(quiet=quiet, progress=progress),
         **given,
     )
+    if as_json or quiet:
+        # The run has warned of the accuracy already, and the table is not printed.
+        for reason in filterfalse(speaks_of_accuracy, report.precondition.reasons):
+            click.echo(f"Warning: {NO_FINDING}: {reason}", err=True)
     if as_json:
         click.echo(json.dumps(report.summary(robustness=measured), indent=2))
     elif not quiet:

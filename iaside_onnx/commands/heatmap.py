@@ -14,6 +14,7 @@ from .options import (
     bands_option,
     confidence_option,
     label_options,
+    naming_options,
     norm_option,
     number_or,
     output_kind,
@@ -42,6 +43,7 @@ def _grid(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 @click.argument("images", type=click.Path(path_type=Path))
 @target_option("FILE.h5")
 @label_options
+@naming_options
 @skip_bad_option
 @click.option(
     "--grid", callback=_grid, metavar="N|full",

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import json_option, label_options, output_kind, reading_options
+from .options import json_option, label_options, naming_options, output_kind, reading_options
 
 
 @click.command()
@@ -19,6 +19,7 @@ from .options import json_option, label_options, output_kind, reading_options
     help="Find out on these labelled images which preprocessing the model wants.",
 )  # fmt: skip
 @label_options
+@naming_options
 @click.option(
     "--samples", type=int, default=50, show_default=True, help="Images to draw; 0 takes all."
 )
@@ -27,7 +28,11 @@ from .options import json_option, label_options, output_kind, reading_options
     "--write-recipe", "recipe", type=click.Path(path_type=Path), metavar="FILE.toml",
     help="Write the best preprocessing for analyze --preprocess.",
 )  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace an existing recipe.")
+@click.option(
+    "--write-labels", "labels_file", type=click.Path(path_type=Path), metavar="FILE.csv",
+    help="Write the labels of all pictures of the folder for --labels.",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace what is written.")
 @click.option("--progress", is_flag=True, help="Show progress even where there is no terminal.")
 @json_option
 def inspect(
@@ -36,6 +41,7 @@ def inspect(
     labels: Path | None,
     logits: bool | None,
     recipe: Path | None,
+    labels_file: Path | None,
     overwrite: bool,
     progress: bool,
     as_json: bool,
@@ -52,16 +58,21 @@ def inspect(
       iaside inspect unknown.onnx --data val/ --labels val.csv --write-recipe mine.toml
     """
     from ..audit.inspection import inspect as describe
+    from ..audit.labelling import check_labels_target
     from ..views.terminal import listener, print_candidates, print_inspection
 
     layout = options["layout"]
     if layout not in (None, "nchw", "nhwc"):
         raise click.UsageError(f"--layout {layout}: choose one of nchw, nhwc")
-    if images is None and (labels or recipe):
-        raise click.UsageError("--labels and --write-recipe need --data IMAGES")
+    if images is None and (labels or recipe or labels_file):
+        raise click.UsageError("--labels, --write-recipe and --write-labels need --data IMAGES")
+    if labels_file is not None:
+        check_labels_target(labels_file, overwrite)
     if recipe is not None:
         _check_recipe_target(recipe, overwrite)
-    named = {key: options[key] for key in ("input", "output", "layout", "ort_extension")}
+    named = {
+        key: options[key] for key in ("input", "output", "layout", "size", "set", "ort_extension")
+    }
     found = describe(model, **named)
     if images is not None:
         from ..recipe_search.findings import pixel_range_on_images
@@ -71,8 +82,8 @@ def inspect(
             print_inspection(found)
         tell = listener(quiet=False, progress=progress)
         found |= search_recipes(
-            model, images, labels=labels, output_kind=output_kind(logits), listener=tell,
-            sha256=found["sha256"], **options,
+            model, images, labels=labels, labels_file=labels_file,
+            output_kind=output_kind(logits), listener=tell, sha256=found["sha256"], **options,
         )  # fmt: skip
         search = found["search"]
         search["command"] = None

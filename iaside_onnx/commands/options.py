@@ -64,6 +64,10 @@ extension_option = click.option(
     "--ort-extension", "ort_extension", type=click.Path(path_type=Path), multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
 )  # fmt: skip
+random_option = click.option(
+    "--allow-random", is_flag=True,
+    help="Take a model whose scores are random; no two reports of it are equal.",
+)  # fmt: skip
 reading_options = together(
     click.option(
         "--size", callback=size, metavar="N|HxW", help="Input size where the model leaves it free."
@@ -72,17 +76,43 @@ reading_options = together(
     click.option("--output", metavar="NAME", help="The output that holds the class scores."),
     click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout."),
     click.option("--logits/--probabilities", "logits", default=None, help="What the output holds."),
+    click.option(
+        "--set",
+        "set",
+        multiple=True,
+        metavar="NAME=VALUE|NAME=FILE.npy",
+        help="Value of an input that takes no images, such as --set training=false.",
+    ),
+    random_option,
     extension_option,
 )
 label_options = together(
     click.option(
-        "--labels", type=click.Path(path_type=Path), metavar="FILE.csv", help="Columns file,label."
+        "--labels", type=click.Path(path_type=Path), metavar="FILE",
+        help="Columns file,label, or another usual layout; numbers, class names or WordNet ids.",
     ),
     click.option(
-        "--image-column", metavar="NAME", help="Pictures in Parquet, if not image or img."
+        "--columns", metavar="FILE,LABEL", help="Columns of --labels, if they have other names."
     ),
-    click.option("--label-column", metavar="NAME", help="Labels in Parquet, if not label."),
-)
+    click.option(
+        "--image-column", "--image-array", "image_column", metavar="NAME",
+        help="Pictures in Parquet or in an array file, if not image or images.",
+    ),
+    click.option(
+        "--label-column", "--label-array", "label_column", metavar="NAME",
+        help="Labels in Parquet or in an array file, if not label or labels.",
+    ),
+)  # fmt: skip
+naming_options = together(
+    click.option(
+        "--class-names", metavar="FILE|none",
+        help="The model's class names in its order; none: class folders go by place.  "
+        "[default: as declared in the file, or beside it]",
+    ),
+    click.option(
+        "--label-order", metavar="text|number", help="How class folders named by numbers count."
+    ),
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."

@@ -12,6 +12,7 @@ from .analyze import OWN_PROCESS
 from .options import (
     confidence_option,
     label_options,
+    naming_options,
     output_kind,
     preprocess_option,
     radius,
@@ -37,6 +38,7 @@ def _radii(
 @click.argument("images", type=click.Path(path_type=Path))
 @target_option("FILE.h5")
 @label_options
+@naming_options
 @skip_bad_option
 @click.option("--corruption", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option(

@@ -15,6 +15,7 @@ from .options import (
     norm_option,
     preprocess_option,
     radius,
+    random_option,
     sample_options,
     size,
     skip_bad_option,
@@ -51,12 +52,17 @@ from .options import (
     "--model", type=click.Path(path_type=Path), metavar="MODEL.onnx", help="The model to attack."
 )
 @click.option(
+    "--class-names", metavar="FILE",
+    help="Check folders and labels against the attacked model's class names.",
+)  # fmt: skip
+@click.option(
     "--epsilon", callback=radius, metavar="E",
     help="Radius of the attack at severity 3, such as 4/255; s/3 of it at severity s.",
 )  # fmt: skip
 @click.option(
     "--queries", type=int, default=500, show_default=True, help="Budget of the attack on an image."
 )
+@random_option
 @confidence_option
 @telling_options
 def snr(

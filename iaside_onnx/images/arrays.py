@@ -1,10 +1,11 @@
-"""Images in one array: ``.npz`` and HDF5 files, read in place where the file allows it."""
+"""Images in one array: ``.npz``, ``.npy`` and HDF5, read in place where the file allows it."""
 
 from __future__ import annotations
 
 import math
 import struct
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ..errors import DataError, PictureError
-from .pictures import MAX_BYTES, check_bytes, check_pixels
+from ..listener import Listener
+from .array_labels import choose_arrays, images_last, label_numbers
+from .pictures import MAX_BYTES, Naming, check_bytes, check_pixels
 
 # The most that a compressed .npz may unpack to; it has to be held in memory.
 MAX_UNPACKED = 4 << 30
@@ -23,8 +26,11 @@ MAX_IMAGES = 1 << 24
 # No deflated stream unpacks to more than 1032 times its size (zlib technical notes).
 _DEFLATE_RATIO = 1032
 _BLOCK = 1 << 20
+_MOST_NAMES = 1000
+# Groups in groups that are looked into.
+_DEEPEST = 2
+_SEVERITY_ROWS = 10_000
 _LOCAL_HEADER = 30
-_NAMES = ("images", "labels")
 # HDF5's own filters and LZF; any other is code that the library would load from a folder.
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000}
 
@@ -39,6 +45,7 @@ class ArrayImages:
     channels_first: bool
     source: str
     class_names: list[str] | None = None
+    naming: Naming = "words"
 
     def picture(self, index: int) -> NDArray[Any]:
         """Image as H x W x C, uint8 or float32; DataError for floats outside [0, 1]."""
@@ -76,8 +83,15 @@ class ArrayImages:
             raise PictureError(self._where(index), "its data are damaged") from error
 
 
-def npz_images(path: Path) -> ArrayImages:
-    """Arrays ``images`` and ``labels`` of a ``.npz``; uncompressed ones stay on disk.
+def npz_images(
+    path: Path, names: tuple[str | None, str | None] = (None, None), tell: Listener | None = None
+) -> ArrayImages:
+    """Images and labels of a ``.npz``; uncompressed images stay on disk.
+
+    Parameters
+    ----------
+    names : (str or None, str or None)
+        Names of the arrays of images and labels; None: the usual ones.
 
     Raises
     ------
@@ -85,18 +99,69 @@ def npz_images(path: Path) -> ArrayImages:
         Not a ``.npz``, damaged, an array missing or unusable, or more than `MAX_UNPACKED`
         compressed.
     """
-    held: dict[str, Any] = {}
+    held: list[Any] = []
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in _NAMES:
-                if f"{name}.npy" in archive.namelist():
-                    held[name] = _npz_array(path, archive, name)
+            members = [name for name in archive.namelist() if name.endswith(".npy")]
+
+            def shapes() -> dict[str, tuple[int, ...]]:
+                return {name[:-4]: _header(archive, name)[0] for name in members[:_MOST_NAMES]}
+
+            pair = choose_arrays(path, [name[:-4] for name in members], names, shapes, tell)
+            for name, in_place in zip(pair, (True, False), strict=True):
+                held.append(_npz_array(path, archive, name, in_place))
     except DataError:
         raise
     except Exception as error:  # zip, header and dtype errors have no common base
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: cannot be read as .npz ({reason})") from error
-    return _array_images(path, held)
+    return _array_images(path, pair, *held)
+
+
+def npy_images(path: Path, labels: Path | None = None, tell: Listener | None = None) -> ArrayImages:
+    """Images of a ``.npy`` in place, with labels of another: ``labels.npy`` beside it.
+
+    Raises
+    ------
+    DataError
+    """
+    beside = labels or path.parent / "labels.npy"
+    if not beside.is_file() or beside == path:
+        raise DataError(
+            f"{path}: holds no labels; put labels.npy beside it, or give --labels FILE.npy"
+        )
+    held: list[Any] = []
+    for file in (path, beside):
+        try:
+            with file.open("rb") as stream:
+                shape, fortran, dtype = _read_header(stream)
+                start = stream.tell()
+            count = math.prod(shape) * dtype.itemsize
+            if dtype.hasobject or fortran or min(shape, default=0) < 0:
+                raise DataError(f"{file}: cannot be read: an array of numbers in C order is needed")
+            if start + count != file.stat().st_size:
+                raise DataError(
+                    f"{file}: declares {count:,} bytes of data and holds another number"
+                )
+        except (OSError, ValueError, EOFError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(f"{file}: cannot be read as .npy ({reason})") from error
+        held.append(_InPlace(file, start, shape, dtype))
+    if tell is not None and labels is None:
+        tell.note(f"labels: {beside.name} beside the images")
+    numbers = np.fromfile(beside, held[1].dtype, offset=held[1].offset).reshape(held[1].shape)
+    if len(held[0].shape) == 4 and len(numbers) == 5 * _SEVERITY_ROWS == held[0].shape[0]:
+        _tell(
+            tell,
+            "50,000 rows as CIFAR-10-C has them, five severities of 10,000 each: all are "
+            "taken together; save the rows of one severity to audit it alone",
+        )
+    return _array_images(path, (path.name, beside.name), held[0], numbers)
+
+
+def _tell(tell: Listener | None, message: str) -> None:
+    if tell is not None:
+        tell.warning(message)
 
 
 @dataclass(frozen=True)
@@ -115,13 +180,24 @@ class _InPlace:
         return np.fromfile(self.path, self.dtype, count, offset=start).reshape(self.shape[1:])
 
 
-def _npz_array(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
+def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = npy.read_magic(stream)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = read(stream)
+    return shape, fortran, dtype
+
+
+def _header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    with archive.open(member) as stream:
+        shape, _, dtype = _read_header(stream)
+    return shape, dtype
+
+
+def _npz_array(path: Path, archive: zipfile.ZipFile, name: str, in_place: bool) -> Any:
     """One member, left in place where it is stored as it is, else unpacked within bounds."""
     entry = archive.getinfo(f"{name}.npy")
     with archive.open(entry) as stream:
-        version = npy.read_magic(stream)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
+        shape, fortran, dtype = _read_header(stream)
         header = stream.tell()
         size = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or min(shape, default=0) < 0:
@@ -130,7 +206,7 @@ def _npz_array(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
             raise DataError(
                 f"{path}: '{name}' declares {size:,} bytes but holds {entry.file_size - header:,}"
             )
-        if entry.compress_type == zipfile.ZIP_STORED and name == "images" and not fortran:
+        if entry.compress_type == zipfile.ZIP_STORED and in_place and not fortran:
             while stream.read(_BLOCK):  # to the end, where the checksum is compared
                 pass
             return _InPlace(path, _data_offset(path, entry) + header, shape, dtype)
@@ -152,22 +228,28 @@ def _data_offset(path: Path, entry: zipfile.ZipInfo) -> int:
     return int(entry.header_offset + _LOCAL_HEADER + name + extra)
 
 
-def hdf5_images(path: Path) -> ArrayImages:
-    """Datasets ``images`` and ``labels`` of an HDF5 file; images stay on disk."""
+def hdf5_images(
+    path: Path, names: tuple[str | None, str | None] = (None, None), tell: Listener | None = None
+) -> ArrayImages:
+    """Images and labels of an HDF5 file; images stay on disk. Arguments as of `npz_images`."""
     try:
         file = h5py.File(path, "r")
     except OSError as error:
+        if "lock" in str(error).lower():
+            raise DataError(
+                f"{path}: is locked by another program that has it open for writing; close it "
+                "there and try again"
+            ) from error
         raise DataError(f"{path}: cannot be read as HDF5") from error
     try:
-        held = {
-            name: file[name]
-            for name in _NAMES
-            if isinstance(file.get(name, getlink=True), h5py.HardLink)
-            and isinstance(file[name], h5py.Dataset)
-            and not file[name].external  # raw data in other files
-            and not file[name].is_virtual
-        }
-        for name, dataset in held.items():
+        arrays = dict(_datasets(file))
+
+        def shapes() -> dict[str, tuple[int, ...]]:
+            return {name: dataset.shape for name, dataset in arrays.items()}
+
+        pair = choose_arrays(path, list(arrays), names, shapes, tell)
+        for name in pair:
+            dataset = arrays[name]
             plan = dataset.id.get_create_plist()
             used = {plan.get_filter(number)[0] for number in range(plan.get_nfilters())}
             if used - _FILTERS:
@@ -181,26 +263,39 @@ def hdf5_images(path: Path) -> ArrayImages:
                     f"{path}: '{name}' has chunks of {chunk:,} bytes, the most are {MAX_BYTES:,}; "
                     "store it with smaller chunks"
                 )
-        return _array_images(path, held)
+        return _array_images(path, pair, arrays[pair[0]], arrays[pair[1]])
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: cannot be read as HDF5: it is damaged") from error
 
 
-def _array_images(path: Path, held: dict[str, Any]) -> ArrayImages:
-    for name in _NAMES:
-        if name not in held:
-            raise DataError(f"{path}: holds no array named '{name}'")
-    images, labels = held["images"], held["labels"]
+def _datasets(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Datasets in a group and those below it that lie in the file itself, by their paths."""
+    for name in list(group)[:_MOST_NAMES]:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue
+        held = group[name]
+        if isinstance(held, h5py.Group) and depth < _DEEPEST:
+            yield from _datasets(held, f"{prefix}{name}/", depth + 1)
+        # Not where the raw data are in other files.
+        elif isinstance(held, h5py.Dataset) and not held.external and not held.is_virtual:
+            yield prefix + name, held
+
+
+def _array_images(path: Path, pair: tuple[str, str], images: Any, labels: Any) -> ArrayImages:
+    if images.dtype is None or images.shape is None or labels.shape is None:
+        raise DataError(f"{path}: '{pair[0]}' or '{pair[1]}' holds nothing")
     if len(images.shape) not in (3, 4) or 0 in images.shape:
         raise DataError(f"{path}: images have shape {images.shape}; n x H x W x C is needed")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataError(f"{path}: images are {images.dtype}; uint8 or float in [0, 1] is needed")
-    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+    if images_last(images.shape, labels.shape):
         raise DataError(
-            f"{path}: labels are {labels.dtype} {labels.shape}; one integer per image is needed"
+            f"{path}: images have shape {images.shape}, which is H x W x C x N, as MATLAB and SVHN "
+            "have it; n x H x W x C is needed: save images.transpose(3, 0, 1, 2)"
         )
     if images.shape[0] > MAX_IMAGES:
         raise DataError(f"{path}: declares {images.shape[0]:,} images, the most are {MAX_IMAGES:,}")
+    numbers, names = label_numbers(path, labels, images.shape[0])
     planes = len(images.shape) == 4
     first = planes and images.shape[1] in (1, 3)
     last = planes and images.shape[3] in (1, 3)
@@ -213,5 +308,4 @@ def _array_images(path: Path, held: dict[str, Any]) -> ArrayImages:
     check_pixels(height, width, str(path))
     check_bytes(math.prod(images.shape[1:]) * images.dtype.itemsize, str(path))
     ids = [f"{index:08d}" for index in range(images.shape[0])]
-    numbers = np.asarray(labels).astype(np.int64)
-    return ArrayImages(ids, numbers, images, first, str(path))
+    return ArrayImages(ids, numbers, images, first, str(path), names)

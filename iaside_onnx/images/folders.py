@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-import csv
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError, PictureError
+from ..listener import Listener
+from .class_names import shown
+from .label_files import Entry, read_labels
 from .pictures import SUFFIXES, EncodedImages, check_bytes, class_number, relative_name
+from .tree import advice, entries, is_litter, look_below, nesting, passed_over
+
+_LABEL_SUFFIXES = {".csv", ".tsv", ".jsonl", ".json", ".txt"}
+# Beginnings of the names of files that usually hold labels.
+_LABEL_FILES = ("metadata", "label", "annotation", "val", "test", "ground", "loc_", "classes")
 
 
 @dataclass
 class PhotoFiles(EncodedImages):
-    """Picture files below one folder; ids are relative POSIX paths."""
+    """Picture files below one folder; ids are relative POSIX paths.
+
+    Attributes
+    ----------
+    doubt : str or None
+        Why the folders are no classes, unless a model's classes bear their names.
+    """
 
     root: Path
+    doubt: str | None = None
 
     def where(self, index: int) -> str:
         """The file's path."""
@@ -32,62 +48,271 @@ class PhotoFiles(EncodedImages):
             raise PictureError(str(path), error.strerror or type(error).__name__) from error
 
 
-def class_folders(root: Path) -> PhotoFiles | None:
-    """Sorted sub-folders as classes 0, 1, ...; None where they hold no pictures."""
-    classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
+    """Sorted sub-folders as classes 0, 1, ...; None where they hold no pictures.
+
+    Raises
+    ------
+    DataError
+        A folder cannot be read, or a name cannot be an id.
+    """
+    folders, files = entries(root)
+    classes = [name for name in folders if not is_litter(name)]
+    below = {name: look_below(root / name) for name in classes}
     ids: list[str] = []
     labels: list[int] = []
-    for label, name in enumerate(classes):
-        files = sorted(
-            file.relative_to(root).as_posix()
-            for file in (root / name).rglob("*")
-            if file.suffix.lower() in SUFFIXES and file.is_file()
+    other: Counter[str] = Counter()
+    for label, (name, found) in enumerate(below.items()):
+        ids += [f"{name}/{path}" for path in found.pictures]
+        labels += [label] * len(found.pictures)
+        other += found.other
+    if not ids:
+        return None
+    check_names(root, [*classes, *ids])
+    litter = [name for name in folders if is_litter(name)]
+    litter += [f"{name}/{part}" for name, found in below.items() for part in found.litter]
+    if litter:
+        tell.note(f"skipped as hidden or left over: {shown(f'{name}/' for name in litter)}")
+    if other:
+        tell.warning(
+            f"{sum(other.values())} file(s) in the class folders are not read: "
+            f"{passed_over(other)}{advice(other)}"
         )
-        ids += files
-        labels += [label] * len(files)
-    odd = next((name for name in ids if relative_name(name) is None), None)
-    if odd is not None:
-        raise DataError(
-            f"{root}: the name {odd!r} is not UTF-8 or longer than 1024 bytes; rename the file"
+    empty = [f"{name}/" for name, found in below.items() if not found.pictures]
+    if empty:
+        tell.warning(
+            f"class folder(s) without pictures that are read: {shown(empty)}; they keep their "
+            "place among the classes"
         )
-    return PhotoFiles(ids, np.array(labels, np.int64), classes, root) if ids else None
+    beside = [
+        name for name in files if Path(name).suffix.lower() in SUFFIXES and not is_litter(name)
+    ]
+    if beside:
+        tell.warning(
+            f"{len(beside)} picture(s) beside the class folders are in none and are not read: "
+            f"{shown(beside, 3)}"
+        )
+    doubt = nesting(root, below)
+    return PhotoFiles(ids, np.array(labels, np.int64), classes, root, doubt, naming="folders")
 
 
-def labelled_files(root: Path, table: Path) -> PhotoFiles:
-    """The files that a CSV file lists, in its order.
-
-    Parameters
-    ----------
-    table : Path
-        Columns ``file`` (relative to `root`) and ``label`` (an integer).
+def check_names(root: Path, ids: Sequence[str]) -> None:
+    """Refuse names that cannot be ids.
 
     Raises
     ------
     DataError
     """
-    ids: list[str] = []
-    labels: list[int] = []
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream)
-            if not {"file", "label"} <= set(rows.fieldnames or ()):
-                raise DataError(f"{table}: the first line must name the columns file,label")
-            for number, row in enumerate(rows, start=2):
-                name, label = (row["file"] or "").strip(), (row["label"] or "").strip()
-                inside = relative_name(name)
-                if not name or inside is None or ":" in name:
-                    raise DataError(
-                        f"{table}, line {number}: file '{name}' must be a path inside {root}"
-                    )
-                ids.append(inside)
-                labels.append(class_number(label, f"{table}, line {number}"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: cannot be read as a CSV file ({error})") from error
-    missing = next((name for name in ids if not (root / name).is_file()), None)
-    if missing is not None:
-        raise DataError(f"{table}: names {missing}, which is not in {root}")
-    if not ids:
+    odd = next((name for name in ids if relative_name(name) is None), None)
+    if odd is not None:
+        raise DataError(
+            f"{root}: the name {odd!r} is not UTF-8 or longer than 1024 bytes; rename the file"
+        )
+
+
+def labelled_files(root: Path, table: Path, columns: tuple[str, str] | None = None) -> PhotoFiles:
+    """The files that a file of labels lists, in its order.
+
+    Parameters
+    ----------
+    table : Path
+        See `label_files.read_labels`.
+    columns : (str, str), optional
+        Names or numbers of the columns that hold files and labels.
+
+    Raises
+    ------
+    DataError
+    """
+    rows = read_labels(table, root, columns)
+    ids, labels = _as_listed(root, table, rows)
+    check_names(root, ids)
+    names = None
+    if all(_is_number(label) for label in labels):
+        numbers = [
+            class_number(_integral(label), f"{table}, line {row.line}")
+            for label, row in zip(labels, rows, strict=False)
+        ]
+    else:
+        names = sorted(set(labels))
+        place = {name: number for number, name in enumerate(names)}
+        numbers = [place[label] for label in labels]
+    return PhotoFiles(ids, np.array(numbers, np.int64), names, root, naming="words")
+
+
+def _is_number(text: str) -> bool:
+    digits = _integral(text).removeprefix("-")
+    return digits.isascii() and digits.isdigit()
+
+
+def _integral(text: str) -> str:
+    """A number without the fraction .0, which tables with gaps give to whole numbers."""
+    whole, point, rest = text.partition(".")
+    return whole if point and rest and not rest.strip("0") else text
+
+
+def _as_listed(root: Path, table: Path, rows: list[Entry]) -> tuple[list[str], list[str]]:
+    """Ids and labels as written, of files that are there, each once."""
+    first = f"{table}, line "
+    base = _base(root, table, rows)
+    stems: dict[str, list[str]] | None = None
+    labels: dict[str, tuple[str, int]] = {}
+    missing: list[str] = []
+    for row in rows:
+        name = _inside(root, row.file)
+        if not row.file or name is None:
+            raise DataError(
+                f"{first}{row.line}: file '{row.file[:200]}' must be a path inside {root}"
+            )
+        if not row.label:
+            raise DataError(f"{first}{row.line}: {name} has no label")
+        name = base + name
+        if not (root / name).is_file():
+            if stems is None:
+                stems = _stems(root)
+            found = stems.get(name, [])
+            if len(found) > 1:
+                raise DataError(
+                    f"{first}{row.line}: '{name}' may be {' or '.join(found[:3])}; name the files "
+                    "with their suffixes"
+                )
+            if not found:
+                missing.append(name)
+                continue
+            name = found[0]
+        known = labels.setdefault(name, (row.label, row.line))
+        if known[0] != row.label:
+            raise DataError(
+                f"{table}: lists {name} more than once, with label {known[0]} in line {known[1]} "
+                f"and {row.label} in line {row.line}"
+            )
+    if missing:
+        raise DataError(_missing_files(root, table, missing, len(rows)))
+    if not labels:
         raise DataError(f"{table}: lists no images")
-    if len(set(ids)) != len(ids):
-        raise DataError(f"{table}: lists an image more than once")
-    return PhotoFiles(ids, np.array(labels, np.int64), None, root)
+    return list(labels), [label for label, _ in labels.values()]
+
+
+def _base(root: Path, table: Path, rows: list[Entry]) -> str:
+    """The folder that names are relative to, below the root: that of the table, if not the root."""
+    folder = table.parent.absolute()
+    above = root.absolute()
+    if folder == above or not folder.is_relative_to(above):
+        return ""
+    names = [name for row in rows[:20] if (name := _inside(root, row.file)) is not None]
+    if any((root / name).exists() for name in names):
+        return ""
+    if any((folder / name).exists() for name in names):
+        return folder.relative_to(above).as_posix() + "/"
+    return ""
+
+
+def _inside(root: Path, name: str) -> str | None:
+    """A listed name relative to the root; None for one outside it, or none at all."""
+    if name.startswith("/"):
+        try:
+            name = Path(name).relative_to(root.absolute()).as_posix()
+        except ValueError:
+            return None
+    if ":" in name[:3]:  # a drive, or a place elsewhere
+        return None
+    return relative_name(name) or None
+
+
+def _stems(root: Path) -> dict[str, list[str]]:
+    """Pictures below the root by their names without a suffix."""
+    found: dict[str, list[str]] = {}
+    for name in look_below(root).pictures:
+        found.setdefault(name[: -len(Path(name).suffix)], []).append(name)
+    return found
+
+
+def _missing_files(root: Path, table: Path, missing: list[str], rows: int) -> str:
+    first = missing[0]
+    if len(missing) == rows:
+        up = (root.parent / first).is_file()
+        tail = Path(first).name
+        below = next((path for path in look_below(root).pictures if Path(path).name == tail), None)
+        if up:
+            return (
+                f"{table}: names {first}, which is not in {root} but in {root.parent}: give that "
+                "folder as IMAGES"
+            )
+        if below and below != first and below.endswith("/" + first):
+            meant = root / below.removesuffix("/" + first)
+            return (
+                f"{table}: names {first}, which is not in {root} but in {meant}: give that folder "
+                "as IMAGES"
+            )
+    return (
+        f"{table}: names {first}, which is not in {root}"
+        + (f", and {len(missing) - 1} more files that are not" if len(missing) > 1 else "")
+        + "; names are relative to that folder"
+    )
+
+
+def no_pictures(root: Path) -> DataError:
+    """Why a folder holds no labelled images, and what to do."""
+    found = look_below(root)
+    _, files = entries(root)
+    tables = [
+        name
+        for name in files
+        if Path(name).suffix.lower() in _LABEL_SUFFIXES and not is_litter(name)
+    ]
+    likely = [name for name in tables if name.lower().startswith(_LABEL_FILES)]
+    table = next((name for name in [*likely, *tables] if _takes(root, name)), None)
+    hint = f"--labels {root / table}" if table else "--labels FILE.csv (columns file,label)"
+    if arrays := [name for name in files if name.endswith(".npy")]:
+        return DataError(_array_folder(root, arrays))
+    if found.direct:
+        siblings = [name for name in entries(root.parent)[0] if not is_litter(name)]
+        if table is None and len(siblings) > 1 and _holds_pictures(root.parent, siblings, root):
+            return DataError(
+                f"{root}: its {found.direct} pictures lie directly in it, so they have no class; "
+                f"did you mean {root.parent}, whose folders would be the classes? Else give {hint}"
+            )
+        return DataError(
+            f"{root}: has {found.direct} pictures directly in it and none in class sub-folders; "
+            f"make one sub-folder per class or give {hint}"
+        )
+    other = f" (it holds {passed_over(found.other)})" if found.other else ""
+    return DataError(
+        f"{root}: no pictures in class sub-folders, and no .tar or .parquet shards{other}; make "
+        f"one sub-folder per class or give {hint}{advice(found.other)}"
+    )
+
+
+def _holds_pictures(parent: Path, names: list[str], but: Path) -> bool:
+    """Whether another folder beside one holds pictures directly."""
+    others = [parent / name for name in names if name != but.resolve().name]
+    for folder in others[:20]:
+        try:
+            if any(Path(name).suffix.lower() in SUFFIXES for name in entries(folder)[1]):
+                return True
+        except DataError:
+            continue
+    return False
+
+
+def _takes(root: Path, name: str) -> bool:
+    """Whether a file would be taken by --labels."""
+    try:
+        labelled_files(root, root / name)
+    except DataError:
+        return False
+    return True
+
+
+def _array_folder(root: Path, arrays: list[str]) -> str:
+    if "labels.npy" not in arrays:
+        return (
+            f"{root}: holds arrays ({shown(arrays, 3)}) but no labels.npy; images are read from "
+            "one .npy with labels.npy beside it, or from an .npz with images and labels"
+        )
+    images = [name for name in arrays if name != "labels.npy"]
+    first = root / images[0] if images else root / "images.npy"
+    return (
+        f"{root}: holds {len(images)} arrays beside labels.npy, as CIFAR-10-C does; give one of "
+        f"them, such as {first}, which is read with its labels (there, 10,000 rows a severity)"
+    )

@@ -118,7 +118,8 @@ def parquet_pictures(
     image_column : str, optional
         Binary, or a struct with ``bytes``; None: the one of ``image`` and ``img`` that is there.
     label_column : str, optional
-        Integers; None: ``label``. Class names are those of the Hugging Face metadata.
+        Integers, or names of classes as text; None: ``label``. What integers are called is taken
+        from the Hugging Face metadata.
 
     Raises
     ------
@@ -130,21 +131,27 @@ def parquet_pictures(
     groups: list[tuple[int, int]] = []
     starts = array("q")
     names: list[str] | None = None
+    texts: dict[str, int] = {}
     total = 0
+    kept: tuple[Any, ...] = ()
     for number, path in enumerate(files):
         with _opened(path) as table:
             schema = table.schema_arrow
             image = _column(path, schema, image_column, _IMAGE_COLUMNS, "image", _is_image)
             label = _column(path, schema, label_column, _LABEL_COLUMNS, "label", _is_label)
-            if number and (image, _class_names(schema, label)) != (image_column, names):
+            held = image, label, _class_names(schema, label), _is_text(schema.field(label).type)
+            if number and held != kept:
                 raise DataError(f"{path}: its columns or class names differ from {files[0].name}")
-            image_column, label_column, names = image, label, _class_names(schema, label)
+            kept = held
+            image_column, label_column, names = held[:3]
             parts = [table.metadata.row_group(part) for part in range(table.num_row_groups)]
             rows = [part.num_rows for part in parts]
             if min(rows, default=0) < 0 or total + sum(rows) > MAX_IMAGES:
                 raise DataError(f"{path}: declares more than the {MAX_IMAGES:,} rows allowed")
             _check_sizes(path, parts, image)
-            found = _labels(path, table, label)
+            if _is_text(schema.field(label).type):
+                _check_sizes(path, parts, label)
+            found = _labels(path, table, label, texts)
             if len(found) != sum(rows):
                 raise DataError(
                     f"{path}: declares {sum(rows):,} rows but has {len(found):,} labels"
@@ -159,7 +166,16 @@ def parquet_pictures(
     if not ids:
         raise DataError(f"{files[0]}: holds no rows")
     assert image_column is not None
-    return ParquetPictures(ids, np.concatenate(labels), names, files, image_column, groups, starts)
+    numbers = np.concatenate(labels)
+    pictures = ParquetPictures(ids, numbers, names, files, image_column, groups, starts)
+    if texts:
+        names = sorted(texts)
+        if all(text.isascii() and text.isdecimal() and len(text) < 10 for text in texts):
+            pictures.labels = np.array([int(text) for text in texts], np.int64)[numbers]
+            return pictures
+        order = np.array([names.index(text) for text in texts], np.int64)
+        pictures.labels, pictures.class_names, pictures.naming = order[numbers], names, "words"
+    return pictures
 
 
 @contextmanager
@@ -197,7 +213,13 @@ def _is_image(kind: Any) -> bool:
 def _is_label(kind: Any) -> bool:
     from pyarrow import types
 
-    return bool(types.is_integer(kind))
+    return bool(types.is_integer(kind)) or _is_text(kind)
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def _column(
@@ -220,7 +242,9 @@ def _column(
     name: str = present[0]
     kind = schema.field(name).type
     if not fits(kind):
-        wanted = "integers" if role == "label" else "binary, or a struct with binary 'bytes'"
+        wanted = (
+            "integers or text" if role == "label" else "binary, or a struct with binary 'bytes'"
+        )
         raise DataError(
             f"{path}: column '{name}' is {str(kind)[:80]}; {wanted} needed: name another "
             f"with --{role}-column"
@@ -243,13 +267,21 @@ def _check_sizes(path: Path, groups: list[Any], column: str) -> None:
                 )
 
 
-def _labels(path: Path, table: Any, column: str) -> NDArray[np.int64]:
+def _labels(path: Path, table: Any, column: str, texts: dict[str, int]) -> NDArray[np.int64]:
+    """Labels of a file; text counts by its place in `texts`, which grows by what is new."""
     parts = [np.empty(0, np.int64)]
+    words = _is_text(table.schema_arrow.field(column).type)
     for batch in table.iter_batches(batch_size=_LABEL_ROWS, columns=[column], use_threads=False):
         values = batch.column(0)
         if values.null_count:
             raise DataError(f"{path}: column '{column}' has rows without a label")
-        parts.append(values.to_numpy(zero_copy_only=False).astype(np.int64))
+        if not words:
+            parts.append(values.to_numpy(zero_copy_only=False).astype(np.int64))
+            continue
+        held = [text.strip() for text in values.to_pylist()]
+        if any(not 0 < len(text) <= _MAX_CLASS_NAME for text in held):
+            raise DataError(f"{path}: column '{column}' has labels that are no class names")
+        parts.append(np.array([texts.setdefault(text, len(texts)) for text in held], np.int64))
     return np.concatenate(parts)
 
 

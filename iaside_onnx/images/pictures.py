@@ -6,18 +6,33 @@ import io
 import threading
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from ..errors import DataError, PictureError
+from ..file_kinds import HEAD_BYTES, kind_of_file
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"})
 # Only these are tried, whatever the name: pillow also knows formats that start other programs.
-_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "TIFF", "PPM", "GIF")
+_KNOWN = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "GIF": (".gif",),
+}
+# What these need may be missing in pillow, or is the extra `heic`.
+_OPTIONAL = {
+    "JPEG2000": (".jp2", ".j2k", ".jpx", ".jpf", ".jpc", ".j2c"),
+    "AVIF": (".avif", ".avifs"),
+    "HEIF": (".heic", ".heif", ".hif"),
+}
 # Larger than the sensors of medium-format cameras; decoded that is about 0.5 GB.
 MAX_PIXELS = 120_000_000
 # Of one picture, encoded or as an array.
@@ -27,16 +42,45 @@ _MAX_REASON = 200
 # Filters of warnings belong to the whole process.
 _quiet = threading.Lock()
 
+
+def _readable() -> dict[str, tuple[str, ...]]:
+    """Formats that are read here, and the suffixes of their files."""
+    has: dict[str, Any] = {
+        "JPEG2000": features.check("jpg_2000"),
+        "AVIF": "avif" in features.modules and features.check("avif"),
+    }
+    try:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener(thumbnails=False)
+        has["HEIF"] = True
+    except ImportError:
+        has["HEIF"] = False
+    return _KNOWN | {name: suffixes for name, suffixes in _OPTIONAL.items() if has[name]}
+
+
+_FORMATS = tuple(_readable())
+SUFFIXES = frozenset(suffix for suffixes in _readable().values() for suffix in suffixes)
+
 # Photographs come as pillow images; arrays as H x W x C, uint8 or float in [0, 1].
 Picture = Image.Image | NDArray[Any]
 
 
+# What the names of classes are, where there are names: folders, whose sorted order may count the
+# classes; a column's own list, which counts them; or words beside files, which have no order.
+Naming = Literal["folders", "list", "words"]
+
+
 class ImageSource(Protocol):
-    """Labelled images in a fixed order."""
+    """Labelled images in a fixed order.
+
+    Labels are places in `class_names` where there are names, else class numbers as written.
+    """
 
     ids: list[str]
     labels: NDArray[np.int64]
     class_names: list[str] | None
+    naming: Naming
 
     def picture(self, index: int) -> Picture:
         """Image number `index`, decoded; PictureError when it alone is at fault."""
@@ -58,11 +102,14 @@ class EncodedImages(ABC):
         Unique relative names.
     labels : ndarray of int64, shape (n,)
     class_names : list of str or None
+    naming : {"folders", "list", "words"}
+        What the names are.
     """
 
     ids: list[str]
     labels: NDArray[np.int64]
     class_names: list[str] | None
+    naming: Naming = field(default="list", kw_only=True)
 
     @abstractmethod
     def content(self, index: int) -> bytes:
@@ -100,7 +147,8 @@ def decode(content: bytes, where: str) -> Image.Image:
     except DataError:
         raise
     except UnidentifiedImageError as error:
-        raise PictureError(where, "not a picture of a known format") from error
+        kind = kind_of_file(content[:HEAD_BYTES], where)
+        raise PictureError(where, kind or "not a picture of a known format") from error
     except Image.DecompressionBombError as error:
         raise PictureError(
             where, f"more than {MAX_PIXELS // 10**6} megapixels; shrink it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,15 +13,16 @@ from PIL import Image
 from ..digest import data_digest
 from ..errors import DataError, PictureError, UsageError
 from ..listener import Listener
-from .arrays import hdf5_images, npz_images
+from .arrays import hdf5_images, npy_images, npz_images
 from .fingerprints import Fingerprints
-from .folders import PhotoFiles, class_folders, labelled_files
+from .folders import class_folders, labelled_files, no_pictures
 from .parquet import parquet_pictures
-from .pictures import ImageSource, relative_name
+from .pictures import SUFFIXES, ImageSource, relative_name
 from .pictures import Picture as Picture
 from .shards import in_folder, named_by
 from .webdataset import tar_pictures
 
+LABEL_ORDERS = ("text", "number")
 _EXIF_ORIENTATION = 0x0112
 # The compressed ones are refused with what to do.
 _TAR = {".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst"}
@@ -30,8 +32,10 @@ def open_images(
     path: Path,
     labels: Path | None = None,
     *,
+    columns: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    tell: Listener | None = None,
 ) -> ImageSource:
     """Open a folder, an array file, tar shards or Parquet files as labelled images.
 
@@ -39,83 +43,189 @@ def open_images(
     ----------
     path : Path
         A folder with one sub-folder per class (sorted names are classes 0, 1, ...), any folder
-        together with `labels`, an ``.npz`` or ``.h5`` with ``images`` and ``labels``; a ``.tar``
-        in WebDataset form or a ``.parquet`` in that of Hugging Face datasets, a folder of either,
-        or a pattern of their names, such as ``val-{000..049}.tar`` or ``test-*.parquet``.
+        together with `labels`, an ``.npz`` or ``.h5`` with ``images`` and ``labels``; a ``.npy``
+        beside ``labels.npy``; a ``.tar`` in WebDataset form or a ``.parquet`` in that of Hugging
+        Face datasets, a folder of either, or a pattern of their names, such as
+        ``val-{000..049}.tar`` or ``test-*.parquet``.
     labels : Path, optional
-        A CSV file with the columns ``file`` (relative to `path`) and ``label`` (an integer).
+        Says which file is of which class: see `label_files.read_labels`. Names of files are
+        relative to `path`.
+    columns : str, optional
+        "FILE,LABEL": its columns, where they have no usual names.
     image_column, label_column : str, optional
-        Columns of Parquet files where the usual ones are missing or doubtful.
+        Columns of Parquet files, or arrays, where the usual ones are missing or doubtful.
+    tell : Listener, optional
+        Gets what was passed over.
 
     Raises
     ------
     DataError
         Nothing there, no images, unreadable labels, or an ambiguous array.
     UsageError
-        Column names for something else than Parquet.
+        Options that do not go with what is there.
     """
-    source: PhotoFiles | None = None
-    files = [path]
+    tell = tell or Listener()
+    pair = _column_pair(columns)
+    if labels is None and pair is not None:
+        raise UsageError("--columns goes with --labels")
+    if labels is not None and str(labels) == "model":
+        raise UsageError(
+            "--labels model: the model's own answers are not taken as labels yet; give a file "
+            "(a file of that name: ./model)"
+        )
+    names = image_column, label_column
+    try:
+        return _opened(path, labels, pair, names, tell)
+    except OSError as error:
+        where = error.filename or path
+        raise DataError(f"{where}: cannot be read ({error.strerror or error})") from error
+
+
+def _opened(
+    path: Path,
+    labels: Path | None,
+    pair: tuple[str, str] | None,
+    names: tuple[str | None, str | None],
+    tell: Listener,
+) -> ImageSource:
     if path.is_dir():
-        source = class_folders(path) if labels is None else labelled_files(path, labels)
+        source = class_folders(path, tell) if labels is None else labelled_files(path, labels, pair)
         files = in_folder(path) if source is None else []
         if source is None and not files:
-            raise _no_pictures(path)
-    elif not path.exists():
-        named = named_by(path)
-        if named is None:
-            raise DataError(f"{path}: no such file or folder")
-        files = named
-    elif not path.is_file():
-        raise DataError(f"{path}: is neither a file nor a folder")
-    if labels is not None and source is None:
-        raise DataError(f"--labels goes with a folder; {path} brings its own labels")
+            raise no_pictures(path)
+        if source is not None:
+            _refuse_array_names(*names)
+            return source
+    else:
+        files = _named_files(path)
     odd = next((file.name for file in files if relative_name(file.name) is None), None)
     if odd is not None:
         raise DataError(f"{path.parent}: the file name {odd!r} is not UTF-8; rename the file")
     kinds = {file.suffix.lower() for file in files}
+    if kinds == {".npy"} and len(files) == 1 and pair is None:
+        _refuse_array_names(*names)
+        return npy_images(path, labels, tell)
+    if labels is not None:
+        raise DataError(f"--labels goes with a folder; {path} brings its own labels")
+    return _own_labels(path, files, kinds, names, tell)
+
+
+def _named_files(path: Path) -> list[Path]:
+    """A file, or those that a pattern stands for."""
+    if path.is_file():
+        return [path]
+    if path.exists():
+        raise DataError(f"{path}: is neither a file nor a folder")
+    named = named_by(path)
+    if named is None:
+        raise DataError(f"{path}: no such file or folder")
+    return named
+
+
+def _own_labels(
+    path: Path,
+    files: list[Path],
+    kinds: set[str],
+    names: tuple[str | None, str | None],
+    tell: Listener,
+) -> ImageSource:
+    """Files that hold pictures and labels."""
     if kinds == {".parquet"}:
-        return parquet_pictures(files, image_column, label_column)
-    if image_column or label_column:
-        raise UsageError("--image-column and --label-column go with Parquet files")
-    if source is not None:
-        return source
+        return parquet_pictures(files, *names)
+    if len(files) == 1 and kinds == {".npz"}:
+        return npz_images(path, names, tell)
+    if len(files) == 1 and kinds <= {".h5", ".hdf5"}:
+        return hdf5_images(path, names, tell)
+    _refuse_array_names(*names)
     if kinds <= _TAR:
         return tar_pictures(files)
-    if len(files) == 1 and kinds == {".npz"}:
-        return npz_images(path)
-    if len(files) == 1 and kinds <= {".h5", ".hdf5"}:
-        return hdf5_images(path)
-    raise DataError(
-        f"{path}: images are read from a folder, or from .npz, .h5, .tar or .parquet files"
-    )
+    raise DataError(_other_file(path, kinds))
 
 
-def _no_pictures(root: Path) -> DataError:
-    table = next(iter(sorted(root.glob("*.csv"))), None)
-    hint = f"--labels {table}" if table else "--labels FILE.csv (columns file,label)"
-    return DataError(
-        f"{root}: no pictures in class sub-folders, and no .tar or .parquet shards; make one "
-        f"sub-folder per class or give {hint}"
-    )
+def _refuse_array_names(*names: str | None) -> None:
+    if any(names):
+        raise UsageError(
+            "--image-column and --label-column go with Parquet files and arrays (.npz, .h5)"
+        )
+
+
+def _column_pair(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise UsageError(f"--columns {text}: give two names or numbers, such as --columns id,breed")
+    return names[0], names[1]
+
+
+def _other_file(path: Path, kinds: set[str]) -> str:
+    """What a file is that is not read, and what to do."""
+    if kinds == {".mat"}:
+        return (
+            f"{path}: a MATLAB file, which is not read; save its arrays with numpy.savez as images "
+            "(n x H x W x C) and labels (scipy.io.loadmat reads version 5, h5py version 7.3)"
+        )
+    if kinds & SUFFIXES:
+        return (
+            f"{path}: is one picture; give the folder of class folders, or --labels with a folder"
+        )
+    if kinds & {".csv", ".tsv", ".jsonl"}:
+        return f"{path}: is a table; give the folder with the pictures, and this with --labels"
+    return f"{path}: images are read from a folder, or from .npz, .npy, .h5, .tar or .parquet files"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Where images lie and how they are read: the arguments of `open_images`."""
+    """Where images lie and how they are read: the arguments of `open_images`, and of names.
+
+    Attributes
+    ----------
+    class_names : str or None
+        File of the model's class names in its order; "none": hold no names against the folders.
+    label_order : {"text", "number"} or None
+        How folders named by numbers count.
+    """
 
     images: Path
     labels: Path | None = None
+    columns: str | None = None
     image_column: str | None = None
     label_column: str | None = None
+    class_names: str | None = None
+    label_order: str | None = None
 
-    def open(self) -> ImageSource:
+    @classmethod
+    def asked(
+        cls,
+        images: str | Path,
+        labels: str | Path | None = None,
+        class_names: str | Path | None = None,
+        **options: str | None,
+    ) -> Reading:
+        """As a caller gives it.
+
+        Raises
+        ------
+        UsageError
+        """
+        given = None if labels is None else Path(labels)
+        names = None if class_names is None else str(class_names)
+        made = cls(Path(images), given, class_names=names, **options)
+        if made.label_order not in (None, *LABEL_ORDERS):
+            raise UsageError(
+                f"--label-order {made.label_order}: choose one of {', '.join(LABEL_ORDERS)}"
+            )
+        return made
+
+    def open(self, tell: Listener | None = None) -> ImageSource:
         """Open them; see `open_images`."""
         return open_images(
             self.images,
             self.labels,
+            columns=self.columns,
             image_column=self.image_column,
             label_column=self.label_column,
+            tell=tell,
         )
 
 
@@ -153,6 +263,12 @@ class Sample:
     def expect(self, contents: NDArray[np.uint8], pixels: list[bytes]) -> None:
         """Hold what is read against digests from elsewhere: see `Fingerprints.expect`."""
         self._seen.expect(self.chosen, contents, pixels)
+
+    def with_labels(self, labels: NDArray[np.int64], names: list[str] | None) -> Sample:
+        """The same images, with other labels for those of the whole source."""
+        source = copy(self.source)
+        source.labels, source.class_names = labels, names
+        return Sample(source, self.chosen, self._seen)
 
     def picture(self, position: int) -> Picture:
         """Image at a position of the sample, decoded.
@@ -269,12 +385,23 @@ def leave_out_bad(sample: Sample, tell: Listener) -> tuple[Sample, list[dict[str
     return kept, skipped
 
 
-def picture_oddities(picture: Picture) -> tuple[int, int]:
-    """Whether a picture carries an EXIF rotation, and whether it has 16 bits or more a channel."""
+def picture_oddities(picture: Picture) -> tuple[int, int, int]:
+    """Whether a picture has an EXIF rotation, 16 bits or more a channel, transparent pixels."""
     if not isinstance(picture, Image.Image):
-        return 0, 0
+        return 0, 0, 0
     try:
         rotated = picture.getexif().get(_EXIF_ORIENTATION, 1) != 1
     except Exception:  # metadata in disorder turn no picture
         rotated = False
-    return int(rotated), int(picture.mode.startswith("I"))
+    return int(rotated), int(picture.mode.startswith("I")), int(_is_transparent(picture))
+
+
+def _is_transparent(picture: Image.Image) -> bool:
+    """Whether some pixels are not opaque, so that colours under them would come to light."""
+    if not picture.has_transparency_data:
+        return False
+    try:
+        lowest, _ = picture.convert("RGBA").getchannel("A").getextrema()
+    except Exception:  # a palette in disorder
+        return False
+    return isinstance(lowest, int) and lowest < 255

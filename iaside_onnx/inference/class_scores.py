@@ -10,6 +10,8 @@ from onnx import TensorProto
 
 # Rows of probabilities in float16 sum to 1 within a few thousandths.
 _SUM_TOLERANCE = 1e-2
+# 1 minus a sum of probabilities may fall below 0 by rounding.
+_BELOW_ZERO = 1e-3
 # Below these a probability of this type cannot tell itself from zero.
 _LEAST: dict[int, float] = {
     TensorProto.FLOAT16: 2.0**-24,
@@ -38,38 +40,42 @@ class ScoreForm:
         One score an image: of class 1 against class 0, a logit or a probability.
     step : float
         Distance between neighbouring scores where the output was quantised, else 0.
+    pair : bool
+        Of two columns one may have been computed as 1 minus the other.
     """
 
     kind: str
     elem_type: int
     binary: bool = False
     step: float = 0.0
+    pair: bool = False
 
     @property
-    def least(self) -> float:
-        """Floor under probabilities: what their type cannot tell from zero."""
-        return self.step / 2 or _LEAST[self.elem_type]
+    def floor(self) -> float:
+        """Least probability that is told apart from zero, for every class alike.
 
-    @property
-    def least_complement(self) -> float:
-        """Floor under 1 - p of a binary output."""
-        return self.step / 2 or _LEAST_COMPLEMENT[self.elem_type]
+        Where one probability is 1 minus the other, that is the precision near 1: a floor under
+        one class that is lower than that of the other would turn Shapley values round.
+        """
+        if self.step:
+            return self.step / 2
+        apart = self.binary or self.pair
+        return (_LEAST_COMPLEMENT if apart else _LEAST)[self.elem_type]
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores, shape (n, columns), as logits of shape (n, classes)."""
         if self.kind == "logits":
             return np.pad(scores, ((0, 0), (1, 0))) if self.binary else scores
-        if self.binary:
-            floors = np.array([self.least_complement, self.least], np.float32)
-            return np.log(np.maximum(np.hstack([1 - scores, scores]), floors))
-        return np.log(np.maximum(scores, np.float32(self.least)))
+        both = np.hstack([1 - scores, scores]) if self.binary else scores
+        return np.log(np.maximum(both, np.float32(self.floor)))
 
     def plausible(self, scores: NDArray[np.float32]) -> bool:
         """False for "probabilities" that are none."""
         if self.kind == "logits":
             return True
         if self.binary:
-            return bool(np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1)
+            low, high = -_BELOW_ZERO, 1 + _BELOW_ZERO
+            return bool(np.isfinite(scores).all() and scores.min() >= low and scores.max() <= high)
         return look_like_probabilities(scores, self.step)
 
 
@@ -79,7 +85,9 @@ def look_like_probabilities(scores: NDArray[np.float32], step: float = 0.0) -> b
         return False
     sums = scores.sum(axis=1, dtype=np.float64)
     rounding = step / 2 * scores.shape[1]
-    return bool(scores.min() >= 0 and np.abs(sums - 1).max() <= _SUM_TOLERANCE + rounding)
+    return bool(
+        scores.min() >= -_BELOW_ZERO and np.abs(sums - 1).max() <= _SUM_TOLERANCE + rounding
+    )
 
 
 def kind_of_values(scores: NDArray[np.float32]) -> str:

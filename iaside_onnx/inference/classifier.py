@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +12,24 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from ..images.sample import Picture, Sample
 from ..listener import Listener
-from ..onnx_file.artifact import Artifact, Tensor, is_ort_format, load_graph
+from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
-from ..onnx_file.free_batch import free_batch
+from ..onnx_file.heads import Head, class_labels, head_of
+from ..onnx_file.randomness import STEADY, Randomness
+from ..onnx_file.tensors import Tensor
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from .class_scores import ScoreForm, kind_of_values
+from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, Model
+from .opened import Opened, open_model
 from .ort_format import describe
+from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
 from .range_check import check_pixel_range
 from .session import Runtime
 
 _PROBE_IMAGES = 3
-# Largest relative difference between the freed copy and the untouched file.
-_FREED_TOLERANCE = {"float16": 1e-2, "float32": 1e-3, "float64": 1e-6}
 
 
 @dataclass
@@ -45,10 +49,17 @@ class Classifier:
     preprocess : Preprocess
         Settled for the input's size.
     batch_mode : str
-        "file" (its own bytes, any batch), "freed" (an edited copy with a free batch, verified
-        against the file) or "fixed" (its own bytes, run at the batch it was exported with).
+        "file" (any batch), "freed" (an edited copy with a free batch, verified against the file)
+        or "fixed" (run at the one batch that it takes).
+    head : Head or None
+        The final Sigmoid or Softmax before which the scores are read.
+    randomness : Randomness
+        Nodes that make the scores random, or dependent on the batch.
+    random : bool
+        They are so, and that is allowed.
     class_names : list of str or None
-        As declared in the file's metadata, in order of labels (before the offset).
+        As declared in the file's metadata, in order of labels (before the offset), or as the
+        graph's nodes call them.
     """
 
     artifact: Artifact
@@ -59,12 +70,36 @@ class Classifier:
     label_offset: int
     preprocess: Preprocess
     batch_mode: str
+    head: Head | None = None
+    randomness: Randomness = STEADY
+    random: bool = False
     class_names: list[str] | None = None
 
     @property
     def form(self) -> InputForm:
         """The model's image input."""
         return self.model.form
+
+    @property
+    def settled(self) -> dict[str, Any]:
+        """How the file and its images are read, as settings of a report: JSON values."""
+        form, scores = self.form, self.scores
+        return {
+            "preprocess": self.preprocess.settings(),
+            "size": [form.height, form.width],
+            "input": form.name,
+            "output": self.output.name,
+            "layout": form.layout,
+            "output_kind": scores.kind,
+            **({"floor": scores.floor} if scores.kind == "probabilities" else {}),
+            **({"allow_random": True} if self.random else {}),
+        }
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What a report's ``run`` says about how the file was opened."""
+        before = {} if self.head is None else {"read_before": self.head.operator}
+        return {"batch_mode": self.batch_mode, **before}
 
     def pixels(self, picture: Picture) -> NDArray[np.float32]:
         """A decoded picture in pixel space, shape (C, H, W)."""
@@ -126,41 +161,83 @@ def open_classifier(
         recipe,
         sample,
         layout=settings.layout or recipe.layout or declared.layout(),
-        size=settings.size,
+        size=settings.size or (None if recipe.crop else declared.size()),
     )
+    if form.assumed:
+        tell.note(
+            f"input size: left free by the file, so {form.height} x {form.width} is taken; if the "
+            "model was made for another, give --size HxW"
+        )
     offset = settings.label_offset
     if offset is None:
         offset = declared.label_offset()
     preprocess = recipe.for_size(form.height, form.width)
     probe = np.stack(
         [
-            preprocess.pixels(sample.picture(position), form.channels)
-            for position in range(min(_PROBE_IMAGES, len(sample)))
+            preprocess.pixels(sample.picture(position % len(sample)), form.channels)
+            for position in range(max(2, min(_PROBE_IMAGES, len(sample))))
         ]
     )
     affine = Affine(*preprocess.affine(form.channels))
-    model = Model(runtime, runtime.open(path), form, output.name, affine)
-    mode = "file"
-    if form.fixed_batch is not None:
-        mode, model = _free(artifact, model, probe, tell)
-    model.confirm_file = artifact.watch()
-    scores = model.scores(probe)
-    score_form = _score_form(artifact, declared, settings, output, scores, tell)
+    asked = settings.output_kind or declared.output_kind()
+    opened = open_model(
+        artifact,
+        runtime,
+        form,
+        output,
+        affine,
+        probe,
+        tell,
+        beside=fixed_inputs(artifact, tensor, settings.set, tell),
+        unbatched=tensor.unbatched,
+        before_head=asked != "logits",
+        allow_random=settings.allow_random,
+    )
+    opened.model.confirm_file = artifact.watch()
+    scores = opened.model.scores(probe)
+    check_class_scores(artifact, opened.output.name, scores, asked)
+    score_form = _score_form(artifact, asked, opened, scores, tell)
     classes = 2 if score_form.binary else scores.shape[1]
+    names = declared.classes(classes, offset) or _graph_names(artifact, classes, tell)
     classifier = Classifier(
         artifact=artifact,
-        model=model,
-        output=output,
+        model=opened.model,
+        output=opened.output,
         scores=score_form,
         classes=classes,
         label_offset=offset,
         preprocess=preprocess,
-        batch_mode=mode,
-        class_names=declared.classes(classes, offset),
+        batch_mode=opened.mode,
+        head=opened.head,
+        randomness=opened.randomness,
+        random=opened.random,
+        class_names=names,
     )
     if check_range:
         check_pixel_range(classifier, sample, tell, asked=settings.preprocess is not None)
     return classifier
+
+
+def check_class_scores(
+    artifact: Artifact, output: str, scores: NDArray[np.float32], asked: str | None
+) -> OutputMeaning:
+    """Refuse rows that are no class scores: an embedding, or several labels an image.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n, columns)
+        Rows for a few images.
+    asked : str or None
+        The kind of scores that the user or the file declares, which settles it.
+
+    Raises
+    ------
+    NoClassScoresError
+    """
+    meaning = output_meaning(scores, len(scores), asked or artifact.kind_of(output))
+    if meaning.task != "classes":
+        raise NoClassScoresError(output, meaning)
+    return meaning
 
 
 def _recipe(declared: Declared, settings: Settings, tell: Listener) -> Preprocess:
@@ -179,75 +256,63 @@ def _recipe(declared: Declared, settings: Settings, tell: Listener) -> Preproces
     return load_preprocess(None)
 
 
+def _graph_names(artifact: Artifact, classes: int, tell: Listener) -> list[str] | None:
+    """Names that the graph's own nodes give the columns of its scores."""
+    names = class_labels(artifact.model.graph) if artifact.model else []
+    if len(names) != classes:
+        return None
+    if all(name.lstrip("-").isdigit() for name in names):
+        tell.warning(
+            f"the graph calls the classes of its scores {', '.join(names[:8])}"
+            f"{', ...' if classes > 8 else ''}: labels must count them from 0, in this order"
+        )
+    return names
+
+
 def _score_form(
     artifact: Artifact,
-    declared: Declared,
-    settings: Settings,
-    output: Tensor,
+    asked: str | None,
+    opened: Opened,
     scores: NDArray[np.float32],
     tell: Listener,
 ) -> ScoreForm:
     """What the output holds: as asked, as declared, as the graph says, else as values look."""
+    output = opened.output
     binary = scores.shape[1] == 1
-    kind = settings.output_kind or declared.output_kind()
-    kind = kind or artifact.output_kinds.get(output.name, "unknown")
+    decision = artifact.decision_of(output.name)
+    if binary and decision is not None:
+        raise ArtifactError(
+            f"{artifact.path}: output '{output.name}' is {decision.meaning}, made by "
+            f"{decision.operator}; give the tensor that it reads: --output {decision.scores}"
+        )
+    kind = "logits" if opened.head is not None else asked or artifact.kind_of(output.name)
     if kind == "sigmoid":
         kind = "probabilities" if binary else "unknown"
     if kind == "unknown":
         kind = kind_of_values(scores)
         if kind == "unknown":
-            why = (
-                "holds one number in [0, 1] per image, a probability of class 1 or a logit; say "
-                "which with --probabilities or --logits"
-                if binary
-                else "lies in [0, 1] but its rows do not sum to 1, as after a sigmoid; class "
-                "probabilities or logits are needed (if these are logits use --logits)"
+            raise ArtifactError(
+                f"{artifact.path}: output '{output.name}' {_open(artifact, output, binary)}"
             )
-            raise ArtifactError(f"{artifact.path}: output '{output.name}' {why}")
         tell.note(f"output '{output.name}': taken for {kind}, from its values on the first images")
     if binary:
         tell.note(f"output '{output.name}': one score, of class 1 against class 0")
-    step = artifact.output_steps.get(output.name, 0.0) if kind == "probabilities" else 0.0
-    return ScoreForm(kind, output.elem_type, binary, step)
+    step = artifact.step_of(output.name) if kind == "probabilities" else 0.0
+    # One of two columns may be 1 minus the other, unless a Softmax made both.
+    pair = scores.shape[1] == 2 and artifact.kind_of(output.name) != "probabilities"
+    return ScoreForm(kind, output.elem_type, binary, step, pair)
 
 
-def _free(
-    artifact: Artifact,
-    model: Model,
-    probe: NDArray[np.float32],
-    tell: Listener,
-) -> tuple[str, Model]:
-    """Make a fixed batch free in a copy and hold the copy against the untouched file."""
-    fixed = model.form.fixed_batch
-    assert fixed is not None
-    expected = model.scores(probe)
-    why = "a .ort file cannot be edited"
-    if not is_ort_format(artifact.path):
-        free_form = replace(model.form, fixed_batch=None)
-        try:
-            graph = free_batch(load_graph(artifact.path), model.form.name, fixed)
-            session = model.runtime.open(graph.SerializeToString(), folder=artifact.path.parent)
-            freed = Model(model.runtime, session, free_form, model.output, model.affine)
-            found = freed.scores(np.concatenate([probe, probe]))
-            wanted = np.concatenate([expected, expected])
-            limit = _FREED_TOLERANCE[_output_type(artifact, model.output)]
-            worst = float(np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1e-12))
-            if worst <= limit:
-                tell.note(
-                    f"batch: fixed at {fixed} in the file, made free in a copy of the graph "
-                    f"(largest relative difference to the file on {len(probe)} images: {worst:.1e})"
-                )
-                return "freed", freed
-            why = f"the copy differs from the file by {worst:.1e}"
-        except (ArtifactError, ValueError) as error:
-            why = str(error)
-    many = "one by one" if fixed == 1 else f"{fixed} at a time"
-    tell.warning(
-        f"the batch is fixed at {fixed} and could not be made free ({why}); the model runs its "
-        f"images {many}, which is slower than a free batch would be"
+def _open(artifact: Artifact, output: Tensor, binary: bool) -> str:
+    """What is to be settled about scores in [0, 1]."""
+    if binary:
+        return (
+            "holds one number in [0, 1] per image, a probability of class 1 or a logit; say which "
+            "with --probabilities or --logits"
+        )
+    head = head_of(artifact.model.graph, output.name) if artifact.model else None
+    more = f"; where one class excludes the others, --output {head.logits} --logits" if head else ""
+    return (
+        "lies in [0, 1] but its rows do not sum to 1, as after a sigmoid; class probabilities or "
+        f"logits are needed (if these are logits use --logits{more})"
     )
-    return "fixed", model
-
-
-def _output_type(artifact: Artifact, name: str) -> str:
-    return next(tensor.dtype for tensor in artifact.outputs if tensor.name == name)

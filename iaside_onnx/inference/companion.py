@@ -98,10 +98,9 @@ def tail_graph(scores: ScoreForm, temperature: float = 1.0) -> bytes:
         nodes.append(helper.make_node("Pad", [last, "column"], ["both"]))
         last = "both"
     if scores.kind == "probabilities":
-        constants["least"] = np.array(scores.least, np.float32)
+        constants["least"] = np.array(scores.floor, np.float32)
         if scores.binary:
             constants["one"] = np.array(1, np.float32)
-            constants["least"] = np.array([scores.least_complement, scores.least], np.float32)
             nodes += [
                 helper.make_node("Sub", ["one", last], ["complement"]),
                 helper.make_node("Concat", ["complement", last], ["both"], axis=1),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ..mathematics.coalitions import members
-from ..onnx_file.artifact import INPUT_TYPES
+from ..onnx_file.tensors import INPUT_TYPES
 from .class_scores import ScoreForm
 from .companion import companion_graph, tail_graph
 from .model import Model, run_error
@@ -209,6 +209,8 @@ class Engine:
             models.append(self.model.session.io_binding())
             models[-1].bind_ortvalue_input(form.name, one_in)
             models[-1].bind_ortvalue_output(self.model.output, one_out)
+            for name, value in self.model.fixed.feed(one_in.shape()[0]).items():
+                models[-1].bind_cpu_input(name, value)
         tail = self._tail.io_binding()
         tail.bind_ortvalue_input("scores", scores[0])
         tail.bind_ortvalue_input("labels", labels)

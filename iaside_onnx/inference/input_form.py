@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import ArtifactError, DataError, UsageError
 from ..images.sample import Sample
-from ..onnx_file.artifact import Artifact, Tensor, shape_text
+from ..onnx_file.artifact import Artifact
+from ..onnx_file.tensors import Tensor, shape_text
 from ..preprocessing.preprocess import Preprocess
 
 _DEFAULT_SIZE = 224
@@ -34,6 +35,8 @@ class InputForm:
         One image is a row of numbers, not a block.
     plane : bool
         One image is (height, width), without an axis for its one channel.
+    assumed : bool
+        Nothing gives the size, so it is the usual one of classifiers.
     """
 
     name: str
@@ -45,6 +48,7 @@ class InputForm:
     fixed_batch: int | None = None
     packed: bool = False
     plane: bool = False
+    assumed: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,11 +107,12 @@ def settle_input(
             f"a size of {size[0]} x {size[1]} was asked for, but input '{tensor.name}' of "
             f"{artifact.path} is {shape_text(shape)}"
         )
+    assumed = False
     if height is None or width is None:
         if size is None and recipe.size is not None:
             size = recipe.size
         if size is None and recipe.resize_ratio is not None:
-            size = (_DEFAULT_SIZE, _DEFAULT_SIZE)
+            size, assumed = (_DEFAULT_SIZE, _DEFAULT_SIZE), True
         size = size or _common_size(sample, artifact, tensor)
         height, width = height or size[0], width or size[1]
     return InputForm(
@@ -119,6 +124,7 @@ def settle_input(
         width,
         batch,
         plane=len(rest) == 2,
+        assumed=assumed,
     )
 
 

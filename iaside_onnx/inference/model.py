@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ..errors import ArtifactError
-from ..onnx_file.artifact import INPUT_TYPES
+from ..onnx_file.tensors import INPUT_TYPES
+from .fixed_inputs import FixedInputs
 from .input_form import InputForm
+from .output_meaning import NoClassScoresError, output_meaning
 from .session import Runtime, reason
 
 _MEMORY_WORDS = ("out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory")
@@ -53,15 +55,21 @@ class Model:
         form: InputForm,
         output: str,
         affine: Affine,
+        fixed: FixedInputs | None = None,
     ) -> None:
         self.runtime = runtime
         self.session = session
         self.form = form
         self.output = output
         self.affine = affine
+        self.fixed = fixed or FixedInputs()
         self.score_shape: tuple[int, ...] = ()
         # Whether the file still is what was opened: asked after every run.
         self.confirm_file: Callable[[], None] = lambda: None
+
+    def at(self, form: InputForm) -> Model:
+        """The same session with another batch."""
+        return Model(self.runtime, self.session, form, self.output, self.affine, self.fixed)
 
     def scores(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores, shape (n, classes), for images of shape (n, C, H, W) in pixel space.
@@ -69,34 +77,52 @@ class Model:
         Raises
         ------
         ArtifactError
-            The model fails, or returns something other than one row of scores per image.
+            The model fails.
+        NoClassScoresError
+            It returns something other than one row of scores per image.
         """
+        count = len(pixels)
+        size = self.form.fixed_batch or count
+        parts = []
+        for start in range(0, count, size):
+            parts.append(self.raw(pixels[start : start + size]))
+            if parts[-1].shape[:1] != (size,):
+                raise NoClassScoresError(self.output, output_meaning(parts[-1], size))
+        self.confirm_file()
+        scores = np.concatenate(parts)
+        if scores[0].size != max(scores.shape[1:], default=1):
+            raise NoClassScoresError(self.output, output_meaning(scores, len(scores)))
+        self.score_shape = scores.shape[1:]
+        return np.asarray(scores[:count].reshape(count, -1), dtype=np.float32)
+
+    def raw(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        """What one run gives for images in pixel space, as many as a fixed batch takes or fewer.
+
+        Raises
+        ------
+        ArtifactError
+            The model fails.
+        """
+        try:
+            batch = self._batch(pixels)
+            feed = {self.form.name: batch, **self.fixed.feed(len(batch))}
+        except MemoryError as error:  # a file may fix its batch at any number
+            raise run_error(error) from error
+        return run(self.session, [self.output], feed)[0]
+
+    def _batch(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        """Images as the graph takes them."""
         inputs = self.affine.full(pixels)
         if self.form.layout == "nhwc":
             inputs = np.moveaxis(inputs, 1, -1)
         if self.form.elem_type == TensorProto.UINT8:
             inputs = np.clip(np.rint(inputs), 0, 255)
-        count = len(inputs)
-        batch = np.ascontiguousarray(
-            inputs.reshape(count, *self.form.shape), dtype=INPUT_TYPES[self.form.elem_type]
+        missing = (self.form.fixed_batch or len(inputs)) - len(inputs)
+        if missing > 0:
+            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], missing, axis=0)])
+        return np.ascontiguousarray(
+            inputs.reshape(len(inputs), *self.form.shape), dtype=INPUT_TYPES[self.form.elem_type]
         )
-        size = self.form.fixed_batch or count
-        parts = []
-        for start in range(0, count, size):
-            part = batch[start : start + size]
-            if self.form.fixed_batch and len(part) < size:
-                part = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-            parts.append(run(self.session, [self.output], {self.form.name: part})[0])
-        self.confirm_file()
-        scores = np.concatenate(parts)
-        rows = max(scores.shape[1:], default=1)
-        if not scores.ndim or len(scores) < count or scores[0].size != rows:
-            raise ArtifactError(
-                f"output '{self.output}' has shape {list(scores.shape)} for {size} image(s); one "
-                "row of class scores per image is needed (choose with --output)"
-            )
-        self.score_shape = scores.shape[1:]
-        return np.asarray(scores[:count].reshape(count, -1), dtype=np.float32)
 
 
 def run(

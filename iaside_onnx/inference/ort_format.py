@@ -8,7 +8,8 @@ from typing import Any
 from onnx import TensorProto
 
 from ..errors import ArtifactError
-from ..onnx_file.artifact import Artifact, Tensor, file_digest, is_ort_format, read_artifact
+from ..onnx_file.artifact import Artifact, file_digest, is_ort_format, read_artifact
+from ..onnx_file.tensors import Tensor
 from .session import Runtime
 
 
@@ -38,8 +39,8 @@ def _described(path: Path, session: Any, sha256: str) -> Artifact:
     return Artifact(
         path=path,
         sha256=sha256,
-        inputs=tuple(_tensor(value) for value in session.get_inputs()),
-        outputs=tuple(_tensor(value) for value in session.get_outputs()),
+        inputs=tuple(tensor_of(value) for value in session.get_inputs()),
+        outputs=tuple(tensor_of(value) for value in session.get_outputs()),
         opsets={},
         producer=about.producer_name or "unknown",
         ir_version=0,
@@ -49,7 +50,8 @@ def _described(path: Path, session: Any, sha256: str) -> Artifact:
     )
 
 
-def _tensor(value: Any) -> Tensor:
+def tensor_of(value: Any) -> Tensor:
+    """An input or output as a session describes it."""
     name = str(value.type).removeprefix("tensor(").removesuffix(")")
     name = {"float": "FLOAT", "double": "DOUBLE"}.get(name, name.upper())
     if name not in TensorProto.DataType.keys():  # noqa: SIM118 (an enum, not a dictionary)

@@ -32,6 +32,26 @@ _LIBRARIES = {
 }
 PROVIDERS = ("auto", *_EXECUTION_PROVIDERS)
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+_UPDATE = "update it (pip install -U onnxruntime-gpu, or onnxruntime)"
+# What the runtime says of files that it cannot load, and what that means for the user.
+_LOAD_ERRORS = (
+    (
+        re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)"),
+        f"the file has IR version {{0}} and this onnxruntime knows up to {{1}}: {_UPDATE}, or set "
+        "ir_version of the file to {1} where its operators allow it",
+    ),
+    (
+        re.compile(r"Opset (\d+) is under .* support for domain (\S+) is till opset (\d+)"),
+        f"the file has opset {{0}} of {{1}} and this onnxruntime knows up to {{2}}: {_UPDATE}, or "
+        "export it with opset {2} or older",
+    ),
+    (
+        re.compile(r"Could not find an implementation for (\w+)\((\d+)\) node"),
+        "it has no kernel for {0}({1}) in the number type that the file uses: where that is "
+        "bfloat16, export the model in float32 or float16 (model.float() before torch.onnx.export)",
+    ),
+)
+_CUSTOM_OPERATORS = " (custom operators need their library: --ort-extension LIBRARY)"
 _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
 # Its error code, and "file:line" with the signature of a C++ function.
 _SOURCE_PLACE = re.compile(
@@ -121,7 +141,8 @@ class Runtime:
                 )
             except Exception as error:  # onnxruntime's errors have no common base
                 raise ArtifactError(
-                    f"{name}: onnxruntime cannot load it: {reason(error)}{self._advice(error)}"
+                    f"{name}: onnxruntime {runtime_version()} cannot load it: "
+                    f"{self._explained(error)}"
                 ) from error
         if wanted not in session.get_providers():
             raise ProviderError(
@@ -147,12 +168,15 @@ class Runtime:
                     f"{runtime_version()}: {reason(error)}"
                 ) from error
 
-    def _advice(self, error: Exception) -> str:
-        """What to do when the graph holds operators that the runtime does not know."""
-        unknown = any(words in str(error).lower() for words in _UNKNOWN_OPERATOR)
-        if not unknown or self.extensions:
-            return ""
-        return " (custom operators need their library: --ort-extension LIBRARY)"
+    def _explained(self, error: Exception) -> str:
+        """Why a model cannot be loaded, and what to do where that is known."""
+        text = str(error)
+        for pattern, words in _LOAD_ERRORS:
+            if found := pattern.search(text):
+                return words.format(*found.groups())
+        unknown = any(words in text.lower() for words in _UNKNOWN_OPERATOR)
+        advice = "" if self.extensions or not unknown else _CUSTOM_OPERATORS
+        return reason(error) + advice
 
 
 def reason(error: BaseException) -> str:

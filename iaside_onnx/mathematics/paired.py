@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from ..errors import UsageError
+from .intervals import expanded_tail
 from .score import resampled_means
 
 RESAMPLES = 5000
@@ -187,17 +188,6 @@ def _share_below(
     beyond = np.where(np.isfinite(spread), ndtr(ndtri(least) * reach), tail / 2)
     lowest = drawn[0] > 0
     return np.where(lowest, np.minimum(beyond, least), np.maximum(share, least))
-
-
-def expanded_tail(images: int, confidence: float) -> float:
-    """Share of resamples left out on either side by the expanded percentile interval.
-
-    Percentiles further out, by the t distribution and sqrt(n / (n - 1)), than the plain ones,
-    which are too narrow for small samples (Hesterberg, "What teachers should know about the
-    bootstrap", The American Statistician 69(4), 2015).
-    """
-    freedom = images - 1
-    return float(ndtr(stdtrit(freedom, 0.5 - confidence / 2) * np.sqrt(images / freedom)))
 
 
 def detectable(freedom: int, confidence: float) -> float:

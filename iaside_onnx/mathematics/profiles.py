@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainc, gammaincinv
 
-from .paired import expanded_tail
+from .intervals import contact_set, expanded_tail, profile_ends
 from .score import signed_score, spectral_importance
 
 RESAMPLES = 1000
@@ -121,13 +121,13 @@ def class_profiles(
 ) -> ClassProfiles:
     """Profiles of classes with intervals: own ones, and credibility estimates.
 
-    Classes of at least `few` images get expanded percentile bootstrap intervals (see
-    `expanded_tail`). The credibility estimate of a class of n images is ``z own + (1 - z)
-    centre`` with ``z = n / (n + k)`` and k from `class_spread`. Its interval takes errors as
-    normal, with covariance ``(1 - z)^2 (between + Cov(centre)) + z^2 within / n``, and k from all
-    its plausible values: it holds on average over classes, not for each one (empirical-Bayes
-    coverage; Morris, "Parametric empirical Bayes inference: theory and applications", Journal of
-    the American Statistical Association 78, 1983).
+    Classes of at least `few` images get intervals as a whole sample does (see `intervals`). The
+    credibility estimate of a class of n images is ``z own + (1 - z) centre`` with ``z = n / (n +
+    k)`` and k from `class_spread`. Its interval takes errors as normal, with covariance ``(1 - z)^2
+    (between + Cov(centre)) + z^2 within / n``, and k from all its plausible values: it holds on
+    average over classes, not for each one (empirical-Bayes coverage; Morris, "Parametric empirical
+    Bayes inference: theory and applications", Journal of the American Statistical Association 78,
+    1983).
 
     Parameters
     ----------
@@ -243,9 +243,10 @@ def _own(
         rng = np.random.default_rng([seed, int(count)])
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
         tail = expanded_tail(int(count), confidence)
-        for some in _blocks(chosen, means.shape[1]):
-            rows = values[starts[some][:, None] + np.arange(count)]
-            _fill(ends, some, np.matmul(drawn, rows), beta, tail)
+        for one in chosen:
+            rows = values[starts[one] : starts[one] + count]
+            found = profile_ends(drawn @ rows, contact_set(rows), beta, tail)
+            ends[0][:, one], ends[1][:, one] = found
     return _estimate(means, scatter / (images * freedom)[:, None, None], ends, beta)
 
 

@@ -1,11 +1,10 @@
-"""From Shapley values to the importance distribution, the score and their intervals.
+"""From Shapley values to the importance distribution and the score; resamples of images.
 
 Method, sections 4 and 5.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ def signed_score(sid: NDArray[Any], beta: float = 0.75) -> NDArray[np.float64]:
         beta outside (0, 1).
     """
     distribution = np.asarray(sid, dtype=np.float64)
-    weights, eta = _weights(distribution.shape[-1], beta)
+    weights, eta = score_weights(distribution.shape[-1], beta)
     if distribution.shape[-1] == 1:
         return np.zeros(distribution.shape[:-1])
     return np.asarray((distribution @ weights - eta) / (1.0 - eta))
@@ -99,77 +98,13 @@ def score_range(bands: int, beta: float = 0.75) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _weights(bands: int, beta: float) -> tuple[NDArray[np.float64], float]:
+def score_weights(bands: int, beta: float = 0.75) -> tuple[NDArray[np.float64], float]:
+    """Weights ``b2`` of the bands in the score, and ``eta``, their mean (see `signed_score`)."""
     if not 0.0 < beta < 1.0:
         raise UsageError(f"--beta {beta}: must lie between 0 and 1, both excluded")
     powers = beta ** np.arange(bands, dtype=np.float64)
     length = float(np.linalg.norm(powers))
     return powers / length, float(powers.sum()) / (bands * length)
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """Percentile bootstrap intervals over images (method, section 5).
-
-    Attributes
-    ----------
-    sid_low, sid_high : ndarray, shape (M,)
-    srs, srs_signed : tuple of float
-        Lower and upper end for the published and the signed score.
-    srs_signed_stderr : float
-        Standard deviation of the signed score over the resamples.
-    """
-
-    sid_low: NDArray[np.float64]
-    sid_high: NDArray[np.float64]
-    srs: tuple[float, float]
-    srs_signed: tuple[float, float]
-    srs_signed_stderr: float
-
-
-def bootstrap_intervals(
-    psi: NDArray[Any],
-    beta: float = 0.75,
-    confidence: float = 0.95,
-    seed: int = 0,
-    resamples: int = BOOTSTRAP_RESAMPLES,
-) -> Intervals:
-    """Percentile intervals of SID and score, resampling images with replacement.
-
-    Parameters
-    ----------
-    psi : array, shape (n, M)
-        Shapley values per image.
-    beta, confidence : float
-        Of the score, and the coverage aimed at, both in (0, 1).
-    seed, resamples : int
-        The same seed gives the same intervals.
-
-    Returns
-    -------
-    Intervals
-
-    Raises
-    ------
-    UsageError
-        A confidence outside (0, 1).
-    """
-    if not 0.0 < confidence < 1.0:
-        raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")
-    means = resampled_means(psi, seed, resamples)
-    sid = spectral_importance(means)
-    signed = signed_score(sid, beta)
-    ends = [50.0 * (1.0 - confidence), 50.0 * (1.0 + confidence)]
-    low, high = np.percentile(sid, ends, axis=0)
-    srs_low, srs_high = np.percentile(np.abs(signed), ends)
-    signed_low, signed_high = np.percentile(signed, ends)
-    return Intervals(
-        low,
-        high,
-        (float(srs_low), float(srs_high)),
-        (float(signed_low), float(signed_high)),
-        float(signed.std()),
-    )
 
 
 def resampled_means(

@@ -4,61 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from ..errors import ArtifactError, ChangedModelError
-from .graph import external_files, output_kind
+from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
+from .graph import (
+    external_files,
+    output_kind,
+    read_names,
+    weight_tensors,
+    without_large_weights,
+)
+from .heads import Decision, computed, decision_of, decoder_of, unrounded
 from .pixel_range import PixelRange, pixel_range
+from .tensors import (
+    INPUT_TYPES,
+    SCORE_TYPES,
+    Tensor,
+    holds_images,
+    names_of,
+    shape_text,
+    tensor_from,
+    text_of,
+    type_advice,
+)
 
-# A dimension: its length, or None where the graph leaves it free.
-Shape = tuple[int | None, ...]
-
-INPUT_TYPES: dict[int, Any] = {
-    TensorProto.FLOAT: np.float32,
-    TensorProto.FLOAT16: np.float16,
-    TensorProto.DOUBLE: np.float64,
-    TensorProto.UINT8: np.uint8,
-}
-_SCORE_TYPES = frozenset(INPUT_TYPES) - {TensorProto.UINT8}
 _FORMS = (
     "(batch, channels, height, width), channels last, (batch, height, width) for grey, or flat "
     "(batch, features) is needed"
 )
 # Identifier of the runtime's own file format, at byte 4.
 _ORT_MAGIC = b"ORTM"
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """Name, shape and ONNX element type of a graph input or output.
-
-    `symbols` holds the graph's own name of each dimension, empty where it gives none;
-    `container` says what it is where it is no tensor, for example "sequence of maps".
-    """
-
-    name: str
-    shape: Shape | None
-    elem_type: int
-    symbols: tuple[str, ...] = ()
-    container: str = ""
-
-    @property
-    def dtype(self) -> str:
-        """Element type in numpy's words, for example ``float16``; else the container."""
-        if not self.elem_type:
-            return self.container or "none"
-        if self.elem_type not in TensorProto.DataType.values():
-            return f"type {self.elem_type}"
-        name = str(TensorProto.DataType.Name(self.elem_type)).lower()
-        return {"float": "float32", "double": "float64"}.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -85,6 +67,8 @@ class Artifact:
         Distance between neighbouring scores where an output was quantised, else 0.
     pixel_ranges : dict
         The pixel values that an input seems made for, where its type or the graph tells.
+    model : onnx.ModelProto or None
+        The graph without its large weights; None where the file hides it.
     """
 
     path: Path
@@ -100,9 +84,17 @@ class Artifact:
     output_kinds: dict[str, str] = field(default_factory=dict)
     output_steps: dict[str, float] = field(default_factory=dict)
     pixel_ranges: dict[str, PixelRange] = field(default_factory=dict)
+    model: onnx.ModelProto | None = None
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Inputs that no node reads, as far as the graph shows."""
+        read = None if self.model is None else read_names(self.model)
+        names = {tensor.name for tensor in self.inputs}
+        return frozenset() if read is None else frozenset(names - read)
 
     def image_input(self, name: str | None = None) -> Tensor:
-        """The input that takes images: the one named, or the only one.
+        """The input that takes images: the one named, or the only one that can.
 
         Raises
         ------
@@ -111,37 +103,57 @@ class Artifact:
         """
         found = self._named_input(name)
         text = f"{self.path}: input '{found.name}'"
-        if len(self.inputs) > 1:
-            raise ArtifactError(
-                f"{self.path}: has {len(self.inputs)} inputs ({_names(self.inputs)}); only "
-                "graphs with one image input and nothing else can be audited"
-            )
+        few = found.shape is not None and len(found.shape) < 2
+        if found.elem_type == TensorProto.STRING or (found.elem_type == TensorProto.UINT8 and few):
+            raise ArtifactError(f"{text} is {found.dtype}{self._encoded(found)}")
         if found.elem_type not in INPUT_TYPES:
             raise ArtifactError(
                 f"{text} is {found.dtype}; float16, float32, float64 or uint8 is needed"
+                f"{type_advice(found)}"
             )
         shape = found.shape
         if shape is None:
             return found
-        if len(shape) == 3 and shape[0] is not None:
-            raise ArtifactError(
-                f"{text} is {shape_text(shape)}: no batch axis; export it again with one"
-            )
+        if len(shape) == 3 and shape[0] is not None and shape[0] != 1:
+            if shape[0] != 3 and shape[2] not in (1, 3):
+                raise ArtifactError(
+                    f"{text} is {shape_text(shape)}: no batch axis, and no axis of 1 or 3 channels "
+                    "either; export it again with both"
+                )
+            return replace(found, shape=(1, *shape), symbols=("", *found.symbols), unbatched=True)
         if len(shape) not in (2, 3, 4):
             raise ArtifactError(f"{text} is {shape_text(shape)}, not a batch of images: {_FORMS}")
         return found
+
+    def _encoded(self, found: Tensor) -> str:
+        """What to do about an input of encoded files."""
+        shape = "" if found.shape is None else f" {shape_text(found.shape)}"
+        text = f"{shape}: it takes encoded files, not pixels; cut the graph behind its decoder"
+        decoder = decoder_of(self.model.graph) if self.model else None
+        ends = ", ".join(repr(tensor.name) for tensor in self.outputs)
+        place = repr(decoder) if decoder else "NAME OF THE DECODED PIXELS"
+        return f"{text} (onnx.utils.extract_model('{self.path}', 'cut.onnx', [{place}], [{ends}]))"
 
     def _named_input(self, name: str | None) -> Tensor:
         if name is not None:
             found = next((tensor for tensor in self.inputs if tensor.name == name), None)
             if found is None:
                 raise ArtifactError(
-                    f"{self.path}: no input named '{name}'; inputs are {_names(self.inputs)}"
+                    f"{self.path}: no input named '{name}'; inputs are {names_of(self.inputs)}"
                 )
             return found
         if not self.inputs:
             raise ArtifactError(f"{self.path}: the graph has no input to put images into")
-        return self.inputs[0]
+        if len(self.inputs) == 1:
+            return self.inputs[0]
+        images = [tensor for tensor in self.inputs if holds_images(tensor)]
+        if len(images) != 1:
+            raise ArtifactError(
+                f"{self.path}: has {len(self.inputs)} inputs ({names_of(self.inputs)}), of which "
+                f"{len(images) or 'none'} could take images; name that one with --input and give "
+                "the others a value with --set NAME=VALUE"
+            )
+        return images[0]
 
     def score_output(self, name: str | None = None) -> Tensor:
         """The output that holds one score per class: the one named, or the only candidate.
@@ -151,39 +163,75 @@ class Artifact:
         ArtifactError
             No such output, none that can hold scores, or several to choose from.
         """
+        floats = [tensor for tensor in self.outputs if tensor.elem_type in SCORE_TYPES]
         if name is not None:
             found = next((tensor for tensor in self.outputs if tensor.name == name), None)
+            if found is None and self.model and computed(self.model.graph, name):
+                found = Tensor(name, None, 0)
             if found is None:
                 raise ArtifactError(
-                    f"{self.path}: no output named '{name}'; outputs are {_names(self.outputs)}"
+                    f"{self.path}: no output or other tensor named '{name}'; outputs are "
+                    f"{names_of(self.outputs)}"
                 )
-            if found.elem_type not in _SCORE_TYPES:
+            if found.elem_type not in SCORE_TYPES and found in self.outputs:
                 raise ArtifactError(
-                    f"{self.path}: output '{name}' is {found.dtype}{self._remedy()}; class scores "
-                    "are float16, float32 or float64"
+                    f"{self.path}: output '{name}' is {found.dtype}{self._remedy([found])}; class "
+                    f"scores are float16, float32 or float64{type_advice(found)}"
                 )
-            return found
-        floats = [tensor for tensor in self.outputs if tensor.elem_type in _SCORE_TYPES]
-        if not floats:
+        elif not floats:
             raise ArtifactError(
                 f"{self.path}: has no output of class scores, float16, float32 or float64 "
-                f"(outputs are {_names(self.outputs)}){self._remedy()}"
+                f"(outputs are {names_of(self.outputs)}){self._remedy(self.outputs)}"
+                + "".join(type_advice(tensor) for tensor in self.outputs[:1])
             )
-        if len(floats) > 1:
+        elif len(floats) > 1:
             raise ArtifactError(
                 f"{self.path}: has {len(floats)} outputs that could be class scores "
-                f"({_names(tuple(floats))}); choose one with --output"
+                f"({names_of(tuple(floats))}); choose one with --output"
             )
-        return floats[0]
+        else:
+            found = floats[0]
+        decision = self.decision_of(found.name)
+        if decision is not None and decision.always:
+            raise ArtifactError(
+                f"{self.path}: output '{found.name}' is made by {decision.operator}, which gives "
+                f"{decision.meaning}: no score for each class{_give(decision)}"
+            )
+        return found
 
-    def _remedy(self) -> str:
-        """What to do about a classifier that returns dictionaries."""
-        if not any("map" in tensor.container for tensor in self.outputs):
-            return ""
-        return (
-            ": a ZipMap turns its scores into dictionaries; export it again without "
-            "(skl2onnx: options={'zipmap': False})"
-        )
+    def decision_of(self, name: str) -> Decision | None:
+        """What an output decides on, where it is no score for each class."""
+        return decision_of(self.model.graph, name) if self.model else None
+
+    def kind_of(self, name: str) -> str:
+        """What the nodes before a tensor say of it, as in `output_kinds`."""
+        if name in self.output_kinds or self.model is None:
+            return self.output_kinds.get(name, "unknown")
+        return output_kind(self.model.graph, name)[0]
+
+    def step_of(self, name: str) -> float:
+        """Distance between neighbouring values of a tensor, as in `output_steps`."""
+        if name in self.output_steps or self.model is None:
+            return self.output_steps.get(name, 0.0)
+        return output_kind(self.model.graph, name)[1]
+
+    def _remedy(self, outputs: Sequence[Tensor]) -> str:
+        """What to do about outputs that hold decisions or dictionaries."""
+        found = [self.decision_of(tensor.name) for tensor in outputs]
+        decisions = [decision for decision in found if decision is not None]
+        # A ZipMap holds all scores, and stands beside the number of the best class.
+        for decision in sorted(decisions, key=lambda each: each.operator != "ZipMap"):
+            if decision.operator != "ZipMap":
+                return f": {decision.operator} gives {decision.meaning}{_give(decision)}"
+            return (
+                f": a ZipMap turns its scores into dictionaries{_give(decision)}, or export it "
+                "again without (skl2onnx: options={'zipmap': False})"
+            )
+        for tensor in outputs:
+            before = unrounded(self.model.graph, tensor.name) if self.model else None
+            if before is not None:
+                return f"; the tensor that it was made of may serve: --output {before}"
+        return ""
 
     def confirm(self) -> None:
         """Refuse a file that is no longer the one described.
@@ -252,14 +300,8 @@ class Artifact:
         return "nchw" if fits["nchw"] else "nhwc"
 
 
-def shape_text(shape: Shape) -> str:
-    """A shape in words; free dimensions show as a question mark."""
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
-
-
-def _names(tensors: tuple[Tensor, ...]) -> str:
-    shown = [f"'{tensor.name}' {tensor.dtype}" for tensor in tensors[:8]]
-    return ", ".join(shown + ["..."] * (len(tensors) > 8)) or "none"
+def _give(decision: Decision) -> str:
+    return f"; give the tensor that it reads: --output {decision.scores}"
 
 
 def load_graph(path: Path) -> onnx.ModelProto:
@@ -277,7 +319,8 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except IsADirectoryError as error:
-        raise ArtifactError(f"{path}: is a folder; give the .onnx file") from error
+        kind = folder_of_model({file.name for file in path.iterdir()})
+        raise ArtifactError(f"{path}: is {kind or 'a folder; give the .onnx file'}") from error
     except OSError as error:
         raise ArtifactError(f"{path}: {(error.strerror or str(error)).lower()}") from error
 
@@ -287,10 +330,16 @@ def _parsed(path: Path, content: bytes) -> onnx.ModelProto:
     try:
         model.ParseFromString(content)
     except (DecodeError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: not an ONNX file, or a truncated one") from error
+        raise _no_model(path, content, ", or a truncated one") from error
     if not model.graph.node or not model.opset_import:
-        raise ArtifactError(f"{path}: not an ONNX file (it holds no graph)")
+        raise _no_model(path, content, " (it holds no graph)")
     return model
+
+
+def _no_model(path: Path, content: bytes, otherwise: str) -> ArtifactError:
+    """The error for bytes that hold no graph: what they are, where that can be told."""
+    kind = kind_of_file(content[:HEAD_BYTES], path.name, content)
+    return ArtifactError(f"{path}: not an ONNX file" + (f" but {kind}" if kind else otherwise))
 
 
 def read_artifact(path: Path) -> Artifact:
@@ -314,24 +363,28 @@ def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
     external = external_files(path, model)
     weights = {tensor.name for tensor in graph.initializer}
     weights |= {tensor.values.name for tensor in graph.sparse_initializer}
-    inputs = tuple(_tensor(value) for value in graph.input if value.name not in weights)
-    outputs = tuple(_tensor(value) for value in graph.output)
+    inputs = tuple(tensor_from(value) for value in graph.input if value.name not in weights)
+    outputs = tuple(tensor_from(value) for value in graph.output)
     tails = {tensor.name: output_kind(graph, tensor.name) for tensor in outputs}
-    version = f" {_text(model.producer_version)}" if model.producer_version else ""
+    version = f" {text_of(model.producer_version)}" if model.producer_version else ""
+    parameters = sum(math.prod(tensor.dims) for tensor in weight_tensors(model))
+    ranges = _pixel_ranges(graph, inputs)
+    without_large_weights(model)
     return Artifact(
         path=path,
         sha256=_with_external(own, external),
         inputs=inputs,
         outputs=outputs,
-        opsets={_text(opset.domain): opset.version for opset in model.opset_import},
-        producer=(_text(model.producer_name) + version) or "unknown",
+        opsets={text_of(opset.domain): opset.version for opset in model.opset_import},
+        producer=(text_of(model.producer_name) + version) or "unknown",
         ir_version=model.ir_version,
-        parameters=sum(math.prod(tensor.dims) for tensor in graph.initializer),
-        metadata={_text(entry.key): _text(entry.value) for entry in model.metadata_props},
+        parameters=parameters,
+        metadata={text_of(entry.key): text_of(entry.value) for entry in model.metadata_props},
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},
-        pixel_ranges=_pixel_ranges(graph, inputs),
+        pixel_ranges=ranges,
+        model=model,
     )
 
 
@@ -376,27 +429,3 @@ def _stamps(files: tuple[Path, ...]) -> list[tuple[int, ...]]:
             continue
         found.append((held.st_ino, held.st_size, held.st_mtime_ns, held.st_ctime_ns))
     return found
-
-
-def _tensor(value: onnx.ValueInfoProto) -> Tensor:
-    kind, name = value.type.tensor_type, _text(value.name)
-    if not value.type.HasField("tensor_type"):
-        return Tensor(name, None, 0, container=_container(value.type))
-    if not kind.HasField("shape"):
-        return Tensor(name, None, kind.elem_type)
-    sizes = (dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim)
-    # Some exporters write 0 or -1 for a free dimension.
-    shape = tuple(size if size is not None and size > 0 else None for size in sizes)
-    return Tensor(name, shape, kind.elem_type, tuple(_text(d.dim_param) for d in kind.shape.dim))
-
-
-def _text(value: str | bytes) -> str:
-    """A string of the file; protobuf hands out bytes where it is no valid UTF-8."""
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")
-
-
-def _container(kind: onnx.TypeProto) -> str:
-    """A type that is no tensor, in words."""
-    word = (kind.WhichOneof("value") or "unknown type").removesuffix("_type").replace("_", " ")
-    inner = kind.sequence_type.elem_type if word == "sequence" else None
-    return f"sequence of {_container(inner)}s" if inner is not None else word

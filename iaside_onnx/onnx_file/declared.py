@@ -10,15 +10,44 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import ArtifactError, UsageError
+from ..images.class_names import in_order, names_in, python_dict
 from ..preprocessing.hub_config import beside
 from ..preprocessing.preprocess import Preprocess, declared_preprocess, load_preprocess
 
 PREFIX = "iaside."
 KEYS = ("preprocess", "layout", "output_kind", "output", "label_offset", "classes")
 _LARGEST_OFFSET = 1_000_000
+_LARGEST_SIDE = 1 << 16
+# Keys of other tools that say what a model is; shown beside our own.
+OTHER_KEYS = ("task", "names", "imgsz", "stride", "character")
+_SHOWN = 300
+# Where other tools put class names: "names" is that of ultralytics, "character" of PaddleOCR.
+_NAME_KEYS = ("names", "class_names", "classes", "labels", "id2label", "categories", "character")
+
+
+def fit_names(names: list[str], outputs: int, offset: int) -> list[str] | None:
+    """Names in order of labels, if there is one for each score or for each label; else None."""
+    if len(names) not in (outputs, outputs - offset):
+        return None
+    if len(names) != outputs or offset == 0:
+        return names
+    return names[offset:] if offset > 0 else [""] * -offset + names
+
+
+def _listed(text: str) -> list[str] | None:
+    """Names in a value of the metadata: JSON, a dictionary as Python prints it, lines or commas."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        numbered = python_dict(text)
+        if numbered is not None:
+            return in_order(numbered)
+        parts = text.splitlines() if "\n" in text.strip() else text.split(",")
+        names = [part.strip(" []'\"") for part in parts]
+        return names if len(names) > 1 and all(names) else None
+    return names_in(value)
 
 
 @dataclass(frozen=True)
@@ -82,6 +111,19 @@ class Declared:
         """Name of the score output."""
         return self._text("output")
 
+    def size(self) -> tuple[int, int] | None:
+        """Height and width under the key ``imgsz``, as Ultralytics' exporter writes them."""
+        try:
+            sides = json.loads(self.metadata.get("imgsz") or "null")
+        except (ValueError, RecursionError):
+            return None
+        sides = [sides] if isinstance(sides, int) else sides
+        if not isinstance(sides, list) or len(sides) not in (1, 2):
+            return None
+        if not all(isinstance(side, int) and 0 < side < _LARGEST_SIDE for side in sides):
+            return None
+        return sides[0], sides[-1]
+
     def label_offset(self) -> int:
         """Number to add to labels; 0 where nothing is declared."""
         text = self._text("label_offset")
@@ -103,17 +145,34 @@ class Declared:
         offset : int
             Label offset: a list shorter by it is in order of labels.
         """
-        names = self._json(self._text("classes") or "null")
-        if not isinstance(names, list) or len(names) not in (outputs, outputs - offset):
-            return None
-        texts = [str(name) for name in names]
-        if len(texts) != outputs or offset == 0:
-            return texts
-        return texts[offset:] if offset > 0 else [""] * -offset + texts
+        found = self.named_classes(outputs, offset)
+        return None if found is None else found[0]
+
+    def named_classes(self, outputs: int, offset: int = 0) -> tuple[list[str], str] | None:
+        """Names of the classes as `classes` has them, and the key that declares them."""
+        for key, names in self.class_lists():
+            fitting = fit_names(names, outputs, offset)
+            if fitting is not None:
+                return fitting, key
+        return None
+
+    def class_lists(self) -> list[tuple[str, list[str]]]:
+        """Every list of names in the metadata, of the exporters here and of other tools."""
+        found = []
+        for key in (PREFIX + "classes", *_NAME_KEYS):
+            names = _listed(self.metadata.get(key, ""))
+            if names:
+                found.append((key, names))
+        return found
 
     def shown(self) -> dict[str, str]:
-        """All declared values as they stand in the file."""
-        return {key: text for key, text in self.metadata.items() if key.startswith(PREFIX)}
+        """All declared values as they stand in the file; long ones of other tools cut short."""
+        own = {key: text for key, text in self.metadata.items() if key.startswith(PREFIX)}
+        others = {key: self.metadata[key] for key in OTHER_KEYS if key in self.metadata}
+        return own | {
+            key: text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
+            for key, text in others.items()
+        }
 
     def _text(self, key: str) -> str | None:
         return self.metadata.get(PREFIX + key)
@@ -123,13 +182,6 @@ class Declared:
         if text is not None and text not in allowed:
             raise self._wrong(key, f"not one of {', '.join(allowed)}")
         return text
-
-    @staticmethod
-    def _json(text: str) -> Any:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return None
 
     def _wrong(self, key: str, why: str) -> ArtifactError:
         text = self._text(key) or ""

@@ -1,27 +1,39 @@
 """Make the batch of a graph free by editing a copy of it.
 
-The one case in which other bytes than the file's are run; callers verify the copy against the
+One of the cases in which other bytes than the file's are run; callers verify the copy against the
 untouched file and say so in the report.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 
-from .graph import all_graphs, constants
+from .batch_walk import BatchWalk, Edit, hand_on, plain_reshape, set_axes, set_shape
+from .edits import add_weights
+from .graph import all_graphs, constants, tensor_values
+from .shapes import StuckError
 
-_BATCH = "iaside_batch"
+_BATCH, _FIRST, _SHAPE = "iaside_batch", "iaside_first", "iaside_shape"
+# Batches that are tried where a file that declares its batch free runs at few.
+_LARGEST_BATCH = 1024
+_MOST_TRIED = 8
 
 
-def free_batch(model: onnx.ModelProto, input_name: str, fixed: int) -> onnx.ModelProto:
+def free_batch(
+    model: onnx.ModelProto, input_name: str, fixed: int, shape: tuple[int, ...] | None = None
+) -> onnx.ModelProto:
     """A copy of the model whose batch dimension is free.
 
-    The first dimension of the image input and of every output that starts with `fixed` becomes
-    symbolic, stored intermediate shapes are dropped (the runtime infers them anew), and constant
-    targets of Reshape that start with `fixed` become "whatever is left" (-1), or "as the
-    input" (0) where another dimension already is -1. Reshapes of weights stay as they are.
+    The first dimension of the image input becomes symbolic, and stored shapes of all that follows
+    are dropped (the runtime infers them anew). Nodes that insist on the batch are edited:
+    constant shapes of Reshape and Expand, a Squeeze or Gather that drops the batch of 1, and
+    constants that hold one part an image where parts are joined.
 
     Parameters
     ----------
@@ -30,60 +42,113 @@ def free_batch(model: onnx.ModelProto, input_name: str, fixed: int) -> onnx.Mode
         The image input.
     fixed : int
         The batch that the graph was exported with.
+    shape : tuple of int, optional
+        Of one image, as it will be fed; None takes the graph's.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     graph = copy.graph
-    for value in graph.input:
-        if value.name == input_name:
-            value.type.tensor_type.shape.dim[0].dim_param = _BATCH
+    image = next(value for value in graph.input if value.name == input_name)
+    dims = image.type.tensor_type.shape.dim
+    if shape is None:
+        shape = tuple(dim.dim_value for dim in dims[1:])
+    edits = _edits(copy, input_name, shape, fixed)
+    if dims:
+        dims[0].dim_param = _BATCH
     for value in graph.output:
-        dims = value.type.tensor_type.shape.dim
-        if dims and dims[0].dim_value == fixed:
-            dims[0].dim_param = _BATCH
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
     for inner in all_graphs(copy):
         del inner.value_info[:]
-    weights = len(graph.initializer)
-    _free_reshapes(graph, input_name, fixed)
-    if copy.ir_version < 4 and len(graph.initializer) > weights:
-        # Up to IR 3 weights have to be inputs as well; from IR 4 on they need not.
-        copy.ir_version = 4
-        names = {tensor.name for tensor in graph.initializer}
-        images = [value for value in graph.input if value.name not in names]
-        del graph.input[:]
-        graph.input.extend(images)
+    _apply(copy, input_name, edits)
     return copy
 
 
-def _free_reshapes(graph: onnx.GraphProto, input_name: str, fixed: int) -> None:
-    moving = _depends_on(graph, input_name)
-    targets = constants(graph)
-    for number, node in enumerate(graph.node):
-        if node.op_type != "Reshape" or node.input[0] not in moving:
-            continue
-        for attribute in node.attribute:
-            if attribute.name == "shape":  # opset 1 to 4
-                attribute.ints[:] = _freed(list(attribute.ints), fixed)
-        if len(node.input) > 1 and node.input[1] in targets:
-            shape = numpy_helper.to_array(targets[node.input[1]]).tolist()
-            freed = _freed(shape, fixed)
-            if freed != shape:
-                # A tensor of its own: the old constant may serve other nodes too.
-                name = f"iaside_shape_{number}"
-                graph.initializer.append(numpy_helper.from_array(np.array(freed, np.int64), name))
-                node.input[1] = name
-
-
-def _freed(shape: list[int], fixed: int) -> list[int]:
-    if not shape or shape[0] != fixed:
-        return shape
-    return [0 if -1 in shape[1:] else -1, *shape[1:]]
-
-
-def _depends_on(graph: onnx.GraphProto, name: str) -> set[str]:
-    """Names of all tensors computed from the one given (nodes stand in topological order)."""
-    moving = {name}
-    for node in graph.node:
+def _edits(
+    model: onnx.ModelProto, input_name: str, shape: tuple[int, ...], fixed: int
+) -> list[Edit]:
+    """What the walk finds; where it finds no way, Reshapes whose first number is the batch."""
+    if shape and all(shape):
+        try:
+            return BatchWalk(model, input_name, shape, fixed).edits()
+        except StuckError:
+            pass
+    moving, edits = {input_name}, []
+    values = {name: tensor_values(each) for name, each in constants(model.graph).items()}
+    sizes = {name: value.astype(int) for name, value in values.items() if value.ndim == 1}
+    for number, node in enumerate(model.graph.node):
         if moving.intersection(node.input):
             moving.update(node.output)
-    return moving
+            if node.op_type == "Reshape" and node.input[0] in moving:
+                edits += plain_reshape(number, node, fixed, sizes)
+    return edits
+
+
+def _apply(model: onnx.ModelProto, input_name: str, edits: list[Edit]) -> None:
+    """Edit the nodes in place; what they need stands before them."""
+    graph = model.graph
+    opset = next((each.version for each in model.opset_import if each.domain == ""), 1)
+    made = _Made([])
+    weights: dict[str, NDArray[np.int64]] = {}
+    if any(edit.kind == "tile" for edit in edits):
+        weights[_FIRST] = np.array([0], np.int64)
+        made.add("Shape", [input_name], _SHAPE)
+        made.add("Gather", [_SHAPE, _FIRST], _BATCH, axis=0)
+    for number, node in enumerate(graph.node):
+        for edit in [each for each in edits if each.node == number]:
+            name = f"iaside_{number}_{edit.place}"
+            if edit.kind in ("reshape", "expand"):
+                set_shape(node, edit, name)
+                weights[name] = np.array(edit.numbers, np.int64)
+            elif edit.kind == "squeeze":
+                set_axes(node, edit, name, opset)
+                weights[name] = np.array(edit.numbers, np.int64)
+            elif edit.kind == "keep":
+                hand_on(node)
+            else:
+                axis, rank = edit.numbers
+                picked = [node.input[edit.place], f"{name}_number"]
+                weights[f"{name}_number"] = np.array([0], np.int64)
+                made.add("Gather", picked, f"{name}_one", axis=axis)
+                node.input[edit.place] = f"{name}_one"
+                if edit.kind == "tile":
+                    weights[f"{name}_ones"] = np.ones(rank - axis - 1, np.int64)
+                    made.add("Concat", [_BATCH, f"{name}_ones"], f"{name}_shape", axis=0)
+                    made.add("Expand", [f"{name}_one", f"{name}_shape"], f"{name}_all")
+                    node.input[edit.place] = f"{name}_all"
+        made.nodes.append(node)
+    nodes = [_copy(node) for node in made.nodes]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    if weights:
+        add_weights(model, [numpy_helper.from_array(v, name) for name, v in weights.items()])
+
+
+@dataclass
+class _Made:
+    """Nodes in their order."""
+
+    nodes: list[onnx.NodeProto]
+
+    def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> None:
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+
+
+def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    return copy
+
+
+def likely_batches(model: onnx.ModelProto | None) -> list[int]:
+    """Batches above 1 that a graph may insist on: lengths that stand first in its shapes."""
+    if model is None:
+        return []
+    found = set()
+    for value in model.graph.output:
+        found |= {dim.dim_value for dim in value.type.tensor_type.shape.dim[:1]}
+    held = constants(model.graph)
+    for node in model.graph.node:
+        if node.op_type in ("Reshape", "Expand") and len(node.input) > 1 and node.input[1] in held:
+            found |= set(tensor_values(held[node.input[1]])[:1].astype(int).tolist())
+    return sorted(size for size in found if 1 < size <= _LARGEST_BATCH)[:_MOST_TRIED]

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from ..errors import ArtifactError
+from ..file_kinds import HEAD_BYTES, kind_of_file
 
 # Nodes that hand their first input on without changing what the numbers mean.
-_TRANSPARENT = frozenset(
+TRANSPARENT = frozenset(
     {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout"}
     | {"QuantizeLinear", "DequantizeLinear"}
 )
@@ -31,6 +32,13 @@ _LOGIT_TAILS = frozenset(
     | {"MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "FusedMatMul"}
 )
 
+# Tensors that walks over a graph need the values of are shapes, scales and switches.
+_LARGE_BYTES = 1 << 16
+_VALUE_FIELDS = (
+    *("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data"),
+    "string_data",
+)
+
 
 def all_graphs(model: onnx.ModelProto) -> Iterator[Any]:
     """The graph, every sub-graph held in attributes of its nodes, and the model's functions."""
@@ -39,9 +47,26 @@ def all_graphs(model: onnx.ModelProto) -> Iterator[Any]:
         graph = waiting.pop()
         yield graph
         for node in graph.node:
-            for attribute in node.attribute:
-                waiting += [attribute.g] if attribute.HasField("g") else []
-                waiting += attribute.graphs
+            waiting += inner_graphs(node)
+
+
+def inner_graphs(node: Any) -> list[Any]:
+    """Sub-graphs held in attributes of a node."""
+    found: list[Any] = []
+    for attribute in node.attribute:
+        found += [attribute.g] if attribute.HasField("g") else []
+        found += attribute.graphs
+    return found
+
+
+def read_names(model: onnx.ModelProto) -> set[str]:
+    """Names of the tensors that some node reads, or that the graph hands out."""
+    read = {output.name for output in model.graph.output}
+    for graph in all_graphs(model):
+        read |= {name for node in graph.node for name in node.input}
+        if isinstance(graph, onnx.GraphProto):
+            read |= {output.name for output in graph.output}
+    return read
 
 
 def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
@@ -50,7 +75,7 @@ def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
     Raises
     ------
     ArtifactError
-        A file that is missing, or that lies elsewhere.
+        A file that is missing, cut short, or that lies elsewhere.
     """
     folder = path.resolve().parent
     found: set[Path] = set()
@@ -74,8 +99,41 @@ def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
             raise ArtifactError(
                 f"{path}: needs its weights in '{location}' beside it; put that file there"
             )
+        _check_length(path, tensor, location, target)
         found.add(target)
     return tuple(sorted(found))
+
+
+# Number types that weights have; Constant nodes of other types hold shapes and axes.
+_WEIGHT_TYPES = frozenset(
+    {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
+    | {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT4, TensorProto.UINT4}
+)
+
+
+def weight_tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    """All initialisers of the graph, and what some exporters write as Constant nodes instead."""
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            held = (attribute.t for attribute in node.attribute if attribute.HasField("t"))
+            yield from (tensor for tensor in held if tensor.data_type in _WEIGHT_TYPES)
+
+
+def _check_length(path: Path, tensor: TensorProto, location: str, target: Path) -> None:
+    """Refuse a file of weights that ends before a tensor does, as after a broken copy."""
+    told = {entry.key: entry.value for entry in tensor.external_data}
+    try:
+        end = int(told.get("offset") or 0) + int(told.get("length") or 0)
+    except ValueError:
+        return  # damaged numbers: the runtime refuses them
+    held = target.stat().st_size
+    if held >= end:
+        return
+    with target.open("rb") as stream:
+        kind = kind_of_file(stream.read(HEAD_BYTES))
+    why = f"is {kind}" if kind else f"is cut short ({held:,} of at least {end:,} bytes)"
+    raise ArtifactError(f"{path}: its file of weights {location} {why}; copy {location} again")
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
@@ -95,6 +153,14 @@ def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
                     sparse_tensors.append(attribute.sparse_tensor)
                 for sparse in sparse_tensors:
                     yield from (sparse.values, sparse.indices)
+
+
+def without_large_weights(model: onnx.ModelProto) -> None:
+    """Empty the large tensors of a model in place: what is left is enough to walk over."""
+    for tensor in _tensors(model):
+        if tensor.ByteSize() > _LARGE_BYTES:
+            for field in _VALUE_FIELDS:
+                tensor.ClearField(field)
 
 
 def constants(graph: onnx.GraphProto) -> dict[str, TensorProto]:
@@ -120,7 +186,7 @@ def output_kind(graph: onnx.GraphProto, name: str) -> tuple[str, float]:
     held = constants(graph)
     step = 0.0
     node = producers.get(name)
-    while node is not None and node.op_type in _TRANSPARENT and node.input:
+    while node is not None and node.op_type in TRANSPARENT and node.input:
         if node.op_type == "DequantizeLinear" and len(node.input) > 1 and node.input[1] in held:
             step = max(step, float(tensor_values(held[node.input[1]]).max(initial=0.0)))
         node = producers.pop(node.input[0], None)

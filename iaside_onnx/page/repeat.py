@@ -35,6 +35,9 @@ _OPTIONS = (
 )
 _DATA_OPTIONS = (
     ("labels", "--labels"),
+    ("columns", "--columns"),
+    ("class_names", "--class-names"),
+    ("label_order", "--label-order"),
     ("image_column", "--image-column"),
     ("label_column", "--label-column"),
 )
@@ -76,14 +79,22 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
         words += ["--size", f"{size[0]}x{size[1]}"]
     if settings.get("output_kind") in ("logits", "probabilities"):
         words.append(f"--{settings['output_kind']}")
+    for name, value in _mapping(settings.get("set")).items():
+        file = str(value).startswith("sha256:")
+        words += ["--set", f"{name}={'FILE.npy' if file else value}"]
+    words += ["--allow-random"] if settings.get("allow_random") else []
     words += ["--provider", str(report.provider)]
     words += ["--no-tf32"] if settings.get("tf32") is False else []
     whole = part_of(report)
     words += ["--shard", whole.part.option] if whole and len(whole.part.numbers) == 1 else []
-    libraries = report.run.get("ort_extensions")
-    for library in libraries if isinstance(libraries, Mapping) else ():
+    for library in _mapping(report.run.get("ort_extensions")):
         words += ["--ort-extension", _operand(library)]
     return Repetition([shlex.quote(word) for word in words], recipe)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """What a report holds where names and values belong; a stranger's may hold anything."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _named(values: Mapping[str, Any], options: tuple[tuple[str, str], ...]) -> list[str]:

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..audit.labelling import check_files, settle_labels, write_found_labels
 from ..audit.survey import class_targets
 from ..errors import ArtifactError, ChangedModelError
-from ..images.sample import Sample, draw_sample, open_images
+from ..images.sample import Reading, Sample, draw_sample
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.model import Affine
 from ..inference.ort_format import describe
@@ -53,8 +54,12 @@ def search_recipes(
     images: Path,
     *,
     labels: Path | None = None,
+    columns: str | None = None,
+    class_names: str | None = None,
+    label_order: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    labels_file: Path | None = None,
     provider: str = "auto",
     ort_extension: Sequence[Path] = (),
     listener: Listener | None = None,
@@ -65,7 +70,11 @@ def search_recipes(
 
     Parameters
     ----------
-    model, images, labels, image_column, label_column, provider, ort_extension
+    model, images, labels, columns, class_names, label_order, image_column, label_column
+        As for `analyze`.
+    labels_file : Path, optional
+        Where the labels go that were found for all pictures of the folder.
+    provider, ort_extension
         As for `analyze`.
     sha256 : str, optional
         Of the file as it was described before; another one is refused.
@@ -87,8 +96,18 @@ def search_recipes(
     tell = listener or Listener()
     wanted = Settings(**settings)
     wanted.check()
-    source = open_images(images, labels, image_column=image_column, label_column=label_column)
-    sample = draw_sample(source, wanted.samples, wanted.seed)
+    reading = Reading.asked(
+        images,
+        labels,
+        class_names,
+        columns=columns,
+        image_column=image_column,
+        label_column=label_column,
+        label_order=label_order,
+    )
+    sample = draw_sample(reading.open(tell), wanted.samples, wanted.seed)
+    if labels_file is not None:
+        check_files(sample)
     runtime = choose_runtime(provider, extensions=tuple(ort_extension))
     given = _given_recipes(model, runtime, tell)
     first = next(iter(given.values()), None)
@@ -102,6 +121,7 @@ def search_recipes(
     classifier = open_classifier(model, runtime, opening, sample, tell, check_range=False)
     if sha256 is not None and classifier.artifact.sha256 != sha256:
         raise ChangedModelError(model)
+    sample, classifier = settle_labels(sample, classifier, reading, tell)
     search = _Search(classifier, sample, size, given, tell)
     candidates = most_plausible_first(search.run(), given, classifier.label_offset)
     fit = None
@@ -111,6 +131,8 @@ def search_recipes(
     best = candidates[0]
     rows = [_row(candidate, best) for candidate in candidates]
     order = other_order(candidates)
+    if labels_file is not None:
+        write_found_labels(sample, labels_file, order, classifier.label_offset, tell)
     preset = best.recipe.name if best.recipe.name in PRESETS else None
     return {
         "candidates": rows,
@@ -125,6 +147,9 @@ def search_recipes(
             "input_range": _ends(best, classifier),
             "toml": best.recipe.toml(),
             "options": _options(best, classifier, wanted)
+            + _given("--columns", columns)
+            + _given("--class-names", class_names)
+            + _given("--label-order", label_order)
             + _given("--image-column", image_column)
             + _given("--label-column", label_column)
             + [word for library in ort_extension for word in _given("--ort-extension", library)],
@@ -336,6 +361,7 @@ def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> list[
         "--label-offset": str(best.label_offset) if told else None,
     }
     options = [word for name, value in found.items() if value for word in (name, value)]
+    options += ["--allow-random"] if wanted.allow_random else []
     return [*options, f"--{wanted.output_kind}"] if wanted.output_kind else options
 
 

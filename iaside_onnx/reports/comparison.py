@@ -23,6 +23,7 @@ from ..mathematics.paired import (
     holm,
     right_answers,
 )
+from ..mathematics.paired_score import ScoreDifference
 from ..mathematics.replicates import TrainingBootstrap
 from ..mathematics.score import signed_score, spectral_importance
 from ..notebooks import ComparisonInNotebooks
@@ -282,6 +283,8 @@ def _pair(
         accuracy = _accuracy(right, confidence, identical=identical)
     score = _scores(bands, first.beta)
     (signed,) = drawn.differences(score)
+    if not replicates:
+        signed = _held_where_bands_tie(signed, [table[:, :bands] for table in tables], first)
     if drawn.changes_sign(score):
         notes.append(
             "a signed score lies near 0, where intervals of the published score, an absolute "
@@ -328,6 +331,20 @@ def _outcomes(report: Report, rows: NDArray[np.intp]) -> NDArray[np.float64]:
     """Shapley values, log-probability and right (1) or wrong (0) of some images."""
     right = report.predicted[rows] == report.labels[rows]
     return np.column_stack([report.shapley_per_image[rows], report.log_prob[rows, -1], right])
+
+
+def _held_where_bands_tie(
+    found: Difference, psi: list[NDArray[np.float64]], first: Report
+) -> Difference:
+    """The interval that reaches as far as either kind does, and its p-value."""
+    joint = ScoreDifference(psi[0], psi[1], first.beta)
+    low, high = joint.interval(first.confidence)
+    return replace(
+        found,
+        low=min(found.low, low),
+        high=max(found.high, high),
+        p=max(found.p, joint.p_value(first.confidence)),
+    )
 
 
 def _scores(bands: int, beta: float) -> Statistic:

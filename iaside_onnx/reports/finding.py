@@ -18,7 +18,7 @@ from ..errors import ReportError
 from ..mathematics.mean import student_quantile
 from ..mathematics.proportion import normal_quantile
 from .part import part_note
-from .precondition import speaks_of_accuracy
+from .precondition import enough, enough_in_words, speaks_of_accuracy
 
 if TYPE_CHECKING:
     from .report import Report
@@ -29,7 +29,6 @@ MARGIN = 0.05
 NO_FINDING = "No finding"
 # Beside every number of a report that says nothing.
 NOT_A_FINDING = "not a finding"
-_MOST_IMAGES = 100_000
 _MOST_BANDS = 3
 _NEXT = (
     "A score compares models on the same images: iaside compare REPORT OTHER. What damage costs "
@@ -164,12 +163,7 @@ def images_needed(
     half = (interval[1] - interval[0]) / 2
     within = min(estimate - margins[0], margins[1] - estimate)
     distance = max(abs(estimate), within)
-    wanted = images * (half / distance) ** 2 if distance > 0 else math.inf
-    if not wanted <= _MOST_IMAGES:
-        return None
-    whole = max(math.ceil(wanted - 1e-9), images + 1)
-    step = int(10 ** max(0, len(str(whole)) - 2))
-    return -(-whole // step) * step
+    return enough(images, half, distance)
 
 
 def _evidence(report: Report) -> str:
@@ -198,12 +192,7 @@ def _evidence(report: Report) -> str:
             f"({margins[0]:+.3f} to {margins[1]:+.3f}){few}."
         )
     if low <= 0.0 <= high:
-        enough = images_needed(score, interval, margins, images)
-        would = (
-            f"more than {_MOST_IMAGES:,} images would be needed"
-            if enough is None
-            else f"about {enough:,} images would do"
-        )
+        would = enough_in_words(images_needed(score, interval, margins, images))
         return (
             "Whether low or high frequencies carry more of the evidence cannot be told from "
             f"{images} images: the signed score is {number}{few}; {would}."

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 # Least gain from no band to all, as a share of the log of the number of classes.
 LEAST_GAIN = 0.1
+_MOST_IMAGES = 100_000
 _CHANCE = "clean accuracy is at chance"
 _NOT_ABOVE = "clean accuracy is not clearly above chance"
 # What a probability that float32 cannot hold is taken for.
@@ -84,7 +85,8 @@ def precondition(report: Report) -> Precondition:
     needed = LEAST_GAIN * math.log(classes)
     reasons = [accuracy_reason(right, report.labels, classes)]
     if gain_low < needed and images > 1:  # one image has its reason
-        reasons.append(_gain_reason(float(none.mean()), float(every.mean()), gain_low, classes))
+        ends = float(none.mean()), float(every.mean())
+        reasons.append(_gain_reason(*ends, gain_low, classes, images))
     return Precondition(
         images=images,
         right=right,
@@ -126,11 +128,13 @@ def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int) -> str 
             f"{_NOT_ABOVE}: all {count} images are of one class, so that a model that always "
             "answers it would be right; audit images of several classes"
         )
-    if right / count > chance:
+    share = right / count
+    if share > chance:
         return (
-            f"{_NOT_ABOVE}: {right} of {count} images are right (lower 95% end {low:.3f}), and "
-            f"guessing would get {chance:.3f}; audit more images, or see with iaside inspect MODEL "
-            "--data IMAGES whether the preprocessing is wrong"
+            f"{_NOT_ABOVE}: whether it is cannot be told from {count} images, of which {right} are "
+            f"right (lower 95% end {low:.3f}; guessing would get {chance:.3f}); "
+            f"{enough_in_words(enough(count, share - low, share - chance))}, unless the "
+            "preprocessing is wrong (iaside inspect MODEL --data IMAGES)"
         )
     return (
         f"{_CHANCE}: {right} of {count} images are right, and guessing would get {chance:.3f}; "
@@ -144,7 +148,7 @@ def speaks_of_accuracy(warning: str) -> bool:
     return warning.startswith((_CHANCE, _NOT_ABOVE))
 
 
-def _gain_reason(none: float, every: float, low: float, classes: int) -> str:
+def _gain_reason(none: float, every: float, low: float, classes: int, images: int) -> str:
     values = f"v(all) {every:.3f}, v(none) {none:.3f}"
     if every < none:
         return (
@@ -156,12 +160,42 @@ def _gain_reason(none: float, every: float, low: float, classes: int) -> str:
         f"v(all) - v(none) is {gain:.3f} in log-probability, its lower 95% end {low:.3f}, and "
         f"{LEAST_GAIN:g} ln({classes}) = {needed:.3f} is needed ({values})"
     )
-    if gain < needed:
+    if gain <= needed:
         return f"there is next to nothing to share out between the bands: {found}"
     return (
-        f"these images do not show that there is enough to share out between the bands: {found}; "
-        "audit more images"
+        f"whether there is enough to share out between the bands cannot be told from {images} "
+        f"images: {found}; {enough_in_words(enough(images, gain - low, gain - needed))}"
     )
+
+
+def enough(images: int, half: float, distance: float) -> int | None:
+    """How many images would decide: ``n (half width / distance)^2``, as intervals narrow.
+
+    Parameters
+    ----------
+    images : int
+        Those that there are.
+    half, distance : float
+        Half width of their interval, and from the estimate to the bound that it must be clear of.
+
+    Returns
+    -------
+    int or None
+        More than `images`, in two digits; None for more than 100,000.
+    """
+    wanted = images * (half / distance) ** 2 if distance > 0 else math.inf
+    if not wanted <= _MOST_IMAGES:
+        return None
+    whole = max(math.ceil(wanted - 1e-9), images + 1)
+    step = int(10 ** max(0, len(str(whole)) - 2))
+    return -(-whole // step) * step
+
+
+def enough_in_words(wanted: int | None) -> str:
+    """What `enough` gives, in words."""
+    if wanted is None:
+        return f"more than {_MOST_IMAGES:,} images would be needed"
+    return f"about {wanted:,} images would do"
 
 
 def _classes(report: Report) -> int:

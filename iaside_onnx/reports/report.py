@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
 from ..mathematics.estimators import image_values
+from ..mathematics.floor import share_at_floor
+from ..mathematics.intervals import Intervals, bootstrap_intervals
 from ..notebooks import ReportInNotebooks
 from ..output_file import check_free
 
@@ -106,6 +108,18 @@ class Report(ReportInNotebooks):
         if self.coalitions is None:
             return shapley.player_count(self.log_prob)
         return int(self.settings["bands"]) + int(self.settings["separate_dc"])
+
+    @property
+    def floor_share(self) -> float | None:
+        """Share of the table at the floor under the model's probabilities; None: it has no floor.
+
+        A probability that its type cannot tell from 0 counts as the least that it can.
+        """
+        floor = self.settings.get("floor")
+        if floor is None:
+            return None
+        temperature, classes = float(self.settings["temperature"]), int(self.data["classes"])
+        return share_at_floor(self.log_prob, float(floor), temperature, classes)
 
     @property
     def exact(self) -> bool:
@@ -240,10 +254,10 @@ class Report(ReportInNotebooks):
         return score.score_range(self.players, self.beta)
 
     @cached_property
-    def intervals(self) -> score.Intervals:
-        """Bootstrap intervals of SID and score."""
+    def intervals(self) -> Intervals:
+        """Intervals of SID and score over images."""
         seed = int(self.settings["seed"])
-        return score.bootstrap_intervals(self.shapley_per_image, self.beta, self.confidence, seed)
+        return bootstrap_intervals(self.shapley_per_image, self.beta, self.confidence, seed)
 
     @property
     def interactions(self) -> NDArray[np.float64]:

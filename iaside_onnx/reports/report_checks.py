@@ -151,6 +151,8 @@ def check(report: Report) -> None:
     except ValueError:
         zone = None
     _need(zone is not None, "the time of creation is no time with a zone")
+    floor = report.settings.get("floor")
+    _need(floor is None or _number(0, 1)(floor), "attribute settings holds no usable 'floor'")
     draws = report.settings.get("draws", "name")  # that is how the first reports drew
     _need(_matches(_NAME)(draws), "attribute settings holds no usable 'draws'")
     size = report.settings.get("size")

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError
 from ..isolated import Child
+from ..mathematics.intervals import METHODS
 from . import report_reader
 from .agreement import identity_apart
 from .opening import begin_reading, check_is_file, read_isolated, report_errors, why
@@ -120,6 +121,7 @@ def _write(
         file["srs/beta"] = report.beta
         for group in ("sid", "srs"):
             file[group].attrs["confidence"] = report.confidence
+            file[group].attrs["interval"] = METHODS[0]
 
 
 def _header(model_sha256: str, data_digest: str, provider: str, version: int) -> dict[str, Any]:

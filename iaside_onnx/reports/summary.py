@@ -31,6 +31,7 @@ def summary(
         "run": report.run,
         "accuracy": report.accuracy,
         "mean_log_prob": report.mean_log_prob,
+        "floor_share": report.floor_share,
         "shapley": report.shapley.tolist(),
         "shapley_stderr": report.shapley_stderr.tolist(),
         "sid": report.sid.tolist(),

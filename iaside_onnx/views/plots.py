@@ -68,7 +68,8 @@ def plot(*reports: Report | str | Path, names: Sequence[str] | None = None) -> F
     Parameters
     ----------
     *reports : Report or path
-        What to draw; all with the same number of bands.
+        What to draw: reports of one game with images in common, as `compare` takes them; all are
+        seen through the view of the first.
     names : sequence of str, optional
         What the legend calls them; by default paths by their file names and reports by those
         of their models.
@@ -83,7 +84,7 @@ def plot(*reports: Report | str | Path, names: Sequence[str] | None = None) -> F
     UsageError
         No report, too many, different numbers of bands, or not one name a report.
     ReportError
-        A path is no finished report.
+        A path is no finished report, or the reports cannot be compared.
 
     Examples
     --------

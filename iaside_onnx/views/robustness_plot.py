@@ -51,8 +51,10 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
     first = reports[0]
     if len(reports) > MOST_REPORTS:
         raise UsageError(f"a picture takes at most {MOST_REPORTS} reports, not {len(reports)}")
+    other_sizes = False
     for report, name in zip(reports[1:], names[1:], strict=True):
-        refusals, _ = grounds_apart(ground_of(first), ground_of(report))
+        refusals, notes = grounds_apart(ground_of(first), ground_of(report))
+        other_sizes = other_sizes or bool(notes)
         if refusals:
             raise UsageError(
                 f"{name} and {names[0]} were measured with {', '.join(refusals)}; draw them one "
@@ -75,7 +77,8 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
     drawn.text(
         0.1 / width,
         1 - 0.33 / height,
-        f"{', '.join(sizes)} images; columns are severities",
+        f"{', '.join(sizes)} images; columns are severities"
+        + (" (sizes differ: other constants)" if other_sizes else ""),
         fontsize=SMALL,
         color="#444444",
     )

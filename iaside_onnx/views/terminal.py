@@ -205,8 +205,14 @@ def print_inspection(found: dict[str, Any]) -> None:
             "output",
             f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])}, kind {tensor['kind']}",
         )
+    if before := found["read_before"]:
+        add("read", f"before the final {before['operator']}, at {before['tensor']}")
     add("batch", found["batch"])
+    if found["size"] and None in found["size"]:
+        add("size", "left free: 224 x 224, or that of images of one size, unless --size is given")
     add("classes", found["classes"] if found["classes"] is not None else "unknown")
+    if found["meaning"]:
+        add("meaning", found["meaning"])
     if found["range_hint"]:
         add("range", found["range_hint"])
     if found["parameters"] is None:

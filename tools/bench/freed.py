@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 
 import iaside_onnx as ia
-from iaside_onnx.inference import classifier
+from iaside_onnx.inference import opened
 from iaside_onnx.inference.session import claim_process
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
@@ -35,7 +35,7 @@ def rate(model: Path, images: Path, bands: int, *, freed: bool) -> float:
     if freed:
         report = ia.analyze(model, images, bands=bands)
     else:
-        with patch.object(classifier, "free_batch", refuse):
+        with patch.object(opened, "free_batch", refuse):
             report = ia.analyze(model, images, bands=bands)
     wanted = "freed" if freed else "fixed"
     if report.run["batch_mode"] != wanted:

@@ -120,6 +120,6 @@ class PlainLoop:
 
     def _log_prob(self, scores: NDArray[np.float32]) -> NDArray[Any]:
         if self._classifier.scores.kind == "probabilities":
-            return np.log(np.maximum(scores, self._classifier.scores.least))
+            return np.log(np.maximum(scores, self._classifier.scores.floor))
         above = scores - scores.max(axis=1, keepdims=True)
         return np.asarray(above - np.log(np.exp(above).sum(axis=1, keepdims=True)))

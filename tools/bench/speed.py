@@ -26,7 +26,7 @@ from iaside_onnx.images.sample import Sample, draw_sample, open_images
 from iaside_onnx.inference.classifier import Classifier, open_classifier
 from iaside_onnx.inference.session import Runtime
 from iaside_onnx.listener import Listener
-from iaside_onnx.onnx_file.artifact import INPUT_TYPES
+from iaside_onnx.onnx_file.tensors import INPUT_TYPES
 from iaside_onnx.settings import Settings
 
 SLICE = 0.4  # seconds

@@ -23,11 +23,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +126,32 @@ def load_keras(args: argparse.Namespace) -> Any:
         path = Path(args.source)
         if not path.is_file():
             raise ExportError(f"{path}: no such file")
-        with step(f"{path}: Keras cannot load it (custom layers: see --import)"):
+        saved = saved_by(path)
+        versions = f"; saved by {saved}, this is Keras {keras.__version__}" if saved else ""
+        with step(f"{path}: Keras cannot load it (custom layers: see --import{versions})"):
             return keras.models.load_model(path, compile=False)
     found = load_object(args.source, args.path)
     model = found if isinstance(found, keras.Model) else call_factory(args.source, found)
     if not isinstance(model, keras.Model):
         raise ExportError(f"{args.source}: is a {type(model).__name__}, not a Keras model")
     return model
+
+
+def saved_by(path: Path) -> str | None:
+    """The version of Keras that saved a file, as it says itself; None where it does not."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                version = json.loads(archive.read("metadata.json")).get("keras_version")
+        else:
+            import h5py
+
+            with h5py.File(path) as file:
+                version = file.attrs.get("keras_version")
+    except (OSError, ValueError, KeyError, AttributeError, ImportError):
+        return None
+    version = version.decode() if isinstance(version, bytes) else version
+    return f"Keras {one_line(version, 20)}" if version else None
 
 
 def _image_shape(model: Any, asked: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -167,7 +188,12 @@ def through_torch(model: Any, asked: tuple[int, ...] | None) -> Export:
             return self.model(image, training=False)
 
     framework = f"Keras {keras.__version__} on PyTorch {torch.__version__.partition('+')[0]}"
-    return export_module(Inference(), _image_shape(model, asked), framework=framework)
+    return export_module(
+        Inference(),
+        _image_shape(model, asked),
+        framework=framework,
+        remedy="--route tensorflow goes another way",
+    )
 
 
 def through_tensorflow(model: Any, asked: tuple[int, ...] | None) -> Export:

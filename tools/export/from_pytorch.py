@@ -105,7 +105,8 @@ def load(args: argparse.Namespace) -> Export:
     shape = args.image or shape
     if shape is None:
         raise ExportError(f"{args.source}: say the shape of one image, such as --image 3x224x224")
-    return export_module(module, shape, args.legacy, **declared)
+    remedy = "" if args.legacy else "--legacy uses the older exporter"
+    return export_module(module, shape, args.legacy, remedy=remedy, **declared)
 
 
 def from_factory(args: argparse.Namespace) -> torch.nn.Module:
@@ -218,9 +219,13 @@ def export_module(
     shape: tuple[int, ...],
     legacy: bool = False,
     framework: str = "",
+    remedy: str = "",
     **declared: Any,
 ) -> Export:
-    """Convert a module that takes images [batch, *shape] and returns scores."""
+    """Convert a module that takes images [batch, *shape] and returns scores.
+
+    `remedy` says what the calling command offers where the conversion fails.
+    """
     module = module.eval().to("cpu")
     size = sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()])
     if size > _LARGEST:
@@ -230,8 +235,10 @@ def export_module(
     # Two images: with one, attention layers are traced for that batch alone, without a warning.
     example = torch.rand(2, *shape).to(dtype)
     convert = _convert_legacy if legacy else _convert
-    remedy = "" if legacy else "; --legacy uses the older exporter"
-    with step(f"PyTorch cannot export it{remedy}"), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        step(f"PyTorch cannot export it{remedy and '; '}{remedy}"),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         model = convert(module, example)
     framework = framework or f"PyTorch {torch.__version__.partition('+')[0]}"
     return Export(model, as_reference(module), framework, **declared)

@@ -18,7 +18,17 @@ def step(what: str) -> Iterator[None]:
     except ExportError:
         raise
     except Exception as error:  # code of frameworks and of the user's own modules
-        raise ExportError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
+        raise ExportError(f"{what}: {with_cause(error)}") from error
+
+
+def with_cause(error: BaseException) -> str:
+    """An error and, where frameworks wrapped another one in it, what that first one said."""
+    said = f"{type(error).__name__}: {one_line(error)}"
+    first = error
+    while (inner := first.__cause__ or first.__context__) is not None and inner is not error:
+        first = inner
+    cause = f"{type(first).__name__}: {one_line(first, 200)}"
+    return said if first is error or one_line(first, 60) in said else f"{said} (cause: {cause})"
 
 
 def one_line(error: object, length: int = 300) -> str:

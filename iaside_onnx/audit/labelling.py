@@ -1,0 +1,396 @@
+"""Which class of the model each image is of: folder names held against the names of classes."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, UsageError
+from ..images.class_names import ClassIndex, read_class_names, shown
+from ..images.folders import PhotoFiles
+from ..images.imagenet import CLASSES, synsets, wordnet_id
+from ..images.sample import Reading, Sample
+from ..inference.classifier import Classifier
+from ..listener import Listener
+from ..onnx_file.declared import Declared, fit_names
+from ..output_file import whole_file
+
+# What --class-names takes for: folders by their places, whatever the file calls its classes.
+NO_NAMES = "none"
+_REMEDY = "give --class-names FILE (the model's classes in its order, named as here)"
+
+_COUNTED = re.compile(r"(.*?)(\d{1,7})")
+
+
+@dataclass(frozen=True)
+class ModelNames:
+    """Names of a model's classes, in order of labels.
+
+    Attributes
+    ----------
+    names : list of str
+        As reports show them.
+    where : str
+        Who says so, as the subject of a sentence.
+    known_as : list of str
+        With synonyms and ids, for finding.
+    """
+
+    names: list[str]
+    where: str
+    known_as: list[str]
+
+
+def settle_labels(
+    sample: Sample, classifier: Classifier, reading: Reading, tell: Listener
+) -> tuple[Sample, Classifier]:
+    """Give the images of a sample the numbers that the model's classes have.
+
+    Where names of the model's classes are known, images follow them; places of folders count only
+    where there are no names, or no folder bears one.
+
+    Returns
+    -------
+    sample : Sample
+        With labels in the order of the model's classes, before the label offset.
+    classifier : Classifier
+        With the names of its classes.
+
+    Raises
+    ------
+    DataError
+        Names that disagree, or that are unknown, or numbers whose order is open.
+    UsageError
+        An option that does not go with the images.
+    """
+    names = model_names(classifier, reading, tell)
+    if names is not None:
+        classifier = replace(classifier, class_names=names.names)
+    elif reading.class_names == NO_NAMES:
+        classifier = replace(classifier, class_names=None)
+    source = sample.source
+    own = source.class_names
+    folders = source.naming == "folders"
+    numbers = own is not None and all(_number(name) is not None for name in own)
+    numbered = numbers and folders
+    if reading.label_order is not None and not numbered:
+        raise UsageError(
+            f"--label-order {reading.label_order} goes with class folders named by numbers"
+        )
+    if own is None:
+        return sample, classifier
+    used = np.unique(source.labels)
+    wanted = [own[label] for label in used]
+    free = classifier.classes - classifier.label_offset
+    counted = source.naming == "list" and len(own) == free
+    if names is None and reading.class_names is None and not counted:
+        names = _imagenet(wanted, classifier, tell)
+    places: dict[int, int] | None = None
+    if names is not None and not (numbered and reading.label_order):
+        places = _by_name(own, used, names, source.naming, numbers, tell)
+    if places is not None and names is not None:
+        mapping = np.array([places.get(place, -1) for place in range(len(own))], np.int64)
+        return sample.with_labels(mapping[source.labels], names.names), classifier
+    if isinstance(source, PhotoFiles) and source.doubt:
+        raise DataError(
+            f"{source.doubt} If they are classes of the model, list its classes with --class-names"
+        )
+    if source.naming == "words":
+        raise DataError(
+            f"the labels are names ({shown(wanted)}), and those of the model's classes are not "
+            "known: give --class-names FILE (one a line, in the model's order), or labels that are "
+            "numbers"
+        )
+    if numbered:
+        sample = _by_number(sample, own, free, reading.label_order, tell)
+        if names is not None:
+            sample = sample.with_labels(sample.source.labels, names.names)
+        return sample, classifier
+    if len(own) < free and all(wordnet_id(name) for name in wanted):
+        raise DataError(
+            f"the class folders are WordNet ids ({shown(wanted)}), {len(own)} for the model's "
+            f"{free} classes, and which is which is not known: give --class-names FILE (the ids in "
+            "the model's order), or --labels FILE"
+        )
+    return sample, classifier
+
+
+def model_names(classifier: Classifier, reading: Reading, tell: Listener) -> ModelNames | None:
+    """Names of the model's classes: as given, as the file declares, or as stands beside it."""
+    if reading.class_names == NO_NAMES:
+        return None
+    outputs, offset = classifier.classes, classifier.label_offset
+    path = classifier.artifact.path
+    if reading.class_names is not None:
+        given = Path(reading.class_names)
+        names = read_class_names(given)
+        fitting = fit_names(names, outputs, offset)
+        if fitting is None:
+            more = (
+                "; if the model's class 0 is a background class, give --label-offset 1"
+                if len(names) == outputs - 1 and offset == 0
+                else ""
+            )
+            raise DataError(
+                f"{given}: names {len(names):,} classes, but the model has {outputs:,}"
+                + (f" (label offset {offset})" if offset else "")
+                + more
+            )
+        return ModelNames(fitting, str(given), fitting)
+    declared = Declared(path, classifier.artifact.metadata)
+    found = declared.named_classes(outputs, offset)
+    if found is not None:
+        return ModelNames(found[0], f"{path.name} ({found[1]} in its metadata)", found[0])
+    for key, names in declared.class_lists():
+        tell.warning(
+            f"{path.name} names {len(names)} classes ({key} in its metadata) but has {outputs}; "
+            "the names are not used"
+        )
+    for file in _beside(path):
+        try:
+            names = read_class_names(file)
+        except DataError:
+            continue
+        fitting = fit_names(names, outputs, offset)
+        if fitting is not None:
+            tell.note(f"class names: {file}, beside the model")
+            return ModelNames(fitting, str(file), fitting)
+        if file.suffix == ".txt":
+            tell.note(f"class names: {file} names {len(names)} for {outputs} classes; not used")
+    return None
+
+
+def _beside(model: Path) -> list[Path]:
+    """Files beside a model that name its classes: of Azure, and of Hugging Face."""
+    above = [model.parent.parent] if model.parent.name == "onnx" else []
+    places = [model.parent / "labels.txt", *(at / "config.json" for at in (model.parent, *above))]
+    return [place for place in places if place.is_file()]
+
+
+def _mere_numbers(names: list[str]) -> bool:
+    """Whether names do no more than count, as LABEL_0, LABEL_1, ... that Hugging Face fills in."""
+    matches = [_COUNTED.fullmatch(name) for name in names]
+    kept = [(match[1], int(match[2])) for match in matches if match]
+    if len(kept) < len(names) or len({prefix for prefix, _ in kept}) > 1:
+        return False
+    first = kept[0][1]
+    return first in (0, 1) and [number for _, number in kept] == list(
+        range(first, first + len(kept))
+    )
+
+
+def _number(name: str) -> int | None:
+    """The number that a folder's name is, or None."""
+    return int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else None
+
+
+def _imagenet(wanted: list[str], classifier: Classifier, tell: Listener) -> ModelNames | None:
+    """ImageNet's names, where the model has its number of classes and the folders bear them."""
+    offset = classifier.label_offset
+    if CLASSES not in (classifier.classes, classifier.classes - offset) and not (
+        classifier.classes == CLASSES + 1 and offset == 0
+    ):
+        return None
+    lemmas = [text.partition(",")[0] for text in synsets().values()]
+    names = [
+        f"{lemma} ({synset})" if lemmas.count(lemma) > 1 else lemma
+        for lemma, synset in zip(lemmas, synsets(), strict=True)
+    ]
+    known_as = [f"{synset} {text}" for synset, text in synsets().items()]
+    by_id = all(wordnet_id(name) in synsets() for name in wanted)
+    known = sum(bool(classes) for classes in ClassIndex(known_as).find(wanted))
+    if 2 * known < len(wanted):
+        return None
+    if by_id:
+        tell.note("classes: those of ImageNet, by WordNet ids")
+    else:
+        tell.warning(
+            f"the model has {classifier.classes} classes and those of the images "
+            f"({shown(wanted, 3)}) bear names of ImageNet's, so they are taken for these; "
+            "--class-names settles it"
+        )
+    return ModelNames(names, "ImageNet", known_as)
+
+
+def _by_name(
+    own: list[str],
+    used: NDArray[np.intp],
+    names: ModelNames,
+    naming: str,
+    numbers: bool,
+    tell: Listener,
+) -> dict[int, int] | None:
+    """The model's class of each class of the images, by name.
+
+    Returns
+    -------
+    dict or None
+        None where no class of the images bears a name, and names on one side are mere numbers.
+
+    Raises
+    ------
+    DataError
+        Some names are unknown, or may mean several classes, or several mean one.
+    """
+    what, several = {
+        "folders": ("class folder", "class folders"),
+        "list": ("class", "classes"),
+        "words": ("label", "labels"),
+    }[naming]
+    slash = "/" if naming == "folders" else ""
+    places = [int(place) for place in used]
+    found = ClassIndex(names.known_as).find([own[place] for place in places])
+    if not any(found) and (numbers or _mere_numbers(names.names)):
+        return None
+    unknown = [place for place, classes in zip(places, found, strict=True) if not classes]
+    labels = "" if naming == "list" else ", --labels FILE"
+    none = "" if naming == "words" else f", or --class-names {NO_NAMES} to go by place"
+    if unknown:
+        first = unknown[0]
+        listed = shown(f"{own[place]}{slash}" for place in unknown)
+        at = ""
+        if naming != "words" and first < len(names.names):
+            at = (
+                f"; {own[first]}{slash} is class {first} by position, but {names.where} calls "
+                f"class {first} '{names.names[first]}'"
+            )
+        raise DataError(
+            f"{several} {listed}: no class of the model by that name, as {names.where} has them "
+            f"({shown(names.names, 4)}){at}; {_REMEDY}{labels}{none}"
+        )
+    for place, classes in zip(places, found, strict=True):
+        if len(classes) > 1 and naming == "list" and place in classes:
+            classes.intersection_update({place})
+        if len(classes) > 1:
+            which = " or ".join(str(number) for number in sorted(classes)[:3])
+            raise DataError(
+                f"{what} {own[place]}{slash} may be class {which}, as {names.where} has them; "
+                "give its WordNet id or full name, or --labels FILE with numbers"
+            )
+    made = {place: next(iter(classes)) for place, classes in zip(places, found, strict=True)}
+    seen: dict[int, int] = {}
+    for place, number in made.items():
+        if number in seen:
+            raise DataError(
+                f"{several} {own[seen[number]]}{slash} and {own[place]}{slash} are both class "
+                f"{number}, '{names.names[number]}', as {names.where} has it; join or rename them"
+            )
+        seen[number] = place
+    if naming != "words" and any(place != number for place, number in made.items()):
+        tell.note(f"classes: {several} go by name, not by place, as {names.where} has them")
+    return made
+
+
+def _by_number(
+    sample: Sample, own: list[str], free: int, order: str | None, tell: Listener
+) -> Sample:
+    """Images of folders that are named by numbers."""
+    numbers = [int(name) for name in own]
+    if len(set(numbers)) < len(numbers):
+        again = next(name for name in own if numbers.count(int(name)) > 1)
+        raise DataError(f"class folder {again}/: another folder is named by the same number")
+    first = min(numbers)
+    whole = sorted(numbers) == list(range(first, first + len(numbers)))
+    if order is None:
+        if numbers != sorted(numbers):
+            by_number = sorted(numbers)
+            out = next(place for place in range(len(own)) if by_number[place] != numbers[place])
+            raise DataError(
+                f"class folders are named by numbers ({shown(own, 3)}), and {own[out]}/ is class "
+                f"{out} in the order of text, but {by_number.index(numbers[out])} in that of "
+                "numbers; give --label-order number or --label-order text"
+            )
+        if numbers != list(range(len(own))) and len(own) != free:
+            raise DataError(
+                f"class folders are named by numbers ({shown(own, 4)}) that are not 0, 1, 2, ..., "
+                f"and the model has {free} classes: give --label-order number to take the numbers "
+                "as labels (with --label-offset -1 if they count from 1), or --label-order text to "
+                "take the folders in order"
+            )
+    if order != "number":
+        return sample
+    if whole and len(own) == free:
+        numbers = [number - first for number in numbers]
+    elif numbers != list(range(len(own))):
+        tell.note(
+            f"labels: the folders' numbers, {first} to {max(numbers)}; if they count from 1, give "
+            "--label-offset -1"
+        )
+    names = [""] * min(max(numbers) + 1, max(free, 1))
+    for number, name in zip(numbers, own, strict=True):
+        if number < len(names):
+            names[number] = name
+    return sample.with_labels(np.array(numbers, np.int64)[sample.source.labels], names)
+
+
+def check_labels_target(target: Path, overwrite: bool) -> None:
+    """Refuse a place where no file of labels can be written.
+
+    Raises
+    ------
+    UsageError
+    """
+    if target.suffix.lower() != ".csv":
+        raise UsageError(f"--write-labels {target}: the name must end in .csv")
+    if not target.parent.is_dir():
+        raise UsageError(f"--write-labels {target}: the folder does not exist")
+    if target.is_dir() or (target.exists() and not overwrite):
+        raise UsageError(f"--write-labels {target}: exists already; see --overwrite")
+
+
+def check_files(sample: Sample) -> None:
+    """Refuse images whose labels cannot stand in a file of labels.
+
+    Raises
+    ------
+    UsageError
+        They are no files in a folder.
+    """
+    if not isinstance(sample.source, PhotoFiles):
+        raise UsageError("--write-labels goes with a folder of pictures; other sets have their own")
+
+
+def write_found_labels(
+    sample: Sample, target: Path, order: dict[int, int] | None, offset: int, tell: Listener
+) -> None:
+    """Write the labels of all pictures of a sample's folder, as --labels takes them.
+
+    Parameters
+    ----------
+    order : dict or None
+        The model's class for each label, where its answers show that it counts otherwise.
+    offset : int
+        Label offset, which is no part of labels.
+    """
+    if order is None:
+        tell.note(f"labels: {_write(sample, target):,} written to {target}")
+        return
+    classes = set(np.unique(sample.source.labels).tolist())
+    if not classes <= set(order) or len(set(order.values())) < len(order):
+        tell.warning(
+            f"{target} is not written: the labels count the classes in another order than the "
+            f"model, and its answers on {len(sample)} images do not give each class a number of "
+            "its own; look at more images (--samples)"
+        )
+        return
+    count = _write(sample, target, {label: answer - offset for label, answer in order.items()})
+    tell.warning(
+        f"labels: {count:,} written to {target}, renumbered by the model's usual answers on "
+        f"{len(sample)} images; check them against the model's own list of classes"
+    )
+
+
+def _write(sample: Sample, target: Path, renumbered: dict[int, int] | None = None) -> int:
+    """Write labels, or other numbers for them; how many."""
+    source = sample.source
+    with whole_file(target) as file, Path(file).open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerow(["file", "label"])
+        for name, label in zip(source.ids, source.labels.tolist(), strict=True):
+            rows.writerow([name, label if renumbered is None else renumbered[label]])
+    return len(source.ids)

@@ -1,0 +1,133 @@
+"""What a file really is when it is not what it was given as, and what to do about it."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+# Bytes from a file's start that tell its kind: a tar archive is told at byte 257.
+HEAD_BYTES = 1024
+_UNPACK = "unpack it first and give the file inside"
+_EXPORT = "export it to ONNX first"
+# Kinds by their first bytes. What a kind is, and the remedy.
+_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself: run git lfs pull"),
+    (b"\x1f\x8b", f"compressed with gzip: {_UNPACK}"),
+    (b"BZh", f"compressed with bzip2: {_UNPACK}"),
+    (b"\xfd7zXZ\x00", f"compressed with xz: {_UNPACK}"),
+    (b"\x28\xb5\x2f\xfd", f"compressed with zstd: {_UNPACK}"),
+    (b"7z\xbc\xaf\x27\x1c", f"a 7-Zip archive: {_UNPACK}"),
+    (b"Rar!", f"a RAR archive: {_UNPACK}"),
+    (b"%PDF", "a PDF document"),
+    (b"\x93NUMPY", "a NumPy array file (.npy)"),
+    (
+        b"\x89HDF\r\n\x1a\n",
+        "an HDF5 file, perhaps a Keras model or its weights: load it in Keras and "
+        f"{_EXPORT} (tools/export/from_keras.py)",
+    ),
+)
+_PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")
+_KERAS = f"a Keras model (.keras): {_EXPORT} (tools/export/from_keras.py)"
+_PYTORCH = f"a PyTorch file: load it in PyTorch and {_EXPORT} (tools/export/from_pytorch.py)"
+# Formats told by their suffix where the bytes do not: what it is, and the remedy.
+_SUFFIXES = {
+    ".pb": "a TensorFlow graph: convert its SavedModel with tools/export/from_keras.py, or "
+    "python -m tf2onnx.convert --graphdef",
+    ".pth": _PYTORCH,
+    ".pt": _PYTORCH,
+    ".ckpt": f"a training checkpoint: load it in its framework and {_EXPORT}",
+    ".safetensors": f"weights without a graph: load them in their framework and {_EXPORT}",
+    ".keras": _KERAS,
+    ".xml": "an OpenVINO model: give the ONNX file that it was converted from",
+    ".engine": "a TensorRT engine: give the ONNX file that it was built from",
+    ".plan": "a TensorRT engine: give the ONNX file that it was built from",
+    ".mlmodel": "a Core ML model: give the model that it was converted from, as ONNX",
+    ".mlpackage": "a Core ML model: give the model that it was converted from, as ONNX",
+    ".joblib": f"a pickled object, perhaps of scikit-learn: {_EXPORT} "
+    "(tools/export/from_sklearn.py)",
+}
+
+
+def kind_of_file(head: bytes, name: str = "", content: bytes | None = None) -> str | None:
+    """What a file is by its first bytes, and what to do about it; None where nothing is known.
+
+    Parameters
+    ----------
+    head : bytes
+        The first `HEAD_BYTES` of the file, or all of a shorter one.
+    name : str
+        Its suffix speaks where the bytes say nothing.
+    content : bytes, optional
+        All of it, where it is at hand: archives are then told apart by what they hold.
+
+    Examples
+    --------
+    >>> kind_of_file(b"\\x1f\\x8b\\x08\\x00")
+    'compressed with gzip: unpack it first and give the file inside'
+    >>> kind_of_file(b"\\x08\\x08")
+    """
+    if not head:
+        return "an empty file: copy or download it again"
+    if not head.strip(b"\0"):
+        return "nothing but zeros, as after a broken copy: copy or download it again"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(_PAGES):
+        return "a web page or XML, as after a download that failed: download the file itself"
+    for beginning, words in _BEGINNINGS:
+        if head.startswith(beginning):
+            return words
+    if head.startswith(b"PK"):
+        return _archive(content)
+    if head[4:8] == b"TFL3":
+        return f"a TensorFlow Lite model: {_EXPORT} (tools/export/from_keras.py takes it)"
+    if head[257:262] == b"ustar":
+        return f"a tar archive: {_UNPACK}"
+    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
+        return (
+            "a Python pickle, perhaps of PyTorch or scikit-learn: load it there and "
+            f"{_EXPORT} (tools/export/from_pytorch.py, from_sklearn.py)"
+        )
+    if text.startswith(b"{"):
+        return _json(head)
+    suffix = Path(name).suffix.lower()
+    return _SUFFIXES.get(suffix)
+
+
+def _archive(content: bytes | None) -> str:
+    """A zip file: of a framework, or one that holds something."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content or b"")) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        return f"a zip archive: {_UNPACK}"
+    ends = {name.rpartition("/")[2] for name in names}
+    if "data.pkl" in ends:
+        return _PYTORCH
+    if "model.weights.h5" in ends:
+        return _KERAS
+    models = [name for name in names if name.lower().endswith(".onnx")]
+    if models:
+        return f"a zip archive that holds {models[0][:80]}: {_UNPACK}"
+    if any(name.endswith(".npy") for name in names):
+        return "an archive of NumPy arrays (.npz)"
+    return f"a zip archive: {_UNPACK}"
+
+
+def _json(head: bytes) -> str:
+    if b"modelTopology" in head or b"layers-model" in head or b"graph-model" in head:
+        return (
+            "a TensorFlow.js model: export the model that it was converted from to ONNX "
+            "(tools/export/from_keras.py)"
+        )
+    return "a JSON text, not the file itself"
+
+
+def folder_of_model(names: set[str]) -> str | None:
+    """What a folder is, by the names in it, that was given in place of a model's file."""
+    if "saved_model.pb" in names:
+        return f"a TensorFlow SavedModel: {_EXPORT} (tools/export/from_keras.py takes the folder)"
+    models = sorted(name for name in names if name.lower().endswith((".onnx", ".ort")))
+    if models:
+        return f"a folder: give the file in it, such as {models[0]}"
+    return None

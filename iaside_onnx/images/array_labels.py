@@ -1,0 +1,172 @@
+"""Which arrays of a file are the images and their labels, and labels as arrays hold them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..listener import Listener
+
+# Usual names, in the order of trying; "test" stands before what holds it beside "train".
+_PAIRS = (
+    ("images", "labels"),
+    ("x_test", "y_test"),
+    ("test_images", "test_labels"),
+    ("test_x", "test_y"),
+    ("test_data", "test_labels"),
+    ("image", "label"),
+    ("x", "y"),
+    ("data", "labels"),
+    ("data", "label"),
+    ("data", "target"),
+    ("images", "targets"),
+    ("x_val", "y_val"),
+    ("val_images", "val_labels"),
+    ("x_train", "y_train"),
+    ("train_images", "train_labels"),
+)
+_MOST_BYTES = 1 << 30
+_LONGEST_NAME = 1000
+
+
+def choose_arrays(
+    path: Path,
+    held: Sequence[str],
+    asked: tuple[str | None, str | None],
+    shapes: Callable[[], dict[str, tuple[int, ...]]],
+    tell: Listener | None,
+) -> tuple[str, str]:
+    """Names of the arrays of images and of labels.
+
+    Parameters
+    ----------
+    held : sequence of str
+        What the file holds.
+    asked : (str or None, str or None)
+        As given by options.
+    shapes : callable
+        Finds the shapes, for messages.
+
+    Raises
+    ------
+    DataError
+        One that was asked for is missing, or none has a usual name; lists what is there.
+    """
+    written = {name.lower(): name for name in reversed(held)}
+    for pair in _PAIRS:
+        wanted = [
+            given if given is not None else written.get(usual)
+            for given, usual in zip(asked, pair, strict=True)
+        ]
+        images, labels = wanted
+        if images in held and labels in held and images != labels:
+            assert images is not None
+            assert labels is not None
+            others = [name for name in held if name not in (images, labels)]
+            if tell is not None and (images, labels) != _PAIRS[0] and None in asked:
+                beside = f" (beside {', '.join(others[:6])})" if others else ""
+                tell.note(f"arrays: images '{images}', labels '{labels}'{beside}")
+            return images, labels
+    missing = next((name for name in asked if name is not None and name not in held), None)
+    sizes = shapes()
+    listed = ", ".join(
+        f"'{name[:60]}' {' x '.join(map(str, sizes[name] or ())) or 'single'}"
+        for name in list(sizes)[:12]
+    )
+    wanted_names = f"'{missing}'" if missing else _wanted(written, asked)
+    raise DataError(
+        f"{path}: holds no array named {wanted_names}, but {listed or 'nothing'}; name them with "
+        "--image-column and --label-column"
+    )
+
+
+def _wanted(written: dict[str, str], asked: tuple[str | None, str | None]) -> str:
+    """Which of the usual names are missing."""
+    missing = [
+        f"'{usual}'"
+        for usual, given in zip(_PAIRS[0], asked, strict=True)
+        if given is None and usual not in written
+    ]
+    return " and none named ".join(missing) or "'labels'"
+
+
+def images_last(images: tuple[int, ...], labels: tuple[int, ...]) -> bool:
+    """Whether images lie along the last axis, H x W x C x N, going by the labels' number."""
+    count = max(labels, default=0)
+    return (
+        len(images) == 4
+        and images[2] in (1, 3, 4)
+        and images[3] == count
+        and (images[0] != count or images[1] not in (1, 3))
+        and images[3] not in (1, 3)
+    )
+
+
+def label_numbers(
+    path: Path, labels: Any, images: int
+) -> tuple[NDArray[np.int64], list[str] | None]:
+    """Labels as numbers, with the names that they stand for where they are text.
+
+    One integer an image, in shape (n,), (n, 1) or (1, n); floats that are whole numbers; rows of
+    zeros with a single one; or text.
+
+    Raises
+    ------
+    DataError
+    """
+    shape, kind = tuple(labels.shape), labels.dtype.kind
+    needed = f"{path}: labels are {labels.dtype} {shape}; one integer per image is needed"
+    size = math.prod(shape)
+    if not shape or size * labels.dtype.itemsize > _MOST_BYTES or kind not in "iubfUSO":
+        raise DataError(needed)
+    if shape[0] != images and size != images:
+        raise DataError(f"{needed}, for {images} images")
+    if kind in "USO":
+        if size != images or (kind == "O" and not hasattr(labels, "asstr")):
+            raise DataError(needed)
+        return _named(labels, needed)
+    values = np.asarray(labels)
+    if values.size == images:
+        values = values.reshape(-1)
+    if values.ndim == 2 and values.dtype.kind in "iubf":
+        return _hot(values, needed), None
+    whole = values.dtype.kind in "iub" or bool(
+        values.ndim == 1
+        and np.isfinite(values).all()
+        and (values == np.rint(values)).all()
+        and (np.abs(values) < 2**31).all()
+    )
+    if values.ndim != 1 or not whole:
+        raise DataError(needed)
+    return values.astype(np.int64), None
+
+
+def _named(labels: Any, needed: str) -> tuple[NDArray[np.int64], list[str] | None]:
+    """Labels that are text: places in the sorted list of names, and this list; or numbers."""
+    held = labels.asstr(errors="replace")[...] if labels.dtype.kind == "O" else np.asarray(labels)
+    texts = [
+        name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+        for name in held.reshape(-1)
+    ]
+    if any(len(text) > _LONGEST_NAME for text in texts):
+        raise DataError(f"{needed}: a name is longer than {_LONGEST_NAME} characters")
+    names = sorted(set(texts))
+    if all(name.isascii() and name.isdecimal() and len(name) < 10 for name in names):
+        return np.array([int(text) for text in texts], np.int64), None
+    place = {name: number for number, name in enumerate(names)}
+    return np.array([place[text] for text in texts], np.int64), names
+
+
+def _hot(rows: NDArray[Any], needed: str) -> NDArray[np.int64]:
+    """Classes of rows that are zero but for a single one."""
+    if rows.shape[1] < 2 or not ((rows == 0) | (rows == 1)).all():
+        raise DataError(needed)
+    if (rows.sum(axis=1) != 1).any():
+        raise DataError(f"{needed}: here rows have no class, or several")
+    return np.asarray(rows.argmax(axis=1), np.int64)

@@ -1,0 +1,335 @@
+"""Files that say which picture is of which class, in the layouts that people have."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from .class_names import folded, shown
+from .imagenet import wordnet_id
+from .pictures import SUFFIXES, relative_name
+from .text_files import read_text
+
+_MOST_BYTES = 1 << 28
+_MOST_FIELD = 1 << 17
+# Column names, folded, the usual first.
+_FILES = (
+    "file", "filename", "image", "imageid", "imagename", "imagepath", "imagefile", "filepath",
+    "path", "img", "imgname", "imgpath", "fname", "picture", "photo", "relpath", "id",
+)  # fmt: skip
+_LABELS = (
+    "label", "labels", "class", "classname", "classid", "classlabel", "target", "category",
+    "categoryid", "labelid", "labelname", "predictionstring", "groundtruth", "gt", "y", "wnid",
+    "synset", "species", "breed", "diagnosis",
+)  # fmt: skip
+_OTHER_KINDS = {
+    ".xlsx": "a workbook; save it as CSV with the columns file,label",
+    ".xls": "a workbook; save it as CSV with the columns file,label",
+    ".ods": "a workbook; save it as CSV with the columns file,label",
+    ".npy": "an array, which goes with one .npy of images; for a folder give columns file,label",
+    ".xml": "XML; give columns file,label",
+}
+_SPLIT_MARKS = "\t;,|"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture as a file of labels has it: name, label as text, line."""
+
+    file: str
+    label: str
+    line: int
+
+
+def read_labels(table: Path, root: Path, columns: tuple[str, str] | None = None) -> list[Entry]:
+    """Names of pictures and their labels as text, in the order of the file.
+
+    Parameters
+    ----------
+    table : Path
+        CSV with commas, semicolons, tabs or bars, with or without a header; lines of a name and a
+        label; JSON lines, or JSON; in UTF-8 or UTF-16.
+    root : Path
+        The folder that holds the pictures.
+    columns : (str, str), optional
+        Names, or numbers from 1, of the columns that hold files and labels.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or which column is which is open.
+    """
+    kind = _OTHER_KINDS.get(table.suffix.lower())
+    if kind is not None:
+        raise DataError(f"{table}: is {kind}")
+    text = read_text(table, _MOST_BYTES)
+    if not text.strip():
+        raise DataError(f"{table}: is empty; columns file,label are needed")
+    if text.lstrip()[0] in "[{" and table.suffix.lower() not in (".csv", ".tsv"):
+        return _from_objects(table, _objects(table, text), columns)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    filled = [line for line in lines if line.strip()]
+    if columns is None and all(_is_count(line.strip()) for line in filled):
+        return _numbers_by_line(table, root, [int(line) for line in filled])
+    return _from_table(table, lines, root, columns)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
+def _from_table(
+    table: Path, lines: list[str], root: Path, columns: tuple[str, str] | None
+) -> list[Entry]:
+    if lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:  # Excel's mark
+        lines = ["", *lines[1:]]
+    first = next((line for line in lines if line.strip()), "")
+    if not first:
+        raise DataError(f"{table}: lists no images")
+    mark = _mark(first, columns)
+    rows: list[tuple[int, list[str]]] = []
+    if mark == " ":
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                rows.append((number, _words(line)))
+    else:
+        old = csv.field_size_limit(_MOST_FIELD)
+        try:
+            reader = csv.reader((line + "\n" for line in lines), delimiter=mark)
+            read = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
+            rows = [(number, row) for number, row in read if any(row)]
+        except csv.Error as error:
+            raise DataError(f"{table}: cannot be read as a CSV file ({error})") from error
+        finally:
+            csv.field_size_limit(old)
+    header = rows[0][1]
+    chosen: tuple[int, int] | None
+    headed = not _is_listed(root, header)
+    if columns is not None:
+        chosen = _named(table, header, columns, headed)
+    elif headed:
+        chosen = _by_header(table, header)
+    else:
+        chosen = _without_header(table, [row for _, row in rows])
+    file, label = chosen
+    found = []
+    for number, row in rows[int(headed) :]:
+        if len(row) <= max(file, label):
+            raise DataError(
+                f"{table}, line {number}: has {len(row)} columns where the first line has "
+                f"{len(header)}"
+            )
+        text = row[label]
+        if headed and folded(header[label]) == "predictionstring":
+            text = _one_class(text, f"{table}, line {number}")
+        found.append(Entry(row[file], text, number))
+    if not found:
+        raise DataError(f"{table}: lists no images")
+    return found
+
+
+def _mark(line: str, columns: tuple[str, str] | None) -> str:
+    """What stands between columns: what splits a line into known names, else a usual mark."""
+    wanted = {folded(name) for name in columns} if columns else set(_FILES) | set(_LABELS)
+    for mark in _SPLIT_MARKS:
+        cells = {folded(cell.strip(" \"'")) for cell in line.split(mark)}
+        if mark in line and len(cells & wanted) > 1:
+            return mark
+    return next((mark for mark in _SPLIT_MARKS if mark in line), " ")
+
+
+def _words(line: str) -> list[str]:
+    """Name and label of a line without marks: the name may hold spaces where its suffix ends it."""
+    words = line.split()
+    for count in range(1, len(words)):
+        if Path(words[count - 1]).suffix.lower() in SUFFIXES:
+            return [" ".join(words[:count]), " ".join(words[count:])]
+    if len(words) < 2:
+        return words
+    return [words[0], " ".join(words[1:])]
+
+
+def _is_listed(root: Path, row: list[str]) -> bool:
+    """Whether a first line is one of a picture already, rather than of column names."""
+    for cell in row:
+        name = cell.replace("\\", "/")
+        if Path(name).suffix.lower() in SUFFIXES:
+            return True
+        if not name or folded(name) in (*_FILES, *_LABELS) or len(name) > 255 or "\0" in name:
+            continue
+        if relative_name(name) is not None and any(root.glob(f"{escape(name)}.*")):
+            return True
+    return False
+
+
+def _named(
+    table: Path, header: list[str], columns: tuple[str, str], headed: bool
+) -> tuple[int, int]:
+    """Places of the columns that were asked for."""
+    places = []
+    for name in columns:
+        exact = [place for place, cell in enumerate(header) if cell == name]
+        alike = [place for place, cell in enumerate(header) if folded(cell) == folded(name)]
+        found = (exact or alike) if headed else []
+        if not found and _is_count(name) and 1 <= int(name) <= len(header):
+            found = [int(name) - 1]
+        if len(found) != 1:
+            held = f"columns {shown(header, 12)}" if headed else f"{len(header)} unnamed columns"
+            raise DataError(
+                f"{table}: has {'more than one' if found else 'no'} column '{name}' but {held}; "
+                "give --columns FILE,LABEL with their names, or their numbers from 1"
+            )
+        places.append(found[0])
+    return places[0], places[1]
+
+
+def _by_header(table: Path, header: Sequence[str]) -> tuple[int, int]:
+    """Places of the columns by their usual names.
+
+    Raises
+    ------
+    DataError
+        None, or several that may be meant.
+    """
+    known = [folded(cell) for cell in header]
+    files = [place for place, cell in enumerate(known) if cell in _FILES]
+    labels = [place for place, cell in enumerate(known) if cell in _LABELS]
+    if len(files) > 1:
+        best = min(files, key=lambda place: _FILES.index(known[place]))
+        files = [best] if _FILES.index(known[best]) < 2 else files
+        if len(files) > 1 and known.count("id") == 1:
+            files.remove(known.index("id"))
+    if len(labels) > 1 and known.count("label") == 1:
+        labels = [known.index("label")]
+    if len(files) == 1 and not labels and len(header) == 2:
+        labels = [1 - files[0]]
+    if len(files) == 1 and len(labels) == 1 and files != labels:
+        return files[0], labels[0]
+    what = "files" if len(files) != 1 else "labels"
+    several = files if what == "files" else labels
+    which = f" ({shown(header[place] for place in several)} may be it)" if several else ""
+    raise DataError(
+        f"{table}: which column holds the {what} is open{which}; its columns are "
+        f"{shown(header, 12)}: give --columns FILE,LABEL, or a file with the columns file,label"
+    )
+
+
+def _without_header(table: Path, rows: list[list[str]]) -> tuple[int, int]:
+    """Places of file and label where the lines have no header: name, label; or name, id, more."""
+    width = len(rows[0])
+    if width == 1:
+        raise DataError(f"{table}: lists files but no labels; columns file,label are needed")
+    some = [row for row in rows[:50] if len(row) == width]
+    files = [
+        place
+        for place in range(width)
+        if all(Path(row[place].replace("\\", "/")).suffix.lower() in SUFFIXES for row in some)
+    ]
+    file = files[0] if len(files) == 1 else 0
+    ids = [place for place in range(width) if all(wordnet_id(row[place]) for row in some)]
+    ids = [place for place in ids if place != file]
+    if width == 2:
+        return file, 1 - file
+    if len(ids) == 1:
+        return file, ids[0]
+    raise DataError(
+        f"{table}: has {width} columns without names; give --columns FILE,LABEL with their numbers "
+        "from 1, such as --columns 1,2"
+    )
+
+
+def _one_class(text: str, where: str) -> str:
+    """The class of a Kaggle prediction string: id and box, again and again."""
+    words = text.split()
+    names = {word for word in words if wordnet_id(word)} or set(words[:1])
+    if len(names) > 1:
+        raise DataError(f"{where}: names several classes ({shown(sorted(names))}); one is needed")
+    return next(iter(names), "")
+
+
+def _objects(table: Path, text: str) -> list[tuple[int, Any]]:
+    """Objects of JSON lines, or of one JSON value, with the lines that they stand in."""
+    where = f"{table}"
+    try:
+        if table.suffix.lower() != ".json":
+            found = []
+            for number, line in enumerate(text.splitlines(), start=1):
+                where = f"{table}, line {number}"
+                if line.strip():
+                    found.append((number, json.loads(line)))
+            return found
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: is not valid JSON") from error
+    if isinstance(value, dict) and not any(
+        isinstance(item, dict | list) for item in value.values()
+    ):
+        value = [{"file": name, "label": label} for name, label in value.items()]
+    if not isinstance(value, list):
+        raise DataError(
+            f"{table}: must be JSON lines or a list of objects with file and label, or a "
+            "dictionary of files and labels"
+        )
+    return list(enumerate(value, start=1))
+
+
+def _from_objects(
+    table: Path, objects: list[tuple[int, Any]], columns: tuple[str, str] | None
+) -> list[Entry]:
+    entries = []
+    keys: tuple[str, str] | None = None
+    for number, value in objects:
+        where = f"{table}, line {number}"
+        if not isinstance(value, dict):
+            raise DataError(f"{where}: must be an object with file_name and label")
+        if keys is None:
+            header = [str(key) for key in value]
+            places = (
+                _by_header(table, header)
+                if columns is None
+                else _named(table, header, columns, headed=True)
+            )
+            keys = header[places[0]], header[places[1]]
+        file, label = (value.get(key) for key in keys)
+        if isinstance(label, list) and len(label) == 1:
+            label = label[0]
+        plain = isinstance(label, str | int) and not isinstance(label, bool)
+        if not isinstance(file, str) or not (plain or isinstance(label, float)):
+            raise DataError(f"{where}: '{keys[0]}' must be a name and '{keys[1]}' a label")
+        entries.append(Entry(file.strip(), str(label).strip(), number))
+    if not entries:
+        raise DataError(f"{table}: lists no images")
+    return entries
+
+
+def _numbers_by_line(table: Path, root: Path, numbers: list[int]) -> list[Entry]:
+    """Pictures in order of name with one number a line, where a map from the numbers is at hand."""
+    from .ilsvrc import ids_beside  # scipy's reader of .mat is slow to load
+    from .tree import look_below
+
+    synset_of = ids_beside(table)
+    if synset_of is None:
+        raise DataError(
+            f"{table}: holds one number a line and no files. If it is the ground truth of ILSVRC "
+            "2012, its ids are not the model's order: put the meta.mat of its development kit "
+            "beside it, or give LOC_val_solution.csv, or columns file,label"
+        )
+    pictures = look_below(root).pictures
+    if len(pictures) != len(numbers):
+        raise DataError(
+            f"{table}: has {len(numbers):,} lines, but {root} holds {len(pictures):,} pictures; "
+            "each line is for the picture at its place in order of name"
+        )
+    unknown = next((number for number in numbers if number not in synset_of), None)
+    if unknown is not None:
+        raise DataError(f"{table}: holds the id {unknown}, which the map beside it does not know")
+    return [
+        Entry(name, synset_of[number], line)
+        for line, (name, number) in enumerate(zip(pictures, numbers, strict=True), start=1)
+    ]

@@ -1,0 +1,53 @@
+"""Small text files that people make: UTF-8 with or without a mark, or UTF-16."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from ..errors import DataError
+
+
+def read_text(path: Path, most: int) -> str:
+    """Text of a file, without a byte-order mark and with plain line ends.
+
+    Parameters
+    ----------
+    most : int
+        Bytes that it may have.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, is too large, or is no text.
+    """
+    try:
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder, a file is needed")
+        size = path.stat().st_size
+        if size > most:
+            raise DataError(f"{path}: {size:,} bytes, the most are {most:,}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    try:
+        text = content.decode(_encoding(content))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: cannot be read as text (byte {error.start} is not {error.encoding}); save it "
+            "as UTF-8"
+        ) from error
+    if "\0" in text:
+        raise DataError(f"{path}: cannot be read as text (it holds zero bytes); save it as UTF-8")
+    return text.removeprefix("\ufeff")
+
+
+def _encoding(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    start = content[:64]
+    if len(start) >= 4 and len(content) % 2 == 0 and b"\0" in start:  # UTF-16 without its mark
+        low, high = start[1::2].count(0), start[::2].count(0)
+        if max(low, high) > len(start) // 4:
+            return "utf-16-le" if low > high else "utf-16-be"
+    return "utf-8-sig"

@@ -1,0 +1,132 @@
+"""What a model's output is, in words, judged by what it returns for a few images.
+
+`iaside inspect` and every job that opens a model ask here, so that they say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtifactError
+from .class_scores import look_like_probabilities
+
+TASKS = ("classes", "several-labels", "embedding", "dense", "other")
+# Shorter vectors of unit length may be two-class scores; float16 keeps lengths to a part in 1000.
+_LEAST_EMBEDDING = 16
+_UNIT_LENGTH = 2e-3
+# Candidates of a detection head: many rows of few numbers.
+_FEW_NUMBERS = 300
+_MANY_ROWS = 100
+
+
+@dataclass(frozen=True)
+class OutputMeaning:
+    """What one output holds.
+
+    Attributes
+    ----------
+    task : str
+        One of `TASKS`; "classes" is what can be audited today.
+    words : str
+        The same for people, such as "a map of 1 x 224 x 224 numbers an image: segmentation".
+    """
+
+    task: str
+    words: str
+
+
+class NoClassScoresError(ArtifactError):
+    """An output that holds something else than one row of class scores an image."""
+
+    def __init__(self, output: str, meaning: OutputMeaning) -> None:
+        super().__init__(
+            f"output '{output}' is {meaning.words}; that cannot be audited (yet): one row of class "
+            "scores an image is needed (--output NAME reads another tensor of the graph)"
+        )
+        self.meaning = meaning
+
+
+def output_meaning(scores: NDArray[Any], fed: int, kind: str = "unknown") -> OutputMeaning:
+    """Judge an output by what it is for `fed` different images.
+
+    Parameters
+    ----------
+    scores : ndarray
+        As the model returns them.
+    fed : int
+        Images that went in.
+    kind : str
+        "logits", "probabilities", "sigmoid" or "unknown", as the graph's last nodes or the user
+        say; an output that is declared to hold scores is no embedding.
+
+    Returns
+    -------
+    OutputMeaning
+    """
+    shape = scores.shape
+    if not shape or shape[0] != fed:
+        return OutputMeaning("other", _not_by_image(shape, fed))
+    long = [size for size in shape[1:] if size > 1]
+    if len(long) <= 1:
+        return _vector(np.asarray(scores).reshape(fed, -1), kind)
+    if len(shape) == 3:
+        return OutputMeaning("other", _table(scores))
+    if len(shape) == 4:
+        return OutputMeaning(
+            "dense",
+            f"a map of {_text(shape[1:])} numbers an image: segmentation, or detection by a map",
+        )
+    return OutputMeaning("other", f"a block of {_text(shape[1:])} numbers an image")
+
+
+def _vector(rows: NDArray[Any], kind: str) -> OutputMeaning:
+    count = rows.shape[1]
+    if count <= 1:
+        return OutputMeaning("classes", "one score an image, of class 1 against class 0")
+    if kind == "sigmoid":
+        return OutputMeaning(
+            "several-labels", f"{count} scores after a sigmoid: several labels an image"
+        )
+    values = rows.astype(np.float64)
+    lengths = np.sqrt((values**2).sum(axis=1))
+    unit = bool(np.all(np.abs(lengths - 1) < _UNIT_LENGTH)) and bool(np.any(values < 0))
+    if unit and count >= _LEAST_EMBEDDING and kind == "unknown":
+        return OutputMeaning(
+            "embedding", f"rows of {count} numbers of unit length: an embedding, not class scores"
+        )
+    return OutputMeaning("classes", f"{count} scores an image, one a class")
+
+
+def _table(scores: NDArray[Any]) -> str:
+    """Three axes: steps of a sequence, or candidates of a detector."""
+    shape = scores.shape
+    rows = np.asarray(scores, dtype=np.float32).reshape(-1, shape[2])
+    if look_like_probabilities(rows):
+        return f"a sequence of {shape[1]} steps with {shape[2]} scores each: a text recogniser"
+    few, many = sorted(shape[1:])
+    if few <= _FEW_NUMBERS and many >= _MANY_ROWS:
+        return f"{many} candidates of {few} numbers each: boxes of a detector"
+    return f"a table of {_text(shape[1:])} numbers an image"
+
+
+def _not_by_image(shape: Sequence[int], fed: int) -> str:
+    """The first axis is not that of the images."""
+    images = "one image" if fed == 1 else f"{fed} images"
+    got = f"{_text(shape)} numbers for {images}" if shape else f"one number for {images}"
+    if fed in shape[1:]:
+        axis = list(shape).index(fed, 1)
+        return f"{got}: the images stand on axis {axis}, as in a sequence whose first axis is time"
+    if shape and shape[0] and shape[0] % fed == 0:
+        return f"{got}: {shape[0] // fed} rows an image, as for boxes or parts of a picture"
+    if not shape or shape[0] == 1:
+        return f"{got}: one result for all images of a run"
+    return f"{got}: rows whose number depends on what the images show, as after a detector"
+
+
+def _text(shape: Sequence[int]) -> str:
+    return " x ".join(str(size) for size in shape)

@@ -1,0 +1,96 @@
+"""Whether a model gives an image the same scores whenever it is asked."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtifactError
+from ..listener import Listener
+from ..onnx_file.artifact import Artifact
+from ..onnx_file.randomness import STEADY, Randomness, randomness
+from .model import Model
+
+# Share of the largest score by which two equal runs may differ: threads may add in another order.
+_TOLERANCE = 1e-5
+_TOLERANCE_11_BITS = 1e-3
+_REMEDY = (
+    "export it again in eval mode (PyTorch: model.eval(), and training=TrainingMode.EVAL) or "
+    "without the noise layer"
+)
+
+
+def randomness_of(artifact: Artifact, output: str) -> Randomness:
+    """The nodes that make an output random; none where the file hides its graph."""
+    return STEADY if artifact.model is None else randomness(artifact.model, output)
+
+
+def difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Largest difference of two sets of scores, as a share of the largest score."""
+    return float(np.abs(one - other).max() / max(np.abs(one).max(), 1e-12))
+
+
+def check_steady(
+    artifact: Artifact,
+    found: Randomness,
+    model: Model,
+    probe: NDArray[np.float32],
+    tell: Listener,
+    *,
+    coarse: bool,
+    allow: bool,
+) -> bool:
+    """Score images twice; refuse a model that is random, or depends on its batch, unless allowed.
+
+    Parameters
+    ----------
+    found : Randomness
+        What the graph shows.
+    coarse : bool
+        Scores have 11 bits.
+
+    Returns
+    -------
+    bool
+        Whether the model is random, which is then allowed.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    with np.errstate(invalid="ignore"):  # not-a-number is for others to report
+        gap = difference(model.scores(probe), model.scores(probe))
+    differs = gap > (_TOLERANCE_11_BITS if coarse else _TOLERANCE)
+    why = reason(artifact, found, gap if differs else 0.0)
+    if why and not allow:
+        raise ArtifactError(f"{artifact.path}: {why}; {_REMEDY}, or ask for it: --allow-random")
+    if why:
+        tell.warning(f"{why}; allowed by --allow-random")
+    return bool(why)
+
+
+def reason(artifact: Artifact, found: Randomness, gap: float = 0.0) -> str:
+    """Why a model has no scores of its own for an image; empty where it has.
+
+    Parameters
+    ----------
+    gap : float
+        Share of the largest score by which two equal runs differed, 0 where they did not.
+    """
+    measured = f" (two runs on the same images differ by {gap:.1%} of the largest score)"
+    if found.drawing:
+        return (
+            f"its scores are random{measured if gap else ''}: the graph draws random numbers "
+            f"({found.named}), so that two runs need not be equal"
+        )
+    if found.batch_statistics:
+        return (
+            "its scores for an image depend on the others in its batch: the graph normalises by "
+            f"the batch at hand ({found.named})"
+        )
+    if gap:
+        graph = "no node of its graph is known to draw random numbers"
+        if artifact.model is None:
+            graph = "the file hides its graph"
+        return f"its scores are random{measured}, though {graph}"
+    return ""
