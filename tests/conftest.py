@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -19,6 +20,9 @@ from iaside_onnx.cli import main
 from iaside_onnx.reports import opening
 
 ROOT = Path(__file__).resolve().parent.parent
+# A busy machine is no fault of the code.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 REAL = Path(os.environ.get("IASIDE_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 

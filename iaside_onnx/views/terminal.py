@@ -277,13 +277,12 @@ def print_candidates(found: dict[str, Any], written: Path | None) -> None:
         return
     if written is not None:
         out.print(f"Recipe: {one_line(str(written))}", soft_wrap=True)
-    elif search["preset"] is None:
-        if search["source"] is None:
-            out.print(
-                "\nBest recipe, not written anywhere yet: save these lines as recipe.toml, or run "
-                "this again with --write-recipe recipe.toml",
-                soft_wrap=True,
-            )
+    elif search["preset"] is None and search["source"] is None:
+        out.print(
+            "\nBest recipe, not written anywhere yet: save these lines as recipe.toml, or run "
+            "this again with --write-recipe recipe.toml",
+            soft_wrap=True,
+        )
         out.print(search["toml"].rstrip(), soft_wrap=True)
     out.print(f"\nTo use it:\n{one_line(search['command'])}", soft_wrap=True)
 
