@@ -33,6 +33,8 @@ _PLAIN = {
     "←": "<-",
     "■": "#",
     "✅": "+",
+    "⚠": "!",
+    "\N{VARIATION SELECTOR-16}": "",
     "❌": "x",
     "\N{NO-BREAK SPACE}": " ",
 }
@@ -49,7 +51,7 @@ def _degrade(error: UnicodeError) -> tuple[str, int]:
     shown = (_PLAIN.get(each) for each in error.object[error.start : error.end])
     escaped = error.object[error.start : error.end]
     return "".join(
-        likeness or each.encode("ascii", "backslashreplace").decode()
+        each.encode("ascii", "backslashreplace").decode() if likeness is None else likeness
         for likeness, each in zip(shown, escaped, strict=True)
     ), error.end
 
