@@ -288,12 +288,12 @@ def _check_versions(found: dict[str, Any], address: str) -> None:
 
 
 def cards_for(provider: str) -> tuple[str, ...]:
-    """Graphics cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them.
+    """Graphics cards to deal out to workers with this provider; none for one that takes none."""
+    return () if provider == "cpu" else _devices()
 
-    None for a provider that needs none.
-    """
-    if provider == "cpu":
-        return ()
+
+def _devices() -> tuple[str, ...]:
+    """Graphics cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return tuple(name.strip() for name in named.split(",") if name.strip())

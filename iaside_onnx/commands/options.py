@@ -177,7 +177,7 @@ confidence_option = click.option(
 signature_options = together(
     click.option(
         "--allowed-signers", type=click.Path(path_type=Path), metavar="FILE",
-        help="Demand a signature by one of these keys (as ssh-keygen has them), in REPORT.sig.",
+        help="Demand a signature, in REPORT.sig, by one of these keys.",
     ),
     click.option(
         "--identity", metavar="NAME", help="Who must have signed; anyone in that file otherwise."
