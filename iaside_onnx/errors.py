@@ -75,3 +75,7 @@ class ChangedError(DataError):
 
 class ReportError(IasideError):
     """A report file cannot be read, written or continued."""
+
+
+class UnreadableError(ReportError):
+    """A file that may be whole, but is not one that this version reads: unfinished, or newer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,24 @@ from .mathematics.bands import NORMS
 from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
 
 OUTPUT_MAPS = ("real", "magnitude")
+# More than there is of anything that is counted, and less than what any library stumbles over.
+MOST_COUNT = 1 << 31
+MOST_OFFSET = 1_000_000
+# Beyond these logits are all equal, or no numbers, in the single precision of the game.
+TEMPERATURES = (1e-6, 1e6)
+
+
+def check_number(
+    option: str, value: float, least: float, most: float, what: str = "0 or a positive number"
+) -> None:
+    """Refuse a number outside its bounds, or none at all, by saying `what` is wanted.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not least <= value <= most:
+        raise UsageError(f"{option} {value}: give {what}, from {least:,} to {most:,}")
 
 
 def check_seed(seed: int) -> None:
@@ -162,9 +181,13 @@ class Settings:
             )
         drawn_count(estimator, self.players, self.passes)
         check_seed(self.seed)
+        check_number(
+            "--samples", self.samples, 0, MOST_COUNT, "0 for all images or a positive number"
+        )
+        if self.label_offset is not None:
+            check_number("--label-offset", self.label_offset, -MOST_OFFSET, MOST_OFFSET, "a number")
         if self.temperature != "auto":
-            good = isinstance(self.temperature, int | float) and 0 < self.temperature < np.inf
-            if not good:
-                raise UsageError(
-                    f"--temperature {self.temperature}: give 'auto' or a positive number"
-                )
+            held = self.temperature if isinstance(self.temperature, int | float) else math.nan
+            if not math.isfinite(held):
+                raise UsageError(f"--temperature {self.temperature}: give 'auto' or a number")
+            check_number("--temperature", held, *TEMPERATURES, "'auto' or a positive number")

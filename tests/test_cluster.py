@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -257,3 +258,9 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path, case, iaside):
     error = gone.stderr.splitlines()[-1]
     assert error.startswith("Error: --dask tcp://127.0.0.1:9: no scheduler with workers")
     assert not (tmp_path / "r.h5").exists()
+
+
+def test_no_logger_of_dask_prints_its_tracebacks():
+    logging.getLogger("distributed.client").setLevel(logging.WARNING)  # as importing it does
+    cluster.quieten()
+    assert not logging.getLogger("distributed.client").isEnabledFor(logging.CRITICAL)

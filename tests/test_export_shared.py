@@ -45,7 +45,9 @@ def test_known_facts_are_written_and_iaside_runs_the_file(
 ):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("scale = 2\nmean = [0.1, 0.2, 0.3]\n")
-    export(good, monkeypatch, "--classes", "a,b,c,d", "--preprocess", str(recipe))
+    export(
+        good, monkeypatch, "--classes", "class0,class1,class2,class3", "--preprocess", str(recipe)
+    )
     said = capsys.readouterr().out
     assert said.count("\n") == 1
     assert "4 logits" in said
@@ -56,7 +58,7 @@ def test_known_facts_are_written_and_iaside_runs_the_file(
         "iaside.layout": "nchw",
         "iaside.output_kind": "logits",
         "iaside.output": "scores",
-        "iaside.classes": '["a", "b", "c", "d"]',
+        "iaside.classes": '["class0", "class1", "class2", "class3"]',
     }
     report = tmp_path / "r.h5"
     done = iaside("analyze", good.target, photographs, "-o", report, "--bands", 2)

@@ -9,7 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
+import iaside_onnx as ia
+from iaside_onnx.audit.cluster import cards_for
 from iaside_onnx.audit.snr import measure_snr
 from iaside_onnx.errors import ReportError
 from iaside_onnx.mathematics.signal_noise import (
@@ -399,3 +402,56 @@ def test_on_photographs_noise_falls_with_frequency_and_blur_takes_the_high_bands
     assert blur.gain.value[0] > 0.98
     assert 0.02 < blur.gain.value[-1] < 0.6
     assert np.all(np.diff(blur.gain.value[:4]) < 0)
+
+
+def two_headed(path, *, mixed):
+    """Brightness of an image in two outputs; `mixed`: against the mean over its batch."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["own"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["own", "axis"], ["column"]),
+        helper.make_node("ReduceMean", ["column"], ["company"], axes=[0], keepdims=1),
+        helper.make_node("Sub", ["column", "company" if mixed else "level"], ["above"]),
+        helper.make_node("MatMul", ["above", "gains"], ["scores"]),
+        helper.make_node("Neg", ["scores"], ["other"]),
+    ]
+    constants = {
+        "axis": np.array([1]), "level": np.float32(0.5), "gains": np.array([[-9, 9]], np.float32),
+    }  # fmt: skip
+    other = helper.make_tensor_value_info("other", TensorProto.FLOAT, ["n", 2])
+    return graphs.save(
+        path, nodes, constants, input_shape=["n", 3, 8, 8], output_shape=["n", 2],
+        extra_outputs=[other],
+    )  # fmt: skip
+
+
+def test_an_attacked_model_is_opened_with_the_options_of_the_others(iaside, tmp_path, brightness):
+    images, _ = brightness
+    model, target = two_headed(tmp_path / "two.onnx", mixed=False), tmp_path / "s.h5"
+    attack = ["--attack", "square-linf", "--model", model, "--epsilon", 0.05, "--queries", 9,
+              "--severity", 3, "--bands", 2, "--quiet"]  # fmt: skip
+    refused = iaside("snr", images, "-o", target, *attack)
+    assert (refused.exit_code, "choose one with --output" in refused.stderr) == (2, True)
+    done = iaside("snr", images, "-o", target, *attack, "--output", "scores", "--provider", "cpu",
+                  "--threads", 1, "--batch", 2, "--layout", "nchw", "--logits")  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    held = ia.load_snr(target).settings["attack"]
+    assert (held["output"], held["layout"], held["provider"]) == ("scores", "nchw", "cpu")
+    for options in (["--output", "x"], ["--no-tf32"], ["--batch", 2], ["--logits"]):
+        alone = iaside("snr", images, "-o", tmp_path / "c.h5", *options)
+        assert (alone.exit_code, "goes with --attack" in alone.stderr) == (2, True)
+
+
+def test_company_changes_nothing_about_the_attack_on_an_image(tmp_path, brightness):
+    images, _ = brightness
+    model, told = two_headed(tmp_path / "two.onnx", mixed=True), []
+    wanted = {"attack": "square-linf", "model": model, "epsilon": 0.1, "queries": 40,
+              "output": "scores", "severity": [3], "bands": 2}  # fmt: skip
+    many = ia.measure_snr(images, listener=ia.Listener(warn=told.append), **wanted)
+    assert any("depend on the others in its batch" in warning for warning in told)
+    one = ia.measure_snr(images, listener=ia.Listener(), batch=1, **wanted)
+    np.testing.assert_array_equal(many.noise, one.noise)
+
+
+def test_every_provider_that_takes_cards_has_them_dealt_out(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
+    assert [cards_for(name) for name in ("cpu", "cuda", "tensorrt")] == [(), *[("0", "2")] * 2]

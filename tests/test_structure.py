@@ -44,11 +44,13 @@ ALONE = {
     "digest",
     "errors",
     "file_kinds",
+    "interrupts",
     "isolated",
     "listener",
     "notebooks",
     "output_file",
     "settings",
+    "streams",
     "iaside_onnx",
 }
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ _SEARCHES: dict[str, tuple[str, Callable[[Ball, int, np.random.Generator], Searc
 }
 METHODS = tuple(_SEARCHES)
 NORM_OF = {name: norm for name, (norm, _) in _SEARCHES.items()}
+_LARGEST_RADIUS = 1_000_000
 _MOST_QUERIES = (1 << 31) - 1  # counts are int32
 
 
@@ -161,8 +161,8 @@ def _check(
 ) -> None:
     if method not in METHODS:
         raise UsageError(f"attack {method}: choose one of {', '.join(METHODS)}")
-    if not (epsilon > 0 and math.isfinite(epsilon)):
-        raise UsageError(f"epsilon {epsilon}: must be positive and finite")
+    if not 0 < epsilon <= _LARGEST_RADIUS:
+        raise UsageError(f"epsilon {epsilon}: must be positive and at most {_LARGEST_RADIUS:,}")
     check_queries(queries)
     if images.ndim != 4 or images.dtype != np.float32 or 0 in images.shape[1:]:
         raise UsageError(
@@ -177,6 +177,20 @@ def _check(
         raise UsageError(f"{len(seeds)} seeds for {len(images)} images: give each image its own")
     if targets.size and (targets.min() < 0 or min(int(seed) for seed in seeds) < 0):
         raise UsageError("targets and seeds of an attack must not be negative")
+
+
+def check_radius(epsilon: float) -> None:
+    """Refuse a radius that is none, or larger than anything in images.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not 0 < epsilon <= _LARGEST_RADIUS:
+        raise UsageError(
+            f"--epsilon {epsilon}: give a positive number, such as 4/255, of at most "
+            f"{_LARGEST_RADIUS:,}"
+        )
 
 
 def check_queries(queries: int) -> None:

@@ -178,12 +178,19 @@ def analyze(
 
         shape = len(audit.positions), audit.settings.coalitions
         report = kept(
-            path, audit.identity, shape, finish, load, tell, resume=resume, identity_of=_identity
+            path,
+            audit.identity,
+            shape,
+            finish,
+            load,
+            tell,
+            resume=resume,
+            identity_of=identity_of_table,
         )
         return report.view(**view)
 
 
-def _identity(report: Report) -> dict[str, Any]:
+def identity_of_table(report: Report) -> dict[str, Any]:
     """What determined the table of a finished report."""
     whole = part_of(report)
     held = identity_of(report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.attack import METHODS, NORM_OF, attack, check_queries
+from ..attacks.attack import METHODS, NORM_OF, attack, check_queries, check_radius
 from ..errors import UsageError
 from ..images.sample import Sample
 from ..inference.classifier import Classifier, open_classifier
-from ..inference.session import choose_runtime
+from ..inference.session import Runtime
 from ..listener import Listener
 from ..mathematics.signal_noise import Rings
-from ..mathematics.temperature import log_softmax
 from ..settings import Settings
 from .attacked import attack_seeds
+from .batch_size import batch_size
 from .draws import draw_key
+from .scorer import Scorer
+from .survey import mixes_images
 
 # The severity at which the radius is the one asked for: the middle one, which tables show.
 FULL_SEVERITY = 3
@@ -53,6 +54,7 @@ class Attack:
 
     def settings(self, classifier: Classifier) -> dict[str, Any]:
         """What a report says about it."""
+        runtime = classifier.model.runtime
         return {
             "name": self.name,
             "norm": NORM_OF[self.name],
@@ -60,6 +62,12 @@ class Attack:
             "queries": self.queries,
             "model": self.model.name,
             "sha256": classifier.artifact.sha256,
+            "input": classifier.form.name,
+            "output": classifier.output.name,
+            "layout": classifier.form.layout,
+            "output_kind": classifier.scores.kind,
+            "provider": runtime.provider,
+            **({} if runtime.provider == "cpu" else {"tf32": runtime.tf32}),
             **({"allow_random": True} if classifier.random else {}),
         }
 
@@ -88,19 +96,13 @@ def wanted_attack(
         raise UsageError(f"--attack {name}: choose one of {', '.join(METHODS)}")
     if model is None or epsilon is None:
         raise UsageError(f"--attack {name} needs --model and --epsilon")
-    if not (epsilon > 0 and math.isfinite(epsilon)):
-        raise UsageError(f"--epsilon {epsilon}: give a positive number, such as 4/255")
+    check_radius(epsilon)
     check_queries(queries)
     return Attack(name, Path(model), epsilon, queries, allow_random)
 
 
 def attacked_classifier(
-    wanted: Attack,
-    sample: Sample,
-    preprocess: str | None,
-    size: tuple[int, int] | None,
-    grey: bool,
-    tell: Listener,
+    wanted: Attack, sample: Sample, settings: Settings, runtime: Runtime, grey: bool, tell: Listener
 ) -> Classifier:
     """Open the model that is attacked; pictures come to its size and its channels.
 
@@ -109,8 +111,7 @@ def attacked_classifier(
     IasideError
         It cannot be used for these images.
     """
-    settings = Settings(preprocess=preprocess, size=size, allow_random=wanted.allow_random)
-    classifier = open_classifier(wanted.model, choose_runtime(), settings, sample, tell)
+    classifier = open_classifier(wanted.model, runtime, settings, sample, tell)
     if grey and classifier.form.channels != 1:
         raise UsageError(f"--grey: {wanted.model} takes {classifier.form.channels} channels")
     return classifier
@@ -123,17 +124,24 @@ def attack_noise(
     grid: Rings,
     levels: list[int],
     seed: int,
+    batch: int | None,
     tell: Listener,
 ) -> NDArray[np.float64]:
     """Sums of the noise that the attack adds, shape (3, n, 1, levels, parts).
 
     What is attacked is the model's own answer to each image: it needs no label, and no image is
     wrong from the start, which would leave it as it is.
+
+    Parameters
+    ----------
+    batch : int or None
+        Images in a run; None searches.
     """
-
-    def scores(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        return log_softmax(classifier.logits(classifier.model.scores(batch)))
-
+    if batch is None and classifier.form.fixed_batch is None:
+        # Where images share their batch, only a batch of one gives an image's own scores.
+        batch = 1 if mixes_images(sample, classifier, tell) else None
+    work = len(sample) * len(levels) * wanted.queries
+    scores = Scorer(classifier, 1.0, batch_size(classifier, batch, work))
     noise = np.empty((3, len(sample), 1, len(levels), grid.rings + 1))
     tell.start(0, len(sample) * len(levels))
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.attack import METHODS, NORM_OF, attack, check_queries
+from ..attacks.attack import METHODS, NORM_OF, attack, check_queries, check_radius
 from ..corruptions.corrupt import generator
 from ..errors import UsageError
 
@@ -40,8 +40,7 @@ def check_attacks(attacks: Sequence[str], epsilon: Sequence[float], queries: int
     if names and len(names) < len(attacks):
         raise UsageError(f"--attack {NO_ATTACK} goes with no other attack")
     for radius in epsilon:
-        if not (radius > 0 and math.isfinite(radius)):
-            raise UsageError(f"--epsilon {radius}: give a positive number, such as 4/255")
+        check_radius(radius)
     check_queries(queries)
     norms = {NORM_OF[name] for name in names}
     if epsilon and not names:

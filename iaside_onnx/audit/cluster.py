@@ -90,7 +90,7 @@ class Workers:
             images=share,
             threads=self._threads,
             own_process=self._local,
-            devices=_devices() if self._local and job.provider == "cuda" else (),
+            devices=cards_for(job.provider) if self._local else (),
         )
         if job.devices and workers > len(job.devices):
             self._tell.warning(
@@ -173,6 +173,11 @@ class Workers:
             if isinstance(error, TimeoutError) and future.status != "error":
                 return None
             reason = " ".join(str(error).split())[:300] or "the connection was lost"
+            if "scheduler" in reason and "lost" in reason:
+                raise IasideError(
+                    f"--dask {self._address}: the scheduler went away; finished rows are kept, so "
+                    "repeat with --resume when it is back, or without --dask"
+                ) from error
             raise IasideError(
                 f"--dask {self._address}: a task failed: {type(error).__name__}: {reason}"
             ) from error
@@ -222,8 +227,7 @@ def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers
         raise UsageError(
             "--dask needs Dask's distributed: pip install 'iaside-onnx[distributed]'"
         ) from error
-    # What users need to know is told by us.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    quieten()
     with ExitStack() as held:
         try:
             if local is None:
@@ -257,6 +261,16 @@ def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers
         yield Workers(client, address, tell, threads, local=local is not None)
 
 
+def quieten() -> None:
+    """Keep what Dask logs off the terminal, tracebacks included: users are told by us.
+
+    Importing it gives several of its loggers levels and handlers of their own.
+    """
+    for name in ("distributed", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
 def _check_versions(found: dict[str, Any], address: str) -> None:
     """Refuse workers that might fill the table otherwise; the first is named."""
     wanted = versions()
@@ -273,8 +287,13 @@ def _check_versions(found: dict[str, Any], address: str) -> None:
                 )
 
 
-def _devices() -> tuple[str, ...]:
-    """Graphics cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+def cards_for(provider: str) -> tuple[str, ...]:
+    """Graphics cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them.
+
+    None for a provider that needs none.
+    """
+    if provider == "cpu":
+        return ()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return tuple(name.strip() for name in named.split(",") if name.strip())

@@ -24,11 +24,14 @@ from ..reports.heatmap_store import load_heatmap
 from ..reports.report import Report
 from ..reports.spread import check_confidence
 from ..reports.store import Partial
-from ..settings import Settings
+from ..settings import Settings, check_number
 from .batch_size import batch_size
 from .measuring import Subject, check_batch, kept, open_subject, writing
 from .scorer import Scorer
 from .survey import survey_sample
+
+# Beyond these single precision shows nothing of the perturbation, or nothing of the image.
+_STRENGTHS = (1e-6, 1e6)
 
 
 def measure_heatmap(
@@ -52,6 +55,7 @@ def measure_heatmap(
     confidence: float = 0.95,
     provider: str = "auto",
     threads: int = 0,
+    tf32: bool = True,
     ort_extension: Sequence[str | Path] = (),
     batch: int | None = None,
     resume: bool = False,
@@ -82,7 +86,7 @@ def measure_heatmap(
         Of the summary by band; a finished report can change them.
     analysis : Report, optional
         Of the same model: its bands are taken, and another model's is refused before the work.
-    provider, threads, ort_extension, batch, resume, overwrite, listener
+    provider, threads, tf32, ort_extension, batch, resume, overwrite, listener
         As for `analyze`.
     **reading
         Fields of `Settings` that say which images are drawn and how the file is read: samples,
@@ -115,8 +119,8 @@ def measure_heatmap(
         )
     check_confidence(confidence)
     check_batch(batch)
-    if strength is not None and not 0 < strength < np.inf:
-        raise UsageError(f"--strength {strength}: give auto or a positive number")
+    if strength is not None:
+        check_number("--strength", strength, *_STRENGTHS, "auto or a positive number")
     path = None if target is None else Path(target)
     with writing(path, resume=resume, overwrite=overwrite):
         subject = open_subject(
@@ -127,6 +131,7 @@ def measure_heatmap(
             skip_bad=skip_bad,
             provider=provider,
             threads=threads,
+            tf32=tf32,
             ort_extension=ort_extension,
         )
         if analysis is not None and analysis.model["sha256"] != subject.model()["sha256"]:

@@ -25,6 +25,7 @@ from ..inference.session import Runtime, active_providers, runtime_clash
 from ..inference.steadiness import randomness_of, reason
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
+from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
 
@@ -171,7 +172,7 @@ def inspect(
         "external_data": [file.name for file in artifact.external],
         "declared": declared.shown(),
         "preprocess_beside": _beside(declared, warnings),
-        "metadata": artifact.metadata,
+        "metadata": {key: shortened(text) for key, text in artifact.metadata.items()},
         "read_before": None if head is None else {"operator": head.operator, "tensor": head.logits},
         "providers": providers,
         "warnings": warnings,

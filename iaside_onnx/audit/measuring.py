@@ -7,6 +7,7 @@ the same images through the same model.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,11 +30,12 @@ from ..reports.store import (
     Columns,
     Partial,
     check_identity,
+    check_partial,
     create_partial,
     open_partial,
     partial_path,
 )
-from ..settings import Settings
+from ..settings import MOST_COUNT, Settings, check_number
 from .draws import DRAWS, draw_key, pixels_digest
 from .labelling import NO_NAMES, settle_labels
 from .survey import class_targets
@@ -107,6 +109,7 @@ class Subject:
                 "draws": DRAWS,
                 **self.classifier.settled,
                 "label_offset": self.classifier.label_offset,
+                **({} if self.runtime.provider == "cpu" else {"tf32": self.runtime.tf32}),
                 **({"set": said} if (said := self.classifier.model.fixed.said) else {}),
             }
         )
@@ -167,6 +170,7 @@ def open_subject(
     skip_bad: bool,
     provider: str,
     threads: int,
+    tf32: bool,
     ort_extension: Sequence[str | Path],
 ) -> Subject:
     """Draw the sample and open the model; arguments as of `analyze`.
@@ -182,7 +186,7 @@ def open_subject(
     skipped: list[dict[str, str]] = []
     if skip_bad:
         sample, skipped = leave_out_bad(sample, tell)
-    runtime = choose_runtime(provider, threads, tuple(Path(place) for place in ort_extension))
+    runtime = choose_runtime(provider, threads, tuple(map(Path, ort_extension)), tf32=tf32)
     classifier = open_classifier(Path(model), runtime, wanted, sample, tell)
     sample, classifier = settle_labels(sample, classifier, reading, tell)
     return Subject(
@@ -217,8 +221,8 @@ def check_batch(batch: int | None) -> None:
     ------
     UsageError
     """
-    if batch is not None and batch < 1:
-        raise UsageError(f"--batch {batch}: give auto or a positive number")
+    if batch is not None:
+        check_number("--batch", batch, 1, MOST_COUNT, "auto or a positive number")
 
 
 def shown(path: Path) -> str:
@@ -238,10 +242,11 @@ def check_target(target: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
+    check_free(target, overwrite=resume or overwrite)
+    check_partial(target)
     if resume or overwrite:
         return
-    check_free(target, overwrite=False)
-    if partial_path(target).exists():
+    if os.path.lexists(partial_path(target)):
         raise ReportError(
             f"{partial_path(target)}: an interrupted audit is there; continue it with --resume "
             "or discard it with --overwrite"

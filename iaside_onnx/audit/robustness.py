@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..corruptions.corrupt import KINDS
-from ..errors import UsageError
 from ..images.sample import Reading, stratified
 from ..listener import Listener
 from ..reports.agreement import Ground
@@ -21,7 +20,7 @@ from ..reports.robustness_baseline import check_same_ground
 from ..reports.robustness_store import load_robustness
 from ..reports.spread import check_confidence
 from ..reports.store import Partial
-from ..settings import Settings
+from ..settings import MOST_COUNT, Settings, check_number
 from .attacked import check_attacks, settled_attacks
 from .corrupted import wanted_corruptions
 from .measuring import check_batch, identity_of, kept, open_subject, writing
@@ -53,6 +52,7 @@ def measure_robustness(
     confidence: float = 0.95,
     provider: str = "auto",
     threads: int = 0,
+    tf32: bool = True,
     ort_extension: Sequence[str | Path] = (),
     batch: int | None = None,
     resume: bool = False,
@@ -86,7 +86,7 @@ def measure_robustness(
         images, corruptions or severities.
     confidence : float
         Coverage of the intervals, in (0, 1).
-    provider, threads, ort_extension, batch, resume, overwrite, listener
+    provider, threads, tf32, ort_extension, batch, resume, overwrite, listener
         As for `analyze`.
     **reading
         Fields of `Settings` that say which images are drawn and how the file is read: samples,
@@ -115,8 +115,9 @@ def measure_robustness(
     names, levels = wanted_corruptions(corruption, severity)
     attacks = check_attacks(attack, epsilon, queries)
     check_confidence(confidence)
-    if attack_samples < 0:
-        raise UsageError(f"--attack-samples {attack_samples}: give 0 for all, or a positive number")
+    check_number(
+        "--attack-samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number"
+    )
     check_batch(batch)
     path = None if target is None else Path(target)
     with writing(path, resume=resume, overwrite=overwrite):
@@ -130,6 +131,7 @@ def measure_robustness(
             skip_bad=skip_bad,
             provider=provider,
             threads=threads,
+            tf32=tf32,
             ort_extension=ort_extension,
         )
         sample, form = subject.sample, subject.classifier.form
@@ -177,11 +179,24 @@ def measure_robustness(
             tell,
             resume=resume,
             parts=plan.parts,
-            identity_of=lambda held: identity_of(
-                held, {**held.settings, **{name: getattr(held, name) for name in _WHAT}}
-            ),
+            identity_of=identity_of_answers,
         )
         return report.view(confidence=float(confidence))
+
+
+def identity_of_answers(report: RobustnessReport) -> dict[str, Any]:
+    """What determined the table of a finished report."""
+    what = {name: getattr(report, name) for name in _WHAT}
+    return identity_of(report, {**report.settings, **what})
+
+
+def table_of(report: RobustnessReport) -> NDArray[np.float32]:
+    """The table that a report was made of."""
+    rows = len(report.labels)
+    columns = [report.log_prob, report.wrong, report.change, report.corrupted_log_prob]
+    columns += [report.attack_wrong, report.attack_queries, report.attack_change]
+    made = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
+    return np.concatenate(made, axis=1)
 
 
 def _report(

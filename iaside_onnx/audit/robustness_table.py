@@ -60,13 +60,11 @@ class Plan:
     @property
     def parts(self) -> list[Columns]:
         """Columns that are written together: those of the corruptions, then of each attack."""
-        corruptions: list[Columns] = [slice(1 + 3 * self.cells)]
-        return corruptions + [self.attack_columns(number) for number in range(len(self.attacks))]
+        return table_parts(self.cells, len(self.attacks))
 
     def attack_columns(self, number: int) -> list[int]:
         """Columns of wrong, queries and change of an attack."""
-        first = 1 + 3 * self.cells
-        return [first + part * len(self.attacks) + number for part in range(3)]
+        return _attack_columns(self.cells, len(self.attacks), number)
 
     @property
     def attack_passes(self) -> int:
@@ -95,6 +93,16 @@ class Plan:
             return "untouched"
         row, severity = divmod(column, len(self.severities))
         return f"{self.perturbations[row]}, severity {self.severities[severity]}"
+
+
+def _attack_columns(cells: int, attacks: int, number: int) -> list[int]:
+    return [1 + 3 * cells + part * attacks + number for part in range(3)]
+
+
+def table_parts(cells: int, attacks: int) -> list[Columns]:
+    """Columns that are written together, for a number of corrupted images and of attacks."""
+    corruptions: list[Columns] = [slice(1 + 3 * cells)]
+    return corruptions + [_attack_columns(cells, attacks, number) for number in range(attacks)]
 
 
 def fill(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from ..corruptions.corrupt import KINDS, corrupt, generator
 from ..errors import DataError, UsageError
 from ..images.folders import PhotoFiles
 from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
+from ..inference.session import choose_runtime
 from ..listener import Listener
 from ..mathematics.bands import NORMS, band_index
 from ..mathematics.signal_noise import Rings
@@ -24,11 +26,12 @@ from ..reports.measurement_store import check_target
 from ..reports.snr import SnrReport
 from ..reports.snr_store import write_snr
 from ..reports.spread import check_confidence
-from ..settings import check_seed
-from .attack_noise import attack_noise, attacked_classifier, wanted_attack
+from ..settings import MOST_COUNT, Settings, check_number, check_seed
+from .attack_noise import Attack, attack_noise, attacked_classifier, wanted_attack
 from .corrupted import wanted_corruptions
 from .draws import DRAWS, draw_key
 from .labelling import settle_labels
+from .measuring import check_batch
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
@@ -59,6 +62,16 @@ def measure_snr(
     model: str | Path | None = None,
     epsilon: float | None = None,
     queries: int = 500,
+    input: str | None = None,
+    output: str | None = None,
+    layout: str | None = None,
+    output_kind: str | None = None,
+    set: Sequence[str] = (),
+    provider: str = "auto",
+    threads: int = 0,
+    tf32: bool = True,
+    ort_extension: Sequence[str | Path] = (),
+    batch: int | None = None,
     allow_random: bool = False,
     confidence: float = 0.95,
     overwrite: bool = False,
@@ -92,6 +105,8 @@ def measure_snr(
     model, epsilon, queries : path, float, int
         The ONNX file that is attacked, which settles size and channels; the radius at severity 3
         in pixel space (at severity s it is s / 3 of that); images scored for one image at most.
+    input, output, layout, output_kind, set, provider, threads, tf32, ort_extension, batch
+        How that model is read and run, as for `analyze`.
     confidence : float
         Of the bootstrap intervals over images.
 
@@ -106,9 +121,13 @@ def measure_snr(
     """
     tell = listener or Listener()
     against = wanted_attack(attack, model, epsilon, queries, allow_random=allow_random)
+    of_model = {"input": input, "output": output, "layout": layout, "output_kind": output_kind}
+    running = (provider, threads, tf32, tuple(map(Path, ort_extension)))
+    _check_model_options(against, {**of_model, "set": ", ".join(set) or None}, running, batch)
     names, levels = wanted_corruptions(corruption, severity)
     check_confidence(confidence)
     check_seed(seed)
+    check_number("--samples", samples, 0, MOST_COUNT, "0 for all images or a positive number")
     if norm not in NORMS:
         raise UsageError(f"--norm {norm}: choose one of {', '.join(NORMS)}")
     if class_names is not None and against is None:
@@ -135,7 +154,11 @@ def measure_snr(
         classifier = None
         recipe, channels = _sized(load_preprocess(preprocess), size, sample), 1 if grey else 3
     else:
-        classifier = attacked_classifier(against, sample, preprocess, size, grey, tell)
+        asked = Settings.asked(
+            preprocess=preprocess, size=size, allow_random=allow_random, set=tuple(set), **of_model
+        )
+        runtime = choose_runtime(provider, threads, running[-1], tf32=tf32)
+        classifier = attacked_classifier(against, sample, asked, runtime, grey, tell)
         if class_names is not None:
             settle_labels(sample, classifier, reading, tell)
         recipe, channels = classifier.preprocess, classifier.form.channels
@@ -148,7 +171,7 @@ def measure_snr(
     kinds = {name: kind for kind, held in KINDS.items() for name in held if name in names}
     attacked = {}
     if against is not None and classifier is not None:
-        added = attack_noise(against, classifier, sample, grid, levels, seed, tell)
+        added = attack_noise(against, classifier, sample, grid, levels, seed, batch, tell)
         noise = np.concatenate([noise, added], axis=2)
         names, kinds[against.name] = [*names, against.name], "attack"
         attacked = {"attack": against.settings(classifier)}
@@ -188,6 +211,27 @@ def measure_snr(
     if path is not None:
         write_snr(report, path, overwrite=overwrite)
     return report
+
+
+def _check_model_options(
+    attack: Attack | None, of_model: dict[str, str | None], running: Any, batch: int | None
+) -> None:
+    """Refuse what says how a model is read or run where there is none."""
+    check_batch(batch)
+    if attack is not None:
+        return
+    given = [name for name, value in of_model.items() if value is not None]
+    usual = {"provider": "auto", "threads": 0, "tf32": True, "ort_extension": ()}
+    given += [
+        name for (name, rest), held in zip(usual.items(), running, strict=True) if held != rest
+    ]
+    given += ["batch"] if batch is not None else []
+    if given:
+        option = {"output_kind": "logits", "tf32": "no-tf32"}.get(given[0], given[0])
+        raise UsageError(
+            f"--{option.replace('_', '-')} goes with --attack, which is not given: corruptions "
+            "need no model"
+        )
 
 
 def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> Preprocess:

@@ -147,7 +147,7 @@ def survey_sample(
     scores: list[NDArray[np.float32]] = []
     oddities = np.zeros(3, int)
     example = None
-    one_by_one = form.fixed_batch is None and _mixes_images(sample, classifier, tell)
+    one_by_one = form.fixed_batch is None and mixes_images(sample, classifier, tell)
     for start in range(0, len(seen), group):
         positions, images = [], []
         for position in seen[start : start + group]:  # decoded one by one: they may be large
@@ -249,7 +249,7 @@ def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.fl
     return np.concatenate([classifier.model.scores(image[None]) for image in pixels])
 
 
-def _mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool:
+def mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool:
     """Whether an image's scores depend on the other images in its batch, said in a warning."""
     if classifier.random:  # said already; whatever differs tells nothing here
         return bool(classifier.randomness.batch_statistics)

@@ -50,10 +50,6 @@ OWN_PROCESS = "own process"
 @reading_options
 @running_options
 @click.option(
-    "--tf32/--no-tf32", default=True, show_default=True,
-    help="Let CUDA round the factors of float32 products to 10 bits.",
-)  # fmt: skip
-@click.option(
     "--output-map", default="real", show_default=True,
     help="real, or magnitude to read coalitions as the authors' script does.",
 )  # fmt: skip

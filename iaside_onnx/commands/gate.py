@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .options import json_option, view_options
+from .options import json_option, signature_options, view_options
 
 
 @click.command()
@@ -40,6 +40,7 @@ from .options import json_option, view_options
     metavar="FILE.md", help="Also write a summary in Markdown; - prints it instead of the lines.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@signature_options
 @view_options
 @json_option
 def gate(
@@ -47,6 +48,9 @@ def gate(
     junit_file: Path | None,
     markdown_file: Path | None,
     overwrite: bool,
+    allowed_signers: Path | None,
+    identity: str | None,
+    signature: Path | None,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -56,7 +60,7 @@ def gate(
     not pass. Lines go to standard output, or, where --json or --markdown - takes that, those of
     failed criteria to standard error. Input that cannot be judged is exit code 2; so is a score
     that is no finding (accuracy at chance, no gain to share), unless accuracy, which is judged
-    first, fails already.
+    first, fails already, and a report that is not signed where --allowed-signers demands it.
 
     \b
     Example:
@@ -66,6 +70,7 @@ def gate(
     from ..errors import UsageError
     from ..output_file import check_free, whole_file
     from ..reports.gate import gate as hold_against
+    from ..reports.signature import demand_signature
     from ..views.gate_output import junit, lines, log_line, markdown
 
     shown = markdown_file == Path("-")
@@ -80,6 +85,9 @@ def gate(
         raise click.UsageError(f"--junit and --markdown name one file, {junit_file}")
     for path in files:
         check_free(path, overwrite=overwrite)
+    demand_signature(report, allowed_signers, identity, signature)
+    if options["baseline"] is not None:
+        demand_signature(options["baseline"], allowed_signers, identity)
     found = hold_against(report, **options)
     with ExitStack() as written:  # all of them, or none
         scratches = {path: written.enter_context(whole_file(path)) for path in files}

@@ -59,6 +59,7 @@ def inspect(
     """
     from ..audit.inspection import inspect as describe
     from ..audit.labelling import check_labels_target
+    from ..output_file import whole_file
     from ..views.terminal import listener, print_candidates, print_inspection
 
     layout = options["layout"]
@@ -91,7 +92,8 @@ def inspect(
         if search["above_chance"] and search["class_order"] is None:
             search["command"] = analyze_command(search, model, images, labels, recipe)
             if recipe is not None:
-                recipe.write_text(search["toml"], encoding="utf-8")
+                with whole_file(recipe) as scratch:
+                    scratch.write_text(search["toml"], encoding="utf-8")
     if as_json:
         click.echo(json.dumps(found, indent=2))
     elif images is not None:
@@ -103,7 +105,7 @@ def inspect(
 def _check_recipe_target(target: Path, overwrite: bool) -> None:
     if target.suffix.lower() != ".toml":
         raise click.UsageError(f"--write-recipe {target}: the name must end in .toml")
-    if not target.parent.is_dir():
-        raise click.UsageError(f"--write-recipe {target}: the folder does not exist")
-    if target.is_dir() or (target.exists() and not overwrite):
-        raise click.UsageError(f"--write-recipe {target}: exists already; see --overwrite")
+    from ..output_file import check_folder, check_free
+
+    check_folder(target)
+    check_free(target, overwrite=overwrite)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
@@ -10,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
+_SIDE = re.compile(r"[1-9][0-9]{0,4}")
+_LONGEST_FRACTION = 100
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -32,17 +36,24 @@ def size(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int,
     if value is None:
         return None
     sides = value.lower().split("x")
-    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+    if len(sides) > 2 or not all(map(_SIDE.fullmatch, sides)):
         raise click.BadParameter(f"'{value}' is no size; give pixels, such as 224 or 240x320")
     return int(sides[0]), int(sides[-1])
 
 
 def radius(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
     """Callback of --epsilon: a number or a fraction such as 4/255."""
+    if value is None:
+        return None
     try:
-        return None if value is None else float(Fraction(value))
+        # A fraction would write a float's exponent out.
+        short = "/" in value and len(value) < _LONGEST_FRACTION
+        found = float(Fraction(value)) if short else float(value)
+        if not math.isfinite(found):
+            raise ValueError
     except (ValueError, ZeroDivisionError, OverflowError):
         raise click.BadParameter(f"'{value}' is no number, such as 4/255 or 0.5") from None
+    return found
 
 
 def output_kind(logits: bool | None) -> str | None:
@@ -68,10 +79,7 @@ random_option = click.option(
     "--allow-random", is_flag=True,
     help="Take a model whose scores are random; no two reports of it are equal.",
 )  # fmt: skip
-reading_options = together(
-    click.option(
-        "--size", callback=size, metavar="N|HxW", help="Input size where the model leaves it free."
-    ),
+model_options = together(
     click.option("--input", "input", metavar="NAME", help="The input that takes images."),
     click.option("--output", metavar="NAME", help="The output that holds the class scores."),
     click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout."),
@@ -85,6 +93,12 @@ reading_options = together(
     ),
     random_option,
     extension_option,
+)
+reading_options = together(
+    click.option(
+        "--size", callback=size, metavar="N|HxW", help="Input size where the model leaves it free."
+    ),
+    model_options,
 )
 label_options = together(
     click.option(
@@ -129,12 +143,7 @@ preprocess_option = click.option(
     "ResNet50_Weights.IMAGENET1K_V2; a .toml recipe; preprocessor_config.json of Hugging Face or "
     "config.json of timm.  [default: as the file or one beside it says, or unit]",
 )  # fmt: skip
-running_options = together(
-    click.option(
-        "--label-offset", type=int, metavar="N",
-        help="Added to labels (1 for models with a background class 0).  "
-        "[default: as declared, or 0]",
-    ),
+runtime_options = together(
     click.option(
         "--provider", default="auto", show_default=True,
         help="Where to run: auto (cuda if it becomes active, else cpu), cpu, cuda or tensorrt.",
@@ -145,6 +154,18 @@ running_options = together(
     ),
     click.option("--threads", type=int, default=0, show_default=True, help="0: automatic."),
     click.option(
+        "--tf32/--no-tf32", default=True, show_default=True,
+        help="Let CUDA round the factors of float32 products to 10 bits.",
+    ),
+)  # fmt: skip
+running_options = together(
+    click.option(
+        "--label-offset", type=int, metavar="N",
+        help="Added to labels (1 for models with a background class 0).  "
+        "[default: as declared, or 0]",
+    ),
+    runtime_options,
+    click.option(
         "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
         metavar="auto|T", help="T of softmax(z / T); auto fits it on the sample.",
     ),
@@ -152,6 +173,19 @@ running_options = together(
 confidence_option = click.option(
     "--confidence", type=float, default=0.95, show_default=True,
     help="Coverage of the intervals, in (0, 1).",
+)  # fmt: skip
+signature_options = together(
+    click.option(
+        "--allowed-signers", type=click.Path(path_type=Path), metavar="FILE",
+        help="Demand a signature by one of these keys (as ssh-keygen has them), in REPORT.sig.",
+    ),
+    click.option(
+        "--identity", metavar="NAME", help="Who must have signed; anyone in that file otherwise."
+    ),
+    click.option(
+        "--signature", type=click.Path(path_type=Path), metavar="FILE",
+        help="Where the signature is.  [default: REPORT.sig]",
+    ),
 )  # fmt: skip
 resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 telling_options = together(

@@ -53,8 +53,11 @@ def show(
     if baseline is not None:
         raise click.UsageError("--baseline is for files of iaside robustness; see iaside compare")
     from ..reports.opening import begin_reading
+    from ..reports.seal import NO_SEAL, is_sealed
 
     reading = begin_reading(report)
+    if not is_sealed(report):
+        click.echo(f"Note: {report}: {NO_SEAL}", err=True)
     if as_json:
         found = viewed(report, value, beta, confidence, reading)
         (measured,) = measurements_of([found], [robustness], confidence)

@@ -8,14 +8,17 @@ from typing import Any
 
 import click
 
+from .analyze import OWN_PROCESS
 from .options import (
     bands_option,
     confidence_option,
     label_options,
+    model_options,
     norm_option,
+    output_kind,
     preprocess_option,
     radius,
-    random_option,
+    runtime_options,
     sample_options,
     size,
     skip_bad_option,
@@ -62,16 +65,27 @@ from .options import (
 @click.option(
     "--queries", type=int, default=500, show_default=True, help="Budget of the attack on an image."
 )
-@random_option
+@model_options
+@runtime_options
 @confidence_option
 @telling_options
+@click.pass_obj
 def snr(
-    images: Path, target: Path, progress: bool, quiet: bool, as_json: bool, **options: Any
+    owner: str | None,
+    /,
+    images: Path,
+    target: Path,
+    logits: bool | None,
+    progress: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Measure the signal-to-noise ratio, band by band, of 19 corruptions at 5 severities.
 
     No model is needed; IMAGES is what analyze takes. With --attack it is measured what a black-box
-    attack on a model adds. `iaside show` and `iaside plot` read the file again.
+    attack on a model adds; how that is read and run is asked for as in analyze. `iaside show` and
+    `iaside plot` read the file again.
 
     \b
     Example:
@@ -81,10 +95,14 @@ def snr(
         --epsilon 4/255 --severity 3
     """
     from ..audit.snr import measure_snr
+    from ..inference.session import claim_process
     from ..views.terminal import listener
 
+    if owner == OWN_PROCESS:
+        claim_process()
     tell = listener(quiet=quiet, progress=progress, unit="corruptions")
-    report = measure_snr(images, target, listener=tell, **options)
+    kind = output_kind(logits)
+    report = measure_snr(images, target, output_kind=kind, listener=tell, **options)
     if as_json:
         click.echo(json.dumps(report.summary(), indent=2))
     elif not quiet:

@@ -48,7 +48,7 @@ class ArrayImages:
     naming: Naming = "words"
 
     def picture(self, index: int) -> NDArray[Any]:
-        """Image as H x W x C, uint8 or float32; DataError for floats outside [0, 1]."""
+        """Image as H x W x C, uint8 or float32; PictureError for floats outside [0, 1]."""
         return self.decoded(index, self.content(index))
 
     def decoded(self, index: int, content: bytes) -> NDArray[Any]:
@@ -63,9 +63,9 @@ class ArrayImages:
             if not np.isfinite(pixels).all():
                 raise PictureError(self._where(index), "values that are not finite")
             if not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
-                raise DataError(
-                    f"{self._where(index)} has float values outside [0, 1]: divide by 255 or "
-                    "store uint8"
+                raise PictureError(
+                    self._where(index),
+                    "float values outside [0, 1]: divide by 255 or store uint8",
                 )
         return pixels
 
@@ -263,9 +263,24 @@ def hdf5_images(
                     f"{path}: '{name}' has chunks of {chunk:,} bytes, the most are {MAX_BYTES:,}; "
                     "store it with smaller chunks"
                 )
+            _check_written(path, name, dataset)
         return _array_images(path, pair, arrays[pair[0]], arrays[pair[1]])
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: cannot be read as HDF5: it is damaged") from error
+
+
+def _check_written(path: Path, name: str, dataset: h5py.Dataset) -> None:
+    """Refuse data that the file claims and does not hold: HDF5 would read them as zeros."""
+    if dataset.chunks is None:
+        missing = dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize
+    else:
+        sides = zip(dataset.shape, dataset.chunks, strict=True)
+        missing = dataset.id.get_num_chunks() < math.prod(-(-side // step) for side, step in sides)
+    if missing:
+        raise DataError(
+            f"{path}: '{name}' claims {dataset.size:,} values, and the file holds fewer: it was "
+            "not written to the end, or made to look larger than it is"
+        )
 
 
 def _datasets(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

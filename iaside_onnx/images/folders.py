@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +43,10 @@ class PhotoFiles(EncodedImages):
         """The file's bytes."""
         path = self.root / self.ids[index]
         try:
-            check_bytes(path.stat().st_size, str(path))
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):  # reading a FIFO would wait for ever
+                raise PictureError(str(path), "no regular file")
+            check_bytes(found.st_size, str(path))
             return path.read_bytes()
         except OSError as error:
             raise PictureError(str(path), error.strerror or type(error).__name__) from error

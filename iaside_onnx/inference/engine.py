@@ -25,6 +25,7 @@ from ..onnx_file.tensors import INPUT_TYPES
 from .class_scores import ScoreForm
 from .companion import companion_graph, tail_graph
 from .model import Model, run_error
+from .session import run_options
 
 # Input that one run of the companion makes on the CPU, as float32.
 _SPAN_BYTES = 20_000_000
@@ -160,10 +161,10 @@ class Engine:
                 masks = self._put(self._rows_of(own[:, _padded(start, stop, rows)]))
             wiring.companion.bind_ortvalue_input("bands", bands)
             wiring.companion.bind_ortvalue_input("masks", masks)
-            self._companion.run_with_iobinding(wiring.companion)
+            self._companion.run_with_iobinding(wiring.companion, run_options())
             for piece in wiring.models:
-                self.model.session.run_with_iobinding(piece)
-            self._tail.run_with_iobinding(wiring.tail)
+                self.model.session.run_with_iobinding(piece, run_options())
+            self._tail.run_with_iobinding(wiring.tail, run_options())
         except Exception as error:  # onnxruntime's errors have no common base
             raise run_error(error) from error
         self.model.confirm_file()

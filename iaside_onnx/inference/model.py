@@ -16,7 +16,7 @@ from ..onnx_file.tensors import INPUT_TYPES
 from .fixed_inputs import FixedInputs
 from .input_form import InputForm
 from .output_meaning import NoClassScoresError, output_meaning
-from .session import Runtime, reason
+from .session import Runtime, reason, run_options
 
 _MEMORY_WORDS = ("out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory")
 
@@ -90,7 +90,7 @@ class Model:
                 raise NoClassScoresError(self.output, output_meaning(parts[-1], size))
         self.confirm_file()
         scores = np.concatenate(parts)
-        if scores[0].size != max(scores.shape[1:], default=1):
+        if not scores.size or scores[0].size != max(scores.shape[1:], default=1):
             raise NoClassScoresError(self.output, output_meaning(scores, len(scores)))
         self.score_shape = scores.shape[1:]
         return np.asarray(scores[:count].reshape(count, -1), dtype=np.float32)
@@ -130,7 +130,7 @@ def run(
 ) -> list[NDArray[Any]]:
     """`session.run` with onnxruntime's errors turned into ours."""
     try:
-        result: list[NDArray[Any]] = session.run(outputs, inputs)
+        result: list[NDArray[Any]] = session.run(outputs, inputs, run_options())
     except Exception as error:  # onnxruntime's errors have no common base
         raise run_error(error) from error
     return result

@@ -9,6 +9,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError
 from ..onnx_file.artifact import Artifact, file_digest, is_ort_format, read_artifact
+from ..onnx_file.bounds import LONGEST_NAME, bounded, shortened
 from ..onnx_file.tensors import Tensor
 from .session import Runtime
 
@@ -42,10 +43,10 @@ def _described(path: Path, session: Any, sha256: str) -> Artifact:
         inputs=tuple(tensor_of(value) for value in session.get_inputs()),
         outputs=tuple(tensor_of(value) for value in session.get_outputs()),
         opsets={},
-        producer=about.producer_name or "unknown",
+        producer=shortened(about.producer_name, LONGEST_NAME) or "unknown",
         ir_version=0,
         parameters=None,
-        metadata=dict(about.custom_metadata_map),
+        metadata=bounded(dict(about.custom_metadata_map)),
         external=(),
     )
 

@@ -71,6 +71,8 @@ def output_meaning(scores: NDArray[Any], fed: int, kind: str = "unknown") -> Out
     shape = scores.shape
     if not shape or shape[0] != fed:
         return OutputMeaning("other", _not_by_image(shape, fed))
+    if 0 in shape:
+        return OutputMeaning("other", f"empty (shape {list(shape)}): a model without classes")
     long = [size for size in shape[1:] if size > 1]
     if len(long) <= 1:
         return _vector(np.asarray(scores).reshape(fed, -1), kind)

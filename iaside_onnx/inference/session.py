@@ -15,7 +15,9 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from ..errors import ArtifactError, ProviderError, UsageError
+from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
+from ..settings import check_number
 
 _EXECUTION_PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -57,8 +59,13 @@ _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "
 _SOURCE_PLACE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)? "
 )
+# More than machines have; each costs memory.
+_MOST_THREADS = 1024
+# Of every run of a model, so that all of them can be told to stop.
+_running = ort.RunOptions()
 _FATAL = 4
 _ERROR = 3
+_running.log_severity_level = _FATAL
 
 
 @dataclass(frozen=True)
@@ -179,6 +186,18 @@ class Runtime:
         return reason(error) + advice
 
 
+def run_options() -> ort.RunOptions:
+    """Options that every run of a session takes."""
+    return _running
+
+
+def _stop_runs() -> None:
+    _running.terminate = True
+
+
+when_interrupted(_stop_runs)
+
+
 def reason(error: BaseException) -> str:
     """An error of onnxruntime as one short line, without the places in its source code."""
     text = _SOURCE_PLACE.sub("", " ".join(str(error).split()))
@@ -217,8 +236,7 @@ def choose_runtime(
         raise UsageError(
             f"--provider {provider}: not supported; choose one of {', '.join(PROVIDERS)}"
         )
-    if threads < 0:
-        raise UsageError(f"--threads {threads}: give 0 (automatic) or a positive number")
+    check_number("--threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
     if provider == "tensorrt" and not tf32:
         raise UsageError("--no-tf32: TensorRT takes no such order; use it with --provider cuda")
     if provider == "auto":

@@ -14,6 +14,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError, ChangedModelError
 from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
+from .bounds import LONGEST_NAME, bounded, shortened
 from .graph import (
     external_files,
     output_kind,
@@ -376,10 +377,10 @@ def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
         inputs=inputs,
         outputs=outputs,
         opsets={text_of(opset.domain): opset.version for opset in model.opset_import},
-        producer=(text_of(model.producer_name) + version) or "unknown",
+        producer=shortened(text_of(model.producer_name) + version, LONGEST_NAME) or "unknown",
         ir_version=model.ir_version,
         parameters=parameters,
-        metadata={text_of(entry.key): text_of(entry.value) for entry in model.metadata_props},
+        metadata=bounded({text_of(one.key): text_of(one.value) for one in model.metadata_props}),
         external=external,
         output_kinds={name: kind for name, (kind, _) in tails.items()},
         output_steps={name: step for name, (_, step) in tails.items()},

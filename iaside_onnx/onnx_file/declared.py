@@ -15,10 +15,11 @@ from ..errors import ArtifactError, UsageError
 from ..images.class_names import in_order, names_in, python_dict
 from ..preprocessing.hub_config import beside
 from ..preprocessing.preprocess import Preprocess, declared_preprocess, load_preprocess
+from ..settings import MOST_OFFSET
+from .bounds import LONGEST_NAME, shortened
 
 PREFIX = "iaside."
 KEYS = ("preprocess", "layout", "output_kind", "output", "label_offset", "classes")
-_LARGEST_OFFSET = 1_000_000
 _LARGEST_SIDE = 1 << 16
 # Keys of other tools that say what a model is; shown beside our own.
 OTHER_KEYS = ("task", "names", "imgsz", "stride", "character")
@@ -130,8 +131,8 @@ class Declared:
         try:
             offset = int(text or "0")
         except ValueError:
-            offset = _LARGEST_OFFSET + 1
-        if abs(offset) > _LARGEST_OFFSET:
+            offset = MOST_OFFSET + 1
+        if abs(offset) > MOST_OFFSET:
             raise self._wrong("label_offset", "not a whole number of reasonable size")
         return offset
 
@@ -162,17 +163,15 @@ class Declared:
         for key in (PREFIX + "classes", *_NAME_KEYS):
             names = _listed(self.metadata.get(key, ""))
             if names:
-                found.append((key, names))
+                found.append((key, [shortened(name, LONGEST_NAME) for name in names]))
         return found
 
     def shown(self) -> dict[str, str]:
         """All declared values as they stand in the file; long ones of other tools cut short."""
-        own = {key: text for key, text in self.metadata.items() if key.startswith(PREFIX)}
+        held = self.metadata.items()
+        own = {key: shortened(text) for key, text in held if key.startswith(PREFIX)}
         others = {key: self.metadata[key] for key in OTHER_KEYS if key in self.metadata}
-        return own | {
-            key: text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
-            for key, text in others.items()
-        }
+        return own | {key: shortened(text, _SHOWN) for key, text in others.items()}
 
     def _text(self, key: str) -> str | None:
         return self.metadata.get(PREFIX + key)

@@ -20,6 +20,7 @@ from .comparison import compare
 from .finding import no_finding
 from .part import part_note
 from .report import FEW_IMAGES, Report, check_view, load
+from .seal import NO_SEAL, is_sealed
 from .verdict import decimals
 
 
@@ -177,6 +178,10 @@ def gate(
     if images < 2 and not point:
         raise UsageError(f"{_name(report)}: one image has no interval; judge it with --point")
     notes = list(filter(None, [part_note(seen)]))
+    files = [one for one in (report, baseline) if isinstance(one, str | Path)]
+    notes += [
+        f"{one}: {NO_SEAL}" for one in files if Path(one).is_file() and not is_sealed(Path(one))
+    ]
     if images < FEW_IMAGES and not point:
         notes.append(f"{images} images are few: their bootstrap intervals are too narrow")
     if min_score is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,31 @@ from ..mathematics.fourier_basis import FrequencyGrid
 from .heatmap import HEATMAP_FORMAT, HEATMAP_VERSION, HeatmapReport
 from .measurement_store import (
     Layout,
-    check_rules,
     check_target,
-    is_name,
     is_norm,
-    is_noted,
-    is_object,
-    is_share,
-    is_text,
     read_datasets,
     read_measurement,
     texts,
-    whole,
     write_measurement,
 )
-from .report_checks import is_place
+from .value_rules import (
+    OF_CLASSES,
+    OF_DATA,
+    OF_MODEL,
+    OF_PASSES,
+    OF_RUN,
+    ORIGIN,
+    Need,
+    check_rules,
+    check_samples,
+    is_name,
+    is_object,
+    is_positive,
+    is_seed,
+    is_share,
+    is_truth,
+    whole,
+)
 
 _MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know the bands
 LAYOUT = Layout(
@@ -44,37 +53,27 @@ LAYOUT = Layout(
     },
     header={
         "settings": is_object,
-        "model": lambda value: (
-            isinstance(value, dict) and is_place(value.get("path")) and is_name(value.get("sha256"))
-        ),
-        "data": lambda value: (
-            isinstance(value, dict)
-            and is_place(value.get("source"))
-            and is_text(value.get("digest"))
-        ),
-        "run": is_noted,
+        "model": is_object,
+        "data": is_object,
+        "run": is_object,
         "provider": is_name,
-        "created": is_text,
-        "iaside_version": is_name,
+        **ORIGIN,
     },
 )
 
 
-def _positive(value: Any) -> bool:
-    return type(value) in (int, float) and value > 0
-
-
+_RULES = {"model": OF_MODEL, "data": {**OF_DATA, **OF_CLASSES}, "run": {**OF_RUN, **OF_PASSES}}
 _SETTINGS = {
     "size": lambda value: (
         isinstance(value, list) and len(value) == 2 and all(map(whole(1, _MOST_SIDE), value))
     ),
     "grid": lambda value: value is None or whole(1, 2 * _MOST_SIDE)(value),
-    "strength": _positive,
-    "clip": lambda value: isinstance(value, bool),
-    "seed": lambda value: type(value) is int and value >= 0,
+    "strength": is_positive,
+    "clip": is_truth,
+    "seed": is_seed,
     "bands": whole(1, MOST_BANDS),
     "norm": is_norm,
-    "separate_dc": lambda value: isinstance(value, bool),
+    "separate_dc": is_truth,
     "confidence": is_share,
 }
 
@@ -115,13 +114,14 @@ def read_heatmap_arrays(path: Path) -> tuple[dict[str, Any], Arrays]:
     return read_datasets(LAYOUT, path)
 
 
-def _checked(
-    header: dict[str, Any], arrays: Arrays, need: Callable[[bool, str], None]
-) -> HeatmapReport:
+def _checked(header: dict[str, Any], arrays: Arrays, need: Need) -> HeatmapReport:
     """The report, when its parts agree."""
     settings = header["settings"]
     check_rules(settings, _SETTINGS, "settings hold", need)
+    for part, rules in _RULES.items():
+        check_rules(header[part], rules, f"header holds no usable '{part}': it has", need)
     images, held = len(arrays["image_ids"]), arrays["frequencies"]
+    check_samples(header, images, need)
     for name in ("labels", "predicted"):
         need(arrays[name].shape == (images,), f"{name} do not match the images")
     for name in ("wrong", "change"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,22 +19,21 @@ import numpy as np
 from h5py import h5d, h5l, h5z
 from numpy.typing import NDArray
 
-from ..errors import ReportError
+from ..errors import ReportError, UnreadableError
 from ..isolated import Arrays, Job
 from ..mathematics.bands import NORMS
-from ..output_file import check_folder, check_free
+from ..output_file import check_folder, check_free, whole_file
 from .opening import check_is_file, mentions, read_isolated, wrong_kind
 from .report_checks import WrongContentError, parse
 from .seal import SEAL_BYTES, check_seal, seal
-from .store import as_text, atomically, put
+from .store import as_text, put
+from .value_rules import Need, Rule, check_rules, is_name
 
 _EXTRA_BYTES = 1 << 16
 _LONGEST_HEADER = 1 << 24
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}", re.ASCII)
 _HEADER = "header"
 # Of one measurement: bounds of what resampling and pictures have to hold.
 MOST_PERTURBATIONS, MOST_SEVERITIES = 64, 20
-Rule = Callable[[Any], bool]
 Made = TypeVar("Made")
 
 
@@ -96,7 +94,7 @@ def write_measurement(
         **arrays,
     }
     size = sum(array.nbytes for array in held.values()) + _EXTRA_BYTES
-    with atomically(path, size) as scratch:
+    with whole_file(path, size) as scratch:
         with h5py.File(scratch, "w", userblock_size=SEAL_BYTES) as file:
             file.attrs.update({"format": layout.format, "format_version": layout.version})
             for name, array in held.items():
@@ -132,7 +130,7 @@ def read_measurement(
     layout: Layout,
     path: Path,
     job: Job,
-    build: Callable[[dict[str, Any], Arrays, Callable[[bool, str], None]], Made],
+    build: Callable[[dict[str, Any], Arrays, Need], Made],
 ) -> Made:
     """Read a file, refusing whatever `write_measurement` cannot have written.
 
@@ -181,7 +179,7 @@ def read_datasets(layout: Layout, path: Path) -> tuple[dict[str, Any], Arrays]:
                 raise wrong_kind(path, found, layout.format)
             version = _attribute(file, "format_version")
             if version != layout.version:
-                raise ReportError(
+                raise UnreadableError(
                     f"{path}: has format {str(version)[:20]}; this version of iaside reads "
                     f"format {layout.version}, so update iaside"
                 )
@@ -244,64 +242,6 @@ def texts(stored: NDArray[Any]) -> list[str]:
     return [name.decode(errors="replace") for name in stored.tolist()]
 
 
-def check_rules(
-    held: dict[str, Any], rules: dict[str, Rule], where: str, need: Callable[[bool, str], None]
-) -> None:
-    """Refuse an object that lacks a key or holds a value that its rule does not let through."""
-    for key, rule in rules.items():
-        need(key in held and rule(held[key]), f"the {where} no usable '{key}'")
-
-
-def whole(low: int, high: int) -> Rule:
-    """A whole number between two bounds, both included."""
-    return lambda value: type(value) is int and low <= value <= high
-
-
-def is_name(value: Any) -> bool:
-    """A short word of letters, digits and signs that are harmless anywhere."""
-    return isinstance(value, str) and _NAME.fullmatch(value) is not None
-
-
-def is_text(value: Any) -> bool:
-    """Any text."""
-    return isinstance(value, str)
-
-
-def is_object(value: Any) -> bool:
-    """A JSON object."""
-    return isinstance(value, dict)
-
-
-def are_kinds(value: Any) -> bool:
-    """An object of names to names, as perturbations have kinds."""
-    return isinstance(value, dict) and all(is_name(k) and is_name(v) for k, v in value.items())
-
-
-def is_share(value: Any) -> bool:
-    """A number strictly between 0 and 1."""
-    return type(value) is float and 0 < value < 1
-
-
-def each(rule: Rule, most: int) -> Rule:
-    """A list of one to `most` entries, without repetition, every one of which passes."""
-    return lambda value: (
-        isinstance(value, list)
-        and 0 < len(value) <= most
-        and all(map(rule, value))
-        and len(value) == len(set(value))
-    )
-
-
 def is_norm(value: Any) -> bool:
     """A norm of frequencies."""
     return isinstance(value, str) and value in NORMS
-
-
-def is_noted(value: Any) -> bool:
-    """How a measurement ran, with what was noted."""
-    return isinstance(value, dict) and are_texts(value.get("warnings"))
-
-
-def are_texts(value: Any) -> bool:
-    """A list of text."""
-    return isinstance(value, list) and all(map(is_text, value))

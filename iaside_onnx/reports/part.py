@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from .value_rules import is_digest
 
 if TYPE_CHECKING:
     from .report import Report
 
 _ASKED = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _usable(held: Any) -> tuple[list[int], int, int, str]:
     numbers, of, images, digest = (held.get(key) for key in ("numbers", "of", "images", "digest"))
     if not isinstance(numbers, list) or any(type(n) is not int for n in [*numbers, of, images]):
         raise _wrong()
-    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+    if not isinstance(digest, str) or not is_digest(digest):
         raise _wrong()
     assert isinstance(of, int)
     assert isinstance(images, int)

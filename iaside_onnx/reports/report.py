@@ -21,6 +21,7 @@ from ..mathematics.floor import share_at_floor
 from ..mathematics.intervals import Intervals, bootstrap_intervals
 from ..notebooks import ReportInNotebooks
 from ..output_file import check_free
+from .spread import check_confidence
 
 if TYPE_CHECKING:
     from ..mathematics.profiles import ClassProfiles
@@ -390,5 +391,4 @@ def check_view(value: str, beta: float, confidence: float) -> None:
     if value not in shapley.VALUES:
         raise UsageError(f"unknown value '{value}': choose one of {', '.join(shapley.VALUES)}")
     score.signed_score(np.full(2, 0.5), beta)
-    if not 0.0 < confidence < 1.0:
-        raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")
+    check_confidence(confidence)

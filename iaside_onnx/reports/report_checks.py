@@ -5,20 +5,33 @@ Additions that this version does not know are let through; see docs/format.md.
 
 from __future__ import annotations
 
-import datetime
 import json
-import math
-import re
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, SEEDS, are_drawn
+from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn
 from ..mathematics.shapley import VALUES
 from .part import part_of
 from .report import Report
+from .value_rules import (
+    MOST_COUNT,
+    OF_CLASSES,
+    OF_DATA,
+    OF_MODEL,
+    OF_PASSES,
+    OF_RUN,
+    Rule,
+    is_name,
+    is_positive,
+    is_seed,
+    is_share,
+    is_size,
+    is_time,
+    is_truth,
+    whole,
+)
 
 # Attributes that hold JSON objects.
 JSON_TEXTS = ("settings", "model", "data", "run")
@@ -26,10 +39,6 @@ JSON_TEXTS = ("settings", "model", "data", "run")
 _ABOVE_ZERO = 0.1
 _MOST_PIXELS = 1 << 24
 _DEEPEST = 16
-_LONGEST_PLACE = 4096
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_Rule = Callable[[Any], bool]
 
 
 class WrongContentError(ValueError):
@@ -76,60 +85,25 @@ def _plain(value: Any, depth: int) -> Any:
     return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
-def _whole(low: float, high: float) -> _Rule:
-    return lambda value: type(value) is int and low <= value < high
-
-
-def _number(low: float, high: float) -> _Rule:
-    """Strictly between two bounds."""
-    return lambda value: type(value) in (int, float) and low < value < high
-
-
-def _matches(pattern: re.Pattern[str]) -> _Rule:
-    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_whole(1, 1 << 24), value))
-
-
-def _any_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def is_place(value: Any) -> bool:
-    """Text as long as the name of a file or folder may be."""
-    return isinstance(value, str) and len(value) <= _LONGEST_PLACE
-
-
-_COUNT = _whole(0, 1 << 62)
+_COUNT = whole(0, MOST_COUNT)
 # What views and comparisons rely on.
-_RULES: dict[str, dict[str, _Rule]] = {
+_RULES: dict[str, dict[str, Rule]] = {
     "settings": {
-        "bands": _whole(1, 65),
-        "separate_dc": lambda value: isinstance(value, bool),
-        "norm": _matches(_NAME),
-        "absence": _matches(_NAME),
-        "estimator": _matches(_NAME),
-        "output_map": _matches(_NAME),
-        "seed": _whole(0, SEEDS),
-        "temperature": _number(0, math.inf),
+        "bands": whole(1, 64),
+        "separate_dc": is_truth,
+        "norm": is_name,
+        "absence": is_name,
+        "estimator": is_name,
+        "output_map": is_name,
+        "seed": is_seed,
+        "temperature": is_positive,
         "value": lambda value: value in VALUES,
-        "beta": _number(0, 1),
-        "confidence": _number(0, 1),
+        "beta": is_share,
+        "confidence": is_share,
     },
-    "model": {"path": is_place, "sha256": _matches(_SHA256)},
-    "data": {
-        "source": is_place,
-        "digest": _matches(_SHA256),
-        "samples": _whole(1, 1 << 62),
-        "classes": _whole(1, 1 << 31),
-    },
-    "run": {
-        "forward_passes": _COUNT,
-        "seconds": lambda value: type(value) in (int, float) and value >= 0,
-        "warnings": lambda value: isinstance(value, list) and all(map(_any_text, value)),
-    },
+    "model": OF_MODEL,
+    "data": {**OF_DATA, **OF_CLASSES},
+    "run": {**OF_RUN, **OF_PASSES},
 }
 
 
@@ -144,19 +118,15 @@ def check(report: Report) -> None:
         held = getattr(report, name)
         for key, rule in rules.items():
             _need(key in held and rule(held[key]), f"attribute {name} holds no usable '{key}'")
-    _need(_matches(_NAME)(report.provider), "the provider is no name")
-    _need(_matches(_NAME)(report.iaside_version), "the version of iaside is no version")
-    try:
-        zone = datetime.datetime.fromisoformat(report.created).tzinfo
-    except ValueError:
-        zone = None
-    _need(zone is not None, "the time of creation is no time with a zone")
+    _need(is_name(report.provider), "the provider is no name")
+    _need(is_name(report.iaside_version), "the version of iaside is no version")
+    _need(is_time(report.created), "the time of creation is no time with a zone")
     floor = report.settings.get("floor")
-    _need(floor is None or _number(0, 1)(floor), "attribute settings holds no usable 'floor'")
+    _need(floor is None or is_share(floor), "attribute settings holds no usable 'floor'")
     draws = report.settings.get("draws", "name")  # that is how the first reports drew
-    _need(_matches(_NAME)(draws), "attribute settings holds no usable 'draws'")
+    _need(is_name(draws), "attribute settings holds no usable 'draws'")
     size = report.settings.get("size")
-    _need(size is None or _is_size(size), "attribute settings holds no usable 'size'")
+    _need(size is None or is_size(size), "attribute settings holds no usable 'size'")
     _check_arrays(report)
     part_of(report)
 

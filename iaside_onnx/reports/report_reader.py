@@ -17,7 +17,7 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
 from numpy.typing import NDArray
 
-from ..errors import ReportError
+from ..errors import ReportError, UnreadableError
 from .opening import wrong_kind
 from .report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION
 from .report_checks import JSON_TEXTS
@@ -38,6 +38,22 @@ _DATASETS: dict[str, tuple[int, str, bool]] = {
     "data/class_names": (1, _TEXT, False),
     "data/example": (3, "uint8", False),
 }
+# What follows from the table, and its number of axes.
+_DERIVED = {
+    "shapley/per_image": 2,
+    "shapley/mean": 1,
+    "shapley/stderr": 1,
+    "shapley/interactions": 2,
+    "sid/values": 1,
+    "sid/low": 1,
+    "sid/high": 1,
+    "srs/value": 0,
+    "srs/interval": 1,
+    "srs/signed": 0,
+    "srs/signed_interval": 1,
+    "srs/range": 1,
+    "srs/beta": 0,
+}
 _COALITIONS = "game/coalitions"
 # Of a partial file, in place of all others.
 _TABLE, _ROW_SUMS = "game/log_prob", "game/row_sums"
@@ -45,6 +61,7 @@ _TYPES = {
     "uint64": (h5t.STD_U64LE, h5t.STD_U64BE),
     "uint32": (h5t.STD_U32LE, h5t.STD_U32BE),
     "float32": (h5t.IEEE_F32LE, h5t.IEEE_F32BE),
+    "float64": (h5t.IEEE_F64LE, h5t.IEEE_F64BE),
     "int64": (h5t.STD_I64LE, h5t.STD_I64BE),
     "uint8": (h5t.STD_U8LE, h5t.STD_U8BE),
 }
@@ -61,7 +78,7 @@ def read_finished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """
     with _opened(path) as file:
         if not _attribute(path, file, "complete", bool):
-            raise ReportError(f"{path}: is not finished; continue it with analyze --resume")
+            raise UnreadableError(f"{path}: is not finished; continue it with analyze --resume")
         texts = {name: _attribute(path, file, name, str) for name in (*HEADER, *JSON_TEXTS)}
         arrays = {}
         version = _attribute(path, file, "format_version", int)
@@ -77,6 +94,33 @@ def read_finished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             elif required:
                 raise ReportError(f"{path}: holds no dataset '{name}'")
     return texts, arrays
+
+
+def read_derived(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The numbers that a finished report holds beside its table, and what it names.
+
+    Raises
+    ------
+    ReportError
+        As for `read_finished`.
+    """
+    arrays = {}
+    with _opened(path) as file:
+        texts = {name: _attribute(path, file, name, str) for name in HEADER}
+        texts["interval"] = _method(file)
+        for name, axes in _DERIVED.items():
+            found = _find(path, file, name)
+            if found is not None:
+                arrays[name] = _values(_checked(path, name, found, axes, "float64"), "float64")
+    return texts, arrays
+
+
+def _method(file: h5py.File) -> str:
+    """How the stored intervals were made; the first reports do not say."""
+    if not isinstance(file.get("sid", getlink=True), h5py.HardLink):
+        return ""
+    found = file["sid"].attrs.get("interval")
+    return found if isinstance(found, str) else ""
 
 
 def read_unfinished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -121,7 +165,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
                 raise wrong_kind(path, found, FORMAT)
             version = _attribute(path, file, "format_version", int)
             if version not in (FORMAT_VERSION, DRAWN_FORMAT_VERSION):
-                raise ReportError(
+                raise UnreadableError(
                     f"{path}: has report format {version}; this version of iaside reads formats "
                     f"{FORMAT_VERSION} and {DRAWN_FORMAT_VERSION}, so update iaside"
                 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,35 +13,40 @@ from .measurement_store import (
     MOST_PERTURBATIONS,
     MOST_SEVERITIES,
     Layout,
-    are_kinds,
-    are_texts,
-    check_rules,
     check_target,
-    each,
-    is_name,
-    is_object,
-    is_share,
-    is_text,
     read_datasets,
     read_measurement,
     texts,
-    whole,
     write_measurement,
 )
-from .report_checks import is_place
 from .robustness import NOT_ATTACKED, ROBUSTNESS_FORMAT, ROBUSTNESS_VERSION, RobustnessReport
+from .value_rules import (
+    MOST_SIDE,
+    OF_CLASSES,
+    OF_DATA,
+    OF_MODEL,
+    OF_PASSES,
+    OF_RUN,
+    ORIGIN,
+    Need,
+    are_kinds,
+    check_rules,
+    check_samples,
+    each,
+    is_name,
+    is_object,
+    is_positive,
+    is_seed,
+    is_share,
+    whole,
+)
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST = 1 << 31
 # Rounding of probabilities lets their logarithm exceed 0, and their distance 2, by no more.
 _ROUNDING = 0.1
 _TABLES = ("wrong", "change", "corrupted_log_prob")
 _ATTACKED = ("attack_wrong", "attack_queries", "attack_change")
 _TRUTHS = ("wrong", "attack_wrong")
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
 LAYOUT = Layout(
@@ -74,38 +77,28 @@ LAYOUT = Layout(
         "data": is_object,
         "run": is_object,
         "provider": is_name,
-        "created": is_text,
-        "iaside_version": is_name,
+        **ORIGIN,
     },
     optional=frozenset(_ATTACKED),
 )
 _RULES: dict[str, dict[str, Callable[[Any], bool]]] = {
     "settings": {
-        "seed": lambda value: type(value) is int and value >= 0,
+        "seed": is_seed,
         "confidence": is_share,
-        "height": whole(1, 1 << 24),
-        "width": whole(1, 1 << 24),
+        "height": whole(1, MOST_SIDE),
+        "width": whole(1, MOST_SIDE),
         "label_offset": whole(-_MOST, _MOST),
-        "temperature": lambda value: type(value) in (int, float) and 0 < value < math.inf,
+        "temperature": is_positive,
         "kinds": are_kinds,
     },
-    "model": {"path": is_place, "sha256": _is_digest},
-    "data": {
-        "source": is_place,
-        "digest": _is_digest,
-        "samples": whole(1, 1 << 62),
-        "classes": whole(1, _MOST),
-    },
-    "run": {
-        "forward_passes": whole(0, 1 << 62),
-        "seconds": lambda value: type(value) in (int, float) and value >= 0,
-        "warnings": are_texts,
-    },
+    "model": OF_MODEL,
+    "data": {**OF_DATA, **OF_CLASSES},
+    "run": {**OF_RUN, **OF_PASSES},
 }
 _ATTACK: dict[str, Callable[[Any], bool]] = {
     "name": is_name,
     "norm": lambda value: value in ("linf", "l2"),
-    "epsilon": lambda value: type(value) in (int, float) and 0 < value < math.inf,
+    "epsilon": is_positive,
     "queries": whole(1, _MOST),
 }
 
@@ -143,9 +136,7 @@ def read_robustness_arrays(path: Path) -> tuple[dict[str, Any], Arrays]:
     return read_datasets(LAYOUT, path)
 
 
-def _checked(
-    header: dict[str, Any], arrays: Arrays, need: Callable[[bool, str], None]
-) -> RobustnessReport:
+def _checked(header: dict[str, Any], arrays: Arrays, need: Need) -> RobustnessReport:
     """The report, when its parts agree."""
     for part, rules in _RULES.items():
         check_rules(header[part], rules, f"{part} hold", need)
@@ -163,9 +154,9 @@ def _checked(
         need(not set(_ATTACKED) & set(arrays), "holds results of attacks that it does not name")
         for name in _ATTACKED:
             arrays[name] = np.empty((images, 0), LAYOUT.datasets[name][1])
+    check_samples(header, images, need)
     need(
-        header["data"]["samples"] == images
-        and all(name in arrays and arrays[name].shape == shapes[name] for name in shapes),
+        all(name in arrays and arrays[name].shape == shapes[name] for name in shapes),
         "the arrays do not match names, images and severities",
     )
     kinds = header["settings"]["kinds"]
@@ -176,9 +167,7 @@ def _checked(
     return RobustnessReport(**held, **{key: header[key] for key in LAYOUT.header})  # type: ignore[arg-type]
 
 
-def _check_values(
-    header: dict[str, Any], arrays: Arrays, need: Callable[[bool, str], None]
-) -> None:
+def _check_values(header: dict[str, Any], arrays: Arrays, need: Need) -> None:
     for name in _TRUTHS:
         need(bool((arrays[name] <= 1).all()), f"'{name}' holds something else than 0 and 1")
     for name in ("log_prob", "corrupted_log_prob", "change", "attack_change"):

@@ -15,6 +15,8 @@ from ..errors import ReportError
 SEAL_BYTES = 512
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _FIRST = b"iaside"
+# How a file of ours begins, sealed or not.
+BEGINNINGS = (_HDF5, _FIRST)
 
 
 def seal(path: Path) -> None:
@@ -22,6 +24,15 @@ def seal(path: Path) -> None:
     block = _block(path)
     with path.open("rb+") as file:
         file.write(block)
+
+
+NO_SEAL = "has no seal, so nothing tells whether the file is as it was written"
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file has a user block, which holds the checksum."""
+    with path.open("rb") as file:
+        return not file.read(len(_HDF5)).startswith(_HDF5)
 
 
 def check_seal(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,34 @@ from .measurement_store import (
     MOST_PERTURBATIONS,
     MOST_SEVERITIES,
     Layout,
-    are_kinds,
-    check_rules,
     check_target,
-    each,
-    is_name,
     is_norm,
-    is_noted,
-    is_object,
-    is_share,
-    is_text,
     read_datasets,
     read_measurement,
     texts,
-    whole,
     write_measurement,
 )
-from .report_checks import is_place
 from .snr import SNR_FORMAT, SNR_VERSION, SnrReport
+from .value_rules import (
+    MOST_CLASSES,
+    MOST_SIDE,
+    OF_DATA,
+    OF_RUN,
+    ORIGIN,
+    Need,
+    are_kinds,
+    check_rules,
+    check_samples,
+    each,
+    is_name,
+    is_object,
+    is_place,
+    is_positive,
+    is_seed,
+    is_share,
+    is_truth,
+    whole,
+)
 
 # Pixels lie in [0, 1] and so many are in no image.
 _LARGEST_SUM = 1e40
@@ -43,21 +52,20 @@ LAYOUT = Layout(
         "perturbations": each(is_name, MOST_PERTURBATIONS),
         "severities": each(whole(1, 1000), MOST_SEVERITIES),
         "settings": is_object,
-        "data": lambda value: isinstance(value, dict) and is_place(value.get("source")),
-        "run": is_noted,
-        "created": is_text,
-        "iaside_version": is_name,
+        "data": is_object,
+        "run": is_object,
+        **ORIGIN,
     },
 )
 _SETTINGS = {
     "bands": whole(1, MOST_BANDS),
     "rings": whole(1, MOST_BANDS),
     "norm": is_norm,
-    "separate_dc": lambda value: isinstance(value, bool),
+    "separate_dc": is_truth,
     "confidence": is_share,
-    "seed": lambda value: type(value) is int and value >= 0,
-    "height": whole(1, 1 << 24),
-    "width": whole(1, 1 << 24),
+    "seed": is_seed,
+    "height": whole(1, MOST_SIDE),
+    "width": whole(1, MOST_SIDE),
     "channels": lambda value: value in (1, 3),
     "kinds": are_kinds,
 }
@@ -93,17 +101,18 @@ def read_snr_arrays(path: Path) -> tuple[dict[str, Any], Arrays]:
     return read_datasets(LAYOUT, path)
 
 
-def _checked(
-    header: dict[str, Any], arrays: Arrays, need: Callable[[bool, str], None]
-) -> SnrReport:
+def _checked(header: dict[str, Any], arrays: Arrays, need: Need) -> SnrReport:
     """The report, when its parts agree."""
     settings = header["settings"]
     check_rules(settings, _SETTINGS, "settings hold", need)
+    for part, rules in (("data", OF_DATA), ("run", OF_RUN)):
+        check_rules(header[part], rules, f"header holds no usable '{part}': it has", need)
     need(_is_attack(settings.get("attack")), "the settings hold no usable 'attack'")
     signal, noise = arrays["signal"], arrays["noise"]
     images, rings = len(arrays["image_ids"]), int(settings["rings"])
     parts = rings + 1
     wanted = (len(header["perturbations"]), len(header["severities"]))
+    check_samples(header, images, need)
     need(rings % int(settings["bands"]) == 0, "the rings do not fit the bands")
     need(
         signal.shape == (2, images, parts) and noise.shape == (3, images, *wanted, parts),
@@ -128,6 +137,6 @@ def _is_attack(value: Any) -> bool:
         isinstance(value, dict)
         and is_name(value.get("name"))
         and is_place(value.get("model"))
-        and type(value.get("epsilon")) is float
-        and type(value.get("queries")) is int
+        and is_positive(value.get("epsilon"))
+        and whole(1, MOST_CLASSES)(value.get("queries"))
     )

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 
+CONFIDENCES = 0.01, 0.999
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -48,7 +50,7 @@ def _plain(values: NDArray[np.float64]) -> Any:
 
 
 def check_confidence(confidence: float) -> None:
-    """Refuse a coverage that no interval can have.
+    """Refuse a coverage that no interval can have, or that resampling cannot tell from others.
 
     Raises
     ------
@@ -56,3 +58,9 @@ def check_confidence(confidence: float) -> None:
     """
     if not 0.0 < confidence < 1.0:
         raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")
+    least, most = CONFIDENCES
+    if not least <= confidence <= most:
+        raise UsageError(
+            f"--confidence {confidence}: must lie between {least} and {most}; the resamples that "
+            "intervals are made of say nothing about rarer cases"
+        )

@@ -9,13 +9,11 @@ report appears under its own name by one atomic rename.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,14 +25,17 @@ from numpy.typing import NDArray
 from ..errors import ReportError
 from ..isolated import Child
 from ..mathematics.intervals import METHODS
+from ..output_file import check_free, whole_file
 from . import report_reader
 from .agreement import identity_apart
 from .opening import begin_reading, check_is_file, read_isolated, report_errors, why
 from .report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION, Report
 from .report_checks import JSON_TEXTS, check, parse
-from .seal import SEAL_BYTES, seal
+from .seal import BEGINNINGS, SEAL_BYTES, seal
 
 _CHUNK_BYTES = 1 << 18
+# What was so before a setting was recorded.
+_BEFORE = {"tf32": True}
 _ANEW = "use --overwrite to start anew"
 Columns = slice | list[int]
 WHOLE_ROWS: tuple[Columns, ...] = (slice(None),)
@@ -53,7 +54,7 @@ def write_report(report: Report, target: Path) -> None:
     size += sum(
         part.nbytes for part in (report.image_digests, report.coalitions) if part is not None
     )
-    with atomically(target, size + _REPORT_EXTRA) as scratch:
+    with whole_file(target, size + _REPORT_EXTRA) as scratch:
         _write(report, scratch, ids, skipped, data)
         seal(scratch)
 
@@ -144,31 +145,6 @@ def as_text(names: list[str]) -> NDArray[Any]:
     encoded = [name.encode(errors="replace") for name in names]
     length = max([1, *(len(name) for name in encoded)])
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
-
-
-@contextmanager
-def atomically(target: Path, size: int) -> Iterator[Path]:
-    """A scratch file beside `target` that takes its name when all went well, else vanishes.
-
-    Room for `size` bytes is made sure of first: the HDF5 library does not survive a disk that
-    fills up while it writes.
-    """
-    scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        with scratch.open("wb") as room:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(room.fileno(), 0, size)
-            elif shutil.disk_usage(target.parent).free < size:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        yield scratch
-        with scratch.open("rb+") as written:
-            os.fsync(written.fileno())
-        scratch.replace(target)
-    except (OSError, RuntimeError, ValueError) as error:  # h5py raises all three
-        raise ReportError(f"{target}: cannot be written: {why(error)}") from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
 
 
 def read_report(path: Path, reading: Child | None = None) -> Report:
@@ -298,6 +274,29 @@ def partial_path(target: Path) -> Path:
     return target.with_name(target.name + ".partial")
 
 
+def check_partial(target: Path) -> None:
+    """Refuse a target whose partial file would take the place of a file that is none.
+
+    Raises
+    ------
+    ReportError
+    """
+    path = partial_path(target)
+    if not os.path.lexists(path):
+        return
+    check_free(path, overwrite=True)
+    try:
+        with path.open("rb") as file:
+            ours = file.read(SEAL_BYTES).startswith(BEGINNINGS)
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read: {why(error)}") from error
+    if not ours:
+        raise ReportError(
+            f"{path}: is no partial report, and would be replaced by one; move it away, or give "
+            "the report another name"
+        )
+
+
 def create_partial(
     target: Path,
     identity: dict[str, Any],
@@ -316,7 +315,7 @@ def create_partial(
     """
     path = partial_path(target)
     size = 4 * rows * (columns + len(parts)) + _PARTIAL_EXTRA
-    with atomically(path, size) as scratch, h5py.File(scratch, "w") as file:
+    with whole_file(path, size) as scratch, h5py.File(scratch, "w") as file:
         exact = identity["settings"].get("estimator", "exact") == "exact"
         version = FORMAT_VERSION if exact else DRAWN_FORMAT_VERSION
         header = _header(
@@ -393,7 +392,8 @@ def check_identity(path: Path, held: dict[str, Any], wanted: dict[str, Any]) -> 
             f"{path}: its baselines and other draws were made by file name, which this version "
             f"makes by pixels, so it cannot go on from there; {_ANEW}"
         )
-    apart = identity_apart(wanted["settings"], settings)
+    before = {key: value for key, value in _BEFORE.items() if key in wanted["settings"]}
+    apart = identity_apart(wanted["settings"], {**before, **settings})
     pairs = [(each.setting, each.other, each.first) for each in apart]
     pairs += [(key, held.get(key), wanted.get(key)) for key in ("provider", "shard")]
     for key, old, new in pairs:

@@ -32,6 +32,8 @@ from ..reports.robustness import RobustnessReport
 from .text import one_line
 
 _BAR_WIDTH = 24
+# Of what a model file says about itself, on the terminal.
+_LONGEST_LINE = 1000
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
@@ -190,7 +192,8 @@ def print_inspection(found: dict[str, Any]) -> None:
     table.add_column(overflow="fold")
 
     def add(name: str, text: Any) -> None:
-        table.add_row(name, one_line(str(text)))
+        line = one_line(str(text))
+        table.add_row(name, line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "...")
 
     def shape(sizes: list[Any] | None) -> str:
         return "unknown rank" if sizes is None else "[" + ", ".join(map(str, sizes)) + "]"

@@ -1,0 +1,78 @@
+"""``iaside verify``: whether a file is whole, follows from its table, and can be repeated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .analyze import OWN_PROCESS
+from .options import extension_option, json_option, signature_options
+
+
+@click.command()
+@click.argument("report", type=click.Path(path_type=Path))
+@click.option(
+    "--model", type=click.Path(path_type=Path), metavar="MODEL.onnx",
+    help="Is this the model that it names?",
+)  # fmt: skip
+@click.option(
+    "--images", type=click.Path(path_type=Path), metavar="IMAGES",
+    help="Are these the images that it names, with the same labels?",
+)  # fmt: skip
+@click.option(
+    "--labels", type=click.Path(path_type=Path), metavar="FILE.csv",
+    help="Labels of the images, as for analyze.",
+)  # fmt: skip
+@click.option(
+    "--class-names", metavar="FILE|none", help="Class names of the model, as for analyze."
+)
+@click.option(
+    "--redo", type=int, default=0, show_default=True, metavar="N",
+    help="Evaluate N rows of the table again; needs --model and --images.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Which rows.")
+@click.option("--threads", type=int, default=0, show_default=True, help="0: automatic.")
+@extension_option
+@signature_options
+@json_option
+@click.pass_obj
+def verify(
+    owner: str | None,
+    /,
+    report: Path,
+    allowed_signers: Path | None,
+    identity: str | None,
+    signature: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Say whether a file is whole, follows from its own table, and can be repeated.
+
+    Without more it is asked whether the file is as it was sealed and whether all stored numbers
+    follow from the table. That shows damage, not who made the file: anyone can seal a file again.
+    Exit code 0: all that was asked holds, 1: something does not, 2: it cannot be asked.
+
+    \b
+    Example:
+      iaside verify plain.h5
+      iaside verify plain.h5 --model models/demo-plain.onnx --images demo/test --redo 5
+      iaside verify plain.h5 --allowed-signers signers --identity audits@example.org
+    """
+    from ..audit.verification import verify as ask
+    from ..inference.session import claim_process
+    from ..reports.signature import check_signature
+    from ..views.verification_lines import lines
+
+    if owner == OWN_PROCESS:
+        claim_process()
+    signed = check_signature(report, allowed_signers, identity, signature)
+    found = ask(report, signed=signed, **options)
+    if as_json:
+        click.echo(json.dumps(found.summary(), indent=2))
+    else:
+        for line in lines(found):
+            click.echo(line)
+    return 0 if found.holds else 1

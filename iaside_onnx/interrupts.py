@@ -1,0 +1,70 @@
+"""Ctrl-C that works while a library computes: a model is a program, and may run for ever.
+
+Python hears of a signal only between two of its own instructions, which never comes while a model
+loops. So a thread listens beside it: what runs is told to stop, and where that does not help the
+process ends by itself. It leaves what a kill would leave, from which --resume goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+INTERRUPTED = 130
+LINE = "interrupted; analyze, robustness and heatmap go on with --resume"
+# Seconds that the interpreter has to hear of the signal.
+_GRACE = 3.0
+_stoppers: list[Callable[[], Any]] = []
+_heard = threading.Event()
+
+
+def when_interrupted(stop: Callable[[], Any]) -> None:
+    """Have a function called at the first Ctrl-C, in a thread of its own."""
+    _stoppers.append(stop)
+
+
+def listen() -> None:
+    """Make Ctrl-C end this process, whatever it is doing; only where it would end it anyway."""
+    if os.name != "posix" or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    signal.signal(signal.SIGINT, _hear)
+    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
+
+
+def _hear(_: int, __: FrameType | None) -> None:
+    _heard.set()
+    raise KeyboardInterrupt
+
+
+def _watch(reading: int) -> None:
+    count = 0
+    while received := os.read(reading, 1):
+        if received[0] != signal.SIGINT:
+            continue
+        count += 1
+        if count > 1:  # whoever asks twice does not want to wait for what is being tidied up
+            _end()
+        for stop in _stoppers:
+            stop()
+        threading.Thread(target=_give_up, daemon=True).start()
+
+
+def _give_up() -> None:
+    if not _heard.wait(_GRACE):
+        _end()
+
+
+def _end() -> None:
+    try:
+        os.write(2, f"Error: {LINE}\n".encode())
+    except OSError:
+        pass
+    finally:
+        os._exit(INTERRUPTED)

@@ -1,0 +1,129 @@
+"""What single values of a file may be: one set of rules for reports and for measurements.
+
+Files come from strangers; what a header says is used once the rule for its key let it through.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..mathematics.coalitions import SEEDS
+
+Rule = Callable[[Any], bool]
+# What says that a condition does not hold, and what is wrong then.
+Need = Callable[[bool, str], None]
+MOST_COUNT = (1 << 62) - 1
+MOST_CLASSES = 1 << 31
+MOST_SIDE = 1 << 24
+_LONGEST_PLACE = 4096
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def whole(low: int, high: int) -> Rule:
+    """A whole number between two bounds, both included."""
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def between(low: float, high: float) -> Rule:
+    """A number strictly between two bounds."""
+    return lambda value: type(value) in (int, float) and low < value < high
+
+
+def is_duration(value: Any) -> bool:
+    """Seconds."""
+    return type(value) in (int, float) and 0 <= value < math.inf
+
+
+def is_truth(value: Any) -> bool:
+    """True or false."""
+    return isinstance(value, bool)
+
+
+def is_name(value: Any) -> bool:
+    """A short word of letters, digits and signs that are harmless anywhere."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def is_digest(value: Any) -> bool:
+    """SHA-256 as hexadecimal digits."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+
+
+def is_place(value: Any) -> bool:
+    """Text as long as the name of a file or folder may be."""
+    return isinstance(value, str) and len(value) <= _LONGEST_PLACE
+
+
+def is_time(value: Any) -> bool:
+    """A time in ISO 8601 with its zone."""
+    try:
+        return datetime.datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def is_text(value: Any) -> bool:
+    """Any text."""
+    return isinstance(value, str)
+
+
+def are_texts(value: Any) -> bool:
+    """A list of text."""
+    return isinstance(value, list) and all(map(is_text, value))
+
+
+def is_object(value: Any) -> bool:
+    """A JSON object."""
+    return isinstance(value, dict)
+
+
+def is_size(value: Any) -> bool:
+    """Height and width."""
+    return isinstance(value, list) and len(value) == 2 and all(map(whole(1, MOST_SIDE), value))
+
+
+def are_kinds(value: Any) -> bool:
+    """An object of names to names, as perturbations have kinds."""
+    return isinstance(value, dict) and all(is_name(k) and is_name(v) for k, v in value.items())
+
+
+def each(rule: Rule, most: int) -> Rule:
+    """A list of one to `most` entries, without repetition, every one of which passes."""
+    return lambda value: (
+        isinstance(value, list)
+        and 0 < len(value) <= most
+        and all(map(rule, value))
+        and len(value) == len(set(value))
+    )
+
+
+is_seed = whole(0, SEEDS - 1)
+is_share = between(0, 1)
+is_positive = between(0, math.inf)
+# What every file says of the model, of the images and of how it came about.
+OF_MODEL: dict[str, Rule] = {"path": is_place, "sha256": is_digest}
+OF_DATA: dict[str, Rule] = {
+    "source": is_place,
+    "digest": is_digest,
+    "samples": whole(1, MOST_COUNT),
+}
+OF_CLASSES: dict[str, Rule] = {"classes": whole(1, MOST_CLASSES)}
+OF_RUN: dict[str, Rule] = {"seconds": is_duration, "warnings": are_texts}
+OF_PASSES: dict[str, Rule] = {"forward_passes": whole(0, MOST_COUNT)}
+ORIGIN: dict[str, Rule] = {"created": is_time, "iaside_version": is_name}
+
+
+def check_rules(held: dict[str, Any], rules: dict[str, Rule], where: str, need: Need) -> None:
+    """Refuse an object that lacks a key or holds a value that its rule does not let through."""
+    for key, rule in rules.items():
+        need(key in held and rule(held[key]), f"the {where} no usable '{key}'")
+
+
+def check_samples(header: dict[str, Any], images: int, need: Need) -> None:
+    """Refuse a header that counts other images than there are rows."""
+    need(header["data"]["samples"] == images, f"counts other images than the {images} it holds")

@@ -1,0 +1,82 @@
+"""One set of rules for what a header may say, whichever reader meets it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+import iaside_onnx as ia
+from iaside_onnx.errors import ReportError
+from iaside_onnx.reports.seal import seal
+
+from .conftest import ROOT
+
+DATA = ROOT / "tests" / "data"
+LOAD = {
+    "analysis-v1": ia.load,
+    "robustness-v1": ia.load_robustness,
+    "heatmap-v1": ia.load_heatmap,
+    "snr-v1": ia.load_snr,
+}
+WRONG = {
+    ("model", "sha256"): ["x", "A" * 64, 3, None],
+    ("model", "path"): ["p" * 5000, 3],
+    ("data", "digest"): ["not a digest", ["0" * 64]],
+    ("data", "samples"): [999, 0, -1, True, 2.0, 1 << 70],
+    ("data", "source"): [None, "s" * 5000],
+    ("run", "seconds"): [-1, "long", None],
+    ("run", "warnings"): ["one", [1]],
+    ("settings", "seed"): [-1, 1.5, 1 << 300],
+    ("settings", "confidence"): [0, 1, 2.0, "high"],
+    ("created",): ["yesterday", "2026-01-01T00:00:00", 3, ""],
+    ("iaside_version",): ["", "v" * 100, "<b>"],
+}
+CASES = [
+    (kind, place, value)
+    for kind in LOAD
+    for place, values in WRONG.items()
+    for value in values
+    if not (kind == "snr-v1" and place[0] == "model")  # such files have none
+]
+
+
+def altered(kind, target, place, value):
+    """A golden file with one value of its header replaced, sealed again."""
+    shutil.copy(DATA / f"{kind}.h5", target)
+    with h5py.File(target, "r+") as file:
+        if kind == "analysis-v1":
+            name, *inner = place
+            held = file.attrs[name]
+            if inner:
+                held = json.loads(held)
+                held[inner[0]] = value
+                held = json.dumps(held)
+            else:
+                held = value
+            file.attrs[name] = held
+        else:
+            header = json.loads(file["header"][()].tobytes())
+            held = header
+            for step in place[:-1]:
+                held = held[step]
+            held[place[-1]] = value
+            del file["header"]
+            stored = np.frombuffer(json.dumps(header).encode(), np.uint8)
+            file.create_dataset("header", data=stored, chunks=stored.shape, fletcher32=True)
+    seal(target)
+    return target
+
+
+@pytest.mark.parametrize(("kind", "place", "value"), CASES)
+def test_no_reader_takes_what_another_refuses(tmp_path, kind, place, value):
+    with pytest.raises(ReportError, match=r"file\.h5"):
+        LOAD[kind](altered(kind, tmp_path / "file.h5", place, value))
+
+
+@pytest.mark.parametrize("kind", LOAD)
+def test_a_header_written_anew_is_taken(tmp_path, kind):
+    LOAD[kind](altered(kind, tmp_path / "file.h5", ("created",), "2026-02-03T04:05:06+00:00"))
