@@ -14,7 +14,7 @@ from ..preprocessing.preprocess import Preprocess
 LEVEL = 0.05
 _PER_IMAGE = ("predicted", "targets", "right5", "log_prob", "finite")
 # Mean gain of log-probability, in nats, that is too small to matter.
-_NEGLIGIBLE = 0.02
+NEGLIGIBLE = 0.02
 # Of the bootstrap: draws, and images below which it is not trusted.
 _DRAWS, _LEAST_IMAGES = 4000, 8
 
@@ -135,7 +135,7 @@ class Candidate:
         """
         if self.better_than(other) > LEVEL:
             return False
-        matters = float((self.log_prob - other.log_prob).mean()) >= _NEGLIGIBLE
+        matters = float((self.log_prob - other.log_prob).mean()) >= NEGLIGIBLE
         return matters or 6.0 * mcnemar(self.right, other.right) <= LEVEL
 
 

@@ -33,7 +33,7 @@ from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings
 from .axes import Given, geometry_axis, joined, values_axis
-from .candidate import Candidate
+from .candidate import NEGLIGIBLE, Candidate
 from .findings import findings, other_order
 from .fitting import MOST_EVALUATIONS, fitted_values
 from .plausible import most_plausible_first, source_of
@@ -249,6 +249,8 @@ class _Search:
         form, count = self.classifier.form, len(self.sample)
         half = np.arange(0, count, 2)[:_FITTED_IMAGES]
         if count < _LEAST_FITTED or len(half) * form.features > _MOST_FITTED:
+            return None
+        if -best.log_prob.mean() < NEGLIGIBLE:  # nothing is left to gain
             return None
         self.tell.note(
             f"fitting scale and offset: at most {MOST_EVALUATIONS * len(half):,} forward passes"

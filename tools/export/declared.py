@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from refusal import ExportError, step
 
-RECIPE_KEYS = ("resize", "crop", "interpolation", "channels", "scale", "mean", "std", "layout")
+RECIPE_KEYS = (
+    "resize", "crop", "interpolation", "antialias", "pad", "pad_position",
+    "channels", "scale", "mean", "std", "layout",
+)  # fmt: skip
 # How `iaside` hands pixels of [0, 1] to the model under each named preprocessing.
 PRESETS: dict[str, dict[str, Any]] = {
     "unit": {},
