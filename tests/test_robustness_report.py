@@ -183,7 +183,7 @@ def entry(part, key, value):
         (entry("settings", "draws", ["x"]), "no usable 'draws'"),
         (entry("run", "warnings", [["x"]]), "no usable 'warnings'"),
         (entry(None, "attacks", [[]]), "no usable 'attacks'"),
-        (entry("data", "samples", 5), "do not match"),
+        (entry("data", "samples", 5), "counts other images than the 4 it holds"),
         (entry("model", "sha256", "../x"), "no usable 'sha256'"),
         (lambda file: file.attrs.modify("format_version", 2), "so update iaside"),
         (

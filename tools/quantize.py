@@ -57,10 +57,10 @@ class _Recorder:
         self._session = session
         self.fed: list[dict[str, NDArray[Any]]] = []
 
-    def run(self, outputs: list[str], inputs: dict[str, NDArray[Any]]) -> Any:
+    def run(self, outputs: list[str], inputs: dict[str, NDArray[Any]], options: Any = None) -> Any:
         """Run the session and keep `inputs`."""
         self.fed.append(inputs)
-        return self._session.run(outputs, inputs)
+        return self._session.run(outputs, inputs, options)
 
 
 class _Fed(CalibrationDataReader):  # type: ignore[misc]

@@ -263,8 +263,10 @@ def hdf5_images(
                     f"{path}: '{name}' has chunks of {chunk:,} bytes, the most are {MAX_BYTES:,}; "
                     "store it with smaller chunks"
                 )
-            _check_written(path, name, dataset)
-        return _array_images(path, pair, arrays[pair[0]], arrays[pair[1]])
+        source = _array_images(path, pair, arrays[pair[0]], arrays[pair[1]])
+        for name in pair:
+            _check_written(path, name, arrays[name])
+        return source
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: cannot be read as HDF5: it is damaged") from error
 
