@@ -203,3 +203,16 @@ def test_a_signature_is_demanded_by_verify_and_by_gate(iaside, keys):
     assert not any("who made" in text for text in found["not_shown"])
     report.write_bytes(report.read_bytes()[:-1])
     assert codes("--signature", keys / "elsewhere") == (1, 2)
+
+
+def test_rows_are_done_again_through_the_recipe_that_the_report_holds(iaside, made, tmp_path):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text("scale = 2\nmean = [0.1, 0.2, 0.3]\n")
+    operands = made / "m.onnx", made / "d.npz"
+    target = tmp_path / "r.h5"
+    asked = "analyze", *operands, "-o", target, "--bands", 2, "--preprocess", recipe
+    assert iaside(*asked).exit_code == 0
+    recipe.unlink()
+    done = iaside("verify", target, "--model", operands[0], "--images", operands[1], "--redo", 2)
+    assert done.exit_code == 0, done.stdout
+    assert "the same bit for bit" in done.stdout

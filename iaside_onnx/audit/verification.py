@@ -269,6 +269,10 @@ def _redone(
             "provider": provider, "skip_bad": bool(result.data.get("skip_bad")),
         }  # fmt: skip
         identity = as_json(wanted.identity)
+        recipe = options["preprocess"]
+        if recipe is not None and recipe not in PRESETS:
+            # The recipe is the file's; only the name of the file it stands in for now is ours.
+            identity["settings"]["preprocess"]["name"] = Path(recipe).name
         rows_columns = wanted.table.shape[0], wanted.table.shape[1]
         partial = create_partial(target, identity, *rows_columns, wanted.parts)
         for position in np.setdiff1d(np.arange(images), rows).tolist():
@@ -335,6 +339,6 @@ def _preprocess(held: Any, folder: Path) -> str | None:
         text = preprocess_from(kept, "the file").toml()
     except (IasideError, TypeError, ValueError) as error:
         raise UsageError(f"--redo: the preprocessing cannot be repeated: {error}") from error
-    file = folder / f"{name}.toml"
+    file = folder / "recipe-of-the-report.toml"
     file.write_text(text, encoding="utf-8")
     return str(file)

@@ -42,11 +42,20 @@ def findings(
     if order is not None:
         pairs = [f"{label} is {answer}" for label, answer in order.items() if label != answer]
         shown = ", ".join(pairs[:_SHOWN_PAIRS]) + (", ..." if len(pairs) > _SHOWN_PAIRS else "")
+        same = (
+            "the same answer comes again for images of the same class, but under another number "
+            f"(label {shown}, as far as {count} images tell)"
+        )
+        if len(set(order.values())) < len(order):
+            return [
+                f"These may be no images of the model's classes: {same}, and one answer stands for "
+                "several labels. If they are, the labels count the classes in another order; give "
+                "the model's own numbers with --labels FILE.csv and look again."
+            ]
         return [
-            "The labels count the classes in another order than the model: the same answer comes "
-            f"again for images of the same class, but under another number (label {shown}, as far "
-            f"as {count} images tell). Class folders count from 0 in order of name; give the "
-            "model's own numbers with --labels FILE.csv and look again."
+            f"The labels count the classes in another order than the model: {same}. Class folders "
+            "count from 0 in order of name; give the model's own numbers with --labels FILE.csv "
+            "and look again."
         ]
     if not best.above_chance(len(candidates)):
         told = (

@@ -220,10 +220,13 @@ def drawn_together(reports: Sequence[Named]) -> tuple[list[Report], list[str]]:
         notes += changed
     together = side_by_side(seen)
     if together.refusals:
-        raise ReportError(
-            f"not on one picture: {together.refusals[0]} (iaside html shows them on one page, "
-            "with what keeps them from being compared)"
+        same_bands = len({tuple(report.band_names) for _, report in seen}) == 1
+        hint = (
+            " (iaside html shows them on one page, with what keeps them from being compared)"
+            if same_bands
+            else ""
         )
+        raise ReportError(f"not on one picture: {together.refusals[0]}{hint}")
     return [report for _, report in seen], notes + together.notes
 
 

@@ -22,6 +22,8 @@ from .spread import Spread, check_confidence
 
 HEATMAP_FORMAT = "iaside-heatmap"
 HEATMAP_VERSION = 1
+# Bands whose ranks say anything about a correlation.
+_LEAST_RANKED = 5
 _RESAMPLES = 1000
 
 
@@ -202,7 +204,8 @@ class HeatmapReport:
         Returns
         -------
         dict
-            "error" and "mpe", in [-1, 1]; None where one side is the same in all bands.
+            "error" and "mpe", in [-1, 1]; None where one side is the same in all bands, or the grid
+            reaches fewer than 5 of them.
 
         Raises
         ------
@@ -210,6 +213,8 @@ class HeatmapReport:
             As for `seen_as`.
         """
         damage = self.seen_as(report).band_damage
+        if np.count_nonzero(damage.coefficients) < _LEAST_RANKED:
+            return {"error": None, "mpe": None}
         return {
             "error": _spearman(report.sid, damage.error.value),
             "mpe": _spearman(report.sid, damage.mpe.value),

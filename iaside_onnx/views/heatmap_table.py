@@ -60,7 +60,11 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
             f"{name} {'not defined' if value is None else f'{value:+.2f}'}"
             for name, value in (("mPE", found["mpe"]), ("error", found["error"]))
         ]
-        out.print(f"Spearman's correlation over bands, SID with {', with '.join(texts)}")
+        many = np.count_nonzero(damage.coefficients)
+        out.print(
+            f"Spearman's correlation over {many} bands, SID with {', with '.join(texts)}",
+            soft_wrap=True,
+        )
     for warning in seen.run["warnings"]:
         out.print(f"Noted during the run: {one_line(warning)}", soft_wrap=True)
 
