@@ -15,8 +15,9 @@ from onnx import TensorProto, helper
 
 import iaside_onnx as ia
 from iaside_onnx import cli
-from iaside_onnx.errors import ReportError
+from iaside_onnx.errors import DataError, ReportError
 from iaside_onnx.output_file import check_free, sole_writer, whole_file
+from iaside_onnx.regular_file import read_bounded
 
 from . import graphs
 from .conftest import ROOT
@@ -350,3 +351,39 @@ def test_skip_bad_skips_every_kind_of_bad_picture(iaside, tmp_path, photographs)
                   "--skip-bad", "--quiet")  # fmt: skip
     assert done.exit_code == 0, done.stderr
     assert "divide by 255" in ia.load(tmp_path / "a.h5").data["skipped"][0]["reason"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_pipes_and_devices_are_never_opened(iaside, tmp_path, photographs, kind):
+    model, other = graphs.small_network(tmp_path / "m.onnx"), tmp_path / "other"
+    other.mkdir()
+
+    def odd(name, folder=tmp_path):
+        path = folder / name
+        os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+        return path
+
+    h5, target = odd("f.h5"), tmp_path / "new"
+    audit = ["analyze", model, photographs, "-o", target, "--bands", 2]
+    beside = graphs.small_network(other / "m.onnx")
+    odd("preprocessor_config.json", other)
+
+    for words in (
+        ["show", h5], ["verify", h5], ["gate", h5, "--min-score", 0], ["html", h5, "-o", target],
+        ["plot", h5, "-o", "p.png"], ["merge", h5, h5, "-o", target], ["compare", h5, h5],
+        ["inspect", odd("f.onnx")], ["analyze", beside, *audit[2:]],
+        [*audit, "--labels", odd("f.csv")], [*audit, "--class-names", odd("f.txt")],
+        [*audit, "--preprocess", odd("f.toml")], [*audit, "--preprocess", odd("f.json")],
+        *(["analyze", model, odd(f"d{end}"), "-o", target] for end in
+          (".tar", ".parquet", ".npz", ".npy")),
+    ):  # fmt: skip
+        done = iaside(*words)
+        assert done.exit_code == 2, words
+        assert done.stderr.splitlines()[-1].startswith("Error: "), words
+        assert f"is a {kind}; give a file" in done.stderr, words
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_text("a\nb\nc\nd\n")
+    link.symlink_to(real)
+    assert read_bounded(link, 8, DataError) == real.read_bytes()
+    with pytest.raises(DataError, match="the most are 7"):
+        read_bounded(link, 7, DataError)

@@ -49,6 +49,7 @@ ALONE = {
     "listener",
     "notebooks",
     "output_file",
+    "regular_file",
     "settings",
     "streams",
     "iaside_onnx",

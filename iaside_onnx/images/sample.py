@@ -13,6 +13,7 @@ from PIL import Image
 from ..digest import data_digest
 from ..errors import DataError, PictureError, UsageError
 from ..listener import Listener
+from ..regular_file import check_regular
 from .arrays import hdf5_images, npy_images, npz_images
 from .fingerprints import Fingerprints
 from .folders import class_folders, labelled_files, no_pictures
@@ -114,8 +115,7 @@ def _named_files(path: Path) -> list[Path]:
     """A file, or those that a pattern stands for."""
     if path.is_file():
         return [path]
-    if path.exists():
-        raise DataError(f"{path}: is neither a file nor a folder")
+    check_regular(path, DataError)
     named = named_by(path)
     if named is None:
         raise DataError(f"{path}: no such file or folder")

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from ..errors import DataError
+from ..regular_file import check_regular
 
 SHARD_SUFFIXES = (".tar", ".parquet")
 _MOST = 100_000
@@ -47,6 +48,8 @@ def named_by(pattern: Path) -> list[Path] | None:
             found = sorted(pattern.parent.glob(made.replace("[", "[[]")))
         else:
             found = [pattern.parent / made]
+        for file in found:
+            check_regular(file, DataError)
         if not found or not found[0].is_file():
             raise DataError(f"{pattern}: stands for {made}, but there is no such file")
         files += found

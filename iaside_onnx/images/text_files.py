@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 
 from ..errors import DataError
+from ..regular_file import read_bounded
 
 
 def read_text(path: Path, most: int) -> str:
@@ -24,10 +25,7 @@ def read_text(path: Path, most: int) -> str:
     try:
         if path.is_dir():
             raise DataError(f"{path}: is a folder, a file is needed")
-        size = path.stat().st_size
-        if size > most:
-            raise DataError(f"{path}: {size:,} bytes, the most are {most:,}")
-        content = path.read_bytes()
+        content = read_bounded(path, most, DataError)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     try:

@@ -17,6 +17,7 @@ from ..errors import UsageError
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.tensors import Tensor, shape_text
+from ..regular_file import check_regular
 
 # Numbers in one value; larger ones are no flags, sizes or embeddings.
 _MOST_NUMBERS = 1 << 26
@@ -119,6 +120,7 @@ def _value(tensor: Tensor, text: str) -> NDArray[Any]:
     """The value as an array of the input's type, its shape as given."""
     option = f"--set {tensor.name}"
     if text.lower().endswith(".npy"):
+        check_regular(Path(text), UsageError, f"{option}: {text}")
         try:
             with Path(text).open("rb") as stream:
                 value = np.load(stream, allow_pickle=False)

@@ -14,6 +14,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError, ChangedModelError
 from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
+from ..regular_file import check_regular, irregular
 from .bounds import LONGEST_NAME, bounded, shortened
 from .graph import (
     external_files,
@@ -317,6 +318,7 @@ def load_graph(path: Path) -> onnx.ModelProto:
 
 
 def _content(path: Path) -> bytes:
+    check_regular(path, ArtifactError)
     try:
         return path.read_bytes()
     except IsADirectoryError as error:
@@ -396,6 +398,8 @@ def _pixel_ranges(graph: onnx.GraphProto, inputs: tuple[Tensor, ...]) -> dict[st
 
 def is_ort_format(path: Path) -> bool:
     """True for a file in onnxruntime's own format (``.ort``)."""
+    if irregular(path) is not None:
+        return False
     try:
         with path.open("rb") as stream:
             return stream.read(8)[4:] == _ORT_MAGIC
@@ -405,6 +409,7 @@ def is_ort_format(path: Path) -> bool:
 
 def file_digest(path: Path, external: tuple[Path, ...] = ()) -> str:
     """SHA-256 of a file; external data files are hashed and folded in, in order of name."""
+    check_regular(path, ArtifactError)
     with path.open("rb") as stream:
         own = hashlib.file_digest(stream, "sha256")
     return _with_external(own, external)

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from .recipe_keys import LETTERBOX, UNRESIZED, short_text
+from ..regular_file import check_regular, read_bounded
+from .recipe_keys import LETTERBOX, MOST_BYTES, UNRESIZED, short_text
 
 # Files that are looked for beside a model, in this order.
 _BESIDE = ("preprocessor_config.json", "processor_config.json", "config.json")
@@ -88,6 +89,7 @@ def beside(model: Path) -> Path | None:
     for place in (folder, *([folder.parent] if folder.name == "onnx" else [])):
         for name in _BESIDE:
             path = place / name
+            check_regular(path, UsageError)
             if path.is_file() and (name == _BESIDE[0] or _holds_preprocessing(path)):
                 return path
     return None
@@ -95,8 +97,8 @@ def beside(model: Path) -> Path | None:
 
 def _holds_preprocessing(path: Path) -> bool:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = json.loads(read_bounded(path, MOST_BYTES, UsageError))
+    except (OSError, UsageError, ValueError, RecursionError):
         return False
     return isinstance(found, dict) and ("image_processor" in found or _timm_part(found) is not None)
 

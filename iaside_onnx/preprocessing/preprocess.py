@@ -20,12 +20,14 @@ from PIL import Image
 
 from ..errors import DataError, UsageError
 from ..images.sample import Picture
+from ..regular_file import read_bounded
 from .geometry import corner, covering, inscribed, place
 from .hub_config import translated
 from .recipe_keys import (
     CHECKS,
     INTERPOLATIONS,
     LETTERBOX,
+    MOST_BYTES,
     RECIPE_KEYS,
     UNRESIZED,
     listed,
@@ -327,7 +329,7 @@ def load_preprocess(choice: str | None) -> Preprocess:
             "timm that lies beside the model"
         )
     try:
-        recipe = readers[suffix](path.read_text(encoding="utf-8"))
+        recipe = readers[suffix](read_bounded(path, MOST_BYTES, UsageError).decode())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

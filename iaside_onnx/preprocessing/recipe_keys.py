@@ -7,6 +7,8 @@ from typing import Any
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 LETTERBOX, UNRESIZED = "letterbox", "none"
+# Of a file that holds a recipe; a config.json of a hub may also name thousands of classes.
+MOST_BYTES = 1 << 24
 _LONGEST_SIDE = 8192
 _LARGEST_NUMBER = 1e6
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import ReportError
 from ..isolated import Arrays, Child, IsolationError, Job, isolated
+from ..regular_file import check_regular, irregular
 from .seal import check_seal
 
 # Formats, and the commands that write such files.
@@ -53,6 +54,8 @@ def wrong_kind(path: Path, found: Any, wanted: str) -> ReportError:
 
 def mentions(path: Path, words: Sequence[str]) -> bool:
     """Whether the bytes of a file hold one of these words, so that a closer look is worth it."""
+    if irregular(path) is not None:
+        return False
     try:
         with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
             return any(content.find(word.encode()) >= 0 for word in words)
@@ -68,6 +71,7 @@ def read_isolated(path: Path, job: Job) -> tuple[dict[str, Any], Arrays]:
 
 def check_is_file(path: Path) -> None:
     """Refuse a path that is no file."""
+    check_regular(path, ReportError)
     if not path.is_file():
         raise ReportError(f"{path}: no such report file")
 
