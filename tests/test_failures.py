@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -129,12 +130,14 @@ def test_names_that_no_file_has_are_one_line(iaside, tmp_path, command):
         "--samples 1{0}", "--batch 1{0}", "--threads 1{0}", "--threads 9999", "--label-offset 1{0}",
         "--label-offset -1{0}", "--temperature 1e300", "--temperature 1e-320", "--temperature nan",
         "--confidence 0.9999999999999999", "--confidence 1e-300", "--beta nan", "--seed -1",
-        "--size ²", "--size 9{0}", "--time-budget nan", "--time-budget 1e400", "--bands 1{0}",
+        "--size ²", "--samples 1_0", "--bands \uff11\uff12", "--seed +-1", "--temperature 1_0",
+        "--beta 0_1", "--target-stderr 1_0", "--batch 1_0", "--set ''", "--output ''", "--input ''",
+        "--size 9{0}", "--time-budget nan", "--time-budget 1e400", "--bands 1{0}",
     ],
 )  # fmt: skip
 def test_numbers_of_any_size_are_one_line(iaside, tmp_path, option):
     model = ROOT / "models" / "demo-plain.onnx"
-    words = option.format("0" * 30).split()
+    words = shlex.split(option.format("0" * 30))
     done = iaside("analyze", model, ROOT / "demo" / "test", "-o", tmp_path / "r.h5", *words)
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1].startswith("Error: ")
@@ -142,7 +145,7 @@ def test_numbers_of_any_size_are_one_line(iaside, tmp_path, option):
 
 
 def test_a_radius_of_endless_digits_takes_no_time(iaside, tmp_path):
-    for text in ("1e999999999", "1/" + "9" * 200, "nan", "1e300", "0"):
+    for text in ("1e999999999", "1/" + "9" * 200, "nan", "1e300", "0", "4_0/255", "1/2/3", "1_0"):
         done = iaside("robustness", "m", "d", "-o", tmp_path / "r.h5", "--epsilon", text)
         assert (done.exit_code, done.stderr.count("\n")) == (2, done.stderr.count("\n"))
         assert "--epsilon" in done.stderr

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from .numbers import INTEGER, NUMBER, TEXT
 from .options import (
     bands_option,
     label_options,
@@ -58,19 +59,22 @@ OWN_PROCESS = "own process"
     help="exact, permutation or regression.  [default: exact up to 10 players, else permutation]",
 )
 @click.option(
-    "--passes", type=int, metavar="N",
+    "--passes", type=INTEGER, metavar="N",
     help="Forward passes an image of an estimator that draws.  [default: by the number of bands]",
 )  # fmt: skip
 @click.option(
-    "--target-stderr", type=float, metavar="E",
+    "--target-stderr", type=NUMBER, metavar="E",
     help="Stop when the standard error of the signed score is E; --samples is then the most.",
 )  # fmt: skip
-@click.option("--time-budget", type=float, metavar="SECONDS", help="Stop after so many seconds.")
+@click.option("--time-budget", type=NUMBER, metavar="SECONDS", help="Stop after so many seconds.")
 @click.option(
-    "--shard", metavar="I/N", help="Audit the I-th of N parts of the sample (for iaside merge)."
+    "--shard",
+    type=TEXT,
+    metavar="I/N",
+    help="Audit the I-th of N parts of the sample (for iaside merge).",
 )
 @click.option(
-    "--dask", metavar="ADDRESS|local:N",
+    "--dask", type=TEXT, metavar="ADDRESS|local:N",
     help="Evaluate on the workers of a Dask scheduler, or in N processes here.",
 )  # fmt: skip
 @view_options

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .numbers import NUMBER
 from .options import json_option, view_options
 
 
@@ -20,7 +21,7 @@ from .options import json_option, view_options
 )  # fmt: skip
 @click.option("--per-class", is_flag=True, help="Add the differences of every class.")
 @click.option(
-    "--margin", type=float, metavar="D",
+    "--margin", type=NUMBER, metavar="D",
     help="Say whether the signed scores differ by no more than D.",
 )  # fmt: skip
 @click.option(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .numbers import NUMBER, TEXT
 from .options import json_option
 
 
@@ -17,10 +18,10 @@ from .options import json_option
     "--baseline", type=click.Path(path_type=Path), metavar="FILE.h5",
     help="Robustness report of the model that mCE and relative mCE are relative to.",
 )  # fmt: skip
-@click.option("--value", metavar="KIND", help="log-prob, log-prob-clipped or prob.")
-@click.option("--beta", type=float, help="Decay of the score's weights, in (0, 1).")
+@click.option("--value", type=TEXT, metavar="KIND", help="log-prob, log-prob-clipped or prob.")
+@click.option("--beta", type=NUMBER, help="Decay of the score's weights, in (0, 1).")
 @click.option(
-    "--confidence", type=float, default=0.95, show_default=True,
+    "--confidence", type=NUMBER, default=0.95, show_default=True,
     help="Coverage of the intervals over models, in (0, 1).",
 )  # fmt: skip
 @click.option(

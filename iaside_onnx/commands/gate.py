@@ -9,23 +9,24 @@ from typing import Any
 
 import click
 
+from .numbers import NUMBER
 from .options import json_option, signature_options, view_options
 
 
 @click.command()
 @click.argument("report", type=click.Path(path_type=Path))
 @click.option(
-    "--min-score", type=float, metavar="X",
+    "--min-score", type=NUMBER, metavar="X",
     help="Least signed score (not the published, absolute one).",
 )  # fmt: skip
-@click.option("--min-accuracy", type=float, metavar="A", help="Least clean accuracy, 0 to 1.")
+@click.option("--min-accuracy", type=NUMBER, metavar="A", help="Least clean accuracy, 0 to 1.")
 @click.option(
     "--baseline", type=click.Path(path_type=Path), metavar="REPORT",
     help="What drops are counted from, on the images that both reports share.",
 )  # fmt: skip
-@click.option("--max-drop", type=float, metavar="D", help="Largest drop of the signed score.")
+@click.option("--max-drop", type=NUMBER, metavar="D", help="Largest drop of the signed score.")
 @click.option(
-    "--max-accuracy-drop", type=float, metavar="D", help="Largest drop of clean accuracy."
+    "--max-accuracy-drop", type=NUMBER, metavar="D", help="Largest drop of clean accuracy."
 )
 @click.option(
     "--point", is_flag=True,

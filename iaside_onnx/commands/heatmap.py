@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from .analyze import OWN_PROCESS
+from .numbers import plain
 from .options import (
     bands_option,
     confidence_option,
@@ -33,7 +34,8 @@ def _grid(_: click.Context, __: click.Parameter, value: str | None) -> int | str
     if value is None or value == "full":
         return value
     try:
-        return int(value)
+        side: int = plain(value, int)
+        return side
     except ValueError:
         raise click.BadParameter(f"'{value}' is neither 'full' nor a number") from None
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .numbers import INTEGER
 from .options import json_option, label_options, naming_options, output_kind, reading_options
 
 
@@ -21,9 +22,9 @@ from .options import json_option, label_options, naming_options, output_kind, re
 @label_options
 @naming_options
 @click.option(
-    "--samples", type=int, default=50, show_default=True, help="Images to draw; 0 takes all."
+    "--samples", type=INTEGER, default=50, show_default=True, help="Images to draw; 0 takes all."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
+@click.option("--seed", type=INTEGER, default=0, show_default=True, help="Seed of the sample.")
 @click.option(
     "--write-recipe", "recipe", type=click.Path(path_type=Path), metavar="FILE.toml",
     help="Write the best preprocessing for analyze --preprocess.",

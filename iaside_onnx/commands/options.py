@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
+from .numbers import INTEGER, NUMBER, TEXT, plain
+
 _SIDE = re.compile(r"[1-9][0-9]{0,4}")
 _LONGEST_FRACTION = 100
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,7 +26,7 @@ def number_or(word: str, kind: type[int] | type[float], meaning: Any) -> Callabl
         if value == word:
             return meaning
         try:
-            return kind(value)
+            return plain(value, kind)
         except ValueError:
             raise click.BadParameter(f"'{value}' is neither '{word}' nor a number") from None
 
@@ -47,8 +49,10 @@ def radius(_: click.Context, __: click.Parameter, value: str | None) -> float | 
         return None
     try:
         # A fraction would write a float's exponent out.
-        short = "/" in value and len(value) < _LONGEST_FRACTION
-        found = float(Fraction(value)) if short else float(value)
+        parts = value.split("/")
+        short = len(parts) == 2 and len(value) < _LONGEST_FRACTION
+        over = Fraction(*(plain(part, int) for part in parts)) if short else plain(value, float)
+        found = float(over)
         if not math.isfinite(found):
             raise ValueError
     except (ValueError, ZeroDivisionError, OverflowError):
@@ -67,9 +71,9 @@ def together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 
 view_options = together(
-    click.option("--value", metavar="KIND", help="log-prob, log-prob-clipped or prob."),
-    click.option("--beta", type=float, help="Decay of the score's weights, in (0, 1)."),
-    click.option("--confidence", type=float, help="Coverage of the intervals, in (0, 1)."),
+    click.option("--value", type=TEXT, metavar="KIND", help="log-prob, log-prob-clipped or prob."),
+    click.option("--beta", type=NUMBER, help="Decay of the score's weights, in (0, 1)."),
+    click.option("--confidence", type=NUMBER, help="Coverage of the intervals, in (0, 1)."),
 )
 extension_option = click.option(
     "--ort-extension", "ort_extension", type=click.Path(path_type=Path), multiple=True,
@@ -80,14 +84,21 @@ random_option = click.option(
     help="Take a model whose scores are random; no two reports of it are equal.",
 )  # fmt: skip
 model_options = together(
-    click.option("--input", "input", metavar="NAME", help="The input that takes images."),
-    click.option("--output", metavar="NAME", help="The output that holds the class scores."),
-    click.option("--layout", metavar="nchw|nhwc", help="Settle an ambiguous input layout."),
+    click.option(
+        "--input", "input", type=TEXT, metavar="NAME", help="The input that takes images."
+    ),
+    click.option(
+        "--output", type=TEXT, metavar="NAME", help="The output that holds the class scores."
+    ),
+    click.option(
+        "--layout", type=TEXT, metavar="nchw|nhwc", help="Settle an ambiguous input layout."
+    ),
     click.option("--logits/--probabilities", "logits", default=None, help="What the output holds."),
     click.option(
         "--set",
         "set",
         multiple=True,
+        type=TEXT,
         metavar="NAME=VALUE|NAME=FILE.npy",
         help="Value of an input that takes no images, such as --set training=false.",
     ),
@@ -106,25 +117,27 @@ label_options = together(
         help="Columns file,label, or another usual layout; numbers, class names or WordNet ids.",
     ),
     click.option(
-        "--columns", metavar="FILE,LABEL", help="Columns of --labels, if they have other names."
+        "--columns", type=TEXT, metavar="FILE,LABEL",
+        help="Columns of --labels, if they have other names.",
     ),
     click.option(
-        "--image-column", "--image-array", "image_column", metavar="NAME",
+        "--image-column", "--image-array", "image_column", type=TEXT, metavar="NAME",
         help="Pictures in Parquet or in an array file, if not image or images.",
     ),
     click.option(
-        "--label-column", "--label-array", "label_column", metavar="NAME",
+        "--label-column", "--label-array", "label_column", type=TEXT, metavar="NAME",
         help="Labels in Parquet or in an array file, if not label or labels.",
     ),
 )  # fmt: skip
 naming_options = together(
     click.option(
-        "--class-names", metavar="FILE|none",
+        "--class-names", type=TEXT, metavar="FILE|none",
         help="The model's class names in its order; none: class folders go by place.  "
         "[default: as declared in the file, or beside it]",
     ),
     click.option(
-        "--label-order", metavar="text|number", help="How class folders named by numbers count."
+        "--label-order", type=TEXT, metavar="text|number",
+        help="How class folders named by numbers count.",
     ),
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -132,13 +145,13 @@ skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
 )
 bands_option = click.option(
-    "--bands", type=int, default=8, show_default=True, help="Number of bands M."
+    "--bands", type=INTEGER, default=8, show_default=True, help="Number of bands M."
 )
 norm_option = click.option(
     "--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1."
 )
 preprocess_option = click.option(
-    "--preprocess", metavar="NAME|FILE",
+    "--preprocess", type=TEXT, metavar="NAME|FILE",
     help="unit, raw, imagenet, inception, clip, cifar10, caffe; a torchvision name such as "
     "ResNet50_Weights.IMAGENET1K_V2; a .toml recipe; preprocessor_config.json of Hugging Face or "
     "config.json of timm.  [default: as the file or one beside it says, or unit]",
@@ -152,7 +165,7 @@ runtime_options = together(
         "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
         metavar="auto|N", help="Forward passes in a run.",
     ),
-    click.option("--threads", type=int, default=0, show_default=True, help="0: automatic."),
+    click.option("--threads", type=INTEGER, default=0, show_default=True, help="0: automatic."),
     click.option(
         "--tf32/--no-tf32", default=True, show_default=True,
         help="Let CUDA round the factors of float32 products to 10 bits.",
@@ -160,7 +173,7 @@ runtime_options = together(
 )  # fmt: skip
 running_options = together(
     click.option(
-        "--label-offset", type=int, metavar="N",
+        "--label-offset", type=INTEGER, metavar="N",
         help="Added to labels (1 for models with a background class 0).  "
         "[default: as declared, or 0]",
     ),
@@ -171,7 +184,7 @@ running_options = together(
     ),
 )  # fmt: skip
 confidence_option = click.option(
-    "--confidence", type=float, default=0.95, show_default=True,
+    "--confidence", type=NUMBER, default=0.95, show_default=True,
     help="Coverage of the intervals, in (0, 1).",
 )  # fmt: skip
 signature_options = together(
@@ -180,7 +193,8 @@ signature_options = together(
         help="Demand a signature, in REPORT.sig, by one of these keys.",
     ),
     click.option(
-        "--identity", metavar="NAME", help="Who must have signed; anyone in that file otherwise."
+        "--identity", type=TEXT, metavar="NAME",
+        help="Who must have signed; anyone in that file otherwise.",
     ),
     click.option(
         "--signature", type=click.Path(path_type=Path), metavar="FILE",
@@ -217,10 +231,10 @@ def sample_options(images: int) -> Callable[[F], F]:
     """How many images are drawn by default, and the seed."""
     return together(
         click.option(
-            "--samples", type=int, default=images, show_default=True,
+            "--samples", type=INTEGER, default=images, show_default=True,
             help="Images to draw; 0 takes all.",
         ),
         click.option(
-            "--seed", type=int, default=0, show_default=True, help="Of the sample and of noise."
+            "--seed", type=INTEGER, default=0, show_default=True, help="Of the sample and of noise."
         ),
     )  # fmt: skip

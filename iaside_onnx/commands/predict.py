@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from .numbers import NUMBER
 from .options import json_option
 
 
@@ -20,7 +21,7 @@ from .options import json_option
     "--measured", type=click.Path(path_type=Path), metavar="ROBUSTNESS.h5",
     help="Put the damage beside that iaside robustness measured, and say how well it was foretold.",
 )  # fmt: skip
-@click.option("--confidence", type=float, help="Coverage of the intervals, in (0, 1).")
+@click.option("--confidence", type=NUMBER, help="Coverage of the intervals, in (0, 1).")
 @click.option(
     "-o", "--output-file", "target", type=click.Path(path_type=Path),
     metavar="FILE.png|svg|pdf", help="Also draw it.",

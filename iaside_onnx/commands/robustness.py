@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .analyze import OWN_PROCESS
+from .numbers import INTEGER, TEXT
 from .options import (
     confidence_option,
     label_options,
@@ -40,9 +41,15 @@ def _radii(
 @label_options
 @naming_options
 @skip_bad_option
-@click.option("--corruption", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option(
-    "--severity", type=int, multiple=True, metavar="1..5", help="Only this one; may be repeated."
+    "--corruption", multiple=True, type=TEXT, metavar="NAME", help="Only this one; may be repeated."
+)
+@click.option(
+    "--severity",
+    type=INTEGER,
+    multiple=True,
+    metavar="1..5",
+    help="Only this one; may be repeated.",
 )
 @click.option(
     "--attack", multiple=True, default=("square-linf",), show_default=True, metavar="NAME",
@@ -54,10 +61,14 @@ def _radii(
     "[default: 4/255 for linf; for l2 0.5 at 32 x 32, more for larger images]",
 )  # fmt: skip
 @click.option(
-    "--queries", type=int, default=500, show_default=True, help="Budget of an attack on an image."
+    "--queries",
+    type=INTEGER,
+    default=500,
+    show_default=True,
+    help="Budget of an attack on an image.",
 )
 @click.option(
-    "--attack-samples", type=int, default=50, show_default=True,
+    "--attack-samples", type=INTEGER, default=50, show_default=True,
     help="Images of the sample to attack; 0 takes all.",
 )  # fmt: skip
 @click.option(

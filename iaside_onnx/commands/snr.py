@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .analyze import OWN_PROCESS
+from .numbers import INTEGER, TEXT
 from .options import (
     bands_option,
     confidence_option,
@@ -34,7 +35,7 @@ from .options import (
 @skip_bad_option
 @bands_option
 @click.option(
-    "--rings", type=int, metavar="N",
+    "--rings", type=INTEGER, metavar="N",
     help="Finer rings of the curves, a multiple of the bands.  [default: 4 a band where they fit]",
 )  # fmt: skip
 @click.option("--separate-dc", is_flag=True, help="Keep the mean colour out of the lowest band.")
@@ -43,19 +44,25 @@ from .options import (
 @preprocess_option
 @click.option("--size", callback=size, metavar="N|HxW", help="Size of the model's input.")
 @click.option("--grey", is_flag=True, help="One channel, as grey models see pictures.")
-@click.option("--corruption", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option(
-    "--severity", type=int, multiple=True, metavar="1..5", help="Only this one; may be repeated."
+    "--corruption", multiple=True, type=TEXT, metavar="NAME", help="Only this one; may be repeated."
 )
 @click.option(
-    "--attack", metavar="NAME",
+    "--severity",
+    type=INTEGER,
+    multiple=True,
+    metavar="1..5",
+    help="Only this one; may be repeated.",
+)
+@click.option(
+    "--attack", type=TEXT, metavar="NAME",
     help="square-linf, square-l2, spsa-linf or spsa-l2, beside the corruptions named if any.",
 )  # fmt: skip
 @click.option(
     "--model", type=click.Path(path_type=Path), metavar="MODEL.onnx", help="The model to attack."
 )
 @click.option(
-    "--class-names", metavar="FILE",
+    "--class-names", type=TEXT, metavar="FILE",
     help="Check folders and labels against the attacked model's class names.",
 )  # fmt: skip
 @click.option(
@@ -63,7 +70,11 @@ from .options import (
     help="Radius of the attack at severity 3, such as 4/255; s/3 of it at severity s.",
 )  # fmt: skip
 @click.option(
-    "--queries", type=int, default=500, show_default=True, help="Budget of the attack on an image."
+    "--queries",
+    type=INTEGER,
+    default=500,
+    show_default=True,
+    help="Budget of the attack on an image.",
 )
 @model_options
 @runtime_options

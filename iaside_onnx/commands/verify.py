@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .analyze import OWN_PROCESS
+from .numbers import INTEGER, TEXT
 from .options import extension_option, json_option, signature_options
 
 
@@ -27,14 +28,17 @@ from .options import extension_option, json_option, signature_options
     help="Labels of the images, as for analyze.",
 )  # fmt: skip
 @click.option(
-    "--class-names", metavar="FILE|none", help="Class names of the model, as for analyze."
+    "--class-names",
+    type=TEXT,
+    metavar="FILE|none",
+    help="Class names of the model, as for analyze.",
 )
 @click.option(
-    "--redo", type=int, default=0, show_default=True, metavar="N",
+    "--redo", type=INTEGER, default=0, show_default=True, metavar="N",
     help="Evaluate N rows of the table again; needs --model and --images.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Which rows.")
-@click.option("--threads", type=int, default=0, show_default=True, help="0: automatic.")
+@click.option("--seed", type=INTEGER, default=0, show_default=True, help="Which rows.")
+@click.option("--threads", type=INTEGER, default=0, show_default=True, help="0: automatic.")
 @extension_option
 @signature_options
 @json_option

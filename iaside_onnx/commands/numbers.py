@@ -1,0 +1,61 @@
+"""Values of options as they are written: plain numbers, and names that are not empty."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def plain(text: str, kind: type[int] | type[float]) -> Any:
+    """A number in ASCII digits with a sign, a point or an exponent; nothing else that Python reads.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+
+    Examples
+    --------
+    >>> plain("-1e-3", float)
+    -0.001
+    >>> plain("1_0", int)
+    Traceback (most recent call last):
+    ValueError: '1_0' is no plain number
+    """
+    if not (_INTEGER if kind is int else _NUMBER).fullmatch(text):
+        raise ValueError(f"{text!r} is no plain number")
+    return kind(text)
+
+
+class _Number(click.types.FloatParamType):
+    def __init__(self, kind: type[int] | type[float], name: str) -> None:
+        self.kind, self.name = kind, name
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """The number that a text stands for."""
+        try:
+            found = plain(value, self.kind) if isinstance(value, str) else self.kind(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        return self.kind(found)
+
+
+class _Text(click.types.StringParamType):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text, if there is any."""
+        found = super().convert(value, param, ctx)
+        if not found:
+            self.fail("is empty; give a value, or leave the option out", param, ctx)
+        return found
+
+
+INTEGER = _Number(int, "integer")
+NUMBER = _Number(float, "float")
+TEXT = _Text()
