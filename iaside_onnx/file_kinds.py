@@ -29,7 +29,10 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
 )
 _PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")
 _KERAS = f"a Keras model (.keras): {_EXPORT} (tools/export/from_keras.py)"
-_PYTORCH = f"a PyTorch file: load it in PyTorch and {_EXPORT} (tools/export/from_pytorch.py)"
+_PYTORCH = (
+    f"a PyTorch file: load it in PyTorch and {_EXPORT} (of weights: tools/export/from_pytorch.py "
+    "package.module:factory --weights FILE)"
+)
 # Formats told by their suffix where the bytes do not: what it is, and the remedy.
 _SUFFIXES = {
     ".pb": "a TensorFlow graph: convert its SavedModel with tools/export/from_keras.py, or "

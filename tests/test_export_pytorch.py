@@ -112,6 +112,7 @@ def test_other_ways_out_of_pytorch(pytorch, source, options):
         ("networks:Fixed", IMAGE, "PyTorch"),
         ("fixed.pt2", (), "batch is fixed at 2"),
         ("networks:attention", (*IMAGE, "--weights", "pickled.pth"), "weights"),
+        ("weights.pth", IMAGE, "package.module:factory --weights FILE"),
         ("networks:attention", (), "--image"),
         ("networks:missing", IMAGE, "cannot be imported"),
     ],

@@ -100,7 +100,8 @@ def load(args: argparse.Namespace) -> Export:
     else:
         raise ExportError(
             f"{args.source}: give package.module:factory, a .pt2 file, timm:NAME or "
-            "torchvision:NAME"
+            "torchvision:NAME; a file of weights goes with one of them: "
+            "package.module:factory --weights FILE"
         )
     shape = args.image or shape
     if shape is None:
