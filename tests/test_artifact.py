@@ -186,6 +186,33 @@ def test_a_free_size_is_said_and_named_where_accuracy_is_at_chance(photographs, 
     assert report.settings["size"] == [48, 32]
     told = json.loads(iaside("inspect", sized, "--json").stdout)
     assert told["declared"] == {"imgsz": "[48, 32]"}
+    assert (told["size"], told["size_tried"], told["size_from"]) == (
+        [None, None],
+        [48, 32],
+        "imgsz",
+    )
+    assert "48 x 32 was tried, as imgsz" in iaside("inspect", sized).stdout
+    assert "40 x 24 was tried, as --size" in iaside("inspect", path, "--size", "40x24").stdout
+    assert "224 x 224 was tried; an audit" in iaside("inspect", path).stdout
+    options[1], options[5] = tmp_path / "s.h5", "inception"
+    assert "48 x 32, as imgsz in" in iaside("analyze", sized, photographs, *options).stderr
+
+
+def test_a_model_that_fails_at_a_free_size_is_said_to_want_one(photographs, tmp_path, iaside):
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["scores"]),
+    ]
+    weights = {"w": np.ones((3 * 8 * 8, 4), np.float32)}
+    shape = {"input_shape": ["n", 3, "h", "w"], "output_shape": ["n", 4]}
+    path = graphs.save(tmp_path / "m.onnx", nodes, weights, **shape)
+    for command in ("analyze", "robustness", "heatmap"):
+        done = iaside(command, path, photographs, "-o", tmp_path / "r.h5", "--quiet")
+        assert done.exit_code == 2
+        assert "its input size is free, and 16 x 16 was taken: give --size HxW" in done.stderr
+    done = iaside("analyze", path, photographs, "-o", tmp_path / "r.h5", "--size", "9x9")
+    assert done.exit_code == 2
+    assert "--size" not in done.stderr
 
 
 def test_weights_in_constant_nodes_are_counted(tmp_path):

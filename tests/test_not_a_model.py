@@ -54,7 +54,7 @@ def tarred():
         ("m.onnx.gz", gzip.compress(b"x" * 100), "gzip: unpack it"),
         ("m.zip", zipped("export/model.onnx", "labels.txt"), "holds export/model.onnx"),
         ("m.tar", tarred(), "tar archive"),
-        ("m.pt", zipped("archive/data.pkl", "archive/version"), "from_pytorch.py package.module:factory --weights FILE"),
+        ("m.pt", zipped("archive/data.pkl", "archive/version"), "factory --weights FILE"),
         ("m.keras", zipped("config.json", "model.weights.h5"), "tools/export/from_keras.py"),
         ("m.h5", b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "tools/export/from_keras.py"),
         ("m.tflite", b"\x1c\0\0\0TFL3" + b"\0" * 20, "TensorFlow Lite"),

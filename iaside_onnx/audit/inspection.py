@@ -42,6 +42,7 @@ class _Trial:
     """The file as an audit opens it, and scores for random images."""
 
     opened: Opened
+    form: InputForm
     scores: np.ndarray[Any, Any]
 
 
@@ -93,6 +94,7 @@ def inspect(
     if image is not None and scores is not None:
         warnings += _randomness(artifact, scores.name)
     tried, meaning = None, None
+    tried_form, given = None, None
     beside = _fixed_inputs(artifact, image, set, warnings)
     if image is not None and scores is not None and found_layout is not None and beside is not None:
         given = size or _read(declared.size, warnings)
@@ -100,12 +102,14 @@ def inspect(
             _random_form(image, found_layout, sides)
             for sides in ([given] if given else _sizes(image))
         ]
+        tried_form = forms[0]
         tail = declared_kind or artifact.kind_of(scores.name)
         tried, meaning = _judged(
             artifact, image, forms, scores, kind, tail, warnings, extensions, beside
         )
         classes = classes if meaning is None or meaning.task == "classes" else None
     if tried is not None:
+        tried_form = tried.form
         if tried.opened.batch is not None:
             batch = tried.opened.batch
         rows = tried.scores
@@ -155,6 +159,8 @@ def inspect(
             for tensor in artifact.outputs
         ],
         "size": _image_size(image, found_layout),
+        "size_tried": _size_tried(tried_form, found_layout),
+        "size_from": _size_from(image, found_layout, size, given),
         "batch": batch if batch is not None else "dynamic",
         "classes": classes,
         "task": None if meaning is None else meaning.task,
@@ -352,7 +358,7 @@ def _try(
             f"the batch is fixed at {form.fixed_batch}; analyze makes it free in a copy of the "
             "graph and checks the copy against the file, which works on random images"
         )
-    return _Trial(opened, scores)
+    return _Trial(opened, form, scores)
 
 
 def _sizes(image: Tensor) -> tuple[tuple[int, int], ...]:
@@ -378,6 +384,20 @@ def _image_size(image: Tensor | None, layout: str | None) -> list[int | None] | 
     if image is None or image.shape is None or layout in (None, "flat"):
         return None
     return list(image.shape[2:] if layout == "nchw" else image.shape[1:3])
+
+
+def _size_tried(form: InputForm | None, layout: str | None) -> list[int] | None:
+    """Height and width of the random images; None where there were none, or a row of numbers."""
+    return None if form is None or layout == "flat" else [form.height, form.width]
+
+
+def _size_from(
+    image: Tensor | None, layout: str | None, asked: Any, given: tuple[int, int] | None
+) -> str | None:
+    """What a free size was taken from: "--size", "imgsz" or "usual"; None where the file fixes it."""
+    if image is None or not image.size_is_free(layout):
+        return None
+    return "--size" if asked else "imgsz" if given else "usual"
 
 
 def _json_shape(tensor: Tensor) -> list[int | str] | None:

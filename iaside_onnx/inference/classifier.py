@@ -22,7 +22,7 @@ from ..settings import Settings
 from .class_scores import ScoreForm, kind_of_values
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
-from .model import Affine, Model
+from .model import Affine, Model, RunError
 from .opened import Opened, open_model
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
@@ -163,6 +163,9 @@ def open_classifier(
         layout=settings.layout or recipe.layout or declared.layout(),
         size=settings.size or (None if recipe.crop else declared.size()),
     )
+    free = tensor.size_is_free(form.layout)
+    if free and declared.size() and not (settings.size or recipe.crop):
+        tell.note(f"input size: {form.height} x {form.width}, as imgsz in the file's metadata says")
     if form.assumed:
         tell.note(
             f"input size: left free by the file, so {form.height} x {form.width} is taken; if the "
@@ -180,21 +183,29 @@ def open_classifier(
     )
     affine = Affine(*preprocess.affine(form.channels))
     asked = settings.output_kind or declared.output_kind()
-    opened = open_model(
-        artifact,
-        runtime,
-        form,
-        output,
-        affine,
-        probe,
-        tell,
-        beside=fixed_inputs(artifact, tensor, settings.set, tell),
-        unbatched=tensor.unbatched,
-        before_head=asked != "logits",
-        allow_random=settings.allow_random,
-    )
-    opened.model.confirm_file = artifact.watch()
-    scores = opened.model.scores(probe)
+    try:
+        opened = open_model(
+            artifact,
+            runtime,
+            form,
+            output,
+            affine,
+            probe,
+            tell,
+            beside=fixed_inputs(artifact, tensor, settings.set, tell),
+            unbatched=tensor.unbatched,
+            before_head=asked != "logits",
+            allow_random=settings.allow_random,
+        )
+        opened.model.confirm_file = artifact.watch()
+        scores = opened.model.scores(probe)
+    except RunError as error:
+        if not free or settings.size or declared.size():
+            raise
+        raise RunError(
+            f"{error}; its input size is free, and {form.height} x {form.width} was taken: give "
+            "--size HxW"
+        ) from error
     check_class_scores(artifact, opened.output.name, scores, asked)
     score_form = _score_form(artifact, asked, opened, scores, tell)
     classes = 2 if score_form.binary else scores.shape[1]

@@ -21,6 +21,10 @@ from .session import Runtime, reason, run_options
 _MEMORY_WORDS = ("out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory")
 
 
+class RunError(ArtifactError):
+    """The model does not run on what it is given."""
+
+
 class OutOfMemoryError(ArtifactError):
     """The device could not hold a batch; with a smaller one it may."""
 
@@ -141,4 +145,4 @@ def run_error(error: Exception) -> Exception:
     text = str(error).lower()
     if isinstance(error, MemoryError) or any(words in text for words in _MEMORY_WORDS):
         return OutOfMemoryError(f"not enough memory: {reason(error)}")
-    return ArtifactError(f"the model failed to run: {reason(error)}")
+    return RunError(f"the model failed to run: {reason(error)}")

@@ -37,6 +37,15 @@ class Tensor:
     container: str = ""
     unbatched: bool = False
 
+    def size_is_free(self, layout: str | None) -> bool:
+        """Whether height or width of an image input is left open."""
+        if self.shape is None:
+            return True
+        rest = self.shape[1:]
+        if len(rest) == 3:
+            rest = rest[:2] if layout == "nhwc" else rest[1:]
+        return None in rest
+
     @property
     def dtype(self) -> str:
         """Element type in numpy's words, for example ``float16``; else the container."""

@@ -185,6 +185,20 @@ def _band_table(report: Report, mark: str) -> Table:
     return table
 
 
+def _free_size(tried: list[int] | None, source: str | None) -> str:
+    """What size was tried where the file leaves it free, and which one an audit takes."""
+    if tried is None:
+        return "left free: give --size HxW"
+    size = f"left free: {tried[0]} x {tried[1]} was tried"
+    if source == "--size":
+        return f"{size}, as --size says"
+    if source == "imgsz":
+        return f"{size}, as imgsz in the metadata says"
+    return (
+        f"{size}; an audit takes 224 x 224, or that of images of one size, unless --size is given"
+    )
+
+
 def print_inspection(found: dict[str, Any]) -> None:
     """The result of ``iaside inspect`` as a table."""
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -212,7 +226,7 @@ def print_inspection(found: dict[str, Any]) -> None:
         add("read", f"before the final {before['operator']}, at {before['tensor']}")
     add("batch", found["batch"])
     if found["size"] and None in found["size"]:
-        add("size", "left free: 224 x 224, or that of images of one size, unless --size is given")
+        add("size", _free_size(found["size_tried"], found["size_from"]))
     add("classes", found["classes"] if found["classes"] is not None else "unknown")
     if found["meaning"]:
         add("meaning", found["meaning"])
