@@ -16,6 +16,7 @@ from iaside_onnx.errors import ReportError
 
 from . import graphs
 from .conftest import write_npz
+from .made_reports import made as made_up
 
 
 @pytest.fixture
@@ -50,6 +51,23 @@ def test_layout_is_readable_with_plain_h5py(made):
         np.testing.assert_array_equal(file["shapley/stderr"], report.shapley_stderr)
         np.testing.assert_array_equal(file["sid/values"], report.sid)
         assert file["srs/value"][()] == report.srs
+
+
+def test_intervals_depend_on_no_name():
+    """Files renamed, so in another order, with equal values: equal intervals, also of classes."""
+    psi = np.random.default_rng(1).normal([2.0, 1.0, 0.9, 0.8], 1.0, (60, 4))
+    order = np.random.default_rng(2).permutation(60)
+    labels = np.arange(60) % 2
+
+    def ends(rows, **settings):
+        report = made_up(psi[rows], labels=labels[rows], **settings)
+        classes = report.class_profiles.own
+        return report.intervals.srs_signed, classes.signed_low.tolist(), classes.sid_high.tolist()
+
+    one, other = (ends(rows, draws="pixels") for rows in (np.arange(60), order))
+    for mine, theirs in zip(one, other, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+    assert ends(np.arange(60))[0] != ends(order)[0]  # older reports keep theirs
 
 
 def test_round_trip_and_no_silent_overwriting(made, tmp_path):

@@ -13,6 +13,7 @@ from ..inference.session import runtime_version
 from ..listener import Listener
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
+from ..mathematics.score import in_order
 from ..mathematics.shapley import game_values
 from ..reports.store import Partial
 from .cluster import Workers
@@ -90,7 +91,7 @@ def fill(
         drawn = None if audit.drawn is None else audit.drawn[chosen]
         estimator = audit.identity["settings"]["estimator"]
         psi = image_values(estimator, game, drawn, audit.settings.players)
-        return score_stderr(psi, view["beta"], audit.settings.seed)
+        return score_stderr(psi[in_order(psi)], view["beta"], audit.settings.seed)
 
     began = time.monotonic()
     done = (rows - len(unfinished)) * columns

@@ -394,7 +394,7 @@ def _size_tried(form: InputForm | None, layout: str | None) -> list[int] | None:
 def _size_from(
     image: Tensor | None, layout: str | None, asked: Any, given: tuple[int, int] | None
 ) -> str | None:
-    """What a free size was taken from: "--size", "imgsz" or "usual"; None where the file fixes it."""
+    """Whence a free size: "--size", "imgsz" or "usual"; None where the file fixes it."""
     if image is None or not image.size_is_free(layout):
         return None
     return "--size" if asked else "imgsz" if given else "usual"

@@ -107,6 +107,12 @@ def score_weights(bands: int, beta: float = 0.75) -> tuple[NDArray[np.float64], 
     return powers / length, float(powers.sum()) / (bands * length)
 
 
+def in_order(psi: NDArray[Any]) -> NDArray[np.intp]:
+    """Places of rows in lexicographic order: resamples of rows put so do not depend on theirs."""
+    values = np.asarray(psi, dtype=np.float64)
+    return np.lexsort(values.T[::-1])
+
+
 def resampled_means(
     psi: NDArray[Any], seed: int = 0, resamples: int = BOOTSTRAP_RESAMPLES
 ) -> NDArray[np.float64]:

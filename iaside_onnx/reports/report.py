@@ -257,8 +257,23 @@ class Report(ReportInNotebooks):
     @cached_property
     def intervals(self) -> Intervals:
         """Intervals of SID and score over images."""
+        return self.intervals_by("intersection")
+
+    def intervals_by(self, method: str) -> Intervals:
+        """Intervals over images by one of `mathematics.intervals.METHODS`."""
+        psi = self.shapley_per_image[self._resampling_order]
         seed = int(self.settings["seed"])
-        return bootstrap_intervals(self.shapley_per_image, self.beta, self.confidence, seed)
+        return bootstrap_intervals(psi, self.beta, self.confidence, seed, method=method)
+
+    @property
+    def _resampling_order(self) -> NDArray[np.intp]:
+        """Images as the resampling counts them: by their values, so that no name matters.
+
+        Reports whose draws go by name keep the order of their table, and so their intervals.
+        """
+        psi = self.shapley_per_image
+        by_values = self.settings.get("draws", "name") == "pixels"
+        return score.in_order(psi) if by_values else np.arange(len(psi))
 
     @property
     def interactions(self) -> NDArray[np.float64]:
@@ -297,10 +312,9 @@ class Report(ReportInNotebooks):
         """Profiles of the classes as arrays, with intervals and credibility estimates."""
         from ..mathematics.profiles import class_profiles  # loads scipy, which is slow
 
-        seed = int(self.settings["seed"])
-        return class_profiles(
-            self.shapley_per_image, self.labels, self.beta, self.confidence, seed, few=FEW_IMAGES
-        )
+        seed, order = int(self.settings["seed"]), self._resampling_order
+        psi, labels = self.shapley_per_image[order], self.labels[order]
+        return class_profiles(psi, labels, self.beta, self.confidence, seed, few=FEW_IMAGES)
 
     def per_class(self) -> list[dict[str, Any]]:
         """Profile of each class of the sample, in the order of the labels.

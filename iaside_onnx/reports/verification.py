@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..digest import data_digest
 from ..errors import ReportError, UnreadableError
 from ..isolated import Arrays
-from ..mathematics.intervals import METHODS, bootstrap_intervals
+from ..mathematics.intervals import METHODS
 from .heatmap_store import load_heatmap
 from .measurement_store import format_of
 from .opening import MADE_BY, check_is_file, read_isolated, report_errors
@@ -162,13 +162,7 @@ def _follows(path: Path, report: Report) -> list[Check]:
     method = texts["interval"] or METHODS[-1]
     if method not in METHODS:
         return [Check("numbers", False, f"its intervals are of no known kind: {method[:40]}")]
-    intervals = bootstrap_intervals(
-        report.shapley_per_image,
-        report.beta,
-        report.confidence,
-        int(report.settings["seed"]),
-        method=method,
-    )
+    intervals = report.intervals_by(method)
     wanted: Arrays = {
         "shapley/per_image": report.shapley_per_image,
         "shapley/mean": report.shapley,
