@@ -68,10 +68,7 @@ OWN_PROCESS = "own process"
 )  # fmt: skip
 @click.option("--time-budget", type=NUMBER, metavar="SECONDS", help="Stop after so many seconds.")
 @click.option(
-    "--shard",
-    type=TEXT,
-    metavar="I/N",
-    help="Audit the I-th of N parts of the sample (for iaside merge).",
+    "--shard", metavar="I/N", help="Audit the I-th of N parts of the sample (for iaside merge)."
 )
 @click.option(
     "--dask", type=TEXT, metavar="ADDRESS|local:N",
