@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 import csv
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
-from ..images.class_names import ClassIndex, read_class_names, shown
+from ..images.class_index import ClassIndex
+from ..images.class_names import shown
 from ..images.folders import PhotoFiles
 from ..images.imagenet import CLASSES, synsets, wordnet_id
 from ..images.sample import Reading, Sample
 from ..inference.classifier import Classifier
 from ..listener import Listener
-from ..onnx_file.declared import Declared, fit_names
 from ..output_file import whole_file
+from .model_names import NO_NAMES, ModelNames, mere_numbers, model_names
 
-# What --class-names takes for: folders by their places, whatever the file calls its classes.
-NO_NAMES = "none"
 _REMEDY = "give --class-names FILE (the model's classes in its order, named as here)"
-
-_COUNTED = re.compile(r"(.*?)(\d{1,7})")
-
-
-@dataclass(frozen=True)
-class ModelNames:
-    """Names of a model's classes, in order of labels.
-
-    Attributes
-    ----------
-    names : list of str
-        As reports show them.
-    where : str
-        Who says so, as the subject of a sentence.
-    known_as : list of str
-        With synonyms and ids, for finding.
-    """
-
-    names: list[str]
-    where: str
-    known_as: list[str]
 
 
 def settle_labels(
@@ -120,70 +97,6 @@ def settle_labels(
     return sample, classifier
 
 
-def model_names(classifier: Classifier, reading: Reading, tell: Listener) -> ModelNames | None:
-    """Names of the model's classes: as given, as the file declares, or as stands beside it."""
-    if reading.class_names == NO_NAMES:
-        return None
-    outputs, offset = classifier.classes, classifier.label_offset
-    path = classifier.artifact.path
-    if reading.class_names is not None:
-        given = Path(reading.class_names)
-        names = read_class_names(given)
-        fitting = fit_names(names, outputs, offset)
-        if fitting is None:
-            more = (
-                "; if the model's class 0 is a background class, give --label-offset 1"
-                if len(names) == outputs - 1 and offset == 0
-                else ""
-            )
-            raise DataError(
-                f"{given}: names {len(names):,} classes, but the model has {outputs:,}"
-                + (f" (label offset {offset})" if offset else "")
-                + more
-            )
-        return ModelNames(fitting, str(given), fitting)
-    declared = Declared(path, classifier.artifact.metadata)
-    found = declared.named_classes(outputs, offset)
-    if found is not None:
-        return ModelNames(found[0], f"{path.name} ({found[1]} in its metadata)", found[0])
-    for key, names in declared.class_lists():
-        tell.warning(
-            f"{path.name} names {len(names)} classes ({key} in its metadata) but has {outputs}; "
-            "the names are not used"
-        )
-    for file in _beside(path):
-        try:
-            names = read_class_names(file)
-        except DataError:
-            continue
-        fitting = fit_names(names, outputs, offset)
-        if fitting is not None:
-            tell.note(f"class names: {file}, beside the model")
-            return ModelNames(fitting, str(file), fitting)
-        if file.suffix == ".txt":
-            tell.note(f"class names: {file} names {len(names)} for {outputs} classes; not used")
-    return None
-
-
-def _beside(model: Path) -> list[Path]:
-    """Files beside a model that name its classes: of Azure, and of Hugging Face."""
-    above = [model.parent.parent] if model.parent.name == "onnx" else []
-    places = [model.parent / "labels.txt", *(at / "config.json" for at in (model.parent, *above))]
-    return [place for place in places if place.is_file()]
-
-
-def _mere_numbers(names: list[str]) -> bool:
-    """Whether names do no more than count, as LABEL_0, LABEL_1, ... that Hugging Face fills in."""
-    matches = [_COUNTED.fullmatch(name) for name in names]
-    kept = [(match[1], int(match[2])) for match in matches if match]
-    if len(kept) < len(names) or len({prefix for prefix, _ in kept}) > 1:
-        return False
-    first = kept[0][1]
-    return first in (0, 1) and [number for _, number in kept] == list(
-        range(first, first + len(kept))
-    )
-
-
 def _number(name: str) -> int | None:
     """The number that a folder's name is, or None."""
     return int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else None
@@ -245,7 +158,7 @@ def _by_name(
     slash = "/" if naming == "folders" else ""
     places = [int(place) for place in used]
     found = ClassIndex(names.known_as).find([own[place] for place in places])
-    if not any(found) and (numbers or _mere_numbers(names.names)):
+    if not any(found) and (numbers or mere_numbers(names.names)):
         return None
     unknown = [place for place, classes in zip(places, found, strict=True) if not classes]
     labels = "" if naming == "list" else ", --labels FILE"
