@@ -659,3 +659,47 @@ def test_metadata_that_names_classes_in_two_ways_or_in_no_order_is_said(tmp_path
     assert "has no order; it is not used" in warnings[0]
     printed = str({name: number for number, name in enumerate(NAMES)})
     assert audit(model(tmp_path / "c.onnx", classes=printed), photos)[:2] == (1.0, [])
+
+
+def test_a_folder_with_the_name_of_litter_may_be_a_class(tmp_path):
+    shops = ["Aldi", "CVS", "Spar"]
+    photos = tree(tmp_path / "a", shops)
+    assert open_images(photos).class_names == shops
+    (photos / "CVS" / "Entries").write_text("D")
+    assert open_images(photos).class_names == ["Aldi", "Spar"]
+    dotted = tree(tmp_path / "b", [".NET", "C"])
+    assert open_images(dotted).class_names == ["C"]
+    path = graphs.prototypes(
+        tmp_path / "m.onnx", COLOURS[:2], strength=200, size=8,
+        metadata={"names": json.dumps([".NET", "C"])},
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"\.NET: is passed over .* a class '.NET': rename"):
+        audit(path, dotted)
+    (dotted / ".NET").rename(dotted / "NET")
+    assert audit(path, dotted)[0] == 1.0
+
+
+def test_numbers_as_labels_where_names_are_numbers(tmp_path, flat):
+    table = tmp_path / "l.csv"
+    table.write_text(lines("{f},{c}", "file,label\n"))
+    same = [str(number) for number in range(10)]
+    assert audit(model(tmp_path / "a.onnx", same), flat, labels=table)[0] == 1.0
+    turned = model(tmp_path / "b.onnx", same[::-1])
+    with pytest.raises(DataError, match=r"label 0 may be class 0, or the name of class 9.* none"):
+        audit(turned, flat, labels=table)
+    assert audit(turned, flat, labels=table, class_names="none")[0] == 1.0
+    years = [str(number) for number in range(1990, 2000)]
+    table.write_text("file,label\n" + "".join(f"{file},{years[c]}\n" for file, c in PLACES))
+    assert audit(model(tmp_path / "c.onnx", years), flat, labels=table)[0] == 1.0
+
+
+def test_folders_in_the_order_of_text_that_is_not_that_of_their_numbers(tmp_path):
+    path = model(tmp_path / "m.onnx")
+    folders = sorted(f"class{number}" for number in range(1, 11))
+    _, warnings, _ = audit(path, tree(tmp_path / "a", folders))
+    assert "9 of 10 have another place" in warnings[0]
+    assert "class10/ is class 1 in the order of text, which is used, but 9" in warnings[0]
+    padded = [f"class{number:02d}" for number in range(1, 11)]
+    assert audit(path, tree(tmp_path / "b", padded))[1] == []
+    with pytest.raises(DataError, match=r"--label-order text.*; or --class-names FILE"):
+        audit(path, tree(tmp_path / "c", ["0", "180", "270", "90"][:2]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ..images.class_names import shown
 from ..images.folders import PhotoFiles
 from ..images.imagenet import CLASSES, synsets, wordnet_id
 from ..images.sample import Reading, Sample
+from ..images.tree import look_below
 from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..output_file import whole_file
@@ -48,6 +50,7 @@ def settle_labels(
     names = model_names(classifier, reading, tell)
     if names is not None:
         classifier = replace(classifier, class_names=names.names)
+        sample = _files_by_names(sample, names)
     elif reading.class_names == NO_NAMES:
         classifier = replace(classifier, class_names=None)
     source = sample.source
@@ -94,7 +97,75 @@ def settle_labels(
             f"{free} classes, and which is which is not known: give --class-names FILE (the ids in "
             "the model's order), or --labels FILE"
         )
+    _check_text_order(own if folders else [], tell)
     return sample, classifier
+
+
+def _files_by_names(sample: Sample, names: ModelNames) -> Sample:
+    """Hold picture files against the names of the model's classes, before labels are settled."""
+    source = sample.source
+    if not isinstance(source, PhotoFiles):
+        return sample
+    _check_skipped(source, names)
+    return sample if source.class_names is not None else _numbers_as_names(sample, names)
+
+
+def _check_skipped(source: PhotoFiles, names: ModelNames) -> None:
+    """Refuse a folder of pictures that is passed over for its name, but bears that of a class."""
+    classes = {name.strip().casefold() for name in names.names}
+    for name in source.skipped:
+        if name.casefold() in classes and look_below(source.root / name).pictures:
+            raise DataError(
+                f"{source.root / name}: is passed over as hidden or left over, but {names.where} "
+                f"has a class '{name}': rename the folder (without a dot before it), or give "
+                "--labels FILE"
+            )
+
+
+def _numbers_as_names(sample: Sample, names: ModelNames) -> Sample:
+    """Numbers of a file of labels, where the names of the classes are numbers too.
+
+    Raises
+    ------
+    DataError
+        They may be names and places, and these differ.
+    """
+    known = [_number(name) for name in names.names]
+    places = {number: place for place, number in enumerate(known) if number is not None}
+    used = np.unique(sample.source.labels).tolist()
+    if len(places) < len(known) or not all(label in places for label in used):
+        return sample
+    other = next((label for label in used if places[label] != label), None)
+    if other is None:
+        return sample
+    if max(used) < len(known):
+        raise DataError(
+            f"the labels are numbers, and so are the names of the classes: label {other} may be "
+            f"class {other}, or the name of class {places[other]}, as {names.where} has them; give "
+            f"--class-names {NO_NAMES} to take the labels as places, or labels that are places"
+        )
+    labels = np.array([places[label] for label in sample.source.labels.tolist()], np.int64)
+    return sample.with_labels(labels, names.names)
+
+
+def _check_text_order(own: list[str], tell: Listener) -> None:
+    """Warn where folders with numbers in their names stand in another order than the numbers."""
+    by_number = sorted(own, key=_with_numbers)
+    moved = [place for place, name in enumerate(own) if by_number[place] != name]
+    if moved:
+        first = moved[0]
+        tell.warning(
+            f"the names of the class folders hold numbers, and {len(moved)} of {len(own)} have "
+            f"another place in the order of these: {own[first]}/ is class {first} in the order of "
+            f"text, which is used, but {by_number.index(own[first])} in that of numbers; if the "
+            "model counts so, give --class-names FILE (its classes in its order)"
+        )
+
+
+def _with_numbers(name: str) -> list[tuple[str, int]]:
+    """A key that sorts names by the numbers in them."""
+    parts = [*re.split(r"([0-9]{1,18})", name), "0"]
+    return [(text, int(number)) for text, number in zip(parts[::2], parts[1::2], strict=True)]
 
 
 def _number(name: str) -> int | None:
@@ -216,14 +287,16 @@ def _by_number(
             raise DataError(
                 f"class folders are named by numbers ({shown(own, 3)}), and {own[out]}/ is class "
                 f"{out} in the order of text, but {by_number.index(numbers[out])} in that of "
-                "numbers; give --label-order number or --label-order text"
+                "numbers; give --label-order number or --label-order text, or --class-names FILE "
+                "(the model's classes in its order)"
             )
         if numbers != list(range(len(own))) and len(own) != free:
             raise DataError(
                 f"class folders are named by numbers ({shown(own, 4)}) that are not 0, 1, 2, ..., "
                 f"and the model has {free} classes: give --label-order number to take the numbers "
                 "as labels (with --label-offset -1 if they count from 1), or --label-order text to "
-                "take the folders in order"
+                "take the folders in order; or --class-names FILE (the model's classes in its "
+                "order, named as the folders)"
             )
     if order != "number":
         return sample

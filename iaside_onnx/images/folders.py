@@ -15,7 +15,7 @@ from ..listener import Listener
 from .class_names import shown
 from .label_files import Entry, read_labels
 from .pictures import SUFFIXES, EncodedImages, check_bytes, class_number, relative_name
-from .tree import advice, entries, is_litter, look_below, nesting, passed_over
+from .tree import advice, entries, is_litter, left_over, look_below, nesting, passed_over
 
 _LABEL_SUFFIXES = {".csv", ".tsv", ".jsonl", ".json", ".txt"}
 # Beginnings of the names of files that usually hold labels.
@@ -30,10 +30,13 @@ class PhotoFiles(EncodedImages):
     ----------
     doubt : str or None
         Why the folders are no classes, unless a model's classes bear their names.
+    skipped : tuple of str
+        Folders beside the classes that are passed over for their names.
     """
 
     root: Path
     doubt: str | None = None
+    skipped: tuple[str, ...] = ()
 
     def where(self, index: int) -> str:
         """The file's path."""
@@ -61,7 +64,8 @@ def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
         A folder cannot be read, or a name cannot be an id.
     """
     folders, files = entries(root)
-    classes = [name for name in folders if not is_litter(name)]
+    skipped = tuple(name for name in folders if left_over(root, name))
+    classes = [name for name in folders if name not in skipped]
     below = {name: look_below(root / name) for name in classes}
     ids: list[str] = []
     labels: list[int] = []
@@ -73,7 +77,7 @@ def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
     if not ids:
         return None
     check_names(root, [*classes, *ids])
-    litter = [name for name in folders if is_litter(name)]
+    litter = list(skipped)
     litter += [f"{name}/{part}" for name, found in below.items() for part in found.litter]
     if litter:
         tell.note(f"skipped as hidden or left over: {shown(f'{name}/' for name in litter)}")
@@ -97,7 +101,9 @@ def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
             f"{shown(beside, 3)}"
         )
     doubt = nesting(root, below)
-    return PhotoFiles(ids, np.array(labels, np.int64), classes, root, doubt, naming="folders")
+    return PhotoFiles(
+        ids, np.array(labels, np.int64), classes, root, doubt, skipped, naming="folders"
+    )
 
 
 def check_names(root: Path, ids: Sequence[str]) -> None:
