@@ -703,3 +703,19 @@ def test_folders_in_the_order_of_text_that_is_not_that_of_their_numbers(tmp_path
     assert audit(path, tree(tmp_path / "b", padded))[1] == []
     with pytest.raises(DataError, match=r"--label-order text.*; or --class-names FILE"):
         audit(path, tree(tmp_path / "c", ["0", "180", "270", "90"][:2]))
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_number_and_a_name_for_each_picture_must_agree(tmp_path, flat, kind):
+    table = tmp_path / f"l.{kind}"
+    row = "{f},{c},{n}" if kind == "csv" else '{{"file": "{f}", "label": {c}, "class_name": "{n}"}}'
+    table.write_text(lines(row, "file,label,class_name\n" if kind == "csv" else ""))
+    assert audit(model(tmp_path / "a.onnx", NAMES), flat, labels=table)[:2] == (1.0, [])
+    turned = model(tmp_path / "b.onnx", BACKWARDS, range(9, -1, -1))
+    message = rf"line {2 if kind == 'csv' else 1}: has the number 0 and the name 'airplane'.*9"
+    with pytest.raises(DataError, match=message):
+        audit(turned, flat, labels=table)
+    by_name = {"labels": table, "columns": "file,class_name"}
+    assert audit(turned, flat, **by_name)[0] == 1.0
+    groups = [f"group{name}" for name in NAMES]
+    assert audit(model(tmp_path / "c.onnx", groups), flat, labels=table)[:2] == (1.0, [])

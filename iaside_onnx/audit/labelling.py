@@ -107,6 +107,7 @@ def _files_by_names(sample: Sample, names: ModelNames) -> Sample:
     if not isinstance(source, PhotoFiles):
         return sample
     _check_skipped(source, names)
+    _check_pairs(source, names)
     return sample if source.class_names is not None else _numbers_as_names(sample, names)
 
 
@@ -119,6 +120,20 @@ def _check_skipped(source: PhotoFiles, names: ModelNames) -> None:
                 f"{source.root / name}: is passed over as hidden or left over, but {names.where} "
                 f"has a class '{name}': rename the folder (without a dot before it), or give "
                 "--labels FILE"
+            )
+
+
+def _check_pairs(source: PhotoFiles, names: ModelNames) -> None:
+    """Refuse a file of labels whose numbers and names are other classes of the model."""
+    found = ClassIndex(names.known_as).find([name for _, name in source.pairs])
+    if not all(found):  # names of something else, such as groups of classes
+        return
+    for ((number, name), where), classes in zip(source.pairs.items(), found, strict=True):
+        if number not in classes:
+            raise DataError(
+                f"{where}: has the number {number} and the name '{name}', which is class "
+                f"{min(classes)} as {names.where} has them; give --columns FILE,LABEL with the "
+                "column that is right"
             )
 
 

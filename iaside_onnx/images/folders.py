@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +32,15 @@ class PhotoFiles(EncodedImages):
         Why the folders are no classes, unless a model's classes bear their names.
     skipped : tuple of str
         Folders beside the classes that are passed over for their names.
+    pairs : dict
+        Where a file of labels has both a number and a name: each pair of these, and where it
+        stands first.
     """
 
     root: Path
     doubt: str | None = None
     skipped: tuple[str, ...] = ()
+    pairs: dict[tuple[int, str], str] = field(default_factory=dict)
 
     def where(self, index: int) -> str:
         """The file's path."""
@@ -147,7 +151,14 @@ def labelled_files(root: Path, table: Path, columns: tuple[str, str] | None = No
         names = sorted(set(labels))
         place = {name: number for number, name in enumerate(names)}
         numbers = [place[label] for label in labels]
-    return PhotoFiles(ids, np.array(numbers, np.int64), names, root, naming="words")
+    made = PhotoFiles(ids, np.array(numbers, np.int64), names, root, naming="words")
+    for row in rows:
+        number, name = row.label, row.second
+        if _is_number(name):
+            number, name = name, number
+        if name and _is_number(number) and not _is_number(name) and len(number) < 10:
+            made.pairs.setdefault((int(_integral(number)), name), f"{table}, line {row.line}")
+    return made
 
 
 def _is_number(text: str) -> bool:
