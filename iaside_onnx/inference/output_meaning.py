@@ -16,8 +16,8 @@ from ..errors import ArtifactError
 from .class_scores import look_like_probabilities
 
 TASKS = ("classes", "several-labels", "embedding", "dense", "other")
-# Shorter vectors of unit length may be two-class scores; float16 keeps lengths to a part in 1000.
-_LEAST_EMBEDDING = 16
+# Two numbers of unit length may be scores; float16 keeps lengths to a part in 1000.
+_LEAST_EMBEDDING = 3
 _UNIT_LENGTH = 2e-3
 # Candidates of a detection head: many rows of few numbers.
 _FEW_NUMBERS = 300
