@@ -14,7 +14,8 @@ from PIL import Image
 
 import iaside_onnx as ia
 from iaside_onnx.errors import DataError, UsageError
-from iaside_onnx.images.class_names import ClassIndex, read_class_names
+from iaside_onnx.images.class_index import ClassIndex
+from iaside_onnx.images.class_names import read_class_names
 from iaside_onnx.images.imagenet import synsets
 from iaside_onnx.images.pictures import SUFFIXES
 from iaside_onnx.images.sample import open_images
@@ -582,3 +583,139 @@ def test_labels_of_the_real_photographs_by_wordnet_id(iaside, tmp_path, real):
     assert [table[name.partition("/")[2]] for name in report.image_ids] == [
         str(label) for label in report.labels
     ]
+
+
+PAIRS = {"0": 0, "1": 1, "10": 2, "2": 3}
+TEXT_ORDER = list(PAIRS)
+# A file of class names, and the names; None: refused, for their order is open.
+ORDERS = {
+    "bare": ("n.json", json.dumps({"0": 0, "1": 2, "2": 3, "3": 1}), None),
+    "printed": ("n.txt", "{0: 0, 1: 2, 2: 3, 3: 1}", None),
+    "only names to places": ("n.json", json.dumps(PAIRS), TEXT_ORDER),
+    "keyed": ("n.json", json.dumps({"class_to_idx": PAIRS}), TEXT_ORDER),
+    "keyed back": ("n.json", json.dumps({"id2label": {0: "0", 1: "1", 2: "10"}}), ["0", "1", "10"]),
+    "from 1": ("n.json", json.dumps({"1": 0, "2": 1, "3": 2}), None),
+    "both ways the same": ("n.json", json.dumps({"00": 0, "01": 1}), ["00", "01"]),
+    "texts are names": ("n.json", json.dumps({"0": "1", "1": "0"}), ["1", "0"]),
+    "lines": ("n.txt", "0 0\n1 1\n10 2\n2 3", TEXT_ORDER),
+    "lines both ways": ("n.txt", "1 0\n2 1\n3 2", None),
+    "columns": ("n.csv", "label,index\n0,0\n1,1\n10,2\n2,3", TEXT_ORDER),
+    "columns, no header": ("n.csv", "0,0\n1,1\n3,2\n2,3", None),
+    "objects": ("n.json", '[{"id": 1, "name": "b"}, {"id": 0, "name": "a"}]', ["a", "b"]),
+    "COCO": ("n.json", '{"categories": [{"id": 2, "name": "b"}, {"id": 1, "name": "a"}]}', [*"ab"]),
+    "objects with a gap": ("n.json", '[{"id": 1, "name": "b"}, {"id": 3, "name": "a"}]', None),
+    "a count": ("n.csv", "name,count\nb,2\na,1", ["b", "a"]),
+    "an id and a count": ("n.csv", "count,name,id\n1,b,1\n2,a,0", ["a", "b"]),
+    "ids with a gap": ("n.csv", "name,id\nb,5\na,0", None),
+    "numbers of names": ("n.txt", "3 iron\n1 wood\n2 putter", ["3 iron", "1 wood", "2 putter"]),
+    "marked": ("n.txt", "1: b\n0: a", ["a", "b"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_the_order_of_class_names_is_never_guessed(tmp_path, name):
+    file, text, names = ORDERS[name]
+    (tmp_path / file).write_text(text)
+    if names is None:
+        with pytest.raises(DataError, match="is open: "):
+            read_class_names(tmp_path / file)
+    else:
+        assert read_class_names(tmp_path / file) == names
+
+
+# The model's names, names of the images, classes that these may be.
+SPELLINGS = {
+    "numbers of names": (["dollar", "euro", "5 dollar"], ["5 dollar", "euro"], [{2}, {1}]),
+    "one side": (["200", "300", "737-200"], ["737-200"], [{2}]),
+    "numbers behind": (["200", "300"], ["737-200", "747-300"], [set(), set()]),
+    "signs": (["C", "C++", "C#"], ["C++", "c#", "C"], [{1}, {2}, {0}]),
+    "another sign": (["A+", "B"], ["A-", "B"], [set(), {1}]),
+    "a minus": (["-1", "0", "1"], ["1", "-1"], [{2}, {0}]),
+    "a point": (["15", "1.5"], ["1.5", "15"], [{1}, {0}]),
+    "no point": (["15", "25"], ["1.5", "2.5"], [set(), set()]),
+    "case": (["A", "a"], ["a", "A"], [{1}, {0}]),
+    "case is open": (["Cat", "cat"], ["CAT"], [{0, 1}]),
+    "counted": (["dog", "cat"], ["1_cat", "2_dog"], [{1}, {0}]),
+    "the model's counted": (["1 dog", "2 cat"], ["cat"], [{1}]),
+    "not one to one": (["5 dollar", "9 dollar"], ["dollar"], [set()]),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_names_match_as_they_stand_before_they_match_loosely(name):
+    names, wanted, classes = SPELLINGS[name]
+    assert ClassIndex(names).find(wanted) == classes
+
+
+def test_metadata_that_names_classes_in_two_ways_or_in_no_order_is_said(tmp_path):
+    photos = tree(tmp_path / "photos", NAMES)
+    twice = model(tmp_path / "a.onnx", NAMES, names=json.dumps(BACKWARDS))
+    accuracy, warnings, _ = audit(twice, photos)
+    assert (accuracy, len(warnings)) == (1.0, 1)
+    assert "class 0 is 'airplane' under iaside.classes, which is used, and 'truck'" in warnings[0]
+    loose = model(tmp_path / "b.onnx", classes=str(set(NAMES)))
+    accuracy, warnings, report = audit(loose, photos)
+    assert (accuracy, report.class_names) == (1.0, NAMES)
+    assert "has no order; it is not used" in warnings[0]
+    printed = str({name: number for number, name in enumerate(NAMES)})
+    assert audit(model(tmp_path / "c.onnx", classes=printed), photos)[:2] == (1.0, [])
+
+
+def test_a_folder_with_the_name_of_litter_may_be_a_class(tmp_path):
+    shops = ["Aldi", "CVS", "Spar"]
+    photos = tree(tmp_path / "a", shops)
+    assert open_images(photos).class_names == shops
+    (photos / "CVS" / "Entries").write_text("D")
+    assert open_images(photos).class_names == ["Aldi", "Spar"]
+    dotted = tree(tmp_path / "b", [".NET", "C"])
+    assert open_images(dotted).class_names == ["C"]
+    path = graphs.prototypes(
+        tmp_path / "m.onnx", COLOURS[:2], strength=200, size=8,
+        metadata={"names": json.dumps([".NET", "C"])},
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"\.NET: is passed over .* a class '.NET': rename"):
+        audit(path, dotted)
+    (dotted / ".NET").rename(dotted / "NET")
+    assert audit(path, dotted)[0] == 1.0
+
+
+def test_numbers_as_labels_where_names_are_numbers(tmp_path, flat):
+    table = tmp_path / "l.csv"
+    table.write_text(lines("{f},{c}", "file,label\n"))
+    same = [str(number) for number in range(10)]
+    assert audit(model(tmp_path / "a.onnx", same), flat, labels=table)[0] == 1.0
+    turned = model(tmp_path / "b.onnx", same[::-1])
+    with pytest.raises(DataError, match=r"label 0 may be class 0, or the name of class 9.* none"):
+        audit(turned, flat, labels=table)
+    assert audit(turned, flat, labels=table, class_names="none")[0] == 1.0
+    years = [str(number) for number in range(1990, 2000)]
+    table.write_text("file,label\n" + "".join(f"{file},{years[c]}\n" for file, c in PLACES))
+    assert audit(model(tmp_path / "c.onnx", years), flat, labels=table)[0] == 1.0
+
+
+def test_folders_in_the_order_of_text_that_is_not_that_of_their_numbers(tmp_path):
+    path = model(tmp_path / "m.onnx")
+    folders = sorted(f"class{number}" for number in range(1, 11))
+    _, warnings, _ = audit(path, tree(tmp_path / "a", folders))
+    assert "9 of 10 have another place" in warnings[0]
+    assert "class10/ is class 1 in the order of text, which is used, but 9" in warnings[0]
+    padded = [f"class{number:02d}" for number in range(1, 11)]
+    assert audit(path, tree(tmp_path / "b", padded))[1] == []
+    with pytest.raises(DataError, match=r"--label-order text.*; or --class-names FILE"):
+        audit(path, tree(tmp_path / "c", ["0", "180", "270", "90"][:2]))
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_number_and_a_name_for_each_picture_must_agree(tmp_path, flat, kind):
+    table = tmp_path / f"l.{kind}"
+    row = "{f},{c},{n}" if kind == "csv" else '{{"file": "{f}", "label": {c}, "class_name": "{n}"}}'
+    table.write_text(lines(row, "file,label,class_name\n" if kind == "csv" else ""))
+    assert audit(model(tmp_path / "a.onnx", NAMES), flat, labels=table)[:2] == (1.0, [])
+    turned = model(tmp_path / "b.onnx", BACKWARDS, range(9, -1, -1))
+    message = rf"line {2 if kind == 'csv' else 1}: has the number 0 and the name 'airplane'.*9"
+    with pytest.raises(DataError, match=message):
+        audit(turned, flat, labels=table)
+    by_name = {"labels": table, "columns": "file,class_name"}
+    assert audit(turned, flat, **by_name)[0] == 1.0
+    groups = [f"group{name}" for name in NAMES]
+    assert audit(model(tmp_path / "c.onnx", groups), flat, labels=table)[:2] == (1.0, [])

@@ -4,46 +4,25 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
-from ..images.class_names import ClassIndex, read_class_names, shown
+from ..images.class_index import ClassIndex
+from ..images.class_names import shown
 from ..images.folders import PhotoFiles
 from ..images.imagenet import CLASSES, synsets, wordnet_id
 from ..images.sample import Reading, Sample
+from ..images.tree import look_below
 from ..inference.classifier import Classifier
 from ..listener import Listener
-from ..onnx_file.declared import Declared, fit_names
 from ..output_file import whole_file
+from .model_names import NO_NAMES, ModelNames, mere_numbers, model_names
 
-# What --class-names takes for: folders by their places, whatever the file calls its classes.
-NO_NAMES = "none"
 _REMEDY = "give --class-names FILE (the model's classes in its order, named as here)"
-
-_COUNTED = re.compile(r"(.*?)(\d{1,7})")
-
-
-@dataclass(frozen=True)
-class ModelNames:
-    """Names of a model's classes, in order of labels.
-
-    Attributes
-    ----------
-    names : list of str
-        As reports show them.
-    where : str
-        Who says so, as the subject of a sentence.
-    known_as : list of str
-        With synonyms and ids, for finding.
-    """
-
-    names: list[str]
-    where: str
-    known_as: list[str]
 
 
 def settle_labels(
@@ -71,6 +50,7 @@ def settle_labels(
     names = model_names(classifier, reading, tell)
     if names is not None:
         classifier = replace(classifier, class_names=names.names)
+        sample = _files_by_names(sample, names)
     elif reading.class_names == NO_NAMES:
         classifier = replace(classifier, class_names=None)
     source = sample.source
@@ -117,71 +97,90 @@ def settle_labels(
             f"{free} classes, and which is which is not known: give --class-names FILE (the ids in "
             "the model's order), or --labels FILE"
         )
+    _check_text_order(own if folders else [], tell)
     return sample, classifier
 
 
-def model_names(classifier: Classifier, reading: Reading, tell: Listener) -> ModelNames | None:
-    """Names of the model's classes: as given, as the file declares, or as stands beside it."""
-    if reading.class_names == NO_NAMES:
-        return None
-    outputs, offset = classifier.classes, classifier.label_offset
-    path = classifier.artifact.path
-    if reading.class_names is not None:
-        given = Path(reading.class_names)
-        names = read_class_names(given)
-        fitting = fit_names(names, outputs, offset)
-        if fitting is None:
-            more = (
-                "; if the model's class 0 is a background class, give --label-offset 1"
-                if len(names) == outputs - 1 and offset == 0
-                else ""
-            )
+def _files_by_names(sample: Sample, names: ModelNames) -> Sample:
+    """Hold picture files against the names of the model's classes, before labels are settled."""
+    source = sample.source
+    if not isinstance(source, PhotoFiles):
+        return sample
+    _check_skipped(source, names)
+    _check_pairs(source, names)
+    return sample if source.class_names is not None else _numbers_as_names(sample, names)
+
+
+def _check_skipped(source: PhotoFiles, names: ModelNames) -> None:
+    """Refuse a folder of pictures that is passed over for its name, but bears that of a class."""
+    classes = {name.strip().casefold() for name in names.names}
+    for name in source.skipped:
+        if name.casefold() in classes and look_below(source.root / name).pictures:
             raise DataError(
-                f"{given}: names {len(names):,} classes, but the model has {outputs:,}"
-                + (f" (label offset {offset})" if offset else "")
-                + more
+                f"{source.root / name}: is passed over as hidden or left over, but {names.where} "
+                f"has a class '{name}': rename the folder (without a dot before it), or give "
+                "--labels FILE"
             )
-        return ModelNames(fitting, str(given), fitting)
-    declared = Declared(path, classifier.artifact.metadata)
-    found = declared.named_classes(outputs, offset)
-    if found is not None:
-        return ModelNames(found[0], f"{path.name} ({found[1]} in its metadata)", found[0])
-    for key, names in declared.class_lists():
-        tell.warning(
-            f"{path.name} names {len(names)} classes ({key} in its metadata) but has {outputs}; "
-            "the names are not used"
+
+
+def _check_pairs(source: PhotoFiles, names: ModelNames) -> None:
+    """Refuse a file of labels whose numbers and names are other classes of the model."""
+    found = ClassIndex(names.known_as).find([name for _, name in source.pairs])
+    if not all(found):  # names of something else, such as groups of classes
+        return
+    for ((number, name), where), classes in zip(source.pairs.items(), found, strict=True):
+        if number not in classes:
+            raise DataError(
+                f"{where}: has the number {number} and the name '{name}', which is class "
+                f"{min(classes)} as {names.where} has them; give --columns FILE,LABEL with the "
+                "column that is right"
+            )
+
+
+def _numbers_as_names(sample: Sample, names: ModelNames) -> Sample:
+    """Numbers of a file of labels, where the names of the classes are numbers too.
+
+    Raises
+    ------
+    DataError
+        They may be names and places, and these differ.
+    """
+    known = [_number(name) for name in names.names]
+    places = {number: place for place, number in enumerate(known) if number is not None}
+    used = np.unique(sample.source.labels).tolist()
+    if len(places) < len(known) or not all(label in places for label in used):
+        return sample
+    other = next((label for label in used if places[label] != label), None)
+    if other is None:
+        return sample
+    if max(used) < len(known):
+        raise DataError(
+            f"the labels are numbers, and so are the names of the classes: label {other} may be "
+            f"class {other}, or the name of class {places[other]}, as {names.where} has them; give "
+            f"--class-names {NO_NAMES} to take the labels as places, or labels that are places"
         )
-    for file in _beside(path):
-        try:
-            names = read_class_names(file)
-        except DataError:
-            continue
-        fitting = fit_names(names, outputs, offset)
-        if fitting is not None:
-            tell.note(f"class names: {file}, beside the model")
-            return ModelNames(fitting, str(file), fitting)
-        if file.suffix == ".txt":
-            tell.note(f"class names: {file} names {len(names)} for {outputs} classes; not used")
-    return None
+    labels = np.array([places[label] for label in sample.source.labels.tolist()], np.int64)
+    return sample.with_labels(labels, names.names)
 
 
-def _beside(model: Path) -> list[Path]:
-    """Files beside a model that name its classes: of Azure, and of Hugging Face."""
-    above = [model.parent.parent] if model.parent.name == "onnx" else []
-    places = [model.parent / "labels.txt", *(at / "config.json" for at in (model.parent, *above))]
-    return [place for place in places if place.is_file()]
+def _check_text_order(own: list[str], tell: Listener) -> None:
+    """Warn where folders with numbers in their names stand in another order than the numbers."""
+    by_number = sorted(own, key=_with_numbers)
+    moved = [place for place, name in enumerate(own) if by_number[place] != name]
+    if moved:
+        first = moved[0]
+        tell.warning(
+            f"the names of the class folders hold numbers, and {len(moved)} of {len(own)} have "
+            f"another place in the order of these: {own[first]}/ is class {first} in the order of "
+            f"text, which is used, but {by_number.index(own[first])} in that of numbers; if the "
+            "model counts so, give --class-names FILE (its classes in its order)"
+        )
 
 
-def _mere_numbers(names: list[str]) -> bool:
-    """Whether names do no more than count, as LABEL_0, LABEL_1, ... that Hugging Face fills in."""
-    matches = [_COUNTED.fullmatch(name) for name in names]
-    kept = [(match[1], int(match[2])) for match in matches if match]
-    if len(kept) < len(names) or len({prefix for prefix, _ in kept}) > 1:
-        return False
-    first = kept[0][1]
-    return first in (0, 1) and [number for _, number in kept] == list(
-        range(first, first + len(kept))
-    )
+def _with_numbers(name: str) -> list[tuple[str, int]]:
+    """A key that sorts names by the numbers in them."""
+    parts = [*re.split(r"([0-9]{1,18})", name), "0"]
+    return [(text, int(number)) for text, number in zip(parts[::2], parts[1::2], strict=True)]
 
 
 def _number(name: str) -> int | None:
@@ -245,7 +244,7 @@ def _by_name(
     slash = "/" if naming == "folders" else ""
     places = [int(place) for place in used]
     found = ClassIndex(names.known_as).find([own[place] for place in places])
-    if not any(found) and (numbers or _mere_numbers(names.names)):
+    if not any(found) and (numbers or mere_numbers(names.names)):
         return None
     unknown = [place for place, classes in zip(places, found, strict=True) if not classes]
     labels = "" if naming == "list" else ", --labels FILE"
@@ -303,14 +302,16 @@ def _by_number(
             raise DataError(
                 f"class folders are named by numbers ({shown(own, 3)}), and {own[out]}/ is class "
                 f"{out} in the order of text, but {by_number.index(numbers[out])} in that of "
-                "numbers; give --label-order number or --label-order text"
+                "numbers; give --label-order number or --label-order text, or --class-names FILE "
+                "(the model's classes in its order)"
             )
         if numbers != list(range(len(own))) and len(own) != free:
             raise DataError(
                 f"class folders are named by numbers ({shown(own, 4)}) that are not 0, 1, 2, ..., "
                 f"and the model has {free} classes: give --label-order number to take the numbers "
                 "as labels (with --label-offset -1 if they count from 1), or --label-order text to "
-                "take the folders in order"
+                "take the folders in order; or --class-names FILE (the model's classes in its "
+                "order, named as the folders)"
             )
     if order != "number":
         return sample

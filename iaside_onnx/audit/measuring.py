@@ -37,7 +37,8 @@ from ..reports.store import (
 )
 from ..settings import MOST_COUNT, Settings, check_number
 from .draws import DRAWS, draw_key, pixels_digest
-from .labelling import NO_NAMES, settle_labels
+from .labelling import settle_labels
+from .model_names import NO_NAMES
 from .survey import class_targets
 
 

@@ -36,8 +36,8 @@ from .analysis import analyze, identity_of_table
 from .attacked import NO_ATTACK
 from .draws import DRAWS
 from .heatmap import measure_heatmap
-from .labelling import NO_NAMES
 from .measuring import as_json, identity_of
+from .model_names import NO_NAMES
 from .robustness import identity_of_answers, measure_robustness, table_of
 from .robustness_table import table_parts
 

@@ -1,4 +1,4 @@
-"""Names of classes: files that list them, and finding names of one side among another's."""
+"""Names of classes: files that list them."""
 
 from __future__ import annotations
 
@@ -6,58 +6,102 @@ import csv
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .imagenet import CLASSES, synsets, wordnet_id
 from .text_files import read_text
 
 _MOST_BYTES = 1 << 22
 _NAME_COLUMNS = {"name", "class", "classname", "label", "labelname", "category", "displayname"}
-_INDEX_COLUMNS = {"index", "idx", "id", "number", "classid", "classindex", "labelid", "target"}
-_NUMBERED = re.compile(r"\s*(\d{1,7})\s*[\s:,;.=-]\s*(\S.*)")
-_NUMBER_LAST = re.compile(r"\s*(\S.*?)\s*[\s:,;=]\s*(\d{1,7})\s*")
-_ENUMERATED = re.compile(r"(\d{1,7})[\s._:-]+(?=\S)")
+_INDEX_COLUMNS = {
+    "index", "idx", "id", "number", "classid", "classindex", "labelid", "categoryid", "target",
+}  # fmt: skip
+# A number before a name or behind it; only with a mark between may the lines be in any order.
+_NUMBERED = re.compile(r"\s*(\d{1,7})\s*([\s:,;.=-])\s*(\S.*)")
+_NUMBER_LAST = re.compile(r"\s*(\S.*?)\s*([\s:,;=])\s*(\d{1,7})\s*")
+_MARKS = set(":,;=")
 # An entry of a dictionary as Python writes it, and what follows.
-_ENTRY = re.compile(
-    r"""\s*(\d{1,7})\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")\s*(?:,\s*)?(\})?""",
-    re.DOTALL,
-)
+_PART = r"""(?:(\d{1,7})|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")"""
+_ENTRY = re.compile(rf"\s*{_PART}\s*:\s*{_PART}\s*(?:,\s*)?(\}})?", re.DOTALL)
+_BY_INDEX = {"id2label", "idx_to_class", "index_to_class"}
+_BY_NAME = {"label2id", "class_to_idx", "classes_to_idx", "class_to_index"}
 _HOLDERS = (
-    "id2label", "label2id", "class_to_idx", "names", "class_names", "label_names", "classes",
+    "id2label", "idx_to_class", "index_to_class", "label2id", "class_to_idx", "classes_to_idx",
+    "class_to_index", "names", "class_names", "label_names", "classes", "categories",
 )  # fmt: skip
-# Of ImageNet's names that a list must bear for it to be ImageNet's.
-_ENOUGH = 0.9
+_OPEN = (
+    "numbers stand on both sides, so which are the names and which the places is open: write a "
+    "JSON list of the names in the model's order, or the dictionary under the key class_to_idx "
+    "(names to places) or id2label (places to names)"
+)
+
+
+class OpenOrderError(ValueError):
+    """Class names whose order is open; the message says why and how to write them."""
 
 
 def folded(name: str) -> str:
     """A name without what writers of it differ in: case, spaces, underscores, hyphens.
+
+    Signs that tell names apart stay: those of ``C++``, ``A-``, ``-1``, ``1.5``, ``737-200``.
 
     Examples
     --------
     >>> folded("German_short-haired pointer")
     'germanshorthairedpointer'
     """
-    text = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(mark for mark in text if unicodedata.category(mark)[0] in "LNM") or text.strip()
+    text = unicodedata.normalize("NFKC", name).strip().casefold()
+    kept = [
+        "-" if mark in " _" and _between_digits(text, place) else mark
+        for place, mark in enumerate(text)
+        if unicodedata.category(mark)[0] in "LNM" or _tells(text, place)
+    ]
+    return "".join(kept) or text
 
 
-def python_dict(text: str) -> dict[int, str] | None:
-    """A dictionary of numbers to names as Python prints it, such as ``{0: 'cat', 1: 'dog'}``."""
+def _between_digits(text: str, place: int) -> bool:
+    return text[place - 1 : place].isdecimal() and text[place + 1 : place + 2].isdecimal()
+
+
+def _tells(text: str, place: int) -> bool:
+    """Whether a sign at a place tells a name from others."""
+    mark = text[place]
+    if mark in "#%" or unicodedata.category(mark) in ("Sm", "Sc", "So"):
+        return True
+    if mark not in "-. _":
+        return False
+    before, after = text[:place], text[place + 1 : place + 2]
+    if _between_digits(text, place):
+        return True
+    if mark == "-":
+        return (not before and after.isdecimal()) or (bool(before) and not after)
+    return mark == "." and not before and after.isdecimal()
+
+
+def python_dict(text: str) -> dict[str, str | int] | None:
+    """A dictionary as Python prints it, such as ``{0: 'cat', 1: 'dog'}`` or ``{'cat': 0}``."""
     text = text.strip()
     if not text.startswith("{"):
         return None
-    found: dict[int, str] = {}
+    found: dict[str, str | int] = {}
     place = 1
     while match := _ENTRY.match(text, place):
-        name = match[2] if match[2] is not None else match[3]
-        found[int(match[1])] = re.sub(r"\\(.)", r"\1", name)
+        key, item = (_literal(*match.group(*groups)) for groups in ((1, 2, 3), (4, 5, 6)))
+        if str(key) in found:
+            return None
+        found[str(key)] = item
         place = match.end()
-        if match[4]:
+        if match[7]:
             return found if place == len(text) else None
     return None
+
+
+def _literal(number: str | None, single: str | None, double: str | None) -> str | int:
+    if number is not None:
+        return int(number)
+    return re.sub(r"\\(.)", r"\1", (single if single is not None else double) or "")
 
 
 def in_order(numbered: dict[int, str]) -> list[str] | None:
@@ -68,30 +112,98 @@ def in_order(numbered: dict[int, str]) -> list[str] | None:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def names_in(value: Any) -> list[str] | None:
+def names_in(value: Any, key: str = "") -> list[str] | None:
     """Class names in a JSON value, in the order of the classes; None where it holds none.
 
     A list of names or of objects with a name; a dictionary from numbers to names or back; one of
     either under ``id2label``, ``names``, ``classes`` and the like.
+
+    Parameters
+    ----------
+    value : object
+        As JSON holds it.
+    key : str
+        What it stands under: ``class_to_idx`` and the like lead from names to places, ``id2label``
+        and the like from places to names.
+
+    Raises
+    ------
+    OpenOrderError
+        Their order is open.
     """
     if isinstance(value, list):
         made = [_one_name(item) for item in value]
-        return [name for name in made if name is not None] if None not in made and made else None
+        names = [name for name in made if name is not None]
+        return _by_ids(value, names) if names and len(names) == len(made) else None
     if not isinstance(value, dict) or not value:
         return None
-    for key in _HOLDERS:
-        if isinstance(value.get(key), dict | list):
-            return names_in(value[key])
-    if all(str(key).isdecimal() and len(str(key)) < 8 for key in value):
-        numbered = {int(key): _one_name(item) for key, item in value.items()}
-    elif all(isinstance(item, int) for item in value.values()):
-        numbered = {item: str(key) for key, item in value.items()}
-        if len(numbered) < len(value):
-            return None
-    else:
+    for holder in _HOLDERS:
+        if isinstance(value.get(holder), dict | list):
+            return names_in(value[holder], holder)
+    by_index, by_name = _by_index(value), _by_place(value)
+    if by_index is None or by_name is None:
+        return by_index or by_name
+    if key in _BY_INDEX:
+        return by_index
+    if key in _BY_NAME:
+        return by_name
+    if not all(isinstance(item, int) for item in value.values()):
+        return by_index
+    if [int(name) for name in by_index] == [int(name) for name in by_name]:
+        return by_name
+    raise OpenOrderError(_OPEN)
+
+
+def _by_index(value: dict[str, Any]) -> list[str] | None:
+    """Names of a dictionary from places to names."""
+    if not all(_is_place(key) for key in value):
         return None
+    numbered = {int(key): _one_name(item) for key, item in value.items()}
     whole = {number: name for number, name in numbered.items() if name is not None}
-    return in_order(whole) if len(whole) == len(numbered) else None
+    return in_order(whole) if len(whole) == len(value) else None
+
+
+def _by_place(value: dict[str, Any]) -> list[str] | None:
+    """Names of a dictionary from names to places."""
+    if not all(_is_place(item) for item in value.values()):
+        return None
+    numbered = {int(item): key for key, item in value.items()}
+    return in_order(numbered) if len(numbered) == len(value) else None
+
+
+def _is_place(value: Any) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value >= 0
+    return isinstance(value, str) and value.isdecimal() and len(value) < 8
+
+
+def _by_ids(items: list[Any], names: list[str]) -> list[str]:
+    """Names of a list, by the numbers that its objects give themselves, if they do."""
+    if not all(isinstance(item, dict) for item in items):
+        return names
+    keys = [
+        key
+        for key in items[0]
+        if folded(str(key)) in _INDEX_COLUMNS | {"label"}
+        and all(_is_place(item.get(key)) for item in items)
+    ]
+    for key in keys:
+        numbered = {int(item[key]): name for item, name in zip(items, names, strict=True)}
+        ordered = in_order(numbered) if len(numbered) == len(items) else None
+        if ordered is None:
+            raise OpenOrderError(
+                f"the numbers under '{key}' are not 0, 1, 2, ... or 1, 2, 3, ..., each once, so "
+                "the order of the classes is open: write a JSON list of the names in the model's "
+                "order"
+            )
+        if len(keys) == 1 or ordered == names:
+            return ordered
+    if keys:
+        raise OpenOrderError(
+            f"the numbers under {shown(keys)} may each be the order: write a JSON list of the "
+            "names in the model's order"
+        )
+    return names
 
 
 def _one_name(item: Any) -> str | None:
@@ -127,7 +239,10 @@ def read_class_names(path: Path) -> list[str]:
     text = read_text(path, _MOST_BYTES).strip()
     if not text:
         raise DataError(f"{path}: holds no class names")
-    names = _parsed(path, text)
+    try:
+        names = _parsed(path, text)
+    except OpenOrderError as error:
+        raise DataError(f"{path}: {error}") from error
     if names is None:
         raise DataError(
             f"{path}: is not a list of class names: one a line in the model's order, a JSON list "
@@ -143,27 +258,44 @@ def read_class_names(path: Path) -> list[str]:
 def _parsed(path: Path, text: str) -> list[str] | None:
     if text[0] in "[{":
         try:
-            return names_in(json.loads(text))
+            value = json.loads(text)
         except (ValueError, RecursionError):
-            numbered = python_dict(text)
-            return None if numbered is None else in_order(numbered)
+            value = python_dict(text)
+        return names_in(value)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if path.suffix.lower() in (".csv", ".tsv"):
         return _from_rows(path, lines)
-    return _numbered(lines) or lines
+    return without_places(lines)
 
 
-def _numbered(lines: list[str]) -> list[str] | None:
-    """Names of lines such as ``0: cat`` or ``cat 0`` in the order of the numbers; else None."""
-    for pattern, number, name in ((_NUMBERED, 1, 2), (_NUMBER_LAST, 2, 1)):
-        matches = [pattern.fullmatch(line) for line in lines]
-        numbered = {int(match[number]): match[name].strip() for match in matches if match}
+def without_places(lines: list[str]) -> list[str]:
+    """Names of lines such as ``0: cat`` or ``cat 0`` without their places, else the lines.
+
+    Numbers with no mark but a space or a point are places only where they count the lines: those
+    of ``3 iron``, ``1 wood``, ``2 putter`` are parts of the names.
+
+    Raises
+    ------
+    OpenOrderError
+        Numbers stand on both sides.
+    """
+    found: list[list[str]] = []
+    for pattern, number, name in ((_NUMBERED, 1, 3), (_NUMBER_LAST, 3, 1)):
+        matches = [match for line in lines if (match := pattern.fullmatch(line))]
+        numbers = [int(match[number]) for match in matches]
+        numbered = {int(match[number]): match[name].strip() for match in matches}
         # Where names would become the same, the numbers are parts of them.
-        if len(numbered) == len(lines) == len(set(numbered.values())):
-            names = in_order(numbered)
-            if names is not None and (number == 1 or 0 in numbered):
-                return names
-    return None
+        if not len(numbered) == len(lines) == len(set(numbered.values())):
+            continue
+        marked = all(match[2] in _MARKS for match in matches)
+        names = in_order(numbered)
+        if names is None or not (marked or numbers == sorted(numbers)):
+            continue
+        if number == 1 or 0 in numbered:
+            found.append(names)
+    if len(found) > 1 and found[0] != found[1]:
+        raise OpenOrderError(_OPEN)
+    return found[0] if found else lines
 
 
 def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
@@ -182,100 +314,51 @@ def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
         return None
     if width == 1:
         return [row[0] for row in rows]
-    numbers = [
-        column
-        for column in range(width)
-        if all(row[column].isdecimal() and len(row[column]) < 8 for row in rows)
-        and in_order({int(row[column]): "" for row in rows}) is not None
-        and len({row[column] for row in rows}) == len(rows)
-    ]
-    texts = [column for column in range(width) if column not in numbers]
-    name = next((column for column in named if column in texts), None)
-    if name is None and len(texts) == 1:
-        name = texts[0]
-    if name is None or len(numbers) > 1:
+    if not (named or counted):  # numbers beside one column of names
+        numbers = [column for column in range(width) if _places_of(rows, column) is not None]
+        texts = [column for column in range(width) if column not in numbers]
+        if len(numbers) > 1:
+            raise OpenOrderError(_OPEN)
+        if len(texts) != 1:
+            return None
+        return _ordered(rows, texts[0], numbers)
+    digits = [c for c in range(width) if all(_is_place(row[c]) for row in rows)]
+    indices = [column for column in counted if column in digits]
+    texts = [column for column in named if column not in digits]
+    if not indices and texts:  # a number that is called the label, beside its name
+        indices = [c for c in named if c in digits and header[c] in ("label", "class")]
+    others = [c for c in range(width) if c not in digits and c not in counted]
+    name = next(iter([*texts, *(c for c in named if c not in indices)]), None)
+    if name is None and len(others) == 1:
+        name = others[0]
+    return None if name is None else _ordered(rows, name, indices)
+
+
+def _places_of(rows: list[list[str]], column: int) -> list[int] | None:
+    """Numbers of a column, if they are 0, 1, 2, ... or 1, 2, 3, ... in some order."""
+    if not all(_is_place(row[column]) for row in rows):
         return None
-    if not numbers:
-        return [row[name] for row in rows]
-    return in_order({int(row[numbers[0]]): row[name] for row in rows})
+    numbers = [int(row[column]) for row in rows]
+    whole = len(set(numbers)) == len(numbers) and in_order(dict.fromkeys(numbers, "")) is not None
+    return numbers if whole else None
 
 
-class ClassIndex:
-    """Finds names among a model's class names.
-
-    Parameters
-    ----------
-    names : list of str
-        In order of labels. A name may be several, separated by commas, and may begin with a
-        WordNet id.
-    """
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = list(names)
-        self._levels: tuple[dict[str, set[int]], ...] = ({}, {}, {})
-        synset_of = _imagenet_order(self.names)
-        for number, written in enumerate(_without_numbers(self.names)):
-            forms = _forms(written)
-            if synset_of:
-                forms = (forms[0], {*forms[1], synset_of[number]}, forms[2])
-            for level, aliases in zip(self._levels, forms, strict=True):
-                for alias in aliases:
-                    level.setdefault(alias, set()).add(number)
-
-    def find(self, wanted: Sequence[str]) -> list[set[int]]:
-        """Classes that each of some names may mean: none, one, or several of them.
-
-        Spelling as it stands goes before ids, and these before single synonyms.
-        """
-        return [self._classes(name) for name in _without_numbers(wanted)]
-
-    def _classes(self, name: str) -> set[int]:
-        forms = _forms(name)
-        asked: set[str] = set()
-        for level, aliases in enumerate(forms):
-            asked |= aliases
-            for known in self._levels[: level + 1]:
-                found = set().union(*(known.get(alias, set()) for alias in asked))
-                if found:
-                    return found
-        return set()
-
-
-def _forms(name: str) -> tuple[set[str], set[str], set[str]]:
-    """A name as it is; its WordNet id, or what follows this; its synonyms one by one."""
-    whole = {folded(name)} - {""}
-    synset = wordnet_id(name)
-    rest = name.strip()[9:] if synset else name
-    exact = {synset or "", folded(rest)} - {""}
-    synonyms = rest.split(",") if "," in rest else []
-    if synset:
-        synonyms += synsets().get(synset, "").split(",")
-    return whole, exact, {folded(word) for word in synonyms} - {""}
-
-
-def _without_numbers(names: Sequence[str]) -> list[str]:
-    """Names without the numbers that count them (``001.Laysan_Albatross``), if all have one."""
-    matches = [_ENUMERATED.match(name) for name in names]
-    numbers = {match[1] for match in matches if match}
-    if len(names) < 2 or len(numbers) < len(names):
-        return list(names)
-    return [name[match.end() :] for name, match in zip(names, matches, strict=True) if match]
-
-
-def _imagenet_order(names: list[str]) -> list[str]:
-    """WordNet ids of the names, where these are ImageNet's in its order; else none.
-
-    A class of background may stand before them.
-    """
-    background = names[: len(names) - CLASSES]
-    if len(background) > 1 or len(names) < CLASSES:
-        return []
-    names = names[len(background) :]
-    known = [{folded(word) for word in lemmas.split(",")} for lemmas in synsets().values()]
-    agree = sum(
-        bool(lemmas & set().union(*_forms(name))) for name, lemmas in zip(names, known, strict=True)
-    )
-    return [*background, *synsets()] if agree >= _ENOUGH * CLASSES else []
+def _ordered(rows: list[list[str]], name: int, indices: list[int]) -> list[str]:
+    """Names of a column in the order of a column of numbers, or in that of the rows."""
+    orders = []
+    for column in indices:
+        places = _places_of(rows, column)
+        if places is None:
+            raise OpenOrderError(
+                f"the numbers of column {column + 1} are not 0, 1, 2, ... or 1, 2, 3, ..., each "
+                "once, so the order of the classes is open: leave the column out where the rows "
+                "stand in the model's order"
+            )
+        pairs = sorted(zip(places, rows, strict=True), key=lambda pair: pair[0])
+        orders.append([row[name] for _, row in pairs])
+    if any(order != orders[0] for order in orders):
+        raise OpenOrderError("two columns of numbers give other orders; leave one out")
+    return orders[0] if orders else [row[name] for row in rows]
 
 
 def shown(names: Iterable[str], most: int = 5) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..listener import Listener
 from .class_names import shown
 from .label_files import Entry, read_labels
 from .pictures import SUFFIXES, EncodedImages, check_bytes, class_number, relative_name
-from .tree import advice, entries, is_litter, look_below, nesting, passed_over
+from .tree import advice, entries, is_litter, left_over, look_below, nesting, passed_over
 
 _LABEL_SUFFIXES = {".csv", ".tsv", ".jsonl", ".json", ".txt"}
 # Beginnings of the names of files that usually hold labels.
@@ -30,10 +30,17 @@ class PhotoFiles(EncodedImages):
     ----------
     doubt : str or None
         Why the folders are no classes, unless a model's classes bear their names.
+    skipped : tuple of str
+        Folders beside the classes that are passed over for their names.
+    pairs : dict
+        Where a file of labels has both a number and a name: each pair of these, and where it
+        stands first.
     """
 
     root: Path
     doubt: str | None = None
+    skipped: tuple[str, ...] = ()
+    pairs: dict[tuple[int, str], str] = field(default_factory=dict)
 
     def where(self, index: int) -> str:
         """The file's path."""
@@ -61,7 +68,8 @@ def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
         A folder cannot be read, or a name cannot be an id.
     """
     folders, files = entries(root)
-    classes = [name for name in folders if not is_litter(name)]
+    skipped = tuple(name for name in folders if left_over(root, name))
+    classes = [name for name in folders if name not in skipped]
     below = {name: look_below(root / name) for name in classes}
     ids: list[str] = []
     labels: list[int] = []
@@ -73,7 +81,7 @@ def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
     if not ids:
         return None
     check_names(root, [*classes, *ids])
-    litter = [name for name in folders if is_litter(name)]
+    litter = list(skipped)
     litter += [f"{name}/{part}" for name, found in below.items() for part in found.litter]
     if litter:
         tell.note(f"skipped as hidden or left over: {shown(f'{name}/' for name in litter)}")
@@ -97,7 +105,9 @@ def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
             f"{shown(beside, 3)}"
         )
     doubt = nesting(root, below)
-    return PhotoFiles(ids, np.array(labels, np.int64), classes, root, doubt, naming="folders")
+    return PhotoFiles(
+        ids, np.array(labels, np.int64), classes, root, doubt, skipped, naming="folders"
+    )
 
 
 def check_names(root: Path, ids: Sequence[str]) -> None:
@@ -141,7 +151,14 @@ def labelled_files(root: Path, table: Path, columns: tuple[str, str] | None = No
         names = sorted(set(labels))
         place = {name: number for number, name in enumerate(names)}
         numbers = [place[label] for label in labels]
-    return PhotoFiles(ids, np.array(numbers, np.int64), names, root, naming="words")
+    made = PhotoFiles(ids, np.array(numbers, np.int64), names, root, naming="words")
+    for row in rows:
+        number, name = row.label, row.second
+        if _is_number(name):
+            number, name = name, number
+        if name and _is_number(number) and not _is_number(name) and len(number) < 10:
+            made.pairs.setdefault((int(_integral(number)), name), f"{table}, line {row.line}")
+    return made
 
 
 def _is_number(text: str) -> bool:

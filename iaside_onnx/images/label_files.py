@@ -40,11 +40,12 @@ _SPLIT_MARKS = "\t;,|"
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture as a file of labels has it: name, label as text, line."""
+    """One picture as a file of labels has it: name, label as text, line, and a second label."""
 
     file: str
     label: str
     line: int
+    second: str = ""
 
 
 def read_labels(table: Path, root: Path, columns: tuple[str, str] | None = None) -> list[Entry]:
@@ -118,6 +119,7 @@ def _from_table(
     else:
         chosen = _without_header(table, [row for _, row in rows])
     file, label = chosen
+    second = _second(header, label) if headed and columns is None else None
     found = []
     for number, row in rows[int(headed) :]:
         if len(row) <= max(file, label):
@@ -128,7 +130,8 @@ def _from_table(
         text = row[label]
         if headed and folded(header[label]) == "predictionstring":
             text = _one_class(text, f"{table}, line {number}")
-        found.append(Entry(row[file], text, number))
+        also = row[second] if second is not None and second < len(row) else ""
+        found.append(Entry(row[file], text, number, also))
     if not found:
         raise DataError(f"{table}: lists no images")
     return found
@@ -220,6 +223,13 @@ def _by_header(table: Path, header: Sequence[str]) -> tuple[int, int]:
     )
 
 
+def _second(header: Sequence[str], label: int) -> int | None:
+    """Place of one more column of labels, such as the names beside the numbers."""
+    known = [folded(cell) for cell in header]
+    others = [c for c, cell in enumerate(known) if c != label and cell in (*_LABELS, "name")]
+    return others[0] if len(others) == 1 else None
+
+
 def _without_header(table: Path, rows: list[list[str]]) -> tuple[int, int]:
     """Places of file and label where the lines have no header: name, label; or name, id, more."""
     width = len(rows[0])
@@ -284,6 +294,7 @@ def _from_objects(
 ) -> list[Entry]:
     entries = []
     keys: tuple[str, str] | None = None
+    second: str | None = None
     for number, value in objects:
         where = f"{table}, line {number}"
         if not isinstance(value, dict):
@@ -296,13 +307,17 @@ def _from_objects(
                 else _named(table, header, columns, headed=True)
             )
             keys = header[places[0]], header[places[1]]
+            other = _second(header, places[1]) if columns is None else None
+            second = None if other is None else header[other]
         file, label = (value.get(key) for key in keys)
         if isinstance(label, list) and len(label) == 1:
             label = label[0]
         plain = isinstance(label, str | int) and not isinstance(label, bool)
         if not isinstance(file, str) or not (plain or isinstance(label, float)):
             raise DataError(f"{where}: '{keys[0]}' must be a name and '{keys[1]}' a label")
-        entries.append(Entry(file.strip(), str(label).strip(), number))
+        also = value.get(second) if second is not None else None
+        also = str(also).strip() if isinstance(also, str | int) else ""
+        entries.append(Entry(file.strip(), str(label).strip(), number, also))
     if not entries:
         raise DataError(f"{table}: lists no images")
     return entries

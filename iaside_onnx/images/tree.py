@@ -39,6 +39,18 @@ def is_litter(name: str) -> bool:
     return name.startswith((".", "~$")) or name.lower() in _LITTER
 
 
+def left_over(root: Path, folder: str) -> bool:
+    """Whether a folder is litter by its name, and no class for what it holds.
+
+    A folder CVS with pictures in it is a class, if it has none of that program's own files.
+    """
+    if folder.lower() != "cvs":
+        return is_litter(folder)
+    _, files = entries(root / folder)
+    held = any(Path(name).suffix.lower() in SUFFIXES for name in files)
+    return not held or bool({"Entries", "Root", "Repository"} & set(files))
+
+
 @dataclass
 class Below:
     """What lies in one folder and below it.

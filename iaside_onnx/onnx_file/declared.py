@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ArtifactError, UsageError
-from ..images.class_names import in_order, names_in, python_dict
+from ..images.class_names import OpenOrderError, names_in, python_dict, without_places
 from ..preprocessing.hub_config import beside
 from ..preprocessing.preprocess import Preprocess, declared_preprocess, load_preprocess
 from ..settings import MOST_OFFSET
@@ -25,7 +25,10 @@ _LARGEST_SIDE = 1 << 16
 OTHER_KEYS = ("task", "names", "imgsz", "stride", "character")
 _SHOWN = 300
 # Where other tools put class names: "names" is that of ultralytics, "character" of PaddleOCR.
-_NAME_KEYS = ("names", "class_names", "classes", "labels", "id2label", "categories", "character")
+_NAME_KEYS = (
+    "names", "class_names", "classes", "labels", "id2label", "idx_to_class", "categories",
+    "character", "class_to_idx", "label2id",
+)  # fmt: skip
 
 
 def fit_names(names: list[str], outputs: int, offset: int) -> list[str] | None:
@@ -37,18 +40,28 @@ def fit_names(names: list[str], outputs: int, offset: int) -> list[str] | None:
     return names[offset:] if offset > 0 else [""] * -offset + names
 
 
-def _listed(text: str) -> list[str] | None:
-    """Names in a value of the metadata: JSON, a dictionary as Python prints it, lines or commas."""
+def _listed(text: str, key: str) -> list[str] | None:
+    """Names in a value of the metadata: JSON, a dictionary as Python prints it, lines or commas.
+
+    Raises
+    ------
+    OpenOrderError
+        Their order is open.
+    """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        numbered = python_dict(text)
-        if numbered is not None:
-            return in_order(numbered)
+        if text.strip().startswith("{"):
+            value = python_dict(text)
+            if value is None:
+                raise OpenOrderError(
+                    "it is a set, or no dictionary of numbers and names, and has no order"
+                ) from None
+            return names_in(value, key)
         parts = text.splitlines() if "\n" in text.strip() else text.split(",")
         names = [part.strip(" []'\"") for part in parts]
-        return names if len(names) > 1 and all(names) else None
-    return names_in(value)
+        return without_places(names) if len(names) > 1 and all(names) else None
+    return names_in(value, key)
 
 
 @dataclass(frozen=True)
@@ -159,9 +172,21 @@ class Declared:
 
     def class_lists(self) -> list[tuple[str, list[str]]]:
         """Every list of names in the metadata, of the exporters here and of other tools."""
-        found = []
+        return [(key, names) for key, names in self._read_lists() if isinstance(names, list)]
+
+    def open_lists(self) -> list[tuple[str, str]]:
+        """Keys of lists whose order is open, and why it is."""
+        return [(key, why) for key, why in self._read_lists() if isinstance(why, str)]
+
+    def _read_lists(self) -> list[tuple[str, list[str] | str]]:
+        """Each list of names, or why its order is open, with its key."""
+        found: list[tuple[str, list[str] | str]] = []
         for key in (PREFIX + "classes", *_NAME_KEYS):
-            names = _listed(self.metadata.get(key, ""))
+            try:
+                names = _listed(self.metadata.get(key, ""), key)
+            except OpenOrderError as error:
+                found.append((key, str(error)))
+                continue
             if names:
                 found.append((key, [shortened(name, LONGEST_NAME) for name in names]))
         return found

@@ -1,0 +1,129 @@
+"""Names of a model's classes: as given, as its file declares, or as stands beside it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import DataError
+from ..images.class_names import folded, read_class_names
+from ..images.sample import Reading
+from ..inference.classifier import Classifier
+from ..listener import Listener
+from ..onnx_file.declared import Declared, fit_names
+
+# What --class-names takes for: folders by their places, whatever the file calls its classes.
+NO_NAMES = "none"
+_COUNTED = re.compile(r"(.*?)(\d{1,7})")
+
+
+@dataclass(frozen=True)
+class ModelNames:
+    """Names of a model's classes, in order of labels.
+
+    Attributes
+    ----------
+    names : list of str
+        As reports show them.
+    where : str
+        Who says so, as the subject of a sentence.
+    known_as : list of str
+        With synonyms and ids, for finding.
+    """
+
+    names: list[str]
+    where: str
+    known_as: list[str]
+
+
+def model_names(classifier: Classifier, reading: Reading, tell: Listener) -> ModelNames | None:
+    """Names of the model's classes: as given, as the file declares, or as stands beside it."""
+    if reading.class_names == NO_NAMES:
+        return None
+    outputs, offset = classifier.classes, classifier.label_offset
+    path = classifier.artifact.path
+    if reading.class_names is not None:
+        given = Path(reading.class_names)
+        names = read_class_names(given)
+        fitting = fit_names(names, outputs, offset)
+        if fitting is None:
+            more = (
+                "; if the model's class 0 is a background class, give --label-offset 1"
+                if len(names) == outputs - 1 and offset == 0
+                else ""
+            )
+            raise DataError(
+                f"{given}: names {len(names):,} classes, but the model has {outputs:,}"
+                + (f" (label offset {offset})" if offset else "")
+                + more
+            )
+        return ModelNames(fitting, str(given), fitting)
+    declared = Declared(path, classifier.artifact.metadata)
+    found = declared.named_classes(outputs, offset)
+    for key, why in declared.open_lists():
+        tell.warning(f"{path.name} ({key} in its metadata): {why}; it is not used")
+    if found is not None:
+        _check_agreement(path.name, declared, found, classifier, tell)
+        return ModelNames(found[0], f"{path.name} ({found[1]} in its metadata)", found[0])
+    for key, names in declared.class_lists():
+        tell.warning(
+            f"{path.name} names {len(names)} classes ({key} in its metadata) but has {outputs}; "
+            "the names are not used"
+        )
+    for file in _beside(path):
+        try:
+            names = read_class_names(file)
+        except DataError as error:
+            if file.suffix == ".txt":
+                tell.warning(f"{error}; it is not used")
+            continue
+        fitting = fit_names(names, outputs, offset)
+        if fitting is not None:
+            tell.note(f"class names: {file}, beside the model")
+            return ModelNames(fitting, str(file), fitting)
+        if file.suffix == ".txt":
+            tell.note(f"class names: {file} names {len(names)} for {outputs} classes; not used")
+    return None
+
+
+def _check_agreement(
+    model: str,
+    declared: Declared,
+    used: tuple[list[str], str],
+    classifier: Classifier,
+    tell: Listener,
+) -> None:
+    """Warn where the metadata names the classes in two ways."""
+    for key, names in declared.class_lists():
+        fitting = fit_names(names, classifier.classes, classifier.label_offset)
+        if fitting is None or mere_numbers(fitting):
+            continue
+        pairs = zip(used[0], fitting, strict=True)
+        other = next((at for at, (one, two) in enumerate(pairs) if folded(one) != folded(two)), -1)
+        if other >= 0:
+            tell.warning(
+                f"{model} names its classes in two ways: class {other} is '{used[0][other]}' under "
+                f"{used[1]}, which is used, and '{fitting[other]}' under {key}; --class-names FILE "
+                "settles it"
+            )
+            return
+
+
+def _beside(model: Path) -> list[Path]:
+    """Files beside a model that name its classes: of Azure, and of Hugging Face."""
+    above = [model.parent.parent] if model.parent.name == "onnx" else []
+    places = [model.parent / "labels.txt", *(at / "config.json" for at in (model.parent, *above))]
+    return [place for place in places if place.is_file()]
+
+
+def mere_numbers(names: list[str]) -> bool:
+    """Whether names do no more than count, as LABEL_0, LABEL_1, ... that Hugging Face fills in."""
+    matches = [_COUNTED.fullmatch(name) for name in names]
+    kept = [(match[1], int(match[2])) for match in matches if match]
+    if len(kept) < len(names) or len({prefix for prefix, _ in kept}) > 1:
+        return False
+    first = kept[0][1]
+    return first in (0, 1) and [number for _, number in kept] == list(
+        range(first, first + len(kept))
+    )
