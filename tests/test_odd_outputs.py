@@ -491,3 +491,112 @@ def test_an_exponential_that_is_no_probability_is_left_as_it_is(tmp_path, data):
     outputs = [value("scores", TensorProto.FLOAT, ["n", 4])]
     report = audit(with_tail(network, tmp_path / "e.onnx", [power], outputs), data)
     assert report.settings["output"] == "scores"
+
+
+def tailed(tmp_path, nodes, held=None):
+    """The small network behind nodes whose last one makes `scores`."""
+    network = graphs.small_network(tmp_path / "network.onnx")
+    made = [helper.make_node(op, i.split(), out.split(), **more) for op, i, out, more in nodes]
+    outputs = [value("scores", TensorProto.FLOAT, ["n", 4])]
+    return with_tail(network, tmp_path / "m.onnx", made, outputs, held)
+
+
+SOFTMAX = ("Softmax", "logits", "p", {"axis": 1})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "held"),
+    [
+        ([SOFTMAX, ("Add", "p c", "scores", {})], {"c": np.float32([0])}),
+        ([SOFTMAX, ("MatMul", "p c", "scores", {})], {"c": np.eye(4, dtype=np.float32)}),
+        (
+            [SOFTMAX, ("Mul", "p c", "half", {}), ("Add", "half half", "scores", {})],
+            {"c": np.float32([0.5])},
+        ),
+        (
+            [
+                SOFTMAX,
+                ("Unsqueeze", "p c", "u", {}),
+                ("Concat", "u u", "both", {"axis": 2}),
+                ("ReduceMean", "both", "scores", {"axes": [2], "keepdims": 0}),
+            ],
+            {"c": np.array([2])},
+        ),
+    ],
+)
+def test_probabilities_that_end_in_a_sum_are_no_logits(tmp_path, data, nodes, held):
+    model = tailed(tmp_path, nodes, held)
+    report = audit(model, data)
+    reference = audit(graphs.small_network(tmp_path / "plain.onnx"), data)
+    assert report.settings["output_kind"] == "probabilities"
+    np.testing.assert_allclose(report.log_prob, reference.log_prob, atol=1e-4)
+    assert inspect(model)["outputs"][0]["kind"] == "probabilities"
+    assert audit(model, data, output_kind="logits").settings["output_kind"] == "logits"
+
+
+def test_a_sigmoid_written_as_a_tanh_is_asked_about(tmp_path, shades):
+    model = onnx.load(sigmoid_head(tmp_path / "z.onnx", 1))
+    model.graph.node[-1].output[0] = "z"
+    for op, inputs, out in (
+        ("Mul", "z half", "a"),
+        ("Tanh", "a", "b"),
+        ("Mul", "b half", "c"),
+        ("Add", "c half", "scores"),
+    ):
+        model.graph.node.append(helper.make_node(op, inputs.split(), [out]))
+    (tmp_path / "t.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ArtifactError, match="--probabilities or --logits"):
+        audit(tmp_path / "t.onnx", shades)
+    audit(tmp_path / "t.onnx", shades, output_kind="probabilities")
+
+
+ONE = {"c": np.float32([1])}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "held", "words"),
+    [
+        ([SOFTMAX, ("Mul", "p c", "scores", {})], {"c": np.float32([100])}, "in percent"),
+        (
+            [("Hardmax", "logits", "h", {"axis": 1}), ("Mul", "h c", "scores", {})],
+            ONE,
+            "a decision",
+        ),
+        (
+            [
+                ("ArgMax", "logits", "a", {"axis": 1, "keepdims": 0}),
+                ("OneHot", "a depth values", "scores", {"axis": 1}),
+            ],
+            {"depth": np.array([4]), "values": np.float32([0, 1])},
+            "1 for one class and 0 for all others: a decision",
+        ),
+        (
+            [
+                ("ReduceMax", "logits", "most", {"axes": [1]}),
+                ("Equal", "logits most", "e", {}),
+                ("Cast", "e", "scores", {"to": 1}),
+            ],
+            None,
+            "a decision",
+        ),
+        (
+            [("TopK", "logits k", "v i", {}), ("Cast", "i", "scores", {"to": 1})],
+            {"k": np.array([4])},
+            "(ranks|rank)",
+        ),
+    ],
+)
+def test_percent_decisions_and_ranks_are_refused(tmp_path, data, nodes, held, words):
+    model = tailed(tmp_path, nodes, held)
+    with pytest.raises(ArtifactError, match=words):
+        audit(model, data)
+
+
+def test_a_softmax_over_one_class_always_answers_1(tmp_path, shades):
+    model = onnx.load(sigmoid_head(tmp_path / "z.onnx", 1))
+    model.graph.node[-1].output[0] = "z"
+    model.graph.node.append(helper.make_node("Softmax", ["z"], ["scores"], axis=1))
+    (tmp_path / "s.onnx").write_bytes(model.SerializeToString())
+    for asked in (None, "probabilities"):
+        with pytest.raises(ArtifactError, match="always answers 1"):
+            audit(tmp_path / "s.onnx", shades, output_kind=asked)

@@ -19,13 +19,13 @@ from ..onnx_file.randomness import STEADY, Randomness
 from ..onnx_file.tensors import Tensor
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
-from .class_scores import ScoreForm, kind_of_values
+from .class_scores import ScoreForm, settled_kind
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, Model
 from .opened import Opened, open_model
 from .ort_format import describe
-from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
+from .output_meaning import NoClassScoresError, OutputMeaning, no_scores, output_meaning
 from .range_check import check_pixel_range
 from .session import Runtime
 
@@ -234,7 +234,11 @@ def check_class_scores(
     ------
     NoClassScoresError
     """
-    meaning = output_meaning(scores, len(scores), asked or artifact.kind_of(output))
+    tail = artifact.kind_of(output)
+    meaning = output_meaning(scores, len(scores), asked or tail)
+    if meaning.task == "classes":
+        odd = no_scores(scores.reshape(len(scores), -1), tail, asked)
+        meaning = OutputMeaning("other", odd) if odd else meaning
     if meaning.task != "classes":
         raise NoClassScoresError(output, meaning)
     return meaning
@@ -288,13 +292,14 @@ def _score_form(
     kind = "logits" if opened.head is not None else asked or artifact.kind_of(output.name)
     if kind == "sigmoid":
         kind = "probabilities" if binary else "unknown"
-    if kind == "unknown":
-        kind = kind_of_values(scores)
+    if opened.head is None and asked is None:
+        tail, kind = kind, settled_kind(scores, kind)
         if kind == "unknown":
             raise ArtifactError(
                 f"{artifact.path}: output '{output.name}' {_open(artifact, output, binary)}"
             )
-        tell.note(f"output '{output.name}': taken for {kind}, from its values on the first images")
+        if kind != tail:
+            tell.note(f"output '{output.name}': taken for {kind}, from its values on a few images")
     if binary:
         tell.note(f"output '{output.name}': one score, of class 1 against class 0")
     step = artifact.step_of(output.name) if kind == "probabilities" else 0.0
