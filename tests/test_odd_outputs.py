@@ -560,7 +560,7 @@ ONE = {"c": np.float32([1])}
         (
             [("Hardmax", "logits", "h", {"axis": 1}), ("Mul", "h c", "scores", {})],
             ONE,
-            "a decision",
+            "made by Hardmax",
         ),
         (
             [
@@ -600,3 +600,29 @@ def test_a_softmax_over_one_class_always_answers_1(tmp_path, shades):
     for asked in (None, "probabilities"):
         with pytest.raises(ArtifactError, match="always answers 1"):
             audit(tmp_path / "s.onnx", shades, output_kind=asked)
+
+
+def test_the_best_scores_are_a_decision_whatever_constant_they_are_multiplied_by(tmp_path, data):
+    best = [("TopK", "logits k", "v i", {}), ("Mul", "v c", "scores", {})]
+    with pytest.raises(ArtifactError, match="TopK"):
+        audit(tailed(tmp_path, best, {"k": np.array([4]), **ONE}), data)
+
+
+def test_a_head_that_only_the_later_images_show_to_be_another_is_not_read_before(tmp_path, shades):
+    """1 / (1.5 + exp(-z)) is a sigmoid as long as z is small, as for the dark images first."""
+    model = onnx.load(sigmoid_head(tmp_path / "z.onnx", 30))
+    model.graph.node[-1].output[0] = "z"
+    for op, inputs, out in (
+        ("Neg", "z", "minus"),
+        ("Exp", "minus", "power"),
+        ("Add", "power more", "below"),
+        ("Reciprocal", "below", "scores"),
+    ):
+        model.graph.node.append(helper.make_node(op, inputs.split(), [out]))
+    for more, read in ((1.0, True), (1.5, False)):
+        held = onnx.ModelProto()
+        held.CopyFrom(model)
+        held.graph.initializer.append(numpy_helper.from_array(np.float32(more), "more"))
+        (tmp_path / "m.onnx").write_bytes(held.SerializeToString())
+        report = audit(tmp_path / "m.onnx", shades, output_kind="probabilities")
+        assert (report.run.get("read_before") == "Sigmoid") == read

@@ -23,13 +23,15 @@ from .class_scores import ScoreForm, settled_kind
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, Model
-from .opened import Opened, open_model
+from .opened import Opened, open_model, scores_of
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, no_scores, output_meaning
 from .range_check import check_pixel_range
 from .session import Runtime
 
+# Images on which batches are tried, and on which scores are looked at.
 _PROBE_IMAGES = 3
+_WIDE_PROBE_IMAGES = 8
 
 
 @dataclass
@@ -172,12 +174,17 @@ def open_classifier(
     if offset is None:
         offset = declared.label_offset()
     preprocess = recipe.for_size(form.height, form.width)
-    probe = np.stack(
+    positions = list(range(max(2, min(_PROBE_IMAGES, len(sample)))))
+    # The first images are often of one class; the others are spread over the sample.
+    spread = np.linspace(0, len(sample) - 1, _WIDE_PROBE_IMAGES).astype(int).tolist()
+    positions += sorted(set(spread) - set(positions))[len(positions) - _WIDE_PROBE_IMAGES :]
+    wide = np.stack(
         [
             preprocess.pixels(sample.picture(position % len(sample)), form.channels)
-            for position in range(max(2, min(_PROBE_IMAGES, len(sample))))
+            for position in positions
         ]
     )
+    probe = wide[:_PROBE_IMAGES]
     affine = Affine(*preprocess.affine(form.channels))
     asked = settings.output_kind or declared.output_kind()
     opened = open_model(
@@ -192,9 +199,10 @@ def open_classifier(
         unbatched=tensor.unbatched,
         before_head=asked != "logits",
         allow_random=settings.allow_random,
+        wide=wide,
     )
     opened.model.confirm_file = artifact.watch()
-    scores = opened.model.scores(probe)
+    scores = scores_of(opened.model, wide, _PROBE_IMAGES)
     check_class_scores(artifact, opened.output.name, scores, asked)
     score_form = _score_form(artifact, asked, opened, scores, tell)
     classes = 2 if score_form.binary else scores.shape[1]

@@ -95,7 +95,8 @@ def _deep(
 
     A function is entered once for each set of values that it is called with.
     """
-    waiting, called = [(node, scope) for node in nodes], set()
+    waiting = [(node, scope) for node in nodes]
+    called: set[tuple[Any, ...]] = set()
     while waiting:
         node, scope = waiting.pop(0)
         yield node, scope

@@ -53,9 +53,7 @@ class Scope:
 
     def given(self, name: str) -> bool:
         """Whether a tensor is what the model is given when it runs, or what another file holds."""
-        return next(
-            (True for each in self._back(name) if self.known.get(each, self) is None), False
-        )
+        return any(self.known.get(each, self) is None for each in self._back(name))
 
     def value(self, name: str) -> Values | None:
         """The value of a tensor that the graph fixes; None where it does not."""
