@@ -638,3 +638,18 @@ def test_a_floor_of_the_models_own_is_told_of(tmp_path, data):
         report = audit(tailed(tmp_path, nodes, held), data)
         found = [text for text in report.run["warnings"] if "clips its probabilities" in text]
         assert bool(found) == told
+
+
+@pytest.mark.parametrize("share", [0.0, 1e-2])
+def test_images_that_change_each_other_a_little_run_one_by_one(tmp_path, data, share):
+    mix = [
+        ("ReduceMean", "logits", "mean", {"axes": [0], "keepdims": 1}),
+        ("Mul", "mean c", "part", {}),
+        ("Add", "logits part", "high", {}),
+        ("Add", "high offset", "scores", {}),
+    ]
+    held = {"c": np.float32([[share, -share, share, 0]]), "offset": np.float32([20])}
+    model = tailed(tmp_path, mix, held)
+    report = audit(model, data, batch=None)
+    told = any("depend on the others in its batch" in text for text in report.run["warnings"])
+    assert told == (report.run["batch"] == 1) == bool(share)
