@@ -138,6 +138,14 @@ def _clean(target: Path) -> None:
                 left.unlink()
 
 
+def clear_leftovers(target: Path) -> None:
+    """Remove what a killed process left beside a file, where nobody is writing that file now."""
+    if not os.path.lexists(_beside(target, "lock")):
+        return
+    with suppress(ReportError), sole_writer(target):
+        _clean(target)
+
+
 def _why(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()

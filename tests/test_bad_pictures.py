@@ -177,7 +177,7 @@ def test_hdf5_with_absurd_shapes_is_read_lazily_or_refused(tmp_path):
     tracemalloc.start()
     for shape, chunks, message in (
         ((1 << 40, 8, 8, 3), (1, 8, 8, 3), "images, the most are 16,777,216"),
-        ((4, 1 << 20, 1 << 20, 3), (1, 8, 8, 3), "megapixels"),
+        ((4, 1 << 20, 1 << 20, 3), (1, 8, 8, 3), "claims 13,194,139,533,312 values"),
         ((1024, 8000, 8000, 3), (4, 8000, 8000, 3), "chunks of 768,000,000 bytes"),
         ((100_000, 4000, 4000, 3), (1, 64, 64, 3), "claims 4,800,000,000,000 values"),
     ):

@@ -216,3 +216,11 @@ def test_rows_are_done_again_through_the_recipe_that_the_report_holds(iaside, ma
     done = iaside("verify", target, "--model", operands[0], "--images", operands[1], "--redo", 2)
     assert done.exit_code == 0, done.stdout
     assert "the same bit for bit" in done.stdout
+
+
+def test_rows_of_files_that_drew_by_name_cannot_be_asked_for(iaside):
+    operands = ROOT / "models" / "demo-plain.onnx", ROOT / "demo" / "test"
+    asked = "--model", operands[0], "--images", operands[1], "--redo", 1
+    done = iaside("verify", DATA / "analysis-v1.h5", *asked)
+    assert done.exit_code == 2
+    assert "by its file name" in done.stderr

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
-from ..output_file import check_folder, check_free, sole_writer
+from ..output_file import check_folder, check_free, clear_leftovers, sole_writer
 from ..reports.store import (
     WHOLE_ROWS,
     Columns,
@@ -268,6 +268,7 @@ def writing(target: Path | None, *, resume: bool, overwrite: bool) -> Iterator[N
     check_folder(target)
     with sole_writer(target):
         check_target(target, resume=resume, overwrite=overwrite)
+        clear_leftovers(partial_path(target))
         yield
 
 
@@ -323,6 +324,9 @@ def kept(
     if resume and target.exists():
         finished = load(target)
         check_identity(target, identity_of(finished), identity)
+        if partial_path(target).exists():
+            with suppress(ReportError):  # one of something else is left alone
+                open_partial(target, identity, *shape, parts).remove()
         tell.note(f"{target} is complete already; nothing to do")
         return finished
     if resume and partial_path(target).exists():

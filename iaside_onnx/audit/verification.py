@@ -34,6 +34,7 @@ from ..reports.verification import Check, Verification, verify_file
 from ..settings import MOST_COUNT, Settings, check_number
 from .analysis import analyze, identity_of_table
 from .attacked import NO_ATTACK
+from .draws import DRAWS
 from .heatmap import measure_heatmap
 from .labelling import NO_NAMES
 from .measuring import as_json, identity_of
@@ -187,6 +188,12 @@ def _redo_of(result: Any) -> _Redo:
     UsageError
         Its kind, or what it is a part of, does not allow it.
     """
+    repeatable = isinstance(result, Report | HeatmapReport | RobustnessReport)
+    if repeatable and result.settings.get("draws") != DRAWS:
+        raise UsageError(
+            "--redo: what was drawn for an image went by its file name in the version that made "
+            "this file, and goes by its pixels now: its rows cannot be made again here"
+        )
     if isinstance(result, Report):
         return _of_report(result)
     if isinstance(result, HeatmapReport):

@@ -60,7 +60,8 @@ def gate(
     not pass. Lines go to standard output, or, where --json or --markdown - takes that, those of
     failed criteria to standard error. Input that cannot be judged is exit code 2; so is a score
     that is no finding (accuracy at chance, no gain to share), unless accuracy, which is judged
-    first, fails already, and a report that is not signed where --allowed-signers demands it.
+    first, fails already, and a report that is not signed where --allowed-signers demands it. A
+    report's seal is a checksum that anyone can compute again: it shows damage, not who made it.
 
     \b
     Example:

@@ -91,7 +91,7 @@ def snr(
     Example:
       iaside snr demo/test -o snr.h5
       iaside snr val/ -o snr.h5 --preprocess imagenet --size 224 --severity 3
-      iaside snr demo/test -o attack.h5 --attack square-linf --model models/demo-plain.onnx \
+      iaside snr demo/test -o attack.h5 --attack square-linf --model models/demo-plain.onnx \\
         --epsilon 4/255 --severity 3
     """
     from ..audit.snr import measure_snr

@@ -263,12 +263,18 @@ def hdf5_images(
                     f"{path}: '{name}' has chunks of {chunk:,} bytes, the most are {MAX_BYTES:,}; "
                     "store it with smaller chunks"
                 )
-        source = _array_images(path, pair, arrays[pair[0]], arrays[pair[1]])
+        images, labels = (arrays[name] for name in pair)
+        _check_count(path, images.shape)
         for name in pair:
             _check_written(path, name, arrays[name])
-        return source
+        return _array_images(path, pair, images, labels)
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: cannot be read as HDF5: it is damaged") from error
+
+
+def _check_count(path: Path, shape: tuple[int, ...] | None) -> None:
+    if shape and shape[0] > MAX_IMAGES:
+        raise DataError(f"{path}: declares {shape[0]:,} images, the most are {MAX_IMAGES:,}")
 
 
 def _check_written(path: Path, name: str, dataset: h5py.Dataset) -> None:
@@ -310,8 +316,7 @@ def _array_images(path: Path, pair: tuple[str, str], images: Any, labels: Any) -
             f"{path}: images have shape {images.shape}, which is H x W x C x N, as MATLAB and SVHN "
             "have it; n x H x W x C is needed: save images.transpose(3, 0, 1, 2)"
         )
-    if images.shape[0] > MAX_IMAGES:
-        raise DataError(f"{path}: declares {images.shape[0]:,} images, the most are {MAX_IMAGES:,}")
+    _check_count(path, images.shape)
     numbers, names = label_numbers(path, labels, images.shape[0])
     planes = len(images.shape) == 4
     first = planes and images.shape[1] in (1, 3)

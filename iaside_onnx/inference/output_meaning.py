@@ -16,8 +16,8 @@ from ..errors import ArtifactError
 from .class_scores import look_like_probabilities
 
 TASKS = ("classes", "several-labels", "embedding", "dense", "other")
-# Shorter vectors of unit length may be two-class scores; float16 keeps lengths to a part in 1000.
-_LEAST_EMBEDDING = 16
+# Two numbers of unit length may be scores; float16 keeps lengths to a part in 1000.
+_LEAST_EMBEDDING = 3
 _UNIT_LENGTH = 2e-3
 # Rows in percent sum to 100 within what float16 keeps of them.
 _PERCENT_TOLERANCE = 1.0

@@ -49,7 +49,7 @@ def check_pixel_range(
     name = classifier.preprocess.name
     text = (
         f"{classifier.artifact.path}: {wanted.text}, but preprocessing '{name}' gives it numbers "
-        f"of {low:.3g}..{high:.3g}"
+        f"of {low + 0.0:.3g}..{high + 0.0:.3g}"
     )
     found = _on_images(classifier, sample, wanted)
     if found is not None:

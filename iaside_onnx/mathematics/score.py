@@ -98,10 +98,19 @@ def score_range(bands: int, beta: float = 0.75) -> tuple[float, float]:
     return float(low), float(high)
 
 
+# Nearer to 1 all weights are alike, and the score is a difference of roundings.
+_LARGEST_BETA = 0.9999
+
+
 def score_weights(bands: int, beta: float = 0.75) -> tuple[NDArray[np.float64], float]:
     """Weights ``b2`` of the bands in the score, and ``eta``, their mean (see `signed_score`)."""
     if not 0.0 < beta < 1.0:
         raise UsageError(f"--beta {beta}: must lie between 0 and 1, both excluded")
+    if beta > _LARGEST_BETA:
+        raise UsageError(
+            f"--beta {beta}: the weights of all bands are then alike, and the score is 0 whatever "
+            f"the bands; the most is {_LARGEST_BETA}"
+        )
     powers = beta ** np.arange(bands, dtype=np.float64)
     length = float(np.linalg.norm(powers))
     return powers / length, float(powers.sum()) / (bands * length)

@@ -99,7 +99,7 @@ def _words(gain: Array, shift: Array, steps: list[str]) -> str:
     factor, offset = float(np.median(gain)), float(np.median(shift))
     if offset:
         about = "" if len(np.unique(gain)) == len(np.unique(shift)) == 1 else "about "
-        return f"turns its input x into {about}{factor:.4g} x {offset:+.4g} {named}"
+        return f"turns its input x into {about}{factor:.4g}*x {offset:+.4g} {named}"
     if 0 < factor < 1:
         return f"divides its input by {1 / factor:.4g} {named}"
     return f"multiplies its input by {factor:.4g} {named}"

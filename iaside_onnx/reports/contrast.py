@@ -67,5 +67,8 @@ def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
         except IasideError as error:
             sentences.append(f"{label} cannot be compared with {labels[0]}: {error}.")
         else:
-            sentences.append(pair.verdict["score"])
+            said = pair.verdict["score"]
+            if not said.startswith(label):
+                said = f"{label} against {labels[0]}: {said[0].lower()}{said[1:]}"
+            sentences.append(said)
     return sentences

@@ -81,6 +81,8 @@ class Verification:
     def limits(self) -> list[str]:
         """What the answer does not say."""
         names = {check.name for check in self.checks if check.holds}
+        if self.kind == "iaside-snr" and self.result is not None:  # measured without a model
+            names |= {"rows"} if self.result.settings.get("attack") else {"rows", "model"}
         return [
             text
             for name, text in (

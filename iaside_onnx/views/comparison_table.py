@@ -70,7 +70,10 @@ def _lines(pair: Pair) -> list[str]:
     counts = f"{pair.report}: {pair.shared} shared images (contents {pair.contents})"
     if any(left.values()):
         counts += f"; left out: {left['reference']} of the reference, {left['other']} of its own"
-    lines = [counts, *dict.fromkeys(pair.verdict.values())]
+    verdict = pair.verdict
+    if pair.no_finding:  # the reasons stand above
+        verdict = {"score": "No conclusion about scores and bands.", "right": verdict["accuracy"]}
+    lines = [counts, *dict.fromkeys(verdict.values())]
     if pair.settings:
         apart = ", ".join(
             f"{entry['setting']} {_value(entry['other'])} against {_value(entry['reference'])}"

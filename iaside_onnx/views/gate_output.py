@@ -72,6 +72,7 @@ def markdown(found: Gate) -> str:
             "",
             f"Judged: {judged}.",
             *about,
+            "A seal shows damage, not who made a report (for that: --allowed-signers).",
             *(["", *notes] if notes else []),
             "",
         ]
