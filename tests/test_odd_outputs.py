@@ -491,3 +491,165 @@ def test_an_exponential_that_is_no_probability_is_left_as_it_is(tmp_path, data):
     outputs = [value("scores", TensorProto.FLOAT, ["n", 4])]
     report = audit(with_tail(network, tmp_path / "e.onnx", [power], outputs), data)
     assert report.settings["output"] == "scores"
+
+
+def tailed(tmp_path, nodes, held=None):
+    """The small network behind nodes whose last one makes `scores`."""
+    network = graphs.small_network(tmp_path / "network.onnx")
+    made = [helper.make_node(op, i.split(), out.split(), **more) for op, i, out, more in nodes]
+    outputs = [value("scores", TensorProto.FLOAT, ["n", 4])]
+    return with_tail(network, tmp_path / "m.onnx", made, outputs, held)
+
+
+SOFTMAX = ("Softmax", "logits", "p", {"axis": 1})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "held"),
+    [
+        ([SOFTMAX, ("Add", "p c", "scores", {})], {"c": np.float32([0])}),
+        ([SOFTMAX, ("MatMul", "p c", "scores", {})], {"c": np.eye(4, dtype=np.float32)}),
+        (
+            [SOFTMAX, ("Mul", "p c", "half", {}), ("Add", "half half", "scores", {})],
+            {"c": np.float32([0.5])},
+        ),
+        (
+            [
+                SOFTMAX,
+                ("Unsqueeze", "p c", "u", {}),
+                ("Concat", "u u", "both", {"axis": 2}),
+                ("ReduceMean", "both", "scores", {"axes": [2], "keepdims": 0}),
+            ],
+            {"c": np.array([2])},
+        ),
+    ],
+)
+def test_probabilities_that_end_in_a_sum_are_no_logits(tmp_path, data, nodes, held):
+    model = tailed(tmp_path, nodes, held)
+    report = audit(model, data)
+    reference = audit(graphs.small_network(tmp_path / "plain.onnx"), data)
+    assert report.settings["output_kind"] == "probabilities"
+    np.testing.assert_allclose(report.log_prob, reference.log_prob, atol=1e-4)
+    assert inspect(model)["outputs"][0]["kind"] == "probabilities"
+    assert audit(model, data, output_kind="logits").settings["output_kind"] == "logits"
+
+
+def test_a_sigmoid_written_as_a_tanh_is_asked_about(tmp_path, shades):
+    model = onnx.load(sigmoid_head(tmp_path / "z.onnx", 1))
+    model.graph.node[-1].output[0] = "z"
+    for op, inputs, out in (
+        ("Mul", "z half", "a"),
+        ("Tanh", "a", "b"),
+        ("Mul", "b half", "c"),
+        ("Add", "c half", "scores"),
+    ):
+        model.graph.node.append(helper.make_node(op, inputs.split(), [out]))
+    (tmp_path / "t.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ArtifactError, match="--probabilities or --logits"):
+        audit(tmp_path / "t.onnx", shades)
+    audit(tmp_path / "t.onnx", shades, output_kind="probabilities")
+
+
+ONE = {"c": np.float32([1])}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "held", "words"),
+    [
+        ([SOFTMAX, ("Mul", "p c", "scores", {})], {"c": np.float32([100])}, "in percent"),
+        (
+            [("Hardmax", "logits", "h", {"axis": 1}), ("Mul", "h c", "scores", {})],
+            ONE,
+            "made by Hardmax",
+        ),
+        (
+            [
+                ("ArgMax", "logits", "a", {"axis": 1, "keepdims": 0}),
+                ("OneHot", "a depth values", "scores", {"axis": 1}),
+            ],
+            {"depth": np.array([4]), "values": np.float32([0, 1])},
+            "1 for one class and 0 for all others: a decision",
+        ),
+        (
+            [
+                ("ReduceMax", "logits", "most", {"axes": [1]}),
+                ("Equal", "logits most", "e", {}),
+                ("Cast", "e", "scores", {"to": 1}),
+            ],
+            None,
+            "a decision",
+        ),
+        (
+            [("TopK", "logits k", "v i", {}), ("Cast", "i", "scores", {"to": 1})],
+            {"k": np.array([4])},
+            "(ranks|rank)",
+        ),
+    ],
+)
+def test_percent_decisions_and_ranks_are_refused(tmp_path, data, nodes, held, words):
+    model = tailed(tmp_path, nodes, held)
+    with pytest.raises(ArtifactError, match=words):
+        audit(model, data)
+
+
+def test_a_softmax_over_one_class_always_answers_1(tmp_path, shades):
+    model = onnx.load(sigmoid_head(tmp_path / "z.onnx", 1))
+    model.graph.node[-1].output[0] = "z"
+    model.graph.node.append(helper.make_node("Softmax", ["z"], ["scores"], axis=1))
+    (tmp_path / "s.onnx").write_bytes(model.SerializeToString())
+    for asked in (None, "probabilities"):
+        with pytest.raises(ArtifactError, match="always answers 1"):
+            audit(tmp_path / "s.onnx", shades, output_kind=asked)
+
+
+def test_the_best_scores_are_a_decision_whatever_constant_they_are_multiplied_by(tmp_path, data):
+    best = [("TopK", "logits k", "v i", {}), ("Mul", "v c", "scores", {})]
+    with pytest.raises(ArtifactError, match="TopK"):
+        audit(tailed(tmp_path, best, {"k": np.array([4]), **ONE}), data)
+
+
+def test_a_head_that_only_the_later_images_show_to_be_another_is_not_read_before(tmp_path, shades):
+    """1 / (1.5 + exp(-z)) is a sigmoid as long as z is small, as for the dark images first."""
+    model = onnx.load(sigmoid_head(tmp_path / "z.onnx", 30))
+    model.graph.node[-1].output[0] = "z"
+    for op, inputs, out in (
+        ("Neg", "z", "minus"),
+        ("Exp", "minus", "power"),
+        ("Add", "power more", "below"),
+        ("Reciprocal", "below", "scores"),
+    ):
+        model.graph.node.append(helper.make_node(op, inputs.split(), [out]))
+    for more, read in ((1.0, True), (1.5, False)):
+        held = onnx.ModelProto()
+        held.CopyFrom(model)
+        held.graph.initializer.append(numpy_helper.from_array(np.float32(more), "more"))
+        (tmp_path / "m.onnx").write_bytes(held.SerializeToString())
+        report = audit(tmp_path / "m.onnx", shades, output_kind="probabilities")
+        assert (report.run.get("read_before") == "Sigmoid") == read
+
+
+def test_a_floor_of_the_models_own_is_told_of(tmp_path, data):
+    """Keras clips probabilities at 1e-7; nothing but the table shows it."""
+    steep = ("Mul", "logits c", "steep", {})
+    softmax = ("Softmax", "steep", "p", {"axis": 1})
+    held = {"c": np.float32([1000]), "low": np.float32(1e-7), "high": np.float32(1)}
+    for clip, told in ((("Clip", "p low high", "scores", {}), True), (None, False)):
+        nodes = [steep, softmax, clip] if clip else [("Mul", "logits c", "scores", {})]
+        report = audit(tailed(tmp_path, nodes, held), data)
+        found = [text for text in report.run["warnings"] if "clips its probabilities" in text]
+        assert bool(found) == told
+
+
+@pytest.mark.parametrize("share", [0.0, 1e-2])
+def test_images_that_change_each_other_a_little_run_one_by_one(tmp_path, data, share):
+    mix = [
+        ("ReduceMean", "logits", "mean", {"axes": [0], "keepdims": 1}),
+        ("Mul", "mean c", "part", {}),
+        ("Add", "logits part", "high", {}),
+        ("Add", "high offset", "scores", {}),
+    ]
+    held = {"c": np.float32([[share, -share, share, 0]]), "offset": np.float32([20])}
+    model = tailed(tmp_path, mix, held)
+    report = audit(model, data, batch=None)
+    told = any("depend on the others in its batch" in text for text in report.run["warnings"])
+    assert told == (report.run["batch"] == 1) == bool(share)

@@ -162,3 +162,79 @@ def test_randomness_inside_functions_counts():
     )
     model = helper.make_model(graph, opset_imports=opset, functions=[function])
     assert randomness(model, "y").drawing == ("Bernoulli 'b'",)
+
+
+def small_drop(nodes, held=None, *, function=None, call=None, inputs=()):
+    """A graph that ends in a Dropout, whose switch is made as told."""
+    extra = [numpy_helper.from_array(np.asarray(v), k) for k, v in (held or {}).items()]
+    number = TensorProto.FLOAT
+    graph = helper.make_graph(
+        [*nodes, call or helper.make_node("Dropout", ["x", "ratio", "on"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", number, [1]), *inputs],
+        [helper.make_tensor_value_info("y", number, [1])],
+        [numpy_helper.from_array(np.float32(0.005), "ratio"), *extra],
+    )
+    opset = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    return helper.make_model(graph, opset_imports=opset, functions=[function] if function else [])
+
+
+def node(operator, inputs, output, **attributes):
+    return helper.make_node(operator, inputs.split(), [output], **attributes)
+
+
+def constant(kind, name):
+    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(kind, "v"))
+
+
+def own(inputs, *nodes):
+    return helper.make_function(
+        "own", "Drop", inputs, ["b"], list(nodes), [helper.make_opsetid("", 17)]
+    )
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_dropout_is_named_wherever_its_switch_comes_from(on):
+    yes, no = np.array(on), np.array(not on)
+    share = helper.make_node("Constant", [], ["r"], value_float=0.005)
+    inside = node("Dropout", "a r t", "b")
+    call = node("Drop", "x", "y", domain="own")
+    models = [
+        small_drop([node("Not", "off", "on")], {"off": no}),
+        small_drop([node("Identity", "set", "on")], {"set": yes}),
+        small_drop([constant(yes, "on")]),
+        small_drop([constant(np.array(int(on)), "n"), node("Cast", "n", "on", to=9)]),
+        small_drop([], function=own(["a"], constant(yes, "t"), share, inside), call=call),
+        small_drop(
+            [],
+            {"on": yes},
+            function=own(["a", "t"], share, inside),
+            call=node("Drop", "x on", "y", domain="own"),
+        ),
+    ]
+    for place, model in enumerate(models):
+        onnx.checker.check_model(model)
+        assert bool(randomness(model, "y").drawing) == on, place
+
+
+def test_a_switch_that_is_computed_counts_and_one_that_is_given_is_seen_by_running():
+    computed = [node("Less", "x zero", "on")]
+    assert randomness(small_drop(computed, {"zero": np.float32([0])}), "y").drawing
+    given = helper.make_tensor_value_info("set", TensorProto.BOOL, [])
+    for operator in ("Identity", "Not"):
+        model = small_drop([node(operator, "set", "on")], inputs=[given])
+        assert not randomness(model, "y").drawing
+
+
+def test_rare_noise_is_seen_in_more_than_two_runs(tmp_path):
+    artifact = read_artifact(graphs.small_network(tmp_path / "m.onnx"))
+
+    class Rare:
+        calls = 0
+
+        def scores(self, _):
+            self.calls += 1
+            return np.full((2, 3), 1.1 if self.calls == 4 else 1, np.float32)
+
+    with pytest.raises(ArtifactError, match="its scores are random"):
+        check_steady(artifact, STEADY, Rare(), None, None, coarse=False, allow=False)

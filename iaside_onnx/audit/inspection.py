@@ -13,7 +13,7 @@ import numpy as np
 from onnx import TensorProto
 
 from ..errors import ArtifactError, ProviderError, UsageError
-from ..inference.class_scores import kind_of_values
+from ..inference.class_scores import settled_kind
 from ..inference.classifier import check_class_scores
 from ..inference.fixed_inputs import FixedInputs, fixed_inputs
 from ..inference.input_form import InputForm
@@ -103,9 +103,8 @@ def inspect(
             for sides in ([given] if given else _sizes(image))
         ]
         tried_form = forms[0]
-        tail = declared_kind or artifact.kind_of(scores.name)
         tried, meaning = _judged(
-            artifact, image, forms, scores, kind, tail, warnings, extensions, beside
+            artifact, image, forms, scores, kind, declared_kind, warnings, extensions, beside
         )
         classes = classes if meaning is None or meaning.task == "classes" else None
     if tried is not None:
@@ -116,11 +115,11 @@ def inspect(
         classes = rows.shape[1]
         if tried.opened.head is not None:
             kind = "probabilities"
-        elif kind == "unknown":
-            kind = kind_of_values(rows)
-            warnings.append(
-                f"the graph's tail does not tell the output's kind; random images give {kind}"
-            )
+        elif declared_kind is None and (found := settled_kind(rows, kind)) != kind:
+            tail = "does not tell the output's kind" if kind == "unknown" else f"looks like {kind}"
+            seen = "one number in [0, 1]" if found == "unknown" else found
+            kind = found
+            warnings.append(f"the graph's tail {tail}; random images give {seen}")
     elif batch is not None:
         warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")
     artifact.confirm()
@@ -287,7 +286,7 @@ def _judged(
     forms: Sequence[InputForm],
     output: Tensor,
     kind: str,
-    tail: str,
+    declared_kind: str | None,
     warnings: list[str],
     extensions: tuple[Path, ...],
     beside: FixedInputs,
@@ -297,7 +296,7 @@ def _judged(
         for form in forms:
             tried = _try(artifact, image, form, output, kind, warnings, extensions, beside)
             if tried is not None:
-                return tried, check_class_scores(artifact, output.name, tried.scores, tail)
+                return tried, check_class_scores(artifact, output.name, tried.scores, declared_kind)
     except NoClassScoresError as error:
         warnings.append(str(error))
         return None, error.meaning

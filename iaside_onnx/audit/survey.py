@@ -14,6 +14,7 @@ from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature, log_softmax
+from ..onnx_file.graph import in_float32
 from ..reports.precondition import accuracy_reason
 from ..settings import Settings
 
@@ -25,6 +26,10 @@ _WITH_BACKGROUND = 1001
 # in float16 and on GPUs, whose kernels round their factors to TF32.
 _MIXED_IMAGES = 8
 _MIXED_TOLERANCE = 2e-3
+# Where all of a graph is float32, on the CPU: the share of the spread of scores between images, and
+# the share of the largest score, that only images which change each other pass both.
+_MIXED_SPREAD = 1e-3
+_MIXED_ROUNDING = 2e-5
 _MIXED_TOLERANCE_11_BITS = 1e-2
 
 
@@ -260,9 +265,13 @@ def mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool
     # Not-a-number is for others to report.
     coarse = classifier.output.dtype == "float16" or classifier.model.runtime.provider != "cpu"
     mixed = worst > (_MIXED_TOLERANCE_11_BITS if coarse else _MIXED_TOLERANCE)
+    graph = classifier.artifact.model
+    if not coarse and not mixed and graph is not None and in_float32(graph):
+        spread = float(np.ptp(alone, axis=0).max() / max(np.abs(alone).max(), 1e-12))
+        mixed = worst > max(_MIXED_SPREAD * spread, _MIXED_ROUNDING)
     if mixed:
         tell.warning(
-            f"an image's scores depend on the others in its batch (by up to {worst:.1%} of the "
+            f"an image's scores depend on the others in its batch (by up to {worst:.2%} of the "
             "largest score), as where activations are quantised on the fly or the graph was made "
             "for one image; so images run one by one, which is slower (--batch overrides that)"
         )

@@ -90,6 +90,32 @@ def look_like_probabilities(scores: NDArray[np.float32], step: float = 0.0) -> b
     )
 
 
+def settled_kind(scores: NDArray[np.float32], tail: str) -> str:
+    """What scores are by the graph's last nodes, held against their values on a few images.
+
+    A sum, a mean or a product ends networks of logits, and ensembles of probabilities as well.
+    Rows of logits that are never negative and all sum to 1 do not happen.
+
+    Parameters
+    ----------
+    tail : str
+        "logits", "probabilities" or "unknown".
+
+    Returns
+    -------
+    str
+        "unknown" where it is for the user to say.
+    """
+    if tail == "unknown":
+        return kind_of_values(scores)
+    if tail != "logits":
+        return tail
+    if look_like_probabilities(scores):
+        return "probabilities"
+    one = scores.size > 0 and scores.shape[1] == 1
+    return "unknown" if one and scores.min() > 0 and scores.max() < 1 else "logits"
+
+
 def kind_of_values(scores: NDArray[np.float32]) -> str:
     """What scores are by their values: "probabilities", "logits", or "unknown".
 

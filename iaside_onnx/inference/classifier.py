@@ -19,17 +19,19 @@ from ..onnx_file.randomness import STEADY, Randomness
 from ..onnx_file.tensors import Tensor
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
-from .class_scores import ScoreForm, kind_of_values
+from .class_scores import ScoreForm, settled_kind
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, Model, RunError
-from .opened import Opened, open_model
+from .opened import Opened, open_model, scores_of
 from .ort_format import describe
-from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
+from .output_meaning import NoClassScoresError, OutputMeaning, no_scores, output_meaning
 from .range_check import check_pixel_range
 from .session import Runtime
 
+# Images on which batches are tried, and on which scores are looked at.
 _PROBE_IMAGES = 3
+_WIDE_PROBE_IMAGES = 8
 
 
 @dataclass
@@ -175,12 +177,17 @@ def open_classifier(
     if offset is None:
         offset = declared.label_offset()
     preprocess = recipe.for_size(form.height, form.width)
-    probe = np.stack(
+    positions = list(range(max(2, min(_PROBE_IMAGES, len(sample)))))
+    # The first images are often of one class; the others are spread over the sample.
+    spread = np.linspace(0, len(sample) - 1, _WIDE_PROBE_IMAGES).astype(int).tolist()
+    positions += sorted(set(spread) - set(positions))[len(positions) - _WIDE_PROBE_IMAGES :]
+    wide = np.stack(
         [
             preprocess.pixels(sample.picture(position % len(sample)), form.channels)
-            for position in range(max(2, min(_PROBE_IMAGES, len(sample))))
+            for position in positions
         ]
     )
+    probe = wide[:_PROBE_IMAGES]
     affine = Affine(*preprocess.affine(form.channels))
     asked = settings.output_kind or declared.output_kind()
     try:
@@ -196,9 +203,10 @@ def open_classifier(
             unbatched=tensor.unbatched,
             before_head=asked != "logits",
             allow_random=settings.allow_random,
+            wide=wide,
         )
         opened.model.confirm_file = artifact.watch()
-        scores = opened.model.scores(probe)
+        scores = scores_of(opened.model, wide, _PROBE_IMAGES)
     except RunError as error:
         if not free or settings.size or declared.size():
             raise
@@ -245,7 +253,11 @@ def check_class_scores(
     ------
     NoClassScoresError
     """
-    meaning = output_meaning(scores, len(scores), asked or artifact.kind_of(output))
+    tail = artifact.kind_of(output)
+    meaning = output_meaning(scores, len(scores), asked or tail)
+    if meaning.task == "classes":
+        odd = no_scores(scores.reshape(len(scores), -1), tail, asked)
+        meaning = OutputMeaning("other", odd) if odd else meaning
     if meaning.task != "classes":
         raise NoClassScoresError(output, meaning)
     return meaning
@@ -299,13 +311,14 @@ def _score_form(
     kind = "logits" if opened.head is not None else asked or artifact.kind_of(output.name)
     if kind == "sigmoid":
         kind = "probabilities" if binary else "unknown"
-    if kind == "unknown":
-        kind = kind_of_values(scores)
+    if opened.head is None and asked is None:
+        tail, kind = kind, settled_kind(scores, kind)
         if kind == "unknown":
             raise ArtifactError(
                 f"{artifact.path}: output '{output.name}' {_open(artifact, output, binary)}"
             )
-        tell.note(f"output '{output.name}': taken for {kind}, from its values on the first images")
+        if kind != tail:
+            tell.note(f"output '{output.name}': taken for {kind}, from its values on a few images")
     if binary:
         tell.note(f"output '{output.name}': one score, of class 1 against class 0")
     step = artifact.step_of(output.name) if kind == "probabilities" else 0.0

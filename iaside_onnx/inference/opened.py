@@ -40,6 +40,9 @@ Shape = tuple[int, ...]
 _COPY_TOLERANCE = {"float16": 1e-2, "float32": 1e-3, "float64": 1e-6}
 # Largest difference between an output and the probabilities of what stands before its head.
 _HEAD_TOLERANCE = {"float16": 4e-3, "float32": 1e-5, "float64": 1e-6}
+# Largest share by which a small probability may be off, and what 1 - p is known to in float32.
+_HEAD_RATIO = 1e-2
+_NEAR_ONE = 2e-7
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ def open_model(
     unbatched: bool = False,
     before_head: bool = False,
     allow_random: bool = False,
+    wide: Pixels | None = None,
 ) -> Opened:
     """Open a file for one row of scores an image, and check the copies that this takes.
 
@@ -133,6 +137,8 @@ def open_model(
         Read the logits before a final Sigmoid or Softmax, where the graph has them.
     allow_random : bool
         Open it even if its scores are random, or depend on the batch.
+    wide : ndarray of float32, optional
+        More images, to hold a head against; by default `probe`.
 
     Raises
     ------
@@ -152,12 +158,19 @@ def open_model(
     random = check_steady(artifact, found, model, probe, tell, coarse=coarse, allow=allow_random)
     head = head_of(artifact.model.graph, output.name) if artifact.model and before_head else None
     if head is not None:
-        source, model, output, head = _before(source, model, output, head, probe, tell)
+        seen = probe if wide is None else wide
+        source, model, output, head = _before(source, model, output, head, seen, len(probe), tell)
     fixed = source.form.fixed_batch
     mode = "file"
     if fixed is not None:
         mode, model = _free(source, model, output, fixed, probe, tell, declared=declared)
     return Opened(model, output, mode, head, found, random, fixed)
+
+
+def scores_of(model: Model, images: Pixels, batch: int) -> NDArray[np.float32]:
+    """Scores of images, run so many at a time."""
+    starts = range(0, len(images), batch)
+    return np.concatenate([model.scores(images[start : start + batch]) for start in starts])
 
 
 def _typed(model: Model, output: Tensor) -> Tensor:
@@ -243,6 +256,7 @@ def _before(
     output: Tensor,
     head: Head,
     probe: Pixels,
+    batch: int,
     tell: Listener,
 ) -> tuple[_Source, Model, Tensor, Head | None]:
     """Read the logits before the head instead, if the output is what the head makes of them.
@@ -250,12 +264,14 @@ def _before(
     A Sigmoid over several classes is left: it is no distribution over them.
     """
     kept = source, model, output, None
-    answer = model.scores(probe)
+    answer = scores_of(model, probe, batch)
+    if head.operator == "Softmax" and answer.shape[1] == 1:
+        return kept  # 1 whatever stands before it
     try:
         copy = source.edited(lambda graph: with_output(graph, head.logits), head.logits)
         inner = copy.open()
         logits = _typed(inner, Tensor(head.logits, None, 0))
-        scores = inner.scores(probe)
+        scores = scores_of(inner, probe, batch)
     except OutOfMemoryError:
         raise
     except ArtifactError:
@@ -268,10 +284,13 @@ def _before(
     several = answer.shape[1] > 1
     if expected.shape != answer.shape or (several and not look_like_probabilities(answer, step)):
         return kept
-    worst = float(np.abs(expected - answer).max())
+    apart = np.abs(expected - answer)
+    worst = float(apart.max())
     # On a GPU the copy may run other kernels than the file.
     exact = "float16" if source.runtime.provider != "cpu" else output.dtype
     if not worst <= _HEAD_TOLERANCE[exact] + step:
+        return kept
+    if exact != "float16" and not np.all(apart <= _HEAD_RATIO * expected + _NEAR_ONE + step):
         return kept
     tell.note(
         f"output '{output.name}': read before its final {head.operator}, at '{logits.name}', where "

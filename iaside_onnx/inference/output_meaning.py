@@ -19,6 +19,8 @@ TASKS = ("classes", "several-labels", "embedding", "dense", "other")
 # Two numbers of unit length may be scores; float16 keeps lengths to a part in 1000.
 _LEAST_EMBEDDING = 3
 _UNIT_LENGTH = 2e-3
+# Rows in percent sum to 100 within what float16 keeps of them.
+_PERCENT_TOLERANCE = 1.0
 # Candidates of a detection head: many rows of few numbers.
 _FEW_NUMBERS = 300
 _MANY_ROWS = 100
@@ -102,6 +104,42 @@ def _vector(rows: NDArray[Any], kind: str) -> OutputMeaning:
             "embedding", f"rows of {count} numbers of unit length: an embedding, not class scores"
         )
     return OutputMeaning("classes", f"{count} scores an image, one a class")
+
+
+def no_scores(rows: NDArray[Any], tail: str, asked: str | None) -> str:
+    """What rows of a few images are, in words, where they are no scores; empty where they may be.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, columns)
+    tail : str
+        As the graph's last nodes say.
+    asked : str or None
+        The kind that the user or the file declares. It settles all that values leave open.
+    """
+    values = rows.astype(np.float64)
+    if not values.size or not np.isfinite(values).all():
+        return ""
+    if values.shape[1] == 1:
+        always = len(values) > 1 and tail == "probabilities" and bool(np.all(values == 1))
+        return "1 for every image: a Softmax over one class always answers 1" if always else ""
+    if asked is not None:
+        return ""
+    if values.min() >= 0 and np.abs(values.sum(axis=1) - 100).max() <= _PERCENT_TOLERANCE:
+        return "in percent (no row has a negative number, and each sums to 100)"
+    different = bool(np.any(values != values[0]))
+    levels = np.unique(values)
+    one_hot = len(levels) == 2 and bool(np.all((values == levels[1]).sum(axis=1) == 1))
+    if one_hot and (different or levels.tolist() == [0, 1]):
+        return (
+            f"{levels[1]:g} for one class and {levels[0]:g} for all others: a decision (if these "
+            "are probabilities that saturate, say --probabilities)"
+        )
+    if np.array_equal(
+        np.sort(values, axis=1), np.tile(np.arange(values.shape[1]), (len(values), 1))
+    ):
+        return f"the numbers 0 to {values.shape[1] - 1} in some order: ranks of the classes"
+    return ""
 
 
 def _table(scores: NDArray[Any]) -> str:

@@ -197,6 +197,21 @@ def output_kind(graph: onnx.GraphProto, name: str) -> tuple[str, float]:
     return _KINDS.get(node.op_type, "unknown"), step
 
 
+def in_float32(model: onnx.ModelProto) -> bool:
+    """Whether no number of a graph is rounded more coarsely than float32 on its way."""
+    coarse = {TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT8, TensorProto.UINT8}
+    if any(tensor.data_type in coarse for tensor in _tensors(model)):
+        return False
+    for graph in all_graphs(model):
+        for node in graph.node:
+            if any(word in node.op_type for word in ("Quantize", "QLinear", "Integer", "NBits")):
+                return False
+            kinds = (attribute.i for attribute in node.attribute if attribute.name == "to")
+            if node.op_type == "Cast" and next(kinds, 0) in coarse:
+                return False
+    return True
+
+
 def tensor_values(tensor: TensorProto) -> NDArray[np.float64]:
     """A small stored tensor as numbers; empty where it lies in another file or is damaged."""
     if tensor.data_location == TensorProto.EXTERNAL:

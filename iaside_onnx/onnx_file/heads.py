@@ -117,15 +117,30 @@ def _spelt_out(producers: dict[str, Any], node: Any) -> Head | None:
 
 def decision_of(graph: onnx.GraphProto, name: str) -> Decision | None:
     """What was decided on, where an output is a decision and no score for each class."""
-    producers = _producers(graph)
+    producers, held = _producers(graph), constants(graph)
     node = _behind(producers, name)
-    if node is not None and node.op_type in ("Softmax", "Sigmoid", "LogSoftmax"):
-        node = _behind(producers, node.input[0])
+    for _ in range(len(producers)):
+        before = _rescaled(node, held)
+        if before is None:
+            break
+        node = _behind(producers, before)
     if node is not None and node.op_type == "ZipMap":
         return Decision("ZipMap", _ZIPMAP, node.input[0])
     if node is None or node.op_type not in _DECISIONS or not node.input:
         return None
     return Decision(node.op_type, _DECISIONS[node.op_type], node.input[0])
+
+
+def _rescaled(node: Any, held: dict[str, Any]) -> str | None:
+    """What a node at the tail rescales by constants, or squashes: the order of scores stays."""
+    if node is None:
+        return None
+    if node.op_type in ("Softmax", "Sigmoid", "LogSoftmax", "Neg"):
+        return str(node.input[0])
+    if node.op_type not in ("Add", "Sub", "Mul", "Div") or len(node.input) != 2:
+        return None
+    computed = [str(name) for name in node.input if name not in held]
+    return computed[0] if len(computed) == 1 else None
 
 
 def computed(graph: onnx.GraphProto, name: str) -> bool:

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnx
-from onnx import numpy_helper
 
-from .graph import all_graphs, constants, inner_graphs
+from .graph import inner_graphs
+from .switches import Scope, call_scope, graph_scope
 
 _DRAWING = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
     | {"Multinomial", "Bernoulli"}
 )
 _MOST_NAMED = 4
+# Calls of functions that differ in their switches, and numbers that a switch has at most.
+_MOST_CALLS = 1000
+_SWITCH_SIZE = 1
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,14 @@ def randomness(model: onnx.ModelProto, output: str) -> Randomness:
 
     Nodes inside sub-graphs and functions count; nodes that the output does not depend on do not.
     """
-    held: dict[str, Any] = {}
-    for graph in all_graphs(model):
-        if isinstance(graph, onnx.GraphProto):
-            held |= constants(graph)
     functions = {(function.domain, function.name): function for function in model.functions}
     drawing: list[str] = []
     statistics: list[str] = []
-    for node in _deep(_behind(model.graph, output), functions):
+    nodes = _behind(model.graph, output)
+    for node, scope in _deep(nodes, graph_scope(model.graph), functions):
         if node.op_type in _DRAWING:
             drawing.append(_words(node))
-        elif node.op_type == "Dropout" and _drops(node, held):
+        elif node.op_type == "Dropout" and _drops(node, scope):
             drawing.append(f"{_words(node)} in training mode")
         elif node.op_type == "BatchNormalization" and _attribute(node, "training_mode"):
             statistics.append(f"{_words(node)} in training mode")
@@ -88,33 +88,47 @@ def _behind(graph: onnx.GraphProto, output: str) -> list[Any]:
     return found
 
 
-def _deep(nodes: Iterable[Any], functions: dict[tuple[str, str], Any]) -> Iterator[Any]:
-    """Nodes, those of their sub-graphs, and those of the functions that they call."""
-    waiting, called = list(nodes), set()
+def _deep(
+    nodes: Iterable[Any], scope: Scope, functions: dict[tuple[str, str], Any]
+) -> Iterator[tuple[Any, Scope]]:
+    """Nodes, those of their sub-graphs, and those of the functions that they call.
+
+    A function is entered once for each set of values that it is called with.
+    """
+    waiting = [(node, scope) for node in nodes]
+    called: set[tuple[Any, ...]] = set()
     while waiting:
-        node = waiting.pop(0)
-        yield node
+        node, scope = waiting.pop(0)
+        yield node, scope
         for inner in inner_graphs(node):
-            waiting += inner.node
+            waiting += [(each, scope) for each in inner.node]
         key = (node.domain, node.op_type)
-        if key in functions and key not in called:
-            called.add(key)
-            waiting += functions[key].node
+        if key not in functions:
+            continue
+        inside = call_scope(functions[key], node, scope)
+        values = [
+            (name, None if value is None else value.tobytes())
+            for name, value in inside.known.items()
+            if value is None or value.size <= _SWITCH_SIZE
+        ]
+        told = sorted(each.SerializeToString() for each in inside.attributes.values())
+        call = (key, tuple(values), tuple(told))
+        if call not in called and len(called) < _MOST_CALLS:
+            called.add(call)
+            waiting += [(each, inside) for each in functions[key].node]
 
 
-def _drops(node: Any, held: dict[str, Any]) -> bool:
-    """Whether a Dropout drops anything: switched on by a constant, and not with ratio 0."""
-    if len(node.input) < 3 or node.input[2] not in held:
+def _drops(node: Any, scope: Scope) -> bool:
+    """Whether a Dropout may drop anything: not switched off by a constant, nor with ratio 0.
+
+    A switch that the model is given when it runs is left to be seen by running it.
+    """
+    if len(node.input) < 3 or not node.input[2] or scope.given(node.input[2]):
         return False
-    ratio = held.get(node.input[1])
-    return _truth(held[node.input[2]]) and (ratio is None or _truth(ratio))
-
-
-def _truth(tensor: Any) -> bool:
-    try:
-        return bool(numpy_helper.to_array(tensor).any())
-    except (ValueError, TypeError, KeyError):  # damaged, or in another file
-        return False
+    switch = scope.value(node.input[2])
+    ratio = scope.value(node.input[1]) if node.input[1] else None
+    off = (switch is not None and not switch.any()) or (ratio is not None and not ratio.any())
+    return not off
 
 
 def _attribute(node: Any, name: str) -> int:
