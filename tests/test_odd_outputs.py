@@ -534,8 +534,9 @@ def test_probabilities_that_end_in_a_sum_are_no_logits(tmp_path, data, nodes, he
     assert audit(model, data, output_kind="logits").settings["output_kind"] == "logits"
 
 
-def test_a_sigmoid_written_as_a_tanh_is_asked_about(tmp_path, shades):
-    model = onnx.load(sigmoid_head(tmp_path / "z.onnx", 1))
+@pytest.mark.parametrize("scale", [1, 400])
+def test_a_sigmoid_written_as_a_tanh_is_asked_about(tmp_path, shades, scale):
+    model = onnx.load(sigmoid_head(tmp_path / "z.onnx", scale))
     model.graph.node[-1].output[0] = "z"
     for op, inputs, out in (
         ("Mul", "z half", "a"),

@@ -113,7 +113,7 @@ def settled_kind(scores: NDArray[np.float32], tail: str) -> str:
     if look_like_probabilities(scores):
         return "probabilities"
     one = scores.size > 0 and scores.shape[1] == 1
-    return "unknown" if one and scores.min() > 0 and scores.max() < 1 else "logits"
+    return "unknown" if one and scores.min() >= 0 and scores.max() <= 1 else "logits"
 
 
 def kind_of_values(scores: NDArray[np.float32]) -> str:
