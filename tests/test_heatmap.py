@@ -219,7 +219,7 @@ def test_the_command_writes_what_show_and_plot_read(iaside, tmp_path):
         (["--grid", 99], "--grid 99 is too fine for images of 64 x 64 pixels: use at most 65"),
         (["--grid", "half"], "neither 'full' nor a number"),
         (["--strength", 0], "--strength 0.0: give auto or a positive number"),
-        (["--strength", "nan"], "--strength nan: give auto or a positive number"),
+        (["--strength", "nan"], "'nan' is neither 'auto' nor a number"),
         (["--bands", 99], "--bands 99 is too many"),
         (["--bands", 0], "--bands 0: at least one"),
         (["--norm", "l3"], "--norm l3: choose one of linf"),

@@ -629,18 +629,6 @@ def test_a_head_that_only_the_later_images_show_to_be_another_is_not_read_before
         assert (report.run.get("read_before") == "Sigmoid") == read
 
 
-def test_a_floor_of_the_models_own_is_told_of(tmp_path, data):
-    """Keras clips probabilities at 1e-7; nothing but the table shows it."""
-    steep = ("Mul", "logits c", "steep", {})
-    softmax = ("Softmax", "steep", "p", {"axis": 1})
-    held = {"c": np.float32([1000]), "low": np.float32(1e-7), "high": np.float32(1)}
-    for clip, told in ((("Clip", "p low high", "scores", {}), True), (None, False)):
-        nodes = [steep, softmax, clip] if clip else [("Mul", "logits c", "scores", {})]
-        report = audit(tailed(tmp_path, nodes, held), data)
-        found = [text for text in report.run["warnings"] if "clips its probabilities" in text]
-        assert bool(found) == told
-
-
 @pytest.mark.parametrize("share", [0.0, 1e-2])
 def test_images_that_change_each_other_a_little_run_one_by_one(tmp_path, data, share):
     mix = [

@@ -17,7 +17,6 @@ from ..errors import UsageError
 from ..images.sample import Reading, draw_sample, leave_out_bad
 from ..inference.session import choose_runtime, runtime_clash
 from ..listener import Listener
-from ..mathematics.floor import share_at_least_value
 from ..reports.part import Part, PartOfSample, part_of
 from ..reports.report import Report, check_view, load
 from ..reports.store import Partial
@@ -27,10 +26,6 @@ from .filling import fill
 from .measuring import check_batch, identity_of, kept, read_from, shown, writing
 from .prepared import Audit, prepare
 from .stopping import Limits
-
-# Share of the values from which their common least is told of, in nats below that of chance.
-_LEAST_FLOOR_SHARE = 0.01
-_BELOW_CHANCE = 0.5
 
 
 def analyze(
@@ -247,33 +242,12 @@ def _report(
         example=audit.survey.example,
         image_digests=sample.image_digests,
     )
-    share, least, floor = _at_floor(report)
-    if not share:
+    if not report.floor_share:
         return report
     tell.warning(
-        f"{share:.1%} of the values stand at log-probability {least:.2f}, {floor}: "
+        f"{report.floor_share:.1%} of the values stand at log-probability "
+        f"{np.log(report.settings['floor']):.2f}, the floor under this output's probabilities: "
         "what bands do below it is not seen, which distorts Shapley values; audit the logits "
         "instead, if the graph has them (--output takes any tensor)"
     )
     return replace(report, run={**report.run, "warnings": tell.warnings})
-
-
-def _at_floor(report: Report) -> tuple[float, float, str]:
-    """Share of the values at a floor, the log-probability of the floor, and what sets it."""
-    if report.floor_share:
-        least = float(np.log(report.settings["floor"]))
-        return report.floor_share, least, "the floor under this output's probabilities"
-    table, labels = report.log_prob, np.asarray(report.labels)
-    if report.coalitions is None:
-        empty = table[:, 0]
-    else:
-        none = report.coalitions == 0
-        empty = np.where(
-            none.any(axis=1), table[np.arange(len(table)), none.argmax(axis=1)], np.nan
-        )
-    share = share_at_least_value(table, empty, labels)
-    classes = int(report.data["classes"])
-    least = float(np.nanmin(table)) if share else 0.0
-    if share < _LEAST_FLOOR_SHARE or least > -np.log(classes) - _BELOW_CHANCE:
-        return 0.0, 0.0, ""
-    return share, least, "the least of all, as where a model clips its probabilities"
