@@ -19,7 +19,6 @@ from ..settings import MOST_OFFSET
 from .bounds import LONGEST_NAME, shortened
 
 PREFIX = "iaside."
-KEYS = ("preprocess", "layout", "output_kind", "output", "label_offset", "classes")
 _LARGEST_SIDE = 1 << 16
 # Keys of other tools that say what a model is; shown beside our own.
 OTHER_KEYS = ("task", "names", "imgsz", "stride", "character")

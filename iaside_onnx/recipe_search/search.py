@@ -94,8 +94,7 @@ def search_recipes(
         Anything wrong with the file or the images.
     """
     tell = listener or Listener()
-    wanted = Settings(**settings)
-    wanted.check()
+    wanted = Settings.asked(**settings)
     reading = Reading.asked(
         images,
         labels,
