@@ -11,60 +11,60 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .audit.analysis import analyze
-    from .audit.heatmap import measure_heatmap
-    from .audit.robustness import measure_robustness
-    from .audit.snr import measure_snr
+    from .comparisons.comparison import Comparison, compare
+    from .comparisons.correlation import Correlation, correlate
+    from .comparisons.gate import Gate, gate
+    from .comparisons.prediction import Prediction, predict_damage
     from .corruptions.corrupt import corrupt
     from .errors import IasideError
     from .listener import Listener
     from .mathematics.bands import band_images, band_index
     from .mathematics.score import signed_score, spectral_importance, spectral_robustness_score
     from .mathematics.shapley import shapley_interactions, shapley_values
-    from .reports.comparison import Comparison, compare
-    from .reports.correlation import Correlation, correlate
-    from .reports.gate import Gate, gate
-    from .reports.heatmap import HeatmapReport
-    from .reports.heatmap_store import load_heatmap
-    from .reports.merging import merge
-    from .reports.prediction import Prediction, predict_damage
-    from .reports.report import Report, load
-    from .reports.robustness import RobustnessReport
-    from .reports.robustness_store import load_robustness
-    from .reports.snr import SnrReport
-    from .reports.snr_store import load_snr
+    from .measure.analysis import analyze
+    from .measure.heatmap import measure_heatmap
+    from .measure.robustness import measure_robustness
+    from .measure.snr import measure_snr
+    from .results.heatmap import HeatmapReport
+    from .results.heatmap_store import load_heatmap
+    from .results.merging import merge
+    from .results.report import Report, load
+    from .results.robustness import RobustnessReport
+    from .results.robustness_store import load_robustness
+    from .results.snr import SnrReport
+    from .results.snr_store import load_snr
     from .settings import Settings
     from .views.plots import plot
 
 _HOMES = {
-    "Comparison": "reports.comparison",
-    "compare": "reports.comparison",
-    "Correlation": "reports.correlation",
-    "correlate": "reports.correlation",
-    "Gate": "reports.gate",
-    "gate": "reports.gate",
-    "HeatmapReport": "reports.heatmap",
+    "Comparison": "comparisons.comparison",
+    "compare": "comparisons.comparison",
+    "Correlation": "comparisons.correlation",
+    "correlate": "comparisons.correlation",
+    "Gate": "comparisons.gate",
+    "gate": "comparisons.gate",
+    "HeatmapReport": "results.heatmap",
     "Listener": "listener",
     "Settings": "settings",
-    "Prediction": "reports.prediction",
-    "predict_damage": "reports.prediction",
-    "SnrReport": "reports.snr",
-    "analyze": "audit.analysis",
+    "Prediction": "comparisons.prediction",
+    "predict_damage": "comparisons.prediction",
+    "SnrReport": "results.snr",
+    "analyze": "measure.analysis",
     "band_images": "mathematics.bands",
     "band_index": "mathematics.bands",
     "corrupt": "corruptions.corrupt",
     "IasideError": "errors",
-    "Report": "reports.report",
-    "RobustnessReport": "reports.robustness",
-    "load": "reports.report",
+    "Report": "results.report",
+    "RobustnessReport": "results.robustness",
+    "load": "results.report",
     "plot": "views.plots",
-    "load_heatmap": "reports.heatmap_store",
-    "load_robustness": "reports.robustness_store",
-    "load_snr": "reports.snr_store",
-    "measure_heatmap": "audit.heatmap",
-    "measure_robustness": "audit.robustness",
-    "measure_snr": "audit.snr",
-    "merge": "reports.merging",
+    "load_heatmap": "results.heatmap_store",
+    "load_robustness": "results.robustness_store",
+    "load_snr": "results.snr_store",
+    "measure_heatmap": "measure.heatmap",
+    "measure_robustness": "measure.robustness",
+    "measure_snr": "measure.snr",
+    "merge": "results.merging",
     "signed_score": "mathematics.score",
     "spectral_importance": "mathematics.score",
     "spectral_robustness_score": "mathematics.score",

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from xarray import Dataset
 
-    from .reports.comparison import Comparison
-    from .reports.report import Report
+    from .comparisons.comparison import Comparison
+    from .results.report import Report
 
 
 class ReportInNotebooks:

@@ -15,9 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from iaside_onnx import isolated
 from iaside_onnx.cli import main
-from iaside_onnx.reports import opening
+from iaside_onnx.storage import isolated, opening
 
 ROOT = Path(__file__).resolve().parent.parent
 # A busy machine is no fault of the code.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from iaside_onnx.mathematics.shapley import coalition_masks
-from iaside_onnx.reports.report import Report
+from iaside_onnx.results.report import Report
 
 SETTINGS = {
     "bands": 4, "separate_dc": False, "norm": "linf", "absence": "gaussian", "samples": 200,

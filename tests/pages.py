@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from iaside_onnx.reports.report import Report
+from iaside_onnx.results.report import Report
 
 SCRIPT = "<script>alert(1)</script>"
 BREAKOUT = '"><img src=x onerror=alert(1)>'

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from iaside_onnx.reports.robustness import NOT_ATTACKED, RobustnessReport
+from iaside_onnx.results.robustness import NOT_ATTACKED, RobustnessReport
 
 
 def made_up(clean: Any, wrong: Any, *, attacks: Any = None, **changed: Any) -> RobustnessReport:

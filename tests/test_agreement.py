@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.errors import IasideError
-from iaside_onnx.page.page import page
-from iaside_onnx.reports.agreement import (
+from iaside_onnx.comparisons.agreement import (
     SETTINGS,
     Belongs,
     grounds_apart,
     identity_apart,
     settings_apart,
 )
-from iaside_onnx.reports.correlation import correlate
-from iaside_onnx.reports.gate import gate
-from iaside_onnx.reports.robustness_baseline import ground_of
+from iaside_onnx.comparisons.baseline import ground_of
+from iaside_onnx.comparisons.correlation import correlate
+from iaside_onnx.comparisons.gate import gate
+from iaside_onnx.errors import IasideError
+from iaside_onnx.page.page import page
 from iaside_onnx.settings import Settings
 from iaside_onnx.views.plots import figure
 

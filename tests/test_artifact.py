@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import iaside_onnx as ia
-from iaside_onnx.audit.inspection import inspect
 from iaside_onnx.errors import ArtifactError
+from iaside_onnx.measure.inspection import inspect
 from iaside_onnx.onnx_file.artifact import read_artifact
 
 from . import graphs

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from iaside_onnx.page.page import page
-from iaside_onnx.reports.class_rows import shown_estimate
+from iaside_onnx.results.class_rows import shown_estimate
 
 try:
     from selenium import webdriver

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.audit import cluster, job
 from iaside_onnx.errors import IasideError, UsageError
 from iaside_onnx.listener import Listener
+from iaside_onnx.measure import cluster, job
 
 from . import graphs
 from .conftest import ROOT, write_npz
@@ -57,7 +57,7 @@ def told(case, monkeypatch):
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr("iaside_onnx.audit.analysis.open_workers", lambda *_: Here())
+    monkeypatch.setattr("iaside_onnx.measure.analysis.open_workers", lambda *_: Here())
     with pytest.raises(ToldError):
         ia.analyze(model, data, bands=BANDS, batch=16, dask="here")
     return jobs[0]

@@ -21,7 +21,7 @@ from iaside_onnx.mathematics.paired import PairedBootstrap, holm, paired_score, 
 from iaside_onnx.mathematics.replicates import TrainingBootstrap
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
 from iaside_onnx.mathematics.shapley import coalition_masks, shapley_values
-from iaside_onnx.reports.seal import seal
+from iaside_onnx.storage.seal import seal
 
 from .conftest import ROOT
 from .made_reports import made, profiles, shifted

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from iaside_onnx.comparisons.correlation import correlate
 from iaside_onnx.errors import ReportError, UsageError
-from iaside_onnx.reports.correlation import correlate
 
 from .made_reports import made
 from .robustness_reports import made_up

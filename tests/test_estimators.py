@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.audit.stopping import FIRST_LOOK, looks, seeded_order
 from iaside_onnx.mathematics.coalitions import (
     are_drawn,
     draw_coalitions,
@@ -22,8 +21,9 @@ from iaside_onnx.mathematics.coalitions import (
 )
 from iaside_onnx.mathematics.estimators import image_values
 from iaside_onnx.mathematics.shapley import shapley_values, shapley_weights
+from iaside_onnx.measure.stopping import FIRST_LOOK, looks, seeded_order
 from iaside_onnx.page.repeat import repetition
-from iaside_onnx.reports.report_checks import check
+from iaside_onnx.results.report_checks import check
 
 from . import graphs
 from .conftest import ROOT, write_npz
@@ -191,7 +191,7 @@ def test_a_target_stops_early_and_resuming_ends_the_same(tmp_path, model, pictur
     assert whole.run["stopped_by"] == "target"
     assert whole.intervals.srs_signed_stderr <= 0.5
     # An interrupted audit of the same sample, some images of which are done.
-    from iaside_onnx.audit import analysis
+    from iaside_onnx.measure import analysis
 
     stop = analysis.Partial.store
     seen = []

@@ -17,8 +17,8 @@ from onnx import TensorProto, helper
 import iaside_onnx as ia
 from iaside_onnx import cli
 from iaside_onnx.errors import DataError, ReportError
-from iaside_onnx.output_file import check_free, sole_writer, whole_file
-from iaside_onnx.regular_file import read_bounded
+from iaside_onnx.storage.output_file import check_free, sole_writer, whole_file
+from iaside_onnx.storage.regular_file import read_bounded
 
 from . import graphs
 from .conftest import ROOT
@@ -100,7 +100,7 @@ def test_the_last_net_holds_every_error(monkeypatch, iaside, report, error, code
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr("iaside_onnx.reports.report.Report.view", fails)
+    monkeypatch.setattr("iaside_onnx.results.report.Report.view", fails)
     done = iaside("gate", report, "--min-score", 0)
     assert done.exit_code == code
     line = done.stderr[done.stderr.index("Error: ") :]
@@ -182,7 +182,8 @@ def test_what_lies_where_a_lock_would_is_left_alone(tmp_path):
 def test_scratch_files_of_killed_runs_go_and_others_stay(tmp_path):
     target = tmp_path / ("r" * 250 + ".h5")  # as long as a name may be
     code = (
-        "import os, sys; from pathlib import Path; from iaside_onnx.output_file import whole_file\n"
+        "import os, sys; from pathlib import Path; "
+        "from iaside_onnx.storage.output_file import whole_file\n"
         "with whole_file(Path(sys.argv[1])) as scratch: os.kill(os.getpid(), 9)"
     )
     died = subprocess.run([sys.executable, "-c", code, target], cwd=ROOT, check=False)

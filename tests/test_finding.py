@@ -16,7 +16,7 @@ from iaside_onnx.errors import ReportError
 from iaside_onnx.mathematics.mean import mean_interval, student_quantile
 from iaside_onnx.mathematics.proportion import wilson
 from iaside_onnx.page.page import page
-from iaside_onnx.reports.finding import images_needed, reservations
+from iaside_onnx.results.finding import images_needed, reservations
 from iaside_onnx.views.plots import figure
 
 from .made_reports import made, profiles, shifted

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import iaside_onnx as ia
-from iaside_onnx.audit.robustness import measure_robustness
+from iaside_onnx.measure.robustness import measure_robustness
 
 from . import graphs
 from .conftest import write_npz

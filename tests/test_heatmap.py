@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 import iaside_onnx as ia
 from iaside_onnx.errors import UsageError
 from iaside_onnx.mathematics.fourier_basis import FrequencyGrid, basis_vectors, default_strength
-from iaside_onnx.reports.seal import seal
+from iaside_onnx.storage.seal import seal
 
 from . import graphs
 from .conftest import ROOT, write_npz

@@ -12,12 +12,13 @@ import h5py
 import numpy as np
 import pytest
 
+from iaside_onnx.comparisons.prediction import predict_damage
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.bands import MOST_BANDS, band_index
 from iaside_onnx.page.page import page
-from iaside_onnx.reports import heatmap_store, robustness_store, snr_store, store
-from iaside_onnx.reports.prediction import predict_damage
-from iaside_onnx.reports.seal import seal
+from iaside_onnx.results import heatmap_store, robustness_store, snr_store
+from iaside_onnx.storage import store
+from iaside_onnx.storage.seal import seal
 
 from .conftest import ROOT
 

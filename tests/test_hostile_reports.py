@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx import isolated
 from iaside_onnx.errors import ReportError, UsageError
-from iaside_onnx.isolated import IsolationError
 from iaside_onnx.mathematics.intervals import bootstrap_intervals
-from iaside_onnx.reports import store
-from iaside_onnx.reports.seal import SEAL_BYTES, seal
+from iaside_onnx.storage import isolated, store
+from iaside_onnx.storage.isolated import IsolationError
+from iaside_onnx.storage.seal import SEAL_BYTES, seal
 
 from . import graphs
 from .conftest import ROOT, write_npz

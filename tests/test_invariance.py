@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.audit.batch_size import BatchSize
 from iaside_onnx.errors import ReportError
+from iaside_onnx.measure.batch_size import BatchSize
 
 from . import graphs
 from .conftest import write_npz
@@ -174,9 +174,9 @@ def test_the_batch_search_settles_on_the_fastest_size_and_halves_on_lack_of_memo
 
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(case, monkeypatch):
-    from iaside_onnx.audit import evaluator
     from iaside_onnx.inference.engine import Engine
     from iaside_onnx.inference.model import OutOfMemoryError
+    from iaside_onnx.measure import evaluator
 
     model, data = case
     reference = ia.analyze(model, data, bands=4)

@@ -184,7 +184,7 @@ def test_a_missing_library_is_named_with_the_command_that_adds_it(reports, monke
 
 
 def test_reading_a_report_loads_no_plotting_and_no_frames():
-    code = "import sys, iaside_onnx.reports.comparison; print(*sys.modules)"
+    code = "import sys, iaside_onnx.comparisons.comparison; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from iaside_onnx.audit.inspection import inspect
 from iaside_onnx.errors import ArtifactError
+from iaside_onnx.measure.inspection import inspect
 
 from . import graphs
 from .conftest import write_npz

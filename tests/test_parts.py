@@ -17,8 +17,8 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.cli import main
 from iaside_onnx.errors import ReportError, UsageError
-from iaside_onnx.output_file import sole_writer
-from iaside_onnx.reports.part import Part, part_of
+from iaside_onnx.results.part import Part, part_of
+from iaside_onnx.storage.output_file import sole_writer
 
 from . import graphs
 from .conftest import ROOT, write_npz

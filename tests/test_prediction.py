@@ -19,7 +19,7 @@ from iaside_onnx.mathematics.prediction import (
     multilinear_extension,
 )
 from iaside_onnx.mathematics.shapley import coalition_masks, shapley_values
-from iaside_onnx.reports.snr import SnrReport
+from iaside_onnx.results.snr import SnrReport
 from iaside_onnx.views.prediction_plot import prediction_figure
 from iaside_onnx.views.prediction_table import print_prediction
 

@@ -20,7 +20,7 @@ from iaside_onnx.mathematics.profiles import (
 from iaside_onnx.mathematics.proportion import wilson
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
 from iaside_onnx.page.page import page
-from iaside_onnx.reports.class_rows import class_notes
+from iaside_onnx.results.class_rows import class_notes
 from iaside_onnx.views.class_map import class_map
 
 from .made_reports import made

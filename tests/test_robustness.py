@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.audit.corrupted import corrupted
 from iaside_onnx.corruptions.corrupt import CORRUPTIONS, corrupt, generator
 from iaside_onnx.corruptions.severity import parameters
 from iaside_onnx.errors import IasideError, ReportError
-from iaside_onnx.reports.robustness import NOT_ATTACKED
+from iaside_onnx.measure.corrupted import corrupted
+from iaside_onnx.results.robustness import NOT_ATTACKED
 
 from . import graphs
 from .conftest import ROOT, write_npz
@@ -167,7 +167,7 @@ def test_the_report_does_not_hang_on_the_batch(network, monkeypatch):
     first = ia.measure_robustness(model, data, batch=1, **wanted)
     for batch in (4, 50, None):
         same(first, ia.measure_robustness(model, data, batch=batch, threads=1, **wanted))
-    monkeypatch.setattr("iaside_onnx.audit.robustness_table.corruption_threads", lambda _: 5)
+    monkeypatch.setattr("iaside_onnx.measure.robustness_table.corruption_threads", lambda _: 5)
     same(first, ia.measure_robustness(model, data, **wanted))
 
 

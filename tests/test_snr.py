@@ -12,8 +12,6 @@ import pytest
 from onnx import TensorProto, helper
 
 import iaside_onnx as ia
-from iaside_onnx.audit.cluster import cards_for
-from iaside_onnx.audit.snr import measure_snr
 from iaside_onnx.errors import ReportError
 from iaside_onnx.mathematics.signal_noise import (
     Rings,
@@ -22,9 +20,11 @@ from iaside_onnx.mathematics.signal_noise import (
     gain_and_residual,
     signal_to_noise,
 )
-from iaside_onnx.reports.measurement_store import format_of
-from iaside_onnx.reports.seal import seal
-from iaside_onnx.reports.snr_store import load_snr
+from iaside_onnx.measure.cluster import cards_for
+from iaside_onnx.measure.snr import measure_snr
+from iaside_onnx.results.snr_store import load_snr
+from iaside_onnx.storage.measurement_store import format_of
+from iaside_onnx.storage.seal import seal
 
 from . import graphs
 from .conftest import ROOT, write_npz

@@ -21,12 +21,14 @@ ARROWS = {
     "mathematics": set(),
     "attacks": set(),
     "corruptions": set(),
-    "images": set(),
-    "preprocessing": {"images"},
-    "onnx_file": {"images", "preprocessing"},
-    "inference": {"images", "mathematics", "onnx_file", "preprocessing"},
-    "reports": {"mathematics"},
-    "audit": {
+    "images": {"storage"},
+    "preprocessing": {"images", "storage"},
+    "onnx_file": {"images", "preprocessing", "storage"},
+    "inference": {"images", "mathematics", "onnx_file", "preprocessing", "storage"},
+    "storage": {"results", "comparisons", "mathematics"},
+    "results": {"comparisons", "mathematics", "storage"},
+    "comparisons": {"mathematics", "results", "storage"},
+    "measure": {
         "attacks",
         "corruptions",
         "images",
@@ -34,22 +36,29 @@ ARROWS = {
         "mathematics",
         "onnx_file",
         "preprocessing",
-        "reports",
+        "results",
+        "storage",
+        "comparisons",
     },
-    "recipe_search": {"audit", "images", "inference", "mathematics", "onnx_file", "preprocessing"},
-    "views": {"mathematics", "reports"},
-    "page": {"mathematics", "preprocessing", "reports", "views"},
+    "recipe_search": {
+        "images",
+        "inference",
+        "mathematics",
+        "measure",
+        "onnx_file",
+        "preprocessing",
+        "storage",
+    },
+    "views": {"comparisons", "mathematics", "results", "storage"},
+    "page": {"comparisons", "mathematics", "preprocessing", "results", "storage", "views"},
 }
 ALONE = {
     "digest",
     "errors",
     "file_kinds",
     "interrupts",
-    "isolated",
     "listener",
     "notebooks",
-    "output_file",
-    "regular_file",
     "settings",
     "streams",
     "iaside_onnx",
@@ -94,7 +103,7 @@ def test_mathematics_and_attacks_import_only_numpy_and_scipy():
 
 
 def test_views_and_comparisons_need_no_model():
-    for module in [*rooms("views"), *rooms("page"), *rooms("reports")]:
+    for module in [*rooms("views"), *rooms("page"), *rooms("results"), *rooms("comparisons")]:
         outside = imports(module)[0]
         assert not outside & {"onnx", "onnxruntime"}, module
         reads_files = module.stem.endswith("store") or module.stem == "report_reader"
@@ -113,8 +122,8 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_reading_begins_before_anything_heavy_is_loaded_and_show_needs_no_scipy():
     code = (
-        "import sys, iaside_onnx.cli, iaside_onnx.reports.opening; print(*sys.modules)\n"
-        "import iaside_onnx.reports.store, iaside_onnx.views.terminal; print(*sys.modules)"
+        "import sys, iaside_onnx.cli, iaside_onnx.storage.opening; print(*sys.modules)\n"
+        "import iaside_onnx.storage.store, iaside_onnx.views.terminal; print(*sys.modules)"
     )
     begun, shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

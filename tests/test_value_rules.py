@@ -11,7 +11,7 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ReportError
-from iaside_onnx.reports.seal import seal
+from iaside_onnx.storage.seal import seal
 
 from .conftest import ROOT
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.audit.verification import verify
-from iaside_onnx.reports.seal import seal
+from iaside_onnx.measure.verification import verify
+from iaside_onnx.storage.seal import seal
 
 from . import graphs
 from .conftest import ROOT

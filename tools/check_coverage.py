@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import iaside_onnx as ia
-from iaside_onnx.audit.stopping import Limits, play_rounds
 from iaside_onnx.mathematics.coalitions import ESTIMATORS, drawn_count, members, pair_chances
 from iaside_onnx.mathematics.estimators import image_values
 from iaside_onnx.mathematics.intervals import contact_set, expanded_tail, score_ends
 from iaside_onnx.mathematics.paired_score import ScoreDifference
 from iaside_onnx.mathematics.score import resampled_means, signed_score, spectral_importance
 from iaside_onnx.mathematics.shapley import game_values, player_count
+from iaside_onnx.measure.stopping import Limits, play_rounds
 
 PLAYERS = 6
 _BETA = 0.75

@@ -42,13 +42,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from iaside_onnx.attacks.attack import attack
-from iaside_onnx.audit.survey import class_targets
 from iaside_onnx.errors import IasideError
 from iaside_onnx.images.sample import draw_sample, open_images
 from iaside_onnx.inference.classifier import Classifier, open_classifier
 from iaside_onnx.inference.session import choose_runtime
 from iaside_onnx.listener import Listener
 from iaside_onnx.mathematics.temperature import log_softmax
+from iaside_onnx.measure.survey import class_targets
 from iaside_onnx.settings import Settings
 
 Attributes = dict[str, Any]

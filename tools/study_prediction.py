@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 import iaside_onnx as ia
+from iaside_onnx.comparisons.prediction import presence_under
 from iaside_onnx.mathematics.prediction import multilinear_extension
 from iaside_onnx.mathematics.signal_noise import signal_to_noise
-from iaside_onnx.reports.prediction import presence_under
 
 Floats = NDArray[np.float64]
 GRID = itertools.product((0.05, 0.1, 0.15, 0.2, 0.3, 0.5), (0.25, 0.5, 1.0, 1.5, 2.0, 4.0))

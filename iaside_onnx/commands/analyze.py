@@ -103,10 +103,10 @@ def analyze(
       iaside analyze models/demo-plain.onnx demo/test -o plain.h5
       iaside analyze resnet50.onnx val/ -o r50.h5 --preprocess imagenet --samples 500
     """
-    from ..audit.analysis import analyze as audit
     from ..inference.session import claim_process
-    from ..reports.finding import NO_FINDING
-    from ..reports.precondition import speaks_of_accuracy
+    from ..measure.analysis import analyze as audit
+    from ..results.finding import NO_FINDING
+    from ..results.precondition import speaks_of_accuracy
     from ..views.terminal import listener, print_report
 
     measured = None if robustness is None else _measured(robustness, model, options["confidence"])
@@ -135,8 +135,8 @@ def analyze(
 def _measured(path: Path, model: Path, confidence: float | None) -> Any:
     """A measurement of this model, refused before the long work where it is of another."""
     from ..onnx_file.artifact import read_artifact
-    from ..reports.finding import check_measures
-    from ..reports.robustness_store import load_robustness
+    from ..results.finding import check_measures
+    from ..results.robustness_store import load_robustness
 
     found = load_robustness(path).view(confidence=confidence)
     check_measures(path, found, [{"path": str(model), "sha256": read_artifact(model).sha256}])

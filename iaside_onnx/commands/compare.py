@@ -42,7 +42,7 @@ def compare(
       iaside compare float.h5 int8.h5 --margin 0.02 -o difference.png
       iaside compare plain.h5 robust.h5 --replicate plain-2.h5 --replicate plain-3.h5
     """
-    from ..reports.comparison import compare as hold_against
+    from ..comparisons.comparison import compare as hold_against
 
     found = hold_against(*reports, **options)
     if target is not None:

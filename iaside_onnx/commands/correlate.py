@@ -42,7 +42,7 @@ def correlate(
     Example:
       iaside correlate analyses/*.h5 robustness/*.h5 --baseline robustness/plain.h5 -o models.png
     """
-    from ..reports.correlation import correlate as join
+    from ..comparisons.correlation import correlate as join
 
     found = join(*files, **options)
     if target is not None:

@@ -69,10 +69,10 @@ def gate(
       iaside gate report.h5 --min-score 0.30 --min-accuracy 0.8
       iaside gate report.h5 --baseline main.h5 --max-drop 0.02 --junit gate.xml
     """
+    from ..comparisons.gate import gate as hold_against
     from ..errors import UsageError
-    from ..output_file import check_free, whole_file
-    from ..reports.gate import gate as hold_against
-    from ..reports.signature import demand_signature
+    from ..storage.output_file import check_free, whole_file
+    from ..storage.signature import demand_signature
     from ..views.gate_output import junit, lines, log_line, markdown
 
     shown = markdown_file == Path("-")

@@ -100,13 +100,13 @@ def heatmap(
       iaside heatmap models/demo-plain.onnx demo/test -o map.h5 --plot map.png
       iaside plot map.h5 plain.h5 -o both.png
     """
-    from ..audit.heatmap import measure_heatmap
     from ..inference.session import claim_process
+    from ..measure.heatmap import measure_heatmap
     from ..views.terminal import listener
 
     beside = None
     if analysis is not None:
-        from ..reports.report import load
+        from ..results.report import load
 
         beside = load(analysis)
     # A run that goes on ends in the picture that one from the start would have drawn.
@@ -147,10 +147,10 @@ def plot_beside(
     paths: Sequence[Path], target: Path, confidence: float | None, overwrite: bool
 ) -> None:
     """What ``iaside plot`` does with heat maps, and with analyses of their models among them."""
-    from ..reports.heatmap import HEATMAP_FORMAT
-    from ..reports.heatmap_store import load_heatmap
-    from ..reports.measurement_store import format_of
-    from ..reports.report import load
+    from ..results.heatmap import HEATMAP_FORMAT
+    from ..results.heatmap_store import load_heatmap
+    from ..results.report import load
+    from ..storage.measurement_store import format_of
     from ..views.heatmap_plot import save_heatmaps
 
     maps = [path for path in paths if format_of(path, [HEATMAP_FORMAT])]

@@ -58,9 +58,9 @@ def inspect(
       iaside inspect models/demo-plain.onnx
       iaside inspect unknown.onnx --data val/ --labels val.csv --write-recipe mine.toml
     """
-    from ..audit.inspection import inspect as describe
-    from ..audit.labelling import check_labels_target
-    from ..output_file import whole_file
+    from ..measure.inspection import inspect as describe
+    from ..measure.labelling import check_labels_target
+    from ..storage.output_file import whole_file
     from ..views.terminal import listener, print_candidates, print_inspection
 
     layout = options["layout"]
@@ -106,7 +106,7 @@ def inspect(
 def _check_recipe_target(target: Path, overwrite: bool) -> None:
     if target.suffix.lower() != ".toml":
         raise click.UsageError(f"--write-recipe {target}: the name must end in .toml")
-    from ..output_file import check_folder, check_free
+    from ..storage.output_file import check_folder, check_free
 
     check_folder(target)
     check_free(target, overwrite=overwrite)

@@ -38,17 +38,17 @@ class Kind:
 _KINDS = {
     "iaside-heatmap": Kind(
         "heatmap",
-        "reports.heatmap_store.load_heatmap",
+        "results.heatmap_store.load_heatmap",
         "views.heatmap_table.print_heatmap",
         "views.heatmap_plot.save_heatmaps",
         beside="commands.heatmap.plot_beside",
     ),
     "iaside-snr": Kind(
-        "snr", "reports.snr_store.load_snr", "views.snr_table.print_snr", "views.snr_plot.save_snr"
+        "snr", "results.snr_store.load_snr", "views.snr_table.print_snr", "views.snr_plot.save_snr"
     ),
     "iaside-robustness": Kind(
         "robustness",
-        "reports.robustness_store.load_robustness",
+        "results.robustness_store.load_robustness",
         "views.robustness_table.print_robustness",
         "views.robustness_plot.save_robustness",
         baselines=True,
@@ -59,12 +59,12 @@ _KINDS = {
 
 def measurement(path: Path, **given: Any) -> Kind | None:
     """The kind of measurement that a file holds, if any; options of reports must not be given."""
-    from ..reports.opening import mentions
+    from ..storage.opening import mentions
 
     # Most files are reports, which are shown sooner without what else would be loaded here.
     if not mentions(path, list(_KINDS)):
         return None
-    from ..reports.measurement_store import format_of
+    from ..storage.measurement_store import format_of
 
     found = format_of(path, list(_KINDS))
     if found is None:

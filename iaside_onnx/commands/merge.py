@@ -42,8 +42,8 @@ def merge(
       iaside analyze models/demo-plain.onnx demo/test -o part2.h5 --shard 2/2
       iaside merge part1.h5 part2.h5 -o plain.h5
     """
-    from ..output_file import check_folder, check_free, sole_writer
-    from ..reports.merging import merge as joined
+    from ..results.merging import merge as joined
+    from ..storage.output_file import check_folder, check_free, sole_writer
     from ..views.terminal import print_report
 
     check_folder(target)

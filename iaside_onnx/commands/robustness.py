@@ -107,9 +107,9 @@ def robustness(
       iaside robustness models/demo-plain.onnx demo/test -o plain-robustness.h5
       iaside robustness b.onnx val/ -o b.h5 --baseline a.h5 --preprocess imagenet
     """
-    from ..audit.robustness import measure_robustness
     from ..inference.session import claim_process
-    from ..reports.robustness_store import load_robustness
+    from ..measure.robustness import measure_robustness
+    from ..results.robustness_store import load_robustness
     from ..views.terminal import listener
 
     if owner == OWN_PROCESS:

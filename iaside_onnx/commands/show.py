@@ -13,7 +13,7 @@ from .measurements import measurement, plot_measurements, show_measurement
 from .options import json_option, robustness_option, view_options
 
 if TYPE_CHECKING:
-    from ..isolated import Child
+    from ..storage.isolated import Child
 
 
 @click.command()
@@ -52,8 +52,8 @@ def show(
         return
     if baseline is not None:
         raise click.UsageError("--baseline is for files of iaside robustness; see iaside compare")
-    from ..reports.opening import begin_reading
-    from ..reports.seal import NO_SEAL, is_sealed
+    from ..storage.opening import begin_reading
+    from ..storage.seal import NO_SEAL, is_sealed
 
     reading = begin_reading(report)
     if not is_sealed(report):
@@ -116,8 +116,8 @@ def plot(
     names = [path.stem for path in reports]
     warn_of_silent(found, names)
     if classes:
-        from ..reports.class_rows import reservation
-        from ..reports.report import FEW_IMAGES
+        from ..results.class_rows import reservation
+        from ..results.report import FEW_IMAGES
         from ..views.class_map import save_class_map
 
         save_class_map(found[0], names[0], target, overwrite=overwrite)
@@ -125,7 +125,7 @@ def plot(
         if note is not None:
             click.echo(f"Warning: {note}", err=True)
     else:
-        from ..reports.comparable import drawn_together
+        from ..comparisons.comparable import drawn_together
         from ..views.plots import save_figure
 
         measured = measurements_of(found, robustness, confidence)
@@ -143,11 +143,11 @@ def viewed(
     reading: Child | None = None,
 ) -> Any:
     """A report seen through the view options of a command; `reading` as in `read_report`."""
-    from ..reports.opening import begin_reading
+    from ..storage.opening import begin_reading
 
     reading = reading or begin_reading(path)
-    from ..reports.report import check_view
-    from ..reports.store import read_report
+    from ..results.report import check_view
+    from ..storage.store import read_report
 
     found = read_report(path, reading).view(value=value, beta=beta, confidence=confidence)
     check_view(found.settings["value"], found.beta, found.confidence)
@@ -156,7 +156,7 @@ def viewed(
 
 def warn_of_silent(reports: Sequence[Any], names: Sequence[str]) -> None:
     """Say on standard error which reports say nothing, and why."""
-    from ..reports.finding import no_finding
+    from ..results.finding import no_finding
 
     for report, name in zip(reports, names, strict=True):
         reason = no_finding(report)
@@ -176,8 +176,8 @@ def measurements_of(
     """
     held: dict[str, Any] = {}
     for path in filter(None, paths):
-        from ..reports.finding import check_measures
-        from ..reports.robustness_store import load_robustness
+        from ..results.finding import check_measures
+        from ..results.robustness_store import load_robustness
 
         found = load_robustness(path).view(confidence=confidence)
         check_measures(path, found, [report.model for report in reports])

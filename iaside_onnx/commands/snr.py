@@ -105,8 +105,8 @@ def snr(
       iaside snr demo/test -o attack.h5 --attack square-linf --model models/demo-plain.onnx \\
         --epsilon 4/255 --severity 3
     """
-    from ..audit.snr import measure_snr
     from ..inference.session import claim_process
+    from ..measure.snr import measure_snr
     from ..views.terminal import listener
 
     if owner == OWN_PROCESS:

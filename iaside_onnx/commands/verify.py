@@ -65,9 +65,9 @@ def verify(
       iaside verify plain.h5 --model models/demo-plain.onnx --images demo/test --redo 5
       iaside verify plain.h5 --allowed-signers signers --identity audits@example.org
     """
-    from ..audit.verification import verify as ask
     from ..inference.session import claim_process
-    from ..reports.signature import check_signature
+    from ..measure.verification import verify as ask
+    from ..storage.signature import check_signature
     from ..views.verification_lines import lines
 
     if owner == OWN_PROCESS:

@@ -13,7 +13,7 @@ from PIL import Image
 from ..digest import data_digest
 from ..errors import DataError, PictureError, UsageError
 from ..listener import Listener
-from ..regular_file import check_regular
+from ..storage.regular_file import check_regular
 from .arrays import hdf5_images, npy_images, npz_images
 from .fingerprints import Fingerprints
 from .folders import class_folders, labelled_files, no_pictures

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from ..errors import DataError
-from ..regular_file import check_regular
+from ..storage.regular_file import check_regular
 
 SHARD_SUFFIXES = (".tar", ".parquet")
 _MOST = 100_000

@@ -6,7 +6,7 @@ import codecs
 from pathlib import Path
 
 from ..errors import DataError
-from ..regular_file import read_bounded
+from ..storage.regular_file import read_bounded
 
 
 def read_text(path: Path, most: int) -> str:

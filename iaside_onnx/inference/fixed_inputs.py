@@ -17,7 +17,7 @@ from ..errors import UsageError
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.tensors import Tensor, shape_text
-from ..regular_file import check_regular
+from ..storage.regular_file import check_regular
 
 # Numbers in one value; larger ones are no flags, sizes or embeddings.
 _MOST_NUMBERS = 1 << 26

@@ -14,7 +14,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError, ChangedModelError
 from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
-from ..regular_file import check_regular, irregular
+from ..storage.regular_file import check_regular, irregular
 from .bounds import LONGEST_NAME, bounded, shortened
 from .graph import (
     external_files,

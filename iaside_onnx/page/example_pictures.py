@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..errors import UsageError
 from ..mathematics.bands import band_images, band_index
-from ..reports.report import Report
+from ..results.report import Report
 
 # Tiles are cut out, never shrunk: shrinking would hide the very frequencies they show.
 WINDOW = 160

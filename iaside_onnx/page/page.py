@@ -20,17 +20,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import __version__
+from ..comparisons.comparable import SideBySide, side_by_side
+from ..comparisons.contrast import contrasts
 from ..errors import UsageError
 from ..mathematics.shapley import coalition_curves
-from ..output_file import check_free, whole_file
-from ..reports.class_rows import class_notes, shown_estimate
-from ..reports.comparable import SideBySide, side_by_side
-from ..reports.contrast import contrasts
-from ..reports.finding import NOT_A_FINDING, run_warnings
-from ..reports.part import part_note
-from ..reports.report import FEW_IMAGES, ONLY_EXACT, Report
-from ..reports.robustness import RobustnessReport
-from ..reports.snr import SnrReport
+from ..results.class_rows import class_notes, shown_estimate
+from ..results.finding import NOT_A_FINDING, run_warnings
+from ..results.part import part_note
+from ..results.report import FEW_IMAGES, ONLY_EXACT, Report
+from ..results.robustness import RobustnessReport
+from ..results.snr import SnrReport
+from ..storage.output_file import check_free, whole_file
 from ..views.text import one_line
 from . import perturbations
 from .example_pictures import WINDOW, Example, examples

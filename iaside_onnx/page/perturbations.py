@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..comparisons.agreement import grounds_apart
+from ..comparisons.baseline import Relative, ground_of
 from ..errors import UsageError
-from ..reports.agreement import grounds_apart
-from ..reports.report import Report
-from ..reports.robustness import RobustnessReport
-from ..reports.robustness_baseline import Relative, ground_of
-from ..reports.snr import SnrReport
-from ..reports.spread import Spread
+from ..results.report import Report
+from ..results.robustness import RobustnessReport
+from ..results.snr import SnrReport
+from ..results.spread import Spread
 from .charts import Chart, Values, Words, dot_rows, line_chart, scatter
 
 _MOST_MPE = 2.0

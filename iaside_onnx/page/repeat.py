@@ -10,8 +10,8 @@ from typing import Any
 from ..errors import UsageError
 from ..preprocessing.preprocess import PRESETS, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
-from ..reports.part import part_of
-from ..reports.report import Report
+from ..results.part import part_of
+from ..results.report import Report
 
 _RECIPE_FILE = "recipe.toml"
 # Settings and their options; what is None was not settled by the audit.

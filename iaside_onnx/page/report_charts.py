@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..mathematics.shapley import coalition_curves
-from ..reports.report import Report
+from ..results.report import Report
 from .charts import Chart, Values, Words, bar_chart, gauge, line_chart
 
 _VALUE_NAMES = {

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from ..regular_file import check_regular, read_bounded
+from ..storage.regular_file import check_regular, read_bounded
 from .recipe_keys import LETTERBOX, MOST_BYTES, UNRESIZED, short_text
 
 # Files that are looked for beside a model, in this order.

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ..errors import DataError, UsageError
 from ..images.sample import Picture
-from ..regular_file import read_bounded
+from ..storage.regular_file import read_bounded
 from .geometry import corner, covering, inscribed, place
 from .hub_config import translated
 from .recipe_keys import (

@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..audit.labelling import check_files, settle_labels, write_found_labels
-from ..audit.survey import class_targets
 from ..errors import ArtifactError, ChangedModelError
 from ..images.sample import Reading, Sample, draw_sample
 from ..inference.classifier import Classifier, open_classifier
@@ -29,6 +27,8 @@ from ..inference.ort_format import describe
 from ..inference.session import Runtime, choose_runtime
 from ..listener import Listener
 from ..mathematics.temperature import log_softmax
+from ..measure.labelling import check_files, settle_labels, write_found_labels
+from ..measure.survey import class_targets
 from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings

@@ -9,11 +9,11 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from ..comparisons.comparison import Comparison, Pair
+from ..comparisons.verdict import decimals, p_text
 from ..mathematics.paired import Difference
-from ..reports.comparison import Comparison, Pair
-from ..reports.finding import NO_FINDING, NOT_A_FINDING
-from ..reports.report import Report
-from ..reports.verdict import decimals, p_text
+from ..results.finding import NO_FINDING, NOT_A_FINDING
+from ..results.report import Report
 from .text import one_line
 
 _BAR = 8  # em

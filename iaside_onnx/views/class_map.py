@@ -17,8 +17,8 @@ from scipy.special import chdtri
 
 from ..errors import UsageError
 from ..mathematics.profiles import Axes, principal_axes, sid_covariance
-from ..reports.class_rows import estimate_note, reservation
-from ..reports.report import FEW_IMAGES, Report
+from ..results.class_rows import estimate_note, reservation
+from ..results.report import FEW_IMAGES, Report
 from .plot_words import RED, draw_lines, lines_height, warning_lines
 from .plots import SMALL, WIDTH, style, title, write_figure
 from .text import one_line

@@ -8,9 +8,9 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from ..reports.class_rows import estimate_note, reservation, shown_estimate
-from ..reports.finding import NOT_A_FINDING
-from ..reports.report import FEW_IMAGES, Report
+from ..results.class_rows import estimate_note, reservation, shown_estimate
+from ..results.finding import NOT_A_FINDING
+from ..results.report import FEW_IMAGES, Report
 from .text import one_line
 
 # Characters that the columns of scores, and one of a band, take.

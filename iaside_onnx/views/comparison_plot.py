@@ -10,11 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..comparisons.comparison import Comparison, Pair
 from ..errors import UsageError
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
-from ..reports.comparison import Comparison, Pair
-from ..reports.finding import NOT_A_FINDING
+from ..results.finding import NOT_A_FINDING
 from .plot_words import NOTE_LINE, draw_lines, draw_notes, lines_height, reason_lines
 from .plots import (
     COLOURS,

@@ -7,11 +7,11 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from ..comparisons.comparison import Comparison, Pair
+from ..comparisons.verdict import decimals, p_text
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
-from ..reports.comparison import Comparison, Pair
-from ..reports.report import FEW_IMAGES
-from ..reports.verdict import decimals, p_text
+from ..results.report import FEW_IMAGES
 from .terminal import terminal
 from .text import one_line
 

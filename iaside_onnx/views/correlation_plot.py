@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from ..reports.correlation import PREDICTORS, Correlation
+from ..comparisons.correlation import PREDICTORS, Correlation
 from .correlation_table import outcome_name
 from .plots import COLOURS, SMALL, WIDTH, Picture, style, title, write_figure
 from .text import one_line

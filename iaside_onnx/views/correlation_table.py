@@ -6,8 +6,8 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from ..comparisons.correlation import MEASURES, PREDICTORS, Correlation
 from ..mathematics.correlation import Correlations
-from ..reports.correlation import MEASURES, PREDICTORS, Correlation
 from .terminal import terminal
 from .text import one_line
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..comparisons.comparison import Comparison
 from ..errors import UsageError
 from ..mathematics.coalitions import members
 from ..mathematics.paired import Difference
-from ..reports.comparison import Comparison
-from ..reports.report import Report
+from ..results.report import Report
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -6,8 +6,8 @@ import re
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from ..reports.finding import NOT_A_FINDING
-from ..reports.gate import Criterion, Gate, NotJudged
+from ..comparisons.gate import Criterion, Gate, NotJudged
+from ..results.finding import NOT_A_FINDING
 from .text import one_line
 
 _LONGEST, _LONGEST_REASON = 120, 2000

@@ -15,11 +15,11 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
+from ..comparisons.agreement import heatmaps_apart
 from ..errors import UsageError
-from ..reports.agreement import heatmaps_apart
-from ..reports.finding import NOT_A_FINDING
-from ..reports.heatmap import HeatmapReport
-from ..reports.report import Report
+from ..results.finding import NOT_A_FINDING
+from ..results.heatmap import HeatmapReport
+from ..results.report import Report
 from .plot_words import RED
 from .plots import COLOURS, MOST_REPORTS, SMALL, WIDTH, Picture, style, title, write_figure
 from .text import one_line

@@ -6,10 +6,10 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from ..reports.finding import NOT_A_FINDING, no_finding
-from ..reports.heatmap import HeatmapReport
-from ..reports.report import Report
-from ..reports.spread import Spread
+from ..results.finding import NOT_A_FINDING, no_finding
+from ..results.heatmap import HeatmapReport
+from ..results.report import Report
+from ..results.spread import Spread
 from .terminal import share_bar, terminal
 from .text import one_line
 

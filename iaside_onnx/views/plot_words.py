@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from ..reports.contrast import contrasts
-from ..reports.finding import NO_FINDING, NOT_A_FINDING
-from ..reports.report import Report
-from ..reports.robustness import RobustnessReport
+from ..comparisons.contrast import contrasts
+from ..results.finding import NO_FINDING, NOT_A_FINDING
+from ..results.report import Report
+from ..results.robustness import RobustnessReport
 from .text import one_line
 
 RED = "#A03000"

@@ -20,14 +20,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from ..comparisons.comparable import drawn_together
 from ..errors import UsageError
 from ..mathematics.bands import band_images
 from ..mathematics.shapley import coalition_curves
-from ..output_file import check_free, whole_file
-from ..reports.comparable import drawn_together
-from ..reports.finding import NO_FINDING, NOT_A_FINDING
-from ..reports.report import Report, load
-from ..reports.robustness import RobustnessReport
+from ..results.finding import NO_FINDING, NOT_A_FINDING
+from ..results.report import Report, load
+from ..results.robustness import RobustnessReport
+from ..storage.output_file import check_free, whole_file
 from . import plot_words as words
 from .text import one_line
 

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..reports.finding import NOT_A_FINDING
-from ..reports.prediction import Prediction
+from ..comparisons.prediction import Prediction
+from ..results.finding import NOT_A_FINDING
 from .plot_words import draw_lines, lines_height, reason_lines
 from .plots import COLOURS, MARKERS, SMALL, WIDTH, style, write_figure
 from .text import one_line

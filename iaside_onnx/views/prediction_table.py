@@ -7,8 +7,8 @@ import math
 from rich import box
 from rich.table import Table
 
-from ..reports.finding import NOT_A_FINDING
-from ..reports.prediction import TRIALS, Prediction
+from ..comparisons.prediction import TRIALS, Prediction
+from ..results.finding import NOT_A_FINDING
 from .terminal import terminal
 from .text import one_line
 

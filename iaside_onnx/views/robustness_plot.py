@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..comparisons.agreement import grounds_apart
+from ..comparisons.baseline import ground_of
 from ..errors import UsageError
-from ..reports.agreement import grounds_apart
-from ..reports.robustness import RobustnessReport
-from ..reports.robustness_baseline import ground_of
-from ..reports.spread import Spread
+from ..results.robustness import RobustnessReport
+from ..results.spread import Spread
 from .plots import COLOURS, MOST_REPORTS, SMALL, style, title, write_figure
 from .text import one_line
 

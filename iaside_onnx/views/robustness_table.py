@@ -8,9 +8,9 @@ from typing import SupportsFloat
 from rich import box
 from rich.table import Table
 
-from ..reports.robustness import RobustnessReport
-from ..reports.robustness_baseline import Relative
-from ..reports.spread import Spread
+from ..comparisons.baseline import Relative
+from ..results.robustness import RobustnessReport
+from ..results.spread import Spread
 from .terminal import terminal
 from .text import one_line
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..reports.snr import SnrReport
+from ..results.snr import SnrReport
 from .plots import COLOURS, MARKERS, SMALL, WIDTH, style, title, write_figure
 
 _PANEL, _BELOW, _HEADER = 1.5, 0.62, 0.55

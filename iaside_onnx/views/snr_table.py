@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rich import box
 from rich.table import Table
 
-from ..reports.snr import Curve, SnrReport
+from ..results.snr import Curve, SnrReport
 from .terminal import terminal
 from .text import one_line
 

@@ -25,10 +25,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..listener import Listener
-from ..reports.finding import NOT_A_FINDING, run_warnings
-from ..reports.part import part_note
-from ..reports.report import Report
-from ..reports.robustness import RobustnessReport
+from ..results.finding import NOT_A_FINDING, run_warnings
+from ..results.part import part_note
+from ..results.report import Report
+from ..results.robustness import RobustnessReport
 from .text import one_line
 
 _BAR_WIDTH = 24

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..reports.verification import Verification
+from ..results.verification import Verification
 from .text import one_line
 
 _WORDS = {True: "holds", False: "DOES NOT HOLD", None: "nothing to hold"}

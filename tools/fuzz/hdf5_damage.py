@@ -13,7 +13,7 @@ import numpy as np
 from damage import damaged
 from hostile_values import attribute_values, json_text, numbers, some
 
-from iaside_onnx.reports.seal import SEAL_BYTES, seal
+from iaside_onnx.storage.seal import SEAL_BYTES, seal
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from hostile_values import some
 from sound_files import sound_heatmap, sound_robustness, sound_snr
 from uses import show, use
 
-from iaside_onnx.isolated import Arrays, Job
-from iaside_onnx.reports import heatmap_store, opening, robustness_store, snr_store
+from iaside_onnx.results import heatmap_store, robustness_store, snr_store
+from iaside_onnx.storage import opening
+from iaside_onnx.storage.isolated import Arrays, Job
 
 _LOAD: dict[str, Callable[[Path], Any]] = {
     "robustness": robustness_store.load_robustness,

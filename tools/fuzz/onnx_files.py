@@ -17,11 +17,11 @@ from hostile_values import some
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from iaside_onnx.audit.inspection import inspect
 from iaside_onnx.errors import ArtifactError
 from iaside_onnx.inference.model import OutOfMemoryError
 from iaside_onnx.inference.model import run as run_session
 from iaside_onnx.inference.session import Runtime
+from iaside_onnx.measure.inspection import inspect
 from iaside_onnx.onnx_file.artifact import load_graph
 from iaside_onnx.onnx_file.free_batch import free_batch
 from iaside_onnx.views.terminal import print_inspection

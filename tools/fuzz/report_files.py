@@ -12,10 +12,10 @@ from hdf5_damage import Anatomy, mutate
 from sound_files import REPORTS, sound_report
 from uses import show, use
 
-from iaside_onnx.isolated import Arrays
-from iaside_onnx.reports import opening, store
-from iaside_onnx.reports.report import Report, load
-from iaside_onnx.reports.report_reader import read_finished
+from iaside_onnx.results.report import Report, load
+from iaside_onnx.storage import opening, store
+from iaside_onnx.storage.isolated import Arrays
+from iaside_onnx.storage.report_reader import read_finished
 
 _JSON = ("settings", "model", "data", "run")
 _ANATOMY = Anatomy(

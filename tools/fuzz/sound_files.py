@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from iaside_onnx.digest import data_digest
 from iaside_onnx.mathematics.coalitions import draw_coalitions, drawn_count
 from iaside_onnx.mathematics.fourier_basis import FrequencyGrid
-from iaside_onnx.reports.heatmap import HeatmapReport
-from iaside_onnx.reports.part import Part, PartOfSample
-from iaside_onnx.reports.report import Report
-from iaside_onnx.reports.robustness import RobustnessReport
-from iaside_onnx.reports.snr import SnrReport
+from iaside_onnx.results.heatmap import HeatmapReport
+from iaside_onnx.results.part import Part, PartOfSample
+from iaside_onnx.results.report import Report
+from iaside_onnx.results.robustness import RobustnessReport
+from iaside_onnx.results.snr import SnrReport
 
 # Exact ones: everything there is; as little as possible; DC as a player. Then drawn coalitions by
 # permutation, and by regression in one of two shards.

@@ -16,17 +16,17 @@ from typing import Any
 
 from sound_files import sound_heatmap, sound_report, sound_robustness, sound_snr
 
+from iaside_onnx.comparisons.comparison import compare
+from iaside_onnx.comparisons.correlation import correlate
+from iaside_onnx.comparisons.gate import gate
+from iaside_onnx.comparisons.prediction import predict_damage
 from iaside_onnx.errors import IasideError
 from iaside_onnx.page.page import page
-from iaside_onnx.reports.comparison import compare
-from iaside_onnx.reports.correlation import correlate
-from iaside_onnx.reports.gate import gate
-from iaside_onnx.reports.heatmap import HeatmapReport
-from iaside_onnx.reports.merging import merge
-from iaside_onnx.reports.prediction import predict_damage
-from iaside_onnx.reports.report import Report
-from iaside_onnx.reports.robustness import RobustnessReport
-from iaside_onnx.reports.snr import SnrReport
+from iaside_onnx.results.heatmap import HeatmapReport
+from iaside_onnx.results.merging import merge
+from iaside_onnx.results.report import Report
+from iaside_onnx.results.robustness import RobustnessReport
+from iaside_onnx.results.snr import SnrReport
 from iaside_onnx.views.class_map import save_class_map
 from iaside_onnx.views.comparison_plot import save_comparison
 from iaside_onnx.views.comparison_table import print_comparison

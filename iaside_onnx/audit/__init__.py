@@ -1,1 +1,0 @@
-"""The main job: settings, survey, game, and what joins them."""

@@ -1,0 +1,1 @@
+"""Statistics and decisions across results."""

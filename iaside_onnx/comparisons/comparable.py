@@ -1,0 +1,358 @@
+"""Whether two reports may stand side by side, and on which images.
+
+Whom a setting belongs to is declared in `agreement`; here two reports are held against that
+declaration, and their images against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReportError
+from ..results.report import Report
+from .agreement import Apart, Belongs, chosen, settings_apart, settings_notes
+
+VIEW = ("value", "beta", "confidence")
+Named = tuple[str, Report]
+# Names of tensors, which say nothing about the numbers.
+_UNNAMED = ("input", "output")
+# Parts of a preprocessing recipe that decide which pixels an image has.
+_GEOMETRY = ("resize", "crop", "interpolation", "antialias", "pad", "pad_position")
+_LEAST_IMAGES = 2
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What keeps two reports from standing side by side, and what to bear in mind.
+
+    Attributes
+    ----------
+    game : list of Apart
+        Settings of the game that differ: the numbers answer different questions.
+    view : list of Apart
+        ``value`` and ``beta`` where they differ: one view makes them alike.
+    images : list of str
+        Sentences: why the images cannot be paired.
+    refusals : list of str
+        Sentences: why the reports cannot be compared, game and images; empty where they can.
+    notes : list of str
+        What to bear in mind where they are.
+    settings : list of dict
+        Permitted differences of the models: ``setting``, ``reference``, ``other``.
+    rows : tuple of ndarray of int
+        Shared images as rows of the first and of the other; empty where there is a refusal.
+    left_out : dict
+        Images of ``reference`` and ``other`` that are not shared.
+    contents : str
+        "equal" where digests prove the shared images equal, else "not checked".
+    """
+
+    game: list[Apart]
+    view: list[Apart]
+    images: list[str]
+    refusals: list[str]
+    notes: list[str]
+    settings: list[dict[str, Any]]
+    rows: tuple[NDArray[np.intp], NDArray[np.intp]]
+    left_out: dict[str, int]
+    contents: str
+
+    def check(self) -> None:
+        """Refuse reports that cannot be compared.
+
+        Raises
+        ------
+        ReportError
+            The first refusal.
+        """
+        if self.refusals:
+            raise ReportError(self.refusals[0])
+
+
+def agreement(reference: Named, compared: Named) -> Agreement:
+    """Hold two reports against the rule; see `Agreement`."""
+    (first_name, first), (name, other) = reference, compared
+    apart = settings_apart(first.settings, other.settings)
+    images: list[str] = []
+    nothing = np.empty(0, np.intp)
+    rows, contents = (nothing, nothing), "not checked"
+    try:
+        *shared, contents = shared_rows(first_name, first, name, other)
+        rows = shared[0], shared[1]
+    except ReportError as error:
+        images.append(str(error))
+    left_out = {
+        "reference": len(first.labels) - len(rows[0]),
+        "other": len(other.labels) - len(rows[1]),
+    }
+    whole = not any(left_out.values())
+    if not images and not whole and first.settings.get("absence") == "replace":
+        images.append(
+            "absence replace takes each image's stand-in from the whole sample, and the samples "
+            "of these reports differ; audit both models on the same images"
+        )
+    settings = _permitted(apart)
+    notes = settings_notes(first.settings, other.settings, apart)
+    if not images:
+        notes += _reservations(first, other, settings, contents, whole=whole)
+    game = _game(first, other, apart)
+    return Agreement(
+        game=game,
+        view=[each for each in chosen(apart, Belongs.VIEW) if each.setting != "confidence"],
+        images=images,
+        refusals=[*_refused(first_name, name, game), *images],
+        notes=notes,
+        settings=settings,
+        rows=rows,
+        left_out=left_out,
+        contents=contents,
+    )
+
+
+def _game(first: Report, other: Report, apart: Sequence[Apart]) -> list[Apart]:
+    """Settings of the game that differ; players where a table contradicts its settings."""
+    game = chosen(apart, Belongs.GAME)
+    if not game and first.players != other.players:
+        return [Apart("players", Belongs.GAME, first.players, other.players)]
+    return game
+
+
+def _refused(first_name: str, name: str, game: Sequence[Apart]) -> list[str]:
+    if not game:
+        return []
+    return [
+        f"{name} and {first_name} play different games: {'; '.join(map(str, game))}; make one of "
+        "the reports anew with the settings of the other"
+    ]
+
+
+def check_game(reference: Named, compared: Named) -> None:
+    """Refuse reports of different games, whatever their images.
+
+    Raises
+    ------
+    ReportError
+        The message names every setting that differs, with both values.
+    """
+    (first_name, first), (name, other) = reference, compared
+    apart = settings_apart(first.settings, other.settings)
+    for refusal in _refused(first_name, name, _game(first, other, apart)):
+        raise ReportError(refusal)
+
+
+def seen_alike(reference: Named, compared: Named) -> tuple[Report, list[str]]:
+    """The compared report through the view of the reference, and what was changed for that."""
+    (_, first), (name, other) = reference, compared
+    view = {key: first.settings[key] for key in VIEW}
+    notes = [
+        f"{name} was made with {key} {other.settings.get(key)}; it is seen through the "
+        f"reference's, {view[key]}"
+        for key in VIEW
+        if other.settings.get(key) != view[key]
+    ]
+    return other.view(**view), notes
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What keeps reports from standing on one page or picture, each with its whole sample.
+
+    Attributes
+    ----------
+    settings : dict of str to list
+        Settings of game and view that differ, with the values of all reports.
+    images, refusals, notes : list of str
+        As for `Agreement`, the first report against each other one.
+    """
+
+    settings: dict[str, list[Any]]
+    images: list[str]
+    refusals: list[str]
+    notes: list[str]
+
+
+def side_by_side(reports: Sequence[Named]) -> SideBySide:
+    """Hold reports that are shown together against the rule, the first against each other one."""
+    first = reports[0]
+    settings: dict[str, list[Any]] = {}
+    images: list[str] = []
+    refusals: list[str] = []
+    notes: list[str] = []
+    for other in reports[1:]:
+        found = agreement(first, other)
+        for each in [*found.game, *found.view]:
+            values = settings.setdefault(each.setting, [each.first])
+            if each.other not in values:
+                values.append(each.other)
+        images += found.images
+        refusals += found.refusals
+        notes += [f"{other[0]} beside {first[0]}: {note}" for note in found.notes]
+        levels = [f"{report.confidence:.0%}" for report in (other[1], first[1])]
+        if levels[0] != levels[1]:
+            notes.append(f"{other[0]} has {levels[0]} intervals, {first[0]} {levels[1]} intervals")
+        if not found.refusals and any(found.left_out.values()):
+            notes.append(
+                f"{other[0]} beside {first[0]}: the samples differ and share {len(found.rows[0])} "
+                "images; iaside compare takes those alone"
+            )
+    return SideBySide(
+        settings, *(list(dict.fromkeys(lines)) for lines in (images, refusals, notes))
+    )
+
+
+def drawn_together(reports: Sequence[Named]) -> tuple[list[Report], list[str]]:
+    """Reports as one picture shows them, all in the view of the first, and what to bear in mind.
+
+    Raises
+    ------
+    ReportError
+        The reports cannot be compared.
+    """
+    seen, notes = [reports[0]], []
+    for other in reports[1:]:
+        alike, changed = seen_alike(reports[0], other)
+        seen.append((other[0], alike))
+        notes += changed
+    together = side_by_side(seen)
+    if together.refusals:
+        same_bands = len({tuple(report.band_names) for _, report in seen}) == 1
+        hint = (
+            " (iaside html shows them on one page, with what keeps them from being compared)"
+            if same_bands
+            else ""
+        )
+        raise ReportError(f"not on one picture: {together.refusals[0]}{hint}")
+    return [report for _, report in seen], notes + together.notes
+
+
+def shared_rows(
+    first_name: str, first: Report, name: str, other: Report
+) -> tuple[NDArray[np.intp], NDArray[np.intp], str]:
+    """Rows of the shared images in both reports, in the order of their ids.
+
+    Returns
+    -------
+    rows of the first, rows of the other : ndarray of int, shape (n,)
+    contents : str
+        "equal" where digests prove the images equal, else "not checked".
+
+    Raises
+    ------
+    ReportError
+        An id occurs twice, fewer than two are shared, or labels or contents differ.
+    """
+    places = []
+    for label, report in ((first_name, first), (name, other)):
+        place = {image: row for row, image in enumerate(report.image_ids)}
+        if len(place) < len(report.image_ids):
+            raise ReportError(f"{label}: holds an image id twice, so images cannot be paired")
+        places.append(place)
+    ids = sorted(places[0].keys() & places[1].keys())
+    if len(ids) < _LEAST_IMAGES:
+        raise ReportError(
+            f"{name} and {first_name} share {len(ids)} image(s) of {len(places[1])} and "
+            f"{len(places[0])}; at least {_LEAST_IMAGES} are needed: audit both models on the "
+            "same images"
+        )
+    mine, theirs = (np.array([place[image] for image in ids], np.intp) for place in places)
+    labels = first.labels[mine], other.labels[theirs]
+    wrong = np.flatnonzero(labels[0] != labels[1])
+    if wrong.size:
+        at = int(wrong[0])
+        raise ReportError(
+            f"image {ids[at]} has label {labels[1][at]} in {name} and {labels[0][at]} in "
+            f"{first_name} ({wrong.size} of {len(ids)} shared images differ): these are other "
+            "data, or other labels"
+        )
+    return mine, theirs, _contents(first_name, first, mine, name, other, theirs)
+
+
+def _contents(
+    first_name: str,
+    first: Report,
+    mine: NDArray[np.intp],
+    name: str,
+    other: Report,
+    theirs: NDArray[np.intp],
+) -> str:
+    """Whether images of the same id are the same, as far as the reports can tell."""
+    message = f"{name} and {first_name} hold different images under the same ids"
+    if first.image_digests is not None and other.image_digests is not None:
+        apart = (first.image_digests[mine] != other.image_digests[theirs]).any(axis=1)
+        if apart.any():
+            where = first.image_ids[int(mine[np.flatnonzero(apart)[0]])]
+            raise ReportError(f"{message}: {apart.sum()} of {len(mine)} shared, first {where}")
+        return "equal"
+    if first.data["digest"] == other.data["digest"]:
+        return "equal"
+    if first.image_ids == other.image_ids:
+        raise ReportError(f"{message}: their data digests differ")
+    return "not checked"
+
+
+def permitted_differences(first: Report, other: Report) -> list[dict[str, Any]]:
+    """Settings that may differ and do, preprocessing recipes part by part.
+
+    Returns
+    -------
+    list of dict
+        Keys ``setting``, ``reference``, ``other``.
+    """
+    return _permitted(settings_apart(first.settings, other.settings))
+
+
+def _permitted(apart: Sequence[Apart]) -> list[dict[str, Any]]:
+    found = []
+    for each in chosen(apart, Belongs.MODEL, Belongs.SIZE, Belongs.ESTIMATE):
+        parts = [(each.setting, each.first, each.other)]
+        if each.setting == "preprocess":
+            ours, theirs = (
+                recipe if isinstance(recipe, dict) else {"name": recipe}
+                for recipe in (each.first, each.other)
+            )
+            parts = [
+                (f"preprocess.{key}", ours.get(key), theirs.get(key))
+                for key in dict.fromkeys([*ours, *theirs])
+                if ours.get(key) != theirs.get(key)
+            ]
+        found += [
+            {"setting": setting, "reference": mine, "other": others}
+            for setting, mine, others in parts
+            if setting not in _UNNAMED
+        ]
+    return found
+
+
+def _reservations(
+    first: Report, other: Report, settings: list[dict[str, Any]], contents: str, *, whole: bool
+) -> list[str]:
+    """What to bear in mind about models and images of a pair, in plain words."""
+    notes = []
+    absence = first.settings.get("absence")
+    if not whole and absence in ("gaussian", "mean"):
+        notes.append(
+            f"absence {absence} follows each report's whole sample, and the samples differ, so "
+            "what stands for absent bands is not quite the same and Shapley values can differ a "
+            "little for that alone"
+        )
+    if contents == "not checked":
+        notes.append(
+            "images are paired by id and label; whether their contents are the same these reports "
+            "cannot tell"
+        )
+    if any(entry["setting"].partition(".")[2] in _GEOMETRY for entry in settings):
+        notes.append(
+            "the photographs are cut or resized differently, so pairs are of one photograph but "
+            "not of the same pixels"
+        )
+    if any(entry["setting"] == "temperature" for entry in settings):
+        notes.append("the temperatures differ, which scales log-probabilities and Shapley values")
+    classes = first.data.get("classes"), other.data.get("classes")
+    if classes[0] != classes[1]:
+        notes.append(f"the models choose among {classes[0]} and {classes[1]} classes")
+    return notes

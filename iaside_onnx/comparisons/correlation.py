@@ -1,0 +1,370 @@
+"""How well the score foretells measured robustness: reports joined model by model.
+
+An analysis and a robustness report of the same model (by SHA-256) make one point; the correlations
+run over the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReportError, UsageError
+from ..mathematics.correlation import LEAST_MODELS, METHODS, Correlations, correlations
+from ..results.finding import no_finding
+from ..results.report import Report, check_view, load
+from ..results.robustness import ROBUSTNESS_FORMAT, RobustnessReport
+from .agreement import grounds_apart, settings_apart, settings_notes
+from .baseline import ground_of
+from .comparable import check_game
+
+PREDICTORS = {
+    "srs_signed": "signed score",
+    "srs": "published score",
+    "centroid": "centroid of SID",
+    "accuracy": "clean accuracy",
+}
+MEASURES = {"error": "error", "mpe": "mPE"}
+# Below this many models an interval over models says little.
+FEW_MODELS = 10
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Models with what was foretold and what was measured.
+
+    Attributes
+    ----------
+    names, sha256 : list of str
+        Of the models, in the order of the analyses.
+    predictors : dict of str to ndarray, shape (models,)
+        The keys of `PREDICTORS`; "centroid" is the mean band index under the SID.
+    outcomes : dict of str to ndarray, shape (models,)
+        "mean_error" or, with a baseline, "mce" and "relative_mce"; "added_error" (mean error less
+        clean error), "mpe", and "adversarial_error:NAME" for every attack. Higher is worse.
+    per_corruption : dict of str to ndarray, shape (perturbations, models)
+        "error" and "mpe", means over severities.
+    perturbations : list of str
+    baseline : str or None
+    confidence, seed : float, int
+        Of the intervals over models.
+    settings : dict
+        Of the first analysis.
+    warnings : list of str
+    """
+
+    names: list[str]
+    sha256: list[str]
+    predictors: dict[str, NDArray[np.float64]]
+    outcomes: dict[str, NDArray[np.float64]]
+    per_corruption: dict[str, NDArray[np.float64]]
+    perturbations: list[str]
+    baseline: str | None
+    confidence: float
+    seed: int
+    settings: dict[str, Any]
+    warnings: list[str]
+
+    @property
+    def models(self) -> int:
+        """How many models there are."""
+        return len(self.names)
+
+    @cached_property
+    def associations(self) -> dict[str, Correlations]:
+        """For each coefficient, predictors against outcomes, in the order of the dicts."""
+        return {method: self._against(list(self.outcomes.values()), method) for method in METHODS}
+
+    @cached_property
+    def corruption_associations(self) -> dict[str, Correlations]:
+        """Spearman's coefficient, predictors against each perturbation's error and mPE."""
+        return {
+            name: self._against(values, "spearman") for name, values in self.per_corruption.items()
+        }
+
+    def _against(self, outcomes: Any, method: str) -> Correlations:
+        held = list(self.predictors).index("accuracy")
+        rows = np.array(list(self.predictors.values()))
+        return correlations(rows, np.array(outcomes), held, method, self.confidence, self.seed)
+
+    def summary(self) -> dict[str, Any]:
+        """The result as plain JSON values; null where there is no correlation."""
+        return {
+            "models": [
+                {
+                    "name": name,
+                    "sha256": self.sha256[row],
+                    **{key: float(values[row]) for key, values in self.predictors.items()},
+                    **{key: float(values[row]) for key, values in self.outcomes.items()},
+                }
+                for row, name in enumerate(self.names)
+            ],
+            "baseline": self.baseline,
+            "settings": self.settings,
+            "confidence": self.confidence,
+            "correlations": [
+                {
+                    "predictor": predictor,
+                    "outcome": outcome,
+                    **{m: _cell(self.associations[m], row, column) for m in METHODS},
+                }
+                for column, outcome in enumerate(self.outcomes)
+                for row, predictor in enumerate(self.predictors)
+            ],
+            "per_corruption": [
+                {
+                    "corruption": corruption,
+                    "measure": measure,
+                    "predictor": predictor,
+                    "spearman": _cell(found, row, column),
+                }
+                for measure, found in self.corruption_associations.items()
+                for column, corruption in enumerate(self.perturbations)
+                for row, predictor in enumerate(self.predictors)
+            ],
+            "warnings": self.warnings,
+        }
+
+
+def _cell(found: Correlations, row: int, column: int) -> dict[str, float | None]:
+    parts = {
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "partial": found.partial,
+        "partial_low": found.partial_low,
+        "partial_high": found.partial_high,
+    }
+    cells = {key: float(part[row, column]) for key, part in parts.items()}
+    return {key: cell if np.isfinite(cell) else None for key, cell in cells.items()}
+
+
+def correlate(
+    *reports: Report | RobustnessReport | str | Path,
+    baseline: RobustnessReport | str | Path | None = None,
+    value: str | None = None,
+    beta: float | None = None,
+    confidence: float = 0.95,
+) -> Correlation:
+    """Join analyses and robustness reports by model, to see what foretells robustness.
+
+    Analyses that say nothing (accuracy at chance, no gain to share) are left out, with a warning.
+
+    Parameters
+    ----------
+    *reports : Report, RobustnessReport or path
+        In any order; at least four models need one of each kind.
+    baseline : RobustnessReport or path, optional
+        The model that mCE and relative mCE are relative to.
+    value, beta : str, float, optional
+        Other view settings for all analyses.
+    confidence : float
+        Coverage of the bootstrap intervals over models.
+
+    Returns
+    -------
+    Correlation
+
+    Raises
+    ------
+    ReportError
+        A file cannot be read; one model comes twice; analyses played different games; robustness
+        was measured on other images or perturbations.
+    UsageError
+        Too few models, view settings that cannot be used.
+    """
+    held = [(_called(entry), _read(entry)) for entry in reports]
+    analyses = [(n, r.view(value=value, beta=beta)) for n, r in held if isinstance(r, Report)]
+    measured = [(n, r) for n, r in held if isinstance(r, RobustnessReport)]
+    for _, report in analyses[:1]:
+        check_view(report.settings["value"], report.beta, confidence)
+    bear_in_mind = _check_analyses(analyses)
+    compared = measured
+    base: RobustnessReport | None = None
+    if baseline is not None:
+        given = _read(baseline)
+        if not isinstance(given, RobustnessReport):
+            raise ReportError(f"{_called(baseline)}: --baseline takes a file of iaside robustness")
+        base, compared = given, [(_called(baseline), given), *measured]
+    bear_in_mind += _check_measured(compared)
+    by_model = _by_model(measured)
+    silent = [
+        f"{name}: left out. {reason}"
+        for name, report in analyses
+        if (reason := no_finding(report)) is not None
+    ]
+    warnings = silent + bear_in_mind + _without_partner(analyses, by_model)
+    pairs = [
+        (name, report, by_model[report.model["sha256"]][1])
+        for name, report in analyses
+        if report.model["sha256"] in by_model and report.precondition.holds
+    ]
+    if len(pairs) < LEAST_MODELS:
+        why = f"; {silent[0].rstrip('.')}" if silent else ""
+        raise UsageError(
+            f"{len(pairs)} model(s) have both an analysis that says something and a robustness "
+            f"report (of {len(analyses)} and {len(measured)}); a correlation needs at least "
+            f"{LEAST_MODELS}{why}"
+        )
+    if len(pairs) < FEW_MODELS:
+        warnings.append(
+            f"{len(pairs)} models are few: intervals over fewer than {FEW_MODELS} are rough"
+        )
+    tables = [table for _, _, table in pairs]
+    outcomes, left_out = _outcomes(tables, base)
+    first = pairs[0][1]
+    return Correlation(
+        names=_names([report for _, report, _ in pairs]),
+        sha256=[report.model["sha256"] for _, report, _ in pairs],
+        predictors={
+            "srs_signed": np.array([report.srs_signed for _, report, _ in pairs]),
+            "srs": np.array([report.srs for _, report, _ in pairs]),
+            "centroid": np.array([_centroid(report) for _, report, _ in pairs]),
+            # Of the sample that the errors were measured on: the honest rival.
+            "accuracy": np.array([table.accuracy for table in tables]),
+        },
+        outcomes=outcomes,
+        per_corruption={
+            "error": np.array([table.errors.mean(axis=1) for table in tables]).T,
+            "mpe": np.array([table.mpe.mean(axis=1) for table in tables]).T,
+        },
+        perturbations=list(tables[0].perturbations),
+        baseline=None if base is None else base.model["path"],
+        confidence=confidence,
+        seed=int(first.settings["seed"]),
+        settings=first.settings,
+        warnings=warnings + left_out,
+    )
+
+
+def _centroid(report: Report) -> float:
+    return float(report.sid @ np.arange(report.players))
+
+
+def _outcomes(
+    tables: Sequence[RobustnessReport], base: RobustnessReport | None
+) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """What was measured, and which attacks were left out."""
+    found: dict[str, list[float]] = {}
+    if base is None:
+        found["mean_error"] = [table.mean_error for table in tables]
+    else:
+        held = [table.against(base) for table in tables]
+        found["mce"] = [float(each.mce.value) for each in held]
+        found["relative_mce"] = [float(each.relative_mce.value) for each in held]
+    found["added_error"] = [table.mean_error - table.clean_error for table in tables]
+    found["mpe"] = [table.mean_mpe for table in tables]
+    warnings = []
+    if all(table.attacks == tables[0].attacks for table in tables):
+        for column, entry in enumerate(tables[0].attacks):
+            name = f"adversarial_error:{entry['name']}"
+            if name in found:
+                name += f"@{entry['epsilon']:g}"
+            found[name] = [float(table.adversarial_errors[column]) for table in tables]
+    else:
+        warnings.append(
+            "the reports do not hold the same attacks with the same budgets, so adversarial error "
+            "is left out"
+        )
+    outcomes = {name: np.array(values) for name, values in found.items()}
+    endless = [name for name, values in outcomes.items() if not np.isfinite(values).all()]
+    if endless:
+        warnings.append(
+            f"{' and '.join(endless)} left out: the baseline makes no error that others could be "
+            "held against"
+        )
+    return {name: outcomes[name] for name in outcomes if name not in endless}, warnings
+
+
+def _read(entry: Report | RobustnessReport | str | Path) -> Report | RobustnessReport:
+    if isinstance(entry, Report | RobustnessReport):
+        return entry
+    # Here because the stores import HDF5, which made-up reports do not need.
+    from ..results.robustness_store import load_robustness
+    from ..storage.measurement_store import format_of
+
+    path = Path(entry)
+    measured = format_of(path, [ROBUSTNESS_FORMAT]) is not None
+    return load_robustness(path) if measured else load(path)
+
+
+def _called(entry: Report | RobustnessReport | str | Path) -> str:
+    return str(entry.model["path"]) if isinstance(entry, Report | RobustnessReport) else str(entry)
+
+
+def _check_analyses(analyses: list[tuple[str, Report]]) -> list[str]:
+    """Refuse analyses that do not stand side by side; what to bear in mind about the others."""
+    seen: dict[str, str] = {}
+    notes = []
+    for name, report in analyses:
+        sha = report.model["sha256"]
+        if sha in seen:
+            raise ReportError(f"{name} and {seen[sha]} are analyses of one model; give one of them")
+        seen[sha] = name
+        first_name, first = analyses[0]
+        check_game((first_name, first), (name, report))
+        # Stricter than a comparison: models are ranked on one sample, not on shared images.
+        if first.data["digest"] != report.data["digest"]:
+            raise ReportError(
+                f"{name} and {first_name} were made on other images, so their models cannot be "
+                "ranked; use the same images, --samples and --seed for all"
+            )
+        apart = settings_apart(first.settings, report.settings)
+        notes += settings_notes(first.settings, report.settings, apart)
+    return list(dict.fromkeys(notes))
+
+
+def _check_measured(measured: list[tuple[str, RobustnessReport]]) -> list[str]:
+    """The same for measurements of robustness."""
+    notes: list[str] = []
+    for name, report in measured:
+        first_name, first = measured[0]
+        refusals, found = grounds_apart(ground_of(first), ground_of(report))
+        if refusals:
+            raise ReportError(
+                f"{name} and {first_name} were measured with {'; '.join(refusals)}, so their "
+                "models cannot be ranked; measure all alike"
+            )
+        notes += found
+    return list(dict.fromkeys(notes))
+
+
+def _by_model(
+    measured: list[tuple[str, RobustnessReport]],
+) -> dict[str, tuple[str, RobustnessReport]]:
+    found: dict[str, tuple[str, RobustnessReport]] = {}
+    for name, report in measured:
+        sha = report.model["sha256"]
+        if sha in found:
+            raise ReportError(
+                f"{name} and {found[sha][0]} are robustness reports of one model; give one of them"
+            )
+        found[sha] = (name, report)
+    return found
+
+
+def _without_partner(
+    analyses: list[tuple[str, Report]], by_model: dict[str, tuple[str, RobustnessReport]]
+) -> list[str]:
+    """Files that no file of the other kind belongs to."""
+    known = {report.model["sha256"] for _, report in analyses}
+    alone = [
+        (name, "robustness report") for name, r in analyses if r.model["sha256"] not in by_model
+    ]
+    alone += [(name, "analysis") for sha, (name, _) in by_model.items() if sha not in known]
+    return [f"{name}: left out, its model has no {other} here" for name, other in alone]
+
+
+def _names(reports: list[Report]) -> list[str]:
+    """File names of the models without their ending; with some of the hash where they repeat."""
+    stems = [PurePosixPath(report.model["path"]).stem for report in reports]
+    return [
+        stem if stems.count(stem) == 1 else f"{stem} {report.model['sha256'][:6]}"
+        for stem, report in zip(stems, reports, strict=True)
+    ]

@@ -1,0 +1,417 @@
+"""Damage foretold: an audit's game joined with what perturbations do to each band."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReportError
+from ..mathematics.correlation import correlation_matrix
+from ..mathematics.prediction import (
+    DROWNED,
+    MUFFLED,
+    band_presence,
+    colour_presence,
+    multilinear_extension,
+)
+from ..mathematics.score import resampled_means
+from ..mathematics.shapley import game_values
+from ..mathematics.signal_noise import gain_and_residual
+from ..results.finding import no_finding
+from ..results.report import Report
+from ..results.snr import SnrReport
+from ..results.spread import Spread, check_confidence
+from .agreement import settings_apart
+
+# Settings in which a report and a measurement of perturbations must be identical.
+_FIT = ("bands", "norm", "size")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How well the order of corruptions was foretold where it was measured.
+
+    Attributes
+    ----------
+    networks, images, corruptions : str
+        What was tried.
+    mpe, accuracy_drop : float
+        Rank correlation over corruptions of the foretold damage with the measured one; for several
+        networks the mean.
+    """
+
+    networks: str
+    images: str
+    corruptions: str
+    mpe: float
+    accuracy_drop: float
+
+
+# docs/prediction.md has the commands.
+TRIALS = (
+    Trial(
+        "12 networks of models/zoo that had no part in choosing the rule, mean",
+        "240 bundled crops of textures, 64 pixels",
+        "19 corruptions, severities 1 to 5",
+        0.90,
+        0.88,
+    ),
+    Trial(
+        "SqueezeNet 1.1, ImageNet weights",
+        "60 photographs of ImageNet classes",
+        "19 corruptions, severity 3",
+        0.65,
+        0.64,
+    ),
+    Trial(
+        "EfficientNet-Lite0, ImageNet weights",
+        "60 photographs of ImageNet classes",
+        "19 corruptions, severity 3",
+        0.05,
+        -0.05,
+    ),
+    Trial(
+        "EfficientNet-Lite0, report made with --separate-dc",
+        "60 photographs of ImageNet classes",
+        "19 corruptions, severity 3",
+        -0.01,
+        -0.08,
+    ),
+)
+
+
+class Measured(Protocol):
+    """What a prediction is held against: the part of a robustness report that it needs."""
+
+    @property
+    def perturbations(self) -> list[str]:
+        """Names."""
+
+    @property
+    def severities(self) -> list[int]:
+        """Levels."""
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """What was measured, with its ``path`` and ``sha256``."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of untouched images whose answer is right."""
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """Share of wrong answers, shape (P, S)."""
+
+    @property
+    def mpe(self) -> NDArray[np.float64]:
+        """Mean prediction error, shape (P, S)."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well the order of damages was foretold (Spearman's rank correlation).
+
+    NaN where fewer than two things are ordered, or all are equal.
+
+    Attributes
+    ----------
+    corruptions : float
+        Over corruptions, each the mean over its severities.
+    pairs : float
+        Over all pairs of corruption and severity.
+    """
+
+    corruptions: float
+    pairs: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Damage of P perturbations at S severities, foretold for the K images of an audit.
+
+    Attributes
+    ----------
+    perturbations : list of str
+    severities : list of int
+    band_names : list of str
+        The M players, "DC" among them where the audit has it apart.
+    presence : ndarray, shape (P, S, M)
+        How far each band survives, in [0, 1].
+    probability : ndarray, shape (K,)
+        Probability of the true class of the untouched images.
+    foretold : ndarray, shape (K, P, S)
+        The same under each perturbation: the game's multilinear extension at `presence`.
+    settings : dict
+        bands, norm, separate_dc, seed, confidence.
+    model, data, snr : dict
+        Of the audit, and the data of the measurement.
+    notes : list of str
+        What to bear in mind.
+    no_finding : str or None
+        Why the report says nothing; then nothing is foretold either.
+    measured_drop, measured_mpe : ndarray, shape (P, S), or None
+        Fall of the accuracy, and mean prediction error, where they were measured.
+    """
+
+    perturbations: list[str]
+    severities: list[int]
+    band_names: list[str]
+    presence: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    foretold: NDArray[np.float64]
+    settings: dict[str, Any]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    snr: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    no_finding: str | None = None
+    measured_drop: NDArray[np.float64] | None = None
+    measured_mpe: NDArray[np.float64] | None = None
+
+    @property
+    def drop(self) -> NDArray[np.float64]:
+        """Mean fall of the true class's probability, shape (P, S)."""
+        return np.asarray((self.probability[:, None, None] - self.foretold).mean(axis=0))
+
+    @cached_property
+    def _spreads(self) -> tuple[Spread, Spread, Spread]:
+        fall = self.probability[:, None, None] - self.foretold
+        rows = fall.reshape(len(fall), -1)
+        drawn = resampled_means(rows, int(self.settings["seed"]))
+        sums = np.concatenate([rows.mean(axis=0)[None], drawn]).reshape(-1, *fall.shape[1:])
+        level = float(self.settings["confidence"])
+
+        def spread(values: NDArray[np.float64]) -> Spread:
+            return Spread.of(values, level)
+
+        return spread(sums), spread(sums.mean(axis=2)), spread(sums.mean(axis=(1, 2)))
+
+    @property
+    def drops(self) -> Spread:
+        """`drop` with percentile bootstrap intervals over images, shape (P, S)."""
+        return self._spreads[0]
+
+    @property
+    def corruption_drops(self) -> Spread:
+        """Mean of `drop` over severities, shape (P,)."""
+        return self._spreads[1]
+
+    @property
+    def mean_drop(self) -> Spread:
+        """Mean of `drop` over all, shape ()."""
+        return self._spreads[2]
+
+    def beside(self, measured: Measured) -> Prediction:
+        """The same with the damage that was measured, for the perturbations of both.
+
+        Raises
+        ------
+        ReportError
+            Of another model, or with no perturbation or severity in common.
+        """
+        if measured.model["sha256"] != self.model["sha256"]:
+            raise ReportError(
+                f"the measured damage is of another model ({measured.model['path']}, the report "
+                f"is of {self.model['path']}); measure the model of the report"
+            )
+        names = [name for name in self.perturbations if name in measured.perturbations]
+        levels = [level for level in self.severities if level in measured.severities]
+        if not names or not levels:
+            raise ReportError(
+                "the measured damage has no corruption and severity in common with the "
+                "signal-to-noise report; measure both on the same ones"
+            )
+        ours = _places(self.perturbations, names), _places(self.severities, levels)
+        theirs = _places(measured.perturbations, names), _places(measured.severities, levels)
+        return replace(
+            self,
+            perturbations=names,
+            severities=levels,
+            presence=self.presence[np.ix_(*ours)],
+            foretold=self.foretold[:, ours[0]][:, :, ours[1]],
+            measured_drop=measured.errors[np.ix_(*theirs)] - (1.0 - measured.accuracy),
+            measured_mpe=measured.mpe[np.ix_(*theirs)],
+        )
+
+    def agreement(self, measured: NDArray[Any]) -> Agreement:
+        """Rank correlation of the foretold damage with a measured one, shape (P, S)."""
+
+        def rank(a: NDArray[Any], b: NDArray[Any]) -> float:
+            return float(correlation_matrix(np.stack([a, b]))[0, 1])
+
+        return Agreement(
+            rank(self.drop.mean(axis=1), measured.mean(axis=1)),
+            rank(self.drop.ravel(), measured.ravel()),
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """All results as plain JSON values."""
+        measured = None
+        if self.measured_drop is not None and self.measured_mpe is not None:
+            measured = {
+                name: {
+                    "corruptions": _number(agreement.corruptions),
+                    "pairs": _number(agreement.pairs),
+                }
+                for name, agreement in (
+                    ("accuracy_drop", self.agreement(self.measured_drop)),
+                    ("mpe", self.agreement(self.measured_mpe)),
+                )
+            }
+        return {
+            "model": self.model,
+            "data": self.data,
+            "snr": self.snr,
+            "settings": self.settings,
+            "band_names": self.band_names,
+            "probability": float(self.probability.mean()),
+            "mean_drop": _at(self.mean_drop),
+            "spearman": measured,
+            "evidence": [asdict(trial) for trial in TRIALS],
+            "perturbations": [
+                {
+                    "name": name,
+                    "drop": _at(self.corruption_drops, row),
+                    "severities": [
+                        {
+                            "severity": level,
+                            "drop": _at(self.drops, (row, column)),
+                            "presence": self.presence[row, column].tolist(),
+                            "measured_accuracy_drop": _entry(self.measured_drop, row, column),
+                            "measured_mpe": _entry(self.measured_mpe, row, column),
+                        }
+                        for column, level in enumerate(self.severities)
+                    ],
+                }
+                for row, name in enumerate(self.perturbations)
+            ],
+            "notes": self.notes,
+            "no_finding": self.no_finding,
+        }
+
+
+def predict_damage(
+    report: Report, snr: SnrReport, *, confidence: float | None = None
+) -> Prediction:
+    """Foretell what perturbations cost a model, without running it on perturbed images.
+
+    The probability of each image's true class is taken at the game's multilinear extension, at
+    the share of each band that a perturbation leaves (see `mathematics.prediction`).
+
+    Parameters
+    ----------
+    report : Report
+        With DC as a player of its own (``separate_dc``) changes of brightness are told apart.
+    snr : SnrReport
+        Of the same input size, bands and norm. DC is taken as in the report.
+    confidence : float, optional
+        Coverage of the intervals, in (0, 1); by default the report's.
+
+    Returns
+    -------
+    Prediction
+
+    Raises
+    ------
+    ReportError
+        The two do not fit together; the message names what differs.
+    UsageError
+        A confidence outside (0, 1).
+    """
+    _check_fit(report, snr)
+    level = report.confidence if confidence is None else confidence
+    check_confidence(level)
+    apart = bool(report.settings["separate_dc"])
+    presence = presence_under(snr.view(separate_dc=apart))
+    table = game_values(report.log_prob, "prob")
+    notes = []
+    if not apart:
+        notes.append(
+            "the report's lowest band holds the mean colour, so brightness is not told apart from "
+            "what else is in that band; a report made with --separate-dc has it apart"
+        )
+    if not set(report.image_ids) & set(snr.image_ids):
+        notes.append("the signal-to-noise report was made on other images than the report")
+    return Prediction(
+        perturbations=snr.perturbations,
+        severities=snr.severities,
+        band_names=report.band_names,
+        presence=presence,
+        probability=table[:, -1],
+        foretold=multilinear_extension(table, presence),
+        settings={
+            "bands": report.settings["bands"],
+            "norm": report.settings["norm"],
+            "separate_dc": apart,
+            "absence": report.settings["absence"],
+            "seed": report.settings["seed"],
+            "confidence": float(level),
+        },
+        model=report.model,
+        data=report.data,
+        snr=snr.data,
+        notes=notes,
+        no_finding=no_finding(report),
+    )
+
+
+def _check_fit(report: Report, snr: SnrReport) -> None:
+    if not report.exact:
+        raise ReportError(
+            "the report holds drawn coalitions, and damage is foretold from all: audit with "
+            "--estimator exact"
+        )
+    # Stricter than a comparison: what a perturbation leaves of a band depends on the size.
+    height, width = report.size
+    ours = {**report.settings, "size": f"{height}x{width}"}
+    theirs = {**snr.settings, "size": f"{snr.settings['height']}x{snr.settings['width']}"}
+    apart = settings_apart(
+        {name: ours[name] for name in _FIT}, {name: theirs[name] for name in _FIT}
+    )
+    if apart:
+        differ = [str(each) for each in apart]
+        options = " ".join(f"--{each.setting} {each.first}" for each in apart)
+        raise ReportError(
+            f"the signal-to-noise report does not fit the report: {'; '.join(differ)}; make it "
+            f"anew with iaside snr {options}"
+        )
+
+
+def presence_under(
+    snr: SnrReport, *, muffled: float = MUFFLED, drowned: float = DROWNED
+) -> NDArray[np.float64]:
+    """How far each band survives each perturbation, shape (P, S, M); see `band_presence`.
+
+    DC, where it stands apart, is judged by its spread over the images (`colour_presence`).
+    """
+    signal, noise = snr.band_sums
+    mean = noise.mean(axis=1)
+    gain, residual = gain_and_residual(signal[1].mean(axis=0), mean[1], mean[2])
+    presence = band_presence(gain, residual, muffled=muffled, drowned=drowned)
+    if snr.settings["separate_dc"]:
+        channels = int(snr.settings["channels"])
+        spread = float((signal[0, :, 0] / channels).std())
+        shift = np.sqrt(mean[1, ..., 0] / channels)
+        presence[..., 0] = colour_presence(shift, spread, drowned=drowned)
+    return presence
+
+
+def _places(held: list[Any], wanted: list[Any]) -> list[int]:
+    return [held.index(name) for name in wanted]
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _entry(values: NDArray[np.float64] | None, row: int, column: int) -> float | None:
+    return None if values is None else float(values[row, column])
+
+
+def _at(spread: Spread, place: Any = ()) -> dict[str, float]:
+    return {name: float(getattr(spread, name)[place]) for name in ("value", "low", "high")}

@@ -1,0 +1,115 @@
+"""A pair of reports in plain words: what differs, or what would have been seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..mathematics.paired import POWER, Difference
+from ..results.report import Report
+
+if TYPE_CHECKING:
+    from .comparison import Pair
+
+
+def decimals(differences: Sequence[Difference]) -> int:
+    """Digits after the point that show two figures of the narrowest interval: 3 to 7."""
+    halves = [(d.high - d.low) / 2 for d in differences if d.high > d.low]
+    return min(7, max(3, 1 - int(np.floor(np.log10(min(halves)))))) if halves else 3
+
+
+def with_interval(found: Difference) -> str:
+    """A difference and its interval as text, such as ``+0.012 [-0.003, +0.027]``."""
+    digits = decimals([found])
+    return f"{found.difference:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+
+
+def verdict(
+    pair: Pair, reference: str, first: Report, margin: float | None, trainings: int = 1
+) -> dict[str, str]:
+    """Plain sentences about a pair.
+
+    Parameters
+    ----------
+    reference : str
+        What the reference is called.
+    first : Report
+        The reference.
+    margin : float or None
+    trainings : int
+        Of the reference's recipe, replicates included; from 2 on the sentences speak of trainings.
+
+    Returns
+    -------
+    dict of str
+        ``score``, ``bands``, ``accuracy``, and ``margin`` where one was given.
+    """
+    name, level = pair.report, 1 - first.confidence
+    if pair.identical:
+        same = f"{name} and {reference} give the same values on every image that they share."
+        found = dict.fromkeys(("score", "bands", "accuracy"), same)
+        return found if margin is None else {**found, "margin": same}
+    low, high = first.srs_range
+    against = reference if trainings == 1 else f"{trainings} trainings like {reference} on average"
+    between = "" if trainings == 1 else f"between the trainings of {name} and {reference} "
+    signed, accuracy = pair.srs_signed, pair.accuracy
+    if signed.p < level:
+        share = abs(signed.difference) / (high - low)
+        score = (
+            f"{name} leans {'more' if signed.difference > 0 else 'less'} on low frequencies than "
+            f"{against}: signed score {with_interval(signed)}, {share:.1%} of its range."
+        )
+    else:
+        score = f"No difference of the signed score seen {between}{_power(pair, signed, trainings)}"
+    apart = [
+        f"{band} ({d.difference:+.{decimals([d])}f})"
+        for band, d in zip(first.band_names, pair.sid, strict=True)
+        if d.p_holm is not None and d.p_holm < level
+    ]
+    family = f"(SID, Holm over {len(pair.sid)} bands)"
+    bands = (
+        f"Bands that differ {family}: {', '.join(apart)}."
+        if apart
+        else f"No single band differs {family}."
+    )
+    alone = pair.right_alone
+    counts = (
+        f"{reference} alone is right on {alone['reference']} image(s), {name} alone on "
+        f"{alone['other']}"
+    )
+    if accuracy.p < level:
+        test = "McNemar p" if trainings == 1 else "p"
+        right = (
+            f"{name} is {'more' if accuracy.difference > 0 else 'less'} accurate than {against}: "
+            f"{with_interval(accuracy)}, {test} {p_text(accuracy.p)}; {counts}."
+        )
+    else:
+        right = (
+            f"No difference of accuracy seen {between}{_power(pair, accuracy, trainings)} {counts}."
+        )
+    found = {"score": score, "bands": bands, "accuracy": right}
+    if margin is not None:
+        within = "lies within" if pair.equivalent else "is not shown to lie within"
+        found["margin"] = f"The difference of the signed score {within} ±{margin:g}."
+    return found
+
+
+def _power(pair: Pair, found: Difference, trainings: int) -> str:
+    digits = decimals([found])
+    size = f"{pair.shared} images"
+    at = (
+        f"at this sample size ({size})"
+        if trainings == 1
+        else f"at this number of trainings ({trainings} and 1, on {size})"
+    )
+    return (
+        f"{at}: {with_interval(found)}; a difference of "
+        f"{found.mde:.{digits}f} would have been seen (with a probability of {POWER})."
+    )
+
+
+def p_text(p: float) -> str:
+    """A p-value as text."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

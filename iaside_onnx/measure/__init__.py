@@ -1,0 +1,1 @@
+"""Measurements: a table with a row an image, filled by a model."""

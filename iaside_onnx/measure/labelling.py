@@ -1,0 +1,397 @@
+"""Which class of the model each image is of: folder names held against the names of classes."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, UsageError
+from ..images.class_index import ClassIndex
+from ..images.class_names import shown
+from ..images.folders import PhotoFiles
+from ..images.imagenet import CLASSES, synsets, wordnet_id
+from ..images.sample import Reading, Sample
+from ..images.tree import look_below
+from ..inference.classifier import Classifier
+from ..listener import Listener
+from ..storage.output_file import whole_file
+from .model_names import NO_NAMES, ModelNames, mere_numbers, model_names
+
+_REMEDY = "give --class-names FILE (the model's classes in its order, named as here)"
+
+
+def settle_labels(
+    sample: Sample, classifier: Classifier, reading: Reading, tell: Listener
+) -> tuple[Sample, Classifier]:
+    """Give the images of a sample the numbers that the model's classes have.
+
+    Where names of the model's classes are known, images follow them; places of folders count only
+    where there are no names, or no folder bears one.
+
+    Returns
+    -------
+    sample : Sample
+        With labels in the order of the model's classes, before the label offset.
+    classifier : Classifier
+        With the names of its classes.
+
+    Raises
+    ------
+    DataError
+        Names that disagree, or that are unknown, or numbers whose order is open.
+    UsageError
+        An option that does not go with the images.
+    """
+    names = model_names(classifier, reading, tell)
+    if names is not None:
+        classifier = replace(classifier, class_names=names.names)
+        sample = _files_by_names(sample, names)
+    elif reading.class_names == NO_NAMES:
+        classifier = replace(classifier, class_names=None)
+    source = sample.source
+    own = source.class_names
+    folders = source.naming == "folders"
+    numbers = own is not None and all(_number(name) is not None for name in own)
+    numbered = numbers and folders
+    if reading.label_order is not None and not numbered:
+        raise UsageError(
+            f"--label-order {reading.label_order} goes with class folders named by numbers"
+        )
+    if own is None:
+        return sample, classifier
+    used = np.unique(source.labels)
+    wanted = [own[label] for label in used]
+    free = classifier.classes - classifier.label_offset
+    counted = source.naming == "list" and len(own) == free
+    if names is None and reading.class_names is None and not counted:
+        names = _imagenet(wanted, classifier, tell)
+    places: dict[int, int] | None = None
+    if names is not None and not (numbered and reading.label_order):
+        places = _by_name(own, used, names, source.naming, numbers, tell)
+    if places is not None and names is not None:
+        mapping = np.array([places.get(place, -1) for place in range(len(own))], np.int64)
+        return sample.with_labels(mapping[source.labels], names.names), classifier
+    if isinstance(source, PhotoFiles) and source.doubt:
+        raise DataError(
+            f"{source.doubt} If they are classes of the model, list its classes with --class-names"
+        )
+    if source.naming == "words":
+        raise DataError(
+            f"the labels are names ({shown(wanted)}), and those of the model's classes are not "
+            "known: give --class-names FILE (one a line, in the model's order), or labels that are "
+            "numbers"
+        )
+    if numbered:
+        sample = _by_number(sample, own, free, reading.label_order, tell)
+        if names is not None:
+            sample = sample.with_labels(sample.source.labels, names.names)
+        return sample, classifier
+    if len(own) < free and all(wordnet_id(name) for name in wanted):
+        raise DataError(
+            f"the class folders are WordNet ids ({shown(wanted)}), {len(own)} for the model's "
+            f"{free} classes, and which is which is not known: give --class-names FILE (the ids in "
+            "the model's order), or --labels FILE"
+        )
+    _check_text_order(own if folders else [], tell)
+    return sample, classifier
+
+
+def _files_by_names(sample: Sample, names: ModelNames) -> Sample:
+    """Hold picture files against the names of the model's classes, before labels are settled."""
+    source = sample.source
+    if not isinstance(source, PhotoFiles):
+        return sample
+    _check_skipped(source, names)
+    _check_pairs(source, names)
+    return sample if source.class_names is not None else _numbers_as_names(sample, names)
+
+
+def _check_skipped(source: PhotoFiles, names: ModelNames) -> None:
+    """Refuse a folder of pictures that is passed over for its name, but bears that of a class."""
+    classes = {name.strip().casefold() for name in names.names}
+    for name in source.skipped:
+        if name.casefold() in classes and look_below(source.root / name).pictures:
+            raise DataError(
+                f"{source.root / name}: is passed over as hidden or left over, but {names.where} "
+                f"has a class '{name}': rename the folder (without a dot before it), or give "
+                "--labels FILE"
+            )
+
+
+def _check_pairs(source: PhotoFiles, names: ModelNames) -> None:
+    """Refuse a file of labels whose numbers and names are other classes of the model."""
+    found = ClassIndex(names.known_as).find([name for _, name in source.pairs])
+    if not all(found):  # names of something else, such as groups of classes
+        return
+    for ((number, name), where), classes in zip(source.pairs.items(), found, strict=True):
+        if number not in classes:
+            raise DataError(
+                f"{where}: has the number {number} and the name '{name}', which is class "
+                f"{min(classes)} as {names.where} has them; give --columns FILE,LABEL with the "
+                "column that is right"
+            )
+
+
+def _numbers_as_names(sample: Sample, names: ModelNames) -> Sample:
+    """Numbers of a file of labels, where the names of the classes are numbers too.
+
+    Raises
+    ------
+    DataError
+        They may be names and places, and these differ.
+    """
+    known = [_number(name) for name in names.names]
+    places = {number: place for place, number in enumerate(known) if number is not None}
+    used = np.unique(sample.source.labels).tolist()
+    if len(places) < len(known) or not all(label in places for label in used):
+        return sample
+    other = next((label for label in used if places[label] != label), None)
+    if other is None:
+        return sample
+    if max(used) < len(known):
+        raise DataError(
+            f"the labels are numbers, and so are the names of the classes: label {other} may be "
+            f"class {other}, or the name of class {places[other]}, as {names.where} has them; give "
+            f"--class-names {NO_NAMES} to take the labels as places, or labels that are places"
+        )
+    labels = np.array([places[label] for label in sample.source.labels.tolist()], np.int64)
+    return sample.with_labels(labels, names.names)
+
+
+def _check_text_order(own: list[str], tell: Listener) -> None:
+    """Warn where folders with numbers in their names stand in another order than the numbers."""
+    by_number = sorted(own, key=_with_numbers)
+    moved = [place for place, name in enumerate(own) if by_number[place] != name]
+    if moved:
+        first = moved[0]
+        tell.warning(
+            f"the names of the class folders hold numbers, and {len(moved)} of {len(own)} have "
+            f"another place in the order of these: {own[first]}/ is class {first} in the order of "
+            f"text, which is used, but {by_number.index(own[first])} in that of numbers; if the "
+            "model counts so, give --class-names FILE (its classes in its order)"
+        )
+
+
+def _with_numbers(name: str) -> list[tuple[str, int]]:
+    """A key that sorts names by the numbers in them."""
+    parts = [*re.split(r"([0-9]{1,18})", name), "0"]
+    return [(text, int(number)) for text, number in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def _number(name: str) -> int | None:
+    """The number that a folder's name is, or None."""
+    return int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else None
+
+
+def _imagenet(wanted: list[str], classifier: Classifier, tell: Listener) -> ModelNames | None:
+    """ImageNet's names, where the model has its number of classes and the folders bear them."""
+    offset = classifier.label_offset
+    if CLASSES not in (classifier.classes, classifier.classes - offset) and not (
+        classifier.classes == CLASSES + 1 and offset == 0
+    ):
+        return None
+    lemmas = [text.partition(",")[0] for text in synsets().values()]
+    names = [
+        f"{lemma} ({synset})" if lemmas.count(lemma) > 1 else lemma
+        for lemma, synset in zip(lemmas, synsets(), strict=True)
+    ]
+    known_as = [f"{synset} {text}" for synset, text in synsets().items()]
+    by_id = all(wordnet_id(name) in synsets() for name in wanted)
+    known = sum(bool(classes) for classes in ClassIndex(known_as).find(wanted))
+    if 2 * known < len(wanted):
+        return None
+    if by_id:
+        tell.note("classes: those of ImageNet, by WordNet ids")
+    else:
+        tell.warning(
+            f"the model has {classifier.classes} classes and those of the images "
+            f"({shown(wanted, 3)}) bear names of ImageNet's, so they are taken for these; "
+            "--class-names settles it"
+        )
+    return ModelNames(names, "ImageNet", known_as)
+
+
+def _by_name(
+    own: list[str],
+    used: NDArray[np.intp],
+    names: ModelNames,
+    naming: str,
+    numbers: bool,
+    tell: Listener,
+) -> dict[int, int] | None:
+    """The model's class of each class of the images, by name.
+
+    Returns
+    -------
+    dict or None
+        None where no class of the images bears a name, and names on one side are mere numbers.
+
+    Raises
+    ------
+    DataError
+        Some names are unknown, or may mean several classes, or several mean one.
+    """
+    what, several = {
+        "folders": ("class folder", "class folders"),
+        "list": ("class", "classes"),
+        "words": ("label", "labels"),
+    }[naming]
+    slash = "/" if naming == "folders" else ""
+    places = [int(place) for place in used]
+    found = ClassIndex(names.known_as).find([own[place] for place in places])
+    if not any(found) and (numbers or mere_numbers(names.names)):
+        return None
+    unknown = [place for place, classes in zip(places, found, strict=True) if not classes]
+    labels = "" if naming == "list" else ", --labels FILE"
+    none = "" if naming == "words" else f", or --class-names {NO_NAMES} to go by place"
+    if unknown:
+        first = unknown[0]
+        listed = shown(f"{own[place]}{slash}" for place in unknown)
+        at = ""
+        if naming != "words" and first < len(names.names):
+            at = (
+                f"; {own[first]}{slash} is class {first} by position, but {names.where} calls "
+                f"class {first} '{names.names[first]}'"
+            )
+        raise DataError(
+            f"{several} {listed}: no class of the model by that name, as {names.where} has them "
+            f"({shown(names.names, 4)}){at}; {_REMEDY}{labels}{none}"
+        )
+    for place, classes in zip(places, found, strict=True):
+        if len(classes) > 1 and naming == "list" and place in classes:
+            classes.intersection_update({place})
+        if len(classes) > 1:
+            which = " or ".join(str(number) for number in sorted(classes)[:3])
+            raise DataError(
+                f"{what} {own[place]}{slash} may be class {which}, as {names.where} has them; "
+                "give its WordNet id or full name, or --labels FILE with numbers"
+            )
+    made = {place: next(iter(classes)) for place, classes in zip(places, found, strict=True)}
+    seen: dict[int, int] = {}
+    for place, number in made.items():
+        if number in seen:
+            raise DataError(
+                f"{several} {own[seen[number]]}{slash} and {own[place]}{slash} are both class "
+                f"{number}, '{names.names[number]}', as {names.where} has it; join or rename them"
+            )
+        seen[number] = place
+    if naming != "words" and any(place != number for place, number in made.items()):
+        tell.note(f"classes: {several} go by name, not by place, as {names.where} has them")
+    return made
+
+
+def _by_number(
+    sample: Sample, own: list[str], free: int, order: str | None, tell: Listener
+) -> Sample:
+    """Images of folders that are named by numbers."""
+    numbers = [int(name) for name in own]
+    if len(set(numbers)) < len(numbers):
+        again = next(name for name in own if numbers.count(int(name)) > 1)
+        raise DataError(f"class folder {again}/: another folder is named by the same number")
+    first = min(numbers)
+    whole = sorted(numbers) == list(range(first, first + len(numbers)))
+    if order is None:
+        if numbers != sorted(numbers):
+            by_number = sorted(numbers)
+            out = next(place for place in range(len(own)) if by_number[place] != numbers[place])
+            raise DataError(
+                f"class folders are named by numbers ({shown(own, 3)}), and {own[out]}/ is class "
+                f"{out} in the order of text, but {by_number.index(numbers[out])} in that of "
+                "numbers; give --label-order number or --label-order text, or --class-names FILE "
+                "(the model's classes in its order)"
+            )
+        if numbers != list(range(len(own))) and len(own) != free:
+            raise DataError(
+                f"class folders are named by numbers ({shown(own, 4)}) that are not 0, 1, 2, ..., "
+                f"and the model has {free} classes: give --label-order number to take the numbers "
+                "as labels (with --label-offset -1 if they count from 1), or --label-order text to "
+                "take the folders in order; or --class-names FILE (the model's classes in its "
+                "order, named as the folders)"
+            )
+    if order != "number":
+        return sample
+    if whole and len(own) == free:
+        numbers = [number - first for number in numbers]
+    elif numbers != list(range(len(own))):
+        tell.note(
+            f"labels: the folders' numbers, {first} to {max(numbers)}; if they count from 1, give "
+            "--label-offset -1"
+        )
+    names = [""] * min(max(numbers) + 1, max(free, 1))
+    for number, name in zip(numbers, own, strict=True):
+        if number < len(names):
+            names[number] = name
+    return sample.with_labels(np.array(numbers, np.int64)[sample.source.labels], names)
+
+
+def check_labels_target(target: Path, overwrite: bool) -> None:
+    """Refuse a place where no file of labels can be written.
+
+    Raises
+    ------
+    UsageError
+    """
+    if target.suffix.lower() != ".csv":
+        raise UsageError(f"--write-labels {target}: the name must end in .csv")
+    if not target.parent.is_dir():
+        raise UsageError(f"--write-labels {target}: the folder does not exist")
+    if target.is_dir() or (target.exists() and not overwrite):
+        raise UsageError(f"--write-labels {target}: exists already; see --overwrite")
+
+
+def check_files(sample: Sample) -> None:
+    """Refuse images whose labels cannot stand in a file of labels.
+
+    Raises
+    ------
+    UsageError
+        They are no files in a folder.
+    """
+    if not isinstance(sample.source, PhotoFiles):
+        raise UsageError("--write-labels goes with a folder of pictures; other sets have their own")
+
+
+def write_found_labels(
+    sample: Sample, target: Path, order: dict[int, int] | None, offset: int, tell: Listener
+) -> None:
+    """Write the labels of all pictures of a sample's folder, as --labels takes them.
+
+    Parameters
+    ----------
+    order : dict or None
+        The model's class for each label, where its answers show that it counts otherwise.
+    offset : int
+        Label offset, which is no part of labels.
+    """
+    if order is None:
+        tell.note(f"labels: {_write(sample, target):,} written to {target}")
+        return
+    classes = set(np.unique(sample.source.labels).tolist())
+    if not classes <= set(order) or len(set(order.values())) < len(order):
+        tell.warning(
+            f"{target} is not written: the labels count the classes in another order than the "
+            f"model, and its answers on {len(sample)} images do not give each class a number of "
+            "its own; look at more images (--samples)"
+        )
+        return
+    count = _write(sample, target, {label: answer - offset for label, answer in order.items()})
+    tell.warning(
+        f"labels: {count:,} written to {target}, renumbered by the model's usual answers on "
+        f"{len(sample)} images; check them against the model's own list of classes"
+    )
+
+
+def _write(sample: Sample, target: Path, renumbered: dict[int, int] | None = None) -> int:
+    """Write labels, or other numbers for them; how many."""
+    source = sample.source
+    with whole_file(target) as file, Path(file).open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerow(["file", "label"])
+        for name, label in zip(source.ids, source.labels.tolist(), strict=True):
+            rows.writerow([name, label if renumbered is None else renumbered[label]])
+    return len(source.ids)

@@ -1,1 +1,0 @@
-"""Results: the report, its file, and reports held against each other."""

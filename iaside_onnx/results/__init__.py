@@ -1,0 +1,1 @@
+"""What a measurement found: values with their provenance."""

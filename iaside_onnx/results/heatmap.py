@@ -1,0 +1,268 @@
+"""Fourier heat maps: what each perturbation did to each image, and everything derived from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import scipy.stats
+from numpy.typing import NDArray
+
+from ..comparisons.agreement import settings_apart
+from ..errors import UsageError
+from ..mathematics.fourier_basis import FrequencyGrid
+from ..mathematics.score import resampled_means
+from .finding import no_finding
+from .report import Report
+from .spread import Spread, check_confidence
+
+HEATMAP_FORMAT = "iaside-heatmap"
+HEATMAP_VERSION = 1
+# Bands whose ranks say anything about a correlation.
+_LEAST_RANKED = 5
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class BandDamage:
+    """What perturbations within each band do, lowest band first.
+
+    Attributes
+    ----------
+    coefficients : ndarray of int, shape (bands,)
+        Coefficients of the DFT that were measured; 0 where the grid is too coarse for a band.
+    error, mpe : Spread of shape (bands,)
+        Means over a band's measured coefficients and over images; NaN where there are none.
+    """
+
+    coefficients: NDArray[np.int64]
+    error: Spread
+    mpe: Spread
+
+
+@dataclass(frozen=True)
+class HeatmapReport:
+    """Result of ``iaside heatmap``: each image under each real Fourier basis vector.
+
+    Attributes
+    ----------
+    wrong : ndarray of bool, shape (n, V)
+        Whether the model's first class is not the true one, under each vector of `grid`.
+    change : ndarray of float32, shape (n, V)
+        ``||Q(. | x') - Q(. | x)||_1``, in [0, 2] (method, section 7).
+    labels, predicted : ndarray of int64, shape (n,)
+        True class, and the class of the untouched image.
+    image_ids : list of str
+    settings : dict
+        size (height and width), grid (lines an axis; None: all), strength (l2 norm in each
+        channel), clip, samples, seed, how the file is read; and the view: bands, norm,
+        separate_dc, confidence.
+    model, data, run : dict
+        What was measured, on what, and how it went.
+    provider, created, iaside_version : str
+    """
+
+    wrong: NDArray[np.bool_]
+    change: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    image_ids: list[str]
+    settings: dict[str, Any]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    run: dict[str, Any]
+    provider: str
+    created: str
+    iaside_version: str
+
+    def view(
+        self,
+        *,
+        bands: int | None = None,
+        norm: str | None = None,
+        separate_dc: bool | None = None,
+        confidence: float | None = None,
+    ) -> HeatmapReport:
+        """The same measurement with other bands or another coverage; None keeps the present one.
+
+        Raises
+        ------
+        UsageError
+            Bands that images of this size do not have, or a confidence outside (0, 1).
+        """
+        if confidence is not None:
+            check_confidence(confidence)
+        asked = {"bands": bands, "norm": norm, "separate_dc": separate_dc, "confidence": confidence}
+        changed = {key: value for key, value in asked.items() if value is not None}
+        viewed = replace(self, settings={**self.settings, **changed})
+        viewed.band_of  # noqa: B018 (refuses bands that cannot be)
+        return viewed
+
+    def seen_as(self, report: Report) -> HeatmapReport:
+        """The same measurement in the bands of an analysis of the same model.
+
+        Raises
+        ------
+        UsageError
+            The analysis is of another model, or of other image sizes.
+        """
+        if report.model["sha256"] != self.model["sha256"]:
+            raise UsageError(
+                f"the analysis is of {report.model['path']}, the heat map of "
+                f"{self.model['path']}: the model files differ"
+            )
+        if settings_apart({"size": list(report.size)}, {"size": list(self.settings["size"])}):
+            raise UsageError("the analysis and the heat map are of images of different sizes")
+        return self.view(
+            bands=int(report.settings["bands"]),
+            norm=str(report.settings["norm"]),
+            separate_dc=bool(report.settings["separate_dc"]),
+        )
+
+    @cached_property
+    def grid(self) -> FrequencyGrid:
+        """The frequencies: which were measured, and where they stand on the map."""
+        height, width = self.settings["size"]
+        return FrequencyGrid(height, width, self.settings["grid"])
+
+    @property
+    def accuracy(self) -> float:
+        """Share of untouched images whose first class is right."""
+        return float(np.mean(self.predicted == self.labels))
+
+    @property
+    def clean_error(self) -> float:
+        """Share of untouched images whose first class is wrong."""
+        return 1.0 - self.accuracy
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        """Error rate under each vector, shape (V,)."""
+        return np.asarray(self.wrong.mean(axis=0))
+
+    @property
+    def mpe(self) -> NDArray[np.float64]:
+        """Mean prediction error under each vector, shape (V,), in [0, 2]."""
+        return np.asarray(self.change.mean(axis=0, dtype=np.float64))
+
+    @property
+    def error_map(self) -> NDArray[np.float64]:
+        """Error rate over the plane, shape (A, B); lines are ``grid.rows``, ``grid.columns``."""
+        return self.error[self.grid.place]
+
+    @property
+    def mpe_map(self) -> NDArray[np.float64]:
+        """Mean prediction error over the plane, shape (A, B)."""
+        return self.mpe[self.grid.place]
+
+    @property
+    def band_names(self) -> list[str]:
+        """Names of the bands, lowest first; "DC" where it stands apart."""
+        names = [str(band) for band in range(int(self.settings["bands"]))]
+        return ["DC", *names] if self.settings["separate_dc"] else names
+
+    @cached_property
+    def band_of(self) -> NDArray[np.intp]:
+        """Band of each vector, shape (V,)."""
+        settings = self.settings
+        return self.grid.bands(
+            settings["bands"], settings["norm"], separate_dc=settings["separate_dc"]
+        )
+
+    @cached_property
+    def band_damage(self) -> BandDamage:
+        """Error and mean prediction error by band, with bootstrap intervals over images."""
+        bands, weights = len(self.band_names), self.grid.weights
+        counts = np.bincount(self.band_of, weights, bands)
+        seen = counts > 0
+        # Sparse, for a fine grid has many vectors, and each is in one band.
+        member = scipy.sparse.csr_array(
+            (weights / counts[self.band_of], (np.arange(len(weights)), self.band_of)),
+            shape=(len(weights), bands),
+        )
+        per_image = np.hstack([(part @ member)[:, seen] for part in (self.wrong, self.change)])
+        drawn = resampled_means(per_image, int(self.settings["seed"]), _RESAMPLES)
+        rows = np.full((1 + _RESAMPLES, 2, bands), np.nan)
+        rows[:, :, seen] = np.vstack([per_image.mean(axis=0), drawn]).reshape(len(rows), 2, -1)
+        level = float(self.settings["confidence"])
+        return BandDamage(
+            counts.astype(np.int64), Spread.of(rows[:, 0], level), Spread.of(rows[:, 1], level)
+        )
+
+    def rank_correlation(self, report: Report) -> dict[str, float | None]:
+        """Spearman's correlation over bands of an analysis's SID with this model's sensitivity.
+
+        Parameters
+        ----------
+        report : Report
+            Of the same model; its bands are taken.
+
+        Returns
+        -------
+        dict
+            "error" and "mpe", in [-1, 1]; None where one side is the same in all bands, or the grid
+            reaches fewer than 5 of them.
+
+        Raises
+        ------
+        UsageError
+            As for `seen_as`.
+        """
+        damage = self.seen_as(report).band_damage
+        if np.count_nonzero(damage.coefficients) < _LEAST_RANKED:
+            return {"error": None, "mpe": None}
+        return {
+            "error": _spearman(report.sid, damage.error.value),
+            "mpe": _spearman(report.sid, damage.mpe.value),
+        }
+
+    def summary(self, analysis: Report | None = None) -> dict[str, Any]:
+        """The result as plain JSON values; with an analysis, its SID and the correlation."""
+        if analysis is not None:
+            found = self.seen_as(analysis).summary()
+            beside = {
+                "sid": analysis.sid.tolist(),
+                "spearman": self.rank_correlation(analysis),
+                "no_finding": no_finding(analysis),
+            }
+            return {**found, "analysis": beside}
+        damage = self.band_damage
+        return {
+            "format": HEATMAP_FORMAT,
+            "format_version": HEATMAP_VERSION,
+            "iaside_version": self.iaside_version,
+            "created": self.created,
+            "model": self.model,
+            "data": self.data,
+            "settings": self.settings,
+            "provider": self.provider,
+            "run": self.run,
+            "accuracy": self.accuracy,
+            "clean_error": self.clean_error,
+            "rows": self.grid.rows.tolist(),
+            "columns": self.grid.columns.tolist(),
+            "error": self.error_map.tolist(),
+            "mpe": self.mpe_map.tolist(),
+            "band_names": self.band_names,
+            "band_coefficients": damage.coefficients.tolist(),
+            "band_error": damage.error.json(),
+            "band_mpe": damage.mpe.json(),
+        }
+
+    def save(self, target: str | Path, *, overwrite: bool = False) -> None:
+        """Write the report; `load_heatmap` reads it back."""
+        from .heatmap_store import write_heatmap
+
+        write_heatmap(self, Path(target), overwrite=overwrite)
+
+
+def _spearman(importance: NDArray[np.float64], damage: NDArray[np.float64]) -> float | None:
+    seen = np.isfinite(damage)
+    a, b = importance[seen], damage[seen]
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
+    return float(scipy.stats.spearmanr(a, b).statistic)

@@ -1,0 +1,159 @@
+"""Parts of one sample that are audited apart, and what a report says about being one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..storage.value_rules import is_digest
+
+if TYPE_CHECKING:
+    from .report import Report
+
+_ASKED = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the shards that a sample is dealt into, like cards: image n goes to shard n mod N.
+
+    So every shard holds its share of every class, whatever order the images are in, and no two
+    differ by more than one image.
+
+    Attributes
+    ----------
+    numbers : tuple of int
+        Which shards, from 1, ascending.
+    of : int
+        Into how many shards the sample is dealt.
+    """
+
+    numbers: tuple[int, ...]
+    of: int
+
+    def __str__(self) -> str:
+        many = "s" if len(self.numbers) > 1 else ""
+        return f"shard{many} {', '.join(map(str, self.numbers))} of {self.of}"
+
+    @classmethod
+    def asked(cls, text: str) -> Part:
+        """Part of ``--shard I/N``, where I counts from 1.
+
+        Raises
+        ------
+        UsageError
+        """
+        found = _ASKED.fullmatch(text.strip())
+        if found is None:
+            raise UsageError(f"--shard {text}: give I/N, such as 1/4 for the first of four")
+        number, of = int(found[1]), int(found[2])
+        if not 1 <= number <= of:
+            raise UsageError(f"--shard {text}: shards count from 1 to N, so 1/N to N/N")
+        return cls((number,), of)
+
+    def positions(self, images: int) -> list[int]:
+        """Positions of the part in a sample of `images`, ascending.
+
+        Raises
+        ------
+        UsageError
+            There are fewer images than shards.
+        """
+        if images < self.of:
+            raise UsageError(
+                f"--shard {self.option}: the sample has {images} image(s); take at "
+                "most as many shards"
+            )
+        starts = {number - 1 for number in self.numbers}
+        return [position for position in range(images) if position % self.of in starts]
+
+    @property
+    def option(self) -> str:
+        """As ``--shard`` takes it, such as "2/3"; several shards with commas."""
+        return f"{','.join(map(str, self.numbers))}/{self.of}"
+
+    @property
+    def missing(self) -> list[int]:
+        """Numbers of the shards that it lacks."""
+        return sorted(set(range(1, self.of + 1)) - set(self.numbers))
+
+
+@dataclass(frozen=True)
+class PartOfSample:
+    """What the report of a part says of the whole.
+
+    Attributes
+    ----------
+    part : Part
+    images : int
+        In the whole sample.
+    digest : str
+        Of the whole sample's ids, labels and contents.
+    """
+
+    part: Part
+    images: int
+    digest: str
+
+    def record(self) -> dict[str, Any]:
+        """As ``run["shard"]`` holds it."""
+        return {
+            "numbers": list(self.part.numbers),
+            "of": self.part.of,
+            "images": self.images,
+            "digest": self.digest,
+        }
+
+
+def part_of(report: Report) -> PartOfSample | None:
+    """Which part of a sample a report holds; None for the whole.
+
+    Raises
+    ------
+    ValueError
+        What the report says of it cannot be.
+    """
+    held = report.run.get("shard")
+    if held is None:
+        return None
+    numbers, of, images, digest = _usable(held)
+    # Bounded by the rows before anything is counted out: the numbers come from a stranger.
+    rows = len(report.image_ids)
+    ascending = numbers == sorted(set(numbers)) and numbers[:1] >= [1] and numbers[-1] <= of
+    if not ascending or not len(numbers) <= rows <= images or of > images:
+        raise _wrong()
+    whole, rest = divmod(images, of)
+    if rows != sum(whole + (number <= rest) for number in numbers):
+        raise _wrong()
+    return PartOfSample(Part(tuple(numbers), of), images, digest)
+
+
+def part_note(report: Report) -> str | None:
+    """One line for readers of a part's report; None for the whole."""
+    whole = part_of(report)
+    if whole is None:
+        return None
+    return (
+        f"A part: {whole.part}, {len(report.image_ids)} of the sample's {whole.images} images; "
+        "iaside merge joins the shards"
+    )
+
+
+def _usable(held: Any) -> tuple[list[int], int, int, str]:
+    """Values of the right types."""
+    if not isinstance(held, dict):
+        raise _wrong()
+    numbers, of, images, digest = (held.get(key) for key in ("numbers", "of", "images", "digest"))
+    if not isinstance(numbers, list) or any(type(n) is not int for n in [*numbers, of, images]):
+        raise _wrong()
+    if not isinstance(digest, str) or not is_digest(digest):
+        raise _wrong()
+    assert isinstance(of, int)
+    assert isinstance(images, int)
+    return numbers, of, images, digest
+
+
+def _wrong() -> ValueError:
+    return ValueError("attribute run holds no usable 'shard'")

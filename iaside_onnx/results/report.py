@@ -1,0 +1,408 @@
+"""The report: a value table with its provenance, and everything that follows from it.
+
+`Report.log_prob` is the one result; Shapley values, distribution, score, intervals and
+interactions are pure functions of it and of three view settings (value, beta, confidence).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReportError, UsageError
+from ..mathematics import score, shapley
+from ..mathematics.estimators import image_values
+from ..mathematics.floor import share_at_floor
+from ..mathematics.intervals import Intervals, bootstrap_intervals
+from ..notebooks import ReportInNotebooks
+from ..storage.output_file import check_free
+from .spread import check_confidence
+
+if TYPE_CHECKING:
+    from ..mathematics.profiles import ClassProfiles
+    from .finding import Finding
+    from .precondition import Precondition
+    from .robustness import RobustnessReport
+
+FORMAT = "iaside-report"
+# Of reports of all coalitions, and of drawn ones.
+FORMAT_VERSION = 1
+DRAWN_FORMAT_VERSION = 2
+# With fewer images than this a class's own profile is mostly noise.
+FEW_IMAGES = 20
+ONLY_EXACT = (
+    "curves and interactions need the values of all coalitions, and this report holds drawn ones: "
+    "audit with --estimator exact"
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Report(ReportInNotebooks):
+    """Result of one audit.
+
+    Attributes
+    ----------
+    log_prob : ndarray of float32, shape (K, 2**M), or (K, C) for drawn coalitions
+        V[n, S]: log-probability of image n's true class when only the bands in S are present.
+        The first column is that of no band, the last that of all.
+    labels, predicted : ndarray of int64, shape (K,)
+        True class, and the class the model gives the untouched image.
+    image_ids : list of str
+        What the images are called in the data: relative paths or numbers.
+    settings : dict
+        All that determines the table, and the view settings ``value``, ``beta``,
+        ``confidence``.
+    model, data, run : dict
+        What was audited, on what, and how it ran (plain JSON values).
+    provider : str
+        Where the model ran: "cpu" or "cuda".
+    created : str
+        ISO 8601, UTC.
+    iaside_version : str
+        Version that made the report.
+    class_names : list of str or None
+        In label order; None where neither data nor file name the classes.
+    example : ndarray of uint8, shape (H, W, C), or None
+        One image of the sample as the model's input size has it, for pictures.
+    image_digests : ndarray of uint8, shape (K, 32), or None
+        SHA-256 of each image's content; None in reports that carry none.
+    coalitions : ndarray of uint64, shape (K, C), or None
+        The coalition of each value where they were drawn; None where all 2**M are there in order.
+    """
+
+    log_prob: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    image_ids: list[str]
+    settings: dict[str, Any]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    run: dict[str, Any]
+    provider: str
+    created: str
+    iaside_version: str
+    class_names: list[str] | None = None
+    example: NDArray[np.uint8] | None = field(default=None, repr=False)
+    image_digests: NDArray[np.uint8] | None = field(default=None, repr=False)
+    coalitions: NDArray[np.uint64] | None = field(default=None, repr=False)
+
+    def view(
+        self,
+        *,
+        value: str | None = None,
+        beta: float | None = None,
+        confidence: float | None = None,
+    ) -> Report:
+        """The same table seen through other view settings; None keeps the present one."""
+        asked = {"value": value, "beta": beta, "confidence": confidence}
+        changed = {key: setting for key, setting in asked.items() if setting is not None}
+        return replace(self, settings={**self.settings, **changed})
+
+    @property
+    def players(self) -> int:
+        """Number of bands M (one more with DC as a player of its own)."""
+        if self.coalitions is None:
+            return shapley.player_count(self.log_prob)
+        return int(self.settings["bands"]) + int(self.settings["separate_dc"])
+
+    @property
+    def floor_share(self) -> float | None:
+        """Share of the table at the floor under the model's probabilities; None: it has no floor.
+
+        A probability that its type cannot tell from 0 counts as the least that it can.
+        """
+        floor = self.settings.get("floor")
+        if floor is None:
+            return None
+        temperature, classes = float(self.settings["temperature"]), int(self.data["classes"])
+        return share_at_floor(self.log_prob, float(floor), temperature, classes)
+
+    @property
+    def exact(self) -> bool:
+        """Whether all coalitions of every image were evaluated."""
+        return self.coalitions is None
+
+    @property
+    def format_version(self) -> int:
+        """Version of the file format that holds this report."""
+        return FORMAT_VERSION if self.exact else DRAWN_FORMAT_VERSION
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images, as the model sees them.
+
+        Raises
+        ------
+        ReportError
+            The report does not say; nor need it.
+        """
+        held = self.settings.get("size")
+        if held is None:
+            raise ReportError("the report does not say what size its images have; audit anew")
+        return int(held[0]), int(held[1])
+
+    @property
+    def band_names(self) -> list[str]:
+        """Short names of the players, lowest first."""
+        dc = ["DC"] if self.settings.get("separate_dc") else []
+        return dc + [str(band) for band in range(self.players - len(dc))]
+
+    @property
+    def confidence(self) -> float:
+        """Coverage that the intervals aim at."""
+        return float(self.settings["confidence"])
+
+    @property
+    def beta(self) -> float:
+        """Decay of the score's weights."""
+        return float(self.settings["beta"])
+
+    @cached_property
+    def _solved(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Shapley values per image, and mean of each column, in one pass over blocks of rows."""
+        rows, columns = self.log_prob.shape
+        if self.coalitions is not None:
+            game = self._finite(self.log_prob)
+            psi = image_values(self.settings["estimator"], game, self.coalitions, self.players)
+            return psi, game.mean(axis=0)
+        psi = np.empty((rows, self.players))
+        total = np.zeros(columns)
+        step = max(1, (1 << 20) // columns)
+        for start in range(0, rows, step):
+            block = self._finite(self.log_prob[start : start + step])
+            psi[start : start + step] = shapley.shapley_values(block)
+            total += block.sum(axis=0)
+        return psi, total / rows
+
+    def _finite(self, log_prob: NDArray[np.float32]) -> NDArray[np.float64]:
+        game = shapley.game_values(log_prob, self.settings["value"])
+        if not np.isfinite(game).all():
+            raise UsageError(
+                "the table holds probabilities of 0, whose logarithm is no value of a game: "
+                "choose --value prob or log-prob-clipped"
+            )
+        return game
+
+    @property
+    def shapley_per_image(self) -> NDArray[np.float64]:
+        """Shapley values of every image, shape (K, M): exact, or unbiased over the draws."""
+        return self._solved[0]
+
+    @property
+    def coalition_values(self) -> NDArray[np.float64]:
+        """v(S): mean of the game over images, shape (2**M,).
+
+        Raises
+        ------
+        UsageError
+            The report holds drawn coalitions.
+        """
+        if not self.exact:
+            raise UsageError(ONLY_EXACT)
+        return self._solved[1]
+
+    @property
+    def value_none(self) -> float:
+        """v(none): mean of the game with every band absent."""
+        return float(self._solved[1][0])
+
+    @property
+    def value_all(self) -> float:
+        """v(all): mean of the game with every band present."""
+        return float(self._solved[1][-1])
+
+    @property
+    def shapley(self) -> NDArray[np.float64]:
+        """Shapley values of the mean game, shape (M,)."""
+        return np.asarray(self.shapley_per_image.mean(axis=0))
+
+    @property
+    def shapley_stderr(self) -> NDArray[np.float64]:
+        """Standard errors of `shapley` over images, shape (M,); 0 for a single image."""
+        psi = self.shapley_per_image
+        if len(psi) < 2:
+            return np.zeros(self.players)
+        return np.asarray(psi.std(axis=0, ddof=1) / np.sqrt(len(psi)))
+
+    @property
+    def sid(self) -> NDArray[np.float64]:
+        """Spectral importance distribution, shape (M,)."""
+        return score.spectral_importance(self.shapley)
+
+    @property
+    def uniform(self) -> bool:
+        """True when all Shapley values are equal: the model prefers no band."""
+        return bool(score.is_uniform(self.shapley))
+
+    @property
+    def srs(self) -> float:
+        """Spectral robustness score as published (absolute value)."""
+        return float(score.spectral_robustness_score(self.sid, self.beta))
+
+    @property
+    def srs_signed(self) -> float:
+        """The score with its sign: positive means that low frequencies carry the weight."""
+        return float(score.signed_score(self.sid, self.beta))
+
+    @property
+    def srs_range(self) -> tuple[float, float]:
+        """Ends of the signed score: all mass on the highest, on the lowest band."""
+        return score.score_range(self.players, self.beta)
+
+    @cached_property
+    def intervals(self) -> Intervals:
+        """Intervals of SID and score over images."""
+        return self.intervals_by("intersection")
+
+    def intervals_by(self, method: str) -> Intervals:
+        """Intervals over images by one of `mathematics.intervals.METHODS`."""
+        psi = self.shapley_per_image[self._resampling_order]
+        seed = int(self.settings["seed"])
+        return bootstrap_intervals(psi, self.beta, self.confidence, seed, method=method)
+
+    @property
+    def _resampling_order(self) -> NDArray[np.intp]:
+        """Images as the resampling counts them: by their values, so that no name matters.
+
+        Reports whose draws go by name keep the order of their table, and so their intervals.
+        """
+        psi = self.shapley_per_image
+        by_values = self.settings.get("draws", "name") == "pixels"
+        return score.in_order(psi) if by_values else np.arange(len(psi))
+
+    @property
+    def interactions(self) -> NDArray[np.float64]:
+        """Pairwise Shapley interaction indices, shape (M, M), zero diagonal; exact reports only."""
+        return shapley.shapley_interactions(self.coalition_values)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of untouched images whose top-1 class is right."""
+        return float(np.mean(self.predicted == self.labels))
+
+    @property
+    def mean_log_prob(self) -> float:
+        """Mean log-probability of the true class with every band present."""
+        return float(self.log_prob[:, -1].mean(dtype=np.float64))
+
+    @property
+    def efficiency_residual(self) -> float:
+        """|sum psi - (v(all) - v(none))|: rounding only."""
+        return float(abs(self.shapley.sum() - (self.value_all - self.value_none)))
+
+    def positions_of(self, image: int) -> dict[int, int]:
+        """Column of each coalition that was evaluated for an image."""
+        if self.coalitions is None:
+            return {number: number for number in range(self.log_prob.shape[1])}
+        return {int(coalition): at for at, coalition in enumerate(self.coalitions[image])}
+
+    def class_name(self, label: int) -> str:
+        """Name of a class, or its number where no names are known."""
+        if self.class_names is not None and 0 <= label < len(self.class_names):
+            return self.class_names[label]
+        return str(label)
+
+    @cached_property
+    def class_profiles(self) -> ClassProfiles:
+        """Profiles of the classes as arrays, with intervals and credibility estimates."""
+        from ..mathematics.profiles import class_profiles  # loads scipy, which is slow
+
+        seed, order = int(self.settings["seed"]), self._resampling_order
+        psi, labels = self.shapley_per_image[order], self.labels[order]
+        return class_profiles(psi, labels, self.beta, self.confidence, seed, few=FEW_IMAGES)
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """Profile of each class of the sample, in the order of the labels.
+
+        Returns
+        -------
+        list of dict
+            ``class``, ``name``, ``n``, ``few`` (fewer than 20 images), ``accuracy`` with
+            ``accuracy_low`` and ``accuracy_high`` (Wilson). From the class's own images:
+            ``shapley``, ``shapley_stderr``, ``sid``, ``srs``, ``srs_signed``, and where images are
+            not few ``sid_low``, ``sid_high``, ``srs_signed_low``, ``srs_signed_high``, else None.
+            ``shrunk`` holds the same keys (without ``srs``) of the credibility estimate, which
+            gives the class's own images the ``weight``; both None where the sample cannot tell
+            the spread within classes from that between them (see `mathematics.profiles`).
+            ``sid_shrunk``, ``srs_shrunk`` and ``srs_signed_shrunk`` are that estimate, which all
+            views show, beside the class's own.
+        """
+        from .class_rows import class_rows
+
+        return class_rows(self)
+
+    def summary(
+        self, *, per_class: bool = False, robustness: RobustnessReport | None = None
+    ) -> dict[str, Any]:
+        """The result as plain JSON values; the keys are those of ``iaside show --json``."""
+        from .summary import summary
+
+        return summary(self, per_class=per_class, robustness=robustness)
+
+    @cached_property
+    def precondition(self) -> Precondition:
+        """Whether shares and scores may be read at all: an accurate model, a gain to share."""
+        from .precondition import precondition
+
+        return precondition(self)
+
+    def finding(self, robustness: RobustnessReport | None = None) -> Finding:
+        """What the report says, and what was measured of the same model where that is given.
+
+        Raises
+        ------
+        ReportError
+            The measurement is of another model.
+        """
+        from .finding import finding
+
+        return finding(self, robustness)
+
+    def interpretation(self) -> str:
+        """What the report says, as text."""
+        return self.finding().text
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the report as HDF5; the file appears only when it is whole.
+
+        Raises
+        ------
+        ReportError
+            The file exists and `overwrite` is not set, or it cannot be written.
+        """
+        from ..storage import store
+
+        target = Path(path)
+        check_free(target, overwrite=overwrite)
+        store.write_report(self, target)
+
+
+def load(path: str | Path) -> Report:
+    """Read a finished report.
+
+    Raises
+    ------
+    ReportError
+        Not a report, an unknown version, unfinished, or damaged.
+    """
+    from ..storage import store
+
+    return store.read_report(Path(path))
+
+
+def check_view(value: str, beta: float, confidence: float) -> None:
+    """Refuse view settings that cannot be used, before any work is done.
+
+    Raises
+    ------
+    UsageError
+    """
+    if value not in shapley.VALUES:
+        raise UsageError(f"unknown value '{value}': choose one of {', '.join(shapley.VALUES)}")
+    score.signed_score(np.full(2, 0.5), beta)
+    check_confidence(confidence)

@@ -1,0 +1,299 @@
+"""What perturbations cost a model: answers to corrupted and attacked images, and what follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..mathematics.proportion import wilson
+from ..mathematics.score import resampled_means
+from .spread import Spread, check_confidence
+
+if TYPE_CHECKING:
+    from ..comparisons.baseline import Relative
+
+ROBUSTNESS_FORMAT = "iaside-robustness"
+ROBUSTNESS_VERSION = 1
+RESAMPLES = 2000
+# In `attack_queries`: the image was not among those attacked.
+NOT_ATTACKED = -1
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Errors and prediction changes with their intervals over images.
+
+    Attributes
+    ----------
+    errors, mpe : Spread of shape (P, S)
+        Share of wrong answers, and mean of ``||Q(.|x') - Q(.|x)||_1``.
+    corruption_errors, corruption_mpe : Spread of shape (P,)
+        The same, mean over severities.
+    mean_error, mean_mpe : Spread of shape ()
+        The same, mean over all.
+    """
+
+    errors: Spread
+    mpe: Spread
+    corruption_errors: Spread
+    corruption_mpe: Spread
+    mean_error: Spread
+    mean_mpe: Spread
+
+
+@dataclass(frozen=True)
+class RobustnessReport:
+    """Result of ``iaside robustness``: n images, P corruptions, S severities, A attacks.
+
+    Attributes
+    ----------
+    perturbations : list of str
+    severities : list of int
+    labels, predicted : ndarray of int64, shape (n,)
+        True class, and the class that the model gives the untouched image.
+    log_prob : ndarray of float32, shape (n,)
+        Log-probability of the true class of the untouched image.
+    wrong : ndarray of bool, shape (n, P, S)
+        The model's answer to the corrupted image is not the true class.
+    change : ndarray of float32, shape (n, P, S)
+        ``||Q(.|x') - Q(.|x)||_1``, in [0, 2] (method, section 7).
+    corrupted_log_prob : ndarray of float32, shape (n, P, S)
+        Log-probability of the true class of the corrupted image.
+    attacks : list of dict
+        ``name`` (such as "square-linf"), ``norm``, ``epsilon`` (in units of pixels in [0, 1]),
+        ``queries`` (the budget of an image).
+    attack_wrong : ndarray of bool, shape (n, A)
+        The answer is wrong after the attack, or was before. False where not attacked.
+    attack_queries : ndarray of int32, shape (n, A)
+        Queries used: 0 where the answer was wrong before, -1 where the image was not attacked.
+    attack_change : ndarray of float32, shape (n, A)
+        As `change`, for the attacked image; 0 where it was not attacked.
+    image_ids : list of str
+    settings : dict
+        seed, samples, height, width, channels, preprocess, temperature, confidence, kinds
+        (corruption to kind), and the other settings that determine the answers.
+    model, data, run : dict
+        What was measured, on what, and how it ran (plain JSON values).
+    provider, created, iaside_version : str
+    """
+
+    perturbations: list[str]
+    severities: list[int]
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    log_prob: NDArray[np.float32]
+    wrong: NDArray[np.bool_]
+    change: NDArray[np.float32]
+    corrupted_log_prob: NDArray[np.float32]
+    attacks: list[dict[str, Any]]
+    attack_wrong: NDArray[np.bool_]
+    attack_queries: NDArray[np.int32]
+    attack_change: NDArray[np.float32]
+    image_ids: list[str]
+    settings: dict[str, Any]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    run: dict[str, Any]
+    provider: str
+    created: str
+    iaside_version: str
+
+    def view(self, *, confidence: float | None = None) -> RobustnessReport:
+        """The same measurement with intervals of another coverage.
+
+        Raises
+        ------
+        UsageError
+            A confidence outside (0, 1).
+        """
+        if confidence is None:
+            return self
+        check_confidence(confidence)
+        return replace(self, settings={**self.settings, "confidence": confidence})
+
+    @property
+    def confidence(self) -> float:
+        """Coverage that the intervals aim at."""
+        return float(self.settings["confidence"])
+
+    @property
+    def clean_wrong(self) -> NDArray[np.bool_]:
+        """The answer to the untouched image is wrong, shape (n,)."""
+        return np.asarray(self.predicted != self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of untouched images whose top-1 class is right."""
+        return float(np.mean(self.predicted == self.labels))
+
+    @property
+    def clean_error(self) -> float:
+        """Share of untouched images whose top-1 class is wrong."""
+        return float(self.clean_wrong.mean())
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """Share of wrong answers under each corruption and severity, shape (P, S)."""
+        return np.asarray(self.wrong.mean(axis=0))
+
+    @property
+    def mpe(self) -> NDArray[np.float64]:
+        """Mean prediction error under each corruption and severity, shape (P, S), in [0, 2]."""
+        return np.asarray(self.change.mean(axis=0, dtype=np.float64))
+
+    @property
+    def mean_error(self) -> float:
+        """Mean of `errors`: what stands for mCE where there is no baseline."""
+        return float(self.errors.mean())
+
+    @property
+    def mean_mpe(self) -> float:
+        """Mean of `mpe`."""
+        return float(self.mpe.mean())
+
+    @property
+    def attacked(self) -> NDArray[np.bool_]:
+        """Which images each attack was run on, shape (n, A)."""
+        return np.asarray(self.attack_queries != NOT_ATTACKED)
+
+    @property
+    def adversarial_errors(self) -> NDArray[np.float64]:
+        """Share of wrong answers after each attack, among the images attacked, shape (A,)."""
+        return np.asarray(self.attack_wrong.sum(axis=0) / self.attacked.sum(axis=0))
+
+    @property
+    def adversarial_mpe(self) -> NDArray[np.float64]:
+        """Mean prediction error under each attack, among the images attacked, shape (A,)."""
+        return np.asarray(
+            self.attack_change.sum(axis=0, dtype=np.float64) / self.attacked.sum(axis=0)
+        )
+
+    @cached_property
+    def damage(self) -> Damage:
+        """Errors and prediction changes with percentile bootstrap intervals over images."""
+        images, shape = len(self.labels), self.errors.shape
+        rows = np.stack([self.wrong, self.change], axis=1).reshape(images, -1)
+        means = resampled_means(rows, int(self.settings["seed"]), RESAMPLES)
+        both = np.concatenate([rows.mean(axis=0, dtype=np.float64)[None], means])
+        both = both.reshape(-1, 2, *shape)
+
+        def spread(means: NDArray[np.float64]) -> Spread:
+            return Spread.of(means, self.confidence)
+
+        errors, mpe = both[:, 0], both[:, 1]
+        return Damage(
+            errors=spread(errors),
+            mpe=spread(mpe),
+            corruption_errors=spread(errors.mean(axis=2)),
+            corruption_mpe=spread(mpe.mean(axis=2)),
+            mean_error=spread(errors.mean(axis=(1, 2))),
+            mean_mpe=spread(mpe.mean(axis=(1, 2))),
+        )
+
+    @property
+    def clean_spread(self) -> Spread:
+        """The clean error with Wilson's interval, which keeps a width at 0 and 1."""
+        images = len(self.labels)
+        wrong = self.clean_wrong.sum()
+        return Spread(np.asarray(wrong / images), *wilson(wrong, images, self.confidence))
+
+    @property
+    def adversarial_spread(self) -> Spread:
+        """The adversarial errors with Wilson's intervals, shape (A,)."""
+        low, high = wilson(
+            self.attack_wrong.sum(axis=0), self.attacked.sum(axis=0), self.confidence
+        )
+        return Spread(self.adversarial_errors, low, high)
+
+    def ce(self, baseline: RobustnessReport) -> NDArray[np.float64]:
+        """Corruption error against a baseline model, shape (P,); see `against`."""
+        return self.against(baseline).ce.value
+
+    def mce(self, baseline: RobustnessReport) -> float:
+        """Mean corruption error against a baseline model; see `against`."""
+        return float(self.against(baseline).mce.value)
+
+    def relative_mce(self, baseline: RobustnessReport) -> float:
+        """Relative mean corruption error against a baseline model; see `against`."""
+        return float(self.against(baseline).relative_mce.value)
+
+    def against(self, baseline: RobustnessReport) -> Relative:
+        """CE, mCE and their relative forms against a baseline model, with paired intervals.
+
+        Parameters
+        ----------
+        baseline : RobustnessReport
+            Of another model on the same images, corruptions and severities.
+
+        Returns
+        -------
+        Relative
+
+        Raises
+        ------
+        ReportError
+            It was measured on something else; the message names what differs.
+        """
+        from ..comparisons.baseline import relative
+
+        return relative(self, baseline)
+
+    def summary(self, baseline: RobustnessReport | None = None) -> dict[str, Any]:
+        """All results as plain JSON values; null where a ratio is infinite or not defined."""
+        damage = self.damage
+        result: dict[str, Any] = {
+            "format": ROBUSTNESS_FORMAT,
+            "format_version": ROBUSTNESS_VERSION,
+            "iaside_version": self.iaside_version,
+            "created": self.created,
+            "model": self.model,
+            "data": self.data,
+            "settings": self.settings,
+            "provider": self.provider,
+            "run": self.run,
+            "severities": self.severities,
+            "accuracy": self.accuracy,
+            "clean_error": self.clean_spread.json(),
+            "mean_error": damage.mean_error.json(),
+            "mean_mpe": damage.mean_mpe.json(),
+            "corruptions": [
+                {
+                    "name": name,
+                    "error": damage.corruption_errors[row].json(),
+                    "mpe": damage.corruption_mpe[row].json(),
+                    "errors": damage.errors[row].json(),
+                    "mpes": damage.mpe[row].json(),
+                }
+                for row, name in enumerate(self.perturbations)
+            ],
+            "attacks": [
+                {
+                    **attack,
+                    "samples": int(self.attacked[:, place].sum()),
+                    "clean_error": float(self.clean_wrong[self.attacked[:, place]].mean()),
+                    "error": self.adversarial_spread[place].json(),
+                    "mpe": float(self.adversarial_mpe[place]),
+                    "median_queries": self.median_queries(place),
+                }
+                for place, attack in enumerate(self.attacks)
+            ],
+        }
+        if baseline is not None:
+            result["baseline"] = self.against(baseline).summary(self.perturbations)
+        return result
+
+    def median_queries(self, attack: int) -> float | None:
+        """Median number of queries that turned an answer that had been right; None if none did."""
+        turned = self.attack_wrong[:, attack] & (self.attack_queries[:, attack] > 0)
+        return float(np.median(self.attack_queries[turned, attack])) if turned.any() else None
+
+    def save(self, target: str | Path, *, overwrite: bool = False) -> None:
+        """Write the report; `results.robustness_store.load_robustness` reads it back."""
+        from .robustness_store import write_robustness
+
+        write_robustness(self, Path(target), overwrite=overwrite)

@@ -1,0 +1,224 @@
+"""Whether a file is whole and follows from its own table: what can be told without the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..digest import data_digest
+from ..errors import ReportError, UnreadableError
+from ..mathematics.intervals import METHODS
+from ..storage.isolated import Arrays
+from ..storage.measurement_store import format_of
+from ..storage.opening import MADE_BY, check_is_file, read_isolated, report_errors
+from ..storage.report_reader import read_derived
+from ..storage.seal import BEGINNINGS, NO_SEAL, SEAL_BYTES, check_seal, is_sealed
+from .heatmap_store import load_heatmap
+from .report import FORMAT, Report, load
+from .robustness_store import load_robustness
+from .snr_store import load_snr
+
+LOADERS: dict[str, Callable[[Path], Any]] = {
+    FORMAT: load,
+    "iaside-robustness": load_robustness,
+    "iaside-heatmap": load_heatmap,
+    "iaside-snr": load_snr,
+}
+# Of stored numbers that another BLAS has added up.
+_TOLERANCE = 1e-9
+_ONLY_TABLES = "holds nothing but its tables; what is shown is computed from them each time"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question that was asked of a file.
+
+    Attributes
+    ----------
+    name : str
+        What was looked at.
+    holds : bool or None
+        None: there is nothing to hold, which is said.
+    text : str
+        What was found.
+    """
+
+    name: str
+    holds: bool | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was asked of a file, and what was found.
+
+    Attributes
+    ----------
+    path : str
+    kind : str
+        Format of the file.
+    checks : list of Check
+    result : Report, RobustnessReport, HeatmapReport, SnrReport or None
+        What the file holds, where it could be read.
+    """
+
+    path: str
+    kind: str
+    checks: list[Check]
+    result: Any = field(default=None, repr=False)
+
+    @property
+    def holds(self) -> bool:
+        """Nothing that was asked was found otherwise."""
+        return all(check.holds is not False for check in self.checks)
+
+    @property
+    def limits(self) -> list[str]:
+        """What the answer does not say."""
+        names = {check.name for check in self.checks if check.holds}
+        if self.kind == "iaside-snr" and self.result is not None:  # measured without a model
+            names |= {"rows"} if self.result.settings.get("attack") else {"rows", "model"}
+        return [
+            text
+            for name, text in (
+                ("signature", "who made the file: a seal can be computed again by anyone"),
+                ("model", "whether the model is the one you have (--model)"),
+                ("images", "whether the images are the ones you have (--images)"),
+                ("rows", "whether the model gives these values (--redo N, with both)"),
+            )
+            if name not in names
+        ]
+
+    def summary(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "report": self.path,
+            "format": self.kind,
+            "holds": self.holds,
+            "checks": [
+                {"name": check.name, "holds": check.holds, "text": check.text}
+                for check in self.checks
+            ],
+            "not_shown": self.limits,
+        }
+
+
+def verify_file(path: Path) -> Verification:
+    """Ask whether a file is as it was sealed, and whether its numbers follow from its table.
+
+    Raises
+    ------
+    ReportError
+        No file of iaside, or of a version that this one does not read.
+    """
+    check_is_file(path)
+    with report_errors(path), path.open("rb") as file:
+        begins = file.read(SEAL_BYTES)
+    if not begins.startswith(BEGINNINGS):
+        raise ReportError(f"{path}: is no file of iaside")
+    checks = [_sealed(path)]
+    kind = FORMAT
+    result = None
+    if checks[0].holds is not False:
+        kind = format_of(path, list(MADE_BY)) or FORMAT
+        try:
+            result = LOADERS[kind](path)
+            checks.append(Check("content", True, f"of {MADE_BY[kind]}, as {kind} has it"))
+        except UnreadableError:
+            raise
+        except ReportError as error:
+            checks.append(Check("content", False, _without(path, error)))
+    if isinstance(result, Report):
+        checks += _follows(path, result)
+    elif result is not None:
+        checks.append(Check("numbers", None, _ONLY_TABLES))
+    return Verification(str(path), kind, checks, result)
+
+
+def _without(path: Path, error: Exception) -> str:
+    return str(error).removeprefix(f"{path}: ")
+
+
+def _sealed(path: Path) -> Check:
+    if not is_sealed(path):
+        return Check("seal", None, NO_SEAL)
+    try:
+        check_seal(path)
+    except ReportError as error:
+        return Check("seal", False, _without(path, error))
+    return Check("seal", True, "the file is as it was written, or was sealed again")
+
+
+def _follows(path: Path, report: Report) -> list[Check]:
+    """Stored numbers against those that follow from the table."""
+    try:
+        texts, stored = read_isolated(path, read_derived)
+    except ReportError as error:
+        return [Check("numbers", False, _without(path, error))]
+    # The first reports hold plain percentile intervals, and do not say so.
+    method = texts["interval"] or METHODS[-1]
+    if method not in METHODS:
+        return [Check("numbers", False, f"its intervals are of no known kind: {method[:40]}")]
+    intervals = report.intervals_by(method)
+    wanted: Arrays = {
+        "shapley/per_image": report.shapley_per_image,
+        "shapley/mean": report.shapley,
+        "shapley/stderr": report.shapley_stderr,
+        "sid/values": report.sid,
+        "sid/low": intervals.sid_low,
+        "sid/high": intervals.sid_high,
+        "srs/value": np.asarray(report.srs),
+        "srs/interval": np.asarray(intervals.srs),
+        "srs/signed": np.asarray(report.srs_signed),
+        "srs/signed_interval": np.asarray(intervals.srs_signed),
+        "srs/range": np.asarray(report.srs_range),
+        "srs/beta": np.asarray(report.beta),
+    }
+    if report.exact:
+        wanted["shapley/interactions"] = report.interactions
+    worst = 0.0
+    # Numbers are arrays of one on their way from the process that reads.
+    stored = {name: np.atleast_1d(values) for name, values in stored.items()}
+    for name, found in wanted.items():
+        values = np.atleast_1d(found)
+        if name not in stored:
+            return [Check("numbers", False, f"lacks {name}, which every report holds")]
+        if stored[name].shape != values.shape:
+            return [Check("numbers", False, f"{name} is of another shape than the table gives")]
+        distance = _distance(stored[name], values)
+        if not distance <= _TOLERANCE:
+            text = f"{name} differs from what the table gives, by up to {distance:.3g}"
+            return [Check("numbers", False, text)]
+        worst = max(worst, distance)
+    same = "bit for bit" if worst == 0 else f"to {worst:.1g}"
+    checks = [Check("numbers", True, f"all {len(wanted)} follow from the table, {same}")]
+    return [*checks, _names_agree(report, texts)]
+
+
+def _distance(stored: NDArray[Any], values: NDArray[Any]) -> float:
+    """Largest difference, relative to the largest value; infinite where not both are numbers."""
+    if not np.array_equal(np.isfinite(stored), np.isfinite(values)):
+        return float("inf")
+    known = np.isfinite(values)
+    if not known.any():
+        return 0.0
+    scale = max(1.0, float(np.abs(values[known]).max()))
+    return float(np.abs(stored - values)[known].max()) / scale
+
+
+def _names_agree(report: Report, texts: dict[str, Any]) -> Check:
+    """The two places where a report names its model and its images, and the digest of these."""
+    named = {"model_sha256": report.model["sha256"], "data_digest": report.data["digest"]}
+    for name, value in named.items():
+        if texts[name] != value:
+            return Check("names", False, f"{name} is not what the header says beside it")
+    if report.image_digests is None:
+        return Check("names", None, "carries no digests of its images")
+    if data_digest(report.image_ids, report.labels, report.image_digests) != report.data["digest"]:
+        return Check("names", False, "the digest of the images does not follow from ids and labels")
+    return Check("names", True, "the digest of the images follows from ids, labels and contents")

@@ -1,0 +1,1 @@
+"""Files that outlive any interruption and trust nobody: schemas, reading, writing."""

@@ -1,0 +1,95 @@
+"""The first steps of reading a report, which load nothing heavy.
+
+The process that reads the file needs a third of a second to start and load its libraries. A
+command that begins reading before it loads its own (`begin_reading`) need not wait for that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Any
+
+from ..errors import ReportError
+from .isolated import Arrays, Child, IsolationError, Job, isolated
+from .regular_file import check_regular, irregular
+from .seal import check_seal
+
+# Formats, and the commands that write such files.
+MADE_BY = {
+    "iaside-report": "analyze",
+    "iaside-robustness": "robustness",
+    "iaside-heatmap": "heatmap",
+    "iaside-snr": "snr",
+}
+_READER = f"{__package__}.report_reader:read_finished"
+
+
+def begin_reading(path: Path) -> Child:
+    """Start the process that reads a finished report; `store.read_report` takes its result.
+
+    Raises
+    ------
+    ReportError
+        No file, or not as it was sealed.
+    """
+    check_is_file(path)
+    with report_errors(path):
+        check_seal(path)
+        return Child(_READER, path)
+
+
+def wrong_kind(path: Path, found: Any, wanted: str) -> ReportError:
+    """What to say of a file of another format than the one wanted."""
+    if not isinstance(found, str) or found not in MADE_BY:
+        return ReportError(f"{path}: is not a file of iaside {MADE_BY[wanted]}")
+    return ReportError(
+        f"{path}: is a file of iaside {MADE_BY[found]}, and one of iaside {MADE_BY[wanted]} is "
+        "needed here; iaside show prints either"
+    )
+
+
+def mentions(path: Path, words: Sequence[str]) -> bool:
+    """Whether the bytes of a file hold one of these words, so that a closer look is worth it."""
+    if irregular(path) is not None:
+        return False
+    try:
+        with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+            return any(content.find(word.encode()) >= 0 for word in words)
+    except (OSError, ValueError):  # whoever reads it next says what is wrong
+        return False
+
+
+def read_isolated(path: Path, job: Job) -> tuple[dict[str, Any], Arrays]:
+    """What `job` reads in a process with limits; every way to fail is a ReportError."""
+    with report_errors(path):
+        return isolated(job, path)
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse a path that is no file."""
+    check_regular(path, ReportError)
+    if not path.is_file():
+        raise ReportError(f"{path}: no such report file")
+
+
+@contextmanager
+def report_errors(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with the file or the process that reads it into a ReportError."""
+    try:
+        yield
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read: {why(error)}") from error
+    except IsolationError as error:
+        raise ReportError(
+            f"{path}: is damaged, or made to do harm: {error}; get it again or audit anew"
+        ) from error
+
+
+def why(error: BaseException) -> str:
+    """An error of the system or of the HDF5 library in a few words."""
+    known = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
+    return (known or " ".join(str(error).split())[:200]).lower()

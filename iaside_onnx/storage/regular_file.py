@@ -1,0 +1,68 @@
+"""Only regular files are read: opening a pipe waits for ever, and some devices never end."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from ..errors import IasideError
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def irregular(path: Path) -> str | None:
+    """What a path is, that is there and neither a file nor a folder, and what to do; else None.
+
+    Links are followed.
+    """
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except (OSError, ValueError):  # whoever opens it says what is wrong
+        return None
+    if kind in (stat.S_IFREG, stat.S_IFDIR):
+        return None
+    return f"is {_KINDS.get(kind, 'no regular file')}; give a file"
+
+
+def check_regular(path: Path, error: type[IasideError], name: str | None = None) -> None:
+    """Refuse, before it is opened, what is neither a file nor a folder.
+
+    Parameters
+    ----------
+    path : Path
+    error : type
+        What is raised.
+    name : str, optional
+        What the message calls it, if not by its path.
+
+    Raises
+    ------
+    IasideError
+        Of the type given.
+    """
+    if (what := irregular(path)) is not None:
+        raise error(f"{name or path}: {what}")
+
+
+def read_bounded(path: Path, most: int, error: type[IasideError]) -> bytes:
+    """Content of a file that is small by nature; the bytes read are counted, not those claimed.
+
+    Raises
+    ------
+    IasideError
+        Of the type given: it is no regular file, or has more than `most` bytes.
+    OSError
+        It cannot be read.
+    """
+    check_regular(path, error)
+    with path.open("rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        size = max(path.stat().st_size, len(content))
+        raise error(f"{path}: {size:,} bytes, the most are {most:,}")
+    return content
