@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import on_command_line
 from ..listener import Listener
 from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.part import part_note
@@ -74,6 +75,7 @@ def listener(*, quiet: bool, progress: bool, unit: str = "forward passes") -> Li
         bar.advance(tasks[0], passes)
 
     return Listener(
+        words=on_command_line,
         note=(lambda _: None) if quiet else _say,
         warn=lambda message: _say(f"Warning: {message}"),
         start=start,
