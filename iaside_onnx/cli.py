@@ -26,7 +26,8 @@ from .commands.robustness import robustness
 from .commands.show import plot, show
 from .commands.snr import snr
 from .commands.verify import verify
-from .errors import IasideError, on_command_line, said
+from .errors import IasideError, said
+from .spelling import on_command_line
 from .streams import give_up_output, make_lasting
 from .views.text import one_line
 

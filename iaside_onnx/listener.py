@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .errors import in_python, on_command_line
+from .spelling import in_python, on_command_line
 
 
 def _nothing(*_: object) -> None:

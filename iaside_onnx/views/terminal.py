@@ -24,12 +24,12 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import on_command_line
 from ..listener import Listener
 from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.part import part_note
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
+from ..spelling import on_command_line
 from .text import one_line
 
 _BAR_WIDTH = 24
