@@ -14,10 +14,11 @@ from pathlib import Path
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from ..errors import ArtifactError, ProviderError, UsageError
+from ..checks import check_number
+from ..errors import ArtifactError, InvalidOption, ProviderError
 from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
-from ..settings import check_number
+from ..spelling import option
 
 _EXECUTION_PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -53,7 +54,8 @@ _LOAD_ERRORS = (
         "bfloat16, export the model in float32 or float16 (model.float() before torch.onnx.export)",
     ),
 )
-_CUSTOM_OPERATORS = " (custom operators need their library: --ort-extension LIBRARY)"
+_LIBRARY = option("ort_extension", like="LIBRARY")
+_CUSTOM_OPERATORS = f" (custom operators need their library: {_LIBRARY})"
 _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
 # Its error code, and "file:line" with the signature of a C++ function.
 _SOURCE_PLACE = re.compile(
@@ -165,14 +167,16 @@ class Runtime:
     def _register(self, options: ort.SessionOptions) -> None:
         for library in self.extensions:
             if not library.is_file():
-                raise UsageError(f"--ort-extension {library}: no such file")
+                raise InvalidOption("ort_extension", library, "no such file")
             try:
                 _ = self.extension_digests
                 options.register_custom_ops_library(str(library.resolve()))
             except Exception as error:
-                raise UsageError(
-                    f"--ort-extension {library}: not a library of operators for onnxruntime "
-                    f"{runtime_version()}: {reason(error)}"
+                raise InvalidOption(
+                    "ort_extension",
+                    library,
+                    f"not a library of operators for onnxruntime {runtime_version()}: "
+                    f"{reason(error)}",
                 ) from error
 
     def _explained(self, error: Exception) -> str:
@@ -233,12 +237,13 @@ def choose_runtime(
         An unknown provider, a negative number of threads, or TensorRT without TF32.
     """
     if provider not in PROVIDERS:
-        raise UsageError(
-            f"--provider {provider}: not supported; choose one of {', '.join(PROVIDERS)}"
+        raise InvalidOption(
+            "provider", provider, f"not supported; choose one of {', '.join(PROVIDERS)}"
         )
-    check_number("--threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
+    check_number("threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
     if provider == "tensorrt" and not tf32:
-        raise UsageError("--no-tf32: TensorRT takes no such order; use it with --provider cuda")
+        cuda = option("provider", "cuda")
+        raise InvalidOption("tf32", tf32, f"TensorRT takes no such order; use it with {cuda}")
     if provider == "auto":
         provider = "cuda" if is_active("cuda") else "cpu"
     if not is_active(provider):
@@ -248,7 +253,7 @@ def choose_runtime(
             if _EXECUTION_PROVIDERS[provider] in ort.get_available_providers()
             else "this onnxruntime is a build for the CPU only"
         )
-        raise ProviderError(f"--provider {provider}: does not become active: {why}")
+        raise ProviderError(f"{option('provider', provider)}: does not become active: {why}")
     shared_pool = provider == "cpu" and _own_process and _one_pool(threads)
     return Runtime(provider, threads, shared_pool, extensions, tf32)
 
@@ -262,9 +267,8 @@ def _one_pool(threads: int) -> bool:
     try:
         ort.set_global_thread_pool_sizes(threads, 1)
     except Exception as error:  # onnxruntime's errors have no common base
-        raise UsageError(
-            f"--threads {threads}: the process has a pool of threads already"
-        ) from error
+        why = "the process has a pool of threads already"
+        raise InvalidOption("threads", threads, why) from error
     return True
 
 
