@@ -19,7 +19,7 @@ PACKAGE = ROOT / "iaside_onnx"
 # Which rooms of the package a room may look into; the modules in ALONE stand apart.
 ARROWS = {
     "mathematics": set(),
-    "attacks": set(),
+    "attacks": {"mathematics"},
     "corruptions": set(),
     "images": {"storage"},
     "preprocessing": {"images", "storage"},

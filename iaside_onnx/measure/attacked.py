@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..attacks.attack import METHODS, NORM_OF, attack, check_queries, check_radius
 from ..corruptions.corrupt import generator
 from ..errors import UsageError
+from ..inference.task import Task
 
 NO_ATTACK = "none"
 # The radii that most results are published for: l-inf by custom, l2 for images of 32 x 32 x 3.
@@ -92,6 +93,7 @@ def attack_images(
     wanted: dict[str, Any],
     seed: int,
     keys: list[str],
+    task: Task,
 ) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.float64]]:
     """Attack some images.
 
@@ -105,6 +107,8 @@ def attack_images(
         From `settled_attacks`.
     seed, keys : int, list of str
         Each image's random numbers are made of both (`draw_key`) and of the attack's name.
+    task : Task
+        What the scores mean.
 
     Returns
     -------
@@ -119,6 +123,7 @@ def attack_images(
         epsilon=wanted["epsilon"],
         queries=wanted["queries"],
         seeds=attack_seeds(seed, wanted["name"], keys),
+        margins=task.margins,
     )
-    before, after = np.exp(scores(images)), np.exp(scores(found.images))
-    return found.wrong, found.queries, np.abs(after - before).sum(axis=1)
+    before, after = scores(images), scores(found.images)
+    return found.wrong, found.queries, task.change(after, before)

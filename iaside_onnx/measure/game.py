@@ -173,7 +173,7 @@ def _evaluate(
         try:
             part = bands if many == count else engine.place(rows[first : first + many])
             chosen = slice(first, first + many)
-            values = engine.log_prob(
+            values = engine.values(
                 part,
                 start,
                 stop,

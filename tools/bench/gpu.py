@@ -84,7 +84,7 @@ class Watch:
 def counted_transfers() -> Iterator[dict[str, int]]:
     """Bytes that engines put on their device (at most), and values that they bring back."""
     count = {"to_device": 0, "from_device": 0}
-    put, ask = Engine._put, Engine.log_prob
+    put, ask = Engine._put, Engine.values
 
     def counting_put(engine: Engine, array: Any) -> Any:
         count["to_device"] += array.nbytes
@@ -99,7 +99,7 @@ def counted_transfers() -> Iterator[dict[str, int]]:
         return values
 
     with mock.patch.object(Engine, "_put", counting_put), mock.patch.object(
-        Engine, "log_prob", counting_ask
+        Engine, "values", counting_ask
     ):  # fmt: skip
         yield count
 
