@@ -81,11 +81,12 @@ class Engine:
     ) -> None:
         self.model = model
         self.players = players
-        self._device = model.runtime.device
+        execution = model.runtime.execution
+        self._device, self._on_host = execution.device, execution.in_host_memory
         self._masks = None if coalitions is None else self._rows_of(coalitions)
         open_session = model.runtime.open
-        # Tensors on the CPU share memory with arrays, whose shape is ours to see.
-        self._flat = self._device == "cpu" and model.form.elem_type == TensorProto.FLOAT
+        # Where tensors share memory with arrays, their shape is ours to see.
+        self._flat = self._on_host and model.form.elem_type == TensorProto.FLOAT
         companion = companion_graph(model.form, model.affine, output_map, flat=self._flat)
         self._companion = open_session(companion, helper_graph=True)
         self._tail = open_session(task.tail(), helper_graph=True)
@@ -103,7 +104,7 @@ class Engine:
         On the CPU several runs of the model share one run of the companion and the tail, whose
         cost per image falls with the number; as many as fit well into the caches.
         """
-        if self._device != "cpu":
+        if not self._on_host:
             return batch
         room = _SPAN_BYTES // (4 * self.model.form.features * batch)
         return batch << max(0, room.bit_length() - 1)
@@ -224,7 +225,7 @@ class Engine:
 
         `seen_as` is another shape for the whole, on the CPU alone.
         """
-        if self._device != "cpu":
+        if not self._on_host:
             if batch < shape[0]:
                 raise ValueError("slices share memory, which only tensors on the CPU can do here")
             whole = ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._device, 0)

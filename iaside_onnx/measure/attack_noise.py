@@ -67,7 +67,7 @@ class Attack:
             "layout": classifier.form.layout,
             "output_kind": classifier.scores.kind,
             "provider": runtime.provider,
-            **({} if runtime.provider == "cpu" else {"tf32": runtime.tf32}),
+            **runtime.settings,
             **({"allow_random": True} if classifier.random else {}),
         }
 

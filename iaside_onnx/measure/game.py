@@ -78,7 +78,7 @@ def has_idle_cores(runtime: Runtime) -> bool:
     fiftieth (SqueezeNet at 224 pixels).
     """
     cores = available_cores()
-    return runtime.provider != "cpu" or cores > 4 or 0 < runtime.threads < cores
+    return not runtime.execution.own_cores or cores > 4 or 0 < runtime.threads < cores
 
 
 def available_cores() -> int:

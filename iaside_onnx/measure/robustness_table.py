@@ -174,7 +174,7 @@ def _corrupt(
         plan.severities,
         plan.seed,
         features=plan.subject.classifier.form.features,
-        threads=corruption_threads(plan.subject.runtime.device),
+        threads=corruption_threads(plan.subject.runtime.execution),
     )
     # The stream holds all of an image before the next one.
     clean, task, row = np.empty(0), scorer.task, np.empty(1 + 3 * plan.cells, np.float32)
@@ -213,7 +213,7 @@ def _attack(
 ) -> None:
     """Fill the columns of an attack for the images that lack them."""
     wanted, subject = plan.attacks[number], plan.subject
-    together = images_together(subject.runtime.device, subject.classifier.form.features)
+    together = images_together(subject.runtime.execution, subject.classifier.form.features)
     for start in range(0, len(rows), together):
         group = rows[start : start + together]
         images = np.stack([subject.pixels(position) for position in group])

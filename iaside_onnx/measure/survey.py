@@ -251,7 +251,7 @@ def mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool
     alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
     worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
     # Not-a-number is for others to report.
-    coarse = classifier.output.dtype == "float16" or classifier.model.runtime.provider != "cpu"
+    coarse = classifier.output.dtype == "float16" or classifier.model.runtime.execution.coarse
     mixed = worst > (_MIXED_TOLERANCE_11_BITS if coarse else _MIXED_TOLERANCE)
     graph = classifier.artifact.model
     if not coarse and not mixed and graph is not None and in_float32(graph):

@@ -39,6 +39,7 @@ from speed import Case, measure, spread
 
 import iaside_onnx as ia
 from iaside_onnx.inference.engine import Engine
+from iaside_onnx.inference.providers import PROVIDERS
 from iaside_onnx.inference.session import choose_runtime, claim_process
 
 _BATCHES = (16, 32, 64, 128, 256, 512)
@@ -219,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--data", type=Path, help="folder with the real artifacts")
-    parser.add_argument("--provider", default="cuda", choices=("cpu", "cuda", "tensorrt"))
+    parser.add_argument("--provider", default="cuda", choices=tuple(PROVIDERS))
     parser.add_argument(
         "--precision", nargs="+", choices=_PRECISIONS,
         help="default: all that the provider has (TensorRT rounds float32 to TF32)",
@@ -234,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.batches = _BATCHES
     # float32 comes first: what the others change is told against it.
     options.precision = options.precision or (
-        _PRECISIONS[1:] if options.provider == "tensorrt" else _PRECISIONS
+        _PRECISIONS[1:] if PROVIDERS[options.provider].rounding == "always" else _PRECISIONS
     )
     claim_process()
     if options.quick:
