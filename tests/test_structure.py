@@ -23,7 +23,7 @@ GROUND = {"digest", "errors", "file_kinds", "interrupts", "listener", "streams"}
 # Which rooms of the package, and which files beside them, a room may look into.
 ARROWS = {
     "mathematics": set(),
-    "attacks": set(),
+    "attacks": {"mathematics"},
     "corruptions": set(),
     "settings": {"mathematics"},
     "storage": {"mathematics"},

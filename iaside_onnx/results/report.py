@@ -60,7 +60,7 @@ class Report(ReportInNotebooks):
     model, data, run : dict
         What was audited, on what, and how it ran (plain JSON values).
     provider : str
-        Where the model ran: "cpu" or "cuda".
+        What ran the model, as `inference.providers` names it.
     created : str
         ISO 8601, UTC.
     iaside_version : str
