@@ -59,6 +59,7 @@ ALONE = {
     "interrupts",
     "listener",
     "notebooks",
+    "setting_roles",
     "settings",
     "streams",
     "iaside_onnx",

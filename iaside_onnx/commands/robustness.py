@@ -107,6 +107,7 @@ def robustness(
       iaside robustness models/demo-plain.onnx demo/test -o plain-robustness.h5
       iaside robustness b.onnx val/ -o b.h5 --baseline a.h5 --preprocess imagenet
     """
+    from ..comparisons.baseline import summary
     from ..inference.session import claim_process
     from ..measure.robustness import measure_robustness
     from ..results.robustness_store import load_robustness
@@ -126,7 +127,7 @@ def robustness(
         **given,
     )
     if as_json:
-        click.echo(json.dumps(report.summary(reference), indent=2))
+        click.echo(json.dumps(summary(report, reference), indent=2))
     elif not quiet:
         from ..views.robustness_table import print_robustness
 

@@ -1,0 +1,179 @@
+"""Whether results may stand side by side, in words: refusals, and what to bear in mind.
+
+What each setting belongs to is declared in `setting_roles`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..results.heatmap import HeatmapReport
+from ..results.robustness import RobustnessReport
+from ..setting_roles import (
+    HEATMAP_SETTINGS,
+    ROBUSTNESS_SETTINGS,
+    Apart,
+    Belongs,
+    chosen,
+    settings_apart,
+)
+
+
+def settings_notes(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What to bear in mind where the settings of analyses differ in size or estimator."""
+    apart = settings_apart(first, other)
+    notes = []
+    if chosen(apart, Belongs.SIZE):
+        notes.append(_size_note(first, first.get("size"), other.get("size")))
+    if chosen(apart, Belongs.ESTIMATE):
+        ways = [_estimate(settings) for settings in (first, other)]
+        notes.append(
+            f"the values were estimated differently ({ways[1]} against {ways[0]}); the intervals "
+            "count the error of drawn coalitions, which are drawn for each image on its own"
+        )
+        if "regression" in (first.get("estimator"), other.get("estimator")):
+            notes.append(
+                "intervals of the regression estimator can be too narrow, those of the permutation "
+                "estimator are not"
+            )
+    return notes
+
+
+def _estimate(settings: Mapping[str, Any]) -> str:
+    name, passes = settings.get("estimator") or "exact", settings.get("passes")
+    return str(name) if passes is None else f"{name} from {passes} passes"
+
+
+def _size_note(settings: Mapping[str, Any], *sizes: Any) -> str:
+    """Why bands of images of different sizes are the same shares and other frequencies."""
+    if not all(_is_size(size) for size in sizes):
+        return "the size of the images is not known for all reports"
+    bands = int(settings["bands"])
+    # A band in the middle of the spectrum; its ends as shares of Nyquist, which is 1/2 a pixel.
+    band = bands // 2
+    low, high = band / bands, (band + 1) / bands
+    spans = [_span(size, low, high) for size in sizes]
+    along = "" if settings.get("norm") == "linf" else " along the diagonal"
+    return (
+        f"the models see images of {_pixels(sizes[1])} and {_pixels(sizes[0])} pixels, and bands "
+        f"are shares of each one's own Nyquist frequency: band {band} of 0 to {bands - 1} spans "
+        f"{spans[1]} cycles per picture at {_pixels(sizes[1])} and {spans[0]} at "
+        f"{_pixels(sizes[0])}{along}; in cycles per pixel it is the same, {low / 2:.3g} to "
+        f"{high / 2:.3g}"
+    )
+
+
+def _is_size(size: Any) -> bool:
+    return (
+        isinstance(size, list | tuple)
+        and len(size) == 2
+        and all(isinstance(length, int) for length in size)
+    )
+
+
+def _pixels(size: Sequence[int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _span(size: Sequence[int], low: float, high: float) -> str:
+    ends = [f"{low * length / 2:.4g} to {high * length / 2:.4g}" for length in size]
+    return ends[0] if size[0] == size[1] else f"{ends[0]} (down) and {ends[1]} (across)"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What errors under corruptions were, or will be, measured on.
+
+    Attributes
+    ----------
+    digest : str
+        Of the images.
+    settings : mapping
+        Those that are known; the keys of `ROBUSTNESS_SETTINGS`.
+    perturbations, severities : list
+    samples : str
+        The images in words.
+    """
+
+    digest: str
+    settings: Mapping[str, Any]
+    perturbations: list[str]
+    severities: list[int]
+    samples: str = ""
+
+    @classmethod
+    def of(cls, measured: Ground | RobustnessReport) -> Ground:
+        """That of a measurement that is there."""
+        if isinstance(measured, Ground):
+            return measured
+        data = measured.data
+        samples = f"{data['samples']} of {data['source']}"
+        return cls(
+            data["digest"], measured.settings, measured.perturbations, measured.severities, samples
+        )
+
+
+def grounds_apart(
+    reference: Ground | RobustnessReport, compared: Ground | RobustnessReport
+) -> tuple[list[str], list[str]]:
+    """What keeps measurements of robustness from standing side by side, and what to bear in mind.
+
+    Returns
+    -------
+    refusals : list of str
+        Phrases such as "another seed (5 against 0)": the other one's value first.
+    notes : list of str
+    """
+    first, other = Ground.of(reference), Ground.of(compared)
+    refusals = []
+    if first.digest != other.digest:
+        refusals.append(f"other images{f' ({other.samples})' if other.samples else ''}")
+    apart = settings_apart(first.settings, other.settings, ROBUSTNESS_SETTINGS)
+    for each in chosen(apart, Belongs.GAME):
+        what = "seed" if each.setting == "draws" else each.setting
+        refusals.append(f"another {what} ({_shown(each, each.other)} against "
+                        f"{_shown(each, each.first)})")  # fmt: skip
+    for what, ours, theirs in (
+        ("corruptions", first.perturbations, other.perturbations),
+        ("severities", first.severities, other.severities),
+    ):
+        if ours != theirs:
+            refusals.append(f"other {what} ({_listed_apart(ours, theirs)})")
+    notes = []
+    known = all({"height", "width"} <= held.settings.keys() for held in (first, other))
+    if known and chosen(apart, Belongs.SIZE):
+        sizes = [_pixels((g.settings["height"], g.settings["width"])) for g in (other, first)]
+        notes.append(
+            f"the models see images of {sizes[0]} and {sizes[1]}: severities mean other "
+            "constants, and corruptions are not the same pixels"
+        )
+    return refusals, notes
+
+
+def heatmaps_apart(first: HeatmapReport, other: HeatmapReport) -> list[str]:
+    """What keeps heat maps from one scale of colours: phrases."""
+    apart = settings_apart(first.settings, other.settings, HEATMAP_SETTINGS)
+    game = chosen(apart, Belongs.GAME)
+    if chosen(apart, Belongs.SIZE):
+        # The published strengths of different sizes are different numbers of one perturbation.
+        game = [each for each in game if each.setting != "strength"]
+    images = ["other images"] * (first.data["digest"] != other.data["digest"])
+    return [*map(str, game), *images]
+
+
+def _shown(apart: Apart, value: Any) -> str:
+    return f"draws by {value}" if apart.setting == "draws" else str(value)
+
+
+def _listed_apart(ours: Sequence[Any], theirs: Sequence[Any]) -> str:
+    parts = [
+        f"{word} {', '.join(map(str, held))}"
+        for word, held in (
+            ("without", [name for name in ours if name not in theirs]),
+            ("with", [name for name in theirs if name not in ours]),
+        )
+        if held
+    ]
+    return "; ".join(parts) or "in another order"
