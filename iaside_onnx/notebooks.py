@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from xarray import Dataset
 
-    from .comparisons.comparison import Comparison
+    from .comparisons.pairs import Comparison
     from .results.report import Report
 
 

@@ -12,10 +12,10 @@ import scipy.sparse
 import scipy.stats
 from numpy.typing import NDArray
 
-from ..comparisons.agreement import settings_apart
 from ..errors import UsageError
 from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.score import resampled_means
+from ..setting_roles import HEATMAP_FIT, settings_apart
 from .finding import no_finding
 from .report import Report
 from .spread import Spread, check_confidence
@@ -115,7 +115,8 @@ class HeatmapReport:
                 f"the analysis is of {report.model['path']}, the heat map of "
                 f"{self.model['path']}: the model files differ"
             )
-        if settings_apart({"size": list(report.size)}, {"size": list(self.settings["size"])}):
+        size = {"size": list(self.settings["size"])}
+        if settings_apart({"size": list(report.size)}, size, only=HEATMAP_FIT):
             raise UsageError("the analysis and the heat map are of images of different sizes")
         return self.view(
             bands=int(report.settings["bands"]),

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..comparisons.agreement import settings_apart
 from ..digest import data_digest
 from ..errors import ReportError, UsageError
+from ..setting_roles import settings_apart
 from .part import Part, PartOfSample, part_of
 from .precondition import accuracy_reason, speaks_of_accuracy
 from .report import Report, check_view, load

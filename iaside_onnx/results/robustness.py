@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,6 @@ from numpy.typing import NDArray
 from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
 from .spread import Spread, check_confidence
-
-if TYPE_CHECKING:
-    from ..comparisons.baseline import Relative
 
 ROBUSTNESS_FORMAT = "iaside-robustness"
 ROBUSTNESS_VERSION = 1
@@ -44,6 +42,48 @@ class Damage:
     corruption_mpe: Spread
     mean_error: Spread
     mean_mpe: Spread
+
+
+@dataclass(frozen=True)
+class Relative:
+    """Errors of a model as shares of a baseline's; 1 is the baseline itself.
+
+    The intervals resample images, the same for both models.
+
+    Attributes
+    ----------
+    ce, relative_ce : Spread of shape (P,)
+    mce, relative_mce : Spread of shape ()
+        Their means over corruptions.
+    model : dict
+        The baseline's.
+    notes : list of str
+        What to bear in mind about the pair.
+    """
+
+    ce: Spread
+    mce: Spread
+    relative_ce: Spread
+    relative_mce: Spread
+    model: dict[str, Any]
+    notes: list[str]
+
+    def summary(self, names: list[str]) -> dict[str, Any]:
+        """Plain JSON values; null where the baseline makes no error, so no ratio is defined."""
+        return {
+            "model": self.model,
+            "mce": self.mce.json(),
+            "relative_mce": self.relative_mce.json(),
+            "corruptions": [
+                {
+                    "name": name,
+                    "ce": self.ce[row].json(),
+                    "relative_ce": self.relative_ce[row].json(),
+                }
+                for row, name in enumerate(names)
+            ],
+            "notes": self.notes,
+        }
 
 
 @dataclass(frozen=True)
@@ -239,14 +279,16 @@ class RobustnessReport:
         ReportError
             It was measured on something else; the message names what differs.
         """
-        from ..comparisons.baseline import relative
+        # By its name: comparisons know results, results know no comparison.
+        relative: Relative = import_module("iaside_onnx.comparisons.baseline").relative(
+            self, baseline
+        )
+        return relative
 
-        return relative(self, baseline)
-
-    def summary(self, baseline: RobustnessReport | None = None) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """All results as plain JSON values; null where a ratio is infinite or not defined."""
         damage = self.damage
-        result: dict[str, Any] = {
+        return {
             "format": ROBUSTNESS_FORMAT,
             "format_version": ROBUSTNESS_VERSION,
             "iaside_version": self.iaside_version,
@@ -283,9 +325,6 @@ class RobustnessReport:
                 for place, attack in enumerate(self.attacks)
             ],
         }
-        if baseline is not None:
-            result["baseline"] = self.against(baseline).summary(self.perturbations)
-        return result
 
     def median_queries(self, attack: int) -> float | None:
         """Median number of queries that turned an answer that had been right; None if none did."""

@@ -22,11 +22,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ..comparisons.agreement import identity_apart
 from ..errors import ReportError
 from ..mathematics.intervals import METHODS
 from ..results.report import DRAWN_FORMAT_VERSION, FORMAT, FORMAT_VERSION, Report
 from ..results.report_checks import JSON_TEXTS, check, parse
+from ..setting_roles import identity_apart
 from . import report_reader
 from .isolated import Child
 from .opening import begin_reading, check_is_file, read_isolated, report_errors, why

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..comparisons.comparison import Comparison
+from ..comparisons.pairs import Comparison
 from ..errors import UsageError
 from ..mathematics.coalitions import members
 from ..mathematics.paired import Difference
