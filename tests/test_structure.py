@@ -54,12 +54,14 @@ ARROWS = {
 }
 ALONE = {
     "digest",
+    "checks",
     "errors",
     "file_kinds",
     "interrupts",
     "listener",
     "notebooks",
     "settings",
+    "spelling",
     "streams",
     "iaside_onnx",
 }
