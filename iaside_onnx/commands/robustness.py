@@ -109,7 +109,7 @@ def robustness(
     """
     from ..inference.session import claim_process
     from ..measure.robustness import measure_robustness
-    from ..results.robustness_store import load_robustness
+    from ..results.robustness import load_robustness
     from ..views.terminal import listener
 
     if owner == OWN_PROCESS:
