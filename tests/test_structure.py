@@ -77,6 +77,7 @@ LATE = {
     "__init__": "the public names, each loaded when it is first used",
     "commands.options": "texts of help that registered rows give",
     "commands.measurements": "the one of several kinds that a file turns out to be",
+    "results.kinds": "the class of each format",
     "storage.isolated": "work done in a process of its own",
     "views.frames": "packages that are optional",
     "results.robustness": "what is held against a baseline, without results knowing comparisons",
@@ -203,10 +204,9 @@ def test_only_these_import_by_name():
 @pytest.mark.parametrize(
     "room",
     [
-        *sorted({*ARROWS, *GROUND} - {"comparisons", "results", "storage"}),
+        *sorted({*ARROWS, *GROUND} - {"comparisons", "results"}),
         pytest.param("comparisons", marks=unmended("looks into notebooks.py")),
         pytest.param("results", marks=unmended("agreement and baseline lie above, notebooks.py")),
-        pytest.param("storage", marks=unmended("knows reports, their checks and their agreement")),
     ],
 )
 def test_data_goes_one_way(room):
@@ -279,7 +279,7 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_reading_begins_before_anything_heavy_is_loaded_and_show_needs_no_scipy():
     code = (
         "import sys, iaside_onnx.cli, iaside_onnx.storage.opening; print(*sys.modules)\n"
-        "import iaside_onnx.storage.store, iaside_onnx.views.terminal; print(*sys.modules)"
+        "import iaside_onnx.results.report, iaside_onnx.views.terminal; print(*sys.modules)"
     )
     begun, shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
