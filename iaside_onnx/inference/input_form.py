@@ -12,6 +12,7 @@ from ..images.sample import Sample
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.tensors import Tensor, shape_text
 from ..preprocessing.preprocess import Preprocess
+from .ends import settled_layout
 
 _DEFAULT_SIZE = 224
 Size = tuple[int, int]
@@ -93,7 +94,7 @@ def settle_input(
     batch, *rest = shape
     if len(rest) == 1:
         return _flat(artifact, tensor, sample, asked, size)
-    layout = artifact.layout(tensor, asked)
+    layout = settled_layout(artifact, tensor, asked)
     channels: int | None = 1
     if len(rest) == 2:
         (height, width), layout = rest, "nchw"

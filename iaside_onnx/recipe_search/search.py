@@ -22,6 +22,7 @@ from scipy import stats
 from ..errors import ArtifactError, ChangedModelError
 from ..images.sample import Reading, Sample, draw_sample
 from ..inference.classifier import Classifier, open_classifier
+from ..inference.ends import image_input
 from ..inference.model import Affine
 from ..inference.ort_format import describe
 from ..inference.session import Runtime, choose_runtime
@@ -353,7 +354,7 @@ def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> list[
     """Options of ``iaside analyze`` besides the preprocessing."""
     form = classifier.form
     told = best.label_offset != 0 or "iaside.label_offset" in classifier.artifact.metadata
-    free = None in (classifier.artifact.image_input(wanted.input).shape or ())[1:]
+    free = None in (image_input(classifier.artifact, wanted.input).shape or ())[1:]
     found = {
         "--size": f"{form.height}x{form.width}" if free else None,
         "--input": wanted.input,
