@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, UsageError
+from ..errors import ArtifactError, InvalidOption, UsageError
 from ..mathematics.one_label import margins as label_margins
 from .ball import Ball, Search
 from .spsa import spsa
@@ -184,9 +184,10 @@ def check_radius(epsilon: float) -> None:
     UsageError
     """
     if not 0 < epsilon <= _LARGEST_RADIUS:
-        raise UsageError(
-            f"--epsilon {epsilon}: give a positive number, such as 4/255, of at most "
-            f"{_LARGEST_RADIUS:,}"
+        raise InvalidOption(
+            "epsilon",
+            epsilon,
+            f"give a positive number, such as 4/255, of at most {_LARGEST_RADIUS:,}",
         )
 
 
@@ -198,6 +199,6 @@ def check_queries(queries: int) -> None:
     UsageError
     """
     if queries < 1:
-        raise UsageError(f"--queries {queries}: give a positive number")
+        raise InvalidOption("queries", queries, "give a positive number")
     if queries > _MOST_QUERIES:
-        raise UsageError(f"--queries {queries}: give at most {_MOST_QUERIES}")
+        raise InvalidOption("queries", queries, f"give at most {_MOST_QUERIES}")

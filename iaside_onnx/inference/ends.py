@@ -19,7 +19,9 @@ from ..onnx_file.tensors import (
     shape_text,
     type_advice,
 )
+from ..spelling import option
 
+_EITHER = option("layout", "nchw", "nhwc")
 _FORMS = (
     "(batch, channels, height, width), channels last, (batch, height, width) for grey, or flat "
     "(batch, features) is needed"
@@ -73,8 +75,8 @@ def _candidate(artifact: Artifact, name: str | None) -> Tensor:
     elif len(images) != 1:
         raise ArtifactError(
             f"{artifact.path}: has {len(inputs)} inputs ({names_of(inputs)}), of which "
-            f"{len(images) or 'none'} could take images; name that one with --input and give "
-            "the others a value with --set NAME=VALUE"
+            f"{len(images) or 'none'} could take images; name that one with {option('input')} "
+            f"and give the others a value with {option('set', like='NAME=VALUE')}"
         )
     return images[0]
 
@@ -104,7 +106,7 @@ def settled_layout(artifact: Artifact, tensor: Tensor, asked: str | None = None)
     if tensor.shape is None:
         if asked is None:
             raise ArtifactError(
-                f"{text} gives no shape; say which with --layout nchw or nhwc, and --size"
+                f"{text} gives no shape; say which with {_EITHER}, and {option('size')}"
             )
         return asked
     if len(tensor.shape) < 4:
@@ -113,12 +115,13 @@ def settled_layout(artifact: Artifact, tensor: Tensor, asked: str | None = None)
     text += f" is {shape_text(tensor.shape)}"
     if asked is not None:
         if channels[asked] not in (1, 3, None):
-            raise ArtifactError(f"{text}; --layout {asked} would mean {channels[asked]} channels")
+            meant = option("layout", asked)
+            raise ArtifactError(f"{text}; {meant} would mean {channels[asked]} channels")
         return asked
     fitting = [layout for layout, count in channels.items() if count in (1, 3)]
     if len(fitting) != 1:
         why = "could be either layout" if fitting else "shows no axis of 1 or 3 channels"
-        raise ArtifactError(f"{text}: it {why}; say which with --layout nchw or nhwc")
+        raise ArtifactError(f"{text}: it {why}; say which with {_EITHER}")
     return fitting[0]
 
 
@@ -155,7 +158,7 @@ def score_output(artifact: Artifact, name: str | None = None) -> Tensor:
     elif len(candidates) > 1:
         raise ArtifactError(
             f"{path}: has {len(candidates)} outputs that could be class scores "
-            f"({names_of(tuple(candidates))}); choose one with --output"
+            f"({names_of(tuple(candidates))}); choose one with {option('output')}"
         )
     output = candidates[0]
     decision = artifact.decision_of(output.name)
@@ -168,7 +171,7 @@ def score_output(artifact: Artifact, name: str | None = None) -> Tensor:
 
 
 def _give(scores: str) -> str:
-    return f"; give the tensor that it reads: --output {scores}"
+    return f"; give the tensor that it reads: {option('output', scores)}"
 
 
 def _remedy(artifact: Artifact, outputs: Sequence[Tensor]) -> str:
@@ -184,7 +187,5 @@ def _remedy(artifact: Artifact, outputs: Sequence[Tensor]) -> str:
     if decisions:
         return f": {decisions[0].operator} gives {decisions[0].meaning}{_give(decisions[0].scores)}"
     before = (unrounded(artifact.graph, tensor.name) for tensor in outputs)
-    return next(
-        (f"; the tensor that it was made of may serve: --output {name}" for name in before if name),
-        "",
-    )
+    name = next(filter(None, before), None)
+    return f"; the tensor that it was made of may serve: {option('output', name)}" if name else ""

@@ -13,6 +13,7 @@ from ..errors import ArtifactError, IasideError
 from ..images.sample import Sample
 from ..listener import Listener
 from ..onnx_file.pixel_range import PixelRange
+from ..spelling import option
 from .model import Affine
 
 if TYPE_CHECKING:
@@ -57,12 +58,13 @@ def check_pixel_range(
         if ours > theirs:
             tell.warning(f"{text}; '{name}' does better, so it is kept")
             return
-    remedy = f"--preprocess {_NAMES.get((wanted.low, wanted.high), 'FILE.toml')}"
+    preset = _NAMES.get((wanted.low, wanted.high))
+    remedy = option("preprocess", preset) if preset else option("preprocess", like="FILE.toml")
     if asked:
         tell.warning(f"{text}; if that is not meant, give {remedy}")
         return
     raise ArtifactError(
-        f"{text}; give {remedy}, or the preprocessing that is meant with --preprocess"
+        f"{text}; give {remedy}, or the preprocessing that is meant with {option('preprocess')}"
     )
 
 

@@ -15,10 +15,11 @@ from typing import Any
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from ..errors import ArtifactError, ProviderError, UsageError
+from ..checks import check_number
+from ..errors import ArtifactError, InvalidOption, ProviderError
 from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
-from ..settings import check_number
+from ..spelling import option
 from .providers import AUTO, PROVIDERS, Provider, automatic, choices
 
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -41,7 +42,8 @@ _LOAD_ERRORS = (
         "bfloat16, export the model in float32 or float16 (model.float() before torch.onnx.export)",
     ),
 )
-_CUSTOM_OPERATORS = " (custom operators need their library: --ort-extension LIBRARY)"
+_LIBRARY = option("ort_extension", like="LIBRARY")
+_CUSTOM_OPERATORS = f" (custom operators need their library: {_LIBRARY})"
 _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
 # Its error code, and "file:line" with the signature of a C++ function.
 _SOURCE_PLACE = re.compile(
@@ -153,14 +155,16 @@ class Runtime:
     def _register(self, options: ort.SessionOptions) -> None:
         for library in self.extensions:
             if not library.is_file():
-                raise UsageError(f"--ort-extension {library}: no such file")
+                raise InvalidOption("ort_extension", library, "no such file")
             try:
                 _ = self.extension_digests
                 options.register_custom_ops_library(str(library.resolve()))
             except Exception as error:
-                raise UsageError(
-                    f"--ort-extension {library}: not a library of operators for onnxruntime "
-                    f"{runtime_version()}: {reason(error)}"
+                raise InvalidOption(
+                    "ort_extension",
+                    library,
+                    f"not a library of operators for onnxruntime {runtime_version()}: "
+                    f"{reason(error)}",
                 ) from error
 
     def _explained(self, error: Exception) -> str:
@@ -221,24 +225,25 @@ def choose_runtime(
         An unknown provider, a negative number of threads, or no TF32 where it is always on.
     """
     if provider not in choices():
-        raise UsageError(
-            f"--provider {provider}: not supported; choose one of {', '.join(choices())}"
+        raise InvalidOption(
+            "provider", provider, f"not supported; choose one of {', '.join(choices())}"
         )
-    check_number("--threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
+    check_number("threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
     if provider == AUTO:
         *first, last = automatic()
         provider = next((name for name in first if is_active(name)), last)
     row = PROVIDERS[provider]
     if row.rounding == "always" and not tf32:
-        others = " or ".join(each.name for each in PROVIDERS.values() if each.rounding == "asked")
-        raise UsageError(f"--no-tf32: {row.name} takes no such order; use --provider {others}")
+        able = [each.name for each in PROVIDERS.values() if each.rounding == "asked"]
+        others = option("provider", *able)
+        raise InvalidOption("tf32", tf32, f"{row.name} takes no such order; use it with {others}")
     if not is_active(provider):
         why = runtime_clash() or (
             row.advice
             if row.runtime_name in ort.get_available_providers()
             else "this onnxruntime is a build without it"
         )
-        raise ProviderError(f"--provider {provider}: does not become active: {why}")
+        raise ProviderError(f"{option('provider', provider)}: does not become active: {why}")
     shared_pool = row.own_cores and _own_process and _one_pool(threads)
     return Runtime(provider, threads, shared_pool, extensions, tf32)
 
@@ -252,9 +257,8 @@ def _one_pool(threads: int) -> bool:
     try:
         ort.set_global_thread_pool_sizes(threads, 1)
     except Exception as error:  # onnxruntime's errors have no common base
-        raise UsageError(
-            f"--threads {threads}: the process has a pool of threads already"
-        ) from error
+        why = "the process has a pool of threads already"
+        raise InvalidOption("threads", threads, why) from error
     return True
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, said
 from ..inference.engine import Engine
 from ..inference.model import OutOfMemoryError
 from ..inference.session import Runtime
@@ -184,7 +184,7 @@ def _evaluate(
         except OutOfMemoryError as error:
             engine.forget()
             if engine.model.form.fixed_batch or not batch.halve(min(size, passes)):
-                raise ArtifactError(f"even the smallest batch fails: {error}") from error
+                raise ArtifactError(f"even the smallest batch fails: {said(error)}") from error
             continue
         table[first : first + many, start:stop] = values
         batch.record(passes, time.perf_counter() - began)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from onnx import TensorProto
 
-from ..errors import ArtifactError, ProviderError, UsageError
+from ..errors import ArtifactError, ProviderError, UsageError, said
 from ..inference.class_scores import settled_kind
 from ..inference.classifier import check_class_scores
 from ..inference.ends import image_input, score_output, settled_layout
@@ -29,12 +29,14 @@ from ..onnx_file.artifact import Artifact
 from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
+from ..spelling import on_command_line, option
 
 # Where a file leaves its size free: the usual one, then those of lines of text.
 _PROBE_SIZES = ((224, 224), (48, 192), (32, 128))
 _RANDOM_IMAGES = 3
 # Numbers in the random images; larger inputs are described without being run.
 _MOST_NUMBERS = 1 << 25
+_ALLOW = option("allow_random", True)
 T = TypeVar("T")
 
 
@@ -183,7 +185,7 @@ def inspect(
         "read_before": None if head is None else {"operator": head.operator, "tensor": head.logits},
         "providers": providers,
         "provider_names": provider_names,
-        "warnings": warnings,
+        "warnings": list(map(on_command_line, warnings)),
     }
 
 
@@ -195,12 +197,12 @@ def _image_input(
     except ArtifactError as error:
         if name is not None:
             raise
-        warnings.append(f"cannot be audited: {error}")
+        warnings.append(f"cannot be audited: {said(error)}")
         return None, None
     try:
         return image, settled_layout(artifact, image, layout)
     except ArtifactError as error:
-        warnings.append(str(error))
+        warnings.append(said(error))
         return image, None
 
 
@@ -216,7 +218,7 @@ def _fixed_inputs(
     except UsageError as error:
         if asked:
             raise
-        warnings.append(str(error))
+        warnings.append(said(error))
         return None
 
 
@@ -225,7 +227,7 @@ def _read(declaration: Callable[[], T | None], warnings: list[str]) -> T | None:
     try:
         return declaration()
     except ArtifactError as error:
-        warnings.append(str(error))
+        warnings.append(said(error))
         return None
 
 
@@ -251,7 +253,7 @@ def _score_output(
     except ArtifactError as error:
         if name is not None:
             raise
-        warnings.append(str(error))
+        warnings.append(said(error))
         return None
 
 
@@ -275,7 +277,7 @@ def _active(
         try:
             session = Runtime(name, extensions=extensions).open(artifact.path)
         except (ArtifactError, ProviderError) as error:
-            warnings.append(str(error))
+            warnings.append(said(error))
             continue
         providers += [each for each in session.get_providers() if each not in providers]
         names.insert(0, name)
@@ -284,7 +286,7 @@ def _active(
 
 def _randomness(artifact: Artifact, output: str) -> list[str]:
     why = reason(artifact, randomness_of(artifact, output))
-    return [f"analyze refuses it unless --allow-random is given: {why}"] if why else []
+    return [f"analyze refuses it unless {_ALLOW} is given: {why}"] if why else []
 
 
 def _judged(
@@ -305,7 +307,7 @@ def _judged(
             if tried is not None:
                 return tried, check_class_scores(artifact, output.name, tried.scores, declared_kind)
     except NoClassScoresError as error:
-        warnings.append(str(error))
+        warnings.append(said(error))
         return None, error.meaning
     return None, None
 
@@ -355,10 +357,11 @@ def _try(
         raise
     except (ArtifactError, ProviderError) as error:
         free = image.shape is None or None in image.shape[1:]
-        advice = "; the model may be made for another size: --size HxW" if free else ""
-        warnings.append(f"random images of {form.height} x {form.width}: {error}{advice}")
+        wanted = option("size", like="HxW")
+        advice = f"; the model may be made for another size: {wanted}" if free else ""
+        warnings.append(f"random images of {form.height} x {form.width}: {said(error)}{advice}")
         return None
-    warnings += [text for text in heard.warnings if "--allow-random" not in text]
+    warnings += [text for text in heard.warnings if on_command_line(_ALLOW) not in text]
     if opened.mode == "freed" and form.fixed_batch is not None:
         warnings.append(
             f"the batch is fixed at {form.fixed_batch}; analyze makes it free in a copy of the "

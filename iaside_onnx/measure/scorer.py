@@ -7,7 +7,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, said
 from ..inference.classifier import Classifier
 from ..inference.model import OutOfMemoryError
 from .batch_size import BatchSize
@@ -43,7 +43,7 @@ class Scorer:
                 raw = self._classifier.model.scores(part)
             except OutOfMemoryError as error:
                 if self._classifier.form.fixed_batch or not self.size.halve(len(part)):
-                    raise ArtifactError(f"even the smallest batch fails: {error}") from error
+                    raise ArtifactError(f"even the smallest batch fails: {said(error)}") from error
                 continue
             self.size.record(len(part), time.perf_counter() - began)
             rows.append(self.task.readings(raw))

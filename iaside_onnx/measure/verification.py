@@ -288,7 +288,8 @@ def _redone(
                 partial.store(position, wanted.table[position, columns], part)
         partial.table.flush()
         partial.sums.flush()
-        quiet = Listener(note=(listener or Listener()).note)
+        told = listener or Listener()
+        quiet = Listener(note=told.note, words=told.words)
         try:
             again = wanted.job(model, source, target, resume=True, listener=quiet, **options)
         except ReportError as error:
