@@ -242,7 +242,7 @@ def test_patterns(tmp_path):
 
 def test_parquet_columns(tmp_path):
     odd = write_parquet(tmp_path / "a.parquet", [PNG], [4], image="img", label="fine_label")
-    with pytest.raises(DataError, match="'fine_label'; name the right one with label_column$"):
+    with pytest.raises(DataError, match=r"'fine_label'; name the right one with label_column$"):
         open_images(odd)
     assert open_images(odd, label_column="fine_label").labels.tolist() == [4]
     with pytest.raises(DataError, match=r"one column 'picture'.*image_column"):

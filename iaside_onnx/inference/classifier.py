@@ -21,6 +21,7 @@ from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from ..spelling import option
 from .class_scores import ScoreForm, settled_kind
+from .ends import image_input, score_output
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, Model, RunError
@@ -29,6 +30,7 @@ from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, no_scores, output_meaning
 from .range_check import check_pixel_range
 from .session import Runtime
+from .task import OneLabel, Task
 
 # Images on which batches are tried, and on which scores are looked at.
 _SIZE = option("size", like="HxW")
@@ -110,6 +112,10 @@ class Classifier:
         """A decoded picture in pixel space, shape (C, H, W)."""
         return self.preprocess.pixels(picture, self.form.channels)
 
+    def task(self, temperature: float = 1.0) -> Task:
+        """What its scores mean, at a temperature T of softmax(z / T)."""
+        return OneLabel(self.scores, temperature)
+
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores as logits, shape (n, classes): probabilities become their logarithm."""
         return self.scores.logits(scores)
@@ -157,8 +163,8 @@ def open_classifier(
     """
     artifact = describe(path, runtime)
     declared = Declared(path, artifact.metadata)
-    tensor = artifact.image_input(settings.input)
-    output = artifact.score_output(settings.output or declared.output())
+    tensor = image_input(artifact, settings.input)
+    output = score_output(artifact, settings.output or declared.output())
     recipe = _recipe(declared, settings, tell)
     form = settle_input(
         artifact,
@@ -285,7 +291,7 @@ def _recipe(declared: Declared, settings: Settings, tell: Listener) -> Preproces
 
 def _graph_names(artifact: Artifact, classes: int, tell: Listener) -> list[str] | None:
     """Names that the graph's own nodes give the columns of its scores."""
-    names = class_labels(artifact.model.graph) if artifact.model else []
+    names = class_labels(artifact.graph)
     if len(names) != classes:
         return None
     if all(name.lstrip("-").isdigit() for name in names):
@@ -339,7 +345,7 @@ def _open(artifact: Artifact, output: Tensor, binary: bool) -> str:
             "holds one number in [0, 1] per image, a probability of class 1 or a logit; say which "
             f"with {option('output_kind', 'probabilities', 'logits')}"
         )
-    head = head_of(artifact.model.graph, output.name) if artifact.model else None
+    head = head_of(artifact.graph, output.name)
     more = ""
     if head:
         before = f"{option('output', head.logits)} {_LOGITS}"

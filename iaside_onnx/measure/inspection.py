@@ -15,6 +15,7 @@ from onnx import TensorProto
 from ..errors import ArtifactError, ProviderError, UsageError, said
 from ..inference.class_scores import settled_kind
 from ..inference.classifier import check_class_scores
+from ..inference.ends import image_input, score_output, settled_layout
 from ..inference.fixed_inputs import FixedInputs, fixed_inputs
 from ..inference.input_form import InputForm
 from ..inference.model import Affine
@@ -92,7 +93,7 @@ def inspect(
         kind = "probabilities" if classes == 1 else "unknown"
     declared_kind: str | None = _read(declared.output_kind, warnings)
     kind = declared_kind or kind
-    providers = _active(artifact, warnings, extensions)
+    providers, provider_names = _active(artifact, warnings, extensions)
     if image is not None and scores is not None:
         warnings += _randomness(artifact, scores.name)
     tried, meaning = None, None
@@ -132,8 +133,9 @@ def inspect(
         _read(declaration, warnings)
     head = tried.opened.head if tried is not None else None
     known = {
-        name: kind if kind in ("logits", "probabilities") else "unknown"
-        for name, kind in artifact.output_kinds.items()
+        tensor.name: kind if kind in ("logits", "probabilities") else "unknown"
+        for tensor in artifact.outputs
+        for kind in [artifact.kind_of(tensor.name)]
     }
     pixels = _pixel_range(artifact, image)
     kinds = {**known, **({scores.name: kind} if scores else {})}
@@ -182,6 +184,7 @@ def inspect(
         "metadata": {key: shortened(text) for key, text in artifact.metadata.items()},
         "read_before": None if head is None else {"operator": head.operator, "tensor": head.logits},
         "providers": providers,
+        "provider_names": provider_names,
         "warnings": list(map(on_command_line, warnings)),
     }
 
@@ -190,14 +193,14 @@ def _image_input(
     artifact: Artifact, name: str | None, layout: str | None, warnings: list[str]
 ) -> tuple[Tensor | None, str | None]:
     try:
-        image = artifact.image_input(name)
+        image = image_input(artifact, name)
     except ArtifactError as error:
         if name is not None:
             raise
         warnings.append(f"cannot be audited: {said(error)}")
         return None, None
     try:
-        return image, artifact.layout(image, layout)
+        return image, settled_layout(artifact, image, layout)
     except ArtifactError as error:
         warnings.append(said(error))
         return image, None
@@ -246,7 +249,7 @@ def _score_output(
     artifact: Artifact, name: str | None, declared: Declared, warnings: list[str]
 ) -> Tensor | None:
     try:
-        return artifact.score_output(name or declared.output())
+        return score_output(artifact, name or declared.output())
     except ArtifactError as error:
         if name is not None:
             raise
@@ -264,17 +267,21 @@ def _declared_class_count(output: Tensor | None) -> int | None:
     return max(lengths) if math.prod(lengths) == max(lengths) else None
 
 
-def _active(artifact: Artifact, warnings: list[str], extensions: tuple[Path, ...]) -> list[str]:
-    """The execution providers that a session with each of them really has."""
+def _active(
+    artifact: Artifact, warnings: list[str], extensions: tuple[Path, ...]
+) -> tuple[list[str], list[str]]:
+    """The execution providers that sessions really have, and what may be asked for here."""
     providers: list[str] = []
+    names: list[str] = []
     for name in reversed(active_providers()):
         try:
             session = Runtime(name, extensions=extensions).open(artifact.path)
         except (ArtifactError, ProviderError) as error:
             warnings.append(said(error))
             continue
-        providers += [found for found in session.get_providers() if found not in providers]
-    return providers
+        providers += [each for each in session.get_providers() if each not in providers]
+        names.insert(0, name)
+    return providers, names
 
 
 def _randomness(artifact: Artifact, output: str) -> list[str]:
