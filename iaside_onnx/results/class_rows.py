@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.profiles import LEAST_CLASSES, LEAST_FREEDOM, ClassProfiles, Estimate
 from ..mathematics.proportion import wilson
-
-if TYPE_CHECKING:
-    from .report import Report
+from .value_table import ValueTable
 
 
-def class_rows(report: Report) -> list[dict[str, Any]]:
+def class_rows(report: ValueTable) -> list[dict[str, Any]]:
     """One row of plain JSON values a class; the keys are those of `Report.per_class`."""
     profiles = report.class_profiles
     where = np.searchsorted(profiles.labels, report.labels)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +19,8 @@ from ..mathematics.mean import student_quantile
 from ..mathematics.proportion import normal_quantile
 from .part import part_note
 from .precondition import enough_in_words, speaks_of_accuracy
-
-if TYPE_CHECKING:
-    from .report import Report
-    from .robustness import RobustnessReport
+from .robustness import RobustnessReport
+from .value_table import FEW_IMAGES, ValueTable
 
 # A signed score within this share of its attainable arms, on either side of 0, is none.
 MARGIN = 0.05
@@ -64,7 +62,7 @@ class Finding:
         return " ".join(filter(None, [self.evidence, self.measured, self.further]))
 
 
-def finding(report: Report, robustness: RobustnessReport | None = None) -> Finding:
+def finding(report: ValueTable, robustness: RobustnessReport | None = None) -> Finding:
     """What a report says, and what was measured of its model.
 
     Raises
@@ -82,7 +80,7 @@ def finding(report: Report, robustness: RobustnessReport | None = None) -> Findi
     return Finding(False, _evidence(report), measured, None if measured else _NEXT)
 
 
-def no_finding(report: Report) -> str | None:
+def no_finding(report: ValueTable) -> str | None:
     """Why a report says nothing; None where it says something."""
     reasons = report.precondition.reasons
     return f"{NO_FINDING}: {'. Also, '.join(reasons)}." if reasons else None
@@ -108,10 +106,8 @@ def check_measures(
     )
 
 
-def reservations(report: Report) -> list[str]:
+def reservations(report: ValueTable) -> list[str]:
     """What speaks against reading a report, the weightiest first; empty where nothing does."""
-    from .report import FEW_IMAGES
-
     images, part = report.precondition.images, part_note(report)
     few = images < FEW_IMAGES
     return [
@@ -122,7 +118,7 @@ def reservations(report: Report) -> list[str]:
     ]
 
 
-def run_warnings(report: Report) -> list[str]:
+def run_warnings(report: ValueTable) -> list[str]:
     """What the run warned of, but for the accuracy, which the precondition judges."""
     warnings = map(str, report.run.get("warnings") or [])
     return [warning for warning in warnings if not speaks_of_accuracy(warning)]
@@ -140,9 +136,7 @@ def distance_to_decide(
     return (interval[1] - interval[0]) / 2, max(abs(score), within)
 
 
-def _evidence(report: Report) -> str:
-    from .report import FEW_IMAGES
-
+def _evidence(report: ValueTable) -> str:
     images = len(report.labels)
     on = f"On {images} images"
     if report.uniform:
@@ -182,8 +176,6 @@ def _widened(
     score: float, interval: tuple[float, float], images: int, confidence: float
 ) -> tuple[float, float]:
     """An interval as it is judged: of few images wider, as Student's are wider than normal ones."""
-    from .report import FEW_IMAGES
-
     if not 1 < images < FEW_IMAGES:
         return interval
     factor = student_quantile(confidence, images - 1) / normal_quantile(confidence)
@@ -191,7 +183,7 @@ def _widened(
     return score - factor * (score - interval[0]), score + factor * (interval[1] - score)
 
 
-def _bands(report: Report) -> str:
+def _bands(report: ValueTable) -> str:
     """The fewest bands that have half of the importance, with their shares."""
     sid, ends, names = report.sid, report.intervals, report.band_names
     order = np.argsort(-sid, kind="stable")
@@ -232,7 +224,7 @@ def measured_values(robustness: RobustnessReport) -> dict[str, Any]:
     }
 
 
-def _measured(report: Report, robustness: RobustnessReport) -> str:
+def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
     values = measured_values(robustness)
     worst, count, levels = values["worst"], values["corruptions"], values["severities"]
     alike = robustness.settings.get("preprocess") == report.settings.get("preprocess")

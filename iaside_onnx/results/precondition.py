@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.mean import mean_interval
 from ..mathematics.proportion import wilson
-
-if TYPE_CHECKING:
-    from .report import Report
 
 # Coverage of the intervals that are judged, whatever the report's own is.
 LEVEL = 0.95
@@ -72,15 +69,23 @@ class Precondition:
         return {"holds": self.holds, **asdict(self), "gain_low": low}
 
 
-def precondition(report: Report) -> Precondition:
-    """What speaks for or against reading a report, whichever value it is seen in."""
-    labels, predicted, images = report.labels, report.predicted, len(report.labels)
-    said = report.data.get("classes")
-    # Those seen where the report is silent, and two at least.
-    seen = len(np.union1d(labels, predicted))
-    classes = said if type(said) is int and said > 1 else max(2, seen)
+def precondition(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], ends: NDArray[np.float64], known: Any
+) -> Precondition:
+    """What speaks for or against reading a report, whichever value it is seen in.
+
+    Parameters
+    ----------
+    labels, predicted : ndarray of int64, shape (n,)
+        True class, and the class given to the untouched image.
+    ends : ndarray of float64, shape (n, 2)
+        Log-probability of the true class with no band, and with all.
+    known : int or other
+        Classes that the model chooses among; where that says nothing, those seen, two at least.
+    """
+    images, seen = len(labels), len(np.union1d(labels, predicted))
+    classes = known if type(known) is int and known > 1 else max(2, seen)
     right = int((predicted == labels).sum())
-    ends = report.log_prob[:, [0, -1]].astype(np.float64)
     empty, grand = np.maximum(ends, _LEAST_LOG_PROB).T
     gain_low, _ = mean_interval(grand - empty, LEVEL)
     needed = LEAST_GAIN * math.log(classes)
