@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from .. import errors
 from ..digest import data_digest, rows_digest
 from ..errors import ReportError, UsageError
-from ..storage import hdf5
 from ..storage.isolated import Child
 from ..storage.opening import begin_reading, report_errors, why, wrong_kind
 from ..storage.output_file import check_folder, check_free
@@ -107,6 +106,8 @@ class Result:
             A folder, a folder that does not exist, an existing file without `overwrite`, or it
             cannot be written.
         """
+        from ..storage.hdf5 import write  # loads h5py, which reading here does without
+
         target, schema = Path(path), self.SCHEMA
         check_folder(target)
         check_free(target, overwrite=overwrite)
@@ -120,7 +121,7 @@ class Result:
             else:
                 values[each.name] = getattr(self, outer)
         derived, notes = self._derived()
-        hdf5.write(schema, target, self.format_version, header, values, derived, notes)
+        write(schema, target, self.format_version, header, values, derived, notes)
 
     def _derived(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Numbers of ``SCHEMA.derived`` by place, and attributes of groups."""
