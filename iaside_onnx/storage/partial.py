@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError
 from .hdf5 import attribute, in_place, opened, stored_format, stored_type, stored_version
-from .identity import ANEW, check_identity
+from .identity import ANEW
+from .identity import check_identity as check_identity
 from .isolated import Arrays
 from .opening import check_is_file, read_isolated, why
 from .output_file import check_free, whole_file
@@ -35,16 +36,6 @@ from .value_rules import parse
 _FORMAT, _VERSIONS = "iaside-report", (1, 2)
 _TABLE, _ROW_SUMS = "game/log_prob", "game/row_sums"
 _CHUNK_BYTES = 1 << 18
-__all__ = [
-    "WHOLE_ROWS",
-    "Columns",
-    "Partial",
-    "check_identity",
-    "check_partial",
-    "create_partial",
-    "open_partial",
-    "partial_path",
-]
 Columns = slice | list[int]
 WHOLE_ROWS: tuple[Columns, ...] = (slice(None),)
 # More than all other parts of the file take.
