@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.norms import MOST_BANDS
 from ..mathematics.score import resampled_means
+from ..setting_roles import HEATMAP_FIT, settings_apart
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, TRUTH, Field, Schema, need
 from .finding import no_finding
@@ -79,8 +80,8 @@ class BandDamage:
 class HeatmapReport(ModelResult):
     """Result of ``iaside heatmap``: each image under each real Fourier basis vector.
 
-    Besides what every `ModelResult` has: SCHEMA, image_ids, labels, predicted, image_digests, model, data,
-    run, provider, created and iaside_version.
+    Besides what every `ModelResult` has: SCHEMA, image_ids, labels, predicted, image_digests,
+    model, data, run, provider, created and iaside_version.
 
     Attributes
     ----------
@@ -133,7 +134,8 @@ class HeatmapReport(ModelResult):
                 f"the analysis is of {report.model['path']}, the heat map of "
                 f"{self.model['path']}: the model files differ"
             )
-        if list(report.size) != list(self.settings["size"]):
+        size = {"size": list(self.settings["size"])}
+        if settings_apart({"size": list(report.size)}, size, only=HEATMAP_FIT):
             raise UsageError("the analysis and the heat map are of images of different sizes")
         return self.view(
             bands=int(report.settings["bands"]),
