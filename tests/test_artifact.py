@@ -78,7 +78,7 @@ def test_ambiguous_layout_names_the_option(tmp_path):
         output_shape=["n", 72],
     )
     artifact = read_artifact(path)
-    with pytest.raises(ArtifactError, match="--layout"):
+    with pytest.raises(ArtifactError, match="layout='nchw' or 'nhwc'"):
         artifact.layout(artifact.inputs[0])
     assert artifact.layout(artifact.inputs[0], "nhwc") == "nhwc"
     assert any("--layout" in warning for warning in inspect(path)["warnings"])
@@ -98,7 +98,7 @@ def test_of_two_inputs_one_takes_images_and_two_score_outputs_are_refused(tmp_pa
     artifact = read_artifact(path)
     assert artifact.image_input().name == "image"  # the other one asks for --set
     assert artifact.unread == frozenset()
-    with pytest.raises(ArtifactError, match="--output"):
+    with pytest.raises(ArtifactError, match=r"with output$"):
         artifact.score_output()
     assert artifact.score_output("scores").name == "scores"
     with pytest.raises(ArtifactError, match="'nothing'"):

@@ -71,7 +71,7 @@ def test_one_number_between_0_and_1_of_unknown_meaning_is_asked_about(tmp_path):
     images = np.random.default_rng(2).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
     data = write_npz(tmp_path / "two.npz", images, [0, 1, 0, 1, 1, 0])
     model = binary(tmp_path, "sigmoid hidden")
-    with pytest.raises(ArtifactError, match="--probabilities or --logits"):
+    with pytest.raises(ArtifactError, match="output_kind='probabilities' or 'logits'"):
         audit(model, data)
     found = audit(model, data, output_kind="probabilities").log_prob
     reference = audit(binary(tmp_path, "sigmoid"), data).log_prob
@@ -277,7 +277,7 @@ def value(name, kind, shape):
 
 
 def test_decisions_are_refused_and_the_tensor_that_holds_the_scores_is_named(tmp_path, data):
-    """A rank is no class, and neither is the number of one: --output names what was decided on."""
+    """A rank is no class, and neither is the number of one: `output` names what was decided on."""
     plain = graphs.small_network(tmp_path / "m.onnx")
     reference = audit(plain, data)
     softmax = helper.make_node("Softmax", ["logits"], ["p"], axis=1)
@@ -316,7 +316,7 @@ def test_decisions_are_refused_and_the_tensor_that_holds_the_scores_is_named(tmp
         opsets = ml if operator == "ZipMap" else []
         target = tmp_path / f"{operator}.onnx"
         model = with_tail(plain, target, nodes, outputs, {"k": np.array([4])}, opsets)
-        with pytest.raises(ArtifactError, match=f"{operator}.*--output p"):
+        with pytest.raises(ArtifactError, match=f"{operator}.*output='p'"):
             audit(model, data)
         report = audit(model, data, output="p")
         same(report, reference)
@@ -546,7 +546,7 @@ def test_a_sigmoid_written_as_a_tanh_is_asked_about(tmp_path, shades, scale):
     ):
         model.graph.node.append(helper.make_node(op, inputs.split(), [out]))
     (tmp_path / "t.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(ArtifactError, match="--probabilities or --logits"):
+    with pytest.raises(ArtifactError, match="output_kind='probabilities' or 'logits'"):
         audit(tmp_path / "t.onnx", shades)
     audit(tmp_path / "t.onnx", shades, output_kind="probabilities")
 

@@ -102,7 +102,7 @@ def robustness(
     from ..comparisons.baseline import summary
     from ..inference.session import claim_process
     from ..measure.robustness import measure_robustness
-    from ..results.robustness_store import load_robustness
+    from ..results.robustness import load_robustness
     from ..views.terminal import listener
 
     if owner == OWN_PROCESS:

@@ -11,7 +11,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
+from ..spelling import option
 
 Norm = Literal["linf", "l2", "l1"]
 _FINEST = 1 << 20
@@ -54,12 +55,25 @@ def band_index(
         A norm that does not exist, fewer than one band, more than `MOST_BANDS`, or so many that a
         band holds no frequency of this image.
     """
+    return partition(height, width, bands, norm, separate_dc=separate_dc)
+
+
+def partition(
+    height: int,
+    width: int,
+    bands: int,
+    norm: str,
+    *,
+    separate_dc: bool = False,
+    parameter: str = "bands",
+) -> NDArray[np.intp]:
+    """As `band_index`, for a caller whose own parameter gives the number of bands."""
     if norm not in NORMS:
         raise UsageError(f"unknown norm '{norm}': choose one of {', '.join(NORMS)}")
     if bands < 1:
-        raise UsageError(f"--bands {bands}: at least one band is needed")
+        raise InvalidOption(parameter, bands, "at least one band is needed")
     if bands > MOST_BANDS:
-        raise UsageError(f"--bands {bands}: use at most {MOST_BANDS}")
+        raise InvalidOption(parameter, bands, f"use at most {MOST_BANDS}")
     index = _radius_floor(height, width, bands, norm)
     if separate_dc:
         index = index + 1
@@ -73,8 +87,8 @@ def band_index(
             if np.unique(_radius_floor(height, width, m, norm)).size == m
         )
         raise UsageError(
-            f"--bands {bands} is too many for images of {width} x {height} pixels: some bands "
-            f"would hold no frequency; use at most {largest}"
+            f"{option(parameter, bands)} is too many for images of {width} x {height} pixels: some "
+            f"bands would hold no frequency; use at most {largest}"
         )
     return index
 

@@ -20,7 +20,7 @@ from ..listener import Listener
 from ..results.part import Part, PartOfSample, part_of
 from ..results.report import Report, check_view, load
 from ..settings import Settings
-from ..storage.store import Partial
+from ..storage.partial import Partial
 from .cluster import open_workers
 from .filling import fill
 from .measuring import check_batch, identity_of, kept, read_from, shown, writing
@@ -83,8 +83,9 @@ def analyze(
     skip_bad : bool
         Leave out pictures of the drawn sample that cannot be decoded, and list them under
         ``data["skipped"]``, instead of stopping at the first.
-    provider : {"auto", "cpu", "cuda", "tensorrt"}
-        Where to run. Like `threads` and `batch`, it changes nothing beyond floating-point rounding.
+    provider : str
+        Where to run: "auto", or a name in `inference.providers`. Like `threads` and `batch`, it
+        changes nothing beyond floating-point rounding.
     threads : int
         Threads of the model's session; 0 chooses.
     tf32 : bool

@@ -14,6 +14,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError, ChangedModelError
 from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
+from ..spelling import option
 from ..storage.regular_file import check_regular, irregular
 from .bounds import LONGEST_NAME, bounded, shortened
 from .graph import (
@@ -42,6 +43,7 @@ _FORMS = (
     "(batch, features) is needed"
 )
 # Identifier of the runtime's own file format, at byte 4.
+_EITHER = option("layout", "nchw", "nhwc")
 _ORT_MAGIC = b"ORTM"
 
 
@@ -152,8 +154,9 @@ class Artifact:
         if len(images) != 1:
             raise ArtifactError(
                 f"{self.path}: has {len(self.inputs)} inputs ({names_of(self.inputs)}), of which "
-                f"{len(images) or 'none'} could take images; name that one with --input and give "
-                "the others a value with --set NAME=VALUE"
+                f"{len(images) or 'none'} could take images; name that one with "
+                f"{option('input')} and give the others a value with "
+                f"{option('set', like='NAME=VALUE')}"
             )
         return images[0]
 
@@ -189,7 +192,7 @@ class Artifact:
         elif len(floats) > 1:
             raise ArtifactError(
                 f"{self.path}: has {len(floats)} outputs that could be class scores "
-                f"({names_of(tuple(floats))}); choose one with --output"
+                f"({names_of(tuple(floats))}); choose one with {option('output')}"
             )
         else:
             found = floats[0]
@@ -232,7 +235,7 @@ class Artifact:
         for tensor in outputs:
             before = unrounded(self.model.graph, tensor.name) if self.model else None
             if before is not None:
-                return f"; the tensor that it was made of may serve: --output {before}"
+                return f"; the tensor that it was made of may serve: {option('output', before)}"
         return ""
 
     def confirm(self) -> None:
@@ -283,7 +286,7 @@ class Artifact:
         if tensor.shape is None:
             if asked is None:
                 raise ArtifactError(
-                    f"{text} gives no shape; say which with --layout nchw or nhwc, and --size"
+                    f"{text} gives no shape; say which with {_EITHER}, and {option('size')}"
                 )
             return asked
         if len(tensor.shape) < 4:
@@ -294,16 +297,17 @@ class Artifact:
         if asked is not None:
             channels = first if asked == "nchw" else last
             if channels is not None and not fits[asked]:
-                raise ArtifactError(f"{text}; --layout {asked} would mean {channels} channels")
+                meant = option("layout", asked)
+                raise ArtifactError(f"{text}; {meant} would mean {channels} channels")
             return asked
         if fits["nchw"] == fits["nhwc"]:
             why = "could be either layout" if fits["nchw"] else "shows no axis of 1 or 3 channels"
-            raise ArtifactError(f"{text}: it {why}; say which with --layout nchw or nhwc")
+            raise ArtifactError(f"{text}: it {why}; say which with {_EITHER}")
         return "nchw" if fits["nchw"] else "nhwc"
 
 
 def _give(decision: Decision) -> str:
-    return f"; give the tensor that it reads: --output {decision.scores}"
+    return f"; give the tensor that it reads: {option('output', decision.scores)}"
 
 
 def load_graph(path: Path) -> onnx.ModelProto:
