@@ -8,25 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ReportError
+from ..setting_roles import identity_apart
 
 ANEW = "use --overwrite to start anew"
-# What was so before a setting was written down.
-_BEFORE = {"tf32": True, "draws": "name", "estimator": "exact", "label_offset": 0}
-# What finished files hold beside the settings that determine them: views, and what follows.
-_BESIDE = {
-    "value", "beta", "confidence", "bands", "norm", "separate_dc", "players", "height", "width",
-    "channels", "kinds",
-}  # fmt: skip
-
-
-def differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Every setting in which two files differ: its name and both values.
-
-    A key that is missing has the value that it had before it was written down.
-    """
-    values = ((key, *(held.get(key, _BEFORE.get(key)) for held in (first, other)))
-              for key in dict.fromkeys([*first, *other]))  # fmt: skip
-    return [(key, one, two) for key, one, two in values if one != two]
 
 
 def check_identity(path: Path, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -53,11 +37,7 @@ def check_identity(path: Path, begun: Mapping[str, Any], wanted: Mapping[str, An
             f"{path}: its baselines and other draws were made by file name, which this version "
             f"makes by pixels, so it cannot go on from there; {ANEW}"
         )
-    pairs = [
-        (key, there, here)
-        for key, here, there in differences(asked, settings)
-        if key in asked or key not in _BESIDE
-    ]
+    pairs = [(each.setting, each.other, each.first) for each in identity_apart(asked, settings)]
     pairs += [(key, begun.get(key), wanted.get(key)) for key in ("provider", "shard")]
     for key, old, new in pairs:
         if old != new:
