@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from dataclasses import fields, replace
@@ -14,19 +15,24 @@ from iaside_onnx.digest import data_digest
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.results.kinds import load
 from iaside_onnx.results.part import Part, PartOfSample, part_of
+from iaside_onnx.storage.opening import MADE_BY
 
 from .conftest import ROOT
 
 KINDS = ["report", "drawn", "robustness", "unattacked", "heatmap", "snr"]
 
 
-@pytest.fixture(scope="module")
-def sound():
-    sys.path.insert(0, str(ROOT / "tools" / "fuzz"))
+def tool(folder, name):
+    sys.path.insert(0, str(folder))
     try:
-        import sound_files
+        return importlib.import_module(name)
     finally:
         sys.path.pop(0)
+
+
+@pytest.fixture(scope="module")
+def sound():
+    sound_files = tool(ROOT / "tools" / "fuzz", "sound_files")
     made = {
         "report": sound_files.sound_report(0),
         "drawn": sound_files.sound_report(3),
@@ -169,3 +175,10 @@ def test_named_axes_hold_the_values(sound, kind):
         assert table["attack_queries"].dims == ("image", "attack")
     if kind == "heatmap":
         assert table["frequency"].dims == ("wave", "axis")
+
+
+def test_the_page_of_the_format_has_the_tables_of_the_schemas():
+    tables = tool(ROOT / "tools", "format_tables")
+    text = tables.PAGE.read_text(encoding="utf-8")
+    assert text.count("<!-- datasets of ") == len(MADE_BY)
+    assert tables.page(text) == text
