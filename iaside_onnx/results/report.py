@@ -11,9 +11,6 @@ from .robustness import RobustnessReport
 from .value_table import FEW_IMAGES, FORMAT, ONLY_EXACT, SCHEMA, ValueTable, check_view
 
 __all__ = ["FEW_IMAGES", "FORMAT", "ONLY_EXACT", "SCHEMA", "Report", "check_view", "load"]
-_PROVENANCE = (
-    "format_version", "iaside_version", "created", "model", "data", "settings", "provider", "run",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -52,7 +49,7 @@ class Report(ReportInNotebooks, ValueTable):
         """
         intervals, text = self.intervals, self.finding(robustness).text
         result: dict[str, Any] = {
-            **{name: getattr(self, name) for name in _PROVENANCE},
+            **self.provenance,
             "accuracy": self.accuracy,
             "mean_log_prob": self.mean_log_prob,
             "floor_share": self.floor_share,
