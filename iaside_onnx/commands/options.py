@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ..inference.providers import words as provider_words
 from .numbers import INTEGER, NUMBER, TEXT, plain
 
 _SIDE = re.compile(r"[1-9][0-9]{0,4}")
@@ -159,7 +160,7 @@ preprocess_option = click.option(
 runtime_options = together(
     click.option(
         "--provider", default="auto", show_default=True,
-        help="Where to run: auto (cuda if it becomes active, else cpu), cpu, cuda or tensorrt.",
+        help=f"Where to run: {provider_words()}.",
     ),
     click.option(
         "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
@@ -168,7 +169,7 @@ runtime_options = together(
     click.option("--threads", type=INTEGER, default=0, show_default=True, help="0: automatic."),
     click.option(
         "--tf32/--no-tf32", default=True, show_default=True,
-        help="Let CUDA round the factors of float32 products to 10 bits.",
+        help="Let GPUs round the factors of float32 products to 10 bits.",
     ),
 )  # fmt: skip
 running_options = together(

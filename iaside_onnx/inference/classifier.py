@@ -29,6 +29,7 @@ from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, no_scores, output_meaning
 from .range_check import check_pixel_range
 from .session import Runtime
+from .task import OneLabel, Task
 
 # Images on which batches are tried, and on which scores are looked at.
 _SIZE = option("size", like="HxW")
@@ -109,6 +110,10 @@ class Classifier:
     def pixels(self, picture: Picture) -> NDArray[np.float32]:
         """A decoded picture in pixel space, shape (C, H, W)."""
         return self.preprocess.pixels(picture, self.form.channels)
+
+    def task(self, temperature: float = 1.0) -> Task:
+        """What its scores mean, at a temperature T of softmax(z / T)."""
+        return OneLabel(self.scores, temperature)
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores as logits, shape (n, classes): probabilities become their logarithm."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..corruptions.corrupt import CORRUPTIONS, corrupt, generator
 from ..corruptions.severity import SEVERITIES
 from ..errors import UsageError
+from ..inference.providers import Provider
 from .game import available_cores
 
 # Images made ahead of their use: so many bytes, and so many corruptions at all severities.
@@ -41,10 +42,10 @@ def wanted_corruptions(
     return names, [level for level in SEVERITIES if not severity or level in severity]
 
 
-def corruption_threads(device: str) -> int:
+def corruption_threads(provider: Provider) -> int:
     """Threads that corrupt: half of the cores where the model needs them too, else most."""
     cores = available_cores()
-    return max(1, min(_MOST_THREADS, cores // 2 if device == "cpu" else cores - 1))
+    return max(1, min(_MOST_THREADS, cores // 2 if provider.own_cores else cores - 1))
 
 
 def corrupted(

@@ -78,7 +78,7 @@ def has_idle_cores(runtime: Runtime) -> bool:
     fiftieth (SqueezeNet at 224 pixels).
     """
     cores = available_cores()
-    return runtime.provider != "cpu" or cores > 4 or 0 < runtime.threads < cores
+    return not runtime.execution.own_cores or cores > 4 or 0 < runtime.threads < cores
 
 
 def available_cores() -> int:
@@ -173,7 +173,7 @@ def _evaluate(
         try:
             part = bands if many == count else engine.place(rows[first : first + many])
             chosen = slice(first, first + many)
-            values = engine.log_prob(
+            values = engine.values(
                 part,
                 start,
                 stop,

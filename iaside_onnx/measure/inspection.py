@@ -92,7 +92,7 @@ def inspect(
         kind = "probabilities" if classes == 1 else "unknown"
     declared_kind: str | None = _read(declared.output_kind, warnings)
     kind = declared_kind or kind
-    providers = _active(artifact, warnings, extensions)
+    providers, provider_names = _active(artifact, warnings, extensions)
     if image is not None and scores is not None:
         warnings += _randomness(artifact, scores.name)
     tried, meaning = None, None
@@ -182,6 +182,7 @@ def inspect(
         "metadata": {key: shortened(text) for key, text in artifact.metadata.items()},
         "read_before": None if head is None else {"operator": head.operator, "tensor": head.logits},
         "providers": providers,
+        "provider_names": provider_names,
         "warnings": list(map(on_command_line, warnings)),
     }
 
@@ -264,17 +265,21 @@ def _declared_class_count(output: Tensor | None) -> int | None:
     return max(lengths) if math.prod(lengths) == max(lengths) else None
 
 
-def _active(artifact: Artifact, warnings: list[str], extensions: tuple[Path, ...]) -> list[str]:
-    """The execution providers that a session with each of them really has."""
+def _active(
+    artifact: Artifact, warnings: list[str], extensions: tuple[Path, ...]
+) -> tuple[list[str], list[str]]:
+    """The execution providers that sessions really have, and what may be asked for here."""
     providers: list[str] = []
+    names: list[str] = []
     for name in reversed(active_providers()):
         try:
             session = Runtime(name, extensions=extensions).open(artifact.path)
         except (ArtifactError, ProviderError) as error:
             warnings.append(said(error))
             continue
-        providers += [found for found in session.get_providers() if found not in providers]
-    return providers
+        providers += [each for each in session.get_providers() if each not in providers]
+        names.insert(0, name)
+    return providers, names
 
 
 def _randomness(artifact: Artifact, output: str) -> list[str]:

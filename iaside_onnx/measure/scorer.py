@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError, said
 from ..inference.classifier import Classifier
 from ..inference.model import OutOfMemoryError
-from ..mathematics.temperature import log_softmax
 from .batch_size import BatchSize
 
 
@@ -26,7 +25,7 @@ class Scorer:
     """
 
     def __init__(self, classifier: Classifier, temperature: float, size: BatchSize) -> None:
-        self._classifier, self._temperature, self.size = classifier, temperature, size
+        self._classifier, self.task, self.size = classifier, classifier.task(temperature), size
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Logarithms of Q(. | x), shape (n, classes).
@@ -47,6 +46,6 @@ class Scorer:
                     raise ArtifactError(f"even the smallest batch fails: {said(error)}") from error
                 continue
             self.size.record(len(part), time.perf_counter() - began)
-            rows.append(log_softmax(self._classifier.logits(raw) / self._temperature))
+            rows.append(self.task.readings(raw))
             start += len(part)
         return np.concatenate(rows)

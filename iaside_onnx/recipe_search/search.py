@@ -307,7 +307,7 @@ class _Search:
                 recipe,
                 offset,
                 logits.shape[1],
-                predicted=logits.argmax(axis=1),
+                predicted=self.classifier.task().answers(logits),
                 targets=targets,
                 right5=finite & ((logits >= own[:, None]).sum(axis=1) <= 5),
                 log_prob=np.where(finite, known, _WORST_LOG_PROB),

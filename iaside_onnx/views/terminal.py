@@ -248,7 +248,8 @@ def print_inspection(found: dict[str, Any]) -> None:
         add(key, text)
     if found["preprocess_beside"]:
         add("beside the model", f"{found['preprocess_beside']['file']} says the preprocessing")
-    add("active providers", ", ".join(found["providers"]) or "none")
+    names = ", ".join(found["provider_names"])
+    add("active providers", ", ".join(found["providers"]) + f" (--provider {names})" * bool(names))
     for warning in found["warnings"]:
         add("warning", warning)
     terminal().print(table)

@@ -5,7 +5,7 @@
 #   "imagecorruptions @ git+https://github.com/bethgelab/imagecorruptions",
 # ]
 # [tool.uv.sources]
-# iaside-onnx = { path = ".." }
+# iaside-onnx = { path = "../.." }
 # ///
 """Hold this project's corruptions against the published implementations.
 
@@ -19,11 +19,11 @@ Run with::
     pip install . opencv-python-headless scikit-image numba 'setuptools<81'
     pip install --no-deps git+https://github.com/bethgelab/imagecorruptions
     git clone https://github.com/hendrycks/robustness
-    python tools/compare_corruptions.py demo/train --cifar-script \
+    python tools/studies/compare_corruptions.py demo/train --cifar-script \
         robustness/ImageNet-C/create_c/make_cifar_c.py
 
-or ``uv run --script tools/compare_corruptions.py demo/train``. The script's functions are run, so
-only give one that you trust.
+or ``uv run --script tools/studies/compare_corruptions.py demo/train``. The script's functions are
+run, so only give one that you trust.
 """
 
 from __future__ import annotations
