@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-    from .comparisons.comparison import Comparison
+    from .comparisons.pairs import Comparison
     from .results.report import Report
 
 

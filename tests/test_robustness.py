@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.corruptions.corrupt import CORRUPTIONS, corrupt, generator
-from iaside_onnx.corruptions.severity import parameters
+from iaside_onnx.corruptions.corrupt import corrupt, generator
+from iaside_onnx.corruptions.severity import IMAGENET_C, parameters
 from iaside_onnx.errors import IasideError, ReportError
 from iaside_onnx.measure.corrupted import corrupted
 from iaside_onnx.results.robustness import NOT_ATTACKED
@@ -91,7 +91,7 @@ def test_what_a_model_does_not_look_at_costs_nothing(planted, tmp_path):
     report = ia.measure_robustness(
         graphs.constant(tmp_path / "c.onnx", 32), data, severity=[5], attack=[]
     )
-    assert report.perturbations == list(CORRUPTIONS)
+    assert report.perturbations == list(IMAGENET_C)
     assert report.mean_mpe == 0
     assert np.all(report.errors == report.clean_error)
     assert report.relative_mce(report) != report.relative_mce(report)  # 0 / 0

@@ -10,7 +10,7 @@ import click
 
 from .measure import measure, model_on_images, run_options, show_measured
 from .numbers import INTEGER, NUMBER
-from .options import bands_option, norm_option, robustness_option, view_options
+from .options import Listed, bands_option, norm_option, robustness_option, view_options
 
 
 @click.command()
@@ -20,8 +20,8 @@ from .options import bands_option, norm_option, robustness_option, view_options
     click.option("--separate-dc", is_flag=True, help="Make the mean colour a player of its own."),
     norm_option,
     click.option(
-        "--absence", default="gaussian", show_default=True,
-        help="What stands for an absent band: gaussian, replace, mean or zero.",
+        "--absence", cls=Listed, table="mathematics.absence.ABSENCES", default="gaussian",
+        show_default=True, help="What stands for an absent band: {names}.",
     ),
     click.option(
         "--output-map", default="real", show_default=True,

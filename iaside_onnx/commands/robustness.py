@@ -40,7 +40,7 @@ def robustness(
 ) -> None:
     """Measure what corruptions and attacks cost a classifier.
 
-    Error and mean prediction error (mPE) under 19 corruptions at 5 severities, and the error
+    Error and mean prediction error (mPE) under corruptions at 5 severities, and the error
     after black-box attacks, with intervals. IMAGES is what analyze takes, and the same --samples
     and --seed draw the same images. `iaside show` and `iaside plot` read the file again.
 
@@ -49,6 +49,7 @@ def robustness(
       iaside robustness models/demo-plain.onnx demo/test -o plain-robustness.h5
       iaside robustness b.onnx val/ -o b.h5 --baseline a.h5 --preprocess imagenet
     """
+    from ..comparisons.baseline import summary
     from ..measure.robustness import measure_robustness
     from ..results.robustness import RobustnessReport
     from ..views.robustness_table import print_robustness
@@ -56,4 +57,12 @@ def robustness(
     other = None if baseline is None else RobustnessReport.load(baseline)
     report = measure(measure_robustness, model, images, target, baseline=other, **options)
     written, quiet = f"Measurement: {target}", options["quiet"]
-    show_measured(report, print_robustness, written, as_json=as_json, quiet=quiet, baseline=other)
+    show_measured(
+        report,
+        print_robustness,
+        written,
+        as_json=as_json,
+        quiet=quiet,
+        summary=summary,
+        baseline=other,
+    )

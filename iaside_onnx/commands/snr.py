@@ -63,7 +63,7 @@ from .options import (
 @confidence_option
 @telling_options
 def snr(images: Path, target: Path, as_json: bool, **options: Any) -> None:
-    """Measure the signal-to-noise ratio, band by band, of 19 corruptions at 5 severities.
+    """Measure the signal-to-noise ratio, band by band, of corruptions at 5 severities.
 
     No model is needed; IMAGES is what analyze takes. With --attack it is measured what a black-box
     attack on a model adds; how that is read and run is asked for as in analyze. `iaside show` and

@@ -21,6 +21,7 @@ from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from ..spelling import option
 from .class_scores import ScoreForm, settled_kind
+from .ends import image_input, score_output
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, Model, RunError
@@ -162,8 +163,8 @@ def open_classifier(
     """
     artifact = describe(path, runtime)
     declared = Declared(path, artifact.metadata)
-    tensor = artifact.image_input(settings.input)
-    output = artifact.score_output(settings.output or declared.output())
+    tensor = image_input(artifact, settings.input)
+    output = score_output(artifact, settings.output or declared.output())
     recipe = _recipe(declared, settings, tell)
     form = settle_input(
         artifact,
@@ -290,7 +291,7 @@ def _recipe(declared: Declared, settings: Settings, tell: Listener) -> Preproces
 
 def _graph_names(artifact: Artifact, classes: int, tell: Listener) -> list[str] | None:
     """Names that the graph's own nodes give the columns of its scores."""
-    names = class_labels(artifact.model.graph) if artifact.model else []
+    names = class_labels(artifact.graph)
     if len(names) != classes:
         return None
     if all(name.lstrip("-").isdigit() for name in names):
@@ -344,7 +345,7 @@ def _open(artifact: Artifact, output: Tensor, binary: bool) -> str:
             "holds one number in [0, 1] per image, a probability of class 1 or a logit; say which "
             f"with {option('output_kind', 'probabilities', 'logits')}"
         )
-    head = head_of(artifact.model.graph, output.name) if artifact.model else None
+    head = head_of(artifact.graph, output.name)
     more = ""
     if head:
         before = f"{option('output', head.logits)} {_LOGITS}"

@@ -13,6 +13,7 @@ from ..onnx_file.artifact import Artifact
 from ..onnx_file.tensors import Tensor, shape_text
 from ..preprocessing.preprocess import Preprocess
 from ..spelling import option
+from .ends import settled_layout
 
 _SIZE = option("size", like="HxW")
 _DEFAULT_SIZE = 224
@@ -95,7 +96,7 @@ def settle_input(
     batch, *rest = shape
     if len(rest) == 1:
         return _flat(artifact, tensor, sample, asked, size)
-    layout = artifact.layout(tensor, asked)
+    layout = settled_layout(artifact, tensor, asked)
     channels: int | None = 1
     if len(rest) == 2:
         (height, width), layout = rest, "nchw"

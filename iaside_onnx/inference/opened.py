@@ -156,7 +156,7 @@ def open_model(
     found = randomness_of(artifact, output.name)
     coarse = output.dtype == "float16" or runtime.execution.coarse
     random = check_steady(artifact, found, model, probe, tell, coarse=coarse, allow=allow_random)
-    head = head_of(artifact.model.graph, output.name) if artifact.model and before_head else None
+    head = head_of(artifact.graph, output.name) if before_head else None
     if head is not None:
         seen = probe if wide is None else wide
         source, model, output, head = _before(source, model, output, head, seen, len(probe), tell)

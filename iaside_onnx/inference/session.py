@@ -234,10 +234,9 @@ def choose_runtime(
         provider = next((name for name in first if is_active(name)), last)
     row = PROVIDERS[provider]
     if row.rounding == "always" and not tf32:
-        others = " or ".join(
-            option("provider", each.name) for each in PROVIDERS.values() if each.rounding == "asked"
-        )
-        raise InvalidOption("tf32", tf32, f"{row.name} takes no such order; use {others}")
+        able = [each.name for each in PROVIDERS.values() if each.rounding == "asked"]
+        others = option("provider", *able)
+        raise InvalidOption("tf32", tf32, f"{row.name} takes no such order; use it with {others}")
     if not is_active(provider):
         why = runtime_clash() or (
             row.advice

@@ -15,6 +15,7 @@ from onnx import TensorProto
 from ..errors import ArtifactError, ProviderError, UsageError, said
 from ..inference.class_scores import settled_kind
 from ..inference.classifier import check_class_scores
+from ..inference.ends import image_input, score_output, settled_layout
 from ..inference.fixed_inputs import FixedInputs, fixed_inputs
 from ..inference.input_form import InputForm
 from ..inference.model import Affine
@@ -132,8 +133,9 @@ def inspect(
         _read(declaration, warnings)
     head = tried.opened.head if tried is not None else None
     known = {
-        name: kind if kind in ("logits", "probabilities") else "unknown"
-        for name, kind in artifact.output_kinds.items()
+        tensor.name: kind if kind in ("logits", "probabilities") else "unknown"
+        for tensor in artifact.outputs
+        for kind in [artifact.kind_of(tensor.name)]
     }
     pixels = _pixel_range(artifact, image)
     kinds = {**known, **({scores.name: kind} if scores else {})}
@@ -191,14 +193,14 @@ def _image_input(
     artifact: Artifact, name: str | None, layout: str | None, warnings: list[str]
 ) -> tuple[Tensor | None, str | None]:
     try:
-        image = artifact.image_input(name)
+        image = image_input(artifact, name)
     except ArtifactError as error:
         if name is not None:
             raise
         warnings.append(f"cannot be audited: {said(error)}")
         return None, None
     try:
-        return image, artifact.layout(image, layout)
+        return image, settled_layout(artifact, image, layout)
     except ArtifactError as error:
         warnings.append(said(error))
         return image, None
@@ -247,7 +249,7 @@ def _score_output(
     artifact: Artifact, name: str | None, declared: Declared, warnings: list[str]
 ) -> Tensor | None:
     try:
-        return artifact.score_output(name or declared.output())
+        return score_output(artifact, name or declared.output())
     except ArtifactError as error:
         if name is not None:
             raise

@@ -21,6 +21,7 @@ from scipy import stats
 from ..errors import ArtifactError, ChangedModelError, said
 from ..images.sample import Reading, Sample, draw_sample
 from ..inference.classifier import Classifier, open_classifier
+from ..inference.ends import image_input
 from ..inference.model import Affine
 from ..inference.ort_format import describe
 from ..inference.session import Runtime, choose_runtime
@@ -336,7 +337,7 @@ def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> dict[
     """Parameters of `analyze` besides the preprocessing."""
     form = classifier.form
     told = best.label_offset != 0 or "iaside.label_offset" in classifier.artifact.metadata
-    free = None in (classifier.artifact.image_input(wanted.input).shape or ())[1:]
+    free = None in (image_input(classifier.artifact, wanted.input).shape or ())[1:]
     return {
         "size": (form.height, form.width) if free else None,
         "input": wanted.input,

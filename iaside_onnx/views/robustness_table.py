@@ -8,8 +8,8 @@ from typing import SupportsFloat
 from rich import box
 from rich.table import Table
 
-from ..comparisons.baseline import Relative
-from ..results.robustness import RobustnessReport
+from ..comparisons.baseline import relative
+from ..results.robustness import Relative, RobustnessReport
 from ..results.spread import Spread
 from .terminal import terminal
 from .text import one_line
@@ -19,7 +19,7 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     """Errors under corruptions and attacks, and against a baseline where there is one."""
     out = terminal()
     level = f"{report.confidence:.0%}"
-    held = None if baseline is None else report.against(baseline)
+    held = None if baseline is None else relative(report, baseline)
     out.print(
         f"{one_line(report.model['path'])} on {one_line(report.data['source'])}: "
         f"{len(report.labels)} images of {report.settings['width']} x "
