@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from .numbers import NUMBER
+from .numbers import FILE, NUMBER
 from .options import json_option, view_options
 
 
 @click.command()
-@click.argument("reports", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("reports", type=FILE, nargs=-1, required=True)
 @click.option(
-    "--replicate", "replicates", type=click.Path(path_type=Path), multiple=True,
+    "--replicate", "replicates", type=FILE, multiple=True,
     metavar="REPORT", help="A further training of the first report's recipe, which differs by its "
     "seed alone: differences are then judged between trainings. May be repeated.",
 )  # fmt: skip
@@ -25,7 +25,7 @@ from .options import json_option, view_options
     help="Say whether the signed scores differ by no more than D.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path),
+    "-o", "--output-file", "target", type=FILE,
     metavar="FILE.png|svg|pdf", help="Also draw the differences.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")

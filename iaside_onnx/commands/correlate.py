@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from .numbers import NUMBER, TEXT
+from .numbers import FILE, NUMBER, TEXT
 from .options import json_option
 
 
 @click.command()
-@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("files", type=FILE, nargs=-1, required=True)
 @click.option(
-    "--baseline", type=click.Path(path_type=Path), metavar="FILE.h5",
+    "--baseline", type=FILE, metavar="FILE.h5",
     help="Robustness report of the model that mCE and relative mCE are relative to.",
 )  # fmt: skip
 @click.option("--value", type=TEXT, metavar="KIND", help="log-prob, log-prob-clipped or prob.")
@@ -25,7 +25,7 @@ from .options import json_option
     help="Coverage of the intervals over models, in (0, 1).",
 )  # fmt: skip
 @click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path),
+    "-o", "--output-file", "target", type=FILE,
     metavar="FILE.png|svg|pdf", help="Also draw the models, score against robustness.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")

@@ -7,18 +7,16 @@ from pathlib import Path
 
 import click
 
-from .options import json_option, view_options
+from .numbers import FILE
+from .options import json_option, overwrite_option, target_option, view_options
 
 
 @click.command()
-@click.argument("reports", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
-    metavar="REPORT.h5", help="Where the report goes.",
-)  # fmt: skip
+@click.argument("reports", type=FILE, nargs=-1, required=True)
+@target_option("REPORT.h5", "Where the report goes.")
 @click.option("--allow-missing", is_flag=True, help="Join what there is, as a part of the sample.")
 @view_options
-@click.option("--overwrite", is_flag=True, help="Replace an existing report.")
+@overwrite_option("an existing report")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @json_option
 def merge(

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import click
 
-from .numbers import NUMBER
+from .numbers import FILE, NUMBER
 from .options import json_option
 
 
 @click.command()
-@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("report", type=FILE)
 @click.option(
-    "--snr", "snr", type=click.Path(path_type=Path), required=True, metavar="SNR.h5",
+    "--snr", "snr", type=FILE, required=True, metavar="SNR.h5",
     help="What the corruptions do to each band: a file of iaside snr.",
 )  # fmt: skip
 @click.option(
-    "--measured", type=click.Path(path_type=Path), metavar="ROBUSTNESS.h5",
+    "--measured", type=FILE, metavar="ROBUSTNESS.h5",
     help="Put the damage beside that iaside robustness measured, and say how well it was foretold.",
 )  # fmt: skip
 @click.option("--confidence", type=NUMBER, help="Coverage of the intervals, in (0, 1).")
 @click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path),
+    "-o", "--output-file", "target", type=FILE,
     metavar="FILE.png|svg|pdf", help="Also draw it.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
