@@ -81,10 +81,10 @@ def gate(
         raise click.UsageError(f"--junit and --markdown name one file, {junit_file}")
     for path in files:
         check_free(path, overwrite=overwrite)
-    keys = [options.pop(name) for name in ("allowed_signers", "identity")]
-    demand_signature(report, *keys, options.pop("signature"))
+    signers, signer = options.pop("allowed_signers"), options.pop("identity")
+    demand_signature(report, signers, signer, options.pop("signature"))
     if options["baseline"] is not None:
-        demand_signature(options["baseline"], *keys)
+        demand_signature(options["baseline"], signers, signer)
     found = hold_against(report, **options)
     with ExitStack() as written:  # all of them, or none
         scratches = {path: written.enter_context(whole_file(path)) for path in files}
