@@ -83,6 +83,11 @@ def test_brightness_makes_the_errors_and_changes_computed_on_paper(planted):
     right = np.where(levels > 0.5, 1, -1)
     logs = -np.logaddexp(0, -STRENGTH * right * (2 * levels - 1))
     np.testing.assert_allclose(report.log_prob, logs, rtol=1e-3, atol=1e-6)
+    # Of the true class too where another is the answer, and less likely by up to e^-16.
+    corrupted = -np.logaddexp(0, -STRENGTH * right[:, None] * (2 * after - 1))
+    assert corrupted[report.wrong[:, 0]].max() < -0.7
+    np.testing.assert_allclose(report.corrupted_log_prob[:, 0], corrupted, rtol=1e-3, atol=1e-4)
+    assert report.lost_log_prob.value == pytest.approx([(logs - corrupted.mean(1)).mean()], 1e-3)
     assert report.attacks == []
 
 

@@ -303,6 +303,20 @@ class RobustnessReport(Result):
             mean_mpe=spread(mpe.mean(axis=(1, 2))),
         )
 
+    @cached_property
+    def lost_log_prob(self) -> Spread:
+        """Log-probability of the true class that each corruption takes, shape (P,), in nats.
+
+        Clean minus corrupted, mean over severities and images; the intervals resample images, each
+        with its answers to both. Infinite where a corruption makes the true class impossible, not
+        a number where it was impossible before.
+        """
+        with np.errstate(invalid="ignore"):
+            corrupted = self.corrupted_log_prob.mean(axis=2, dtype=np.float64)
+            lost = self.log_prob[:, None].astype(np.float64) - corrupted
+            means = resampled_means(lost, int(self.settings["seed"]), RESAMPLES)
+            return Spread.of(np.concatenate([lost.mean(axis=0)[None], means]), self.confidence)
+
     @property
     def clean_spread(self) -> Spread:
         """The clean error with Wilson's interval, which keeps a width at 0 and 1."""
@@ -378,6 +392,7 @@ class RobustnessReport(Result):
                     "mpe": damage.corruption_mpe[row].json(),
                     "errors": damage.errors[row].json(),
                     "mpes": damage.mpe[row].json(),
+                    "lost_log_prob": self.lost_log_prob[row].json(),
                 }
                 for row, name in enumerate(self.perturbations)
             ],
