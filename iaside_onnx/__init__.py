@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .results.snr import SnrReport
     from .results.snr_store import load_snr
     from .settings import Settings
-    from .views.plots import plot
+    from .views.registry import plot
 
 _HOMES = {
     "Comparison": "comparisons.comparison",
@@ -57,7 +57,7 @@ _HOMES = {
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
     "load": "results.report",
-    "plot": "views.plots",
+    "plot": "views.registry",
     "load_heatmap": "results.heatmap_store",
     "load_robustness": "results.robustness_store",
     "load_snr": "results.snr_store",

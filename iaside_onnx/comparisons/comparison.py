@@ -26,8 +26,8 @@ from ..mathematics.paired import (
 from ..mathematics.paired_score import ScoreDifference
 from ..mathematics.replicates import TrainingBootstrap
 from ..mathematics.score import signed_score, spectral_importance
-from ..notebooks import ComparisonInNotebooks
 from ..results.report import FEW_IMAGES, Report, check_view, load
+from ..results.shown import Shown
 from .comparable import VIEW, Agreement, Named, agreement, check_game, seen_alike
 from .contrast import reasons_of, silenced
 from .replication import check_trainings, replicate_rows
@@ -108,7 +108,7 @@ class Pair:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(ComparisonInNotebooks):
+class Comparison(Shown):
     """Result of `compare`.
 
     Attributes

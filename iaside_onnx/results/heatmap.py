@@ -18,6 +18,7 @@ from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.score import resampled_means
 from .finding import no_finding
 from .report import Report
+from .shown import Shown
 from .spread import Spread, check_confidence
 
 HEATMAP_FORMAT = "iaside-heatmap"
@@ -44,8 +45,8 @@ class BandDamage:
     mpe: Spread
 
 
-@dataclass(frozen=True)
-class HeatmapReport:
+@dataclass(frozen=True, repr=False)
+class HeatmapReport(Shown):
     """Result of ``iaside heatmap``: each image under each real Fourier basis vector.
 
     Attributes

@@ -19,8 +19,8 @@ from ..mathematics import score, shapley
 from ..mathematics.estimators import image_values
 from ..mathematics.floor import share_at_floor
 from ..mathematics.intervals import Intervals, bootstrap_intervals
-from ..notebooks import ReportInNotebooks
 from ..storage.output_file import check_free
+from .shown import Shown
 from .spread import check_confidence
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ ONLY_EXACT = (
 
 
 @dataclass(frozen=True, repr=False)
-class Report(ReportInNotebooks):
+class Report(Shown):
     """Result of one audit.
 
     Attributes

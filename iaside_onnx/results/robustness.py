@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
+from .shown import Shown
 from .spread import Spread, check_confidence
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Damage:
     mean_mpe: Spread
 
 
-@dataclass(frozen=True)
-class RobustnessReport:
+@dataclass(frozen=True, repr=False)
+class RobustnessReport(Shown):
     """Result of ``iaside robustness``: n images, P corruptions, S severities, A attacks.
 
     Attributes

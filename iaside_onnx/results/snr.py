@@ -18,6 +18,7 @@ from ..mathematics.signal_noise import (
     gain_and_residual,
     signal_to_noise,
 )
+from .shown import Shown
 from .spread import Spread, check_confidence
 
 SNR_FORMAT = "iaside-snr"
@@ -47,8 +48,8 @@ class Curve:
     fits: dict[str, tuple[Decay, Decay, Decay]]
 
 
-@dataclass(frozen=True)
-class SnrReport:
+@dataclass(frozen=True, repr=False)
+class SnrReport(Shown):
     """Result of ``iaside snr``: sums of each image's spectrum and of what perturbations add.
 
     Attributes
