@@ -25,14 +25,12 @@ if TYPE_CHECKING:
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
-    from .results.heatmap import HeatmapReport
-    from .results.heatmap_store import load_heatmap
+    from .results.heatmap import HeatmapReport, load_heatmap
+    from .results.kinds import load
     from .results.merging import merge
-    from .results.report import Report, load
-    from .results.robustness import RobustnessReport
-    from .results.robustness_store import load_robustness
-    from .results.snr import SnrReport
-    from .results.snr_store import load_snr
+    from .results.report import Report
+    from .results.robustness import RobustnessReport, load_robustness
+    from .results.snr import SnrReport, load_snr
     from .settings import Settings
     from .views.registry import plot
 
@@ -56,11 +54,11 @@ _HOMES = {
     "IasideError": "errors",
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
-    "load": "results.report",
+    "load": "results.kinds",
     "plot": "views.registry",
-    "load_heatmap": "results.heatmap_store",
-    "load_robustness": "results.robustness_store",
-    "load_snr": "results.snr_store",
+    "load_heatmap": "results.heatmap",
+    "load_robustness": "results.robustness",
+    "load_snr": "results.snr",
     "measure_heatmap": "measure.heatmap",
     "measure_robustness": "measure.robustness",
     "measure_snr": "measure.snr",

@@ -206,7 +206,7 @@ def test_the_command_writes_what_show_and_plot_read(iaside, tmp_path):
     found = ia.load(analysis)
     dataclasses.replace(found, model={**found.model, "sha256": "0" * 64}).save(other)
     result = iaside("plot", target, other, "-o", tmp_path / "x.png")
-    assert "none of the heat maps" in result.stderr
+    assert "none of the files of iaside heatmap" in result.stderr
     result = iaside("heatmap", model, images, "-o", tmp_path / "y.h5", "--analysis", other)
     assert "which is another model" in result.stderr
     assert iaside("show", target, "--value", "prob").exit_code == 2
@@ -269,9 +269,9 @@ def setting(key, value):
     [
         (swap("change", lambda held: held + 3), "lies outside [0, 2]"),
         (swap("change", lambda held: held * np.nan), "not finite"),
-        (swap("change", lambda held: held[:, 1:]), "does not match"),
-        (swap("wrong", lambda held: held + 2), "more than yes and no"),
-        (swap("labels", lambda held: held[1:]), "labels do not match"),
+        (swap("change", lambda held: held[:, 1:]), "do not match"),
+        (swap("wrong", lambda held: held + 2), "something else than 0 and 1"),
+        (swap("labels", lambda held: held[1:]), "do not match"),
         (swap("frequencies", lambda held: held[::-1]), "not those of its grid"),
         (setting("size", [4000, 4000]), "not those of its grid"),
         (setting("size", [1 << 20, 16]), "no usable 'size'"),

@@ -11,7 +11,7 @@ import pytest
 
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.corruption_error import corruption_errors, relative_corruption_errors
-from iaside_onnx.results.robustness_store import load_robustness
+from iaside_onnx.results.robustness import load_robustness
 from iaside_onnx.storage.seal import seal
 
 from .robustness_reports import made_up

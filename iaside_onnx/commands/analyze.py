@@ -136,7 +136,7 @@ def _measured(path: Path, model: Path, confidence: float | None) -> Any:
     """A measurement of this model, refused before the long work where it is of another."""
     from ..onnx_file.artifact import read_artifact
     from ..results.finding import check_measures
-    from ..results.robustness_store import load_robustness
+    from ..results.robustness import load_robustness
 
     found = load_robustness(path).view(confidence=confidence)
     check_measures(path, found, [{"path": str(model), "sha256": read_artifact(model).sha256}])

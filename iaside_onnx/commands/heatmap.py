@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +111,7 @@ def heatmap(
     # A run that goes on ends in the picture that one from the start would have drawn.
     redraw = overwrite or bool(options["resume"])
     if picture is not None:
-        from ..views.plots import check_picture
+        from ..views.figure import check_picture
 
         check_picture(picture, overwrite=redraw)
     if owner == OWN_PROCESS:
@@ -136,31 +135,8 @@ def heatmap(
         print_heatmap(report, beside)
         click.echo(f"Heat map: {target}")
     if picture is not None:
-        from ..views.heatmap_plot import save_heatmaps
+        from ..views.registry import save
 
-        save_heatmaps([report], [target.stem], [beside], picture, overwrite=redraw)
+        save([report], picture, [target.stem], [beside], overwrite=redraw)
         if not (as_json or quiet):
             click.echo(f"Picture: {picture}")
-
-
-def plot_beside(
-    paths: Sequence[Path], target: Path, confidence: float | None, overwrite: bool
-) -> None:
-    """What ``iaside plot`` does with heat maps, and with analyses of their models among them."""
-    from ..results.heatmap import HEATMAP_FORMAT
-    from ..results.heatmap_store import load_heatmap
-    from ..results.report import load
-    from ..storage.measurement_store import format_of
-    from ..views.heatmap_plot import save_heatmaps
-
-    maps = [path for path in paths if format_of(path, [HEATMAP_FORMAT])]
-    reports = [load_heatmap(path).view(confidence=confidence) for path in maps]
-    analyses = {}
-    for path in paths:
-        if path not in maps:
-            found = load(path)
-            analyses[found.model["sha256"]] = found
-            if all(report.model["sha256"] != found.model["sha256"] for report in reports):
-                raise click.UsageError(f"{path}: is of a model that none of the heat maps is of")
-    beside = [analyses.get(report.model["sha256"]) for report in reports]
-    save_heatmaps(reports, [path.stem for path in maps], beside, target, overwrite=overwrite)

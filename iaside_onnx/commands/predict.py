@@ -50,13 +50,13 @@ def predict(
     """
     import iaside_onnx as ia
 
-    found = ia.predict_damage(ia.load(report), ia.load_snr(snr), confidence=confidence)
+    found = ia.predict_damage(ia.Report.load(report), ia.load_snr(snr), confidence=confidence)
     if measured is not None:
         found = found.beside(ia.load_robustness(measured))
     if target is not None:
-        from ..views.prediction_plot import save_prediction
+        from ..views.registry import save
 
-        save_prediction(found, target, overwrite=overwrite)
+        save([found], target, overwrite=overwrite)
     if as_json:
         click.echo(json.dumps(found.summary(), indent=2))
         return

@@ -109,7 +109,7 @@ def robustness(
     """
     from ..inference.session import claim_process
     from ..measure.robustness import measure_robustness
-    from ..results.robustness_store import load_robustness
+    from ..results.robustness import load_robustness
     from ..views.terminal import listener
 
     if owner == OWN_PROCESS:
@@ -128,7 +128,7 @@ def robustness(
     if as_json:
         click.echo(json.dumps(report.summary(reference), indent=2))
     elif not quiet:
-        from ..views.robustness_table import print_robustness
+        from ..views.robustness_output import print_robustness
 
         print_robustness(report, reference)
         click.echo(f"Measurement: {target}")

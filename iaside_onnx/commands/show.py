@@ -77,6 +77,9 @@ def show(
     "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
     metavar="FILE.png|svg|pdf", help="Where the picture goes.",
 )  # fmt: skip
+@click.option(
+    "--picture", metavar="NAME", help="Another kind of picture than the first of the file's kind."
+)
 @click.option("--classes", is_flag=True, help="Draw the map of the classes of one report.")
 @robustness_option(several=True)
 @view_options
@@ -84,6 +87,7 @@ def show(
 def plot(
     reports: tuple[Path, ...],
     target: Path,
+    picture: str | None,
     classes: bool,
     robustness: tuple[Path, ...],
     value: str | None,
@@ -102,6 +106,10 @@ def plot(
       iaside plot plain.h5 --robustness plain-robustness.h5 -o plain.png
       iaside plot plain.h5 --classes -o classes.png
     """
+    if picture == "classes":
+        classes = True
+    elif classes:
+        picture = "classes"
     if classes and len(reports) > 1:
         raise click.UsageError(f"--classes takes one report, not {len(reports)}")
     if classes and robustness:
@@ -109,29 +117,27 @@ def plot(
     given = {"value": value, "beta": beta, "classes": classes, "robustness": robustness}
     kind = measurement(reports[0], **given)
     if kind is not None:
-        plot_measurements(kind, reports, target, confidence, overwrite)
+        plot_measurements(kind, reports, target, picture, confidence, overwrite)
         click.echo(f"Picture: {target}")
         return
     found = [viewed(path, value, beta, confidence) for path in reports]
     names = [path.stem for path in reports]
     warn_of_silent(found, names)
-    if classes:
+    from ..comparisons.comparable import drawn_together
+    from ..views.registry import drawing, save
+
+    measured = measurements_of(found, robustness, confidence)
+    if drawing(found[0], picture).several:
+        for note in drawn_together(list(zip(names, found, strict=True)))[1]:
+            click.echo(f"Warning: {note}", err=True)
+    save(found, target, names, measured, picture, overwrite=overwrite)
+    if picture == "classes":
         from ..results.class_rows import reservation
         from ..results.report import FEW_IMAGES
-        from ..views.class_map import save_class_map
 
-        save_class_map(found[0], names[0], target, overwrite=overwrite)
         note = reservation(found[0].class_profiles, FEW_IMAGES)
         if note is not None:
             click.echo(f"Warning: {note}", err=True)
-    else:
-        from ..comparisons.comparable import drawn_together
-        from ..views.plots import save_figure
-
-        measured = measurements_of(found, robustness, confidence)
-        for note in drawn_together(list(zip(names, found, strict=True)))[1]:
-            click.echo(f"Warning: {note}", err=True)
-        save_figure(found, names, target, overwrite=overwrite, robustness=measured)
     click.echo(f"Picture: {target}")
 
 
@@ -142,14 +148,13 @@ def viewed(
     confidence: float | None,
     reading: Child | None = None,
 ) -> Any:
-    """A report seen through the view options of a command; `reading` as in `read_report`."""
+    """A report seen through the view options of a command; `reading` as in `Result.load`."""
     from ..storage.opening import begin_reading
 
     reading = reading or begin_reading(path)
-    from ..results.report import check_view
-    from ..storage.store import read_report
+    from ..results.report import Report, check_view
 
-    found = read_report(path, reading).view(value=value, beta=beta, confidence=confidence)
+    found = Report.load(path, reading).view(value=value, beta=beta, confidence=confidence)
     check_view(found.settings["value"], found.beta, found.confidence)
     return found
 
@@ -177,7 +182,7 @@ def measurements_of(
     held: dict[str, Any] = {}
     for path in filter(None, paths):
         from ..results.finding import check_measures
-        from ..results.robustness_store import load_robustness
+        from ..results.robustness import load_robustness
 
         found = load_robustness(path).view(confidence=confidence)
         check_measures(path, found, [report.model for report in reports])

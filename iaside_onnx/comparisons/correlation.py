@@ -287,8 +287,8 @@ def _read(entry: Report | RobustnessReport | str | Path) -> Report | RobustnessR
     if isinstance(entry, Report | RobustnessReport):
         return entry
     # Here because the stores import HDF5, which made-up reports do not need.
-    from ..results.robustness_store import load_robustness
-    from ..storage.measurement_store import format_of
+    from ..results.kinds import format_of
+    from ..results.robustness import load_robustness
 
     path = Path(entry)
     measured = format_of(path, [ROBUSTNESS_FORMAT]) is not None

@@ -16,11 +16,10 @@ from ..comparisons.baseline import check_same_ground
 from ..corruptions.corrupt import KINDS
 from ..images.sample import Reading, stratified
 from ..listener import Listener
-from ..results.robustness import RobustnessReport
-from ..results.robustness_store import load_robustness
+from ..results.robustness import RobustnessReport, load_robustness
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT, Settings, check_number
-from ..storage.store import Partial
+from ..storage.partial import Partial
 from .attacked import check_attacks, settled_attacks
 from .corrupted import wanted_corruptions
 from .measuring import check_batch, identity_of, kept, open_subject, writing

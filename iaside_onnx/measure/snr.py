@@ -23,10 +23,9 @@ from ..mathematics.bands import NORMS, band_index
 from ..mathematics.signal_noise import Rings
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..results.snr import SnrReport
-from ..results.snr_store import write_snr
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT, Settings, check_number, check_seed
-from ..storage.measurement_store import check_target
+from ..storage.output_file import check_folder, check_free
 from .attack_noise import Attack, attack_noise, attacked_classifier, wanted_attack
 from .corrupted import wanted_corruptions
 from .draws import DRAWS, draw_key
@@ -134,7 +133,8 @@ def measure_snr(
         raise UsageError("--class-names goes with --attack: corruptions need no classes")
     path = None if target is None else Path(target)
     if path is not None:
-        check_target(path, overwrite=overwrite)
+        check_folder(path)
+        check_free(path, overwrite=overwrite)
     reading = Reading.asked(
         images,
         labels,
@@ -209,7 +209,7 @@ def measure_snr(
         iaside_version=__version__,
     )
     if path is not None:
-        write_snr(report, path, overwrite=overwrite)
+        report.save(path, overwrite=overwrite)
     return report
 
 

@@ -19,7 +19,8 @@ def score_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
         [(report.srs_signed, *report.intervals.srs_signed) for report in reports],
         reports[0].srs_range,
         [
-            f"{label}: signed score {report.srs_signed:+.3f}, {percent(report.confidence)} interval "
+            f"{label}: signed score {number(report.srs_signed, signed=True)}, "
+            f"{percent(report.confidence)} interval "
             f"{interval(*report.intervals.srs_signed, signed=True)}"
             for label, report in zip(labels, reports, strict=True)
         ],

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
-from .shown import Shown
-from .spread import Spread, check_confidence
+from ..storage.schema import IMAGE, ROUNDING, TEXT, TRUTH, Field, Schema, need
+from ..storage.value_rules import (
+    INSIDE,
+    MOST_CLASSES,
+    MOST_PERTURBATIONS,
+    MOST_SIDE,
+    OF_ALL,
+    PERTURBED,
+    are_kinds,
+    check_rules,
+    is_name,
+    is_object,
+    is_positive,
+    is_seed,
+    is_share,
+    whole,
+)
+from .result import DIGESTS, Result
+from .spread import Spread
 
 if TYPE_CHECKING:
     from ..comparisons.baseline import Relative
@@ -23,6 +39,60 @@ ROBUSTNESS_VERSION = 1
 RESAMPLES = 2000
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
+_ATTACK = {
+    "name": is_name,
+    "norm": lambda value: value in ("linf", "l2"),
+    "epsilon": is_positive,
+    "queries": whole(1, MOST_CLASSES),
+}
+_CELLS = (IMAGE, "perturbation", "severity")
+SCHEMA = Schema(
+    format=ROBUSTNESS_FORMAT,
+    versions=(ROBUSTNESS_VERSION,),
+    header={
+        **PERTURBED,
+        "attacks": lambda value: (
+            isinstance(value, list)
+            and len(value) <= MOST_PERTURBATIONS
+            and all(map(is_object, value))
+        ),
+        **OF_ALL,
+    },
+    inside={
+        "settings": {
+            "seed": is_seed,
+            "confidence": is_share,
+            "height": whole(1, MOST_SIDE),
+            "width": whole(1, MOST_SIDE),
+            "label_offset": whole(-MOST_CLASSES, MOST_CLASSES),
+            "temperature": is_positive,
+            "kinds": are_kinds,
+        },
+        **INSIDE,
+    },
+    counts={"perturbation": "perturbations", "severity": "severities", "attack": "attacks"},
+    fields=(
+        Field("image_ids", (IMAGE,), TEXT, "relative path or index", coordinate="image"),
+        Field("labels", (IMAGE,), "int64", "true class", coordinate="label"),
+        Field("predicted", (IMAGE,), "int64", "class given to the untouched image",
+              coordinate="predicted"),
+        Field("log_prob", (IMAGE,), "float32",
+              "log-probability of the true class of the untouched image", high=0, slack=ROUNDING),
+        Field("wrong", _CELLS, TRUTH, "1 where the answer to the corrupted image is wrong"),
+        Field("change", _CELLS, "float32",
+              "l1 distance of the probabilities from those of the untouched image",
+              low=0, high=2, slack=ROUNDING),
+        Field("corrupted_log_prob", _CELLS, "float32", "as `/log_prob`, of the corrupted image",
+              high=0, slack=ROUNDING),
+        Field("attack_wrong", (IMAGE, "attack"), TRUTH,
+              "1 where the answer is wrong after the attack"),
+        Field("attack_queries", (IMAGE, "attack"), "int32",
+              "queries used; 0: wrong before, -1: not attacked", low=NOT_ATTACKED),
+        Field("attack_change", (IMAGE, "attack"), "float32",
+              "as `/change`, after the attack", low=0, high=2, slack=ROUNDING),
+        DIGESTS,
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,9 +117,11 @@ class Damage:
     mean_mpe: Spread
 
 
-@dataclass(frozen=True, repr=False)
-class RobustnessReport(Shown):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RobustnessReport(Result):
     """Result of ``iaside robustness``: n images, P corruptions, S severities, A attacks.
+
+    What it shares with other results is in `Result`.
 
     Attributes
     ----------
@@ -74,14 +146,14 @@ class RobustnessReport(Shown):
         Queries used: 0 where the answer was wrong before, -1 where the image was not attacked.
     attack_change : ndarray of float32, shape (n, A)
         As `change`, for the attacked image; 0 where it was not attacked.
-    image_ids : list of str
     settings : dict
         seed, samples, height, width, channels, preprocess, temperature, confidence, kinds
         (corruption to kind), and the other settings that determine the answers.
-    model, data, run : dict
-        What was measured, on what, and how it ran (plain JSON values).
-    provider, created, iaside_version : str
+    image_digests : ndarray of uint8, shape (n, 32), or None
+        SHA-256 of each image's content, in parts of a sample.
     """
+
+    SCHEMA: ClassVar[Schema] = SCHEMA
 
     perturbations: list[str]
     severities: list[int]
@@ -95,32 +167,27 @@ class RobustnessReport(Shown):
     attack_wrong: NDArray[np.bool_]
     attack_queries: NDArray[np.int32]
     attack_change: NDArray[np.float32]
-    image_ids: list[str]
-    settings: dict[str, Any]
-    model: dict[str, Any]
-    data: dict[str, Any]
-    run: dict[str, Any]
-    provider: str
-    created: str
-    iaside_version: str
+    image_digests: NDArray[np.uint8] | None = None
 
-    def view(self, *, confidence: float | None = None) -> RobustnessReport:
-        """The same measurement with intervals of another coverage.
-
-        Raises
-        ------
-        UsageError
-            A confidence outside (0, 1).
-        """
-        if confidence is None:
-            return self
-        check_confidence(confidence)
-        return replace(self, settings={**self.settings, "confidence": confidence})
-
-    @property
-    def confidence(self) -> float:
-        """Coverage that the intervals aim at."""
-        return float(self.settings["confidence"])
+    def check(self) -> None:
+        """Refuse attacks that contradict themselves; see `Result.check`."""
+        kinds = self.settings["kinds"]
+        need(set(self.perturbations) <= set(kinds), "a perturbation has no kind")
+        for attack in self.attacks:
+            check_rules(attack, _ATTACK, "attribute attacks", need)
+        for place, attack in enumerate(self.attacks):
+            queries, name = self.attack_queries[:, place], attack["name"]
+            skipped = queries == NOT_ATTACKED
+            need(
+                bool((queries <= attack["queries"]).all()),
+                f"more queries than the budget of {name}",
+            )
+            need(not skipped.all(), f"no image was attacked by {name}")
+            need(
+                not self.attack_wrong[skipped, place].any()
+                and not self.attack_change[skipped, place].any(),
+                "holds results of images that were not attacked",
+            )
 
     @property
     def clean_wrong(self) -> NDArray[np.bool_]:
@@ -293,8 +360,5 @@ class RobustnessReport(Shown):
         turned = self.attack_wrong[:, attack] & (self.attack_queries[:, attack] > 0)
         return float(np.median(self.attack_queries[turned, attack])) if turned.any() else None
 
-    def save(self, target: str | Path, *, overwrite: bool = False) -> None:
-        """Write the report; `results.robustness_store.load_robustness` reads it back."""
-        from .robustness_store import write_robustness
 
-        write_robustness(self, Path(target), overwrite=overwrite)
+load_robustness = RobustnessReport.load

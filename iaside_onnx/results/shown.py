@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
-    from xarray import Dataset
 
 _VIEWS = "..views.registry"
 
@@ -96,30 +95,3 @@ class Shown:
         """
         frame: DataFrame = self._view("frame", rows)
         return frame
-
-    def to_xarray(self) -> Dataset:
-        """The value table and what follows from it, with named dimensions.
-
-        Returns
-        -------
-        xarray Dataset
-            Of a `Report` ``log_prob`` (image, coalition), ``shapley`` (image, band) and ``sid``
-            (band). Coordinates: ``image`` (ids), ``coalition`` (bit i set: band i is present),
-            ``band`` (names), ``present`` (coalition, band), ``label`` and ``predicted`` (image).
-            Attributes: provenance and settings, as text and numbers.
-
-        Raises
-        ------
-        UsageError
-            The result has no such table, or xarray is not installed.
-
-        Examples
-        --------
-        >>> table = ia.load("plain.h5").to_xarray()
-        >>> lowest = table.present.sel(band="0")
-        >>> gain = table.log_prob.where(lowest).mean() - table.log_prob.where(~lowest).mean()
-        >>> float(gain) > 0  # the mean over coalitions is higher with the lowest band
-        True
-        """
-        table: Dataset = self._view("dataset")
-        return table

@@ -45,4 +45,4 @@ def visible(pixels: NDArray[Any], *, has_lowest: bool) -> NDArray[Any]:
     if not has_lowest:
         size = float(np.percentile(np.abs(pixels), 99)) or 1.0
         pixels = 0.5 + 0.5 * pixels / size
-    return np.clip(pixels, 0, 1)
+    return np.asarray(np.clip(pixels, 0, 1))

@@ -1,8 +1,8 @@
 """Which function shows what of which kind of result: one row a kind, one entry a picture.
 
-Rows name functions as "module.function" of this room, so that nothing is loaded before its use; a
-function itself does too. Results, `iaside show`, `iaside plot` and `iaside_onnx.plot` all ask here,
-so that a further kind of result, or of picture, is one call of `register`.
+Functions are named as "module.function" of this room, so that nothing is loaded before its use; a
+function itself does too. Results, `iaside show`, `iaside plot` and `iaside_onnx.plot` all ask here:
+a further kind of result, or of picture, is one call of `register`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from ..results.shown import Shown
 
 Function = str | Callable[..., Any]
 
@@ -45,132 +43,113 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Views:
-    """The functions of one kind of result; those that it lacks are None.
+    """The functions that show one kind of result; None where it has no such view.
 
     Attributes
     ----------
     line, cell : str or callable
         One line of text, and HTML for a notebook.
-    printed : str or callable
+    table : str or callable
         Prints it on a terminal.
-    frame, dataset : str or callable
-        A pandas frame of the rows that are asked for, and an xarray dataset.
+    frame : str or callable
+        A pandas frame of the rows that are asked for.
     pictures : mapping of str to Drawing
         By name; the first is drawn unless another is asked for.
     """
 
     line: Function = "cells.plain_line"
     cell: Function | None = None
-    printed: Function | None = None
+    table: Function | None = None
     frame: Function | None = None
-    dataset: Function | None = None
     pictures: Mapping[str, Drawing] = field(default_factory=dict)
 
 
 _ROWS = {
     "Report": Views(
-        line="cells.report_line",
-        cell="cells.report_html",
-        printed="terminal.print_report",
-        frame="frames.report_frame",
-        dataset="frames.report_dataset",
-        pictures={
+        "cells.report_line",
+        "cells.report_html",
+        "terminal.print_report",
+        "frames.report_frame",
+        {
             "report": Drawing("plots.figure", several=True, beside="RobustnessReport"),
             "classes": Drawing("class_map.class_map", named=True),
         },
     ),
     "RobustnessReport": Views(
-        line="cells.robustness_line",
-        printed="robustness_output.print_robustness",
+        "cells.robustness_line",
+        table="robustness_output.print_robustness",
         pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},
     ),
     "HeatmapReport": Views(
-        line="cells.heatmap_line",
-        printed="heatmap_table.print_heatmap",
+        "cells.heatmap_line",
+        table="heatmap_table.print_heatmap",
         pictures={"maps": Drawing("heatmap_plot.heatmap_figure", several=True, beside="Report")},
     ),
     "SnrReport": Views(
-        line="cells.snr_line",
-        printed="snr_table.print_snr",
+        "cells.snr_line",
+        table="snr_table.print_snr",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
     ),
     "Comparison": Views(
-        line="cells.comparison_line",
-        cell="cells.comparison_html",
-        printed="comparison_table.print_comparison",
-        frame="frames.comparison_frame",
-        pictures={"differences": Drawing("comparison_plot.comparison_figure")},
+        "cells.comparison_line",
+        "cells.comparison_html",
+        "comparison_table.print_comparison",
+        "frames.comparison_frame",
+        {"differences": Drawing("comparison_plot.comparison_figure")},
     ),
     "Correlation": Views(
-        line="cells.correlation_line",
-        printed="correlation_table.print_correlation",
+        "cells.correlation_line",
+        table="correlation_table.print_correlation",
         pictures={"models": Drawing("correlation_plot.correlation_figure")},
     ),
     "Prediction": Views(
-        line="cells.prediction_line",
-        printed="prediction_table.print_prediction",
+        "cells.prediction_line",
+        table="prediction_table.print_prediction",
         pictures={"corruptions": Drawing("prediction_plot.prediction_figure")},
     ),
-    "Gate": Views(line="cells.gate_line"),
+    "Gate": Views("cells.gate_line"),
 }
-_WORDS = {
-    "plot": "picture", "frame": "data frame", "dataset": "xarray dataset", "printed": "table",
-}  # fmt: skip
 
 
 def register(kind: str, **views: Any) -> None:
-    """Add views to a kind of result, which may be new; its pictures join those that it has.
+    """Add views, by the attributes of `Views`, to a kind of result, which may be new.
 
-    Parameters
-    ----------
-    kind : str
-        Name of the class of results.
-    **views : Function, or mapping of str to Drawing for ``pictures``
-        Attributes of `Views`.
+    `kind` is the name of the class of results; pictures join those that it has.
     """
     row = _ROWS.get(kind, Views())
     pictures = {**row.pictures, **views.pop("pictures", {})}
     _ROWS[kind] = replace(row, **views, pictures=pictures)
 
 
-def views_of(result: object) -> Views:
-    """The row of a result: that of its class, or of the nearest class that it is made from."""
-    names = (made_from.__name__ for made_from in type(result).__mro__)
-    return next((_ROWS[name] for name in names if name in _ROWS), Views())
-
-
-def view(result: Shown, name: str, *arguments: Any) -> Any:
-    """What a view shows of a result: ``plot``, or an attribute of `Views`.
+def view(result: object, name: str, *arguments: Any, **options: Any) -> Any:
+    """What an attribute of `Views` shows of a result; ``plot`` is its first picture.
 
     Raises
     ------
     UsageError
-        The kind of result has no such view, which a notebook's cell may lack.
+        The kind of result has no such view; only a notebook's cell may be lacking.
     """
     if name == "plot":
         return draw([result])
-    function = getattr(views_of(result), name)
-    if function is None and name == "cell":
-        return None
-    if function is None:
-        raise _missing(result, name)
-    return _loaded(function)(result, *arguments)
+    function = getattr(_row(result), name)
+    if function is None and name != "cell":
+        raise UsageError(f"a {type(result).__name__} is not shown as a {name}")
+    return None if function is None else _loaded(function)(result, *arguments, **options)
 
 
 def drawing(result: object, picture: str | None = None) -> Drawing:
-    """A kind of picture of a result, the first by default.
+    """A kind of picture of a result, the first unless one is named.
 
     Raises
     ------
     UsageError
         There is none, or none of that name.
     """
-    pictures = views_of(result).pictures
-    if not pictures:
-        raise _missing(result, "plot")
-    name = picture or next(iter(pictures))
+    pictures = _row(result).pictures
+    name = picture or next(iter(pictures), "plot")
     if name not in pictures:
-        raise UsageError(f"picture '{name}': choose one of {', '.join(pictures)}")
+        known = f"choose one of {', '.join(pictures)}" if pictures else "it has no picture"
+        raise UsageError(f"picture '{name}' of a {type(result).__name__}: {known}")
     return pictures[name]
 
 
@@ -185,7 +164,7 @@ def draw(
     Parameters
     ----------
     results : sequence
-        Of the kind of the first; one, unless the picture takes several.
+        One, unless the picture takes several.
     names : sequence of str, optional
         What they are called; by default by the file names of their models.
     beside : sequence, optional
@@ -198,20 +177,18 @@ def draw(
     UsageError
         No such picture, results of several kinds, or several where the picture is of one.
     """
-    if not results:
-        raise UsageError("a picture takes 1 to 6 reports, not 0")
+    if len({type(result) for result in results}) != 1:
+        raise UsageError("a picture takes 1 to 6 reports, all of one kind")
     row = drawing(results[0], picture)
-    if any(type(result) is not type(results[0]) for result in results):
-        raise UsageError("a picture is of results of one kind; draw others by themselves")
     if len(results) > 1 and not row.several:
         raise UsageError(f"this picture is of one result, not of {len(results)}; draw each alone")
-    drawn: Figure
-    if not row.several:
-        drawn = _loaded(row.draw)(results[0], *((names or [None])[:1] if row.named else []))
-        return drawn
-    called = names or [_name(result) for result in results]
-    further = [beside or [None] * len(results)] if row.beside else []
-    drawn = _loaded(row.draw)(results, called, *further)
+    arguments = [results] if row.several else [results[0]]
+    if row.several or row.named:
+        called = list(names or map(_name, results))
+        arguments.append(called if row.several else called[0])
+    if row.beside is not None:
+        arguments.append(beside or [None] * len(results))
+    drawn: Figure = _loaded(row.draw)(*arguments)
     return drawn
 
 
@@ -220,7 +197,7 @@ def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
 
     Parameters
     ----------
-    *results : Report, RobustnessReport, HeatmapReport or path of a report
+    *results : result of any kind, or path of its file
         What to draw. Reports are of one game with images in common, as `compare` takes them; all
         are seen through the view of the first.
     names : sequence of str, optional
@@ -237,14 +214,14 @@ def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
     UsageError
         Nothing to draw, too many, different numbers of bands, or not one name a result.
     ReportError
-        A path is no finished report, or the reports cannot be compared.
+        A path is no finished file, or the reports cannot be compared.
 
     Examples
     --------
     >>> drawn = ia.plot("plain.h5", "robust.h5")
     >>> drawn.savefig("both.pdf")
     """
-    from ..results.report import load
+    from ..results.kinds import load
 
     if names is not None and len(names) != len(results):
         raise UsageError(f"plot: {len(results)} reports, but {len(names)} names")
@@ -254,13 +231,27 @@ def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
     return draw(read, names or stems)
 
 
+def save(results: Sequence[Any], target: Path, *arguments: Any, overwrite: bool = False) -> None:
+    """Draw results, with the further arguments of `draw`, and write the picture.
+
+    Raises
+    ------
+    UsageError, ReportError
+        As for `draw` and `figure.write_picture`.
+    """
+    from .figure import write_picture
+
+    write_picture(lambda: draw(results, *arguments), target, overwrite=overwrite)
+
+
+def _row(result: object) -> Views:
+    """That of a result's class, or of the nearest class that it is made from."""
+    names = (made_from.__name__ for made_from in type(result).__mro__)
+    return next((_ROWS[name] for name in names if name in _ROWS), Views())
+
+
 def _name(result: Any) -> str:
-    """File name of its model; a measurement of images alone has none."""
-    return Path(result.model["path"]).stem if hasattr(result, "model") else ""
-
-
-def _missing(result: object, name: str) -> UsageError:
-    return UsageError(f"a {type(result).__name__} has no {_WORDS.get(name, name)}")
+    return Path(result.model.get("path", "")).stem
 
 
 def _loaded(function: Function) -> Callable[..., Any]:
