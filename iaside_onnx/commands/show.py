@@ -135,9 +135,9 @@ def plot(
         from ..results.class_rows import reservation
         from ..results.report import FEW_IMAGES
 
-        note = reservation(found[0].class_profiles, FEW_IMAGES)
-        if note is not None:
-            click.echo(f"Warning: {note}", err=True)
+        reserved = reservation(found[0].class_profiles, FEW_IMAGES)
+        if reserved is not None:
+            click.echo(f"Warning: {reserved}", err=True)
     click.echo(f"Picture: {target}")
 
 
