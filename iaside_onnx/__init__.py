@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .comparisons.comparison import Comparison, compare
+    from .comparisons.comparison import compare
     from .comparisons.correlation import Correlation, correlate
     from .comparisons.gate import Gate, gate
+    from .comparisons.pairs import Comparison
     from .comparisons.prediction import Prediction, predict_damage
     from .corruptions.corrupt import corrupt
     from .errors import IasideError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from .views.registry import plot
 
 _HOMES = {
-    "Comparison": "comparisons.comparison",
+    "Comparison": "comparisons.pairs",
     "compare": "comparisons.comparison",
     "Correlation": "comparisons.correlation",
     "correlate": "comparisons.correlation",

@@ -128,14 +128,14 @@ def test_workers_of_other_versions_are_named():
 
 def test_local_workers_get_a_graphics_card_each(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-5c")
-    assert cluster._devices() == ("2", "GPU-5c")
-    assert [job.device_of(worker, cluster._devices()) for worker in (0, 1, 2)] == [
+    assert cluster.cards_for("cuda") == ("2", "GPU-5c")
+    assert [job.device_of(worker, cluster.cards_for("cuda")) for worker in (0, 1, 2)] == [
         "2",
         "GPU-5c",
         "2",
     ]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert cluster._devices() == ()
+    assert cluster.cards_for("cuda") == ()
 
 
 @pytest.mark.parametrize("asked", ["local", "local:0", "local:x", "no place", "ftp://h:9", "h"])

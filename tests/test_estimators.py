@@ -138,7 +138,7 @@ def test_rounds_keep_the_shares_of_the_classes():
      ("regression", 80, None)],
 )  # fmt: skip
 def test_intervals_hold_the_truth(estimator, images, target):
-    """At reduced size: `python tools/check_coverage.py` says more."""
+    """At reduced size: `python tools/studies/check_coverage.py` says more."""
     from check_coverage import coverage
 
     found = coverage(estimator, 40, images, target, resamples=200)

@@ -45,7 +45,7 @@ def test_dc_and_nyquist_are_vectors_of_one_coefficient():
     dc, board = basis_vectors(8, 6, np.array([[0, 0], [4, 3]]))
     np.testing.assert_allclose(dc, 1 / np.sqrt(48), rtol=1e-6)
     np.testing.assert_allclose(board[0, :2] * np.sqrt(48), [1, -1], rtol=1e-6)
-    with pytest.raises(UsageError, match="--grid 4: give 'full' or an odd number"):
+    with pytest.raises(UsageError, match="grid=4: give 'full' or an odd number"):
         FrequencyGrid(8, 8, 4)
     with pytest.raises(UsageError, match="use at most 7, or 'full'"):
         FrequencyGrid(8, 6, 9)

@@ -11,6 +11,7 @@ import click
 
 from .numbers import INTEGER, NUMBER, TEXT
 from .options import (
+    Listed,
     bands_option,
     label_options,
     naming_options,
@@ -43,8 +44,8 @@ OWN_PROCESS = "own process"
 @click.option("--separate-dc", is_flag=True, help="Make the mean colour a player of its own.")
 @norm_option
 @click.option(
-    "--absence", default="gaussian", show_default=True,
-    help="What stands for an absent band: gaussian, replace, mean or zero.",
+    "--absence", cls=Listed, table="mathematics.absence.ABSENCES", default="gaussian",
+    show_default=True, help="What stands for an absent band: {names}.",
 )  # fmt: skip
 @sample_options(200)
 @preprocess_option

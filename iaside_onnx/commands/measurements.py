@@ -76,7 +76,10 @@ def show_measurement(
     against = [] if baseline is None else [load_measurement(kind, baseline)]
     found = load_measurement(kind, path, confidence)
     if as_json:
-        click.echo(json.dumps(found.summary(*against), indent=2))
+        values = found.summary()
+        for other in against:
+            values["baseline"] = found.against(other).summary(found.perturbations)
+        click.echo(json.dumps(values, indent=2))
     else:
         from ..views.registry import view
 

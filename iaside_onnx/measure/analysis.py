@@ -83,8 +83,9 @@ def analyze(
     skip_bad : bool
         Leave out pictures of the drawn sample that cannot be decoded, and list them under
         ``data["skipped"]``, instead of stopping at the first.
-    provider : {"auto", "cpu", "cuda", "tensorrt"}
-        Where to run. Like `threads` and `batch`, it changes nothing beyond floating-point rounding.
+    provider : str
+        Where to run: "auto", or a name in `inference.providers`. Like `threads` and `batch`, it
+        changes nothing beyond floating-point rounding.
     threads : int
         Threads of the model's session; 0 chooses.
     tf32 : bool

@@ -67,7 +67,7 @@ class Attack:
             "layout": classifier.form.layout,
             "output_kind": classifier.scores.kind,
             "provider": runtime.provider,
-            **({} if runtime.provider == "cpu" else {"tf32": runtime.tf32}),
+            **runtime.settings,
             **({"allow_random": True} if classifier.random else {}),
         }
 
@@ -148,7 +148,7 @@ def attack_noise(
         for start in range(0, len(sample), _TOGETHER):
             positions = range(start, min(start + _TOGETHER, len(sample)))
             pixels = np.stack([classifier.pixels(sample.picture(place)) for place in positions])
-            answers = scores(pixels).argmax(axis=1)
+            answers = scores.task.answers(scores(pixels))
             spectra = [grid.spectrum(image) for image in pixels]
             seeds = attack_seeds(
                 seed, wanted.name, [draw_key(sample, place) for place in positions]
@@ -162,6 +162,7 @@ def attack_noise(
                     epsilon=wanted.epsilon * level / FULL_SEVERITY,
                     queries=wanted.queries,
                     seeds=seeds,
+                    margins=scores.task.margins,
                 )
                 added = found.images - pixels
                 for place, clean, change in zip(positions, spectra, added, strict=True):

@@ -7,13 +7,11 @@ is imported only when workers are asked for.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import IasideError, UsageError
+from ..inference.providers import PROVIDERS
 from ..listener import Listener
 from .game import available_cores
 from .job import Job, Outcome, evaluate, versions
@@ -289,13 +288,5 @@ def _check_versions(found: dict[str, Any], address: str) -> None:
 
 def cards_for(provider: str) -> tuple[str, ...]:
     """Graphics cards to deal out to workers with this provider; none for one that takes none."""
-    return () if provider == "cpu" else _devices()
-
-
-def _devices() -> tuple[str, ...]:
-    """Graphics cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return tuple(name.strip() for name in named.split(",") if name.strip())
-    cards = Path("/proc/driver/nvidia/gpus")
-    return tuple(map(str, range(len(list(cards.iterdir()))))) if cards.is_dir() else ()
+    cards = PROVIDERS[provider].cards
+    return () if cards is None else cards.visible()

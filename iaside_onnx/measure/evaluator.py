@@ -63,8 +63,7 @@ class Evaluator:
         self._engine = Engine(
             classifier.model,
             settings.players,
-            classifier.scores,
-            settings.temperature,
+            classifier.task(settings.temperature),
             settings.output_map,
             coalitions if coalitions.ndim == 1 else None,
         )

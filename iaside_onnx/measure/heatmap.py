@@ -253,7 +253,7 @@ def _row(waves: _Waves, position: int, scorer: Scorer, tell: Listener) -> NDArra
     subject, vectors = waves.subject, len(waves.grid.vectors)
     pixels, name = subject.pixels(position), subject.sample.ids[position]
     signs = waves.signs(position, len(pixels))
-    clean = np.exp(scorer(pixels[None]))[0]
+    clean, task = scorer(pixels[None]), scorer.task
     tell.advance(1)
     row = np.empty((2, vectors), np.float32)
     start = 0
@@ -266,8 +266,8 @@ def _row(waves: _Waves, position: int, scorer: Scorer, tell: Listener) -> NDArra
                 f"the model returns NaN for image {name} with the wave of {wave[1]} x {wave[0]} "
                 "cycles added"
             )
-        row[0, part] = logs.argmax(axis=1) != subject.targets[position]
-        row[1, part] = np.abs(np.exp(logs) - clean).sum(axis=1)
+        row[0, part] = ~task.right(logs, subject.targets[position])
+        row[1, part] = task.change(logs, clean)
         tell.advance(part.stop - start)
         start = part.stop
     return row.ravel()

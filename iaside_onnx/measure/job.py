@@ -23,6 +23,7 @@ from .. import __version__
 from ..errors import ArtifactError, ChangedError, DataError, IasideError, UsageError
 from ..images.sample import Reading, Sample
 from ..inference.classifier import Classifier, open_classifier
+from ..inference.providers import PROVIDERS
 from ..inference.session import choose_runtime, claim_process, runtime_version
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
@@ -46,7 +47,7 @@ def settled_settings(settings: Settings, classifier: Classifier) -> dict[str, An
         "draws": DRAWS,
         "players": settings.players,
         **classifier.settled,
-        **({} if runtime.provider == "cpu" else {"tf32": runtime.tf32}),
+        **runtime.settings,
     }
     # Files of versions that knew no such option have no such key.
     del held["set"]
@@ -230,8 +231,9 @@ def _open(job: Job, number: object) -> Evaluator:
     for name, version in job.versions.items():
         if here[name] != version:
             raise UsageError(f"has {name} {here[name]}, not {version}; install the same version")
-    if job.devices:
-        os.environ["CUDA_VISIBLE_DEVICES"] = device_of(number, job.devices)
+    cards = PROVIDERS[job.provider].cards
+    if job.devices and cards is not None:
+        os.environ[cards.variable] = device_of(number, job.devices)
     if job.own_process:
         claim_process()
     source = job.reading.open()

@@ -110,7 +110,7 @@ class Subject:
                 "draws": DRAWS,
                 **self.classifier.settled,
                 "label_offset": self.classifier.label_offset,
-                **({} if self.runtime.provider == "cpu" else {"tf32": self.runtime.tf32}),
+                **self.runtime.settings,
                 **({"set": said} if (said := self.classifier.model.fixed.said) else {}),
             }
         )

@@ -174,10 +174,10 @@ def _corrupt(
         plan.severities,
         plan.seed,
         features=plan.subject.classifier.form.features,
-        threads=corruption_threads(plan.subject.runtime.device),
+        threads=corruption_threads(plan.subject.runtime.execution),
     )
     # The stream holds all of an image before the next one.
-    clean, row = np.empty(0), np.empty(1 + 3 * plan.cells, np.float32)
+    clean, task, row = np.empty(0), scorer.task, np.empty(1 + 3 * plan.cells, np.float32)
     for group in _groups(stream, scorer.size):
         logs = scorer(np.stack([image for _, _, image in group]))
         for (position, column, _), log in zip(group, logs, strict=True):
@@ -186,11 +186,11 @@ def _corrupt(
                 raise ArtifactError(f"the model returns NaN for image {name}")
             target = targets[position]
             if column < 0:
-                clean = np.exp(log)
+                clean = log
                 row[0] = log[target]
                 continue
-            change = np.abs(np.exp(log) - clean).sum()
-            row[1 + column :: plan.cells] = log.argmax() != target, change, log[target]
+            wrong, change = not task.right(log, target), task.change(log, clean)
+            row[1 + column :: plan.cells] = wrong, change, log[target]
             if column == plan.cells - 1:
                 partial.store(position, row)
         tell.advance(len(group))
@@ -213,7 +213,7 @@ def _attack(
 ) -> None:
     """Fill the columns of an attack for the images that lack them."""
     wanted, subject = plan.attacks[number], plan.subject
-    together = images_together(subject.runtime.device, subject.classifier.form.features)
+    together = images_together(subject.runtime.execution, subject.classifier.form.features)
     for start in range(0, len(rows), together):
         group = rows[start : start + together]
         images = np.stack([subject.pixels(position) for position in group])
@@ -228,7 +228,8 @@ def _attack(
             return logs
 
         keys = [subject.keys[position] for position in group]
-        results = attack_images(scores, images, subject.targets[group], wanted, plan.seed, keys)
+        targets, task = subject.targets[group], scorer.task
+        results = attack_images(scores, images, targets, wanted, plan.seed, keys, task)
         for position, values in zip(group, np.column_stack(results), strict=True):
             partial.store(position, values, 1 + number)
         tell.advance(budget)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..corruptions.corrupt import KINDS, corrupt, generator
+from ..corruptions.corrupt import corrupt, generator
+from ..corruptions.severity import CATALOGUE
 from ..errors import DataError, UsageError
 from ..images.folders import PhotoFiles
 from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
@@ -97,7 +98,7 @@ def measure_snr(
     rings : int, optional
         A multiple of `bands`; by default 4 a band, or as many as the size allows.
     corruption, severity : sequences
-        Which ones; empty: all. With an attack no corruption is measured unless it is named.
+        As for `measure_robustness`. With an attack no corruption is measured unless it is named.
     attack : str, optional
         "square-linf", "square-l2", "spsa-linf" or "spsa-l2": what it adds is measured as well. It
         goes against the model's own answers.
@@ -168,7 +169,7 @@ def measure_snr(
     grid = Rings(*recipe.crop, _ring_count(*recipe.crop, bands, rings, norm), norm)
     started = time.monotonic()
     signal, noise = _measure(sample, recipe, channels, grid, names, levels, seed, tell)
-    kinds = {name: kind for kind, held in KINDS.items() for name in held if name in names}
+    kinds = {name: CATALOGUE[name].kind for name in names}
     attacked = {}
     if against is not None and classifier is not None:
         added = attack_noise(against, classifier, sample, grid, levels, seed, batch, tell)

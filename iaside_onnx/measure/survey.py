@@ -12,8 +12,8 @@ from ..images.class_names import shown
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..listener import Listener
-from ..mathematics.absence import SampleStatistics
-from ..mathematics.temperature import fit_temperature, log_softmax
+from ..mathematics.absence import ABSENCES, SampleStatistics
+from ..mathematics.temperature import fit_temperature
 from ..onnx_file.graph import in_float32
 from ..results.precondition import accuracy_reason
 from ..settings import Settings
@@ -113,8 +113,8 @@ def _count_from_one(labels: NDArray[np.int64], classes: int) -> bool:
 
 
 def surveyed(images: int, part: list[int], settings: Settings) -> list[int]:
-    """Positions whose pixels determine the rows of a part: all, unless absent bands are black."""
-    everything = settings.absence != "zero" or settings.temperature == "auto"
+    """Positions whose pixels determine the rows of a part: all where absent bands follow all."""
+    everything = ABSENCES[settings.absence].of_sample or settings.temperature == "auto"
     return list(range(images)) if everything else part
 
 
@@ -178,16 +178,17 @@ def survey_sample(
                 "preprocessing, or the file itself"
             )
         classifier.confirm_kind(raw)
-        logits = classifier.logits(raw)
         ours = [row for row, position in enumerate(positions) if position in place]
         rows = [place[positions[row]] for row in ours]
         classes = targets[positions][ours]
-        predicted[rows] = logits[ours].argmax(axis=1)
-        plain[rows] = log_softmax(logits[ours])[np.arange(len(ours)), classes]
+        readings = classifier.task().readings(raw[ours])
+        predicted[rows] = classifier.task().answers(classifier.logits(raw[ours]))
+        plain[rows] = readings[np.arange(len(ours)), classes]
         if fit:
-            scores.append(logits)
+            scores.append(raw)
         else:
-            clean[rows] = _as_played(classifier, logits[ours], classes, float(settings.temperature))
+            task = classifier.task(float(settings.temperature))
+            clean[rows] = task.values(raw[ours], classes)
     assert example is not None
     _tell_oddities(oddities, tell)
     right = int((predicted == targets[part]).sum())
@@ -199,9 +200,9 @@ def survey_sample(
         tell.warning(warning + _size_advice(classifier))
     temperature = settings.temperature
     if fit:
-        logits = np.concatenate(scores)
-        temperature = fit_temperature(logits, targets)
-        clean = _as_played(classifier, logits[part], targets[part], temperature)
+        raw = np.concatenate(scores)
+        temperature = fit_temperature(classifier.logits(raw), targets)
+        clean = classifier.task(temperature).values(raw[part], targets[part])
         tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
     return Survey(statistics, predicted, clean, float(temperature), example, one_by_one)
 
@@ -236,19 +237,6 @@ def _tell_oddities(counts: NDArray[np.int_], tell: Listener) -> None:
         )
 
 
-def _as_played(
-    classifier: Classifier,
-    logits: NDArray[np.float32],
-    targets: NDArray[np.int64],
-    temperature: float,
-) -> NDArray[np.float32]:
-    """Log-probabilities of classes as the engine's tail finds them."""
-    cooled = logits / np.float32(temperature)
-    if classifier.scores.kind == "logits" or temperature != 1.0:
-        cooled = log_softmax(cooled)
-    return cooled[np.arange(len(cooled)), targets].astype(np.float32)
-
-
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scores of images run one by one."""
     return np.concatenate([classifier.model.scores(image[None]) for image in pixels])
@@ -263,7 +251,7 @@ def mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool
     alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
     worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
     # Not-a-number is for others to report.
-    coarse = classifier.output.dtype == "float16" or classifier.model.runtime.provider != "cpu"
+    coarse = classifier.output.dtype == "float16" or classifier.model.runtime.execution.coarse
     mixed = worst > (_MIXED_TOLERANCE_11_BITS if coarse else _MIXED_TOLERANCE)
     graph = classifier.artifact.model
     if not coarse and not mixed and graph is not None and in_float32(graph):

@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..mathematics.bands import MOST_BANDS
 from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.score import resampled_means
+from ..setting_roles import HEATMAP_FIT, settings_apart
 from ..storage.schema import IMAGE, ROUNDING, TEXT, TRUTH, Field, Schema, need
 from ..storage.value_rules import (
     INSIDE,
@@ -153,7 +154,8 @@ class HeatmapReport(Result):
                 f"the analysis is of {report.model['path']}, the heat map of "
                 f"{self.model['path']}: the model files differ"
             )
-        if list(report.size) != list(self.settings["size"]):
+        size = {"size": list(self.settings["size"])}
+        if settings_apart({"size": list(report.size)}, size, only=HEATMAP_FIT):
             raise UsageError("the analysis and the heat map are of images of different sizes")
         return self.view(
             bands=int(report.settings["bands"]),

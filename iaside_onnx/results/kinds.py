@@ -85,7 +85,7 @@ def read_stored(path: Path) -> tuple[dict[str, Any], Arrays]:
         try:
             stored, arrays = read_content(path, file, class_of(kind).SCHEMA)
         except ReportError as error:  # said to those alone who want a file of this kind
-            return {"format": kind, "error": type(error).__name__, "message": str(error)}, {}
+            return {"format": kind, "error": type(error).__name__, "parts": error.parts}, {}
         return {"format": kind, **stored}, arrays
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .. import errors
 from ..digest import data_digest, rows_digest
-from ..errors import ReportError, UsageError
+from ..errors import ReportError, UsageError, again
 from ..storage import hdf5
 from ..storage.isolated import Child
 from ..storage.opening import begin_reading, report_errors, why, wrong_kind
@@ -164,7 +164,7 @@ class Result(Shown):
             What no run can have written; the message names the file.
         """
         if "error" in stored:
-            raise getattr(errors, stored["error"])(stored["message"])
+            raise again(getattr(errors, stored["error"]), {"parts": stored["parts"]})
         try:
             header = cls.SCHEMA.read_header(stored["header"])
             values = cls.SCHEMA.read_fields(header, arrays)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from importlib import import_module
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,6 @@ from ..storage.value_rules import (
 )
 from .result import DIGESTS, Result
 from .spread import Spread
-
-if TYPE_CHECKING:
-    from ..comparisons.baseline import Relative
 
 ROBUSTNESS_FORMAT = "iaside-robustness"
 ROBUSTNESS_VERSION = 1
@@ -115,6 +113,48 @@ class Damage:
     corruption_mpe: Spread
     mean_error: Spread
     mean_mpe: Spread
+
+
+@dataclass(frozen=True)
+class Relative:
+    """Errors of a model as shares of a baseline's; 1 is the baseline itself.
+
+    The intervals resample images, the same for both models.
+
+    Attributes
+    ----------
+    ce, relative_ce : Spread of shape (P,)
+    mce, relative_mce : Spread of shape ()
+        Their means over corruptions.
+    model : dict
+        The baseline's.
+    notes : list of str
+        What to bear in mind about the pair.
+    """
+
+    ce: Spread
+    mce: Spread
+    relative_ce: Spread
+    relative_mce: Spread
+    model: dict[str, Any]
+    notes: list[str]
+
+    def summary(self, names: list[str]) -> dict[str, Any]:
+        """Plain JSON values; null where the baseline makes no error, so no ratio is defined."""
+        return {
+            "model": self.model,
+            "mce": self.mce.json(),
+            "relative_mce": self.relative_mce.json(),
+            "corruptions": [
+                {
+                    "name": name,
+                    "ce": self.ce[row].json(),
+                    "relative_ce": self.relative_ce[row].json(),
+                }
+                for row, name in enumerate(names)
+            ],
+            "notes": self.notes,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -263,6 +303,20 @@ class RobustnessReport(Result):
             mean_mpe=spread(mpe.mean(axis=(1, 2))),
         )
 
+    @cached_property
+    def lost_log_prob(self) -> Spread:
+        """Log-probability of the true class that each corruption takes, shape (P,), in nats.
+
+        Clean minus corrupted, mean over severities and images; the intervals resample images, each
+        with its answers to both. Infinite where a corruption makes the true class impossible, not
+        a number where it was impossible before.
+        """
+        with np.errstate(invalid="ignore"):
+            corrupted = self.corrupted_log_prob.mean(axis=2, dtype=np.float64)
+            lost = self.log_prob[:, None].astype(np.float64) - corrupted
+            means = resampled_means(lost, int(self.settings["seed"]), RESAMPLES)
+            return Spread.of(np.concatenate([lost.mean(axis=0)[None], means]), self.confidence)
+
     @property
     def clean_spread(self) -> Spread:
         """The clean error with Wilson's interval, which keeps a width at 0 and 1."""
@@ -307,14 +361,16 @@ class RobustnessReport(Result):
         ReportError
             It was measured on something else; the message names what differs.
         """
-        from ..comparisons.baseline import relative
+        # By its name: comparisons know results, results know no comparison.
+        relative: Relative = import_module("iaside_onnx.comparisons.baseline").relative(
+            self, baseline
+        )
+        return relative
 
-        return relative(self, baseline)
-
-    def summary(self, baseline: RobustnessReport | None = None) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """All results as plain JSON values; null where a ratio is infinite or not defined."""
         damage = self.damage
-        result: dict[str, Any] = {
+        return {
             "format": ROBUSTNESS_FORMAT,
             "format_version": ROBUSTNESS_VERSION,
             "iaside_version": self.iaside_version,
@@ -336,6 +392,7 @@ class RobustnessReport(Result):
                     "mpe": damage.corruption_mpe[row].json(),
                     "errors": damage.errors[row].json(),
                     "mpes": damage.mpe[row].json(),
+                    "lost_log_prob": self.lost_log_prob[row].json(),
                 }
                 for row, name in enumerate(self.perturbations)
             ],
@@ -351,9 +408,6 @@ class RobustnessReport(Result):
                 for place, attack in enumerate(self.attacks)
             ],
         }
-        if baseline is not None:
-            result["baseline"] = self.against(baseline).summary(self.perturbations)
-        return result
 
     def median_queries(self, attack: int) -> float | None:
         """Median number of queries that turned an answer that had been right; None if none did."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-from ..comparisons.comparison import Comparison
 from ..comparisons.correlation import Correlation
 from ..comparisons.gate import Gate
+from ..comparisons.pairs import Comparison
 from ..comparisons.prediction import Prediction
 from ..results.finding import NO_FINDING, NOT_A_FINDING
 from ..results.heatmap import HeatmapReport

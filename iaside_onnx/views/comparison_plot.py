@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..comparisons.comparison import Comparison, Pair
+from ..comparisons.pairs import Comparison, Pair
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
 from ..results.finding import NOT_A_FINDING

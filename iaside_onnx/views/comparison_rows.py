@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..comparisons.comparison import Comparison, Pair
+from ..comparisons.pairs import Comparison, Pair
 from ..comparisons.verdict import decimals
 from ..mathematics.paired import Difference
 from .text import interval, number, p_value

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ..comparisons.comparison import Comparison, Pair
+from ..comparisons.pairs import Comparison, Pair
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
 from ..results.report import FEW_IMAGES

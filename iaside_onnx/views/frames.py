@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..comparisons.comparison import Comparison
+from ..comparisons.pairs import Comparison
 from ..errors import UsageError
 from ..mathematics.paired import Difference
 from ..results.report import Report

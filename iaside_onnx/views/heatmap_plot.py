@@ -73,9 +73,7 @@ def heatmap_figure(
     """
     check_count(len(reports), "heat maps")
     for report, name in zip(reports[1:], names[1:], strict=True):
-        apart = heatmaps_apart(reports[0].settings, report.settings)
-        if reports[0].data["digest"] != report.data["digest"]:
-            apart.append("other images")
+        apart = heatmaps_apart(reports[0], report)
         if apart:
             raise UsageError(
                 f"{name} and {names[0]} were measured differently: {'; '.join(apart)}; draw them "

@@ -8,7 +8,7 @@ from ..results.finding import NOT_A_FINDING, no_finding
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
 from .terminal import share_bar, table, terminal
-from .text import ends, number, one_line, percent, rank_text, with_ends
+from .text import number, one_line, percent, rank_text, value_and_ends, with_ends
 
 _BAR_WIDTH = 20
 
@@ -35,14 +35,11 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
     shares = damage.mpe.value
     known = shares[np.isfinite(shares)]
     for row, name in enumerate(with_ends(seen.band_names)):
-        error, mpe = damage.error[row], damage.mpe[row]
         made.add_row(
             name,
             str(damage.coefficients[row]),
-            number(error.value),
-            ends(error),
-            number(mpe.value),
-            ends(mpe),
+            *value_and_ends(damage.error[row]),
+            *value_and_ends(damage.mpe[row]),
             *([number(analysis.sid[row])] if analysis is not None else []),
             share_bar(shares[row], known.max(), _BAR_WIDTH) if np.isfinite(shares[row]) else "",
         )

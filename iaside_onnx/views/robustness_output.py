@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from ..comparisons.baseline import Relative
-from ..results.robustness import RobustnessReport
+from ..comparisons.baseline import relative
+from ..results.robustness import Relative, RobustnessReport
 from .terminal import table, terminal
-from .text import ends, number, one_line, percent, with_interval
+from .text import number, one_line, percent, value_and_ends, with_interval
+
+_LOST = "lost log-prob"
 
 
 def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None = None) -> None:
     """Errors under corruptions and attacks, and against a baseline where there is one."""
     out = terminal()
     level = percent(report.confidence)
-    relative = None if baseline is None else report.against(baseline)
+    against = None if baseline is None else relative(report, baseline)
     damage = report.damage
     out.say(
         f"{one_line(report.model['path'])} on {one_line(report.data['source'])}: "
@@ -23,43 +25,56 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
         f"{', '.join(map(str, report.severities))}",
         f"Clean error: {with_interval(report.clean_spread, level)}",
     )
-    out.print(_corruptions(report, relative, level))
+    ends = f"{level} int."
+    tables = [_corruptions(report, against, ends, lost=True)]
+    if out.measure(tables[0], options=out.options.update(max_width=500)).maximum > out.width:
+        tables = [_corruptions(report, against, ends, lost=False), _lost(report, ends)]
+    out.print(*tables)
     out.say(
         f"Mean error: {with_interval(damage.mean_error, level)}",
         f"Mean mPE: {with_interval(damage.mean_mpe, level)}",
     )
-    if relative is not None:
+    if against is not None:
         out.say(
-            f"mCE against {one_line(relative.model['path'])}: "
-            f"{with_interval(relative.mce, level)}; relative mCE: "
-            f"{with_interval(relative.relative_mce, level)}",
-            *(f"Mind: {note}" for note in relative.notes),
+            f"mCE against {one_line(against.model['path'])}: "
+            f"{with_interval(against.mce, level)}; relative mCE: "
+            f"{with_interval(against.relative_mce, level)}",
+            *(f"Mind: {note}" for note in against.notes),
         )
     if report.attacks:
-        out.print(_attacks(report, level))
+        out.print(_attacks(report, ends))
     out.noted(report.run.get("warnings", []))
 
 
-def _corruptions(report: RobustnessReport, relative: Relative | None, level: str) -> Table:
-    headings = ["error", f"{level} int.", "by severity", "mPE", f"{level} int."]
-    headings += [] if relative is None else ["CE", f"{level} int."]
+def _corruptions(
+    report: RobustnessReport, against: Relative | None, ends: str, *, lost: bool
+) -> Table:
+    headings = ["error", ends, "by severity", "mPE", ends]
+    headings += [_LOST, ends] if lost else []
+    headings += [] if against is None else ["CE", ends]
     made = table(["corruption"], headings, tight=True)
     damage = report.damage
     for row, name in enumerate(report.perturbations):
-        error, mpe = damage.corruption_errors[row], damage.corruption_mpe[row]
         by_severity = (number(value, 2).removeprefix("0") for value in damage.errors[row].value)
-        cells = [number(error.value), ends(error), " ".join(by_severity)]
-        cells += [number(mpe.value), ends(mpe)]
-        if relative is not None:
-            cells += [number(relative.ce[row].value), ends(relative.ce[row])]
+        cells = [*value_and_ends(damage.corruption_errors[row]), " ".join(by_severity)]
+        cells += value_and_ends(damage.corruption_mpe[row])
+        cells += value_and_ends(report.lost_log_prob[row]) if lost else []
+        cells += [] if against is None else value_and_ends(against.ce[row])
         made.add_row(one_line(name), *cells)
     return made
 
 
-def _attacks(report: RobustnessReport, level: str) -> Table:
+def _lost(report: RobustnessReport, ends: str) -> Table:
+    """What corruptions take from the log-probability, for terminals too narrow for one table."""
+    made = table(["corruption"], [_LOST, ends], tight=True)
+    for row, name in enumerate(report.perturbations):
+        made.add_row(one_line(name), *value_and_ends(report.lost_log_prob[row]))
+    return made
+
+
+def _attacks(report: RobustnessReport, ends: str) -> Table:
     headings = (
-        "epsilon", "queries", "images", "clean error", "error", f"{level} int.", "mPE",
-        "median queries",
+        "epsilon", "queries", "images", "clean error", "error", ends, "mPE", "median queries",
     )  # fmt: skip
     made = table(["attack"], headings, tight=True)
     for place, attack in enumerate(report.attacks):
@@ -72,8 +87,7 @@ def _attacks(report: RobustnessReport, level: str) -> Table:
             f"{attack['queries']:,}",
             str(int(attacked.sum())),
             number(report.clean_wrong[attacked].mean()),
-            number(error.value),
-            ends(error),
+            *value_and_ends(error),
             number(report.adversarial_mpe[place]),
             "-" if median is None else f"{median:,.0f}",
         )

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..comparisons.agreement import grounds_apart
-from ..comparisons.baseline import ground_of
 from ..errors import UsageError
 from ..results.robustness import RobustnessReport
 from ..results.spread import Spread
@@ -36,7 +35,7 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
     first = reports[0]
     other_sizes = False
     for report, name in zip(reports[1:], names[1:], strict=True):
-        refusals, notes = grounds_apart(ground_of(first), ground_of(report))
+        refusals, notes = grounds_apart(first, report)
         other_sizes = other_sizes or bool(notes)
         if refusals:
             raise UsageError(

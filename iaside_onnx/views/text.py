@@ -75,6 +75,11 @@ def ends(spread: Spread, digits: int = 3) -> str:
     return UNDEFINED if undefined else interval(spread.low, spread.high, digits)
 
 
+def value_and_ends(spread: Spread) -> list[str]:
+    """A quantity and its interval, as cells of a table."""
+    return [number(spread.value), ends(spread)]
+
+
 def with_interval(spread: Spread, level: str) -> str:
     """A quantity and its interval, such as ``0.120 [95%: 0.100 to 0.140]``."""
     return f"{number(spread.value)} [{level}: {ends(spread)}]"
