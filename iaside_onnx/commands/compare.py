@@ -46,9 +46,9 @@ def compare(
 
     found = hold_against(*reports, **options)
     if target is not None:
-        from ..views.comparison_plot import save_comparison
+        from ..views.registry import save
 
-        save_comparison(found, target, overwrite=overwrite)
+        save([found], target, overwrite=overwrite)
     if as_json:
         click.echo(json.dumps(found.summary(), indent=2))
         return

@@ -46,9 +46,9 @@ def correlate(
 
     found = join(*files, **options)
     if target is not None:
-        from ..views.correlation_plot import save_correlation
+        from ..views.registry import save
 
-        save_correlation(found, target, overwrite=overwrite)
+        save([found], target, overwrite=overwrite)
     if as_json:
         click.echo(json.dumps(found.summary(), indent=2))
         return

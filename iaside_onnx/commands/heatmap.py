@@ -62,15 +62,15 @@ def heatmap(
     # A run that goes on ends in the picture that one from the start would have drawn.
     redraw = options["overwrite"] or options["resume"]
     if picture is not None:
-        from ..views.plots import check_picture
+        from ..views.figure import check_picture
 
         check_picture(picture, overwrite=redraw)
     report = measure(measure_heatmap, model, images, target, analysis=beside, **options)
     written, quiet = f"Heat map: {target}", options["quiet"]
     show_measured(report, print_heatmap, written, as_json=as_json, quiet=quiet, analysis=beside)
     if picture is not None:
-        from ..views.heatmap_plot import save_heatmaps
+        from ..views.registry import save
 
-        save_heatmaps([report], [target.stem], [beside], picture, overwrite=redraw)
+        save([report], picture, [target.stem], [beside], overwrite=redraw)
         if not (as_json or quiet):
             click.echo(f"Picture: {picture}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,14 @@ import click
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of measurement: the command that makes it, and who reads, prints and draws it.
+    """A kind of measurement: the command that makes it, and its format.
 
-    The functions are named as "room.module.function", so that nothing is loaded before its use.
-    `baselines`: may be shown against another file; `together`: several may be drawn at once;
-    `beside`: so may analyses of the same models, by a function that takes the paths.
+    `baselines`: may be shown against another file.
     """
 
     command: str
-    load: str
-    show: str
-    draw: str
+    format: str
     baselines: bool = False
-    together: bool = False
-    beside: str | None = None
 
     @property
     def made_by(self) -> str:
@@ -36,24 +29,12 @@ class Kind:
 
 
 _KINDS = {
-    "iaside-heatmap": Kind(
-        "heatmap",
-        "results.heatmap.load_heatmap",
-        "views.heatmap_table.print_heatmap",
-        "views.heatmap_plot.save_heatmaps",
-        beside="commands.heatmap.plot_beside",
-    ),
-    "iaside-snr": Kind(
-        "snr", "results.snr.load_snr", "views.snr_table.print_snr", "views.snr_plot.save_snr"
-    ),
-    "iaside-robustness": Kind(
-        "robustness",
-        "results.robustness.load_robustness",
-        "views.robustness_table.print_robustness",
-        "views.robustness_plot.save_robustness",
-        baselines=True,
-        together=True,
-    ),
+    kind.format: kind
+    for kind in (
+        Kind("heatmap", "iaside-heatmap"),
+        Kind("snr", "iaside-snr"),
+        Kind("robustness", "iaside-robustness", baselines=True),
+    )
 }
 
 
@@ -80,7 +61,9 @@ def measurement(path: Path, **given: Any) -> Kind | None:
 
 def load_measurement(kind: Kind, path: Path, confidence: float | None = None) -> Any:
     """A measurement, with intervals of another coverage where one is given."""
-    return _function(kind.load)(path).view(confidence=confidence)
+    from ..results.kinds import class_of
+
+    return class_of(kind.format).load(path).view(confidence=confidence)
 
 
 def show_measurement(
@@ -98,26 +81,39 @@ def show_measurement(
             values["baseline"] = found.against(other).summary(found.perturbations)
         click.echo(json.dumps(values, indent=2))
     else:
-        _function(kind.show)(found, *against)
+        from ..views.registry import view
+
+        view(found, "table", *against)
 
 
 def plot_measurements(
-    kind: Kind, paths: Sequence[Path], target: Path, confidence: float | None, overwrite: bool
+    kind: Kind,
+    paths: Sequence[Path],
+    target: Path,
+    picture: str | None,
+    confidence: float | None,
+    overwrite: bool,
 ) -> None:
-    """What ``iaside plot`` does with measurements of one kind."""
-    if kind.beside is not None:
-        _function(kind.beside)(paths, target, confidence, overwrite)
-        return
-    if len(paths) > 1 and not kind.together:
+    """What ``iaside plot`` does with measurements of one kind, and with what stands beside them."""
+    from ..results.report import Report
+    from ..views.registry import drawing, save
+
+    measured, names = [load_measurement(kind, paths[0], confidence)], [paths[0].stem]
+    row = drawing(measured[0], picture)
+    if len(paths) > 1 and not row.several:
         raise click.UsageError(f"files of {kind.made_by} are drawn one by one")
-    found = [load_measurement(kind, path, confidence) for path in paths]
-    if kind.together:
-        names = [path.stem for path in paths]
-        _function(kind.draw)(found, names, target, overwrite=overwrite)
-    else:
-        _function(kind.draw)(found[0], target, overwrite=overwrite)
-
-
-def _function(place: str) -> Any:
-    module, _, name = place.rpartition(".")
-    return getattr(import_module(f"..{module}", __package__), name)
+    reports = {}
+    for path in paths[1:]:
+        if row.beside == "Report" and measurement(path) is None:
+            reports[path] = Report.load(path)
+        else:
+            measured.append(load_measurement(kind, path, confidence))
+            names.append(path.stem)
+    models = [result.model.get("sha256") for result in measured]
+    for path, report in reports.items():
+        if report.model["sha256"] not in models:
+            which = f"none of the files of {kind.made_by}"
+            raise click.UsageError(f"{path}: is of a model that {which} is of")
+    of_model = {report.model["sha256"]: report for report in reports.values()}
+    beside = [of_model.get(model) for model in models]
+    save(measured, target, names, beside, picture, overwrite=overwrite)

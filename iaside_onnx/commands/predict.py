@@ -54,9 +54,9 @@ def predict(
     if measured is not None:
         found = found.beside(ia.load_robustness(measured))
     if target is not None:
-        from ..views.prediction_plot import save_prediction
+        from ..views.registry import save
 
-        save_prediction(found, target, overwrite=overwrite)
+        save([found], target, overwrite=overwrite)
     if as_json:
         click.echo(json.dumps(found.summary(), indent=2))
         return

@@ -52,7 +52,7 @@ def robustness(
     from ..comparisons.baseline import summary
     from ..measure.robustness import measure_robustness
     from ..results.robustness import RobustnessReport
-    from ..views.robustness_table import print_robustness
+    from ..views.robustness_output import print_robustness
 
     other = None if baseline is None else RobustnessReport.load(baseline)
     report = measure(measure_robustness, model, images, target, baseline=other, **options)

@@ -77,6 +77,9 @@ def show(
     "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
     metavar="FILE.png|svg|pdf", help="Where the picture goes.",
 )  # fmt: skip
+@click.option(
+    "--picture", metavar="NAME", help="Another kind of picture than the first of the file's kind."
+)
 @click.option("--classes", is_flag=True, help="Draw the map of the classes of one report.")
 @robustness_option(several=True)
 @view_options
@@ -84,6 +87,7 @@ def show(
 def plot(
     reports: tuple[Path, ...],
     target: Path,
+    picture: str | None,
     classes: bool,
     robustness: tuple[Path, ...],
     value: str | None,
@@ -102,6 +106,10 @@ def plot(
       iaside plot plain.h5 --robustness plain-robustness.h5 -o plain.png
       iaside plot plain.h5 --classes -o classes.png
     """
+    if picture == "classes":
+        classes = True
+    elif classes:
+        picture = "classes"
     if classes and len(reports) > 1:
         raise click.UsageError(f"--classes takes one report, not {len(reports)}")
     if classes and robustness:
@@ -109,29 +117,27 @@ def plot(
     given = {"value": value, "beta": beta, "classes": classes, "robustness": robustness}
     kind = measurement(reports[0], **given)
     if kind is not None:
-        plot_measurements(kind, reports, target, confidence, overwrite)
+        plot_measurements(kind, reports, target, picture, confidence, overwrite)
         click.echo(f"Picture: {target}")
         return
     found = [viewed(path, value, beta, confidence) for path in reports]
     names = [path.stem for path in reports]
     warn_of_silent(found, names)
-    if classes:
-        from ..results.class_rows import reservation
-        from ..results.report import FEW_IMAGES
-        from ..views.class_map import save_class_map
+    from ..comparisons.comparable import drawn_together
+    from ..views.registry import drawing, save
 
-        save_class_map(found[0], names[0], target, overwrite=overwrite)
-        note = reservation(found[0].class_profiles, FEW_IMAGES)
-        if note is not None:
-            click.echo(f"Warning: {note}", err=True)
-    else:
-        from ..comparisons.comparable import drawn_together
-        from ..views.plots import save_figure
-
-        measured = measurements_of(found, robustness, confidence)
+    measured = measurements_of(found, robustness, confidence)
+    if drawing(found[0], picture).several:
         for note in drawn_together(list(zip(names, found, strict=True)))[1]:
             click.echo(f"Warning: {note}", err=True)
-        save_figure(found, names, target, overwrite=overwrite, robustness=measured)
+    save(found, target, names, measured, picture, overwrite=overwrite)
+    if picture == "classes":
+        from ..results.class_rows import reservation
+        from ..results.report import FEW_IMAGES
+
+        reserved = reservation(found[0].class_profiles, FEW_IMAGES)
+        if reserved is not None:
+            click.echo(f"Warning: {reserved}", err=True)
     click.echo(f"Picture: {target}")
 
 

@@ -19,6 +19,7 @@ from ..mathematics.proportion import wilson
 from ..results.finding import no_finding
 from ..results.part import part_note
 from ..results.report import FEW_IMAGES, Report, check_view, load
+from ..results.shown import Shown
 from ..storage.seal import NO_SEAL, is_sealed
 from .comparison import compare
 from .verdict import decimals
@@ -75,8 +76,8 @@ class NotJudged:
     reason: str
 
 
-@dataclass(frozen=True)
-class Gate:
+@dataclass(frozen=True, repr=False)
+class Gate(Shown):
     """Result of `gate`.
 
     Attributes

@@ -19,7 +19,6 @@ from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, member
 from ..mathematics.estimators import image_values
 from ..mathematics.floor import share_at_floor
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
-from ..notebooks import ReportInNotebooks
 from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema, need
 from ..storage.value_rules import (
     INSIDE,
@@ -132,7 +131,7 @@ SCHEMA = Schema(
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class Report(ReportInNotebooks, Result):
+class Report(Result):
     """Result of one audit; what it shares with other results is in `Result`.
 
     Attributes
