@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from .measure import measure, model_on_images, run_options, show_measured
+from .measure import measure, model_on_images, run_options
 from .numbers import INTEGER, NUMBER
 from .options import Listed, bands_option, norm_option, robustness_option, view_options
+from .output import print_written
 
 
 @click.command()
@@ -46,7 +47,7 @@ from .options import Listed, bands_option, norm_option, robustness_option, view_
     view=view_options,
 )  # fmt: skip
 def analyze(
-    model: Path, images: Path, target: Path, robustness: Path | None, as_json: bool, **options: Any
+    model: Path, images: Path, target: Path, robustness: Path | None, **options: Any
 ) -> None:
     """Audit a classifier: find the frequency bands that its predictions rest on.
 
@@ -62,17 +63,14 @@ def analyze(
     from ..measure.analysis import analyze as audit
     from ..results.finding import NO_FINDING
     from ..results.precondition import speaks_of_accuracy
-    from ..views.terminal import print_report
 
     measured = None if robustness is None else _measured(robustness, model, options["confidence"])
-    report = measure(audit, model, images, target, **options)
-    quiet = options["quiet"]
-    if as_json or quiet:
+    report = measure(audit, model, images, target, options=options)
+    if options["as_json"] or options["quiet"]:
         # The run has warned of the accuracy already, and the table is not printed.
         for reason in filterfalse(speaks_of_accuracy, report.precondition.reasons):
             click.echo(f"Warning: {NO_FINDING}: {reason}", err=True)
-    written = f"Report: {target}"
-    show_measured(report, print_report, written, as_json=as_json, quiet=quiet, robustness=measured)
+    print_written(report, f"Report: {target}", options, robustness=measured)
 
 
 def _measured(path: Path, model: Path, confidence: float | None) -> Any:

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from .measure import measure, model_on_images, show_measured
+from .measure import measure, model_on_images
 from .numbers import FILE
 from .options import bands_option, norm_option, number_or
+from .output import print_written
 
 
 @click.command()
@@ -41,7 +42,6 @@ def heatmap(
     target: Path,
     analysis: Path | None,
     picture: Path | None,
-    as_json: bool,
     **options: Any,
 ) -> None:
     """Measure error and prediction change under each Fourier basis vector of one strength.
@@ -56,7 +56,6 @@ def heatmap(
     """
     from ..measure.heatmap import measure_heatmap
     from ..results.report import load
-    from ..views.heatmap_table import print_heatmap
 
     beside = None if analysis is None else load(analysis)
     # A run that goes on ends in the picture that one from the start would have drawn.
@@ -65,12 +64,11 @@ def heatmap(
         from ..views.figure import check_picture
 
         check_picture(picture, overwrite=redraw)
-    report = measure(measure_heatmap, model, images, target, analysis=beside, **options)
-    written, quiet = f"Heat map: {target}", options["quiet"]
-    show_measured(report, print_heatmap, written, as_json=as_json, quiet=quiet, analysis=beside)
+    report = measure(measure_heatmap, model, images, target, analysis=beside, options=options)
+    print_written(report, f"Heat map: {target}", options, analysis=beside)
     if picture is not None:
         from ..views.registry import save
 
         save([report], picture, [target.stem], [beside], overwrite=redraw)
-        if not (as_json or quiet):
+        if not (options["as_json"] or options["quiet"]):
             click.echo(f"Picture: {picture}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,34 +86,15 @@ def claim() -> None:
 def measure(
     function: Callable[..., Any],
     *paths: Path,
-    progress: bool,
-    quiet: bool,
+    options: dict[str, Any],
     unit: str = "forward passes",
-    **options: Any,
+    **given: Any,
 ) -> Any:
-    """What a function of the library measures, with options as the command line has them."""
+    """What a function of the library measures, with the options of its command that are given."""
     from ..views.terminal import listener
 
     claim()
-    given = {name: value for name, value in options.items() if value is not None}
-    tell = listener(quiet=quiet, progress=progress, unit=unit)
-    return function(*paths, listener=tell, **given)
-
-
-def show_measured(
-    report: Any,
-    printed: Callable[..., None],
-    written: str,
-    *,
-    as_json: bool,
-    quiet: bool,
-    summary: Callable[..., dict[str, Any]] | None = None,
-    **beside: Any,
-) -> None:
-    """Print what was measured, with what stands `beside` it, and where it was `written`."""
-    if as_json:
-        values = report.summary(**beside) if summary is None else summary(report, **beside)
-        click.echo(json.dumps(values, indent=2))
-    elif not quiet:
-        printed(report, **beside)
-        click.echo(written)
+    tell = listener(quiet=options["quiet"], progress=options["progress"], unit=unit)
+    ours = ("quiet", "progress", "as_json")
+    asked = {key: value for key, value in options.items() if value is not None and key not in ours}
+    return function(*paths, listener=tell, **given, **asked)

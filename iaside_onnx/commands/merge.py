@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .numbers import FILE
 from .options import json_option, overwrite_option, target_option, view_options
+from .output import print_written
 
 
 @click.command()
@@ -23,12 +24,10 @@ def merge(
     reports: tuple[Path, ...],
     target: Path,
     allow_missing: bool,
-    value: str | None,
-    beta: float | None,
-    confidence: float | None,
     overwrite: bool,
     quiet: bool,
     as_json: bool,
+    **view: Any,
 ) -> None:
     """Join the reports of analyze --shard into the one that a single run would have written.
 
@@ -42,21 +41,10 @@ def merge(
     """
     from ..results.merging import merge as joined
     from ..storage.output_file import check_folder, check_free, sole_writer
-    from ..views.terminal import print_report
 
     check_folder(target)
     with sole_writer(target):
         check_free(target, overwrite=overwrite)
-        found = joined(
-            reports,
-            allow_missing=allow_missing,
-            value=value,
-            beta=beta,
-            confidence=confidence,
-        )
+        found = joined(reports, allow_missing=allow_missing, **view)
         found.save(target, overwrite=True)
-    if as_json:
-        click.echo(json.dumps(found.summary(), indent=2))
-    elif not quiet:
-        print_report(found)
-        click.echo(f"Report: {target}")
+    print_written(found, f"Report: {target}", {"quiet": quiet, "as_json": as_json})

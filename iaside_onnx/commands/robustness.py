@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from .measure import measure, model_on_images, show_measured
+from .measure import measure, model_on_images
 from .numbers import FILE, INTEGER
 from .options import corruption_options, queries_option, radius
+from .output import print_written
 
 
 @click.command()
@@ -36,7 +37,7 @@ from .options import corruption_options, queries_option, radius
     ),
 )  # fmt: skip
 def robustness(
-    model: Path, images: Path, target: Path, baseline: Path | None, as_json: bool, **options: Any
+    model: Path, images: Path, target: Path, baseline: Path | None, **options: Any
 ) -> None:
     """Measure what corruptions and attacks cost a classifier.
 
@@ -49,20 +50,9 @@ def robustness(
       iaside robustness models/demo-plain.onnx demo/test -o plain-robustness.h5
       iaside robustness b.onnx val/ -o b.h5 --baseline a.h5 --preprocess imagenet
     """
-    from ..comparisons.baseline import summary
     from ..measure.robustness import measure_robustness
     from ..results.robustness import RobustnessReport
-    from ..views.robustness_output import print_robustness
 
     other = None if baseline is None else RobustnessReport.load(baseline)
-    report = measure(measure_robustness, model, images, target, baseline=other, **options)
-    written, quiet = f"Measurement: {target}", options["quiet"]
-    show_measured(
-        report,
-        print_robustness,
-        written,
-        as_json=as_json,
-        quiet=quiet,
-        summary=summary,
-        baseline=other,
-    )
+    report = measure(measure_robustness, model, images, target, baseline=other, options=options)
+    print_written(report, f"Measurement: {target}", options, baseline=other)

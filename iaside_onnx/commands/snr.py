@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .measure import measure, show_measured, telling_options
+from .measure import measure, telling_options
 from .numbers import FILE, INTEGER, TEXT
 from .options import (
     bands_option,
@@ -25,6 +25,7 @@ from .options import (
     skip_bad_option,
     target_option,
 )
+from .output import print_written
 
 
 @click.command()
@@ -62,7 +63,7 @@ from .options import (
 @runtime_options
 @confidence_option
 @telling_options
-def snr(images: Path, target: Path, as_json: bool, **options: Any) -> None:
+def snr(images: Path, target: Path, **options: Any) -> None:
     """Measure the signal-to-noise ratio, band by band, of corruptions at 5 severities.
 
     No model is needed; IMAGES is what analyze takes. With --attack it is measured what a black-box
@@ -77,8 +78,6 @@ def snr(images: Path, target: Path, as_json: bool, **options: Any) -> None:
         --epsilon 4/255 --severity 3
     """
     from ..measure.snr import measure_snr
-    from ..views.snr_table import print_snr
 
-    report = measure(measure_snr, images, target, unit="corruptions", **options)
-    written, quiet = f"Measurement: {target}", options["quiet"]
-    show_measured(report, print_snr, written, as_json=as_json, quiet=quiet)
+    report = measure(measure_snr, images, target, unit="corruptions", options=options)
+    print_written(report, f"Measurement: {target}", options)
