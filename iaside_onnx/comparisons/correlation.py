@@ -20,6 +20,7 @@ from ..mathematics.correlation import LEAST_MODELS, METHODS, Correlations, corre
 from ..results.finding import no_finding
 from ..results.report import Report, check_view, load
 from ..results.robustness import ROBUSTNESS_FORMAT, RobustnessReport
+from ..results.shown import Shown
 from .agreement import grounds_apart, settings_notes
 from .baseline import relative
 from .comparable import agreement
@@ -36,8 +37,8 @@ MEASURES = {"error": "error", "mpe": "mPE"}
 FEW_MODELS = 10
 
 
-@dataclass(frozen=True)
-class Correlation:
+@dataclass(frozen=True, repr=False)
+class Correlation(Shown):
     """Models with what was foretold and what was measured.
 
     Attributes

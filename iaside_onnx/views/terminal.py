@@ -5,6 +5,7 @@ Results go to standard output; notes, warnings and progress to standard error.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from ..results.part import part_note
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from ..spelling import on_command_line
-from .text import one_line
+from .text import band_table, interval, number, one_line, p_value, percent, with_ends
 
 _BAR_WIDTH = 24
 # Of what a model file says about itself, on the terminal.
@@ -88,15 +89,58 @@ def _say(message: str) -> None:
     click.echo(one_line(message), err=True)
 
 
-def terminal() -> Console:
+class Terminal(Console):
+    """Standard output, with what all results print alike."""
+
+    def say(self, *sentences: str, bold: bool = False, red: bool = False) -> None:
+        """Sentences, which break where the terminal ends, each on a line of its own."""
+        style = " ".join(["bold"] * bold + ["red"] * red) or None
+        self.print(*sentences, sep="\n", soft_wrap=True, style=style)
+
+    def no_finding(self, reasons: Iterable[str], consequence: str) -> None:
+        """Before all else why there is no finding, and what that means for the numbers below."""
+        self.say(*map(one_line, reasons), bold=True, red=True)
+        self.say(f"{consequence}\n", bold=True)
+
+    def noted(self, warnings: Iterable[str]) -> None:
+        """What a run warned of."""
+        for warning in warnings:
+            self.say(f"Noted during the run: {one_line(str(warning))}")
+
+
+def terminal() -> Terminal:
     """Standard output; of a fixed width where it is no terminal."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    out = Terminal(**plain)
     # Piped output has no width of its own; do not wrap tables there.
-    return (
-        console
-        if console.is_terminal
-        else Console(width=110, highlight=False, markup=False, emoji=False)
+    return out if out.is_terminal else Terminal(width=110, **plain)
+
+
+def table(
+    texts: Sequence[str],
+    numbers: Sequence[str],
+    *,
+    caption: str | None = None,
+    tight: bool = False,
+    fold: bool = False,
+    no_wrap: bool = False,
+) -> Table:
+    """A table whose first columns hold texts, which may `fold`, and whose others hold numbers.
+
+    Intervals stay on one line, and with `no_wrap` all numbers do.
+    """
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=tight,
+        caption=caption,
+        caption_justify="left",
     )
+    for heading in texts:
+        made.add_column(heading, overflow="fold" if fold else "ellipsis", no_wrap=not fold)
+    for heading in numbers:
+        made.add_column(heading, justify="right", no_wrap=no_wrap or "interval" in heading)
+    return made
 
 
 def share_bar(share: float, largest: float, width: int = _BAR_WIDTH) -> str:
@@ -117,47 +161,43 @@ def print_report(
         `robustness` is of another model.
     """
     out = terminal()
-    found = report.finding(robustness)
-    no_finding = f" ({NOT_A_FINDING})" if found.withheld else ""
-    if found.withheld:
-        out.print(found.evidence, soft_wrap=True, style="bold red")
-        out.print("No number below is a finding.\n", soft_wrap=True, style="bold")
-    intervals = report.intervals
-    level = f"{report.confidence:.0%}"
-    settings = report.settings
+    finding = report.finding(robustness)
+    mark = f" ({NOT_A_FINDING})" if finding.withheld else ""
+    if finding.withheld:
+        out.no_finding([finding.evidence], "No number below is a finding.")
+    intervals, settings = report.intervals, report.settings
+    level = percent(report.confidence)
     drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
-    out.print(
+    out.say(
         f"{one_line(report.model['path'])} on {one_line(report.data['source'])}: "
-        f"{report.data['samples']} images, clean accuracy {report.accuracy:.3f}, "
+        f"{report.data['samples']} images, clean accuracy {number(report.accuracy)}, "
         f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
-        f"value {settings['value']}{drawn}",
-        soft_wrap=True,
+        f"value {settings['value']}{drawn}"
     )
     if note := part_note(report):
-        out.print(note, soft_wrap=True)
-    out.print(
-        f"v(none) {report.value_none:.3f}, v(all) {report.value_all:.3f}: "
-        f"{report.value_all - report.value_none:+.3f} for the bands to share",
-        soft_wrap=True,
+        out.say(note)
+    gain = number(report.value_all - report.value_none, signed=True)
+    out.say(
+        f"v(none) {number(report.value_none)}, v(all) {number(report.value_all)}: {gain} for the "
+        "bands to share"
     )
-    out.print(_band_table(report, no_finding))
-    low, high = report.srs_range
-    out.print(
-        f"Spectral robustness score (SRS): {report.srs:.3f}  [{level}: {intervals.srs[0]:.3f} to "
-        f"{intervals.srs[1]:.3f}]{no_finding}",
-        soft_wrap=True,
+    out.print(_band_table(report, mark))
+    low, high = (number(end, signed=True) for end in report.srs_range)
+    signed = interval(*intervals.srs_signed, signed=True)
+    out.say(
+        f"Spectral robustness score (SRS): {number(report.srs)}  "
+        f"[{level}: {interval(*intervals.srs)}]{mark}",
+        f"Signed score: {number(report.srs_signed, signed=True)}  [{level}: {signed}]  on its "
+        f"range {low} (highest band alone) to {high} (lowest band alone){mark}",
     )
-    out.print(
-        f"Signed score: {report.srs_signed:+.3f}  [{level}: {intervals.srs_signed[0]:+.3f} to "
-        f"{intervals.srs_signed[1]:+.3f}]  on its range {low:+.3f} (highest band alone) to "
-        f"{high:+.3f} (lowest band alone){no_finding}",
-        soft_wrap=True,
-    )
-    for sentence in (None if found.withheld else found.evidence, found.measured, found.further):
+    for sentence in (
+        None if finding.withheld else finding.evidence,
+        finding.measured,
+        finding.further,
+    ):
         if sentence is not None:
-            out.print(one_line(sentence), soft_wrap=True)
-    for warning in run_warnings(report):
-        out.print(f"Noted during the run: {one_line(warning)}", soft_wrap=True)
+            out.say(one_line(sentence))
+    out.noted(run_warnings(report))
     if per_class:
         from .class_table import class_tables
 
@@ -167,24 +207,14 @@ def print_report(
 
 def _band_table(report: Report, mark: str) -> Table:
     """A row a band; `mark` stands beside the names of what is derived from its values."""
-    intervals, level = report.intervals, f"{report.confidence:.0%}"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("band", f"SID{mark}", f"{level} interval", "Shapley value", "std. error"):
-        table.add_column(heading, justify="right")
-    table.add_column("", min_width=_BAR_WIDTH)
-    names = report.band_names
-    sid, largest = report.sid, float(report.sid.max())
-    for row, name in enumerate(names):
-        note = " (lowest)" if row == 0 else " (highest)" if row == len(names) - 1 else ""
-        table.add_row(
-            name + note,
-            f"{sid[row]:.3f}",
-            f"{intervals.sid_low[row]:.3f} to {intervals.sid_high[row]:.3f}",
-            f"{report.shapley[row]:+.4f}",
-            f"{report.shapley_stderr[row]:.4f}",
-            "" if mark else share_bar(float(sid[row]), largest),
-        )
-    return table
+    headings, rows = band_table(report, mark)
+    made = table([], headings)
+    made.add_column("", min_width=_BAR_WIDTH)
+    largest = float(report.sid.max())
+    names = with_ends(report.band_names)
+    for name, share, (_, *cells) in zip(names, report.sid, rows, strict=True):
+        made.add_row(name, *cells, "" if mark else share_bar(float(share), largest))
+    return made
 
 
 def _free_size(tried: list[int] | None, source: str | None) -> str:
@@ -203,13 +233,13 @@ def _free_size(tried: list[int] | None, source: str | None) -> str:
 
 def print_inspection(found: dict[str, Any]) -> None:
     """The result of ``iaside inspect`` as a table."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    made = Table(box=None, show_header=False, pad_edge=False)
+    made.add_column(style="bold")
+    made.add_column(overflow="fold")
 
     def add(name: str, text: Any) -> None:
         line = one_line(str(text))
-        table.add_row(name, line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "...")
+        made.add_row(name, line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "...")
 
     def shape(sizes: list[Any] | None) -> str:
         return "unknown rank" if sizes is None else "[" + ", ".join(map(str, sizes)) + "]"
@@ -252,7 +282,7 @@ def print_inspection(found: dict[str, Any]) -> None:
     add("active providers", ", ".join(found["providers"]) + f" (--provider {names})" * bool(names))
     for warning in found["warnings"]:
         add("warning", warning)
-    terminal().print(table)
+    terminal().print(made)
 
 
 def print_candidates(found: dict[str, Any], written: Path | None) -> None:
@@ -261,48 +291,39 @@ def print_candidates(found: dict[str, Any], written: Path | None) -> None:
     rows, search = found["candidates"], found["search"]
     best = rows[0]
     out.print(f"\nPreprocessing tried on {search['images']} images, best first:")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("values", "resize, then centre crop"):
-        table.add_column(heading)
     many = best["top5"] is not None
     numbers = ["accuracy", "95% interval", *(["top 5"] if many else []), "log-prob"]
-    for heading in (*numbers, "p against best"):
-        table.add_column(heading, justify="right")
+    made = table(["values", "resize, then centre crop"], [*numbers, "p against best"])
     for row in rows:
         if row["label_offset"] != best["label_offset"]:
             continue
-        table.add_row(
+        made.add_row(
             one_line(row["values"]),
             row["geometry"],
-            f"{row['accuracy']:.3f}",
-            f"{row['accuracy_low']:.2f} to {row['accuracy_high']:.2f}",
-            *([f"{row['top5']:.2f}"] if many else []),
-            f"{row['mean_log_prob']:.2f}",
-            "" if row is best else _p_value(row["p_value"]),
+            number(row["accuracy"]),
+            interval(row["accuracy_low"], row["accuracy_high"], 2),
+            *([number(row["top5"], 2)] if many else []),
+            number(row["mean_log_prob"], 2),
+            "" if row is best else p_value(row["p_value"]),
         )
-    out.print(table)
+    out.print(made)
     others: dict[int, float] = {}
     for row in rows:
         if row["label_offset"] != best["label_offset"]:
             others.setdefault(row["label_offset"], row["accuracy"])
     tried = [f"{offset} gives at most {accuracy:.3f}" for offset, accuracy in others.items()]
     if tried:
-        out.print(f"Label offset {best['label_offset']}; {', '.join(tried)}.", soft_wrap=True)
+        out.say(f"Label offset {best['label_offset']}; {', '.join(tried)}.")
     for sentence in search["findings"]:
-        out.print(one_line(sentence), soft_wrap=True)
+        out.say(one_line(sentence))
     if search["command"] is None:
         return
     if written is not None:
-        out.print(f"Recipe: {one_line(str(written))}", soft_wrap=True)
+        out.say(f"Recipe: {one_line(str(written))}")
     elif search["preset"] is None and search["source"] is None:
-        out.print(
+        out.say(
             "\nBest recipe, not written anywhere yet: save these lines as recipe.toml, or run "
             "this again with --write-recipe recipe.toml",
-            soft_wrap=True,
+            search["toml"].rstrip(),
         )
-        out.print(search["toml"].rstrip(), soft_wrap=True)
-    out.print(f"\nTo use it:\n{one_line(search['command'])}", soft_wrap=True)
-
-
-def _p_value(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+    out.say(f"\nTo use it:\n{one_line(search['command'])}")
