@@ -108,7 +108,8 @@ def analyze(
     from ..measure.analysis import analyze as audit
     from ..results.finding import NO_FINDING
     from ..results.precondition import speaks_of_accuracy
-    from ..views.terminal import listener, print_report
+    from ..views.report_table import print_report
+    from ..views.terminal import listener
 
     measured = None if robustness is None else _measured(robustness, model, options["confidence"])
     if owner == OWN_PROCESS:

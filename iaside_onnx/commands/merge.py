@@ -44,7 +44,7 @@ def merge(
     """
     from ..results.merging import merge as joined
     from ..storage.output_file import check_folder, check_free, sole_writer
-    from ..views.terminal import print_report
+    from ..views.report_table import print_report
 
     check_folder(target)
     with sole_writer(target):

@@ -64,7 +64,7 @@ def show(
         summary = found.summary(per_class=per_class, robustness=measured)
         click.echo(json.dumps(summary, indent=2))
         return
-    from ..views.terminal import print_report
+    from ..views.report_table import print_report
 
     found = viewed(report, value, beta, confidence, reading)
     (measured,) = measurements_of([found], [robustness], confidence)
