@@ -66,7 +66,8 @@ def inspect(
     from ..measure.inspection import inspect as describe
     from ..measure.labelling import check_labels_target
     from ..storage.output_file import whole_file
-    from ..views.terminal import listener, print_candidates, print_inspection
+    from ..views.inspection_table import print_candidates, print_inspection
+    from ..views.terminal import listener
 
     layout, labels, written = (options[key] for key in ("layout", "labels", "labels_file"))
     if layout not in (None, "nchw", "nhwc"):

@@ -53,7 +53,7 @@ def show(
     if not is_sealed(report):
         click.echo(f"Note: {report}: {NO_SEAL}", err=True)
     if not as_json:
-        from ..views import terminal  # noqa: F401 - loaded while the file is read
+        from ..views import report_table  # noqa: F401 - loaded while the file is read
     from ..results.kinds import load
     from ..results.robustness import RobustnessReport
 

@@ -68,7 +68,7 @@ _ROWS = {
     "Report": Views(
         "cells.report_line",
         "cells.report_html",
-        "terminal.print_report",
+        "report_table.print_report",
         "frames.report_frame",
         {
             "report": Drawing("plots.figure", several=True, beside="RobustnessReport"),
@@ -251,7 +251,7 @@ def _row(result: object) -> Views:
 
 
 def _name(result: Any) -> str:
-    return Path(result.model.get("path", "")).stem
+    return Path(getattr(result, "model", {}).get("path", "")).stem
 
 
 def _loaded(function: Function) -> Callable[..., Any]:

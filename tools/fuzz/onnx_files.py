@@ -24,7 +24,7 @@ from iaside_onnx.inference.session import Runtime
 from iaside_onnx.measure.inspection import inspect
 from iaside_onnx.onnx_file.artifact import load_graph
 from iaside_onnx.onnx_file.free_batch import free_batch
-from iaside_onnx.views.terminal import print_inspection
+from iaside_onnx.views.inspection_table import print_inspection
 
 _MOST_NUMBERS = 1 << 22
 # How `inspect` begins what a run, not the loading, met with: a graph is a program, and may ask for

@@ -34,9 +34,9 @@ from iaside_onnx.views.gate_output import junit, lines, markdown
 from iaside_onnx.views.heatmap_table import print_heatmap
 from iaside_onnx.views.prediction_table import print_prediction
 from iaside_onnx.views.registry import save
+from iaside_onnx.views.report_table import print_report
 from iaside_onnx.views.robustness_output import print_robustness
 from iaside_onnx.views.snr_table import print_snr
-from iaside_onnx.views.terminal import print_report
 
 _MODELS = 5
 # What a file name may be; it stands in pictures and pages too.
