@@ -80,8 +80,8 @@ class BandDamage:
 class HeatmapReport(ModelResult):
     """Result of ``iaside heatmap``: each image under each real Fourier basis vector.
 
-    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model, data,
-    run, provider, iaside_version and created in common.
+    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
+    data, run, provider, iaside_version and created in common.
 
     Attributes
     ----------

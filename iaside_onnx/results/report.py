@@ -113,8 +113,8 @@ SCHEMA = Schema(
 class Report(ReportInNotebooks, ModelResult):
     """Result of one audit.
 
-    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model, data,
-    run, provider, iaside_version and created in common.
+    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
+    data, run, provider, iaside_version and created in common.
 
     Attributes
     ----------
