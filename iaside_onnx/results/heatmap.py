@@ -80,8 +80,8 @@ class BandDamage:
 class HeatmapReport(ModelResult):
     """Result of ``iaside heatmap``: each image under each real Fourier basis vector.
 
-    Besides what every `ModelResult` has: SCHEMA, image_ids, labels, predicted, image_digests,
-    model, data, run, provider, created and iaside_version.
+    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
+    data, run, provider, iaside_version and created in common.
 
     Attributes
     ----------

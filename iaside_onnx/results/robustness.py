@@ -143,8 +143,8 @@ class Relative:
 class RobustnessReport(ModelResult):
     """Result of ``iaside robustness``: n images, P corruptions, S severities, A attacks.
 
-    Besides what every `ModelResult` has: SCHEMA, image_ids, labels, predicted, image_digests,
-    model, data, run, provider, created and iaside_version.
+    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
+    data, run, provider, iaside_version and created in common.
 
     Attributes
     ----------
