@@ -23,7 +23,7 @@ from ..results.report import Report, check_view
 from ..results.result import Result
 from ..results.robustness import RobustnessReport
 from ..storage.opening import wrong_kind
-from .agreement import grounds_apart, settings_notes
+from .agreement import grounds_apart, settings_notes, shared_attacks
 from .baseline import relative
 from .comparable import agreement
 
@@ -262,13 +262,13 @@ def _outcomes(
     found["added_error"] = [table.mean_error - table.clean_error for table in tables]
     found["mpe"] = [table.mean_mpe for table in tables]
     warnings = []
-    if all(table.attacks == tables[0].attacks for table in tables):
-        for column, entry in enumerate(tables[0].attacks):
-            name = f"adversarial_error:{entry['name']}"
-            if name in found:
-                name += f"@{entry['epsilon']:g}"
-            found[name] = [float(table.adversarial_errors[column]) for table in tables]
-    else:
+    attacks = shared_attacks(tables)
+    for column, entry in enumerate(attacks):
+        name = f"adversarial_error:{entry['name']}"
+        if name in found:
+            name += f"@{entry['epsilon']:g}"
+        found[name] = [float(table.adversarial_errors[column]) for table in tables]
+    if not attacks and any(table.attacks for table in tables):
         warnings.append(
             "the reports do not hold the same attacks with the same budgets, so adversarial error "
             "is left out"
