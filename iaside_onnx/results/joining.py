@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import ReportError, UsageError
 from ..setting_roles import settings_apart
+from ..storage.opening import wrong_kind
 from ..storage.schema import IMAGE
 from .part import Part, PartOfSample, part_of
 from .precondition import accuracy_reason, speaks_of_accuracy
@@ -93,7 +94,8 @@ def _check_alike(first: _Piece, other: _Piece) -> None:
             )
 
     one, two = first.result, other.result
-    need("iaside", one.SCHEMA.format, two.SCHEMA.format)
+    if one.SCHEMA.format != two.SCHEMA.format:
+        raise wrong_kind(other.name, two.SCHEMA.format, one.SCHEMA.format)
     if one.model.get("sha256") != two.model.get("sha256"):
         raise ReportError(f"{other.name}: is of another model than {first.name}")
     # The strictest level: nothing may differ, the view included.
