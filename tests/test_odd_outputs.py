@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from iaside_onnx.errors import ArtifactError
-from iaside_onnx.measure.inspection import inspect
+from iaside_onnx.inference.inspection import inspect
 
 from . import graphs
 from .conftest import write_npz

@@ -59,7 +59,7 @@ def inspect(
       iaside inspect models/demo-plain.onnx
       iaside inspect unknown.onnx --data val/ --labels val.csv --write-recipe mine.toml
     """
-    from ..measure.inspection import inspect as describe
+    from ..inference.inspection import inspect as describe
     from ..measure.labelling import check_labels_target
     from ..storage.output_file import whole_file
     from ..views.terminal import listener, print_candidates, print_inspection
@@ -76,7 +76,7 @@ def inspect(
     named = {
         key: options[key] for key in ("input", "output", "layout", "size", "set", "ort_extension")
     }
-    found = describe(model, **named)
+    found: dict[str, Any] = {**describe(model, **named)}
     if images is not None:
         from ..recipe_search.findings import pixel_range_on_images
         from ..recipe_search.search import search_recipes

@@ -49,7 +49,8 @@ class Affine:
 class Model:
     """The audited graph: images in pixel space to one row of raw scores each.
 
-    `score_shape` is the shape of one row as the graph gives it, known after the first run.
+    `score_shape` and `score_dtype` are those of one row as the graph gives it, known after the
+    first run.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Model:
         self.affine = affine
         self.fixed = fixed or FixedInputs()
         self.score_shape: tuple[int, ...] = ()
+        self.score_dtype: np.dtype[Any] = np.dtype(np.float32)
         # Whether the file still is what was opened: asked after every run.
         self.confirm_file: Callable[[], None] = lambda: None
 
@@ -96,7 +98,7 @@ class Model:
         scores = np.concatenate(parts)
         if not scores.size or scores[0].size != max(scores.shape[1:], default=1):
             raise NoClassScoresError(self.output, output_meaning(scores, len(scores)))
-        self.score_shape = scores.shape[1:]
+        self.score_shape, self.score_dtype = scores.shape[1:], scores.dtype
         return np.asarray(scores[:count].reshape(count, -1), dtype=np.float32)
 
     def raw(self, pixels: NDArray[np.float32]) -> NDArray[Any]:

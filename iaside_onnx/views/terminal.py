@@ -5,6 +5,7 @@ Results go to standard output; notes, warnings and progress to standard error.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,7 @@ def _free_size(tried: list[int] | None, source: str | None) -> str:
     )
 
 
-def print_inspection(found: dict[str, Any]) -> None:
+def print_inspection(found: Mapping[str, Any]) -> None:
     """The result of ``iaside inspect`` as a table."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
