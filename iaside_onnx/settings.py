@@ -54,8 +54,8 @@ class Settings:
         DC is a player of its own.
     norm : {"linf", "l2", "l1"}
         How the two axis frequencies make a radius.
-    absence : {"gaussian", "replace", "mean", "zero"}
-        What stands for an absent band.
+    absence : str
+        What stands for an absent band, a key of `mathematics.absence.ABSENCES`.
     samples : int
         Images to draw; 0 takes all.
     seed : int

@@ -269,9 +269,9 @@ def setting(key, value):
     [
         (swap("change", lambda held: held + 3), "lies outside [0, 2]"),
         (swap("change", lambda held: held * np.nan), "not finite"),
-        (swap("change", lambda held: held[:, 1:]), "does not match"),
-        (swap("wrong", lambda held: held + 2), "more than yes and no"),
-        (swap("labels", lambda held: held[1:]), "labels do not match"),
+        (swap("change", lambda held: held[:, 1:]), "do not match"),
+        (swap("wrong", lambda held: held + 2), "something else than 0 and 1"),
+        (swap("labels", lambda held: held[1:]), "do not match"),
         (swap("frequencies", lambda held: held[::-1]), "not those of its grid"),
         (setting("size", [4000, 4000]), "not those of its grid"),
         (setting("size", [1 << 20, 16]), "no usable 'size'"),

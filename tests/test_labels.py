@@ -106,7 +106,7 @@ def test_names_of_other_tools_count_too(tmp_path, metadata):
     [
         (
             ["pajaro", "avion"],
-            r"pajaro/.*class 0 by position.*calls class 0 'airplane'.*labels=FILE",
+            r"pajaro/.*class 0 by position.*calls class 0 'airplane'.*labels=",
         ),
         ([*NAMES[:9], "lorry"], "class folders lorry/: no class of the model by that name"),
         ([*NAMES[:9], "Ship"], "folders Ship/ and ship/ are both class 8"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from ..errors import InvalidOption, UsageError
@@ -159,6 +158,8 @@ def split(
     players = int(index.max()) + 1
     parts = np.empty((players, *pixels.shape), dtype=pixels.dtype) if out is None else out
     half = index[:, : width // 2 + 1]
+    import scipy.fft  # a report is read without it
+
     spectrum = scipy.fft.rfft2(pixels)
     # As many players at once as stay in the cache together.
     step = max(1, _AT_ONCE // pixels.size)

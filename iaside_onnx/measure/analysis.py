@@ -20,7 +20,7 @@ from ..listener import Listener
 from ..results.part import Part, PartOfSample, part_of
 from ..results.report import Report, check_view, load
 from ..settings import Settings
-from ..storage.store import Partial
+from ..storage.partial import Partial
 from .cluster import open_workers
 from .filling import fill
 from .measuring import check_batch, identity_of, kept, read_from, shown, writing

@@ -10,8 +10,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from ..corruptions.corrupt import CORRUPTIONS, corrupt, generator
-from ..corruptions.severity import SEVERITIES
+from ..corruptions.corrupt import corrupt, generator
+from ..corruptions.severity import CATALOGUE, IMAGENET_C, SEVERITIES, known
 from ..errors import UsageError
 from ..inference.providers import Provider
 from .game import available_cores
@@ -25,7 +25,9 @@ _MOST_THREADS = 8
 def wanted_corruptions(
     corruption: Sequence[str], severity: Sequence[int]
 ) -> tuple[list[str], list[int]]:
-    """Names and severities asked for, in the order of the catalogue; empty lists ask for all.
+    """Names and severities asked for, in the order of the catalogue.
+
+    Empty lists ask for the published corruptions, and for all severities.
 
     Raises
     ------
@@ -33,12 +35,12 @@ def wanted_corruptions(
         One that does not exist.
     """
     for name in corruption:
-        if name not in CORRUPTIONS:
-            raise UsageError(f"--corruption {name}: choose one of {', '.join(CORRUPTIONS)}")
+        if name not in CATALOGUE:
+            raise UsageError(f"--corruption {name}: choose one of {', '.join(known())}")
     for level in severity:
         if level not in SEVERITIES:
             raise UsageError(f"--severity {level}: choose one of 1 to {len(SEVERITIES)}")
-    names = [name for name in CORRUPTIONS if not corruption or name in corruption]
+    names = [name for name in known() if name in (corruption or IMAGENET_C)]
     return names, [level for level in SEVERITIES if not severity or level in severity]
 
 

@@ -15,7 +15,7 @@ from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
 from ..mathematics.shapley import game_values
-from ..storage.store import Partial
+from ..storage.partial import Partial
 from .cluster import Workers
 from .evaluator import Evaluator
 from .job import Job

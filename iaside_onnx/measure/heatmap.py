@@ -19,12 +19,11 @@ from ..images.sample import Reading
 from ..listener import Listener
 from ..mathematics.bands import band_index
 from ..mathematics.fourier_basis import FrequencyGrid, basis_vectors, default_strength, finest
-from ..results.heatmap import HeatmapReport
-from ..results.heatmap_store import load_heatmap
+from ..results.heatmap import HeatmapReport, load_heatmap
 from ..results.report import Report
 from ..results.spread import check_confidence
 from ..settings import Settings, check_number
-from ..storage.store import Partial
+from ..storage.partial import Partial
 from .batch_size import batch_size
 from .measuring import Subject, check_batch, kept, open_subject, writing
 from .scorer import Scorer

@@ -26,7 +26,7 @@ from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_
 from ..listener import Listener
 from ..settings import MOST_COUNT, Settings, check_number
 from ..storage.output_file import check_folder, check_free, clear_leftovers, sole_writer
-from ..storage.store import (
+from ..storage.partial import (
     WHOLE_ROWS,
     Columns,
     Partial,

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
-from ..corruptions.corrupt import KINDS
+from ..corruptions.severity import CATALOGUE
 from ..images.sample import Reading, stratified
 from ..listener import Listener
-from ..results.robustness import RobustnessReport
-from ..results.robustness_store import load_robustness
+from ..results.robustness import RobustnessReport, load_robustness
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT, Settings, check_number
-from ..storage.store import Partial
+from ..storage.partial import Partial
 from .attacked import check_attacks, settled_attacks
 from .corrupted import wanted_corruptions
 from .measuring import check_batch, identity_of, kept, open_subject, writing
@@ -69,7 +68,8 @@ def measure_robustness(
     target : path, optional
         Where the report goes, written as the work proceeds. None: keep it in memory only.
     corruption, severity : sequences
-        Which of the 19 corruptions and of the severities 1 to 5; empty: all. They are applied to
+        Which corruptions and which of the severities 1 to 5; empty: those of ImageNet-C, and all
+        severities. They are applied to
         images at the size of the model's input, in [0, 1], and are those of `measure_snr`.
     attack : sequence of str
         "square-linf", "square-l2", "spsa-linf", "spsa-l2"; empty, or "none", for no attack.
@@ -160,7 +160,7 @@ def measure_robustness(
             "height": form.height,
             "width": form.width,
             "channels": form.channels,
-            "kinds": {name: kind for kind, held in KINDS.items() for name in held if name in names},
+            "kinds": {name: CATALOGUE[name].kind for name in names},
             "confidence": float(confidence),
         }
         # Where images share their batch, only a batch of one gives an image's own scores.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from ..listener import Listener
 from ..results.robustness import NOT_ATTACKED
-from ..storage.store import Columns, Partial
+from ..storage.partial import Columns, Partial
 from .attacked import attack_images, images_together
 from .batch_size import BatchSize, batch_size
 from .corrupted import corrupted, corruption_threads

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..corruptions.corrupt import KINDS, corrupt, generator
+from ..corruptions.corrupt import corrupt, generator
+from ..corruptions.severity import CATALOGUE
 from ..errors import DataError, UsageError
 from ..images.folders import PhotoFiles
 from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
@@ -23,10 +24,9 @@ from ..mathematics.bands import NORMS, band_index
 from ..mathematics.signal_noise import Rings
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..results.snr import SnrReport
-from ..results.snr_store import write_snr
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT, Settings, check_number, check_seed
-from ..storage.measurement_store import check_target
+from ..storage.output_file import check_folder, check_free
 from .attack_noise import Attack, attack_noise, attacked_classifier, wanted_attack
 from .corrupted import wanted_corruptions
 from .draws import DRAWS, draw_key
@@ -98,7 +98,7 @@ def measure_snr(
     rings : int, optional
         A multiple of `bands`; by default 4 a band, or as many as the size allows.
     corruption, severity : sequences
-        Which ones; empty: all. With an attack no corruption is measured unless it is named.
+        As for `measure_robustness`. With an attack no corruption is measured unless it is named.
     attack : str, optional
         "square-linf", "square-l2", "spsa-linf" or "spsa-l2": what it adds is measured as well. It
         goes against the model's own answers.
@@ -134,7 +134,8 @@ def measure_snr(
         raise UsageError("--class-names goes with --attack: corruptions need no classes")
     path = None if target is None else Path(target)
     if path is not None:
-        check_target(path, overwrite=overwrite)
+        check_folder(path)
+        check_free(path, overwrite=overwrite)
     reading = Reading.asked(
         images,
         labels,
@@ -168,7 +169,7 @@ def measure_snr(
     grid = Rings(*recipe.crop, _ring_count(*recipe.crop, bands, rings, norm), norm)
     started = time.monotonic()
     signal, noise = _measure(sample, recipe, channels, grid, names, levels, seed, tell)
-    kinds = {name: kind for kind, held in KINDS.items() for name in held if name in names}
+    kinds = {name: CATALOGUE[name].kind for name in names}
     attacked = {}
     if against is not None and classifier is not None:
         added = attack_noise(against, classifier, sample, grid, levels, seed, batch, tell)
@@ -209,7 +210,7 @@ def measure_snr(
         iaside_version=__version__,
     )
     if path is not None:
-        write_snr(report, path, overwrite=overwrite)
+        report.save(path, overwrite=overwrite)
     return report
 
 

@@ -12,7 +12,7 @@ from ..images.class_names import shown
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..listener import Listener
-from ..mathematics.absence import SampleStatistics
+from ..mathematics.absence import ABSENCES, SampleStatistics
 from ..mathematics.temperature import fit_temperature
 from ..onnx_file.graph import in_float32
 from ..results.precondition import accuracy_reason
@@ -113,8 +113,8 @@ def _count_from_one(labels: NDArray[np.int64], classes: int) -> bool:
 
 
 def surveyed(images: int, part: list[int], settings: Settings) -> list[int]:
-    """Positions whose pixels determine the rows of a part: all, unless absent bands are black."""
-    everything = settings.absence != "zero" or settings.temperature == "auto"
+    """Positions whose pixels determine the rows of a part: all where absent bands follow all."""
+    everything = ABSENCES[settings.absence].of_sample or settings.temperature == "auto"
     return list(range(images)) if everything else part
 
 

@@ -31,7 +31,7 @@ from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from ..results.verification import Check, Verification, verify_file
 from ..settings import MOST_COUNT, Settings, check_number
-from ..storage.store import WHOLE_ROWS, Columns, create_partial
+from ..storage.partial import WHOLE_ROWS, Columns, create_partial
 from ..storage.value_rules import is_name, is_text
 from .analysis import analyze, identity_of_table
 from .attacked import NO_ATTACK
@@ -170,7 +170,8 @@ def _same_images(result: Any, reading: Reading) -> Check:
     sample = Sample(source, np.array([place[name] for name in result.image_ids], np.intp))
     if sample.digest() == result.data["digest"]:
         return Check("images", True, f"all {len(sample)} are there, with the same contents")
-    labels = getattr(result, "labels", sample.labels)
+    stored = getattr(result, "labels", None)
+    labels = sample.labels if stored is None else stored
     if data_digest(sample.ids, labels, sample.image_digests) == result.data["digest"]:
         return Check("images", False, "the images are the same, but their labels are not")
     digests = getattr(result, "image_digests", None)
