@@ -60,7 +60,6 @@ def inspect(
       iaside inspect unknown.onnx --data val/ --labels val.csv --write-recipe mine.toml
     """
     from ..inference.inspection import inspect as describe
-    from ..measure.labelling import check_labels_target
     from ..storage.output_file import whole_file
     from ..views.terminal import listener, print_candidates, print_inspection
 
@@ -69,10 +68,8 @@ def inspect(
         raise click.UsageError(f"--layout {layout}: choose one of nchw, nhwc")
     if images is None and (labels or recipe or labels_file):
         raise click.UsageError("--labels, --write-recipe and --write-labels need --data IMAGES")
-    if labels_file is not None:
-        check_labels_target(labels_file, overwrite)
-    if recipe is not None:
-        _check_recipe_target(recipe, overwrite)
+    _check_target("--write-labels", labels_file, ".csv", overwrite)
+    _check_target("--write-recipe", recipe, ".toml", overwrite)
     named = {
         key: options[key] for key in ("input", "output", "layout", "size", "set", "ort_extension")
     }
@@ -123,9 +120,11 @@ def _analyze(
     return shlex.join(["iaside", "analyze", str(model), str(images), "-o", "report.h5", *given])
 
 
-def _check_recipe_target(target: Path, overwrite: bool) -> None:
-    if target.suffix.lower() != ".toml":
-        raise click.UsageError(f"--write-recipe {target}: the name must end in .toml")
+def _check_target(name: str, target: Path | None, ending: str, overwrite: bool) -> None:
+    if target is None:
+        return
+    if target.suffix.lower() != ending:
+        raise click.UsageError(f"{name} {target}: the name must end in {ending}")
     from ..storage.output_file import check_folder, check_free
 
     check_folder(target)

@@ -24,7 +24,7 @@ from .ends import image_input, score_output
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, RunError
-from .opened import Opened, open_model, scores_of
+from .opened import Opened, Source, open_model, scores_of
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
 from .range_check import check_pixel_range
@@ -169,16 +169,12 @@ def open_classifier(
     wide = _probe(sample, preprocess, form.channels)
     asked = settings.output_kind or declared.output_kind()
     try:
+        beside = fixed_inputs(artifact, tensor, settings.set, tell)
+        affine = Affine(*preprocess.affine(form.channels))
         opened = open_model(
-            artifact,
-            runtime,
-            form,
-            output,
-            Affine(*preprocess.affine(form.channels)),
+            Source(artifact, runtime, form, affine, output, beside),
             wide[:_PROBE_IMAGES],
             tell,
-            beside=fixed_inputs(artifact, tensor, settings.set, tell),
-            unbatched=tensor.unbatched,
             before_head=asked != "logits",
             allow_random=settings.allow_random,
             wide=wide,

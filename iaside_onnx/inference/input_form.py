@@ -38,6 +38,8 @@ class InputForm:
         One image is a row of numbers, not a block.
     plane : bool
         One image is (height, width), without an axis for its one channel.
+    unbatched : bool
+        The graph itself takes one image, without a batch axis.
     assumed : bool
         Nothing gives the size, so it is the usual one of classifiers.
     """
@@ -51,6 +53,7 @@ class InputForm:
     fixed_batch: int | None = None
     packed: bool = False
     plane: bool = False
+    unbatched: bool = False
     assumed: bool = False
 
     @property
@@ -90,6 +93,7 @@ def form_of(tensor: Tensor, layout: str, size: Size) -> InputForm:
         tensor.shape[0] if tensor.shape else None,
         packed=rank == 2,
         plane=rank == 3,
+        unbatched=tensor.unbatched,
     )
 
 

@@ -26,7 +26,7 @@ from .ends import image_input, score_output, settled_layout
 from .fixed_inputs import FixedInputs, fixed_inputs
 from .input_form import InputForm, form_of
 from .model import Affine
-from .opened import Opened, open_model
+from .opened import Opened, Source, open_model
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning
 from .session import Runtime, active_providers, runtime_clash
@@ -143,9 +143,8 @@ class _Trial:
         heard = Listener()
         try:
             opened = open_model(
-                self.artifact, self.runtime, form, self.output, affine, pixels, heard,
-                beside=self.beside, unbatched=self.image.unbatched,
-                before_head=self.declared_kind != "logits", allow_random=True,
+                Source(self.artifact, self.runtime, form, affine, self.output, self.beside),
+                pixels, heard, before_head=self.declared_kind != "logits", allow_random=True,
             )  # fmt: skip
             scores = opened.model.scores(pixels)
         except NoClassScoresError:

@@ -79,17 +79,31 @@ class Opened:
 
 
 @dataclass
-class _Source:
-    """A file, or an edited copy of its graph; its session is opened when it is asked for."""
+class Source:
+    """A file, or an edited copy of its graph, that is opened when its model is asked for.
+
+    Attributes
+    ----------
+    output : Tensor
+        An output, or any other tensor of the graph.
+    fixed : FixedInputs
+        Values of the inputs that take no images.
+    """
 
     artifact: Artifact
     runtime: Runtime
     form: InputForm
     affine: Affine
-    output: str
+    output: Tensor
     fixed: FixedInputs
     edits: tuple[Edit, ...] = ()
+    rows: str = ""
     opened: Model | None = None
+
+    @property
+    def read(self) -> str:
+        """The tensor that is read: the output, or what an edit makes of it."""
+        return self.rows or self.output.name
 
     @property
     def model(self) -> Model:
@@ -97,21 +111,39 @@ class _Source:
         if self.opened is None:
             session = self._session()
             self.opened = Model(
-                self.runtime, session, self.form, self.output, self.affine, self.fixed
+                self.runtime, session, self.form, self.read, self.affine, self.fixed
             )
         return self.opened
 
-    def edited(self, edit: Edit, output: str | None = None) -> _Source:
-        """With one more edit of its graph, and perhaps another tensor that is read."""
+    def edited(self, edit: Edit, **changes: Any) -> Source:
+        """With one more edit of its graph, and other attributes."""
         if self.artifact.model is None:
             raise ArtifactError("a .ort file cannot be edited")
-        edits = (*self.edits, edit)
-        return replace(self, edits=edits, output=output or self.output, opened=None)
+        return replace(self, edits=(*self.edits, edit), opened=None, **changes)
 
-    def at(self, batch: int | None) -> _Source:
+    def at(self, batch: int | None) -> Source:
         """The same session, run at another batch."""
         form = replace(self.form, fixed_batch=batch)
-        return replace(self, form=form, opened=self.model.at(form))
+        return replace(self, form=form, opened=replace(self.model, form=form))
+
+    def typed(self) -> Source:
+        """With the number type that the runtime gives its output.
+
+        Raises
+        ------
+        ArtifactError
+            It cannot hold scores.
+        """
+        if self.output.elem_type:
+            return self
+        outputs = {each.name: each for each in self.model.session.get_outputs()}
+        output = tensor_of(outputs[self.output.name])
+        if output.elem_type not in SCORE_TYPES:
+            raise ArtifactError(
+                f"tensor '{output.name}' is {output.dtype}; class scores are float16, float32 or "
+                "float64"
+            )
+        return replace(self, output=output)
 
     def _session(self) -> ort.InferenceSession:
         path = self.artifact.path
@@ -124,16 +156,10 @@ class _Source:
 
 
 def open_model(
-    artifact: Artifact,
-    runtime: Runtime,
-    form: InputForm,
-    output: Tensor,
-    affine: Affine,
+    source: Source,
     probe: Pixels,
     tell: Listener,
     *,
-    beside: FixedInputs | None = None,
-    unbatched: bool = False,
     before_head: bool = False,
     allow_random: bool = False,
     wide: Pixels | None = None,
@@ -142,14 +168,8 @@ def open_model(
 
     Parameters
     ----------
-    output : Tensor
-        An output, or any other tensor of the graph.
     probe : ndarray of float32, shape (n, C, H, W)
         Images to try it on, at least two.
-    beside : FixedInputs, optional
-        Values of the inputs that take no images.
-    unbatched : bool
-        The input is one image, without a batch axis.
     before_head : bool
         Read the logits before a final Sigmoid or Softmax, where the graph has them.
     allow_random : bool
@@ -162,30 +182,29 @@ def open_model(
     ArtifactError
         The model fails, is random, or gives something else than one row of scores an image.
     """
-    source = _Source(artifact, runtime, form, affine, output.name, beside or FixedInputs())
-    if unbatched:
+    artifact, form, name = source.artifact, source.form, source.output.name
+    if form.unbatched:
         source = source.edited(lambda graph: with_batch_axis(graph, form.name))
-    if output.name not in {each.name for each in artifact.outputs}:
-        source = source.edited(lambda graph: with_output(graph, output.name))
-    source = _settled(source, probe, tell)
-    declared = form.fixed_batch is not None
-    output = _typed(source.model, output)
-    noise = randomness_of(artifact, output.name)
-    coarse = output.dtype == "float16" or runtime.execution.coarse
+    if name not in {each.name for each in artifact.outputs}:
+        source = source.edited(lambda graph: with_output(graph, name))
+    source = _settled(source, probe, tell).typed()
+    noise = randomness_of(artifact, name)
+    coarse = source.output.dtype == "float16" or source.runtime.execution.coarse
     random = check_steady(
         artifact, noise, source.model, probe, tell, coarse=coarse, allow=allow_random
     )
-    head = head_of(artifact.graph, output.name) if before_head else None
+    head = head_of(artifact.graph, name) if before_head else None
     if head is not None:
-        before = _before(source, output, head, probe if wide is None else wide, len(probe), tell)
-        head = head if before else None
-        source, output = before or (source, output)
+        seen = probe if wide is None else wide
+        before = _before(source, head, seen, len(probe), tell)
+        source, head = (source, None) if before is None else (before, head)
     mode, model = "file", source.model
     if source.form.fixed_batch is not None:
-        mode, model = _free(source, output, probe, tell, declared=declared)
+        declared = form.fixed_batch is not None
+        mode, model = _free(source, probe, tell, declared=declared)
     return Opened(
-        artifact=artifact, model=model, output=output, mode=mode, head=head, randomness=noise,
-        random=random, batch=source.form.fixed_batch,
+        artifact=artifact, model=model, output=source.output, mode=mode, head=head,
+        randomness=noise, random=random, batch=source.form.fixed_batch,
     )  # fmt: skip
 
 
@@ -195,26 +214,7 @@ def scores_of(model: Model, images: Pixels, batch: int) -> NDArray[np.float32]:
     return np.concatenate([model.scores(images[start : start + batch]) for start in starts])
 
 
-def _typed(model: Model, output: Tensor) -> Tensor:
-    """The tensor with the type that the runtime gives it.
-
-    Raises
-    ------
-    ArtifactError
-        It cannot hold scores.
-    """
-    if output.elem_type:
-        return output
-    outputs = {each.name: each for each in model.session.get_outputs()}
-    found = tensor_of(outputs[output.name])
-    if found.elem_type not in SCORE_TYPES:
-        raise ArtifactError(
-            f"tensor '{output.name}' is {found.dtype}; class scores are float16, float32 or float64"
-        )
-    return found
-
-
-def _settled(source: _Source, probe: Pixels, tell: Listener) -> _Source:
+def _settled(source: Source, probe: Pixels, tell: Listener) -> Source:
     """The source with the batch that it runs at, and its output turned into rows.
 
     A file that declares a free batch is tried at one image and at several.
@@ -238,9 +238,9 @@ def _settled(source: _Source, probe: Pixels, tell: Listener) -> _Source:
         if len(one) < len(many):  # a batch of 1 loses its axis
             return _in_rows(source, one, tell, alone=True)
     if len(many) == 2 and one[1:] == (1,) and many == (one[0], several):
-        name = source.output
+        name = source.read
         tell.note(f"output '{name}': {list(many)} for {several} images, so its axes are exchanged")
-        return source.edited(lambda graph: transposed(graph, name), ROWS)
+        return source.edited(lambda graph: transposed(graph, name), rows=ROWS)
     for size in (1, *likely_batches(source.artifact.model)):
         fixed_source = source.at(size)
         try:
@@ -250,35 +250,36 @@ def _settled(source: _Source, probe: Pixels, tell: Listener) -> _Source:
         if size == 1 or shape[:1] == (size,):
             return _in_rows(fixed_source, shape, tell)
     if failure is None:
-        raise NoClassScoresError(source.output, output_meaning(results[several], several))
+        raise NoClassScoresError(source.read, output_meaning(results[several], several))
     raise failure
 
 
-def _in_rows(source: _Source, shape: Shape, tell: Listener, *, alone: bool = False) -> _Source:
+def _in_rows(source: Source, shape: Shape, tell: Listener, *, alone: bool = False) -> Source:
     """The output for one image as a row, where it has lost the axis of the batch."""
     alone = alone or source.form.fixed_batch == 1
     if not (alone and shape and shape[0] > 1 and shape[1:] in ((), (1,))):
         return source
-    name, classes = source.output, shape[0]
+    name, classes = source.read, shape[0]
     (tell.warning if shape[1:] else tell.note)(
         f"output '{name}': {list(shape)} for one image, taken for its {classes} class scores"
     )
-    return source.edited(lambda graph: with_rows(graph, name, classes), ROWS)
+    return source.edited(lambda graph: with_rows(graph, name, classes), rows=ROWS)
 
 
-def _before(
-    source: _Source, output: Tensor, head: Head, probe: Pixels, batch: int, tell: Listener
-) -> tuple[_Source, Tensor] | None:
+def _before(source: Source, head: Head, probe: Pixels, batch: int, tell: Listener) -> Source | None:
     """The logits before the head, if the output is what the head makes of them.
 
     A Sigmoid over several classes is left: it is no distribution over them.
     """
-    answer = scores_of(source.model, probe, batch)
+    output, answer = source.output, scores_of(source.model, probe, batch)
     if head.operator == "Softmax" and answer.shape[1] == 1:
         return None  # 1 whatever stands before it
     try:
-        copy = source.edited(lambda graph: with_output(graph, head.logits), head.logits)
-        logits = _typed(copy.model, Tensor(head.logits, None, 0))
+        copy = source.edited(
+            lambda graph: with_output(graph, head.logits),
+            output=Tensor(head.logits, None, 0),
+            rows="",
+        ).typed()
         scores = scores_of(copy.model, probe, batch)
     except OutOfMemoryError:
         raise
@@ -301,15 +302,13 @@ def _before(
     if exact != "float16" and not np.all(apart <= _HEAD_RATIO * expected + _NEAR_ONE + step):
         return None
     tell.note(
-        f"output '{output.name}': read before its final {head.operator}, at '{logits.name}', where "
+        f"output '{output.name}': read before its final {head.operator}, at '{head.logits}', where "
         f"nothing is rounded to 0 or 1 (they agree within {worst:.0e} on {len(probe)} images)"
     )
-    return copy, logits
+    return copy
 
 
-def _free(
-    source: _Source, output: Tensor, probe: Pixels, tell: Listener, *, declared: bool
-) -> tuple[str, Model]:
+def _free(source: Source, probe: Pixels, tell: Listener, *, declared: bool) -> tuple[str, Model]:
     """Make a fixed batch free in a copy and hold the copy against the untouched file."""
     form, model = source.form, source.model
     expected, fixed = model.scores(probe), form.fixed_batch or 1
@@ -328,7 +327,7 @@ def _free(
         )
         scores = [copy.scores(probe[:1]), copy.scores(np.concatenate([probe, probe]))]
         gap = difference(np.concatenate([expected[:1], expected, expected]), np.concatenate(scores))
-        if gap <= _COPY_TOLERANCE[output.dtype]:
+        if gap <= _COPY_TOLERANCE[source.output.dtype]:
             say(
                 f"{cause}; made free in a copy of the graph (largest relative difference to the "
                 f"file on {len(probe)} images: {gap:.1e})"
