@@ -63,8 +63,7 @@ def inspect(
       iaside inspect models/demo-plain.onnx
       iaside inspect unknown.onnx --data val/ --labels val.csv --write-recipe mine.toml
     """
-    from ..measure.inspection import inspect as describe
-    from ..measure.labelling import check_labels_target
+    from ..inference.inspection import inspect as describe
     from ..storage.output_file import whole_file
     from ..views.inspection_table import print_candidates, print_inspection
     from ..views.terminal import listener
@@ -74,12 +73,10 @@ def inspect(
         raise click.UsageError(f"--layout {layout}: choose one of nchw, nhwc")
     if images is None and (labels or recipe or written):
         raise click.UsageError("--labels, --write-recipe and --write-labels need --data IMAGES")
-    if written is not None:
-        check_labels_target(written, overwrite)
-    if recipe is not None:
-        _check_recipe_target(recipe, overwrite)
+    _check_target("--write-labels", written, ".csv", overwrite)
+    _check_target("--write-recipe", recipe, ".toml", overwrite)
     named = ("input", "output", "layout", "size", "set", "ort_extension")
-    found = describe(model, **{key: options[key] for key in named})
+    found: dict[str, Any] = {**describe(model, **{key: options[key] for key in named})}
     if images is not None:
         from ..recipe_search.findings import pixel_range_on_images
         from ..recipe_search.search import search_recipes
@@ -125,9 +122,11 @@ def _analyze(
     return shlex.join(["iaside", "analyze", str(model), str(images), "-o", "report.h5", *given])
 
 
-def _check_recipe_target(target: Path, overwrite: bool) -> None:
-    if target.suffix.lower() != ".toml":
-        raise click.UsageError(f"--write-recipe {target}: the name must end in .toml")
+def _check_target(name: str, target: Path | None, ending: str, overwrite: bool) -> None:
+    if target is None:
+        return
+    if target.suffix.lower() != ending:
+        raise click.UsageError(f"{name} {target}: the name must end in {ending}")
     from ..storage.output_file import check_folder, check_free
 
     check_folder(target)
