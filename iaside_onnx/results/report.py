@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..notebooks import ReportInNotebooks
 from .finding import Finding, finding, measured_values, reservations
 from .robustness import RobustnessReport
 from .value_table import FEW_IMAGES, FORMAT, ONLY_EXACT, SCHEMA, ValueTable, check_view
@@ -14,7 +13,7 @@ __all__ = ["FEW_IMAGES", "FORMAT", "ONLY_EXACT", "SCHEMA", "Report", "check_view
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class Report(ReportInNotebooks, ValueTable):
+class Report(ValueTable):
     """Result of one audit: a `ValueTable`, and what it says."""
 
     def per_class(self) -> list[dict[str, Any]]:

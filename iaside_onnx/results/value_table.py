@@ -110,8 +110,8 @@ SCHEMA = Schema(
 class ValueTable(ModelResult):
     """The values of one audit.
 
-    Besides what every `ModelResult` has: SCHEMA, image_ids, labels, predicted, image_digests,
-    model, data, run, provider, created and iaside_version.
+    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
+    data, run, provider, iaside_version and created in common.
 
     Attributes
     ----------
