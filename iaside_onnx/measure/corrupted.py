@@ -41,8 +41,11 @@ def wanted_corruptions(
     return names, [level for level in SEVERITIES if not severity or level in severity]
 
 
-def corruption_threads(device: str) -> int:
-    """Threads that corrupt: half of the cores where the model needs them too, else most."""
+def corruption_threads(device: str | None) -> int:
+    """Threads that corrupt: half of the cores where the model needs them too, else most.
+
+    `device` is where the model runs meanwhile, if one does.
+    """
     cores = available_cores()
     return max(1, min(_MOST_THREADS, cores // 2 if device == "cpu" else cores - 1))
 

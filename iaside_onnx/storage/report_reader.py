@@ -123,7 +123,9 @@ def _method(file: h5py.File) -> str:
     return found if isinstance(found, str) else ""
 
 
-def read_unfinished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read_unfinished(
+    path: Path, kind: str = "float32"
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Identity of a partial file, and offset and shape of its table and of its checksums.
 
     The checksums are None where there are none: early versions wrote none.
@@ -135,11 +137,19 @@ def read_unfinished(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
     """
     with _opened(path) as file:
         identity = _attribute(path, file, "identity", str)
-        table = _in_place(path, file, _TABLE, "float32")
+        table = _in_place(path, file, _TABLE, kind)
         if table is None:
             raise ReportError(f"{path}: is not a partial report of this version")
         sums = _in_place(path, file, _ROW_SUMS, "uint32")
         return {"identity": identity, "table": table, "sums": sums}, {}
+
+
+def read_unfinished_sums(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The same where the table holds sums in double precision."""
+    return read_unfinished(path, "float64")
+
+
+READ_UNFINISHED = {"float32": read_unfinished, "float64": read_unfinished_sums}
 
 
 def _in_place(path: Path, file: h5py.File, name: str, kind: str) -> list[int] | None:

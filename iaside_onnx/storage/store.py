@@ -198,7 +198,7 @@ class Partial:
     Attributes
     ----------
     path : Path
-    table : memory map of float32, shape (K, columns)
+    table : memory map of float32 or float64, shape (K, columns)
         NaN where not evaluated; `store` writes in place.
     sums : memory map of uint32, shape (K, parts)
         Checksum of each part of each row; 0 where it is not finished.
@@ -209,7 +209,7 @@ class Partial:
     """
 
     path: Path
-    table: np.memmap[Any, np.dtype[np.float32]]
+    table: np.memmap[Any, np.dtype[Any]]
     sums: np.memmap[Any, np.dtype[np.uint32]]
     parts: Sequence[Columns] = WHOLE_ROWS
     damaged: int = 0
@@ -220,7 +220,7 @@ class Partial:
 
     def store(self, position: int, values: NDArray[Any], part: int = 0) -> None:
         """Write one finished row, or one finished part of it."""
-        row = np.asarray(values, np.float32)
+        row = np.asarray(values, self.table.dtype)
         self.table[position, self.parts[part]] = row
         # Last: a row without its checksum is one that was not finished.
         self.sums[position, part] = _row_sum(position, row)
@@ -264,7 +264,7 @@ class Partial:
             self.path.unlink(missing_ok=True)
 
 
-def _row_sum(position: int, row: NDArray[np.float32]) -> int:
+def _row_sum(position: int, row: NDArray[Any]) -> int:
     """CRC-32 of a row at its place in the table; never 0, which stands for none."""
     return zlib.crc32(np.ascontiguousarray(row).tobytes(), position) or 1
 
@@ -303,6 +303,7 @@ def create_partial(
     rows: int,
     columns: int,
     parts: Sequence[Columns] = WHOLE_ROWS,
+    dtype: str = "float32",
 ) -> Partial:
     """Start a partial file with nothing evaluated; its full size is claimed on disk at once.
 
@@ -312,9 +313,11 @@ def create_partial(
         JSON values that determine the table: settings, model_sha256, data_digest, provider.
     parts : sequence
         As `Partial` has them.
+    dtype : {"float32", "float64"}
+        Of the table.
     """
-    path = partial_path(target)
-    size = 4 * rows * (columns + len(parts)) + _PARTIAL_EXTRA
+    path, kind = partial_path(target), np.dtype(dtype)
+    size = rows * (kind.itemsize * columns + 4 * len(parts)) + _PARTIAL_EXTRA
     with whole_file(path, size) as scratch, h5py.File(scratch, "w") as file:
         exact = identity["settings"].get("estimator", "exact") == "exact"
         version = FORMAT_VERSION if exact else DRAWN_FORMAT_VERSION
@@ -324,20 +327,25 @@ def create_partial(
         file.attrs.update(
             {**header, "identity": json.dumps(identity, sort_keys=True), "complete": False}
         )
-        table = file.create_dataset("game/log_prob", shape=(rows, columns), dtype="float32")
-        step = max(1, _CHUNK_BYTES // (4 * columns))
-        empty = np.full((min(step, rows), columns), np.nan, np.float32)
+        table = file.create_dataset("game/log_prob", shape=(rows, columns), dtype=kind)
+        step = max(1, _CHUNK_BYTES // (kind.itemsize * columns))
+        empty = np.full((min(step, rows), columns), np.nan, kind)
         for start in range(0, rows, step):
             table[start : start + step] = empty[: rows - start]
         sums = file.create_dataset("game/row_sums", data=np.zeros((rows, len(parts)), np.uint32))
         offsets = int(table.id.get_offset()), int(sums.id.get_offset())
-    return _mapped(path, offsets, rows, columns, parts)
+    return _mapped(path, offsets, rows, columns, parts, kind)
 
 
 def _mapped(
-    path: Path, offsets: tuple[int, int], rows: int, columns: int, parts: Sequence[Columns]
+    path: Path,
+    offsets: tuple[int, int],
+    rows: int,
+    columns: int,
+    parts: Sequence[Columns],
+    kind: np.dtype[Any],
 ) -> Partial:
-    table = np.memmap(path, np.float32, "r+", offsets[0], (rows, columns))
+    table = np.memmap(path, kind, "r+", offsets[0], (rows, columns))
     sums = np.memmap(path, np.uint32, "r+", offsets[1], (rows, len(parts)))
     return Partial(path, table, sums, parts)
 
@@ -348,12 +356,13 @@ def open_partial(
     rows: int,
     columns: int,
     parts: Sequence[Columns] = WHOLE_ROWS,
+    dtype: str = "float32",
 ) -> Partial:
     """Continue a partial file; refuse it when it belongs to another audit.
 
     Parameters
     ----------
-    identity, rows, columns, parts
+    identity, rows, columns, parts, dtype
         As for `create_partial`.
 
     Raises
@@ -363,7 +372,9 @@ def open_partial(
     """
     path = partial_path(target)
     check_is_file(path)
-    found, _ = read_isolated(path, report_reader.read_unfinished)
+    kind = np.dtype(dtype)
+    reader = report_reader.READ_UNFINISHED[dtype]
+    found, _ = read_isolated(path, reader)
     try:
         held = parse("identity", found["identity"])
     except ValueError as error:
@@ -372,11 +383,11 @@ def open_partial(
     if found["sums"] is None:
         raise ReportError(f"{path}: its rows carry no checksums, as iaside writes them; {_ANEW}")
     (offset, *shape), (sums_offset, *sums_shape) = found["table"], found["sums"]
-    ends = offset + 4 * rows * columns, sums_offset + 4 * rows * len(parts)
+    ends = offset + kind.itemsize * rows * columns, sums_offset + 4 * rows * len(parts)
     fits = shape == [rows, columns] and sums_shape == [rows, len(parts)]
     if not fits or max(ends) > path.stat().st_size:
         raise ReportError(f"{path}: is damaged: its table is not of this audit; {_ANEW}")
-    partial = _mapped(path, (offset, sums_offset), rows, columns, parts)
+    partial = _mapped(path, (offset, sums_offset), rows, columns, parts, kind)
     partial.clear_damage()
     return partial
 
