@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .comparisons.comparison import Comparison, compare
+    from .comparisons.comparison import compare
     from .comparisons.correlation import Correlation, correlate
     from .comparisons.gate import Gate, gate
+    from .comparisons.pairs import Comparison
     from .comparisons.prediction import Prediction, predict_damage
     from .corruptions.corrupt import corrupt
     from .errors import IasideError
@@ -25,19 +26,17 @@ if TYPE_CHECKING:
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
-    from .results.heatmap import HeatmapReport
-    from .results.heatmap_store import load_heatmap
+    from .results.heatmap import HeatmapReport, load_heatmap
+    from .results.kinds import load
     from .results.merging import merge
-    from .results.report import Report, load
-    from .results.robustness import RobustnessReport
-    from .results.robustness_store import load_robustness
-    from .results.snr import SnrReport
-    from .results.snr_store import load_snr
+    from .results.report import Report
+    from .results.robustness import RobustnessReport, load_robustness
+    from .results.snr import SnrReport, load_snr
     from .settings import Settings
     from .views.plots import plot
 
 _HOMES = {
-    "Comparison": "comparisons.comparison",
+    "Comparison": "comparisons.pairs",
     "compare": "comparisons.comparison",
     "Correlation": "comparisons.correlation",
     "correlate": "comparisons.correlation",
@@ -56,11 +55,11 @@ _HOMES = {
     "IasideError": "errors",
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
-    "load": "results.report",
+    "load": "results.kinds",
     "plot": "views.plots",
-    "load_heatmap": "results.heatmap_store",
-    "load_robustness": "results.robustness_store",
-    "load_snr": "results.snr_store",
+    "load_heatmap": "results.heatmap",
+    "load_robustness": "results.robustness",
+    "load_snr": "results.snr",
     "measure_heatmap": "measure.heatmap",
     "measure_robustness": "measure.robustness",
     "measure_snr": "measure.snr",

@@ -26,7 +26,8 @@ from .commands.robustness import robustness
 from .commands.show import plot, show
 from .commands.snr import snr
 from .commands.verify import verify
-from .errors import IasideError
+from .errors import IasideError, said
+from .spelling import on_command_line
 from .streams import give_up_output, make_lasting
 from .views.text import one_line
 
@@ -73,7 +74,7 @@ def _told(error: BaseException) -> tuple[str, int]:
     if isinstance(error, click.ClickException):
         return error.format_message(), 2
     if isinstance(error, IasideError):
-        return str(error), 2
+        return on_command_line(said(error)), 2
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return interrupts.LINE, interrupts.INTERRUPTED
     if isinstance(error, MemoryError):

@@ -30,3 +30,16 @@ def data_digest(
     for name, label, content in zip(ids, labels, image_digests, strict=True):
         total.update(f"{name}\0{int(label)}\0".encode(errors="replace") + content.tobytes())
     return total.hexdigest()
+
+
+def rows_digest(whole: str, positions: Sequence[int]) -> str:
+    """SHA-256 that names some images of a sample whose contents are not known.
+
+    Parameters
+    ----------
+    whole : str
+        Digest of the sample.
+    positions : sequence of int
+        Of the images in it.
+    """
+    return hashlib.sha256(f"{whole} {' '.join(map(str, positions))}".encode()).hexdigest()

@@ -1,21 +1,83 @@
 """The errors a user can cause; each message says what was wrong, where, and what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .spelling import in_python, joined, option, parts
+
 _LONGEST = 1000
+
+
+def said(error: BaseException) -> str:
+    """The message of an error, to stand in another text of the library."""
+    return joined(error.parts) if isinstance(error, IasideError) else str(error)
+
+
+def again(kind: type[IasideError], attributes: dict[str, Any]) -> IasideError:
+    """An error that another process raised, from its class and attributes, `parts` at least."""
+    error = kind.__new__(kind)
+    IasideError.__init__(error, joined(attributes["parts"]))
+    vars(error).update({**attributes, "parts": error.parts})
+    return error
 
 
 class IasideError(Exception):
     """Base of every error that is the input's or the usage's fault (exit code 2).
 
-    Its message is one line of bounded length, whatever a file put into it.
+    Its message is one line of bounded length, whatever a file put into it. As ``str`` it names
+    parameters as Python does; `on_command_line` tells it otherwise.
+
+    Attributes
+    ----------
+    parts : tuple of (str, str)
+        The message piece by piece, as Python and as the command line spells it.
     """
 
     def __init__(self, message: str) -> None:
-        line = " ".join(message.splitlines())
+        self.parts = tuple(_bounded(parts(" ".join(message.splitlines()))))
+        line = in_python(joined(self.parts))
         super().__init__(line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "...")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return again, (type(self), vars(self))
+
+
+def _bounded(pieces: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    room = _LONGEST
+    for ours, typed in pieces:
+        if room > 0:
+            yield ours[:room], typed[:room]
+        room -= max(len(ours), len(typed))
+    if room < 0:
+        yield "...", "..."
 
 
 class UsageError(IasideError):
     """An option or argument has a value that cannot be used."""
+
+
+class InvalidOption(UsageError):  # noqa: N818 (what is invalid is an option)
+    """A parameter has a value that it cannot take.
+
+    Parameters
+    ----------
+    parameter : str
+        Its name in Python.
+    value
+        What it was given.
+    reason : str
+        Why that cannot be, and what to give instead; options in it as `option` names them.
+
+    Attributes
+    ----------
+    parameter, value, reason
+    """
+
+    def __init__(self, parameter: str, value: Any, reason: str) -> None:
+        super().__init__(f"{option(parameter, value)}: {reason}")
+        self.parameter, self.value, self.reason = parameter, value, in_python(reason)
 
 
 class ArtifactError(IasideError):
@@ -51,7 +113,7 @@ class PictureError(DataError):
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(
             f"{where}: cannot be read as a picture ({reason}): replace it, or leave it out with "
-            "--skip-bad"
+            f"{option('skip_bad', True)}"
         )
         self.reason = reason
 

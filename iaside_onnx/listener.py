@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from .spelling import in_python, on_command_line
 
 
 def _nothing(*_: object) -> None:
     """Default of every callback."""
+
+
+def _tell(listener: Listener, call: Callable[[str], None], message: str) -> None:
+    call(listener.words(message))
 
 
 @dataclass
@@ -17,7 +25,7 @@ class Listener:
     Attributes
     ----------
     note, warn : callable
-        Take one line each.
+        Take one line each, in the words of `words`.
     start : callable
         Takes the forward passes done already and in all, when the long part begins.
     advance : callable
@@ -25,7 +33,9 @@ class Listener:
     stop : callable
         Called when the long part ends, also by an error.
     warnings : list of str
-        All warnings so far; they go into the report.
+        All warnings so far, as the command line words them; they go into the report.
+    words : callable
+        How parameters are named in what is told: as in Python, or as on the command line.
     """
 
     note: Callable[[str], None] = _nothing
@@ -34,8 +44,13 @@ class Listener:
     advance: Callable[[int], None] = _nothing
     stop: Callable[[], None] = _nothing
     warnings: list[str] = field(default_factory=list)
+    words: Callable[[str], str] = in_python
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        worded = name in ("note", "warn")
+        super().__setattr__(name, partial(_tell, self, value) if worded else value)
 
     def warning(self, message: str) -> None:
         """Tell a warning and keep it for the report."""
-        self.warnings.append(message)
+        self.warnings.append(on_command_line(message))
         self.warn(message)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
-    from xarray import Dataset
 
-    from .comparisons.comparison import Comparison
+    from .comparisons.pairs import Comparison
     from .results.report import Report
 
 
@@ -78,34 +77,6 @@ class ReportInNotebooks:
         from .views.frames import report_frame
 
         return report_frame(cast("Report", self), rows)
-
-    def to_xarray(self) -> Dataset:
-        """The value table and what follows from it, with named dimensions.
-
-        Returns
-        -------
-        xarray Dataset
-            ``log_prob`` (image, coalition), ``shapley`` (image, band) and ``sid`` (band).
-            Coordinates: ``image`` (ids), ``coalition`` (bit i set: band i is present), ``band``
-            (names), ``present`` (coalition, band), ``label`` and ``predicted`` (image).
-            Attributes: provenance and settings, as text and numbers.
-
-        Raises
-        ------
-        UsageError
-            xarray is not installed.
-
-        Examples
-        --------
-        >>> table = ia.load("plain.h5").to_xarray()
-        >>> lowest = table.present.sel(band="0")
-        >>> gain = table.log_prob.where(lowest).mean() - table.log_prob.where(~lowest).mean()
-        >>> float(gain) > 0  # the mean over coalitions is higher with the lowest band
-        True
-        """
-        from .views.frames import report_dataset
-
-        return report_dataset(cast("Report", self))
 
 
 class ComparisonInNotebooks:

@@ -9,30 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UsageError
+from .checks import check_choice
+from .checks import check_number as check_number
+from .errors import InvalidOption, UsageError
 from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
 from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
+from .spelling import option
 
+LAYOUTS = ("nchw", "nhwc")
 OUTPUT_MAPS = ("real", "magnitude")
 # More than there is of anything that is counted, and less than what any library stumbles over.
 MOST_COUNT = 1 << 31
 MOST_OFFSET = 1_000_000
 # Beyond these logits are all equal, or no numbers, in the single precision of the game.
 TEMPERATURES = (1e-6, 1e6)
-
-
-def check_number(
-    option: str, value: float, least: float, most: float, what: str = "0 or a positive number"
-) -> None:
-    """Refuse a number outside its bounds, or none at all, by saying `what` is wanted.
-
-    Raises
-    ------
-    UsageError
-    """
-    if not least <= value <= most:
-        raise UsageError(f"{option} {value}: give {what}, from {least:,} to {most:,}")
 
 
 def check_seed(seed: int) -> None:
@@ -43,9 +34,9 @@ def check_seed(seed: int) -> None:
     UsageError
     """
     if seed < 0:
-        raise UsageError(f"--seed {seed}: must not be negative")
+        raise InvalidOption("seed", seed, "must not be negative")
     if seed >= SEEDS:
-        raise UsageError(f"--seed {seed}: must be below 2^256")
+        raise InvalidOption("seed", seed, "must be below 2^256")
 
 
 @dataclass(frozen=True)
@@ -63,8 +54,8 @@ class Settings:
         DC is a player of its own.
     norm : {"linf", "l2", "l1"}
         How the two axis frequencies make a radius.
-    absence : {"gaussian", "replace", "mean", "zero"}
-        What stands for an absent band.
+    absence : str
+        What stands for an absent band, a key of `mathematics.absence.ABSENCES`.
     samples : int
         Images to draw; 0 takes all.
     seed : int
@@ -159,35 +150,28 @@ class Settings:
         ------
         UsageError
         """
-        for option, value, allowed in (
-            ("--norm", self.norm, NORMS),
-            ("--absence", self.absence, ABSENCES),
-            ("--output-map", self.output_map, OUTPUT_MAPS),
-            ("--estimator", self.estimator, (None, *ESTIMATORS)),
-            ("--layout", self.layout, (None, "nchw", "nhwc")),
-        ):
-            if value not in allowed:
-                names = ", ".join(name for name in allowed if name)
-                raise UsageError(f"{option} {value}: choose one of {names}")
+        check_choice("norm", self.norm, NORMS)
+        check_choice("absence", self.absence, ABSENCES)
+        check_choice("output_map", self.output_map, OUTPUT_MAPS)
+        check_choice("estimator", self.estimator, (None, *ESTIMATORS))
+        check_choice("layout", self.layout, (None, *LAYOUTS))
         estimator = self.chosen_estimator
         least, most = PLAYERS[estimator]
         if self.bands < 1 or not least <= self.players <= most:
-            raise UsageError(
-                f"--bands {self.bands}: the {estimator} estimator takes {least} to {most} players"
-            )
+            takes = f"the {estimator} estimator takes {least} to {most} players"
+            raise InvalidOption("bands", self.bands, takes)
         if estimator == "exact" and self.passes is not None:
-            raise UsageError(
-                "--passes goes with --estimator permutation or regression; exact needs all 2^M"
-            )
+            drawing = option("estimator", "permutation", "regression")
+            raise UsageError(f"{option('passes')} goes with {drawing}; exact needs all 2^M")
         drawn_count(estimator, self.players, self.passes)
         check_seed(self.seed)
         check_number(
-            "--samples", self.samples, 0, MOST_COUNT, "0 for all images or a positive number"
+            "samples", self.samples, 0, MOST_COUNT, "0 for all images or a positive number"
         )
         if self.label_offset is not None:
-            check_number("--label-offset", self.label_offset, -MOST_OFFSET, MOST_OFFSET, "a number")
+            check_number("label_offset", self.label_offset, -MOST_OFFSET, MOST_OFFSET, "a number")
         if self.temperature != "auto":
             held = self.temperature if isinstance(self.temperature, int | float) else math.nan
             if not math.isfinite(held):
-                raise UsageError(f"--temperature {self.temperature}: give 'auto' or a number")
-            check_number("--temperature", held, *TEMPERATURES, "'auto' or a positive number")
+                raise InvalidOption("temperature", self.temperature, "give 'auto' or a number")
+            check_number("temperature", held, *TEMPERATURES, "'auto' or a positive number")

@@ -9,18 +9,12 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.comparisons.agreement import (
-    SETTINGS,
-    Belongs,
-    grounds_apart,
-    identity_apart,
-    settings_apart,
-)
-from iaside_onnx.comparisons.baseline import ground_of
+from iaside_onnx.comparisons.agreement import grounds_apart
 from iaside_onnx.comparisons.correlation import correlate
 from iaside_onnx.comparisons.gate import gate
 from iaside_onnx.errors import IasideError
 from iaside_onnx.page.page import page
+from iaside_onnx.setting_roles import SETTINGS, Belongs, identity_apart, settings_apart
 from iaside_onnx.settings import Settings
 from iaside_onnx.views.plots import figure
 
@@ -156,7 +150,7 @@ def test_measurements_of_robustness_follow_one_rule_too():
 
     def refusals(**settings):
         other = replace(first, settings={**first.settings, **settings})
-        return grounds_apart(ground_of(first), ground_of(other))
+        return grounds_apart(first, other)
 
     assert refusals(seed=5) == (["another seed (5 against 0)"], [])
     assert refusals(draws="pixels")[0] == ["another seed (draws by pixels against draws by name)"]

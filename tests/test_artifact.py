@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError
+from iaside_onnx.inference.ends import image_input, score_output, settled_layout
 from iaside_onnx.measure.inspection import inspect
 from iaside_onnx.onnx_file.artifact import read_artifact
 
@@ -78,9 +79,9 @@ def test_ambiguous_layout_names_the_option(tmp_path):
         output_shape=["n", 72],
     )
     artifact = read_artifact(path)
-    with pytest.raises(ArtifactError, match="--layout"):
-        artifact.layout(artifact.inputs[0])
-    assert artifact.layout(artifact.inputs[0], "nhwc") == "nhwc"
+    with pytest.raises(ArtifactError, match="layout='nchw' or 'nhwc'"):
+        settled_layout(artifact, artifact.inputs[0])
+    assert settled_layout(artifact, artifact.inputs[0], "nhwc") == "nhwc"
     assert any("--layout" in warning for warning in inspect(path)["warnings"])
 
 
@@ -96,13 +97,13 @@ def test_of_two_inputs_one_takes_images_and_two_score_outputs_are_refused(tmp_pa
         extra_inputs=[second], extra_outputs=outputs,
     )  # fmt: skip
     artifact = read_artifact(path)
-    assert artifact.image_input().name == "image"  # the other one asks for --set
+    assert image_input(artifact).name == "image"  # the other one asks for --set
     assert artifact.unread == frozenset()
-    with pytest.raises(ArtifactError, match="--output"):
-        artifact.score_output()
-    assert artifact.score_output("scores").name == "scores"
+    with pytest.raises(ArtifactError, match=r"with output$"):
+        score_output(artifact)
+    assert score_output(artifact, "scores").name == "scores"
     with pytest.raises(ArtifactError, match="'nothing'"):
-        artifact.score_output("nothing")
+        score_output(artifact, "nothing")
 
 
 @pytest.mark.parametrize("location", ["../weights.bin", "/etc/passwd", "missing.bin", ""])

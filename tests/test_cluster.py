@@ -107,7 +107,7 @@ def test_a_worker_refuses_what_is_not_the_clients(tmp_path, case, told):
     ):
         outcome = job.evaluate(replace(told, token=words, **changes), positions, "tcp://w:1")
         assert outcome.rows is None
-        assert re.match(f"worker tcp://w:1: .*{words}", outcome.refusal)
+        assert re.match(f"worker tcp://w:1: .*{words}", str(outcome.refusal))
     # Another image of the changed file is the same as before, and is used.
     changed = replace(told, token="again", **elsewhere(told, images=other))
     assert job.evaluate(changed, [4], "tcp://w:1").rows is not None
@@ -117,7 +117,7 @@ def test_a_worker_refuses_what_is_not_the_clients(tmp_path, case, told):
     opened = replace(told, token="opened", **elsewhere(told, images=copy))
     assert job.evaluate(opened, [5], "tcp://w:1").rows is not None
     shutil.copy(other, copy)
-    assert "(image 00000005)" in job.evaluate(opened, [5], "tcp://w:1").refusal
+    assert "(image 00000005)" in str(job.evaluate(opened, [5], "tcp://w:1").refusal)
 
 
 def test_workers_of_other_versions_are_named():
@@ -135,14 +135,14 @@ def test_workers_of_other_versions_are_named():
 
 def test_local_workers_get_a_graphics_card_each(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-5c")
-    assert workers._devices() == ("2", "GPU-5c")
-    assert [job.device_of(worker, workers._devices()) for worker in (0, 1, 2)] == [
+    assert workers.cards_for("cuda") == ("2", "GPU-5c")
+    assert [job.device_of(worker, workers.cards_for("cuda")) for worker in (0, 1, 2)] == [
         "2",
         "GPU-5c",
         "2",
     ]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert workers._devices() == ()
+    assert workers.cards_for("cuda") == ()
 
 
 @pytest.mark.parametrize("asked", ["local", "local:0", "local:x", "no place", "ftp://h:9", "h"])

@@ -1,4 +1,4 @@
-"""The 19 corruptions: formulas known on paper, then what must hold for any image."""
+"""The corruptions: formulas known on paper, then what must hold for any image."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iaside_onnx.corruptions.corrupt import CORRUPTIONS, DETERMINISTIC, corrupt, generator
-from iaside_onnx.corruptions.severity import SEVERITIES, parameters
+import iaside_onnx as ia
+from iaside_onnx.corruptions.corrupt import corrupt, generator
+from iaside_onnx.corruptions.severity import (
+    CATALOGUE,
+    IMAGENET_C,
+    SEVERITIES,
+    known,
+    parameters,
+)
+from iaside_onnx.corruptions.severity import (
+    corruption as enter,
+)
 from iaside_onnx.errors import UsageError
+from iaside_onnx.measure.corrupted import wanted_corruptions
 
-from .conftest import ROOT
+from .conftest import ROOT, write_npz
 
 GREY = np.full((1, 64, 48), 0.5, np.float32)
 # Where the published constants themselves do not only grow: saturation falls, then rises; spatter
@@ -139,7 +150,7 @@ def test_glass_takes_pixels_from_nearby_and_keeps_the_rim():
     assert moved[0, :1, 5:-5].max() < 0.5
 
 
-@pytest.mark.parametrize("corruption", CORRUPTIONS)
+@pytest.mark.parametrize("corruption", known())
 def test_any_size_layout_and_type(corruption):
     rng = np.random.default_rng(5)
     for shape in ((3, 32, 32), (1, 33, 70), (3, 97, 50), (3, 5, 7), (1, 1, 1), (3, 1, 4)):
@@ -163,13 +174,13 @@ def test_any_size_layout_and_type(corruption):
     np.testing.assert_allclose(double, made, atol=1e-6)
 
 
-@pytest.mark.parametrize("corruption", CORRUPTIONS)
+@pytest.mark.parametrize("corruption", known())
 def test_the_seed_alone_decides(corruption):
     image = photograph(48)
     first = one(image, corruption, 4, seed=1)
     np.testing.assert_array_equal(first, one(image, corruption, 4, seed=1))
     differs = not np.array_equal(first, one(image, corruption, 4, seed=2))
-    assert differs == (corruption not in DETERMINISTIC)
+    assert differs == CATALOGUE[corruption].random
     # Alone, or after others in any order.
     images = {names[1]: photograph(48, names) for names in SETS}
     for order in (list(images), list(reversed(images))):
@@ -191,7 +202,7 @@ def test_generators_are_their_own_for_seed_image_corruption_and_severity():
 @pytest.mark.parametrize("size", [32, 224])
 def test_severity_means_distance(size):
     images = [photograph(size, names) for names in SETS]
-    for corruption in CORRUPTIONS:
+    for corruption in known():
         far = np.zeros(len(SEVERITIES))
         for severity in SEVERITIES:
             for seed, image in enumerate(images):
@@ -211,3 +222,38 @@ def test_wrong_images_and_names_are_refused():
     for corruption, severity in (("rain", 1), ("fog", 0), ("fog", 6)):
         with pytest.raises(UsageError, match="choose one of"):
             one(good, corruption, severity)
+
+
+@pytest.fixture
+def dusk():
+    """A corruption that is not in the published set, with all that adding one takes."""
+
+    @enter("weather", small=(0.1, 0.2, 0.3, 0.4, 0.5), large=(0.2, 0.4, 0.5, 0.6, 0.7))
+    def dusk(planes, *, loss: float):
+        return planes * np.float32(1 - loss)
+
+    yield dusk
+    del CATALOGUE["dusk"]
+
+
+@pytest.mark.usefixtures("dusk")
+def test_a_new_corruption_is_one_function(tmp_path, iaside):
+    assert len(IMAGENET_C) == 19
+    assert set(IMAGENET_C) == CATALOGUE.keys() - {"dusk"}
+    assert known() == [*IMAGENET_C, "dusk"]
+    assert (one(GREY[:, :32, :32], "dusk", 5) == 0.25).all()
+    assert not CATALOGUE["dusk"].random
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    data = write_npz(tmp_path / "d.npz", images, np.arange(4) % 2)
+    named = iaside("snr", data, "-o", tmp_path / "s.h5", "--corruption", "dusk", "--severity", 3)
+    assert named.exit_code == 0, named.stderr
+    report = ia.load_snr(tmp_path / "s.h5")
+    assert report.perturbations == ["dusk"]
+    assert report.settings["kinds"] == {"dusk": "weather"}
+    # Measured only when it is named, so that older baselines still fit.
+    assert wanted_corruptions((), ())[0] == list(IMAGENET_C)
+    assert wanted_corruptions(("dusk", "fog"), ())[0] == ["fog", "dusk"]
+    for command in ("snr", "robustness"):
+        assert "saturate, dusk" in " ".join(iaside(command, "--help").stdout.split())
+    refused = iaside("snr", data, "-o", tmp_path / "t.h5", "--corruption", "rain")
+    assert "saturate, dusk" in refused.stderr

@@ -23,7 +23,6 @@ from iaside_onnx.mathematics.estimators import image_values
 from iaside_onnx.mathematics.shapley import shapley_values, shapley_weights
 from iaside_onnx.measure.stopping import FIRST_LOOK, looks, seeded_order
 from iaside_onnx.page.repeat import repetition
-from iaside_onnx.results.report_checks import check
 
 from . import graphs
 from .conftest import ROOT, write_npz
@@ -139,7 +138,7 @@ def test_rounds_keep_the_shares_of_the_classes():
      ("regression", 80, None)],
 )  # fmt: skip
 def test_intervals_hold_the_truth(estimator, images, target):
-    """At reduced size: `python tools/check_coverage.py` says more."""
+    """At reduced size: `python tools/studies/check_coverage.py` says more."""
     from check_coverage import coverage
 
     found = coverage(estimator, 40, images, target, resamples=200)
@@ -298,11 +297,11 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path, model, pictures, iaside
 
 def test_forged_coalitions_are_refused(model, pictures):
     report = ia.analyze(model, pictures, bands=5, samples=8, estimator="permutation")
-    check(report)
+    report.check()
     for at, value in ((0, 1), (3, 31), (4, 0), (-1, 30)):
         forged = report.coalitions.copy()
         forged[2, at] = value
         with pytest.raises(ValueError, match="not such as the permutation estimator draws"):
-            check(replace(report, coalitions=forged))
+            replace(report, coalitions=forged).check()
     with pytest.raises(ValueError, match="is no game of 5"):
-        check(replace(report, coalitions=None))
+        replace(report, coalitions=None).check()

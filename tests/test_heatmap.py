@@ -45,7 +45,7 @@ def test_dc_and_nyquist_are_vectors_of_one_coefficient():
     dc, board = basis_vectors(8, 6, np.array([[0, 0], [4, 3]]))
     np.testing.assert_allclose(dc, 1 / np.sqrt(48), rtol=1e-6)
     np.testing.assert_allclose(board[0, :2] * np.sqrt(48), [1, -1], rtol=1e-6)
-    with pytest.raises(UsageError, match="--grid 4: give 'full' or an odd number"):
+    with pytest.raises(UsageError, match="grid=4: give 'full' or an odd number"):
         FrequencyGrid(8, 8, 4)
     with pytest.raises(UsageError, match="use at most 7, or 'full'"):
         FrequencyGrid(8, 6, 9)
@@ -269,9 +269,9 @@ def setting(key, value):
     [
         (swap("change", lambda held: held + 3), "lies outside [0, 2]"),
         (swap("change", lambda held: held * np.nan), "not finite"),
-        (swap("change", lambda held: held[:, 1:]), "does not match"),
-        (swap("wrong", lambda held: held + 2), "more than yes and no"),
-        (swap("labels", lambda held: held[1:]), "labels do not match"),
+        (swap("change", lambda held: held[:, 1:]), "do not match"),
+        (swap("wrong", lambda held: held + 2), "something else than 0 and 1"),
+        (swap("labels", lambda held: held[1:]), "do not match"),
         (swap("frequencies", lambda held: held[::-1]), "not those of its grid"),
         (setting("size", [4000, 4000]), "not those of its grid"),
         (setting("size", [1 << 20, 16]), "no usable 'size'"),

@@ -16,8 +16,9 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.intervals import bootstrap_intervals
-from iaside_onnx.storage import isolated, store
+from iaside_onnx.storage import isolated
 from iaside_onnx.storage.isolated import IsolationError
+from iaside_onnx.storage.partial import create_partial
 from iaside_onnx.storage.seal import SEAL_BYTES, seal
 
 from . import graphs
@@ -123,7 +124,7 @@ def flat(value):
         (attribute("complete", np.array([True])), "complete"),
         (lambda file: file.attrs.__delitem__("provider"), "provider is missing"),
         (attribute("provider", "\x1b[31mcpu"), "provider"),
-        (attribute("created", "yesterday"), "time"),
+        (attribute("created", "yesterday"), "created"),
         (attribute("created", h5py.Empty("S5")), "created"),
         (attribute("run", "x" * (5 << 20)), "attribute run is not of the report's format"),
         # JSON: broken, deep, huge, not finite, of wrong types.
@@ -330,7 +331,7 @@ def test_partial_files_are_no_reports_and_damaged_ones_are_not_continued(iaside,
         "provider": "cpu",
     }
     path.unlink()
-    partial = store.create_partial(path, identity, 12, 16)
+    partial = create_partial(path, identity, 12, 16)
     shown = iaside("show", partial.path)
     assert shown.exit_code == 2
     assert "--resume" in shown.stderr

@@ -160,7 +160,7 @@ def test_the_tail_is_that_of_student():
 
 def test_wrong_requests_are_refused():
     psi = np.ones((5, 3))
-    with pytest.raises(UsageError, match="--confidence"):
+    with pytest.raises(UsageError, match="confidence="):
         bootstrap_intervals(psi, confidence=1.0)
     with pytest.raises(UsageError, match="unknown interval 'normal'"):
         bootstrap_intervals(psi, method="normal")

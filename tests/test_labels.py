@@ -104,7 +104,10 @@ def test_names_of_other_tools_count_too(tmp_path, metadata):
 @pytest.mark.parametrize(
     ("folders", "text"),
     [
-        (["pajaro", "avion"], r"pajaro/.*class 0 by position.*calls class 0 'airplane'.*--labels"),
+        (
+            ["pajaro", "avion"],
+            r"pajaro/.*class 0 by position.*calls class 0 'airplane'.*labels=",
+        ),
         ([*NAMES[:9], "lorry"], "class folders lorry/: no class of the model by that name"),
         ([*NAMES[:9], "Ship"], "folders Ship/ and ship/ are both class 8"),
     ],
@@ -183,7 +186,7 @@ def test_folders_named_by_numbers(tmp_path, name):
     photos = tree(tmp_path / "photos", map(str, folders))
     path = model(tmp_path / "m.onnx")
     if isinstance(follows, str):
-        with pytest.raises(DataError, match=rf"{follows}.*--label-order"):
+        with pytest.raises(DataError, match=rf"{follows}.*label_order='number'"):
             audit(path, photos, **options)
         return
     found = dict(zip(map(str, folders), follows, strict=True))
@@ -241,12 +244,12 @@ NESTED = {
     "split": ([f"{part}/{name}" for part in ("train", "val") for name in TWO], "val"),
     "in capitals": ([f"{part}/{name}" for part in ("Test", "Train") for name in TWO], "Test"),
     "test without classes": (["train/cat", "train/dog", "test"], "train"),
-    "flat parts": (["train", "val"], "val with --labels"),
+    "flat parts": (["train", "val"], "val with labels=FILE"),
     "severities": ([f"{level}/{name}" for level in range(1, 6) for name in TWO], "1"),
     "corruptions": ([f"{k}/{s}/{n}" for k in ("fog", "blur") for s in "12" for n in TWO], "blur/1"),
     "domains": ([f"{part}/{name}" for part in ("art", "photo") for name in TWO], "art"),
     "one folder": (["images/cat", "images/dog"], "images"),
-    "one flat folder": (["images"], "images with --labels"),
+    "one flat folder": (["images"], "images with labels=FILE"),
     "two too high": ([f"data/{k}/{name}" for k in ("train", "test") for name in TWO], "data/test"),
     "beside a plain folder": (["images/cat", "images/dog", "masks"], "images"),
     "mostly the same": (["a/cat", "a/dog", "b/cat", "b/dog", "meta/x"], "a"),
@@ -270,7 +273,7 @@ def test_folders_that_are_no_classes_are_told_by_their_nesting(tmp_path, name):
         return
     with pytest.raises(DataError, match=rf"did you mean {root / meant}"):
         ia.measure_snr(root, **options)
-    with pytest.raises(DataError, match=rf"did you mean {root / meant}.*--class-names"):
+    with pytest.raises(DataError, match=rf"did you mean {root / meant}.*class_names"):
         audit(model(tmp_path / "m.onnx"), root)
 
 
@@ -368,19 +371,19 @@ def test_files_of_labels_that_leave_something_open(tmp_path, flat, name):
 def test_the_file_of_labels_that_an_error_suggests_is_taken(tmp_path, flat):
     (flat / "a.csv").write_text("size,time\n1,2\n")
     (flat / "metadata.csv").write_text(LAYOUTS["Hugging Face"][1])
-    with pytest.raises(DataError, match=r"--labels .*metadata.csv$") as raised:
+    with pytest.raises(DataError, match=r"labels='.*metadata.csv'$") as raised:
         open_images(flat)
-    suggested = str(raised.value).rpartition("--labels ")[2]
+    suggested = str(raised.value).rpartition("labels=")[2].strip("'")
     assert audit(model(tmp_path / "m.onnx"), flat, labels=suggested)[0] == 1.0
     (tmp_path / "n.csv").write_text(LAYOUTS["names"][1])
-    with pytest.raises(DataError, match=r"labels are names \(airplane.*--class-names"):
+    with pytest.raises(DataError, match=r"labels are names \(airplane.*class_names=FILE"):
         audit(model(tmp_path / "m.onnx"), flat, labels=tmp_path / "n.csv")
     assert audit(model(tmp_path / "d.onnx", NAMES), flat, labels=tmp_path / "n.csv")[0] == 1.0
     with pytest.raises(UsageError, match="not taken as labels yet"):
         open_images(flat, "model")
     with pytest.raises(DataError, match="is a workbook; save it as CSV"):
         open_images(flat, tmp_path / "l.xlsx")
-    with pytest.raises(UsageError, match="goes with --labels"):
+    with pytest.raises(UsageError, match="columns goes with labels"):
         open_images(flat, columns="a,b")
 
 
@@ -480,7 +483,7 @@ def test_arrays_beside_their_labels_and_files_of_other_kinds(tmp_path):
     for name, message in (
         ("x.mat", "MATLAB"),
         ("x.png", "one picture"),
-        ("x.csv", "with --labels"),
+        ("x.csv", "with labels"),
     ):
         (tmp_path / name).write_bytes(b"x")
         with pytest.raises(DataError, match=message):
@@ -685,7 +688,7 @@ def test_numbers_as_labels_where_names_are_numbers(tmp_path, flat):
     same = [str(number) for number in range(10)]
     assert audit(model(tmp_path / "a.onnx", same), flat, labels=table)[0] == 1.0
     turned = model(tmp_path / "b.onnx", same[::-1])
-    with pytest.raises(DataError, match=r"label 0 may be class 0, or the name of class 9.* none"):
+    with pytest.raises(DataError, match=r"label 0 may be class 0, or the name of class 9.*='none'"):
         audit(turned, flat, labels=table)
     assert audit(turned, flat, labels=table, class_names="none")[0] == 1.0
     years = [str(number) for number in range(1990, 2000)]
@@ -701,7 +704,7 @@ def test_folders_in_the_order_of_text_that_is_not_that_of_their_numbers(tmp_path
     assert "class10/ is class 1 in the order of text, which is used, but 9" in warnings[0]
     padded = [f"class{number:02d}" for number in range(1, 11)]
     assert audit(path, tree(tmp_path / "b", padded))[1] == []
-    with pytest.raises(DataError, match=r"--label-order text.*; or --class-names FILE"):
+    with pytest.raises(DataError, match=r"label_order='text'.*; or class_names=FILE"):
         audit(path, tree(tmp_path / "c", ["0", "180", "270", "90"][:2]))
 
 

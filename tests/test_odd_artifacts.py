@@ -71,9 +71,9 @@ def test_flat_inputs_in_either_order_equal_the_block(tmp_path, data):
         audit(planes, data, layout="nchw", output_map="magnitude", preprocess="imagenet"),
         audit(plain, data, output_map="magnitude", preprocess="imagenet"),
     )
-    with pytest.raises(ArtifactError, match=r"3 channels of 16 x 16.*--layout"):
+    with pytest.raises(ArtifactError, match=r"3 channels of 16 x 16.*layout"):
         audit(planes, data)
-    with pytest.raises(DataError, match=r"--size.*16 x 16 pixels of 3"):
+    with pytest.raises(DataError, match=r"size=\(H, W\).*16 x 16 pixels of 3"):
         audit(planes, data, size=(8, 8), layout="nchw")
     assert inspect(planes)["inputs"][0]["layout"] == "flat"
 
@@ -94,7 +94,7 @@ def test_grey_inputs_without_an_axis_of_channels(tmp_path, grey):
 def test_an_input_without_a_shape_needs_layout_and_size(tmp_path, data):
     plain = graphs.small_network(tmp_path / "m.onnx")
     model = reshaped(plain, tmp_path / "any.onnx", None, [-1, 3, 16, 16])
-    with pytest.raises(ArtifactError, match="--layout"):
+    with pytest.raises(ArtifactError, match="layout='nchw' or 'nhwc', and size"):
         audit(model, data)
     same(audit(model, data, layout="nchw", size=(16, 16)), audit(plain, data))
 
@@ -151,7 +151,7 @@ def test_a_broken_declaration_names_the_option_that_overrides_it(
     tmp_path, data, key, value, override
 ):
     path = graphs.small_network(tmp_path / "m.onnx", metadata={f"iaside.{key}": value})
-    with pytest.raises(IasideError, match="output" if key == "output" else "--") as error:
+    with pytest.raises(IasideError, match=key) as error:
         audit(path, data)
     assert len(str(error.value)) < 600
     same(audit(path, data, **override), audit(graphs.small_network(tmp_path / "p.onnx"), data))
@@ -269,7 +269,7 @@ def test_custom_operators_only_with_the_library_that_was_named(tmp_path, data, i
     model.opset_import.append(helper.make_opsetid("ai.onnx.contrib", 1))
     path = tmp_path / "custom.onnx"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ArtifactError, match="--ort-extension"):
+    with pytest.raises(ArtifactError, match="ort_extension"):
         audit(path, data)
     report = audit(path, data, ort_extension=[library])
     same(report, audit(tmp_path / "m.onnx", data))

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError
 from iaside_onnx.measure.inspection import inspect
 
@@ -71,7 +72,7 @@ def test_one_number_between_0_and_1_of_unknown_meaning_is_asked_about(tmp_path):
     images = np.random.default_rng(2).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
     data = write_npz(tmp_path / "two.npz", images, [0, 1, 0, 1, 1, 0])
     model = binary(tmp_path, "sigmoid hidden")
-    with pytest.raises(ArtifactError, match="--probabilities or --logits"):
+    with pytest.raises(ArtifactError, match="output_kind='probabilities' or 'logits'"):
         audit(model, data)
     found = audit(model, data, output_kind="probabilities").log_prob
     reference = audit(binary(tmp_path, "sigmoid"), data).log_prob
@@ -277,7 +278,7 @@ def value(name, kind, shape):
 
 
 def test_decisions_are_refused_and_the_tensor_that_holds_the_scores_is_named(tmp_path, data):
-    """A rank is no class, and neither is the number of one: --output names what was decided on."""
+    """A rank is no class, and neither is the number of one: `output` names what was decided on."""
     plain = graphs.small_network(tmp_path / "m.onnx")
     reference = audit(plain, data)
     softmax = helper.make_node("Softmax", ["logits"], ["p"], axis=1)
@@ -316,7 +317,7 @@ def test_decisions_are_refused_and_the_tensor_that_holds_the_scores_is_named(tmp
         opsets = ml if operator == "ZipMap" else []
         target = tmp_path / f"{operator}.onnx"
         model = with_tail(plain, target, nodes, outputs, {"k": np.array([4])}, opsets)
-        with pytest.raises(ArtifactError, match=f"{operator}.*--output p"):
+        with pytest.raises(ArtifactError, match=f"{operator}.*output='p'"):
             audit(model, data)
         report = audit(model, data, output="p")
         same(report, reference)
@@ -493,6 +494,27 @@ def test_an_exponential_that_is_no_probability_is_left_as_it_is(tmp_path, data):
     assert report.settings["output"] == "scores"
 
 
+def robustness(model, data, **options):
+    result = ia.measure_robustness(
+        model, data, corruption=["fog"], severity=[1, 3], queries=20, attack_samples=0, **options
+    )
+    return result, np.column_stack([result.change.reshape(6, -1), result.attack_change])
+
+
+def heatmap(model, data, **options):
+    result = ia.measure_heatmap(model, data, grid=3, **options)
+    return result, result.change
+
+
+def table(model, data, **options):
+    result = audit(model, data, **{"batch": None, **options})
+    return result, result.log_prob
+
+
+# Each gives its result and numbers that would show another batch.
+MEASURES = {"analyze": table, "robustness": robustness, "heatmap": heatmap}
+
+
 def tailed(tmp_path, nodes, held=None):
     """The small network behind nodes whose last one makes `scores`."""
     network = graphs.small_network(tmp_path / "network.onnx")
@@ -546,7 +568,7 @@ def test_a_sigmoid_written_as_a_tanh_is_asked_about(tmp_path, shades, scale):
     ):
         model.graph.node.append(helper.make_node(op, inputs.split(), [out]))
     (tmp_path / "t.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(ArtifactError, match="--probabilities or --logits"):
+    with pytest.raises(ArtifactError, match="output_kind='probabilities' or 'logits'"):
         audit(tmp_path / "t.onnx", shades)
     audit(tmp_path / "t.onnx", shades, output_kind="probabilities")
 
@@ -630,7 +652,8 @@ def test_a_head_that_only_the_later_images_show_to_be_another_is_not_read_before
 
 
 @pytest.mark.parametrize("share", [0.0, 1e-2])
-def test_images_that_change_each_other_a_little_run_one_by_one(tmp_path, data, share):
+@pytest.mark.parametrize("measure", MEASURES)
+def test_images_that_change_each_other_a_little_run_one_by_one(tmp_path, data, share, measure):
     mix = [
         ("ReduceMean", "logits", "mean", {"axes": [0], "keepdims": 1}),
         ("Mul", "mean c", "part", {}),
@@ -639,6 +662,8 @@ def test_images_that_change_each_other_a_little_run_one_by_one(tmp_path, data, s
     ]
     held = {"c": np.float32([[share, -share, share, 0]]), "offset": np.float32([20])}
     model = tailed(tmp_path, mix, held)
-    report = audit(model, data, batch=None)
-    told = any("depend on the others in its batch" in text for text in report.run["warnings"])
-    assert told == (report.run["batch"] == 1) == bool(share)
+    result, values = MEASURES[measure](model, data)
+    told = any("depend on the others in its batch" in text for text in result.run["warnings"])
+    assert told == (result.run["batch"] == 1) == bool(share)
+    alone = MEASURES[measure](model, data, batch=1)[1]
+    np.testing.assert_allclose(values, alone, rtol=0, atol=0 if share else 1e-4)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import iaside_onnx as ia
 from iaside_onnx.errors import DataError, UsageError
 from iaside_onnx.preprocessing.preprocess import (
     PRESETS,
@@ -20,7 +21,8 @@ from iaside_onnx.preprocessing.preprocess import (
     preprocess_from,
 )
 
-from .conftest import ROOT
+from . import graphs
+from .conftest import ROOT, write_npz
 
 
 @pytest.fixture
@@ -248,3 +250,27 @@ def test_a_long_thin_picture_cannot_fill_the_memory():
     thin = Image.new("RGB", (1, 40_000))
     with pytest.raises(DataError, match="40000"):
         Preprocess("r", resize=8192, crop=(32, 32)).pixels(thin, 3)
+
+
+def test_a_new_preset_is_one_row(tmp_path, iaside, monkeypatch):
+    monkeypatch.setitem(PRESETS, "dim", Preprocess("dim", scale=0.5))
+    assert load_preprocess("dim") == declared_preprocess("dim", "metadata") == PRESETS["dim"]
+    assert "caffe, dim;" in " ".join(iaside("analyze", "--help").stdout.split())
+    images = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+    data = write_npz(tmp_path / "d.npz", images, np.arange(6) % 4)
+    model = graphs.small_network(tmp_path / "m.onnx", size=16)
+    refused = iaside("analyze", model, data, "-o", tmp_path / "r.h5", "--preprocess", "dimmed")
+    assert "caffe, dim," in refused.stderr
+    reports = {name: ia.analyze(model, data, bands=2, preprocess=name) for name in ("unit", "dim")}
+    recipe = tmp_path / "dim.toml"
+    recipe.write_text(PRESETS["dim"].toml())
+    written = ia.analyze(model, data, bands=2, preprocess=str(recipe))
+    np.testing.assert_array_equal(reports["dim"].log_prob, written.log_prob)
+    (pair,) = ia.compare(reports["unit"], reports["dim"]).pairs
+    assert {"setting": "preprocess.scale", "reference": 1.0, "other": 0.5} in pair.settings
+
+
+def test_the_documents_name_every_preset():
+    for page in ("README.md", "docs/preprocessing.md"):
+        text = (ROOT / page).read_text()
+        assert [name for name in PRESETS if f"`{name}`" not in text] == [], page

@@ -87,7 +87,7 @@ def test_what_makes_scores_random_is_named_and_refused(tmp_path, data, iaside, h
     model = disturbed(tmp_path, how)
     with pytest.raises(ArtifactError) as error:
         audit(model, data)
-    for words in (named, "eval mode", "--allow-random"):
+    for words in (named, "eval mode", "allow_random=True"):
         assert words in str(error.value)
     assert "quantised" not in str(error.value)
     described = iaside("inspect", model, "--json")

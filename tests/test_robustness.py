@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.corruptions.corrupt import CORRUPTIONS, corrupt, generator
-from iaside_onnx.corruptions.severity import parameters
+from iaside_onnx.corruptions.corrupt import corrupt, generator
+from iaside_onnx.corruptions.severity import IMAGENET_C, parameters
 from iaside_onnx.errors import IasideError, ReportError
 from iaside_onnx.measure.corrupted import corrupted
 from iaside_onnx.results.robustness import NOT_ATTACKED
@@ -83,6 +83,11 @@ def test_brightness_makes_the_errors_and_changes_computed_on_paper(planted):
     right = np.where(levels > 0.5, 1, -1)
     logs = -np.logaddexp(0, -STRENGTH * right * (2 * levels - 1))
     np.testing.assert_allclose(report.log_prob, logs, rtol=1e-3, atol=1e-6)
+    # Of the true class too where another is the answer, and less likely by up to e^-16.
+    corrupted = -np.logaddexp(0, -STRENGTH * right[:, None] * (2 * after - 1))
+    assert corrupted[report.wrong[:, 0]].max() < -0.7
+    np.testing.assert_allclose(report.corrupted_log_prob[:, 0], corrupted, rtol=1e-3, atol=1e-4)
+    assert report.lost_log_prob.value == pytest.approx([(logs - corrupted.mean(1)).mean()], 1e-3)
     assert report.attacks == []
 
 
@@ -91,7 +96,7 @@ def test_what_a_model_does_not_look_at_costs_nothing(planted, tmp_path):
     report = ia.measure_robustness(
         graphs.constant(tmp_path / "c.onnx", 32), data, severity=[5], attack=[]
     )
-    assert report.perturbations == list(CORRUPTIONS)
+    assert report.perturbations == list(IMAGENET_C)
     assert report.mean_mpe == 0
     assert np.all(report.errors == report.clean_error)
     assert report.relative_mce(report) != report.relative_mce(report)  # 0 / 0

@@ -8,11 +8,14 @@ from dataclasses import fields
 import h5py
 import numpy as np
 import pytest
+from rich.console import Console
 
+from iaside_onnx.comparisons.baseline import summary
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.corruption_error import corruption_errors, relative_corruption_errors
-from iaside_onnx.results.robustness_store import load_robustness
+from iaside_onnx.results.robustness import load_robustness
 from iaside_onnx.storage.seal import seal
+from iaside_onnx.views.robustness_table import print_robustness
 
 from .robustness_reports import made_up
 
@@ -43,6 +46,51 @@ def test_errors_are_those_of_the_table():
     assert report.damage.mean_mpe.value == pytest.approx(report.mean_mpe)
 
 
+def test_lost_log_probability_is_that_of_the_table_and_pairs_each_image_with_itself():
+    # -1, -2, -3, -4 untouched; the first corruption takes 1 and 3 of each, the second nothing.
+    clean = -np.arange(1.0, 5.0)
+    lost = np.broadcast_to(np.array([[1.0, 3.0], [0.0, 0.0]]), (4, 2, 2))
+    report = ours(
+        log_prob=clean.astype(np.float32),
+        corrupted_log_prob=(clean[:, None, None] - lost).astype(np.float32),
+    )
+    found = report.lost_log_prob
+    for ends in (found.value, found.low, found.high):
+        np.testing.assert_allclose(ends, [2.0, 0.0], atol=1e-12)
+    told = report.summary()["corruptions"]
+    assert [entry["lost_log_prob"]["value"] for entry in told] == [2.0, 0.0]
+    # One image loses 4 more on average over severities: the mean loses 1 more, and has a width.
+    more = report.corrupted_log_prob.copy()
+    more[3, 0] -= 4
+    uneven = ours(log_prob=report.log_prob, corrupted_log_prob=more).lost_log_prob[0]
+    assert uneven.low < 3.0 == uneven.value < uneven.high
+
+
+def test_a_corruption_that_makes_the_true_class_impossible_loses_without_end():
+    held = ours().corrupted_log_prob.copy()
+    held[0, 0] = -np.inf
+    report = ours(corrupted_log_prob=held)
+    assert report.lost_log_prob.value[0] == np.inf
+    assert np.isfinite(report.lost_log_prob.value[1])
+    none = {"value": None, "low": None, "high": None}
+    assert report.summary()["corruptions"][0]["lost_log_prob"] == none
+    both = ours(corrupted_log_prob=held, log_prob=np.full(4, -np.inf, np.float32))
+    assert both.summary()["corruptions"][0]["lost_log_prob"] == none
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_table_shows_what_is_lost_whatever_the_width(capsys, monkeypatch, width):
+    console = Console(width=width, highlight=False, markup=False)
+    monkeypatch.setattr("iaside_onnx.views.robustness_table.terminal", lambda: console)
+    held = ours().corrupted_log_prob.copy()
+    held[:, 0] = ours().log_prob[:, None] - 1.25
+    print_robustness(ours(corrupted_log_prob=held))
+    shown = capsys.readouterr().out
+    assert "lost log-prob" in shown
+    assert "1.250   1.250 to 1.250" in shown
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= width
+
+
 def test_mce_is_that_of_a_table_worked_out_on_paper():
     report, baseline = ours(), theirs()
     # CE: 1.5 / 1.5 and 0.75 / 1.5.
@@ -62,7 +110,7 @@ def test_ratios_to_a_baseline_without_errors_are_not_defined():
     assert np.isnan(corruption_errors([[0.0]], [[0.0]])).all()
     assert relative_corruption_errors([[0.5]], 0.25, [[0.1]], 0.1).tolist() == [np.inf]
     perfect = made_up([1, 1, 0, 0], np.zeros((4, 2, 2)))
-    held = ours().summary(perfect)["baseline"]
+    held = summary(ours(), perfect)["baseline"]
     assert held["mce"] == {"value": None, "low": None, "high": None}
     json.dumps(held, allow_nan=False)
 
@@ -138,7 +186,7 @@ def test_a_file_gives_back_what_was_written(tmp_path, attacks):
         wanted, found = getattr(report, field.name), getattr(again, field.name)
         assert np.array_equal(wanted, found), field.name
         assert getattr(wanted, "dtype", None) == getattr(found, "dtype", None), field.name
-    assert again.summary(theirs()) == report.summary(theirs())
+    assert summary(again, theirs()) == summary(report, theirs())
     with pytest.raises(ReportError, match="--overwrite"):
         report.save(tmp_path / "r.h5")
 

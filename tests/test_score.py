@@ -60,5 +60,5 @@ def test_resampling_has_the_right_spread_and_is_paired():
 
 @pytest.mark.parametrize("beta", [0, 1, -1, 2, float("nan")])
 def test_beta_outside_its_range_is_refused(beta):
-    with pytest.raises(UsageError, match="--beta"):
+    with pytest.raises(UsageError, match="beta="):
         spectral_robustness_score(np.full(8, 1 / 8), beta)

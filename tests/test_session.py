@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from types import SimpleNamespace
 
@@ -10,8 +11,10 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ProviderError
-from iaside_onnx.inference import session
+from iaside_onnx.inference import providers, session
+from iaside_onnx.inference.providers import Provider
 from iaside_onnx.inference.session import Runtime, choose_runtime
+from iaside_onnx.measure.inspection import inspect
 
 from . import graphs
 from .conftest import ROOT
@@ -43,7 +46,7 @@ def test_tensorrt_leaves_to_cuda_what_it_does_not_know_and_all_helper_graphs(ask
         [TENSORRT, CUDA, CPU],
         [CUDA, CPU],
     ]
-    assert runtime.device == "cuda"
+    assert runtime.execution.device == "cuda"
 
 
 @pytest.mark.parametrize("tf32", [True, False])
@@ -91,3 +94,47 @@ def test_a_real_gpu_gives_the_answer_of_the_processor(provider, tmp_path):
     assert found.settings["tf32"] is (provider != "cuda")
     tolerance = 1e-4 if exact else 2e-2
     np.testing.assert_allclose(found.sid, expected.sid, atol=tolerance)
+
+
+def test_a_further_provider_is_one_row(monkeypatch, tmp_path, iaside):
+    # The CPU's provider under a second name, said to be coarse and to take tf32.
+    row = Provider(
+        "processor", "CPUExecutionProvider", fallbacks=(), rounding="asked", first_batch=2,
+        own_cores=True,
+    )  # fmt: skip
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+    model, images = ROOT / "models" / "demo-plain.onnx", ROOT / "demo" / "test"
+    settings = {"bands": 3, "samples": 4, "absence": "zero"}
+    target = tmp_path / "r.h5"
+    found = ia.analyze(model, images, target, provider="processor", **settings)
+    expected = ia.analyze(model, images, provider="cpu", **settings)
+    assert (found.provider, found.settings["tf32"]) == ("processor", True)
+    np.testing.assert_allclose(found.log_prob, expected.log_prob, atol=1e-5)
+    measured = ia.measure_robustness(
+        model, images, provider="processor", samples=4, corruption=["contrast"], severity=[3],
+        attack=["square-linf"], queries=5,
+    )  # fmt: skip
+    assert (measured.provider, measured.settings["tf32"]) == ("processor", True)
+    assert "cuda, tensorrt or processor" in providers.words()
+    known = inspect(model)
+    assert "processor" in known["provider_names"]
+    done = iaside("verify", target, "--model", model, "--images", images, "--redo", "2")
+    assert "2 of 4 rows done again with processor" in " ".join(done.stdout.split())
+    done = iaside("analyze", model, images, "-o", tmp_path / "n.h5", "--provider", "tpu")
+    assert (done.exit_code, "cpu, cuda, tensorrt, processor" in done.stderr) == (2, True)
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_options_help_is_that_of_the_table(iaside):
+    shown = " ".join(iaside("analyze", "--help").stdout.split())
+    assert f"Where to run: {providers.words()}." in shown
+
+
+def test_no_other_module_compares_the_names_of_providers():
+    names = {*providers.PROVIDERS, *(row.runtime_name for row in providers.PROVIDERS.values())}
+    for path in sorted((ROOT / "iaside_onnx").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            values = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            named = {each.value for value in values for each in ast.walk(value)
+                     if isinstance(each, ast.Constant) and isinstance(each.value, str)}  # fmt: skip
+            assert path.name == "providers.py" or not named & names, (path, node.lineno)

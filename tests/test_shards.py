@@ -202,7 +202,7 @@ def test_a_shard_that_shrinks_after_indexing(tmp_path):
         (["a-0.tar"], "a-{0,0}.tar", "more than once"),
         (["a-0.tar", "a-0.npz"], "a-0.*", "are read from"),
         (["a-0.npz", "a-1.npz"], "a-*.npz", "are read from"),
-        ([], "", "--labels"),
+        ([], "", "labels=FILE"),
         (["a.zip"], "a.zip", "are read from"),
     ],
 )
@@ -242,14 +242,12 @@ def test_patterns(tmp_path):
 
 def test_parquet_columns(tmp_path):
     odd = write_parquet(tmp_path / "a.parquet", [PNG], [4], image="img", label="fine_label")
-    with pytest.raises(DataError, match="'img', 'fine_label'; name the right one with --label-col"):
+    with pytest.raises(DataError, match=r"'fine_label'; name the right one with label_column$"):
         open_images(odd)
     assert open_images(odd, label_column="fine_label").labels.tolist() == [4]
-    with pytest.raises(DataError, match=r"one column 'picture'.*--image-column"):
+    with pytest.raises(DataError, match=r"one column 'picture'.*image_column"):
         open_images(odd, image_column="picture", label_column="fine_label")
-    with pytest.raises(
-        DataError, match=r"'img' is struct.*integers or text needed.*--label-column"
-    ):
+    with pytest.raises(DataError, match=r"'img' is struct.*integers or text needed.*label_column"):
         open_images(odd, label_column="img")
     with pytest.raises(DataError, match="binary, or a struct"):
         open_images(odd, image_column="fine_label", label_column="fine_label")

@@ -22,8 +22,8 @@ from iaside_onnx.mathematics.signal_noise import (
 )
 from iaside_onnx.measure.snr import measure_snr
 from iaside_onnx.measure.workers import cards_for
-from iaside_onnx.results.snr_store import load_snr
-from iaside_onnx.storage.measurement_store import format_of
+from iaside_onnx.results.kinds import format_of
+from iaside_onnx.results.snr import load_snr
 from iaside_onnx.storage.seal import seal
 
 from . import graphs
@@ -332,7 +332,7 @@ def endless(file):
         (endless, "claims more data"),
         (swap("signal", np.zeros((2, 3, 5))), "do not match"),
         (swap("signal", np.full((2, 3, 17), np.nan)), "not finite"),
-        (swap("signal", -np.ones((2, 3, 17))), "negative"),
+        (swap("signal", -np.ones((2, 3, 17))), "-1, which lies outside"),
         (swap("signal", np.zeros((2, 3, 17), np.float32)), "not of the report's format"),
         (swap("header", np.frombuffer(b"[" * 100_000, np.uint8)), "damaged"),
         (swap("header", np.frombuffer(b'{"severities": NaN}', np.uint8)), "no JSON of finite"),

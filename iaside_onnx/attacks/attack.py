@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, UsageError
+from ..errors import ArtifactError, InvalidOption, UsageError
+from ..mathematics.one_label import margins as label_margins
 from .ball import Ball, Search
 from .spsa import spsa
 from .square import square_l2, square_linf
 
 Scores = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+Margins = Callable[
+    [NDArray[np.float64], NDArray[Any]], tuple[NDArray[np.float64], NDArray[np.bool_]]
+]
 
 _SEARCHES: dict[str, tuple[str, Callable[[Ball, int, np.random.Generator], Search]]] = {
     "square-linf": ("linf", square_linf),
@@ -55,12 +59,13 @@ class AttackResult:
 def attack(
     scores: Scores,
     images: NDArray[np.float32],
-    targets: NDArray[np.int64],
+    targets: NDArray[Any],
     *,
     method: str,
     epsilon: float,
     queries: int,
     seeds: Sequence[int] | NDArray[np.integer[Any]],
+    margins: Margins = label_margins,
 ) -> AttackResult:
     """Look for an image in the ball around each image that is classified wrongly.
 
@@ -75,8 +80,9 @@ def attack(
         (m, classes), float64; m is at most n.
     images : ndarray of float32, shape (n, C, H, W)
         In [0, 1].
-    targets : ndarray of int64, shape (n,)
-        The right classes, as columns of the scores.
+    targets : ndarray, shape (n, ...)
+        What `margins` holds images against: by default int64, the right classes as columns of
+        the scores.
     method : str
         One of `METHODS`.
     epsilon : float
@@ -85,6 +91,8 @@ def attack(
         Most images scored for one image, at least 1.
     seeds : sequence of int, shape (n,)
         Not negative.
+    margins : callable
+        From scores and targets to what is lowered, and where the answer is wrong.
 
     Returns
     -------
@@ -97,10 +105,10 @@ def attack(
     ArtifactError
         Scores of the wrong shape, or not numbers.
     """
-    _check(images, targets, method, epsilon, queries, seeds)
+    _check(images, method, epsilon, queries, seeds)
     norm, search = _SEARCHES[method]
     found = images.copy()
-    margin, wrong = _margins(scores, images, targets)
+    margin, wrong = _judged(scores, margins, images, targets)
     spent = np.where(wrong, 0, queries).astype(np.int32)
     alive = np.flatnonzero(~wrong)
     searches = {
@@ -111,13 +119,13 @@ def attack(
     for query in range(1, queries + 1):
         if not alive.size:
             break
-        margins, beaten = _margins(scores, tried, targets[alive])
-        better = beaten | (margins < margin[alive])
-        found[alive[better]], margin[alive[better]] = tried[better], margins[better]
+        reached, beaten = _judged(scores, margins, tried, targets[alive])
+        better = beaten | (reached < margin[alive])
+        found[alive[better]], margin[alive[better]] = tried[better], reached[better]
         wrong[alive[beaten]], spent[alive[beaten]] = True, query
-        alive, margins = alive[~beaten], margins[~beaten]
+        alive, reached = alive[~beaten], reached[~beaten]
         if query < queries and alive.size:
-            pairs = zip(alive.tolist(), margins.tolist(), strict=True)
+            pairs = zip(alive.tolist(), reached.tolist(), strict=True)
             tried = np.stack([searches[image].send(value) for image, value in pairs])
     return AttackResult(found, wrong, spent, margin)
 
@@ -126,34 +134,25 @@ def _generator(seed: Any) -> np.random.Generator:
     return np.random.default_rng(int(seed))
 
 
-def _margins(
-    scores: Scores, images: NDArray[np.float32], targets: NDArray[np.int64]
+def _judged(
+    scores: Scores, margins: Margins, images: NDArray[np.float32], targets: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Margins of log-probabilities, and where the first choice is wrong."""
+    """Margins of images, and where they are classified wrongly."""
     if not len(images):
         return np.empty(0), np.empty(0, bool)
-    table = np.array(scores(images), np.float64)
-    if table.ndim != 2 or len(table) != len(images) or table.shape[1] < 2:
+    table = np.asarray(scores(images), np.float64)
+    if len(table) != len(images):
         raise ArtifactError(
             f"the classifier gave scores of shape {list(table.shape)} for {len(images)} attacked "
             "images; a row of two or more log-probabilities for each is needed"
         )
     if np.isnan(table).any():
         raise ArtifactError("the classifier gave scores that are not numbers for attacked images")
-    if targets.max() >= table.shape[1]:
-        raise UsageError(
-            f"target {targets.max()}: the classifier has {table.shape[1]} classes, from 0"
-        )
-    rows = np.arange(len(table))
-    wrong = table.argmax(axis=1) != targets
-    right = table[rows, targets]
-    table[rows, targets] = -np.inf
-    return right - table.max(axis=1), wrong
+    return margins(table, targets)
 
 
 def _check(
     images: NDArray[np.float32],
-    targets: NDArray[np.int64],
     method: str,
     epsilon: float,
     queries: int,
@@ -171,12 +170,10 @@ def _check(
         )
     if images.size and not (images.min() >= 0 and images.max() <= 1):
         raise UsageError("images to attack hold values in [0, 1]")
-    if targets.shape != images.shape[:1] or targets.dtype.kind not in "iu":
-        raise UsageError(f"targets of an attack are {len(images)} integers, one for each image")
     if len(seeds) != len(images):
         raise UsageError(f"{len(seeds)} seeds for {len(images)} images: give each image its own")
-    if targets.size and (targets.min() < 0 or min(int(seed) for seed in seeds) < 0):
-        raise UsageError("targets and seeds of an attack must not be negative")
+    if len(seeds) and min(int(seed) for seed in seeds) < 0:
+        raise UsageError("seeds of an attack must not be negative")
 
 
 def check_radius(epsilon: float) -> None:
@@ -187,9 +184,10 @@ def check_radius(epsilon: float) -> None:
     UsageError
     """
     if not 0 < epsilon <= _LARGEST_RADIUS:
-        raise UsageError(
-            f"--epsilon {epsilon}: give a positive number, such as 4/255, of at most "
-            f"{_LARGEST_RADIUS:,}"
+        raise InvalidOption(
+            "epsilon",
+            epsilon,
+            f"give a positive number, such as 4/255, of at most {_LARGEST_RADIUS:,}",
         )
 
 
@@ -201,6 +199,6 @@ def check_queries(queries: int) -> None:
     UsageError
     """
     if queries < 1:
-        raise UsageError(f"--queries {queries}: give a positive number")
+        raise InvalidOption("queries", queries, "give a positive number")
     if queries > _MOST_QUERIES:
-        raise UsageError(f"--queries {queries}: give at most {_MOST_QUERIES}")
+        raise InvalidOption("queries", queries, f"give at most {_MOST_QUERIES}")

@@ -11,6 +11,7 @@ import click
 
 from .numbers import INTEGER, NUMBER, TEXT
 from .options import (
+    Listed,
     bands_option,
     label_options,
     naming_options,
@@ -43,8 +44,8 @@ OWN_PROCESS = "own process"
 @click.option("--separate-dc", is_flag=True, help="Make the mean colour a player of its own.")
 @norm_option
 @click.option(
-    "--absence", default="gaussian", show_default=True,
-    help="What stands for an absent band: gaussian, replace, mean or zero.",
+    "--absence", cls=Listed, table="mathematics.absence.ABSENCES", default="gaussian",
+    show_default=True, help="What stands for an absent band: {names}.",
 )  # fmt: skip
 @sample_options(200)
 @preprocess_option
@@ -136,7 +137,7 @@ def _measured(path: Path, model: Path, confidence: float | None) -> Any:
     """A measurement of this model, refused before the long work where it is of another."""
     from ..onnx_file.artifact import read_artifact
     from ..results.finding import check_measures
-    from ..results.robustness_store import load_robustness
+    from ..results.robustness import load_robustness
 
     found = load_robustness(path).view(confidence=confidence)
     check_measures(path, found, [{"path": str(model), "sha256": read_artifact(model).sha256}])

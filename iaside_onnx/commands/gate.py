@@ -71,8 +71,8 @@ def gate(
     """
     from ..comparisons.gate import gate as hold_against
     from ..errors import UsageError
+    from ..results.signature import demand_signature
     from ..storage.output_file import check_free, whole_file
-    from ..storage.signature import demand_signature
     from ..views.gate_output import junit, lines, log_line, markdown
 
     shown = markdown_file == Path("-")

@@ -147,10 +147,9 @@ def plot_beside(
     paths: Sequence[Path], target: Path, confidence: float | None, overwrite: bool
 ) -> None:
     """What ``iaside plot`` does with heat maps, and with analyses of their models among them."""
-    from ..results.heatmap import HEATMAP_FORMAT
-    from ..results.heatmap_store import load_heatmap
+    from ..results.heatmap import HEATMAP_FORMAT, load_heatmap
+    from ..results.kinds import format_of
     from ..results.report import load
-    from ..storage.measurement_store import format_of
     from ..views.heatmap_plot import save_heatmaps
 
     maps = [path for path in paths if format_of(path, [HEATMAP_FORMAT])]

@@ -47,7 +47,7 @@ def html(
       iaside html plain.h5 plain-robustness.h5 snr.h5 -o audit.html
     """
     from ..page.page import save_page
-    from ..results.robustness_store import load_robustness
+    from ..results.robustness import load_robustness
 
     kinds = {path: measurement(path) for path in reports}
     audits = [path for path, kind in kinds.items() if kind is None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def inspect(
     found = describe(model, **named)
     if images is not None:
         from ..recipe_search.findings import pixel_range_on_images
-        from ..recipe_search.search import analyze_command, search_recipes
+        from ..recipe_search.search import search_recipes
+        from ..spelling import words
 
         if not as_json:
             print_inspection(found)
@@ -89,9 +91,11 @@ def inspect(
         )  # fmt: skip
         search = found["search"]
         search["command"] = None
+        told = search["options"].items()
+        search["options"] = [word for name, value in told for word in words(name, value)]
         search["findings"] += pixel_range_on_images(found)
         if search["above_chance"] and search["class_order"] is None:
-            search["command"] = analyze_command(search, model, images, labels, recipe)
+            search["command"] = _analyze(search, model, images, labels, recipe)
             if recipe is not None:
                 with whole_file(recipe) as scratch:
                     scratch.write_text(search["toml"], encoding="utf-8")
@@ -101,6 +105,22 @@ def inspect(
         print_candidates(found, recipe)
     else:
         print_inspection(found)
+
+
+def _analyze(
+    search: dict[str, Any], model: Path, images: Path, labels: Path | None, recipe: Path | None
+) -> str:
+    """The command that audits with the best candidate, quoted for a shell.
+
+    Without a file of the recipe it takes the preset, or speaks of ``recipe.toml``. What the file
+    or one beside it says needs no option.
+    """
+    from ..spelling import words
+
+    said = recipe is None and search["source"] is not None
+    best = None if said else recipe or search["preset"] or "recipe.toml"
+    given = [*words("labels", labels), *words("preprocess", best), *search["options"]]
+    return shlex.join(["iaside", "analyze", str(model), str(images), "-o", "report.h5", *given])
 
 
 def _check_recipe_target(target: Path, overwrite: bool) -> None:

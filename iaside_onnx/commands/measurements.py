@@ -38,17 +38,17 @@ class Kind:
 _KINDS = {
     "iaside-heatmap": Kind(
         "heatmap",
-        "results.heatmap_store.load_heatmap",
+        "results.heatmap.load_heatmap",
         "views.heatmap_table.print_heatmap",
         "views.heatmap_plot.save_heatmaps",
         beside="commands.heatmap.plot_beside",
     ),
     "iaside-snr": Kind(
-        "snr", "results.snr_store.load_snr", "views.snr_table.print_snr", "views.snr_plot.save_snr"
+        "snr", "results.snr.load_snr", "views.snr_table.print_snr", "views.snr_plot.save_snr"
     ),
     "iaside-robustness": Kind(
         "robustness",
-        "results.robustness_store.load_robustness",
+        "results.robustness.load_robustness",
         "views.robustness_table.print_robustness",
         "views.robustness_plot.save_robustness",
         baselines=True,
@@ -64,7 +64,7 @@ def measurement(path: Path, **given: Any) -> Kind | None:
     # Most files are reports, which are shown sooner without what else would be loaded here.
     if not mentions(path, list(_KINDS)):
         return None
-    from ..storage.measurement_store import format_of
+    from ..results.kinds import format_of
 
     found = format_of(path, list(_KINDS))
     if found is None:
@@ -93,7 +93,10 @@ def show_measurement(
     against = [] if baseline is None else [load_measurement(kind, baseline)]
     found = load_measurement(kind, path, confidence)
     if as_json:
-        click.echo(json.dumps(found.summary(*against), indent=2))
+        values = found.summary()
+        for other in against:
+            values["baseline"] = found.against(other).summary(found.perturbations)
+        click.echo(json.dumps(values, indent=2))
     else:
         _function(kind.show)(found, *against)
 

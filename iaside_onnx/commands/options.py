@@ -7,16 +7,42 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from ..inference.providers import words as provider_words
 from .numbers import INTEGER, NUMBER, TEXT, plain
 
 _SIDE = re.compile(r"[1-9][0-9]{0,4}")
 _LONGEST_FRACTION = 100
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Listed(click.Option):
+    """An option whose help has the names of a table at ``{names}``, loaded with the help alone.
+
+    Parameters
+    ----------
+    table : str
+        "room.module.name" of a collection of names, or of a function that gives one.
+    """
+
+    def __init__(self, *args: Any, table: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.table = table
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Name and text, as click shows them."""
+        record = super().get_help_record(ctx)
+        if record is None:
+            return None
+        module, _, name = self.table.rpartition(".")
+        table = getattr(import_module(f"..{module}", __package__), name)
+        names = table() if callable(table) else table
+        return record[0], record[1].replace("{names}", ", ".join(names))
 
 
 def number_or(word: str, kind: type[int] | type[float], meaning: Any) -> Callable[..., Any]:
@@ -151,15 +177,27 @@ norm_option = click.option(
     "--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1."
 )
 preprocess_option = click.option(
-    "--preprocess", type=TEXT, metavar="NAME|FILE",
-    help="unit, raw, imagenet, inception, clip, cifar10, caffe; a torchvision name such as "
-    "ResNet50_Weights.IMAGENET1K_V2; a .toml recipe; preprocessor_config.json of Hugging Face or "
-    "config.json of timm.  [default: as the file or one beside it says, or unit]",
+    "--preprocess", cls=Listed, table="preprocessing.preprocess.PRESETS", type=TEXT,
+    metavar="NAME|FILE",
+    help="{names}; a torchvision name such as ResNet50_Weights.IMAGENET1K_V2; a .toml recipe; "
+    "preprocessor_config.json of Hugging Face or config.json of timm.  [default: as the file or "
+    "one beside it says, or unit]",
+)  # fmt: skip
+corruption_options = together(
+    click.option(
+        "--corruption", cls=Listed, table="corruptions.severity.known", multiple=True, type=TEXT,
+        metavar="NAME",
+        help="Only this one; may be repeated: {names}.  [default: those of ImageNet-C]",
+    ),
+    click.option(
+        "--severity", type=INTEGER, multiple=True, metavar="1..5",
+        help="Only this one; may be repeated.",
+    ),
 )  # fmt: skip
 runtime_options = together(
     click.option(
         "--provider", default="auto", show_default=True,
-        help="Where to run: auto (cuda if it becomes active, else cpu), cpu, cuda or tensorrt.",
+        help=f"Where to run: {provider_words()}.",
     ),
     click.option(
         "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
@@ -168,7 +206,7 @@ runtime_options = together(
     click.option("--threads", type=INTEGER, default=0, show_default=True, help="0: automatic."),
     click.option(
         "--tf32/--no-tf32", default=True, show_default=True,
-        help="Let CUDA round the factors of float32 products to 10 bits.",
+        help="Let GPUs round the factors of float32 products to 10 bits.",
     ),
 )  # fmt: skip
 running_options = together(

@@ -50,7 +50,7 @@ def predict(
     """
     import iaside_onnx as ia
 
-    found = ia.predict_damage(ia.load(report), ia.load_snr(snr), confidence=confidence)
+    found = ia.predict_damage(ia.Report.load(report), ia.load_snr(snr), confidence=confidence)
     if measured is not None:
         found = found.beside(ia.load_robustness(measured))
     if target is not None:

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from .analyze import OWN_PROCESS
-from .numbers import INTEGER, TEXT
+from .numbers import INTEGER
 from .options import (
     confidence_option,
+    corruption_options,
     label_options,
     naming_options,
     output_kind,
@@ -41,16 +42,7 @@ def _radii(
 @label_options
 @naming_options
 @skip_bad_option
-@click.option(
-    "--corruption", multiple=True, type=TEXT, metavar="NAME", help="Only this one; may be repeated."
-)
-@click.option(
-    "--severity",
-    type=INTEGER,
-    multiple=True,
-    metavar="1..5",
-    help="Only this one; may be repeated.",
-)
+@corruption_options
 @click.option(
     "--attack", multiple=True, default=("square-linf",), show_default=True, metavar="NAME",
     help="square-linf, square-l2, spsa-linf, spsa-l2 or none; may be repeated.",
@@ -98,7 +90,7 @@ def robustness(
 ) -> None:
     """Measure what corruptions and attacks cost a classifier.
 
-    Error and mean prediction error (mPE) under 19 corruptions at 5 severities, and the error
+    Error and mean prediction error (mPE) under corruptions at 5 severities, and the error
     after black-box attacks, with intervals. IMAGES is what analyze takes, and the same --samples
     and --seed draw the same images. `iaside show` and `iaside plot` read the file again.
 
@@ -107,9 +99,10 @@ def robustness(
       iaside robustness models/demo-plain.onnx demo/test -o plain-robustness.h5
       iaside robustness b.onnx val/ -o b.h5 --baseline a.h5 --preprocess imagenet
     """
+    from ..comparisons.baseline import summary
     from ..inference.session import claim_process
     from ..measure.robustness import measure_robustness
-    from ..results.robustness_store import load_robustness
+    from ..results.robustness import load_robustness
     from ..views.terminal import listener
 
     if owner == OWN_PROCESS:
@@ -126,7 +119,7 @@ def robustness(
         **given,
     )
     if as_json:
-        click.echo(json.dumps(report.summary(reference), indent=2))
+        click.echo(json.dumps(summary(report, reference), indent=2))
     elif not quiet:
         from ..views.robustness_table import print_robustness
 

@@ -142,14 +142,13 @@ def viewed(
     confidence: float | None,
     reading: Child | None = None,
 ) -> Any:
-    """A report seen through the view options of a command; `reading` as in `read_report`."""
+    """A report seen through the view options of a command; `reading` as in `Result.load`."""
     from ..storage.opening import begin_reading
 
     reading = reading or begin_reading(path)
-    from ..results.report import check_view
-    from ..storage.store import read_report
+    from ..results.report import Report, check_view
 
-    found = read_report(path, reading).view(value=value, beta=beta, confidence=confidence)
+    found = Report.load(path, reading).view(value=value, beta=beta, confidence=confidence)
     check_view(found.settings["value"], found.beta, found.confidence)
     return found
 
@@ -177,7 +176,7 @@ def measurements_of(
     held: dict[str, Any] = {}
     for path in filter(None, paths):
         from ..results.finding import check_measures
-        from ..results.robustness_store import load_robustness
+        from ..results.robustness import load_robustness
 
         found = load_robustness(path).view(confidence=confidence)
         check_measures(path, found, [report.model for report in reports])

@@ -13,6 +13,7 @@ from .numbers import INTEGER, TEXT
 from .options import (
     bands_option,
     confidence_option,
+    corruption_options,
     label_options,
     model_options,
     norm_option,
@@ -44,16 +45,7 @@ from .options import (
 @preprocess_option
 @click.option("--size", callback=size, metavar="N|HxW", help="Size of the model's input.")
 @click.option("--grey", is_flag=True, help="One channel, as grey models see pictures.")
-@click.option(
-    "--corruption", multiple=True, type=TEXT, metavar="NAME", help="Only this one; may be repeated."
-)
-@click.option(
-    "--severity",
-    type=INTEGER,
-    multiple=True,
-    metavar="1..5",
-    help="Only this one; may be repeated.",
-)
+@corruption_options
 @click.option(
     "--attack", type=TEXT, metavar="NAME",
     help="square-linf, square-l2, spsa-linf or spsa-l2, beside the corruptions named if any.",
@@ -92,7 +84,7 @@ def snr(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Measure the signal-to-noise ratio, band by band, of 19 corruptions at 5 severities.
+    """Measure the signal-to-noise ratio, band by band, of corruptions at 5 severities.
 
     No model is needed; IMAGES is what analyze takes. With --attack it is measured what a black-box
     attack on a model adds; how that is read and run is asked for as in analyze. `iaside show` and

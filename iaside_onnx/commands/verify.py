@@ -67,7 +67,7 @@ def verify(
     """
     from ..inference.session import claim_process
     from ..measure.verification import verify as ask
-    from ..storage.signature import check_signature
+    from ..results.signature import check_signature
     from ..views.verification_lines import lines
 
     if owner == OWN_PROCESS:

@@ -1,175 +1,32 @@
-"""Whether results may stand side by side: whom each setting belongs to, and what follows.
+"""Whether results may stand side by side, in words: refusals, and what to bear in mind.
 
-This is the one declaration of what must agree. Every command asks it (compare, gate, correlate,
-plot, html, merge, resume, baselines, predict) and gets a list of differences; whether to refuse or
-to warn is the caller's choice, the list is not. A setting that nobody has declared, such as one in
-a file of a newer version, belongs to the game: two results that differ in it are never held
-against each other in silence.
+What each setting belongs to is declared in `setting_roles`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import Enum
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-# Absences whose stand-ins are drawn, so that seed and draws are part of the game.
-_DRAWN = ("gaussian", "replace")
+from ..results.heatmap import HeatmapReport
+from ..results.robustness import RobustnessReport
+from ..setting_roles import (
+    HEATMAP_SETTINGS,
+    ROBUSTNESS_SETTINGS,
+    Apart,
+    Belongs,
+    chosen,
+    settings_apart,
+)
 
 
-class Belongs(Enum):
-    """Whom a setting belongs to, and so what a difference in it means."""
-
-    GAME = "game"  # other numbers of the same model: never side by side
-    DRAWS = "draws"  # game where stand-ins of bands are drawn; else it chose images
-    MODEL = "model"  # how a model is fed and read: may differ, and is named
-    SIZE = "size"  # of the images, which the model prescribes: may differ, with a note
-    SAMPLE = "sample"  # which images, which are compared themselves
-    ESTIMATE = "estimate"  # how the values were estimated: may differ, with a note
-    VIEW = "view"  # of the same table: can be changed afterwards
-    DERIVED = "derived"  # follows from other settings
-
-
-SETTINGS: dict[str, Belongs] = {
-    "bands": Belongs.GAME,
-    "separate_dc": Belongs.GAME,
-    "norm": Belongs.GAME,
-    "absence": Belongs.GAME,
-    "output_map": Belongs.GAME,
-    "seed": Belongs.DRAWS,
-    "draws": Belongs.DRAWS,
-    "preprocess": Belongs.MODEL,
-    "input": Belongs.MODEL,
-    "output": Belongs.MODEL,
-    "layout": Belongs.MODEL,
-    "output_kind": Belongs.MODEL,
-    "label_offset": Belongs.MODEL,
-    "temperature": Belongs.MODEL,
-    "tf32": Belongs.MODEL,
-    "floor": Belongs.MODEL,
-    "set": Belongs.MODEL,
-    "allow_random": Belongs.MODEL,
-    "size": Belongs.SIZE,
-    "samples": Belongs.SAMPLE,
-    "estimator": Belongs.ESTIMATE,
-    "passes": Belongs.ESTIMATE,
-    "players": Belongs.DERIVED,
-    "value": Belongs.VIEW,
-    "beta": Belongs.VIEW,
-    "confidence": Belongs.VIEW,
-}
-# Where measurements of robustness and heat maps deviate: their perturbations are drawn, whatever
-# stands for absent bands; bands are a view of a heat map.
-ROBUSTNESS_SETTINGS = SETTINGS | {
-    "seed": Belongs.GAME,
-    "draws": Belongs.GAME,
-    "height": Belongs.SIZE,
-    "width": Belongs.SIZE,
-    "channels": Belongs.MODEL,
-    "kinds": Belongs.DERIVED,
-    "attack_samples": Belongs.SAMPLE,
-}
-HEATMAP_SETTINGS = SETTINGS | {
-    "seed": Belongs.GAME,
-    "draws": Belongs.GAME,
-    "grid": Belongs.ESTIMATE,
-    "strength": Belongs.GAME,
-    "clip": Belongs.GAME,
-    "bands": Belongs.VIEW,
-    "norm": Belongs.VIEW,
-    "separate_dc": Belongs.VIEW,
-}
-# What finished files hold beside the settings that determine them: views, and what follows.
-_BESIDE = {
-    "value", "beta", "confidence", "bands", "norm", "separate_dc", "players", "height", "width",
-    "channels", "kinds",
-}  # fmt: skip
-
-
-@cache
-def _missing() -> dict[str, Any]:
-    """What a file says that lacks a key."""
-    from ..settings import Settings  # loads scipy, which reading a report does without
-
-    return {**asdict(Settings()), "estimator": "exact", "draws": "name"}
-
-
-@dataclass(frozen=True)
-class Apart:
-    """A setting in which two results differ."""
-
-    setting: str
-    belongs: Belongs
-    first: Any
-    other: Any
-
-    def __str__(self) -> str:
-        return f"{self.setting} {self.other} against {self.first}"
-
-
-def settings_apart(
-    first: Mapping[str, Any],
-    other: Mapping[str, Any],
-    declared: Mapping[str, Belongs] = SETTINGS,
-) -> list[Apart]:
-    """Every setting in which two results differ, in the order of the declaration.
-
-    Parameters
-    ----------
-    first, other : mapping
-        Settings as files hold them; a key that is missing has the value it had before it was
-        written down (``draws``: "name").
-    declared : mapping
-        Whom the settings of this kind of result belong to.
-    """
-    keys = dict.fromkeys([*declared, *first, *other])
-    found = []
-    for key in keys:
-        ours, theirs = (
-            held[key] if key in held else _missing().get(key) for held in (first, other)
-        )
-        if ours != theirs:
-            found.append(Apart(key, _owner(key, first, declared), ours, theirs))
-    return found
-
-
-def identity_apart(wanted: Mapping[str, Any], held: Mapping[str, Any]) -> list[Apart]:
-    """Where settings of a result are not identical to those wanted: the level of resuming.
-
-    Parameters
-    ----------
-    wanted : mapping
-        All settings that determine the result.
-    held : mapping
-        Those of a file, which may hold its view and what follows from the rest as well.
-    """
-    found = settings_apart(wanted, held, {})
-    return [each for each in found if each.setting in wanted or each.setting not in _BESIDE]
-
-
-def _owner(key: str, settings: Mapping[str, Any], declared: Mapping[str, Belongs]) -> Belongs:
-    owner = declared.get(key, Belongs.GAME)
-    if owner is not Belongs.DRAWS:
-        return owner
-    drawn = settings.get("absence", "gaussian") in _DRAWN
-    return Belongs.GAME if drawn else Belongs.SAMPLE
-
-
-def chosen(apart: Iterable[Apart], *belongs: Belongs) -> list[Apart]:
-    """Those differences that belong to any of these."""
-    return [each for each in apart if each.belongs in belongs]
-
-
-def settings_notes(
-    first: Mapping[str, Any], other: Mapping[str, Any], apart: Sequence[Apart]
-) -> list[str]:
-    """What to bear in mind where analyses differ in size or estimator."""
+def settings_notes(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What to bear in mind where the settings of analyses differ in size or estimator."""
+    apart = settings_apart(first, other)
     notes = []
-    sizes = first.get("size"), other.get("size")
     if chosen(apart, Belongs.SIZE):
-        notes.append(_size_note(first, *sizes))
+        notes.append(_size_note(first, first.get("size"), other.get("size")))
     if chosen(apart, Belongs.ESTIMATE):
         ways = [_estimate(settings) for settings in (first, other)]
         notes.append(
@@ -227,7 +84,7 @@ def _span(size: Sequence[int], low: float, high: float) -> str:
 
 @dataclass(frozen=True)
 class Ground:
-    """What errors under corruptions were measured on.
+    """What errors under corruptions were, or will be, measured on.
 
     Attributes
     ----------
@@ -246,8 +103,21 @@ class Ground:
     severities: list[int]
     samples: str = ""
 
+    @classmethod
+    def of(cls, measured: Ground | RobustnessReport) -> Ground:
+        """That of a measurement that is there."""
+        if isinstance(measured, Ground):
+            return measured
+        data = measured.data
+        samples = f"{data['samples']} of {data['source']}"
+        return cls(
+            data["digest"], measured.settings, measured.perturbations, measured.severities, samples
+        )
 
-def grounds_apart(first: Ground, other: Ground) -> tuple[list[str], list[str]]:
+
+def grounds_apart(
+    reference: Ground | RobustnessReport, compared: Ground | RobustnessReport
+) -> tuple[list[str], list[str]]:
     """What keeps measurements of robustness from standing side by side, and what to bear in mind.
 
     Returns
@@ -256,6 +126,7 @@ def grounds_apart(first: Ground, other: Ground) -> tuple[list[str], list[str]]:
         Phrases such as "another seed (5 against 0)": the other one's value first.
     notes : list of str
     """
+    first, other = Ground.of(reference), Ground.of(compared)
     refusals = []
     if first.digest != other.digest:
         refusals.append(f"other images{f' ({other.samples})' if other.samples else ''}")
@@ -281,14 +152,15 @@ def grounds_apart(first: Ground, other: Ground) -> tuple[list[str], list[str]]:
     return refusals, notes
 
 
-def heatmaps_apart(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What keeps heat maps, given by their settings, from one scale of colours: phrases."""
-    apart = settings_apart(first, other, HEATMAP_SETTINGS)
+def heatmaps_apart(first: HeatmapReport, other: HeatmapReport) -> list[str]:
+    """What keeps heat maps from one scale of colours: phrases."""
+    apart = settings_apart(first.settings, other.settings, HEATMAP_SETTINGS)
     game = chosen(apart, Belongs.GAME)
     if chosen(apart, Belongs.SIZE):
         # The published strengths of different sizes are different numbers of one perturbation.
         game = [each for each in game if each.setting != "strength"]
-    return [str(each) for each in game]
+    images = ["other images"] * (first.data["digest"] != other.data["digest"])
+    return [*map(str, game), *images]
 
 
 def _shown(apart: Apart, value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,51 +10,9 @@ from numpy.typing import NDArray
 from ..errors import ReportError
 from ..mathematics.corruption_error import corruption_errors, relative_corruption_errors
 from ..mathematics.score import resampled_means
-from ..results.robustness import RESAMPLES, RobustnessReport
+from ..results.robustness import RESAMPLES, Relative, RobustnessReport
 from ..results.spread import Spread
 from .agreement import Ground, grounds_apart
-
-
-@dataclass(frozen=True)
-class Relative:
-    """Errors of a model as shares of a baseline's; 1 is the baseline itself.
-
-    The intervals resample images, the same for both models.
-
-    Attributes
-    ----------
-    ce, relative_ce : Spread of shape (P,)
-    mce, relative_mce : Spread of shape ()
-        Their means over corruptions.
-    model : dict
-        The baseline's.
-    notes : list of str
-        What to bear in mind about the pair.
-    """
-
-    ce: Spread
-    mce: Spread
-    relative_ce: Spread
-    relative_mce: Spread
-    model: dict[str, Any]
-    notes: list[str]
-
-    def summary(self, names: list[str]) -> dict[str, Any]:
-        """Plain JSON values; null where the baseline makes no error, so no ratio is defined."""
-        return {
-            "model": self.model,
-            "mce": self.mce.json(),
-            "relative_mce": self.relative_mce.json(),
-            "corruptions": [
-                {
-                    "name": name,
-                    "ce": self.ce[row].json(),
-                    "relative_ce": self.relative_ce[row].json(),
-                }
-                for row, name in enumerate(names)
-            ],
-            "notes": self.notes,
-        }
 
 
 def check_baseline(report: RobustnessReport, baseline: RobustnessReport) -> None:
@@ -66,37 +23,26 @@ def check_baseline(report: RobustnessReport, baseline: RobustnessReport) -> None
     ReportError
         The message names what differs, with both values.
     """
-    check_same_ground(baseline, ground_of(report))
+    check_same_ground(baseline, report)
     same_labels = np.array_equal(report.labels, baseline.labels)
     if report.image_ids != baseline.image_ids or not same_labels:
         raise ReportError("the baseline holds other images or labels under the same digest")
 
 
-def ground_of(report: RobustnessReport) -> Ground:
-    """What a measurement stands on."""
-    return Ground(
-        report.data["digest"],
-        report.settings,
-        report.perturbations,
-        report.severities,
-        f"{report.data['samples']} of {report.data['source']}",
-    )
-
-
-def check_same_ground(baseline: RobustnessReport, ground: Ground) -> None:
-    """Refuse a baseline of other data, draws, corruptions or severities, before the long work.
+def check_same_ground(baseline: RobustnessReport, measured: Ground | RobustnessReport) -> None:
+    """Refuse a baseline of other data, draws, corruptions or severities.
 
     Parameters
     ----------
-    ground : Ground
-        Of the measurement that is to be made.
+    measured : Ground or RobustnessReport
+        A measurement, or the ground of one that is to be made.
 
     Raises
     ------
     ReportError
         The message names what differs, with both values.
     """
-    refusals, _ = grounds_apart(ground, ground_of(baseline))
+    refusals, _ = grounds_apart(measured, baseline)
     if refusals:
         raise ReportError(
             f"the baseline was measured with {', '.join(refusals)}; measure both models alike"
@@ -122,8 +68,16 @@ def relative(report: RobustnessReport, baseline: RobustnessReport) -> Relative:
         relative_ce=Spread.of(relative_ce, level),
         relative_mce=Spread.of(relative_ce.mean(axis=1), level),
         model=baseline.model,
-        notes=grounds_apart(ground_of(report), ground_of(baseline))[1],
+        notes=grounds_apart(report, baseline)[1],
     )
+
+
+def summary(report: RobustnessReport, baseline: RobustnessReport | None) -> dict[str, Any]:
+    """`RobustnessReport.summary` and, with a baseline, its errors relative to that one's."""
+    values = report.summary()
+    if baseline is not None:
+        values["baseline"] = relative(report, baseline).summary(report.perturbations)
+    return values
 
 
 def _rows(report: RobustnessReport) -> NDArray[np.float64]:

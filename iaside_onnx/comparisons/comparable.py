@@ -1,8 +1,4 @@
-"""Whether two reports may stand side by side, and on which images.
-
-Whom a setting belongs to is declared in `agreement`; here two reports are held against that
-declaration, and their images against each other.
-"""
+"""Whether two reports may stand side by side, and on which images."""
 
 from __future__ import annotations
 
@@ -14,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError
+from ..mathematics.absence import scheme_of
 from ..results.report import Report
-from .agreement import Apart, Belongs, chosen, settings_apart, settings_notes
+from ..setting_roles import VIEW, Apart, Belongs, chosen, settings_apart
+from .agreement import settings_notes
 
-VIEW = ("value", "beta", "confidence")
 Named = tuple[str, Report]
-# Names of tensors, which say nothing about the numbers.
-_UNNAMED = ("input", "output")
 # Parts of a preprocessing recipe that decide which pixels an image has.
 _GEOMETRY = ("resize", "crop", "interpolation", "antialias", "pad", "pad_position")
 _LEAST_IMAGES = 2
@@ -32,18 +27,19 @@ class Agreement:
 
     Attributes
     ----------
+    names : tuple of str
+        Of the first and of the other.
     game : list of Apart
         Settings of the game that differ: the numbers answer different questions.
     view : list of Apart
         ``value`` and ``beta`` where they differ: one view makes them alike.
     images : list of str
         Sentences: why the images cannot be paired.
-    refusals : list of str
-        Sentences: why the reports cannot be compared, game and images; empty where they can.
     notes : list of str
-        What to bear in mind where they are.
+        What to bear in mind where the reports are compared.
     settings : list of dict
-        Permitted differences of the models: ``setting``, ``reference``, ``other``.
+        Permitted differences of the models, preprocessing recipes part by part: ``setting``,
+        ``reference``, ``other``.
     rows : tuple of ndarray of int
         Shared images as rows of the first and of the other; empty where there is a refusal.
     left_out : dict
@@ -52,25 +48,35 @@ class Agreement:
         "equal" where digests prove the shared images equal, else "not checked".
     """
 
+    names: tuple[str, str]
     game: list[Apart]
     view: list[Apart]
     images: list[str]
-    refusals: list[str]
     notes: list[str]
     settings: list[dict[str, Any]]
     rows: tuple[NDArray[np.intp], NDArray[np.intp]]
     left_out: dict[str, int]
     contents: str
 
-    def check(self) -> None:
-        """Refuse reports that cannot be compared.
+    @property
+    def refusals(self) -> list[str]:
+        """Why the reports cannot be compared, game and images; empty where they can."""
+        game = [
+            f"{self.names[1]} and {self.names[0]} play different games: "
+            f"{'; '.join(map(str, self.game))}; make one of the reports anew with the settings of "
+            "the other"
+        ]
+        return game * bool(self.game) + self.images
+
+    def check(self, *, images: bool = True) -> None:
+        """Refuse reports that cannot be compared, or without `images` whose games differ.
 
         Raises
         ------
         ReportError
             The first refusal.
         """
-        if self.refusals:
+        if self.game or (images and self.images):
             raise ReportError(self.refusals[0])
 
 
@@ -78,12 +84,14 @@ def agreement(reference: Named, compared: Named) -> Agreement:
     """Hold two reports against the rule; see `Agreement`."""
     (first_name, first), (name, other) = reference, compared
     apart = settings_apart(first.settings, other.settings)
+    absence = scheme_of(str(first.settings.get("absence", "gaussian")))
     images: list[str] = []
     nothing = np.empty(0, np.intp)
     rows, contents = (nothing, nothing), "not checked"
     try:
-        *shared, contents = shared_rows(first_name, first, name, other)
-        rows = shared[0], shared[1]
+        shared = _shared_rows(reference, compared)
+        contents = _contents(reference, compared, shared)
+        rows = shared
     except ReportError as error:
         images.append(str(error))
     left_out = {
@@ -91,58 +99,35 @@ def agreement(reference: Named, compared: Named) -> Agreement:
         "other": len(other.labels) - len(rows[1]),
     }
     whole = not any(left_out.values())
-    if not images and not whole and first.settings.get("absence") == "replace":
+    if not images and not whole and absence.per_sample:
         images.append(
-            "absence replace takes each image's stand-in from the whole sample, and the samples "
-            "of these reports differ; audit both models on the same images"
+            f"absence {absence.name} takes each image's stand-in from the whole sample, and the "
+            "samples of these reports differ; audit both models on the same images"
         )
     settings = _permitted(apart)
-    notes = settings_notes(first.settings, other.settings, apart)
+    notes = settings_notes(first.settings, other.settings)
     if not images:
-        notes += _reservations(first, other, settings, contents, whole=whole)
-    game = _game(first, other, apart)
+        if not whole and absence.needs_statistics:
+            notes.append(
+                f"absence {absence.name} follows each report's whole sample, and the samples "
+                "differ, so what stands for absent bands is not quite the same and Shapley values "
+                "can differ a little for that alone"
+            )
+        notes += _reservations(first, other, settings, contents)
+    game = chosen(apart, Belongs.GAME)
+    if not game and first.players != other.players:  # a table contradicts its settings
+        game = [Apart("players", Belongs.GAME, first.players, other.players)]
     return Agreement(
+        names=(first_name, name),
         game=game,
         view=[each for each in chosen(apart, Belongs.VIEW) if each.setting != "confidence"],
         images=images,
-        refusals=[*_refused(first_name, name, game), *images],
         notes=notes,
         settings=settings,
         rows=rows,
         left_out=left_out,
         contents=contents,
     )
-
-
-def _game(first: Report, other: Report, apart: Sequence[Apart]) -> list[Apart]:
-    """Settings of the game that differ; players where a table contradicts its settings."""
-    game = chosen(apart, Belongs.GAME)
-    if not game and first.players != other.players:
-        return [Apart("players", Belongs.GAME, first.players, other.players)]
-    return game
-
-
-def _refused(first_name: str, name: str, game: Sequence[Apart]) -> list[str]:
-    if not game:
-        return []
-    return [
-        f"{name} and {first_name} play different games: {'; '.join(map(str, game))}; make one of "
-        "the reports anew with the settings of the other"
-    ]
-
-
-def check_game(reference: Named, compared: Named) -> None:
-    """Refuse reports of different games, whatever their images.
-
-    Raises
-    ------
-    ReportError
-        The message names every setting that differs, with both values.
-    """
-    (first_name, first), (name, other) = reference, compared
-    apart = settings_apart(first.settings, other.settings)
-    for refusal in _refused(first_name, name, _game(first, other, apart)):
-        raise ReportError(refusal)
 
 
 def seen_alike(reference: Named, compared: Named) -> tuple[Report, list[str]]:
@@ -230,24 +215,17 @@ def drawn_together(reports: Sequence[Named]) -> tuple[list[Report], list[str]]:
     return [report for _, report in seen], notes + together.notes
 
 
-def shared_rows(
-    first_name: str, first: Report, name: str, other: Report
-) -> tuple[NDArray[np.intp], NDArray[np.intp], str]:
+def _shared_rows(reference: Named, compared: Named) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows of the shared images in both reports, in the order of their ids.
-
-    Returns
-    -------
-    rows of the first, rows of the other : ndarray of int, shape (n,)
-    contents : str
-        "equal" where digests prove the images equal, else "not checked".
 
     Raises
     ------
     ReportError
-        An id occurs twice, fewer than two are shared, or labels or contents differ.
+        An id occurs twice, fewer than two are shared, or labels differ.
     """
+    (first_name, first), (name, other) = reference, compared
     places = []
-    for label, report in ((first_name, first), (name, other)):
+    for label, report in (reference, compared):
         place = {image: row for row, image in enumerate(report.image_ids)}
         if len(place) < len(report.image_ids):
             raise ReportError(f"{label}: holds an image id twice, so images cannot be paired")
@@ -259,8 +237,8 @@ def shared_rows(
             f"{len(places[0])}; at least {_LEAST_IMAGES} are needed: audit both models on the "
             "same images"
         )
-    mine, theirs = (np.array([place[image] for image in ids], np.intp) for place in places)
-    labels = first.labels[mine], other.labels[theirs]
+    rows = [np.array([place[image] for image in ids], np.intp) for place in places]
+    labels = first.labels[rows[0]], other.labels[rows[1]]
     wrong = np.flatnonzero(labels[0] != labels[1])
     if wrong.size:
         at = int(wrong[0])
@@ -269,24 +247,26 @@ def shared_rows(
             f"{first_name} ({wrong.size} of {len(ids)} shared images differ): these are other "
             "data, or other labels"
         )
-    return mine, theirs, _contents(first_name, first, mine, name, other, theirs)
+    return rows[0], rows[1]
 
 
 def _contents(
-    first_name: str,
-    first: Report,
-    mine: NDArray[np.intp],
-    name: str,
-    other: Report,
-    theirs: NDArray[np.intp],
+    reference: Named, compared: Named, rows: tuple[NDArray[np.intp], NDArray[np.intp]]
 ) -> str:
-    """Whether images of the same id are the same, as far as the reports can tell."""
+    """Whether images of the same id are the same, as far as the reports can tell.
+
+    Raises
+    ------
+    ReportError
+        They are not.
+    """
+    (first_name, first), (name, other) = reference, compared
     message = f"{name} and {first_name} hold different images under the same ids"
     if first.image_digests is not None and other.image_digests is not None:
-        apart = (first.image_digests[mine] != other.image_digests[theirs]).any(axis=1)
+        apart = (first.image_digests[rows[0]] != other.image_digests[rows[1]]).any(axis=1)
         if apart.any():
-            where = first.image_ids[int(mine[np.flatnonzero(apart)[0]])]
-            raise ReportError(f"{message}: {apart.sum()} of {len(mine)} shared, first {where}")
+            where = first.image_ids[int(rows[0][np.flatnonzero(apart)[0]])]
+            raise ReportError(f"{message}: {apart.sum()} of {len(apart)} shared, first {where}")
         return "equal"
     if first.data["digest"] == other.data["digest"]:
         return "equal"
@@ -295,64 +275,39 @@ def _contents(
     return "not checked"
 
 
-def permitted_differences(first: Report, other: Report) -> list[dict[str, Any]]:
-    """Settings that may differ and do, preprocessing recipes part by part.
-
-    Returns
-    -------
-    list of dict
-        Keys ``setting``, ``reference``, ``other``.
-    """
-    return _permitted(settings_apart(first.settings, other.settings))
-
-
 def _permitted(apart: Sequence[Apart]) -> list[dict[str, Any]]:
-    found = []
-    for each in chosen(apart, Belongs.MODEL, Belongs.SIZE, Belongs.ESTIMATE):
+    """Settings that may differ and do, preprocessing recipes part by part."""
+    permitted = []
+    for each in chosen(apart, Belongs.MODEL, Belongs.FITTED, Belongs.SIZE, Belongs.ESTIMATE):
         parts = [(each.setting, each.first, each.other)]
         if each.setting == "preprocess":
-            ours, theirs = (
+            first, other = (
                 recipe if isinstance(recipe, dict) else {"name": recipe}
                 for recipe in (each.first, each.other)
             )
             parts = [
-                (f"preprocess.{key}", ours.get(key), theirs.get(key))
-                for key in dict.fromkeys([*ours, *theirs])
-                if ours.get(key) != theirs.get(key)
+                (f"preprocess.{key}", first.get(key), other.get(key))
+                for key in dict.fromkeys([*first, *other])
+                if first.get(key) != other.get(key)
             ]
-        found += [
-            {"setting": setting, "reference": mine, "other": others}
-            for setting, mine, others in parts
-            if setting not in _UNNAMED
-        ]
-    return found
+        permitted += [dict(zip(("setting", "reference", "other"), p, strict=True)) for p in parts]
+    return permitted
 
 
 def _reservations(
-    first: Report, other: Report, settings: list[dict[str, Any]], contents: str, *, whole: bool
+    first: Report, other: Report, settings: list[dict[str, Any]], contents: str
 ) -> list[str]:
     """What to bear in mind about models and images of a pair, in plain words."""
-    notes = []
-    absence = first.settings.get("absence")
-    if not whole and absence in ("gaussian", "mean"):
-        notes.append(
-            f"absence {absence} follows each report's whole sample, and the samples differ, so "
-            "what stands for absent bands is not quite the same and Shapley values can differ a "
-            "little for that alone"
-        )
-    if contents == "not checked":
-        notes.append(
-            "images are paired by id and label; whether their contents are the same these reports "
-            "cannot tell"
-        )
-    if any(entry["setting"].partition(".")[2] in _GEOMETRY for entry in settings):
-        notes.append(
-            "the photographs are cut or resized differently, so pairs are of one photograph but "
-            "not of the same pixels"
-        )
-    if any(entry["setting"] == "temperature" for entry in settings):
-        notes.append("the temperatures differ, which scales log-probabilities and Shapley values")
+    names = {entry["setting"] for entry in settings}
     classes = first.data.get("classes"), other.data.get("classes")
-    if classes[0] != classes[1]:
-        notes.append(f"the models choose among {classes[0]} and {classes[1]} classes")
-    return notes
+    notes = {
+        "images are paired by id and label; whether their contents are the same these reports "
+        "cannot tell": contents == "not checked",
+        "the photographs are cut or resized differently, so pairs are of one photograph but not of "
+        "the same pixels": any(name.partition(".")[2] in _GEOMETRY for name in names),
+        "the temperatures differ, which scales log-probabilities and Shapley values": (
+            "temperature" in names
+        ),
+        f"the models choose among {classes[0]} and {classes[1]} classes": classes[0] != classes[1],
+    }
+    return [note for note, applies in notes.items() if applies]

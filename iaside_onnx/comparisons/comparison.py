@@ -6,10 +6,10 @@ model (its size, preprocessing, output, temperature) or to the estimator may dif
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,11 @@ from ..mathematics.paired import (
 from ..mathematics.paired_score import ScoreDifference
 from ..mathematics.replicates import TrainingBootstrap
 from ..mathematics.score import signed_score, spectral_importance
-from ..notebooks import ComparisonInNotebooks
+from ..results.finding import no_finding
 from ..results.report import FEW_IMAGES, Report, check_view, load
-from .comparable import VIEW, Agreement, Named, agreement, check_game, seen_alike
-from .contrast import reasons_of, silenced
+from ..setting_roles import VIEW
+from .comparable import Agreement, agreement, seen_alike
+from .pairs import ClassDifference, Comparison, Pair
 from .replication import check_trainings, replicate_rows
 from .verdict import verdict
 
@@ -37,107 +38,50 @@ _MOST_RESAMPLES = 100_000
 
 
 @dataclass(frozen=True)
-class ClassDifference:
-    """One class of a pair; differences only with at least 20 images, None with fewer."""
+class _Side:
+    """A report as one side of a pair: the rows of the shared images."""
 
-    label: int
     name: str
-    images: int
-    srs_signed: Difference | None = None
-    accuracy: Difference | None = None
+    report: Report
+    rows: NDArray[np.intp]
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the answer to each image is right, shape (n,)."""
+        return np.asarray(self.report.predicted[self.rows] == self.report.labels[self.rows])
+
+    @cached_property
+    def table(self) -> NDArray[np.float64]:
+        """The columns of `_Outcomes`, a row an image."""
+        report, rows = self.report, self.rows
+        psi, log_prob = report.shapley_per_image[rows], report.log_prob[rows, -1]
+        return np.column_stack([psi, log_prob, self.right])
 
 
-@dataclass(frozen=True)
-class Pair:
-    """One report held against the reference.
-
-    Attributes
-    ----------
-    report : str
-        What the report is called.
-    model : dict
-    shared : int
-        Images in both reports; everything below speaks of these alone.
-    left_out : dict
-        Images of ``reference`` and ``other`` that the pair leaves out.
-    contents : str
-        "equal" where digests prove the images equal, else "not checked".
-    identical : bool
-        Every value of both tables is the same.
-    settings : list of dict
-        Permitted differences: ``setting``, ``reference``, ``other``.
-    notes : list of str
-        What to bear in mind.
-    srs_signed, srs, accuracy, mean_log_prob : Difference
-        Like those of bands `TrainingDifference` where the reference has replicates.
-    right_alone : dict
-        Images that only ``reference``, only ``other`` gets right.
-    sid, shapley : list of Difference
-        One a band; ``p_holm`` over the bands of this pair.
-    per_class : list of ClassDifference or None
-        ``p_holm`` over the classes of this pair with enough images; between the two files alone,
-        also where the reference has replicates.
-    equivalent : bool or None
-        The interval of the signed score lies within the margin; None where none was given, or
-        the scores are no findings.
-    verdict : dict
-        Plain sentences: ``score``, ``bands``, ``accuracy``, and ``margin`` where one was given.
-    no_finding : list of str
-        Why reports of the pair say nothing; then only accuracy is judged.
-    """
-
-    report: str
-    model: dict[str, Any]
-    shared: int
-    left_out: dict[str, int]
-    contents: str
-    identical: bool
-    settings: list[dict[str, Any]]
-    notes: list[str]
-    srs_signed: Difference
-    srs: Difference
-    accuracy: Difference
-    right_alone: dict[str, int]
-    mean_log_prob: Difference
-    sid: list[Difference]
-    shapley: list[Difference]
-    per_class: list[ClassDifference] | None
-    equivalent: bool | None
-    verdict: dict[str, str]
-    no_finding: list[str]
-
-
-@dataclass(frozen=True, repr=False)
-class Comparison(ComparisonInNotebooks):
-    """Result of `compare`.
+class _Outcomes:
+    """The columns of `_Side.table` by name, of images or of means over them.
 
     Attributes
     ----------
-    reference : dict
-        ``report``, ``model``, ``data``.
-    replicates : list of dict
-        ``report``, ``model`` of further trainings of the reference's recipe.
-    view : dict
-        ``value``, ``beta``, ``confidence``: one set for all reports.
-    bands : list of str
-        Names of the players, lowest first.
-    srs_range : tuple of float
-        Ends of the signed score.
-    margin : float or None
-    pairs : list of Pair
+    shapley : ndarray, shape (..., M)
+    log_prob, right : ndarray, shape (..., 1)
+        Log-probability of the true class with every band present; 1 where the answer is right.
     """
 
-    reference: dict[str, Any]
-    replicates: list[dict[str, Any]]
-    view: dict[str, Any]
-    bands: list[str]
-    srs_range: tuple[float, float]
-    margin: float | None
-    pairs: list[Pair]
+    def __init__(self, table: NDArray[np.float64]) -> None:
+        self.shapley = table[..., :-2]
+        self.log_prob = table[..., -2:-1]
+        self.right = table[..., -1:]
 
-    def summary(self) -> dict[str, Any]:
-        """The result as plain JSON values; the keys are those of ``iaside compare --json``."""
-        return asdict(self)
+    @property
+    def sid(self) -> NDArray[np.float64]:
+        """Spectral importance of mean Shapley values, shape (..., M)."""
+        return spectral_importance(self.shapley)
+
+
+def _of(quantity: Callable[[_Outcomes], NDArray[np.float64]]) -> Statistic:
+    """A quantity of mean outcomes as the bootstrap takes it."""
+    return lambda means: quantity(_Outcomes(means))
 
 
 def compare(
@@ -198,38 +142,39 @@ def compare(
     if margin is not None and not 0 < margin < np.inf:
         raise UsageError(f"--margin {margin}: must be a positive number")
     everything = [reference, *others, *replicates]
-    names = _names(everything)
     loaded = [given if isinstance(given, Report) else load(given) for given in everything]
     first = loaded[0].view(value=value, beta=beta, confidence=confidence)
     view = {key: first.settings[key] for key in VIEW}
     check_view(view["value"], first.beta, first.confidence)
-    named = list(zip(names, loaded, strict=True))
-    compared, further = named[1 : 1 + len(others)], named[1 + len(others) :]
-    for each in named[1:]:
-        check_game((names[0], first), each)
+    base, *rest = zip(_names(everything), [first, *loaded[1:]], strict=True)
+    agreements = [agreement(base, each) for each in rest]
+    for agreed in agreements:
+        agreed.check(images=False)
+    compared, further = rest[: len(others)], rest[len(others) :]
     trainings = [(name, report.view(**view)) for name, report in further]
     if trainings:
         for other in compared:
-            check_trainings([(names[0], first), other, *trainings])
-    pairs = []
-    for name, report in compared:
-        agreed = agreement((names[0], first), (name, report))
+            check_trainings([base, other, *trainings])
+    for agreed in agreements[: len(others)]:
         agreed.check()
+    places = [
+        replicate_rows(base, each, agreed)
+        for each, agreed in zip(trainings, agreements[len(others) :], strict=True)
+    ]
+    pairs = []
+    for (name, report), agreed in zip(compared, agreements[: len(others)], strict=True):
         # A view that was asked for needs no note.
         asked = report.view(value=value, beta=beta, confidence=confidence)
-        seen, notes = seen_alike((names[0], first), (name, asked))
-        pairs.append(
-            _pair(
-                (names[0], first),
-                (name, seen),
-                trainings,
-                replace(agreed, notes=notes + agreed.notes),
-                margin,
-                classes=per_class,
-            )
-        )
+        seen, notes = seen_alike(base, (name, asked))
+        sides = [_Side(*base, agreed.rows[0]), _Side(name, seen, agreed.rows[1])]
+        sides += [
+            _Side(*each, place[agreed.rows[0]])
+            for each, place in zip(trainings, places, strict=True)
+        ]
+        agreed = replace(agreed, notes=notes + agreed.notes)
+        pairs.append(_pair(sides, agreed, margin, classes=per_class))
     return Comparison(
-        reference={"report": names[0], "model": first.model, "data": first.data},
+        reference={"report": base[0], "model": first.model, "data": first.data},
         replicates=[{"report": name, "model": report.model} for name, report in further],
         view=view,
         bands=first.band_names,
@@ -247,61 +192,46 @@ def _names(reports: Sequence[str | Path | Report]) -> list[str]:
 
 
 def _pair(
-    reference: Named,
-    other: Named,
-    replicates: Sequence[Named],
-    agreed: Agreement,
-    margin: float | None,
-    *,
-    classes: bool,
+    sides: Sequence[_Side], agreed: Agreement, margin: float | None, *, classes: bool
 ) -> Pair:
-    first_name, first = reference
-    name, second = other
-    rows, notes = agreed.rows, list(agreed.notes)
+    """One report held against the reference: these two sides first, then the replicates."""
+    base, other, *replicates = sides
+    first, notes = base.report, list(agreed.notes)
     confidence = first.confidence
-    tables = [_outcomes(report, at) for report, at in zip((first, second), rows, strict=True)]
-    right = [
-        report.predicted[at] == report.labels[at]
-        for report, at in zip((first, second), rows, strict=True)
-    ]
     identical = all(
-        np.array_equal(getattr(first, part)[rows[0]], getattr(second, part)[rows[1]])
+        np.array_equal(*(getattr(side.report, part)[side.rows] for side in (base, other)))
         for part in ("log_prob", "predicted")
     )
-    bands = first.players
     drawn: PairedBootstrap | TrainingBootstrap
     accuracy: Difference
+
+    def score(means: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Signed score of mean outcomes, shape (..., 1)."""
+        return signed_score(_Outcomes(means).sid, first.beta)[..., None]
+
     if replicates:
-        places = replicate_rows(reference, replicates, rows[0])
-        tables_of_replicates = [
-            _outcomes(report, at) for (_, report), at in zip(replicates, places, strict=True)
-        ]
-        drawn = TrainingBootstrap([tables[0], *tables_of_replicates], tables[1], confidence)
-        (accuracy,) = drawn.differences(lambda means: means[..., -1:], step=1 / len(rows[0]))
+        trainings = [side.table for side in (base, *replicates)]
+        drawn = TrainingBootstrap(trainings, other.table, confidence)
+        (accuracy,) = drawn.differences(_of(lambda means: means.right), step=1 / len(base.rows))
     else:
-        drawn = PairedBootstrap(tables[0], tables[1], confidence)
-        accuracy = _accuracy(right, confidence, identical=identical)
-    score = _scores(bands, first.beta)
+        drawn = PairedBootstrap(base.table, other.table, confidence)
+        accuracy = _accuracy(base.right, other.right, confidence, identical=identical)
     (signed,) = drawn.differences(score)
     if not replicates:
-        signed = _held_where_bands_tie(signed, [table[:, :bands] for table in tables], first)
+        signed = _held_where_bands_tie(signed, base, other)
     if drawn.changes_sign(score):
         notes.append(
             "a signed score lies near 0, where intervals of the published score, an absolute "
             "value, do not hold; judge by the signed score"
         )
-    sid = _adjusted(drawn.differences(lambda means: spectral_importance(means[..., :bands])))
-    per_class = None
-    if classes:
-        per_class = _per_class(first, rows[0], tables, right, score, identical=identical)
-    reasons = reasons_of([reference, other, *replicates])
+    reasons = [f"{side.name}: {reason}" for side in sides if (reason := no_finding(side.report))]
     equivalent = None
     if margin is not None and not reasons:
         equivalent = -margin <= signed.low and signed.high <= margin
-    made = Pair(
-        report=name,
-        model=second.model,
-        shared=len(rows[0]),
+    pair = Pair(
+        report=other.name,
+        model=other.report.model,
+        shared=len(base.rows),
         left_out=agreed.left_out,
         contents=agreed.contents,
         identical=identical,
@@ -311,45 +241,31 @@ def _pair(
         srs=drawn.differences(lambda means: np.abs(score(means)))[0],
         accuracy=accuracy,
         right_alone={
-            "reference": int(np.sum(right[0] & ~right[1])),
-            "other": int(np.sum(right[1] & ~right[0])),
+            "reference": int(np.sum(base.right & ~other.right)),
+            "other": int(np.sum(other.right & ~base.right)),
         },
-        mean_log_prob=drawn.differences(lambda means: means[..., bands : bands + 1])[0],
-        sid=sid,
-        shapley=_adjusted(drawn.differences(lambda means: means[..., :bands])),
-        per_class=per_class,
+        mean_log_prob=drawn.differences(_of(lambda means: means.log_prob))[0],
+        sid=_adjusted(drawn.differences(_of(lambda means: means.sid))),
+        shapley=_adjusted(drawn.differences(_of(lambda means: means.shapley))),
+        per_class=_per_class(base, other, score, identical=identical) if classes else None,
         equivalent=equivalent,
         verdict={},
         no_finding=reasons,
     )
-    trainings = 1 + len(replicates)
-    said = verdict(made, first_name, first, margin, trainings)
-    return replace(made, verdict=silenced(said, reasons))
+    return replace(pair, verdict=verdict(pair, base.name, first, margin, 1 + len(replicates)))
 
 
-def _outcomes(report: Report, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Shapley values, log-probability and right (1) or wrong (0) of some images."""
-    right = report.predicted[rows] == report.labels[rows]
-    return np.column_stack([report.shapley_per_image[rows], report.log_prob[rows, -1], right])
-
-
-def _held_where_bands_tie(
-    found: Difference, psi: list[NDArray[np.float64]], first: Report
-) -> Difference:
+def _held_where_bands_tie(signed: Difference, base: _Side, other: _Side) -> Difference:
     """The interval that reaches as far as either kind does, and its p-value."""
-    joint = ScoreDifference(psi[0], psi[1], first.beta)
-    low, high = joint.interval(first.confidence)
+    first, second = (_Outcomes(side.table).shapley for side in (base, other))
+    joint = ScoreDifference(first, second, base.report.beta)
+    low, high = joint.interval(base.report.confidence)
     return replace(
-        found,
-        low=min(found.low, low),
-        high=max(found.high, high),
-        p=max(found.p, joint.p_value(first.confidence)),
+        signed,
+        low=min(signed.low, low),
+        high=max(signed.high, high),
+        p=max(signed.p, joint.p_value(base.report.confidence)),
     )
-
-
-def _scores(bands: int, beta: float) -> Statistic:
-    """Signed score as a function of means, shape (..., 1)."""
-    return lambda means: signed_score(spectral_importance(means[..., :bands]), beta)[..., None]
 
 
 def _adjusted(family: Sequence[Difference]) -> list[Difference]:
@@ -358,49 +274,45 @@ def _adjusted(family: Sequence[Difference]) -> list[Difference]:
 
 
 def _accuracy(
-    right: Sequence[NDArray[np.bool_]], confidence: float, *, identical: bool
+    reference: NDArray[np.bool_], other: NDArray[np.bool_], confidence: float, *, identical: bool
 ) -> Difference:
-    found = right_answers(right[0], right[1], confidence)
+    accuracy = right_answers(reference, other, confidence)
     # The same table is the same model on these images, of which no doubt is left.
-    return replace(found, low=0.0, high=0.0, stderr=0.0, mde=0.0) if identical else found
+    return replace(accuracy, low=0.0, high=0.0, stderr=0.0, mde=0.0) if identical else accuracy
 
 
 def _per_class(
-    report: Report,
-    rows: NDArray[np.intp],
-    tables: list[NDArray[np.float64]],
-    right: list[NDArray[np.bool_]],
-    score: Statistic,
-    *,
-    identical: bool,
+    base: _Side, other: _Side, score: Statistic, *, identical: bool
 ) -> list[ClassDifference]:
-    labels = report.labels[rows]
+    """Differences class by class, between the two files alone."""
+    report = base.report
+    labels = report.labels[base.rows]
     members = {int(label): labels == label for label in np.unique(labels)}
     judged = [label for label, chosen in members.items() if chosen.sum() >= FEW_IMAGES]
     # Enough resamples for the smallest p-value to pass Holm's first step, within reason.
-    wanted = round(4 * len(judged) / (1 - report.confidence))
-    resamples = min(max(RESAMPLES, wanted), _MOST_RESAMPLES)
-    found: dict[str, dict[int, Difference]] = {"srs_signed": {}, "accuracy": {}}
+    needed = round(4 * len(judged) / (1 - report.confidence))
+    resamples = min(max(RESAMPLES, needed), _MOST_RESAMPLES)
+    scores, accuracies = [], []
     for label in judged:
         chosen = members[label]
         drawn = PairedBootstrap(
-            tables[0][chosen], tables[1][chosen], report.confidence, resamples=resamples
+            base.table[chosen], other.table[chosen], report.confidence, resamples=resamples
         )
-        (found["srs_signed"][label],) = drawn.differences(score)
-        found["accuracy"][label] = _accuracy(
-            [r[chosen] for r in right], report.confidence, identical=identical
+        scores += drawn.differences(score)
+        accuracies.append(
+            _accuracy(
+                base.right[chosen], other.right[chosen], report.confidence, identical=identical
+            )
         )
-    adjusted = {
-        key: dict(zip(judged, _adjusted([entries[label] for label in judged]), strict=True))
-        for key, entries in found.items()
-    }
+    of_score = dict(zip(judged, _adjusted(scores), strict=True))
+    of_accuracy = dict(zip(judged, _adjusted(accuracies), strict=True))
     return [
         ClassDifference(
             label,
             report.class_name(label),
             int(chosen.sum()),
-            adjusted["srs_signed"].get(label),
-            adjusted["accuracy"].get(label),
+            of_score.get(label),
+            of_accuracy.get(label),
         )
         for label, chosen in members.items()
     ]

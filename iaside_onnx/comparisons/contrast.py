@@ -1,4 +1,4 @@
-"""Several reports side by side: how each differs from the first, and when none can be said to."""
+"""Several reports side by side: in a sentence each, how they differ from the first."""
 
 from __future__ import annotations
 
@@ -6,25 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import IasideError
-from ..results.finding import NO_FINDING, no_finding
+from ..results.finding import NO_FINDING
 from ..results.report import Report
-
-
-def reasons_of(named: Sequence[tuple[str, Report]]) -> list[str]:
-    """Why some of these reports say nothing, each with its name."""
-    found = ((name, no_finding(report)) for name, report in named)
-    return [f"{name}: {reason}" for name, reason in found if reason is not None]
-
-
-def silenced(sentences: dict[str, str], reasons: Sequence[str]) -> dict[str, str]:
-    """A verdict without what it cannot conclude: scores and bands that are no findings.
-
-    Accuracy is judged all the same.
-    """
-    if not reasons:
-        return sentences
-    nothing = f"No conclusion about scores and bands. {' '.join(reasons)}"
-    return {key: text if key == "accuracy" else nothing for key, text in sentences.items()}
 
 
 def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,11 @@ from ..mathematics.correlation import LEAST_MODELS, METHODS, Correlations, corre
 from ..results.finding import no_finding
 from ..results.report import Report, check_view, load
 from ..results.robustness import ROBUSTNESS_FORMAT, RobustnessReport
-from .agreement import grounds_apart, settings_apart, settings_notes
-from .baseline import ground_of
-from .comparable import check_game
+from .agreement import grounds_apart, settings_notes
+from .baseline import relative
+from .comparable import agreement
 
+R = TypeVar("R", Report, RobustnessReport)
 PREDICTORS = {
     "srs_signed": "signed score",
     "srs": "published score",
@@ -133,15 +134,7 @@ class Correlation:
 
 
 def _cell(found: Correlations, row: int, column: int) -> dict[str, float | None]:
-    parts = {
-        "value": found.value,
-        "low": found.low,
-        "high": found.high,
-        "partial": found.partial,
-        "partial_low": found.partial_low,
-        "partial_high": found.partial_high,
-    }
-    cells = {key: float(part[row, column]) for key, part in parts.items()}
+    cells = {key: float(values[row, column]) for key, values in vars(found).items()}
     return {key: cell if np.isfinite(cell) else None for key, cell in cells.items()}
 
 
@@ -179,11 +172,12 @@ def correlate(
     UsageError
         Too few models, view settings that cannot be used.
     """
-    held = [(_called(entry), _read(entry)) for entry in reports]
-    analyses = [(n, r.view(value=value, beta=beta)) for n, r in held if isinstance(r, Report)]
-    measured = [(n, r) for n, r in held if isinstance(r, RobustnessReport)]
+    named = [(_called(entry), _read(entry)) for entry in reports]
+    analyses = [(n, r.view(value=value, beta=beta)) for n, r in named if isinstance(r, Report)]
+    measured = [(n, r) for n, r in named if isinstance(r, RobustnessReport)]
     for _, report in analyses[:1]:
         check_view(report.settings["value"], report.beta, confidence)
+    by_model = _by_model(analyses, "analyses"), _by_model(measured, "robustness reports")
     bear_in_mind = _check_analyses(analyses)
     compared = measured
     base: RobustnessReport | None = None
@@ -193,17 +187,25 @@ def correlate(
             raise ReportError(f"{_called(baseline)}: --baseline takes a file of iaside robustness")
         base, compared = given, [(_called(baseline), given), *measured]
     bear_in_mind += _check_measured(compared)
-    by_model = _by_model(measured)
     silent = [
         f"{name}: left out. {reason}"
         for name, report in analyses
         if (reason := no_finding(report)) is not None
     ]
-    warnings = silent + bear_in_mind + _without_partner(analyses, by_model)
+    alone = [
+        f"{name}: left out, its model has no {other} here"
+        for some, others, other in (
+            (by_model[0], by_model[1], "robustness report"),
+            (by_model[1], by_model[0], "analysis"),
+        )
+        for model, (name, _) in some.items()
+        if model not in others
+    ]
+    warnings = silent + bear_in_mind + alone
     pairs = [
-        (name, report, by_model[report.model["sha256"]][1])
-        for name, report in analyses
-        if report.model["sha256"] in by_model and report.precondition.holds
+        (name, report, by_model[1][model][1])
+        for model, (name, report) in by_model[0].items()
+        if model in by_model[1] and report.precondition.holds
     ]
     if len(pairs) < LEAST_MODELS:
         why = f"; {silent[0].rstrip('.')}" if silent else ""
@@ -255,9 +257,9 @@ def _outcomes(
     if base is None:
         found["mean_error"] = [table.mean_error for table in tables]
     else:
-        held = [table.against(base) for table in tables]
-        found["mce"] = [float(each.mce.value) for each in held]
-        found["relative_mce"] = [float(each.relative_mce.value) for each in held]
+        against = [relative(table, base) for table in tables]
+        found["mce"] = [float(each.mce.value) for each in against]
+        found["relative_mce"] = [float(each.relative_mce.value) for each in against]
     found["added_error"] = [table.mean_error - table.clean_error for table in tables]
     found["mpe"] = [table.mean_mpe for table in tables]
     warnings = []
@@ -286,8 +288,8 @@ def _read(entry: Report | RobustnessReport | str | Path) -> Report | RobustnessR
     if isinstance(entry, Report | RobustnessReport):
         return entry
     # Here because the stores import HDF5, which made-up reports do not need.
-    from ..results.robustness_store import load_robustness
-    from ..storage.measurement_store import format_of
+    from ..results.kinds import format_of
+    from ..results.robustness import load_robustness
 
     path = Path(entry)
     measured = format_of(path, [ROBUSTNESS_FORMAT]) is not None
@@ -298,67 +300,48 @@ def _called(entry: Report | RobustnessReport | str | Path) -> str:
     return str(entry.model["path"]) if isinstance(entry, Report | RobustnessReport) else str(entry)
 
 
-def _check_analyses(analyses: list[tuple[str, Report]]) -> list[str]:
+def _check_analyses(analyses: Sequence[tuple[str, Report]]) -> list[str]:
     """Refuse analyses that do not stand side by side; what to bear in mind about the others."""
-    seen: dict[str, str] = {}
     notes = []
-    for name, report in analyses:
-        sha = report.model["sha256"]
-        if sha in seen:
-            raise ReportError(f"{name} and {seen[sha]} are analyses of one model; give one of them")
-        seen[sha] = name
+    for name, report in analyses[1:]:
         first_name, first = analyses[0]
-        check_game((first_name, first), (name, report))
+        agreement(analyses[0], (name, report)).check(images=False)
         # Stricter than a comparison: models are ranked on one sample, not on shared images.
         if first.data["digest"] != report.data["digest"]:
             raise ReportError(
                 f"{name} and {first_name} were made on other images, so their models cannot be "
                 "ranked; use the same images, --samples and --seed for all"
             )
-        apart = settings_apart(first.settings, report.settings)
-        notes += settings_notes(first.settings, report.settings, apart)
+        notes += settings_notes(first.settings, report.settings)
     return list(dict.fromkeys(notes))
 
 
-def _check_measured(measured: list[tuple[str, RobustnessReport]]) -> list[str]:
+def _check_measured(measured: Sequence[tuple[str, RobustnessReport]]) -> list[str]:
     """The same for measurements of robustness."""
     notes: list[str] = []
-    for name, report in measured:
+    for name, report in measured[1:]:
         first_name, first = measured[0]
-        refusals, found = grounds_apart(ground_of(first), ground_of(report))
+        refusals, more = grounds_apart(first, report)
         if refusals:
             raise ReportError(
                 f"{name} and {first_name} were measured with {'; '.join(refusals)}, so their "
                 "models cannot be ranked; measure all alike"
             )
-        notes += found
+        notes += more
     return list(dict.fromkeys(notes))
 
 
-def _by_model(
-    measured: list[tuple[str, RobustnessReport]],
-) -> dict[str, tuple[str, RobustnessReport]]:
-    found: dict[str, tuple[str, RobustnessReport]] = {}
-    for name, report in measured:
-        sha = report.model["sha256"]
-        if sha in found:
+def _by_model(reports: Sequence[tuple[str, R]], what: str) -> dict[str, tuple[str, R]]:
+    """Reports by the SHA-256 of their models; two of one model are refused."""
+    by_model: dict[str, tuple[str, R]] = {}
+    for name, report in reports:
+        model = report.model["sha256"]
+        if model in by_model:
             raise ReportError(
-                f"{name} and {found[sha][0]} are robustness reports of one model; give one of them"
+                f"{name} and {by_model[model][0]} are {what} of one model; give one of them"
             )
-        found[sha] = (name, report)
-    return found
-
-
-def _without_partner(
-    analyses: list[tuple[str, Report]], by_model: dict[str, tuple[str, RobustnessReport]]
-) -> list[str]:
-    """Files that no file of the other kind belongs to."""
-    known = {report.model["sha256"] for _, report in analyses}
-    alone = [
-        (name, "robustness report") for name, r in analyses if r.model["sha256"] not in by_model
-    ]
-    alone += [(name, "analysis") for sha, (name, _) in by_model.items() if sha not in known]
-    return [f"{name}: left out, its model has no {other} here" for name, other in alone]
+        by_model[model] = name, report
+    return by_model
 
 
 def _names(reports: list[Report]) -> list[str]:

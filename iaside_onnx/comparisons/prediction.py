@@ -25,10 +25,7 @@ from ..results.finding import no_finding
 from ..results.report import Report
 from ..results.snr import SnrReport
 from ..results.spread import Spread, check_confidence
-from .agreement import settings_apart
-
-# Settings in which a report and a measurement of perturbations must be identical.
-_FIT = ("bands", "norm", "size")
+from ..setting_roles import SNR_FIT, settings_apart
 
 
 @dataclass(frozen=True)
@@ -370,9 +367,7 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
     height, width = report.size
     ours = {**report.settings, "size": f"{height}x{width}"}
     theirs = {**snr.settings, "size": f"{snr.settings['height']}x{snr.settings['width']}"}
-    apart = settings_apart(
-        {name: ours[name] for name in _FIT}, {name: theirs[name] for name in _FIT}
-    )
+    apart = settings_apart(ours, theirs, only=SNR_FIT)
     if apart:
         differ = [str(each) for each in apart]
         options = " ".join(f"--{each.setting} {each.first}" for each in apart)

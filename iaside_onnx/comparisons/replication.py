@@ -1,4 +1,4 @@
-"""Further trainings of a reference's recipe: which reports may stand for them, and their tables.
+"""Further trainings of a reference's recipe: which reports may stand for them, and their images.
 
 A replicate differs from the reference by the seed of its training alone, and was audited on the
 same images.
@@ -13,39 +13,35 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError
 from ..results.report import Report
-from .comparable import Named, check_game, permitted_differences, shared_rows
-
-# Settings of a model that are fitted to each training, or belong to the machine.
-_MAY_DIFFER = ("temperature", "tf32")
+from ..setting_roles import SETTINGS, Belongs
+from .comparable import Agreement, Named
 
 
-def replicate_rows(
-    reference: Named, replicates: Sequence[Named], rows: NDArray[np.intp]
-) -> list[NDArray[np.intp]]:
-    """Where the replicates hold the images of some rows of the reference.
+def replicate_rows(reference: Named, replicate: Named, agreed: Agreement) -> NDArray[np.intp]:
+    """Where a replicate holds each image of the reference.
+
+    Parameters
+    ----------
+    agreed : Agreement
+        Of the two.
 
     Raises
     ------
     ReportError
-        A replicate plays another game, has other images, labels, classes or settings of the model
-        than the reference.
+        The replicate plays another game, has other images, labels, classes or settings of the
+        model than the reference.
     """
-    return [_places(reference, replicate)[rows] for replicate in replicates]
-
-
-def _places(reference: Named, replicate: Named) -> NDArray[np.intp]:
     (first_name, first), (name, other) = reference, replicate
-    check_game(reference, replicate)
-    mine, theirs, _ = shared_rows(first_name, first, name, other)
-    if not len(mine) == len(first.labels) == len(other.labels):
+    if agreed.rows[0].size and any(agreed.left_out.values()):
         raise ReportError(
-            f"--replicate {name} shares {len(mine)} of its {len(other.labels)} images with the "
-            f"{len(first.labels)} of {first_name}: audit it on the same images"
+            f"--replicate {name} shares {len(agreed.rows[0])} of its {len(other.labels)} images "
+            f"with the {len(first.labels)} of {first_name}: audit it on the same images"
         )
+    agreed.check()
     apart = [
         f"{entry['setting']} {entry['other']} against {entry['reference']}"
-        for entry in permitted_differences(first, other)
-        if entry["setting"] not in _MAY_DIFFER
+        for entry in agreed.settings
+        if SETTINGS.get(entry["setting"]) is not Belongs.FITTED
     ]
     if first.data.get("classes") != other.data.get("classes"):
         apart.append(f"{other.data.get('classes')} classes against {first.data.get('classes')}")
@@ -54,8 +50,8 @@ def _places(reference: Named, replicate: Named) -> NDArray[np.intp]:
             f"--replicate {name} is no further training of {first_name}'s recipe, which differs "
             f"from it by its seed alone: {'; '.join(apart)}"
         )
-    places = np.empty_like(theirs)
-    places[mine] = theirs
+    places = np.empty_like(agreed.rows[1])
+    places[agreed.rows[0]] = agreed.rows[1]
     return places
 
 
@@ -78,9 +74,9 @@ def check_trainings(reports: Sequence[Named]) -> None:
                 )
 
 
-def _same_values(first: Report, other: Report) -> bool:
+def _same_values(*reports: Report) -> bool:
     """The tables agree bit by bit on the same images, in whatever order."""
-    if sorted(first.image_ids) != sorted(other.image_ids):
+    if len({tuple(sorted(report.image_ids)) for report in reports}) > 1:
         return False
-    orders = [np.argsort(np.array(report.image_ids)) for report in (first, other)]
-    return np.array_equal(first.log_prob[orders[0]], other.log_prob[orders[1]])
+    tables = [report.log_prob[np.argsort(np.array(report.image_ids))] for report in reports]
+    return np.array_equal(tables[0], tables[1])

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..mathematics.paired import POWER, Difference
 from ..results.report import Report
-
-if TYPE_CHECKING:
-    from .comparison import Pair
+from .pairs import Pair
 
 
 def decimals(differences: Sequence[Difference]) -> int:
@@ -44,8 +41,19 @@ def verdict(
     Returns
     -------
     dict of str
-        ``score``, ``bands``, ``accuracy``, and ``margin`` where one was given.
+        ``score``, ``bands``, ``accuracy``, and ``margin`` where one was given. Where a report of
+        the pair is no finding, nothing but the accuracy is judged.
     """
+    sentences = _sentences(pair, reference, first, margin, trainings)
+    if not pair.no_finding:
+        return sentences
+    nothing = f"No conclusion about scores and bands. {' '.join(pair.no_finding)}"
+    return {key: text if key == "accuracy" else nothing for key, text in sentences.items()}
+
+
+def _sentences(
+    pair: Pair, reference: str, first: Report, margin: float | None, trainings: int
+) -> dict[str, str]:
     name, level = pair.report, 1 - first.confidence
     if pair.identical:
         same = f"{name} and {reference} give the same values on every image that they share."

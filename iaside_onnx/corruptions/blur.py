@@ -7,17 +7,24 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from .planes import Planes, clipped, gaussian_blur_planes, motion_blur_planes, zoomed
+from .severity import corruption
 
 # Taps of the kernel that softens the disk's edge, by whether the disk is large.
 _SOFT_REACH = {False: 1, True: 2}
 _LARGE_DISK = 8
 
 
+@corruption("blur", small=(0.4, 0.6, 0.7, 0.8, 1), large=(1, 2, 3, 4, 6))
 def gaussian_blur(planes: Planes, *, sigma: float) -> Planes:
     """Gaussian blur of `sigma` pixels."""
     return clipped(gaussian_blur_planes(planes, sigma).copy())
 
 
+@corruption(
+    "blur",
+    small=((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)),
+    large=((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5)),
+)
 def defocus_blur(planes: Planes, *, radius: float, soften: float) -> Planes:
     """Convolution with a disk whose edge is softened by a Gaussian of `soften` pixels.
 
@@ -58,11 +65,22 @@ def _disk(radius: float, soften: float) -> NDArray[np.float32]:
     return np.asarray(soft[middle, middle], np.float32)
 
 
+@corruption(
+    "blur",
+    small=((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),
+    large=((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
+)
 def motion_blur(planes: Planes, rng: np.random.Generator, *, radius: int, sigma: float) -> Planes:
     """Motion blur in a direction within 45 degrees of the rows."""
     return clipped(motion_blur_planes(planes, radius, sigma, rng.uniform(-45.0, 45.0)))
 
 
+# Published as numpy.arange(1, stop, step); these are the lengths that those really have.
+@corruption(
+    "blur",
+    small=((7, 0.01), (12, 0.01), (16, 0.01), (21, 0.01), (26, 0.01)),
+    large=((12, 0.01), (16, 0.01), (11, 0.02), (13, 0.02), (11, 0.03)),
+)
 def zoom_blur(planes: Planes, *, layers: int, step: float) -> Planes:
     """Mean of the image and of `layers` enlargements by 1, 1 + step, 1 + 2 step, ..."""
     total = 2.0 * planes
@@ -74,6 +92,11 @@ def zoom_blur(planes: Planes, *, layers: int, step: float) -> Planes:
     return clipped(total)
 
 
+@corruption(
+    "blur",
+    small=((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)),
+    large=((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
+)
 def glass_blur(
     planes: Planes, rng: np.random.Generator, *, sigma: float, reach: int, rounds: int
 ) -> Planes:

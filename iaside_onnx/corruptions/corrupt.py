@@ -3,51 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from . import blur, digital, noise, weather
-from .planes import Planes
-from .severity import parameters
+from .severity import CATALOGUE, parameters
 
 F = TypeVar("F", bound=np.floating[Any])
-
-_RANDOM: dict[str, Callable[..., Planes]] = {
-    "gaussian_noise": noise.gaussian_noise,
-    "shot_noise": noise.shot_noise,
-    "impulse_noise": noise.impulse_noise,
-    "speckle_noise": noise.speckle_noise,
-    "glass_blur": blur.glass_blur,
-    "motion_blur": blur.motion_blur,
-    "snow": weather.snow,
-    "frost": weather.frost,
-    "fog": weather.fog,
-    "spatter": weather.spatter,
-    "elastic_transform": digital.elastic_transform,
-}
-_FIXED: dict[str, Callable[..., Planes]] = {
-    "defocus_blur": blur.defocus_blur,
-    "zoom_blur": blur.zoom_blur,
-    "gaussian_blur": blur.gaussian_blur,
-    "brightness": weather.brightness,
-    "contrast": digital.contrast,
-    "pixelate": digital.pixelate,
-    "jpeg_compression": digital.jpeg_compression,
-    "saturate": digital.saturate,
-}
-# The four extra corruptions of ImageNet-C stand each with its kind.
-KINDS: dict[str, tuple[str, ...]] = {
-    "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
-    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"),
-    "weather": ("snow", "frost", "fog", "brightness", "spatter"),
-    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression", "saturate"),
-}
-CORRUPTIONS = tuple(name for names in KINDS.values() for name in names)
-DETERMINISTIC = frozenset(_FIXED)
 
 
 def corrupt(
@@ -65,11 +29,11 @@ def corrupt(
     image : ndarray of float, shape (C, H, W), or (H, W, C) with `channels_last`
         Values in [0, 1]; three channels (RGB) or one (grey). Any size; computed in float32.
     corruption : str
-        One of `CORRUPTIONS`.
+        One of `severity.known`.
     severity : int
         1 to 5; what it means depends on the size, see `severity.parameters`.
     rng : numpy.random.Generator
-        The source of everything random; the ones in `DETERMINISTIC` leave it alone.
+        The source of everything random; not all corruptions are.
     channels_last : bool
         Which axis holds the channels.
 
@@ -98,10 +62,8 @@ def corrupt(
         raise UsageError("an image to corrupt holds floating-point values in [0, 1]")
     planes = np.ascontiguousarray(np.moveaxis(image, axis, 0), np.float32)
     wanted = parameters(corruption, severity, *planes.shape[1:])
-    if corruption in _FIXED:
-        made = _FIXED[corruption](planes, **wanted)
-    else:
-        made = _RANDOM[corruption](planes, rng, **wanted)
+    entry = CATALOGUE[corruption]
+    made = entry.function(planes, *[rng] * entry.random, **wanted)
     return np.ascontiguousarray(np.moveaxis(made, 0, axis), image.dtype)
 
 

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .planes import Planes, clipped, gaussian_blur_planes, sampled
+from .severity import corruption
 
 
+@corruption("digital", small=(0.75, 0.5, 0.4, 0.3, 0.15), large=(0.4, 0.3, 0.2, 0.1, 0.05))
 def contrast(planes: Planes, *, factor: float) -> Planes:
     """Distances from each channel's mean times `factor`."""
     means = planes.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
@@ -19,6 +21,11 @@ def contrast(planes: Planes, *, factor: float) -> Planes:
     return clipped(made)
 
 
+@corruption(
+    "digital",
+    small=((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)),
+    large=((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
+)
 def saturate(planes: Planes, *, factor: float, shift: float) -> Planes:
     """HSV saturation times `factor` plus `shift`; grey images stay as they are.
 
@@ -40,6 +47,7 @@ def saturate(planes: Planes, *, factor: float, shift: float) -> Planes:
     return clipped(np.subtract(value, depth, out=depth))
 
 
+@corruption("digital", small=(0.95, 0.9, 0.85, 0.75, 0.65), large=(0.6, 0.5, 0.4, 0.3, 0.25))
 def pixelate(planes: Planes, *, factor: float) -> Planes:
     """Shrunk to `factor` of the size by pillow's box filter, enlarged by nearest neighbours."""
     height, width = planes.shape[1:]
@@ -51,6 +59,7 @@ def pixelate(planes: Planes, *, factor: float) -> Planes:
     return made
 
 
+@corruption("digital", small=(80, 65, 58, 50, 40), large=(25, 18, 15, 10, 7))
 def jpeg_compression(planes: Planes, *, quality: int) -> Planes:
     """Once through a JPEG of `quality`, 4:2:0, in 8 bits."""
     levels = (planes * np.float32(255) + np.float32(0.5)).astype(np.uint8)
@@ -62,6 +71,12 @@ def jpeg_compression(planes: Planes, *, quality: int) -> Planes:
     return np.moveaxis(decoded, -1, 0).astype(np.float32) * np.float32(1 / 255)
 
 
+# At 32 pixels published as shares of the side; at 224 as 0.005 of the side times 12.5 to 30.
+@corruption(
+    "digital",
+    small=((0, 0, 2.56), (1.6, 6.4, 2.24), (2.56, 1.92, 1.92), (3.2, 1.28, 1.6), (3.2, 0.96, 0.96)),
+    large=((14, 2.24, 0), (18.2, 2.24, 0), (23.8, 2.24, 0), (28, 2.24, 0), (33.6, 2.24, 0)),
+)
 def elastic_transform(
     planes: Planes, rng: np.random.Generator, *, stretch: float, sigma: float, affine: float
 ) -> Planes:

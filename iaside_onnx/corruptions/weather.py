@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .planes import Planes, clipped, gaussian_blur_planes, motion_blur_planes, zoomed
+from .severity import corruption
 from .textures import drops, frost_picture, plasma, splashes
 
 # Weights of red, green and blue in a grey value (ITU-R BT.601).
@@ -19,6 +20,23 @@ def _coloured(levels: tuple[int, int, int], channels: int) -> Planes:
     return seen[:, None, None]
 
 
+@corruption(
+    "weather",
+    small=(
+        (0.1, 0.2, 1, 0.6, 8, 3, 0.95),
+        (0.1, 0.2, 1, 0.5, 10, 4, 0.9),
+        (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
+        (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
+        (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
+    ),
+    large=(
+        (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
+        (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
+        (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
+        (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
+        (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
+    ),
+)
 def snow(
     planes: Planes,
     rng: np.random.Generator,
@@ -47,6 +65,12 @@ def snow(
     return clipped(made)
 
 
+# The grain is the scale at which the published scripts paste their photographs of frost.
+@corruption(
+    "weather",
+    small=((1, 0.2, 0.2), (1, 0.3, 0.2), (0.9, 0.4, 0.2), (0.85, 0.4, 0.2), (0.75, 0.45, 0.2)),
+    large=((1, 0.4, 1), (0.8, 0.6, 1), (0.7, 0.7, 1), (0.65, 0.7, 1), (0.6, 0.75, 1)),
+)
 def frost(
     planes: Planes, rng: np.random.Generator, *, keep: float, cover: float, grain: float
 ) -> Planes:
@@ -59,6 +83,11 @@ def frost(
     return clipped(ice)
 
 
+@corruption(
+    "weather",
+    small=((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
+    large=((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
+)
 def fog(planes: Planes, rng: np.random.Generator, *, strength: float, decay: float) -> Planes:
     """`strength` times clouds on top of the image, scaled back to the image's own maximum."""
     most = float(planes.max())
@@ -67,6 +96,7 @@ def fog(planes: Planes, rng: np.random.Generator, *, strength: float, decay: flo
     return clipped(made)
 
 
+@corruption("weather", small=(0.05, 0.1, 0.15, 0.2, 0.3), large=(0.1, 0.2, 0.3, 0.4, 0.5))
 def brightness(planes: Planes, *, shift: float) -> Planes:
     """HSV value plus `shift`, at fixed hue and saturation: all channels times new / old value."""
     if len(planes) == 1:
@@ -81,6 +111,23 @@ def brightness(planes: Planes, *, shift: float) -> Planes:
     return clipped(made)
 
 
+@corruption(
+    "weather",
+    small=(
+        (0.62, 0.1, 0.7, 0.7, 0.5, 0),
+        (0.65, 0.1, 0.8, 0.7, 0.5, 0),
+        (0.65, 0.3, 1, 0.69, 0.5, 0),
+        (0.65, 0.1, 0.7, 0.69, 0.6, 1),
+        (0.65, 0.1, 0.5, 0.68, 0.6, 1),
+    ),
+    large=(
+        (0.65, 0.3, 4, 0.69, 0.6, 0),
+        (0.65, 0.3, 3, 0.68, 0.6, 0),
+        (0.65, 0.3, 2, 0.68, 0.5, 0),
+        (0.65, 0.3, 1, 0.65, 1.5, 1),
+        (0.67, 0.4, 1, 0.65, 1.5, 1),
+    ),
+)
 def spatter(
     planes: Planes,
     rng: np.random.Generator,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..listener import Listener
+from ..spelling import option
 
 # Usual names, in the order of trying; "test" stands before what holds it beside "train".
 _PAIRS = (
@@ -82,7 +83,7 @@ def choose_arrays(
     wanted_names = f"'{missing}'" if missing else _wanted(written, asked)
     raise DataError(
         f"{path}: holds no array named {wanted_names}, but {listed or 'nothing'}; name them with "
-        "--image-column and --label-column"
+        f"{option('image_column')} and {option('label_column')}"
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, PictureError
 from ..listener import Listener
+from ..spelling import option
 from .array_labels import choose_arrays, images_last, label_numbers
 from .pictures import MAX_BYTES, Naming, check_bytes, check_pixels
 
@@ -128,7 +129,8 @@ def npy_images(path: Path, labels: Path | None = None, tell: Listener | None = N
     beside = labels or path.parent / "labels.npy"
     if not beside.is_file() or beside == path:
         raise DataError(
-            f"{path}: holds no labels; put labels.npy beside it, or give --labels FILE.npy"
+            f"{path}: holds no labels; put labels.npy beside it, or give "
+            f"{option('labels', like='FILE.npy')}"
         )
     held: list[Any] = []
     for file in (path, beside):

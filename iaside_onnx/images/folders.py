@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import DataError, PictureError
 from ..listener import Listener
+from ..spelling import option
 from .class_names import shown
 from .label_files import Entry, read_labels
 from .pictures import SUFFIXES, EncodedImages, check_bytes, class_number, relative_name
@@ -283,7 +284,11 @@ def no_pictures(root: Path) -> DataError:
     ]
     likely = [name for name in tables if name.lower().startswith(_LABEL_FILES)]
     table = next((name for name in [*likely, *tables] if _takes(root, name)), None)
-    hint = f"--labels {root / table}" if table else "--labels FILE.csv (columns file,label)"
+    hint = (
+        option("labels", root / table)
+        if table
+        else f"{option('labels', like='FILE.csv')} (columns file,label)"
+    )
     if arrays := [name for name in files if name.endswith(".npy")]:
         return DataError(_array_folder(root, arrays))
     if found.direct:
@@ -317,7 +322,7 @@ def _holds_pictures(parent: Path, names: list[str], but: Path) -> bool:
 
 
 def _takes(root: Path, name: str) -> bool:
-    """Whether a file would be taken by --labels."""
+    """Whether a file would be taken for `labels`."""
     try:
         labelled_files(root, root / name)
     except DataError:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..spelling import option
 from .class_names import folded, shown
 from .imagenet import wordnet_id
 from .pictures import SUFFIXES, relative_name
 from .text_files import read_text
 
+_COLUMNS = option("columns", like="FILE,LABEL")
 _MOST_BYTES = 1 << 28
 _MOST_FIELD = 1 << 17
 # Column names, folded, the usual first.
@@ -186,7 +188,7 @@ def _named(
             held = f"columns {shown(header, 12)}" if headed else f"{len(header)} unnamed columns"
             raise DataError(
                 f"{table}: has {'more than one' if found else 'no'} column '{name}' but {held}; "
-                "give --columns FILE,LABEL with their names, or their numbers from 1"
+                f"give {_COLUMNS} with their names, or their numbers from 1"
             )
         places.append(found[0])
     return places[0], places[1]
@@ -219,7 +221,7 @@ def _by_header(table: Path, header: Sequence[str]) -> tuple[int, int]:
     which = f" ({shown(header[place] for place in several)} may be it)" if several else ""
     raise DataError(
         f"{table}: which column holds the {what} is open{which}; its columns are "
-        f"{shown(header, 12)}: give --columns FILE,LABEL, or a file with the columns file,label"
+        f"{shown(header, 12)}: give {_COLUMNS}, or a file with the columns file,label"
     )
 
 
@@ -249,8 +251,8 @@ def _without_header(table: Path, rows: list[list[str]]) -> tuple[int, int]:
     if len(ids) == 1:
         return file, ids[0]
     raise DataError(
-        f"{table}: has {width} columns without names; give --columns FILE,LABEL with their numbers "
-        "from 1, such as --columns 1,2"
+        f"{table}: has {width} columns without names; give {_COLUMNS} with their numbers from 1, "
+        f"such as {option('columns', '1,2')}"
     )
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, PictureError
+from ..spelling import option
 from .arrays import MAX_IMAGES
 from .pictures import MAX_BYTES, EncodedImages, check_bytes
 
@@ -237,7 +238,7 @@ def _column(
         wanted = f"one column '{asked or ' or '.join(usual)}'"
         raise DataError(
             f"{path}: has not exactly {wanted} but {columns}; name the right one with "
-            f"--{role}-column"
+            f"{option(f'{role}_column')}"
         )
     name: str = present[0]
     kind = schema.field(name).type
@@ -247,7 +248,7 @@ def _column(
         )
         raise DataError(
             f"{path}: column '{name}' is {str(kind)[:80]}; {wanted} needed: name another "
-            f"with --{role}-column"
+            f"with {option(f'{role}_column')}"
         )
     return name
 

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..checks import check_choice
 from ..digest import data_digest
-from ..errors import DataError, PictureError, UsageError
+from ..errors import DataError, InvalidOption, PictureError, UsageError
 from ..listener import Listener
+from ..spelling import option
 from ..storage.regular_file import check_regular
 from .arrays import hdf5_images, npy_images, npz_images
 from .fingerprints import Fingerprints
@@ -68,11 +70,13 @@ def open_images(
     tell = tell or Listener()
     pair = _column_pair(columns)
     if labels is None and pair is not None:
-        raise UsageError("--columns goes with --labels")
+        raise UsageError(f"{option('columns')} goes with {option('labels')}")
     if labels is not None and str(labels) == "model":
-        raise UsageError(
-            "--labels model: the model's own answers are not taken as labels yet; give a file "
-            "(a file of that name: ./model)"
+        raise InvalidOption(
+            "labels",
+            "model",
+            "the model's own answers are not taken as labels yet; give a file (a file of that "
+            "name: ./model)",
         )
     names = image_column, label_column
     try:
@@ -107,7 +111,7 @@ def _opened(
         _refuse_array_names(*names)
         return npy_images(path, labels, tell)
     if labels is not None:
-        raise DataError(f"--labels goes with a folder; {path} brings its own labels")
+        raise DataError(f"{option('labels')} goes with a folder; {path} brings its own labels")
     return _own_labels(path, files, kinds, names, tell)
 
 
@@ -145,7 +149,8 @@ def _own_labels(
 def _refuse_array_names(*names: str | None) -> None:
     if any(names):
         raise UsageError(
-            "--image-column and --label-column go with Parquet files and arrays (.npz, .h5)"
+            f"{option('image_column')} and {option('label_column')} go with Parquet files and "
+            "arrays (.npz, .h5)"
         )
 
 
@@ -154,7 +159,8 @@ def _column_pair(text: str | None) -> tuple[str, str] | None:
         return None
     names = [name.strip() for name in text.split(",")]
     if len(names) != 2 or not all(names) or names[0] == names[1]:
-        raise UsageError(f"--columns {text}: give two names or numbers, such as --columns id,breed")
+        example = option("columns", "id,breed")
+        raise InvalidOption("columns", text, f"give two names or numbers, such as {example}")
     return names[0], names[1]
 
 
@@ -167,10 +173,14 @@ def _other_file(path: Path, kinds: set[str]) -> str:
         )
     if kinds & SUFFIXES:
         return (
-            f"{path}: is one picture; give the folder of class folders, or --labels with a folder"
+            f"{path}: is one picture; give the folder of class folders, or {option('labels')} with "
+            "a folder"
         )
     if kinds & {".csv", ".tsv", ".jsonl"}:
-        return f"{path}: is a table; give the folder with the pictures, and this with --labels"
+        return (
+            f"{path}: is a table; give the folder with the pictures, and this with "
+            f"{option('labels')}"
+        )
     return f"{path}: images are read from a folder, or from .npz, .npy, .h5, .tar or .parquet files"
 
 
@@ -211,10 +221,7 @@ class Reading:
         given = None if labels is None else Path(labels)
         names = None if class_names is None else str(class_names)
         made = cls(Path(images), given, class_names=names, **options)
-        if made.label_order not in (None, *LABEL_ORDERS):
-            raise UsageError(
-                f"--label-order {made.label_order}: choose one of {', '.join(LABEL_ORDERS)}"
-            )
+        check_choice("label_order", made.label_order, (None, *LABEL_ORDERS))
         return made
 
     def open(self, tell: Listener | None = None) -> ImageSource:
@@ -320,7 +327,7 @@ def draw_sample(source: ImageSource, size: int, seed: int) -> Sample:
         Images wanted; 0, or more than there are, takes all.
     """
     if size < 0:
-        raise DataError(f"--samples {size}: give 0 for all images or a positive number")
+        raise InvalidOption("samples", size, "give 0 for all images or a positive number")
     return Sample(source, stratified(source.labels, size, seed))
 
 
@@ -371,7 +378,7 @@ def leave_out_bad(sample: Sample, tell: Listener) -> tuple[Sample, list[dict[str
         first = skipped[0]
         raise DataError(
             f"{len(skipped)} of {len(sample)} pictures cannot be read, too many to leave out with "
-            f"--skip-bad; the first is {first['id']} ({first['reason']})"
+            f"{option('skip_bad', True)}; the first is {first['id']} ({first['reason']})"
         )
     if not skipped:
         return sample, []

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DataError
+from ..spelling import option
 from .pictures import SUFFIXES
 
 # Left behind by systems and programs; whatever begins with a dot is hidden too.
@@ -49,6 +50,9 @@ def left_over(root: Path, folder: str) -> bool:
     _, files = entries(root / folder)
     held = any(Path(name).suffix.lower() in SUFFIXES for name in files)
     return not held or bool({"Entries", "Root", "Repository"} & set(files))
+
+
+_LABELLED = f"{option('labels', like='FILE')} (columns file,label)"
 
 
 @dataclass
@@ -190,7 +194,7 @@ def nesting(root: Path, below: dict[str, Below]) -> str | None:
         if name.lower() in _SPLITS | _HOLDERS:
             return (
                 f"{root}: holds one folder, {name}/, with all pictures in it, which is no class; "
-                f"did you mean {root / name} with --labels FILE (columns file,label)?"
+                f"did you mean {root / name} with {_LABELLED}?"
             )
         return None
     # Beside several plain folders of pictures, such a name may be one of a class.
@@ -225,7 +229,7 @@ def _refusal(root: Path, held: dict[str, Below], why: str) -> str:
             roots[f"{name}/{holder}".rpartition("/")[0]] += 1
     if not roots:  # flat parts: their pictures lie directly in them
         best = min(held, key=lambda name: (_rank(name), name))
-        return f"{root}: {why}; did you mean {root / best} with --labels FILE (columns file,label)?"
+        return f"{root}: {why}; did you mean {root / best} with {_LABELLED}?"
     best = min(roots, key=lambda place: (_rank(place), place))
     return f"{root}: {why}; did you mean {root / best}?"
 

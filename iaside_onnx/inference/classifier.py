@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, said
 from ..images.sample import Picture, Sample
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
@@ -19,7 +19,9 @@ from ..onnx_file.randomness import STEADY, Randomness
 from ..onnx_file.tensors import Tensor
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
+from ..spelling import option
 from .class_scores import ScoreForm, settled_kind
+from .ends import image_input, score_output
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, Model, RunError
@@ -28,8 +30,11 @@ from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, no_scores, output_meaning
 from .range_check import check_pixel_range
 from .session import Runtime
+from .task import OneLabel, Task
 
 # Images on which batches are tried, and on which scores are looked at.
+_SIZE = option("size", like="HxW")
+_LOGITS = option("output_kind", "logits")
 _PROBE_IMAGES = 3
 _WIDE_PROBE_IMAGES = 8
 
@@ -107,6 +112,10 @@ class Classifier:
         """A decoded picture in pixel space, shape (C, H, W)."""
         return self.preprocess.pixels(picture, self.form.channels)
 
+    def task(self, temperature: float = 1.0) -> Task:
+        """What its scores mean, at a temperature T of softmax(z / T)."""
+        return OneLabel(self.scores, temperature)
+
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores as logits, shape (n, classes): probabilities become their logarithm."""
         return self.scores.logits(scores)
@@ -123,7 +132,7 @@ class Classifier:
             raise ArtifactError(
                 f"{self.artifact.path}: output '{self.output.name}' was taken for probabilities, "
                 f"but its rows sum to {scores.sum(axis=1)[0]:.4g} and range from "
-                f"{scores.min():.4g} to {scores.max():.4g}; if these are logits use --logits"
+                f"{scores.min():.4g} to {scores.max():.4g}; if these are logits use {_LOGITS}"
             )
 
 
@@ -154,8 +163,8 @@ def open_classifier(
     """
     artifact = describe(path, runtime)
     declared = Declared(path, artifact.metadata)
-    tensor = artifact.image_input(settings.input)
-    output = artifact.score_output(settings.output or declared.output())
+    tensor = image_input(artifact, settings.input)
+    output = score_output(artifact, settings.output or declared.output())
     recipe = _recipe(declared, settings, tell)
     form = settle_input(
         artifact,
@@ -171,7 +180,7 @@ def open_classifier(
     if form.assumed:
         tell.note(
             f"input size: left free by the file, so {form.height} x {form.width} is taken; if the "
-            "model was made for another, give --size HxW"
+            f"model was made for another, give {_SIZE}"
         )
     offset = settings.label_offset
     if offset is None:
@@ -211,8 +220,8 @@ def open_classifier(
         if not free or settings.size or declared.size():
             raise
         raise RunError(
-            f"{error}; its input size is free, and {form.height} x {form.width} was taken: give "
-            "--size HxW"
+            f"{said(error)}; its input size is free, and {form.height} x {form.width} was taken: "
+            f"give {_SIZE}"
         ) from error
     check_class_scores(artifact, opened.output.name, scores, asked)
     score_form = _score_form(artifact, asked, opened, scores, tell)
@@ -273,7 +282,8 @@ def _recipe(declared: Declared, settings: Settings, tell: Listener) -> Preproces
         return found
     found = declared.preprocess_beside()
     if found is not None:
-        tell.note(f"preprocessing: {found.name}, found beside the model (--preprocess overrides)")
+        asked = option("preprocess")
+        tell.note(f"preprocessing: {found.name}, found beside the model ({asked} overrides)")
         return found
     tell.note("preprocessing: none given, so 'unit' (RGB in [0, 1])")
     return load_preprocess(None)
@@ -281,7 +291,7 @@ def _recipe(declared: Declared, settings: Settings, tell: Listener) -> Preproces
 
 def _graph_names(artifact: Artifact, classes: int, tell: Listener) -> list[str] | None:
     """Names that the graph's own nodes give the columns of its scores."""
-    names = class_labels(artifact.model.graph) if artifact.model else []
+    names = class_labels(artifact.graph)
     if len(names) != classes:
         return None
     if all(name.lstrip("-").isdigit() for name in names):
@@ -306,7 +316,8 @@ def _score_form(
     if binary and decision is not None:
         raise ArtifactError(
             f"{artifact.path}: output '{output.name}' is {decision.meaning}, made by "
-            f"{decision.operator}; give the tensor that it reads: --output {decision.scores}"
+            f"{decision.operator}; give the tensor that it reads: "
+            f"{option('output', decision.scores)}"
         )
     kind = "logits" if opened.head is not None else asked or artifact.kind_of(output.name)
     if kind == "sigmoid":
@@ -332,11 +343,14 @@ def _open(artifact: Artifact, output: Tensor, binary: bool) -> str:
     if binary:
         return (
             "holds one number in [0, 1] per image, a probability of class 1 or a logit; say which "
-            "with --probabilities or --logits"
+            f"with {option('output_kind', 'probabilities', 'logits')}"
         )
-    head = head_of(artifact.model.graph, output.name) if artifact.model else None
-    more = f"; where one class excludes the others, --output {head.logits} --logits" if head else ""
+    head = head_of(artifact.graph, output.name)
+    more = ""
+    if head:
+        before = f"{option('output', head.logits)} {_LOGITS}"
+        more = f"; where one class excludes the others, {before}"
     return (
         "lies in [0, 1] but its rows do not sum to 1, as after a sigmoid; class probabilities or "
-        f"logits are needed (if these are logits use --logits{more})"
+        f"logits are needed (if these are logits use {_LOGITS}{more})"
     )

@@ -4,7 +4,7 @@ Three sessions stand in a row, joined by tensors that stay on the model's device
 
     companion: masks x bands -> the model's input     (one MatMul, a reshape, a cast)
     model:     the audited file, its own bytes        (untouched)
-    tail:      scores, labels -> log Q(label | x_S)    (log-softmax or log, gather)
+    tail:      scores, references -> a value each      (the task's; log Q(label | x_S) of classes)
 
 Coalition images are linear in the band images, and so is the affine part of preprocessing: it is
 applied once to the bands, and its shift rides along as one more row that every mask holds.
@@ -22,10 +22,10 @@ from onnx import TensorProto
 
 from ..mathematics.coalitions import members
 from ..onnx_file.tensors import INPUT_TYPES
-from .class_scores import ScoreForm
-from .companion import companion_graph, tail_graph
+from .companion import companion_graph
 from .model import Model, run_error
 from .session import run_options
+from .task import Task
 
 # Input that one run of the companion makes on the CPU, as float32.
 _SPAN_BYTES = 20_000_000
@@ -42,30 +42,28 @@ class _Wiring:
 
     The companion and the tail see all of it at once, the model in runs of the batch size, each
     bound to its slice. All tensors between the sessions are allocated once, on the model's
-    device; `labels` and `values` are the host's ends of the chain.
+    device; `references` and `values` are the host's ends of the chain.
     """
 
     companion: ort.IOBinding
     models: list[ort.IOBinding]
     tail: ort.IOBinding
-    labels: ort.OrtValue
+    references: ort.OrtValue
     values: NDArray[np.float32]
-    held: list[ort.OrtValue]
-    labelled: bytes = b""
+    tensors: list[ort.OrtValue]
+    referred: bytes = b""
 
 
 class Engine:
-    """Log-probabilities of coalitions.
+    """Values of coalitions.
 
     Parameters
     ----------
     model : Model
     players : int
         Number of bands M.
-    scores : ScoreForm
-        What the model's output holds.
-    temperature : float
-        T of softmax(z / T).
+    task : Task
+        What the model's output means, and what an image is worth.
     output_map : str
         "real", or "magnitude" for the reading of method, section 8.
     coalitions : ndarray of uint64, shape (C,), optional
@@ -77,23 +75,22 @@ class Engine:
         self,
         model: Model,
         players: int,
-        scores: ScoreForm,
-        temperature: float = 1.0,
+        task: Task,
         output_map: str = "real",
         coalitions: NDArray[np.uint64] | None = None,
     ) -> None:
         self.model = model
         self.players = players
-        self._device = model.runtime.device
+        execution = model.runtime.execution
+        self._device, self._on_host = execution.device, execution.in_host_memory
         self._masks = None if coalitions is None else self._rows_of(coalitions)
         open_session = model.runtime.open
-        # Tensors on the CPU share memory with arrays, whose shape is ours to see.
-        self._flat = self._device == "cpu" and model.form.elem_type == TensorProto.FLOAT
+        # Where tensors share memory with arrays, their shape is ours to see.
+        self._flat = self._on_host and model.form.elem_type == TensorProto.FLOAT
         companion = companion_graph(model.form, model.affine, output_map, flat=self._flat)
         self._companion = open_session(companion, helper_graph=True)
-        tail = tail_graph(scores, temperature)
-        self._tail = open_session(tail, helper_graph=True)
-        self._elem_type = scores.elem_type
+        self._tail = open_session(task.tail(), helper_graph=True)
+        self._task = task
         self._placed_masks: dict[tuple[int, int, int], ort.OrtValue] = {}
         self._wirings: dict[tuple[int, int, int], _Wiring] = {}
 
@@ -107,21 +104,21 @@ class Engine:
         On the CPU several runs of the model share one run of the companion and the tail, whose
         cost per image falls with the number; as many as fit well into the caches.
         """
-        if self._device != "cpu":
+        if not self._on_host:
             return batch
         room = _SPAN_BYTES // (4 * self.model.form.features * batch)
         return batch << max(0, room.bit_length() - 1)
 
-    def log_prob(
+    def values(
         self,
         bands: ort.OrtValue,
         start: int,
         stop: int,
-        labels: NDArray[np.int64],
+        references: NDArray[Any],
         batch: int | None = None,
         own: NDArray[np.uint64] | None = None,
     ) -> NDArray[np.float32]:
-        """Log-probability of the label under coalitions `start` to `stop` of each image.
+        """Value of each image under its coalitions `start` to `stop`.
 
         Parameters
         ----------
@@ -129,7 +126,8 @@ class Engine:
             From `place`.
         start, stop : int
             Range of coalitions.
-        labels : array of int64, shape (images,)
+        references : array, shape (images, ...)
+            What the task holds each image against, such as the index of its class.
         batch : int, optional
             Forward passes in a run of the model; all at once by default.
         own : ndarray of uint64, shape (images, C), optional
@@ -146,15 +144,16 @@ class Engine:
         ArtifactError
             The model fails.
         """
-        images, wanted = len(labels), stop - start
+        images, wanted = len(references), stop - start
         fixed = self.model.form.fixed_batch
         rows = -(-wanted // fixed) * fixed if fixed else wanted
         try:
             wiring = self._wiring(images, rows, fixed or batch or images * rows)
-            named = labels.tobytes()
-            if wiring.labelled != named:
-                wiring.labels.update_inplace(np.repeat(labels, rows)[:, None])
-                wiring.labelled = named
+            referred = references.tobytes()
+            if wiring.referred != referred:
+                repeated = np.repeat(references, rows, axis=0)
+                wiring.references.update_inplace(repeated.reshape(wiring.references.shape()))
+                wiring.referred = referred
             if own is None:
                 masks = self._shared_masks(start, stop, rows)
             else:
@@ -196,11 +195,12 @@ class Engine:
     def _wire(self, count: int, rows: int, batch: int) -> _Wiring:
         """Allocate the tensors of `rows` passes an image and bind them between the sessions."""
         form, total = self.model.form, count * rows
-        kinds = INPUT_TYPES[form.elem_type], INPUT_TYPES[self._elem_type]
+        kinds = INPUT_TYPES[form.elem_type], INPUT_TYPES[self._task.elem_type]
         mixed = [count, rows, form.features] if self._flat else None
         images = self._sliced([total, *form.shape], kinds[0], batch, mixed)
         scores = self._sliced([total, *self.model.score_shape], kinds[1], batch)
-        labels = self._put(np.zeros((total, 1), np.int64))
+        reference = self._task.reference
+        references = self._put(np.zeros((total, *reference.shape), reference.dtype))
         values = np.empty((total, 1), np.float32)
         result = ort.OrtValue.ortvalue_from_numpy(values)
         companion = self._companion.io_binding()
@@ -214,9 +214,9 @@ class Engine:
                 models[-1].bind_cpu_input(name, value)
         tail = self._tail.io_binding()
         tail.bind_ortvalue_input("scores", scores[0])
-        tail.bind_ortvalue_input("labels", labels)
-        tail.bind_ortvalue_output("log_prob", result)
-        return _Wiring(companion, models, tail, labels, values, [*images, *scores, result])
+        tail.bind_ortvalue_input("reference", references)
+        tail.bind_ortvalue_output("value", result)
+        return _Wiring(companion, models, tail, references, values, [*images, *scores, result])
 
     def _sliced(
         self, shape: list[int], dtype: Any, batch: int, seen_as: list[int] | None = None
@@ -225,7 +225,7 @@ class Engine:
 
         `seen_as` is another shape for the whole, on the CPU alone.
         """
-        if self._device != "cpu":
+        if not self._on_host:
             if batch < shape[0]:
                 raise ValueError("slices share memory, which only tensors on the CPU can do here")
             whole = ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._device, 0)

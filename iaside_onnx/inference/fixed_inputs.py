@@ -1,4 +1,4 @@
-"""Inputs beside the images: each has one value for the whole audit (``--set NAME=VALUE``)."""
+"""Inputs beside the images: each has one value for the whole audit (``NAME=VALUE``)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import helper
 
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.tensors import Tensor, shape_text
+from ..spelling import option
 from ..storage.regular_file import check_regular
 
 # Numbers in one value; larger ones are no flags, sizes or embeddings.
@@ -70,15 +71,15 @@ def fixed_inputs(
     for text in asked:
         name, equals, words = text.partition("=")
         if not equals or not name:
-            raise UsageError(f"--set {text}: give NAME=VALUE or NAME=FILE.npy")
+            raise InvalidOption("set", text, "give NAME=VALUE or NAME=FILE.npy")
         if name in given:
-            raise UsageError(f"--set {name}: given twice")
+            raise InvalidOption("set", name, "given twice")
         given[name] = words
     others = [tensor for tensor in artifact.inputs if tensor.name != image.name]
     names = ", ".join(f"'{tensor.name}'" for tensor in others) or "none"
     for name in given:
         if name not in {tensor.name for tensor in others}:
-            raise UsageError(f"--set {name}: {artifact.path} has no such input (others: {names})")
+            raise InvalidOption("set", name, f"{artifact.path} has no such input (others: {names})")
     whole: dict[str, NDArray[Any]] = {}
     each: dict[str, NDArray[Any]] = {}
     said: dict[str, str] = {}
@@ -93,7 +94,7 @@ def fixed_inputs(
             raise UsageError(
                 f"{artifact.path}: has an input beside the images, '{tensor.name}' "
                 f"({tensor.dtype} {shape_text(tensor.shape or ())}): give it a value with "
-                f"--set {tensor.name}={_example(tensor)}"
+                f"{option('set', f'{tensor.name}={_example(tensor)}')}"
             )
         shaped, repeated = _shaped(tensor, image, value)
         (each if repeated else whole)[tensor.name] = shaped
@@ -104,7 +105,8 @@ def _dtype(tensor: Tensor) -> np.dtype[Any]:
     try:
         return np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     except (KeyError, TypeError) as error:
-        raise UsageError(f"--set {tensor.name}: is {tensor.dtype}, which cannot be set") from error
+        why = f"is {tensor.dtype}, which cannot be set"
+        raise InvalidOption("set", tensor.name, why) from error
 
 
 def _example(tensor: Tensor) -> str:
@@ -118,33 +120,32 @@ def _example(tensor: Tensor) -> str:
 
 def _value(tensor: Tensor, text: str) -> NDArray[Any]:
     """The value as an array of the input's type, its shape as given."""
-    option = f"--set {tensor.name}"
     if text.lower().endswith(".npy"):
-        check_regular(Path(text), UsageError, f"{option}: {text}")
+        check_regular(Path(text), UsageError, f"{option('set', tensor.name)}: {text}")
         try:
             with Path(text).open("rb") as stream:
                 value = np.load(stream, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise UsageError(
-                f"{option}: {text}: cannot be read as a .npy file ({error})"
-            ) from error
+            why = f"{text}: cannot be read as a .npy file ({error})"
+            raise InvalidOption("set", tensor.name, why) from error
     else:
         try:
             value = np.array(json.loads(text))
         except (ValueError, RecursionError) as error:
-            raise UsageError(
-                f"{option}={text[:60]}: give a number, true, false, a JSON list, or a file "
-                "whose name ends in .npy"
+            raise InvalidOption(
+                "set",
+                f"{tensor.name}={text[:60]}",
+                "give a number, true, false, a JSON list, or a file whose name ends in .npy",
             ) from error
     wanted = _dtype(tensor)
     if value.size > _MOST_NUMBERS or value.dtype.kind not in "biuf":
-        raise UsageError(f"{option}: must be numbers or truth values, not too many")
+        raise InvalidOption("set", tensor.name, "must be numbers or truth values, not too many")
     with np.errstate(over="ignore"):
         made: NDArray[Any] = value.astype(wanted)
     # Infinity can be meant in a file, as in masks of attention, but in a text it is an overflow.
     bounded = np.isfinite(made) | (text.lower().endswith(".npy") & ~np.isfinite(value))
     if not np.all(made == value if wanted.kind in "biu" else bounded):
-        raise UsageError(f"{option}: does not fit into {tensor.dtype}")
+        raise InvalidOption("set", tensor.name, f"does not fit into {tensor.dtype}")
     return made
 
 
@@ -172,9 +173,11 @@ def _shaped(tensor: Tensor, image: Tensor, value: NDArray[Any]) -> tuple[NDArray
         return value[0], True
     if not batched and _fits(value.shape, shape):
         return value, False
-    raise UsageError(
-        f"--set {tensor.name}: has the shape {list(value.shape)}, but the input is "
-        f"{shape_text(shape)}" + (" (the first axis is that of the images)" if batched else "")
+    raise InvalidOption(
+        "set",
+        tensor.name,
+        f"has the shape {list(value.shape)}, but the input is {shape_text(shape)}"
+        + (" (the first axis is that of the images)" if batched else ""),
     )
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ArtifactError, DataError, UsageError
+from ..errors import ArtifactError, DataError, UsageError, said
 from ..images.sample import Sample
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.tensors import Tensor, shape_text
 from ..preprocessing.preprocess import Preprocess
+from ..spelling import option
+from .ends import settled_layout
 
+_SIZE = option("size", like="HxW")
 _DEFAULT_SIZE = 224
 Size = tuple[int, int]
 
@@ -93,7 +96,7 @@ def settle_input(
     batch, *rest = shape
     if len(rest) == 1:
         return _flat(artifact, tensor, sample, asked, size)
-    layout = artifact.layout(tensor, asked)
+    layout = settled_layout(artifact, tensor, asked)
     channels: int | None = 1
     if len(rest) == 2:
         (height, width), layout = rest, "nchw"
@@ -140,17 +143,17 @@ def _flat(
     try:
         height, width = size or _common_size(sample, artifact, tensor)
     except DataError as error:
-        raise DataError(f"{error}{_square_advice(features)}") from error
+        raise DataError(f"{said(error)}{_square_advice(features)}") from error
     channels, left = divmod(features, height * width)
     if left or channels not in (1, 3):
         raise DataError(
             f"{text}, which is neither one nor three numbers a pixel for images of {height} x "
-            f"{width}; give the model's size with --size HxW{_square_advice(features)}"
+            f"{width}; give the model's size with {_SIZE}{_square_advice(features)}"
         )
     if channels == 3 and layout is None:
         raise ArtifactError(
-            f"{text}, so {channels} channels of {height} x {width}: say with --layout whether they "
-            "stand plane by plane (nchw) or pixel by pixel (nhwc)"
+            f"{text}, so {channels} channels of {height} x {width}: say with {option('layout')} "
+            "whether they stand plane by plane (nchw) or pixel by pixel (nhwc)"
         )
     order = layout if channels == 3 and layout else "nchw"
     return InputForm(
@@ -175,7 +178,7 @@ def _common_size(sample: Sample, artifact: Artifact, tensor: Tensor) -> Size:
         if len(sizes) > 1:
             raise DataError(
                 f"{artifact.path}: input '{tensor.name}' leaves its size free and the images "
-                "differ in size; say which with --size HxW"
+                f"differ in size; say which with {_SIZE}"
             )
     height, width = sizes.pop()
     return int(height), int(width)

@@ -154,9 +154,9 @@ def open_model(
     declared = form.fixed_batch is not None
     output = _typed(model, output)
     found = randomness_of(artifact, output.name)
-    coarse = output.dtype == "float16" or runtime.provider != "cpu"
+    coarse = output.dtype == "float16" or runtime.execution.coarse
     random = check_steady(artifact, found, model, probe, tell, coarse=coarse, allow=allow_random)
-    head = head_of(artifact.model.graph, output.name) if artifact.model and before_head else None
+    head = head_of(artifact.graph, output.name) if before_head else None
     if head is not None:
         seen = probe if wide is None else wide
         source, model, output, head = _before(source, model, output, head, seen, len(probe), tell)
@@ -287,7 +287,7 @@ def _before(
     apart = np.abs(expected - answer)
     worst = float(apart.max())
     # On a GPU the copy may run other kernels than the file.
-    exact = "float16" if source.runtime.provider != "cpu" else output.dtype
+    exact = "float16" if source.runtime.execution.coarse else output.dtype
     if not worst <= _HEAD_TOLERANCE[exact] + step:
         return kept
     if exact != "float16" and not np.all(apart <= _HEAD_RATIO * expected + _NEAR_ONE + step):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError
+from ..spelling import option
 from .class_scores import look_like_probabilities
 
 TASKS = ("classes", "several-labels", "embedding", "dense", "other")
@@ -48,7 +49,8 @@ class NoClassScoresError(ArtifactError):
     def __init__(self, output: str, meaning: OutputMeaning) -> None:
         super().__init__(
             f"output '{output}' is {meaning.words}; that cannot be audited (yet): one row of class "
-            "scores an image is needed (--output NAME reads another tensor of the graph)"
+            f"scores an image is needed ({option('output', like='NAME')} reads another tensor "
+            "of the graph)"
         )
         self.meaning = meaning
 
@@ -133,7 +135,7 @@ def no_scores(rows: NDArray[Any], tail: str, asked: str | None) -> str:
     if one_hot and (different or levels.tolist() == [0, 1]):
         return (
             f"{levels[1]:g} for one class and {levels[0]:g} for all others: a decision (if these "
-            "are probabilities that saturate, say --probabilities)"
+            f"are probabilities that saturate, say {option('output_kind', 'probabilities')})"
         )
     if np.array_equal(
         np.sort(values, axis=1), np.tile(np.arange(values.shape[1]), (len(values), 1))

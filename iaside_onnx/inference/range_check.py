@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError, IasideError
 from ..images.sample import Sample
 from ..listener import Listener
-from ..mathematics.temperature import log_softmax
 from ..onnx_file.pixel_range import PixelRange
+from ..spelling import option
 from .model import Affine
 
 if TYPE_CHECKING:
@@ -58,12 +58,13 @@ def check_pixel_range(
         if ours > theirs:
             tell.warning(f"{text}; '{name}' does better, so it is kept")
             return
-    remedy = f"--preprocess {_NAMES.get((wanted.low, wanted.high), 'FILE.toml')}"
+    preset = _NAMES.get((wanted.low, wanted.high))
+    remedy = option("preprocess", preset) if preset else option("preprocess", like="FILE.toml")
     if asked:
         tell.warning(f"{text}; if that is not meant, give {remedy}")
         return
     raise ArtifactError(
-        f"{text}; give {remedy}, or the preprocessing that is meant with --preprocess"
+        f"{text}; give {remedy}, or the preprocessing that is meant with {option('preprocess')}"
     )
 
 
@@ -101,8 +102,7 @@ def _on_images(
 def _right(
     classifier: Classifier, pixels: NDArray[np.float32], targets: NDArray[np.int64]
 ) -> tuple[int, float]:
-    scores = classifier.model.scores(pixels)
-    log_prob = log_softmax(classifier.logits(np.nan_to_num(scores)))
-    rows = np.arange(len(targets))
-    right = int((log_prob.argmax(axis=1) == targets).sum())
-    return right, float(log_prob[rows, targets].mean())
+    task, scores = classifier.task(), classifier.model.scores(pixels)
+    readings = task.readings(np.nan_to_num(scores))
+    right = int(task.right(readings, targets).sum())
+    return right, float(readings[np.arange(len(targets)), targets].mean())

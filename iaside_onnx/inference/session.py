@@ -10,29 +10,18 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from ..errors import ArtifactError, ProviderError, UsageError
+from ..checks import check_number
+from ..errors import ArtifactError, InvalidOption, ProviderError
 from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
-from ..settings import check_number
+from ..spelling import option
+from .providers import AUTO, PROVIDERS, Provider, automatic, choices
 
-_EXECUTION_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-# Who takes the operators that a provider does not know, in this order.
-_FALLBACKS = {"cpu": (), "cuda": ("cpu",), "tensorrt": ("cuda", "cpu")}
-_LIBRARIES = {
-    "cuda": "no CUDA device, driver or libraries were found (pip install 'iaside-onnx[cuda]' "
-    "brings the libraries)",
-    "tensorrt": "no CUDA device, driver or TensorRT libraries were found (put the folder of "
-    "libnvinfer, of the version that this onnxruntime names, into LD_LIBRARY_PATH)",
-}
-PROVIDERS = ("auto", *_EXECUTION_PROVIDERS)
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 _UPDATE = "update it (pip install -U onnxruntime-gpu, or onnxruntime)"
 # What the runtime says of files that it cannot load, and what that means for the user.
@@ -53,7 +42,8 @@ _LOAD_ERRORS = (
         "bfloat16, export the model in float32 or float16 (model.float() before torch.onnx.export)",
     ),
 )
-_CUSTOM_OPERATORS = " (custom operators need their library: --ort-extension LIBRARY)"
+_LIBRARY = option("ort_extension", like="LIBRARY")
+_CUSTOM_OPERATORS = f" (custom operators need their library: {_LIBRARY})"
 _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
 # Its error code, and "file:line" with the signature of a C++ function.
 _SOURCE_PLACE = re.compile(
@@ -75,7 +65,7 @@ class Runtime:
     Attributes
     ----------
     provider : str
-        "cpu", "cuda" or "tensorrt": active, not merely available.
+        One of `providers.PROVIDERS`: active, not merely available.
     threads : int
         Threads of the model's session; 0 lets onnxruntime choose (one per physical core).
     shared_pool : bool
@@ -83,7 +73,7 @@ class Runtime:
     extensions : tuple of Path
         Libraries of custom operators. They are code, loaded only because the user named them.
     tf32 : bool
-        CUDA may round the factors of float32 products to 10 bits (TensorFloat-32).
+        The provider may round the factors of float32 products to 10 bits (TensorFloat-32).
     """
 
     provider: str = "cpu"
@@ -98,9 +88,14 @@ class Runtime:
         return {library.name: file_digest(library) for library in self.extensions}
 
     @property
-    def device(self) -> str:
-        """Device on which tensors of the model live, as onnxruntime names it."""
-        return "cpu" if self.provider == "cpu" else "cuda"
+    def execution(self) -> Provider:
+        """What the provider is like."""
+        return PROVIDERS[self.provider]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a report's settings say about the arithmetic, as JSON values."""
+        return {} if self.execution.rounding == "never" else {"tf32": self.tf32}
 
     def open(
         self, model: Path | bytes, *, folder: Path | None = None, helper_graph: bool = False
@@ -134,10 +129,9 @@ class Runtime:
             options.add_session_config_entry(_DATA_FOLDER, str(folder.resolve()))
         if not helper_graph:
             self._register(options)
-        # Building engines for graphs of one product and a reshape is not worth it.
-        provider = self.device if helper_graph else self.provider
-        wanted = _EXECUTION_PROVIDERS[provider]
-        providers = [self._with_options(name) for name in (provider, *_FALLBACKS[provider])]
+        first = PROVIDERS[self.execution.helper] if helper_graph else self.execution
+        rows = [first, *(PROVIDERS[name] for name in first.fallbacks)]
+        providers = [(row.runtime_name, row.options(self.tf32)) for row in rows]
         source = str(model) if isinstance(model, Path) else model
         name = str(model) if isinstance(model, Path) else "helper graph"
         with quiet_runtime():
@@ -151,28 +145,26 @@ class Runtime:
                     f"{name}: onnxruntime {runtime_version()} cannot load it: "
                     f"{self._explained(error)}"
                 ) from error
-        if wanted not in session.get_providers():
+        if first.runtime_name not in session.get_providers():
             raise ProviderError(
-                f"{name}: {provider} was asked for but is not active for this model "
+                f"{name}: {first.name} was asked for but is not active for this model "
                 f"(active: {', '.join(session.get_providers())})"
             )
         return session
 
-    def _with_options(self, provider: str) -> tuple[str, dict[str, str]]:
-        options = {"use_tf32": str(int(self.tf32))} if provider == "cuda" else {}
-        return _EXECUTION_PROVIDERS[provider], options
-
     def _register(self, options: ort.SessionOptions) -> None:
         for library in self.extensions:
             if not library.is_file():
-                raise UsageError(f"--ort-extension {library}: no such file")
+                raise InvalidOption("ort_extension", library, "no such file")
             try:
                 _ = self.extension_digests
                 options.register_custom_ops_library(str(library.resolve()))
             except Exception as error:
-                raise UsageError(
-                    f"--ort-extension {library}: not a library of operators for onnxruntime "
-                    f"{runtime_version()}: {reason(error)}"
+                raise InvalidOption(
+                    "ort_extension",
+                    library,
+                    f"not a library of operators for onnxruntime {runtime_version()}: "
+                    f"{reason(error)}",
                 ) from error
 
     def _explained(self, error: Exception) -> str:
@@ -221,7 +213,7 @@ def choose_runtime(
     *,
     tf32: bool = True,
 ) -> Runtime:
-    """Settle the provider: "auto" takes CUDA if it really becomes active, else the CPU.
+    """Settle the provider: "auto" takes the first of `automatic` that really becomes active.
 
     `extensions` are libraries of custom operators; `tf32` as in `Runtime`.
 
@@ -230,26 +222,29 @@ def choose_runtime(
     ProviderError
         What was asked for does not become active; the message says why where known.
     UsageError
-        An unknown provider, a negative number of threads, or TensorRT without TF32.
+        An unknown provider, a negative number of threads, or no TF32 where it is always on.
     """
-    if provider not in PROVIDERS:
-        raise UsageError(
-            f"--provider {provider}: not supported; choose one of {', '.join(PROVIDERS)}"
+    if provider not in choices():
+        raise InvalidOption(
+            "provider", provider, f"not supported; choose one of {', '.join(choices())}"
         )
-    check_number("--threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
-    if provider == "tensorrt" and not tf32:
-        raise UsageError("--no-tf32: TensorRT takes no such order; use it with --provider cuda")
-    if provider == "auto":
-        provider = "cuda" if is_active("cuda") else "cpu"
+    check_number("threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
+    if provider == AUTO:
+        *first, last = automatic()
+        provider = next((name for name in first if is_active(name)), last)
+    row = PROVIDERS[provider]
+    if row.rounding == "always" and not tf32:
+        able = [each.name for each in PROVIDERS.values() if each.rounding == "asked"]
+        others = option("provider", *able)
+        raise InvalidOption("tf32", tf32, f"{row.name} takes no such order; use it with {others}")
     if not is_active(provider):
-        clash = runtime_clash()
-        why = clash or (
-            _LIBRARIES[provider]
-            if _EXECUTION_PROVIDERS[provider] in ort.get_available_providers()
-            else "this onnxruntime is a build for the CPU only"
+        why = runtime_clash() or (
+            row.advice
+            if row.runtime_name in ort.get_available_providers()
+            else "this onnxruntime is a build without it"
         )
-        raise ProviderError(f"--provider {provider}: does not become active: {why}")
-    shared_pool = provider == "cpu" and _own_process and _one_pool(threads)
+        raise ProviderError(f"{option('provider', provider)}: does not become active: {why}")
+    shared_pool = row.own_cores and _own_process and _one_pool(threads)
     return Runtime(provider, threads, shared_pool, extensions, tf32)
 
 
@@ -262,9 +257,8 @@ def _one_pool(threads: int) -> bool:
     try:
         ort.set_global_thread_pool_sizes(threads, 1)
     except Exception as error:  # onnxruntime's errors have no common base
-        raise UsageError(
-            f"--threads {threads}: the process has a pool of threads already"
-        ) from error
+        why = "the process has a pool of threads already"
+        raise InvalidOption("threads", threads, why) from error
     return True
 
 
@@ -281,30 +275,33 @@ def claim_process() -> None:
 
 def active_providers() -> tuple[str, ...]:
     """Providers that become active in a real session (the list of available ones promises more)."""
-    return tuple(name for name in _EXECUTION_PROVIDERS if is_active(name))
+    return tuple(name for name in PROVIDERS if is_active(name))
+
+
+def is_active(name: str) -> bool:
+    """Whether a provider becomes active in a real session; False for one that is not known."""
+    return name in PROVIDERS and _becomes_active(PROVIDERS[name])
 
 
 @cache
-def is_active(name: str) -> bool:
-    """Whether a provider becomes active in a real session."""
-    provider = _EXECUTION_PROVIDERS[name]
-    return provider in ort.get_available_providers() and _becomes_active(provider)
-
-
-def _becomes_active(provider: str) -> bool:
+def _becomes_active(provider: Provider) -> bool:
+    if provider.runtime_name not in ort.get_available_providers():
+        return False
     node = helper.make_node("Identity", ["x"], ["y"])
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
     graph = helper.make_graph([node], "probe", ends[:1], ends[1:])
     probe = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     # preload_dlls prints what it does not find.
     with quiet_runtime(), redirect_stdout(StringIO()):
-        if provider != _EXECUTION_PROVIDERS["cpu"] and hasattr(ort, "preload_dlls"):
+        if provider.libraries and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
         try:
-            session = ort.InferenceSession(probe.SerializeToString(), providers=[provider])
+            session = ort.InferenceSession(
+                probe.SerializeToString(), providers=[provider.runtime_name]
+            )
         except Exception:  # whatever the reason, it is not active
             return False
-    return provider in session.get_providers()
+    return provider.runtime_name in session.get_providers()
 
 
 def runtime_clash() -> str | None:

@@ -9,6 +9,7 @@ from ..errors import ArtifactError
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.randomness import STEADY, Randomness, randomness
+from ..spelling import option
 from .model import Model
 
 # Share of the largest score by which two equal runs may differ: threads may add in another order.
@@ -16,6 +17,7 @@ _TOLERANCE = 1e-5
 _TOLERANCE_11_BITS = 1e-3
 # Rare noise, such as a Dropout of few values, may miss one run.
 _RUNS = 4
+_ALLOW = option("allow_random", True)
 _REMEDY = (
     "export it again in eval mode (PyTorch: model.eval(), and training=TrainingMode.EVAL) or "
     "without the noise layer"
@@ -69,9 +71,9 @@ def check_steady(
                 break
     why = reason(artifact, found, gap if differs else 0.0)
     if why and not allow:
-        raise ArtifactError(f"{artifact.path}: {why}; {_REMEDY}, or ask for it: --allow-random")
+        raise ArtifactError(f"{artifact.path}: {why}; {_REMEDY}, or ask for it: {_ALLOW}")
     if why:
-        tell.warning(f"{why}; allowed by --allow-random")
+        tell.warning(f"{why}; allowed by {_ALLOW}")
     return bool(why)
 
 

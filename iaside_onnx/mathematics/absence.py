@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -19,8 +19,36 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
 
-Absence = Literal["gaussian", "replace", "mean", "zero"]
-ABSENCES: tuple[str, ...] = get_args(Absence)
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way to fill the place of an absent band, and what follows for results made with it.
+
+    Attributes
+    ----------
+    name, words : str
+        What it is called, and what an absent band holds.
+    make : callable
+        `Baselines` and a position to the baseline image, shape (C, H, W), float32.
+    needs_statistics : bool
+        It follows statistics of the whole sample: results of other samples differ a little.
+    seeded : bool
+        It is drawn, so that the seed is part of the game.
+    per_sample : bool
+        It takes other images of the sample: results of other samples play another game.
+    """
+
+    name: str
+    words: str
+    make: Callable[[Baselines, int], NDArray[np.float32]]
+    needs_statistics: bool = False
+    seeded: bool = False
+    per_sample: bool = False
+
+    @property
+    def of_sample(self) -> bool:
+        """Baselines of a part of a sample follow from all of it."""
+        return self.needs_statistics or self.per_sample
 
 
 class SampleStatistics:
@@ -91,12 +119,12 @@ class Baselines:
         One of `ABSENCES`.
     seed : int
     keys : list of str
-        What names each image of the sample, in order; equal for equal pixels. Only ``gaussian`` and
-        ``replace`` look at them.
+        What names each image of the sample, in order; equal for equal pixels. Only schemes that
+        draw look at them.
     statistics : SampleStatistics
         Of the same sample.
     pixels : callable
-        Position in the sample to its image in pixel space, for ``replace``.
+        Position in the sample to its image in pixel space.
     """
 
     scheme: str
@@ -110,28 +138,36 @@ class Baselines:
             raise UsageError(
                 f"unknown absence '{self.scheme}': choose one of {', '.join(ABSENCES)}"
             )
-        if self.scheme == "replace" and len(self._different) < 2:
-            raise DataError("absence 'replace' needs at least two different images in the sample")
-
-    @cached_property
-    def _mean(self) -> NDArray[np.float32]:
-        return self.statistics.mean.astype(np.float32)
-
-    @cached_property
-    def _noise(self) -> ColouredNoise:
-        mean = self.statistics.mean
-        return ColouredNoise(self.statistics.power, mean.mean(axis=(-2, -1)), mean.shape)
+        if ABSENCES[self.scheme].per_sample and len(self._different) < 2:
+            raise DataError(
+                f"absence '{self.scheme}' needs at least two different images in the sample"
+            )
 
     def image(self, position: int) -> NDArray[np.float32]:
         """Baseline of one image, shape (C, H, W), float32."""
-        if self.scheme == "zero":
-            return np.zeros_like(self._mean)
-        if self.scheme == "mean":
-            return self._mean
-        rng = np.random.default_rng(self._entropy(position))
-        if self.scheme == "replace":
-            return self.pixels(self._partner(position, rng))
-        return self._noise.draw(rng)
+        return ABSENCES[self.scheme].make(self, position)
+
+    @cached_property
+    def mean(self) -> NDArray[np.float32]:
+        """Mean image of the sample."""
+        return self.statistics.mean.astype(np.float32)
+
+    @cached_property
+    def noise(self) -> ColouredNoise:
+        """Noise that has the mean spectrum and colour of the sample."""
+        mean = self.statistics.mean
+        return ColouredNoise(self.statistics.power, mean.mean(axis=(-2, -1)), mean.shape)
+
+    def generator(self, position: int) -> np.random.Generator:
+        """The source of everything random about one image: seed and pixels decide alone."""
+        digest = hashlib.sha256(self.keys[position].encode()).digest()
+        return np.random.default_rng([self.seed, int.from_bytes(digest[:16], "big")])
+
+    def partner(self, position: int) -> int:
+        """Another image with other pixels: the keys decide, not the order of the sample."""
+        places = list(self._different.values())
+        step = 1 + int(self.generator(position).integers(len(places) - 1))
+        return places[(self._rank[self.keys[position]] + step) % len(places)]
 
     @cached_property
     def _different(self) -> dict[str, int]:
@@ -142,16 +178,6 @@ class Baselines:
     @cached_property
     def _rank(self) -> dict[str, int]:
         return {key: rank for rank, key in enumerate(self._different)}
-
-    def _partner(self, position: int, rng: np.random.Generator) -> int:
-        """Another image with other pixels: the keys decide, not the order of the sample."""
-        places = list(self._different.values())
-        step = 1 + int(rng.integers(len(places) - 1))
-        return places[(self._rank[self.keys[position]] + step) % len(places)]
-
-    def _entropy(self, position: int) -> list[int]:
-        digest = hashlib.sha256(self.keys[position].encode()).digest()
-        return [self.seed, int.from_bytes(digest[:16], "big")]
 
 
 class ColouredNoise:
@@ -181,3 +207,36 @@ class ColouredNoise:
         white[..., 0, 0] = self._dc
         noise = scipy.fft.irfft2(white, s=self._shape[-2:], overwrite_x=True)
         return np.asarray(noise, dtype=np.float32)
+
+
+ABSENCES = {
+    scheme.name: scheme
+    for scheme in (
+        Scheme(
+            "gaussian",
+            "noise that has the spectrum of the sample",
+            lambda baselines, at: baselines.noise.draw(baselines.generator(at)),
+            needs_statistics=True,
+            seeded=True,
+        ),
+        Scheme(
+            "replace",
+            "the same bands of another image of the sample",
+            lambda baselines, at: baselines.pixels(baselines.partner(at)),
+            seeded=True,
+            per_sample=True,
+        ),
+        Scheme(
+            "mean",
+            "the bands of the sample's mean image",
+            lambda baselines, _: baselines.mean,
+            needs_statistics=True,
+        ),
+        Scheme("zero", "nothing", lambda baselines, _: np.zeros_like(baselines.mean)),
+    )
+}
+
+
+def scheme_of(name: str) -> Scheme:
+    """The scheme of that name; of one that is not known here, the strictest reading."""
+    return ABSENCES.get(name) or replace(ABSENCES["replace"], name=name, words=name)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
+from ..spelling import option
 
 Norm = Literal["linf", "l2", "l1"]
 _FINEST = 1 << 20
@@ -54,12 +54,25 @@ def band_index(
         A norm that does not exist, fewer than one band, more than `MOST_BANDS`, or so many that a
         band holds no frequency of this image.
     """
+    return partition(height, width, bands, norm, separate_dc=separate_dc)
+
+
+def partition(
+    height: int,
+    width: int,
+    bands: int,
+    norm: str,
+    *,
+    separate_dc: bool = False,
+    parameter: str = "bands",
+) -> NDArray[np.intp]:
+    """As `band_index`, for a caller whose own parameter gives the number of bands."""
     if norm not in NORMS:
         raise UsageError(f"unknown norm '{norm}': choose one of {', '.join(NORMS)}")
     if bands < 1:
-        raise UsageError(f"--bands {bands}: at least one band is needed")
+        raise InvalidOption(parameter, bands, "at least one band is needed")
     if bands > MOST_BANDS:
-        raise UsageError(f"--bands {bands}: use at most {MOST_BANDS}")
+        raise InvalidOption(parameter, bands, f"use at most {MOST_BANDS}")
     index = _radius_floor(height, width, bands, norm)
     if separate_dc:
         index = index + 1
@@ -73,8 +86,8 @@ def band_index(
             if np.unique(_radius_floor(height, width, m, norm)).size == m
         )
         raise UsageError(
-            f"--bands {bands} is too many for images of {width} x {height} pixels: some bands "
-            f"would hold no frequency; use at most {largest}"
+            f"{option(parameter, bands)} is too many for images of {width} x {height} pixels: some "
+            f"bands would hold no frequency; use at most {largest}"
         )
     return index
 
@@ -145,6 +158,8 @@ def split(
     players = int(index.max()) + 1
     parts = np.empty((players, *pixels.shape), dtype=pixels.dtype) if out is None else out
     half = index[:, : width // 2 + 1]
+    import scipy.fft  # a report is read without it
+
     spectrum = scipy.fft.rfft2(pixels)
     # As many players at once as stay in the cache together.
     step = max(1, _AT_ONCE // pixels.size)

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import InvalidOption
 from .shapley import MAX_PLAYERS, shapley_weights
 
 Estimator = Literal["exact", "permutation", "regression"]
@@ -59,9 +59,11 @@ def drawn_count(estimator: str, players: int, passes: int | None = None) -> int:
     draw = 2 * (players - 1) if estimator == "permutation" else 2
     least = draw + 1 if estimator == "permutation" else 2 * draw + 1
     if not least <= wanted < MOST_COALITIONS:
-        raise UsageError(
-            f"--passes {wanted}: the {estimator} estimator takes {least} to {MOST_COALITIONS - 1} "
-            f"with {players} players"
+        raise InvalidOption(
+            "passes",
+            wanted,
+            f"the {estimator} estimator takes {least} to {MOST_COALITIONS - 1} with {players} "
+            "players",
         )
     return 2 + (wanted - 1) // draw * draw
 

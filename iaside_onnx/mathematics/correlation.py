@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from ..checks import check_share
 from ..errors import UsageError
 
 METHODS = ("spearman", "kendall", "pearson")
@@ -156,8 +157,7 @@ def correlations(
         raise UsageError(f"{models} model(s): a correlation needs at least {LEAST_MODELS}")
     if not np.isfinite(values).all():
         raise UsageError("a correlation needs finite values")
-    if not 0.0 < confidence < 1.0:
-        raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")
+    check_share("confidence", confidence)
 
     def both(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         matrix = correlation_matrix(sample, method)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
+from ..spelling import option
 from .bands import band_index
 
 # Norms of the paper's perturbations and the sides of the images that they are for.
@@ -53,14 +54,14 @@ class FrequencyGrid:
         if self.lines is None:
             return
         if self.lines < LEAST_GRID or self.lines % 2 == 0:
-            raise UsageError(
-                f"--grid {self.lines}: give 'full' or an odd number of at least {LEAST_GRID}"
+            raise InvalidOption(
+                "grid", self.lines, f"give 'full' or an odd number of at least {LEAST_GRID}"
             )
         most = finest(self.height, self.width)
         if self.lines > most:
             raise UsageError(
-                f"--grid {self.lines} is too fine for images of {self.width} x {self.height} "
-                f"pixels: use at most {most}, or 'full'"
+                f"{option('grid', self.lines)} is too fine for images of {self.width} x "
+                f"{self.height} pixels: use at most {most}, or 'full'"
             )
 
     @cached_property

@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_share
 from ..errors import UsageError
 from .score import (
     BOOTSTRAP_RESAMPLES,
@@ -107,8 +108,7 @@ def bootstrap_intervals(
     UsageError
         A confidence outside (0, 1), or an unknown method.
     """
-    if not 0.0 < confidence < 1.0:
-        raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")
+    check_share("confidence", confidence)
     if method not in METHODS:
         raise UsageError(f"unknown interval '{method}': choose one of {', '.join(METHODS)}")
     values = np.asarray(psi, dtype=np.float64)

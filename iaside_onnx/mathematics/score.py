@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..checks import check_share
+from ..errors import InvalidOption
 
 BOOTSTRAP_RESAMPLES = 2000
 # Shapley values closer together than this share of their size are one value, not a ranking.
@@ -104,12 +105,13 @@ _LARGEST_BETA = 0.9999
 
 def score_weights(bands: int, beta: float = 0.75) -> tuple[NDArray[np.float64], float]:
     """Weights ``b2`` of the bands in the score, and ``eta``, their mean (see `signed_score`)."""
-    if not 0.0 < beta < 1.0:
-        raise UsageError(f"--beta {beta}: must lie between 0 and 1, both excluded")
+    check_share("beta", beta)
     if beta > _LARGEST_BETA:
-        raise UsageError(
-            f"--beta {beta}: the weights of all bands are then alike, and the score is 0 whatever "
-            f"the bands; the most is {_LARGEST_BETA}"
+        raise InvalidOption(
+            "beta",
+            beta,
+            "the weights of all bands are then alike, and the score is 0 whatever the bands; the "
+            f"most is {_LARGEST_BETA}",
         )
     powers = beta ** np.arange(bands, dtype=np.float64)
     length = float(np.linalg.norm(powers))

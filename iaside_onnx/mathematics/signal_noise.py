@@ -16,8 +16,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from ..errors import UsageError
-from .bands import band_index
+from .bands import partition
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,11 @@ class Rings:
     norm: str
 
     def __post_init__(self) -> None:
-        try:
-            self._parts  # noqa: B018 - refuses what cannot be, before any work
-        except UsageError as error:
-            raise UsageError(str(error).replace("--bands", "--rings")) from error
+        self._parts  # noqa: B018 - refuses what cannot be, before any work
 
     @cached_property
     def _parts(self) -> NDArray[np.intp]:
-        parts = band_index(self.height, self.width, self.rings, self.norm) + 1
+        parts = partition(self.height, self.width, self.rings, self.norm, parameter="rings") + 1
         parts[0, 0] = 0
         return parts[:, : self.width // 2 + 1].ravel()
 

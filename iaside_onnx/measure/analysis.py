@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..inference.engine import Engine
-from ..mathematics.absence import Baselines, SampleStatistics
+from ..mathematics.absence import ABSENCES, Baselines, SampleStatistics
 from ..mathematics.bands import band_index
 from ..mathematics.coalitions import draw_coalitions
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
 from ..mathematics.shapley import game_values
-from ..results.report import Report, check_view, load
+from ..results.report import Report, check_view
 from ..settings import Settings
 from .batch_size import BatchSize
 from .clean_pass import CleanPass
@@ -117,12 +117,12 @@ class Game(Measurement[Report]):
     drawn: NDArray[np.uint64] | None = None
     clean: NDArray[np.float32] | None = None
 
-    load = staticmethod(load)
+    kind = Report
 
     @property
     def of_whole_sample(self) -> bool:
-        """Unless absent bands are black."""
-        return self.asked.absence != "zero"
+        """Where what stands for absent bands follows from all images."""
+        return ABSENCES[self.asked.absence].of_sample
 
     @property
     def columns(self) -> int:
@@ -189,8 +189,7 @@ class Game(Measurement[Report]):
         engine = Engine(
             classifier.model,
             asked.players,
-            classifier.scores,
-            subject.temperature,
+            classifier.task(subject.temperature),
             asked.output_map,
             coalitions if self.drawn is None else None,
         )
@@ -236,8 +235,7 @@ class Game(Measurement[Report]):
             settings=filled.seen,
             class_names=sample.class_names or filled.subject.classifier.class_names,
             example=clean.example,
-            image_digests=sample.image_digests,
-            **filled.origin(),
+            **{**filled.origin(), "image_digests": sample.image_digests},
         )
         if not report.floor_share:
             return report

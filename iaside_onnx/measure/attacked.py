@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from ..attacks.attack import METHODS, NORM_OF, attack, check_queries, check_radius
 from ..corruptions.corrupt import generator
 from ..errors import UsageError
+from ..inference.providers import Provider
+from ..inference.task import Task
 
 NO_ATTACK = "none"
 # The radii that most results are published for: l-inf by custom, l2 for images of 32 x 32 x 3.
 _LINF = 4 / 255
 _L2, _L2_FEATURES = 0.5, 32 * 32 * 3
-# Images that go forward together: enough to fill batches, few enough to lose little when killed.
-_TOGETHER = {"cpu": 64, "cuda": 256}
 _TOGETHER_BYTES = 1 << 27
 _COPIES = 8  # of an image, that an attack holds
 
@@ -96,9 +96,9 @@ def within_budget(scores: Scores, budget: int, advance: Callable[[int], None]) -
     advance(left)
 
 
-def images_together(device: str, features: int) -> int:
+def images_together(provider: Provider, features: int) -> int:
     """Images that an attack works on at a time."""
-    return max(1, min(_TOGETHER[device], _TOGETHER_BYTES // (4 * features * _COPIES)))
+    return max(1, min(provider.attacked, _TOGETHER_BYTES // (4 * features * _COPIES)))
 
 
 def attack_seeds(seed: int, name: str, keys: Sequence[str]) -> list[int]:
@@ -113,6 +113,7 @@ def attack_images(
     wanted: dict[str, Any],
     seed: int,
     keys: list[str],
+    task: Task,
 ) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.float64]]:
     """Attack some images.
 
@@ -126,6 +127,8 @@ def attack_images(
         From `settled_attacks`.
     seed, keys : int, list of str
         Each image's random numbers are made of both (`draw_key`) and of the attack's name.
+    task : Task
+        What the scores mean.
 
     Returns
     -------
@@ -140,6 +143,7 @@ def attack_images(
         epsilon=wanted["epsilon"],
         queries=wanted["queries"],
         seeds=attack_seeds(seed, wanted["name"], keys),
+        margins=task.margins,
     )
-    before, after = np.exp(scores(images)), np.exp(scores(found.images))
-    return found.wrong, found.queries, np.abs(after - before).sum(axis=1)
+    before, after = scores(images), scores(found.images)
+    return found.wrong, found.queries, task.change(after, before)

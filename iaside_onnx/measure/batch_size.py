@@ -20,10 +20,6 @@ _CLOSE = 1.15
 # So many sizes at most are measured again, so many times in turns.
 _FINALISTS = 4
 _ROUNDS = 3
-# First batch size that the search tries.
-_LEAST_BATCH = {"cpu": 4, "cuda": 16}
-# The search tries no batch beyond these: passes, and bytes of float32 input.
-_LARGEST_BATCH = {"cpu": (128, 1 << 26), "cuda": (1024, 1 << 29)}
 
 
 class BatchSize:
@@ -110,18 +106,8 @@ class BatchSize:
         return True
 
 
-def largest_batch(provider: str, features: int) -> int:
-    """Most passes in a run that the search tries: bounded in number and in input bytes.
-
-    Processors gain nothing from large batches and pay in memory; GPUs have to be filled.
-    """
-    passes, size = _LARGEST_BATCH[provider]
-    return max(1, min(passes, size // (4 * features)))
-
-
 def batch_size(classifier: Classifier, asked: int | None, work: int) -> BatchSize:
     """The batch of a job of `work` forward passes: as asked for, as the file fixes it, or found."""
-    form, device = classifier.form, classifier.model.runtime.device
-    return BatchSize(
-        form.fixed_batch or asked, _LEAST_BATCH[device], largest_batch(device, form.features), work
-    )
+    form, provider = classifier.form, classifier.model.runtime.execution
+    largest = min(provider.most_batch, provider.most_bytes // (4 * form.features))
+    return BatchSize(form.fixed_batch or asked, provider.first_batch, max(1, largest), work)

@@ -12,7 +12,7 @@ from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
-from ..mathematics.temperature import fit_temperature, log_softmax
+from ..mathematics.temperature import fit_temperature
 from ..onnx_file.graph import in_float32
 from ..results.precondition import accuracy_reason
 from .subject import Subject
@@ -121,16 +121,17 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
                 "preprocessing, or the file itself"
             )
         classifier.confirm_kind(raw)
-        logits = classifier.logits(raw)
         ours = [row for row, position in enumerate(positions) if position in place]
         rows = [place[positions[row]] for row in ours]
         classes = targets[positions][ours]
-        predicted[rows] = logits[ours].argmax(axis=1)
-        plain[rows] = log_softmax(logits[ours])[np.arange(len(ours)), classes]
+        readings = classifier.task().readings(raw[ours])
+        predicted[rows] = classifier.task().answers(classifier.logits(raw[ours]))
+        plain[rows] = readings[np.arange(len(ours)), classes]
         if fit:
-            scores.append(logits)
+            scores.append(raw)
         else:
-            clean[rows] = _as_played(classifier, logits[ours], classes, float(settings.temperature))
+            task = classifier.task(float(settings.temperature))
+            clean[rows] = task.values(raw[ours], classes)
     assert example is not None
     _tell_oddities(oddities, tell)
     right = int((predicted == targets[part]).sum())
@@ -142,9 +143,9 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
         tell.warning(warning + _size_advice(classifier))
     temperature = settings.temperature
     if fit:
-        logits = np.concatenate(scores)
-        temperature = fit_temperature(logits, targets)
-        clean = _as_played(classifier, logits[part], targets[part], temperature)
+        raw = np.concatenate(scores)
+        temperature = fit_temperature(classifier.logits(raw), targets)
+        clean = classifier.task(temperature).values(raw[part], targets[part])
         tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
     return CleanPass(statistics, predicted, clean, float(temperature), example, one_by_one)
 
@@ -179,19 +180,6 @@ def _tell_oddities(counts: NDArray[np.int_], tell: Listener) -> None:
         )
 
 
-def _as_played(
-    classifier: Classifier,
-    logits: NDArray[np.float32],
-    targets: NDArray[np.int64],
-    temperature: float,
-) -> NDArray[np.float32]:
-    """Log-probabilities of classes as the engine's tail finds them."""
-    cooled = logits / np.float32(temperature)
-    if classifier.scores.kind == "logits" or temperature != 1.0:
-        cooled = log_softmax(cooled)
-    return cooled[np.arange(len(cooled)), targets].astype(np.float32)
-
-
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scores of images run one by one."""
     return np.concatenate([classifier.model.scores(image[None]) for image in pixels])
@@ -206,7 +194,7 @@ def mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool
     alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
     worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
     # Not-a-number is for others to report.
-    coarse = classifier.output.dtype == "float16" or classifier.model.runtime.provider != "cpu"
+    coarse = classifier.output.dtype == "float16" or classifier.model.runtime.execution.coarse
     mixed = worst > (_MIXED_TOLERANCE_11_BITS if coarse else _MIXED_TOLERANCE)
     graph = classifier.artifact.model
     if not coarse and not mixed and graph is not None and in_float32(graph):

@@ -11,15 +11,15 @@ import datetime
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
 from ..images.sample import Sample
-from ..storage.store import WHOLE_ROWS, Columns
+from ..results.result import Result
+from ..storage.partial import WHOLE_ROWS, Columns
 from .batch_size import BatchSize
 from .clean_pass import CleanPass
 from .subject import Subject
@@ -30,29 +30,6 @@ Store = Callable[[int, NDArray[Any]], None]
 Advance = Callable[[int], None]
 # Fills the rows of some positions: the same rows here and on a worker elsewhere.
 Rows = Callable[[list[int], Store, Advance], None]
-
-
-class Result(Protocol):
-    """What a measurement comes to: a file can hold it."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What determines it, and how it is viewed."""
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """Which images it is of."""
-
-    @property
-    def run(self) -> dict[str, Any]:
-        """How it was made."""
-
-    @property
-    def view(self) -> Callable[..., Any]:
-        """Gives the same result, viewed otherwise."""
-
-    def save(self, target: str | Path, *, overwrite: bool = False) -> None:
-        """Write it."""
 
 
 R = TypeVar("R", bound=Result)
@@ -103,7 +80,12 @@ class Filled:
     def origin(self) -> dict[str, Any]:
         """Where the result comes from: the fields of it that all kinds have."""
         subject, model = self.subject, self.subject.model
+        # Parts of a sample are held against the whole when they are joined.
+        of_part = {} if subject.request.shard is None else {
+            "image_digests": self.sample.image_digests,
+        }  # fmt: skip
         return {
+            **of_part,
             "model": {} if model is None else subject.described(),
             "provider": "" if model is None else subject.runtime.provider,
             "image_ids": self.sample.ids,
@@ -121,10 +103,13 @@ class Measurement(ABC, Generic[R]):
 
     Attributes
     ----------
+    kind : type
+        Of the result.
     dtype : {"float32", "float64"}
         Of the table.
     """
 
+    kind: type[R]
     dtype: ClassVar[str] = "float32"
 
     @property
@@ -157,10 +142,6 @@ class Measurement(ABC, Generic[R]):
     @abstractmethod
     def result(self, filled: Filled) -> R:
         """The result of a table."""
-
-    @abstractmethod
-    def load(self, path: Path) -> R:
-        """Read a finished result."""
 
     def settled(self, subject: Subject, clean: CleanPass) -> Measurement[R]:  # noqa: ARG002
         """The measurement with what the clean pass showed of the sample."""

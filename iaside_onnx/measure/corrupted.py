@@ -10,9 +10,10 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from ..corruptions.corrupt import CORRUPTIONS, corrupt, generator
-from ..corruptions.severity import SEVERITIES
+from ..corruptions.corrupt import corrupt, generator
+from ..corruptions.severity import CATALOGUE, IMAGENET_C, SEVERITIES, known
 from ..errors import UsageError
+from ..inference.providers import Provider
 from .game import available_cores
 
 # Images made ahead of their use: so many bytes, and so many corruptions at all severities.
@@ -24,7 +25,9 @@ _MOST_THREADS = 8
 def wanted_corruptions(
     corruption: Sequence[str], severity: Sequence[int]
 ) -> tuple[list[str], list[int]]:
-    """Names and severities asked for, in the order of the catalogue; empty lists ask for all.
+    """Names and severities asked for, in the order of the catalogue.
+
+    Empty lists ask for the published corruptions, and for all severities.
 
     Raises
     ------
@@ -32,22 +35,22 @@ def wanted_corruptions(
         One that does not exist.
     """
     for name in corruption:
-        if name not in CORRUPTIONS:
-            raise UsageError(f"--corruption {name}: choose one of {', '.join(CORRUPTIONS)}")
+        if name not in CATALOGUE:
+            raise UsageError(f"--corruption {name}: choose one of {', '.join(known())}")
     for level in severity:
         if level not in SEVERITIES:
             raise UsageError(f"--severity {level}: choose one of 1 to {len(SEVERITIES)}")
-    names = [name for name in CORRUPTIONS if not corruption or name in corruption]
+    names = [name for name in known() if name in (corruption or IMAGENET_C)]
     return names, [level for level in SEVERITIES if not severity or level in severity]
 
 
-def corruption_threads(device: str | None) -> int:
+def corruption_threads(provider: Provider | None) -> int:
     """Threads that corrupt: half of the cores where the model needs them too, else most.
 
-    `device` is where the model runs meanwhile, if one does.
+    `provider` runs a model meanwhile, if one runs.
     """
-    cores = available_cores()
-    return max(1, min(_MOST_THREADS, cores // 2 if device == "cpu" else cores - 1))
+    cores, shared = available_cores(), provider is not None and provider.own_cores
+    return max(1, min(_MOST_THREADS, cores // 2 if shared else cores - 1))
 
 
 def corrupted(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, said
 from ..inference.engine import Engine
 from ..inference.model import OutOfMemoryError
 from ..inference.session import Runtime
@@ -78,7 +78,7 @@ def has_idle_cores(runtime: Runtime) -> bool:
     fiftieth (SqueezeNet at 224 pixels).
     """
     cores = available_cores()
-    return runtime.provider != "cpu" or cores > 4 or 0 < runtime.threads < cores
+    return not runtime.execution.own_cores or cores > 4 or 0 < runtime.threads < cores
 
 
 def available_cores() -> int:
@@ -173,7 +173,7 @@ def _evaluate(
         try:
             part = bands if many == count else engine.place(rows[first : first + many])
             chosen = slice(first, first + many)
-            values = engine.log_prob(
+            values = engine.values(
                 part,
                 start,
                 stop,
@@ -184,7 +184,7 @@ def _evaluate(
         except OutOfMemoryError as error:
             engine.forget()
             if engine.model.form.fixed_batch or not batch.halve(min(size, passes)):
-                raise ArtifactError(f"even the smallest batch fails: {error}") from error
+                raise ArtifactError(f"even the smallest batch fails: {said(error)}") from error
             continue
         table[first : first + many, start:stop] = values
         batch.record(passes, time.perf_counter() - began)

@@ -14,7 +14,6 @@ from ..errors import ArtifactError, UsageError
 from ..mathematics.bands import band_index
 from ..mathematics.fourier_basis import FrequencyGrid, basis_vectors, default_strength, finest
 from ..results.heatmap import HeatmapReport
-from ..results.heatmap_store import load_heatmap
 from ..results.report import Report
 from ..results.spread import check_confidence
 from ..settings import check_number
@@ -134,7 +133,7 @@ class Heatmap(Measurement[HeatmapReport]):
     strength: float
     clip: bool
 
-    load = staticmethod(load_heatmap)
+    kind = HeatmapReport
 
     @property
     def columns(self) -> int:
@@ -175,7 +174,7 @@ class Heatmap(Measurement[HeatmapReport]):
         vectors = len(self.grid.vectors)
         pixels = subject.pixels(position)
         signs = self._signs(subject, position, len(pixels))
-        clean = np.exp(scorer(pixels[None]))[0]
+        clean, task = scorer(pixels[None]), scorer.task
         advance(1)
         row = np.empty((2, vectors), np.float32)
         start = 0
@@ -188,8 +187,8 @@ class Heatmap(Measurement[HeatmapReport]):
                     f"the model returns NaN for image {subject.sample.ids[position]} with the wave "
                     f"of {wave[1]} x {wave[0]} cycles added"
                 )
-            row[0, part] = logs.argmax(axis=1) != subject.targets[position]
-            row[1, part] = np.abs(np.exp(logs) - clean).sum(axis=1)
+            row[0, part] = ~task.right(logs, subject.targets[position])
+            row[1, part] = task.change(logs, clean)
             advance(part.stop - start)
             start = part.stop
         return row.ravel()

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 from onnx import TensorProto
 
-from ..errors import ArtifactError, ProviderError, UsageError
+from ..errors import ArtifactError, ProviderError, UsageError, said
 from ..inference.class_scores import settled_kind
 from ..inference.classifier import check_class_scores
+from ..inference.ends import image_input, score_output, settled_layout
 from ..inference.fixed_inputs import FixedInputs, fixed_inputs
 from ..inference.input_form import InputForm
 from ..inference.model import Affine
@@ -28,12 +29,14 @@ from ..onnx_file.artifact import Artifact
 from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
+from ..spelling import on_command_line, option
 
 # Where a file leaves its size free: the usual one, then those of lines of text.
 _PROBE_SIZES = ((224, 224), (48, 192), (32, 128))
 _RANDOM_IMAGES = 3
 # Numbers in the random images; larger inputs are described without being run.
 _MOST_NUMBERS = 1 << 25
+_ALLOW = option("allow_random", True)
 T = TypeVar("T")
 
 
@@ -90,7 +93,7 @@ def inspect(
         kind = "probabilities" if classes == 1 else "unknown"
     declared_kind: str | None = _read(declared.output_kind, warnings)
     kind = declared_kind or kind
-    providers = _active(artifact, warnings, extensions)
+    providers, provider_names = _active(artifact, warnings, extensions)
     if image is not None and scores is not None:
         warnings += _randomness(artifact, scores.name)
     tried, meaning = None, None
@@ -130,8 +133,9 @@ def inspect(
         _read(declaration, warnings)
     head = tried.opened.head if tried is not None else None
     known = {
-        name: kind if kind in ("logits", "probabilities") else "unknown"
-        for name, kind in artifact.output_kinds.items()
+        tensor.name: kind if kind in ("logits", "probabilities") else "unknown"
+        for tensor in artifact.outputs
+        for kind in [artifact.kind_of(tensor.name)]
     }
     pixels = _pixel_range(artifact, image)
     kinds = {**known, **({scores.name: kind} if scores else {})}
@@ -180,7 +184,8 @@ def inspect(
         "metadata": {key: shortened(text) for key, text in artifact.metadata.items()},
         "read_before": None if head is None else {"operator": head.operator, "tensor": head.logits},
         "providers": providers,
-        "warnings": warnings,
+        "provider_names": provider_names,
+        "warnings": list(map(on_command_line, warnings)),
     }
 
 
@@ -188,16 +193,16 @@ def _image_input(
     artifact: Artifact, name: str | None, layout: str | None, warnings: list[str]
 ) -> tuple[Tensor | None, str | None]:
     try:
-        image = artifact.image_input(name)
+        image = image_input(artifact, name)
     except ArtifactError as error:
         if name is not None:
             raise
-        warnings.append(f"cannot be audited: {error}")
+        warnings.append(f"cannot be audited: {said(error)}")
         return None, None
     try:
-        return image, artifact.layout(image, layout)
+        return image, settled_layout(artifact, image, layout)
     except ArtifactError as error:
-        warnings.append(str(error))
+        warnings.append(said(error))
         return image, None
 
 
@@ -213,7 +218,7 @@ def _fixed_inputs(
     except UsageError as error:
         if asked:
             raise
-        warnings.append(str(error))
+        warnings.append(said(error))
         return None
 
 
@@ -222,7 +227,7 @@ def _read(declaration: Callable[[], T | None], warnings: list[str]) -> T | None:
     try:
         return declaration()
     except ArtifactError as error:
-        warnings.append(str(error))
+        warnings.append(said(error))
         return None
 
 
@@ -244,11 +249,11 @@ def _score_output(
     artifact: Artifact, name: str | None, declared: Declared, warnings: list[str]
 ) -> Tensor | None:
     try:
-        return artifact.score_output(name or declared.output())
+        return score_output(artifact, name or declared.output())
     except ArtifactError as error:
         if name is not None:
             raise
-        warnings.append(str(error))
+        warnings.append(said(error))
         return None
 
 
@@ -262,22 +267,26 @@ def _declared_class_count(output: Tensor | None) -> int | None:
     return max(lengths) if math.prod(lengths) == max(lengths) else None
 
 
-def _active(artifact: Artifact, warnings: list[str], extensions: tuple[Path, ...]) -> list[str]:
-    """The execution providers that a session with each of them really has."""
+def _active(
+    artifact: Artifact, warnings: list[str], extensions: tuple[Path, ...]
+) -> tuple[list[str], list[str]]:
+    """The execution providers that sessions really have, and what may be asked for here."""
     providers: list[str] = []
+    names: list[str] = []
     for name in reversed(active_providers()):
         try:
             session = Runtime(name, extensions=extensions).open(artifact.path)
         except (ArtifactError, ProviderError) as error:
-            warnings.append(str(error))
+            warnings.append(said(error))
             continue
-        providers += [found for found in session.get_providers() if found not in providers]
-    return providers
+        providers += [each for each in session.get_providers() if each not in providers]
+        names.insert(0, name)
+    return providers, names
 
 
 def _randomness(artifact: Artifact, output: str) -> list[str]:
     why = reason(artifact, randomness_of(artifact, output))
-    return [f"analyze refuses it unless --allow-random is given: {why}"] if why else []
+    return [f"analyze refuses it unless {_ALLOW} is given: {why}"] if why else []
 
 
 def _judged(
@@ -298,7 +307,7 @@ def _judged(
             if tried is not None:
                 return tried, check_class_scores(artifact, output.name, tried.scores, declared_kind)
     except NoClassScoresError as error:
-        warnings.append(str(error))
+        warnings.append(said(error))
         return None, error.meaning
     return None, None
 
@@ -348,10 +357,11 @@ def _try(
         raise
     except (ArtifactError, ProviderError) as error:
         free = image.shape is None or None in image.shape[1:]
-        advice = "; the model may be made for another size: --size HxW" if free else ""
-        warnings.append(f"random images of {form.height} x {form.width}: {error}{advice}")
+        wanted = option("size", like="HxW")
+        advice = f"; the model may be made for another size: {wanted}" if free else ""
+        warnings.append(f"random images of {form.height} x {form.width}: {said(error)}{advice}")
         return None
-    warnings += [text for text in heard.warnings if "--allow-random" not in text]
+    warnings += [text for text in heard.warnings if on_command_line(_ALLOW) not in text]
     if opened.mode == "freed" and form.fixed_batch is not None:
         warnings.append(
             f"the batch is fixed at {form.fixed_batch}; analyze makes it free in a copy of the "

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..errors import ArtifactError, ChangedError, DataError, IasideError, UsageError
+from ..errors import ArtifactError, ChangedError, DataError, IasideError, UsageError, said
 from ..images.sample import Sample
+from ..inference.providers import PROVIDERS
 from ..inference.session import claim_process, runtime_version
 from ..preprocessing.preprocess import names_a_file
 from .batch_size import BatchSize, batch_size
@@ -135,13 +136,13 @@ class Outcome:
         Rows of a part of the table, in the order of the positions asked for.
     batch : int
         Forward passes in a run that the worker has come to.
-    refusal : str
+    refusal : IasideError or None
         Why there are no rows: it would be the same anywhere, or this worker is not fit.
     """
 
     rows: NDArray[Any] | None
     batch: int = 0
-    refusal: str = ""
+    refusal: IasideError | None = None
 
 
 # A session takes all of its threads for one task, so tasks of one process wait for each other.
@@ -175,10 +176,10 @@ def evaluate(
             fill[part](positions, rows.__setitem__, lambda _: None)
             return Outcome(np.stack([rows[each] for each in positions]), size.size)
         except ChangedError as error:
-            refusal = _other_images(job, f" (image {error.name})")
-            return Outcome(None, refusal=f"worker {worker}: {refusal}")
+            refusal: IasideError = _other_images(job, f" (image {error.name})")
         except IasideError as error:
-            return Outcome(None, refusal=f"worker {worker}: {error}")
+            refusal = error
+        return Outcome(None, refusal=IasideError(f"worker {worker}: {said(refusal)}"))
 
 
 def device_of(number: object, devices: Sequence[str]) -> str:
@@ -198,8 +199,9 @@ def _open(job: Job, number: object) -> Subject:
     for name, version in job.versions.items():
         if here[name] != version:
             raise UsageError(f"has {name} {here[name]}, not {version}; install the same version")
-    if job.devices:
-        os.environ["CUDA_VISIBLE_DEVICES"] = device_of(number, job.devices)
+    cards = None if request.model is None else PROVIDERS[request.provider].cards
+    if job.devices and cards is not None:
+        os.environ[cards.variable] = device_of(number, job.devices)
     if job.own_process:
         claim_process()
     source = request.reading.open()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, InvalidOption, UsageError
 from ..images.class_index import ClassIndex
 from ..images.class_names import shown
 from ..images.folders import PhotoFiles
@@ -19,10 +19,17 @@ from ..images.sample import Reading, Sample
 from ..images.tree import look_below
 from ..inference.classifier import Classifier
 from ..listener import Listener
+from ..spelling import option
 from ..storage.output_file import whole_file
 from .model_names import NO_NAMES, ModelNames, mere_numbers, model_names
 
-_REMEDY = "give --class-names FILE (the model's classes in its order, named as here)"
+_NAMES = option("class_names", like="FILE")
+_LABELS = option("labels", like="FILE")
+_REMEDY = f"give {_NAMES} (the model's classes in its order, named as here)"
+
+_BY_PLACE = option("class_names", NO_NAMES)
+_NUMBER, _TEXT = (option("label_order", order) for order in ("number", "text"))
+_FROM_1 = option("label_offset", -1)
 
 
 def settle_labels(
@@ -60,7 +67,7 @@ def settle_labels(
     numbered = numbers and folders
     if reading.label_order is not None and not numbered:
         raise UsageError(
-            f"--label-order {reading.label_order} goes with class folders named by numbers"
+            f"{option('label_order', reading.label_order)} goes with class folders named by numbers"
         )
     if own is None:
         return sample, classifier
@@ -78,12 +85,13 @@ def settle_labels(
         return sample.with_labels(mapping[source.labels], names.names), classifier
     if isinstance(source, PhotoFiles) and source.doubt:
         raise DataError(
-            f"{source.doubt} If they are classes of the model, list its classes with --class-names"
+            f"{source.doubt} If they are classes of the model, list its classes with "
+            f"{option('class_names')}"
         )
     if source.naming == "words":
         raise DataError(
             f"the labels are names ({shown(wanted)}), and those of the model's classes are not "
-            "known: give --class-names FILE (one a line, in the model's order), or labels that are "
+            f"known: give {_NAMES} (one a line, in the model's order), or labels that are "
             "numbers"
         )
     if numbered:
@@ -94,8 +102,8 @@ def settle_labels(
     if len(own) < free and all(wordnet_id(name) for name in wanted):
         raise DataError(
             f"the class folders are WordNet ids ({shown(wanted)}), {len(own)} for the model's "
-            f"{free} classes, and which is which is not known: give --class-names FILE (the ids in "
-            "the model's order), or --labels FILE"
+            f"{free} classes, and which is which is not known: give {_NAMES} (the ids in the "
+            f"model's order), or {_LABELS}"
         )
     _check_text_order(own if folders else [], tell)
     return sample, classifier
@@ -119,7 +127,7 @@ def _check_skipped(source: PhotoFiles, names: ModelNames) -> None:
             raise DataError(
                 f"{source.root / name}: is passed over as hidden or left over, but {names.where} "
                 f"has a class '{name}': rename the folder (without a dot before it), or give "
-                "--labels FILE"
+                f"{_LABELS}"
             )
 
 
@@ -132,7 +140,8 @@ def _check_pairs(source: PhotoFiles, names: ModelNames) -> None:
         if number not in classes:
             raise DataError(
                 f"{where}: has the number {number} and the name '{name}', which is class "
-                f"{min(classes)} as {names.where} has them; give --columns FILE,LABEL with the "
+                f"{min(classes)} as {names.where} has them; give "
+                f"{option('columns', like='FILE,LABEL')} with the "
                 "column that is right"
             )
 
@@ -157,7 +166,7 @@ def _numbers_as_names(sample: Sample, names: ModelNames) -> Sample:
         raise DataError(
             f"the labels are numbers, and so are the names of the classes: label {other} may be "
             f"class {other}, or the name of class {places[other]}, as {names.where} has them; give "
-            f"--class-names {NO_NAMES} to take the labels as places, or labels that are places"
+            f"{_BY_PLACE} to take the labels as places, or labels that are places"
         )
     labels = np.array([places[label] for label in sample.source.labels.tolist()], np.int64)
     return sample.with_labels(labels, names.names)
@@ -173,7 +182,7 @@ def _check_text_order(own: list[str], tell: Listener) -> None:
             f"the names of the class folders hold numbers, and {len(moved)} of {len(own)} have "
             f"another place in the order of these: {own[first]}/ is class {first} in the order of "
             f"text, which is used, but {by_number.index(own[first])} in that of numbers; if the "
-            "model counts so, give --class-names FILE (its classes in its order)"
+            f"model counts so, give {_NAMES} (its classes in its order)"
         )
 
 
@@ -211,7 +220,7 @@ def _imagenet(wanted: list[str], classifier: Classifier, tell: Listener) -> Mode
         tell.warning(
             f"the model has {classifier.classes} classes and those of the images "
             f"({shown(wanted, 3)}) bear names of ImageNet's, so they are taken for these; "
-            "--class-names settles it"
+            f"{option('class_names')} settles it"
         )
     return ModelNames(names, "ImageNet", known_as)
 
@@ -247,8 +256,8 @@ def _by_name(
     if not any(found) and (numbers or mere_numbers(names.names)):
         return None
     unknown = [place for place, classes in zip(places, found, strict=True) if not classes]
-    labels = "" if naming == "list" else ", --labels FILE"
-    none = "" if naming == "words" else f", or --class-names {NO_NAMES} to go by place"
+    labels = "" if naming == "list" else f", {_LABELS}"
+    none = "" if naming == "words" else f", or {_BY_PLACE} to go by place"
     if unknown:
         first = unknown[0]
         listed = shown(f"{own[place]}{slash}" for place in unknown)
@@ -269,7 +278,8 @@ def _by_name(
             which = " or ".join(str(number) for number in sorted(classes)[:3])
             raise DataError(
                 f"{what} {own[place]}{slash} may be class {which}, as {names.where} has them; "
-                "give its WordNet id or full name, or --labels FILE with numbers"
+                "give its WordNet id or full name, or "
+                f"{_LABELS} with numbers"
             )
     made = {place: next(iter(classes)) for place, classes in zip(places, found, strict=True)}
     seen: dict[int, int] = {}
@@ -302,16 +312,15 @@ def _by_number(
             raise DataError(
                 f"class folders are named by numbers ({shown(own, 3)}), and {own[out]}/ is class "
                 f"{out} in the order of text, but {by_number.index(numbers[out])} in that of "
-                "numbers; give --label-order number or --label-order text, or --class-names FILE "
-                "(the model's classes in its order)"
+                f"numbers; give {_NUMBER} or {_TEXT}, or {_NAMES} (the model's classes in its "
+                "order)"
             )
         if numbers != list(range(len(own))) and len(own) != free:
             raise DataError(
                 f"class folders are named by numbers ({shown(own, 4)}) that are not 0, 1, 2, ..., "
-                f"and the model has {free} classes: give --label-order number to take the numbers "
-                "as labels (with --label-offset -1 if they count from 1), or --label-order text to "
-                "take the folders in order; or --class-names FILE (the model's classes in its "
-                "order, named as the folders)"
+                f"and the model has {free} classes: give {_NUMBER} to take the numbers as labels "
+                f"(with {_FROM_1} if they count from 1), or {_TEXT} to take the folders in order; "
+                f"or {_NAMES} (the model's classes in its order, named as the folders)"
             )
     if order != "number":
         return sample
@@ -320,7 +329,7 @@ def _by_number(
     elif numbers != list(range(len(own))):
         tell.note(
             f"labels: the folders' numbers, {first} to {max(numbers)}; if they count from 1, give "
-            "--label-offset -1"
+            f"{_FROM_1}"
         )
     names = [""] * min(max(numbers) + 1, max(free, 1))
     for number, name in zip(numbers, own, strict=True):
@@ -337,11 +346,11 @@ def check_labels_target(target: Path, overwrite: bool) -> None:
     UsageError
     """
     if target.suffix.lower() != ".csv":
-        raise UsageError(f"--write-labels {target}: the name must end in .csv")
+        raise InvalidOption("labels_file", target, "the name must end in .csv")
     if not target.parent.is_dir():
-        raise UsageError(f"--write-labels {target}: the folder does not exist")
+        raise InvalidOption("labels_file", target, "the folder does not exist")
     if target.is_dir() or (target.exists() and not overwrite):
-        raise UsageError(f"--write-labels {target}: exists already; see --overwrite")
+        raise InvalidOption("labels_file", target, f"exists already; see {option('overwrite')}")
 
 
 def check_files(sample: Sample) -> None:
@@ -353,13 +362,15 @@ def check_files(sample: Sample) -> None:
         They are no files in a folder.
     """
     if not isinstance(sample.source, PhotoFiles):
-        raise UsageError("--write-labels goes with a folder of pictures; other sets have their own")
+        raise UsageError(
+            f"{option('labels_file')} goes with a folder of pictures; other sets have their own"
+        )
 
 
 def write_found_labels(
     sample: Sample, target: Path, order: dict[int, int] | None, offset: int, tell: Listener
 ) -> None:
-    """Write the labels of all pictures of a sample's folder, as --labels takes them.
+    """Write the labels of all pictures of a sample's folder, as `labels` takes them.
 
     Parameters
     ----------
@@ -376,7 +387,7 @@ def write_found_labels(
         tell.warning(
             f"{target} is not written: the labels count the classes in another order than the "
             f"model, and its answers on {len(sample)} images do not give each class a number of "
-            "its own; look at more images (--samples)"
+            f"its own; look at more images ({option('samples')})"
         )
         return
     count = _write(sample, target, {label: answer - offset for label, answer in order.items()})

@@ -6,14 +6,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, said
 from ..images.class_names import folded, read_class_names
 from ..images.sample import Reading
 from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..onnx_file.declared import Declared, fit_names
+from ..spelling import option
 
-# What --class-names takes for: folders by their places, whatever the file calls its classes.
+# What `class_names` takes for: folders by their places, whatever the file calls its classes.
 NO_NAMES = "none"
 _COUNTED = re.compile(r"(.*?)(\d{1,7})")
 
@@ -49,7 +50,7 @@ def model_names(classifier: Classifier, reading: Reading, tell: Listener) -> Mod
         fitting = fit_names(names, outputs, offset)
         if fitting is None:
             more = (
-                "; if the model's class 0 is a background class, give --label-offset 1"
+                f"; if the model's class 0 is a background class, give {option('label_offset', 1)}"
                 if len(names) == outputs - 1 and offset == 0
                 else ""
             )
@@ -76,7 +77,7 @@ def model_names(classifier: Classifier, reading: Reading, tell: Listener) -> Mod
             names = read_class_names(file)
         except DataError as error:
             if file.suffix == ".txt":
-                tell.warning(f"{error}; it is not used")
+                tell.warning(f"{said(error)}; it is not used")
             continue
         fitting = fit_names(names, outputs, offset)
         if fitting is not None:
@@ -104,8 +105,8 @@ def _check_agreement(
         if other >= 0:
             tell.warning(
                 f"{model} names its classes in two ways: class {other} is '{used[0][other]}' under "
-                f"{used[1]}, which is used, and '{fitting[other]}' under {key}; --class-names FILE "
-                "settles it"
+                f"{used[1]}, which is used, and '{fitting[other]}' under {key}; "
+                f"{option('class_names', like='FILE')} settles it"
             )
             return
 

@@ -42,8 +42,8 @@ class RunOptions(TypedDict, total=False):
     skip_bad : bool
         Leave out pictures of the drawn sample that cannot be decoded, and list them under
         ``data["skipped"]``, instead of stopping at the first.
-    provider : {"auto", "cpu", "cuda", "tensorrt"}
-        Where to run the model.
+    provider : str
+        Where to run the model: "auto", or a name in `inference.providers`.
     threads : int
         Threads of the model's session; 0 chooses.
     tf32 : bool

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
-from ..corruptions.corrupt import KINDS
+from ..corruptions.severity import CATALOGUE
 from ..errors import ArtifactError
 from ..images.sample import stratified
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
-from ..results.robustness_store import load_robustness
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT, check_number
-from ..storage.store import Columns
+from ..storage.partial import Columns
 from .attacked import (
     attack_images,
     check_attacks,
@@ -62,7 +61,8 @@ def measure_robustness(
     model, images, target
         As for `analyze`: the same seed and number of samples draw the same images.
     corruption, severity : sequences
-        Which of the 19 corruptions and of the severities 1 to 5; empty: all. They are applied to
+        Which corruptions and which of the severities 1 to 5; empty: those of ImageNet-C, and all
+        severities. They are applied to
         images at the size of the model's input, in [0, 1], and are those of `measure_snr`.
     attack : sequence of str
         "square-linf", "square-l2", "spsa-linf", "spsa-l2"; empty, or "none", for no attack.
@@ -99,7 +99,7 @@ def measure_robustness(
     check_number(
         "--attack-samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number"
     )
-    held = load_robustness(baseline) if isinstance(baseline, str | Path) else baseline
+    held = RobustnessReport.load(baseline) if isinstance(baseline, str | Path) else baseline
 
     def settle(subject: Subject) -> Robustness:
         sample, seed = subject.sample, request.settings.seed
@@ -141,7 +141,7 @@ class Robustness(Measurement[RobustnessReport]):
     attack_samples: int | None
     chosen: list[int]
 
-    load = staticmethod(load_robustness)
+    kind = RobustnessReport
 
     @property
     def cells(self) -> int:
@@ -225,10 +225,10 @@ class Robustness(Measurement[RobustnessReport]):
             self.severities,
             subject.request.settings.seed,
             features=subject.classifier.form.features,
-            threads=corruption_threads(subject.runtime.device),
+            threads=corruption_threads(subject.runtime.execution),
         )
         # The stream holds all of an image before the next one.
-        clean, row = np.empty(0), np.empty(1 + 3 * self.cells, np.float32)
+        clean, task, row = np.empty(0), scorer.task, np.empty(1 + 3 * self.cells, np.float32)
         for group in _groups(stream, scorer.size):
             logs = scorer(np.stack([image for _, _, image in group]))
             for (position, column, _), log in zip(group, logs, strict=True):
@@ -237,11 +237,11 @@ class Robustness(Measurement[RobustnessReport]):
                     raise ArtifactError(f"the model returns NaN for image {name}")
                 target = subject.targets[position]
                 if column < 0:
-                    clean = np.exp(log)
+                    clean = log
                     row[0] = log[target]
                     continue
-                change = np.abs(np.exp(log) - clean).sum()
-                row[1 + column :: self.cells] = log.argmax() != target, change, log[target]
+                wrong, change = not task.right(log, target), task.change(log, clean)
+                row[1 + column :: self.cells] = wrong, change, log[target]
                 if column == self.cells - 1:
                     store(position, row)
             advance(len(group))
@@ -268,14 +268,14 @@ class Robustness(Measurement[RobustnessReport]):
             if position not in chosen:
                 store(position, np.array([0, NOT_ATTACKED, 0]))
         rows = [position for position in positions if position in chosen]
-        together = images_together(subject.runtime.device, subject.classifier.form.features)
+        together = images_together(subject.runtime.execution, subject.classifier.form.features)
         for start in range(0, len(rows), together):
             group = rows[start : start + together]
             images = np.stack([subject.pixels(position) for position in group])
             keys, targets = [subject.keys[each] for each in group], subject.targets[group]
             budget, seed = len(group) * wanted["queries"], subject.request.settings.seed
             with within_budget(scorer, budget, advance) as scores:
-                results = attack_images(scores, images, targets, wanted, seed, keys)
+                results = attack_images(scores, images, targets, wanted, seed, keys, scorer.task)
             for position, values in zip(group, np.column_stack(results), strict=True):
                 store(position, values)
 
@@ -305,7 +305,7 @@ class Robustness(Measurement[RobustnessReport]):
                 "height": form.height,
                 "width": form.width,
                 "channels": form.channels,
-                "kinds": {name: kind for kind, of in KINDS.items() for name in of if name in names},
+                "kinds": {name: CATALOGUE[name].kind for name in names},
                 **filled.view,
             },
             **filled.origin(),

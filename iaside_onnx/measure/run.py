@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..results.part import PartOfSample, part_of
+from ..storage.identity import check_identity
 from ..storage.output_file import check_folder, check_free, clear_leftovers, sole_writer
-from ..storage.store import (
+from ..storage.partial import (
     Partial,
-    check_identity,
     check_partial,
     create_partial,
     open_partial,
@@ -89,7 +89,7 @@ def measure(
             return measurement.result(filled)
 
         result = _kept(measurement, subject, settings, finish)
-        return result.view(**view)  # type: ignore[no-any-return]
+        return result.view(**view)
 
 
 def _keys(subject: Subject, *, whole_sample: bool) -> list[str]:
@@ -264,7 +264,7 @@ def _kept(
         with tempfile.TemporaryDirectory() as folder:
             return finish(create_partial(Path(folder) / "report.h5", *shape))
     if resume and target.exists():
-        finished = measurement.load(target)
+        finished = measurement.kind.load(target)
         check_identity(target, identity_of(finished, measurement.settings_of(finished)), identity)
         if partial_path(target).exists():
             with suppress(ReportError):  # one of something else is left alone

@@ -7,10 +7,9 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, said
 from ..inference.classifier import Classifier
 from ..inference.model import OutOfMemoryError
-from ..mathematics.temperature import log_softmax
 from .batch_size import BatchSize
 
 
@@ -26,7 +25,7 @@ class Scorer:
     """
 
     def __init__(self, classifier: Classifier, temperature: float, size: BatchSize) -> None:
-        self._classifier, self._temperature, self.size = classifier, temperature, size
+        self._classifier, self.task, self.size = classifier, classifier.task(temperature), size
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Logarithms of Q(. | x), shape (n, classes).
@@ -44,9 +43,9 @@ class Scorer:
                 raw = self._classifier.model.scores(part)
             except OutOfMemoryError as error:
                 if self._classifier.form.fixed_batch or not self.size.halve(len(part)):
-                    raise ArtifactError(f"even the smallest batch fails: {error}") from error
+                    raise ArtifactError(f"even the smallest batch fails: {said(error)}") from error
                 continue
             self.size.record(len(part), time.perf_counter() - began)
-            rows.append(log_softmax(self._classifier.logits(raw) / self._temperature))
+            rows.append(self.task.readings(raw))
             start += len(part)
         return np.concatenate(rows)

@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 
 from ..attacks.attack import METHODS, NORM_OF, check_queries, check_radius
 from ..attacks.attack import attack as attack_images
-from ..corruptions.corrupt import KINDS
+from ..corruptions.severity import CATALOGUE
 from ..errors import DataError, UsageError
 from ..images.sample import Sample
 from ..mathematics.bands import band_index
 from ..mathematics.signal_noise import Rings
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..results.snr import SnrReport
-from ..results.snr_store import load_snr
 from ..results.spread import check_confidence
-from ..storage.store import Columns
+from ..storage.partial import Columns
 from .attacked import attack_seeds, images_together, within_budget
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
@@ -35,7 +34,6 @@ from .subject import DRAWS, Subject
 _RINGS_A_BAND = 4
 # The severity at which the radius is the one asked for: the middle one, which tables show.
 _FULL_SEVERITY = 3
-_KIND_OF = {name: kind for kind, names in KINDS.items() for name in names}
 # What says how a model is read and run, and its value where nobody asks for anything.
 _OF_MODEL = {
     "class_names": None, "label_order": None, "input": None, "output": None, "layout": None,
@@ -75,7 +73,7 @@ def measure_snr(
     rings : int, optional
         A multiple of `bands`; by default 4 a band, or as many as the size allows.
     corruption, severity : sequences
-        Which ones; empty: all. With an attack no corruption is measured unless it is named.
+        As for `measure_robustness`. With an attack no corruption is measured unless it is named.
     attack : str, optional
         "square-linf", "square-l2", "spsa-linf" or "spsa-l2": what it adds is measured as well. It
         goes against the model's own answers.
@@ -166,7 +164,7 @@ def _attack_settings(subject: Subject, name: str, epsilon: float, queries: int) 
     further = {
         key: value
         for key, value in subject.settings().items()
-        if key in ("tf32", "allow_random", "set")
+        if key in {*subject.runtime.settings, "allow_random", "set"}
     }
     return {
         "name": name,
@@ -245,7 +243,7 @@ class SignalToNoise(Measurement[SnrReport]):
     attack: dict[str, Any] | None
 
     dtype = "float64"
-    load = staticmethod(load_snr)
+    kind = SnrReport
 
     @property
     def _cells(self) -> int:
@@ -317,7 +315,7 @@ class SignalToNoise(Measurement[SnrReport]):
 
     def settings_of(self, result: SnrReport) -> dict[str, Any]:
         """See `Measurement`."""
-        corruptions = [name for name in result.perturbations if name in _KIND_OF]
+        corruptions = [name for name in result.perturbations if name in CATALOGUE]
         return {
             **result.settings, "perturbations": corruptions, "severities": result.severities,
         }  # fmt: skip
@@ -386,11 +384,11 @@ class SignalToNoise(Measurement[SnrReport]):
         """
         wanted, form = self.attack, subject.classifier.form
         assert wanted is not None
-        together = images_together(subject.runtime.device, form.features)
+        together = images_together(subject.runtime.execution, form.features)
         for start in range(0, len(positions), together):
             group = positions[start : start + together]
             images = np.stack([pixels(position) for position in group])
-            answers = scorer(images).argmax(axis=1)
+            answers = scorer.task.answers(scorer(images))
             keys = [subject.keys[position] for position in group]
             seeds = attack_seeds(subject.request.settings.seed, wanted["name"], keys)
             spectra = [self.grid.spectrum(image) for image in images]
@@ -406,6 +404,7 @@ class SignalToNoise(Measurement[SnrReport]):
                         epsilon=wanted["epsilon"] * level / _FULL_SEVERITY,
                         queries=wanted["queries"],
                         seeds=seeds,
+                        margins=scorer.task.margins,
                     )
                 for row, change in enumerate(found.images - images):
                     noise[row, :, column] = self.grid.noise(
@@ -419,7 +418,7 @@ class SignalToNoise(Measurement[SnrReport]):
         images, sums = len(filled.table), self.grid.rings + 1
         signal, noise, added = np.split(filled.table, self._ends[:-1], axis=1)
         shape = images, 3, -1, len(self.severities), sums
-        names, kinds = self.corruptions, {name: _KIND_OF[name] for name in self.corruptions}
+        names, kinds = self.corruptions, {name: CATALOGUE[name].kind for name in self.corruptions}
         if self.attack is not None:
             names, kinds = [*names, self.attack["name"]], {**kinds, self.attack["name"]: "attack"}
         perturbations = [noise.reshape(shape), added.reshape(shape)]
@@ -434,5 +433,6 @@ class SignalToNoise(Measurement[SnrReport]):
             signal=np.moveaxis(signal.reshape(images, 2, sums), 0, 1).copy(),
             noise=np.moveaxis(np.concatenate(perturbations, axis=2), 0, 1).copy(),
             settings={**settings, "kinds": kinds},
+            labels=None if filled.subject.request.shard is None else filled.sample.labels,
             **origin,
         )

@@ -16,7 +16,7 @@ from ..listener import Listener
 
 # Images before the first look at the error bar, and by how much the sample grows between looks:
 # few looks on samples that are not small keep a rule that stops at a good moment from stopping at
-# a lucky one (tools/check_coverage.py).
+# a lucky one (tools/studies/check_coverage.py).
 FIRST_LOOK = 100
 _GROWTH = 1.5
 # Images that are worth a report.

@@ -98,7 +98,7 @@ class Subject:
                 **self.model.settled,
                 "label_offset": self.model.label_offset,
                 "temperature": self.temperature,
-                **({} if self.runtime.provider == "cpu" else {"tf32": self.runtime.tf32}),
+                **self.runtime.settings,
                 **({"set": said} if (said := self.model.model.fixed.said) else {}),
             }
         )

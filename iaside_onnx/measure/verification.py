@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..digest import data_digest
 from ..errors import IasideError, ReportError, UsageError
 from ..images.sample import Reading, Sample
+from ..inference.providers import PROVIDERS
 from ..inference.session import is_active
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
@@ -30,7 +31,7 @@ from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from ..results.verification import Check, Verification, verify_file
 from ..settings import MOST_COUNT, Settings, check_number
-from ..storage.store import WHOLE_ROWS, Columns, create_partial
+from ..storage.partial import WHOLE_ROWS, Columns, create_partial
 from ..storage.value_rules import is_name, is_text
 from .analysis import analyze
 from .attacked import NO_ATTACK
@@ -168,7 +169,8 @@ def _same_images(result: Any, reading: Reading) -> Check:
     sample = Sample(source, np.array([place[name] for name in result.image_ids], np.intp))
     if sample.digest() == result.data["digest"]:
         return Check("images", True, f"all {len(sample)} are there, with the same contents")
-    labels = getattr(result, "labels", sample.labels)
+    stored = getattr(result, "labels", None)
+    labels = sample.labels if stored is None else stored
     if data_digest(sample.ids, labels, sample.image_digests) == result.data["digest"]:
         return Check("images", False, "the images are the same, but their labels are not")
     digests = getattr(result, "image_digests", None)
@@ -265,7 +267,7 @@ def _redone(
 ) -> Check:
     """Have some rows done again, and say how far they lie from those of the file."""
     provider = str(result.provider)
-    if provider not in ("cpu", "cuda", "tensorrt") or not is_active(provider):
+    if not is_active(provider):
         raise UsageError(f"--redo: the file was made with {provider}, which is not active here")
     images = len(wanted.table)
     rows = np.sort(np.random.default_rng(seed).permutation(images)[:redo])
@@ -288,17 +290,19 @@ def _redone(
                 partial.store(position, wanted.table[position, columns], part)
         partial.table.flush()
         partial.sums.flush()
-        quiet = Listener(note=(listener or Listener()).note)
+        told = listener or Listener()
+        quiet = Listener(note=told.note, words=told.words)
         try:
             again = wanted.job(model, source, target, resume=True, listener=quiet, **options)
         except ReportError as error:
             text = str(error).replace(f"{target}.partial: ", "").partition("; use --overwrite")[0]
             return Check("rows", False, f"the job comes to something else: {text}")
     worst = _distance(wanted.table[rows], wanted.table_of(again)[rows])
-    limit = _TOLERANCE if provider == "cpu" else _TOLERANCE_11_BITS
+    coarse = PROVIDERS[provider].coarse
+    limit = _TOLERANCE_11_BITS if coarse else _TOLERANCE
     many = f"{len(rows)} of {images} rows done again with {provider}"
     turned = int((again.predicted != result.predicted).sum())
-    if turned > (0 if provider == "cpu" else _TURNED * images):
+    if turned > (_TURNED * images if coarse else 0):
         return Check("rows", False, f"{turned} untouched images are put into another class")
     if worst == 0:
         return Check("rows", True, f"{many}: the same bit for bit")

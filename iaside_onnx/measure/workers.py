@@ -7,18 +7,17 @@ is imported only when workers are asked for.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import IasideError, UsageError
+from ..inference.providers import PROVIDERS
 from ..listener import Listener
 from .contract import Advance, Store
 from .game import available_cores
@@ -96,7 +95,8 @@ class Workers:
         batch = 0
         for group, outcome in self._outcomes(job, part, positions, size):
             if outcome.rows is None:
-                raise IasideError(outcome.refusal)
+                assert outcome.refusal is not None
+                raise outcome.refusal
             for position, row in zip(group, outcome.rows, strict=True):
                 store(position, row)
             advance(work(group)[part])
@@ -286,13 +286,5 @@ def _check_versions(found: dict[str, Any], address: str) -> None:
 
 def cards_for(provider: str) -> tuple[str, ...]:
     """Graphics cards to deal out to workers with this provider; none for one that takes none."""
-    return () if provider == "cpu" else _devices()
-
-
-def _devices() -> tuple[str, ...]:
-    """Graphics cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return tuple(name.strip() for name in named.split(",") if name.strip())
-    cards = Path("/proc/driver/nvidia/gpus")
-    return tuple(map(str, range(len(list(cards.iterdir()))))) if cards.is_dir() else ()
+    cards = PROVIDERS[provider].cards
+    return () if cards is None else cards.visible()

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ArtifactError, UsageError
+from ..errors import ArtifactError, UsageError, said
 from ..images.class_names import OpenOrderError, names_in, python_dict, without_places
 from ..preprocessing.hub_config import beside
 from ..preprocessing.preprocess import Preprocess, declared_preprocess, load_preprocess
 from ..settings import MOST_OFFSET
+from ..spelling import option
 from .bounds import LONGEST_NAME, shortened
 
 PREFIX = "iaside."
@@ -84,7 +85,7 @@ class Declared:
         Raises
         ------
         ArtifactError
-            Neither, or an unusable value; --preprocess overrides it.
+            Neither, or an unusable value; one that is asked for overrides it.
         """
         text = self._text("preprocess")
         if text is None:
@@ -92,7 +93,9 @@ class Declared:
         try:
             return declared_preprocess(text, f"metadata {PREFIX}preprocess")
         except UsageError as error:
-            raise ArtifactError(f"{self.path}: {error}; override it with --preprocess") from error
+            raise ArtifactError(
+                f"{self.path}: {said(error)}; override it with {option('preprocess')}"
+            ) from error
 
     def preprocess_beside(self) -> Preprocess | None:
         """Recipe in a file that Hugging Face or timm put beside the model.
@@ -100,7 +103,7 @@ class Declared:
         Raises
         ------
         ArtifactError
-            One that cannot be used; --preprocess overrides it.
+            One that cannot be used; one that is asked for overrides it.
         """
         path = beside(self.path)
         if path is None:
@@ -109,7 +112,8 @@ class Declared:
             return load_preprocess(str(path))
         except UsageError as error:
             raise ArtifactError(
-                f"{error} (the file lies beside the model; --preprocess overrides it)"
+                f"{said(error)} (the file lies beside the model; {option('preprocess')} overrides "
+                "it)"
             ) from error
 
     def layout(self) -> str | None:
@@ -209,10 +213,8 @@ class Declared:
     def _wrong(self, key: str, why: str) -> ArtifactError:
         text = self._text(key) or ""
         shown = text if len(text) <= 60 else text[:57] + "..."
-        option = {"output_kind": "--logits or --probabilities"}.get(
-            key, f"--{key.replace('_', '-')}"
-        )
+        kinds = ("logits", "probabilities") if key == "output_kind" else ()
         return ArtifactError(
             f"{self.path}: its metadata declares {PREFIX}{key} = '{shown}', which is {why}; "
-            f"override it with {option}"
+            f"override it with {option(key, *kinds)}"
         )

@@ -23,6 +23,7 @@ from .. import __version__
 from ..comparisons.comparable import SideBySide, side_by_side
 from ..comparisons.contrast import contrasts
 from ..errors import UsageError
+from ..mathematics.absence import scheme_of
 from ..mathematics.shapley import coalition_curves
 from ..results.class_rows import class_notes, shown_estimate
 from ..results.finding import NOT_A_FINDING, run_warnings
@@ -48,12 +49,6 @@ MOST_REPORTS = 12
 _SHADES = 9
 _LEGEND_LETTERS = 40
 _MOST_TITLE_NAMES = 3
-_ABSENCES = {
-    "gaussian": "noise that has the spectrum of the sample",
-    "replace": "the same bands of another image of the sample",
-    "mean": "the bands of the sample's mean image",
-    "zero": "nothing",
-}
 
 
 @dataclass(frozen=True)
@@ -282,7 +277,7 @@ def _title(reports: Sequence[Report], labels: Sequence[str]) -> str:
 def _fillings(reports: Sequence[Report], strip: Example) -> str:
     """What absent bands held in the audits that share an example."""
     names = {str(reports[number].settings.get("absence")) for number in strip.series}
-    return " or ".join(_ABSENCES.get(name, name) for name in sorted(names))
+    return " or ".join(scheme_of(name).words for name in sorted(names))
 
 
 def _model(

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..comparisons.agreement import grounds_apart
-from ..comparisons.baseline import Relative, ground_of
+from ..comparisons.baseline import relative
 from ..errors import UsageError
 from ..results.report import Report
-from ..results.robustness import RobustnessReport
+from ..results.robustness import Relative, RobustnessReport
 from ..results.snr import SnrReport
 from ..results.spread import Spread
 from .charts import Chart, Values, Words, dot_rows, line_chart, scatter
@@ -46,7 +46,7 @@ def matched(
             )
         if any(number in found for number in numbers):
             raise UsageError(f"two robustness reports are of {name}; give one of them")
-        refusals, _ = grounds_apart(ground_of(measured[0]), ground_of(entry))
+        refusals, _ = grounds_apart(measured[0], entry)
         if refusals:
             raise UsageError(
                 f"robustness of {name} was measured with {', '.join(refusals)}; make a page of each"
@@ -76,7 +76,7 @@ def cost(
         A baseline of other images or corruptions.
     """
     first = next(iter(measured.values()))
-    against = {n: entry.against(baseline) for n, entry in measured.items()} if baseline else {}
+    against = {n: relative(entry, baseline) for n, entry in measured.items()} if baseline else {}
     attacks = _shared_attacks(list(measured.values()))
     rows = [
         {
@@ -104,8 +104,7 @@ def cost(
 
 def _notes(measured: Sequence[RobustnessReport], against: Sequence[Relative]) -> list[str]:
     """What to bear in mind about measurements side by side, and about the baseline."""
-    first = ground_of(measured[0])
-    notes = [note for entry in measured for note in grounds_apart(first, ground_of(entry))[1]]
+    notes = [note for entry in measured for note in grounds_apart(measured[0], entry)[1]]
     return list(dict.fromkeys(notes + [note for held in against for note in held.notes]))
 
 
@@ -123,7 +122,7 @@ def _shared_attacks(measured: Sequence[RobustnessReport]) -> list[dict[str, Any]
     ]
 
 
-def _cells(entry: RobustnessReport, relative: Relative | None, attacks: int) -> list[str]:
+def _cells(entry: RobustnessReport, held: Relative | None, attacks: int) -> list[str]:
     damage = entry.damage
     cells = [
         f"{entry.clean_error:.3f}",
@@ -131,8 +130,8 @@ def _cells(entry: RobustnessReport, relative: Relative | None, attacks: int) -> 
         _interval(damage.mean_error),
         f"{entry.mean_mpe:.3f}",
     ]
-    if relative is not None:
-        cells += [_number(relative.mce), _interval(relative.mce), _number(relative.relative_mce)]
+    if held is not None:
+        cells += [_number(held.mce), _interval(held.mce), _number(held.relative_mce)]
     return cells + [f"{error:.3f}" for error in entry.adversarial_errors[:attacks]]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..spelling import option
 from ..storage.regular_file import check_regular, read_bounded
 from .recipe_keys import LETTERBOX, MOST_BYTES, UNRESIZED, short_text
 
@@ -151,7 +152,7 @@ class _Fields:
         shown = short_text(self.values.get(key))
         return UsageError(
             f"{self.source}: {key} = {shown} {why}; write the preprocessing as a .toml recipe "
-            "and give it with --preprocess"
+            f"and give it with {option('preprocess')}"
         )
 
     def get(self, key: str, good: Callable[[Any], bool], wanted: str, default: Any = None) -> Any:

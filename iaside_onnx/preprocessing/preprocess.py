@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, InvalidOption, UsageError
 from ..images.sample import Picture
 from ..storage.regular_file import read_bounded
 from .geometry import corner, covering, inscribed, place
@@ -323,10 +323,12 @@ def load_preprocess(choice: str | None) -> Preprocess:
     readers: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads, ".json": json.loads}
     suffix = path.suffix.lower()
     if suffix not in readers:
-        raise UsageError(
-            f"--preprocess {choice}: give one of {', '.join(PRESETS)}, a torchvision name such as "
+        raise InvalidOption(
+            "preprocess",
+            choice,
+            f"give one of {', '.join(PRESETS)}, a torchvision name such as "
             "ResNet50_Weights.IMAGENET1K_V2, a .toml file, or the .json file of Hugging Face or "
-            "timm that lies beside the model"
+            "timm that lies beside the model",
         )
     try:
         recipe = readers[suffix](read_bounded(path, MOST_BYTES, UsageError).decode())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import InvalidOption
 
 _NAME = re.compile(r"(?:torchvision\.)?(?:models\.)?(\w+)_Weights\.(\w+)")
 # (resize, crop, interpolation, name of the weights): networks.
@@ -160,6 +160,6 @@ def weights_recipe(name: str) -> dict[str, Any] | None:
         values = _OTHER_VALUES.get((network, known[-1]), _IMAGENET)
         return {"resize": resize, "crop": crop, "interpolation": interpolation, **values}
     have = f"; {network}_Weights has {', '.join(sorted(known))}" if known else ""
-    raise UsageError(
-        f"--preprocess {name}: torchvision 0.29 has no classifier weights of that name{have}"
+    raise InvalidOption(
+        "preprocess", name, f"torchvision 0.29 has no classifier weights of that name{have}"
     )

@@ -8,11 +8,13 @@ import numpy as np
 
 from ..onnx_file.pixel_range import PixelRange
 from ..preprocessing.preprocess import PRESETS
+from ..spelling import option
 from .axes import Given
 from .candidate import LEVEL, Candidate, mcnemar
 from .plausible import source_of
 
 _SHOWN_PAIRS = 5
+_LABELS = option("labels", like="FILE.csv")
 _SOURCES = {"declared": "the file's metadata", "beside": "the file beside the model"}
 _AXES = {"values": "Values", "geometry": "Resizing", "label_offset": "Label offset"}
 
@@ -50,32 +52,34 @@ def findings(
             return [
                 f"These may be no images of the model's classes: {same}, and one answer stands for "
                 "several labels. If they are, the labels count the classes in another order; give "
-                "the model's own numbers with --labels FILE.csv and look again."
+                f"the model's own numbers with {_LABELS} and look again."
             ]
         return [
             f"The labels count the classes in another order than the model: {same}. Class folders "
-            "count from 0 in order of name; give the model's own numbers with --labels FILE.csv "
-            "and look again."
+            f"count from 0 in order of name; give the model's own numbers with {_LABELS} and "
+            "look again."
         ]
     if not best.above_chance(len(candidates)):
         told = (
             f"None of the {len(candidates)} candidates is above chance on {count} image(s): best "
             f"accuracy {best.right.mean():.3f}, guessing gives {best.chance:.3f}."
         )
+        reading = ", ".join(map(option, ("input", "output", "layout", "size")))
         if len(np.unique(best.targets)) == 1:
             return [f"{told} All images are of one class: give images of several classes."]
         return [
-            f"{told} Then there are too few images (--samples), or it is the order of the classes "
-            "(class folders count from 0 in order of name; the model's own numbers go into "
-            "--labels), the input or output (--input, --output, --layout, --size), or a "
-            "preprocessing that is not among the candidates."
+            f"{told} Then there are too few images ({option('samples')}), or it is the order of "
+            "the classes (class folders count from 0 in order of name; the model's own numbers go "
+            f"into {option('labels')}), the input or output ({reading}), or a preprocessing that "
+            "is not among the candidates."
         ]
     alike = [
         candidate for candidate, row in zip(candidates, rows, strict=True) if not row["told_apart"]
     ]
     source = source_of(best, given)
     said = _fit(candidates)
-    said += [f"It is what {_SOURCES[source]} says: no --preprocess is needed."] if source else []
+    if source:
+        said += [f"It is what {_SOURCES[source]} says: no {option('preprocess')} is needed."]
     said += [
         f"What {_SOURCES[name]} says does worse."
         for name, recipe in given.items()

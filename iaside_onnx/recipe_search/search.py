@@ -9,7 +9,6 @@ differently. Among candidates that cannot be told apart the most plausible one c
 from __future__ import annotations
 
 import copy
-import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..errors import ArtifactError, ChangedModelError
+from ..errors import ArtifactError, ChangedModelError, said
 from ..images.sample import Sample
 from ..inference.classifier import Classifier
+from ..inference.ends import image_input
 from ..inference.model import Affine
 from ..inference.ort_format import describe
 from ..inference.session import Runtime
@@ -33,6 +33,7 @@ from ..measure.subject import class_targets, open_model, open_sample
 from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings
+from ..spelling import on_command_line
 from .axes import Given, geometry_axis, joined, values_axis
 from .candidate import NEGLIGIBLE, Candidate
 from .findings import findings, other_order
@@ -76,7 +77,8 @@ def search_recipes(
     -------
     dict
         ``candidates``: list, best first; ``search``: number of images, the finding in words, the
-        options of ``iaside analyze`` for the best, and its recipe as TOML text.
+        parameters of `analyze` for the best (None where it needs none), and its recipe as TOML
+        text.
 
     Raises
     ------
@@ -119,45 +121,23 @@ def search_recipes(
             "images": len(sample),
             "above_chance": best.above_chance(len(candidates)),
             "class_order": order,
-            "findings": findings(candidates, rows, order, given),
+            "findings": list(map(on_command_line, findings(candidates, rows, order, given))),
             "preset": preset,
             "source": source_of(best, given),
             "fitted": fit is not None,
             "input_range": _ends(best, classifier),
             "toml": best.recipe.toml(),
             "options": _options(best, classifier, wanted)
-            + _given("--columns", reading.columns)
-            + _given("--class-names", reading.class_names)
-            + _given("--label-order", reading.label_order)
-            + _given("--image-column", reading.image_column)
-            + _given("--label-column", reading.label_column)
-            + [
-                word
-                for library in request.extensions
-                for word in _given("--ort-extension", library)
-            ],
+            | {
+                "columns": reading.columns,
+                "class_names": reading.class_names,
+                "label_order": reading.label_order,
+                "image_column": reading.image_column,
+                "label_column": reading.label_column,
+                "ort_extension": list(request.extensions),
+            },
         },
     }
-
-
-def analyze_command(
-    search: dict[str, Any], model: Path, images: Path, labels: Path | None, recipe: Path | None
-) -> str:
-    """The ``iaside analyze`` command for the best candidate, quoted for a shell.
-
-    Parameters
-    ----------
-    search : dict
-        What `search_recipes` gave under ``search``.
-    recipe : Path or None
-        Where the recipe was written; None takes the preset, or speaks of ``recipe.toml``. What
-        the file or one beside it says needs no option.
-    """
-    words = ["iaside", "analyze", str(model), str(images), "-o", "report.h5"]
-    words += ["--labels", str(labels)] if labels is not None else []
-    if recipe is not None or search["source"] is None:
-        words += ["--preprocess", str(recipe or search["preset"] or "recipe.toml")]
-    return shlex.join([*words, *search["options"]])
 
 
 def _given_recipes(
@@ -170,7 +150,7 @@ def _given_recipes(
         try:
             recipe = read()
         except ArtifactError as error:
-            tell.warning(str(error))
+            tell.warning(said(error))
             continue
         if recipe is not None:
             found[name] = recipe
@@ -310,7 +290,7 @@ class _Search:
                 recipe,
                 offset,
                 logits.shape[1],
-                predicted=logits.argmax(axis=1),
+                predicted=self.classifier.task().answers(logits),
                 targets=targets,
                 right5=finite & ((logits >= own[:, None]).sum(axis=1) <= 5),
                 log_prob=np.where(finite, known, _WORST_LOG_PROB),
@@ -335,21 +315,20 @@ def _targets(
     return found
 
 
-def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> list[str]:
-    """Options of ``iaside analyze`` besides the preprocessing."""
+def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> dict[str, Any]:
+    """Parameters of `analyze` besides the preprocessing."""
     form = classifier.form
     told = best.label_offset != 0 or "iaside.label_offset" in classifier.artifact.metadata
-    free = None in (classifier.artifact.image_input(wanted.input).shape or ())[1:]
-    found = {
-        "--size": f"{form.height}x{form.width}" if free else None,
-        "--input": wanted.input,
-        "--output": wanted.output,
-        "--layout": wanted.layout,
-        "--label-offset": str(best.label_offset) if told else None,
+    free = None in (image_input(classifier.artifact, wanted.input).shape or ())[1:]
+    return {
+        "size": (form.height, form.width) if free else None,
+        "input": wanted.input,
+        "output": wanted.output,
+        "layout": wanted.layout,
+        "label_offset": best.label_offset if told else None,
+        "allow_random": wanted.allow_random or None,
+        "output_kind": wanted.output_kind,
     }
-    options = [word for name, value in found.items() if value for word in (name, value)]
-    options += ["--allow-random"] if wanted.allow_random else []
-    return [*options, f"--{wanted.output_kind}"] if wanted.output_kind else options
 
 
 def _ends(best: Candidate, classifier: Classifier) -> list[float]:
@@ -357,10 +336,6 @@ def _ends(best: Candidate, classifier: Classifier) -> list[float]:
     _, gain, shift = best.recipe.affine(classifier.form.channels)
     ends = np.stack([shift, shift + gain])
     return [float(ends.min()), float(ends.max())]
-
-
-def _given(option: str, value: str | Path | None) -> list[str]:
-    return [] if value is None else [option, str(value)]
 
 
 def _row(candidate: Candidate, best: Candidate) -> dict[str, Any]:

@@ -2,29 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse
-import scipy.stats
 from numpy.typing import NDArray
 
-from ..comparisons.agreement import settings_apart
 from ..errors import UsageError
+from ..mathematics.bands import MOST_BANDS
 from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.score import resampled_means
+from ..setting_roles import HEATMAP_FIT, settings_apart
+from ..storage.schema import IMAGE, ROUNDING, TEXT, TRUTH, Field, Schema, need
+from ..storage.value_rules import (
+    INSIDE,
+    OF_ALL,
+    is_norm,
+    is_positive,
+    is_seed,
+    is_share,
+    is_truth,
+    or_none,
+    sides,
+    whole,
+)
 from .finding import no_finding
 from .report import Report
-from .spread import Spread, check_confidence
+from .result import DIGESTS, Result
+from .spread import Spread
 
 HEATMAP_FORMAT = "iaside-heatmap"
 HEATMAP_VERSION = 1
 # Bands whose ranks say anything about a correlation.
 _LEAST_RANKED = 5
 _RESAMPLES = 1000
+_MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know the bands
+SCHEMA = Schema(
+    format=HEATMAP_FORMAT,
+    versions=(HEATMAP_VERSION,),
+    header=OF_ALL,
+    inside={
+        "settings": {
+            "size": sides(_MOST_SIDE),
+            "grid": or_none(whole(1, 2 * _MOST_SIDE)),
+            "strength": is_positive,
+            "clip": is_truth,
+            "seed": is_seed,
+            "bands": whole(1, MOST_BANDS),
+            "norm": is_norm,
+            "separate_dc": is_truth,
+            "confidence": is_share,
+        },
+        **INSIDE,
+    },
+    fields=(
+        Field("image_ids", (IMAGE,), TEXT, "relative path or index", coordinate="image"),
+        Field("labels", (IMAGE,), "int64", "true class", coordinate="label"),
+        Field("predicted", (IMAGE,), "int64", "class given to the untouched image",
+              coordinate="predicted"),
+        Field("frequencies", ("wave", "axis"), "int64",
+              "cycles per image down the rows and along the columns, those of the grid",
+              coordinate="frequency"),
+        Field("wrong", (IMAGE, "wave"), TRUTH, "1 where the answer under the wave is wrong"),
+        Field("change", (IMAGE, "wave"), "float32",
+              "l1 distance of the probabilities from those of the untouched image",
+              low=0, high=2, slack=ROUNDING),
+        DIGESTS,
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,9 +90,11 @@ class BandDamage:
     mpe: Spread
 
 
-@dataclass(frozen=True)
-class HeatmapReport:
+@dataclass(frozen=True, kw_only=True)
+class HeatmapReport(Result):
     """Result of ``iaside heatmap``: each image under each real Fourier basis vector.
+
+    What it shares with other results is in `Result`.
 
     Attributes
     ----------
@@ -56,28 +104,21 @@ class HeatmapReport:
         ``||Q(. | x') - Q(. | x)||_1``, in [0, 2] (method, section 7).
     labels, predicted : ndarray of int64, shape (n,)
         True class, and the class of the untouched image.
-    image_ids : list of str
     settings : dict
         size (height and width), grid (lines an axis; None: all), strength (l2 norm in each
         channel), clip, samples, seed, how the file is read; and the view: bands, norm,
         separate_dc, confidence.
-    model, data, run : dict
-        What was measured, on what, and how it went.
-    provider, created, iaside_version : str
+    image_digests : ndarray of uint8, shape (n, 32), or None
+        SHA-256 of each image's content, in parts of a sample.
     """
+
+    SCHEMA: ClassVar[Schema] = SCHEMA
 
     wrong: NDArray[np.bool_]
     change: NDArray[np.float32]
     labels: NDArray[np.int64]
     predicted: NDArray[np.int64]
-    image_ids: list[str]
-    settings: dict[str, Any]
-    model: dict[str, Any]
-    data: dict[str, Any]
-    run: dict[str, Any]
-    provider: str
-    created: str
-    iaside_version: str
+    image_digests: NDArray[np.uint8] | None = None
 
     def view(
         self,
@@ -94,11 +135,9 @@ class HeatmapReport:
         UsageError
             Bands that images of this size do not have, or a confidence outside (0, 1).
         """
-        if confidence is not None:
-            check_confidence(confidence)
-        asked = {"bands": bands, "norm": norm, "separate_dc": separate_dc, "confidence": confidence}
-        changed = {key: value for key, value in asked.items() if value is not None}
-        viewed = replace(self, settings={**self.settings, **changed})
+        viewed = self._viewed(
+            bands=bands, norm=norm, separate_dc=separate_dc, confidence=confidence
+        )
         viewed.band_of  # noqa: B018 (refuses bands that cannot be)
         return viewed
 
@@ -115,7 +154,8 @@ class HeatmapReport:
                 f"the analysis is of {report.model['path']}, the heat map of "
                 f"{self.model['path']}: the model files differ"
             )
-        if settings_apart({"size": list(report.size)}, {"size": list(self.settings["size"])}):
+        size = {"size": list(self.settings["size"])}
+        if settings_apart({"size": list(report.size)}, size, only=HEATMAP_FIT):
             raise UsageError("the analysis and the heat map are of images of different sizes")
         return self.view(
             bands=int(report.settings["bands"]),
@@ -128,6 +168,22 @@ class HeatmapReport:
         """The frequencies: which were measured, and where they stand on the map."""
         height, width = self.settings["size"]
         return FrequencyGrid(height, width, self.settings["grid"])
+
+    @property
+    def frequencies(self) -> NDArray[np.int64]:
+        """Cycles of each vector down the rows and along the columns, shape (V, 2)."""
+        return self.grid.vectors
+
+    def check(self) -> None:
+        """Refuse a grid that the file cannot hold; see `Result.check`."""
+        (height, width), lines = self.settings["size"], self.settings["grid"]
+        # Before the grid is laid out: a file that claims a large one must hold one.
+        count, waves = (
+            min(lines or height, height) * min(lines or width, width),
+            self.wrong.shape[1],
+        )
+        need(2 * waves >= count, "the frequencies are not those of its grid")
+        need(len(self.band_of) == waves, "the bands do not fit the images")
 
     @property
     def accuracy(self) -> float:
@@ -179,6 +235,8 @@ class HeatmapReport:
         bands, weights = len(self.band_names), self.grid.weights
         counts = np.bincount(self.band_of, weights, bands)
         seen = counts > 0
+        import scipy.sparse  # slow to load, and not needed to read a file
+
         # Sparse, for a fine grid has many vectors, and each is in one band.
         member = scipy.sparse.csr_array(
             (weights / counts[self.band_of], (np.arange(len(weights)), self.band_of)),
@@ -253,11 +311,8 @@ class HeatmapReport:
             "band_mpe": damage.mpe.json(),
         }
 
-    def save(self, target: str | Path, *, overwrite: bool = False) -> None:
-        """Write the report; `load_heatmap` reads it back."""
-        from .heatmap_store import write_heatmap
 
-        write_heatmap(self, Path(target), overwrite=overwrite)
+load_heatmap = HeatmapReport.load
 
 
 def _spearman(importance: NDArray[np.float64], damage: NDArray[np.float64]) -> float | None:
@@ -265,4 +320,6 @@ def _spearman(importance: NDArray[np.float64], damage: NDArray[np.float64]) -> f
     a, b = importance[seen], damage[seen]
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
+    import scipy.stats
+
     return float(scipy.stats.spearmanr(a, b).statistic)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..errors import UsageError
-from ..storage.value_rules import is_digest
-
-if TYPE_CHECKING:
-    from .report import Report
+from ..storage.value_rules import WrongContentError, is_digest
 
 _ASKED = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+
+
+class OfSample(Protocol):
+    """A result with an entry for each image."""
+
+    @property
+    def image_ids(self) -> list[str]:
+        """Names of the images."""
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """How it ran; ``shard`` says which part of a sample it holds."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +116,12 @@ class PartOfSample:
         }
 
 
-def part_of(report: Report) -> PartOfSample | None:
+def part_of(report: OfSample) -> PartOfSample | None:
     """Which part of a sample a report holds; None for the whole.
 
     Raises
     ------
-    ValueError
+    WrongContentError
         What the report says of it cannot be.
     """
     held = report.run.get("shard")
@@ -130,7 +139,7 @@ def part_of(report: Report) -> PartOfSample | None:
     return PartOfSample(Part(tuple(numbers), of), images, digest)
 
 
-def part_note(report: Report) -> str | None:
+def part_note(report: OfSample) -> str | None:
     """One line for readers of a part's report; None for the whole."""
     whole = part_of(report)
     if whole is None:
@@ -155,5 +164,5 @@ def _usable(held: Any) -> tuple[list[int], int, int, str]:
     return numbers, of, images, digest
 
 
-def _wrong() -> ValueError:
-    return ValueError("attribute run holds no usable 'shard'")
+def _wrong() -> WrongContentError:
+    return WrongContentError("attribute run holds no usable 'shard'")

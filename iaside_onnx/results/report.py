@@ -6,21 +6,34 @@ interactions are pure functions of it and of three view settings (value, beta, c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
+from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, members
 from ..mathematics.estimators import image_values
 from ..mathematics.floor import share_at_floor
-from ..mathematics.intervals import Intervals, bootstrap_intervals
+from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
 from ..notebooks import ReportInNotebooks
-from ..storage.output_file import check_free
+from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema, need
+from ..storage.value_rules import (
+    INSIDE,
+    MOST_COUNT,
+    OF_ALL,
+    is_name,
+    is_norm,
+    is_positive,
+    is_seed,
+    is_share,
+    is_truth,
+    whole,
+)
+from .result import Result
 from .spread import check_confidence
 
 if TYPE_CHECKING:
@@ -41,9 +54,86 @@ ONLY_EXACT = (
 )
 
 
-@dataclass(frozen=True, repr=False)
-class Report(ReportInNotebooks):
-    """Result of one audit.
+_MOST_PIXELS = 1 << 24
+_DRAWN = (DRAWN_FORMAT_VERSION,)
+SCHEMA = Schema(
+    format=FORMAT,
+    versions=(FORMAT_VERSION, DRAWN_FORMAT_VERSION),
+    header={name: OF_ALL[name] for name in (
+        "provider", "iaside_version", "created", "settings", "model", "data", "run",
+    )},
+    inside={
+        "settings": {
+            "bands": whole(1, 64),
+            "separate_dc": is_truth,
+            "norm": is_norm,
+            "absence": is_name,
+            "estimator": is_name,
+            "output_map": is_name,
+            "seed": is_seed,
+            "temperature": is_positive,
+            "value": lambda value: value in shapley.VALUES,
+            "beta": is_share,
+            "confidence": is_share,
+        },
+        **INSIDE,
+    },
+    attributes=True,
+    copies={"model_sha256": ("model", "sha256"), "data_digest": ("data", "digest")},
+    fields=(
+        Field("log_prob", (IMAGE, "coalition"), "float32",
+              "log-probability of the true class with the coalition's bands",
+              place="game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
+        Field("coalitions", (IMAGE, "coalition"), "uint64",
+              "version 2 only: the coalition of each value", coordinate="coalition",
+              place="game/coalitions", versions=_DRAWN),
+        Field("labels", (IMAGE,), "int64", "true class", coordinate="label", place="game/labels"),
+        Field("predicted", (IMAGE,), "int64", "class given to the untouched image",
+              coordinate="predicted",
+              place="game/predicted"),
+        Field("image_ids", (IMAGE,), TEXT, "relative path or index",
+              coordinate="image", place="game/image_ids"),
+        Field("image_digests", (IMAGE, 32), "uint8",
+              "SHA-256 of each image's content, by which comparisons pair images",
+              place="game/image_digests", optional=True),
+        Field("data.skipped", ("skipped",), JSON, "one JSON object for each picture left out",
+              place="data/skipped", optional=True),
+        Field("class_names", ("class",), TEXT, "names in label order, at most one for each class",
+              place="data/class_names", optional=True),
+        Field("example", ("height", "width", "channel"), "uint8",
+              "one image at the model's size, for pictures; 1 or 3 channels",
+              place="data/example", optional=True),
+    ),
+    derived=(
+        Field("shapley_per_image", (IMAGE, "band"), "float64",
+              "Shapley values in the view of the file", place="shapley/per_image"),
+        Field("shapley", ("band",), "float64", "mean over images", place="shapley/mean"),
+        Field("shapley_stderr", ("band",), "float64", "standard errors over images",
+              place="shapley/stderr"),
+        Field("interactions", ("band", "band"), "float64",
+              "pairwise interaction indices; version 1 only", place="shapley/interactions",
+              versions=(FORMAT_VERSION,)),
+        Field("sid", ("band",), "float64", "spectral importance distribution",
+              place="sid/values"),
+        Field("sid_low", ("band",), "float64", "lower ends", place="sid/low"),
+        Field("sid_high", ("band",), "float64", "upper ends", place="sid/high"),
+        Field("srs", (), "float64", "score", place="srs/value", checksum=False),
+        Field("srs_interval", (2,), "float64", "its interval", place="srs/interval",
+              checksum=False),
+        Field("srs_signed", (), "float64", "score with its sign", place="srs/signed",
+              checksum=False),
+        Field("srs_signed_interval", (2,), "float64", "its interval",
+              place="srs/signed_interval", checksum=False),
+        Field("srs_range", (2,), "float64", "ends of the signed score", place="srs/range",
+              checksum=False),
+        Field("beta", (), "float64", "decay of the weights", place="srs/beta", checksum=False),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Report(ReportInNotebooks, Result):
+    """Result of one audit; what it shares with other results is in `Result`.
 
     Attributes
     ----------
@@ -52,19 +142,9 @@ class Report(ReportInNotebooks):
         The first column is that of no band, the last that of all.
     labels, predicted : ndarray of int64, shape (K,)
         True class, and the class the model gives the untouched image.
-    image_ids : list of str
-        What the images are called in the data: relative paths or numbers.
     settings : dict
         All that determines the table, and the view settings ``value``, ``beta``,
         ``confidence``.
-    model, data, run : dict
-        What was audited, on what, and how it ran (plain JSON values).
-    provider : str
-        Where the model ran: "cpu" or "cuda".
-    created : str
-        ISO 8601, UTC.
-    iaside_version : str
-        Version that made the report.
     class_names : list of str or None
         In label order; None where neither data nor file name the classes.
     example : ndarray of uint8, shape (H, W, C), or None
@@ -75,17 +155,11 @@ class Report(ReportInNotebooks):
         The coalition of each value where they were drawn; None where all 2**M are there in order.
     """
 
+    SCHEMA: ClassVar[Schema] = SCHEMA
+
     log_prob: NDArray[np.float32]
     labels: NDArray[np.int64]
     predicted: NDArray[np.int64]
-    image_ids: list[str]
-    settings: dict[str, Any]
-    model: dict[str, Any]
-    data: dict[str, Any]
-    run: dict[str, Any]
-    provider: str
-    created: str
-    iaside_version: str
     class_names: list[str] | None = None
     example: NDArray[np.uint8] | None = field(default=None, repr=False)
     image_digests: NDArray[np.uint8] | None = field(default=None, repr=False)
@@ -99,9 +173,7 @@ class Report(ReportInNotebooks):
         confidence: float | None = None,
     ) -> Report:
         """The same table seen through other view settings; None keeps the present one."""
-        asked = {"value": value, "beta": beta, "confidence": confidence}
-        changed = {key: setting for key, setting in asked.items() if setting is not None}
-        return replace(self, settings={**self.settings, **changed})
+        return self._viewed(value=value, beta=beta, confidence=confidence)
 
     @property
     def players(self) -> int:
@@ -151,11 +223,6 @@ class Report(ReportInNotebooks):
         """Short names of the players, lowest first."""
         dc = ["DC"] if self.settings.get("separate_dc") else []
         return dc + [str(band) for band in range(self.players - len(dc))]
-
-    @property
-    def confidence(self) -> float:
-        """Coverage that the intervals aim at."""
-        return float(self.settings["confidence"])
 
     @property
     def beta(self) -> float:
@@ -367,32 +434,87 @@ class Report(ReportInNotebooks):
         """What the report says, as text."""
         return self.finding().text
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the report as HDF5; the file appears only when it is whole.
+    def _derived(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        kind = {"confidence": self.confidence, "interval": METHODS[0]}
+        return self.derived(METHODS[0]), {"sid": kind, "srs": kind}
 
-        Raises
-        ------
-        ReportError
-            The file exists and `overwrite` is not set, or it cannot be written.
-        """
-        from ..storage import store
+    def derived(self, method: str) -> dict[str, Any]:
+        """What files hold that follows from the table, by place; intervals by a method."""
+        ends = self.intervals_by(method)
+        values = {
+            "sid_low": ends.sid_low,
+            "sid_high": ends.sid_high,
+            "srs_interval": ends.srs,
+            "srs_signed_interval": ends.srs_signed,
+        }
+        return {
+            each.where: values[each.name] if each.name in values else getattr(self, each.name)
+            for each in self.SCHEMA.derived
+            if each.versions is None or self.format_version in each.versions
+        }
 
-        target = Path(path)
-        check_free(target, overwrite=overwrite)
-        store.write_report(self, target)
+    def coordinates(self) -> dict[str, Any]:
+        """Names of the bands, and which are present in each coalition; see `Result`."""
+        numbers: Any = np.arange(self.log_prob.shape[1], dtype=np.uint64)
+        axes: tuple[str, ...] = ("coalition",)
+        made: dict[str, Any] = {"band": self.band_names}
+        if self.coalitions is None:
+            made["coalition"] = numbers.astype(np.int64)
+        else:
+            axes, numbers = ("image", "draw"), self.coalitions
+        return {**made, "present": ((*axes, "band"), members(numbers, self.players))}
+
+    def variables(self) -> dict[str, Any]:
+        """Shapley values and distribution; see `Result`."""
+        words = f"Shapley value of the band ({self.settings['value']})"
+        return {
+            "shapley": (("image", "band"), self.shapley_per_image, {"long_name": words}),
+            "sid": ("band", self.sid, {"long_name": "spectral importance distribution"}),
+        }
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Accuracy and signed score; see `Result`."""
+        return {"accuracy": self.accuracy, "srs_signed": self.srs_signed}
+
+    @property
+    def axis_names(self) -> dict[str, str]:
+        """Where each image has coalitions of its own they are draws; see `Result`."""
+        return {} if self.exact else {"coalition": "draw"}
+
+    def check(self) -> None:
+        """Refuse a report that no audit can have written; see `Result.check`."""
+        columns = self.log_prob.shape[1]
+        players = int(self.settings["bands"]) + int(self.settings["separate_dc"])
+        estimator, drawn = str(self.settings["estimator"]), self.coalitions is not None
+        need(
+            not drawn or (estimator in PLAYERS and estimator != "exact"),
+            f"no estimator {estimator}",
+        )
+        low, high = PLAYERS[estimator if drawn else "exact"]
+        need(low <= players <= high, f"the {estimator} estimator does not take {players} players")
+        if self.coalitions is None:
+            fits = columns == 1 << players
+            need(fits, f"a value table of {columns} columns is no game of {players}")
+        else:
+            passes = whole(0, MOST_COUNT)(self.settings.get("passes"))
+            need(passes, "attribute settings holds no usable 'passes'")
+            need(
+                columns <= MOST_COALITIONS and are_drawn(estimator, players, self.coalitions),
+                f"its coalitions are not such as the {estimator} estimator draws",
+            )
+        names, offset = self.class_names, int(self.settings.get("label_offset", 0))
+        fits = names is None or len(names) + offset <= self.data["classes"]
+        need(fits, "there are more class names than classes")
+        if self.example is not None:
+            height, width, channels = self.example.shape
+            need(
+                channels in (1, 3) and height * width <= _MOST_PIXELS,
+                f"an example image of shape {self.example.shape} is none",
+            )
 
 
-def load(path: str | Path) -> Report:
-    """Read a finished report.
-
-    Raises
-    ------
-    ReportError
-        Not a report, an unknown version, unfinished, or damaged.
-    """
-    from ..storage import store
-
-    return store.read_report(Path(path))
+load = Report.load
 
 
 def check_view(value: str, beta: float, confidence: float) -> None:

@@ -2,26 +2,95 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
-from .spread import Spread, check_confidence
-
-if TYPE_CHECKING:
-    from ..comparisons.baseline import Relative
+from ..storage.schema import IMAGE, ROUNDING, TEXT, TRUTH, Field, Schema, need
+from ..storage.value_rules import (
+    INSIDE,
+    MOST_CLASSES,
+    MOST_PERTURBATIONS,
+    MOST_SIDE,
+    OF_ALL,
+    PERTURBED,
+    are_kinds,
+    check_rules,
+    is_name,
+    is_object,
+    is_positive,
+    is_seed,
+    is_share,
+    whole,
+)
+from .result import DIGESTS, Result
+from .spread import Spread
 
 ROBUSTNESS_FORMAT = "iaside-robustness"
 ROBUSTNESS_VERSION = 1
 RESAMPLES = 2000
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
+_ATTACK = {
+    "name": is_name,
+    "norm": lambda value: value in ("linf", "l2"),
+    "epsilon": is_positive,
+    "queries": whole(1, MOST_CLASSES),
+}
+_CELLS = (IMAGE, "perturbation", "severity")
+SCHEMA = Schema(
+    format=ROBUSTNESS_FORMAT,
+    versions=(ROBUSTNESS_VERSION,),
+    header={
+        **PERTURBED,
+        "attacks": lambda value: (
+            isinstance(value, list)
+            and len(value) <= MOST_PERTURBATIONS
+            and all(map(is_object, value))
+        ),
+        **OF_ALL,
+    },
+    inside={
+        "settings": {
+            "seed": is_seed,
+            "confidence": is_share,
+            "height": whole(1, MOST_SIDE),
+            "width": whole(1, MOST_SIDE),
+            "label_offset": whole(-MOST_CLASSES, MOST_CLASSES),
+            "temperature": is_positive,
+            "kinds": are_kinds,
+        },
+        **INSIDE,
+    },
+    counts={"perturbation": "perturbations", "severity": "severities", "attack": "attacks"},
+    fields=(
+        Field("image_ids", (IMAGE,), TEXT, "relative path or index", coordinate="image"),
+        Field("labels", (IMAGE,), "int64", "true class", coordinate="label"),
+        Field("predicted", (IMAGE,), "int64", "class given to the untouched image",
+              coordinate="predicted"),
+        Field("log_prob", (IMAGE,), "float32",
+              "log-probability of the true class of the untouched image", high=0, slack=ROUNDING),
+        Field("wrong", _CELLS, TRUTH, "1 where the answer to the corrupted image is wrong"),
+        Field("change", _CELLS, "float32",
+              "l1 distance of the probabilities from those of the untouched image",
+              low=0, high=2, slack=ROUNDING),
+        Field("corrupted_log_prob", _CELLS, "float32", "as `/log_prob`, of the corrupted image",
+              high=0, slack=ROUNDING),
+        Field("attack_wrong", (IMAGE, "attack"), TRUTH,
+              "1 where the answer is wrong after the attack"),
+        Field("attack_queries", (IMAGE, "attack"), "int32",
+              "queries used; 0: wrong before, -1: not attacked", low=NOT_ATTACKED),
+        Field("attack_change", (IMAGE, "attack"), "float32",
+              "as `/change`, after the attack", low=0, high=2, slack=ROUNDING),
+        DIGESTS,
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,8 +116,52 @@ class Damage:
 
 
 @dataclass(frozen=True)
-class RobustnessReport:
+class Relative:
+    """Errors of a model as shares of a baseline's; 1 is the baseline itself.
+
+    The intervals resample images, the same for both models.
+
+    Attributes
+    ----------
+    ce, relative_ce : Spread of shape (P,)
+    mce, relative_mce : Spread of shape ()
+        Their means over corruptions.
+    model : dict
+        The baseline's.
+    notes : list of str
+        What to bear in mind about the pair.
+    """
+
+    ce: Spread
+    mce: Spread
+    relative_ce: Spread
+    relative_mce: Spread
+    model: dict[str, Any]
+    notes: list[str]
+
+    def summary(self, names: list[str]) -> dict[str, Any]:
+        """Plain JSON values; null where the baseline makes no error, so no ratio is defined."""
+        return {
+            "model": self.model,
+            "mce": self.mce.json(),
+            "relative_mce": self.relative_mce.json(),
+            "corruptions": [
+                {
+                    "name": name,
+                    "ce": self.ce[row].json(),
+                    "relative_ce": self.relative_ce[row].json(),
+                }
+                for row, name in enumerate(names)
+            ],
+            "notes": self.notes,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustnessReport(Result):
     """Result of ``iaside robustness``: n images, P corruptions, S severities, A attacks.
+
+    What it shares with other results is in `Result`.
 
     Attributes
     ----------
@@ -73,14 +186,14 @@ class RobustnessReport:
         Queries used: 0 where the answer was wrong before, -1 where the image was not attacked.
     attack_change : ndarray of float32, shape (n, A)
         As `change`, for the attacked image; 0 where it was not attacked.
-    image_ids : list of str
     settings : dict
         seed, samples, height, width, channels, preprocess, temperature, confidence, kinds
         (corruption to kind), and the other settings that determine the answers.
-    model, data, run : dict
-        What was measured, on what, and how it ran (plain JSON values).
-    provider, created, iaside_version : str
+    image_digests : ndarray of uint8, shape (n, 32), or None
+        SHA-256 of each image's content, in parts of a sample.
     """
+
+    SCHEMA: ClassVar[Schema] = SCHEMA
 
     perturbations: list[str]
     severities: list[int]
@@ -94,32 +207,27 @@ class RobustnessReport:
     attack_wrong: NDArray[np.bool_]
     attack_queries: NDArray[np.int32]
     attack_change: NDArray[np.float32]
-    image_ids: list[str]
-    settings: dict[str, Any]
-    model: dict[str, Any]
-    data: dict[str, Any]
-    run: dict[str, Any]
-    provider: str
-    created: str
-    iaside_version: str
+    image_digests: NDArray[np.uint8] | None = None
 
-    def view(self, *, confidence: float | None = None) -> RobustnessReport:
-        """The same measurement with intervals of another coverage.
-
-        Raises
-        ------
-        UsageError
-            A confidence outside (0, 1).
-        """
-        if confidence is None:
-            return self
-        check_confidence(confidence)
-        return replace(self, settings={**self.settings, "confidence": confidence})
-
-    @property
-    def confidence(self) -> float:
-        """Coverage that the intervals aim at."""
-        return float(self.settings["confidence"])
+    def check(self) -> None:
+        """Refuse attacks that contradict themselves; see `Result.check`."""
+        kinds = self.settings["kinds"]
+        need(set(self.perturbations) <= set(kinds), "a perturbation has no kind")
+        for attack in self.attacks:
+            check_rules(attack, _ATTACK, "attribute attacks", need)
+        for place, attack in enumerate(self.attacks):
+            queries, name = self.attack_queries[:, place], attack["name"]
+            skipped = queries == NOT_ATTACKED
+            need(
+                bool((queries <= attack["queries"]).all()),
+                f"more queries than the budget of {name}",
+            )
+            need(not skipped.all(), f"no image was attacked by {name}")
+            need(
+                not self.attack_wrong[skipped, place].any()
+                and not self.attack_change[skipped, place].any(),
+                "holds results of images that were not attacked",
+            )
 
     @property
     def clean_wrong(self) -> NDArray[np.bool_]:
@@ -195,6 +303,20 @@ class RobustnessReport:
             mean_mpe=spread(mpe.mean(axis=(1, 2))),
         )
 
+    @cached_property
+    def lost_log_prob(self) -> Spread:
+        """Log-probability of the true class that each corruption takes, shape (P,), in nats.
+
+        Clean minus corrupted, mean over severities and images; the intervals resample images, each
+        with its answers to both. Infinite where a corruption makes the true class impossible, not
+        a number where it was impossible before.
+        """
+        with np.errstate(invalid="ignore"):
+            corrupted = self.corrupted_log_prob.mean(axis=2, dtype=np.float64)
+            lost = self.log_prob[:, None].astype(np.float64) - corrupted
+            means = resampled_means(lost, int(self.settings["seed"]), RESAMPLES)
+            return Spread.of(np.concatenate([lost.mean(axis=0)[None], means]), self.confidence)
+
     @property
     def clean_spread(self) -> Spread:
         """The clean error with Wilson's interval, which keeps a width at 0 and 1."""
@@ -239,14 +361,16 @@ class RobustnessReport:
         ReportError
             It was measured on something else; the message names what differs.
         """
-        from ..comparisons.baseline import relative
+        # By its name: comparisons know results, results know no comparison.
+        relative: Relative = import_module("iaside_onnx.comparisons.baseline").relative(
+            self, baseline
+        )
+        return relative
 
-        return relative(self, baseline)
-
-    def summary(self, baseline: RobustnessReport | None = None) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """All results as plain JSON values; null where a ratio is infinite or not defined."""
         damage = self.damage
-        result: dict[str, Any] = {
+        return {
             "format": ROBUSTNESS_FORMAT,
             "format_version": ROBUSTNESS_VERSION,
             "iaside_version": self.iaside_version,
@@ -268,6 +392,7 @@ class RobustnessReport:
                     "mpe": damage.corruption_mpe[row].json(),
                     "errors": damage.errors[row].json(),
                     "mpes": damage.mpe[row].json(),
+                    "lost_log_prob": self.lost_log_prob[row].json(),
                 }
                 for row, name in enumerate(self.perturbations)
             ],
@@ -283,17 +408,11 @@ class RobustnessReport:
                 for place, attack in enumerate(self.attacks)
             ],
         }
-        if baseline is not None:
-            result["baseline"] = self.against(baseline).summary(self.perturbations)
-        return result
 
     def median_queries(self, attack: int) -> float | None:
         """Median number of queries that turned an answer that had been right; None if none did."""
         turned = self.attack_wrong[:, attack] & (self.attack_queries[:, attack] > 0)
         return float(np.median(self.attack_queries[turned, attack])) if turned.any() else None
 
-    def save(self, target: str | Path, *, overwrite: bool = False) -> None:
-        """Write the report; `results.robustness_store.load_robustness` reads it back."""
-        from .robustness_store import write_robustness
 
-        write_robustness(self, Path(target), overwrite=overwrite)
+load_robustness = RobustnessReport.load

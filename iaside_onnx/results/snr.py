@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..mathematics.bands import MOST_BANDS
 from ..mathematics.score import resampled_means
 from ..mathematics.signal_noise import (
     Decay,
@@ -18,12 +18,82 @@ from ..mathematics.signal_noise import (
     gain_and_residual,
     signal_to_noise,
 )
-from .spread import Spread, check_confidence
+from ..storage.schema import IMAGE, TEXT, Field, Schema, need
+from ..storage.value_rules import (
+    MOST_CLASSES,
+    MOST_SIDE,
+    OF_ALL,
+    OF_DATA,
+    OF_RUN,
+    PERTURBED,
+    are_kinds,
+    is_name,
+    is_norm,
+    is_place,
+    is_positive,
+    is_seed,
+    is_share,
+    is_truth,
+    or_none,
+    whole,
+)
+from .result import DIGESTS, Result
+from .spread import Spread
 
 SNR_FORMAT = "iaside-snr"
 SNR_VERSION = 1
 SNR_RESAMPLES = 1000
 FITS = {"power_law": fit_power_law, "exponential": fit_exponential}
+# Pixels lie in [0, 1] and so many are in no image.
+_LARGEST_SUM = 1e40
+SCHEMA = Schema(
+    format=SNR_FORMAT,
+    versions=(SNR_VERSION,),
+    # Corruptions need no model; what an attack was made on is in its settings.
+    header={
+        **PERTURBED,
+        **{name: rule for name, rule in OF_ALL.items() if name not in ("model", "provider")},
+    },
+    inside={
+        "settings": {
+            "bands": whole(1, MOST_BANDS),
+            "rings": whole(1, MOST_BANDS),
+            "norm": is_norm,
+            "separate_dc": is_truth,
+            "confidence": is_share,
+            "seed": is_seed,
+            "height": whole(1, MOST_SIDE),
+            "width": whole(1, MOST_SIDE),
+            "channels": lambda value: value in (1, 3),
+            "kinds": are_kinds,
+        },
+        "data": OF_DATA,
+        "run": OF_RUN,
+    },
+    counts={"perturbation": "perturbations", "severity": "severities"},
+    fields=(
+        Field("image_ids", (IMAGE,), TEXT, "relative path or index", coordinate="image"),
+        Field("signal", ("signal_sum", IMAGE, "ring"), "float64", "sums of abs(X) and abs(X)^2",
+              low=0, high=_LARGEST_SUM),
+        Field("noise", ("noise_sum", IMAGE, "perturbation", "severity", "ring"), "float64",
+              "sums of abs(D), abs(D)^2 and Re(conj(X) D)",
+              low=-_LARGEST_SUM, high=_LARGEST_SUM),
+        DIGESTS,
+        Field("labels", (IMAGE,), "int64", "true class; in parts of a sample, which it names",
+              optional=True, part_only=True),
+    ),
+)  # fmt: skip
+_ATTACK = {
+    "name": is_name,
+    "model": is_place,
+    "epsilon": is_positive,
+    "queries": whole(1, MOST_CLASSES),
+}
+
+
+def _is_attack(value: Any) -> bool:
+    """What `iaside snr --attack` says about the attack."""
+    return isinstance(value, dict) and all(rule(value.get(key)) for key, rule in _ATTACK.items())
 
 
 @dataclass(frozen=True)
@@ -47,9 +117,11 @@ class Curve:
     fits: dict[str, tuple[Decay, Decay, Decay]]
 
 
-@dataclass(frozen=True)
-class SnrReport:
+@dataclass(frozen=True, kw_only=True)
+class SnrReport(Result):
     """Result of ``iaside snr``: sums of each image's spectrum and of what perturbations add.
+
+    What it shares with other results is in `Result`.
 
     Attributes
     ----------
@@ -59,26 +131,26 @@ class SnrReport:
         Sums of ``|X|`` and ``|X|^2``; see `mathematics.signal_noise`.
     noise : ndarray, shape (3, n, perturbations, severities, 1 + rings)
         Sums of ``|D|``, ``|D|^2`` and ``Re(conj(X) D)``.
-    image_ids : list of str
     settings : dict
         bands, rings, norm, separate_dc, confidence, seed, samples, height, width, channels,
         preprocess, kinds (perturbation to kind), and with an attack `attack` (name, norm,
         epsilon, queries, model, sha256).
-    data, run : dict
-        What was measured, and how it went.
-    created, iaside_version : str
+    model, provider : dict, str
+        Empty: `settings` say what was attacked.
+    image_digests, labels : ndarray of uint8, shape (n, 32), and of int64, shape (n,), or None
+        Content and class of each image, in parts of a sample.
     """
+
+    SCHEMA: ClassVar[Schema] = SCHEMA
 
     perturbations: list[str]
     severities: list[int]
     signal: NDArray[np.float64]
     noise: NDArray[np.float64]
-    image_ids: list[str]
-    settings: dict[str, Any]
-    data: dict[str, Any]
-    run: dict[str, Any]
-    created: str
-    iaside_version: str
+    model: dict[str, Any] = field(default_factory=dict)
+    provider: str = ""
+    image_digests: NDArray[np.uint8] | None = None
+    labels: NDArray[np.int64] | None = None
 
     def view(
         self, *, confidence: float | None = None, separate_dc: bool | None = None
@@ -90,13 +162,20 @@ class SnrReport:
         UsageError
             A confidence outside (0, 1).
         """
-        changed = dict(self.settings)
-        if confidence is not None:
-            check_confidence(confidence)
-            changed["confidence"] = confidence
-        if separate_dc is not None:
-            changed["separate_dc"] = separate_dc
-        return replace(self, settings=changed)
+        return self._viewed(confidence=confidence, separate_dc=separate_dc)
+
+    def check(self) -> None:
+        """Refuse sums that do not fit the settings; see `Result.check`."""
+        settings = self.settings
+        attack = or_none(_is_attack)(settings.get("attack"))
+        need(attack, "attribute settings holds no usable 'attack'")
+        need(settings["rings"] % settings["bands"] == 0, "the rings do not fit the bands")
+        sums = len(self.signal), len(self.noise)
+        fits = sums == (2, 3) and self.signal.shape[-1] == settings["rings"] + 1
+        need(fits, "signal and noise do not match the number of sums and rings")
+        known = set(self.perturbations) <= set(settings["kinds"])
+        need(known, "a perturbation has no kind")
+        need(bool((self.noise[:2] >= 0).all()), "'noise' holds negative sums")
 
     @property
     def rings(self) -> int:
@@ -205,11 +284,8 @@ class SnrReport:
             ],
         }
 
-    def save(self, target: str | Path, *, overwrite: bool = False) -> None:
-        """Write the report; `results.snr_store.load_snr` reads it back."""
-        from .snr_store import write_snr
 
-        write_snr(self, Path(target), overwrite=overwrite)
+load_snr = SnrReport.load
 
 
 def _fit_json(ends: tuple[Decay, Decay, Decay]) -> dict[str, Any]:

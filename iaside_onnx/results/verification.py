@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..digest import data_digest
 from ..errors import ReportError, UnreadableError
 from ..mathematics.intervals import METHODS
-from ..storage.isolated import Arrays
-from ..storage.measurement_store import format_of
 from ..storage.opening import MADE_BY, check_is_file, read_isolated, report_errors
-from ..storage.report_reader import read_derived
 from ..storage.seal import BEGINNINGS, NO_SEAL, SEAL_BYTES, check_seal, is_sealed
-from .heatmap_store import load_heatmap
-from .report import FORMAT, Report, load
-from .robustness_store import load_robustness
-from .snr_store import load_snr
+from .kinds import format_of, load, read_derived
+from .part import part_note
+from .report import FORMAT, Report
 
-LOADERS: dict[str, Callable[[Path], Any]] = {
-    FORMAT: load,
-    "iaside-robustness": load_robustness,
-    "iaside-heatmap": load_heatmap,
-    "iaside-snr": load_snr,
-}
 # Of stored numbers that another BLAS has added up.
 _TOLERANCE = 1e-9
 _ONLY_TABLES = "holds nothing but its tables; what is shown is computed from them each time"
@@ -125,13 +113,16 @@ def verify_file(path: Path) -> Verification:
     kind = FORMAT
     result = None
     if checks[0].holds is not False:
-        kind = format_of(path, list(MADE_BY)) or FORMAT
         try:
-            result = LOADERS[kind](path)
-            checks.append(Check("content", True, f"of {MADE_BY[kind]}, as {kind} has it"))
+            result = load(path)
+            kind = result.SCHEMA.format
+            note = part_note(result)
+            text = f"of {MADE_BY[kind]}, as {kind} has it"
+            checks.append(Check("content", True, text if note is None else f"{text}. {note}"))
         except UnreadableError:
             raise
         except ReportError as error:
+            kind = format_of(path, list(MADE_BY)) or FORMAT
             checks.append(Check("content", False, _without(path, error)))
     if isinstance(result, Report):
         checks += _follows(path, result)
@@ -164,23 +155,7 @@ def _follows(path: Path, report: Report) -> list[Check]:
     method = texts["interval"] or METHODS[-1]
     if method not in METHODS:
         return [Check("numbers", False, f"its intervals are of no known kind: {method[:40]}")]
-    intervals = report.intervals_by(method)
-    wanted: Arrays = {
-        "shapley/per_image": report.shapley_per_image,
-        "shapley/mean": report.shapley,
-        "shapley/stderr": report.shapley_stderr,
-        "sid/values": report.sid,
-        "sid/low": intervals.sid_low,
-        "sid/high": intervals.sid_high,
-        "srs/value": np.asarray(report.srs),
-        "srs/interval": np.asarray(intervals.srs),
-        "srs/signed": np.asarray(report.srs_signed),
-        "srs/signed_interval": np.asarray(intervals.srs_signed),
-        "srs/range": np.asarray(report.srs_range),
-        "srs/beta": np.asarray(report.beta),
-    }
-    if report.exact:
-        wanted["shapley/interactions"] = report.interactions
+    wanted = report.derived(method)
     worst = 0.0
     # Numbers are arrays of one on their way from the process that reads.
     stored = {name: np.atleast_1d(values) for name, values in stored.items()}
@@ -219,6 +194,6 @@ def _names_agree(report: Report, texts: dict[str, Any]) -> Check:
             return Check("names", False, f"{name} is not what the header says beside it")
     if report.image_digests is None:
         return Check("names", None, "carries no digests of its images")
-    if data_digest(report.image_ids, report.labels, report.image_digests) != report.data["digest"]:
+    if report.computed_digest() != report.data["digest"]:
         return Check("names", False, "the digest of the images does not follow from ids and labels")
     return Check("names", True, "the digest of the images follows from ids, labels and contents")

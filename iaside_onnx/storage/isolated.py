@@ -126,7 +126,9 @@ class Child:
             child.stdout.close()
             child.wait()
         if "error" in header:
-            raise getattr(errors, header["error"], IsolationError)(header["message"])
+            if header["error"] == IsolationError.__name__:
+                raise IsolationError(header["message"])
+            raise errors.again(getattr(errors, header["error"]), {"parts": header["parts"]})
         return header["values"], arrays
 
 
@@ -185,7 +187,7 @@ def main() -> None:
             values, arrays = run(Path(name))
             header: dict[str, Any] = {"values": values, "arrays": list(arrays)}
         except IasideError as error:
-            header = {"error": type(error).__name__, "message": str(error)}
+            header = {"error": type(error).__name__, "parts": error.parts}
         except MemoryError:
             text = "reading it takes more memory than any undamaged file of its size"
             header = {"error": IsolationError.__name__, "message": text}

@@ -25,11 +25,12 @@ MADE_BY = {
     "iaside-heatmap": "heatmap",
     "iaside-snr": "snr",
 }
-_READER = f"{__package__}.report_reader:read_finished"
+# By name, as what a file holds is known to results: the one place that storage knows of them.
+_READER = f"{__package__.partition('.')[0]}.results.kinds:read_stored"
 
 
 def begin_reading(path: Path) -> Child:
-    """Start the process that reads a finished report; `store.read_report` takes its result.
+    """Start the process that reads a finished file; `results.kinds.load` takes its result.
 
     Raises
     ------
@@ -42,13 +43,14 @@ def begin_reading(path: Path) -> Child:
         return Child(_READER, path)
 
 
-def wrong_kind(path: Path, found: Any, wanted: str) -> ReportError:
-    """What to say of a file of another format than the one wanted."""
-    if not isinstance(found, str) or found not in MADE_BY:
-        return ReportError(f"{path}: is not a file of iaside {MADE_BY[wanted]}")
+def wrong_kind(path: Path | str, found: str, wanted: str | None = None) -> ReportError:
+    """What to say of a file of another format than the one wanted; None: any that is known."""
+    if found not in MADE_BY:
+        commands = ", ".join(MADE_BY.values()) if wanted is None else MADE_BY[wanted]
+        return ReportError(f"{path}: is not a file of iaside {commands}")
+    needed = "" if wanted is None else f", and one of iaside {MADE_BY[wanted]} is needed here"
     return ReportError(
-        f"{path}: is a file of iaside {MADE_BY[found]}, and one of iaside {MADE_BY[wanted]} is "
-        "needed here; iaside show prints either"
+        f"{path}: is a file of iaside {MADE_BY[found]}{needed}; iaside show prints either"
     )
 
 

@@ -6,11 +6,14 @@ Files come from strangers; what a header says is used once the rule for its key 
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..mathematics.bands import NORMS
 from ..mathematics.coalitions import SEEDS
 
 Rule = Callable[[Any], bool]
@@ -22,6 +25,52 @@ MOST_SIDE = 1 << 24
 _LONGEST_PLACE = 4096
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# Levels of JSON.
+_DEEPEST = 16
+
+
+class WrongContentError(ValueError):
+    """What a file holds contradicts its format; the message says what, without the file."""
+
+
+def parse(name: str, text: str) -> dict[str, Any]:
+    """A JSON object of a file: finite numbers and reasonable depth.
+
+    Raises
+    ------
+    WrongContentError
+    """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        value = _plain(json.loads(text, parse_constant=refuse), _DEEPEST)
+    except (ValueError, RecursionError) as error:
+        raise WrongContentError(f"attribute {name} is no JSON of finite values") from error
+    if not isinstance(value, dict):
+        raise WrongContentError(f"attribute {name} is no JSON object")
+    return value
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """The value, with half characters, which cannot be written anywhere, replaced.
+
+    Raises
+    ------
+    ValueError
+        Too deep, or a number that is not finite (such as 1e999) or beyond what 64 bits hold as one.
+    """
+    if isinstance(value, dict | list) and not depth:
+        raise ValueError("too deep")
+    if isinstance(value, dict):
+        return {_plain(key, 0): _plain(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, depth - 1) for item in value]
+    # Whole numbers may be longer than any other can be.
+    if isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
+        raise ValueError("not finite")
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def whole(low: int, high: int) -> Rule:
@@ -82,9 +131,20 @@ def is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-def is_size(value: Any) -> bool:
-    """Height and width."""
-    return isinstance(value, list) and len(value) == 2 and all(map(whole(1, MOST_SIDE), value))
+def is_norm(value: Any) -> bool:
+    """A norm of frequencies."""
+    return isinstance(value, str) and value in NORMS
+
+
+def sides(most: int) -> Rule:
+    """Height and width, of at most so many pixels each."""
+    side = whole(1, most)
+    return lambda value: isinstance(value, list) and len(value) == 2 and all(map(side, value))
+
+
+def or_none(rule: Rule) -> Rule:
+    """None, or what passes."""
+    return lambda value: value is None or rule(value)
 
 
 def are_kinds(value: Any) -> bool:
@@ -105,6 +165,12 @@ def each(rule: Rule, most: int) -> Rule:
 is_seed = whole(0, SEEDS - 1)
 is_share = between(0, 1)
 is_positive = between(0, math.inf)
+# Of one measurement: bounds of what resampling and pictures have to hold.
+MOST_PERTURBATIONS, MOST_SEVERITIES = 64, 20
+PERTURBED: dict[str, Rule] = {
+    "perturbations": each(is_name, MOST_PERTURBATIONS),
+    "severities": each(whole(1, 1000), MOST_SEVERITIES),
+}
 # What every file says of the model, of the images and of how it came about.
 OF_MODEL: dict[str, Rule] = {"path": is_place, "sha256": is_digest}
 OF_DATA: dict[str, Rule] = {
@@ -116,14 +182,34 @@ OF_CLASSES: dict[str, Rule] = {"classes": whole(1, MOST_CLASSES)}
 OF_RUN: dict[str, Rule] = {"seconds": is_duration, "warnings": are_texts}
 OF_PASSES: dict[str, Rule] = {"forward_passes": whole(0, MOST_COUNT)}
 ORIGIN: dict[str, Rule] = {"created": is_time, "iaside_version": is_name}
+# And of every measurement of a model.
+OF_ALL: dict[str, Rule] = {
+    "settings": is_object,
+    "model": is_object,
+    "data": is_object,
+    "run": is_object,
+    "provider": is_name,
+    **ORIGIN,
+}
+INSIDE: dict[str, dict[str, Rule]] = {
+    "model": OF_MODEL,
+    "data": {**OF_DATA, **OF_CLASSES},
+    "run": {**OF_RUN, **OF_PASSES},
+}
+# What a file need not say, wherever it does.
+WHERE_GIVEN: dict[str, dict[str, Rule]] = {
+    "settings": {
+        "draws": is_name,
+        "floor": or_none(is_share),
+        "size": or_none(sides(MOST_SIDE)),
+        "label_offset": whole(-MOST_CLASSES, MOST_CLASSES),
+        "temperature": is_positive,
+        "norm": is_norm,
+    }
+}
 
 
 def check_rules(held: dict[str, Any], rules: dict[str, Rule], where: str, need: Need) -> None:
     """Refuse an object that lacks a key or holds a value that its rule does not let through."""
     for key, rule in rules.items():
-        need(key in held and rule(held[key]), f"the {where} no usable '{key}'")
-
-
-def check_samples(header: dict[str, Any], images: int, need: Need) -> None:
-    """Refuse a header that counts other images than there are rows."""
-    need(header["data"]["samples"] == images, f"counts other images than the {images} it holds")
+        need(key in held and rule(held[key]), f"{where} holds no usable '{key}'")

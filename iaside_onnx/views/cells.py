@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-from ..comparisons.comparison import Comparison, Pair
+from ..comparisons.pairs import Comparison, Pair
 from ..comparisons.verdict import decimals, p_text
 from ..mathematics.paired import Difference
 from ..results.finding import NO_FINDING, NOT_A_FINDING

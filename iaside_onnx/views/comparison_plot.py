@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..comparisons.comparison import Comparison, Pair
+from ..comparisons.pairs import Comparison, Pair
 from ..errors import UsageError
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference

@@ -7,7 +7,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from ..comparisons.comparison import Comparison, Pair
+from ..comparisons.pairs import Comparison, Pair
 from ..comparisons.verdict import decimals, p_text
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields
 from importlib import import_module
@@ -10,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..comparisons.comparison import Comparison
+from ..comparisons.pairs import Comparison
 from ..errors import UsageError
-from ..mathematics.coalitions import members
 from ..mathematics.paired import Difference
 from ..results.report import Report
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-    from xarray import Dataset
 
 _NOT_JUDGED = dict.fromkeys(field.name for field in fields(Difference))
 _SCORES = ("srs_signed", "srs", "accuracy", "mean_log_prob")
@@ -33,52 +30,6 @@ def report_frame(report: Report, rows: str) -> DataFrame:
     columns["band"] = pandas.Categorical(columns["band"], categories=names, ordered=True)
     frame: DataFrame = pandas.DataFrame(columns)
     return frame
-
-
-def report_dataset(report: Report) -> Dataset:
-    """See `Report.to_xarray`."""
-    xarray = _library("xarray", "to_xarray")
-    view = report.settings["value"]
-    coalitions: Any = np.arange(report.log_prob.shape[1], dtype=np.uint64)
-    axes: tuple[str, ...] = ("coalition",)
-    if report.coalitions is not None:
-        axes, coalitions = ("image", "draw"), report.coalitions
-    table: Dataset = xarray.Dataset(
-        {
-            "log_prob": (
-                ("image", axes[-1]),
-                report.log_prob,
-                {"long_name": "log-probability of the true class"},
-            ),
-            "shapley": (
-                ("image", "band"),
-                report.shapley_per_image,
-                {"long_name": f"Shapley value of the band ({view})"},
-            ),
-            "sid": ("band", report.sid, {"long_name": "spectral importance distribution"}),
-        },
-        coords={
-            "image": report.image_ids,
-            "coalition": (axes, coalitions.astype(np.int64) if report.exact else coalitions),
-            "band": report.band_names,
-            "present": ((*axes, "band"), members(coalitions, report.players)),
-            "label": ("image", report.labels),
-            "predicted": ("image", report.predicted),
-        },
-        attrs={
-            "model": str(report.model["path"]),
-            "model_sha256": str(report.model["sha256"]),
-            "data": str(report.data["source"]),
-            "data_digest": str(report.data["digest"]),
-            "provider": report.provider,
-            "created": report.created,
-            "iaside_version": report.iaside_version,
-            "accuracy": report.accuracy,
-            "srs_signed": report.srs_signed,
-            "settings": json.dumps(report.settings),
-        },
-    )
-    return table
 
 
 def comparison_frame(found: Comparison, rows: str) -> DataFrame:

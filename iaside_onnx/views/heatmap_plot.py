@@ -83,9 +83,7 @@ def heatmap_figure(
     if len(reports) > MOST_REPORTS:
         raise UsageError(f"a picture takes 1 to {MOST_REPORTS} heat maps, not {len(reports)}")
     for report, name in zip(reports[1:], names[1:], strict=True):
-        apart = heatmaps_apart(reports[0].settings, report.settings)
-        if reports[0].data["digest"] != report.data["digest"]:
-            apart.append("other images")
+        apart = heatmaps_apart(reports[0], report)
         if apart:
             raise UsageError(
                 f"{name} and {names[0]} were measured differently: {'; '.join(apart)}; draw them "

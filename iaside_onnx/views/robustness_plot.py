@@ -12,7 +12,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..comparisons.agreement import grounds_apart
-from ..comparisons.baseline import ground_of
 from ..errors import UsageError
 from ..results.robustness import RobustnessReport
 from ..results.spread import Spread
@@ -53,7 +52,7 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
         raise UsageError(f"a picture takes at most {MOST_REPORTS} reports, not {len(reports)}")
     other_sizes = False
     for report, name in zip(reports[1:], names[1:], strict=True):
-        refusals, notes = grounds_apart(ground_of(first), ground_of(report))
+        refusals, notes = grounds_apart(first, report)
         other_sizes = other_sizes or bool(notes)
         if refusals:
             raise UsageError(

@@ -8,18 +8,20 @@ from typing import SupportsFloat
 from rich import box
 from rich.table import Table
 
-from ..comparisons.baseline import Relative
-from ..results.robustness import RobustnessReport
+from ..comparisons.baseline import relative
+from ..results.robustness import Relative, RobustnessReport
 from ..results.spread import Spread
 from .terminal import terminal
 from .text import one_line
+
+_LOST = "lost log-prob"
 
 
 def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None = None) -> None:
     """Errors under corruptions and attacks, and against a baseline where there is one."""
     out = terminal()
     level = f"{report.confidence:.0%}"
-    held = None if baseline is None else report.against(baseline)
+    held = None if baseline is None else relative(report, baseline)
     out.print(
         f"{one_line(report.model['path'])} on {one_line(report.data['source'])}: "
         f"{len(report.labels)} images of {report.settings['width']} x "
@@ -28,7 +30,10 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
         soft_wrap=True,
     )
     out.print(f"Clean error: {_with_interval(report.clean_spread, level)}", soft_wrap=True)
-    out.print(_corruptions(report, held, level))
+    tables = [_corruptions(report, held, level, lost=True)]
+    if out.measure(tables[0], options=out.options.update(max_width=500)).maximum > out.width:
+        tables = [_corruptions(report, held, level, lost=False), _lost(report, level)]
+    out.print(*tables)
     out.print(f"Mean error: {_with_interval(report.damage.mean_error, level)}", soft_wrap=True)
     out.print(f"Mean mPE: {_with_interval(report.damage.mean_mpe, level)}", soft_wrap=True)
     if held is not None:
@@ -45,28 +50,41 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
         out.print(f"Noted during the run: {one_line(str(warning))}", soft_wrap=True)
 
 
-def _corruptions(report: RobustnessReport, held: Relative | None, level: str) -> Table:
+def _corruptions(
+    report: RobustnessReport, held: Relative | None, level: str, *, lost: bool
+) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("corruption", no_wrap=True)
-    by_severity = "by severity"
-    for heading in ("error", f"{level} int.", by_severity, "mPE", f"{level} int."):
+    ends = f"{level} int."
+    headings = ["error", ends, "by severity", "mPE", ends]
+    headings += [_LOST, ends] if lost else []
+    headings += [] if held is None else ["CE", ends]
+    for heading in headings:
         table.add_column(heading, justify="right")
-    if held is not None:
-        table.add_column("CE", justify="right")
-        table.add_column(f"{level} int.", justify="right")
     damage = report.damage
     for row, name in enumerate(report.perturbations):
         error, mpe = damage.corruption_errors[row], damage.corruption_mpe[row]
         cells = [
-            _number(error.value),
-            _ends(error),
+            *_cells(error),
             " ".join(f"{value:.2f}".removeprefix("0") for value in damage.errors[row].value),
-            _number(mpe.value),
-            _ends(mpe),
+            *_cells(mpe),
         ]
+        if lost:
+            cells += _cells(report.lost_log_prob[row])
         if held is not None:
-            cells += [_number(held.ce[row].value), _ends(held.ce[row])]
+            cells += _cells(held.ce[row])
         table.add_row(one_line(name), *cells)
+    return table
+
+
+def _lost(report: RobustnessReport, level: str) -> Table:
+    """What corruptions take from the log-probability, for terminals too narrow for one table."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("corruption", no_wrap=True)
+    table.add_column(_LOST, justify="right")
+    table.add_column(f"{level} int.", justify="right")
+    for row, name in enumerate(report.perturbations):
+        table.add_row(one_line(name), *_cells(report.lost_log_prob[row]))
     return table
 
 
@@ -89,8 +107,7 @@ def _attacks(report: RobustnessReport, level: str) -> Table:
             f"{attack['queries']:,}",
             str(int(attacked.sum())),
             _number(report.clean_wrong[attacked].mean()),
-            _number(error.value),
-            _ends(error),
+            *_cells(error),
             _number(report.adversarial_mpe[place]),
             "-" if median is None else f"{median:,.0f}",
         )
@@ -99,6 +116,10 @@ def _attacks(report: RobustnessReport, level: str) -> Table:
 
 def _with_interval(spread: Spread, level: str) -> str:
     return f"{_number(spread.value)} [{level}: {_ends(spread)}]"
+
+
+def _cells(spread: Spread) -> list[str]:
+    return [_number(spread.value), _ends(spread)]
 
 
 def _ends(spread: Spread) -> str:

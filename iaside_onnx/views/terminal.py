@@ -29,6 +29,7 @@ from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.part import part_note
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
+from ..spelling import on_command_line
 from .text import one_line
 
 _BAR_WIDTH = 24
@@ -74,6 +75,7 @@ def listener(*, quiet: bool, progress: bool, unit: str = "forward passes") -> Li
         bar.advance(tasks[0], passes)
 
     return Listener(
+        words=on_command_line,
         note=(lambda _: None) if quiet else _say,
         warn=lambda message: _say(f"Warning: {message}"),
         start=start,
@@ -246,7 +248,8 @@ def print_inspection(found: dict[str, Any]) -> None:
         add(key, text)
     if found["preprocess_beside"]:
         add("beside the model", f"{found['preprocess_beside']['file']} says the preprocessing")
-    add("active providers", ", ".join(found["providers"]) or "none")
+    names = ", ".join(found["provider_names"])
+    add("active providers", ", ".join(found["providers"]) + f" (--provider {names})" * bool(names))
     for warning in found["warnings"]:
         add("warning", warning)
     terminal().print(table)

@@ -39,6 +39,7 @@ from speed import Case, measure, spread
 
 import iaside_onnx as ia
 from iaside_onnx.inference.engine import Engine
+from iaside_onnx.inference.providers import PROVIDERS
 from iaside_onnx.inference.session import choose_runtime, claim_process
 
 _BATCHES = (16, 32, 64, 128, 256, 512)
@@ -84,7 +85,7 @@ class Watch:
 def counted_transfers() -> Iterator[dict[str, int]]:
     """Bytes that engines put on their device (at most), and values that they bring back."""
     count = {"to_device": 0, "from_device": 0}
-    put, ask = Engine._put, Engine.log_prob
+    put, ask = Engine._put, Engine.values
 
     def counting_put(engine: Engine, array: Any) -> Any:
         count["to_device"] += array.nbytes
@@ -99,7 +100,7 @@ def counted_transfers() -> Iterator[dict[str, int]]:
         return values
 
     with mock.patch.object(Engine, "_put", counting_put), mock.patch.object(
-        Engine, "log_prob", counting_ask
+        Engine, "values", counting_ask
     ):  # fmt: skip
         yield count
 
@@ -219,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--data", type=Path, help="folder with the real artifacts")
-    parser.add_argument("--provider", default="cuda", choices=("cpu", "cuda", "tensorrt"))
+    parser.add_argument("--provider", default="cuda", choices=tuple(PROVIDERS))
     parser.add_argument(
         "--precision", nargs="+", choices=_PRECISIONS,
         help="default: all that the provider has (TensorRT rounds float32 to TF32)",
@@ -234,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.batches = _BATCHES
     # float32 comes first: what the others change is told against it.
     options.precision = options.precision or (
-        _PRECISIONS[1:] if options.provider == "tensorrt" else _PRECISIONS
+        _PRECISIONS[1:] if PROVIDERS[options.provider].rounding == "always" else _PRECISIONS
     )
     claim_process()
     if options.quick:

@@ -72,13 +72,13 @@ class Bare:
         pixels = np.random.default_rng(0).random((batch, *form.shape), np.float32)
         self._feed = {form.name: pixels.astype(INPUT_TYPES[form.elem_type])}
         self._binding: Any = None
-        if model.runtime.device != "cpu":
+        if not model.runtime.execution.in_host_memory:
             self._binding = self._session.io_binding()
             placed = ort.OrtValue.ortvalue_from_numpy(
-                self._feed[form.name], model.runtime.device, 0
+                self._feed[form.name], model.runtime.execution.device, 0
             )
             self._binding.bind_ortvalue_input(form.name, placed)
-            self._binding.bind_output(model.output, model.runtime.device)
+            self._binding.bind_output(model.output, model.runtime.execution.device)
 
     def __call__(self) -> int:
         """One run; its forward passes."""

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from hdf5_damage import Anatomy, mutate
 from hostile_values import some
+from reading_here import read_here
 from sound_files import sound_heatmap, sound_robustness, sound_snr
 from uses import show, use
 
-from iaside_onnx.results import heatmap_store, robustness_store, snr_store
-from iaside_onnx.storage import opening
-from iaside_onnx.storage.isolated import Arrays, Job
+from iaside_onnx.results import heatmap, robustness, snr
+from iaside_onnx.results.kinds import load
 
-_LOAD: dict[str, Callable[[Path], Any]] = {
-    "robustness": robustness_store.load_robustness,
-    "heatmap": heatmap_store.load_heatmap,
-    "snr": snr_store.load_snr,
-}
-_LAYOUTS = {
-    "robustness": robustness_store.LAYOUT,
-    "heatmap": heatmap_store.LAYOUT,
-    "snr": snr_store.LAYOUT,
-}
 _MAKERS: dict[str, Callable[[int], Any]] = {
     "robustness": sound_robustness,
     "heatmap": sound_heatmap,
     "snr": sound_snr,
 }
+_SCHEMAS = {"robustness": robustness.SCHEMA, "heatmap": heatmap.SCHEMA, "snr": snr.SCHEMA}
 _HEADER = "header"
 
 
@@ -43,7 +32,7 @@ def material(folder: Path) -> list[tuple[str, bytes, str]]:
         for kind in range(2):
             path = folder / "sound.h5"
             maker(kind).save(path)
-            made.append((name, path.read_bytes(), show(_read(name, path))))
+            made.append((name, path.read_bytes(), show(read_here(path))))
             path.unlink()
     return made
 
@@ -57,7 +46,7 @@ def make(
         old.unlink()
     path = folder / f"case.{name}.h5"
     anatomy = Anatomy(
-        datasets=(*_LAYOUTS[name].datasets, _HEADER),
+        datasets=(*(each.where for each in _SCHEMAS[name].fields), _HEADER),
         groups=(),
         attributes=("format", "format_version"),
         json=(_HEADER,),
@@ -69,7 +58,7 @@ def make(
 def run(path: Path, expected: str | None) -> str:
     """Read, sum up, print, use; in this process, whose limits are those of the reading process."""
     kind = path.suffixes[-2][1:]
-    report = _read(kind, path)
+    report = read_here(path)
     text = show(report)
     if expected is not None and text != expected:
         raise AssertionError("a changed measurement passed its checksum")
@@ -79,14 +68,4 @@ def run(path: Path, expected: str | None) -> str:
 
 def run_contained(path: Path) -> None:
     """As users have it: the file is read in a process of its own."""
-    _LOAD[path.suffixes[-2][1:]](path).summary()
-
-
-def _read(kind: str, path: Path) -> Any:
-    with mock.patch.object(opening, "isolated", _in_this_process):
-        return _LOAD[kind](path)
-
-
-def _in_this_process(job: Job, path: Path) -> tuple[dict[str, Any], Arrays]:
-    values, arrays = job(path)
-    return json.loads(json.dumps(values)), arrays
+    load(path).summary()  # type: ignore[attr-defined]

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from hdf5_damage import Anatomy, mutate
+from reading_here import read_here
 from sound_files import REPORTS, sound_report
 from uses import show, use
 
-from iaside_onnx.results.report import Report, load
-from iaside_onnx.storage import opening, store
-from iaside_onnx.storage.isolated import Arrays
-from iaside_onnx.storage.report_reader import read_finished
+from iaside_onnx.results.report import SCHEMA, load
 
 _JSON = ("settings", "model", "data", "run")
 _ANATOMY = Anatomy(
-    datasets=(
-        "game/log_prob", "game/labels", "game/predicted", "game/image_ids", "game/image_digests",
-        "game/coalitions", "data/class_names", "data/example", "data/skipped",
-        "shapley/per_image", "sid/values",
-    ),
+    datasets=(*(each.where for each in SCHEMA.fields), "shapley/per_image", "sid/values"),
     groups=("game", "data"),
     attributes=(
         *_JSON, "format", "format_version", "complete", "created", "provider", "iaside_version",
@@ -38,8 +30,8 @@ def material(folder: Path) -> list[tuple[bytes, str]]:
     made = []
     for kind in range(REPORTS):
         path = folder / "sound.h5"
-        store.write_report(sound_report(kind), path)
-        made.append((path.read_bytes(), show(_read(path))))
+        sound_report(kind).save(path)
+        made.append((path.read_bytes(), show(read_here(path))))
         path.unlink()
     return made
 
@@ -56,7 +48,7 @@ def make(
 
 def run(path: Path, expected: str | None) -> str:
     """Read, sum up, print, use; in this process, whose limits are those of the reading process."""
-    report = _read(path)
+    report = read_here(path)
     text = show(report)
     if expected is not None and text != expected:
         raise AssertionError("a changed report passed its checksum")
@@ -67,19 +59,3 @@ def run(path: Path, expected: str | None) -> str:
 def run_contained(path: Path) -> None:
     """As users have it: the file is read in a process of its own."""
     load(path).summary(per_class=True)
-
-
-def _read(path: Path) -> Report:
-    with mock.patch.object(opening, "Child", _InThisProcess):
-        return load(path)
-
-
-class _InThisProcess:
-    """Stands in for the process that reads a report."""
-
-    def __init__(self, _: str, path: Path) -> None:
-        self._path = path
-
-    def result(self) -> tuple[dict[str, Any], Arrays]:
-        values, arrays = read_finished(self._path)
-        return json.loads(json.dumps(values)), arrays

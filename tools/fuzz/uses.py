@@ -16,6 +16,7 @@ from typing import Any
 
 from sound_files import sound_heatmap, sound_report, sound_robustness, sound_snr
 
+from iaside_onnx.comparisons.baseline import summary
 from iaside_onnx.comparisons.comparison import compare
 from iaside_onnx.comparisons.correlation import correlate
 from iaside_onnx.comparisons.gate import gate
@@ -171,7 +172,7 @@ def _robustness_picture(report: RobustnessReport, picture: Path) -> None:
 
 def _against(report: RobustnessReport, _: Path) -> None:
     for ours, theirs in ((report, sound_robustness(0, 1)), (sound_robustness(0, 1), report)):
-        json.dumps(ours.summary(theirs), allow_nan=False)
+        json.dumps(summary(ours, theirs), allow_nan=False)
         print_robustness(ours, theirs)
 
 

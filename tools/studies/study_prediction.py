@@ -1,6 +1,6 @@
 """How well ``iaside predict`` foretells damage: rank correlations over a set of networks.
 
-    python tools/study_prediction.py REPORTS ROBUSTNESS --snr snr.h5 [--grid]
+    python tools/studies/study_prediction.py REPORTS ROBUSTNESS --snr snr.h5 [--grid]
 
 REPORTS and ROBUSTNESS are folders of files of ``iaside analyze --separate-dc`` and of ``iaside
 robustness``; networks that have both are joined by their checksum. In the order of the names of all

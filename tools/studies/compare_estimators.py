@@ -1,6 +1,6 @@
 """Error bars against forward passes, estimator by estimator, from reports of exact audits.
 
-    python tools/compare_estimators.py r20.h5 r32.h5 r44.h5 --picture docs/estimators.png
+    python tools/studies/compare_estimators.py r20.h5 r32.h5 r44.h5 --picture docs/estimators.png
 
 An exact report holds every coalition, so that any drawn ones can be looked up in it: images and
 coalitions are drawn again and again, and what an estimator makes of them is held against the exact

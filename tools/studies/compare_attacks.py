@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["iaside-onnx", "torch"]
 # [tool.uv.sources]
-# iaside-onnx = { path = ".." }
+# iaside-onnx = { path = "../.." }
 # ///
 """How close the black-box attacks come to a white-box one, network by network.
 
@@ -15,10 +15,10 @@ a Markdown table give the error that each leaves.
 Run with::
 
     pip install . torch
-    python tools/compare_attacks.py demo/test models/demo-plain.onnx models/demo-robust.onnx
+    python tools/studies/compare_attacks.py demo/test models/demo-plain.onnx models/demo-robust.onnx
 
-or ``uv run --script tools/compare_attacks.py demo/test models/demo-plain.onnx``. Operators that it
-does not know are named; a line in `OPERATORS` teaches them.
+or ``uv run --script tools/studies/compare_attacks.py demo/test models/demo-plain.onnx``. Operators
+that it does not know are named; a line in `OPERATORS` teaches them.
 """
 
 from __future__ import annotations

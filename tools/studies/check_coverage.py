@@ -1,9 +1,9 @@
 """How often the 95 % interval of the signed score holds the truth, by simulation.
 
-    python tools/check_coverage.py
-    python tools/check_coverage.py --population r20-gaussian.h5 --target 0
-    python tools/check_coverage.py --population r20-gaussian.h5 --target 0 --tie 3
-    python tools/check_coverage.py --population r20.h5 --other r44.h5 --target 0
+    python tools/studies/check_coverage.py
+    python tools/studies/check_coverage.py --population r20-gaussian.h5 --target 0
+    python tools/studies/check_coverage.py --population r20-gaussian.h5 --target 0 --tie 3
+    python tools/studies/check_coverage.py --population r20.h5 --other r44.h5 --target 0
 
 A population of images whose true signed score is known (2**M-column games made at random: bands
 that add up, bands that need each other, images that differ; or the games of an exact report) is

@@ -5,7 +5,7 @@
 #   "imagecorruptions @ git+https://github.com/bethgelab/imagecorruptions",
 # ]
 # [tool.uv.sources]
-# iaside-onnx = { path = ".." }
+# iaside-onnx = { path = "../.." }
 # ///
 """Hold this project's corruptions against the published implementations.
 
@@ -19,11 +19,11 @@ Run with::
     pip install . opencv-python-headless scikit-image numba 'setuptools<81'
     pip install --no-deps git+https://github.com/bethgelab/imagecorruptions
     git clone https://github.com/hendrycks/robustness
-    python tools/compare_corruptions.py demo/train --cifar-script \
+    python tools/studies/compare_corruptions.py demo/train --cifar-script \
         robustness/ImageNet-C/create_c/make_cifar_c.py
 
-or ``uv run --script tools/compare_corruptions.py demo/train``. The script's functions are run, so
-only give one that you trust.
+or ``uv run --script tools/studies/compare_corruptions.py demo/train``. The script's functions are
+run, so only give one that you trust.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from scipy.ndimage import map_coordinates
 from scipy.ndimage import zoom as scizoom
 from skimage.filters import gaussian
 
-from iaside_onnx.corruptions.corrupt import CORRUPTIONS, DETERMINISTIC, corrupt, generator
-from iaside_onnx.corruptions.severity import SEVERITIES
+from iaside_onnx.corruptions.corrupt import corrupt, generator
+from iaside_onnx.corruptions.severity import CATALOGUE, IMAGENET_C, SEVERITIES
 from iaside_onnx.images.pictures import SUFFIXES
 from iaside_onnx.mathematics.bands import band_index
 
@@ -165,7 +165,7 @@ def row(corruption: str, found: dict[str, Any] | None) -> str:
     """Cells of one comparison."""
     if found is None:
         return "not run | - | - | -"
-    if corruption in DETERMINISTIC:
+    if not CATALOGUE[corruption].random:
         return f"{found['apart']:.2f} (most {found['most']:.2f}) | - | - | -"
     low, high = found["size"]
     least, most = found["spectrum"]
@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=12)
     parser.add_argument("--repeats", type=int, default=5, help="of each timing")
     parser.add_argument("--cifar-script", type=Path, help="make_cifar_c.py; its code is run")
-    parser.add_argument("--only", nargs="*", default=list(CORRUPTIONS))
+    parser.add_argument("--only", nargs="*", default=list(IMAGENET_C))
     options = parser.parse_args()
     references: list[tuple[int, str, Reference]] = [(224, "imagecorruptions", imagenet_reference)]
     if options.cifar_script:

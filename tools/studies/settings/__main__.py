@@ -2,12 +2,12 @@
 
 Half of the networks choose the settings, the other half confirm::
 
-    python -m tools.study run --models models/zoo --images demo/test --out study
-    python -m tools.study table study
+    python -m tools.studies.settings run --models models/zoo --images demo/test --out study
+    python -m tools.studies.settings table study
 
 ``run`` writes an analysis for each network and game, and a robustness report for each network,
 and beside each a JSON file with what ``table`` needs; what is there already is kept, so it can be
-stopped and started again. ``table`` prints Markdown.
+stopped and started again. ``table`` writes the CSV files that lie beside this one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import iaside_onnx as ia
 
 from .grid import VALUES, Game, games
-from .table import print_tables
+from .table import write_tables
 
 _SEED = 0
 Job = Callable[[Path, Path, argparse.Namespace], dict[str, Any]]
@@ -45,11 +45,12 @@ def main() -> None:
     run.add_argument("--threads", type=int, default=0)
     run.add_argument("--part", default="1/1", metavar="I/N", help="every Nth network, from the Ith")
     run.add_argument("--only", choices=("analyses", "robustness"))
-    table = commands.add_parser("table", help="print the tables")
+    table = commands.add_parser("table", help="write the tables")
     table.add_argument("folder", type=Path)
+    table.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of tables")
     given = parser.parse_args()
     if given.command == "table":
-        print_tables(given.folder)
+        write_tables(given.folder, given.out)
     else:
         make(given)
 

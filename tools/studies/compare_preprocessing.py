@@ -5,7 +5,7 @@
 #   "opencv-python-headless",
 # ]
 # [tool.uv.sources]
-# iaside-onnx = { path = ".." }
+# iaside-onnx = { path = "../.." }
 # ///
 """Compare this project's preprocessing with that of torchvision, timm, Keras and OpenCV.
 
@@ -16,9 +16,9 @@ for several input sizes. The table says how far pixels are apart before normalis
 Run with::
 
     pip install . torch==2.13.0 torchvision==0.28.0 timm keras tensorflow-cpu opencv-python-headless
-    python tools/compare_preprocessing.py demo/train demo/test
+    python tools/studies/compare_preprocessing.py demo/train demo/test
 
-or ``uv run --script tools/compare_preprocessing.py demo/train demo/test``. Any folders of
+or ``uv run --script tools/studies/compare_preprocessing.py demo/train demo/test``. Any folders of
 photographs will do.
 """
 

@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 
 from ..errors import ReportError, UsageError
-from ..results.verification import Check
-from .opening import check_is_file
+from ..storage.opening import check_is_file
+from .verification import Check
 
 NAMESPACE = "iaside-report"
 _SECONDS = 60

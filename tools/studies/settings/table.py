@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,22 +82,28 @@ def read_sid(folder: Path, game: Game, truth: Truth, value: str) -> NDArray[np.f
     return np.array([json.loads(path.read_text())["sid"][value] for path in files])
 
 
-def print_tables(folder: Path) -> None:
-    """Print everything that the documentation shows."""
+Cells = list[list[str]]
+
+
+def write_tables(folder: Path, out: Path) -> None:
+    """Write every table of the study as CSV."""
+    for name, rows in tables(folder).items():
+        with (out / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def tables(folder: Path) -> dict[str, Cells]:
+    """Rows of each table, the first of which names the columns."""
     truth = read_truth(folder)
     choose, confirm = halves(len(truth.names))
-    print(f"{len(truth.names)} networks; choosing: {_listed(truth, choose)}; ", end="")
-    print(f"confirming: {_listed(truth, confirm)}\n")
-    rows = list(_rows(folder, truth, [_DEFAULT_BETA]))
-    print("### Every game and value, beta 0.75\n")
-    _print_grid(rows, truth, choose, confirm)
-    print("\n### Beta, for the default game\n")
-    betas = [row for row in _rows(folder, truth, BETAS) if row[0] == DEFAULT]
-    _print_grid(betas, truth, choose, confirm)
-    print("\n### Chosen on one half, confirmed on the other\n")
-    _print_choice(list(_rows(folder, truth, BETAS)), truth, choose, confirm)
-    print("\n### Perturbation by perturbation, default settings, all networks\n")
-    _print_perturbations(folder, truth)
+    rows = list(_rows(folder, truth, BETAS))
+    shown = [row for row in rows if row[2] == _DEFAULT_BETA or row[0] == DEFAULT]
+    return {
+        "networks": _networks(truth, choose),
+        "settings": _grid(shown, truth, choose, confirm),
+        "chosen": _choice(rows, truth, choose, confirm),
+        "perturbations": _perturbations(folder, truth),
+    }
 
 
 Row = tuple[Game, str, float, NDArray[np.float64]]
@@ -111,45 +118,42 @@ def _rows(folder: Path, truth: Truth, betas: Iterable[float]) -> Iterable[Row]:
                     yield game, value, beta, signed_score(sid, beta)
 
 
-def _listed(truth: Truth, rows: NDArray[np.intp]) -> str:
-    return ", ".join(truth.names[row] for row in rows)
+def _networks(truth: Truth, choose: NDArray[np.intp]) -> Cells:
+    chosen = {truth.names[row] for row in choose}
+    halves = [[name, "chooses" if name in chosen else "confirms"] for name in truth.names]
+    return [["network", "half"], *halves]
 
 
 _SHOWN = ("mPE", "mPE, noise to JPEG", "mPE, brightness to saturate", "added error", "mean error")
 
 
-def _print_grid(
+def _grid(
     rows: list[Row], truth: Truth, choose: NDArray[np.intp], confirm: NDArray[np.intp]
-) -> None:
+) -> Cells:
     """A row each; Spearman of the signed score, all networks, then the two halves for mPE."""
     shown = [*_SHOWN, *(name for name in truth.outcomes if name.startswith("error under"))]
-    print(
-        "| absence | norm | M | T | value | beta | "
-        + " | ".join(shown)
-        + " | mPE, choosing half | mPE, confirming half | unsigned score, mPE |"
-    )
-    print("| --- " * (9 + len(shown)) + "|")
+    ends = ["mPE, choosing half", "mPE, confirming half", "unsigned score, mPE"]
+    table = [["absence", "norm", "M", "T", "value", "beta", *shown, *ends]]
     for game, value, beta, score in rows:
         cells = [spearman(score, truth.outcomes[name]) for name in shown]
         cells += [spearman(score[half], truth.outcomes["mPE"][half]) for half in (choose, confirm)]
         cells.append(spearman(np.abs(score), truth.outcomes["mPE"]))
         reading = "" if game.output_map == "real" else f", {game.output_map}"
-        head = f"{game.absence}{reading} | {game.norm} | {game.bands} | {game.temperature}"
-        print(f"| {head} | {value} | {beta} | " + " | ".join(f"{c:+.2f}" for c in cells) + " |")
+        head = [f"{game.absence}{reading}", game.norm, str(game.bands), game.temperature]
+        table.append([*head, value, str(beta), *_numbers(cells)])
     cells = [spearman(truth.accuracy, truth.outcomes[name]) for name in shown]
     cells += [
         spearman(truth.accuracy[half], truth.outcomes["mPE"][half]) for half in (choose, confirm)
     ]
-    line = " | ".join(f"{c:+.2f}" for c in cells)
-    print(f"| clean accuracy alone | | | | | | {line} | |")
+    return [*table, ["clean accuracy alone", *[""] * 5, *_numbers(cells), ""]]
 
 
-def _print_choice(
+def _choice(
     rows: list[Row], truth: Truth, choose: NDArray[np.intp], confirm: NDArray[np.intp]
-) -> None:
+) -> Cells:
     """For each outcome the settings that win on one half, and what they and the defaults give."""
-    print("| outcome | chosen | choosing half | confirming half | defaults, confirming half |")
-    print("| --- | --- | --- | --- | --- |")
+    halves = ["choosing half", "confirming half", "defaults, confirming half"]
+    table = [["outcome", "game", "value", "beta", *halves]]
     (default,) = [row for row in rows if row[:3] == (DEFAULT, _DEFAULT_VALUE, _DEFAULT_BETA)]
     for name, outcome in truth.outcomes.items():
         game, value, beta, score = min(
@@ -159,16 +163,22 @@ def _print_choice(
             spearman(s[half], outcome[half])
             for s, half in ((score, choose), (score, confirm), (default[3], confirm))
         ]
-        line = " | ".join(f"{c:+.2f}" for c in cells)
-        print(f"| {name} | {game.name}, {value}, beta {beta} | {line} |")
+        table.append([name, game.name, value, str(beta), *_numbers(cells)])
+    return table
 
 
-def _print_perturbations(folder: Path, truth: Truth) -> None:
-    print("| perturbation | signed score with mPE | with added error | clean accuracy with mPE |")
-    print("| --- | --- | --- | --- |")
+def _perturbations(folder: Path, truth: Truth) -> Cells:
+    """The default settings, all networks."""
+    columns = ["signed score with mPE", "with added error", "clean accuracy with mPE"]
+    table = [["perturbation", *columns]]
     sid = read_sid(folder, DEFAULT, truth, _DEFAULT_VALUE)
     assert sid is not None
     score = signed_score(sid, _DEFAULT_BETA)
     for name, mpe, added in zip(truth.perturbations, truth.mpe, truth.added, strict=True):
-        cells = spearman(score, mpe), spearman(score, added), spearman(truth.accuracy, mpe)
-        print(f"| {name.replace('_', ' ')} | " + " | ".join(f"{c:+.2f}" for c in cells) + " |")
+        cells = [spearman(score, mpe), spearman(score, added), spearman(truth.accuracy, mpe)]
+        table.append([name.replace("_", " "), *_numbers(cells)])
+    return table
+
+
+def _numbers(cells: list[float]) -> list[str]:
+    return [f"{cell:+.2f}" for cell in cells]

@@ -1,0 +1,171 @@
+"""What lies between a model's output and the game: the one number that an image is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from ..mathematics.one_label import answers, margins
+from ..mathematics.temperature import log_softmax
+from .class_scores import ScoreForm
+from .small_graph import SmallGraph
+
+
+class Reference(NamedTuple):
+    """What an image is held against: type and shape of one image's, as the tail takes it."""
+
+    dtype: type[np.generic]
+    shape: tuple[int, ...]
+
+
+class Task(Protocol):
+    """What a model's scores mean, and what is asked of them.
+
+    Raw scores become *readings* of an image, which all comparisons are made of. References are
+    what images are held against, one row each: what is known of them, or the model's own answers.
+
+    Attributes
+    ----------
+    name : str
+        As `output_meaning.TASKS` calls it.
+    bounds : tuple of float
+        Least and largest value of an image.
+    reference : Reference
+    elem_type : int
+        ONNX element type of the model's output.
+    """
+
+    name: str
+    bounds: tuple[float, float]
+
+    @property
+    def reference(self) -> Reference:
+        """What an image is held against."""
+
+    @property
+    def elem_type(self) -> int:
+        """ONNX element type of the model's output."""
+
+    def tail(self) -> bytes:
+        """The graph after the model, a session of its own.
+
+        Inputs are ``scores``, as the model gives them, and ``reference`` (batch, ...); the output
+        is ``value`` (batch, 1), float32.
+        """
+
+    def values(self, scores: NDArray[np.float32], references: NDArray[Any]) -> NDArray[np.float32]:
+        """Value of each image, shape (n,), from raw scores: what the tail finds, on the host."""
+
+    def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Raw scores as what is compared below, shape (n, columns)."""
+
+    def answers(self, readings: NDArray[Any]) -> NDArray[Any]:
+        """What the model itself answers: references, shape (n, ...)."""
+
+    def right(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.bool_]:
+        """Where the model's answer is the reference, shape (n,)."""
+
+    def margins(
+        self, readings: NDArray[np.float64], references: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """What an attack lowers, and where the answer is wrong, shapes (n,)."""
+
+    def change(
+        self, readings: NDArray[np.float64], clean: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """How far readings lie from those of the untouched image, shape (n,); 0 if they are it."""
+
+
+@dataclass(frozen=True)
+class OneLabel:
+    """Classes that exclude each other: the value is the log-probability of an image's class.
+
+    References are indices in the model's output; readings are log-probabilities of all classes.
+
+    Attributes
+    ----------
+    scores : ScoreForm
+    temperature : float
+        T of softmax(z / T).
+    """
+
+    scores: ScoreForm
+    temperature: float = 1.0
+    name = "classes"
+    bounds = (-np.inf, 0.0)
+    reference = Reference(np.int64, (1,))
+
+    @property
+    def elem_type(self) -> int:
+        """ONNX element type of the model's output."""
+        return self.scores.elem_type
+
+    @property
+    def _normalised(self) -> bool:
+        """False where the model's own probabilities stand for themselves."""
+        return self.scores.kind == "logits" or self.temperature != 1.0
+
+    def tail(self) -> bytes:
+        """Scores and the index of a class in, log-probability of the class out.
+
+        Probabilities are floored at what their type cannot tell from zero before the logarithm; a
+        binary score becomes two columns.
+        """
+        scores, float32 = self.scores, TensorProto.FLOAT
+        graph = SmallGraph(
+            "tail",
+            {"scores": (self.elem_type, None), "reference": (TensorProto.INT64, ["batch", 1])},
+        )
+        last = graph.add("Reshape", "scores", np.array([0, -1], np.int64))
+        if self.elem_type != float32:
+            last = graph.add("Cast", last, to=float32)
+        if scores.kind == "probabilities":
+            if scores.binary:
+                complement = graph.add("Sub", np.float32(1), last)
+                last = graph.add("Concat", complement, last, axis=1)
+            last = graph.add("Log", graph.add("Max", last, np.float32(scores.floor)))
+        elif scores.binary:
+            last = graph.add("Pad", last, np.array([0, 1, 0, 0], np.int64))
+        if self.temperature != 1.0:
+            last = graph.add("Div", last, np.float32(self.temperature))
+        if self._normalised:
+            last = graph.add("LogSoftmax", last, axis=-1)
+        graph.add("GatherElements", last, "reference", axis=1)
+        return graph.serialised("value", float32, ["batch", 1])
+
+    def values(
+        self, scores: NDArray[np.float32], references: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Log-probability of each image's class."""
+        cooled: NDArray[Any] = self.scores.logits(scores) / np.float32(self.temperature)
+        if self._normalised:
+            cooled = log_softmax(cooled)
+        return cooled[np.arange(len(cooled)), references].astype(np.float32)
+
+    def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Log-probabilities of all classes, shape (n, classes)."""
+        return log_softmax(self.scores.logits(scores) / self.temperature)
+
+    def answers(self, readings: NDArray[Any]) -> NDArray[np.int64]:
+        """The most probable class; of logits as well."""
+        return answers(readings)
+
+    def right(self, readings: NDArray[Any], references: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Where the most probable class is the image's; of logits as well."""
+        return np.asarray(answers(readings) == references)
+
+    def margins(
+        self, readings: NDArray[np.float64], references: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Log-probability of the class less the highest other one, and where another one wins."""
+        return margins(readings, references)
+
+    def change(
+        self, readings: NDArray[np.float64], clean: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Sum over classes of how far their probabilities moved, in [0, 2]."""
+        return np.asarray(np.abs(np.exp(readings) - np.exp(clean)).sum(axis=-1))

@@ -1,0 +1,222 @@
+"""Results of parts of one sample, joined into the result that one run would have made."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import ReportError, UsageError
+from ..storage.identity import differences
+from ..storage.schema import IMAGE
+from .part import Part, PartOfSample, part_of
+from .precondition import accuracy_reason, speaks_of_accuracy
+
+R = TypeVar("R")
+# Sums over the parts; what else differs between runs is kept part by part.
+_SUMMED = ("forward_passes", "seconds", "resumed_after")
+# Of the first image of the whole sample, which its first part holds.
+_OF_THE_FIRST = "example"
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A result of a part: what messages call it, the result, and its part."""
+
+    name: str
+    result: Any
+    whole: PartOfSample
+
+
+def named(results: Sequence[R]) -> list[tuple[str, R]]:
+    """Results with what messages call them, where they have no file."""
+    return [(f"report {number}", result) for number, result in enumerate(results, 1)]
+
+
+def joined(results: Sequence[tuple[str, R]], *, allow_missing: bool) -> R:
+    """Join results of disjoint parts of one sample, in any order; see `merging.merge`.
+
+    Parameters
+    ----------
+    results : sequence of (str, Result)
+        What messages call each, and the result; all of one kind.
+    allow_missing : bool
+        Join what there is.
+
+    Raises
+    ------
+    UsageError
+        No result given.
+    ReportError
+        Not a part, parts that overlap or are missing, or of different models, settings, images or
+        versions; the message names the difference.
+    """
+    if not results:
+        raise UsageError("no reports to join")
+    pieces = sorted(
+        (_piece(name, result) for name, result in results),
+        key=lambda piece: piece.whole.part.numbers,
+    )
+    for piece in pieces[1:]:
+        _check_alike(pieces[0], piece)
+    part = _joined_part(pieces)
+    if part.missing and not allow_missing:
+        lacking = ", ".join(map(str, part.missing))
+        many = "shards" if len(part.missing) > 1 else "shard"
+        raise ReportError(
+            f"{many} {lacking} of {part.of} missing; add the report(s), or join what there is with "
+            "--allow-missing"
+        )
+    made: R = _joined(pieces, part)
+    return made
+
+
+def _piece(name: str, result: Any) -> _Piece:
+    whole = part_of(result)
+    if whole is None:
+        raise ReportError(f"{name}: holds a whole sample, not a part of one (analyze --shard I/N)")
+    return _Piece(name, result, whole)
+
+
+def _check_alike(first: _Piece, other: _Piece) -> None:
+    """Refuse parts that are not of one run; the message names the first difference."""
+
+    def need(what: str, here: Any, there: Any) -> None:
+        if here != there:
+            raise ReportError(
+                f"{other.name}: was made with {what} {_shown(there)}, but {first.name} with "
+                f"{_shown(here)}"
+            )
+
+    one, two = first.result, other.result
+    need("iaside", one.SCHEMA.format, two.SCHEMA.format)
+    if one.model.get("sha256") != two.model.get("sha256"):
+        raise ReportError(f"{other.name}: is of another model than {first.name}")
+    # The strictest level: nothing may differ, the view included.
+    for setting, here, there in differences(one.settings, two.settings):
+        need(setting, here, there)
+    for name in one.SCHEMA.counts.values():
+        need(name, getattr(one, name), getattr(two, name))
+    need("provider", one.provider, two.provider)
+    need("iaside", one.iaside_version, two.iaside_version)
+    need("a number of shards of", first.whole.part.of, other.whole.part.of)
+    if (first.whole.images, first.whole.digest) != (other.whole.images, other.whole.digest):
+        raise ReportError(f"{other.name}: is of a sample of other images than {first.name}")
+    if getattr(one, "class_names", None) != getattr(two, "class_names", None):
+        raise ReportError(f"{other.name}: names the classes otherwise than {first.name}")
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _joined_part(pieces: list[_Piece]) -> Part:
+    """All parts as one; they must not overlap."""
+    owner: dict[int, str] = {}
+    for piece in pieces:
+        for number in piece.whole.part.numbers:
+            if number in owner:
+                raise ReportError(
+                    f"{piece.name}: holds shard {number} of {piece.whole.part.of}, which "
+                    f"{owner[number]} holds too; give each shard once"
+                )
+            owner[number] = piece.name
+    return Part(tuple(sorted(owner)), pieces[0].whole.part.of)
+
+
+def _joined(pieces: list[_Piece], part: Part) -> Any:
+    first, whole = pieces[0].result, pieces[0].whole
+    places = [piece.whole.part.positions(piece.whole.images) for piece in pieces]
+    order = np.argsort(np.concatenate(places))
+    rows: dict[str, Any] = {}
+    for each in first.SCHEMA.rows:
+        if each.name not in first.own_fields():
+            continue
+        columns = [getattr(piece.result, each.name) for piece in pieces]
+        lacking = [piece.name for piece, held in zip(pieces, columns, strict=True) if held is None]
+        if len(lacking) < len(pieces):
+            if lacking:
+                raise ReportError(f"{lacking[0]}: holds no {each.name}, but others do")
+            rows[each.name] = _in_order(columns, order, each.dims.index(IMAGE))
+    run = _joined_run(pieces)
+    if part.missing:
+        run["shard"] = PartOfSample(part, whole.images, whole.digest).record()
+    made = replace(
+        first,
+        **rows,
+        run=run,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+    digest = made.computed_digest()
+    if digest is None:
+        raise ReportError(f"{pieces[0].name}: holds no digests of its images")
+    if not part.missing and digest != whole.digest:
+        raise ReportError(
+            f"{pieces[0].name}: the parts together are not the images that they say they are of; "
+            "one of them was altered"
+        )
+    dropped = {} if part.missing else {e.name: None for e in first.SCHEMA.rows if e.part_only}
+    return replace(made, **dropped, data={**first.data, "digest": digest, "samples": len(order)})
+
+
+def _in_order(parts: list[Any], order: Any, axis: int) -> Any:
+    """Rows of several parts, as arrays or lists, in the order of the sample."""
+    if isinstance(parts[0], list):
+        together = [row for part in parts for row in part]
+        return [together[place] for place in order]
+    return np.take(np.concatenate(parts, axis=axis), order, axis=axis)
+
+
+def _joined_run(pieces: list[_Piece]) -> dict[str, Any]:
+    """How the parts ran: what they share, sums, and the rest part by part."""
+    runs = [
+        {key: value for key, value in piece.result.run.items() if key not in ("shard", "parts")}
+        for piece in pieces
+    ]
+    shared = {
+        key: value for key, value in runs[0].items() if all(run.get(key) == value for run in runs)
+    }
+    summed = [key for key in _SUMMED if any(key in run for run in runs)]
+    sums = {key: round(sum(_number(run.get(key)) for run in runs), 3) for key in summed}
+    parts: list[dict[str, Any]] = []
+    for piece, run in zip(pieces, runs, strict=True):
+        own = {key: run[key] for key in run if key not in shared and key != "warnings"}
+        before = piece.result.run.get("parts")
+        told = [{"shard": piece.whole.part.option, **own}]
+        parts += before if isinstance(before, list) else told
+    return {**shared, **sums, "warnings": _joined_warnings(pieces), "parts": parts}
+
+
+def _number(value: Any) -> float:
+    return value if type(value) in (int, float) else 0
+
+
+def _joined_warnings(pieces: list[_Piece]) -> list[str]:
+    """Warnings of all parts once, others with the part that they speak of.
+
+    Whether accuracy is at chance is judged anew: it is another matter for a small part.
+    """
+    lines = [
+        [line for line in piece.result.run["warnings"] if not speaks_of_accuracy(line)]
+        for piece in pieces
+    ]
+    everywhere = [warning for warning in lines[0] if all(warning in each for each in lines)]
+    warnings = list(everywhere)
+    for piece, each in zip(pieces, lines, strict=True):
+        warnings += [f"{piece.whole.part}: {line}" for line in each if line not in everywhere]
+    versions = sorted({str(piece.result.run.get("onnxruntime")) for piece in pieces})
+    if len(versions) > 1:
+        warnings.append(f"the parts were run by different onnxruntime: {', '.join(versions)}")
+    results = [piece.result for piece in pieces]
+    if "predicted" not in results[0].own_fields():  # no model answered
+        return warnings
+    labels = np.concatenate([result.labels for result in results])
+    right = sum(int((result.predicted == result.labels).sum()) for result in results)
+    if warning := accuracy_reason(right, labels, results[0].data["classes"]):
+        warnings.append(warning)
+    return warnings

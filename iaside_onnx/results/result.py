@@ -1,0 +1,289 @@
+"""What all results are: values for each image with their provenance, kept in a file of one kind.
+
+A kind says in its `Schema` what it holds; saving, loading, parts and their joining, and xarray
+follow from that. Nothing here knows how a result is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import errors
+from ..digest import data_digest, rows_digest
+from ..errors import ReportError, UsageError, again
+from ..storage import hdf5
+from ..storage.isolated import Child
+from ..storage.opening import begin_reading, report_errors, why, wrong_kind
+from ..storage.output_file import check_folder, check_free
+from ..storage.schema import IMAGE, Field, Schema, need
+from ..storage.value_rules import WrongContentError
+from .joining import joined, named
+from .labelled import dataset
+from .part import part_of
+from .spread import check_confidence
+
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+# Of measurements, which whole samples do without.
+DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
+                "SHA-256 of each image's content, in parts of a sample",
+                optional=True, part_only=True)  # fmt: skip
+_LABELS = {"labels": "label", "predicted": "predicted class"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Values for each image of a sample, and where they come from.
+
+    Attributes
+    ----------
+    image_ids : list of str
+        What the images are called in the data: relative paths or numbers.
+    settings : dict
+        All that determines the values, and the view settings.
+    model, data, run : dict
+        What was measured, on what, and how it ran (plain JSON values).
+    provider : str
+        Where the model ran: "cpu", "cuda" or "tensorrt".
+    created : str
+        ISO 8601, UTC.
+    iaside_version : str
+        Version that made the result.
+    """
+
+    SCHEMA: ClassVar[Schema]
+
+    image_ids: list[str]
+    settings: dict[str, Any]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    run: dict[str, Any]
+    provider: str
+    created: str
+    iaside_version: str
+
+    @property
+    def format_version(self) -> int:
+        """Version of the file format that holds this result."""
+        return self.SCHEMA.versions[0]
+
+    @property
+    def confidence(self) -> float:
+        """Coverage that the intervals aim at."""
+        return float(self.settings["confidence"])
+
+    def view(self, *, confidence: float | None = None) -> Self:
+        """The same values with intervals of another coverage; None keeps the present one.
+
+        Raises
+        ------
+        UsageError
+            A confidence outside (0, 1).
+        """
+        return self._viewed(confidence=confidence)
+
+    def _viewed(self, **asked: Any) -> Self:
+        """The same values with other view settings; those that are None stay."""
+        changed = {key: value for key, value in asked.items() if value is not None}
+        if "confidence" in changed:
+            check_confidence(changed["confidence"])
+        if not changed:
+            return self
+        return replace(self, settings={**self.settings, **changed})
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the result as HDF5; the file appears only when it is whole.
+
+        Raises
+        ------
+        ReportError
+            A folder, a folder that does not exist, an existing file without `overwrite`, or it
+            cannot be written.
+        """
+        target, schema = Path(path), self.SCHEMA
+        check_folder(target)
+        check_free(target, overwrite=overwrite)
+        header = {name: getattr(self, name) for name in schema.header}
+        values: dict[str, Any] = {}
+        for each in schema.fields:
+            outer, _, inner = each.name.partition(".")
+            if inner:  # an attribute has no room for a long list
+                header[outer] = {**header[outer]}
+                values[each.name] = header[outer].pop(inner, None)
+            else:
+                values[each.name] = getattr(self, outer)
+        derived, notes = self._derived()
+        hdf5.write(schema, target, self.format_version, header, values, derived, notes)
+
+    def _derived(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Numbers of ``SCHEMA.derived`` by place, and attributes of groups."""
+        return {}, {}
+
+    @classmethod
+    def load(cls, path: str | Path, reading: Child | None = None) -> Self:
+        """Read a finished file of this kind.
+
+        Parameters
+        ----------
+        path : path
+        reading : Child, optional
+            From `storage.opening.begin_reading(path)`, where reading has begun already.
+
+        Raises
+        ------
+        ReportError
+            A file of another kind or none, an unknown version, unfinished, or damaged.
+        """
+        if isinstance(path, Result):
+            raise wrong_kind("the result given", path.SCHEMA.format, cls.SCHEMA.format)
+        path = Path(path)
+        reading = reading or begin_reading(path)
+        with report_errors(path):
+            stored, arrays = reading.result()
+        if stored["format"] != cls.SCHEMA.format:
+            raise wrong_kind(path, stored["format"], cls.SCHEMA.format)
+        return cls.of_stored(path, stored, arrays)
+
+    @classmethod
+    def of_stored(
+        cls, path: Path, stored: Mapping[str, Any], arrays: dict[str, NDArray[Any]]
+    ) -> Self:
+        """The result from what `storage.hdf5.read_content` took from a file, checked.
+
+        Raises
+        ------
+        ReportError
+            What no run can have written; the message names the file.
+        """
+        if "error" in stored:
+            raise again(getattr(errors, stored["error"]), {"parts": stored["parts"]})
+        try:
+            header = cls.SCHEMA.read_header(stored["header"])
+            values = cls.SCHEMA.read_fields(header, arrays)
+            own = {name: values.pop(name) for name in cls.own_fields() & values.keys()}
+            result = cls(**header, **own)
+            result._check_images()
+            part_of(result)
+            result.check()
+            for name, value in values.items():  # which the result computes
+                same = np.array_equal(getattr(result, name), value)
+                need(same, f"the {name} are not those of its grid or settings")
+        except WrongContentError as error:
+            raise ReportError(f"{path}: is damaged: {error}") from error
+        except Exception as error:  # a header can be wrong in any way
+            raise ReportError(f"{path}: is damaged: {why(error)}") from error
+        return result
+
+    def check(self) -> None:
+        """Refuse what no run can have written, as far as the schema cannot tell.
+
+        Raises
+        ------
+        WrongContentError
+        """
+
+    def _check_images(self) -> None:
+        """Numbers of images, and labels within the classes."""
+        images = len(self.image_ids)
+        need(
+            self.data["samples"] == images,
+            f"the samples do not match: it counts other images than the {images} it holds",
+        )
+        classes, offset = self.data.get("classes"), self.settings.get("label_offset", 0)
+        for name, what in _LABELS.items():
+            labels = getattr(self, name, None)
+            if labels is None or classes is None:
+                continue
+            low, high = int(labels.min()) + offset, int(labels.max()) + offset
+            need(low >= 0 and high < classes, f"a {what} lies outside the {classes} classes")
+
+    def rows(self, positions: Sequence[int] | NDArray[np.intp]) -> Self:
+        """The same of some of the images, in the order of their positions.
+
+        The digest of the images is that of a run over these alone, where the result holds the
+        digests of their contents (``image_digests``); else one that names the whole and the
+        positions.
+
+        Raises
+        ------
+        UsageError
+            No position, or one where no image is.
+        """
+        chosen = np.asarray(positions, np.intp)
+        if not len(chosen) or chosen.min() < 0 or chosen.max() >= len(self.image_ids):
+            raise UsageError(f"rows: give positions from 0 to {len(self.image_ids) - 1}")
+        taken: dict[str, Any] = {}
+        for each in self.SCHEMA.rows:
+            value = getattr(self, each.name)
+            if isinstance(value, list):
+                taken[each.name] = [value[place] for place in chosen]
+            elif value is not None and each.name in self.own_fields():
+                taken[each.name] = np.take(value, chosen, axis=each.dims.index(IMAGE))
+        run = {key: value for key, value in self.run.items() if key not in ("shard", "parts")}
+        made = replace(self, **taken, run=run)
+        digest = made.computed_digest()
+        if digest is None:
+            digest = rows_digest(str(self.data["digest"]), chosen.tolist())
+        return replace(made, data={**self.data, "digest": digest, "samples": len(chosen)})
+
+    @classmethod
+    def own_fields(cls) -> set[str]:
+        """Names that the result is made of; the others it computes."""
+        return {each.name for each in fields(cls)}
+
+    def computed_digest(self) -> str | None:
+        """Digest of the images from ids, labels and contents; None where it lacks these."""
+        labels, contents = (getattr(self, name, None) for name in ("labels", "image_digests"))
+        if labels is None or contents is None:
+            return None
+        return data_digest(self.image_ids, labels, contents)
+
+    @classmethod
+    def join(cls, parts: Sequence[Self], *, allow_missing: bool = False) -> Self:
+        """Parts of one sample as the result that one run would have made; see `merge`."""
+        return joined(named(parts), allow_missing=allow_missing)
+
+    def to_xarray(self) -> Dataset:
+        """The values with named dimensions.
+
+        Returns
+        -------
+        xarray Dataset
+            The arrays of the file, by their names; coordinates name images, bands and so on.
+            Attributes: provenance and settings, as text and numbers.
+
+        Raises
+        ------
+        UsageError
+            xarray is not installed.
+        """
+        return dataset(self)
+
+    def coordinates(self) -> dict[str, Any]:
+        """Coordinates in xarray beside those that the schema declares."""
+        return {
+            dim: [entry["name"] if isinstance(entry, dict) else entry for entry in entries]
+            for dim, name in self.SCHEMA.counts.items()
+            if (entries := getattr(self, name))
+        }
+
+    def variables(self) -> dict[str, Any]:
+        """Variables in xarray beside the fields, as that library takes them."""
+        return {}
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Single numbers that xarray holds as attributes."""
+        return {}
+
+    @property
+    def axis_names(self) -> dict[str, str]:
+        """Axes that xarray shall name otherwise than the schema."""
+        return {}

@@ -1,0 +1,173 @@
+"""What each setting of a result belongs to, and in which settings two results differ.
+
+This is the one declaration of what must agree. Every command asks it (compare, gate, correlate,
+plot, html, merge, resume, baselines, predict) and gets a list of differences; whether to refuse or
+to warn is the caller's choice, the list is not. A setting that nobody has declared, such as one in
+a file of a newer version, belongs to the game: two results that differ in it are never held
+against each other in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import Enum
+from functools import cache
+from typing import Any
+
+
+class Belongs(Enum):
+    """What a setting belongs to, and so what a difference in it means."""
+
+    GAME = "game"  # other numbers of the same model: never side by side
+    DRAWS = "draws"  # game where stand-ins of bands are drawn; else it chose images
+    MODEL = "model"  # how a model is fed and read: may differ, and is named
+    FITTED = "fitted"  # the same, and may differ between trainings of one recipe too
+    NAME = "name"  # of a tensor, which says nothing about the numbers
+    SIZE = "size"  # of the images, which the model prescribes: may differ, with a note
+    SAMPLE = "sample"  # which images, which are compared themselves
+    ESTIMATE = "estimate"  # how the values were estimated: may differ, with a note
+    VIEW = "view"  # of the same table: can be changed afterwards
+    DERIVED = "derived"  # follows from other settings
+
+
+SETTINGS: dict[str, Belongs] = {
+    "bands": Belongs.GAME,
+    "separate_dc": Belongs.GAME,
+    "norm": Belongs.GAME,
+    "absence": Belongs.GAME,
+    "output_map": Belongs.GAME,
+    "seed": Belongs.DRAWS,
+    "draws": Belongs.DRAWS,
+    "preprocess": Belongs.MODEL,
+    "input": Belongs.NAME,
+    "output": Belongs.NAME,
+    "layout": Belongs.MODEL,
+    "output_kind": Belongs.MODEL,
+    "label_offset": Belongs.MODEL,
+    "temperature": Belongs.FITTED,
+    "tf32": Belongs.FITTED,
+    "floor": Belongs.MODEL,
+    "set": Belongs.MODEL,
+    "allow_random": Belongs.MODEL,
+    "size": Belongs.SIZE,
+    "samples": Belongs.SAMPLE,
+    "estimator": Belongs.ESTIMATE,
+    "passes": Belongs.ESTIMATE,
+    "players": Belongs.DERIVED,
+    "value": Belongs.VIEW,
+    "beta": Belongs.VIEW,
+    "confidence": Belongs.VIEW,
+}
+# Where measurements of robustness and heat maps deviate: their perturbations are drawn, whatever
+# stands for absent bands; bands are a view of a heat map.
+ROBUSTNESS_SETTINGS = SETTINGS | {
+    "seed": Belongs.GAME,
+    "draws": Belongs.GAME,
+    "height": Belongs.SIZE,
+    "width": Belongs.SIZE,
+    "channels": Belongs.MODEL,
+    "kinds": Belongs.DERIVED,
+    "attack_samples": Belongs.SAMPLE,
+}
+HEATMAP_SETTINGS = SETTINGS | {
+    "seed": Belongs.GAME,
+    "draws": Belongs.GAME,
+    "grid": Belongs.ESTIMATE,
+    "strength": Belongs.GAME,
+    "clip": Belongs.GAME,
+    "bands": Belongs.VIEW,
+    "norm": Belongs.VIEW,
+    "separate_dc": Belongs.VIEW,
+}
+VIEW = tuple(name for name, owner in SETTINGS.items() if owner is Belongs.VIEW)
+# What an analysis shares with a heat map, or with what perturbations do to each band, that is read
+# in its bands.
+HEATMAP_FIT = ("size",)
+SNR_FIT = ("bands", "norm", "size")
+# What finished files hold beside the settings that determine them: views, and what follows.
+_BESIDE = {"height", "width", "channels"} | {
+    name
+    for declared in (SETTINGS, ROBUSTNESS_SETTINGS, HEATMAP_SETTINGS)
+    for name, owner in declared.items()
+    if owner in (Belongs.VIEW, Belongs.DERIVED)
+}
+
+
+@cache
+def _missing() -> dict[str, Any]:
+    """What a file says that lacks a key."""
+    from .settings import Settings  # loads scipy, which reading a report does without
+
+    return {**asdict(Settings()), "estimator": "exact", "draws": "name"}
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A setting in which two results differ."""
+
+    setting: str
+    belongs: Belongs
+    first: Any
+    other: Any
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.other} against {self.first}"
+
+
+def settings_apart(
+    first: Mapping[str, Any],
+    other: Mapping[str, Any],
+    declared: Mapping[str, Belongs] = SETTINGS,
+    only: Iterable[str] | None = None,
+) -> list[Apart]:
+    """Every setting in which two results differ, in the order of the declaration.
+
+    Parameters
+    ----------
+    first, other : mapping
+        Settings as files hold them; a key that is missing has the value it had before it was
+        written down (``draws``: "name").
+    declared : mapping
+        What the settings of this kind of result belong to.
+    only : iterable of str, optional
+        The settings that matter; all by default.
+    """
+    keys = dict.fromkeys([*declared, *first, *other] if only is None else only)
+    apart = []
+    for key in keys:
+        values = [
+            settings[key] if key in settings else _missing().get(key) for settings in (first, other)
+        ]
+        if values[0] != values[1]:
+            apart.append(Apart(key, _owner(key, first, declared), *values))
+    return apart
+
+
+def identity_apart(wanted: Mapping[str, Any], held: Mapping[str, Any]) -> list[Apart]:
+    """Where settings of a result are not identical to those wanted: the level of resuming.
+
+    Parameters
+    ----------
+    wanted : mapping
+        All settings that determine the result.
+    held : mapping
+        Those of a file, which may hold its view and what follows from the rest as well.
+    """
+    apart = settings_apart(wanted, held, {})
+    return [each for each in apart if each.setting in wanted or each.setting not in _BESIDE]
+
+
+def _owner(key: str, settings: Mapping[str, Any], declared: Mapping[str, Belongs]) -> Belongs:
+    owner = declared.get(key, Belongs.GAME)
+    if owner is not Belongs.DRAWS:
+        return owner
+    from .mathematics.absence import scheme_of  # loads scipy
+
+    seeded = scheme_of(str(settings.get("absence", "gaussian"))).seeded
+    return Belongs.GAME if seeded else Belongs.SAMPLE
+
+
+def chosen(apart: Iterable[Apart], *belongs: Belongs) -> list[Apart]:
+    """Those differences that belong to any of these."""
+    return [each for each in apart if each.belongs in belongs]

@@ -1,0 +1,276 @@
+"""The partial file, which survives any interruption, of whatever fills a table row by row.
+
+While a measurement runs, ``REPORT.h5.partial`` is a whole HDF5 file at every instant: its structure
+is written and closed first, with NaN for every value not evaluated yet, and finished rows are then
+written in place through a memory map, each followed by its checksum. A process killed at any moment
+loses at most the image it was working on, and a row that was damaged since is evaluated again. The
+report appears under its own name by one atomic rename.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReportError
+from .hdf5 import attribute, in_place, opened, stored_format, stored_type, stored_version
+from .identity import ANEW, check_identity
+from .isolated import Arrays
+from .opening import check_is_file, read_isolated, why
+from .output_file import check_free, whole_file
+from .seal import BEGINNINGS, SEAL_BYTES
+from .value_rules import parse
+
+# Of partial files of whatever kind; 2 where the coalitions are drawn.
+_FORMAT, _VERSIONS = "iaside-report", (1, 2)
+_TABLE, _ROW_SUMS = "game/log_prob", "game/row_sums"
+_CHUNK_BYTES = 1 << 18
+__all__ = [
+    "WHOLE_ROWS",
+    "Columns",
+    "Partial",
+    "check_identity",
+    "check_partial",
+    "create_partial",
+    "open_partial",
+    "partial_path",
+]
+Columns = slice | list[int]
+WHOLE_ROWS: tuple[Columns, ...] = (slice(None),)
+# More than all other parts of the file take.
+_EXTRA = 1 << 13
+
+
+@dataclass
+class Partial:
+    """An audit under way: its identity and the rows finished so far.
+
+    Attributes
+    ----------
+    path : Path
+    table : memory map of float32 or float64, shape (K, columns)
+        NaN where not evaluated; `store` writes in place.
+    sums : memory map of uint32, shape (K, parts)
+        Checksum of each part of each row; 0 where it is not finished.
+    parts : sequence of slice or list of int
+        Columns that are evaluated together, each in one part.
+    damaged : int
+        Finished rows that were found otherwise than they had been written, and count as missing.
+    """
+
+    path: Path
+    table: np.memmap[Any, np.dtype[Any]]
+    sums: np.memmap[Any, np.dtype[np.uint32]]
+    parts: Sequence[Columns] = WHOLE_ROWS
+    damaged: int = 0
+
+    def unfinished(self, part: int = 0) -> list[int]:
+        """Positions whose rows are not complete, as far as one part of the columns goes."""
+        return np.flatnonzero(self.sums[:, part] == 0).tolist()
+
+    def store(self, position: int, values: NDArray[Any], part: int = 0) -> None:
+        """Write one finished row, or one finished part of it."""
+        row = np.asarray(values, self.table.dtype)
+        self.table[position, self.parts[part]] = row
+        # Last: a row without its checksum is one that was not finished.
+        self.sums[position, part] = _row_sum(position, row)
+
+    def clear_damage(self) -> None:
+        """Forget rows whose values are not those that were stored, as after a kill or damage."""
+        bad = self._bad()
+        self.damaged = len({position for position, _ in bad})
+        for position, part in bad:
+            self.sums[position, part] = 0
+        for part, columns in enumerate(self.parts):
+            for position in self.unfinished(part):
+                if not np.isnan(self.table[position, columns]).all():
+                    self.table[position, columns] = np.nan
+
+    def check(self) -> None:
+        """Refuse rows that are not as they were stored, before a report is made of them.
+
+        Raises
+        ------
+        ReportError
+        """
+        if self._bad():
+            raise ReportError(
+                f"{self.path}: was changed by something else while it was written; repeat with "
+                "--resume, which evaluates the damaged rows again"
+            )
+
+    def _bad(self) -> list[tuple[int, int]]:
+        """Row and part of what is marked as finished but is not what was stored."""
+        return [
+            (position, part)
+            for part, columns in enumerate(self.parts)
+            for position in np.flatnonzero(self.sums[:, part]).tolist()
+            if _row_sum(position, self.table[position, columns]) != self.sums[position, part]
+        ]
+
+    def remove(self) -> None:
+        """Delete the file: its content has gone into the report."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+
+def _row_sum(position: int, row: NDArray[Any]) -> int:
+    """CRC-32 of a row at its place in the table; never 0, which stands for none."""
+    return zlib.crc32(np.ascontiguousarray(row).tobytes(), position) or 1
+
+
+def partial_path(target: Path) -> Path:
+    """Name of the partial file of a report."""
+    return target.with_name(target.name + ".partial")
+
+
+def check_partial(target: Path) -> None:
+    """Refuse a target whose partial file would take the place of a file that is none.
+
+    Raises
+    ------
+    ReportError
+    """
+    path = partial_path(target)
+    if not os.path.lexists(path):
+        return
+    check_free(path, overwrite=True)
+    try:
+        with path.open("rb") as file:
+            ours = file.read(SEAL_BYTES).startswith(BEGINNINGS)
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read: {why(error)}") from error
+    if not ours:
+        raise ReportError(
+            f"{path}: is no partial report, and would be replaced by one; move it away, or give "
+            "the report another name"
+        )
+
+
+def create_partial(
+    target: Path,
+    identity: dict[str, Any],
+    rows: int,
+    columns: int,
+    parts: Sequence[Columns] = WHOLE_ROWS,
+    dtype: str = "float32",
+) -> Partial:
+    """Start a partial file with nothing evaluated; its full size is claimed on disk at once.
+
+    Parameters
+    ----------
+    identity : dict
+        JSON values that determine the table: settings, model_sha256, data_digest, provider.
+    parts : sequence
+        As `Partial` has them.
+    dtype : {"float32", "float64"}
+        Of the table.
+    """
+    path = partial_path(target)
+    kind = np.dtype(dtype)
+    size = rows * (kind.itemsize * columns + 4 * len(parts)) + _EXTRA
+    with whole_file(path, size) as scratch, h5py.File(scratch, "w") as file:
+        drawn = identity["settings"].get("estimator", "exact") != "exact"
+        file.attrs.update(
+            {
+                "format": _FORMAT,
+                "format_version": _VERSIONS[drawn],
+                **{name: identity[name] for name in ("model_sha256", "data_digest", "provider")},
+                "identity": json.dumps(identity, sort_keys=True),
+                "complete": False,
+            }
+        )
+        table = file.create_dataset(_TABLE, shape=(rows, columns), dtype=kind)
+        step = max(1, _CHUNK_BYTES // (kind.itemsize * columns))
+        empty = np.full((min(step, rows), columns), np.nan, kind)
+        for start in range(0, rows, step):
+            table[start : start + step] = empty[: rows - start]
+        sums = file.create_dataset(_ROW_SUMS, data=np.zeros((rows, len(parts)), np.uint32))
+        offsets = int(table.id.get_offset()), int(sums.id.get_offset())
+    return _mapped(path, offsets, rows, columns, parts, kind)
+
+
+def _mapped(
+    path: Path,
+    offsets: tuple[int, int],
+    rows: int,
+    columns: int,
+    parts: Sequence[Columns],
+    kind: np.dtype[Any],
+) -> Partial:
+    table = np.memmap(path, kind, "r+", offsets[0], (rows, columns))
+    sums = np.memmap(path, np.uint32, "r+", offsets[1], (rows, len(parts)))
+    return Partial(path, table, sums, parts)
+
+
+def open_partial(
+    target: Path,
+    identity: dict[str, Any],
+    rows: int,
+    columns: int,
+    parts: Sequence[Columns] = WHOLE_ROWS,
+    dtype: str = "float32",
+) -> Partial:
+    """Continue a partial file; refuse it when it belongs to another audit.
+
+    Parameters
+    ----------
+    identity, rows, columns, parts, dtype
+        As for `create_partial`.
+
+    Raises
+    ------
+    ReportError
+        Settings, model, data or provider differ; the message names the first difference.
+    """
+    path, kind = partial_path(target), np.dtype(dtype)
+    check_is_file(path)
+    stored, _ = read_isolated(path, read_unfinished)
+    try:
+        begun = parse("identity", stored["identity"])
+    except ValueError as error:
+        raise ReportError(f"{path}: is damaged: {error}") from error
+    check_identity(path, begun, identity)
+    if stored["sums"] is None:
+        raise ReportError(f"{path}: its rows carry no checksums, as iaside writes them; {ANEW}")
+    (offset, *shape), (sums_offset, *sums_shape) = stored["table"], stored["sums"]
+    ends = offset + kind.itemsize * rows * columns, sums_offset + 4 * rows * len(parts)
+    fits = shape == [rows, columns] and sums_shape == [rows, len(parts)]
+    if stored["dtype"] != dtype or not fits or max(ends) > path.stat().st_size:
+        raise ReportError(f"{path}: is damaged: its table is not of this audit; {ANEW}")
+    partial = _mapped(path, (offset, sums_offset), rows, columns, parts, kind)
+    partial.clear_damage()
+    return partial
+
+
+def read_unfinished(path: Path) -> tuple[dict[str, Any], Arrays]:
+    """Identity of a partial file, type, offset and shape of its table, and those of its checksums.
+
+    The checksums are None where there are none: early versions wrote none. Runs in the process
+    that `open_partial` starts.
+
+    Raises
+    ------
+    ReportError
+        Not a partial file of this version.
+    """
+    with opened(path) as file:
+        if stored_format(path, file) != _FORMAT:
+            raise ReportError(f"{path}: is not a partial report of this version")
+        stored_version(path, file, _VERSIONS)
+        identity, dtype = attribute(path, file, "identity", str), stored_type(path, file, _TABLE)
+        table = None if dtype is None else in_place(path, file, _TABLE, dtype)
+        if table is None:
+            raise ReportError(f"{path}: is not a partial report of this version")
+        sums = in_place(path, file, _ROW_SUMS, "uint32")
+        return {"identity": identity, "dtype": dtype, "table": table, "sums": sums}, {}
