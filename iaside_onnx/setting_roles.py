@@ -96,10 +96,11 @@ _BESIDE = {"height", "width", "channels"} | {
 
 @cache
 def _missing() -> dict[str, Any]:
-    """What a file says that lacks a key."""
+    """What was so before a setting was written down: what a file says that lacks the key."""
     from .settings import Settings  # loads scipy, which reading a report does without
 
-    return {**asdict(Settings()), "estimator": "exact", "draws": "name"}
+    before = {"estimator": "exact", "draws": "name", "tf32": True, "label_offset": 0}
+    return {**asdict(Settings()), **before}
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,26 @@ def show_measurement(
             values["baseline"] = found.against(other).summary(found.perturbations)
         click.echo(json.dumps(values, indent=2))
     else:
-        _function(kind.show)(found, *against)
+        print_measurement(kind, found, *against)
+
+
+def print_measurement(kind: Kind, result: Any, *against: Any) -> None:
+    """A measurement in the terminal, and whether it is a part of one."""
+    from ..results.part import part_note
+
+    _function(kind.show)(result, *against)
+    note = part_note(result)
+    if note is not None:
+        click.echo(note)
+
+
+def print_result(result: Any) -> None:
+    """A result of any kind in the terminal."""
+    kind = _KINDS.get(result.SCHEMA.format)
+    if kind is None:
+        _function("views.terminal.print_report")(result)
+    else:
+        print_measurement(kind, result)
 
 
 def plot_measurements(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from .measurements import print_result
 from .options import json_option, view_options
 
 
@@ -32,7 +33,7 @@ def merge(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Join the reports of analyze --shard into the one that a single run would have written.
+    """Join the files of runs with --shard into the one that a single run would have written.
 
     The order of the reports does not matter. The view options set the view of all parts.
 
@@ -44,7 +45,6 @@ def merge(
     """
     from ..results.merging import merge as joined
     from ..storage.output_file import check_folder, check_free, sole_writer
-    from ..views.terminal import print_report
 
     check_folder(target)
     with sole_writer(target):
@@ -60,5 +60,5 @@ def merge(
     if as_json:
         click.echo(json.dumps(found.summary(), indent=2))
     elif not quiet:
-        print_report(found)
+        print_result(found)
         click.echo(f"Report: {target}")

@@ -6,7 +6,7 @@ interactions are pure functions of it and of three view settings (value, beta, c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,20 +20,9 @@ from ..mathematics.estimators import image_values
 from ..mathematics.floor import share_at_floor
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
 from ..notebooks import ReportInNotebooks
+from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema, need
-from ..storage.value_rules import (
-    INSIDE,
-    MOST_COUNT,
-    OF_ALL,
-    is_name,
-    is_norm,
-    is_positive,
-    is_seed,
-    is_share,
-    is_truth,
-    whole,
-)
-from .result import Result
+from .result import IDS, LABELS, PREDICTED, ModelResult
 from .spread import check_confidence
 
 if TYPE_CHECKING:
@@ -55,93 +44,83 @@ ONLY_EXACT = (
 
 
 _MOST_PIXELS = 1 << 24
-_DRAWN = (DRAWN_FORMAT_VERSION,)
 SCHEMA = Schema(
     format=FORMAT,
     versions=(FORMAT_VERSION, DRAWN_FORMAT_VERSION),
-    header={name: OF_ALL[name] for name in (
+    header={name: rules.OF_ALL[name] for name in (
         "provider", "iaside_version", "created", "settings", "model", "data", "run",
     )},
     inside={
         "settings": {
-            "bands": whole(1, 64),
-            "separate_dc": is_truth,
-            "norm": is_norm,
-            "absence": is_name,
-            "estimator": is_name,
-            "output_map": is_name,
-            "seed": is_seed,
-            "temperature": is_positive,
+            "bands": rules.whole(1, 64),
+            "separate_dc": rules.is_truth,
+            "norm": rules.is_norm,
+            "absence": rules.is_name,
+            "estimator": rules.is_name,
+            "output_map": rules.is_name,
+            "seed": rules.is_seed,
+            "temperature": rules.is_positive,
             "value": lambda value: value in shapley.VALUES,
-            "beta": is_share,
-            "confidence": is_share,
+            "beta": rules.is_share,
+            "confidence": rules.is_share,
         },
-        **INSIDE,
+        **rules.INSIDE,
     },
     attributes=True,
     copies={"model_sha256": ("model", "sha256"), "data_digest": ("data", "digest")},
     fields=(
         Field("log_prob", (IMAGE, "coalition"), "float32",
               "log-probability of the true class with the coalition's bands",
-              place="game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
+              "game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
         Field("coalitions", (IMAGE, "coalition"), "uint64",
-              "version 2 only: the coalition of each value", coordinate="coalition",
-              place="game/coalitions", versions=_DRAWN),
-        Field("labels", (IMAGE,), "int64", "true class", coordinate="label", place="game/labels"),
-        Field("predicted", (IMAGE,), "int64", "class given to the untouched image",
-              coordinate="predicted",
-              place="game/predicted"),
-        Field("image_ids", (IMAGE,), TEXT, "relative path or index",
-              coordinate="image", place="game/image_ids"),
+              "version 2 only: the coalition of each value", "game/coalitions",
+              versions=(DRAWN_FORMAT_VERSION,), coordinate="coalition"),
+        *(replace(each, place=f"game/{each.name}") for each in (LABELS, PREDICTED, IDS)),
         Field("image_digests", (IMAGE, 32), "uint8",
               "SHA-256 of each image's content, by which comparisons pair images",
-              place="game/image_digests", optional=True),
+              "game/image_digests", optional=True),
         Field("data.skipped", ("skipped",), JSON, "one JSON object for each picture left out",
-              place="data/skipped", optional=True),
+              "data/skipped", optional=True),
         Field("class_names", ("class",), TEXT, "names in label order, at most one for each class",
-              place="data/class_names", optional=True),
+              "data/class_names", optional=True),
         Field("example", ("height", "width", "channel"), "uint8",
               "one image at the model's size, for pictures; 1 or 3 channels",
-              place="data/example", optional=True),
+              "data/example", optional=True),
     ),
-    derived=(
-        Field("shapley_per_image", (IMAGE, "band"), "float64",
-              "Shapley values in the view of the file", place="shapley/per_image"),
-        Field("shapley", ("band",), "float64", "mean over images", place="shapley/mean"),
-        Field("shapley_stderr", ("band",), "float64", "standard errors over images",
-              place="shapley/stderr"),
-        Field("interactions", ("band", "band"), "float64",
-              "pairwise interaction indices; version 1 only", place="shapley/interactions",
-              versions=(FORMAT_VERSION,)),
-        Field("sid", ("band",), "float64", "spectral importance distribution",
-              place="sid/values"),
-        Field("sid_low", ("band",), "float64", "lower ends", place="sid/low"),
-        Field("sid_high", ("band",), "float64", "upper ends", place="sid/high"),
-        Field("srs", (), "float64", "score", place="srs/value", checksum=False),
-        Field("srs_interval", (2,), "float64", "its interval", place="srs/interval",
-              checksum=False),
-        Field("srs_signed", (), "float64", "score with its sign", place="srs/signed",
-              checksum=False),
-        Field("srs_signed_interval", (2,), "float64", "its interval",
-              place="srs/signed_interval", checksum=False),
-        Field("srs_range", (2,), "float64", "ends of the signed score", place="srs/range",
-              checksum=False),
-        Field("beta", (), "float64", "decay of the weights", place="srs/beta", checksum=False),
+    derived=tuple(
+        Field(name, dims, "float64", words, place, checksum=not place.startswith("srs/"))
+        for name, dims, words, place in (
+            ("shapley_per_image", (IMAGE, "band"), "in the view of the file", "shapley/per_image"),
+            ("shapley", ("band",), "mean over images", "shapley/mean"),
+            ("shapley_stderr", ("band",), "standard errors over images", "shapley/stderr"),
+            ("interactions", ("band", "band"), "pairwise indices; version 1 only",
+             "shapley/interactions"),
+            ("sid", ("band",), "spectral importance distribution", "sid/values"),
+            ("sid_low", ("band",), "lower ends", "sid/low"),
+            ("sid_high", ("band",), "upper ends", "sid/high"),
+            ("srs", (), "score", "srs/value"),
+            ("srs_interval", (2,), "its interval", "srs/interval"),
+            ("srs_signed", (), "score with its sign", "srs/signed"),
+            ("srs_signed_interval", (2,), "its interval", "srs/signed_interval"),
+            ("srs_range", (2,), "ends of the signed score", "srs/range"),
+            ("beta", (), "decay of the weights", "srs/beta"),
+        )
     ),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class Report(ReportInNotebooks, Result):
-    """Result of one audit; what it shares with other results is in `Result`.
+class Report(ReportInNotebooks, ModelResult):
+    """Result of one audit.
+
+    Besides what every `ModelResult` has: SCHEMA, image_ids, labels, predicted, image_digests,
+    model, data, run, provider, created and iaside_version.
 
     Attributes
     ----------
     log_prob : ndarray of float32, shape (K, 2**M), or (K, C) for drawn coalitions
         V[n, S]: log-probability of image n's true class when only the bands in S are present.
         The first column is that of no band, the last that of all.
-    labels, predicted : ndarray of int64, shape (K,)
-        True class, and the class the model gives the untouched image.
     settings : dict
         All that determines the table, and the view settings ``value``, ``beta``,
         ``confidence``.
@@ -149,8 +128,6 @@ class Report(ReportInNotebooks, Result):
         In label order; None where neither data nor file name the classes.
     example : ndarray of uint8, shape (H, W, C), or None
         One image of the sample as the model's input size has it, for pictures.
-    image_digests : ndarray of uint8, shape (K, 32), or None
-        SHA-256 of each image's content; None in reports that carry none.
     coalitions : ndarray of uint64, shape (K, C), or None
         The coalition of each value where they were drawn; None where all 2**M are there in order.
     """
@@ -158,11 +135,8 @@ class Report(ReportInNotebooks, Result):
     SCHEMA: ClassVar[Schema] = SCHEMA
 
     log_prob: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    predicted: NDArray[np.int64]
     class_names: list[str] | None = None
     example: NDArray[np.uint8] | None = field(default=None, repr=False)
-    image_digests: NDArray[np.uint8] | None = field(default=None, repr=False)
     coalitions: NDArray[np.uint64] | None = field(default=None, repr=False)
 
     def view(
@@ -348,11 +322,6 @@ class Report(ReportInNotebooks, Result):
         return shapley.shapley_interactions(self.coalition_values)
 
     @property
-    def accuracy(self) -> float:
-        """Share of untouched images whose top-1 class is right."""
-        return float(np.mean(self.predicted == self.labels))
-
-    @property
     def mean_log_prob(self) -> float:
         """Mean log-probability of the true class with every band present."""
         return float(self.log_prob[:, -1].mean(dtype=np.float64))
@@ -450,7 +419,7 @@ class Report(ReportInNotebooks, Result):
         return {
             each.where: values[each.name] if each.name in values else getattr(self, each.name)
             for each in self.SCHEMA.derived
-            if each.versions is None or self.format_version in each.versions
+            if self.exact or each.name != "interactions"
         }
 
     def coordinates(self) -> dict[str, Any]:
@@ -497,7 +466,7 @@ class Report(ReportInNotebooks, Result):
             fits = columns == 1 << players
             need(fits, f"a value table of {columns} columns is no game of {players}")
         else:
-            passes = whole(0, MOST_COUNT)(self.settings.get("passes"))
+            passes = rules.whole(0, rules.MOST_COUNT)(self.settings.get("passes"))
             need(passes, "attribute settings holds no usable 'passes'")
             need(
                 columns <= MOST_COALITIONS and are_drawn(estimator, players, self.coalitions),
