@@ -27,7 +27,7 @@ from iaside_onnx.page.repeat import repetition
 from . import graphs
 from .conftest import ROOT, write_npz
 
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(ROOT / "tools" / "studies"))
 
 
 def games(images, players, seed=0):
