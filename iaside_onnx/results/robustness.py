@@ -139,7 +139,7 @@ class Relative:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RobustnessReport(ModelResult):
     """Result of ``iaside robustness``: n images, P corruptions, S severities, A attacks.
 
