@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..results.part import PartOfSample, part_of
-from ..storage.identity import check_identity
 from ..storage.output_file import check_folder, check_free, clear_leftovers, sole_writer
 from ..storage.partial import (
     Partial,
+    check_identity,
     check_partial,
     create_partial,
     open_partial,
