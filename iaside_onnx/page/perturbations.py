@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..comparisons.agreement import grounds_apart
+from ..comparisons.agreement import grounds_apart, shared_attacks
 from ..comparisons.baseline import relative
 from ..errors import UsageError
 from ..results.report import Report
@@ -110,15 +110,13 @@ def _notes(measured: Sequence[RobustnessReport], against: Sequence[Relative]) ->
 
 def _shared_attacks(measured: Sequence[RobustnessReport]) -> list[dict[str, Any]]:
     """The attacks, where all models stood the same ones."""
-    if any(entry.attacks != measured[0].attacks for entry in measured):
-        return []
     return [
         {
             "name": attack["name"],
             "radius": f"{attack['epsilon']:.3g}",
             "queries": attack["queries"],
         }
-        for attack in measured[0].attacks
+        for attack in shared_attacks(measured)
     ]
 
 
