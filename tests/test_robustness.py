@@ -172,7 +172,7 @@ def test_the_report_does_not_hang_on_the_batch(network, monkeypatch):
     first = ia.measure_robustness(model, data, batch=1, **wanted)
     for batch in (4, 50, None):
         same(first, ia.measure_robustness(model, data, batch=batch, threads=1, **wanted))
-    monkeypatch.setattr("iaside_onnx.measure.robustness_table.corruption_threads", lambda _: 5)
+    monkeypatch.setattr("iaside_onnx.measure.robustness.corruption_threads", lambda _: 5)
     same(first, ia.measure_robustness(model, data, **wanted))
 
 
