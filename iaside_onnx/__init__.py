@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .results.robustness import RobustnessReport, load_robustness
     from .results.snr import SnrReport, load_snr
     from .settings import Settings
-    from .views.plots import plot
+    from .views.registry import plot
 
 _HOMES = {
     "Comparison": "comparisons.pairs",
@@ -56,7 +56,7 @@ _HOMES = {
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
     "load": "results.kinds",
-    "plot": "views.plots",
+    "plot": "views.registry",
     "load_heatmap": "results.heatmap",
     "load_robustness": "results.robustness",
     "load_snr": "results.snr",

@@ -206,7 +206,7 @@ def test_the_command_writes_what_show_and_plot_read(iaside, tmp_path):
     found = ia.load(analysis)
     dataclasses.replace(found, model={**found.model, "sha256": "0" * 64}).save(other)
     result = iaside("plot", target, other, "-o", tmp_path / "x.png")
-    assert "none of the heat maps" in result.stderr
+    assert "none of the files of iaside heatmap" in result.stderr
     result = iaside("heatmap", model, images, "-o", tmp_path / "y.h5", "--analysis", other)
     assert "which is another model" in result.stderr
     assert iaside("show", target, "--value", "prob").exit_code == 2

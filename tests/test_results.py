@@ -6,15 +6,16 @@ import importlib
 import json
 import sys
 from dataclasses import fields, replace
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.digest import data_digest
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.results.kinds import load
-from iaside_onnx.results.part import Part, PartOfSample, part_of
+from iaside_onnx.results.part import part_of
 from iaside_onnx.storage.opening import MADE_BY
 
 from .conftest import ROOT
@@ -41,25 +42,8 @@ def sound():
         "heatmap": sound_files.sound_heatmap(1),
         "snr": sound_files.sound_snr(1),
     }
-    return {name: proven(result) for name, result in made.items()}
-
-
-def proven(result):
-    """The result with digests of contents, and the digest of the sample that follows from them."""
-    rows = len(result.image_ids)
-    contents = np.random.default_rng(5).integers(0, 256, (rows, 32), dtype=np.uint8)
-    labels = np.arange(rows) % 4 if result.labels is None else result.labels
-    digest = data_digest(result.image_ids, labels, contents)
-    data = {**result.data, "digest": digest}
-    return replace(result, image_digests=contents, labels=labels, data=data)
-
-
-def cut(result, *numbers, of=3):
-    """Some shards of a result, as a run over them alone would have written them."""
-    images, part = len(result.image_ids), Part(numbers, of)
-    whole = PartOfSample(part, images, result.data["digest"])
-    rows = result.rows(part.positions(images))
-    return replace(rows, run={**rows.run, "shard": whole.record()})
+    proven = {name: sound_files.proven(result) for name, result in made.items()}
+    return SimpleNamespace(wholes=proven, part=partial(sound_files.part, of=3))
 
 
 def same(one, other):
@@ -75,10 +59,10 @@ def as_one_run_writes(result):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_of_any_kind_join_into_what_one_run_writes(sound, kind, tmp_path, iaside):
-    whole = sound[kind]
+    whole = sound.wholes[kind]
     paths = [tmp_path / f"{number}.h5" for number in (1, 2, 3)]
     for number, path in enumerate(paths, 1):
-        cut(whole, number).save(path)
+        sound.part(whole, number).save(path)
     parts = [load(path) for path in paths]
     assert [part_of(part).part.numbers for part in parts] == [(1,), (2,), (3,)]
     joined = ia.merge([paths[2], paths[0], parts[1]])
@@ -87,7 +71,7 @@ def test_parts_of_any_kind_join_into_what_one_run_writes(sound, kind, tmp_path, 
     assert [part["shard"] for part in joined.run["parts"]] == ["1/3", "2/3", "3/3"]
     assert joined.run["seconds"] == 3 * whole.run["seconds"]
     some = type(whole).join([parts[2], parts[0]], allow_missing=True)
-    same(some, cut(whole, 1, 3))
+    same(some, sound.part(whole, 1, 3))
     same(ia.merge([some, parts[1]]), joined)
     target = tmp_path / "whole.h5"
     done = iaside("merge", *paths, "-o", target)
@@ -102,8 +86,8 @@ def test_parts_of_any_kind_join_into_what_one_run_writes(sound, kind, tmp_path, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_that_do_not_belong_together_are_refused_by_name(sound, kind):
-    whole = sound[kind]
-    first, second, third = (cut(whole, number) for number in (1, 2, 3))
+    whole = sound.wholes[kind]
+    first, second, third = (sound.part(whole, number) for number in (1, 2, 3))
 
     def refused(words, *parts):
         with pytest.raises(ReportError, match=words):
@@ -117,12 +101,12 @@ def test_parts_that_do_not_belong_together_are_refused_by_name(sound, kind):
     swapped = replace(second, image_ids=second.image_ids[::-1])
     refused("one of them was altered", first, swapped, third)
     refused("no digests", *(replace(each, image_digests=None) for each in (first, second, third)))
-    other = cut(sound["heatmap" if kind != "heatmap" else "snr"], 2)
+    other = sound.part(sound.wholes["heatmap" if kind != "heatmap" else "snr"], 2)
     refused("report 2: is a file of iaside", first, other, third)
 
 
 def test_view_settings_of_another_kind_are_refused_in_a_merge(sound):
-    parts = [cut(sound["snr"], number) for number in (1, 2, 3)]
+    parts = [sound.part(sound.wholes["snr"], number) for number in (1, 2, 3)]
     assert ia.merge(parts, confidence=0.5).confidence == 0.5
     with pytest.raises(UsageError, match="beta"):
         ia.merge(parts, beta=0.5)
@@ -130,7 +114,7 @@ def test_view_settings_of_another_kind_are_refused_in_a_merge(sound):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_are_those_of_a_sample_of_these_images(sound, kind):
-    whole = sound[kind]
+    whole = sound.wholes[kind]
     some = whole.rows([5, 0, 7])
     assert some.image_ids == [whole.image_ids[place] for place in (5, 0, 7)]
     assert some.data["samples"] == 3
@@ -146,7 +130,7 @@ def test_rows_are_those_of_a_sample_of_these_images(sound, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_function_reads_all_kinds_and_each_class_its_own(sound, kind, tmp_path):
-    whole, path = sound[kind], tmp_path / "r.h5"
+    whole, path = sound.wholes[kind], tmp_path / "r.h5"
     whole.save(path)
     same(ia.load(path), whole)
     assert type(ia.load(path)) is type(whole) is type(type(whole).load(path))
@@ -159,7 +143,7 @@ def test_one_function_reads_all_kinds_and_each_class_its_own(sound, kind, tmp_pa
 @pytest.mark.parametrize("kind", KINDS)
 def test_named_axes_hold_the_values(sound, kind):
     pytest.importorskip("xarray", reason="xarray is not installed")
-    whole = sound[kind]
+    whole = sound.wholes[kind]
     table = whole.to_xarray()
     assert table["image"].values.tolist() == whole.image_ids
     assert json.loads(table.attrs["settings"]) == whole.settings

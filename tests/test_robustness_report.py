@@ -8,6 +8,7 @@ from dataclasses import fields
 import h5py
 import numpy as np
 import pytest
+from iaside_onnx.views.robustness_table import print_robustness
 from rich.console import Console
 
 from iaside_onnx.comparisons.baseline import summary
@@ -15,7 +16,6 @@ from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.corruption_error import corruption_errors, relative_corruption_errors
 from iaside_onnx.results.robustness import load_robustness
 from iaside_onnx.storage.seal import seal
-from iaside_onnx.views.robustness_table import print_robustness
 
 from .robustness_reports import made_up
 

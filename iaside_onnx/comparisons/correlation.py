@@ -22,6 +22,7 @@ from ..results.kinds import load
 from ..results.report import Report, check_view
 from ..results.result import Result
 from ..results.robustness import RobustnessReport
+from ..results.shown import Shown
 from ..storage.opening import wrong_kind
 from .agreement import grounds_apart, settings_notes, shared_attacks
 from .baseline import relative
@@ -39,8 +40,8 @@ MEASURES = {"error": "error", "mpe": "mPE"}
 FEW_MODELS = 10
 
 
-@dataclass(frozen=True)
-class Correlation:
+@dataclass(frozen=True, repr=False)
+class Correlation(Shown):
     """Models with what was foretold and what was measured.
 
     Attributes

@@ -19,6 +19,7 @@ from ..mathematics.proportion import wilson
 from ..results.finding import no_finding
 from ..results.part import part_note
 from ..results.report import FEW_IMAGES, Report, check_view, load
+from ..results.shown import Shown
 from ..setting_roles import VIEW
 from ..storage.seal import NO_SEAL, is_sealed
 from .comparison import compare
@@ -86,8 +87,8 @@ class NotJudged:
     reason: str
 
 
-@dataclass(frozen=True)
-class Gate:
+@dataclass(frozen=True, repr=False)
+class Gate(Shown):
     """Result of `gate`.
 
     Attributes

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..mathematics.paired import Difference
-from ..notebooks import ComparisonInNotebooks
+from ..results.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Pair:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(ComparisonInNotebooks):
+class Comparison(Shown):
     """Result of `compare`.
 
     Attributes

@@ -24,6 +24,7 @@ from ..mathematics.signal_noise import gain_and_residual
 from ..results.finding import no_finding
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
+from ..results.shown import Shown
 from ..results.snr import SnrReport
 from ..results.spread import Spread, check_confidence
 from ..setting_roles import SNR_FIT, settings_apart
@@ -88,8 +89,8 @@ class Agreement:
     pairs: float
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Shown):
     """Damage of P perturbations at S severities, foretold for the K images of an audit.
 
     Attributes

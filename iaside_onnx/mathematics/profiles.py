@@ -85,7 +85,7 @@ class ClassProfiles:
 
 
 @dataclass(frozen=True)
-class Spread:
+class ClassSpread:
     """How images spread around their class and classes around all of them.
 
     Attributes
@@ -173,7 +173,7 @@ def _scatter(off: Array, starts: NDArray[Any]) -> Array:
 
 def class_spread(
     means: Array, images: NDArray[Any], scatter: Array, seed: int = 0
-) -> Spread | None:
+) -> ClassSpread | None:
     """Spread within and between classes.
 
     With W = scatter / (K - C), S = sum_c n_c d_c d_c' / (C - 1), d_c = mean_c - mean of all
@@ -193,11 +193,11 @@ def class_spread(
     scatter : ndarray, shape (M, M)
         Sum of ``(x - mean_c)(x - mean_c)'`` over all images.
     seed : int
-        For `Spread.plausible`.
+        For `ClassSpread.plausible`.
 
     Returns
     -------
-    Spread, or None
+    ClassSpread, or None
         None with fewer than 6 classes, with fewer than 10 images more than classes, or where the
         images of no class differ.
     """
@@ -221,7 +221,7 @@ def class_spread(
     share = 1 / (1 / half + 1 / images)
     share /= share.sum()
     error = float(share @ share) * between + float(share**2 @ (1 / images)) * within
-    return Spread(share @ means, error, within, between, half, typical / (1 / drawn - 1))
+    return ClassSpread(share @ means, error, within, between, half, typical / (1 / drawn - 1))
 
 
 def _own(
@@ -251,7 +251,7 @@ def _own(
 
 
 def _shrunk(
-    spread: Spread,
+    spread: ClassSpread,
     means: Array,
     images: NDArray[Any],
     beta: float,
@@ -270,7 +270,7 @@ def _shrunk(
     return _estimate(made, errors, ends, beta)
 
 
-def _errors(spread: Spread, images: int, seed: int) -> tuple[Array, Array]:
+def _errors(spread: ClassSpread, images: int, seed: int) -> tuple[Array, Array]:
     """Plausible weights of the own mean of n images, and what is added to the weighed mean."""
     rng = np.random.default_rng([seed, images, 1])
     own = credibility(images, spread.plausible)[:, None]
@@ -330,7 +330,7 @@ def _estimate(
 
 
 @dataclass(frozen=True)
-class Axes:
+class PrincipalAxes:
     """Principal axes of profiles.
 
     Attributes
@@ -348,7 +348,7 @@ class Axes:
     share: Array
 
 
-def principal_axes(sid: Array) -> Axes:
+def principal_axes(sid: Array) -> PrincipalAxes:
     """The plane in which profiles lie furthest apart (principal components, centred).
 
     Each axis points to where the weight moves to lower frequencies, so that the same profiles
@@ -361,7 +361,7 @@ def principal_axes(sid: Array) -> Axes:
 
     Returns
     -------
-    Axes
+    PrincipalAxes
     """
     off = sid - sid.mean(axis=0)
     _, lengths, axes = np.linalg.svd(off, full_matrices=False)
@@ -370,7 +370,7 @@ def principal_axes(sid: Array) -> Axes:
     loadings = loadings * np.where(loadings @ low_to_high > 0, -1.0, 1.0)[:, None]
     total = float(np.sum(lengths**2))
     share = lengths[:2] ** 2 / total if total > 0 else np.zeros(2)
-    return Axes(off @ loadings.T, loadings, share)
+    return PrincipalAxes(off @ loadings.T, loadings, share)
 
 
 def sid_covariance(estimate: Estimate) -> Array:

@@ -288,5 +288,4 @@ def _check_versions(found: dict[str, Any], address: str) -> None:
 
 def cards_for(provider: str) -> tuple[str, ...]:
     """Graphics cards to deal out to workers with this provider; none for one that takes none."""
-    cards = PROVIDERS[provider].cards
-    return () if cards is None else cards.visible()
+    return PROVIDERS[provider].visible_cards()

@@ -231,9 +231,8 @@ def _open(job: Job, number: object) -> Evaluator:
     for name, version in job.versions.items():
         if here[name] != version:
             raise UsageError(f"has {name} {here[name]}, not {version}; install the same version")
-    cards = PROVIDERS[job.provider].cards
-    if job.devices and cards is not None:
-        os.environ[cards.variable] = device_of(number, job.devices)
+    if job.devices:
+        os.environ[PROVIDERS[job.provider].cards] = device_of(number, job.devices)
     if job.own_process:
         claim_process()
     source = job.reading.open()

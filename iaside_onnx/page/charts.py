@@ -6,7 +6,7 @@ Nothing here makes markup, so that every name reaches the page through the templ
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -155,38 +155,26 @@ def bar_chart(
         Least upper end of the axis.
     words : Words
     """
-    extremes: list[Any] = [top, 0.0]
-    for values in series:
-        extremes += [values.heights, *(values.ends or ())]
-    y_of, unit, y_ticks = _vertical(extremes)
+    spans = [values.heights for values in series] + [e for v in series for e in v.ends or ()]
+    up, y_ticks = _vertical([top, 0.0, *spans])
     group = (_RIGHT - _LEFT) / len(names)
     width = min(0.8 * group / len(series), 34.0)
+    middles = [_LEFT + (key + 0.5) * group for key in range(len(names))]
     marks = []
     for number, values in enumerate(series):
         shift = (number - (len(series) - 1) / 2) * width
         for key, height in enumerate(values.heights):
-            ends = [y_of(float(end[key])) for end in values.ends] if values.ends else [None] * 2
-            marks.append(
-                Mark(
-                    number,
-                    key,
-                    x=_round(_LEFT + (key + 0.5) * group + shift),
-                    y=y_of(float(height)),
-                    text=values.texts[key],
-                    base=y_of(0.0),
-                    width=_round(width * 0.9),
-                    low=ends[0],
-                    high=ends[1],
-                )
-            )
+            low, high = [up.at(end[key]) for end in values.ends] if values.ends else [None] * 2
+            x, y, text = _round(middles[key] + shift), up.at(height), values.texts[key]
+            marks.append(Mark(number, key, x, y, text, up.zero, _round(width * 0.9), low, high))
     return Chart(
         words,
-        x_ticks=[Tick(_round(_LEFT + (key + 0.5) * group), name) for key, name in enumerate(names)],
+        x_ticks=[Tick(_round(x), name) for x, name in zip(middles, names, strict=True)],
         y_ticks=y_ticks,
         marks=marks,
-        zero=y_of(0.0),
-        unit=unit,
-        reference=Tick(y_of(reference[0]), reference[1]) if reference else None,
+        zero=up.zero,
+        unit=up.height,
+        reference=Tick(up.at(reference[0]), reference[1]) if reference else None,
     )
 
 
@@ -214,15 +202,11 @@ def line_chart(
     group, words
         As for `Chart`.
     """
-    y_of, unit, y_ticks = _vertical(span, decades=decades)
+    up, y_ticks = _vertical(span, decades=decades)
     count = max(len(values.heights) for values in series)
-    step = (_RIGHT - _LEFT - 16) / max(1, count - 1)
-
-    def x_of(key: int) -> float:
-        return _round(_LEFT + 8 + key * step)
-
+    along = _Scale(_LEFT + 8, (_RIGHT - _LEFT - 16) / max(1, count - 1))
     marks = [
-        Mark(number, key, x_of(key), y_of(float(height)), values.texts[key])
+        Mark(number, key, along.at(key), up.at(height), values.texts[key])
         for number, values in enumerate(series)
         for key, height in enumerate(values.heights)
         if np.isfinite(height)
@@ -233,13 +217,13 @@ def line_chart(
     ]
     return Chart(
         words,
-        x_ticks=[Tick(x_of(key), names[key] if names else str(key)) for key in range(count)],
+        x_ticks=[Tick(along.at(key), names[key] if names else str(key)) for key in range(count)],
         y_ticks=y_ticks,
         marks=marks,
-        zero=y_of(0.0),
-        unit=unit,
+        zero=up.zero,
+        unit=up.height,
         paths=paths,
-        reference=Tick(y_of(0.0), "") if decades else None,
+        reference=Tick(up.zero, "") if decades else None,
         group=group,
     )
 
@@ -267,31 +251,24 @@ def dot_rows(
     """
     apart = max(5.0, min(9.0, 18.0 / len(series)))
     row = apart * (len(series) - 1) + 18.0
-    scale = (_RIGHT - _ROWS_LEFT) / most
-
-    def x_of(value: float) -> float:
-        return _round(_ROWS_LEFT + min(max(float(value), 0.0), most) * scale)
-
-    def y_of(key: int) -> float:
-        return _ROWS_TOP + row * (key + 0.5)
-
+    along = _Scale(_ROWS_LEFT, (_RIGHT - _ROWS_LEFT) / most, ends=(0.0, most))
+    middles = [_ROWS_TOP + row * (key + 0.5) for key in range(len(names))]
     marks = []
     for place, (number, values) in enumerate(zip(numbers, series, strict=True)):
         assert values.ends is not None
+        shift = (place - (len(series) - 1) / 2) * apart
         for key, height in enumerate(values.heights):
-            low, high = (x_of(end[key]) for end in values.ends)
-            y = _round(y_of(key) + (place - (len(series) - 1) / 2) * apart)
-            text = values.texts[key]
-            marks.append(Mark(number, key, x_of(height), y, text, low=low, high=high))
+            low, high = (along.at(end[key]) for end in values.ends)
+            at, y, text = along.at(height), _round(middles[key] + shift), values.texts[key]
+            marks.append(Mark(number, key, at, y, text, low=low, high=high))
     bottom = math.ceil(_ROWS_TOP + row * len(names))
-    steps = np.linspace(0.0, most, 5)
     return Chart(
         words,
-        x_ticks=[Tick(x_of(step), f"{step:g}") for step in steps],
-        y_ticks=[Tick(_round(y_of(key)), name) for key, name in enumerate(names)],
+        x_ticks=[Tick(along.at(step), f"{step:g}") for step in np.linspace(0.0, most, 5)],
+        y_ticks=[Tick(_round(y), name) for y, name in zip(middles, names, strict=True)],
         marks=marks,
-        zero=x_of(0.0),
-        unit=scale,
+        zero=along.zero,
+        unit=along.unit,
         left=_ROWS_LEFT,
         top=_ROWS_TOP,
         bottom=bottom,
@@ -301,20 +278,16 @@ def dot_rows(
 
 def scatter(points: Sequence[tuple[int, float, float, str]], *, words: Words) -> Chart:
     """One dot a report: its number, its place across and up, and what is said about it."""
-    y_of, unit, y_ticks = _vertical([[y for _, _, y, _ in points]])
+    up, y_ticks = _vertical([[y for _, _, y, _ in points]])
     low, high, steps = _steps([x for _, x, _, _ in points])
-    scale = (_RIGHT - _LEFT) / (high - low)
-
-    def x_of(value: float) -> float:
-        return _round(_LEFT + (value - low) * scale)
-
+    along = _Scale(_LEFT, (_RIGHT - _LEFT) / (high - low), low)
     return Chart(
         words,
-        x_ticks=[Tick(x_of(step), f"{step:g}") for step in steps],
+        x_ticks=[Tick(along.at(step), f"{step:g}") for step in steps],
         y_ticks=y_ticks,
-        marks=[Mark(number, 0, x_of(x), y_of(y), text) for number, x, y, text in points],
-        zero=y_of(0.0),
-        unit=unit,
+        marks=[Mark(number, 0, along.at(x), up.at(y), text) for number, x, y, text in points],
+        zero=up.zero,
+        unit=up.height,
     )
 
 
@@ -335,41 +308,52 @@ def gauge(
         What is said about each.
     """
     low, high = ends if ends[1] > ends[0] else (-1.0, 1.0)
-    scale = (_GAUGE_ENDS[1] - _GAUGE_ENDS[0]) / (high - low)
-
-    def x_of(value: float) -> float:
-        return _round(_GAUGE_ENDS[0] + (min(max(value, low), high) - low) * scale)
-
-    marks = [
-        Mark(
-            row,
-            0,
-            x=x_of(value),
-            y=_GAUGE_TOP + _GAUGE_ROW * row,
-            text=spoken[row],
-            low=x_of(from_),
-            high=x_of(to),
-        )
-        for row, (value, from_, to) in enumerate(scores)
-    ]
+    left, right = _GAUGE_ENDS
+    along = _Scale(left, (right - left) / (high - low), low, (low, high))
+    marks = []
+    for row, (score, text) in enumerate(zip(scores, spoken, strict=True)):
+        x, first, last = map(along.at, score)
+        marks.append(Mark(row, 0, x, _GAUGE_TOP + _GAUGE_ROW * row, text, low=first, high=last))
     bottom = _GAUGE_TOP + _GAUGE_ROW * (len(scores) - 1) + 18
+    texts = (f"{ends[0]:+.3f}", "0", f"{ends[1]:+.3f}")
     return Chart(
         words,
-        x_ticks=[
-            Tick(x_of(low), f"{ends[0]:+.3f}"),
-            Tick(x_of(0.0), "0"),
-            Tick(x_of(high), f"{ends[1]:+.3f}"),
-        ],
+        x_ticks=[Tick(along.at(at), text) for at, text in zip((low, 0, high), texts, strict=True)],
         y_ticks=[],
         marks=marks,
-        zero=x_of(0.0),
-        unit=scale,
-        left=_GAUGE_ENDS[0],
-        right=_GAUGE_ENDS[1],
+        zero=along.zero,
+        unit=along.unit,
+        left=left,
+        right=right,
         top=_GAUGE_TOP - 16,
         bottom=bottom,
         height=bottom + 44,
     )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """An axis: `low` lies at `start`, a value of 1 is `unit` long; values stay within `ends`."""
+
+    start: float
+    unit: float
+    low: float = 0.0
+    ends: tuple[float, float] = (-math.inf, math.inf)
+
+    def at(self, value: Any) -> float:
+        """Where a value lies."""
+        within = min(max(float(value), self.ends[0]), self.ends[1])
+        return _round(self.start + (within - self.low) * self.unit)
+
+    @property
+    def zero(self) -> float:
+        """Where 0 lies."""
+        return self.at(0.0)
+
+    @property
+    def height(self) -> float:
+        """How far up a value of 1 is."""
+        return round(-self.unit, 4)
 
 
 def _steps(span: Any) -> tuple[float, float, list[float]]:
@@ -384,10 +368,8 @@ def _steps(span: Any) -> tuple[float, float, list[float]]:
     return min(low, float(steps[0])), max(high, float(steps[-1])), [float(step) for step in steps]
 
 
-def _vertical(
-    span: Sequence[Any], *, decades: bool = False
-) -> tuple[Callable[[float], float], float, list[Tick]]:
-    """Scale of the vertical axis: position of a value, units per 1, ticks."""
+def _vertical(span: Sequence[Any], *, decades: bool = False) -> tuple[_Scale, list[Tick]]:
+    """The vertical axis and its ticks."""
     numbers = np.concatenate([np.ravel(part) for part in span])
     numbers = numbers[np.isfinite(numbers)]
     if decades:
@@ -396,13 +378,9 @@ def _vertical(
         steps = np.arange(low, high + 1).tolist()
     else:
         low, high, steps = _steps(numbers)
-    unit = (_BOTTOM - _TOP) / (high - low)
-
-    def y_of(value: float) -> float:
-        return _round(_BOTTOM - (value - low) * unit)
-
-    shown = [(step, f"{10.0**step:g}" if decades else f"{step:g}") for step in steps]
-    return y_of, round(unit, 4), [Tick(y_of(step), text) for step, text in shown]
+    up = _Scale(_BOTTOM, -(_BOTTOM - _TOP) / (high - low), low)
+    texts = (f"{10.0**step:g}" if decades else f"{step:g}" for step in steps)
+    return up, [Tick(up.at(step), text) for step, text in zip(steps, texts, strict=True)]
 
 
 def _round(position: float) -> float:

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import UsageError
-from ..mathematics.bands import band_images, band_index
+from ..mathematics.bands import band_images
 from ..results.report import Report
+from ..views.band_tiles import has_pictures, partition, visible
 
 # Tiles are cut out, never shrunk: shrinking would hide the very frequencies they show.
 WINDOW = 160
 _WHOLE = 320
-_MOST_PIXELS = 1 << 24
 _LOSSLESS = 96 * 96
 
 
@@ -60,43 +59,17 @@ def examples(reports: Sequence[Report]) -> list[Example]:
     """One strip for each distinct example among the reports that carry one."""
     groups: dict[Any, list[int]] = {}
     for number, report in enumerate(reports):
-        if _has_pictures(report):
+        if has_pictures(report):
             assert report.example is not None
             key = (
                 report.example.tobytes(),
                 report.example.shape,
                 report.image_ids[0],
                 int(report.labels[0]),
-                *_partition(report).values(),
+                *partition(report).values(),
             )
             groups.setdefault(key, []).append(number)
     return [_strip(reports, members) for members in groups.values()]
-
-
-def _has_pictures(report: Report) -> bool:
-    """True where the report carries an example that its bands fit."""
-    example = report.example
-    if (
-        example is None
-        or example.shape[2] not in (1, 3)
-        or not 0 < example.size <= 3 * _MOST_PIXELS
-    ):
-        return False
-    try:
-        band_index(*example.shape[:2], **_partition(report))
-    except UsageError:  # a norm of another version, or more bands than pixels
-        return False
-    return True
-
-
-def _partition(report: Report) -> dict[str, Any]:
-    """The arguments of `band_images`; the table counts the players, whatever the settings say."""
-    separate_dc = bool(report.settings.get("separate_dc"))
-    return {
-        "bands": report.players - separate_dc,
-        "norm": str(report.settings.get("norm")),
-        "separate_dc": separate_dc,
-    }
 
 
 def _strip(reports: Sequence[Report], members: list[int]) -> Example:
@@ -147,7 +120,7 @@ def _window_parts(report: Report) -> NDArray[np.float32]:
     planes = np.moveaxis(report.example, -1, 0)
     top, left = (max(0, (side - WINDOW) // 2) for side in planes.shape[1:])
     cut = [
-        band_images(plane.astype(np.float32) / 255, **_partition(report))[
+        band_images(plane.astype(np.float32) / 255, **partition(report))[
             :, top : top + WINDOW, left : left + WINDOW
         ]
         for plane in planes
@@ -156,12 +129,8 @@ def _window_parts(report: Report) -> NDArray[np.float32]:
 
 
 def _shown(pixels: NDArray[np.float32], *, has_lowest: bool) -> str:
-    """Without the lowest band there is no mean: set on grey, contrast stretched."""
-    if not has_lowest:
-        size = float(np.percentile(np.abs(pixels), 99)) or 1.0
-        pixels = 0.5 + 0.5 * pixels / size
-    grey = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    return _data_uri(np.moveaxis(grey, 0, -1))
+    shades = np.rint(visible(pixels, has_lowest=has_lowest) * 255).astype(np.uint8)
+    return _data_uri(np.moveaxis(shades, 0, -1))
 
 
 def _fitted(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import __version__
-from ..comparisons.comparable import SideBySide, side_by_side
+from ..comparisons.comparable import side_by_side
 from ..comparisons.contrast import contrasts
 from ..errors import UsageError
 from ..mathematics.absence import scheme_of
@@ -32,18 +32,11 @@ from ..results.report import FEW_IMAGES, ONLY_EXACT, Report
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
 from ..storage.output_file import check_free, whole_file
-from ..views.text import one_line
+from ..views.text import band_table, interval, number, percent, shortened, value_name, with_ends
 from . import perturbations
 from .example_pictures import WINDOW, Example, examples
 from .repeat import repetition
-from .report_charts import (
-    curve_charts,
-    profile_chart,
-    score_chart,
-    shapley_chart,
-    sid_chart,
-    value_name,
-)
+from .report_charts import curve_charts, profile_chart, score_chart, shapley_chart, sid_chart
 
 MOST_REPORTS = 12
 _SHADES = 9
@@ -52,34 +45,60 @@ _MOST_TITLE_NAMES = 3
 
 
 @dataclass(frozen=True)
-class Section:
-    """A part of the page: its anchor, its heading, and the template that fills it.
+class Facts:
+    """What a page is of.
 
-    It is left out where the page lacks, or has nothing of, what it `needs`. What is `derived` from
-    the values of bands is no finding of a report that says nothing.
+    Attributes
+    ----------
+    reports : sequence of Report
+    labels : list of str
+        What legends call them, with a word beside those that say nothing.
+    models : list of dict
+        What the page says of each beyond the charts.
+    robustness : dict of int to RobustnessReport
+        What was measured of the model of a report, by its number.
+    baseline : RobustnessReport or None
+    snr : SnrReport or None
+    """
+
+    reports: Sequence[Report]
+    labels: list[str]
+    models: list[dict[str, Any]]
+    robustness: dict[int, RobustnessReport]
+    baseline: RobustnessReport | None
+    snr: SnrReport | None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the values of all coalitions of all reports are known."""
+        return all(report.exact for report in self.reports)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page, which is left out where it has nothing to show.
+
+    Attributes
+    ----------
+    anchor, heading : str
+    make : callable
+        What its template needs, by name, or None where the page lacks it.
+    derived : bool
+        Shown from the values of bands: no finding of a report that says nothing.
+    markup : str or None
+        Its template; by default the file of the anchor's name in ``templates/``.
     """
 
     anchor: str
     heading: str
-    needs: str | None = None
+    make: Callable[[Facts], Mapping[str, Any] | None]
     derived: bool = False
+    markup: str | None = None
 
     @property
     def template(self) -> str:
-        """File name of the template."""
+        """Name of the template."""
         return f"{self.anchor}.html"
-
-
-_SECTIONS = (
-    Section("bands", "Which bands carry the predictions", derived=True),
-    Section("curves", "How few bands are enough", needs="curve_charts", derived=True),
-    Section("interactions", "Which bands count only together", needs="all_exact", derived=True),
-    Section("robustness", "What corruptions cost", needs="cost"),
-    Section("noise", "What perturbations do to the bands", needs="noise"),
-    Section("classes", "Class by class", derived=True),
-    Section("example", "What the model sees", needs="examples"),
-    Section("repeat", "Settings and provenance"),
-)
 
 
 def save_page(
@@ -148,30 +167,24 @@ def page(
         raise UsageError(f"a page takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
     if len({tuple(report.band_names) for report in reports}) > 1:
         raise UsageError("the reports have different numbers of bands; make a page of each")
-    labels = _labels(names or [Path(report.model["path"]).stem for report in reports])
-    environment = Environment(
-        loader=PackageLoader("iaside_onnx.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printable,
-    )
-    environment.filters.update(
-        signed=lambda number: f"{number:+.3f}",
-        chance=_chance,
-        sentence=lambda text: f"{text[:1].upper()}{text[1:]}.",
-    )
-    style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
-    costs = perturbations.matched(reports, robustness)
-    context = _context(reports, labels, costs)
-    if costs:
-        context["cost"] = perturbations.cost(reports, _marked(reports, labels), costs, baseline)
-    if snr is not None:
-        context["noise"] = perturbations.noise(snr)
-    context["sections"] = [
-        part for part in _SECTIONS if part.needs is None or context.get(part.needs)
+    names = _labels(names or [Path(report.model["path"]).stem for report in reports])
+    measured = perturbations.matched(reports, robustness)
+    labels = [
+        name if report.precondition.holds else f"{name} ({NOT_A_FINDING})"
+        for name, report in zip(names, reports, strict=True)
     ]
+    models = [
+        {**_model(report, measured.get(at)), "number": at, "name": names[at], "label": labels[at]}
+        for at, report in enumerate(reports)
+    ]
+    facts = Facts(reports, labels, models, measured, baseline, snr)
+    made = [(section, section.make(facts)) for section in SECTIONS]
+    context = _overview(facts, names)
+    for _, needed in made:
+        context.update(needed or {})
+    context["sections"] = [section for section, needed in made if needed is not None]
+    environment = _environment()
+    style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
     return environment.get_template("page.html").render(
         **context,
         style=Markup(style),  # noqa: S704 - our own file, no data in it
@@ -186,9 +199,7 @@ def _labels(names: Sequence[str]) -> list[str]:
     """Names for legends: short, and no two alike."""
     made: list[str] = []
     for name in names:
-        text = one_line(name)
-        text = text if len(text) <= _LEGEND_LETTERS else text[: _LEGEND_LETTERS - 1] + "…"
-        count = 2
+        text, count = shortened(name, _LEGEND_LETTERS), 2
         label = text
         while label in made:
             label, count = f"{text} ({count})", count + 1
@@ -196,15 +207,30 @@ def _labels(names: Sequence[str]) -> list[str]:
     return made
 
 
+def _environment() -> Environment:
+    own = {part.template: part.markup for part in SECTIONS if part.markup is not None}
+    environment = Environment(
+        loader=ChoiceLoader([DictLoader(own), PackageLoader("iaside_onnx.page")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printable,
+    )
+    environment.filters.update(
+        number=number,
+        signed=lambda value: number(value, signed=True),
+        chance=lambda share: "< 0.001" if 0 < share < 0.001 else number(share),
+        sentence=lambda text: f"{text[:1].upper()}{text[1:]}.",
+    )
+    return environment
+
+
 def _printable(value: Any) -> Any:
     """What every `{{ ... }}` of the templates goes through before it is escaped."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "".join(character if character.isprintable() else "?" for character in value)
-
-
-def _chance(probability: float) -> str:
-    return "< 0.001" if 0 < probability < 0.001 else f"{probability:.3f}"
 
 
 def _inline(environment: Environment, name: str) -> str:
@@ -216,62 +242,82 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _context(
-    reports: Sequence[Report], labels: Sequence[str], measured: dict[int, RobustnessReport]
-) -> dict[str, Any]:
-    first = reports[0]
-    names, labels = labels, _marked(reports, labels)
-    strips = examples(reports)
-    several = len(reports) > 1
-    exact = all(report.exact for report in reports)
-    models = [
-        {**_model(number, report, labels[number], measured.get(number)), "name": names[number]}
-        for number, report in enumerate(reports)
-    ]
+def _overview(facts: Facts, names: Sequence[str]) -> dict[str, Any]:
+    """What stands above the sections, and what all of them may use."""
+    reports, models, first = facts.reports, facts.models, facts.reports[0]
     together = side_by_side(list(zip(names, reports, strict=True)))
-    largest = max(max(row["shown"]["sid"]) for model in models for row in model["classes"])
-    context: dict[str, Any] = {
-        "title": _title(reports, names),
+    title = str(first.model["path"])
+    if len(reports) > 1:
+        few = len(names) <= _MOST_TITLE_NAMES
+        title = ", ".join(names) if few else f"{len(names)} models"
+    return {
+        "title": title,
         "models": models,
-        "several": several,
+        "several": len(reports) > 1,
         "mute": [model for model in models if model["found"].withheld],
         "not_a_finding": NOT_A_FINDING,
         "comparisons": contrasts(reports, names),
-        "level": f"{first.confidence:.0%}",
+        "level": percent(first.confidence),
         "value_name": value_name(first),
         "band_names": first.band_names,
-        "disagreements": _disagreements(together),
+        # Settings that keep the reports from being compared, with their values.
+        "disagreements": [
+            f"{key.replace('_', ' ')}: {', '.join(sorted(map(str, values)))}"
+            for key, values in together.settings.items()
+        ],
         "apart_images": together.images,
         "beside_notes": together.notes,
-        "score_chart": score_chart(reports, labels),
-        "sid_chart": sid_chart(reports, labels),
-        "shapley_chart": shapley_chart(reports, labels),
-        "all_exact": exact,
-        "curve_charts": curve_charts(reports, labels) if exact else [],
-        "profile_chart": profile_chart(reports, labels, largest),
-        "class_choices": _class_choices(reports),
-        "few_images": FEW_IMAGES,
-        "class_notes": _class_notes(reports, labels),
-        "few_can_hide": _few_can_hide(models),
-        "window": WINDOW,
+        "score_chart": score_chart(reports, facts.labels),
     }
-    if strips:
-        context["examples"] = [(strip, _fillings(reports, strip)) for strip in strips]
-    return context
 
 
-def _marked(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
-    """The labels, with a word beside those of reports that say nothing."""
-    return [
-        label if report.precondition.holds else f"{label} ({NOT_A_FINDING})"
-        for report, label in zip(reports, labels, strict=True)
-    ]
+def _bands(facts: Facts) -> dict[str, Any]:
+    of = facts.reports, facts.labels
+    return {"sid_chart": sid_chart(*of), "shapley_chart": shapley_chart(*of)}
 
 
-def _title(reports: Sequence[Report], labels: Sequence[str]) -> str:
-    if len(reports) == 1:
-        return str(reports[0].model["path"])
-    return ", ".join(labels) if len(labels) <= _MOST_TITLE_NAMES else f"{len(labels)} models"
+def _curves(facts: Facts) -> dict[str, Any] | None:
+    if not facts.exact:
+        return None
+    return {"curve_charts": curve_charts(facts.reports, facts.labels)}
+
+
+def _cost(facts: Facts) -> dict[str, Any] | None:
+    if not facts.robustness:
+        return None
+    measured = facts.robustness, facts.baseline
+    return {"cost": perturbations.cost(facts.reports, facts.labels, *measured)}
+
+
+def _class_by_class(facts: Facts) -> dict[str, Any]:
+    several, models = len(facts.reports) > 1, facts.models
+    largest = max(max(row["shown"]["sid"]) for model in models for row in model["classes"])
+    few = sum(row["n"] < FEW_IMAGES for model in models for row in model["classes"])
+    known: dict[int, str] = {}
+    for report in facts.reports:
+        for label in np.unique(report.labels).tolist():
+            known.setdefault(label, report.class_name(label))
+    return {
+        "profile_chart": profile_chart(facts.reports, facts.labels, largest),
+        # Number and name of every class on the page, in order of names.
+        "class_choices": sorted(known.items(), key=lambda item: (item[1].casefold(), item[0])),
+        "few_images": FEW_IMAGES,
+        # Whether hiding the classes with few images would leave some and hide some.
+        "few_can_hide": bool(0 < few < sum(len(model["classes"]) for model in models)),
+        "class_notes": [
+            f"{label}: {note}" if several else note
+            for report, label in zip(facts.reports, facts.labels, strict=True)
+            for note in class_notes(report.class_profiles, FEW_IMAGES)
+        ],
+    }
+
+
+def _examples(facts: Facts) -> dict[str, Any] | None:
+    strips = examples(facts.reports)
+    if not strips:
+        return None
+    filled = [(strip, _fillings(facts.reports, strip)) for strip in strips]
+    return {"examples": filled, "window": WINDOW}
 
 
 def _fillings(reports: Sequence[Report], strip: Example) -> str:
@@ -280,40 +326,22 @@ def _fillings(reports: Sequence[Report], strip: Example) -> str:
     return " or ".join(scheme_of(name).words for name in sorted(names))
 
 
-def _model(
-    number: int, report: Report, label: str, measured: RobustnessReport | None
-) -> dict[str, Any]:
+def _model(report: Report, measured: RobustnessReport | None) -> dict[str, Any]:
     """What the page says of one report beyond the charts."""
-    intervals = report.intervals
-    classes = _classes(report)
+    rows = band_table(report)[1]
+    names = with_ends(report.band_names)
+    curves = coalition_curves(report.coalition_values) if report.exact else ((), ())
     return {
-        "number": number,
-        "label": label,
         "report": report,
         "found": report.finding(measured),
         "right": int((report.predicted == report.labels).sum()),
-        "classes": classes,
+        "classes": _classes(report),
         "drawn_classes": report.class_profiles.weight is not None,
-        "few": sum(row["n"] < FEW_IMAGES for row in classes),
-        "signed_low": intervals.srs_signed[0],
-        "signed_high": intervals.srs_signed[1],
-        "srs_low": intervals.srs[0],
-        "srs_high": intervals.srs[1],
-        "level": f"{report.confidence:.0%}",
-        "bands": [
-            {
-                "name": name,
-                "sid": report.sid[band],
-                "low": intervals.sid_low[band],
-                "high": intervals.sid_high[band],
-                "shapley": report.shapley[band],
-                "stderr": report.shapley_stderr[band],
-            }
-            for band, name in enumerate(report.band_names)
-        ],
-        "curves": list(zip(*coalition_curves(report.coalition_values), strict=True))
-        if report.exact
-        else [],
+        "signed": interval(*report.intervals.srs_signed, signed=True),
+        "published": interval(*report.intervals.srs),
+        "level": percent(report.confidence),
+        "bands": [(name, *cells) for name, (_, *cells) in zip(names, rows, strict=True)],
+        "curves": list(zip(*curves, strict=True)),
         "interactions": _interactions(report) if report.exact else [],
         "warnings": [
             *filter(None, [part_note(report)]),
@@ -345,23 +373,8 @@ def _classes(report: Report) -> list[dict[str, Any]]:
     most = max(max(row["shown"]["sid"]) for row in rows)
     for row in rows:
         shares = row["shown"]["sid"]
-        row["cells"] = [(f"{share:.3f}", round(_SHADES * share / most)) for share in shares]
+        row["cells"] = [(number(share), round(_SHADES * share / most)) for share in shares]
     return sorted(rows, key=lambda row: (row["shown"]["srs_signed"], row["class"]))
-
-
-def _class_notes(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
-    """What is shown of classes, and what to bear in mind, in the words of every view."""
-    return [
-        f"{label}: {note}" if len(reports) > 1 else note
-        for report, label in zip(reports, labels, strict=True)
-        for note in class_notes(report.class_profiles, FEW_IMAGES)
-    ]
-
-
-def _few_can_hide(models: Sequence[dict[str, Any]]) -> bool:
-    """True where hiding the classes with few images would leave some and hide some."""
-    few = sum(model["few"] for model in models)
-    return bool(0 < few < sum(len(model["classes"]) for model in models))
 
 
 def _interactions(report: Report) -> list[list[tuple[str, str]]]:
@@ -371,7 +384,7 @@ def _interactions(report: Report) -> list[list[tuple[str, str]]]:
 
     def cell(value: float) -> tuple[str, str]:
         shade = round(_SHADES * abs(value) / largest)
-        return f"{value:+.3f}", f"{'p' if value > 0 else 'n'}{shade}" if shade else ""
+        return number(value, signed=True), f"{'p' if value > 0 else 'n'}{shade}" if shade else ""
 
     return [
         [cell(float(value)) if across != down else ("", "") for across, value in enumerate(row)]
@@ -379,18 +392,23 @@ def _interactions(report: Report) -> list[list[tuple[str, str]]]:
     ]
 
 
-def _disagreements(together: SideBySide) -> list[str]:
-    """Settings that keep the reports from being compared, with their values."""
-    return [
-        f"{key.replace('_', ' ')}: {', '.join(sorted(map(str, values)))}"
-        for key, values in together.settings.items()
-    ]
-
-
-def _class_choices(reports: Sequence[Report]) -> list[tuple[int, str]]:
-    """Number and name of every class on the page, in order of names."""
-    known: dict[int, str] = {}
-    for report in reports:
-        for label in np.unique(report.labels).tolist():
-            known.setdefault(label, report.class_name(label))
-    return sorted(known.items(), key=lambda item: (item[1].casefold(), item[0]))
+# In the order of the page; one more is one entry.
+SECTIONS = [
+    Section("bands", "Which bands carry the predictions", _bands, derived=True),
+    Section("curves", "How few bands are enough", _curves, derived=True),
+    Section(
+        "interactions",
+        "Which bands count only together",
+        lambda facts: {} if facts.exact else None,
+        derived=True,
+    ),
+    Section("robustness", "What corruptions cost", _cost),
+    Section(
+        "noise",
+        "What perturbations do to the bands",
+        lambda facts: None if facts.snr is None else {"noise": perturbations.noise(facts.snr)},
+    ),
+    Section("classes", "Class by class", _class_by_class, derived=True),
+    Section("example", "What the model sees", _examples),
+    Section("repeat", "Settings and provenance", lambda _: {}),
+]

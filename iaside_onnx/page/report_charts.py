@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..mathematics.shapley import coalition_curves
 from ..results.report import Report
+from ..views.text import interval, number, percent, value_name
 from .charts import Chart, Values, Words, bar_chart, gauge, line_chart
 
-_VALUE_NAMES = {
-    "log-prob": "log-probability",
-    "log-prob-clipped": "log-probability, floored at log 0.01",
-    "prob": "probability",
-}
-
-
-def value_name(report: Report) -> str:
-    """What the game is played in, in words."""
-    return _VALUE_NAMES.get(str(report.settings["value"]), "value")
+_BANDS, _SHARE = "band, lowest to highest frequency", "share of importance"
 
 
 def score_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
@@ -26,14 +19,15 @@ def score_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
         [(report.srs_signed, *report.intervals.srs_signed) for report in reports],
         reports[0].srs_range,
         [
-            f"{label}: signed score {report.srs_signed:+.3f}, {report.confidence:.0%} interval "
-            f"{report.intervals.srs_signed[0]:+.3f} to {report.intervals.srs_signed[1]:+.3f}"
+            f"{label}: signed score {number(report.srs_signed, signed=True)}, "
+            f"{percent(report.confidence)} interval "
+            f"{interval(*report.intervals.srs_signed, signed=True)}"
             for label, report in zip(labels, reports, strict=True)
         ],
-        words=Words(
-            name="score",
-            title="Signed score on its attainable range",
-            description="A line from the score of a model that lives on the highest band alone to "
+        Words(
+            "score",
+            "Signed score on its attainable range",
+            "A line from the score of a model that lives on the highest band alone to "
             "that of one that lives on the lowest band alone; 0 is a model without preference.",
         ),
     )
@@ -41,59 +35,55 @@ def score_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
 
 def sid_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
     """Importance distribution with its intervals."""
+
+    def said(report: Report, band: int) -> str:
+        ends = interval(report.intervals.sid_low[band], report.intervals.sid_high[band])
+        level = percent(report.confidence)
+        return f"share {number(report.sid[band])}, {level} interval {ends}"
+
     series = [
-        Values(
-            report.sid,
-            [
-                f"{label}, band {name}: share {report.sid[band]:.3f}, {report.confidence:.0%} "
-                f"interval {report.intervals.sid_low[band]:.3f} to "
-                f"{report.intervals.sid_high[band]:.3f}"
-                for band, name in enumerate(report.band_names)
-            ],
-            (report.intervals.sid_low, report.intervals.sid_high),
+        _by_band(
+            report, label, report.sid, said, report.intervals.sid_low, report.intervals.sid_high
         )
         for label, report in zip(labels, reports, strict=True)
     ]
-    players = reports[0].players
     return bar_chart(
         series,
         reports[0].band_names,
-        reference=(1 / players, "even share"),
+        reference=(1 / reports[0].players, "even share"),
         words=Words(
-            name="sid",
-            title="Spectral importance distribution (SID)",
-            description="Share of importance of each band with its interval. The shares sum to 1 "
+            "sid",
+            "Spectral importance distribution (SID)",
+            "Share of importance of each band with its interval. The shares sum to 1 "
             "and the least is 0 by construction.",
-            across="band, lowest to highest frequency",
-            up="share of importance",
+            _BANDS,
+            _SHARE,
         ),
     )
 
 
 def shapley_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
     """Shapley values with their standard errors."""
-    series = [
-        Values(
-            report.shapley,
-            [
-                f"{label}, band {name}: Shapley value {report.shapley[band]:+.4f}, standard error "
-                f"{report.shapley_stderr[band]:.4f}"
-                for band, name in enumerate(report.band_names)
-            ],
-            (report.shapley - report.shapley_stderr, report.shapley + report.shapley_stderr),
-        )
-        for label, report in zip(labels, reports, strict=True)
-    ]
+
+    def said(report: Report, band: int) -> str:
+        error = number(report.shapley_stderr[band], 4)
+        value = number(report.shapley[band], 4, signed=True)
+        return f"Shapley value {value}, standard error {error}"
+
+    series = []
+    for label, report in zip(labels, reports, strict=True):
+        value, error = report.shapley, report.shapley_stderr
+        series.append(_by_band(report, label, value, said, value - error, value + error))
     return bar_chart(
         series,
         reports[0].band_names,
         words=Words(
-            name="shapley",
-            title="Shapley values, with signs",
-            description="Fair share of each band in the gain from no band to all bands, with one "
+            "shapley",
+            "Shapley values, with signs",
+            "Fair share of each band in the gain from no band to all bands, with one "
             "standard error. A negative band harms the model.",
-            across="band, lowest to highest frequency",
-            up=f"Δ {value_name(reports[0])}",
+            _BANDS,
+            f"Δ {value_name(reports[0])}",
         ),
     )
 
@@ -101,54 +91,50 @@ def shapley_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
 def curve_charts(reports: Sequence[Report], labels: Sequence[str]) -> list[Chart]:
     """Value as bands are added, from the low and from the high end."""
     curves = [coalition_curves(report.coalition_values) for report in reports]
-    return [
-        line_chart(
-            [
-                Values(
-                    pair[end],
-                    [
-                        f"{label}, {count} {side} bands: mean {value_name(report)} {height:.3f}"
-                        for count, height in enumerate(pair[end])
-                    ],
-                )
-                for label, report, pair in zip(labels, reports, curves, strict=True)
-            ],
-            span=[curve for pair in curves for curve in pair],
-            words=Words(
-                name=f"from-{side}",
-                title=f"Bands added from the {side} {way}",
-                description=f"Mean {value_name(reports[0])} of the true class when only the "
-                f"k {side} bands are kept.",
-                across=f"number of {side} bands kept",
-                up=f"mean {value_name(reports[0])}",
-            ),
+    value = value_name(reports[0])
+    charts = []
+    for end, (side, way) in enumerate((("lowest", "up"), ("highest", "down"))):
+        series = [
+            Values(
+                pair[end],
+                [
+                    f"{label}, {count} {side} bands: mean {value} {height:.3f}"
+                    for count, height in enumerate(pair[end])
+                ],
+            )
+            for label, pair in zip(labels, curves, strict=True)
+        ]
+        words = Words(
+            f"from-{side}",
+            f"Bands added from the {side} {way}",
+            f"Mean {value} of the true class when only the k {side} bands are kept.",
+            f"number of {side} bands kept",
+            f"mean {value}",
         )
-        for end, (side, way) in enumerate((("lowest", "up"), ("highest", "down")))
-    ]
+        charts.append(line_chart(series, span=[c for pair in curves for c in pair], words=words))
+    return charts
 
 
 def profile_chart(reports: Sequence[Report], labels: Sequence[str], largest: float) -> Chart:
     """Bars that the page's script sets to the class that is picked; ticks mark all images."""
     series = [
-        Values(
-            report.sid,
-            [
-                f"{label}, all classes, band {name}: share {report.sid[band]:.3f}"
-                for band, name in enumerate(report.band_names)
-            ],
-        )
+        _by_band(report, f"{label}, all classes", report.sid, lambda r, b: f"share {r.sid[b]:.3f}")
         for label, report in zip(labels, reports, strict=True)
     ]
-    return bar_chart(
-        series,
-        reports[0].band_names,
-        top=largest,
-        words=Words(
-            name="profile",
-            title="Importance of each band for the class picked",
-            description="Share of importance of each band for the images of one class; a short "
-            "line marks the share over all classes.",
-            across="band, lowest to highest frequency",
-            up="share of importance",
-        ),
+    words = Words(
+        "profile",
+        "Importance of each band for the class picked",
+        "Share of importance of each band for the images of one class; a short "
+        "line marks the share over all classes.",
+        _BANDS,
+        _SHARE,
     )
+    return bar_chart(series, reports[0].band_names, top=largest, words=words)
+
+
+def _by_band(
+    report: Report, label: str, heights: Any, said: Callable[[Report, int], str], *ends: Any
+) -> Values:
+    """Values of the bands, with what is said of each and the ends of their intervals, if any."""
+    texts = [f"{label}, band {name}: {said(report, i)}" for i, name in enumerate(report.band_names)]
+    return Values(heights, texts, (ends[0], ends[1]) if ends else None)

@@ -8,7 +8,6 @@ differently. Among candidates that cannot be told apart the most plausible one c
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from ..inference.ort_format import describe
 from ..inference.session import Runtime, choose_runtime
 from ..listener import Listener
 from ..mathematics.temperature import log_softmax
-from ..measure.labelling import check_files, settle_labels, write_found_labels
+from ..measure.labelling import settle_labels
 from ..measure.survey import class_targets
 from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
@@ -37,6 +36,7 @@ from .axes import Given, geometry_axis, joined, values_axis
 from .candidate import NEGLIGIBLE, Candidate
 from .findings import findings, other_order
 from .fitting import MOST_EVALUATIONS, fitted_values
+from .found_labels import check_files, write_found_labels
 from .plausible import most_plausible_first, source_of
 
 _OFFSETS = (0, 1, -1)
@@ -272,8 +272,8 @@ class _Search:
                 if geometry.name not in prepared:
                     pixels = [recipe.pixels(picture, form.channels) for picture in pictures]
                     prepared = {geometry.name: np.stack(pixels)}
-                model = copy.copy(self.classifier.model)
-                model.affine = Affine(*recipe.affine(form.channels))
+                affine = Affine(*recipe.affine(form.channels))
+                model = replace(self.classifier.model, affine=affine)
                 raw = model.scores(prepared[geometry.name])
                 read += self._read(values.name, geometry.name, recipe, raw, positions)
                 self.tell.advance(len(pictures))

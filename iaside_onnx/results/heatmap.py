@@ -76,12 +76,12 @@ class BandDamage:
     mpe: Spread
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class HeatmapReport(ModelResult):
     """Result of ``iaside heatmap``: each image under each real Fourier basis vector.
 
-    Besides what every `ModelResult` has: SCHEMA, image_ids, labels, predicted, image_digests,
-    model, data, run, provider, created and iaside_version.
+    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
+    data, run, provider, iaside_version and created in common.
 
     Attributes
     ----------

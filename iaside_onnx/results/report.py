@@ -19,7 +19,6 @@ from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, member
 from ..mathematics.estimators import image_values
 from ..mathematics.floor import share_at_floor
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
-from ..notebooks import ReportInNotebooks
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema, need
 from .result import IDS, LABELS, PREDICTED, ModelResult
@@ -110,11 +109,11 @@ SCHEMA = Schema(
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class Report(ReportInNotebooks, ModelResult):
+class Report(ModelResult):
     """Result of one audit.
 
-    Besides what every `ModelResult` has: SCHEMA, image_ids, labels, predicted, image_digests,
-    model, data, run, provider, created and iaside_version.
+    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
+    data, run, provider, iaside_version and created in common.
 
     Attributes
     ----------

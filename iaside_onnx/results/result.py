@@ -25,6 +25,7 @@ from ..storage.value_rules import WrongContentError
 from .joining import joined, named
 from .labelled import dataset
 from .part import part_of
+from .shown import Shown
 from .spread import check_confidence
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
 _LABELS = {"labels": "label", "predicted": "predicted class"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Result(Shown):
     """Values for each image of a sample, and where they come from.
 
     Attributes

@@ -139,12 +139,12 @@ class Relative:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RobustnessReport(ModelResult):
     """Result of ``iaside robustness``: n images, P corruptions, S severities, A attacks.
 
-    Besides what every `ModelResult` has: SCHEMA, image_ids, labels, predicted, image_digests,
-    model, data, run, provider, created and iaside_version.
+    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
+    data, run, provider, iaside_version and created in common.
 
     Attributes
     ----------

@@ -101,11 +101,11 @@ class Curve:
     fits: dict[str, tuple[Decay, Decay, Decay]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SnrReport(Result):
     """Result of ``iaside snr``: sums of each image's spectrum and of what perturbations add.
 
-    Besides what every `Result` has: SCHEMA, image_ids, data, run, created and iaside_version.
+    With every `Result` it has SCHEMA, image_ids, data, run, iaside_version and created in common.
 
     Attributes
     ----------

@@ -9,18 +9,29 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-from ..comparisons.pairs import Comparison, Pair
-from ..comparisons.verdict import decimals, p_text
-from ..mathematics.paired import Difference
+from ..comparisons.correlation import Correlation
+from ..comparisons.gate import Gate
+from ..comparisons.pairs import Comparison
+from ..comparisons.prediction import Prediction
 from ..results.finding import NO_FINDING, NOT_A_FINDING
+from ..results.heatmap import HeatmapReport
 from ..results.report import Report
-from .text import one_line
+from ..results.robustness import RobustnessReport
+from ..results.snr import SnrReport
+from .comparison_rows import both_values, difference_cells, pair_rows
+from .text import band_table, ends, interval, number, one_line, percent
 
 _BAR = 8  # em
 _COLOUR = "#0072B2"
 _WARNING = "color:#A03000;font-size:1.3em;font-weight:bold"
 _TEXT = ' style="text-align:left;padding:0.1em 0.5em"'
 _NUMBER = ' style="text-align:right;padding:0.1em 0.5em"'
+
+
+def plain_line(result: object, about: str = "") -> str:
+    """A result in one line: its kind, and what is said about it."""
+    kind = type(result).__name__
+    return f"<{kind} {one_line(about)}>" if about else f"<{kind}>"
 
 
 def report_line(report: Report) -> str:
@@ -32,112 +43,122 @@ def report_line(report: Report) -> str:
         if reasons
         else f"{about}, signed SRS {report.srs_signed:+.3f}"
     )
-    return f"<Report {one_line(report.model['path'])}: {said}>"
+    return plain_line(report, f"{report.model['path']}: {said}")
+
+
+def robustness_line(report: RobustnessReport) -> str:
+    """A robustness report in one line."""
+    about = (
+        f"{len(report.labels)} images, {len(report.perturbations)} corruptions, clean error "
+        f"{number(report.clean_error)}, mean error {number(report.mean_error)}"
+    )
+    return plain_line(report, f"{report.model['path']}: {about}")
+
+
+def heatmap_line(report: HeatmapReport) -> str:
+    """A heat map in one line."""
+    about = (
+        f"{len(report.labels)} images, {len(report.grid.vectors)} Fourier basis vectors, "
+        f"clean error {number(report.clean_error)}"
+    )
+    return plain_line(report, f"{report.model['path']}: {about}")
+
+
+def snr_line(report: SnrReport) -> str:
+    """A signal-to-noise report in one line."""
+    about = f"{len(report.image_ids)} images, {len(report.perturbations)} perturbations"
+    return plain_line(report, f"{report.data['source']}: {about}, {report.settings['bands']} bands")
+
+
+def correlation_line(correlation: Correlation) -> str:
+    """A correlation in one line."""
+    return plain_line(
+        correlation, f"{correlation.models} models: {', '.join(correlation.outcomes)}"
+    )
+
+
+def prediction_line(prediction: Prediction) -> str:
+    """A prediction in one line."""
+    fall = prediction.mean_drop
+    said = NO_FINDING if prediction.no_finding else f"mean fall {number(fall.value)} [{ends(fall)}]"
+    return plain_line(prediction, f"{prediction.model['path']}: {said}")
+
+
+def gate_line(gate: Gate) -> str:
+    """A gate in one line."""
+    outcome = "undecided" if gate.undecided else "passed" if gate.passed else "failed"
+    judged = ", ".join(f"{criterion.what} {criterion.judged:.4f}" for criterion in gate.criteria)
+    return plain_line(gate, f"{gate.report}: {outcome}" + (f"; {judged}" if judged else ""))
+
+
+def comparison_line(comparison: Comparison) -> str:
+    """A comparison in one line."""
+    others = ", ".join(
+        f"{pair.report} "
+        + (NOT_A_FINDING if pair.no_finding else f"{pair.srs_signed.difference:+.3g}")
+        for pair in comparison.pairs
+    )
+    about = f"against {comparison.reference['report']}, signed SRS: {others}"
+    return plain_line(comparison, about)
 
 
 def report_html(report: Report) -> str:
     """Key figures of a report and a row for every band; first why it says nothing."""
-    found = report.finding()
-    mark = f" ({NOT_A_FINDING})" if found.withheld else ""
-    intervals, level = report.intervals, f"{report.confidence:.0%}"
-    settings = report.settings
+    finding = report.finding()
+    mark = f" ({NOT_A_FINDING})" if finding.withheld else ""
+    intervals, settings = report.intervals, report.settings
     low, high = report.srs_range
     figures = {
         "model": f"{report.model['path']} (SHA-256 {str(report.model['sha256'])[:12]}…)",
         "images": f"{len(report.labels)} of {report.data['source']}",
         "settings": f"absence {settings['absence']}, {settings['norm']} bands, "
         f"value {settings['value']}, beta {report.beta:g}",
-        "clean accuracy": f"{report.accuracy:.3f}",
+        "clean accuracy": number(report.accuracy),
         "value of the game": f"no band {report.value_none:.3f}, all bands {report.value_all:.3f}",
-        f"signed score{mark}": f"{report.srs_signed:+.3f} [{intervals.srs_signed[0]:+.3f}, "
-        f"{intervals.srs_signed[1]:+.3f}], attainable {low:+.3f} to {high:+.3f}",
-        f"published score (SRS){mark}": f"{report.srs:.3f} [{intervals.srs[0]:.3f}, "
-        f"{intervals.srs[1]:.3f}]",
+        f"signed score{mark}": f"{number(report.srs_signed, signed=True)} "
+        f"[{interval(*intervals.srs_signed, signed=True)}], "
+        f"attainable {interval(low, high, signed=True)}",
+        f"published score (SRS){mark}": f"{number(report.srs)} [{interval(*intervals.srs)}]",
     }
-    sid, largest = report.sid, float(report.sid.max())
-    rows = [
-        [
-            name,
-            f"{sid[band]:.3f}",
-            f"{intervals.sid_low[band]:.3f} to {intervals.sid_high[band]:.3f}",
-            f"{report.shapley[band]:+.4f}",
-            f"{report.shapley_stderr[band]:.4f}",
-        ]
-        for band, name in enumerate(report.band_names)
-    ]
+    largest = float(report.sid.max())
+    bars = [float(share) / largest if largest > 0 else 0.0 for share in report.sid]
     table = _table(
         f"Bands, lowest frequency first{mark}",
-        ("band", "SID", f"{level} interval", "Shapley value", "std. error"),
-        rows,
-        bars=None if found.withheld else [float(s) / largest if largest > 0 else 0.0 for s in sid],
+        *band_table(report),
+        bars=None if finding.withheld else bars,
     )
-    text = f"<p>{_escaped(found.text)}</p>"
-    if found.withheld:
-        reason = f'<p style="{_WARNING}">{_escaped(found.evidence)}</p>'
+    if finding.withheld:
+        reason = f'<p style="{_WARNING}">{_escaped(finding.evidence)}</p>'
         return _section("Spectral importance", reason, _figures(figures), table)
+    text = f"<p>{_escaped(finding.text)}</p>"
     return _section("Spectral importance", _figures(figures), table, text)
 
 
-def comparison_line(found: Comparison) -> str:
-    """A comparison in one line."""
-    scores = (
-        NOT_A_FINDING if pair.no_finding else f"{pair.srs_signed.difference:+.3g}"
-        for pair in found.pairs
-    )
-    others = ", ".join(
-        f"{pair.report} {score}" for pair, score in zip(found.pairs, scores, strict=True)
-    )
-    name = found.reference["report"]
-    return f"<Comparison against {one_line(name)}, signed SRS: {one_line(others)}>"
-
-
-def comparison_html(found: Comparison) -> str:
+def comparison_html(comparison: Comparison) -> str:
     """A table and the verdict for every pair."""
-    view = found.view
+    view = comparison.view
     about = (
-        f"Differences are other - reference, with {view['confidence']:.0%} intervals; value "
+        f"Differences are other - reference, with {percent(view['confidence'])} intervals; value "
         f"{view['value']}, beta {view['beta']}. Interval and p are of each row alone, and agree; "
         "the sentences on bands count all bands (Holm's method)."
     )
-    reasons = dict.fromkeys(reason for pair in found.pairs for reason in pair.no_finding)
-    first = [f'<p style="{_WARNING}">{_escaped(reason)}</p>' for reason in reasons]
-    parts = [part for pair in found.pairs for part in _pair_parts(found, pair)]
-    heading = f"Compared with {found.reference['report']}"
-    if found.replicates:
-        heading += f" and {len(found.replicates)} further training(s) like it (their mean)"
-    return _section(heading, *first, f"<p>{_escaped(about)}</p>", *parts)
-
-
-def _pair_parts(found: Comparison, pair: Pair) -> Iterable[str]:
-    scores = {
-        "signed SRS": pair.srs_signed,
-        "SRS": pair.srs,
-        "accuracy": pair.accuracy,
-        "log-prob": pair.mean_log_prob,
-    }
-    shares = {f"SID {band}": d for band, d in zip(found.bands, pair.sid, strict=True)}
-    rows = [_difference(name, d, decimals([d])) for name, d in scores.items()]
-    places = decimals(pair.sid)
-    rows += [_difference(name, d, places) for name, d in shares.items()]
-    notes = [f"Note: {note}." for note in pair.notes]
-    sentences = [*dict.fromkeys(pair.verdict.values()), *notes]
-    yield "<ul>" + "".join(f"<li>{_escaped(line)}</li>" for line in sentences) + "</ul>"
-    yield _table(
-        f"{pair.report}: {pair.shared} shared images",
-        ("", "reference", "other", "other - reference", "interval", "p"),
-        rows,
-    )
-
-
-def _difference(name: str, found: Difference, places: int) -> list[str]:
-    return [
-        name,
-        f"{found.reference:.{places}f}",
-        f"{found.other:.{places}f}",
-        f"{found.difference:+.{places}f}",
-        f"{found.low:+.{places}f} to {found.high:+.{places}f}",
-        p_text(found.p).removeprefix("= "),
-    ]
+    heading = f"Compared with {comparison.reference['report']}"
+    if comparison.replicates:
+        heading += f" and {len(comparison.replicates)} further training(s) like it (their mean)"
+    reasons = dict.fromkeys(reason for pair in comparison.pairs for reason in pair.no_finding)
+    parts = [f'<p style="{_WARNING}">{_escaped(reason)}</p>' for reason in reasons]
+    parts.append(f"<p>{_escaped(about)}</p>")
+    for pair in comparison.pairs:
+        notes = [f"Note: {note}." for note in pair.notes]
+        sentences = [*dict.fromkeys(pair.verdict.values()), *notes]
+        parts.append("<ul>" + "".join(f"<li>{_escaped(s)}</li>" for s in sentences) + "</ul>")
+        rows = [
+            [name, *both_values(difference, digits), *difference_cells(difference, digits)]
+            for name, difference, digits in pair_rows(comparison, pair)
+        ]
+        headings = ("", "reference", "other", "other - reference", "interval", "p")
+        parts.append(_table(f"{pair.report}: {pair.shared} shared images", headings, rows))
+    return _section(heading, *parts)
 
 
 def _escaped(text: str) -> str:
@@ -169,11 +190,11 @@ def _table(
     # What a bar shows is in the numbers already.
     head += '<td aria-hidden="true"></td>' if bars is not None else ""
     lines = []
-    for number, (name, *cells) in enumerate(rows):
+    for row, (name, *cells) in enumerate(rows):
         line = f'<th scope="row"{_TEXT}>{_escaped(name)}</th>'
         line += "".join(f"<td{_NUMBER}>{_escaped(cell)}</td>" for cell in cells)
         if bars is not None:
-            width = f"width:{_BAR * bars[number]:.2f}em;height:0.8em;background:{_COLOUR}"
+            width = f"width:{_BAR * bars[row]:.2f}em;height:0.8em;background:{_COLOUR}"
             line += f'<td aria-hidden="true" style="min-width:{_BAR}em">'
             line += f'<div style="{width}"></div></td>'
         lines.append(f"<tr>{line}</tr>")

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..comparisons.pairs import Comparison, Pair
-from ..errors import UsageError
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
 from ..results.finding import NOT_A_FINDING
-from .plot_words import NOTE_LINE, draw_lines, draw_notes, lines_height, reason_lines
-from .plots import (
+from .figure import (
     COLOURS,
     MARKERS,
-    MOST_REPORTS,
-    SMALL,
-    WIDTH,
+    Header,
+    Panel,
     Picture,
-    style,
+    check_count,
+    column,
+    note_lines,
+    reason_lines,
     title,
-    write_figure,
 )
-from .text import one_line
+from .text import percent, shortened
 
 
-def save_comparison(found: Comparison, target: Path, *, overwrite: bool = False) -> None:
-    """Draw a comparison and write the picture; errors are those of `plots.write_figure`."""
-    write_figure(lambda: comparison_figure(found), target, overwrite=overwrite)
-
-
-def comparison_figure(found: Comparison) -> Figure:
+def comparison_figure(comparison: Comparison) -> Picture:
     """Differences of SID, Shapley values, score and accuracy, other minus reference.
 
     Filled markers are differences that are seen (p below 1 - confidence; bands after Holm's
@@ -52,81 +43,45 @@ def comparison_figure(found: Comparison) -> Figure:
     UsageError
         More pairs than there are colours.
     """
-    pairs = found.pairs
-    if len(pairs) > MOST_REPORTS:
-        raise UsageError(f"a picture takes up to {MOST_REPORTS} comparisons, not {len(pairs)}")
-    level = 1 - float(found.view["confidence"])
-    rows = 0.14 + 0.19 * len(pairs)
-    # Height of each panel and of what stands below it, in inches.
-    panels: list[tuple[float, float, Callable[[Axes], None]]] = [
-        (rows, 0.5, lambda axes: _draw_rows(axes, pairs, level, "srs_signed", found.margin)),
-        (rows, 0.5, lambda axes: _draw_rows(axes, pairs, level, "accuracy", None)),
-        (1.3, 0.52, lambda axes: _draw_bands(axes, found, level, "sid")),
-        (1.3, 0.45, lambda axes: _draw_bands(axes, found, level, "shapley")),
-    ]
+    pairs, view = comparison.pairs, comparison.view
+    check_count(len(pairs), "comparisons")
+    level = 1 - float(view["confidence"])
+    name = shortened(comparison.reference["report"], 30)
+    if comparison.replicates:
+        name = f"{1 + len(comparison.replicates)} trainings like {name}"
     reasons = dict.fromkeys(reason for pair in pairs for reason in pair.no_finding)
-    warned = reason_lines(" ".join(reasons) or None)
-    notes = [f"{pair.report}: {note}." for pair in pairs for note in pair.notes]
-    lines = [one_line(line) for note in notes for line in textwrap.wrap(note, 76)]
-    header = lines_height(warned) + 0.72 + 0.14 * len(pairs) + NOTE_LINE * len(lines)
-    total = header + sum(height + below for height, below, _ in panels)
-    drawn = Picture(WIDTH, total)
-    draw_lines(drawn, warned, total - 0.03, total)
-    _draw_header(drawn, found, lines, total - lines_height(warned), total)
-    top = total - header
-    for height, below, draw in panels:
-        axes = drawn.add_axes((0.17, (top - height) / total, 0.8, height / total))
-        style(axes)
-        draw(axes)
-        top -= height + below
-    return drawn
-
-
-def _shorter(text: str, length: int) -> str:
-    shown = one_line(text)
-    return shown if len(shown) <= length else shown[: length - 1] + "…"
-
-
-def _draw_header(
-    drawn: Figure, found: Comparison, lines: Sequence[str], top: float, total: float
-) -> None:
-    line = top - 0.18
-    name = _shorter(found.reference["report"], 30)
-    if found.replicates:
-        name = f"{1 + len(found.replicates)} trainings like {name}"
-    drawn.text(
-        0.03, line / total, f"Against {name}", fontsize=9, fontweight="bold", parse_math=False
+    header = Header(
+        f"Against {name}",
+        f"other - reference, {view['value']}, {percent(view['confidence'])} intervals; filled: "
+        "seen" + ("; x: trainings" if comparison.replicates else ""),
+        [_entry(pair) for pair in pairs],
+        above=reason_lines(" ".join(reasons) or None),
+        below=note_lines([f"{pair.report}: {note}." for pair in pairs for note in pair.notes]),
     )
-    about = (
-        f"other - reference, {found.view['value']}, {found.view['confidence']:.0%} intervals; "
-        "filled: seen" + ("; x: trainings" if found.replicates else "")
+    rows, margin = 0.14 + 0.19 * len(pairs), comparison.margin
+    panels = [
+        Panel(rows, 0.5, lambda axes: _draw_rows(axes, pairs, level, "srs_signed", margin)),
+        Panel(rows, 0.5, lambda axes: _draw_rows(axes, pairs, level, "accuracy", None)),
+        Panel(1.3, 0.52, lambda axes: _draw_bands(axes, comparison, level, "sid")),
+        Panel(1.3, 0.45, lambda axes: _draw_bands(axes, comparison, level, "shapley")),
+    ]
+    return column(header, panels)
+
+
+def _entry(pair: Pair) -> str:
+    if pair.no_finding:
+        return f"{shortened(pair.report, 30)}: {NOT_A_FINDING}"
+    return (
+        f"{shortened(pair.report, 20)}: {pair.shared} shared, signed SRS "
+        f"{pair.srs_signed.other:+.3f} against {pair.srs_signed.reference:+.3f}"
     )
-    drawn.text(0.03, (line - 0.15) / total, about, fontsize=SMALL, color="#444444")
-    for number, pair in enumerate(found.pairs):
-        height = (line - 0.31 - 0.14 * number) / total
-        drawn.text(0.03, height, "■", fontsize=SMALL, color=COLOURS[number])
-        signed = pair.srs_signed
-        text = (
-            f"{_shorter(pair.report, 24)}: {pair.shared} shared images, signed score "
-            f"{signed.other:+.3f} against {signed.reference:+.3f}"
-        )
-        text = f"{_shorter(pair.report, 30)}: {NOT_A_FINDING}" if pair.no_finding else text
-        drawn.text(0.065, height, text, fontsize=SMALL, parse_math=False)
-    below = line - 0.31 - 0.14 * len(found.pairs)
-    draw_notes(drawn, lines, below, total)
 
 
 def _mark(axes: Axes, number: int, x: float, y: float, *, seen: bool) -> None:
     axes.plot(
-        x,
-        y,
-        MARKERS[number],
-        color=COLOURS[number],
-        markersize=4,
+        x, y, MARKERS[number], color=COLOURS[number], markersize=4, markeredgewidth=0.8, zorder=3,
         markerfacecolor=COLOURS[number] if seen else "white",
-        markeredgewidth=0.8,
-        zorder=3,
-    )
+    )  # fmt: skip
 
 
 def _trainings(d: Difference) -> list[float]:
@@ -157,10 +112,10 @@ def _draw_rows(
     title(axes, f"Difference of {what}", across)
 
 
-def _draw_bands(axes: Axes, found: Comparison, level: float, part: str) -> None:
-    count = len(found.pairs)
+def _draw_bands(axes: Axes, comparison: Comparison, level: float, part: str) -> None:
+    count = len(comparison.pairs)
     spread = 0.6 / count
-    for number, pair in enumerate(found.pairs):
+    for number, pair in enumerate(comparison.pairs):
         for band, d in enumerate(getattr(pair, part)):
             x = band + (number - (count - 1) / 2) * spread
             axes.plot([x, x], [d.low, d.high], color=COLOURS[number], linewidth=1.1, zorder=2)
@@ -168,7 +123,7 @@ def _draw_bands(axes: Axes, found: Comparison, level: float, part: str) -> None:
                 axes.plot(x, apart, "x", color="#444444", markersize=2.5, zorder=2.5)
             _mark(axes, number, x, d.difference, seen=(d.p_holm or 0.0) < level)
     axes.axhline(0, color="black", linewidth=0.6)
-    axes.set_xticks(np.arange(len(found.bands)), found.bands)
+    axes.set_xticks(np.arange(len(comparison.bands)), comparison.bands)
     what = "Difference of SID" if part == "sid" else "Difference of Shapley values"
     across = "band, lowest frequency first; filled: seen (Holm)"
     title(axes, what, across, "difference")

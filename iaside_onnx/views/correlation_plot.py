@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
@@ -11,10 +9,10 @@ from numpy.typing import NDArray
 
 from ..comparisons.correlation import PREDICTORS, Correlation
 from .correlation_table import outcome_name
-from .plots import COLOURS, SMALL, WIDTH, Picture, style, title, write_figure
-from .text import one_line
+from .figure import COLOURS, WIDTH, Header, Picture, title
+from .text import UNDEFINED, number, one_line, percent
 
-_PANEL, _BELOW, _HEADER = 2.0, 0.62, 0.65
+_PANEL, _BELOW = 2.0, 0.62  # inches
 _FORETOLD = ("srs_signed", "accuracy")
 # Where a name may stand: points from its mark, and the alignment that belongs to it.
 _PLACES = (
@@ -25,53 +23,35 @@ _PLACES = (
 )  # fmt: skip
 
 
-def save_correlation(found: Correlation, target: Path, *, overwrite: bool = False) -> None:
-    """Draw the models and write the picture.
-
-    Raises
-    ------
-    UsageError, ReportError
-        As for `plots.write_figure`.
-    """
-    write_figure(lambda: correlation_figure(found), target, overwrite=overwrite)
-
-
-def correlation_figure(found: Correlation) -> Picture:
-    """One row a outcome; the signed score on the left, clean accuracy, its rival, on the right."""
-    rows = len(found.outcomes)
-    height = _HEADER + rows * (_PANEL + _BELOW)
-    drawn = Picture(2 * WIDTH, height)
-    drawn.text(
-        0.015, 1 - 0.18 / height, "What foretells robustness?", fontsize=9, fontweight="bold"
+def correlation_figure(correlation: Correlation) -> Picture:
+    """A row for each outcome; the signed score left, clean accuracy, its rival, right."""
+    header = Header(
+        "What foretells robustness?",
+        f"{correlation.models} models; Spearman's coefficient with "
+        f"{percent(correlation.confidence)} interval; higher outcomes are worse",
     )
-    drawn.text(
-        0.015,
-        1 - 0.33 / height,
-        f"{found.models} models; Spearman's coefficient with {found.confidence:.0%} interval; "
-        "higher outcomes are worse",
-        fontsize=SMALL,
-        color="#444444",
-    )
-    for row, outcome in enumerate(found.outcomes):
-        bottom = height - _HEADER - row * (_PANEL + _BELOW) - _PANEL
+    rows = _PANEL + _BELOW
+    drawn = Picture(2 * WIDTH, header.height + len(correlation.outcomes) * rows)
+    header.draw(drawn)
+    for row, outcome in enumerate(correlation.outcomes):
         for column, predictor in enumerate(_FORETOLD):
-            box = (0.075 + 0.5 * column, bottom / height, 0.41, _PANEL / height)
-            axes = drawn.add_axes(box)
-            style(axes)
-            _draw(axes, found, predictor, outcome)
+            left, top = 0.525 + WIDTH * column, header.height + row * rows
+            _draw(drawn.panel(left, top, 2.87, _PANEL), correlation, predictor, outcome)
     return drawn
 
 
-def _draw(axes: Axes, found: Correlation, predictor: str, outcome: str) -> None:
-    x, y = found.predictors[predictor], found.outcomes[outcome]
-    ranks = found.associations["spearman"]
-    place = list(found.predictors).index(predictor), list(found.outcomes).index(outcome)
-    value, low, high = (part[place] for part in (ranks.value, ranks.low, ranks.high))
-    said = f"{value:+.2f} [{low:+.2f}, {high:+.2f}]" if np.isfinite(value) else "none"
+def _draw(axes: Axes, correlation: Correlation, predictor: str, outcome: str) -> None:
+    x, y = correlation.predictors[predictor], correlation.outcomes[outcome]
+    ranks = correlation.associations["spearman"]
+    place = list(correlation.predictors).index(predictor), list(correlation.outcomes).index(outcome)
+    value, low, high = (
+        number(part[place], 2, signed=True) for part in (ranks.value, ranks.low, ranks.high)
+    )
+    said = "none" if value == UNDEFINED else f"{value} [{low}, {high}]"
     axes.scatter(x, y, s=14, color=COLOURS[_FORETOLD.index(predictor)], linewidths=0, zorder=3)
     axes.margins(0.12, 0.12)
     title(axes, f"Spearman {said}", PREDICTORS[predictor], outcome_name(outcome))
-    _name(axes, x, y, found.names)
+    _name(axes, x, y, correlation.names)
 
 
 def _name(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], names: list[str]) -> None:

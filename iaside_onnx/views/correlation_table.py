@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from rich import box
 from rich.table import Table
 
 from ..comparisons.correlation import MEASURES, PREDICTORS, Correlation
 from ..mathematics.correlation import Correlations
-from .terminal import terminal
-from .text import one_line
+from .terminal import table, terminal
+from .text import interval, number, one_line, percent, rank_text, words
 
 _OUTCOMES = {
     "mean_error": "mean error",
@@ -29,89 +28,81 @@ def outcome_name(outcome: str) -> str:
     return _OUTCOMES.get(outcome) or f"error under {one_line(attack)}"
 
 
-def print_correlation(found: Correlation) -> None:
+def print_correlation(correlation: Correlation) -> None:
     """Models, then correlations with intervals, then Spearman's for every corruption."""
     out = terminal()
     # First of all which models are not in it, and why.
-    for warning in found.warnings:
-        out.print(f"Warning: {one_line(warning)}", soft_wrap=True)
-    out.print(_models(found))
-    against = "" if found.baseline is None else f"; baseline {one_line(found.baseline)}"
-    out.print(
-        f"Correlations over {found.models} models with {found.confidence:.0%} bootstrap intervals; "
-        f"value {found.settings['value']}, beta {found.settings['beta']}{against}. Higher outcomes "
-        "are worse, so a score that foretells robustness correlates negatively.",
-        soft_wrap=True,
+    for warning in correlation.warnings:
+        out.say(f"Warning: {one_line(warning)}")
+    out.print(_models(correlation))
+    against = "" if correlation.baseline is None else f"; baseline {one_line(correlation.baseline)}"
+    out.say(
+        f"Correlations over {correlation.models} models with {percent(correlation.confidence)} "
+        f"bootstrap intervals; value {correlation.settings['value']}, beta "
+        f"{correlation.settings['beta']}{against}. Higher outcomes are worse, so a score that "
+        "foretells robustness correlates negatively."
     )
-    out.print(_associations(found))
-    out.print(_corruptions(found))
+    out.print(_associations(correlation))
+    out.print(_corruptions(correlation))
 
 
-def _table(caption: str | None = None) -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
+def _models(correlation: Correlation) -> Table:
+    predictors, outcomes = correlation.predictors, correlation.outcomes
+    made = table(["model"], [*_SHORT, *map(outcome_name, outcomes)])
+    made.columns[0].min_width = 20
+    columns = [*predictors.values(), *outcomes.values()]
+    for row in np.argsort(-predictors["srs_signed"], kind="stable"):
+        made.add_row(one_line(correlation.names[row]), *(number(column[row]) for column in columns))
+    return made
 
 
-def _models(found: Correlation) -> Table:
-    table = _table()
-    table.add_column("model", no_wrap=True, min_width=20)
-    columns = [*found.predictors.values(), *found.outcomes.values()]
-    for name in [*_SHORT, *map(outcome_name, found.outcomes)]:
-        table.add_column(name, justify="right")
-    for row in np.argsort(-found.predictors["srs_signed"], kind="stable"):
-        table.add_row(one_line(found.names[row]), *(f"{column[row]:.3f}" for column in columns))
-    return table
-
-
-def _associations(found: Correlation) -> Table:
-    table = _table("held: with clean accuracy held fixed; added error: mean error less clean error")
-    for name in ("outcome", "foretold by"):
-        table.add_column(name)
-    for name in ("Spearman", "interval", "held", "Kendall", "Pearson"):
-        table.add_column(name, justify="right", no_wrap=True)
-    ranks = found.associations["spearman"]
-    for column, outcome in enumerate(found.outcomes):
-        for row, predictor in enumerate(found.predictors):
-            table.add_row(
+def _associations(correlation: Correlation) -> Table:
+    made = table(
+        ["outcome", "foretold by"],
+        ["Spearman", "interval", "held", "Kendall", "Pearson"],
+        caption="held: with clean accuracy held fixed; added error: mean error less clean error",
+        no_wrap=True,
+    )
+    ranks, last = correlation.associations["spearman"], len(correlation.predictors) - 1
+    for column, outcome in enumerate(correlation.outcomes):
+        for row, predictor in enumerate(correlation.predictors):
+            others = (correlation.associations[name].value for name in ("kendall", "pearson"))
+            made.add_row(
                 outcome_name(outcome) if row == 0 else "",
                 PREDICTORS[predictor],
-                _number(ranks.value[row, column]),
+                rank_text(ranks.value[row, column]),
                 _interval(ranks, row, column),
-                _number(ranks.partial[row, column]),
-                *(
-                    _number(found.associations[name].value[row, column])
-                    for name in ("kendall", "pearson")
-                ),
-                end_section=row == len(found.predictors) - 1,
+                rank_text(ranks.partial[row, column]),
+                *(rank_text(values[row, column]) for values in others),
+                end_section=row == last,
             )
-    return table
+    return made
 
 
-def _corruptions(found: Correlation) -> Table:
-    table = _table("Spearman's coefficient over the models, means over severities")
-    table.add_column("perturbation")
-    row = list(found.predictors).index("srs_signed")
-    rival = list(found.predictors).index("accuracy")
-    for name in MEASURES.values():
-        table.add_column(f"score, {name}", justify="right")
-        table.add_column("interval", justify="right", no_wrap=True)
-        table.add_column(f"accuracy, {name}", justify="right")
-    for column, perturbation in enumerate(found.perturbations):
+def _corruptions(correlation: Correlation) -> Table:
+    made = table(
+        ["perturbation"],
+        [
+            text
+            for name in MEASURES.values()
+            for text in (f"score, {name}", "interval", f"accuracy, {name}")
+        ],
+        caption="Spearman's coefficient over the models, means over severities",
+    )
+    row = list(correlation.predictors).index("srs_signed")
+    rival = list(correlation.predictors).index("accuracy")
+    for column, perturbation in enumerate(correlation.perturbations):
         cells = []
         for measure in MEASURES:
-            ranks = found.corruption_associations[measure]
+            ranks = correlation.corruption_associations[measure]
             cells += [
-                _number(ranks.value[row, column]),
+                rank_text(ranks.value[row, column]),
                 _interval(ranks, row, column),
-                _number(ranks.value[rival, column]),
+                rank_text(ranks.value[rival, column]),
             ]
-        table.add_row(one_line(perturbation.replace("_", " ")), *cells)
-    return table
+        made.add_row(words(perturbation), *cells)
+    return made
 
 
-def _number(value: float) -> str:
-    return f"{value:+.2f}" if np.isfinite(value) else "-"
-
-
-def _interval(found: Correlations, row: int, column: int) -> str:
-    low, high = found.low[row, column], found.high[row, column]
-    return f"{_number(low)} to {_number(high)}" if np.isfinite(low) else "-"
+def _interval(ranks: Correlations, row: int, column: int) -> str:
+    return interval(ranks.low[row, column], ranks.high[row, column], 2, signed=True)

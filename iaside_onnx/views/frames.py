@@ -21,7 +21,7 @@ _NOT_JUDGED = dict.fromkeys(field.name for field in fields(Difference))
 _SCORES = ("srs_signed", "srs", "accuracy", "mean_log_prob")
 
 
-def report_frame(report: Report, rows: str) -> DataFrame:
+def report_frame(report: Report, rows: str | None = None) -> DataFrame:
     """See `Report.to_pandas`."""
     kinds = {"bands": _band_columns, "images": _image_columns, "classes": _class_columns}
     columns = _chosen(kinds, rows)(report)
@@ -32,7 +32,7 @@ def report_frame(report: Report, rows: str) -> DataFrame:
     return frame
 
 
-def comparison_frame(found: Comparison, rows: str) -> DataFrame:
+def comparison_frame(found: Comparison, rows: str | None = None) -> DataFrame:
     """See `Comparison.to_pandas`."""
     kinds = {"scores": _score_rows, "bands": _band_rows, "classes": _class_rows}
     lines = list(_chosen(kinds, rows)(found))
@@ -50,10 +50,11 @@ def _library(name: str, method: str) -> Any:
         raise UsageError(f"{method} needs {name}: pip install 'iaside-onnx[notebook]'") from error
 
 
-def _chosen(kinds: Mapping[str, Callable[[Any], Any]], rows: str) -> Callable[[Any], Any]:
-    if rows not in kinds:
+def _chosen(kinds: Mapping[str, Callable[[Any], Any]], rows: str | None) -> Callable[[Any], Any]:
+    name = rows or next(iter(kinds))
+    if name not in kinds:
         raise UsageError(f"to_pandas rows '{rows}': choose one of {', '.join(kinds)}")
-    return kinds[rows]
+    return kinds[name]
 
 
 def _band_columns(report: Report) -> dict[str, Any]:

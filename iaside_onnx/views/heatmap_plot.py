@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
@@ -20,12 +18,23 @@ from ..errors import UsageError
 from ..results.finding import NOT_A_FINDING
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
-from .plot_words import RED
-from .plots import COLOURS, MOST_REPORTS, SMALL, WIDTH, Picture, style, title, write_figure
-from .text import one_line
+from .figure import (
+    COLOURS,
+    RED,
+    SMALL,
+    WIDTH,
+    Header,
+    Picture,
+    check_count,
+    colour_scale,
+    style,
+    title,
+)
+from .text import rank_text, shortened
 
 _SIDE, _GAP, _LEFT = 1.4, 0.16, 0.34  # inches
-_HEADER, _NAME, _SCALE = 0.4, 0.22, 0.54
+_NAME, _SCALE = 0.22, 0.54
+_ABOVE = 0.16  # of the header's room for a title, which names take
 _ROOM = 0.32  # for the labels of the bars' axis
 _COLOURS = "magma"
 _LONGEST_NAME = 30
@@ -35,29 +44,11 @@ _MPE: dict[str, Any] = {"color": COLOURS[0], "marker": "o", "markersize": 2.5, "
 _OVER = (Stroke(linewidth=1.1, foreground="black", alpha=0.45), Normal())
 
 
-def save_heatmaps(
-    reports: Sequence[HeatmapReport],
-    names: Sequence[str],
-    analyses: Sequence[Report | None],
-    target: Path,
-    *,
-    overwrite: bool = False,
-) -> None:
-    """Draw heat maps and write the picture.
-
-    Raises
-    ------
-    UsageError, ReportError
-        As for `heatmap_figure` and `plots.write_figure`.
-    """
-    write_figure(lambda: heatmap_figure(reports, names, analyses), target, overwrite=overwrite)
-
-
 def heatmap_figure(
     reports: Sequence[HeatmapReport],
     names: Sequence[str],
     analyses: Sequence[Report | None] | None = None,
-) -> Figure:
+) -> Picture:
     """Heat maps centred on DC, on common scales of colour, with the edges of the bands.
 
     Parameters
@@ -80,8 +71,7 @@ def heatmap_figure(
     UsageError
         Too many reports, measured differently, or an analysis of another model.
     """
-    if len(reports) > MOST_REPORTS:
-        raise UsageError(f"a picture takes 1 to {MOST_REPORTS} heat maps, not {len(reports)}")
+    check_count(len(reports), "heat maps")
     for report, name in zip(reports[1:], names[1:], strict=True):
         apart = heatmaps_apart(reports[0], report)
         if apart:
@@ -94,86 +84,49 @@ def heatmap_figure(
         report if analysis is None else report.seen_as(analysis)
         for report, analysis in zip(reports, beside, strict=True)
     ]
+    columns = [_LEFT, _LEFT + _SIDE + _GAP, _LEFT + 2 * (_SIDE + _GAP) + _ROOM]
     with_sid = any(analysis is not None for analysis in beside)
-    width = WIDTH + (_ROOM + _SIDE + 0.3 if with_sid else 0)
-    total = _HEADER + len(seen) * (_NAME + _SIDE) + _SCALE
-    drawn = Picture(width, total)
-    _draw_header(drawn, seen, total, width)
-    tops = [
-        max(float(values.max()) for values in maps)
-        for maps in ([r.error_map for r in seen], [r.mpe_map for r in seen])
-    ]
-    meshes: list[QuadMesh] = []
+    header = _header(seen)
+    height = header.height + len(seen) * (_NAME + _SIDE) + _SCALE - _ABOVE
+    drawn = Picture(WIDTH + (_ROOM + _SIDE + 0.3 if with_sid else 0), height)
+    header.draw(drawn)
+    maps = [[report.error_map for report in seen], [report.mpe_map for report in seen]]
+    most = [max(float(values.max()) for values in column) for column in maps]
     for number, (report, name, analysis) in enumerate(zip(seen, names, beside, strict=True)):
-        bottom = total - _HEADER - (number + 1) * (_NAME + _SIDE)
-        _draw_name(drawn, report, name, (bottom + _SIDE + 0.05) / total, width)
-        meshes = []
-        for column, (values, top) in enumerate(
-            zip((report.error_map, report.mpe_map), tops, strict=True)
-        ):
-            left = _LEFT + column * (_SIDE + _GAP)
-            axes = drawn.add_axes((left / width, bottom / total, _SIDE / width, _SIDE / total))
-            style(axes)
-            meshes.append(_draw_map(axes, report, values, top))
+        top = header.height - _ABOVE + number * (_NAME + _SIDE) + _NAME
+        last = number == len(seen) - 1
+        about = f"{len(report.labels)} images, clean error {report.clean_error:.3f}"
+        drawn.put(_LEFT, top - 0.05, f"{shortened(name, _LONGEST_NAME)}: {about}")
+        for column, left in enumerate(columns[:2]):
+            axes = drawn.panel(left, top, _SIDE, _SIDE)
+            mesh = _draw_map(axes, report, maps[column][number], most[column])
             _draw_bands(axes, report)
-            axes.set_xticks([-1, 0, 1], ["-1", "0", "1"] if number == len(seen) - 1 else [])
+            axes.set_xticks([-1, 0, 1], ["-1", "0", "1"] if last else [])
             axes.set_yticks([-1, 0, 1], ["-1", "0", "1"] if column == 0 else [])
+            if last:
+                scale = drawn.panel(left, height - 0.37, _SIDE, 0.06)
+                label = ("error", "mPE")[column]
+                colour_scale(drawn, mesh, scale, label, orientation="horizontal")
         if analysis is not None:
-            left = _LEFT + 2 * (_SIDE + _GAP) + _ROOM
-            axes = drawn.add_axes((left / width, bottom / total, _SIDE / width, _SIDE / total))
-            style(axes)
-            _draw_profile(axes, report, analysis, last=number == len(seen) - 1)
-    for column, (mesh, label) in enumerate(zip(meshes, ("error", "mPE"), strict=True)):
-        left = _LEFT + column * (_SIDE + _GAP)
-        scale = drawn.add_axes((left / width, 0.31 / total, _SIDE / width, 0.06 / total))
-        drawn.colorbar(mesh, cax=scale, orientation="horizontal").outline.set_linewidth(0.4)
-        scale.tick_params(labelsize=SMALL, length=2, pad=2)
-        scale.set_xlabel(label, fontsize=SMALL, labelpad=1)
+            _draw_profile(drawn.panel(columns[2], top, _SIDE, _SIDE), report, analysis, last=last)
     if with_sid:
-        left = (_LEFT + 2 * (_SIDE + _GAP) + _ROOM - 0.1) / width
         keys = [Patch(color=_BARS), Line2D([], [], **_ERROR), Line2D([], [], **_MPE)]
         drawn.legend(
             keys, ["SID", "error", "mPE"], fontsize=SMALL, frameon=False, ncols=3,
-            loc="lower left", bbox_to_anchor=(left, 0),
+            loc="lower left", bbox_to_anchor=((columns[2] - 0.1) / drawn.width, 0),
             handlelength=1.4, columnspacing=1,
         )  # fmt: skip
     return drawn
 
 
-def _draw_header(
-    drawn: Figure, reports: Sequence[HeatmapReport], total: float, width: float
-) -> None:
-    drawn.text(
-        0.1 / width,
-        1 - 0.18 / total,
-        "Fourier heat map",
-        fontsize=9,
-        fontweight="bold",
-    )
+def _header(reports: Sequence[HeatmapReport]) -> Header:
     settings = reports[0].settings
     sizes = {f"{across} x {down}" for down, across in (r.settings["size"] for r in reports)}
-    lines = {f"{r.settings['strength']:.4g}" for r in reports}
-    drawn.text(
-        0.1 / width,
-        1 - 0.34 / total,
-        f"waves of l2 norm {', '.join(sorted(lines))} a channel, {', '.join(sorted(sizes))} "
+    norms = {f"{r.settings['strength']:.4g}" for r in reports}
+    return Header(
+        "Fourier heat map",
+        f"waves of l2 norm {', '.join(sorted(norms))} a channel, {', '.join(sorted(sizes))} "
         f"pixels; {settings['bands']} bands ({settings['norm']}); 1 is Nyquist",
-        fontsize=SMALL,
-        color="#444444",
-    )
-
-
-def _draw_name(
-    drawn: Figure, report: HeatmapReport, name: str, height: float, width: float
-) -> None:
-    shown = one_line(name)
-    shown = shown if len(shown) <= _LONGEST_NAME else shown[: _LONGEST_NAME - 1] + "…"
-    drawn.text(
-        _LEFT / width,
-        height,
-        f"{shown}: {len(report.labels)} images, clean error {report.clean_error:.3f}",
-        fontsize=SMALL,
-        parse_math=False,
     )
 
 
@@ -230,8 +183,8 @@ def _draw_profile(axes: Axes, report: HeatmapReport, analysis: Report, *, last: 
     axes.bar(places, analysis.sid, 0.8, color=_BARS, alpha=1.0 if holds else 0.3)
     axes.set_xticks(places, report.band_names if last else [])
     axes.set_ylim(0, 1.1 * float(analysis.sid.max()))
-    found = report.rank_correlation(analysis)
-    error, mpe = ("-" if found[key] is None else f"{found[key]:+.2f}" for key in ("error", "mpe"))
+    ranks = report.rank_correlation(analysis)
+    error, mpe = (rank_text(ranks[key]) for key in ("error", "mpe"))
     title(axes, "", "band" if last else "", "SID")
     said = f"rank corr.: error {error}, mPE {mpe}" if holds else f"SID: {NOT_A_FINDING}"
     axes.set_title(said, fontsize=SMALL, loc="left", pad=3.5, color="black" if holds else RED)

@@ -2,73 +2,50 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from ..results.snr import SnrReport
-from .plots import COLOURS, MARKERS, SMALL, WIDTH, style, title, write_figure
+from .figure import COLOURS, MARKERS, SMALL, Header, Panel, Picture, column, title
+from .text import percent, words
 
-_PANEL, _BELOW, _HEADER = 1.5, 0.62, 0.55
 _MARKS = 6  # on a curve
 
 
-def save_snr(report: SnrReport, target: Path, *, overwrite: bool = False) -> None:
-    """Draw a report and write the picture.
-
-    Raises
-    ------
-    UsageError, ReportError
-        As for `plots.write_figure`.
-    """
-    write_figure(lambda: snr_figure(report), target, overwrite=overwrite)
-
-
-def snr_figure(report: SnrReport) -> Figure:
-    """SNR over the radius at the middle severity, with intervals, on logarithmic axes."""
+def by_kind(report: SnrReport) -> dict[str, list[int]]:
+    """Positions of the perturbations of each kind."""
     kinds: dict[str, list[int]] = {}
     for position, name in enumerate(report.perturbations):
         kinds.setdefault(report.settings["kinds"][name], []).append(position)
+    return kinds
+
+
+def snr_figure(report: SnrReport) -> Picture:
+    """SNR over the radius at the middle severity, with intervals, on logarithmic axes."""
     # More curves than colours go on in a panel of their own.
-    panels = [
+    groups = [
         (kind, members[start : start + len(COLOURS)])
-        for kind, members in kinds.items()
+        for kind, members in by_kind(report).items()
         for start in range(0, len(members), len(COLOURS))
     ]
-    height = _HEADER + len(panels) * (_PANEL + _BELOW)
-    drawn = Figure(figsize=(WIDTH, height))
-    FigureCanvasAgg(drawn)
     settings = report.settings
-    drawn.text(
-        0.03, 1 - 0.18 / height, "Spectral signal-to-noise ratio", fontsize=9, fontweight="bold"
-    )
-    drawn.text(
-        0.03,
-        1 - 0.33 / height,
+    header = Header(
+        "Spectral signal-to-noise ratio",
         f"{len(report.image_ids)} images of {settings['width']} x {settings['height']}, severity "
         f"{report.severities[report.middle]}, {settings['norm']}, "
-        f"{settings['confidence']:.0%} intervals",
-        fontsize=SMALL,
-        color="#444444",
-        parse_math=False,
+        f"{percent(settings['confidence'])} intervals",
     )
-    for number, (kind, members) in enumerate(panels):
-        bottom = height - _HEADER - number * (_PANEL + _BELOW) - _PANEL
-        axes = drawn.add_axes((0.17, bottom / height, 0.52, _PANEL / height))
-        style(axes)
-        _draw(axes, report, members)
-        title(axes, kind, "radius (1 is Nyquist)", "E|X| / E|D|")
-    return drawn
+    panels = [Panel(1.5, 0.62, partial(_draw, report, *group)) for group in groups]
+    return column(header, panels, width=1.82)
 
 
-def _draw(axes: Axes, report: SnrReport, members: list[int]) -> None:
+def _draw(report: SnrReport, kind: str, members: list[int], axes: Axes) -> None:
     for number, position in enumerate(members):
         ratio = report.curves[position][report.middle].rings
         seen = np.isfinite(ratio.value) & (ratio.value > 0)
-        colour, label = COLOURS[number], report.perturbations[position].replace("_", " ")
+        colour, label = COLOURS[number], words(report.perturbations[position])
         if not seen.any():
             axes.plot([], [], color=colour, label=f"{label}: none", linewidth=1)
             continue
@@ -93,3 +70,4 @@ def _draw(axes: Axes, report: SnrReport, members: list[int]) -> None:
         fontsize=SMALL - 0.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5),
         handlelength=1.6,
     )  # fmt: skip
+    title(axes, kind, "radius (1 is Nyquist)", "E|X| / E|D|")

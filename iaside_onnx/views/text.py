@@ -1,9 +1,131 @@
-"""Text from outside, made safe to show."""
+"""Numbers, intervals and names as text: the one way in which every view writes them."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, SupportsFloat
+
+if TYPE_CHECKING:
+    from ..results.report import Report
+    from ..results.spread import Spread
+
+# What the game is played in.
+_VALUE_NAMES = {
+    "log-prob": "log-probability",
+    "log-prob-clipped": "log-probability (floored)",
+    "prob": "probability",
+}
+UNDEFINED = "-"
 
 
 def one_line(text: str) -> str:
     """Text from outside made safe for one terminal line: no control characters."""
     joined = " ".join(text.split())
     return "".join(character if character.isprintable() else "?" for character in joined)
+
+
+def shortened(text: str, letters: int) -> str:
+    """One line of at most so many letters; what is cut off at its end is marked."""
+    line = one_line(text)
+    return line if len(line) <= letters else line[: letters - 1] + "…"
+
+
+def both_ends(name: str, letters: int) -> str:
+    """One line of at most so many letters: the beginning and the end of a name."""
+    line, half = one_line(name), letters // 2
+    return line if len(line) <= letters else f"{line[: half - 1]}…{line[-half:]}"
+
+
+def words(name: str) -> str:
+    """A name made of words, such as that of a corruption, as words."""
+    return one_line(name.replace("_", " "))
+
+
+def number(value: SupportsFloat, digits: int = 3, *, signed: bool = False) -> str:
+    """A number with so many digits after the point; what is not defined as a sign."""
+    exact = float(value)
+    if math.isnan(exact):
+        return UNDEFINED
+    if math.isinf(exact):
+        return "inf" if exact > 0 else "-inf"
+    return f"{exact:{'+' if signed else ''}.{digits}f}"
+
+
+def figures(value: SupportsFloat) -> str:
+    """A ratio in three figures at most, two of them after the point."""
+    exact = float(value)
+    size = abs(exact)
+    if not math.isfinite(size) or size < 9.995:
+        return number(exact if math.isnan(exact) else round(exact, 2) + 0.0, 2)  # no minus before 0
+    return f"{exact:.1f}" if size < 99.95 else f"{exact:.0f}" if exact < 1e5 else f"{exact:.0e}"
+
+
+def interval(
+    low: SupportsFloat, high: SupportsFloat, digits: int = 3, *, signed: bool = False
+) -> str:
+    """Ends of an interval; one sign where neither is defined."""
+    ends = [number(end, digits, signed=signed) for end in (low, high)]
+    return UNDEFINED if set(ends) == {UNDEFINED} else " to ".join(ends)
+
+
+def ends(spread: Spread, digits: int = 3) -> str:
+    """The interval of a quantity; a sign where the quantity is not defined."""
+    undefined = math.isnan(float(spread.value))
+    return UNDEFINED if undefined else interval(spread.low, spread.high, digits)
+
+
+def value_and_ends(spread: Spread) -> list[str]:
+    """A quantity and its interval, as cells of a table."""
+    return [number(spread.value), ends(spread)]
+
+
+def with_interval(spread: Spread, level: str) -> str:
+    """A quantity and its interval, such as ``0.120 [95%: 0.100 to 0.140]``."""
+    return f"{number(spread.value)} [{level}: {ends(spread)}]"
+
+
+def percent(share: float) -> str:
+    """A share, such as the coverage of intervals, as a whole percentage."""
+    return f"{share:.0%}"
+
+
+def rank_text(coefficient: float | None) -> str:
+    """A rank correlation; None and not-a-number are not defined."""
+    return UNDEFINED if coefficient is None else number(coefficient, 2, signed=True)
+
+
+def p_value(p: float) -> str:
+    """A p-value in a table."""
+    from ..comparisons.verdict import p_text  # loads numpy, and a message needs only `one_line`
+
+    return p_text(p).removeprefix("= ")
+
+
+def value_name(report: Report) -> str:
+    """What a report's game is played in, in words."""
+    return _VALUE_NAMES.get(str(report.settings["value"]), "value")
+
+
+def with_ends(names: Sequence[str]) -> list[str]:
+    """Names of bands, the first and the last with what they are."""
+    last = len(names) - 1
+    notes = [
+        " (lowest)" if row == 0 else " (highest)" if row == last else "" for row in range(last + 1)
+    ]
+    return [name + note for name, note in zip(names, notes, strict=True)]
+
+
+def band_table(report: Report, mark: str = "") -> tuple[list[str], list[list[str]]]:
+    """Headings, and a row for each band; `mark` stands beside what is derived from its values."""
+    intervals = report.intervals
+    level = f"{percent(report.confidence)} interval"
+    columns = (
+        report.band_names,
+        map(number, report.sid),
+        map(interval, intervals.sid_low, intervals.sid_high),
+        (number(value, 4, signed=True) for value in report.shapley),
+        (number(error, 4) for error in report.shapley_stderr),
+    )
+    headings = ["band", f"SID{mark}", level, "Shapley value", "std. error"]
+    return headings, [list(row) for row in zip(*columns, strict=True)]

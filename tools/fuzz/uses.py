@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sound_files import sound_heatmap, sound_report, sound_robustness, sound_snr
+from sound_files import part, proven, sound_heatmap, sound_report, sound_robustness, sound_snr
 
 from iaside_onnx.comparisons.baseline import summary
 from iaside_onnx.comparisons.comparison import compare
@@ -28,22 +28,15 @@ from iaside_onnx.results.merging import merge
 from iaside_onnx.results.report import Report
 from iaside_onnx.results.robustness import RobustnessReport
 from iaside_onnx.results.snr import SnrReport
-from iaside_onnx.views.class_map import save_class_map
-from iaside_onnx.views.comparison_plot import save_comparison
 from iaside_onnx.views.comparison_table import print_comparison
-from iaside_onnx.views.correlation_plot import save_correlation
 from iaside_onnx.views.correlation_table import print_correlation
 from iaside_onnx.views.gate_output import junit, lines, markdown
-from iaside_onnx.views.heatmap_plot import save_heatmaps
 from iaside_onnx.views.heatmap_table import print_heatmap
-from iaside_onnx.views.plots import save_figure
-from iaside_onnx.views.prediction_plot import save_prediction
 from iaside_onnx.views.prediction_table import print_prediction
-from iaside_onnx.views.robustness_plot import save_robustness
-from iaside_onnx.views.robustness_table import print_robustness
-from iaside_onnx.views.snr_plot import save_snr
+from iaside_onnx.views.registry import save
+from iaside_onnx.views.report_table import print_report
+from iaside_onnx.views.robustness_output import print_robustness
 from iaside_onnx.views.snr_table import print_snr
-from iaside_onnx.views.terminal import print_report
 
 _MODELS = 5
 # What a file name may be; it stands in pictures and pages too.
@@ -81,11 +74,11 @@ def _printed(job: Callable[[], object]) -> None:
 
 
 def _picture(report: Report, picture: Path) -> None:
-    save_figure([report], [_NAME], picture, overwrite=False)
+    save([report], picture, [_NAME])
 
 
 def _class_map(report: Report, picture: Path) -> None:
-    save_class_map(report, _NAME, picture)
+    save([report], picture, [_NAME], None, "classes")
 
 
 def _page(report: Report, _: Path) -> None:
@@ -105,7 +98,7 @@ def _compare(report: Report, picture: Path) -> None:
             found = compare(*pair, per_class=True, margin=0.02)
             json.dumps(found.summary(), allow_nan=False)
             print_comparison(found)
-    save_comparison(compare(sound_report(0, 1), report), picture)
+    save([compare(sound_report(0, 1), report)], picture)
 
 
 def _gate(report: Report, _: Path) -> None:
@@ -123,6 +116,13 @@ def _merge(report: Report, picture: Path) -> None:
     show(merged)
 
 
+def _join(report: Any, picture: Path) -> None:
+    other = part(proven(_SOUND[type(report)]()), 2)
+    merged = merge([report, other])
+    merged.save(picture.with_suffix(".merged"), overwrite=True)
+    show(merged)
+
+
 def _correlate(report: Report | RobustnessReport, picture: Path) -> None:
     others: list[Report | RobustnessReport] = []
     for model in range(_MODELS):
@@ -133,7 +133,7 @@ def _correlate(report: Report | RobustnessReport, picture: Path) -> None:
     found = correlate(report, *left, baseline=sound_robustness(0, 1))
     json.dumps(found.summary(), allow_nan=False)
     print_correlation(found)
-    save_correlation(found, picture)
+    save([found], picture)
 
 
 def _predict(report: Report | RobustnessReport | SnrReport, picture: Path) -> None:
@@ -145,7 +145,7 @@ def _predict(report: Report | RobustnessReport | SnrReport, picture: Path) -> No
         found = found.beside(measured)
     json.dumps(found.summary(), allow_nan=False)
     print_prediction(found)
-    save_prediction(found, picture)
+    save([found], picture)
 
 
 def _heatmap_beside(report: Report | HeatmapReport, picture: Path) -> None:
@@ -153,7 +153,7 @@ def _heatmap_beside(report: Report | HeatmapReport, picture: Path) -> None:
     audit = report if isinstance(report, Report) else sound_report(0)
     json.dumps(heat.summary(audit), allow_nan=False)
     print_heatmap(heat, audit)
-    save_heatmaps([heat, sound_heatmap(1)], [_NAME, "b"], [audit, None], picture)
+    save([heat, sound_heatmap(1)], picture, [_NAME, "b"], [audit, None])
 
 
 def _cell(report: Any, _: Path) -> None:
@@ -167,7 +167,7 @@ def _check_markup(text: str) -> None:
 
 
 def _robustness_picture(report: RobustnessReport, picture: Path) -> None:
-    save_robustness([report, sound_robustness()], [_NAME, "b"], picture, overwrite=False)
+    save([report, sound_robustness()], picture, [_NAME, "b"])
 
 
 def _against(report: RobustnessReport, _: Path) -> None:
@@ -181,7 +181,7 @@ def _robustness_page(report: RobustnessReport, _: Path) -> None:
 
 
 def _snr_picture(report: SnrReport, picture: Path) -> None:
-    save_snr(report, picture)
+    save([report], picture)
 
 
 def _snr_page(report: SnrReport, _: Path) -> None:
@@ -189,7 +189,7 @@ def _snr_page(report: SnrReport, _: Path) -> None:
 
 
 def _heatmap_picture(report: HeatmapReport, picture: Path) -> None:
-    save_heatmaps([report], [_NAME], [None], picture)
+    save([report], picture, [_NAME])
 
 
 _PRINTS: dict[type, Callable[[Any], None]] = {
@@ -198,12 +198,19 @@ _PRINTS: dict[type, Callable[[Any], None]] = {
     SnrReport: print_snr,
     HeatmapReport: print_heatmap,
 }
+_SOUND: dict[type, Callable[[], Any]] = {
+    RobustnessReport: sound_robustness,
+    SnrReport: sound_snr,
+    HeatmapReport: sound_heatmap,
+}
 _USES: dict[type, Sequence[Use]] = {
     Report: (
         _picture, _class_map, _page, _compare, _gate, _merge, _correlate, _predict,
         _heatmap_beside, _cell,
     ),
-    RobustnessReport: (_robustness_picture, _against, _robustness_page, _correlate, _predict),
-    SnrReport: (_snr_picture, _snr_page, _predict),
-    HeatmapReport: (_heatmap_picture, _heatmap_beside),
+    RobustnessReport: (
+        _robustness_picture, _against, _robustness_page, _correlate, _predict, _join,
+    ),
+    SnrReport: (_snr_picture, _snr_page, _predict, _join),
+    HeatmapReport: (_heatmap_picture, _heatmap_beside, _join),
 }  # fmt: skip

@@ -1,0 +1,97 @@
+"""How a result is shown and handed on; the one place that reaches for views, and only on use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+_VIEWS = "..views.registry"
+
+
+class Shown:
+    """The part that every result has of what shows it: each view is looked up by name on use."""
+
+    def _view(self, name: str, *arguments: Any) -> Any:
+        return import_module(_VIEWS, __package__).view(self, name, *arguments)
+
+    def __repr__(self) -> str:
+        return str(self._view("line"))
+
+    def _repr_html_(self) -> str | None:
+        cell: str | None = self._view("cell")
+        return cell
+
+    def plot(self) -> Figure:
+        """Draw the result; `iaside_onnx.plot` draws several side by side.
+
+        Returns
+        -------
+        matplotlib Figure
+            Mostly 3.5 inches wide; ``figure.savefig(path)`` writes it.
+
+        Raises
+        ------
+        UsageError
+            The result has no picture, or more in it than a picture takes.
+        """
+        drawn: Figure = self._view("plot")
+        return drawn
+
+    def to_pandas(self, rows: str | None = None) -> DataFrame:
+        """The result as a tidy data frame.
+
+        Parameters
+        ----------
+        rows : str, optional
+            What a row stands for; the first of these by default.
+
+            Of a `Report`:
+
+            - ``bands``: a band. Columns ``band``, ``shapley``, ``shapley_stderr``, ``sid``,
+              ``sid_low``, ``sid_high``.
+            - ``images``: a band of an image. Columns ``image``, ``class``, ``name``,
+              ``predicted``, ``correct``, ``log_prob`` (of the true class, every band present),
+              ``band``, ``shapley``.
+            - ``classes``: a band of a class. Columns ``band`` and those of `per_class` (an entry
+              within an entry as ``outer_inner``), so the scores of a class stand in each of its
+              rows; missing values are NaN.
+
+            Of a `Comparison`, where a row is one `Difference` (columns ``report`` of the pair,
+            ``quantity``, and the fields of `Difference`):
+
+            - ``scores``: ``quantity`` is srs_signed, srs, accuracy or mean_log_prob of a pair.
+            - ``bands``: ``quantity`` is sid or shapley of a ``band`` of a pair.
+            - ``classes``: ``quantity`` is srs_signed or accuracy of a class of a pair
+              (``class``, ``name``, ``n``); missing where the class has too few images.
+
+        Returns
+        -------
+        pandas DataFrame
+            ``band`` is an ordered categorical, lowest frequency first.
+
+        Raises
+        ------
+        UsageError
+            Another kind of rows, classes that were not compared, a result without frames, or
+            pandas is not installed.
+
+        Examples
+        --------
+        >>> report = ia.load("plain.h5")
+        >>> report.to_pandas().columns.tolist()
+        ['band', 'shapley', 'shapley_stderr', 'sid', 'sid_low', 'sid_high']
+        >>> images = report.to_pandas("images")
+        >>> wide = images.pivot(index="image", columns="band", values="shapley")
+        >>> wide.shape == (len(report.labels), report.players)
+        True
+        >>> comparison = ia.compare("plain.h5", "robust.h5")
+        >>> frame = comparison.to_pandas("bands")
+        >>> frame.query("quantity == 'sid'").band.tolist() == comparison.bands
+        True
+        """
+        frame: DataFrame = self._view("frame", rows)
+        return frame

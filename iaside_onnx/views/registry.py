@@ -1,0 +1,262 @@
+"""Which function shows what of which kind of result: one row a kind, one entry a picture.
+
+Functions are named as "module.function" of this room, so that nothing is loaded before its use; a
+function itself does too. Results, `iaside show`, `iaside plot` and `iaside_onnx.plot` all ask here:
+a further kind of result, or of picture, is one call of `register`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Function = str | Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A kind of picture: the function that draws it, and what the function takes.
+
+    Attributes
+    ----------
+    draw : str or callable
+        Takes one result, and its name as well where the picture is `named`; where it is of
+        `several`, sequences of both.
+    beside : str or None
+        Kind of results that may stand beside those drawn, of which the function takes a sequence
+        too: one of the same model for each, or None.
+    """
+
+    draw: Function
+    several: bool = False
+    named: bool = False
+    beside: str | None = None
+
+
+@dataclass(frozen=True)
+class Views:
+    """The functions that show one kind of result; None where it has no such view.
+
+    Attributes
+    ----------
+    line, cell : str or callable
+        One line of text, and HTML for a notebook.
+    table : str or callable
+        Prints it on a terminal.
+    frame : str or callable
+        A pandas frame of the rows that are asked for.
+    pictures : mapping of str to Drawing
+        By name; the first is drawn unless another is asked for.
+    """
+
+    line: Function = "cells.plain_line"
+    cell: Function | None = None
+    table: Function | None = None
+    frame: Function | None = None
+    pictures: Mapping[str, Drawing] = field(default_factory=dict)
+
+
+_ROWS = {
+    "Report": Views(
+        "cells.report_line",
+        "cells.report_html",
+        "report_table.print_report",
+        "frames.report_frame",
+        {
+            "report": Drawing("plots.figure", several=True, beside="RobustnessReport"),
+            "classes": Drawing("class_map.class_map", named=True),
+        },
+    ),
+    "RobustnessReport": Views(
+        "cells.robustness_line",
+        table="robustness_output.print_robustness",
+        pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},
+    ),
+    "HeatmapReport": Views(
+        "cells.heatmap_line",
+        table="heatmap_table.print_heatmap",
+        pictures={"maps": Drawing("heatmap_plot.heatmap_figure", several=True, beside="Report")},
+    ),
+    "SnrReport": Views(
+        "cells.snr_line",
+        table="snr_table.print_snr",
+        pictures={"ratios": Drawing("snr_plot.snr_figure")},
+    ),
+    "Comparison": Views(
+        "cells.comparison_line",
+        "cells.comparison_html",
+        "comparison_table.print_comparison",
+        "frames.comparison_frame",
+        {"differences": Drawing("comparison_plot.comparison_figure")},
+    ),
+    "Correlation": Views(
+        "cells.correlation_line",
+        table="correlation_table.print_correlation",
+        pictures={"models": Drawing("correlation_plot.correlation_figure")},
+    ),
+    "Prediction": Views(
+        "cells.prediction_line",
+        table="prediction_table.print_prediction",
+        pictures={"corruptions": Drawing("prediction_plot.prediction_figure")},
+    ),
+    "Gate": Views("cells.gate_line"),
+}
+
+
+def register(kind: str, **views: Any) -> None:
+    """Add views, by the attributes of `Views`, to a kind of result, which may be new.
+
+    `kind` is the name of the class of results; pictures join those that it has.
+    """
+    row = _ROWS.get(kind, Views())
+    pictures = {**row.pictures, **views.pop("pictures", {})}
+    _ROWS[kind] = replace(row, **views, pictures=pictures)
+
+
+def view(result: object, name: str, *arguments: Any, **options: Any) -> Any:
+    """What an attribute of `Views` shows of a result; ``plot`` is its first picture.
+
+    Raises
+    ------
+    UsageError
+        The kind of result has no such view; only a notebook's cell may be lacking.
+    """
+    if name == "plot":
+        return draw([result])
+    function = getattr(_row(result), name)
+    if function is None and name != "cell":
+        raise UsageError(f"a {type(result).__name__} is not shown as a {name}")
+    return None if function is None else _loaded(function)(result, *arguments, **options)
+
+
+def drawing(result: object, picture: str | None = None) -> Drawing:
+    """A kind of picture of a result, the first unless one is named.
+
+    Raises
+    ------
+    UsageError
+        There is none, or none of that name.
+    """
+    pictures = _row(result).pictures
+    name = picture or next(iter(pictures), "plot")
+    if name not in pictures:
+        known = f"choose one of {', '.join(pictures)}" if pictures else "it has no picture"
+        raise UsageError(f"picture '{name}' of a {type(result).__name__}: {known}")
+    return pictures[name]
+
+
+def draw(
+    results: Sequence[Any],
+    names: Sequence[str] | None = None,
+    beside: Sequence[Any] | None = None,
+    picture: str | None = None,
+) -> Figure:
+    """Draw results of one kind.
+
+    Parameters
+    ----------
+    results : sequence
+        One, unless the picture takes several.
+    names : sequence of str, optional
+        What they are called; by default by the file names of their models.
+    beside : sequence, optional
+        What stands beside each of them, or None, where the picture takes that.
+    picture : str, optional
+        The kind of picture; the first of the results' kind by default.
+
+    Raises
+    ------
+    UsageError
+        No such picture, results of several kinds, or several where the picture is of one.
+    """
+    if len({type(result) for result in results}) != 1:
+        raise UsageError("a picture takes 1 to 6 reports, all of one kind")
+    row = drawing(results[0], picture)
+    if len(results) > 1 and not row.several:
+        raise UsageError(f"this picture is of one result, not of {len(results)}; draw each alone")
+    arguments = [results] if row.several else [results[0]]
+    if row.several or row.named:
+        called = list(names or map(_name, results))
+        arguments.append(called if row.several else called[0])
+    if row.beside is not None:
+        arguments.append(beside or [None] * len(results))
+    drawn: Figure = _loaded(row.draw)(*arguments)
+    return drawn
+
+
+def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
+    """Draw one result, or up to six of one kind side by side, as ``iaside plot`` does.
+
+    Parameters
+    ----------
+    *results : result of any kind, or path of its file
+        What to draw. Reports are of one game with images in common, as `compare` takes them; all
+        are seen through the view of the first.
+    names : sequence of str, optional
+        What the legend calls them; by default paths by their file names and results by those
+        of their models.
+
+    Returns
+    -------
+    matplotlib Figure
+        3.5 inches wide for reports; notebooks show it, ``figure.savefig(path)`` writes it.
+
+    Raises
+    ------
+    UsageError
+        Nothing to draw, too many, different numbers of bands, or not one name a result.
+    ReportError
+        A path is no finished file, or the reports cannot be compared.
+
+    Examples
+    --------
+    >>> drawn = ia.plot("plain.h5", "robust.h5")
+    >>> drawn.savefig("both.pdf")
+    """
+    from ..results.kinds import load
+
+    if names is not None and len(names) != len(results):
+        raise UsageError(f"plot: {len(results)} reports, but {len(names)} names")
+    paths = [Path(result) if isinstance(result, str | Path) else None for result in results]
+    read = [r if path is None else load(path) for r, path in zip(results, paths, strict=True)]
+    stems = [_name(r) if path is None else path.stem for r, path in zip(read, paths, strict=True)]
+    return draw(read, names or stems)
+
+
+def save(results: Sequence[Any], target: Path, *arguments: Any, overwrite: bool = False) -> None:
+    """Draw results, with the further arguments of `draw`, and write the picture.
+
+    Raises
+    ------
+    UsageError, ReportError
+        As for `draw` and `figure.write_picture`.
+    """
+    from .figure import write_picture
+
+    write_picture(lambda: draw(results, *arguments), target, overwrite=overwrite)
+
+
+def _row(result: object) -> Views:
+    """That of a result's class, or of the nearest class that it is made from."""
+    names = (made_from.__name__ for made_from in type(result).__mro__)
+    return next((_ROWS[name] for name in names if name in _ROWS), Views())
+
+
+def _name(result: Any) -> str:
+    return Path(getattr(result, "model", {}).get("path", "")).stem
+
+
+def _loaded(function: Function) -> Callable[..., Any]:
+    if callable(function):
+        return function
+    module, _, name = function.rpartition(".")
+    found: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
+    return found
