@@ -189,33 +189,30 @@ def _redo_of(result: Any) -> _Redo:
     UsageError
         Its kind, or what it is a part of, does not allow it.
     """
-    repeatable = isinstance(result, Report | HeatmapReport | RobustnessReport)
-    if repeatable and result.settings.get("draws") != DRAWS:
+    how = next((how for kind, how in _REDO.items() if isinstance(result, kind)), None)
+    if how is None:
+        raise UsageError("--redo is for files of iaside analyze, robustness and heatmap")
+    if result.settings.get("draws") != DRAWS:
         raise UsageError(
             "--redo: what was drawn for an image went by its file name in the version that made "
             "this file, and goes by its pixels now: its rows cannot be made again here"
         )
-    if isinstance(result, Report):
-        return _of_report(result)
-    if isinstance(result, HeatmapReport):
-        return _of_heatmap(result)
-    if isinstance(result, RobustnessReport):
-        return _of_robustness(result)
-    raise UsageError("--redo is for files of iaside analyze, robustness and heatmap")
+    whole = part_of(result)
+    if whole is not None and len(whole.part.numbers) > 1:
+        raise UsageError("--redo: give the report of one shard, or of all, not of several")
+    if result.run.get("sample", len(result.image_ids)) != len(result.image_ids):
+        raise UsageError("--redo: the report stopped before the end of its sample; verify one that "
+                         "was made without --target-stderr and --time-budget")  # fmt: skip
+    found = how(result)
+    shard = None if whole is None else whole.part.option
+    common = {"shard": shard, "tf32": result.settings.get("tf32", True)}
+    return replace(found, options={**found.options, **common})
 
 
 def _of_report(report: Report) -> _Redo:
-    whole = part_of(report)
-    if whole is not None and len(whole.part.numbers) > 1:
-        raise UsageError("--redo: give the report of one shard, or of all, not of several")
-    if report.run.get("sample", len(report.labels)) != len(report.labels):
-        raise UsageError("--redo: the report stopped before the end of its sample; verify one that "
-                         "was made without --target-stderr and --time-budget")  # fmt: skip
-    shard = None if whole is None else whole.part.option
-    options = {"shard": shard, "tf32": report.settings.get("tf32", True)}
     table = np.array(report.log_prob, np.float32)
     identity = identity_of(report, report.settings)
-    return _Redo(analyze, options, identity, table, lambda again: again.log_prob)
+    return _Redo(analyze, {}, identity, table, lambda again: again.log_prob)
 
 
 def _of_heatmap(report: HeatmapReport) -> _Redo:
@@ -224,7 +221,6 @@ def _of_heatmap(report: HeatmapReport) -> _Redo:
         "grid": "full" if settings["grid"] is None else settings["grid"],
         "strength": settings["strength"],
         "clip": settings["clip"],
-        "tf32": settings.get("tf32", True),
     }
 
     def rows_of(one: HeatmapReport) -> NDArray[np.float32]:
@@ -243,7 +239,6 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
         "epsilon": [attack["epsilon"] for attack in attacks],
         "queries": attacks[0]["queries"] if attacks else 1,
         "attack_samples": settings.get("attack_samples") or 0,
-        "tf32": settings.get("tf32", True),
     }
     cells = len(report.perturbations) * len(report.severities)
     return _Redo(
@@ -254,6 +249,13 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
         table_of,
         table_parts(cells, len(attacks)),
     )
+
+
+_REDO: dict[type, Callable[[Any], _Redo]] = {
+    Report: _of_report,
+    HeatmapReport: _of_heatmap,
+    RobustnessReport: _of_robustness,
+}
 
 
 def _redone(
