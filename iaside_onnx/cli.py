@@ -13,13 +13,14 @@ from typing import Any
 import click
 
 from . import __version__, interrupts
-from .commands.analyze import OWN_PROCESS, analyze
+from .commands.analyze import analyze
 from .commands.compare import compare
 from .commands.correlate import correlate
 from .commands.gate import gate
 from .commands.heatmap import heatmap
 from .commands.html import html
 from .commands.inspect import inspect
+from .commands.measure import OWN_PROCESS
 from .commands.merge import merge
 from .commands.predict import predict
 from .commands.robustness import robustness

@@ -31,55 +31,38 @@ class Belongs(Enum):
     DERIVED = "derived"  # follows from other settings
 
 
-SETTINGS: dict[str, Belongs] = {
-    "bands": Belongs.GAME,
-    "separate_dc": Belongs.GAME,
-    "norm": Belongs.GAME,
-    "absence": Belongs.GAME,
-    "output_map": Belongs.GAME,
-    "seed": Belongs.DRAWS,
-    "draws": Belongs.DRAWS,
-    "preprocess": Belongs.MODEL,
-    "input": Belongs.NAME,
-    "output": Belongs.NAME,
-    "layout": Belongs.MODEL,
-    "output_kind": Belongs.MODEL,
-    "label_offset": Belongs.MODEL,
-    "temperature": Belongs.FITTED,
-    "tf32": Belongs.FITTED,
-    "floor": Belongs.MODEL,
-    "set": Belongs.MODEL,
-    "allow_random": Belongs.MODEL,
-    "size": Belongs.SIZE,
-    "samples": Belongs.SAMPLE,
-    "estimator": Belongs.ESTIMATE,
-    "passes": Belongs.ESTIMATE,
-    "players": Belongs.DERIVED,
-    "value": Belongs.VIEW,
-    "beta": Belongs.VIEW,
-    "confidence": Belongs.VIEW,
-}
+def _declared(*groups: tuple[Belongs, str]) -> dict[str, Belongs]:
+    return {name: belongs for belongs, names in groups for name in names.split()}
+
+
+SETTINGS = _declared(
+    (Belongs.GAME, "bands separate_dc norm absence output_map"),
+    (Belongs.DRAWS, "seed draws"),
+    (Belongs.MODEL, "preprocess"),
+    (Belongs.NAME, "input output"),
+    (Belongs.MODEL, "layout output_kind label_offset"),
+    (Belongs.FITTED, "temperature tf32"),
+    (Belongs.MODEL, "floor set allow_random"),
+    (Belongs.SIZE, "size"),
+    (Belongs.SAMPLE, "samples"),
+    (Belongs.ESTIMATE, "estimator passes"),
+    (Belongs.DERIVED, "players"),
+    (Belongs.VIEW, "value beta confidence"),
+)
 # Where measurements of robustness and heat maps deviate: their perturbations are drawn, whatever
 # stands for absent bands; bands are a view of a heat map.
-ROBUSTNESS_SETTINGS = SETTINGS | {
-    "seed": Belongs.GAME,
-    "draws": Belongs.GAME,
-    "height": Belongs.SIZE,
-    "width": Belongs.SIZE,
-    "channels": Belongs.MODEL,
-    "kinds": Belongs.DERIVED,
-    "attack_samples": Belongs.SAMPLE,
-}
-HEATMAP_SETTINGS = SETTINGS | {
-    "seed": Belongs.GAME,
-    "draws": Belongs.GAME,
-    "grid": Belongs.ESTIMATE,
-    "strength": Belongs.GAME,
-    "clip": Belongs.GAME,
-    "bands": Belongs.VIEW,
-    "norm": Belongs.VIEW,
-    "separate_dc": Belongs.VIEW,
-}
+ROBUSTNESS_SETTINGS = SETTINGS | _declared(
+    (Belongs.GAME, "seed draws"),
+    (Belongs.SIZE, "height width"),
+    (Belongs.MODEL, "channels"),
+    (Belongs.DERIVED, "kinds"),
+    (Belongs.SAMPLE, "attack_samples"),
+)
+HEATMAP_SETTINGS = SETTINGS | _declared(
+    (Belongs.GAME, "seed draws strength clip"),
+    (Belongs.ESTIMATE, "grid"),
+    (Belongs.VIEW, "bands norm separate_dc"),
+)
 VIEW = tuple(name for name, owner in SETTINGS.items() if owner is Belongs.VIEW)
 # What an analysis shares with a heat map, or with what perturbations do to each band, that is read
 # in its bands.
@@ -96,10 +79,11 @@ _BESIDE = {"height", "width", "channels"} | {
 
 @cache
 def _missing() -> dict[str, Any]:
-    """What a file says that lacks a key."""
+    """What was so before a setting was written down: what a file says that lacks the key."""
     from .settings import Settings  # loads scipy, which reading a report does without
 
-    return {**asdict(Settings()), "estimator": "exact", "draws": "name"}
+    before = {"estimator": "exact", "draws": "name", "tf32": True, "label_offset": 0}
+    return {**asdict(Settings()), **before}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError
 from iaside_onnx.inference.ends import image_input, score_output, settled_layout
-from iaside_onnx.measure.inspection import inspect
+from iaside_onnx.inference.inspection import inspect
 from iaside_onnx.onnx_file.artifact import read_artifact
 
 from . import graphs

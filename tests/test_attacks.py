@@ -161,8 +161,8 @@ def test_a_curved_margin_falls_with_the_queries(method):
     ("changes", "message"),
     [
         ({"method": "pgd"}, "choose one of square-linf"),
-        ({"epsilon": 0.0}, "must be positive"),
-        ({"epsilon": np.nan}, "must be positive"),
+        ({"epsilon": 0.0}, "give a positive number"),
+        ({"epsilon": np.nan}, "give a positive number"),
         ({"queries": 0}, "give a positive number"),
         ({"images": np.zeros((2, 3, 4, 4))}, "float32 of shape"),
         ({"images": np.zeros((2, 4, 4), np.float32)}, "float32 of shape"),

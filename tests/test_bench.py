@@ -11,7 +11,7 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.inference.session import choose_runtime
 from iaside_onnx.mathematics.bands import band_index
-from iaside_onnx.measure.survey import class_targets
+from iaside_onnx.measure.subject import class_targets
 
 from . import graphs
 from .conftest import ROOT, write_npz

@@ -283,7 +283,7 @@ def test_names_from_outside_cannot_steer_the_terminal(iaside, tmp_path, model):
 def test_both_runtimes_side_by_side_are_noticed(monkeypatch, model):
     import importlib.metadata
 
-    from iaside_onnx.measure.inspection import inspect
+    from iaside_onnx.inference.inspection import inspect
 
     monkeypatch.setattr(importlib.metadata, "version", lambda _: "1.0")
     assert any("shadow each other" in warning for warning in inspect(model)["warnings"])

@@ -19,7 +19,7 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.errors import IasideError, UsageError
 from iaside_onnx.listener import Listener
-from iaside_onnx.measure import cluster, job
+from iaside_onnx.measure import job, workers
 
 from . import graphs
 from .conftest import ROOT, write_npz
@@ -45,7 +45,7 @@ def told(case, monkeypatch):
     class ToldError(Exception):
         pass
 
-    class Silent(cluster.Workers):
+    class Silent(workers.Workers):
         def evaluate(self, job, *_):
             jobs.append(job)
             raise ToldError
@@ -57,10 +57,17 @@ def told(case, monkeypatch):
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr("iaside_onnx.measure.analysis.open_workers", lambda *_: Here())
+    monkeypatch.setattr("iaside_onnx.measure.run.open_workers", lambda *_: Here())
     with pytest.raises(ToldError):
         ia.analyze(model, data, bands=BANDS, batch=16, dask="here")
     return jobs[0]
+
+
+def elsewhere(told, *, images=None, **places):
+    """A job that names other files."""
+    if images is not None:
+        places["reading"] = replace(told.request.reading, images=images)
+    return {"request": replace(told.request, **places)}
 
 
 def same(report, reference):
@@ -87,35 +94,35 @@ def test_a_worker_refuses_what_is_not_the_clients(tmp_path, case, told):
     other_model = graphs.small_network(tmp_path / "other.onnx", size=32, seed=1)
     for changes, positions, words in (
         (
-            {"reading": replace(told.reading, images=other)},
+            elsewhere(told, images=other),
             [5],
             r"other images there \(image 0*5\)",
         ),
         ({"chosen": told.chosen + 9}, [0], "other images there"),
         ({"keys": ["0" * 64] * len(told.keys)}, [0], "image 0*0: decodes to other pixels here"),
-        ({"model": other_model}, [0], "is another model there"),
-        ({"model": tmp_path / "gone.onnx"}, [0], "no such file there"),
+        (elsewhere(told, model=other_model), [0], "is another model there"),
+        (elsewhere(told, model=tmp_path / "gone.onnx"), [0], "no such file there"),
         ({"settings": {**told.settings, "layout": "nhwc"}}, [0], 'layout comes to "nchw" there'),
         ({"versions": {**told.versions, "onnxruntime": "1.0"}}, [0], "has onnxruntime .*, not 1.0"),
     ):
         outcome = job.evaluate(replace(told, token=words, **changes), positions, "tcp://w:1")
         assert outcome.rows is None
-        assert re.match(f"worker tcp://w:1: .*{words}", outcome.refusal)
+        assert re.match(f"worker tcp://w:1: .*{words}", str(outcome.refusal))
     # Another image of the changed file is the same as before, and is used.
-    changed = replace(told, token="again", reading=replace(told.reading, images=other))
+    changed = replace(told, token="again", **elsewhere(told, images=other))
     assert job.evaluate(changed, [4], "tcp://w:1").rows is not None
     # Images are compared at every reading, not when the worker opens them alone.
     copy = tmp_path / "copy.npz"
     shutil.copy(data, copy)
-    opened = replace(told, token="opened", reading=replace(told.reading, images=copy))
+    opened = replace(told, token="opened", **elsewhere(told, images=copy))
     assert job.evaluate(opened, [5], "tcp://w:1").rows is not None
     shutil.copy(other, copy)
-    assert "(image 00000005)" in job.evaluate(opened, [5], "tcp://w:1").refusal
+    assert "(image 00000005)" in str(job.evaluate(opened, [5], "tcp://w:1").refusal)
 
 
 def test_workers_of_other_versions_are_named():
     good = job.versions()
-    cluster._check_versions({"tcp://a:1": good, "tcp://b:2": dict(good)}, "tcp://s:3")
+    workers._check_versions({"tcp://a:1": good, "tcp://b:2": dict(good)}, "tcp://s:3")
     for found, words in (
         ({**good, "iaside": "0.0.1"}, "has iaside 0.0.1, not"),
         ({**good, "onnxruntime": "1.0"}, "has onnxruntime 1.0, not"),
@@ -123,19 +130,19 @@ def test_workers_of_other_versions_are_named():
         (OSError("disk"), "cannot load iaside: disk"),
     ):
         with pytest.raises(UsageError, match=f"worker tcp://b:2 {words}"):
-            cluster._check_versions({"tcp://a:1": good, "tcp://b:2": found}, "tcp://s:3")
+            workers._check_versions({"tcp://a:1": good, "tcp://b:2": found}, "tcp://s:3")
 
 
 def test_local_workers_get_a_graphics_card_each(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-5c")
-    assert cluster.cards_for("cuda") == ("2", "GPU-5c")
-    assert [job.device_of(worker, cluster.cards_for("cuda")) for worker in (0, 1, 2)] == [
+    assert workers.cards_for("cuda") == ("2", "GPU-5c")
+    assert [job.device_of(worker, workers.cards_for("cuda")) for worker in (0, 1, 2)] == [
         "2",
         "GPU-5c",
         "2",
     ]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert cluster.cards_for("cuda") == ()
+    assert workers.cards_for("cuda") == ()
 
 
 @pytest.mark.parametrize("asked", ["local", "local:0", "local:x", "no place", "ftp://h:9", "h"])
@@ -220,7 +227,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(tmp_path, case, scheduler
         if len(done) == 3:
             followers[1].send_signal(signal.SIGKILL)
 
-    monkeypatch.setattr(cluster, "_WAIT_FOR_WORKERS", 2.0)
+    monkeypatch.setattr(workers, "_WAIT_FOR_WORKERS", 2.0)
     listener = Listener(advance=stop)
     with pytest.raises(IasideError, match=r"no worker is left.*--resume"):
         ia.analyze(model, data, last, bands=BANDS, batch=16, dask=address, listener=listener)
@@ -262,5 +269,5 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path, case, iaside):
 
 def test_no_logger_of_dask_prints_its_tracebacks():
     logging.getLogger("distributed.client").setLevel(logging.WARNING)  # as importing it does
-    cluster.quieten()
+    workers.quieten()
     assert not logging.getLogger("distributed.client").isEnabledFor(logging.CRITICAL)

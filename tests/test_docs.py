@@ -174,7 +174,8 @@ def test_public_things_are_documented_with_types(name):
                 typed = parameter.annotation is not inspect.Parameter.empty
                 assert typed or parameter.name == "self", (path, parameter.name)
         elif hasattr(thing, "__dataclass_fields__"):
-            documented = re.split(r"[\s,]+", inspect.getdoc(thing))
+            texts = [inspect.getdoc(each) or "" for each in thing.__mro__]
+            documented = re.split(r"[\s,]+", " ".join(texts))
             assert set(thing.__dataclass_fields__) <= set(documented), path
 
 

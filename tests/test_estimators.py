@@ -27,7 +27,7 @@ from iaside_onnx.page.repeat import repetition
 from . import graphs
 from .conftest import ROOT, write_npz
 
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(ROOT / "tools" / "studies"))
 
 
 def games(images, players, seed=0):
@@ -190,23 +190,23 @@ def test_a_target_stops_early_and_resuming_ends_the_same(tmp_path, model, pictur
     assert whole.run["stopped_by"] == "target"
     assert whole.intervals.srs_signed_stderr <= 0.5
     # An interrupted audit of the same sample, some images of which are done.
-    from iaside_onnx.measure import analysis
+    from iaside_onnx.measure.run import Partial
 
-    stop = analysis.Partial.store
+    stop = Partial.store
     seen = []
 
-    def dies(self, position, values):
+    def dies(self, position, values, part):
         if len(seen) == 20:
             raise RuntimeError
         seen.append(position)
-        stop(self, position, values)
+        stop(self, position, values, part)
 
     target.unlink()
-    analysis.Partial.store = dies
+    Partial.store = dies
     try:
         assert iaside(*first, *limit).exit_code == 3
     finally:
-        analysis.Partial.store = stop
+        Partial.store = stop
     assert iaside(*first, *limit, "--resume").exit_code == 0
     resumed = ia.load(target)
     assert resumed.image_ids == whole.image_ids

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.measure.inspection import inspect
+from iaside_onnx.inference.inspection import inspect
 
 from .conftest import write_npz
 from .exporters import Exporter, python_with

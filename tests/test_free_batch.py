@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import iaside_onnx as ia
-from iaside_onnx.measure.inspection import inspect
+from iaside_onnx.inference.inspection import inspect
 from iaside_onnx.onnx_file.free_batch import free_batch
 
 from . import graphs

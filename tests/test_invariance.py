@@ -176,7 +176,7 @@ def test_the_batch_search_settles_on_the_fastest_size_and_halves_on_lack_of_memo
 def test_out_of_memory_halves_the_batch_and_loses_nothing(case, monkeypatch):
     from iaside_onnx.inference.engine import Engine
     from iaside_onnx.inference.model import OutOfMemoryError
-    from iaside_onnx.measure import evaluator
+    from iaside_onnx.measure import analysis
 
     model, data = case
     reference = ia.analyze(model, data, bands=4)
@@ -189,7 +189,7 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(case, monkeypatch):
                 raise OutOfMemoryError("pretended")
             return super().values(bands, start, stop, labels, batch, own)
 
-    monkeypatch.setattr(evaluator, "Engine", Small)
+    monkeypatch.setattr(analysis, "Engine", Small)
     report = ia.analyze(model, data, bands=4, batch=100)
     assert sizes[0] == 96
     assert sizes[-1] == 4

@@ -13,8 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from iaside_onnx.errors import ArtifactError, DataError, IasideError
+from iaside_onnx.inference.inspection import inspect
 from iaside_onnx.listener import Listener
-from iaside_onnx.measure.inspection import inspect
 
 from . import graphs
 from .conftest import write_npz

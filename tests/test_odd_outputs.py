@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError
-from iaside_onnx.measure.inspection import inspect
+from iaside_onnx.inference.inspection import inspect
 
 from . import graphs
 from .conftest import write_npz

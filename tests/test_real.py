@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.measure.inspection import inspect
+from iaside_onnx.inference.inspection import inspect
 
 from .conftest import ROOT
 

@@ -172,7 +172,7 @@ def test_the_report_does_not_hang_on_the_batch(network, monkeypatch):
     first = ia.measure_robustness(model, data, batch=1, **wanted)
     for batch in (4, 50, None):
         same(first, ia.measure_robustness(model, data, batch=batch, threads=1, **wanted))
-    monkeypatch.setattr("iaside_onnx.measure.robustness_table.corruption_threads", lambda _: 5)
+    monkeypatch.setattr("iaside_onnx.measure.robustness.corruption_threads", lambda _: 5)
     same(first, ia.measure_robustness(model, data, **wanted))
 
 
@@ -286,7 +286,7 @@ def test_the_command_with_a_baseline_prints_mce(iaside, planted, tmp_path):
             "cannot serve attacks of two norms",
         ),
         (["--queries", 0], "--queries 0: give a positive number"),
-        (["--queries", 1 << 31], "give at most 2147483647"),
+        (["--queries", 1 << 31], "from 1 to 2,147,483,647"),
         (["--attack-samples", -1], "--attack-samples -1: give 0"),
         (["--batch", 0], "--batch 0: give auto or a positive number"),
         (["--confidence", 2], "--confidence 2.0: must lie between 0 and 1"),

@@ -12,9 +12,9 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.errors import ProviderError
 from iaside_onnx.inference import providers, session
+from iaside_onnx.inference.inspection import inspect
 from iaside_onnx.inference.providers import Provider
 from iaside_onnx.inference.session import Runtime, choose_runtime
-from iaside_onnx.measure.inspection import inspect
 
 from . import graphs
 from .conftest import ROOT

@@ -20,8 +20,8 @@ from iaside_onnx.mathematics.signal_noise import (
     gain_and_residual,
     signal_to_noise,
 )
-from iaside_onnx.measure.cluster import cards_for
 from iaside_onnx.measure.snr import measure_snr
+from iaside_onnx.measure.workers import cards_for
 from iaside_onnx.results.kinds import format_of
 from iaside_onnx.results.snr import load_snr
 from iaside_onnx.storage.seal import seal

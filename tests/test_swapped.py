@@ -75,17 +75,18 @@ def test_a_picture_that_is_replaced_meanwhile_is_named(tmp_path, model, photogra
 def test_snr_compares_pictures_too(tmp_path, model, photographs, attack):
     target = tmp_path / "s.h5"
     options = {"corruption": ["fog"], "severity": [1], "bands": 2}
-    seen = []
+    listener, done = at_start(lambda: other_picture(photographs / "class1" / "2.png")), []
     if attack is not None:
         options |= {"attack": attack, "model": model, "epsilon": 0.1, "queries": 9}
 
-    def swap():
-        seen.append(1)
-        if len(seen) == (1 if attack is None else 2):  # the second long part is the attack
-            other_picture(photographs / "class1" / "2.png")
+        def swap(work):
+            done.append(work)
+            if sum(done) == 12:  # all are corrupted, and the attack begins
+                other_picture(photographs / "class1" / "2.png")
 
+        listener = ia.Listener(advance=swap)
     with pytest.raises(DataError, match=WORDS):
-        ia.measure_snr(photographs, target, listener=at_start(swap), **options)
+        ia.measure_snr(photographs, target, listener=listener, **options)
     assert not target.exists()
 
 

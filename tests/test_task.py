@@ -29,9 +29,7 @@ class Cosine:
     """The toy: an embedding's cosine with a reference; below 1/2 the image is no longer known."""
 
     width: int
-    name = "embedding"
     bounds = (-1.0, 1.0)
-    elem_type = TensorProto.FLOAT
 
     @property
     def reference(self):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_choice, check_number
 from ..errors import ArtifactError, InvalidOption, UsageError
 from ..mathematics.one_label import margins as label_margins
 from .ball import Ball, Search
@@ -112,7 +113,9 @@ def attack(
     spent = np.where(wrong, 0, queries).astype(np.int32)
     alive = np.flatnonzero(~wrong)
     searches = {
-        image: search(Ball(images[image], epsilon, norm), queries, _generator(seeds[image]))
+        image: search(
+            Ball(images[image], epsilon, norm), queries, np.random.default_rng(int(seeds[image]))
+        )
         for image in alive.tolist()
     }
     tried = np.stack([next(one) for one in searches.values()]) if searches else images[:0]
@@ -128,10 +131,6 @@ def attack(
             pairs = zip(alive.tolist(), reached.tolist(), strict=True)
             tried = np.stack([searches[image].send(value) for image, value in pairs])
     return AttackResult(found, wrong, spent, margin)
-
-
-def _generator(seed: Any) -> np.random.Generator:
-    return np.random.default_rng(int(seed))
 
 
 def _judged(
@@ -158,10 +157,8 @@ def _check(
     queries: int,
     seeds: Sequence[int] | NDArray[np.integer[Any]],
 ) -> None:
-    if method not in METHODS:
-        raise UsageError(f"attack {method}: choose one of {', '.join(METHODS)}")
-    if not 0 < epsilon <= _LARGEST_RADIUS:
-        raise UsageError(f"epsilon {epsilon}: must be positive and at most {_LARGEST_RADIUS:,}")
+    check_choice("attack", method, METHODS)
+    check_radius(epsilon)
     check_queries(queries)
     if images.ndim != 4 or images.dtype != np.float32 or 0 in images.shape[1:]:
         raise UsageError(
@@ -184,11 +181,8 @@ def check_radius(epsilon: float) -> None:
     UsageError
     """
     if not 0 < epsilon <= _LARGEST_RADIUS:
-        raise InvalidOption(
-            "epsilon",
-            epsilon,
-            f"give a positive number, such as 4/255, of at most {_LARGEST_RADIUS:,}",
-        )
+        wanted = f"give a positive number, such as 4/255, of at most {_LARGEST_RADIUS:,}"
+        raise InvalidOption("epsilon", epsilon, wanted)
 
 
 def check_queries(queries: int) -> None:
@@ -198,7 +192,4 @@ def check_queries(queries: int) -> None:
     ------
     UsageError
     """
-    if queries < 1:
-        raise InvalidOption("queries", queries, "give a positive number")
-    if queries > _MOST_QUERIES:
-        raise InvalidOption("queries", queries, f"give at most {_MOST_QUERIES}")
+    check_number("queries", queries, 1, _MOST_QUERIES, "a positive number")

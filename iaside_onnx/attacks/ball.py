@@ -7,7 +7,8 @@ from collections.abc import Generator
 import numpy as np
 from numpy.typing import NDArray
 
-# What an attack on one image is: it gives images to score, and is sent the margin of each.
+# An attack on one image gives images of its ball to score, and is sent the margin of each. It is
+# made of the ball, the number of images that it may ask for, and a source of random numbers.
 Search = Generator[NDArray[np.float32], float, None]
 TINY = np.float32(1e-12)  # keeps a change of 0 from being divided by
 

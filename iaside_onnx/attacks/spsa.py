@@ -20,20 +20,7 @@ _MEMORY = 0.9  # of past estimates
 
 
 def spsa(ball: Ball, queries: int, rng: np.random.Generator) -> Search:
-    """Descend the margin; each image asked for, the probes too, lies in the ball.
-
-    Parameters
-    ----------
-    ball : Ball
-    queries : int
-        Images that may be asked for; sets how the steps shrink.
-    rng : numpy.random.Generator
-
-    Yields
-    ------
-    ndarray of float32, shape (C, H, W)
-        An image in the ball; its margin is to be sent back.
-    """
+    """Descend the margin in either ball; the budget sets how the steps shrink (see `Search`)."""
     change = np.zeros_like(ball.image)
     slope = np.zeros_like(ball.image)
     reach = np.float32(_REACH * ball.epsilon)

@@ -28,21 +28,7 @@ Window = tuple[slice, slice, slice]
 
 
 def square_linf(ball: Ball, queries: int, rng: np.random.Generator) -> Search:
-    """Section 3, algorithm 2: squares of one sign a channel; starts from vertical stripes.
-
-    Parameters
-    ----------
-    ball : Ball
-        Of norm "linf".
-    queries : int
-        Images that may be asked for; sets the schedule.
-    rng : numpy.random.Generator
-
-    Yields
-    ------
-    ndarray of float32, shape (C, H, W)
-        An image in the ball; its margin is to be sent back.
-    """
+    """Section 3, algorithm 2: squares of one sign a channel; starts from vertical stripes."""
     channels, height, width = ball.image.shape
     best = np.where(signs(rng, channels, 1, width) > 0, ball.high, ball.low)
     least = yield best
@@ -65,8 +51,7 @@ def square_linf(ball: Ball, queries: int, rng: np.random.Generator) -> Search:
 def square_l2(ball: Ball, queries: int, rng: np.random.Generator) -> Search:
     """Section 3, algorithm 3: mass moves from one window into a peak and a pit in another.
 
-    Starts from a grid of such peaks and pits, five by five. Parameters and yields as of
-    `square_linf`, with a ball of norm "l2".
+    Starts from a grid of such peaks and pits, five by five.
     """
     channels, height, width = ball.image.shape
     best = _at_the_edge(ball, _grid(rng, channels, height, width))

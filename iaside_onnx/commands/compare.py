@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .numbers import NUMBER
-from .options import json_option, view_options
+from .numbers import FILE, NUMBER
+from .options import json_option, picture_options, view_options
+from .output import present
 
 
 @click.command()
-@click.argument("reports", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("reports", type=FILE, nargs=-1, required=True)
 @click.option(
-    "--replicate", "replicates", type=click.Path(path_type=Path), multiple=True,
+    "--replicate", "replicates", type=FILE, multiple=True,
     metavar="REPORT", help="A further training of the first report's recipe, which differs by its "
     "seed alone: differences are then judged between trainings. May be repeated.",
 )  # fmt: skip
@@ -24,11 +24,7 @@ from .options import json_option, view_options
     "--margin", type=NUMBER, metavar="D",
     help="Say whether the signed scores differ by no more than D.",
 )  # fmt: skip
-@click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path),
-    metavar="FILE.png|svg|pdf", help="Also draw the differences.",
-)  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
+@picture_options("Also draw the differences.")
 @view_options
 @json_option
 def compare(
@@ -45,15 +41,4 @@ def compare(
     from ..comparisons.comparison import compare as hold_against
 
     found = hold_against(*reports, **options)
-    if target is not None:
-        from ..views.registry import save
-
-        save([found], target, overwrite=overwrite)
-    if as_json:
-        click.echo(json.dumps(found.summary(), indent=2))
-        return
-    from ..views.comparison_table import print_comparison
-
-    print_comparison(found)
-    if target is not None:
-        click.echo(f"Picture: {target}")
+    present(found, target, overwrite=overwrite, as_json=as_json)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .numbers import NUMBER, TEXT
-from .options import json_option
+from .numbers import FILE, NUMBER, TEXT
+from .options import json_option, picture_options
+from .output import present
 
 
 @click.command()
-@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("files", type=FILE, nargs=-1, required=True)
 @click.option(
-    "--baseline", type=click.Path(path_type=Path), metavar="FILE.h5",
+    "--baseline", type=FILE, metavar="FILE.h5",
     help="Robustness report of the model that mCE and relative mCE are relative to.",
 )  # fmt: skip
 @click.option("--value", type=TEXT, metavar="KIND", help="log-prob, log-prob-clipped or prob.")
@@ -24,11 +24,7 @@ from .options import json_option
     "--confidence", type=NUMBER, default=0.95, show_default=True,
     help="Coverage of the intervals over models, in (0, 1).",
 )  # fmt: skip
-@click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path),
-    metavar="FILE.png|svg|pdf", help="Also draw the models, score against robustness.",
-)  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
+@picture_options("Also draw the models, score against robustness.")
 @json_option
 def correlate(
     files: tuple[Path, ...], target: Path | None, overwrite: bool, as_json: bool, **options: Any
@@ -45,15 +41,4 @@ def correlate(
     from ..comparisons.correlation import correlate as join
 
     found = join(*files, **options)
-    if target is not None:
-        from ..views.registry import save
-
-        save([found], target, overwrite=overwrite)
-    if as_json:
-        click.echo(json.dumps(found.summary(), indent=2))
-        return
-    from ..views.correlation_table import print_correlation
-
-    print_correlation(found)
-    if target is not None:
-        click.echo(f"Picture: {target}")
+    present(found, target, overwrite=overwrite, as_json=as_json)

@@ -9,19 +9,19 @@ from typing import Any
 
 import click
 
-from .numbers import NUMBER
-from .options import json_option, signature_options, view_options
+from .numbers import FILE, NUMBER
+from .options import json_option, overwrite_option, signature_options, view_options
 
 
 @click.command()
-@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("report", type=FILE)
 @click.option(
     "--min-score", type=NUMBER, metavar="X",
     help="Least signed score (not the published, absolute one).",
 )  # fmt: skip
 @click.option("--min-accuracy", type=NUMBER, metavar="A", help="Least clean accuracy, 0 to 1.")
 @click.option(
-    "--baseline", type=click.Path(path_type=Path), metavar="REPORT",
+    "--baseline", type=FILE, metavar="REPORT",
     help="What drops are counted from, on the images that both reports share.",
 )  # fmt: skip
 @click.option("--max-drop", type=NUMBER, metavar="D", help="Largest drop of the signed score.")
@@ -33,14 +33,14 @@ from .options import json_option, signature_options, view_options
     help="Judge the estimates, not the unfavourable ends of their intervals.",
 )  # fmt: skip
 @click.option(
-    "--junit", "junit_file", type=click.Path(path_type=Path), metavar="FILE.xml",
+    "--junit", "junit_file", type=FILE, metavar="FILE.xml",
     help="Also write JUnit XML, a test case a criterion.",
 )  # fmt: skip
 @click.option(
     "--markdown", "markdown_file", type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE.md", help="Also write a summary in Markdown; - prints it instead of the lines.",
 )  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@overwrite_option("existing files")
 @signature_options
 @view_options
 @json_option
@@ -49,9 +49,6 @@ def gate(
     junit_file: Path | None,
     markdown_file: Path | None,
     overwrite: bool,
-    allowed_signers: Path | None,
-    identity: str | None,
-    signature: Path | None,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -78,18 +75,16 @@ def gate(
     shown = markdown_file == Path("-")
     if shown and as_json:
         raise click.UsageError("--json and --markdown - both take standard output; give one")
-    files = {
-        path: write
-        for path, write in ((junit_file, junit), (None if shown else markdown_file, markdown))
-        if path is not None
-    }
+    asked = {junit_file: junit, None if shown else markdown_file: markdown}
+    files = {path: write for path, write in asked.items() if path is not None}
     if junit_file is not None and junit_file == markdown_file:
         raise click.UsageError(f"--junit and --markdown name one file, {junit_file}")
     for path in files:
         check_free(path, overwrite=overwrite)
-    demand_signature(report, allowed_signers, identity, signature)
+    signers, signer = options.pop("allowed_signers"), options.pop("identity")
+    demand_signature(report, signers, signer, options.pop("signature"))
     if options["baseline"] is not None:
-        demand_signature(options["baseline"], allowed_signers, identity)
+        demand_signature(options["baseline"], signers, signer)
     found = hold_against(report, **options)
     with ExitStack() as written:  # all of them, or none
         scratches = {path: written.enter_context(whole_file(path)) for path in files}

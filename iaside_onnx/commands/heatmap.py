@@ -2,91 +2,46 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .analyze import OWN_PROCESS
-from .numbers import plain
-from .options import (
-    bands_option,
-    confidence_option,
-    label_options,
-    naming_options,
-    norm_option,
-    number_or,
-    output_kind,
-    preprocess_option,
-    reading_options,
-    resume_option,
-    running_options,
-    sample_options,
-    skip_bad_option,
-    target_option,
-    telling_options,
-)
-
-
-def _grid(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
-    if value is None or value == "full":
-        return value
-    try:
-        side: int = plain(value, int)
-        return side
-    except ValueError:
-        raise click.BadParameter(f"'{value}' is neither 'full' nor a number") from None
+from .measure import measure, model_on_images
+from .numbers import FILE
+from .options import bands_option, norm_option, number_or
+from .output import print_written
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("images", type=click.Path(path_type=Path))
-@target_option("FILE.h5")
-@label_options
-@naming_options
-@skip_bad_option
-@click.option(
-    "--grid", callback=_grid, metavar="N|full",
-    help="Frequencies an axis, an odd number, or all.  [default: 2 bands + 1]",
+@model_on_images(
+    "FILE.h5",
+    click.option(
+        "--grid", callback=number_or("full", int, "full"), metavar="N|full",
+        help="Frequencies an axis, an odd number, or all.  [default: 2 bands + 1]",
+    ),
+    click.option(
+        "--strength", callback=number_or("auto", float, None), default="auto", show_default=True,
+        metavar="auto|V",
+        help="l2 norm of the wave in each channel, for pixels in [0, 1]; auto: as published.",
+    ),
+    click.option("--clip", is_flag=True, help="Cut perturbed images to [0, 1]."),
+    bands_option,
+    norm_option,
+    click.option(
+        "--analysis", type=FILE, metavar="REPORT.h5",
+        help="A report of analyze on the same model: its bands are taken, its SID stands beside.",
+    ),
+    click.option(
+        "--plot", "picture", type=FILE, metavar="FILE.png|svg|pdf", help="Draw the picture too."
+    ),
 )  # fmt: skip
-@click.option(
-    "--strength", callback=number_or("auto", float, None), default="auto", show_default=True,
-    metavar="auto|V",
-    help="l2 norm of the wave in each channel, for pixels in [0, 1]; auto: as published.",
-)  # fmt: skip
-@click.option("--clip", is_flag=True, help="Cut perturbed images to [0, 1].")
-@bands_option
-@norm_option
-@sample_options(200)
-@preprocess_option
-@reading_options
-@running_options
-@confidence_option
-@click.option(
-    "--analysis", type=click.Path(path_type=Path), metavar="REPORT.h5",
-    help="A report of analyze on the same model: its bands are taken, its SID stands beside.",
-)  # fmt: skip
-@click.option(
-    "--plot", "picture", type=click.Path(path_type=Path), metavar="FILE.png|svg|pdf",
-    help="Draw the picture too.",
-)  # fmt: skip
-@resume_option
-@telling_options
-@click.pass_obj
 def heatmap(
-    owner: str | None,
-    /,
     model: Path,
     images: Path,
     target: Path,
-    logits: bool | None,
     analysis: Path | None,
     picture: Path | None,
-    overwrite: bool,
-    progress: bool,
-    quiet: bool,
-    as_json: bool,
     **options: Any,
 ) -> None:
     """Measure error and prediction change under each Fourier basis vector of one strength.
@@ -99,44 +54,21 @@ def heatmap(
       iaside heatmap models/demo-plain.onnx demo/test -o map.h5 --plot map.png
       iaside plot map.h5 plain.h5 -o both.png
     """
-    from ..inference.session import claim_process
     from ..measure.heatmap import measure_heatmap
-    from ..views.terminal import listener
+    from ..results.report import load
 
-    beside = None
-    if analysis is not None:
-        from ..results.report import load
-
-        beside = load(analysis)
+    beside = None if analysis is None else load(analysis)
     # A run that goes on ends in the picture that one from the start would have drawn.
-    redraw = overwrite or bool(options["resume"])
+    redraw = options["overwrite"] or options["resume"]
     if picture is not None:
         from ..views.figure import check_picture
 
         check_picture(picture, overwrite=redraw)
-    if owner == OWN_PROCESS:
-        claim_process()
-    given = {key: value for key, value in options.items() if value is not None}
-    report = measure_heatmap(
-        model,
-        images,
-        target,
-        analysis=beside,
-        output_kind=output_kind(logits),
-        overwrite=overwrite,
-        listener=listener(quiet=quiet, progress=progress),
-        **given,
-    )
-    if as_json:
-        click.echo(json.dumps(report.summary(beside), indent=2))
-    elif not quiet:
-        from ..views.heatmap_table import print_heatmap
-
-        print_heatmap(report, beside)
-        click.echo(f"Heat map: {target}")
+    report = measure(measure_heatmap, model, images, target, analysis=beside, options=options)
+    print_written(report, f"Heat map: {target}", options, analysis=beside)
     if picture is not None:
         from ..views.registry import save
 
         save([report], picture, [target.stem], [beside], overwrite=redraw)
-        if not (as_json or quiet):
+        if not (options["as_json"] or options["quiet"]):
             click.echo(f"Picture: {picture}")

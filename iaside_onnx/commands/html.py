@@ -7,31 +7,26 @@ from typing import Any
 
 import click
 
-from .measurements import load_measurement, measurement
-from .options import view_options
+from .numbers import FILE
+from .options import overwrite_option, target_option, view_options
 from .show import viewed, warn_of_silent
 
 
 @click.command()
-@click.argument("reports", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("reports", type=FILE, nargs=-1, required=True)
+@target_option("FILE.html", "Where the page goes.")
 @click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
-    metavar="FILE.html", help="Where the page goes.",
-)  # fmt: skip
-@click.option(
-    "--baseline", type=click.Path(path_type=Path), metavar="FILE.h5",
+    "--baseline", type=FILE, metavar="FILE.h5",
     help="File of iaside robustness that mCE is relative to.",
 )  # fmt: skip
 @view_options
-@click.option("--overwrite", is_flag=True, help="Replace an existing page.")
+@overwrite_option("an existing page")
 def html(
     reports: tuple[Path, ...],
     target: Path,
     baseline: Path | None,
-    value: str | None,
-    beta: float | None,
-    confidence: float | None,
     overwrite: bool,
+    **view: Any,
 ) -> None:
     """Write one self-contained page of one report or several, to send to others.
 
@@ -47,34 +42,34 @@ def html(
       iaside html plain.h5 plain-robustness.h5 snr.h5 -o audit.html
     """
     from ..page.page import save_page
-    from ..results.robustness import load_robustness
+    from ..results.kinds import load
+    from ..results.robustness import RobustnessReport
+    from ..storage.opening import MADE_BY
 
-    kinds = {path: measurement(path) for path in reports}
-    audits = [path for path, kind in kinds.items() if kind is None]
-    found = [viewed(path, value, beta, confidence) for path in audits]
-    measured: dict[str, list[Any]] = {}
-    for path, kind in kinds.items():
-        if kind is not None:
-            entry = load_measurement(kind, path, confidence)
-            measured.setdefault(kind.command, []).append(entry)
+    kinds: dict[str, dict[Path, Any]] = {}
+    for path in reports:
+        result = viewed(load(path), **view)
+        kinds.setdefault(MADE_BY[result.SCHEMA.format], {})[path] = result
+    found = kinds.pop("analyze", {})
     if not found:
         raise click.UsageError(
-            f"{reports[0]}: is a file of iaside {next(iter(measured))}; a page is of files of "
+            f"{reports[0]}: is a file of iaside {next(iter(kinds))}; a page is of files of "
             "iaside analyze, beside which such files may stand"
         )
-    others = [command for command in measured if command not in ("robustness", "snr")]
+    others = [command for command in kinds if command not in ("robustness", "snr")]
     if others:
         raise click.UsageError(f"a page shows no files of iaside {others[0]}; iaside plot draws it")
-    if len(measured.get("snr", [])) > 1:
+    if len(kinds.get("snr", {})) > 1:
         raise click.UsageError("a page takes one file of iaside snr")
-    warn_of_silent(found, [path.stem for path in audits])
+    names = [path.stem for path in found]
+    warn_of_silent(list(found.values()), names)
     save_page(
-        found,
-        [path.stem for path in audits],
+        list(found.values()),
+        names,
         target,
         overwrite=overwrite,
-        robustness=measured.get("robustness", []),
-        baseline=None if baseline is None else load_robustness(baseline),
-        snr=next(iter(measured.get("snr", [])), None),
+        robustness=list(kinds.get("robustness", {}).values()),
+        baseline=None if baseline is None else RobustnessReport.load(baseline),
+        snr=next(iter(kinds.get("snr", {}).values()), None),
     )
     click.echo(f"Page: {target}")

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from .options import json_option, view_options
+from .numbers import FILE
+from .options import json_option, overwrite_option, target_option, view_options
+from .output import print_written
 
 
 @click.command()
-@click.argument("reports", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
-    metavar="REPORT.h5", help="Where the report goes.",
-)  # fmt: skip
+@click.argument("reports", type=FILE, nargs=-1, required=True)
+@target_option("REPORT.h5", "Where the report goes.")
 @click.option("--allow-missing", is_flag=True, help="Join what there is, as a part of the sample.")
 @view_options
-@click.option("--overwrite", is_flag=True, help="Replace an existing report.")
+@overwrite_option("an existing report")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @json_option
 def merge(
     reports: tuple[Path, ...],
     target: Path,
     allow_missing: bool,
-    value: str | None,
-    beta: float | None,
-    confidence: float | None,
     overwrite: bool,
     quiet: bool,
     as_json: bool,
+    **view: Any,
 ) -> None:
-    """Join the reports of analyze --shard into the one that a single run would have written.
+    """Join the files of runs with --shard into the one that a single run would have written.
 
     The order of the reports does not matter. The view options set the view of all parts.
 
@@ -44,21 +41,10 @@ def merge(
     """
     from ..results.merging import merge as joined
     from ..storage.output_file import check_folder, check_free, sole_writer
-    from ..views.report_table import print_report
 
     check_folder(target)
     with sole_writer(target):
         check_free(target, overwrite=overwrite)
-        found = joined(
-            reports,
-            allow_missing=allow_missing,
-            value=value,
-            beta=beta,
-            confidence=confidence,
-        )
+        found = joined(reports, allow_missing=allow_missing, **view)
         found.save(target, overwrite=True)
-    if as_json:
-        click.echo(json.dumps(found.summary(), indent=2))
-    elif not quiet:
-        print_report(found)
-        click.echo(f"Report: {target}")
+    print_written(found, f"Report: {target}", {"quiet": quiet, "as_json": as_json})

@@ -1,8 +1,9 @@
-"""Values of options as they are written: plain numbers, and names that are not empty."""
+"""Values of options as they are written: plain numbers, names that are not empty, files."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -59,3 +60,4 @@ class _Text(click.types.StringParamType):
 INTEGER = _Number(int, "integer")
 NUMBER = _Number(float, "float")
 TEXT = _Text()
+FILE = click.Path(path_type=Path)

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 from importlib import import_module
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ..inference.providers import words as provider_words
-from .numbers import INTEGER, NUMBER, TEXT, plain
+from .numbers import FILE, INTEGER, NUMBER, TEXT, plain
 
 _SIDE = re.compile(r"[1-9][0-9]{0,4}")
+_DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 _LONGEST_FRACTION = 100
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,50 +45,62 @@ class Listed(click.Option):
         return record[0], record[1].replace("{names}", ", ".join(names))
 
 
+def read_by(parse: Callable[[str], Any], wanted: str) -> Callable[..., Any]:
+    """Callback of an option whose text a function reads; the error says what is `wanted`.
+
+    Nothing stays None, and the texts of an option that may be repeated become a list.
+    """
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except (ValueError, ZeroDivisionError, OverflowError):
+            raise click.BadParameter(f"'{text}' is {wanted}") from None
+
+    def callback(_: click.Context, __: click.Parameter, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [read(text) for text in value]
+        return None if value is None else read(value)
+
+    return callback
+
+
 def number_or(word: str, kind: type[int] | type[float], meaning: Any) -> Callable[..., Any]:
     """Callback of an option that takes a number or one word."""
-
-    def parse(_: click.Context, __: click.Parameter, value: str) -> Any:
-        if value == word:
-            return meaning
-        try:
-            return plain(value, kind)
-        except ValueError:
-            raise click.BadParameter(f"'{value}' is neither '{word}' nor a number") from None
-
-    return parse
+    return read_by(
+        lambda text: meaning if text == word else plain(text, kind),
+        f"neither '{word}' nor a number",
+    )
 
 
-def size(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """Callback of --size: one side or HxW."""
-    if value is None:
-        return None
-    sides = value.lower().split("x")
+def _sides(text: str) -> tuple[int, int]:
+    sides = text.lower().split("x")
     if len(sides) > 2 or not all(map(_SIDE.fullmatch, sides)):
-        raise click.BadParameter(f"'{value}' is no size; give pixels, such as 224 or 240x320")
+        raise ValueError
     return int(sides[0]), int(sides[-1])
 
 
-def radius(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """Callback of --epsilon: a number or a fraction such as 4/255."""
-    if value is None:
-        return None
-    try:
-        # A fraction would write a float's exponent out.
-        parts = value.split("/")
-        short = len(parts) == 2 and len(value) < _LONGEST_FRACTION
-        over = Fraction(*(plain(part, int) for part in parts)) if short else plain(value, float)
-        found = float(over)
-        if not math.isfinite(found):
-            raise ValueError
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise click.BadParameter(f"'{value}' is no number, such as 4/255 or 0.5") from None
+def _radius(text: str) -> float:
+    # A fraction would write a float's exponent out.
+    parts = text.split("/")
+    short = len(parts) == 2 and len(text) < _LONGEST_FRACTION
+    found = float(Fraction(*(plain(part, int) for part in parts)) if short else plain(text, float))
+    if not math.isfinite(found):
+        raise ValueError
     return found
 
 
-def output_kind(logits: bool | None) -> str | None:
-    """What --logits/--probabilities says about the output."""
-    return None if logits is None else ("logits" if logits else "probabilities")
+def _seconds(text: str) -> float:
+    parts = _DURATION.fullmatch(text)
+    if parts is None or not text:
+        return float(plain(text, float))
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    return 3600.0 * hours + 60.0 * minutes + seconds
+
+
+size = read_by(_sides, "no size; give pixels, such as 224 or 240x320")
+radius = read_by(_radius, "no number, such as 4/255 or 0.5")
+duration = read_by(_seconds, "no time; give seconds, or a time such as 10m or 1h30m")
 
 
 def together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -102,12 +114,8 @@ view_options = together(
     click.option("--confidence", type=NUMBER, help="Coverage of the intervals, in (0, 1)."),
 )
 extension_option = click.option(
-    "--ort-extension", "ort_extension", type=click.Path(path_type=Path), multiple=True,
+    "--ort-extension", "ort_extension", type=FILE, multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
-)  # fmt: skip
-random_option = click.option(
-    "--allow-random", is_flag=True,
-    help="Take a model whose scores are random; no two reports of it are equal.",
 )  # fmt: skip
 model_options = together(
     click.option(
@@ -119,18 +127,20 @@ model_options = together(
     click.option(
         "--layout", type=TEXT, metavar="nchw|nhwc", help="Settle an ambiguous input layout."
     ),
-    click.option("--logits/--probabilities", "logits", default=None, help="What the output holds."),
     click.option(
-        "--set",
-        "set",
-        multiple=True,
-        type=TEXT,
-        metavar="NAME=VALUE|NAME=FILE.npy",
+        "--logits/--probabilities", "output_kind", default=None, help="What the output holds.",
+        callback=lambda _, __, logits: {True: "logits", False: "probabilities"}.get(logits),
+    ),
+    click.option(
+        "--set", "set", multiple=True, type=TEXT, metavar="NAME=VALUE|NAME=FILE.npy",
         help="Value of an input that takes no images, such as --set training=false.",
     ),
-    random_option,
+    click.option(
+        "--allow-random", is_flag=True,
+        help="Take a model whose scores are random; no two reports of it are equal.",
+    ),
     extension_option,
-)
+)  # fmt: skip
 reading_options = together(
     click.option(
         "--size", callback=size, metavar="N|HxW", help="Input size where the model leaves it free."
@@ -139,7 +149,7 @@ reading_options = together(
 )
 label_options = together(
     click.option(
-        "--labels", type=click.Path(path_type=Path), metavar="FILE",
+        "--labels", type=FILE, metavar="FILE",
         help="Columns file,label, or another usual layout; numbers, class names or WordNet ids.",
     ),
     click.option(
@@ -166,6 +176,9 @@ naming_options = together(
         help="How class folders named by numbers count.",
     ),
 )  # fmt: skip
+progress_option = click.option(
+    "--progress", is_flag=True, help="Show progress even where there is no terminal."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
@@ -182,17 +195,6 @@ preprocess_option = click.option(
     help="{names}; a torchvision name such as ResNet50_Weights.IMAGENET1K_V2; a .toml recipe; "
     "preprocessor_config.json of Hugging Face or config.json of timm.  [default: as the file or "
     "one beside it says, or unit]",
-)  # fmt: skip
-corruption_options = together(
-    click.option(
-        "--corruption", cls=Listed, table="corruptions.severity.known", multiple=True, type=TEXT,
-        metavar="NAME",
-        help="Only this one; may be repeated: {names}.  [default: those of ImageNet-C]",
-    ),
-    click.option(
-        "--severity", type=INTEGER, multiple=True, metavar="1..5",
-        help="Only this one; may be repeated.",
-    ),
 )  # fmt: skip
 runtime_options = together(
     click.option(
@@ -227,7 +229,7 @@ confidence_option = click.option(
 )  # fmt: skip
 signature_options = together(
     click.option(
-        "--allowed-signers", type=click.Path(path_type=Path), metavar="FILE",
+        "--allowed-signers", type=FILE, metavar="FILE",
         help="Demand a signature, in REPORT.sig, by one of these keys.",
     ),
     click.option(
@@ -235,34 +237,56 @@ signature_options = together(
         help="Who must have signed; anyone in that file otherwise.",
     ),
     click.option(
-        "--signature", type=click.Path(path_type=Path), metavar="FILE",
+        "--signature", type=FILE, metavar="FILE",
         help="Where the signature is.  [default: REPORT.sig]",
     ),
 )  # fmt: skip
-resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
-telling_options = together(
-    click.option("--overwrite", is_flag=True, help="Replace what is there."),
-    click.option("--progress", is_flag=True, help="Show progress even where there is no terminal."),
-    click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors."),
-    json_option,
-)
+corruption_options = together(
+    click.option(
+        "--corruption", cls=Listed, table="corruptions.severity.known", multiple=True, type=TEXT,
+        metavar="NAME",
+        help="Only this one; may be repeated: {names}.  [default: those of ImageNet-C]",
+    ),
+    click.option(
+        "--severity", type=INTEGER, multiple=True, metavar="1..5",
+        help="Only this one; may be repeated.",
+    ),
+)  # fmt: skip
+queries_option = click.option(
+    "--queries", type=INTEGER, default=500, show_default=True,
+    help="Budget of an attack on an image.",
+)  # fmt: skip
 
 
 def robustness_option(*, several: bool = False) -> Callable[[F], F]:
     """A measurement of the model that a report is of; of several reports, one each."""
     return click.option(
-        "--robustness", type=click.Path(path_type=Path), multiple=several, metavar="FILE.h5",
+        "--robustness", type=FILE, multiple=several, metavar="FILE.h5",
         help="What iaside robustness measured of the same model, to say beside the score."
         + (" May be repeated." if several else ""),
     )  # fmt: skip
 
 
-def target_option(metavar: str) -> Callable[[F], F]:
+def target_option(
+    metavar: str, words: str = "Where it goes.", *, required: bool = True
+) -> Callable[[F], F]:
     """Where the file goes that a command makes."""
     return click.option(
-        "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
-        metavar=metavar, help="Where it goes.",
-    )  # fmt: skip
+        "-o", "--output-file", "target", type=FILE, required=required, metavar=metavar, help=words
+    )
+
+
+def overwrite_option(what: str) -> Callable[[F], F]:
+    """Leave to replace a file."""
+    return click.option("--overwrite", is_flag=True, help=f"Replace {what}.")
+
+
+def picture_options(words: str, *, required: bool = False) -> Callable[[F], F]:
+    """Where a picture goes, and whether it may replace one."""
+    return together(
+        target_option("FILE.png|svg|pdf", words, required=required),
+        overwrite_option("an existing picture"),
+    )
 
 
 def sample_options(images: int) -> Callable[[F], F]:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from .numbers import NUMBER
-from .options import json_option
+from .numbers import FILE, NUMBER
+from .options import json_option, picture_options
+from .output import present
 
 
 @click.command()
-@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("report", type=FILE)
 @click.option(
-    "--snr", "snr", type=click.Path(path_type=Path), required=True, metavar="SNR.h5",
+    "--snr", "snr", type=FILE, required=True, metavar="SNR.h5",
     help="What the corruptions do to each band: a file of iaside snr.",
 )  # fmt: skip
 @click.option(
-    "--measured", type=click.Path(path_type=Path), metavar="ROBUSTNESS.h5",
+    "--measured", type=FILE, metavar="ROBUSTNESS.h5",
     help="Put the damage beside that iaside robustness measured, and say how well it was foretold.",
 )  # fmt: skip
 @click.option("--confidence", type=NUMBER, help="Coverage of the intervals, in (0, 1).")
-@click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path),
-    metavar="FILE.png|svg|pdf", help="Also draw it.",
-)  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
+@picture_options("Also draw it.")
 @json_option
 def predict(
     report: Path,
@@ -53,15 +49,4 @@ def predict(
     found = ia.predict_damage(ia.Report.load(report), ia.load_snr(snr), confidence=confidence)
     if measured is not None:
         found = found.beside(ia.load_robustness(measured))
-    if target is not None:
-        from ..views.registry import save
-
-        save([found], target, overwrite=overwrite)
-    if as_json:
-        click.echo(json.dumps(found.summary(), indent=2))
-        return
-    from ..views.prediction_table import print_prediction
-
-    print_prediction(found)
-    if target is not None:
-        click.echo(f"Picture: {target}")
+    present(found, target, overwrite=overwrite, as_json=as_json)

@@ -1,40 +1,41 @@
-"""``iaside show`` and ``iaside plot``: a report as a table, as JSON, as a picture."""
+"""``iaside show`` and ``iaside plot``: a result as a table, as JSON, as a picture."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .measurements import measurement, plot_measurements, show_measurement
-from .options import json_option, robustness_option, view_options
+from .numbers import FILE
+from .options import json_option, picture_options, robustness_option, view_options
+from .output import print_result
 
-if TYPE_CHECKING:
-    from ..storage.isolated import Child
+# Options of show and plot that apply to files of a format; --confidence does to all.
+_OPTIONS = {
+    "iaside-report": {"value", "beta", "per_class", "robustness", "classes"},
+    "iaside-robustness": {"baseline"},
+}
 
 
 @click.command()
-@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("report", type=FILE)
 @view_options
 @click.option("--per-class", is_flag=True, help="Add the profile of every class.")
 @click.option(
-    "--baseline", type=click.Path(path_type=Path), metavar="BASELINE.h5",
+    "--baseline", type=FILE, metavar="BASELINE.h5",
     help="For a file of iaside robustness: another one, of the baseline model.",
 )  # fmt: skip
 @robustness_option()
 @json_option
 def show(
     report: Path,
-    value: str | None,
-    beta: float | None,
-    confidence: float | None,
     per_class: bool,
     baseline: Path | None,
     robustness: Path | None,
     as_json: bool,
+    **view: Any,
 ) -> None:
     """Print the result of a report; view settings may change, the model is not needed.
 
@@ -45,55 +46,47 @@ def show(
       iaside show plain.h5 --value prob --per-class
       iaside show plain.h5 --robustness plain-robustness.h5
     """
-    given = {"value": value, "beta": beta, "per_class": per_class, "robustness": robustness}
-    kind = measurement(report, **given)
-    if kind is not None:
-        show_measurement(kind, report, confidence, baseline, as_json)
-        return
-    if baseline is not None:
-        raise click.UsageError("--baseline is for files of iaside robustness; see iaside compare")
     from ..storage.opening import begin_reading
     from ..storage.seal import NO_SEAL, is_sealed
 
     reading = begin_reading(report)
+    if not as_json:
+        from ..views import report_table  # noqa: F401 - loaded while the file is read
+    from ..results.kinds import load
+    from ..results.robustness import RobustnessReport
+
+    given = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
+    found = load(report, reading)
+    check_options(report, found, **given, **view)
     if not is_sealed(report):
         click.echo(f"Note: {report}: {NO_SEAL}", err=True)
-    if as_json:
-        found = viewed(report, value, beta, confidence, reading)
-        (measured,) = measurements_of([found], [robustness], confidence)
-        summary = found.summary(per_class=per_class, robustness=measured)
-        click.echo(json.dumps(summary, indent=2))
-        return
-    from ..views.report_table import print_report
-
-    found = viewed(report, value, beta, confidence, reading)
-    (measured,) = measurements_of([found], [robustness], confidence)
-    print_report(found, per_class=per_class, robustness=measured)
+    found = viewed(found, **view)
+    shown: dict[str, Any] = {}
+    if baseline is not None:
+        shown["baseline"] = RobustnessReport.load(baseline)
+    if found.SCHEMA.format == "iaside-report":
+        (measured,) = measurements_of([found], [robustness], view["confidence"])
+        shown = {"per_class": per_class, "robustness": measured}
+    print_result(found, as_json=as_json, **shown)
 
 
 @click.command()
-@click.argument("reports", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option(
-    "-o", "--output-file", "target", type=click.Path(path_type=Path), required=True,
-    metavar="FILE.png|svg|pdf", help="Where the picture goes.",
-)  # fmt: skip
+@click.argument("reports", type=FILE, nargs=-1, required=True)
+@picture_options("Where the picture goes.", required=True)
 @click.option(
     "--picture", metavar="NAME", help="Another kind of picture than the first of the file's kind."
 )
 @click.option("--classes", is_flag=True, help="Draw the map of the classes of one report.")
 @robustness_option(several=True)
 @view_options
-@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 def plot(
     reports: tuple[Path, ...],
     target: Path,
     picture: str | None,
     classes: bool,
     robustness: tuple[Path, ...],
-    value: str | None,
-    beta: float | None,
-    confidence: float | None,
     overwrite: bool,
+    **view: Any,
 ) -> None:
     """Draw one report, or several side by side.
 
@@ -106,56 +99,66 @@ def plot(
       iaside plot plain.h5 --robustness plain-robustness.h5 -o plain.png
       iaside plot plain.h5 --classes -o classes.png
     """
-    if picture == "classes":
-        classes = True
-    elif classes:
-        picture = "classes"
-    if classes and len(reports) > 1:
-        raise click.UsageError(f"--classes takes one report, not {len(reports)}")
-    if classes and robustness:
-        raise click.UsageError("--robustness does not apply to the map of --classes")
-    given = {"value": value, "beta": beta, "classes": classes, "robustness": robustness}
-    kind = measurement(reports[0], **given)
-    if kind is not None:
-        plot_measurements(kind, reports, target, picture, confidence, overwrite)
-        click.echo(f"Picture: {target}")
-        return
-    found = [viewed(path, value, beta, confidence) for path in reports]
-    names = [path.stem for path in reports]
-    warn_of_silent(found, names)
-    from ..comparisons.comparable import drawn_together
+    from ..results.kinds import load
+    from ..storage.opening import MADE_BY, wrong_kind
     from ..views.registry import drawing, save
 
-    measured = measurements_of(found, robustness, confidence)
-    if drawing(found[0], picture).several:
-        for note in drawn_together(list(zip(names, found, strict=True)))[1]:
-            click.echo(f"Warning: {note}", err=True)
-    save(found, target, names, measured, picture, overwrite=overwrite)
+    picture = "classes" if classes else picture
+    if picture == "classes" and len(reports) > 1:
+        raise click.UsageError(f"--classes takes one report, not {len(reports)}")
+    if picture == "classes" and robustness:
+        raise click.UsageError("--robustness does not apply to the map of --classes")
+    results = [load(path) for path in reports]
+    check_options(reports[0], results[0], classes=classes, robustness=robustness, **view)
+    row, kind = drawing(results[0], picture), results[0].SCHEMA.format
+    if len(reports) > 1 and not row.several:
+        raise click.UsageError(f"files of iaside {MADE_BY[kind]} are drawn one by one")
+    drawn, names, analyses = [], [], []
+    for path, result in zip(reports, results, strict=True):
+        if result.SCHEMA.format == kind:
+            drawn.append(viewed(result, **view))
+            names.append(path.stem)
+        elif row.beside == type(result).__name__ == "Report":
+            analyses.append((path, result))
+        else:
+            raise wrong_kind(path, result.SCHEMA.format, kind)
+    if kind == "iaside-report":
+        beside = _beside_reports(drawn, names, robustness, view["confidence"], row.several)
+    else:
+        beside = _analyses_of(drawn, analyses, MADE_BY[kind])
+    save(drawn, target, names, beside, picture, overwrite=overwrite)
     if picture == "classes":
         from ..results.class_rows import reservation
         from ..results.report import FEW_IMAGES
 
-        reserved = reservation(found[0].class_profiles, FEW_IMAGES)
+        reserved = reservation(drawn[0].class_profiles, FEW_IMAGES)
         if reserved is not None:
             click.echo(f"Warning: {reserved}", err=True)
     click.echo(f"Picture: {target}")
 
 
-def viewed(
-    path: Path,
-    value: str | None,
-    beta: float | None,
-    confidence: float | None,
-    reading: Child | None = None,
-) -> Any:
-    """A report seen through the view options of a command; `reading` as in `Result.load`."""
-    from ..storage.opening import begin_reading
+def check_options(path: Path, result: Any, **given: Any) -> None:
+    """Refuse options of show and plot that do not apply to the result of a file."""
+    from ..storage.opening import MADE_BY
 
-    reading = reading or begin_reading(path)
-    from ..results.report import Report, check_view
+    kind = result.SCHEMA.format
+    for name in given.keys() - _OPTIONS.get(kind, set()) - {"confidence"}:
+        if given[name]:
+            hint = "; see iaside compare" if kind == "iaside-report" else ""
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} does not apply to {path}, a file of iaside "
+                f"{MADE_BY[kind]}{hint}"
+            )
 
-    found = Report.load(path, reading).view(value=value, beta=beta, confidence=confidence)
-    check_view(found.settings["value"], found.beta, found.confidence)
+
+def viewed(result: Any, **view: Any) -> Any:
+    """A result through the view options of a command, as far as they apply to it."""
+    taken = {"confidence"} | _OPTIONS.get(result.SCHEMA.format, set())
+    found = result.view(**{name: value for name, value in view.items() if name in taken})
+    if found.SCHEMA.format == "iaside-report":
+        from ..results.report import check_view
+
+        check_view(found.settings["value"], found.beta, found.confidence)
     return found
 
 
@@ -179,13 +182,44 @@ def measurements_of(
     ReportError
         One is of a model that no report is of, or two are of one model.
     """
-    held: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     for path in filter(None, paths):
         from ..results.finding import check_measures
-        from ..results.robustness import load_robustness
+        from ..results.robustness import RobustnessReport
 
-        found = load_robustness(path).view(confidence=confidence)
+        found = RobustnessReport.load(path).view(confidence=confidence)
         check_measures(path, found, [report.model for report in reports])
-        if held.setdefault(found.model["sha256"], found) is not found:
+        if measured.setdefault(found.model["sha256"], found) is not found:
             raise click.UsageError(f"{path}: a measurement of its model is given already")
-    return [held.get(report.model["sha256"]) for report in reports]
+    return [measured.get(report.model["sha256"]) for report in reports]
+
+
+def _beside_reports(
+    reports: Sequence[Any],
+    names: Sequence[str],
+    robustness: Sequence[Path],
+    confidence: float | None,
+    together: bool,
+) -> list[Any]:
+    """What was measured of the models of reports, after what to bear in mind about these."""
+    warn_of_silent(reports, names)
+    measured = measurements_of(reports, robustness, confidence)
+    if together:
+        from ..comparisons.comparable import drawn_together
+
+        for note in drawn_together(list(zip(names, reports, strict=True)))[1]:
+            click.echo(f"Warning: {note}", err=True)
+    return measured
+
+
+def _analyses_of(
+    results: Sequence[Any], analyses: Sequence[tuple[Path, Any]], command: str
+) -> list[Any]:
+    """For each result the analysis of its model, or None; every analysis is of one of them."""
+    models = [result.model.get("sha256") for result in results]
+    for path, report in analyses:
+        if report.model["sha256"] not in models:
+            which = f"none of the files of iaside {command}"
+            raise click.UsageError(f"{path}: is of a model that {which} is of")
+    of_model = {report.model["sha256"]: report for _, report in analyses}
+    return [of_model.get(model) for model in models]

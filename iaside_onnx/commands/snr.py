@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .analyze import OWN_PROCESS
-from .numbers import INTEGER, TEXT
+from .measure import measure, telling_options
+from .numbers import FILE, INTEGER, TEXT
 from .options import (
     bands_option,
     confidence_option,
@@ -17,20 +16,20 @@ from .options import (
     label_options,
     model_options,
     norm_option,
-    output_kind,
     preprocess_option,
+    queries_option,
     radius,
     runtime_options,
     sample_options,
     size,
     skip_bad_option,
     target_option,
-    telling_options,
 )
+from .output import print_written
 
 
 @click.command()
-@click.argument("images", type=click.Path(path_type=Path))
+@click.argument("images", type=FILE)
 @target_option("FILE.h5")
 @label_options
 @skip_bad_option
@@ -50,9 +49,7 @@ from .options import (
     "--attack", type=TEXT, metavar="NAME",
     help="square-linf, square-l2, spsa-linf or spsa-l2, beside the corruptions named if any.",
 )  # fmt: skip
-@click.option(
-    "--model", type=click.Path(path_type=Path), metavar="MODEL.onnx", help="The model to attack."
-)
+@click.option("--model", type=FILE, metavar="MODEL.onnx", help="The model to attack.")
 @click.option(
     "--class-names", type=TEXT, metavar="FILE",
     help="Check folders and labels against the attacked model's class names.",
@@ -61,29 +58,12 @@ from .options import (
     "--epsilon", callback=radius, metavar="E",
     help="Radius of the attack at severity 3, such as 4/255; s/3 of it at severity s.",
 )  # fmt: skip
-@click.option(
-    "--queries",
-    type=INTEGER,
-    default=500,
-    show_default=True,
-    help="Budget of the attack on an image.",
-)
+@queries_option
 @model_options
 @runtime_options
 @confidence_option
 @telling_options
-@click.pass_obj
-def snr(
-    owner: str | None,
-    /,
-    images: Path,
-    target: Path,
-    logits: bool | None,
-    progress: bool,
-    quiet: bool,
-    as_json: bool,
-    **options: Any,
-) -> None:
+def snr(images: Path, target: Path, **options: Any) -> None:
     """Measure the signal-to-noise ratio, band by band, of corruptions at 5 severities.
 
     No model is needed; IMAGES is what analyze takes. With --attack it is measured what a black-box
@@ -97,19 +77,7 @@ def snr(
       iaside snr demo/test -o attack.h5 --attack square-linf --model models/demo-plain.onnx \\
         --epsilon 4/255 --severity 3
     """
-    from ..inference.session import claim_process
     from ..measure.snr import measure_snr
-    from ..views.terminal import listener
 
-    if owner == OWN_PROCESS:
-        claim_process()
-    tell = listener(quiet=quiet, progress=progress, unit="corruptions")
-    kind = output_kind(logits)
-    report = measure_snr(images, target, output_kind=kind, listener=tell, **options)
-    if as_json:
-        click.echo(json.dumps(report.summary(), indent=2))
-    elif not quiet:
-        from ..views.snr_table import print_snr
-
-        print_snr(report)
-        click.echo(f"Measurement: {target}")
+    report = measure(measure_snr, images, target, unit="corruptions", options=options)
+    print_written(report, f"Measurement: {target}", options)

@@ -8,25 +8,21 @@ from typing import Any
 
 import click
 
-from .analyze import OWN_PROCESS
-from .numbers import INTEGER, TEXT
+from .measure import claim
+from .numbers import FILE, INTEGER, TEXT
 from .options import extension_option, json_option, signature_options
 
 
 @click.command()
-@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("report", type=FILE)
+@click.option("--model", type=FILE, metavar="MODEL.onnx", help="Is this the model that it names?")
 @click.option(
-    "--model", type=click.Path(path_type=Path), metavar="MODEL.onnx",
-    help="Is this the model that it names?",
-)  # fmt: skip
-@click.option(
-    "--images", type=click.Path(path_type=Path), metavar="IMAGES",
+    "--images", type=FILE, metavar="IMAGES",
     help="Are these the images that it names, with the same labels?",
 )  # fmt: skip
 @click.option(
-    "--labels", type=click.Path(path_type=Path), metavar="FILE.csv",
-    help="Labels of the images, as for analyze.",
-)  # fmt: skip
+    "--labels", type=FILE, metavar="FILE.csv", help="Labels of the images, as for analyze."
+)
 @click.option(
     "--class-names",
     type=TEXT,
@@ -42,10 +38,7 @@ from .options import extension_option, json_option, signature_options
 @extension_option
 @signature_options
 @json_option
-@click.pass_obj
 def verify(
-    owner: str | None,
-    /,
     report: Path,
     allowed_signers: Path | None,
     identity: str | None,
@@ -65,13 +58,11 @@ def verify(
       iaside verify plain.h5 --model models/demo-plain.onnx --images demo/test --redo 5
       iaside verify plain.h5 --allowed-signers signers --identity audits@example.org
     """
-    from ..inference.session import claim_process
     from ..measure.verification import verify as ask
     from ..results.signature import check_signature
     from ..views.verification_lines import lines
 
-    if owner == OWN_PROCESS:
-        claim_process()
+    claim()
     signed = check_signature(report, allowed_signers, identity, signature)
     found = ask(report, signed=signed, **options)
     if as_json:

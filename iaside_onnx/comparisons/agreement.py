@@ -152,6 +152,12 @@ def grounds_apart(
     return refusals, notes
 
 
+def shared_attacks(measured: Sequence[RobustnessReport]) -> list[dict[str, Any]]:
+    """The attacks with their budgets, where all models stood the same ones; else none."""
+    first = measured[0].attacks
+    return first if all(report.attacks == first for report in measured) else []
+
+
 def heatmaps_apart(first: HeatmapReport, other: HeatmapReport) -> list[str]:
     """What keeps heat maps from one scale of colours: phrases."""
     apart = settings_apart(first.settings, other.settings, HEATMAP_SETTINGS)

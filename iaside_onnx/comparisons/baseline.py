@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ReportError
 from ..mathematics.corruption_error import corruption_errors, relative_corruption_errors
@@ -52,15 +51,22 @@ def check_same_ground(baseline: RobustnessReport, measured: Ground | RobustnessR
 def relative(report: RobustnessReport, baseline: RobustnessReport) -> Relative:
     """See `RobustnessReport.against`."""
     check_baseline(report, baseline)
-    shape = report.errors.shape
-    rows = np.concatenate([_rows(report), _rows(baseline)], axis=1)
+    images = len(report.labels)
+    # Wrong answers to the untouched image, and to the corrupted ones, of both models.
+    columns = [
+        part.reshape(images, -1).astype(np.float64)
+        for each in (report, baseline)
+        for part in (each.clean_wrong, each.wrong)
+    ]
+    rows = np.concatenate(columns, axis=1)
     drawn = resampled_means(rows, int(report.settings["seed"]), RESAMPLES)
     means = np.concatenate([rows.mean(axis=0)[None], drawn])
-    ours, theirs = np.split(means, 2, axis=1)
-    clean, base_clean = ours[:, 0], theirs[:, 0]
-    errors, base = (part[:, 1:].reshape(-1, *shape) for part in (ours, theirs))
+    ends = np.cumsum([part.shape[1] for part in columns])[:-1]
+    clean, errors, base_clean, base = np.split(means, ends, axis=1)
+    shape = (len(means), *report.errors.shape)
+    errors, base = errors.reshape(shape), base.reshape(shape)
     ce = corruption_errors(errors, base)
-    relative_ce = relative_corruption_errors(errors, clean, base, base_clean)
+    relative_ce = relative_corruption_errors(errors, clean[:, 0], base, base_clean[:, 0])
     level = report.confidence
     return Relative(
         ce=Spread.of(ce, level),
@@ -78,10 +84,3 @@ def summary(report: RobustnessReport, baseline: RobustnessReport | None) -> dict
     if baseline is not None:
         values["baseline"] = relative(report, baseline).summary(report.perturbations)
     return values
-
-
-def _rows(report: RobustnessReport) -> NDArray[np.float64]:
-    """Wrong answers to the untouched image, then to the corrupted ones, shape (n, 1 + P S)."""
-    images = len(report.labels)
-    rows = np.column_stack([report.clean_wrong, report.wrong.reshape(images, -1)])
-    return rows.astype(np.float64)

@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 from ..errors import ReportError, UsageError
 from ..mathematics.correlation import LEAST_MODELS, METHODS, Correlations, correlations
 from ..results.finding import no_finding
-from ..results.report import Report, check_view, load
-from ..results.robustness import ROBUSTNESS_FORMAT, RobustnessReport
+from ..results.kinds import load
+from ..results.report import Report, check_view
+from ..results.result import Result
+from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
-from .agreement import grounds_apart, settings_notes
+from ..storage.opening import wrong_kind
+from .agreement import grounds_apart, settings_notes, shared_attacks
 from .baseline import relative
 from .comparable import agreement
 
@@ -204,8 +207,8 @@ def correlate(
     ]
     warnings = silent + bear_in_mind + alone
     pairs = [
-        (name, report, by_model[1][model][1])
-        for model, (name, report) in by_model[0].items()
+        (report, by_model[1][model][1])
+        for model, (_, report) in by_model[0].items()
         if model in by_model[1] and report.precondition.holds
     ]
     if len(pairs) < LEAST_MODELS:
@@ -219,19 +222,19 @@ def correlate(
         warnings.append(
             f"{len(pairs)} models are few: intervals over fewer than {FEW_MODELS} are rough"
         )
-    tables = [table for _, _, table in pairs]
+    audits, tables = [report for report, _ in pairs], [table for _, table in pairs]
     outcomes, left_out = _outcomes(tables, base)
-    first = pairs[0][1]
+    predictors = {
+        "srs_signed": [report.srs_signed for report in audits],
+        "srs": [report.srs for report in audits],
+        "centroid": [float(report.sid @ np.arange(report.players)) for report in audits],
+        # Of the sample that the errors were measured on: the honest rival.
+        "accuracy": [table.accuracy for table in tables],
+    }
     return Correlation(
-        names=_names([report for _, report, _ in pairs]),
-        sha256=[report.model["sha256"] for _, report, _ in pairs],
-        predictors={
-            "srs_signed": np.array([report.srs_signed for _, report, _ in pairs]),
-            "srs": np.array([report.srs for _, report, _ in pairs]),
-            "centroid": np.array([_centroid(report) for _, report, _ in pairs]),
-            # Of the sample that the errors were measured on: the honest rival.
-            "accuracy": np.array([table.accuracy for table in tables]),
-        },
+        names=_names(audits),
+        sha256=[report.model["sha256"] for report in audits],
+        predictors={name: np.array(values) for name, values in predictors.items()},
         outcomes=outcomes,
         per_corruption={
             "error": np.array([table.errors.mean(axis=1) for table in tables]).T,
@@ -240,14 +243,10 @@ def correlate(
         perturbations=list(tables[0].perturbations),
         baseline=None if base is None else base.model["path"],
         confidence=confidence,
-        seed=int(first.settings["seed"]),
-        settings=first.settings,
+        seed=int(audits[0].settings["seed"]),
+        settings=audits[0].settings,
         warnings=warnings + left_out,
     )
-
-
-def _centroid(report: Report) -> float:
-    return float(report.sid @ np.arange(report.players))
 
 
 def _outcomes(
@@ -264,13 +263,13 @@ def _outcomes(
     found["added_error"] = [table.mean_error - table.clean_error for table in tables]
     found["mpe"] = [table.mean_mpe for table in tables]
     warnings = []
-    if all(table.attacks == tables[0].attacks for table in tables):
-        for column, entry in enumerate(tables[0].attacks):
-            name = f"adversarial_error:{entry['name']}"
-            if name in found:
-                name += f"@{entry['epsilon']:g}"
-            found[name] = [float(table.adversarial_errors[column]) for table in tables]
-    else:
+    attacks = shared_attacks(tables)
+    for column, entry in enumerate(attacks):
+        name = f"adversarial_error:{entry['name']}"
+        if name in found:
+            name += f"@{entry['epsilon']:g}"
+        found[name] = [float(table.adversarial_errors[column]) for table in tables]
+    if not attacks and any(table.attacks for table in tables):
         warnings.append(
             "the reports do not hold the same attacks with the same budgets, so adversarial error "
             "is left out"
@@ -286,19 +285,14 @@ def _outcomes(
 
 
 def _read(entry: Report | RobustnessReport | str | Path) -> Report | RobustnessReport:
-    if isinstance(entry, Report | RobustnessReport):
-        return entry
-    # Here because the stores import HDF5, which made-up reports do not need.
-    from ..results.kinds import format_of
-    from ..results.robustness import load_robustness
-
-    path = Path(entry)
-    measured = format_of(path, [ROBUSTNESS_FORMAT]) is not None
-    return load_robustness(path) if measured else load(path)
+    result = entry if isinstance(entry, Result) else load(entry)
+    if isinstance(result, Report | RobustnessReport):
+        return result
+    raise wrong_kind(_called(entry), result.SCHEMA.format, Report.SCHEMA.format)
 
 
 def _called(entry: Report | RobustnessReport | str | Path) -> str:
-    return str(entry.model["path"]) if isinstance(entry, Report | RobustnessReport) else str(entry)
+    return str(entry.model["path"]) if isinstance(entry, Result) else str(entry)
 
 
 def _check_analyses(analyses: Sequence[tuple[str, Report]]) -> list[str]:

@@ -7,6 +7,7 @@ first; a score is judged only where it is a finding.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,25 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from ..mathematics.paired import Difference
 from ..mathematics.proportion import wilson
 from ..results.finding import no_finding
 from ..results.part import part_note
 from ..results.report import FEW_IMAGES, Report, check_view, load
 from ..results.shown import Shown
+from ..setting_roles import VIEW
 from ..storage.seal import NO_SEAL, is_sealed
 from .comparison import compare
-from .verdict import decimals
+from .pairs import Pair
+from .verdict import decimals_of
+
+# What each option sets a threshold on, in the order in which they are judged.
+_WHAT = {
+    "--min-accuracy": "clean accuracy",
+    "--max-accuracy-drop": "drop of clean accuracy",
+    "--min-score": "signed score",
+    "--max-drop": "drop of signed score",
+}
+_DROPS = ("--max-accuracy-drop", "--max-drop")
 
 
 @dataclass(frozen=True)
@@ -170,10 +181,16 @@ def gate(
     Thresholds on a score that is no finding, of `report` or of the baseline, are not judged: the
     result has not passed, and names them in ``not_judged``.
     """
-    _check(min_score, min_accuracy, baseline, max_drop, max_accuracy_drop)
+    limits = {
+        "--min-accuracy": min_accuracy,
+        "--max-accuracy-drop": max_accuracy_drop,
+        "--min-score": min_score,
+        "--max-drop": max_drop,
+    }
+    _check(limits, baseline)
     loaded = report if isinstance(report, Report) else load(report)
     seen = loaded.view(value=value, beta=beta, confidence=confidence)
-    view = {key: seen.settings[key] for key in ("value", "beta", "confidence")}
+    view = {key: seen.settings[key] for key in VIEW}
     check_view(**view)
     images = len(seen.labels)
     if images < 2 and not point:
@@ -185,29 +202,26 @@ def gate(
     ]
     if images < FEW_IMAGES and not point:
         notes.append(f"{images} images are few: their bootstrap intervals are too narrow")
-    if min_score is not None:
-        lowest, highest = seen.srs_range
-        if not lowest <= min_score <= highest:
-            raise UsageError(
-                f"--min-score {min_score:g}: the signed score lies between {lowest:.3f} and "
-                f"{highest:.3f} for {seen.players} bands and beta {seen.beta:g}"
-            )
-    criteria = []
-    if min_accuracy is not None:
-        right = int(np.sum(seen.predicted == seen.labels))
-        low, high = wilson(right, images, seen.confidence)
-        ends = float(low), float(high)
-        criteria.append(
-            _judged(
-                "--min-accuracy", "clean accuracy", min_accuracy, seen.accuracy, ends, point=point
-            )
+    lowest, highest = seen.srs_range
+    if min_score is not None and not lowest <= min_score <= highest:
+        raise UsageError(
+            f"--min-score {min_score:g}: the signed score lies between {lowest:.3f} and "
+            f"{highest:.3f} for {seen.players} bands and beta {seen.beta:g}"
         )
-    against = None
+    named = [(_name(report), seen)]
     if baseline is not None:
         against = baseline if isinstance(baseline, Report) else load(baseline)
-    not_judged = _not_judged(report, seen, min_score, baseline, against, max_drop)
+        named.append((_name(baseline), against))
+    silent = _silent(named)
+    asked = {option: limit for option, limit in limits.items() if limit is not None}
+    not_judged = [
+        NotJudged(option, _WHAT[option], option.startswith("--min"), limit, silent[option])
+        for option, limit in asked.items()
+        if option in silent
+    ]
+    judged = {option: limit for option, limit in asked.items() if option not in silent}
     pair = None
-    if baseline is not None and (max_accuracy_drop is not None or not not_judged):
+    if baseline is not None and any(option in judged for option in _DROPS):
         pair = compare(baseline, report, **view).pairs[0]
         notes += pair.notes
         if any(pair.left_out.values()):
@@ -215,23 +229,10 @@ def gate(
                 f"drops speak of the {pair.shared} shared images: {pair.left_out['reference']} of "
                 f"the baseline and {pair.left_out['other']} of the report are left out"
             )
-    if pair is not None and max_accuracy_drop is not None:
-        drop, ends = _drop(pair.accuracy)
-        what = "drop of clean accuracy"
-        criteria.append(
-            _judged("--max-accuracy-drop", what, max_accuracy_drop, drop, ends, point=point)
-        )
-    judged = {entry.option for entry in not_judged}
-    if min_score is not None and "--min-score" not in judged:
-        ends = seen.intervals.srs_signed
-        criteria.append(
-            _judged("--min-score", "signed score", min_score, seen.srs_signed, ends, point=point)
-        )
-    if pair is not None and max_drop is not None and "--max-drop" not in judged:
-        drop, ends = _drop(pair.srs_signed)
-        criteria.append(
-            _judged("--max-drop", "drop of signed score", max_drop, drop, ends, point=point)
-        )
+    criteria = [
+        _judged(option, limit, *_measured(option, seen, pair), point=point)
+        for option, limit in judged.items()
+    ]
     return Gate(
         report=_name(report),
         baseline=None if baseline is None else _name(baseline),
@@ -247,94 +248,69 @@ def gate(
     )
 
 
-def _not_judged(
-    report: str | Path | Report,
-    seen: Report,
-    min_score: float | None,
-    baseline: str | Path | Report | None,
-    against: Report | None,
-    max_drop: float | None,
-) -> list[NotJudged]:
-    """Thresholds on scores that are no findings."""
-    ours = no_finding(seen)
-    own = None if ours is None else f"{_name(report)}: {ours}"
-    theirs = None if against is None else no_finding(against)
-    other = None if baseline is None or theirs is None else f"{_name(baseline)}: {theirs}"
-    asked = (
-        ("--min-score", "signed score", min_score, own),
-        ("--max-drop", "drop of signed score", max_drop, own or other),
-    )
-    return [
-        NotJudged(option, what, option.startswith("--min"), limit, why.rstrip("."))
-        for option, what, limit, why in asked
-        if limit is not None and why is not None
-    ]
-
-
-def _check(
-    min_score: float | None,
-    min_accuracy: float | None,
-    baseline: object | None,
-    max_drop: float | None,
-    max_accuracy_drop: float | None,
-) -> None:
-    drops = max_drop, max_accuracy_drop
-    if all(limit is None for limit in (min_score, min_accuracy, *drops)) and baseline is None:
+def _check(limits: Mapping[str, float | None], baseline: object | None) -> None:
+    drops = any(limits[option] is not None for option in _DROPS)
+    if all(limit is None for limit in limits.values()) and baseline is None:
         raise UsageError(
             "no threshold: give at least one of --min-score, --min-accuracy, or --baseline with "
             "--max-drop or --max-accuracy-drop"
         )
-    if baseline is None and drops != (None, None):
+    if baseline is None and drops:
         raise UsageError("a largest drop needs --baseline REPORT to count from")
-    if baseline is not None and drops == (None, None):
+    if baseline is not None and not drops:
         raise UsageError("--baseline needs --max-drop or --max-accuracy-drop")
-    for option, limit, most in (
-        ("--min-accuracy", min_accuracy, 1.0),
-        ("--max-drop", max_drop, np.inf),
-        ("--max-accuracy-drop", max_accuracy_drop, 1.0),
-    ):
-        if limit is not None and not (0 <= limit <= most and np.isfinite(limit)):
-            allowed = "a share from 0 to 1" if most == 1 else "0 or a positive number"
+    for option, limit in limits.items():
+        share = "accuracy" in option
+        most = 1.0 if share else np.inf
+        if limit is None or option == "--min-score":  # bounded by the report's bands and beta
+            continue
+        if not (0 <= limit <= most and np.isfinite(limit)):
+            allowed = "a share from 0 to 1" if share else "0 or a positive number"
             raise UsageError(f"{option} {limit:g}: must be {allowed}")
 
 
-def _drop(found: Difference) -> tuple[float, tuple[float, float]]:
+def _silent(named: Sequence[tuple[str, Report]]) -> dict[str, str]:
+    """Options whose thresholds are on scores that are no findings, and why; the report first."""
+    reasons = [
+        f"{name}: {reason}".rstrip(".") if (reason := no_finding(report)) else ""
+        for name, report in named
+    ]
+    silent = {"--min-score": reasons[0], "--max-drop": reasons[0] or reasons[-1]}
+    return {option: why for option, why in silent.items() if why}
+
+
+def _measured(option: str, seen: Report, pair: Pair | None) -> tuple[float, tuple[float, float]]:
+    """What a threshold is held against, and its interval."""
+    if option == "--min-accuracy":
+        right = int(np.sum(seen.predicted == seen.labels))
+        low, high = wilson(right, len(seen.labels), seen.confidence)
+        return seen.accuracy, (float(low), float(high))
+    if option == "--min-score":
+        return seen.srs_signed, seen.intervals.srs_signed
+    assert pair is not None
+    fall = pair.accuracy if option == "--max-accuracy-drop" else pair.srs_signed
     # Subtracting from 0 leaves no negative zero in reports of models that do not differ.
-    return 0.0 - found.difference, (0.0 - found.high, 0.0 - found.low)
+    return 0.0 - fall.difference, (0.0 - fall.high, 0.0 - fall.low)
 
 
 def _judged(
-    option: str,
-    what: str,
-    threshold: float,
-    estimate: float,
-    ends: tuple[float, float],
-    *,
-    point: bool,
+    option: str, threshold: float, estimate: float, ends: tuple[float, float], *, point: bool
 ) -> Criterion:
-    at_least = option.startswith("--min")
+    at_least, what = option.startswith("--min"), _WHAT[option]
     judged = estimate if point else ends[0 if at_least else 1]
-    passed = judged >= threshold if at_least else judged <= threshold
+    passed = bool(judged >= threshold if at_least else judged <= threshold)
     low, high = ends
-    digits = _digits(low, high, judged, threshold)
-    limit = f"{option} {threshold:g}"
-    number, side = f"{judged:.{digits}f}", ("lower" if at_least else "upper")
-    measured = f"{what} {estimate:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-    where = "the estimate" if point else f"its {side} end {number}"
-    if at_least:
-        verdict = "reaches" if passed else "is below"
-    else:
-        verdict = "stays within" if passed else "exceeds"
-    reason = f"{measured}: {where} {verdict} {limit}"
-    return Criterion(option, what, at_least, threshold, estimate, low, high, judged, passed, reason)
-
-
-def _digits(low: float, high: float, judged: float, threshold: float) -> int:
-    """Digits that show the interval, and on which side of the threshold a number lies."""
-    digits = decimals([Difference(0, 0, 0, low, high, 1, 0, 0)])
+    digits = decimals_of([high - low])
+    # As many as show on which side of the threshold a number lies.
     while digits < 7 and judged != threshold and round(judged, digits) == round(threshold, digits):
         digits += 1
-    return digits
+    measured = f"{what} {estimate:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    end = f"its {'lower' if at_least else 'upper'} end {judged:.{digits}f}"
+    verdicts = ("is below", "reaches") if at_least else ("exceeds", "stays within")
+    reason = (
+        f"{measured}: {'the estimate' if point else end} {verdicts[passed]} {option} {threshold:g}"
+    )
+    return Criterion(option, what, at_least, threshold, estimate, low, high, judged, passed, reason)
 
 
 def _name(report: str | Path | Report) -> str:

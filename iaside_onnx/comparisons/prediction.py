@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from ..mathematics.shapley import game_values
 from ..mathematics.signal_noise import gain_and_residual
 from ..results.finding import no_finding
 from ..results.report import Report
+from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
 from ..results.snr import SnrReport
 from ..results.spread import Spread, check_confidence
@@ -49,6 +50,7 @@ class Trial:
     accuracy_drop: float
 
 
+_PHOTOGRAPHS = "60 photographs of ImageNet classes"
 # docs/prediction.md has the commands.
 TRIALS = (
     Trial(
@@ -58,56 +60,15 @@ TRIALS = (
         0.90,
         0.88,
     ),
-    Trial(
-        "SqueezeNet 1.1, ImageNet weights",
-        "60 photographs of ImageNet classes",
-        "19 corruptions, severity 3",
-        0.65,
-        0.64,
-    ),
-    Trial(
-        "EfficientNet-Lite0, ImageNet weights",
-        "60 photographs of ImageNet classes",
-        "19 corruptions, severity 3",
-        0.05,
-        -0.05,
-    ),
-    Trial(
-        "EfficientNet-Lite0, report made with --separate-dc",
-        "60 photographs of ImageNet classes",
-        "19 corruptions, severity 3",
-        -0.01,
-        -0.08,
+    *(
+        Trial(networks, _PHOTOGRAPHS, "19 corruptions, severity 3", mpe, accuracy_drop)
+        for networks, mpe, accuracy_drop in (
+            ("SqueezeNet 1.1, ImageNet weights", 0.65, 0.64),
+            ("EfficientNet-Lite0, ImageNet weights", 0.05, -0.05),
+            ("EfficientNet-Lite0, report made with --separate-dc", -0.01, -0.08),
+        )
     ),
 )
-
-
-class Measured(Protocol):
-    """What a prediction is held against: the part of a robustness report that it needs."""
-
-    @property
-    def perturbations(self) -> list[str]:
-        """Names."""
-
-    @property
-    def severities(self) -> list[int]:
-        """Levels."""
-
-    @property
-    def model(self) -> dict[str, Any]:
-        """What was measured, with its ``path`` and ``sha256``."""
-
-    @property
-    def accuracy(self) -> float:
-        """Share of untouched images whose answer is right."""
-
-    @property
-    def errors(self) -> NDArray[np.float64]:
-        """Share of wrong answers, shape (P, S)."""
-
-    @property
-    def mpe(self) -> NDArray[np.float64]:
-        """Mean prediction error, shape (P, S)."""
 
 
 @dataclass(frozen=True)
@@ -177,34 +138,32 @@ class Prediction(Shown):
         return np.asarray((self.probability[:, None, None] - self.foretold).mean(axis=0))
 
     @cached_property
-    def _spreads(self) -> tuple[Spread, Spread, Spread]:
+    def _resampled(self) -> NDArray[np.float64]:
+        """The mean fall and resamples of it over images, shape (1 + R, P, S)."""
         fall = self.probability[:, None, None] - self.foretold
         rows = fall.reshape(len(fall), -1)
         drawn = resampled_means(rows, int(self.settings["seed"]))
-        sums = np.concatenate([rows.mean(axis=0)[None], drawn]).reshape(-1, *fall.shape[1:])
-        level = float(self.settings["confidence"])
+        return np.concatenate([rows.mean(axis=0)[None], drawn]).reshape(-1, *fall.shape[1:])
 
-        def spread(values: NDArray[np.float64]) -> Spread:
-            return Spread.of(values, level)
+    def _spread(self, means: NDArray[np.float64]) -> Spread:
+        return Spread.of(means, float(self.settings["confidence"]))
 
-        return spread(sums), spread(sums.mean(axis=2)), spread(sums.mean(axis=(1, 2)))
-
-    @property
+    @cached_property
     def drops(self) -> Spread:
         """`drop` with percentile bootstrap intervals over images, shape (P, S)."""
-        return self._spreads[0]
+        return self._spread(self._resampled)
 
-    @property
+    @cached_property
     def corruption_drops(self) -> Spread:
         """Mean of `drop` over severities, shape (P,)."""
-        return self._spreads[1]
+        return self._spread(self._resampled.mean(axis=2))
 
-    @property
+    @cached_property
     def mean_drop(self) -> Spread:
         """Mean of `drop` over all, shape ()."""
-        return self._spreads[2]
+        return self._spread(self._resampled.mean(axis=(1, 2)))
 
-    def beside(self, measured: Measured) -> Prediction:
+    def beside(self, measured: RobustnessReport) -> Prediction:
         """The same with the damage that was measured, for the perturbations of both.
 
         Raises
@@ -224,16 +183,21 @@ class Prediction(Shown):
                 "the measured damage has no corruption and severity in common with the "
                 "signal-to-noise report; measure both on the same ones"
             )
-        ours = _places(self.perturbations, names), _places(self.severities, levels)
-        theirs = _places(measured.perturbations, names), _places(measured.severities, levels)
+        own, other = (
+            (
+                [each.perturbations.index(n) for n in names],
+                [each.severities.index(v) for v in levels],
+            )
+            for each in (self, measured)
+        )
         return replace(
             self,
             perturbations=names,
             severities=levels,
-            presence=self.presence[np.ix_(*ours)],
-            foretold=self.foretold[:, ours[0]][:, :, ours[1]],
-            measured_drop=measured.errors[np.ix_(*theirs)] - (1.0 - measured.accuracy),
-            measured_mpe=measured.mpe[np.ix_(*theirs)],
+            presence=self.presence[np.ix_(*own)],
+            foretold=self.foretold[:, own[0]][:, :, own[1]],
+            measured_drop=measured.errors[np.ix_(*other)] - (1.0 - measured.accuracy),
+            measured_mpe=measured.mpe[np.ix_(*other)],
         )
 
     def agreement(self, measured: NDArray[Any]) -> Agreement:
@@ -249,18 +213,18 @@ class Prediction(Shown):
 
     def summary(self) -> dict[str, Any]:
         """All results as plain JSON values."""
-        measured = None
-        if self.measured_drop is not None and self.measured_mpe is not None:
-            measured = {
-                name: {
-                    "corruptions": _number(agreement.corruptions),
-                    "pairs": _number(agreement.pairs),
-                }
-                for name, agreement in (
-                    ("accuracy_drop", self.agreement(self.measured_drop)),
-                    ("mpe", self.agreement(self.measured_mpe)),
-                )
+        measured = {
+            "accuracy_drop": self.measured_drop,
+            "mpe": self.measured_mpe,
+        }
+        ranks = {
+            name: {
+                key: value if np.isfinite(value) else None
+                for key, value in asdict(self.agreement(values)).items()
             }
+            for name, values in measured.items()
+            if values is not None
+        }
         return {
             "model": self.model,
             "data": self.data,
@@ -268,20 +232,22 @@ class Prediction(Shown):
             "settings": self.settings,
             "band_names": self.band_names,
             "probability": float(self.probability.mean()),
-            "mean_drop": _at(self.mean_drop),
-            "spearman": measured,
+            "mean_drop": self.mean_drop.json(),
+            "spearman": ranks or None,
             "evidence": [asdict(trial) for trial in TRIALS],
             "perturbations": [
                 {
                     "name": name,
-                    "drop": _at(self.corruption_drops, row),
+                    "drop": self.corruption_drops[row].json(),
                     "severities": [
                         {
                             "severity": level,
-                            "drop": _at(self.drops, (row, column)),
+                            "drop": self.drops[row, column].json(),
                             "presence": self.presence[row, column].tolist(),
-                            "measured_accuracy_drop": _entry(self.measured_drop, row, column),
-                            "measured_mpe": _entry(self.measured_mpe, row, column),
+                            **{
+                                f"measured_{key}": None if v is None else float(v[row, column])
+                                for key, v in measured.items()
+                            },
                         }
                         for column, level in enumerate(self.severities)
                     ],
@@ -395,19 +361,3 @@ def presence_under(
         shift = np.sqrt(mean[1, ..., 0] / channels)
         presence[..., 0] = colour_presence(shift, spread, drowned=drowned)
     return presence
-
-
-def _places(held: list[Any], wanted: list[Any]) -> list[int]:
-    return [held.index(name) for name in wanted]
-
-
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
-def _entry(values: NDArray[np.float64] | None, row: int, column: int) -> float | None:
-    return None if values is None else float(values[row, column])
-
-
-def _at(spread: Spread, place: Any = ()) -> dict[str, float]:
-    return {name: float(getattr(spread, name)[place]) for name in ("value", "low", "high")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -11,9 +11,14 @@ from ..results.report import Report
 from .pairs import Pair
 
 
-def decimals(differences: Sequence[Difference]) -> int:
+def decimals(differences: Iterable[Difference]) -> int:
     """Digits after the point that show two figures of the narrowest interval: 3 to 7."""
-    halves = [(d.high - d.low) / 2 for d in differences if d.high > d.low]
+    return decimals_of(d.high - d.low for d in differences)
+
+
+def decimals_of(widths: Iterable[float]) -> int:
+    """The same for the widths of intervals."""
+    halves = [width / 2 for width in widths if width > 0]
     return min(7, max(3, 1 - int(np.floor(np.log10(min(halves)))))) if halves else 3
 
 

@@ -90,6 +90,26 @@ def look_like_probabilities(scores: NDArray[np.float32], step: float = 0.0) -> b
     )
 
 
+def plain_kind(tail: str, columns: int | None) -> str:
+    """What a graph's last nodes say of so many columns: a Sigmoid of one makes a probability.
+
+    Parameters
+    ----------
+    tail : str
+        As `onnx_file.graph.output_kind` says it.
+    columns : int or None
+        None: not known.
+
+    Returns
+    -------
+    str
+        "logits", "probabilities" or "unknown".
+    """
+    if tail == "sigmoid":
+        return "probabilities" if columns == 1 else "unknown"
+    return tail
+
+
 def settled_kind(scores: NDArray[np.float32], tail: str) -> str:
     """What scores are by the graph's last nodes, held against their values on a few images.
 
@@ -99,28 +119,16 @@ def settled_kind(scores: NDArray[np.float32], tail: str) -> str:
     Parameters
     ----------
     tail : str
-        "logits", "probabilities" or "unknown".
+        As for `plain_kind`.
 
     Returns
     -------
     str
         "unknown" where it is for the user to say.
     """
-    if tail == "unknown":
-        return kind_of_values(scores)
-    if tail != "logits":
-        return tail
-    if look_like_probabilities(scores):
+    tail = plain_kind(tail, scores.shape[1])
+    if tail == "probabilities" or look_like_probabilities(scores):
         return "probabilities"
-    one = scores.size > 0 and scores.shape[1] == 1
-    return "unknown" if one and scores.min() >= 0 and scores.max() <= 1 else "logits"
-
-
-def kind_of_values(scores: NDArray[np.float32]) -> str:
-    """What scores are by their values: "probabilities", "logits", or "unknown".
-
-    Values that lie in [0, 1] without summing to 1, as after a sigmoid, stay unknown.
-    """
-    if look_like_probabilities(scores):
-        return "probabilities"
-    return "unknown" if scores.min() >= 0 and scores.max() <= 1 else "logits"
+    # Values in [0, 1] that do not sum to 1 may come from a sigmoid.
+    doubtful = tail == "unknown" or (scores.size > 0 and scores.shape[1] == 1)
+    return "unknown" if doubtful and scores.min() >= 0 and scores.max() <= 1 else "logits"

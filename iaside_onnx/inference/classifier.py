@@ -14,20 +14,19 @@ from ..images.sample import Picture, Sample
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
-from ..onnx_file.heads import Head, class_labels, head_of
-from ..onnx_file.randomness import STEADY, Randomness
+from ..onnx_file.heads import class_labels, head_of
 from ..onnx_file.tensors import Tensor
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from ..spelling import option
-from .class_scores import ScoreForm, settled_kind
+from .class_scores import ScoreForm, plain_kind, settled_kind
 from .ends import image_input, score_output
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
-from .model import Affine, Model, RunError
-from .opened import Opened, open_model, scores_of
+from .model import Affine, RunError
+from .opened import Opened, Source, open_model, scores_of
 from .ort_format import describe
-from .output_meaning import NoClassScoresError, OutputMeaning, no_scores, output_meaning
+from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
 from .range_check import check_pixel_range
 from .session import Runtime
 from .task import OneLabel, Task
@@ -39,15 +38,12 @@ _PROBE_IMAGES = 3
 _WIDE_PROBE_IMAGES = 8
 
 
-@dataclass
-class Classifier:
+@dataclass(frozen=True, kw_only=True)
+class Classifier(Opened):
     """A model that images can be put through.
 
     Attributes
     ----------
-    artifact : Artifact
-    model : Model
-    output : Tensor
     scores : ScoreForm
         What the output holds.
     classes : int
@@ -55,31 +51,15 @@ class Classifier:
         Added to labels: as asked, else as declared in the file.
     preprocess : Preprocess
         Settled for the input's size.
-    batch_mode : str
-        "file" (any batch), "freed" (an edited copy with a free batch, verified against the file)
-        or "fixed" (run at the one batch that it takes).
-    head : Head or None
-        The final Sigmoid or Softmax before which the scores are read.
-    randomness : Randomness
-        Nodes that make the scores random, or dependent on the batch.
-    random : bool
-        They are so, and that is allowed.
     class_names : list of str or None
         As declared in the file's metadata, in order of labels (before the offset), or as the
         graph's nodes call them.
     """
 
-    artifact: Artifact
-    model: Model
-    output: Tensor
     scores: ScoreForm
     classes: int
     label_offset: int
     preprocess: Preprocess
-    batch_mode: str
-    head: Head | None = None
-    randomness: Randomness = STEADY
-    random: bool = False
     class_names: list[str] | None = None
 
     @property
@@ -106,7 +86,7 @@ class Classifier:
     def how(self) -> dict[str, Any]:
         """What a report's ``run`` says about how the file was opened."""
         before = {} if self.head is None else {"read_before": self.head.operator}
-        return {"batch_mode": self.batch_mode, **before}
+        return {"batch_mode": self.mode, **before}
 
     def pixels(self, picture: Picture) -> NDArray[np.float32]:
         """A decoded picture in pixel space, shape (C, H, W)."""
@@ -186,30 +166,15 @@ def open_classifier(
     if offset is None:
         offset = declared.label_offset()
     preprocess = recipe.for_size(form.height, form.width)
-    positions = list(range(max(2, min(_PROBE_IMAGES, len(sample)))))
-    # The first images are often of one class; the others are spread over the sample.
-    spread = np.linspace(0, len(sample) - 1, _WIDE_PROBE_IMAGES).astype(int).tolist()
-    positions += sorted(set(spread) - set(positions))[len(positions) - _WIDE_PROBE_IMAGES :]
-    wide = np.stack(
-        [
-            preprocess.pixels(sample.picture(position % len(sample)), form.channels)
-            for position in positions
-        ]
-    )
-    probe = wide[:_PROBE_IMAGES]
-    affine = Affine(*preprocess.affine(form.channels))
+    wide = _probe(sample, preprocess, form.channels)
     asked = settings.output_kind or declared.output_kind()
     try:
+        beside = fixed_inputs(artifact, tensor, settings.set, tell)
+        affine = Affine(*preprocess.affine(form.channels))
         opened = open_model(
-            artifact,
-            runtime,
-            form,
-            output,
-            affine,
-            probe,
+            Source(artifact, runtime, form, affine, output, beside),
+            wide[:_PROBE_IMAGES],
             tell,
-            beside=fixed_inputs(artifact, tensor, settings.set, tell),
-            unbatched=tensor.unbatched,
             before_head=asked != "logits",
             allow_random=settings.allow_random,
             wide=wide,
@@ -228,22 +193,21 @@ def open_classifier(
     classes = 2 if score_form.binary else scores.shape[1]
     names = declared.classes(classes, offset) or _graph_names(artifact, classes, tell)
     classifier = Classifier(
-        artifact=artifact,
-        model=opened.model,
-        output=opened.output,
-        scores=score_form,
-        classes=classes,
-        label_offset=offset,
-        preprocess=preprocess,
-        batch_mode=opened.mode,
-        head=opened.head,
-        randomness=opened.randomness,
-        random=opened.random,
-        class_names=names,
-    )
+        **vars(opened), scores=score_form, classes=classes, label_offset=offset,
+        preprocess=preprocess, class_names=names,
+    )  # fmt: skip
     if check_range:
         check_pixel_range(classifier, sample, tell, asked=settings.preprocess is not None)
     return classifier
+
+
+def _probe(sample: Sample, preprocess: Preprocess, channels: int) -> NDArray[np.float32]:
+    """The first images, which are often of one class, and some spread over the sample."""
+    positions = list(range(max(2, min(_PROBE_IMAGES, len(sample)))))
+    spread = np.linspace(0, len(sample) - 1, _WIDE_PROBE_IMAGES).astype(int).tolist()
+    positions += sorted(set(spread) - set(positions))[len(positions) - _WIDE_PROBE_IMAGES :]
+    pictures = (sample.picture(position % len(sample)) for position in positions)
+    return np.stack([preprocess.pixels(picture, channels) for picture in pictures])
 
 
 def check_class_scores(
@@ -262,11 +226,7 @@ def check_class_scores(
     ------
     NoClassScoresError
     """
-    tail = artifact.kind_of(output)
-    meaning = output_meaning(scores, len(scores), asked or tail)
-    if meaning.task == "classes":
-        odd = no_scores(scores.reshape(len(scores), -1), tail, asked)
-        meaning = OutputMeaning("other", odd) if odd else meaning
+    meaning = output_meaning(scores, len(scores), artifact.kind_of(output), asked)
     if meaning.task != "classes":
         raise NoClassScoresError(output, meaning)
     return meaning
@@ -319,22 +279,21 @@ def _score_form(
             f"{decision.operator}; give the tensor that it reads: "
             f"{option('output', decision.scores)}"
         )
-    kind = "logits" if opened.head is not None else asked or artifact.kind_of(output.name)
-    if kind == "sigmoid":
-        kind = "probabilities" if binary else "unknown"
-    if opened.head is None and asked is None:
-        tail, kind = kind, settled_kind(scores, kind)
+    tail = artifact.kind_of(output.name)
+    kind = "logits" if opened.head is not None else asked
+    if kind is None:
+        kind = settled_kind(scores, tail)
         if kind == "unknown":
             raise ArtifactError(
                 f"{artifact.path}: output '{output.name}' {_open(artifact, output, binary)}"
             )
-        if kind != tail:
+        if kind != plain_kind(tail, scores.shape[1]):
             tell.note(f"output '{output.name}': taken for {kind}, from its values on a few images")
     if binary:
         tell.note(f"output '{output.name}': one score, of class 1 against class 0")
     step = artifact.step_of(output.name) if kind == "probabilities" else 0.0
     # One of two columns may be 1 minus the other, unless a Softmax made both.
-    pair = scores.shape[1] == 2 and artifact.kind_of(output.name) != "probabilities"
+    pair = scores.shape[1] == 2 and tail != "probabilities"
     return ScoreForm(kind, output.elem_type, binary, step, pair)
 
 

@@ -195,10 +195,10 @@ class Engine:
     def _wire(self, count: int, rows: int, batch: int) -> _Wiring:
         """Allocate the tensors of `rows` passes an image and bind them between the sessions."""
         form, total = self.model.form, count * rows
-        kinds = INPUT_TYPES[form.elem_type], INPUT_TYPES[self._task.elem_type]
+        kind = INPUT_TYPES[form.elem_type]
         mixed = [count, rows, form.features] if self._flat else None
-        images = self._sliced([total, *form.shape], kinds[0], batch, mixed)
-        scores = self._sliced([total, *self.model.score_shape], kinds[1], batch)
+        images = self._sliced([total, *form.shape], kind, batch, mixed)
+        scores = self._sliced([total, *self.model.score_shape], self.model.score_dtype, batch)
         reference = self._task.reference
         references = self._put(np.zeros((total, *reference.shape), reference.dtype))
         values = np.empty((total, 1), np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class InputForm:
         One image is a row of numbers, not a block.
     plane : bool
         One image is (height, width), without an axis for its one channel.
+    unbatched : bool
+        The graph itself takes one image, without a batch axis.
     assumed : bool
         Nothing gives the size, so it is the usual one of classifiers.
     """
@@ -51,6 +53,7 @@ class InputForm:
     fixed_batch: int | None = None
     packed: bool = False
     plane: bool = False
+    unbatched: bool = False
     assumed: bool = False
 
     @property
@@ -68,6 +71,30 @@ class InputForm:
     def features(self) -> int:
         """Numbers in one image."""
         return self.channels * self.height * self.width
+
+
+def form_of(tensor: Tensor, layout: str, size: Size) -> InputForm:
+    """An input with what is left open settled: three channels, and a size.
+
+    Parameters
+    ----------
+    layout : str
+        As `ends.settled_layout` says it.
+    """
+    channels, height, width = tensor.block(layout)
+    rank = 4 if tensor.shape is None else len(tensor.shape)
+    return InputForm(
+        tensor.name,
+        tensor.elem_type,
+        layout if rank == 4 else "nchw",
+        channels or 3,
+        height or size[0],
+        width or size[1],
+        tensor.shape[0] if tensor.shape else None,
+        packed=rank == 2,
+        plane=rank == 3,
+        unbatched=tensor.unbatched,
+    )
 
 
 def settle_input(
@@ -93,16 +120,10 @@ def settle_input(
     asked = layout or recipe.layout
     size = size or recipe.crop
     shape = tensor.shape or (None, None, None, None)
-    batch, *rest = shape
-    if len(rest) == 1:
+    if len(shape) == 2:
         return _flat(artifact, tensor, sample, asked, size)
     layout = settled_layout(artifact, tensor, asked)
-    channels: int | None = 1
-    if len(rest) == 2:
-        (height, width), layout = rest, "nchw"
-    else:
-        channels, height, width = rest if layout == "nchw" else (rest[2], rest[0], rest[1])
-    given = (height, width)
+    given = tensor.block(layout)[1:]
     if size is not None and any(
         side is not None and side != wanted for side, wanted in zip(given, size, strict=True)
     ):
@@ -111,24 +132,13 @@ def settle_input(
             f"{artifact.path} is {shape_text(shape)}"
         )
     assumed = False
-    if height is None or width is None:
+    if None in given:
         if size is None and recipe.size is not None:
             size = recipe.size
         if size is None and recipe.resize_ratio is not None:
             size, assumed = (_DEFAULT_SIZE, _DEFAULT_SIZE), True
         size = size or _common_size(sample, artifact, tensor)
-        height, width = height or size[0], width or size[1]
-    return InputForm(
-        tensor.name,
-        tensor.elem_type,
-        layout,
-        channels or 3,
-        height,
-        width,
-        batch,
-        plane=len(rest) == 2,
-        assumed=assumed,
-    )
+    return replace(form_of(tensor, layout, size or (0, 0)), assumed=assumed)
 
 
 def _flat(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,34 +46,31 @@ class Affine:
         return self.linear(pixels) + self.shift[:, None, None]
 
 
+@dataclass
 class Model:
     """The audited graph: images in pixel space to one row of raw scores each.
 
-    `score_shape` is the shape of one row as the graph gives it, known after the first run.
+    Attributes
+    ----------
+    output : str
+        The tensor that is read.
+    fixed : FixedInputs
+        What is fed beside the images.
+    confirm_file : callable
+        Whether the file still is what was opened: asked after every run.
+    score_shape, score_dtype
+        Of one row as the graph gives it, known after the first run.
     """
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        session: ort.InferenceSession,
-        form: InputForm,
-        output: str,
-        affine: Affine,
-        fixed: FixedInputs | None = None,
-    ) -> None:
-        self.runtime = runtime
-        self.session = session
-        self.form = form
-        self.output = output
-        self.affine = affine
-        self.fixed = fixed or FixedInputs()
-        self.score_shape: tuple[int, ...] = ()
-        # Whether the file still is what was opened: asked after every run.
-        self.confirm_file: Callable[[], None] = lambda: None
-
-    def at(self, form: InputForm) -> Model:
-        """The same session with another batch."""
-        return Model(self.runtime, self.session, form, self.output, self.affine, self.fixed)
+    runtime: Runtime
+    session: ort.InferenceSession
+    form: InputForm
+    output: str
+    affine: Affine
+    fixed: FixedInputs = field(default_factory=FixedInputs)
+    confirm_file: Callable[[], None] = lambda: None
+    score_shape: tuple[int, ...] = ()
+    score_dtype: type[np.generic] = np.float32
 
     def scores(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores, shape (n, classes), for images of shape (n, C, H, W) in pixel space.
@@ -96,7 +93,7 @@ class Model:
         scores = np.concatenate(parts)
         if not scores.size or scores[0].size != max(scores.shape[1:], default=1):
             raise NoClassScoresError(self.output, output_meaning(scores, len(scores)))
-        self.score_shape = scores.shape[1:]
+        self.score_shape, self.score_dtype = scores.shape[1:], scores.dtype.type
         return np.asarray(scores[:count].reshape(count, -1), dtype=np.float32)
 
     def raw(self, pixels: NDArray[np.float32]) -> NDArray[Any]:

@@ -30,7 +30,7 @@ from .model import Affine, Model, OutOfMemoryError
 from .ort_format import tensor_of
 from .output_meaning import NoClassScoresError, output_meaning
 from .session import Runtime
-from .steadiness import check_steady, randomness_of
+from .steadiness import check_steady, difference, randomness_of
 
 Edit = Callable[[onnx.ModelProto], onnx.ModelProto]
 Pixels = NDArray[np.float32]
@@ -45,19 +45,21 @@ _HEAD_RATIO = 1e-2
 _NEAR_ONE = 2e-7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Opened:
     """A file ready to score images.
 
     Attributes
     ----------
+    artifact : Artifact
     model : Model
     output : Tensor
         The tensor that is read.
     mode : str
-        "file" (any batch), "freed" (a copy with a free batch) or "fixed" (one batch alone).
+        "file" (any batch), "freed" (an edited copy with a free batch, verified against the file)
+        or "fixed" (run at the one batch that it takes).
     head : Head or None
-        The final operator before which it is read.
+        The final Sigmoid or Softmax before which it is read.
     randomness : Randomness
         Nodes that make the scores random, or dependent on the batch.
     random : bool
@@ -66,6 +68,7 @@ class Opened:
         The one batch that the file itself takes; None: any.
     """
 
+    artifact: Artifact
     model: Model
     output: Tensor
     mode: str
@@ -75,26 +78,72 @@ class Opened:
     batch: int | None = None
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A file, or an edited copy of its graph."""
+@dataclass
+class Source:
+    """A file, or an edited copy of its graph, that is opened when its model is asked for.
+
+    Attributes
+    ----------
+    output : Tensor
+        An output, or any other tensor of the graph.
+    fixed : FixedInputs
+        Values of the inputs that take no images.
+    """
 
     artifact: Artifact
     runtime: Runtime
     form: InputForm
     affine: Affine
-    output: str
+    output: Tensor
     fixed: FixedInputs
     edits: tuple[Edit, ...] = ()
+    rows: str = ""
+    opened: Model | None = None
 
-    def edited(self, edit: Edit, output: str | None = None) -> _Source:
+    @property
+    def read(self) -> str:
+        """The tensor that is read: the output, or what an edit makes of it."""
+        return self.rows or self.output.name
+
+    @property
+    def model(self) -> Model:
+        """Ready to run."""
+        if self.opened is None:
+            session = self._session()
+            self.opened = Model(
+                self.runtime, session, self.form, self.read, self.affine, self.fixed
+            )
+        return self.opened
+
+    def edited(self, edit: Edit, **changes: Any) -> Source:
+        """With one more edit of its graph, and other attributes."""
         if self.artifact.model is None:
             raise ArtifactError("a .ort file cannot be edited")
-        return replace(self, edits=(*self.edits, edit), output=output or self.output)
+        return replace(self, edits=(*self.edits, edit), opened=None, **changes)
 
-    def open(self) -> Model:
-        session = self._session()
-        return Model(self.runtime, session, self.form, self.output, self.affine, self.fixed)
+    def at(self, batch: int | None) -> Source:
+        """The same session, run at another batch."""
+        form = replace(self.form, fixed_batch=batch)
+        return replace(self, form=form, opened=replace(self.model, form=form))
+
+    def typed(self) -> Source:
+        """With the number type that the runtime gives its output.
+
+        Raises
+        ------
+        ArtifactError
+            It cannot hold scores.
+        """
+        if self.output.elem_type:
+            return self
+        outputs = {each.name: each for each in self.model.session.get_outputs()}
+        output = tensor_of(outputs[self.output.name])
+        if output.elem_type not in SCORE_TYPES:
+            raise ArtifactError(
+                f"tensor '{output.name}' is {output.dtype}; class scores are float16, float32 or "
+                "float64"
+            )
+        return replace(self, output=output)
 
     def _session(self) -> ort.InferenceSession:
         path = self.artifact.path
@@ -107,16 +156,10 @@ class _Source:
 
 
 def open_model(
-    artifact: Artifact,
-    runtime: Runtime,
-    form: InputForm,
-    output: Tensor,
-    affine: Affine,
+    source: Source,
     probe: Pixels,
     tell: Listener,
     *,
-    beside: FixedInputs | None = None,
-    unbatched: bool = False,
     before_head: bool = False,
     allow_random: bool = False,
     wide: Pixels | None = None,
@@ -125,14 +168,8 @@ def open_model(
 
     Parameters
     ----------
-    output : Tensor
-        An output, or any other tensor of the graph.
     probe : ndarray of float32, shape (n, C, H, W)
         Images to try it on, at least two.
-    beside : FixedInputs, optional
-        Values of the inputs that take no images.
-    unbatched : bool
-        The input is one image, without a batch axis.
     before_head : bool
         Read the logits before a final Sigmoid or Softmax, where the graph has them.
     allow_random : bool
@@ -145,26 +182,30 @@ def open_model(
     ArtifactError
         The model fails, is random, or gives something else than one row of scores an image.
     """
-    source = _Source(artifact, runtime, form, affine, output.name, beside or FixedInputs())
-    if unbatched:
+    artifact, form, name = source.artifact, source.form, source.output.name
+    if form.unbatched:
         source = source.edited(lambda graph: with_batch_axis(graph, form.name))
-    if output.name not in {each.name for each in artifact.outputs}:
-        source = source.edited(lambda graph: with_output(graph, output.name))
-    source, model = _settled(source, probe, tell)
-    declared = form.fixed_batch is not None
-    output = _typed(model, output)
-    found = randomness_of(artifact, output.name)
-    coarse = output.dtype == "float16" or runtime.execution.coarse
-    random = check_steady(artifact, found, model, probe, tell, coarse=coarse, allow=allow_random)
-    head = head_of(artifact.graph, output.name) if before_head else None
+    if name not in {each.name for each in artifact.outputs}:
+        source = source.edited(lambda graph: with_output(graph, name))
+    source = _settled(source, probe, tell).typed()
+    noise = randomness_of(artifact, name)
+    coarse = source.output.dtype == "float16" or source.runtime.execution.coarse
+    random = check_steady(
+        artifact, noise, source.model, probe, tell, coarse=coarse, allow=allow_random
+    )
+    head = head_of(artifact.graph, name) if before_head else None
     if head is not None:
         seen = probe if wide is None else wide
-        source, model, output, head = _before(source, model, output, head, seen, len(probe), tell)
-    fixed = source.form.fixed_batch
-    mode = "file"
-    if fixed is not None:
-        mode, model = _free(source, model, output, fixed, probe, tell, declared=declared)
-    return Opened(model, output, mode, head, found, random, fixed)
+        before = _before(source, head, seen, len(probe), tell)
+        source, head = (source, None) if before is None else (before, head)
+    mode, model = "file", source.model
+    if source.form.fixed_batch is not None:
+        declared = form.fixed_batch is not None
+        mode, model = _free(source, probe, tell, declared=declared)
+    return Opened(
+        artifact=artifact, model=model, output=source.output, mode=mode, head=head,
+        randomness=noise, random=random, batch=source.form.fixed_batch,
+    )  # fmt: skip
 
 
 def scores_of(model: Model, images: Pixels, batch: int) -> NDArray[np.float32]:
@@ -173,39 +214,19 @@ def scores_of(model: Model, images: Pixels, batch: int) -> NDArray[np.float32]:
     return np.concatenate([model.scores(images[start : start + batch]) for start in starts])
 
 
-def _typed(model: Model, output: Tensor) -> Tensor:
-    """The tensor with the type that the runtime gives it.
-
-    Raises
-    ------
-    ArtifactError
-        It cannot hold scores.
-    """
-    if output.elem_type:
-        return output
-    outputs = {each.name: each for each in model.session.get_outputs()}
-    found = tensor_of(outputs[output.name])
-    if found.elem_type not in SCORE_TYPES:
-        raise ArtifactError(
-            f"tensor '{output.name}' is {found.dtype}; class scores are float16, float32 or float64"
-        )
-    return found
-
-
-def _settled(source: _Source, probe: Pixels, tell: Listener) -> tuple[_Source, Model]:
+def _settled(source: Source, probe: Pixels, tell: Listener) -> Source:
     """The source with the batch that it runs at, and its output turned into rows.
 
     A file that declares a free batch is tried at one image and at several.
     """
-    model = source.open()
     if fixed := source.form.fixed_batch:
-        return _in_rows(source, model, fixed, model.raw(probe[:fixed]).shape, tell)
+        return _in_rows(source, source.model.raw(probe[:fixed]).shape, tell)
     several = len(probe)
     results: dict[int, NDArray[Any]] = {}
     failure: ArtifactError | None = None
     for size in (several, 1):
         try:
-            results[size] = model.raw(probe[:size])
+            results[size] = source.model.raw(probe[:size])
         except OutOfMemoryError:
             raise
         except ArtifactError as error:
@@ -213,104 +234,84 @@ def _settled(source: _Source, probe: Pixels, tell: Listener) -> tuple[_Source, M
     many, one = (results[size].shape if size in results else () for size in (several, 1))
     if many[:1] == (several,):
         if not one or (len(one) == len(many) and one[0] == 1):
-            return source, model
+            return source
         if len(one) < len(many):  # a batch of 1 loses its axis
-            return _in_rows(source, model, 1, one, tell)
+            return _in_rows(source, one, tell, alone=True)
     if len(many) == 2 and one[1:] == (1,) and many == (one[0], several):
-        name = source.output
+        name = source.read
         tell.note(f"output '{name}': {list(many)} for {several} images, so its axes are exchanged")
-        source = source.edited(lambda graph: transposed(graph, name), ROWS)
-        return source, source.open()
+        return source.edited(lambda graph: transposed(graph, name), rows=ROWS)
     for size in (1, *likely_batches(source.artifact.model)):
-        fixed_source = replace(source, form=replace(source.form, fixed_batch=size))
-        fixed_model = model.at(fixed_source.form)
+        fixed_source = source.at(size)
         try:
-            shape = fixed_model.raw(probe[:size]).shape
+            shape = fixed_source.model.raw(probe[:size]).shape
         except ArtifactError:
             continue
         if size == 1 or shape[:1] == (size,):
-            return _in_rows(fixed_source, fixed_model, size, shape, tell)
+            return _in_rows(fixed_source, shape, tell)
     if failure is None:
-        raise NoClassScoresError(source.output, output_meaning(results[several], several))
+        raise NoClassScoresError(source.read, output_meaning(results[several], several))
     raise failure
 
 
-def _in_rows(
-    source: _Source, model: Model, batch: int, shape: Shape, tell: Listener
-) -> tuple[_Source, Model]:
+def _in_rows(source: Source, shape: Shape, tell: Listener, *, alone: bool = False) -> Source:
     """The output for one image as a row, where it has lost the axis of the batch."""
-    alone = batch == 1 and shape and shape[0] > 1 and shape[1:] in ((), (1,))
-    if not alone:
-        return source, model
-    name, classes = source.output, shape[0]
+    alone = alone or source.form.fixed_batch == 1
+    if not (alone and shape and shape[0] > 1 and shape[1:] in ((), (1,))):
+        return source
+    name, classes = source.read, shape[0]
     (tell.warning if shape[1:] else tell.note)(
         f"output '{name}': {list(shape)} for one image, taken for its {classes} class scores"
     )
-    source = source.edited(lambda graph: with_rows(graph, name, classes), ROWS)
-    return source, source.open()
+    return source.edited(lambda graph: with_rows(graph, name, classes), rows=ROWS)
 
 
-def _before(
-    source: _Source,
-    model: Model,
-    output: Tensor,
-    head: Head,
-    probe: Pixels,
-    batch: int,
-    tell: Listener,
-) -> tuple[_Source, Model, Tensor, Head | None]:
-    """Read the logits before the head instead, if the output is what the head makes of them.
+def _before(source: Source, head: Head, probe: Pixels, batch: int, tell: Listener) -> Source | None:
+    """The logits before the head, if the output is what the head makes of them.
 
     A Sigmoid over several classes is left: it is no distribution over them.
     """
-    kept = source, model, output, None
-    answer = scores_of(model, probe, batch)
+    output, answer = source.output, scores_of(source.model, probe, batch)
     if head.operator == "Softmax" and answer.shape[1] == 1:
-        return kept  # 1 whatever stands before it
+        return None  # 1 whatever stands before it
     try:
-        copy = source.edited(lambda graph: with_output(graph, head.logits), head.logits)
-        inner = copy.open()
-        logits = _typed(inner, Tensor(head.logits, None, 0))
-        scores = scores_of(inner, probe, batch)
+        copy = source.edited(
+            lambda graph: with_output(graph, head.logits),
+            output=Tensor(head.logits, None, 0),
+            rows="",
+        ).typed()
+        scores = scores_of(copy.model, probe, batch)
     except OutOfMemoryError:
         raise
     except ArtifactError:
-        return kept
+        return None
     if head.operator == "Sigmoid" and scores.shape[1] != 1:
-        return kept
+        return None
     step = source.artifact.step_of(output.name)
     with np.errstate(over="ignore"):
         expected = head.probabilities(scores, answer.shape[1])
     several = answer.shape[1] > 1
     if expected.shape != answer.shape or (several and not look_like_probabilities(answer, step)):
-        return kept
+        return None
     apart = np.abs(expected - answer)
     worst = float(apart.max())
     # On a GPU the copy may run other kernels than the file.
     exact = "float16" if source.runtime.execution.coarse else output.dtype
     if not worst <= _HEAD_TOLERANCE[exact] + step:
-        return kept
+        return None
     if exact != "float16" and not np.all(apart <= _HEAD_RATIO * expected + _NEAR_ONE + step):
-        return kept
+        return None
     tell.note(
-        f"output '{output.name}': read before its final {head.operator}, at '{logits.name}', where "
+        f"output '{output.name}': read before its final {head.operator}, at '{head.logits}', where "
         f"nothing is rounded to 0 or 1 (they agree within {worst:.0e} on {len(probe)} images)"
     )
-    return copy, inner, logits, head
+    return copy
 
 
-def _free(
-    source: _Source,
-    model: Model,
-    output: Tensor,
-    fixed: int,
-    probe: Pixels,
-    tell: Listener,
-    *,
-    declared: bool,
-) -> tuple[str, Model]:
+def _free(source: Source, probe: Pixels, tell: Listener, *, declared: bool) -> tuple[str, Model]:
     """Make a fixed batch free in a copy and hold the copy against the untouched file."""
-    name, shape, expected = source.form.name, source.form.shape, model.scores(probe)
+    form, model = source.form, source.model
+    expected, fixed = model.scores(probe), form.fixed_batch or 1
     say, cause = tell.note, f"batch: fixed at {fixed} in the file"
     if not declared:
         say = tell.warning
@@ -319,14 +320,14 @@ def _free(
             "export (PyTorch: export it again with an example batch of 2 and dynamic_shapes)"
         )
     try:
-        free_form = replace(source.form, fixed_batch=None)
-        freed = replace(source, form=free_form)
-        freed = freed.edited(lambda graph: free_batch(graph, name, fixed, shape))
-        copy = freed.open()
-        found = [copy.scores(probe[:1]), copy.scores(np.concatenate([probe, probe]))]
-        wanted = np.concatenate([expected[:1], expected, expected])
-        gap = np.abs(np.concatenate(found) - wanted).max() / max(np.abs(wanted).max(), 1e-12)
-        if gap <= _COPY_TOLERANCE[output.dtype]:
+        copy = (
+            source.at(None)
+            .edited(lambda graph: free_batch(graph, form.name, fixed, form.shape))
+            .model
+        )
+        scores = [copy.scores(probe[:1]), copy.scores(np.concatenate([probe, probe]))]
+        gap = difference(np.concatenate([expected[:1], expected, expected]), np.concatenate(scores))
+        if gap <= _COPY_TOLERANCE[source.output.dtype]:
             say(
                 f"{cause}; made free in a copy of the graph (largest relative difference to the "
                 f"file on {len(probe)} images: {gap:.1e})"

@@ -55,7 +55,9 @@ class NoClassScoresError(ArtifactError):
         self.meaning = meaning
 
 
-def output_meaning(scores: NDArray[Any], fed: int, kind: str = "unknown") -> OutputMeaning:
+def output_meaning(
+    scores: NDArray[Any], fed: int, tail: str = "unknown", asked: str | None = None
+) -> OutputMeaning:
     """Judge an output by what it is for `fed` different images.
 
     Parameters
@@ -64,9 +66,10 @@ def output_meaning(scores: NDArray[Any], fed: int, kind: str = "unknown") -> Out
         As the model returns them.
     fed : int
         Images that went in.
-    kind : str
-        "logits", "probabilities", "sigmoid" or "unknown", as the graph's last nodes or the user
-        say; an output that is declared to hold scores is no embedding.
+    tail : str
+        "logits", "probabilities", "sigmoid" or "unknown", as the graph's last nodes say.
+    asked : str or None
+        The kind that the user or the file declares. It settles all that values leave open.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def output_meaning(scores: NDArray[Any], fed: int, kind: str = "unknown") -> Out
         return OutputMeaning("other", f"empty (shape {list(shape)}): a model without classes")
     long = [size for size in shape[1:] if size > 1]
     if len(long) <= 1:
-        return _vector(np.asarray(scores).reshape(fed, -1), kind)
+        return _vector(np.asarray(scores).reshape(fed, -1), tail, asked)
     if len(shape) == 3:
         return OutputMeaning("other", _table(scores))
     if len(shape) == 4:
@@ -90,43 +93,34 @@ def output_meaning(scores: NDArray[Any], fed: int, kind: str = "unknown") -> Out
     return OutputMeaning("other", f"a block of {_text(shape[1:])} numbers an image")
 
 
-def _vector(rows: NDArray[Any], kind: str) -> OutputMeaning:
-    count = rows.shape[1]
+def _vector(rows: NDArray[Any], tail: str, asked: str | None) -> OutputMeaning:
+    """A row of numbers an image."""
+    count, values = rows.shape[1], rows.astype(np.float64)
     if count <= 1:
+        if tail == "probabilities" and len(values) > 1 and np.all(values == 1):
+            return OutputMeaning(
+                "other", "1 for every image: a Softmax over one class always answers 1"
+            )
         return OutputMeaning("classes", "one score an image, of class 1 against class 0")
-    if kind == "sigmoid":
+    classes = OutputMeaning("classes", f"{count} scores an image, one a class")
+    if asked is not None:
+        return classes
+    if tail == "sigmoid":
         return OutputMeaning(
             "several-labels", f"{count} scores after a sigmoid: several labels an image"
         )
-    values = rows.astype(np.float64)
     lengths = np.sqrt((values**2).sum(axis=1))
     unit = bool(np.all(np.abs(lengths - 1) < _UNIT_LENGTH)) and bool(np.any(values < 0))
-    if unit and count >= _LEAST_EMBEDDING and kind == "unknown":
+    if unit and count >= _LEAST_EMBEDDING and tail == "unknown":
         return OutputMeaning(
             "embedding", f"rows of {count} numbers of unit length: an embedding, not class scores"
         )
-    return OutputMeaning("classes", f"{count} scores an image, one a class")
+    answer = _answer(values) if np.isfinite(values).all() else ""
+    return OutputMeaning("other", answer) if answer else classes
 
 
-def no_scores(rows: NDArray[Any], tail: str, asked: str | None) -> str:
-    """What rows of a few images are, in words, where they are no scores; empty where they may be.
-
-    Parameters
-    ----------
-    rows : ndarray, shape (n, columns)
-    tail : str
-        As the graph's last nodes say.
-    asked : str or None
-        The kind that the user or the file declares. It settles all that values leave open.
-    """
-    values = rows.astype(np.float64)
-    if not values.size or not np.isfinite(values).all():
-        return ""
-    if values.shape[1] == 1:
-        always = len(values) > 1 and tail == "probabilities" and bool(np.all(values == 1))
-        return "1 for every image: a Softmax over one class always answers 1" if always else ""
-    if asked is not None:
-        return ""
+def _answer(values: NDArray[np.float64]) -> str:
+    """What rows are, in words, that are made of scores but none; empty where they may be scores."""
     if values.min() >= 0 and np.abs(values.sum(axis=1) - 100).max() <= _PERCENT_TOLERANCE:
         return "in percent (no row has a negative number, and each sums to 100)"
     different = bool(np.any(values != values[0]))

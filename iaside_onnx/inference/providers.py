@@ -4,36 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 AUTO = "auto"
-
-
-@dataclass(frozen=True)
-class Cards:
-    """Graphics cards of a machine, which workers share out.
-
-    Attributes
-    ----------
-    variable : str
-        Environment variable that names those a process may use.
-    folder : Path
-        Holds an entry for each card of the machine.
-    """
-
-    variable: str
-    folder: Path
-
-    def visible(self) -> tuple[str, ...]:
-        """Those that this process may use, as the variable names them."""
-        named = os.environ.get(self.variable)
-        if named is not None:
-            return tuple(name.strip() for name in named.split(",") if name.strip())
-        return (
-            tuple(map(str, range(len(list(self.folder.iterdir()))))) if self.folder.is_dir() else ()
-        )
 
 
 @dataclass(frozen=True)
@@ -73,8 +48,9 @@ class Provider:
     attacked : int
         Images that an attack works on at a time: enough to fill batches, few enough to lose
         little when killed.
-    cards : Cards or None
-        Devices that workers on this machine share out.
+    cards : str
+        Environment variable that names the devices which a process may use, where workers on one
+        machine share them out.
     """
 
     name: str
@@ -93,53 +69,55 @@ class Provider:
     most_batch: int = 128
     most_bytes: int = 1 << 26
     attacked: int = 64
-    cards: Cards | None = None
+    cards: str = ""
 
     @property
     def in_host_memory(self) -> bool:
         """Tensors share memory with arrays."""
         return self.device == "cpu"
 
+    def visible_cards(self) -> tuple[str, ...]:
+        """Devices that this process may use; none where there is nothing to share out."""
+        named = os.environ.get(self.cards)
+        if named is not None:
+            return tuple(name.strip() for name in named.split(",") if name.strip())
+        there = bool(self.cards) and _NVIDIA.is_dir()
+        return tuple(map(str, range(len(list(_NVIDIA.iterdir()))))) if there else ()
 
-_NVIDIA = Cards("CUDA_VISIBLE_DEVICES", Path("/proc/driver/nvidia/gpus"))
-_ROWS = (
-    Provider("cpu", "CPUExecutionProvider", own_cores=True, fallbacks=(), coarse=False),
-    Provider(
-        "cuda",
-        "CUDAExecutionProvider",
-        device="cuda",
-        helper="cuda",
-        automatic=True,
-        libraries=True,
-        advice="no CUDA device, driver or libraries were found (pip install 'iaside-onnx[cuda]' "
-        "brings the libraries)",
-        rounding="asked",
-        options=lambda tf32: {"use_tf32": str(int(tf32))},
-        first_batch=16,
-        most_batch=1024,
-        most_bytes=1 << 29,
-        attacked=256,
-        cards=_NVIDIA,
-    ),
-    Provider(
-        "tensorrt",
-        "TensorrtExecutionProvider",
-        device="cuda",
-        fallbacks=("cuda", "cpu"),
-        # Building engines for graphs of one product and a reshape is not worth it.
-        helper="cuda",
-        libraries=True,
-        advice="no CUDA device, driver or TensorRT libraries were found (put the folder of "
-        "libnvinfer, of the version that this onnxruntime names, into LD_LIBRARY_PATH)",
-        rounding="always",
-        first_batch=16,
-        most_batch=1024,
-        most_bytes=1 << 29,
-        attacked=256,
-        cards=_NVIDIA,
-    ),
+
+# Holds an entry for each card of a machine.
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
+_CPU = Provider("cpu", "CPUExecutionProvider", own_cores=True, fallbacks=(), coarse=False)
+_CUDA = Provider(
+    "cuda",
+    "CUDAExecutionProvider",
+    device="cuda",
+    helper="cuda",
+    automatic=True,
+    libraries=True,
+    advice="no CUDA device, driver or libraries were found (pip install 'iaside-onnx[cuda]' "
+    "brings the libraries)",
+    rounding="asked",
+    options=lambda tf32: {"use_tf32": str(int(tf32))},
+    first_batch=16,
+    most_batch=1024,
+    most_bytes=1 << 29,
+    attacked=256,
+    cards="CUDA_VISIBLE_DEVICES",
 )
-PROVIDERS = {row.name: row for row in _ROWS}
+# On the same device; building engines for graphs of one product and a reshape is not worth it.
+_TENSORRT = replace(
+    _CUDA,
+    name="tensorrt",
+    runtime_name="TensorrtExecutionProvider",
+    fallbacks=("cuda", "cpu"),
+    automatic=False,
+    advice="no CUDA device, driver or TensorRT libraries were found (put the folder of "
+    "libnvinfer, of the version that this onnxruntime names, into LD_LIBRARY_PATH)",
+    rounding="always",
+    options=lambda _: {},
+)
+PROVIDERS = {row.name: row for row in (_CPU, _CUDA, _TENSORRT)}
 
 
 def choices() -> tuple[str, ...]:
@@ -149,7 +127,7 @@ def choices() -> tuple[str, ...]:
 
 def automatic() -> tuple[str, ...]:
     """What "auto" takes: the first of them that becomes active."""
-    return (*(row.name for row in PROVIDERS.values() if row.automatic), _ROWS[0].name)
+    return (*(row.name for row in PROVIDERS.values() if row.automatic), _CPU.name)
 
 
 def words() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -88,8 +87,7 @@ def _on_images(
     try:
         pixels = np.stack([classifier.pixels(sample.picture(int(place))) for place in positions])
         ours = _right(classifier, pixels, targets)
-        model = copy.copy(classifier.model)
-        model.affine = other
+        model = replace(classifier.model, affine=other)
         theirs = _right(replace(classifier, model=model), pixels, targets)
     except IasideError:
         return None

@@ -30,25 +30,15 @@ class Task(Protocol):
 
     Attributes
     ----------
-    name : str
-        As `output_meaning.TASKS` calls it.
     bounds : tuple of float
         Least and largest value of an image.
-    reference : Reference
-    elem_type : int
-        ONNX element type of the model's output.
     """
 
-    name: str
     bounds: tuple[float, float]
 
     @property
     def reference(self) -> Reference:
         """What an image is held against."""
-
-    @property
-    def elem_type(self) -> int:
-        """ONNX element type of the model's output."""
 
     def tail(self) -> bytes:
         """The graph after the model, a session of its own.
@@ -95,14 +85,8 @@ class OneLabel:
 
     scores: ScoreForm
     temperature: float = 1.0
-    name = "classes"
     bounds = (-np.inf, 0.0)
     reference = Reference(np.int64, (1,))
-
-    @property
-    def elem_type(self) -> int:
-        """ONNX element type of the model's output."""
-        return self.scores.elem_type
 
     @property
     def _normalised(self) -> bool:
@@ -118,10 +102,10 @@ class OneLabel:
         scores, float32 = self.scores, TensorProto.FLOAT
         graph = SmallGraph(
             "tail",
-            {"scores": (self.elem_type, None), "reference": (TensorProto.INT64, ["batch", 1])},
+            {"scores": (scores.elem_type, None), "reference": (TensorProto.INT64, ["batch", 1])},
         )
         last = graph.add("Reshape", "scores", np.array([0, -1], np.int64))
-        if self.elem_type != float32:
+        if scores.elem_type != float32:
             last = graph.add("Cast", last, to=float32)
         if scores.kind == "probabilities":
             if scores.binary:

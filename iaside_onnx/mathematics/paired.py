@@ -6,7 +6,7 @@ cancels out (method, section 5: the paired bootstrap).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,13 +61,13 @@ class Difference:
     p_holm: float | None = None
 
 
-class PairedBootstrap:
-    """Resamples of images, the same for both models.
+class Resamples:
+    """Column means of tables of several models, and resamples of images, the same for all.
 
     Parameters
     ----------
-    reference, other : array, shape (n, k)
-        A row for each image and model: n at least 2, row i the same image in both.
+    tables : sequence of arrays, each of shape (n, k)
+        A row for each image: n at least 2, row i the same image in all.
     confidence : float
         Coverage aimed at, in (0, 1).
     seed, resamples : int
@@ -81,25 +81,45 @@ class PairedBootstrap:
 
     def __init__(
         self,
+        tables: Sequence[NDArray[Any]],
+        confidence: float = 0.95,
+        seed: int = 0,
+        resamples: int = RESAMPLES,
+    ) -> None:
+        rows = [np.asarray(table, dtype=np.float64) for table in tables]
+        shapes = [table.shape for table in rows]
+        if len(set(shapes)) > 1 or len(shapes[0]) != 2 or shapes[0][0] < 2:
+            raise UsageError(
+                f"tables of shapes {' and '.join(map(str, shapes))}: tables of one shape with at "
+                "least two rows are needed"
+            )
+        if not all(np.isfinite(table).all() for table in rows):
+            raise UsageError("the tables hold values that are not finite")
+        self.images = len(rows[0])
+        self.confidence = confidence
+        self._means = np.stack([table.mean(axis=0) for table in rows])
+        drawn = resampled_means(np.concatenate(rows, axis=1), seed, resamples)
+        self._resampled = np.stack(np.split(drawn, len(rows), axis=1))
+
+    def changes_sign(self, statistic: Statistic) -> bool:
+        """True where the sign of a statistic of any of the models is open on such a sample."""
+        limit = (1 - self.confidence) / 2
+        apart = np.sign(statistic(self._resampled)) != np.sign(statistic(self._means))[:, None]
+        return bool((apart.mean(axis=1) > limit).any())
+
+
+class PairedBootstrap(Resamples):
+    """`Resamples` of two models, the reference and the other."""
+
+    def __init__(
+        self,
         reference: NDArray[Any],
         other: NDArray[Any],
         confidence: float = 0.95,
         seed: int = 0,
         resamples: int = RESAMPLES,
     ) -> None:
-        rows = [np.asarray(table, dtype=np.float64) for table in (reference, other)]
-        if rows[0].shape != rows[1].shape or rows[0].ndim != 2 or len(rows[0]) < 2:
-            raise UsageError(
-                f"paired tables of shapes {rows[0].shape} and {rows[1].shape}: two tables of one "
-                "shape with at least two rows are needed"
-            )
-        if not all(np.isfinite(table).all() for table in rows):
-            raise UsageError("paired tables hold values that are not finite")
-        self.images = len(rows[0])
-        self.confidence = confidence
-        self._means = [table.mean(axis=0) for table in rows]
-        both = resampled_means(np.concatenate(rows, axis=1), seed, resamples)
-        self._resampled = np.split(both, 2, axis=1)
+        super().__init__([reference, other], confidence, seed, resamples)
 
     def differences(self, statistic: Statistic) -> list[Difference]:
         """Differences of a function of the column means.
@@ -135,14 +155,6 @@ class PairedBootstrap:
         mde = stderr * detectable(freedom, self.confidence)
         columns = (reference, other, difference, low, high, p, stderr, mde)
         return [Difference(*map(float, row)) for row in zip(*columns, strict=True)]
-
-    def changes_sign(self, statistic: Statistic) -> bool:
-        """True where the sign of a statistic of either model is open on such a sample."""
-        limit = (1 - self.confidence) / 2
-        return any(
-            bool((np.sign(statistic(drawn)) != np.sign(statistic(means))).mean() > limit)
-            for means, drawn in zip(self._means, self._resampled, strict=True)
-        )
 
 
 def _least_share(count: int) -> float:

@@ -27,8 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtri, ndtr, stdtrit
 
 from ..errors import UsageError
-from .paired import POWER, RESAMPLES, Difference, Statistic
-from .score import resampled_means
+from .paired import POWER, RESAMPLES, Difference, Resamples, Statistic
 
 _BISECTIONS = 50
 # Quantiles of an estimated variance over which the chance to see a difference is averaged.
@@ -54,27 +53,8 @@ class TrainingDifference(Difference):
     image_stderr: float
 
 
-class TrainingBootstrap:
-    """Resamples of images, the same for every training.
-
-    Parameters
-    ----------
-    reference : sequence of arrays, each of shape (n, k)
-        A table for every training of the reference's recipe, at least two; row i is the same
-        image in all.
-    other : array, shape (n, k)
-        The training of the other recipe.
-    confidence : float
-        Coverage aimed at, in (0, 1).
-    seed, resamples : int
-        The same seed gives the same intervals.
-
-    Raises
-    ------
-    UsageError
-        Fewer than two trainings or images, tables of different shapes, or values that are not
-        finite.
-    """
+class TrainingBootstrap(Resamples):
+    """`Resamples` of two trainings or more of the reference's recipe, and one of another."""
 
     def __init__(
         self,
@@ -84,20 +64,11 @@ class TrainingBootstrap:
         seed: int = 0,
         resamples: int = RESAMPLES,
     ) -> None:
-        tables = [*reference, other]
-        shapes = {table.shape for table in tables}
-        if len(reference) < 2 or len(shapes) > 1 or other.ndim != 2 or len(other) < 2:
+        if len(reference) < 2:
             raise UsageError(
-                f"{len(reference)} trainings of the reference, tables of shapes {sorted(shapes)}: "
-                "two trainings at least, of one shape with two rows or more, are needed"
+                f"{len(reference)} trainings of the reference: two trainings at least are needed"
             )
-        if not all(np.isfinite(table).all() for table in tables):
-            raise UsageError("tables of trainings hold values that are not finite")
-        self.images = len(other)
-        self.confidence = confidence
-        self._means = np.stack([table.mean(axis=0) for table in tables])
-        drawn = resampled_means(np.concatenate(tables, axis=1), seed, resamples)
-        self._resampled = np.stack(np.split(drawn, len(tables), axis=1))
+        super().__init__([*reference, other], confidence, seed, resamples)
 
     def differences(self, statistic: Statistic, step: float = 0.0) -> list[TrainingDifference]:
         """Differences of a function of the column means between recipes of training.
@@ -162,12 +133,6 @@ class TrainingBootstrap:
             )
             for member in range(len(other))
         ]
-
-    def changes_sign(self, statistic: Statistic) -> bool:
-        """True where a statistic of any training has an open sign on such a sample."""
-        limit = (1 - self.confidence) / 2
-        apart = np.sign(statistic(self._resampled)) != np.sign(statistic(self._means))[:, None]
-        return bool((apart.mean(axis=1) > limit).any())
 
 
 def _filled(spread: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:

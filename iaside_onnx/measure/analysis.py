@@ -1,31 +1,32 @@
-"""The main job: artifact and labelled images in, report out."""
+"""The main job: artifact and labelled images in, report out (method, sections 2 to 4)."""
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..errors import UsageError
-from ..images.sample import Reading, draw_sample, leave_out_bad
-from ..inference.session import choose_runtime, runtime_clash
-from ..listener import Listener
-from ..results.part import Part, PartOfSample, part_of
-from ..results.report import Report, check_view, load
+from ..inference.engine import Engine
+from ..mathematics.absence import ABSENCES, Baselines, SampleStatistics
+from ..mathematics.bands import band_index
+from ..mathematics.coalitions import draw_coalitions
+from ..mathematics.estimators import image_values
+from ..mathematics.intervals import score_stderr
+from ..mathematics.score import in_order
+from ..mathematics.shapley import game_values
+from ..results.report import Report, check_view
 from ..settings import Settings
-from ..storage.partial import Partial
-from .cluster import open_workers
-from .filling import fill
-from .measuring import check_batch, identity_of, kept, read_from, shown, writing
-from .prepared import Audit, prepare
-from .stopping import Limits
+from .batch_size import BatchSize
+from .clean_pass import CleanPass
+from .contract import Advance, Filled, Measurement, Rows, Store
+from .game import BandRows, has_idle_cores, play
+from .request import GameOptions, Request
+from .run import measure
+from .subject import Subject
 
 
 def analyze(
@@ -33,29 +34,11 @@ def analyze(
     images: str | Path,
     target: str | Path | None = None,
     *,
-    labels: str | Path | None = None,
-    columns: str | None = None,
-    class_names: str | Path | None = None,
-    label_order: str | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    skip_bad: bool = False,
-    provider: str = "auto",
-    threads: int = 0,
-    tf32: bool = True,
-    ort_extension: Sequence[str | Path] = (),
-    batch: int | None = None,
     target_stderr: float | None = None,
-    time_budget: float | None = None,
     value: str = "log-prob",
     beta: float = 0.75,
     confidence: float = 0.95,
-    shard: str | None = None,
-    dask: str | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    listener: Listener | None = None,
-    **settings: Any,
+    **options: Unpack[GameOptions],
 ) -> Report:
     """Audit an ONNX classifier on labelled images.
 
@@ -67,39 +50,9 @@ def analyze(
         A folder, an ``.npz`` or ``.h5``, tar shards or Parquet files, as on the command line.
     target : path, optional
         Where the report goes, written as the work proceeds. None: keep it in memory only.
-    labels : path, optional
-        Says which file is of which class: a CSV file with the columns ``file`` and ``label``, or
-        another of the layouts that ``docs/images.md`` lists.
-    columns : str, optional
-        "FILE,LABEL": the columns of `labels`, where they have no usual names.
-    class_names : path or "none", optional
-        File with the names of the model's classes in its order, which folders and labels are held
-        against; without it those that the file declares, or that lie beside it. "none" goes by the
-        places of the folders.
-    label_order : {"text", "number"}, optional
-        How class folders that are named by numbers count.
-    image_column, label_column : str, optional
-        Columns of Parquet files, or arrays, where the usual ones are missing or doubtful.
-    skip_bad : bool
-        Leave out pictures of the drawn sample that cannot be decoded, and list them under
-        ``data["skipped"]``, instead of stopping at the first.
-    provider : str
-        Where to run: "auto", or a name in `inference.providers`. Like `threads` and `batch`, it
-        changes nothing beyond floating-point rounding.
-    threads : int
-        Threads of the model's session; 0 chooses.
-    tf32 : bool
-        Let CUDA round the factors of float32 products to 10 bits (TensorFloat-32), as onnxruntime
-        does by default. The report's settings record it where a GPU was used.
-    ort_extension : sequence of paths
-        Libraries of custom operators that the model needs. They are run as code.
-    batch : int, optional
-        Forward passes in a run; None finds a good number by a short trial.
     target_stderr : float, optional
         Stop when the standard error of the signed score is this small; the sample is then the most
         images that are evaluated, in a seeded order. Not with the regression estimator.
-    time_budget : float, optional
-        Stop after so many seconds, at an image's end. What is reached then depends on the machine.
     value : {"log-prob", "log-prob-clipped", "prob"}
         What the game is played in. Like `beta` and `confidence` it belongs to the view, so a
         finished report can change it without the model.
@@ -107,19 +60,9 @@ def analyze(
         Decay of the score's weights, in (0, 1).
     confidence : float
         Coverage of the intervals, in (0, 1).
-    shard : str, optional
-        "I/N": audit the I-th of N parts of the sample (I from 1), for `merge` to join.
-    dask : str, optional
-        Evaluate on Dask workers: the address of a scheduler, or "local:N" for N processes here.
-        A script that gives "local:N" needs the guard ``if __name__ == "__main__":``.
-    resume : bool
-        Continue an interrupted audit.
-    overwrite : bool
-        Replace an existing report.
-    listener : Listener, optional
-        Gets notes, warnings and progress.
-    **settings
-        The fields of `Settings`.
+    **options
+        How labels are found, and how and where the audit runs: see `RunOptions`. What the game is,
+        which images are drawn and how the model is read: the fields of `Settings`.
 
     Returns
     -------
@@ -131,124 +74,175 @@ def analyze(
     IasideError
         Anything wrong with the arguments, the file, the images or the provider.
     """
-    tell = listener or Listener()
-    wanted = Settings.asked(**settings)
-    reading = Reading.asked(
-        images,
-        labels,
-        class_names,
-        columns=columns,
-        image_column=image_column,
-        label_column=label_column,
-        label_order=label_order,
-    )
-    limits = Limits(target_stderr, time_budget)
-    limits.check()
+    request = Request.of(GameOptions, options, model, images, target, target_stderr=target_stderr)
+    asked = request.settings
     check_view(value, beta, confidence)
-    check_batch(batch)
-    part = Part.asked(shard) if shard is not None else None
-    if part is not None and limits.any:
-        raise UsageError(
-            "--shard goes without --target-stderr and --time-budget: parts that stop by themselves "
-            "make no whole"
-        )
-    if wanted.estimator == "regression" and target_stderr is not None:
+    if asked.estimator == "regression" and target_stderr is not None:
         raise UsageError(
             "--target-stderr goes without --estimator regression, whose intervals are too narrow "
             "where it stops: use --estimator permutation"
         )
-    path = Path(target) if target is not None else None
-    with ExitStack() as held:
-        held.enter_context(writing(path, resume=resume, overwrite=overwrite))
-        workers = held.enter_context(open_workers(dask, threads, tell)) if dask else None
-        if clash := runtime_clash():
-            tell.warning(clash)
-        sample = draw_sample(reading.open(tell), wanted.samples, wanted.seed)
-        skipped: list[dict[str, str]] = []
-        if skip_bad:
-            sample, skipped = leave_out_bad(sample, tell)
-        runtime = choose_runtime(provider, threads, tuple(map(Path, ort_extension)), tf32=tf32)
-        audit = prepare(Path(model), sample, reading, part, runtime, wanted, tell)
-        view: dict[str, Any] = {"value": value, "beta": beta, "confidence": confidence}
-        # How the images were read, so that the report can say how to repeat it.
-        asked = {**read_from(reading), "skip_bad": skip_bad, "skipped": skipped}
 
-        def finish(partial: Partial) -> Report:
-            run, used = fill(audit, partial, batch, workers, reading, limits, view, tell)
-            return _report(audit, partial, used, view, run, asked, tell)
+    def settle(subject: Subject) -> Game:
+        form, estimator, players = subject.classifier.form, asked.chosen_estimator, asked.players
+        # Refuses more bands than the size has frequencies before anything is written.
+        band_index(form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc)
+        if asked.estimator is None and estimator != "exact":
+            subject.tell.note(
+                f"estimator: {estimator}, since {players} players have {1 << players:,} "
+                "coalitions; --estimator settles it"
+            )
+        return Game(asked)
 
-        shape = len(audit.positions), audit.settings.coalitions
-        report = kept(
-            path,
-            audit.identity,
-            shape,
-            finish,
-            load,
-            tell,
-            resume=resume,
-            identity_of=identity_of_table,
+    return measure(request, settle, {"value": value, "beta": beta, "confidence": confidence})
+
+
+@dataclass(frozen=True)
+class Game(Measurement[Report]):
+    """The game: a row holds the log-probability of the true class under each coalition.
+
+    Attributes
+    ----------
+    asked : Settings
+    statistics : SampleStatistics
+        Of the whole sample.
+    drawn : ndarray of uint64, shape (n, columns), or None
+        The coalitions of each row; None where all rows hold all coalitions.
+    clean : ndarray of float32, shape (n,)
+        The value of the grand coalition of each row, as the clean pass found it.
+    """
+
+    asked: Settings
+    statistics: SampleStatistics = field(default_factory=SampleStatistics)
+    drawn: NDArray[np.uint64] | None = None
+    clean: NDArray[np.float32] | None = None
+
+    kind = Report
+
+    @property
+    def of_whole_sample(self) -> bool:
+        """Where what stands for absent bands follows from all images."""
+        return ABSENCES[self.asked.absence].of_sample
+
+    @property
+    def columns(self) -> int:
+        """See `Measurement`."""
+        return self.asked.coalitions
+
+    @property
+    def grand_is_known(self) -> bool:
+        """Whether the last column is that of the untouched image, which the clean pass scored."""
+        return self.asked.chosen_estimator != "exact" and self.asked.output_map == "real"
+
+    @property
+    def _played(self) -> int:
+        return self.columns - self.grand_is_known
+
+    def cost(self, images: int) -> str:
+        """See `Measurement`."""
+        cost = images * self._played
+        return f"{images} images x {self._played} coalitions = {cost:,} forward passes"
+
+    def work(self, positions: list[int]) -> list[int]:
+        """A pass for each coalition."""
+        return [len(positions) * self._played]
+
+    def settled(self, subject: Subject, clean: CleanPass) -> Game:
+        """See `Measurement`."""
+        asked, drawn = self.asked, None
+        estimator = asked.chosen_estimator
+        if estimator != "exact":
+            keys = [subject.keys[position] for position in subject.positions]
+            drawn = np.stack(
+                [
+                    draw_coalitions(estimator, asked.players, self.columns, asked.seed, key)
+                    for key in keys
+                ]
+            )
+        known = clean.clean if self.grand_is_known else None
+        return replace(self, statistics=clean.statistics, drawn=drawn, clean=known)
+
+    def settings(self, subject: Subject) -> dict[str, Any]:
+        """See `Measurement`."""
+        asked = self.asked
+        return {
+            "bands": asked.bands,
+            "separate_dc": asked.separate_dc,
+            "norm": asked.norm,
+            "absence": asked.absence,
+            "output_map": asked.output_map,
+            "estimator": asked.chosen_estimator,
+            "passes": None if self.drawn is None else self.columns - 1,
+            "players": asked.players,
+            **subject.settings(),
+        }
+
+    def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
+        """See `Measurement`."""
+        asked, classifier, sample = self.asked, subject.classifier, subject.sample
+        form, clean = classifier.form, self.clean
+        coalitions = asked.every_coalition
+        if self.drawn is not None:
+            # A row for each image of the sample, whichever of them are measured.
+            coalitions = np.zeros((len(sample), self._played), np.uint64)
+            coalitions[subject.positions] = self.drawn[:, : self._played]
+        engine = Engine(
+            classifier.model,
+            asked.players,
+            classifier.task(subject.temperature),
+            asked.output_map,
+            coalitions if self.drawn is None else None,
         )
-        return report.view(**view)
+        baselines = Baselines(
+            asked.absence, asked.seed, subject.keys, self.statistics, subject.pixels
+        )
+        index = band_index(
+            form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
+        )
+        affine = asked.output_map == "real"
+        bands = BandRows(subject.pixels, baselines, index, engine, affine=affine)
+        ahead = has_idle_cores(subject.runtime)
+        row_of = {position: row for row, position in enumerate(subject.positions)}
 
+        def fill(positions: list[int], store: Store, advance: Advance) -> None:
+            def keep(position: int, values: NDArray[np.float32]) -> None:
+                grand = values[:0] if clean is None else clean[row_of[position]]
+                store(position, np.append(values, grand))
 
-def identity_of_table(report: Report) -> dict[str, Any]:
-    """What determined the table of a finished report."""
-    whole = part_of(report)
-    held = identity_of(report)
-    if whole is not None:
-        held["data_digest"] = whole.digest
-    elif "sample_digest" in report.run:  # it stopped before the end of its sample
-        held["data_digest"] = report.run["sample_digest"]
-    return {**held, "shard": None if whole is None else whole.part.option}
+            play(
+                engine, bands, coalitions, subject.targets, positions, size, keep, advance,
+                lambda position: sample.ids[position], ahead=ahead,
+            )  # fmt: skip
 
+        return [fill]
 
-def _report(
-    audit: Audit,
-    partial: Partial,
-    used: NDArray[np.intp],
-    view: dict[str, Any],
-    run: dict[str, Any],
-    data: dict[str, Any],
-    tell: Listener,
-) -> Report:
-    artifact, digest = audit.classifier.artifact, audit.identity["data_digest"]
-    if audit.part is not None:
-        run = {**run, "shard": PartOfSample(audit.part, len(audit.sample), digest).record()}
-    sample = audit.sample.part(np.array(audit.positions, np.intp)[used])
-    report = Report(
-        # No longer on the partial file, which will go.
-        log_prob=np.array(partial.table[used]),
-        coalitions=None if audit.drawn is None else audit.drawn[used],
-        labels=sample.labels,
-        predicted=audit.survey.predicted[used] - audit.classifier.label_offset,
-        image_ids=sample.ids,
-        settings={**audit.identity["settings"], **view},
-        model={
-            "path": shown(artifact.path),
-            "sha256": artifact.sha256,
-            "producer": artifact.producer,
-            "parameters": artifact.parameters,
-        },
-        data={
-            **data,
-            "digest": sample.digest(),
-            "samples": len(sample),
-            "classes": audit.classifier.classes,
-        },
-        run={**run, "warnings": tell.warnings},
-        provider=audit.runtime.provider,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        iaside_version=__version__,
-        class_names=sample.class_names or audit.classifier.class_names,
-        example=audit.survey.example,
-        image_digests=sample.image_digests,
-    )
-    if not report.floor_share:
-        return report
-    tell.warning(
-        f"{report.floor_share:.1%} of the values stand at log-probability "
-        f"{np.log(report.settings['floor']):.2f}, the floor under this output's probabilities: "
-        "what bands do below it is not seen, which distorts Shapley values; audit the logits "
-        "instead, if the graph has them (--output takes any tensor)"
-    )
-    return replace(report, run={**report.run, "warnings": tell.warnings})
+    def stderr(self, table: NDArray[Any], used: NDArray[np.intp], view: dict[str, Any]) -> float:
+        """Of the signed score."""
+        game = game_values(table, view["value"])
+        drawn = None if self.drawn is None else self.drawn[used]
+        psi = image_values(self.asked.chosen_estimator, game, drawn, self.asked.players)
+        return score_stderr(psi[in_order(psi)], view["beta"], self.asked.seed)
+
+    def result(self, filled: Filled) -> Report:
+        """See `Measurement`."""
+        sample, clean, tell = filled.sample, filled.clean, filled.subject.tell
+        assert clean is not None
+        report = Report(
+            log_prob=filled.table,
+            coalitions=None if self.drawn is None else self.drawn[filled.used],
+            labels=sample.labels,
+            predicted=filled.predicted,
+            settings=filled.seen,
+            class_names=sample.class_names or filled.subject.classifier.class_names,
+            example=clean.example,
+            **{**filled.origin(), "image_digests": sample.image_digests},
+        )
+        if not report.floor_share:
+            return report
+        tell.warning(
+            f"{report.floor_share:.1%} of the values stand at log-probability "
+            f"{np.log(report.settings['floor']):.2f}, the floor under this output's probabilities: "
+            "what bands do below it is not seen, which distorts Shapley values; audit the logits "
+            "instead, if the graph has them (--output takes any tensor)"
+        )
+        return replace(report, run={**report.run, "warnings": list(tell.warnings)})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,26 @@ def settled_attacks(
         {"name": name, "norm": NORM_OF[name], "epsilon": float(radius), "queries": queries}
         for name, radius in zip(names, radii, strict=True)
     ]
+
+
+@contextmanager
+def within_budget(scores: Scores, budget: int, advance: Callable[[int], None]) -> Iterator[Scores]:
+    """Scores for an attack whose passes are told as they are made.
+
+    At the end all of the budget has been told, however much of it was needed.
+    """
+    left = budget
+
+    def counted(images: NDArray[np.float32]) -> NDArray[np.float64]:
+        nonlocal left
+        passes = min(len(images), left)
+        left -= passes
+        logs = scores(images)
+        advance(passes)
+        return logs
+
+    yield counted
+    advance(left)
 
 
 def images_together(provider: Provider, features: int) -> int:

@@ -44,10 +44,13 @@ def wanted_corruptions(
     return names, [level for level in SEVERITIES if not severity or level in severity]
 
 
-def corruption_threads(provider: Provider) -> int:
-    """Threads that corrupt: half of the cores where the model needs them too, else most."""
-    cores = available_cores()
-    return max(1, min(_MOST_THREADS, cores // 2 if provider.own_cores else cores - 1))
+def corruption_threads(provider: Provider | None) -> int:
+    """Threads that corrupt: half of the cores where the model needs them too, else most.
+
+    `provider` runs a model meanwhile, if one runs.
+    """
+    cores, shared = available_cores(), provider is not None and provider.own_cores
+    return max(1, min(_MOST_THREADS, cores // 2 if shared else cores - 1))
 
 
 def corrupted(

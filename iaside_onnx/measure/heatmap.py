@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import datetime
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..corruptions.corrupt import generator
 from ..errors import ArtifactError, UsageError
-from ..images.sample import Reading
-from ..listener import Listener
 from ..mathematics.bands import band_index
 from ..mathematics.fourier_basis import FrequencyGrid, basis_vectors, default_strength, finest
-from ..results.heatmap import HeatmapReport, load_heatmap
+from ..results.heatmap import HeatmapReport
 from ..results.report import Report
 from ..results.spread import check_confidence
-from ..settings import Settings, check_number
-from ..storage.partial import Partial
-from .batch_size import batch_size
-from .measuring import Subject, check_batch, kept, open_subject, writing
+from ..settings import check_number
+from .batch_size import BatchSize
+from .contract import Advance, Filled, Measurement, Rows, Store
+from .request import LabelledOptions, Request
+from .run import measure
 from .scorer import Scorer
-from .survey import survey_sample
+from .subject import Subject
 
 # Beyond these single precision shows nothing of the perturbation, or nothing of the image.
 _STRENGTHS = (1e-6, 1e6)
@@ -38,13 +33,6 @@ def measure_heatmap(
     images: str | Path,
     target: str | Path | None = None,
     *,
-    labels: str | Path | None = None,
-    columns: str | None = None,
-    class_names: str | Path | None = None,
-    label_order: str | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    skip_bad: bool = False,
     grid: int | Literal["full"] | None = None,
     strength: float | None = None,
     clip: bool = False,
@@ -52,15 +40,7 @@ def measure_heatmap(
     norm: str = "linf",
     analysis: Report | None = None,
     confidence: float = 0.95,
-    provider: str = "auto",
-    threads: int = 0,
-    tf32: bool = True,
-    ort_extension: Sequence[str | Path] = (),
-    batch: int | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    listener: Listener | None = None,
-    **reading: Any,
+    **options: Unpack[LabelledOptions],
 ) -> HeatmapReport:
     """Error rate and mean prediction error of a model under each Fourier basis vector.
 
@@ -70,10 +50,8 @@ def measure_heatmap(
 
     Parameters
     ----------
-    model, images, labels, columns, class_names, label_order, image_column, label_column, skip_bad
+    model, images, target
         As for `analyze`.
-    target : path, optional
-        Where the report goes, written as the work proceeds.
     grid : int, "full" or None
         Frequencies an axis, odd, or all of them; None: 2 M + 1, so that each band has its middle.
     strength : float, optional
@@ -85,11 +63,9 @@ def measure_heatmap(
         Of the summary by band; a finished report can change them.
     analysis : Report, optional
         Of the same model: its bands are taken, and another model's is refused before the work.
-    provider, threads, tf32, ort_extension, batch, resume, overwrite, listener
-        As for `analyze`.
-    **reading
-        Fields of `Settings` that say which images are drawn and how the file is read: samples,
-        seed, preprocess, size, input, output, layout, output_kind, label_offset, temperature.
+    **options
+        How labels are found, which images are drawn, how the model is read, and how and where it
+        runs: see `RunOptions` and `Settings`.
 
     Returns
     -------
@@ -100,90 +76,33 @@ def measure_heatmap(
     IasideError
         Anything wrong with the arguments, the file, the images or the provider.
     """
-    tell = listener or Listener()
-    read = Reading.asked(
-        images,
-        labels,
-        class_names,
-        columns=columns,
-        image_column=image_column,
-        label_column=label_column,
-        label_order=label_order,
-    )
-    wanted = Settings.asked(bands=1, norm=norm, **reading)
+    request = Request.of(LabelledOptions, options, model, images, target, bands=1, norm=norm)
     separate_dc = False
     if analysis is not None:
         bands, norm, separate_dc = (
             analysis.settings[name] for name in ("bands", "norm", "separate_dc")
         )
     check_confidence(confidence)
-    check_batch(batch)
     if strength is not None:
         check_number("--strength", strength, *_STRENGTHS, "auto or a positive number")
-    path = None if target is None else Path(target)
-    with writing(path, resume=resume, overwrite=overwrite):
-        subject = open_subject(
-            model,
-            read,
-            wanted,
-            tell,
-            skip_bad=skip_bad,
-            provider=provider,
-            threads=threads,
-            tf32=tf32,
-            ort_extension=ort_extension,
-        )
-        if analysis is not None and analysis.model["sha256"] != subject.model()["sha256"]:
+    view = {
+        "bands": bands, "norm": norm, "separate_dc": separate_dc, "confidence": float(confidence),
+    }  # fmt: skip
+
+    def settle(subject: Subject) -> Heatmap:
+        artifact, form = subject.classifier.artifact, subject.classifier.form
+        if analysis is not None and analysis.model["sha256"] != artifact.sha256:
             raise UsageError(f"the analysis is of {analysis.model['path']}, which is another model")
-        size = subject.classifier.form.height, subject.classifier.form.width
-        frequencies = _frequencies(*size, grid, bands, norm)
-        if strength is None:
-            strength = default_strength(*size)
-        count, vectors = len(subject.sample), len(frequencies.vectors)
-        tell.note(
-            f"cost: {count} images x ({vectors} Fourier basis vectors + the image itself) = "
-            f"{count * (vectors + 1):,} forward passes"
+        frequencies = _frequencies(form.height, form.width, grid, bands, norm)
+        norm_of_wave = default_strength(form.height, form.width) if strength is None else strength
+        subject.tell.note(
+            f"perturbation: l2 norm {norm_of_wave:.4g} in each channel, which is a root mean "
+            f"square of {norm_of_wave / np.sqrt(form.height * form.width):.3f} where pixels go "
+            "from 0 to 1"
         )
-        everything = list(range(len(subject.sample)))
-        survey = survey_sample(
-            subject.sample, everything, subject.targets, subject.classifier, wanted, tell
-        )
-        tell.note(
-            f"perturbation: l2 norm {strength:.4g} in each channel, which is a root mean square of "
-            f"{strength / np.sqrt(size[0] * size[1]):.3f} where pixels go from 0 to 1"
-        )
-        settings = {
-            **subject.settings(wanted),
-            "temperature": survey.temperature,
-            "grid": frequencies.lines,
-            "strength": float(strength),
-            "clip": clip,
-        }
-        view: dict[str, Any] = {
-            "bands": bands,
-            "norm": norm,
-            "separate_dc": separate_dc,
-            "confidence": float(confidence),
-        }
-        waves = _Waves(subject, frequencies, settings)
-        # Where images share their batch, only a batch of one gives an image's own scores.
-        asked = batch or (1 if survey.one_by_one else None)
+        return Heatmap(frequencies, float(norm_of_wave), clip)
 
-        def finish(partial: Partial) -> HeatmapReport:
-            run = _fill(waves, partial, asked, tell)
-            return _report(waves, survey.predicted, partial.table, {**settings, **view}, run, tell)
-
-        # A row holds `wrong` (0 or 1) of each vector, then `change`.
-        report = kept(
-            path,
-            subject.identity(settings),
-            (count, 2 * vectors),
-            finish,
-            load_heatmap,
-            tell,
-            resume=resume,
-        )
-        return report.view(**view)
+    return measure(request, settle, view)
 
 
 def _frequencies(
@@ -198,101 +117,109 @@ def _frequencies(
 
 
 @dataclass(frozen=True)
-class _Waves:
-    """Makes the perturbed images."""
+class Heatmap(Measurement[HeatmapReport]):
+    """Images with waves added: a row holds `wrong` (0 or 1) of each vector, then `change`.
 
-    subject: Subject
+    Attributes
+    ----------
+    grid : FrequencyGrid
+    strength : float
+        l2 norm of a wave in each channel.
+    clip : bool
+        Cut images to [0, 1].
+    """
+
     grid: FrequencyGrid
-    settings: dict[str, Any]
+    strength: float
+    clip: bool
 
-    def signs(self, position: int, channels: int) -> NDArray[np.int8]:
+    kind = HeatmapReport
+
+    @property
+    def columns(self) -> int:
+        """Twice the vectors."""
+        return 2 * len(self.grid.vectors)
+
+    def cost(self, images: int) -> str:
+        """See `Measurement`."""
+        vectors = len(self.grid.vectors)
+        return (
+            f"{images} images x ({vectors} Fourier basis vectors + the image itself) = "
+            f"{images * (vectors + 1):,} forward passes"
+        )
+
+    def work(self, positions: list[int]) -> list[int]:
+        """A pass for each vector, and one for the image itself."""
+        return [len(positions) * (len(self.grid.vectors) + 1)]
+
+    def settings(self, subject: Subject) -> dict[str, Any]:
+        """See `Measurement`."""
+        waves = {"grid": self.grid.lines, "strength": self.strength, "clip": self.clip}
+        return {**subject.settings(), **waves}
+
+    def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
+        """See `Measurement`."""
+        scorer = Scorer(subject.classifier, subject.temperature, size)
+
+        def fill(positions: list[int], store: Store, advance: Advance) -> None:
+            for position in positions:
+                store(position, self._row(subject, position, scorer, advance))
+
+        return [fill]
+
+    def _row(
+        self, subject: Subject, position: int, scorer: Scorer, advance: Advance
+    ) -> NDArray[np.float32]:
+        """Of one image: whether the class is wrong, and the change, under each vector."""
+        vectors = len(self.grid.vectors)
+        pixels = subject.pixels(position)
+        signs = self._signs(subject, position, len(pixels))
+        clean, task = scorer(pixels[None]), scorer.task
+        advance(1)
+        row = np.empty((2, vectors), np.float32)
+        start = 0
+        while start < vectors:
+            part = slice(start, min(vectors, start + scorer.size.size))
+            logs = scorer(self._added(pixels, signs, part))
+            if np.isnan(logs).any():
+                wave = self.grid.vectors[start + int(np.flatnonzero(np.isnan(logs).any(axis=1))[0])]
+                raise ArtifactError(
+                    f"the model returns NaN for image {subject.sample.ids[position]} with the wave "
+                    f"of {wave[1]} x {wave[0]} cycles added"
+                )
+            row[0, part] = ~task.right(logs, subject.targets[position])
+            row[1, part] = task.change(logs, clean)
+            advance(part.stop - start)
+            start = part.stop
+        return row.ravel()
+
+    def _signs(self, subject: Subject, position: int, channels: int) -> NDArray[np.int8]:
         """Signs r of each vector and channel, shape (V, C): the same on every grid."""
-        key = self.subject.keys[position]
-        rng = generator(self.settings["seed"], key, "fourier heat map", 0)
+        seed, key = subject.request.settings.seed, subject.keys[position]
+        rng = generator(seed, key, "fourier heat map", 0)
         height, width = self.grid.height, self.grid.width
         drawn = 2 * rng.integers(0, 2, (height, width, channels), dtype=np.int8) - 1
         row, column = self.grid.vectors.T
         return np.asarray(drawn[row % height, column % width])
 
-    def added(
+    def _added(
         self, pixels: NDArray[np.float32], signs: NDArray[np.int8], part: slice
     ) -> NDArray[np.float32]:
         """Copies of an image, each with one of the vectors in `part`, shape (n, C, H, W)."""
         basis = basis_vectors(self.grid.height, self.grid.width, self.grid.vectors[part])
-        factors = signs[part].astype(np.float32) * np.float32(self.settings["strength"])
+        factors = signs[part].astype(np.float32) * np.float32(self.strength)
         copies = factors[:, :, None, None] * basis[:, None]
         copies += pixels
-        return np.clip(copies, 0, 1, out=copies) if self.settings["clip"] else copies
+        return np.clip(copies, 0, 1, out=copies) if self.clip else copies
 
-
-def _fill(waves: _Waves, partial: Partial, batch: int | None, tell: Listener) -> dict[str, Any]:
-    """Evaluate what is missing; how it ran, as JSON values."""
-    subject, vectors = waves.subject, len(waves.grid.vectors)
-    missing, passes = partial.unfinished(), vectors + 1
-    size = batch_size(subject.classifier, batch, len(missing) * passes)
-    scorer = Scorer(subject.classifier, waves.settings["temperature"], size)
-    total = len(subject.sample) * passes
-    began = time.monotonic()
-    tell.start(total - len(missing) * passes, total)
-    try:
-        for position in missing:
-            partial.store(position, _row(waves, position, scorer, tell))
-    finally:
-        tell.stop()
-    return {
-        "forward_passes": total,
-        "seconds": round(time.monotonic() - began, 3),
-        "resumed_after": total - len(missing) * passes,
-        "batch": size.size,
-        **subject.environment(),
-    }
-
-
-def _row(waves: _Waves, position: int, scorer: Scorer, tell: Listener) -> NDArray[np.float32]:
-    """Of one image: whether the class is wrong, and the change, under each vector."""
-    subject, vectors = waves.subject, len(waves.grid.vectors)
-    pixels, name = subject.pixels(position), subject.sample.ids[position]
-    signs = waves.signs(position, len(pixels))
-    clean, task = scorer(pixels[None]), scorer.task
-    tell.advance(1)
-    row = np.empty((2, vectors), np.float32)
-    start = 0
-    while start < vectors:
-        part = slice(start, min(vectors, start + scorer.size.size))
-        logs = scorer(waves.added(pixels, signs, part))
-        if np.isnan(logs).any():
-            wave = waves.grid.vectors[start + int(np.flatnonzero(np.isnan(logs).any(axis=1))[0])]
-            raise ArtifactError(
-                f"the model returns NaN for image {name} with the wave of {wave[1]} x {wave[0]} "
-                "cycles added"
-            )
-        row[0, part] = ~task.right(logs, subject.targets[position])
-        row[1, part] = task.change(logs, clean)
-        tell.advance(part.stop - start)
-        start = part.stop
-    return row.ravel()
-
-
-def _report(
-    waves: _Waves,
-    predicted: NDArray[np.int64],
-    table: NDArray[np.float32],
-    settings: dict[str, Any],
-    run: dict[str, Any],
-    tell: Listener,
-) -> HeatmapReport:
-    subject, vectors = waves.subject, len(waves.grid.vectors)
-    return HeatmapReport(
-        wrong=table[:, :vectors] != 0,
-        change=np.array(table[:, vectors:]),
-        labels=subject.sample.labels,
-        predicted=predicted - subject.classifier.label_offset,
-        image_ids=subject.sample.ids,
-        settings=settings,
-        model=subject.model(),
-        data=subject.data(),
-        run={**run, "warnings": tell.warnings},
-        provider=subject.runtime.provider,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        iaside_version=__version__,
-    )
+    def result(self, filled: Filled) -> HeatmapReport:
+        """See `Measurement`."""
+        wrong, change = np.split(filled.table, 2, axis=1)
+        return HeatmapReport(
+            wrong=wrong != 0,
+            change=np.array(change),
+            labels=filled.sample.labels,
+            predicted=filled.predicted,
+            settings=filled.seen,
+            **filled.origin(),
+        )

@@ -1,4 +1,4 @@
-"""What a worker elsewhere needs to fill its share of a value table, and the filling itself.
+"""What a worker elsewhere needs to fill its share of a table, and the filling itself.
 
 Workers get paths, not files: model and images lie at the same places for all of them. Nothing is
 taken on trust there: the model's bytes, the settings that follow from it, and each image's content
@@ -12,7 +12,7 @@ import os
 import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..errors import ArtifactError, ChangedError, DataError, IasideError, UsageError
-from ..images.sample import Reading, Sample
-from ..inference.classifier import Classifier, open_classifier
+from ..errors import ArtifactError, ChangedError, DataError, IasideError, UsageError, said
+from ..images.sample import Sample
 from ..inference.providers import PROVIDERS
-from ..inference.session import choose_runtime, claim_process, runtime_version
-from ..listener import Listener
-from ..mathematics.absence import SampleStatistics
+from ..inference.session import claim_process, runtime_version
 from ..preprocessing.preprocess import names_a_file
-from ..settings import Settings
-from .draws import DRAWS
-from .evaluator import Evaluator
+from .batch_size import BatchSize, batch_size
+from .contract import Measurement, Rows
+from .request import Request
+from .subject import Subject, open_model
 
 
 def versions() -> dict[str, str]:
@@ -38,58 +36,38 @@ def versions() -> dict[str, str]:
     return {"iaside": __version__, "onnxruntime": runtime_version()}
 
 
-def settled_settings(settings: Settings, classifier: Classifier) -> dict[str, Any]:
-    """All that determines a value table beside model, images and provider, as JSON values."""
-    runtime = classifier.model.runtime
-    held = asdict(settings)
-    del held["allow_random"]
-    held |= {
-        "draws": DRAWS,
-        "players": settings.players,
-        **classifier.settled,
-        **runtime.settings,
-    }
-    # Files of versions that knew no such option have no such key.
-    del held["set"]
-    if classifier.model.fixed.said:
-        held["set"] = classifier.model.fixed.said
-    # As JSON gives it back, so that it compares equal to what a file holds.
-    made: dict[str, Any] = json.loads(json.dumps(held))
-    return made
+def sized(subject: Subject, batch: int | None, work: int) -> BatchSize:
+    """The number of forward passes in a run, for so much work; None searches."""
+    return BatchSize(1) if subject.model is None else batch_size(subject.model, batch, work)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One audit, as a worker is told of it.
+    """A measurement, as a worker is told of it.
 
     Attributes
     ----------
     token : str
         Names the job, so that a process opens the model once.
-    model, model_sha256
-        Where the file lies, and what it must be.
-    reading, chosen : Reading, ndarray of int
-        Where the images lie, and which of them make the sample.
+    request : Request
+        What the client was asked for, with places that hold anywhere on the machine, and the
+        provider, batch and threads that the worker takes.
+    measurement : Measurement
+        Settled by the client.
+    model_sha256 : str
+        What the file must be; empty where there is no model.
+    chosen, positions : ndarray of int, list of int
+        Which images make the sample, and which of those are measured.
     targets, image_digests : ndarray, shapes (K,) and (K, 32)
         Classes in the model's output, and SHA-256 of the contents.
-    wanted, settled : Settings
-        As asked for, and with temperature and label offset found.
     settings : dict
-        From `settled_settings`: what a worker must come to as well.
-    statistics : SampleStatistics
-        Of the whole sample.
-    keys : list of str
-        As for `Evaluator`: digests of pixels, which a worker must decode to as well.
-    coalitions : ndarray of uint64, shape (C,) or (K, C)
-        What is evaluated, as for `Evaluator`.
-    batch : int or None
-        Forward passes in a run; None searches.
-    provider, threads, extensions, tf32
-        As for `choose_runtime`.
+        From `Subject.settings`: what a worker must come to as well.
+    temperature, keys
+        As `Subject` has them; images must decode to the same keys.
     versions : dict
         See `versions`.
-    images : int
-        Images that a worker may expect to get.
+    work : int
+        What a worker may expect to do.
     own_process : bool
         The workers' processes do nothing but this.
     devices : tuple of str
@@ -97,70 +75,53 @@ class Job:
     """
 
     token: str
-    model: Path
+    request: Request
+    measurement: Measurement[Any]
     model_sha256: str
-    reading: Reading
     chosen: NDArray[np.intp]
+    positions: list[int]
     targets: NDArray[np.int64]
     image_digests: NDArray[np.uint8]
-    wanted: Settings
-    settled: Settings
     settings: dict[str, Any]
-    statistics: SampleStatistics
+    temperature: float
     keys: list[str]
-    coalitions: NDArray[np.uint64]
-    batch: int | None
-    provider: str
-    threads: int
-    extensions: tuple[Path, ...]
-    tf32: bool
     versions: dict[str, str]
-    images: int = 1
+    work: int = 1
     own_process: bool = False
     devices: tuple[str, ...] = ()
 
     @classmethod
-    def of(
-        cls,
-        reading: Reading,
-        sample: Sample,
-        classifier: Classifier,
-        wanted: Settings,
-        targets: NDArray[np.int64],
-        settled: Settings,
-        statistics: SampleStatistics,
-        keys: list[str],
-        coalitions: NDArray[np.uint64],
-        batch: int | None,
-    ) -> Job:
-        """Describe an audit that is about to fill its table."""
-        runtime, recipe = classifier.model.runtime, wanted.preprocess
+    def of(cls, subject: Subject, measurement: Measurement[Any], batch: int | None) -> Job:
+        """Describe a measurement that is about to fill its table; `batch` None searches."""
+        request, sample, model = subject.request, subject.sample, subject.model
+        reading, settings = request.reading, request.settings
+        labels, recipe = reading.labels, settings.preprocess
         if recipe is not None and names_a_file(recipe):
-            wanted = replace(wanted, preprocess=str(Path(recipe).absolute()))
-        labels = reading.labels
+            settings = replace(settings, preprocess=str(Path(recipe).absolute()))
         return cls(
             token=uuid.uuid4().hex,
-            model=classifier.artifact.path.absolute(),
-            model_sha256=classifier.artifact.sha256,
-            reading=replace(
-                reading,
-                images=reading.images.absolute(),
-                labels=labels.absolute() if labels is not None else None,
+            request=Request(
+                None if model is None else model.artifact.path.absolute(),
+                replace(
+                    reading,
+                    images=reading.images.absolute(),
+                    labels=labels.absolute() if labels is not None else None,
+                ),
+                settings,
+                extensions=tuple(library.absolute() for library in request.extensions),
+                provider=request.provider if model is None else subject.runtime.provider,
+                tf32=request.tf32,
+                batch=batch,
             ),
+            measurement=measurement,
+            model_sha256="" if model is None else model.artifact.sha256,
             chosen=sample.chosen,
-            targets=targets,
+            positions=subject.positions,
+            targets=subject.targets,
             image_digests=sample.image_digests,
-            wanted=wanted,
-            settled=settled,
-            settings=settled_settings(settled, classifier),
-            statistics=statistics,
-            keys=keys,
-            coalitions=coalitions,
-            batch=batch,
-            provider=runtime.provider,
-            threads=runtime.threads,
-            extensions=tuple(library.absolute() for library in runtime.extensions),
-            tf32=runtime.tf32,
+            settings=subject.settings(),
+            temperature=subject.temperature,
+            keys=subject.keys,
             versions=versions(),
         )
 
@@ -171,25 +132,27 @@ class Outcome:
 
     Attributes
     ----------
-    rows : ndarray of float32 or None
-        Rows of the value table, in the order of the positions asked for.
+    rows : ndarray or None
+        Rows of a part of the table, in the order of the positions asked for.
     batch : int
         Forward passes in a run that the worker has come to.
-    refusal : str
+    refusal : IasideError or None
         Why there are no rows: it would be the same anywhere, or this worker is not fit.
     """
 
-    rows: NDArray[np.float32] | None
+    rows: NDArray[Any] | None
     batch: int = 0
-    refusal: str = ""
+    refusal: IasideError | None = None
 
 
 # A session takes all of its threads for one task, so tasks of one process wait for each other.
 _one_at_a_time = threading.Lock()
-_opened: dict[str, Evaluator] = {}
+_opened: dict[str, tuple[Sequence[Rows], BatchSize]] = {}
 
 
-def evaluate(job: Job, positions: list[int], worker: str, number: object = 0) -> Outcome:
+def evaluate(
+    job: Job, positions: list[int], worker: str, number: object = 0, part: int = 0
+) -> Outcome:
     """Rows of some images, with the model that this process opened for the job.
 
     Parameters
@@ -198,20 +161,25 @@ def evaluate(job: Job, positions: list[int], worker: str, number: object = 0) ->
         What errors call this process.
     number : object
         Which of its machine's workers it is, from 0, where that is known.
+    part : int
+        Which of `Measurement.parts` is filled.
     """
     with _one_at_a_time:
         try:
             if job.token not in _opened:
                 _opened.clear()
-                _opened[job.token] = _open(job, number)
-            rows: dict[int, NDArray[np.float32]] = {}
-            _opened[job.token](positions, rows.__setitem__, lambda _: None)
-            return Outcome(np.stack([rows[each] for each in positions]), _opened[job.token].batch)
+                subject = _open(job, number)
+                size = sized(subject, job.request.batch, job.work)
+                _opened[job.token] = job.measurement.rows(subject, size), size
+            fill, size = _opened[job.token]
+            rows: dict[int, NDArray[Any]] = {}
+            fill[part](positions, rows.__setitem__, lambda _: None)
+            return Outcome(np.stack([rows[each] for each in positions]), size.size)
         except ChangedError as error:
-            refusal = _other_images(job, f" (image {error.name})")
-            return Outcome(None, refusal=f"worker {worker}: {refusal}")
+            refusal: IasideError = _other_images(job, f" (image {error.name})")
         except IasideError as error:
-            return Outcome(None, refusal=f"worker {worker}: {error}")
+            refusal = error
+        return Outcome(None, refusal=IasideError(f"worker {worker}: {said(refusal)}"))
 
 
 def device_of(number: object, devices: Sequence[str]) -> str:
@@ -225,46 +193,47 @@ def device_of(number: object, devices: Sequence[str]) -> str:
     return devices[(number if isinstance(number, int) else 0) % len(devices)]
 
 
-def _open(job: Job, number: object) -> Evaluator:
+def _open(job: Job, number: object) -> Subject:
     """Open model and images, and refuse them where they are not the client's."""
-    here = versions()
+    here, request = versions(), job.request
     for name, version in job.versions.items():
         if here[name] != version:
             raise UsageError(f"has {name} {here[name]}, not {version}; install the same version")
-    cards = PROVIDERS[job.provider].cards
-    if job.devices and cards is not None:
-        os.environ[cards.variable] = device_of(number, job.devices)
+    if job.devices and request.model is not None:
+        os.environ[PROVIDERS[request.provider].cards] = device_of(number, job.devices)
     if job.own_process:
         claim_process()
-    source = job.reading.open()
+    source = request.reading.open()
     if len(source.ids) <= int(job.chosen.max()):
         raise _other_images(job)
     sample = Sample(source, job.chosen)
     sample.expect(job.image_digests, [bytes.fromhex(key) for key in job.keys])
-    runtime = choose_runtime(job.provider, job.threads, job.extensions, tf32=job.tf32)
-    if not job.model.is_file():
-        raise ArtifactError(
-            f"{job.model}: no such file there; model and images must lie at the same paths for "
-            "all workers"
-        )
-    classifier = open_classifier(
-        job.model, runtime, job.wanted, sample, Listener(), check_range=False
-    )
-    if classifier.artifact.sha256 != job.model_sha256:
-        raise ArtifactError(f"{job.model}: is another model there; give all workers the same file")
-    found = settled_settings(job.settled, classifier)
-    for key, setting in job.settings.items():
-        if found[key] != setting:
-            raise UsageError(
-                f"{key} comes to {json.dumps(found[key])} there, not {json.dumps(setting)}"
+    model = None
+    if request.model is not None:
+        if not request.model.is_file():
+            raise ArtifactError(
+                f"{request.model}: no such file there; model and images must lie at the same paths "
+                "for all workers"
             )
-    return Evaluator(
-        classifier, sample, job.targets, job.settled, job.statistics, job.keys, job.coalitions,
-        job.batch, job.images,
-    )  # fmt: skip
+        model = open_model(request, sample, check_range=False)
+        if model.artifact.sha256 != job.model_sha256:
+            raise ArtifactError(
+                f"{request.model}: is another model there; give all workers the same file"
+            )
+    subject = Subject(
+        request, sample, job.positions, job.targets, model, {}, job.temperature, job.keys
+    )
+    settings = subject.settings()
+    for key, setting in job.settings.items():
+        if settings[key] != setting:
+            raise UsageError(
+                f"{key} comes to {json.dumps(settings[key])} there, not {json.dumps(setting)}"
+            )
+    return subject
 
 
 def _other_images(job: Job, which: str = "") -> DataError:
     return DataError(
-        f"{job.reading.images}: holds other images there{which}; give all workers the same data"
+        f"{job.request.reading.images}: holds other images there{which}; give all workers the same "
+        "data"
     )

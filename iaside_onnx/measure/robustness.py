@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
 from ..corruptions.severity import CATALOGUE
-from ..images.sample import Reading, stratified
-from ..listener import Listener
-from ..results.robustness import RobustnessReport, load_robustness
+from ..errors import ArtifactError
+from ..images.sample import stratified
+from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
-from ..settings import MOST_COUNT, Settings, check_number
-from ..storage.partial import Partial
-from .attacked import check_attacks, settled_attacks
-from .corrupted import wanted_corruptions
-from .measuring import check_batch, identity_of, kept, open_subject, writing
-from .robustness_table import Plan, fill
-from .survey import survey_sample
+from ..settings import MOST_COUNT, check_number
+from ..storage.partial import Columns
+from .attacked import (
+    attack_images,
+    check_attacks,
+    images_together,
+    settled_attacks,
+    within_budget,
+)
+from .batch_size import BatchSize
+from .contract import Advance, Filled, Measurement, Rows, Store
+from .corrupted import corrupted, corruption_threads, wanted_corruptions
+from .request import LabelledOptions, Request
+from .run import measure
+from .scorer import Scorer
+from .subject import Subject
 
 _WHAT = ("perturbations", "severities", "attacks")
+_Corrupted = tuple[int, int, NDArray[np.float32]]
 
 
 def measure_robustness(
@@ -34,13 +44,6 @@ def measure_robustness(
     images: str | Path,
     target: str | Path | None = None,
     *,
-    labels: str | Path | None = None,
-    columns: str | None = None,
-    class_names: str | Path | None = None,
-    label_order: str | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    skip_bad: bool = False,
     corruption: Sequence[str] = (),
     severity: Sequence[int] = (),
     attack: Sequence[str] = ("square-linf",),
@@ -49,24 +52,14 @@ def measure_robustness(
     attack_samples: int = 50,
     baseline: str | Path | RobustnessReport | None = None,
     confidence: float = 0.95,
-    provider: str = "auto",
-    threads: int = 0,
-    tf32: bool = True,
-    ort_extension: Sequence[str | Path] = (),
-    batch: int | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    listener: Listener | None = None,
-    **reading: Any,
+    **options: Unpack[LabelledOptions],
 ) -> RobustnessReport:
     """Error and change of prediction of an ONNX classifier under corruptions and attacks.
 
     Parameters
     ----------
-    model, images, labels, columns, class_names, label_order, image_column, label_column, skip_bad
+    model, images, target
         As for `analyze`: the same seed and number of samples draw the same images.
-    target : path, optional
-        Where the report goes, written as the work proceeds. None: keep it in memory only.
     corruption, severity : sequences
         Which corruptions and which of the severities 1 to 5; empty: those of ImageNet-C, and all
         severities. They are applied to
@@ -86,11 +79,9 @@ def measure_robustness(
         images, corruptions or severities.
     confidence : float
         Coverage of the intervals, in (0, 1).
-    provider, threads, tf32, ort_extension, batch, resume, overwrite, listener
-        As for `analyze`.
-    **reading
-        Fields of `Settings` that say which images are drawn and how the file is read: samples,
-        seed, preprocess, size, input, output, layout, output_kind, label_offset, temperature.
+    **options
+        How labels are found, which images are drawn, how the model is read, and how and where it
+        runs: see `RunOptions` and `Settings`.
 
     Returns
     -------
@@ -101,93 +92,238 @@ def measure_robustness(
     IasideError
         Anything wrong with the arguments, the file, the images or the provider.
     """
-    tell = listener or Listener()
-    read = Reading.asked(
-        images,
-        labels,
-        class_names,
-        columns=columns,
-        image_column=image_column,
-        label_column=label_column,
-        label_order=label_order,
-    )
-    wanted = Settings.asked(**reading)
+    request = Request.of(LabelledOptions, options, model, images, target)
     names, levels = wanted_corruptions(corruption, severity)
     attacks = check_attacks(attack, epsilon, queries)
     check_confidence(confidence)
     check_number(
         "--attack-samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number"
     )
-    check_batch(batch)
-    path = None if target is None else Path(target)
-    with writing(path, resume=resume, overwrite=overwrite):
-        if isinstance(baseline, str | Path):
-            baseline = load_robustness(baseline)
-        subject = open_subject(
-            model,
-            read,
-            wanted,
-            tell,
-            skip_bad=skip_bad,
-            provider=provider,
-            threads=threads,
-            tf32=tf32,
-            ort_extension=ort_extension,
+    held = RobustnessReport.load(baseline) if isinstance(baseline, str | Path) else baseline
+
+    def settle(subject: Subject) -> Robustness:
+        sample, seed = subject.sample, request.settings.seed
+        chosen = set(stratified(sample.labels, attack_samples, seed).tolist())
+        if held is not None:
+            check_same_ground(held, Ground(sample.digest(), subject.settings(), names, levels))
+        return Robustness(
+            names,
+            levels,
+            settled_attacks(attacks, epsilon, queries, subject.classifier.form.features),
+            attack_samples if attacks else None,
+            sorted(chosen & set(subject.positions)),
         )
-        sample, form = subject.sample, subject.classifier.form
-        if baseline is not None:
-            ground = Ground(sample.digest(), subject.settings(wanted), names, levels)
-            check_same_ground(baseline, ground)
-        chosen = stratified(sample.labels, attack_samples, wanted.seed)
-        perturbations: dict[str, Any] = {
-            "perturbations": names,
-            "severities": levels,
-            "attacks": settled_attacks(attacks, epsilon, queries, form.features),
-        }
-        plan = Plan(subject, **perturbations, chosen=chosen.tolist(), seed=wanted.seed)
-        tell.note(plan.cost())
-        everything = list(range(len(sample)))
-        survey = survey_sample(
-            sample, everything, subject.targets, subject.classifier, wanted, tell
+
+    return measure(request, settle, {"confidence": float(confidence)})
+
+
+@dataclass(frozen=True)
+class Robustness(Measurement[RobustnessReport]):
+    """Corrupted and attacked images, and where they stand in a table.
+
+    A row is an image: the clean log-probability, then `wrong`, `change` and `corrupted_log_prob`
+    of each corruption and severity, then `attack_wrong`, `attack_queries` and `attack_change` of
+    each attack.
+
+    Attributes
+    ----------
+    perturbations, severities, attacks : list
+        As a report has them.
+    attack_samples : int or None
+        Images to attack, as asked for; None where there is no attack.
+    chosen : list of int
+        Positions of the images to attack.
+    """
+
+    perturbations: list[str]
+    severities: list[int]
+    attacks: list[dict[str, Any]]
+    attack_samples: int | None
+    chosen: list[int]
+
+    kind = RobustnessReport
+
+    @property
+    def cells(self) -> int:
+        """Corruptions times severities."""
+        return len(self.perturbations) * len(self.severities)
+
+    @property
+    def columns(self) -> int:
+        """See `Measurement`."""
+        return 1 + 3 * self.cells + 3 * len(self.attacks)
+
+    @property
+    def parts(self) -> list[Columns]:
+        """Columns of the corruptions, then those of each attack."""
+        return table_parts(self.cells, len(self.attacks))
+
+    def cost(self, images: int) -> str:
+        """See `Measurement`."""
+        text = (
+            f"{images} images x ({len(self.perturbations)} corruptions x {len(self.severities)} "
+            f"severities + the image itself) = {images * (self.cells + 1):,} forward passes"
         )
-        determining = {
-            **subject.settings(wanted),
-            "temperature": survey.temperature,
-            "attack_samples": attack_samples if attacks else None,
-        }
-        settings = {
-            **determining,
-            "height": form.height,
-            "width": form.width,
-            "channels": form.channels,
-            "kinds": {name: CATALOGUE[name].kind for name in names},
-            "confidence": float(confidence),
-        }
-        # Where images share their batch, only a batch of one gives an image's own scores.
-        size = batch or (1 if survey.one_by_one else None)
+        for attack in self.attacks:
+            text += (
+                f", and at most {len(self.chosen)} images x {attack['queries']:,} queries = "
+                f"{len(self.chosen) * attack['queries']:,} for {attack['name']} "
+                f"(epsilon {attack['epsilon']:.4g})"
+            )
+        return text
 
-        def finish(partial: Partial) -> RobustnessReport:
-            run = fill(plan, partial, survey.temperature, size, tell)
-            return _report(plan, survey.predicted, partial.table, settings, run, tell)
+    def work(self, positions: list[int]) -> list[int]:
+        """Passes of the corruptions, and the most that each attack may take."""
+        attacked = len(set(self.chosen) & set(positions))
+        most = [attacked * int(attack["queries"]) for attack in self.attacks]
+        return [len(positions) * (self.cells + 1), *most]
 
-        report = kept(
-            path,
-            subject.identity({**perturbations, **determining}),
-            (len(sample), plan.columns),
-            finish,
-            load_robustness,
-            tell,
-            resume=resume,
-            parts=plan.parts,
-            identity_of=identity_of_answers,
+    def passes(self, table: NDArray[Any], positions: list[int]) -> dict[str, int]:
+        """Those of the corruptions, and the queries that attacks took."""
+        queries = [columns[1] for columns in self.parts[1:] if isinstance(columns, list)]
+        of_attacks = int(np.maximum(table[:, queries], 0).sum())
+        return {"forward_passes": self.work(positions)[0] + of_attacks}
+
+    def settings(self, subject: Subject) -> dict[str, Any]:
+        """See `Measurement`."""
+        what = {name: getattr(self, name) for name in _WHAT}
+        return {**subject.settings(), **what, "attack_samples": self.attack_samples}
+
+    def settings_of(self, result: RobustnessReport) -> dict[str, Any]:
+        """See `Measurement`."""
+        return settings_of_answers(result)
+
+    def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
+        """See `Measurement`."""
+        scorer = Scorer(subject.classifier, subject.temperature, size)
+
+        def corrupt(positions: list[int], store: Store, advance: Advance) -> None:
+            self._corrupt(subject, positions, scorer, store, advance)
+
+        def attacking(wanted: dict[str, Any]) -> Rows:
+            def fill(positions: list[int], store: Store, advance: Advance) -> None:
+                self._attack(subject, wanted, positions, scorer, store, advance)
+
+            return fill
+
+        return [corrupt, *map(attacking, self.attacks)]
+
+    def _corrupt(
+        self,
+        subject: Subject,
+        positions: list[int],
+        scorer: Scorer,
+        store: Store,
+        advance: Advance,
+    ) -> None:
+        """Fill the columns of the corruptions."""
+        stream = corrupted(
+            subject.pixels,
+            subject.keys,
+            positions,
+            self.perturbations,
+            self.severities,
+            subject.request.settings.seed,
+            features=subject.classifier.form.features,
+            threads=corruption_threads(subject.runtime.execution),
         )
-        return report.view(confidence=float(confidence))
+        # The stream holds all of an image before the next one.
+        clean, task, row = np.empty(0), scorer.task, np.empty(1 + 3 * self.cells, np.float32)
+        for group in _groups(stream, scorer.size):
+            logs = scorer(np.stack([image for _, _, image in group]))
+            for (position, column, _), log in zip(group, logs, strict=True):
+                if np.isnan(log).any():
+                    name = f"{subject.sample.ids[position]} ({self._describe(column)})"
+                    raise ArtifactError(f"the model returns NaN for image {name}")
+                target = subject.targets[position]
+                if column < 0:
+                    clean = log
+                    row[0] = log[target]
+                    continue
+                wrong, change = not task.right(log, target), task.change(log, clean)
+                row[1 + column :: self.cells] = wrong, change, log[target]
+                if column == self.cells - 1:
+                    store(position, row)
+            advance(len(group))
+
+    def _describe(self, column: int) -> str:
+        """A column of the corruptions in words; -1 is the untouched image."""
+        if column < 0:
+            return "untouched"
+        row, severity = divmod(column, len(self.severities))
+        return f"{self.perturbations[row]}, severity {self.severities[severity]}"
+
+    def _attack(
+        self,
+        subject: Subject,
+        wanted: dict[str, Any],
+        positions: list[int],
+        scorer: Scorer,
+        store: Store,
+        advance: Advance,
+    ) -> None:
+        """Fill the columns of an attack: only some images are attacked."""
+        chosen = set(self.chosen)
+        for position in positions:
+            if position not in chosen:
+                store(position, np.array([0, NOT_ATTACKED, 0]))
+        rows = [position for position in positions if position in chosen]
+        together = images_together(subject.runtime.execution, subject.classifier.form.features)
+        for start in range(0, len(rows), together):
+            group = rows[start : start + together]
+            images = np.stack([subject.pixels(position) for position in group])
+            keys, targets = [subject.keys[each] for each in group], subject.targets[group]
+            budget, seed = len(group) * wanted["queries"], subject.request.settings.seed
+            with within_budget(scorer, budget, advance) as scores:
+                results = attack_images(scores, images, targets, wanted, seed, keys, scorer.task)
+            for position, values in zip(group, np.column_stack(results), strict=True):
+                store(position, values)
+
+    def result(self, filled: Filled) -> RobustnessReport:
+        """See `Measurement`."""
+        table, form = filled.table, filled.subject.classifier.form
+        shape = (len(table), len(self.perturbations), len(self.severities))
+        ends = np.cumsum([1, *[self.cells] * 3, *[len(self.attacks)] * 3])[:-1]
+        parts = [np.array(part) for part in np.split(table, ends, axis=1)]
+        settings = {key: value for key, value in filled.settings.items() if key not in _WHAT}
+        names = self.perturbations
+        return RobustnessReport(
+            perturbations=names,
+            severities=self.severities,
+            labels=filled.sample.labels,
+            predicted=filled.predicted,
+            log_prob=parts[0][:, 0],
+            wrong=parts[1].reshape(shape) != 0,
+            change=parts[2].reshape(shape),
+            corrupted_log_prob=parts[3].reshape(shape),
+            attacks=self.attacks,
+            attack_wrong=parts[4] != 0,
+            attack_queries=parts[5].astype(np.int32),
+            attack_change=parts[6],
+            settings={
+                **settings,
+                "height": form.height,
+                "width": form.width,
+                "channels": form.channels,
+                "kinds": {name: CATALOGUE[name].kind for name in names},
+                **filled.view,
+            },
+            **filled.origin(),
+        )
 
 
-def identity_of_answers(report: RobustnessReport) -> dict[str, Any]:
-    """What determined the table of a finished report."""
-    what = {name: getattr(report, name) for name in _WHAT}
-    return identity_of(report, {**report.settings, **what})
+def table_parts(cells: int, attacks: int) -> list[Columns]:
+    """Columns that are filled together, for a number of corrupted images and of attacks."""
+    corruptions: list[Columns] = [slice(1 + 3 * cells)]
+    return corruptions + [
+        [1 + 3 * cells + column * attacks + number for column in range(3)]
+        for number in range(attacks)
+    ]
+
+
+def settings_of_answers(report: RobustnessReport) -> dict[str, Any]:
+    """Settings that determined the table of a finished report, which may hold its view as well."""
+    return {**report.settings, **{name: getattr(report, name) for name in _WHAT}}
 
 
 def table_of(report: RobustnessReport) -> NDArray[np.float32]:
@@ -199,37 +335,6 @@ def table_of(report: RobustnessReport) -> NDArray[np.float32]:
     return np.concatenate(made, axis=1)
 
 
-def _report(
-    plan: Plan,
-    predicted: NDArray[np.int64],
-    table: NDArray[np.float32],
-    settings: dict[str, Any],
-    run: dict[str, Any],
-    tell: Listener,
-) -> RobustnessReport:
-    subject, attacks = plan.subject, len(plan.attacks)
-    shape = (len(table), len(plan.perturbations), len(plan.severities))
-    ends = np.cumsum([1, *[plan.cells] * 3, *[attacks] * 3])[:-1]
-    parts = [np.array(part) for part in np.split(table, ends, axis=1)]
-    return RobustnessReport(
-        perturbations=plan.perturbations,
-        severities=plan.severities,
-        labels=subject.sample.labels,
-        predicted=predicted - subject.classifier.label_offset,
-        log_prob=parts[0][:, 0],
-        wrong=parts[1].reshape(shape) != 0,
-        change=parts[2].reshape(shape),
-        corrupted_log_prob=parts[3].reshape(shape),
-        attacks=plan.attacks,
-        attack_wrong=parts[4] != 0,
-        attack_queries=parts[5].astype(np.int32),
-        attack_change=parts[6],
-        image_ids=subject.sample.ids,
-        settings=settings,
-        model=subject.model(),
-        data=subject.data(),
-        run={**run, "warnings": tell.warnings},
-        provider=subject.runtime.provider,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        iaside_version=__version__,
-    )
+def _groups(stream: Iterator[_Corrupted], size: BatchSize) -> Iterator[list[_Corrupted]]:
+    while group := list(islice(stream, size.size)):
+        yield group

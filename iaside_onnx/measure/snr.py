@@ -2,55 +2,50 @@
 
 from __future__ import annotations
 
-import datetime
-import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
-from ..corruptions.corrupt import corrupt, generator
+from ..attacks.attack import METHODS, NORM_OF, check_queries, check_radius
+from ..attacks.attack import attack as attack_images
 from ..corruptions.severity import CATALOGUE
 from ..errors import DataError, UsageError
-from ..images.folders import PhotoFiles
-from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
-from ..inference.session import choose_runtime
-from ..listener import Listener
-from ..mathematics.bands import NORMS, band_index
+from ..images.sample import Sample
+from ..mathematics.bands import band_index
 from ..mathematics.signal_noise import Rings
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..results.snr import SnrReport
 from ..results.spread import check_confidence
-from ..settings import MOST_COUNT, Settings, check_number, check_seed
-from ..storage.output_file import check_folder, check_free
-from .attack_noise import Attack, attack_noise, attacked_classifier, wanted_attack
-from .corrupted import wanted_corruptions
-from .draws import DRAWS, draw_key
-from .labelling import settle_labels
-from .measuring import check_batch
+from ..storage.partial import Columns
+from .attacked import attack_seeds, images_together, within_budget
+from .batch_size import BatchSize
+from .contract import Advance, Filled, Measurement, Rows, Store
+from .corrupted import corrupted, corruption_threads, wanted_corruptions
+from .request import ModelOptions, Request
+from .run import measure
+from .scorer import Scorer
+from .subject import DRAWS, Subject
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
+# The severity at which the radius is the one asked for: the middle one, which tables show.
+_FULL_SEVERITY = 3
+# What says how a model is read and run, and its value where nobody asks for anything.
+_OF_MODEL = {
+    "class_names": None, "label_order": None, "input": None, "output": None, "layout": None,
+    "output_kind": None, "set": (), "provider": "auto", "threads": 0, "tf32": True,
+    "ort_extension": (), "batch": None, "allow_random": False,
+}  # fmt: skip
 
 
 def measure_snr(
     images: str | Path,
     target: str | Path | None = None,
     *,
-    labels: str | Path | None = None,
-    columns: str | None = None,
-    class_names: str | Path | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    skip_bad: bool = False,
-    samples: int = 50,
-    seed: int = 0,
-    preprocess: str | None = None,
-    size: tuple[int, int] | None = None,
     grey: bool = False,
     bands: int = 8,
     rings: int | None = None,
@@ -62,35 +57,15 @@ def measure_snr(
     model: str | Path | None = None,
     epsilon: float | None = None,
     queries: int = 500,
-    input: str | None = None,
-    output: str | None = None,
-    layout: str | None = None,
-    output_kind: str | None = None,
-    set: Sequence[str] = (),
-    provider: str = "auto",
-    threads: int = 0,
-    tf32: bool = True,
-    ort_extension: Sequence[str | Path] = (),
-    batch: int | None = None,
-    allow_random: bool = False,
     confidence: float = 0.95,
-    overwrite: bool = False,
-    listener: Listener | None = None,
+    **options: Unpack[ModelOptions],
 ) -> SnrReport:
     """Signal-to-noise ratio, gain and residual of corruptions, or an attack, on a sample of images.
 
     Parameters
     ----------
-    images, labels, columns, image_column, label_column, skip_bad, samples, seed
-        As for `analyze`: the same seed and number draw the same images.
-    class_names : path or "none", optional
-        As for `analyze`, with an attack: folders and labels are held against these names. What is
-        measured needs no class.
-    target : path, optional
-        Where the report goes.
-    preprocess, size : str, (int, int), optional
-        How pictures come to the size of the model's input; without a size or a crop all pictures
-        must have one size.
+    images, target
+        As for `analyze`: the same seed and number of samples draw the same images.
     grey : bool
         One channel, as grey models see pictures.
     bands, norm, separate_dc
@@ -105,10 +80,13 @@ def measure_snr(
     model, epsilon, queries : path, float, int
         The ONNX file that is attacked, which settles size and channels; the radius at severity 3
         in pixel space (at severity s it is s / 3 of that); images scored for one image at most.
-    input, output, layout, output_kind, set, provider, threads, tf32, ort_extension, batch
-        How that model is read and run, as for `analyze`.
     confidence : float
         Of the bootstrap intervals over images.
+    **options
+        How pictures come to the size of the model's input, which images are drawn, 50 unless
+        `samples` says otherwise, and how and where it runs: see `RunOptions` and `Settings`. What
+        says how a model is read and run goes with an attack. Without a size or a crop all pictures
+        must have one size.
 
     Returns
     -------
@@ -119,120 +97,86 @@ def measure_snr(
     IasideError
         Anything wrong with the arguments or the images.
     """
-    tell = listener or Listener()
-    against = wanted_attack(attack, model, epsilon, queries, allow_random=allow_random)
-    of_model = {"input": input, "output": output, "layout": layout, "output_kind": output_kind}
-    running = (provider, threads, tf32, tuple(map(Path, ort_extension)))
-    _check_model_options(against, {**of_model, "set": ", ".join(set) or None}, running, batch)
+    _check_attack(attack, model, epsilon, queries)
+    if attack is None:
+        _refuse_model_options(options)
     names, levels = wanted_corruptions(corruption, severity)
+    if attack is not None and not corruption:
+        names = []
     check_confidence(confidence)
-    check_seed(seed)
-    check_number("--samples", samples, 0, MOST_COUNT, "0 for all images or a positive number")
-    if norm not in NORMS:
-        raise UsageError(f"--norm {norm}: choose one of {', '.join(NORMS)}")
-    if class_names is not None and against is None:
-        raise UsageError("--class-names goes with --attack: corruptions need no classes")
-    path = None if target is None else Path(target)
-    if path is not None:
-        check_folder(path)
-        check_free(path, overwrite=overwrite)
-    reading = Reading.asked(
-        images,
-        labels,
-        class_names,
-        columns=columns,
-        image_column=image_column,
-        label_column=label_column,
+    request = Request.of(
+        ModelOptions, options, model, images, target, samples=50, bands=1, norm=norm
     )
-    source = reading.open(tell)
-    if isinstance(source, PhotoFiles) and source.doubt and class_names is None:
-        raise DataError(source.doubt)
-    sample = draw_sample(source, samples, seed)
-    skipped: list[dict[str, str]] = []
-    if skip_bad:
-        sample, skipped = leave_out_bad(sample, tell)
-    if against is None:
-        classifier = None
-        recipe, channels = _sized(load_preprocess(preprocess), size, sample), 1 if grey else 3
-    else:
-        asked = Settings.asked(
-            preprocess=preprocess, size=size, allow_random=allow_random, set=tuple(set), **of_model
-        )
-        runtime = choose_runtime(provider, threads, running[-1], tf32=tf32)
-        classifier = attacked_classifier(against, sample, asked, runtime, grey, tell)
-        if class_names is not None:
-            settle_labels(sample, classifier, reading, tell)
-        recipe, channels = classifier.preprocess, classifier.form.channels
-        if not corruption:
-            names = []
-    assert recipe.crop is not None
-    grid = Rings(*recipe.crop, _ring_count(*recipe.crop, bands, rings, norm), norm)
-    started = time.monotonic()
-    signal, noise = _measure(sample, recipe, channels, grid, names, levels, seed, tell)
-    kinds = {name: CATALOGUE[name].kind for name in names}
-    attacked = {}
-    if against is not None and classifier is not None:
-        added = attack_noise(against, classifier, sample, grid, levels, seed, batch, tell)
-        noise = np.concatenate([noise, added], axis=2)
-        names, kinds[against.name] = [*names, against.name], "attack"
-        attacked = {"attack": against.settings(classifier)}
-    given = Path(images)
-    report = SnrReport(
-        perturbations=names,
-        severities=levels,
-        signal=signal,
-        noise=noise,
-        image_ids=sample.ids,
-        settings={
-            "bands": bands,
-            "rings": grid.rings,
-            "norm": norm,
-            "separate_dc": separate_dc,
-            "confidence": float(confidence),
-            "seed": seed,
-            "draws": DRAWS,
-            "samples": samples,
-            "height": grid.height,
-            "width": grid.width,
-            "channels": channels,
-            "preprocess": recipe.settings(),
-            "kinds": kinds,
-            **attacked,
-        },
-        data={
-            "source": given.name if given.is_absolute() else given.as_posix(),
-            "digest": sample.digest(),
-            "samples": len(sample),
-            "skipped": skipped,
-        },
-        run={"seconds": round(time.monotonic() - started, 3), "warnings": tell.warnings},
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        iaside_version=__version__,
-    )
-    if path is not None:
-        report.save(path, overwrite=overwrite)
-    return report
+
+    def settle(subject: Subject) -> SignalToNoise:
+        if subject.model is None:
+            settings = request.settings
+            recipe = _sized(load_preprocess(settings.preprocess), settings.size, subject.sample)
+            channels, attacked = 1 if grey else 3, None
+        else:
+            assert attack is not None
+            assert epsilon is not None
+            recipe, channels = subject.model.preprocess, subject.model.form.channels
+            if grey and channels != 1:
+                raise UsageError(f"--grey: {model} takes {channels} channels")
+            attacked = _attack_settings(subject, attack, epsilon, queries)
+        assert recipe.crop is not None
+        grid = Rings(*recipe.crop, _ring_count(*recipe.crop, bands, rings, norm), norm)
+        return SignalToNoise(names, levels, grid, bands, recipe, channels, attacked)
+
+    view = {"separate_dc": separate_dc, "confidence": float(confidence)}
+    return measure(request, settle, view, labelled=False)
 
 
-def _check_model_options(
-    attack: Attack | None, of_model: dict[str, str | None], running: Any, batch: int | None
+def _check_attack(
+    name: str | None, model: str | Path | None, epsilon: float | None, queries: int
 ) -> None:
-    """Refuse what says how a model is read or run where there is none."""
-    check_batch(batch)
-    if attack is not None:
+    """Refuse an unknown attack, or options of one that do not go together."""
+    if name is None:
+        for option, value in (("model", model), ("epsilon", epsilon)):
+            if value is not None:
+                raise UsageError(f"--{option} goes with --attack, which is not given")
         return
-    given = [name for name, value in of_model.items() if value is not None]
-    usual = {"provider": "auto", "threads": 0, "tf32": True, "ort_extension": ()}
-    given += [
-        name for (name, rest), held in zip(usual.items(), running, strict=True) if held != rest
-    ]
-    given += ["batch"] if batch is not None else []
-    if given:
-        option = {"output_kind": "logits", "tf32": "no-tf32"}.get(given[0], given[0])
-        raise UsageError(
-            f"--{option.replace('_', '-')} goes with --attack, which is not given: corruptions "
-            "need no model"
-        )
+    if name not in METHODS:
+        raise UsageError(f"--attack {name}: choose one of {', '.join(METHODS)}")
+    if model is None or epsilon is None:
+        raise UsageError(f"--attack {name} needs --model and --epsilon")
+    check_radius(epsilon)
+    check_queries(queries)
+
+
+def _refuse_model_options(options: ModelOptions) -> None:
+    """Refuse what says how a model is read or run where there is none."""
+    for name, unasked in _OF_MODEL.items():
+        value = options.get(name, unasked)
+        if (tuple(value) if isinstance(value, list) else value) != unasked:
+            option = {"output_kind": "logits", "tf32": "no-tf32"}.get(name, name)
+            raise UsageError(
+                f"--{option.replace('_', '-')} goes with --attack, which is not given: corruptions "
+                "need no model"
+            )
+
+
+def _attack_settings(subject: Subject, name: str, epsilon: float, queries: int) -> dict[str, Any]:
+    """What a result says about an attack and its model."""
+    classifier = subject.classifier
+    read = {key: classifier.settled[key] for key in ("input", "output", "layout", "output_kind")}
+    further = {
+        key: value
+        for key, value in subject.settings().items()
+        if key in {*subject.runtime.settings, "allow_random", "set"}
+    }
+    return {
+        "name": name,
+        "norm": NORM_OF[name],
+        "epsilon": float(epsilon),
+        "queries": queries,
+        "model": classifier.artifact.path.name,
+        "sha256": classifier.artifact.sha256,
+        **read,
+        "provider": subject.runtime.provider,
+        **further,
+    }
 
 
 def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> Preprocess:
@@ -271,32 +215,224 @@ def _ring_count(height: int, width: int, bands: int, rings: int | None, norm: st
     return rings
 
 
-def _measure(
-    sample: Sample,
-    recipe: Preprocess,
-    channels: int,
-    grid: Rings,
-    names: list[str],
-    levels: list[int],
-    seed: int,
-    tell: Listener,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums of the signal (2, n, parts) and of the noise (3, n, names, levels, parts)."""
-    parts = grid.rings + 1
-    signal = np.empty((2, len(sample), parts))
-    noise = np.empty((3, len(sample), len(names), len(levels), parts))
-    tell.start(0, len(sample) * len(names) * len(levels))
-    try:
-        for position in range(len(sample)):
-            pixels = recipe.pixels(sample.picture(position), channels)
-            clean, key = grid.spectrum(pixels), draw_key(sample, position)
-            signal[:, position] = grid.signal(clean)
-            for row, corruption in enumerate(names):
-                for column, level in enumerate(levels):
-                    rng = generator(seed, key, corruption, level)
-                    added = grid.spectrum(corrupt(pixels, corruption, level, rng) - pixels)
-                    noise[:, position, row, column] = grid.noise(clean, added)
-                tell.advance(len(levels))
-    finally:
-        tell.stop()
-    return signal, noise
+@dataclass(frozen=True)
+class SignalToNoise(Measurement[SnrReport]):
+    """Spectra of images, and of what perturbations add to them.
+
+    A row is an image: sums of its signal for each ring, then sums of the noise of each corruption
+    and severity for each ring, then those of the attack.
+
+    Attributes
+    ----------
+    corruptions, severities : list
+    grid : Rings
+    bands : int
+    recipe : Preprocess
+        How pictures come to the size of the grid.
+    channels : int
+    attack : dict or None
+        As a result's settings have it.
+    """
+
+    corruptions: list[str]
+    severities: list[int]
+    grid: Rings
+    bands: int
+    recipe: Preprocess
+    channels: int
+    attack: dict[str, Any] | None
+
+    dtype = "float64"
+    kind = SnrReport
+
+    @property
+    def _cells(self) -> int:
+        """Corruptions times severities."""
+        return len(self.corruptions) * len(self.severities)
+
+    @property
+    def _ends(self) -> list[int]:
+        """Where signal, noise of corruptions and noise of the attack end in a row."""
+        cells = [self._cells, len(self.severities) if self.attack else 0]
+        sums = [2, *(3 * each for each in cells)]
+        return [int(end) * (self.grid.rings + 1) for end in np.cumsum(sums)]
+
+    @property
+    def columns(self) -> int:
+        """See `Measurement`."""
+        return self._ends[-1]
+
+    @property
+    def parts(self) -> list[Columns]:
+        """Columns of signal and corruptions, then those of the attack."""
+        _, end, whole = self._ends
+        return [slice(end), slice(end, whole)] if self.attack else [slice(end)]
+
+    def cost(self, images: int) -> str:
+        """See `Measurement`."""
+        levels = len(self.severities)
+        text = (
+            f"{images} images x {len(self.corruptions)} corruptions x {levels} severities = "
+            f"{images * self._cells:,} corrupted images"
+        )
+        if self.attack is None:
+            return text
+        queries = self.attack["queries"]
+        attacked = (
+            f"at most {images} images x {levels} severities x {queries:,} queries = "
+            f"{images * levels * queries:,} forward passes for {self.attack['name']}"
+        )
+        return f"{text}, and {attacked}" if self.corruptions else attacked
+
+    def work(self, positions: list[int]) -> list[int]:
+        """Corrupted images; and the most passes that the attack may take."""
+        levels = len(positions) * len(self.severities)
+        attacked = [] if self.attack is None else [levels * int(self.attack["queries"])]
+        return [len(positions) * self._cells, *attacked]
+
+    def passes(self, *_: Any) -> dict[str, int]:
+        """Not counted: a row holds sums of spectra alone."""
+        return {}
+
+    def settings(self, subject: Subject) -> dict[str, Any]:
+        """See `Measurement`."""
+        asked = subject.request.settings
+        return {
+            "perturbations": self.corruptions,
+            "severities": self.severities,
+            "bands": self.bands,
+            "rings": self.grid.rings,
+            "norm": self.grid.norm,
+            "seed": asked.seed,
+            "draws": DRAWS,
+            "samples": asked.samples,
+            "height": self.grid.height,
+            "width": self.grid.width,
+            "channels": self.channels,
+            "preprocess": self.recipe.settings(),
+            **({"attack": self.attack} if self.attack else {}),
+        }
+
+    def settings_of(self, result: SnrReport) -> dict[str, Any]:
+        """See `Measurement`."""
+        corruptions = [name for name in result.perturbations if name in CATALOGUE]
+        return {
+            **result.settings, "perturbations": corruptions, "severities": result.severities,
+        }  # fmt: skip
+
+    def rows(self, subject: Subject, size: BatchSize) -> Sequence[Rows]:
+        """See `Measurement`."""
+
+        def pixels(position: int) -> NDArray[np.float32]:
+            return self.recipe.pixels(subject.sample.picture(position), self.channels)
+
+        def corrupt(positions: list[int], store: Store, advance: Advance) -> None:
+            self._corrupt(subject, pixels, positions, store, advance)
+
+        def attack(positions: list[int], store: Store, advance: Advance) -> None:
+            scorer = Scorer(subject.classifier, 1.0, size)
+            self._attack(subject, pixels, positions, scorer, store, advance)
+
+        return [corrupt, attack] if self.attack else [corrupt]
+
+    def _corrupt(
+        self,
+        subject: Subject,
+        pixels: Callable[[int], NDArray[np.float32]],
+        positions: list[int],
+        store: Store,
+        advance: Advance,
+    ) -> None:
+        """Sums of the signal (2, rings + 1), and of the noise (3, cells, rings + 1)."""
+        stream = corrupted(
+            pixels,
+            subject.keys,
+            positions,
+            self.corruptions,
+            self.severities,
+            subject.request.settings.seed,
+            features=self.channels * self.grid.height * self.grid.width,
+            threads=corruption_threads(None),
+        )
+        untouched, signal = np.empty(0, np.float32), np.empty(0)
+        spectrum: NDArray[np.complexfloating[Any, Any]] = np.empty(0, np.complex128)
+        noise = np.empty((3, self._cells, self.grid.rings + 1))
+        for position, column, image in stream:
+            if column < 0:
+                untouched, spectrum = image, self.grid.spectrum(image)
+                signal = self.grid.signal(spectrum)
+            else:
+                added = self.grid.spectrum(image - untouched)
+                noise[:, column] = self.grid.noise(spectrum, added)
+                advance(1)
+            if column == self._cells - 1:
+                store(position, np.concatenate([signal.ravel(), noise.ravel()]))
+
+    def _attack(
+        self,
+        subject: Subject,
+        pixels: Callable[[int], NDArray[np.float32]],
+        positions: list[int],
+        scorer: Scorer,
+        store: Store,
+        advance: Advance,
+    ) -> None:
+        """Sums of the noise that the attack adds, (3, severities, rings + 1).
+
+        What is attacked is the model's own answer to each image: it needs no label, and no image is
+        wrong from the start, which would leave it as it is.
+        """
+        wanted, form = self.attack, subject.classifier.form
+        assert wanted is not None
+        together = images_together(subject.runtime.execution, form.features)
+        for start in range(0, len(positions), together):
+            group = positions[start : start + together]
+            images = np.stack([pixels(position) for position in group])
+            answers = scorer.task.answers(scorer(images))
+            keys = [subject.keys[position] for position in group]
+            seeds = attack_seeds(subject.request.settings.seed, wanted["name"], keys)
+            spectra = [self.grid.spectrum(image) for image in images]
+            noise = np.empty((len(group), 3, len(self.severities), self.grid.rings + 1))
+            for column, level in enumerate(self.severities):
+                budget = len(group) * wanted["queries"]
+                with within_budget(scorer, budget, advance) as scores:
+                    found = attack_images(
+                        scores,
+                        images,
+                        answers,
+                        method=wanted["name"],
+                        epsilon=wanted["epsilon"] * level / _FULL_SEVERITY,
+                        queries=wanted["queries"],
+                        seeds=seeds,
+                        margins=scorer.task.margins,
+                    )
+                for row, change in enumerate(found.images - images):
+                    noise[row, :, column] = self.grid.noise(
+                        spectra[row], self.grid.spectrum(change)
+                    )
+            for position, sums in zip(group, noise, strict=True):
+                store(position, sums.ravel())
+
+    def result(self, filled: Filled) -> SnrReport:
+        """See `Measurement`."""
+        images, sums = len(filled.table), self.grid.rings + 1
+        signal, noise, added = np.split(filled.table, self._ends[:-1], axis=1)
+        shape = images, 3, -1, len(self.severities), sums
+        names, kinds = self.corruptions, {name: CATALOGUE[name].kind for name in self.corruptions}
+        if self.attack is not None:
+            names, kinds = [*names, self.attack["name"]], {**kinds, self.attack["name"]: "attack"}
+        perturbations = [noise.reshape(shape), added.reshape(shape)]
+        settings, origin = dict(filled.seen), filled.origin()
+        for name in ("model", "provider"):  # corruptions have none; an attack is in the settings
+            del origin[name]
+        severities = settings.pop("severities")
+        del settings["perturbations"]
+        return SnrReport(
+            perturbations=names,
+            severities=severities,
+            signal=np.moveaxis(signal.reshape(images, 2, sums), 0, 1).copy(),
+            noise=np.moveaxis(np.concatenate(perturbations, axis=2), 0, 1).copy(),
+            settings={**settings, "kinds": kinds},
+            labels=None if filled.subject.request.shard is None else filled.sample.labels,
+            **origin,
+        )

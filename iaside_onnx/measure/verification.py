@@ -33,14 +33,13 @@ from ..results.verification import Check, Verification, verify_file
 from ..settings import MOST_COUNT, Settings, check_number
 from ..storage.partial import WHOLE_ROWS, Columns, create_partial
 from ..storage.value_rules import is_name, is_text
-from .analysis import analyze, identity_of_table
+from .analysis import analyze
 from .attacked import NO_ATTACK
-from .draws import DRAWS
 from .heatmap import measure_heatmap
-from .measuring import as_json, identity_of
 from .model_names import NO_NAMES
-from .robustness import identity_of_answers, measure_robustness, table_of
-from .robustness_table import table_parts
+from .robustness import measure_robustness, settings_of_answers, table_of, table_parts
+from .run import identity_of
+from .subject import DRAWS, as_json
 
 # Values that kernels of another machine may round to: of the CPU, and of GPUs, which keep 11 bits.
 _TOLERANCE, _TOLERANCE_11_BITS = 1e-3, 1e-2
@@ -215,7 +214,8 @@ def _of_report(report: Report) -> _Redo:
     shard = None if whole is None else whole.part.option
     options = {"shard": shard, "tf32": report.settings.get("tf32", True)}
     table = np.array(report.log_prob, np.float32)
-    return _Redo(analyze, options, identity_of_table(report), table, lambda again: again.log_prob)
+    identity = identity_of(report, report.settings)
+    return _Redo(analyze, options, identity, table, lambda again: again.log_prob)
 
 
 def _of_heatmap(report: HeatmapReport) -> _Redo:
@@ -230,7 +230,8 @@ def _of_heatmap(report: HeatmapReport) -> _Redo:
     def rows_of(one: HeatmapReport) -> NDArray[np.float32]:
         return np.concatenate([one.wrong, one.change], axis=1, dtype=np.float32)
 
-    return _Redo(measure_heatmap, options, identity_of(report), rows_of(report), rows_of)
+    identity = identity_of(report, settings)
+    return _Redo(measure_heatmap, options, identity, rows_of(report), rows_of)
 
 
 def _of_robustness(report: RobustnessReport) -> _Redo:
@@ -248,7 +249,7 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
     return _Redo(
         measure_robustness,
         options,
-        identity_of_answers(report),
+        identity_of(report, settings_of_answers(report)),
         table_of(report),
         table_of,
         table_parts(cells, len(attacks)),

@@ -37,14 +37,16 @@ class Tensor:
     container: str = ""
     unbatched: bool = False
 
+    def block(self, layout: str | None) -> Shape:
+        """Channels, height and width of an image input; a flat one is a line of numbers."""
+        _, *rest = self.shape or (None, None, None, None)
+        if len(rest) < 3:
+            return (1,) * (3 - len(rest)) + tuple(rest)
+        return (rest[2], rest[0], rest[1]) if layout == "nhwc" else (rest[0], rest[1], rest[2])
+
     def size_is_free(self, layout: str | None) -> bool:
         """Whether height or width of an image input is left open."""
-        if self.shape is None:
-            return True
-        rest = self.shape[1:]
-        if len(rest) == 3:
-            rest = rest[:2] if layout == "nhwc" else rest[1:]
-        return None in rest
+        return None in self.block(layout)[1:]
 
     @property
     def dtype(self) -> str:

@@ -8,27 +8,27 @@ differently. Among candidates that cannot be told apart the most plausible one c
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from ..errors import ArtifactError, ChangedModelError, said
-from ..images.sample import Reading, Sample, draw_sample
-from ..inference.classifier import Classifier, open_classifier
+from ..images.sample import Sample
+from ..inference.classifier import Classifier
 from ..inference.ends import image_input
 from ..inference.model import Affine
 from ..inference.ort_format import describe
-from ..inference.session import Runtime, choose_runtime
+from ..inference.session import Runtime
 from ..listener import Listener
 from ..mathematics.temperature import log_softmax
-from ..measure.labelling import check_files, settle_labels, write_found_labels
-from ..measure.survey import class_targets
+from ..measure.labelling import settle_labels
+from ..measure.request import ModelOptions, Request
+from ..measure.subject import class_targets, open_model, open_sample
 from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings
@@ -37,6 +37,7 @@ from .axes import Given, geometry_axis, joined, values_axis
 from .candidate import NEGLIGIBLE, Candidate
 from .findings import findings, other_order
 from .fitting import MOST_EVALUATIONS, fitted_values
+from .found_labels import check_files, write_found_labels
 from .plausible import most_plausible_first, source_of
 
 _OFFSETS = (0, 1, -1)
@@ -54,34 +55,23 @@ def search_recipes(
     model: Path,
     images: Path,
     *,
-    labels: Path | None = None,
-    columns: str | None = None,
-    class_names: str | None = None,
-    label_order: str | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
     labels_file: Path | None = None,
-    provider: str = "auto",
-    ort_extension: Sequence[Path] = (),
-    listener: Listener | None = None,
     sha256: str | None = None,
-    **settings: Any,
+    **options: Unpack[ModelOptions],
 ) -> dict[str, Any]:
     """Try preprocessing recipes on a few labelled images; plain JSON values, best first.
 
     Parameters
     ----------
-    model, images, labels, columns, class_names, label_order, image_column, label_column
+    model, images
         As for `analyze`.
     labels_file : Path, optional
         Where the labels go that were found for all pictures of the folder.
-    provider, ort_extension
-        As for `analyze`.
     sha256 : str, optional
         Of the file as it was described before; another one is refused.
-    **settings
-        Those fields of `Settings` that say how to read the model (input, output, layout, size,
-        output_kind), and samples and seed.
+    **options
+        How labels are found, which images are drawn, how the model is read, and where it runs: see
+        `RunOptions` and `Settings`.
 
     Returns
     -------
@@ -95,22 +85,12 @@ def search_recipes(
     IasideError
         Anything wrong with the file or the images.
     """
-    tell = listener or Listener()
-    wanted = Settings.asked(**settings)
-    reading = Reading.asked(
-        images,
-        labels,
-        class_names,
-        columns=columns,
-        image_column=image_column,
-        label_column=label_column,
-        label_order=label_order,
-    )
-    sample = draw_sample(reading.open(tell), wanted.samples, wanted.seed)
+    request = Request.of(ModelOptions, options, model, images, None)
+    tell, wanted, reading = request.tell, request.settings, request.reading
+    sample, _ = open_sample(request)
     if labels_file is not None:
         check_files(sample)
-    runtime = choose_runtime(provider, extensions=tuple(ort_extension))
-    given = _given_recipes(model, runtime, tell)
+    given = _given_recipes(model, request.extensions, tell)
     first = next(iter(given.values()), None)
     size = _one_size(sample)
     # Recipes that resize make a free input 224 pixels, others take the pictures' own size.
@@ -119,7 +99,7 @@ def search_recipes(
         preprocess="inception" if size is None else "unit",
         size=wanted.size or ((first.crop or first.size) if first else None),
     )
-    classifier = open_classifier(model, runtime, opening, sample, tell, check_range=False)
+    classifier = open_model(replace(request, settings=opening), sample, check_range=False)
     if sha256 is not None and classifier.artifact.sha256 != sha256:
         raise ChangedModelError(model)
     sample, classifier = settle_labels(sample, classifier, reading, tell)
@@ -149,20 +129,22 @@ def search_recipes(
             "toml": best.recipe.toml(),
             "options": _options(best, classifier, wanted)
             | {
-                "columns": columns,
-                "class_names": class_names,
-                "label_order": label_order,
-                "image_column": image_column,
-                "label_column": label_column,
-                "ort_extension": list(ort_extension),
+                "columns": reading.columns,
+                "class_names": reading.class_names,
+                "label_order": reading.label_order,
+                "image_column": reading.image_column,
+                "label_column": reading.label_column,
+                "ort_extension": list(request.extensions),
             },
         },
     }
 
 
-def _given_recipes(model: Path, runtime: Runtime, tell: Listener) -> dict[str, Preprocess]:
+def _given_recipes(
+    model: Path, extensions: tuple[Path, ...], tell: Listener
+) -> dict[str, Preprocess]:
     """The recipes that the file declares and that lie beside it, as far as they can be used."""
-    declared = Declared(model, describe(model, runtime).metadata)
+    declared = Declared(model, describe(model, Runtime(extensions=extensions)).metadata)
     found = {}
     for name, read in (("declared", declared.preprocess), ("beside", declared.preprocess_beside)):
         try:
@@ -272,8 +254,8 @@ class _Search:
                 if geometry.name not in prepared:
                     pixels = [recipe.pixels(picture, form.channels) for picture in pictures]
                     prepared = {geometry.name: np.stack(pixels)}
-                model = copy.copy(self.classifier.model)
-                model.affine = Affine(*recipe.affine(form.channels))
+                affine = Affine(*recipe.affine(form.channels))
+                model = replace(self.classifier.model, affine=affine)
                 raw = model.scores(prepared[geometry.name])
                 read += self._read(values.name, geometry.name, recipe, raw, positions)
                 self.tell.advance(len(pictures))

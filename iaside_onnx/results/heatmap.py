@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -10,26 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..mathematics.bands import MOST_BANDS
 from ..mathematics.fourier_basis import FrequencyGrid
+from ..mathematics.norms import MOST_BANDS
 from ..mathematics.score import resampled_means
 from ..setting_roles import HEATMAP_FIT, settings_apart
-from ..storage.schema import IMAGE, ROUNDING, TEXT, TRUTH, Field, Schema, need
-from ..storage.value_rules import (
-    INSIDE,
-    OF_ALL,
-    is_norm,
-    is_positive,
-    is_seed,
-    is_share,
-    is_truth,
-    or_none,
-    sides,
-    whole,
-)
+from ..storage import value_rules as rules
+from ..storage.schema import IMAGE, TRUTH, Field, Schema, need
 from .finding import no_finding
 from .report import Report
-from .result import DIGESTS, Result
+from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
 from .spread import Spread
 
 HEATMAP_FORMAT = "iaside-heatmap"
@@ -41,33 +30,30 @@ _MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know th
 SCHEMA = Schema(
     format=HEATMAP_FORMAT,
     versions=(HEATMAP_VERSION,),
-    header=OF_ALL,
+    header=rules.OF_ALL,
     inside={
         "settings": {
-            "size": sides(_MOST_SIDE),
-            "grid": or_none(whole(1, 2 * _MOST_SIDE)),
-            "strength": is_positive,
-            "clip": is_truth,
-            "seed": is_seed,
-            "bands": whole(1, MOST_BANDS),
-            "norm": is_norm,
-            "separate_dc": is_truth,
-            "confidence": is_share,
+            "size": rules.sides(_MOST_SIDE),
+            "grid": rules.or_none(rules.whole(1, 2 * _MOST_SIDE)),
+            "strength": rules.is_positive,
+            "clip": rules.is_truth,
+            "seed": rules.is_seed,
+            "bands": rules.whole(1, MOST_BANDS),
+            "norm": rules.is_norm,
+            "separate_dc": rules.is_truth,
+            "confidence": rules.is_share,
         },
-        **INSIDE,
+        **rules.INSIDE,
     },
     fields=(
-        Field("image_ids", (IMAGE,), TEXT, "relative path or index", coordinate="image"),
-        Field("labels", (IMAGE,), "int64", "true class", coordinate="label"),
-        Field("predicted", (IMAGE,), "int64", "class given to the untouched image",
-              coordinate="predicted"),
+        IDS,
+        LABELS,
+        PREDICTED,
         Field("frequencies", ("wave", "axis"), "int64",
               "cycles per image down the rows and along the columns, those of the grid",
               coordinate="frequency"),
         Field("wrong", (IMAGE, "wave"), TRUTH, "1 where the answer under the wave is wrong"),
-        Field("change", (IMAGE, "wave"), "float32",
-              "l1 distance of the probabilities from those of the untouched image",
-              low=0, high=2, slack=ROUNDING),
+        replace(CHANGE, dims=(IMAGE, "wave")),
         DIGESTS,
     ),
 )  # fmt: skip
@@ -91,10 +77,11 @@ class BandDamage:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class HeatmapReport(Result):
+class HeatmapReport(ModelResult):
     """Result of ``iaside heatmap``: each image under each real Fourier basis vector.
 
-    What it shares with other results is in `Result`.
+    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
+    data, run, provider, iaside_version and created in common.
 
     Attributes
     ----------
@@ -102,23 +89,16 @@ class HeatmapReport(Result):
         Whether the model's first class is not the true one, under each vector of `grid`.
     change : ndarray of float32, shape (n, V)
         ``||Q(. | x') - Q(. | x)||_1``, in [0, 2] (method, section 7).
-    labels, predicted : ndarray of int64, shape (n,)
-        True class, and the class of the untouched image.
     settings : dict
         size (height and width), grid (lines an axis; None: all), strength (l2 norm in each
         channel), clip, samples, seed, how the file is read; and the view: bands, norm,
         separate_dc, confidence.
-    image_digests : ndarray of uint8, shape (n, 32), or None
-        SHA-256 of each image's content, in parts of a sample.
     """
 
     SCHEMA: ClassVar[Schema] = SCHEMA
 
     wrong: NDArray[np.bool_]
     change: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    image_digests: NDArray[np.uint8] | None = None
 
     def view(
         self,
@@ -184,11 +164,6 @@ class HeatmapReport(Result):
         )
         need(2 * waves >= count, "the frequencies are not those of its grid")
         need(len(self.band_of) == waves, "the bands do not fit the images")
-
-    @property
-    def accuracy(self) -> float:
-        """Share of untouched images whose first class is right."""
-        return float(np.mean(self.predicted == self.labels))
 
     @property
     def clean_error(self) -> float:
@@ -290,15 +265,7 @@ class HeatmapReport(Result):
             return {**found, "analysis": beside}
         damage = self.band_damage
         return {
-            "format": HEATMAP_FORMAT,
-            "format_version": HEATMAP_VERSION,
-            "iaside_version": self.iaside_version,
-            "created": self.created,
-            "model": self.model,
-            "data": self.data,
-            "settings": self.settings,
-            "provider": self.provider,
-            "run": self.run,
+            **self.provenance,
             "accuracy": self.accuracy,
             "clean_error": self.clean_error,
             "rows": self.grid.rows.tolist(),

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import ReportError, UsageError
-from ..storage.identity import differences
+from ..setting_roles import settings_apart
+from ..storage.opening import wrong_kind
 from ..storage.schema import IMAGE
 from .part import Part, PartOfSample, part_of
 from .precondition import accuracy_reason, speaks_of_accuracy
@@ -93,12 +94,13 @@ def _check_alike(first: _Piece, other: _Piece) -> None:
             )
 
     one, two = first.result, other.result
-    need("iaside", one.SCHEMA.format, two.SCHEMA.format)
+    if one.SCHEMA.format != two.SCHEMA.format:
+        raise wrong_kind(other.name, two.SCHEMA.format, one.SCHEMA.format)
     if one.model.get("sha256") != two.model.get("sha256"):
         raise ReportError(f"{other.name}: is of another model than {first.name}")
     # The strictest level: nothing may differ, the view included.
-    for setting, here, there in differences(one.settings, two.settings):
-        need(setting, here, there)
+    for each in settings_apart(one.settings, two.settings):
+        need(each.setting, each.first, each.other)
     for name in one.SCHEMA.counts.values():
         need(name, getattr(one, name), getattr(two, name))
     need("provider", one.provider, two.provider)

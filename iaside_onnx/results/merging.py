@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..spelling import option
 from .joining import joined
 from .kinds import load
 from .result import Result
@@ -50,6 +51,6 @@ def merge(
         name = f"report {number}" if isinstance(given, Result) else str(given)
         for setting in asked:
             if setting not in signature(result.view).parameters:
-                raise UsageError(f"--{setting} does not apply to {name}")
+                raise UsageError(f"{option(setting)} does not apply to {name}")
         parts.append((name, result.view(**asked)))
     return joined(parts, allow_missing=allow_missing)

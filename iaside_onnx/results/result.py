@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from .. import errors
 from ..digest import data_digest, rows_digest
 from ..errors import ReportError, UsageError, again
-from ..storage import hdf5
 from ..storage.isolated import Child
 from ..storage.opening import begin_reading, report_errors, why, wrong_kind
 from ..storage.output_file import check_folder, check_free
-from ..storage.schema import IMAGE, Field, Schema, need
+from ..storage.schema import IMAGE, ROUNDING, TEXT, Field, Schema, need
 from ..storage.value_rules import WrongContentError
 from .joining import joined, named
 from .labelled import dataset
@@ -32,7 +31,21 @@ from .spread import check_confidence
 if TYPE_CHECKING:
     from xarray import Dataset
 
-# Of measurements, which whole samples do without.
+# Fields that several kinds have.
+IDS = Field("image_ids", (IMAGE,), TEXT, "relative path or index", coordinate="image")
+LABELS = Field("labels", (IMAGE,), "int64", "true class", coordinate="label")
+PREDICTED = Field(
+    "predicted", (IMAGE,), "int64", "class given to the untouched image", coordinate="predicted"
+)
+CHANGE = Field(
+    "change",
+    (IMAGE,),
+    "float32",
+    "l1 distance of the probabilities from those of the untouched image",
+    low=0,
+    high=2,
+    slack=ROUNDING,
+)
 DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
                 "SHA-256 of each image's content, in parts of a sample",
                 optional=True, part_only=True)  # fmt: skip
@@ -76,6 +89,21 @@ class Result(Shown):
         return self.SCHEMA.versions[0]
 
     @property
+    def provenance(self) -> dict[str, Any]:
+        """What summaries say of where a result comes from."""
+        return {
+            "format": self.SCHEMA.format,
+            "format_version": self.format_version,
+            "iaside_version": self.iaside_version,
+            "created": self.created,
+            "model": self.model,
+            "data": self.data,
+            "settings": self.settings,
+            "provider": self.provider,
+            "run": self.run,
+        }
+
+    @property
     def confidence(self) -> float:
         """Coverage that the intervals aim at."""
         return float(self.settings["confidence"])
@@ -108,6 +136,8 @@ class Result(Shown):
             A folder, a folder that does not exist, an existing file without `overwrite`, or it
             cannot be written.
         """
+        from ..storage.hdf5 import write  # loads h5py, which reading here does without
+
         target, schema = Path(path), self.SCHEMA
         check_folder(target)
         check_free(target, overwrite=overwrite)
@@ -121,7 +151,7 @@ class Result(Shown):
             else:
                 values[each.name] = getattr(self, outer)
         derived, notes = self._derived()
-        hdf5.write(schema, target, self.format_version, header, values, derived, notes)
+        write(schema, target, self.format_version, header, values, derived, notes)
 
     def _derived(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Numbers of ``SCHEMA.derived`` by place, and attributes of groups."""
@@ -288,3 +318,35 @@ class Result(Shown):
     def axis_names(self) -> dict[str, str]:
         """Axes that xarray shall name otherwise than the schema."""
         return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelResult(Result):
+    """Of a model that answered untouched images.
+
+    Attributes
+    ----------
+    labels, predicted : ndarray of int64, shape (n,)
+        True class, and the class that the model gives the untouched image.
+    image_digests : ndarray of uint8, shape (n, 32), or None
+        SHA-256 of each image's content; None where the result carries none.
+    """
+
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    image_digests: NDArray[np.uint8] | None = None
+
+    @property
+    def clean_wrong(self) -> NDArray[np.bool_]:
+        """The answer to the untouched image is wrong, shape (n,)."""
+        return np.asarray(self.predicted != self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of untouched images whose top-1 class is right."""
+        return float(np.mean(self.predicted == self.labels))
+
+    @property
+    def clean_error(self) -> float:
+        """Share of untouched images whose top-1 class is wrong."""
+        return float(self.clean_wrong.mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any, ClassVar
@@ -12,24 +12,9 @@ from numpy.typing import NDArray
 
 from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
-from ..storage.schema import IMAGE, ROUNDING, TEXT, TRUTH, Field, Schema, need
-from ..storage.value_rules import (
-    INSIDE,
-    MOST_CLASSES,
-    MOST_PERTURBATIONS,
-    MOST_SIDE,
-    OF_ALL,
-    PERTURBED,
-    are_kinds,
-    check_rules,
-    is_name,
-    is_object,
-    is_positive,
-    is_seed,
-    is_share,
-    whole,
-)
-from .result import DIGESTS, Result
+from ..storage import value_rules as rules
+from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema, need
+from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
 from .spread import Spread
 
 ROBUSTNESS_FORMAT = "iaside-robustness"
@@ -38,56 +23,53 @@ RESAMPLES = 2000
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
 _ATTACK = {
-    "name": is_name,
+    "name": rules.is_name,
     "norm": lambda value: value in ("linf", "l2"),
-    "epsilon": is_positive,
-    "queries": whole(1, MOST_CLASSES),
+    "epsilon": rules.is_positive,
+    "queries": rules.whole(1, rules.MOST_CLASSES),
 }
 _CELLS = (IMAGE, "perturbation", "severity")
 SCHEMA = Schema(
     format=ROBUSTNESS_FORMAT,
     versions=(ROBUSTNESS_VERSION,),
     header={
-        **PERTURBED,
+        **rules.PERTURBED,
         "attacks": lambda value: (
             isinstance(value, list)
-            and len(value) <= MOST_PERTURBATIONS
-            and all(map(is_object, value))
+            and len(value) <= rules.MOST_PERTURBATIONS
+            and all(map(rules.is_object, value))
         ),
-        **OF_ALL,
+        **rules.OF_ALL,
     },
     inside={
         "settings": {
-            "seed": is_seed,
-            "confidence": is_share,
-            "height": whole(1, MOST_SIDE),
-            "width": whole(1, MOST_SIDE),
-            "label_offset": whole(-MOST_CLASSES, MOST_CLASSES),
-            "temperature": is_positive,
-            "kinds": are_kinds,
+            "seed": rules.is_seed,
+            "confidence": rules.is_share,
+            "height": rules.whole(1, rules.MOST_SIDE),
+            "width": rules.whole(1, rules.MOST_SIDE),
+            "label_offset": rules.whole(-rules.MOST_CLASSES, rules.MOST_CLASSES),
+            "temperature": rules.is_positive,
+            "kinds": rules.are_kinds,
         },
-        **INSIDE,
+        **rules.INSIDE,
     },
     counts={"perturbation": "perturbations", "severity": "severities", "attack": "attacks"},
     fields=(
-        Field("image_ids", (IMAGE,), TEXT, "relative path or index", coordinate="image"),
-        Field("labels", (IMAGE,), "int64", "true class", coordinate="label"),
-        Field("predicted", (IMAGE,), "int64", "class given to the untouched image",
-              coordinate="predicted"),
+        IDS,
+        LABELS,
+        PREDICTED,
         Field("log_prob", (IMAGE,), "float32",
               "log-probability of the true class of the untouched image", high=0, slack=ROUNDING),
         Field("wrong", _CELLS, TRUTH, "1 where the answer to the corrupted image is wrong"),
-        Field("change", _CELLS, "float32",
-              "l1 distance of the probabilities from those of the untouched image",
-              low=0, high=2, slack=ROUNDING),
+        replace(CHANGE, dims=_CELLS),
         Field("corrupted_log_prob", _CELLS, "float32", "as `/log_prob`, of the corrupted image",
               high=0, slack=ROUNDING),
         Field("attack_wrong", (IMAGE, "attack"), TRUTH,
               "1 where the answer is wrong after the attack"),
         Field("attack_queries", (IMAGE, "attack"), "int32",
               "queries used; 0: wrong before, -1: not attacked", low=NOT_ATTACKED),
-        Field("attack_change", (IMAGE, "attack"), "float32",
-              "as `/change`, after the attack", low=0, high=2, slack=ROUNDING),
+        replace(CHANGE, name="attack_change", dims=(IMAGE, "attack"),
+                meaning="as `/change`, after the attack"),
         DIGESTS,
     ),
 )  # fmt: skip
@@ -158,17 +140,16 @@ class Relative:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class RobustnessReport(Result):
+class RobustnessReport(ModelResult):
     """Result of ``iaside robustness``: n images, P corruptions, S severities, A attacks.
 
-    What it shares with other results is in `Result`.
+    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
+    data, run, provider, iaside_version and created in common.
 
     Attributes
     ----------
     perturbations : list of str
     severities : list of int
-    labels, predicted : ndarray of int64, shape (n,)
-        True class, and the class that the model gives the untouched image.
     log_prob : ndarray of float32, shape (n,)
         Log-probability of the true class of the untouched image.
     wrong : ndarray of bool, shape (n, P, S)
@@ -189,16 +170,12 @@ class RobustnessReport(Result):
     settings : dict
         seed, samples, height, width, channels, preprocess, temperature, confidence, kinds
         (corruption to kind), and the other settings that determine the answers.
-    image_digests : ndarray of uint8, shape (n, 32), or None
-        SHA-256 of each image's content, in parts of a sample.
     """
 
     SCHEMA: ClassVar[Schema] = SCHEMA
 
     perturbations: list[str]
     severities: list[int]
-    labels: NDArray[np.int64]
-    predicted: NDArray[np.int64]
     log_prob: NDArray[np.float32]
     wrong: NDArray[np.bool_]
     change: NDArray[np.float32]
@@ -207,14 +184,13 @@ class RobustnessReport(Result):
     attack_wrong: NDArray[np.bool_]
     attack_queries: NDArray[np.int32]
     attack_change: NDArray[np.float32]
-    image_digests: NDArray[np.uint8] | None = None
 
     def check(self) -> None:
         """Refuse attacks that contradict themselves; see `Result.check`."""
         kinds = self.settings["kinds"]
         need(set(self.perturbations) <= set(kinds), "a perturbation has no kind")
         for attack in self.attacks:
-            check_rules(attack, _ATTACK, "attribute attacks", need)
+            rules.check_rules(attack, _ATTACK, "attribute attacks", need)
         for place, attack in enumerate(self.attacks):
             queries, name = self.attack_queries[:, place], attack["name"]
             skipped = queries == NOT_ATTACKED
@@ -233,16 +209,6 @@ class RobustnessReport(Result):
     def clean_wrong(self) -> NDArray[np.bool_]:
         """The answer to the untouched image is wrong, shape (n,)."""
         return np.asarray(self.predicted != self.labels)
-
-    @property
-    def accuracy(self) -> float:
-        """Share of untouched images whose top-1 class is right."""
-        return float(np.mean(self.predicted == self.labels))
-
-    @property
-    def clean_error(self) -> float:
-        """Share of untouched images whose top-1 class is wrong."""
-        return float(self.clean_wrong.mean())
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -371,15 +337,7 @@ class RobustnessReport(Result):
         """All results as plain JSON values; null where a ratio is infinite or not defined."""
         damage = self.damage
         return {
-            "format": ROBUSTNESS_FORMAT,
-            "format_version": ROBUSTNESS_VERSION,
-            "iaside_version": self.iaside_version,
-            "created": self.created,
-            "model": self.model,
-            "data": self.data,
-            "settings": self.settings,
-            "provider": self.provider,
-            "run": self.run,
+            **self.provenance,
             "severities": self.severities,
             "accuracy": self.accuracy,
             "clean_error": self.clean_spread.json(),

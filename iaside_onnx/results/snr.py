@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mathematics.bands import MOST_BANDS
+from ..mathematics.norms import MOST_BANDS
 from ..mathematics.score import resampled_means
 from ..mathematics.signal_noise import (
     Decay,
@@ -18,26 +18,9 @@ from ..mathematics.signal_noise import (
     gain_and_residual,
     signal_to_noise,
 )
-from ..storage.schema import IMAGE, TEXT, Field, Schema, need
-from ..storage.value_rules import (
-    MOST_CLASSES,
-    MOST_SIDE,
-    OF_ALL,
-    OF_DATA,
-    OF_RUN,
-    PERTURBED,
-    are_kinds,
-    is_name,
-    is_norm,
-    is_place,
-    is_positive,
-    is_seed,
-    is_share,
-    is_truth,
-    or_none,
-    whole,
-)
-from .result import DIGESTS, Result
+from ..storage import value_rules as rules
+from ..storage.schema import IMAGE, Field, Schema, need
+from .result import DIGESTS, IDS, LABELS, Result
 from .spread import Spread
 
 SNR_FORMAT = "iaside-snr"
@@ -51,43 +34,44 @@ SCHEMA = Schema(
     versions=(SNR_VERSION,),
     # Corruptions need no model; what an attack was made on is in its settings.
     header={
-        **PERTURBED,
-        **{name: rule for name, rule in OF_ALL.items() if name not in ("model", "provider")},
+        **rules.PERTURBED,
+        **{name: rule for name, rule in rules.OF_ALL.items() if name not in ("model", "provider")},
     },
     inside={
         "settings": {
-            "bands": whole(1, MOST_BANDS),
-            "rings": whole(1, MOST_BANDS),
-            "norm": is_norm,
-            "separate_dc": is_truth,
-            "confidence": is_share,
-            "seed": is_seed,
-            "height": whole(1, MOST_SIDE),
-            "width": whole(1, MOST_SIDE),
+            "bands": rules.whole(1, MOST_BANDS),
+            "rings": rules.whole(1, MOST_BANDS),
+            "norm": rules.is_norm,
+            "separate_dc": rules.is_truth,
+            "confidence": rules.is_share,
+            "seed": rules.is_seed,
+            "height": rules.whole(1, rules.MOST_SIDE),
+            "width": rules.whole(1, rules.MOST_SIDE),
             "channels": lambda value: value in (1, 3),
-            "kinds": are_kinds,
+            "kinds": rules.are_kinds,
         },
-        "data": OF_DATA,
-        "run": OF_RUN,
+        "data": rules.OF_DATA,
+        "run": rules.OF_RUN,
     },
     counts={"perturbation": "perturbations", "severity": "severities"},
     fields=(
-        Field("image_ids", (IMAGE,), TEXT, "relative path or index", coordinate="image"),
+        IDS,
         Field("signal", ("signal_sum", IMAGE, "ring"), "float64", "sums of abs(X) and abs(X)^2",
               low=0, high=_LARGEST_SUM),
         Field("noise", ("noise_sum", IMAGE, "perturbation", "severity", "ring"), "float64",
               "sums of abs(D), abs(D)^2 and Re(conj(X) D)",
               low=-_LARGEST_SUM, high=_LARGEST_SUM),
         DIGESTS,
-        Field("labels", (IMAGE,), "int64", "true class; in parts of a sample, which it names",
-              optional=True, part_only=True),
+        replace(LABELS, meaning="true class, in parts of a sample",
+                optional=True, part_only=True),
     ),
 )  # fmt: skip
+_SUMMED_UP = ("settings", "data", "run", "created", "iaside_version")
 _ATTACK = {
-    "name": is_name,
-    "model": is_place,
-    "epsilon": is_positive,
-    "queries": whole(1, MOST_CLASSES),
+    "name": rules.is_name,
+    "model": rules.is_place,
+    "epsilon": rules.is_positive,
+    "queries": rules.whole(1, rules.MOST_CLASSES),
 }
 
 
@@ -121,7 +105,7 @@ class Curve:
 class SnrReport(Result):
     """Result of ``iaside snr``: sums of each image's spectrum and of what perturbations add.
 
-    What it shares with other results is in `Result`.
+    With every `Result` it has SCHEMA, image_ids, data, run, iaside_version and created in common.
 
     Attributes
     ----------
@@ -167,7 +151,7 @@ class SnrReport(Result):
     def check(self) -> None:
         """Refuse sums that do not fit the settings; see `Result.check`."""
         settings = self.settings
-        attack = or_none(_is_attack)(settings.get("attack"))
+        attack = rules.or_none(_is_attack)(settings.get("attack"))
         need(attack, "attribute settings holds no usable 'attack'")
         need(settings["rings"] % settings["bands"] == 0, "the rings do not fit the bands")
         sums = len(self.signal), len(self.noise)
@@ -262,11 +246,7 @@ class SnrReport(Result):
         """All results as plain JSON values; null where a ratio is infinite or not defined."""
         return {
             "format": SNR_FORMAT,
-            "settings": self.settings,
-            "data": self.data,
-            "run": self.run,
-            "created": self.created,
-            "iaside_version": self.iaside_version,
+            **{name: getattr(self, name) for name in _SUMMED_UP},
             "band_names": self.band_names,
             "radius": self.radius.tolist(),
             "perturbations": [

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError
+from ..setting_roles import identity_apart
 from .hdf5 import attribute, in_place, opened, stored_format, stored_type, stored_version
-from .identity import ANEW, check_identity
 from .isolated import Arrays
 from .opening import check_is_file, read_isolated, why
 from .output_file import check_free, whole_file
@@ -35,16 +35,9 @@ from .value_rules import parse
 _FORMAT, _VERSIONS = "iaside-report", (1, 2)
 _TABLE, _ROW_SUMS = "game/log_prob", "game/row_sums"
 _CHUNK_BYTES = 1 << 18
-__all__ = [
-    "WHOLE_ROWS",
-    "Columns",
-    "Partial",
-    "check_identity",
-    "check_partial",
-    "create_partial",
-    "open_partial",
-    "partial_path",
-]
+_ANEW = "use --overwrite to start anew"
+# What was so before a setting was recorded.
+_BEFORE = {"tf32": True}
 Columns = slice | list[int]
 WHOLE_ROWS: tuple[Columns, ...] = (slice(None),)
 # More than all other parts of the file take.
@@ -242,12 +235,12 @@ def open_partial(
         raise ReportError(f"{path}: is damaged: {error}") from error
     check_identity(path, begun, identity)
     if stored["sums"] is None:
-        raise ReportError(f"{path}: its rows carry no checksums, as iaside writes them; {ANEW}")
+        raise ReportError(f"{path}: its rows carry no checksums, as iaside writes them; {_ANEW}")
     (offset, *shape), (sums_offset, *sums_shape) = stored["table"], stored["sums"]
     ends = offset + kind.itemsize * rows * columns, sums_offset + 4 * rows * len(parts)
     fits = shape == [rows, columns] and sums_shape == [rows, len(parts)]
     if stored["dtype"] != dtype or not fits or max(ends) > path.stat().st_size:
-        raise ReportError(f"{path}: is damaged: its table is not of this audit; {ANEW}")
+        raise ReportError(f"{path}: is damaged: its table is not of this audit; {_ANEW}")
     partial = _mapped(path, (offset, sums_offset), rows, columns, parts, kind)
     partial.clear_damage()
     return partial
@@ -274,3 +267,45 @@ def read_unfinished(path: Path) -> tuple[dict[str, Any], Arrays]:
             raise ReportError(f"{path}: is not a partial report of this version")
         sums = in_place(path, file, _ROW_SUMS, "uint32")
         return {"identity": identity, "dtype": dtype, "table": table, "sums": sums}, {}
+
+
+def check_identity(path: Path, begun: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Refuse to continue a run with anything changed that determines its table.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    begun, wanted : dict
+        Identities of the file and of the run: settings, model_sha256, data_digest, provider.
+
+    Raises
+    ------
+    ReportError
+        The message names the first difference.
+    """
+    if begun.get("model_sha256") != wanted["model_sha256"]:
+        raise ReportError(f"{path}: belongs to another model; {_ANEW}")
+    settings, asked = begun.get("settings"), wanted["settings"]
+    settings = settings if isinstance(settings, dict) else {}
+    if settings.get("draws", "name") != asked.get("draws", "name"):
+        raise ReportError(
+            f"{path}: its baselines and other draws were made by file name, which this version "
+            f"makes by pixels, so it cannot go on from there; {_ANEW}"
+        )
+    before = {key: value for key, value in _BEFORE.items() if key in asked}
+    apart = identity_apart(asked, {**before, **settings})
+    pairs = [(each.setting, each.other, each.first) for each in apart]
+    pairs += [(key, begun.get(key), wanted.get(key)) for key in ("provider", "shard")]
+    for key, old, new in pairs:
+        if old != new:
+            raise ReportError(
+                f"{path}: was made with {key} {json.dumps(old)}, not {json.dumps(new)}; {_ANEW}"
+            )
+    if begun.get("data_digest") != wanted["data_digest"]:
+        raise ReportError(f"{path}: belongs to other images; {_ANEW}")
+    if begun.get("pixels", wanted.get("pixels")) != wanted.get("pixels"):
+        raise ReportError(
+            f"{path}: its images decode to other pixels now than when it was begun, as they may "
+            f"with another version of pillow; {_ANEW}"
+        )

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..results.finding import NOT_A_FINDING, no_finding
 from ..results.heatmap import HeatmapReport
+from ..results.part import part_note
 from ..results.report import Report
 from .terminal import share_bar, table, terminal
 from .text import number, one_line, percent, rank_text, value_and_ends, with_ends
@@ -43,6 +44,8 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
             *([number(analysis.sid[row])] if analysis is not None else []),
             share_bar(shares[row], known.max(), _BAR_WIDTH) if np.isfinite(shares[row]) else "",
         )
+    if note := part_note(seen):
+        out.say(note)
     out.print(made)
     if not damage.coefficients.all():
         out.print("The grid has no frequency in the bands without numbers: use a finer --grid.")

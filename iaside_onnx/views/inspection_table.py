@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def _free_size(tried: list[int] | None, source: str | None) -> str:
     )
 
 
-def print_inspection(found: dict[str, Any]) -> None:
+def print_inspection(found: Mapping[str, Any]) -> None:
     """The result of ``iaside inspect`` as a table."""
     made = Table(box=None, show_header=False, pad_edge=False)
     made.add_column(style="bold")

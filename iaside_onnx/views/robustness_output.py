@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from ..comparisons.baseline import relative
+from ..results.part import part_note
 from ..results.robustness import Relative, RobustnessReport
 from .terminal import table, terminal
 from .text import number, one_line, percent, value_and_ends, with_interval
@@ -29,6 +30,8 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     tables = [_corruptions(report, against, ends, lost=True)]
     if out.measure(tables[0], options=out.options.update(max_width=500)).maximum > out.width:
         tables = [_corruptions(report, against, ends, lost=False), _lost(report, ends)]
+    if note := part_note(report):
+        out.say(note)
     out.print(*tables)
     out.say(
         f"Mean error: {with_interval(damage.mean_error, level)}",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rich.table import Table
 
+from ..results.part import part_note
 from ..results.snr import Curve, SnrReport
 from .terminal import table, terminal
 from .text import figures, one_line, percent
@@ -29,6 +30,8 @@ def print_snr(report: SnrReport) -> None:
             f"{one_line(attack['name'])} attacks {one_line(attack['model'])}: radius "
             f"{attack['epsilon']:.4g} at severity 3, {attack['queries']} queries an image"
         )
+    if note := part_note(report):
+        out.say(note)
     bands = range(len(report.band_names))
     out.print(f"\nSignal-to-noise ratio by band, severity {severity}:")
     out.print(

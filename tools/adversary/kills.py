@@ -1,109 +1,104 @@
-"""Runs that are killed, at any moment or at a system call, and files that change under way."""
+"""Runs that are killed, in the middle of their work or at a system call, and gone on with."""
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 import subprocess
-import time
+import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scene import Cases, Scene, Skip, picture, same
+from scene import Case, Scene, Skip
+from tables import difference
+from watching import Blow, watched
 
 _JOBS = ("analyze", "robustness", "heatmap")
 _CALLS = ("openat", "flock", "fsync", "rename", "unlink", "fallocate", "pwrite64", "ftruncate",
-          "mmap", "lseek", "close")  # fmt: skip
-# Files are written at the end of a run and at its begin, long after the libraries were loaded.
-_LAST_CALLS = 60
+          "mmap", "lseek", "close", "write", "newfstatat")  # fmt: skip
+# Of a kill after an event, in seconds: far longer than what lies between two of them.
+_LATEST = 0.02
+_TARGET = "k.h5"
 
 
-def kills(scene: Scene, rng: np.random.Generator, count: int) -> Cases:
-    """Kill a job at a random moment, up to three times over; it must go on to the same table."""
-    took: dict[str, float] = {}
-    for number in range(count):
-        name = _JOBS[number % len(_JOBS)]
+def kills(scene: Scene, rng: np.random.Generator, number: int) -> Case:
+    """Kill a job at a random moment of its work, up to three times over."""
+    name = _JOBS[number % len(_JOBS)]
+    words = [*scene.jobs[name], "--resume", "-o", scene.out / _TARGET]
+    many = scene.memory.get(("events", name))
+    if many is None:
         scene.clear()
-        words = [*scene.jobs[name], "--resume", "-o", scene.out / "k.h5"]
-        if name not in took:
-            began = time.monotonic()
-            scene.run(*words)
-            took[name] = time.monotonic() - began
-            scene.clear()
-        ended = 0
-        for _ in range(int(rng.integers(1, 4))):
-            run = scene.begin(*words)
-            try:
-                run.communicate(timeout=float(rng.uniform(0.2, 1.1)) * took[name])
-                ended += 1
-            except subprocess.TimeoutExpired:
-                run.kill()
-                run.communicate()
-        yield ("ended before" if ended else "killed"), _goes_on(scene, name, words)
+        many = scene.memory["events", name] = len(watched(scene, words, None)[1])
+    scene.clear()
+    killed = 0
+    for _ in range(int(rng.integers(1, 4))):
+        blow = Blow(int(rng.integers(many)), "kill", delay=float(rng.uniform(0, _LATEST)))
+        done, _ = watched(scene, words, blow)
+        if done.code == -signal.SIGALRM:
+            killed += 1
+        elif problem := done.problem(0):
+            return Case("failed", problem, bool(killed))
+    word = f"killed {killed} times" if killed > 1 else "killed once" if killed else "ended before"
+    return Case(word, _goes_on(scene, name, words), bool(killed))
 
 
-def system_calls(scene: Scene, rng: np.random.Generator, count: int) -> Cases:
-    """Kill a job at the n-th system call of a kind, by strace."""
+def system_calls(scene: Scene, rng: np.random.Generator, number: int) -> Case:
+    """Kill a job at one of the system calls by which it touches what it writes, by strace."""
+    strace = _strace()
+    name = _JOBS[number % len(_JOBS)]
+    words = [*scene.jobs[name], "--resume", "-o", scene.out / _TARGET]
+    command = [sys.executable, "-m", "iaside_onnx", *map(str, words)]
+    calls = scene.memory.get(("calls", name))
+    if calls is None:
+        scene.clear()
+        log = scene.root / "calls"
+        _run([strace, "-qq", "-y", "-e", f"trace={','.join(_CALLS)}", "-o", str(log), *command],
+             scene.out)  # fmt: skip
+        calls = scene.memory["calls", name] = _touching(log, scene.out)
+    # Kinds in turn, because most calls are of one kind.
+    call = list(calls)[number // len(_JOBS) % len(calls)]
+    when = int(rng.choice(calls[call]))
+    scene.clear()
+    inject = ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={when}"]
+    code = _run([strace, "-qq", "-o", "/dev/null", *inject, *command], scene.out)
+    return Case(call if code else "ended before", _goes_on(scene, name, words), bool(code))
+
+
+def _strace() -> str:
     strace = shutil.which("strace")
-    if (
-        strace is None
-        or subprocess.run([strace, "true"], capture_output=True, check=False).returncode
-    ):
+    if strace is None or _run([strace, "-o", "/dev/null", "true"], Path()):
         raise Skip("strace is not here, or may not look at processes")
-    made: dict[tuple[str, str], int] = {}
-    for number in range(count):
-        name, call = _JOBS[number % len(_JOBS)], _CALLS[number % len(_CALLS)]
-        words = [*scene.jobs[name], "--resume", "-o", scene.out / "k.h5"]
-        trace = (strace, "-qq", "-e", f"trace={call}")
-        if (name, call) not in made:
-            scene.clear()
-            log = scene.root / "calls"
-            scene.begin(*words, before=(*trace, "-o", str(log))).communicate(timeout=300)
-            made[name, call] = log.read_text(errors="replace").count("\n")
-        when = max(1, made[name, call] - int(rng.integers(_LAST_CALLS)))
-        scene.clear()
-        inject = ("-e", f"inject={call}:signal=KILL:when={when}")
-        run = scene.begin(*words, before=(*trace, "-o", "/dev/null", *inject))
-        run.communicate(timeout=300)
-        yield ("killed" if run.returncode else "ended before"), _goes_on(scene, name, words)
+    return strace
 
 
-def _goes_on(scene: Scene, name: str, words: list[object]) -> str | None:
+def _run(command: list[str], folder: Path) -> int:
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, check=False, timeout=300
+    ).returncode
+
+
+def _touching(log: Path, folder: Path) -> dict[str, list[int]]:
+    """System calls that name something in a folder: by kind, the how-manieth of it each is."""
+    seen: dict[str, int] = {}
+    found: dict[str, list[int]] = {}
+    for line in log.read_text(errors="replace").splitlines():
+        match = re.match(r"(\w+)\(", line)
+        if match is None:
+            continue
+        call = match[1]
+        seen[call] = seen.get(call, 0) + 1
+        if f"{folder}/" in line:
+            found.setdefault(call, []).append(seen[call])
+    return found
+
+
+def _goes_on(scene: Scene, name: str, words: list[Any]) -> str | None:
+    """A run that was killed must go on with --resume and end in the table of one left alone."""
     done = scene.run(*words)
     if problem := done.problem(0):
         return problem
-    if not same(scene.out / "k.h5", scene.files[name]):
-        return f"another table after a kill: {name}"
-    left = sorted(path.name for path in scene.out.iterdir())
-    return None if left == ["k.h5"] else f"left behind: {left}"
-
-
-def swaps(scene: Scene, rng: np.random.Generator, count: int) -> Cases:
-    """Replace a picture or the model while a job runs: refused, or without any effect."""
-    other = scene.root / "other.onnx"
-    content = scene.model.read_bytes()
-    other.write_bytes(content[:-40] + bytes(4) + content[-36:])
-    pictures = sorted(scene.images.rglob("*.png"))
-    for number in range(count):
-        name = _JOBS[number % len(_JOBS)]
-        scene.clear()
-        target = scene.out / "k.h5"
-        run = scene.begin(*scene.jobs[name], "-o", target)
-        wait = float(rng.uniform(0, 1))
-        while run.poll() is None and not target.with_name("k.h5.partial").exists():
-            time.sleep(0.005)
-        time.sleep(wait * 0.3)
-        victim = scene.model if number % 2 else pictures[int(rng.integers(len(pictures)))]
-        before = victim.read_bytes()
-        if number % 2:
-            shutil.copy(other, victim)
-        else:
-            picture(1000 + number).save(victim)
-        code = run.wait()
-        victim.write_bytes(before)
-        assert run.stderr is not None
-        err = run.stderr.read().decode(errors="replace")
-        problem = None
-        if code == 0 and not same(target, scene.files[name]):
-            problem = f"measured what it does not name: {name}, {victim.name}"
-        elif code not in (0, 2) or "Traceback" in err:
-            problem = f"exit code {code}: {name}, {victim.name}: {err[-200:]!r}"
-        yield f"exit {code}", problem
+    if differs := difference(scene.out / _TARGET, scene.files[name]):
+        return f"{differs} is another after a kill: {name}"
+    return scene.left(_TARGET)

@@ -1,27 +1,50 @@
-"""What the cases act on: a small model, images, a file of each kind; and how commands are run."""
+"""What the cases act on: small models, images, a file of each kind; and how commands are run."""
 
 from __future__ import annotations
 
 import os
+import resource
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-# Of a case: what it is counted as, and what is wrong with it, if anything.
-Case = tuple[str, str | None]
-Cases = Iterator[Case]
+ROOT = Path(__file__).resolve().parent.parent.parent
 ALLOWED = {"gate": (0, 1, 2, 3), "verify": (0, 1, 2, 3)}
 _USUAL = (0, 2, 3)
-_SECONDS = 120
-_SIZE, _CLASSES = 16, 4
+_SECONDS, _PATIENCE = 120, 20
+_MEMORY = 6 << 30
+_SIZE, _CLASSES, _PICTURES, _MODELS = 16, 4, 16, 4
+# How a process ends that had to be interrupted, and one that did not even heed that.
+INTERRUPTED, HANGS = 130, -9
+
+
+class Case(NamedTuple):
+    """What came of a case.
+
+    Attributes
+    ----------
+    word : str
+        What it is counted as.
+    problem : str or None
+        What is wrong with it.
+    struck : bool or None
+        Whether the blow fell while there was something to hit; None where that has no meaning.
+    """
+
+    word: str
+    problem: str | None = None
+    struck: bool | None = None
 
 
 class Skip(Exception):  # noqa: N818 (as pytest names it)
@@ -60,80 +83,160 @@ class Done:
 
 
 class Scene:
-    """A folder with everything that the commands need."""
+    """A folder with everything that the commands need, made when it is first asked for."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.model, self.images = root / "m.onnx", root / "images"
-        _network(self.model, np.random.default_rng(0))
-        for number in range(16):
+        self.root, self.out = root.resolve(), root.resolve() / "out"
+        # What commands read, apart from what they write.
+        self.material = self.root / "material"
+        self.model, self.images = self.material / "m.onnx", self.material / "images"
+        self.out.mkdir()
+        self.material.mkdir()
+        # What cases remember of those before them, by kind.
+        self.memory: dict[Any, Any] = {}
+        network(self.model, 0)
+        for number in range(_PICTURES):
             folder = self.images / f"class{number % _CLASSES}"
             folder.mkdir(parents=True, exist_ok=True)
             picture(number).save(folder / f"{number}.png")
-        self.out = root / "out"
-        self.out.mkdir()
-        self.files = {name: root / f"{name}.h5" for name in self.jobs}
-        for name, words in self.jobs.items():
-            done = self.run(*words, "-o", self.files[name], "--quiet")
-            assert done.code == 0, done.err
 
-    @property
-    def jobs(self) -> dict[str, list[Any]]:
+    @cached_property
+    def files(self) -> Files:
+        """A file of every job, left alone."""
+        return Files(self)
+
+    def jobs_of(self, model: Path, images: Path) -> dict[str, list[Any]]:
         """Commands that make files, small."""
-        on = ["--threads", "1", "--samples", "12"]
-        small = ["--corruption", "fog", "--severity", "1"]
+        on = ["--threads", "1", "--samples", "12", "--batch", "32"]
+        fog = ["--corruption", "fog", "--severity", "1"]
+        small = ["--samples", "4", "--bands", "2"]
+        attack = ["--attack", "square-linf", "--queries", "40", "--epsilon", "0.1"]
         return {
-            "analyze": ["analyze", self.model, self.images, "--bands", "6", *on],
-            "robustness": ["robustness", self.model, self.images, *small, "--corruption", "snow",
+            "analyze": ["analyze", model, images, "--bands", "6", *on],
+            "robustness": ["robustness", model, images, *fog, "--corruption", "snow",
                            "--attack-samples", "6", "--queries", "60", *on],
-            "heatmap": ["heatmap", self.model, self.images, "--grid", "9", "--bands", "2", *on],
-            "snr": ["snr", self.images, *small, "--samples", "4", "--bands", "2"],
+            "heatmap": ["heatmap", model, images, "--grid", "9", "--bands", "2", *on],
+            "snr": ["snr", images, *fog, *small],
+            "snr attack": ["snr", images, "--model", model, *attack, "--severity", "3",
+                           "--threads", "1", *small],
         }  # fmt: skip
 
     @property
-    def commands(self) -> dict[str, list[Any]]:
+    def jobs(self) -> dict[str, list[Any]]:
+        """The same for the usual model and images."""
+        return self.jobs_of(self.model, self.images)
+
+    @cached_property
+    def models(self) -> list[Path]:
+        """As many models as a correlation needs."""
+        made = [self.material / f"m{number}.onnx" for number in range(_MODELS)]
+        for number, path in enumerate(made):
+            network(path, 10 + number)
+        return made
+
+    @property
+    def commands(self) -> dict[str, Callable[[], list[Any]]]:
         """Every command at work, small; those that write take -o NAME at their end."""
-        report, out = self.files["analyze"], self.out
+        out, model, images, files = self.out, self.model, self.images, self.files
+
+        def job(name: str) -> Callable[[], list[Any]]:
+            return lambda: [*self.jobs[name], "--overwrite", "-o", out / f"{name[:3]}.h5"]
+
+        def drawn(name: str, ending: str) -> Callable[[], list[Any]]:
+            return lambda: [name, files["analyze"], "--overwrite", "-o", out / f"p.{ending}"]
+
+        redo = ["--model", model, "--images", images, "--redo", "2", "--threads", "1"]
         return {
-            **{name: [*words, "--overwrite", "-o", out / f"{name}.h5"]
-               for name, words in self.jobs.items()},
-            "inspect": ["inspect", self.model],
-            "show": ["show", report],
-            "gate": ["gate", report, "--min-score", "-0.3", "--point"],
-            "compare": ["compare", report, report],
-            "verify": ["verify", report],
-            "plot": ["plot", report, "--overwrite", "-o", out / "p.png"],
-            "html": ["html", report, "--overwrite", "-o", out / "p.html"],
+            **{name: job(name) for name in self.jobs},
+            "inspect": lambda: ["inspect", model],
+            "inspect data": lambda: ["inspect", model, "--data", images, "--samples", "8"],
+            "show": lambda: ["show", files["analyze"]],
+            "show robustness": lambda: ["show", files["robustness"]],
+            "show heatmap": lambda: ["show", files["heatmap"]],
+            "show snr": lambda: ["show", files["snr"]],
+            "gate": lambda: ["gate", files["analyze"], "--min-score", "-0.3", "--point"],
+            "compare": lambda: ["compare", files["analyze"], files["analyze 1"]],
+            "merge": lambda: ["merge", files["part 1"], files["part 2"], "--overwrite",
+                              "-o", out / "merged.h5"],
+            "correlate": lambda: ["correlate", *(files[f"{job} {number}"]
+                                                 for job in ("analyze", "robustness")
+                                                 for number in range(_MODELS))],
+            "predict": lambda: ["predict", files["bands"], "--snr", files["snr"]],
+            "verify": lambda: ["verify", files["analyze"]],
+            "verify redo": lambda: ["verify", files["analyze"], *redo],
+            "plot": drawn("plot", "png"),
+            "html": drawn("html", "html"),
         }  # fmt: skip
 
     def run(self, *words: Any, streams: str = "", **environment: str) -> Done:
         """Run a command; `streams` is what a shell does with its streams."""
         command = [sys.executable, "-m", "iaside_onnx", *map(str, words)]
         shell = ["bash", "-c", f'"$@" {streams}', "bash", *command]
-        done = subprocess.run(
+        running = subprocess.Popen(
             shell if streams else command,
             cwd=self.out,
             env={**os.environ, **environment},
-            capture_output=True,
-            check=False,
-            timeout=_SECONDS,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=_bounded,
+            start_new_session=True,
         )
-        texts = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-        return Done([str(word) for word in words], done.returncode, *texts)
+        try:
+            texts = running.communicate(timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            # A model may loop for ever, but then an interrupt has to end it.
+            os.killpg(running.pid, signal.SIGINT)
+            try:
+                texts = running.communicate(timeout=_PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(running.pid, signal.SIGKILL)
+                texts = running.communicate()
+        out, err = (text.decode(errors="replace") for text in texts)
+        return Done([str(word) for word in words], running.returncode, out, err)
 
-    def begin(self, *words: Any, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-        """Start a command and leave it alone."""
-        command = [*before, sys.executable, "-m", "iaside_onnx", *map(str, words)]
-        return subprocess.Popen(
-            command, cwd=self.out, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+    def clear(self) -> None:
+        """Empty the folder for what is written."""
+        shutil.rmtree(self.out)
+        self.out.mkdir()
 
-    def clear(self) -> list[str]:
-        """Empty the folder for what is written; names of what was hidden there."""
-        hidden = [path.name for path in self.out.iterdir() if path.name.startswith(".")]
-        for path in self.out.iterdir():
-            path.unlink()
-        return hidden
+    def left(self, *expected: str) -> str | None:
+        """What lies there beside what was asked for."""
+        beside = sorted({path.name for path in self.out.iterdir()} - set(expected))
+        return f"left behind: {beside}" if beside else None
+
+
+class Files:
+    """Files that the commands read, each made when it is first asked for."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._made: dict[str, Path] = {}
+
+    def __getitem__(self, name: str) -> Path:
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def _make(self, name: str) -> Path:
+        """By the name of a job, that and the number of a model, "part I", or "bands"."""
+        scene, path = self._scene, self._scene.root / f"{name.replace(' ', '-')}.h5"
+        kind, _, number = name.partition(" ")
+        if kind == "part":
+            words = [*scene.jobs["analyze"], "--shard", f"{number}/2"]
+        elif kind == "bands":  # those of the signal-to-noise ratios
+            words = [*scene.jobs["analyze"], "--bands", "2"]
+        elif number.isdigit():
+            words = scene.jobs_of(scene.models[int(number)], scene.images)[kind]
+        else:
+            words = scene.jobs[name]
+        done = scene.run(*words, "-o", path, "--quiet")
+        assert done.code == 0, done.err
+        return path
+
+
+def _bounded() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 
 
 def picture(number: int) -> Image.Image:
@@ -142,23 +245,9 @@ def picture(number: int) -> Image.Image:
     return Image.fromarray(rng.integers(0, 256, (_SIZE, _SIZE, 3), dtype=np.uint8))
 
 
-def tables(path: Path) -> dict[str, np.ndarray]:
-    """The numbers of a file that must not depend on what happened to the run that made it."""
-    with h5py.File(path) as file:
-        names: list[str] = []
-        file.visititems(lambda name, what: names.append(name) if hasattr(what, "shape") else None)
-        return {name: file[name][()] for name in names if name != "header"}
-
-
-def same(one: Path, other: Path) -> bool:
-    """Whether two files hold the same numbers."""
-    first, second = tables(one), tables(other)
-    return first.keys() == second.keys() and all(
-        np.array_equal(first[name], second[name]) for name in first
-    )
-
-
-def _network(path: Path, rng: np.random.Generator) -> None:
+def network(path: Path, seed: int, *, external: str | None = None) -> None:
+    """A small network; `external` names the file beside it that holds the weights."""
+    rng = np.random.default_rng(seed)
     weights = {
         "kernel": rng.normal(0, 0.5, (8, 3, 3, 3)).astype(np.float32),
         "weight": rng.normal(0, 2, (8, _CLASSES)).astype(np.float32),
@@ -170,12 +259,20 @@ def _network(path: Path, rng: np.random.Generator) -> None:
         helper.make_node("Flatten", ["pool"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weight"], ["scores"]),
     ]
+    shapes: dict[str, list[str | int | None]] = {
+        "image": ["n", 3, _SIZE, _SIZE],
+        "scores": ["n", _CLASSES],
+    }
     ends = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in (("image", ["n", 3, _SIZE, _SIZE]), ("scores", ["n", _CLASSES]))
+        for name, shape in shapes.items()
     ]
-    held = [numpy_helper.from_array(value, name) for name, value in weights.items()]
-    graph = helper.make_graph(nodes, "small", ends[:1], ends[1:], held)
+    tensors = [numpy_helper.from_array(value, name) for name, value in weights.items()]
+    graph = helper.make_graph(nodes, "small", ends[:1], ends[1:], tensors)
     opsets = [helper.make_opsetid("", 17)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    path.write_bytes(model.SerializeToString())
+    if external is None:
+        path.write_bytes(model.SerializeToString())
+        return
+    path.with_name(external).unlink(missing_ok=True)  # it would be added to
+    onnx.save(model, path, save_as_external_data=True, location=external, size_threshold=100)

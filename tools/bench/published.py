@@ -31,7 +31,7 @@ import iaside_onnx as ia
 from iaside_onnx.inference.session import choose_runtime, claim_process
 from iaside_onnx.mathematics.score import spectral_importance
 from iaside_onnx.mathematics.shapley import shapley_values
-from iaside_onnx.measure.survey import class_targets
+from iaside_onnx.measure.subject import class_targets
 
 _BARE_SECONDS = 4.0
 

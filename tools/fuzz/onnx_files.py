@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from iaside_onnx.errors import ArtifactError
+from iaside_onnx.inference.inspection import inspect
 from iaside_onnx.inference.model import OutOfMemoryError
 from iaside_onnx.inference.model import run as run_session
 from iaside_onnx.inference.session import Runtime
-from iaside_onnx.measure.inspection import inspect
 from iaside_onnx.onnx_file.artifact import load_graph
 from iaside_onnx.onnx_file.free_batch import free_batch
 from iaside_onnx.views.inspection_table import print_inspection
@@ -203,7 +203,7 @@ def run(path: Path, _: Any) -> str:
         return "the runtime refuses it"
     if short:
         return _WANTS_MEMORY
-    if found["batch"] != "dynamic":
+    if isinstance(found["batch"], int):
         free_batch(load_graph(path), found["inputs"][0]["name"], found["batch"])
     session = Runtime().open(path)
     inputs = {}

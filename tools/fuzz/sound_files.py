@@ -103,6 +103,23 @@ def shard(report: Report, number: int) -> Report:
     )
 
 
+def proven(result: Any) -> Any:
+    """The result with digests of contents, and the digest of the sample that follows from them."""
+    rows = len(result.image_ids)
+    labels = np.arange(rows) % _CLASSES if result.labels is None else result.labels
+    digest = data_digest(result.image_ids, labels, _contents(rows))
+    data = {**result.data, "digest": digest}
+    return replace(result, image_digests=_contents(rows), labels=labels, data=data)
+
+
+def part(result: Any, *numbers: int, of: int = 2) -> Any:
+    """Some shards of a proven result, as a run over them alone would have written them."""
+    asked, images = Part(numbers, of), len(result.image_ids)
+    whole = PartOfSample(asked, images, result.data["digest"])
+    rows = result.rows(asked.positions(images))
+    return replace(rows, run={**rows.run, "shard": whole.record()})
+
+
 def _measured(of: Report) -> dict[str, Any]:
     """What a measurement on the images of a report says of them and of itself."""
     return {

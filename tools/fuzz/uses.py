@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sound_files import sound_heatmap, sound_report, sound_robustness, sound_snr
+from sound_files import part, proven, sound_heatmap, sound_report, sound_robustness, sound_snr
 
 from iaside_onnx.comparisons.baseline import summary
 from iaside_onnx.comparisons.comparison import compare
@@ -116,6 +116,13 @@ def _merge(report: Report, picture: Path) -> None:
     show(merged)
 
 
+def _join(report: Any, picture: Path) -> None:
+    other = part(proven(_SOUND[type(report)]()), 2)
+    merged = merge([report, other])
+    merged.save(picture.with_suffix(".merged"), overwrite=True)
+    show(merged)
+
+
 def _correlate(report: Report | RobustnessReport, picture: Path) -> None:
     others: list[Report | RobustnessReport] = []
     for model in range(_MODELS):
@@ -191,12 +198,19 @@ _PRINTS: dict[type, Callable[[Any], None]] = {
     SnrReport: print_snr,
     HeatmapReport: print_heatmap,
 }
+_SOUND: dict[type, Callable[[], Any]] = {
+    RobustnessReport: sound_robustness,
+    SnrReport: sound_snr,
+    HeatmapReport: sound_heatmap,
+}
 _USES: dict[type, Sequence[Use]] = {
     Report: (
         _picture, _class_map, _page, _compare, _gate, _merge, _correlate, _predict,
         _heatmap_beside, _cell,
     ),
-    RobustnessReport: (_robustness_picture, _against, _robustness_page, _correlate, _predict),
-    SnrReport: (_snr_picture, _snr_page, _predict),
-    HeatmapReport: (_heatmap_picture, _heatmap_beside),
+    RobustnessReport: (
+        _robustness_picture, _against, _robustness_page, _correlate, _predict, _join,
+    ),
+    SnrReport: (_snr_picture, _snr_page, _predict, _join),
+    HeatmapReport: (_heatmap_picture, _heatmap_beside, _join),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""One look at every image before the long work: labels, clean accuracy, statistics, oddities."""
+"""One look at every image before the long work: clean accuracy, statistics, oddities."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, DataError
-from ..images.class_names import shown
+from ..errors import ArtifactError
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..listener import Listener
-from ..mathematics.absence import ABSENCES, SampleStatistics
+from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature
 from ..onnx_file.graph import in_float32
 from ..results.precondition import accuracy_reason
-from ..settings import Settings
+from .subject import Subject
 
-_SURVEY_PIXELS = 1 << 22
-# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
-_WITH_BACKGROUND = 1001
+_PIXELS = 1 << 22
 # Images of the check whether a batch changes an image's scores, and the share of the largest score
 # that kernels for batches of other sizes may change it by: more where numbers are kept to 11 bits,
 # in float16 and on GPUs, whose kernels round their factors to TF32.
@@ -34,12 +31,13 @@ _MIXED_TOLERANCE_11_BITS = 1e-2
 
 
 @dataclass(frozen=True)
-class Survey:
+class CleanPass:
     """What one look at every image of the sample gave.
 
     Attributes
     ----------
     statistics : SampleStatistics
+        Of the whole sample, where rows depend on it; else of the images of the part.
     predicted : ndarray of int64, shape (n,)
         Top-1 index in the model's output for the untouched images of the part audited.
     clean : ndarray of float32, shape (n,)
@@ -61,89 +59,34 @@ class Survey:
     one_by_one: bool = False
 
 
-def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDArray[np.int64]:
-    """Index of each image's class in the model's output."""
-    classes, offset = classifier.classes, classifier.label_offset
-    targets = sample.labels + offset
-    names = sample.class_names
-    if names is not None and len(names) + offset > classes:
-        raise DataError(
-            f"the images are of {len(names)} classes ({shown(names)}), but the model has {classes}"
-            + (f" (label offset {offset})" if offset else "")
-        )
-    wrong = np.flatnonzero((targets < 0) | (targets >= classes))
-    if wrong.size:
-        first = int(wrong[0])
-        raise DataError(
-            f"image {sample.ids[first]} has label {int(sample.labels[first])}"
-            + (f" (+ offset {offset})" if offset else "")
-            + f", but the model has classes 0 to {classes - 1}; "
-            + (
-                "if the labels count from 1, give --label-offset -1"
-                if not offset and sample.labels.min() == 1 and sample.labels.max() == classes
-                else "see --label-offset"
-            )
-        )
-    background = classes == _WITH_BACKGROUND and not offset
-    known = background and names is not None and len(names) == classes - 1
-    if names is not None and len(names) + offset < classes and not known:
-        tell.warning(
-            f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
-            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --class-names, "
-            "--labels or --label-offset"
-        )
-    if names is None and not offset and _count_from_one(sample.source.labels, classes):
-        tell.warning(
-            "the labels count 1, 2, ... and none is 0: if they count from 1, give --label-offset -1"
-        )
-    if background and targets.max() < classes - 1:
-        tell.warning(
-            "the model has 1001 classes: if its class 0 is a background class and your labels "
-            "count from the first real one, give --label-offset 1"
-        )
-    if len(np.unique(targets)) == 1:
-        tell.warning("all images of the sample are of one class; the result speaks for it alone")
-    return targets
+def decoded_positions(subject: Subject, *, whole_sample: bool) -> list[int]:
+    """Positions whose pixels determine the rows of a part."""
+    fit = subject.request.settings.temperature == "auto"
+    return list(range(len(subject.sample))) if whole_sample or fit else subject.positions
 
 
-def _count_from_one(labels: NDArray[np.int64], classes: int) -> bool:
-    """Whether labels are 1, 2, ..., as where they count classes from 1 and the last is missing."""
-    present = np.unique(labels)
-    return 2 <= len(present) < classes and np.array_equal(present, np.arange(1, len(present) + 1))
-
-
-def surveyed(images: int, part: list[int], settings: Settings) -> list[int]:
-    """Positions whose pixels determine the rows of a part: all where absent bands follow all."""
-    everything = ABSENCES[settings.absence].of_sample or settings.temperature == "auto"
-    return list(range(images)) if everything else part
-
-
-def survey_sample(
-    sample: Sample,
-    part: list[int],
-    targets: NDArray[np.int64],
-    classifier: Classifier,
-    settings: Settings,
-    tell: Listener,
-) -> Survey:
+def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     """Look at every image once: clean scores, sample statistics, oddities of the pictures.
 
-    What determines the value table comes from the whole sample, whichever part of it is audited:
-    what stands for absent bands, a fitted temperature, and whether images share their batch. Clean
+    What determines the rows comes from the whole sample, whichever part of it is measured: what
+    stands for absent bands, a fitted temperature, and whether images share their batch. Clean
     scores cost a forward pass each, so beyond the part they are computed only for a temperature to
     fit, and pictures are decoded only where something depends on them.
 
     Parameters
     ----------
-    part : list of int
-        Positions that are audited, ascending.
+    whole_sample : bool
+        Rows depend on the statistics of the whole sample.
     """
+    sample, part, tell = subject.sample, subject.positions, subject.tell
+    targets, classifier = subject.targets, subject.classifier
+    settings = subject.request.settings
     statistics = SampleStatistics()
     form = classifier.form
-    group = max(1, min(64, _SURVEY_PIXELS // form.features))
+    group = max(1, min(64, _PIXELS // form.features))
     fit = settings.temperature == "auto"
     scored = range(len(sample)) if fit else part
-    seen = surveyed(len(sample), part, settings)
+    seen = decoded_positions(subject, whole_sample=whole_sample)
     place = {position: row for row, position in enumerate(part)}
     passed = set(scored)
     predicted = np.empty(len(part), np.int64)
@@ -204,7 +147,7 @@ def survey_sample(
         temperature = fit_temperature(classifier.logits(raw), targets)
         clean = classifier.task(temperature).values(raw[part], targets[part])
         tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
-    return Survey(statistics, predicted, clean, float(temperature), example, one_by_one)
+    return CleanPass(statistics, predicted, clean, float(temperature), example, one_by_one)
 
 
 def _size_advice(classifier: Classifier) -> str:

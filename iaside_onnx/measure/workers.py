@@ -1,4 +1,4 @@
-"""Filling a value table on Dask workers: tasks of some images each, rows back as they are done.
+"""Filling a table on Dask workers: tasks of some images each, rows back as they are done.
 
 Dask brings scheduler, workers and what happens when one dies; `job` says what a worker does. Dask
 is imported only when workers are asked for.
@@ -9,18 +9,17 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import IasideError, UsageError
 from ..inference.providers import PROVIDERS
 from ..listener import Listener
+from .contract import Advance, Store
 from .game import available_cores
 from .job import Job, Outcome, evaluate, versions
 
@@ -56,20 +55,12 @@ class Workers:
         self._tell = tell
         self._threads = threads
         self._local = local
+        self._said = ""
 
     def evaluate(
-        self,
-        job: Job,
-        positions: list[int],
-        store: Callable[[int, NDArray[np.float32]], None],
-        advance: Callable[[int], None],
+        self, job: Job, part: int, positions: list[int], store: Store, advance: Advance
     ) -> dict[str, Any]:
-        """Evaluate images on the workers; rows are stored here as they arrive.
-
-        Parameters
-        ----------
-        store, advance : callable
-            As for `game.play`.
+        """Fill a part of some rows on the workers; they are stored here as they arrive.
 
         Returns
         -------
@@ -81,44 +72,51 @@ class Workers:
         IasideError
             A worker refuses, the model fails, tasks kill their workers, or nobody is left.
         """
-        workers = len(self._client.nthreads())
+        workers, work = len(self._client.nthreads()), job.measurement.work
         share = -(-len(positions) // workers)
         size = max(1, min(_MOST_IMAGES, share // _TASKS_PER_WORKER))
+        has_model, provider = job.request.model is not None, job.request.provider
         job = replace(
             job,
-            images=share,
-            threads=self._threads,
+            request=replace(job.request, threads=self._threads),
+            work=-(-work(positions)[part] // workers),
             own_process=self._local,
-            devices=cards_for(job.provider) if self._local else (),
+            devices=cards_for(provider) if self._local and has_model else (),
         )
         if job.devices and workers > len(job.devices):
             self._tell.warning(
                 f"--dask {self._address}: {workers} workers share {len(job.devices)} GPU(s); one "
                 "worker for each is faster"
             )
-        self._tell.note(f"dask: {workers} worker(s), {size} image(s) a task")
+        note = f"dask: {workers} worker(s), {size} image(s) a task"
+        if note != self._said:
+            self._tell.note(note)
+            self._said = note
         batch = 0
-        for group, outcome in self._outcomes(job, positions, size):
+        for group, outcome in self._outcomes(job, part, positions, size):
             if outcome.rows is None:
-                raise IasideError(outcome.refusal)
+                assert outcome.refusal is not None
+                raise outcome.refusal
             for position, row in zip(group, outcome.rows, strict=True):
                 store(position, row)
-            advance(outcome.rows.size)
+            advance(work(group)[part])
             batch = outcome.batch
-        return {"batch": batch, "threads": self._threads, "workers": workers}
+        of_model = {"batch": batch, "threads": self._threads} if has_model else {}
+        return {**of_model, "workers": workers}
 
     def _outcomes(
-        self, job: Job, positions: list[int], size: int
+        self, job: Job, part: int, positions: list[int], size: int
     ) -> Iterator[tuple[list[int], Outcome]]:
-        client = self._client
+        # Keys of their own for each call: Dask may still know results under those of the last.
+        client, call = self._client, uuid.uuid4().hex
         done: SimpleQueue[Any] = SimpleQueue()
         # As a task of its own the job lies where workers can have it again when its holder dies.
-        held = client.submit(_the_same, job, key=f"iaside-job-{job.token}", pure=False)
+        held = client.submit(_the_same, job, key=f"iaside-job-{call}", pure=False)
         waiting = {}
         for start in range(0, len(positions), size):
             group = positions[start : start + size]
-            key = f"iaside-images-{job.token}-{start}"
-            future = client.submit(task, held, group, key=key, pure=False, retries=_RETRIES)
+            key = f"iaside-images-{call}-{start}"
+            future = client.submit(task, held, group, part, key=key, pure=False, retries=_RETRIES)
             waiting[future] = group
         for future in list(waiting):
             future.add_done_callback(done.put)
@@ -183,12 +181,12 @@ class Workers:
         return outcome
 
 
-def task(job: Job, positions: list[int]) -> Outcome:
+def task(job: Job, positions: list[int], part: int) -> Outcome:
     """Run `job.evaluate` in a Dask worker."""
     from distributed import get_worker
 
     worker = get_worker()
-    return evaluate(job, positions, f"{worker.address}", worker.name)
+    return evaluate(job, positions, f"{worker.address}", worker.name, part)
 
 
 def _the_same(job: Job) -> Job:
@@ -271,7 +269,7 @@ def quieten() -> None:
 
 
 def _check_versions(found: dict[str, Any], address: str) -> None:
-    """Refuse workers that might fill the table otherwise; the first is named."""
+    """Refuse workers that might fill a table otherwise; the first is named."""
     wanted = versions()
     for worker, held in sorted(found.items()):
         if isinstance(held, ModuleNotFoundError):
@@ -288,5 +286,4 @@ def _check_versions(found: dict[str, Any], address: str) -> None:
 
 def cards_for(provider: str) -> tuple[str, ...]:
     """Graphics cards to deal out to workers with this provider; none for one that takes none."""
-    cards = PROVIDERS[provider].cards
-    return () if cards is None else cards.visible()
+    return PROVIDERS[provider].visible_cards()

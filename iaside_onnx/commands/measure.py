@@ -1,0 +1,100 @@
+"""What the commands that measure share: their options, and what they do around the measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .numbers import FILE, TEXT
+from .options import (
+    F,
+    confidence_option,
+    duration,
+    json_option,
+    label_options,
+    naming_options,
+    overwrite_option,
+    preprocess_option,
+    progress_option,
+    reading_options,
+    running_options,
+    sample_options,
+    skip_bad_option,
+    target_option,
+    together,
+)
+
+# What the command line passes as its context's object: its process runs nothing but us.
+OWN_PROCESS = "own process"
+
+resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
+run_options = together(
+    click.option(
+        "--time-budget", callback=duration, metavar="SECONDS|1h30m", help="Stop after so long."
+    ),
+    click.option(
+        "--shard", metavar="I/N", help="Take the I-th of N parts of the sample (for iaside merge)."
+    ),
+    click.option(
+        "--dask", type=TEXT, metavar="ADDRESS|local:N",
+        help="Evaluate on the workers of a Dask scheduler, or in N processes here.",
+    ),
+    resume_option,
+)  # fmt: skip
+telling_options = together(
+    overwrite_option("what is there"),
+    progress_option,
+    click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors."),
+    json_option,
+)
+
+
+def model_on_images(
+    target: str, *own: Callable[[F], F], run: Callable[[F], F] = resume_option,
+    view: Callable[[F], F] = confidence_option,
+) -> Callable[[F], F]:  # fmt: skip
+    """Arguments and options of a command that runs a model on images, with those of its `own`."""
+    return together(
+        click.argument("model", type=FILE),
+        click.argument("images", type=FILE),
+        target_option(target),
+        label_options,
+        naming_options,
+        skip_bad_option,
+        *own,
+        sample_options(200),
+        preprocess_option,
+        reading_options,
+        running_options,
+        run,
+        view,
+        telling_options,
+    )
+
+
+def claim() -> None:
+    """Take the process for our own sessions, where nothing else runs in it."""
+    if click.get_current_context().obj == OWN_PROCESS:
+        from ..inference.session import claim_process
+
+        claim_process()
+
+
+def measure(
+    function: Callable[..., Any],
+    *paths: Path,
+    options: dict[str, Any],
+    unit: str = "forward passes",
+    **given: Any,
+) -> Any:
+    """What a function of the library measures, with the options of its command that are given."""
+    from ..views.terminal import listener
+
+    claim()
+    tell = listener(quiet=options["quiet"], progress=options["progress"], unit=unit)
+    ours = ("quiet", "progress", "as_json")
+    asked = {key: value for key, value in options.items() if value is not None and key not in ours}
+    return function(*paths, listener=tell, **given, **asked)

@@ -1,0 +1,51 @@
+"""How commands show results: as JSON or a table on standard output, and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """One JSON object on standard output."""
+    click.echo(json.dumps(values, indent=2))
+
+
+def print_result(result: Any, *, as_json: bool, **shown: Any) -> None:
+    """A result as JSON or as its table, with what is `shown` with it."""
+    if as_json:
+        baseline = shown.pop("baseline", None)
+        if baseline is None:
+            print_json(result.summary(**shown))
+            return
+        from ..comparisons.baseline import summary
+
+        print_json(summary(result, baseline))
+        return
+    from ..views.registry import view
+
+    view(result, "table", **shown)
+
+
+def print_written(result: Any, written: str, options: Mapping[str, Any], **shown: Any) -> None:
+    """A result unless --quiet is among the options, and, beside its table, where it was written."""
+    as_json, quiet = options["as_json"], options["quiet"]
+    if as_json or not quiet:
+        print_result(result, as_json=as_json, **shown)
+    if not (as_json or quiet):
+        click.echo(written)
+
+
+def present(result: Any, target: Path | None, *, overwrite: bool, as_json: bool) -> None:
+    """A result as a picture, where one is asked for, and as JSON or a table."""
+    if target is not None:
+        from ..views.registry import save
+
+        save([result], target, overwrite=overwrite)
+    print_result(result, as_json=as_json)
+    if target is not None and not as_json:
+        click.echo(f"Picture: {target}")

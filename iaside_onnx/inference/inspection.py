@@ -1,0 +1,339 @@
+"""What an artifact is, for people and machines (``iaside inspect``)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from ..errors import ArtifactError, IasideError, ProviderError, said
+from ..listener import Listener
+from ..onnx_file.artifact import Artifact
+from ..onnx_file.bounds import shortened
+from ..onnx_file.declared import Declared
+from ..onnx_file.tensors import Tensor
+from ..spelling import on_command_line, option
+from .class_scores import plain_kind, settled_kind
+from .classifier import check_class_scores
+from .ends import image_input, score_output, settled_layout
+from .fixed_inputs import FixedInputs, fixed_inputs
+from .input_form import InputForm, form_of
+from .model import Affine
+from .opened import Opened, Source, open_model
+from .ort_format import describe
+from .output_meaning import NoClassScoresError, OutputMeaning
+from .session import Runtime, active_providers, runtime_clash
+from .steadiness import randomness_of, reason
+
+_ALLOW = option("allow_random", True)
+_SIZE = option("size", like="HxW")
+# Where a file leaves its size free: the usual one, then those of lines of text.
+_PROBE_SIZES = ((224, 224), (48, 192), (32, 128))
+_RANDOM_IMAGES = 3
+# Numbers in the random images; larger inputs are described without being run.
+_MOST_NUMBERS = 1 << 25
+T = TypeVar("T")
+
+
+class Inspection(TypedDict):
+    """What `inspect` says of a file: JSON values, None where something is not known."""
+
+    path: str
+    sha256: str
+    bytes: int
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    size: list[int | None] | None
+    size_tried: list[int] | None
+    size_from: str | None
+    batch: int | str
+    classes: int | None
+    task: str | None
+    meaning: str | None
+    class_names: list[str] | None
+    range_hint: str | None
+    pixel_range: dict[str, Any] | None
+    opset: int
+    opsets: dict[str, int]
+    ir_version: int
+    producer: str
+    parameters: int | None
+    external_data: list[str]
+    declared: dict[str, str]
+    preprocess_beside: dict[str, Any] | None
+    metadata: dict[str, str]
+    read_before: dict[str, str] | None
+    providers: list[str]
+    provider_names: list[str]
+    warnings: list[str]
+
+
+class _Warnings(list[str]):
+    """What stands in the way of an audit, in words."""
+
+    def read(self, value: Callable[[], T], *, strict: bool = False, about: str = "") -> T | None:
+        """A value; an error becomes a warning, unless what was asked for by name is wrong."""
+        try:
+            return value()
+        except IasideError as error:
+            if strict:
+                raise
+            self.append(f"{about}{said(error)}")
+            return None
+
+
+class _Outcome(NamedTuple):
+    """How far random images came."""
+
+    form: InputForm
+    opened: Opened | None = None
+    scores: NDArray[np.float32] | None = None
+    meaning: OutputMeaning | None = None
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Random images put through a file, which an audit would open so; what it says is a warning."""
+
+    artifact: Artifact
+    runtime: Runtime
+    image: Tensor
+    output: Tensor
+    declared_kind: str | None
+    beside: FixedInputs
+    warnings: list[str]
+
+    @property
+    def free(self) -> bool:
+        """Whether the file leaves the size of its input open."""
+        return self.image.shape is None or None in self.image.shape[1:]
+
+    def outcome(self, layout: str, size: tuple[int, int] | None) -> _Outcome:
+        """At the size given, else at the first of the usual ones that runs."""
+        sizes = [size] if size else _PROBE_SIZES[: None if self.free else 1]
+        forms = [form_of(self.image, layout, sides) for sides in sizes]
+        try:
+            for form in forms:
+                if (result := self._run(form)) is not None:
+                    opened, scores = result
+                    meaning = check_class_scores(
+                        self.artifact, self.output.name, scores, self.declared_kind
+                    )
+                    return _Outcome(form, opened, scores, meaning)
+        except NoClassScoresError as error:
+            self.warnings.append(said(error))
+            return _Outcome(forms[0], meaning=error.meaning)
+        return _Outcome(forms[0])
+
+    def _run(self, form: InputForm) -> tuple[Opened, NDArray[np.float32]] | None:
+        if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
+            self.warnings.append("the input is too large to try random images on")
+            return None
+        shape = _RANDOM_IMAGES, form.channels, form.height, form.width
+        pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
+        gain = np.full(form.channels, 255 if form.elem_type == TensorProto.UINT8 else 1, np.float32)
+        affine = Affine(list(range(form.channels)), gain, np.zeros_like(gain))
+        heard = Listener()
+        try:
+            opened = open_model(
+                Source(self.artifact, self.runtime, form, affine, self.output, self.beside),
+                pixels, heard, before_head=self.declared_kind != "logits", allow_random=True,
+            )  # fmt: skip
+            scores = opened.model.scores(pixels)
+        except NoClassScoresError:
+            raise
+        except (ArtifactError, ProviderError) as error:
+            advice = f"; the model may be made for another size: {_SIZE}" if self.free else ""
+            self.warnings.append(
+                f"random images of {form.height} x {form.width}: {said(error)}{advice}"
+            )
+            return None
+        allowed = on_command_line(_ALLOW)
+        self.warnings.extend(text for text in heard.warnings if allowed not in text)
+        if opened.mode == "freed" and form.fixed_batch is not None:
+            self.warnings.append(
+                f"the batch is fixed at {form.fixed_batch}; analyze makes it free in a copy of the "
+                "graph and checks the copy against the file, which works on random images"
+            )
+        return opened, scores
+
+
+def inspect(
+    path: Path,
+    *,
+    input: str | None = None,
+    output: str | None = None,
+    layout: str | None = None,
+    ort_extension: Sequence[Path] = (),
+    set: Sequence[str] = (),
+    size: tuple[int, int] | None = None,
+) -> Inspection:
+    """Describe an artifact as plain JSON values.
+
+    The file is read, a session is made for each provider to see which really become active, and
+    random images are put through it as an audit would, to see which batches it takes and what its
+    output is.
+
+    Parameters
+    ----------
+    input, output, layout, set, size
+        Settle what the file leaves open, as for `analyze`.
+
+    Raises
+    ------
+    ArtifactError
+        Not an ONNX model, or no such input or output. What merely
+        cannot be audited is listed under ``warnings``.
+    """
+    runtime = Runtime(extensions=tuple(ort_extension))
+    artifact = describe(path, runtime)
+    declared, warnings = Declared(path, artifact.metadata), _Warnings()
+    if clash := runtime_clash():
+        warnings.append(clash)
+    asked = layout or warnings.read(declared.layout)
+    image = warnings.read(
+        lambda: image_input(artifact, input),
+        strict=input is not None,
+        about="cannot be audited: ",
+    )
+    layout, beside = None, None
+    if image is not None:
+        layout = warnings.read(partial(settled_layout, artifact, image, asked))
+    scores = warnings.read(
+        lambda: score_output(artifact, output or declared.output()), strict=output is not None
+    )
+    declared_kind = warnings.read(declared.output_kind)
+    tail = artifact.kind_of(scores.name) if scores else "unknown"
+    classes = _declared_class_count(scores)
+    kind = declared_kind or plain_kind(tail, classes)
+    providers, provider_names = _active(path, runtime, warnings)
+    if image and scores and (why := reason(artifact, randomness_of(artifact, scores.name))):
+        warnings.append(f"analyze refuses it unless {_ALLOW} is given: {why}")
+    if image is not None:
+        values = partial(fixed_inputs, artifact, image, set, Listener())
+        beside = warnings.read(values, strict=bool(set))
+    batch = image.shape[0] if image is not None and image.shape else None
+    given, trial = None, None
+    if image and scores and layout and beside is not None:
+        given = size or warnings.read(declared.size)
+        trial = _Trial(artifact, runtime, image, scores, declared_kind, beside, warnings).outcome(
+            layout, given
+        )
+        if trial.meaning is not None and trial.meaning.task != "classes":
+            classes = None
+    head = None
+    if trial is not None and trial.opened is not None and trial.scores is not None:
+        batch = trial.opened.batch or batch
+        head, classes = trial.opened.head, trial.scores.shape[1]
+        settled = settled_kind(trial.scores, tail)
+        if head is not None:
+            kind = "probabilities"
+        elif declared_kind is None and settled != kind:
+            looks = "does not tell the output's kind" if kind == "unknown" else f"looks like {kind}"
+            kind, seen = settled, "one number in [0, 1]" if settled == "unknown" else settled
+            warnings.append(f"the graph's tail {looks}; random images give {seen}")
+    elif batch is not None:
+        warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")
+    artifact.confirm()
+    if classes == 1:
+        warnings.append("one score per image: read as class 1 against class 0")
+        classes = 2
+    warnings.read(declared.preprocess)
+    offset = warnings.read(declared.label_offset) or 0
+    recipe = warnings.read(declared.preprocess_beside)
+    pixels = artifact.pixel_ranges.get(image.name) if image else None
+    meaning = trial.meaning if trial else None
+    return Inspection(
+        path=path.name if path.is_absolute() else path.as_posix(),
+        sha256=artifact.sha256,
+        bytes=path.stat().st_size + sum(file.stat().st_size for file in artifact.external),
+        inputs=[
+            {**_shown(tensor), "layout": layout if image and tensor.name == image.name else None}
+            for tensor in artifact.inputs
+        ],
+        outputs=[
+            {
+                **_shown(tensor),
+                "kind": kind
+                if scores and tensor.name == scores.name
+                else plain_kind(artifact.kind_of(tensor.name), None),
+            }
+            for tensor in artifact.outputs
+        ],
+        size=list(image.block(layout)[1:])
+        if image and image.shape and layout not in (None, "flat")
+        else None,
+        size_tried=[trial.form.height, trial.form.width] if trial and layout != "flat" else None,
+        size_from=_size_from(image, layout, size, given),
+        batch=batch if batch is not None else "dynamic",
+        classes=classes,
+        task=meaning.task if meaning else None,
+        meaning=meaning.words if meaning else None,
+        class_names=declared.classes(classes, offset) if classes else None,
+        range_hint=pixels.text if pixels else None,
+        pixel_range=None
+        if pixels is None
+        else {"low": pixels.low, "high": pixels.high, "known": pixels.known, "text": pixels.text},
+        opset=artifact.opsets.get("", 0),
+        opsets=artifact.opsets,
+        ir_version=artifact.ir_version,
+        producer=artifact.producer,
+        parameters=artifact.parameters,
+        external_data=[file.name for file in artifact.external],
+        declared=declared.shown(),
+        preprocess_beside=None
+        if recipe is None
+        else {"file": recipe.name, "recipe": recipe.settings()},
+        metadata={key: shortened(text) for key, text in artifact.metadata.items()},
+        read_before=None if head is None else {"operator": head.operator, "tensor": head.logits},
+        providers=providers,
+        provider_names=provider_names,
+        warnings=list(map(on_command_line, warnings)),
+    )
+
+
+def _active(path: Path, runtime: Runtime, warnings: _Warnings) -> tuple[list[str], list[str]]:
+    """The execution providers that sessions really have, and what may be asked for here."""
+    providers: list[str] = []
+    names: list[str] = []
+    for name in reversed(active_providers()):
+        session = warnings.read(partial(replace(runtime, provider=name).open, path))
+        if session is not None:
+            providers += [each for each in session.get_providers() if each not in providers]
+            names.insert(0, name)
+    return providers, names
+
+
+def _declared_class_count(output: Tensor | None) -> int | None:
+    shape = output.shape if output is not None else None
+    if shape == (None,):
+        return 1
+    if shape is None or len(shape) < 2 or None in shape[1:]:
+        return None
+    lengths = [size for size in shape[1:] if size is not None]
+    return max(lengths) if math.prod(lengths) == max(lengths) else None
+
+
+def _size_from(
+    image: Tensor | None, layout: str | None, asked: Any, given: tuple[int, int] | None
+) -> str | None:
+    """Whence a free size: "--size", "imgsz" or "usual"; None where the file fixes it."""
+    if image is None or not image.size_is_free(layout):
+        return None
+    return "--size" if asked else "imgsz" if given else "usual"
+
+
+def _shown(tensor: Tensor) -> dict[str, Any]:
+    """Name, shape and type, with the graph's own names for free dimensions ("?": it has none)."""
+    shape: list[int | str] | None = None
+    if tensor.shape is not None:
+        sizes = zip(tensor.shape, tensor.symbols, strict=True)
+        shape = [size if size is not None else (symbol or "?") for size, symbol in sizes]
+    return {"name": tensor.name, "shape": shape, "dtype": tensor.dtype}

@@ -1,0 +1,164 @@
+"""What a kind of measurement says of itself; whatever they share is the run's (`run.measure`).
+
+A measurement is a table with a row for each image. Its kind says what a row holds and how rows are
+filled. The run brings the rest to all kinds alike: the lock, the partial file, resuming, shards,
+workers, limits, the search for a batch, and where everything came from.
+"""
+
+from __future__ import annotations
+
+import datetime
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..images.sample import Sample
+from ..results.result import Result
+from ..storage.partial import WHOLE_ROWS, Columns
+from .batch_size import BatchSize
+from .clean_pass import CleanPass
+from .subject import Subject
+
+# Takes a position of the sample, and its finished row or part of a row.
+Store = Callable[[int, NDArray[Any]], None]
+# Takes the work done since the last call, in the unit of `Measurement.work`.
+Advance = Callable[[int], None]
+# Fills the rows of some positions: the same rows here and on a worker elsewhere.
+Rows = Callable[[list[int], Store, Advance], None]
+
+
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A table that is filled as far as it goes.
+
+    Attributes
+    ----------
+    subject : Subject
+    table : ndarray, shape (n, columns)
+    used : ndarray of int, shape (n,)
+        Which of the subject's positions the rows are of: all, unless a limit ended the run.
+    sample : Sample
+        The images of the rows.
+    clean : CleanPass or None
+        None where no labels are needed.
+    settings : dict
+        What determines the table.
+    view : dict
+        How the result is viewed, as its `view` takes it.
+    run : dict
+        How it was filled.
+    """
+
+    subject: Subject
+    table: NDArray[Any]
+    used: NDArray[np.intp]
+    sample: Sample
+    clean: CleanPass | None
+    settings: dict[str, Any]
+    view: dict[str, Any]
+    run: dict[str, Any]
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """Settings of the result: those of the table, and its view."""
+        return {**self.settings, **self.view}
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Classes of the untouched images as the labels count them, shape (n,)."""
+        assert self.clean is not None
+        return self.clean.predicted[self.used] - self.subject.classifier.label_offset
+
+    def origin(self) -> dict[str, Any]:
+        """Where the result comes from: the fields of it that all kinds have."""
+        subject, model = self.subject, self.subject.model
+        # Parts of a sample are held against the whole when they are joined.
+        of_part = {} if subject.request.shard is None else {
+            "image_digests": self.sample.image_digests,
+        }  # fmt: skip
+        return {
+            **of_part,
+            "model": {} if model is None else subject.described(),
+            "provider": "" if model is None else subject.runtime.provider,
+            "image_ids": self.sample.ids,
+            "data": subject.data(self.sample),
+            "run": {**self.run, "warnings": list(subject.tell.warnings)},
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "iaside_version": __version__,
+        }
+
+
+class Measurement(ABC, Generic[R]):
+    """One kind of measurement, settled for a model and images.
+
+    Workers get it, so it is a frozen dataclass that is small when pickled.
+
+    Attributes
+    ----------
+    kind : type
+        Of the result.
+    dtype : {"float32", "float64"}
+        Of the table.
+    """
+
+    kind: type[R]
+    dtype: ClassVar[str] = "float32"
+
+    @property
+    @abstractmethod
+    def columns(self) -> int:
+        """Numbers in a row of the table."""
+
+    @property
+    def parts(self) -> Sequence[Columns]:
+        """Columns of the table that are filled together, each by one of `rows`."""
+        return WHOLE_ROWS
+
+    @property
+    def of_whole_sample(self) -> bool:
+        """Whether a row depends on the other images of the sample too."""
+        return False
+
+    @abstractmethod
+    def cost(self, images: int) -> str:
+        """What the work comes to, in words."""
+
+    @abstractmethod
+    def work(self, positions: list[int]) -> list[int]:
+        """The work of some rows for each of `parts`: forward passes, where there is a model."""
+
+    @abstractmethod
+    def rows(self, subject: Subject, size: BatchSize) -> Sequence[Rows]:
+        """What fills each of `parts`; `size` is the number of forward passes in a run."""
+
+    @abstractmethod
+    def result(self, filled: Filled) -> R:
+        """The result of a table."""
+
+    def settled(self, subject: Subject, clean: CleanPass) -> Measurement[R]:  # noqa: ARG002
+        """The measurement with what the clean pass showed of the sample."""
+        return self
+
+    def settings(self, subject: Subject) -> dict[str, Any]:
+        """What determines the table beside model, images and provider, as JSON values."""
+        return subject.settings()
+
+    def settings_of(self, result: R) -> dict[str, Any]:
+        """The same of a finished result, which may hold how it is viewed as well."""
+        return result.settings
+
+    def stderr(self, table: NDArray[Any], used: NDArray[np.intp], view: dict[str, Any]) -> float:
+        """The error bar that `Limits.target_stderr` holds."""
+        raise NotImplementedError
+
+    def passes(self, table: NDArray[Any], positions: list[int]) -> dict[str, int]:  # noqa: ARG002
+        """The forward passes that rows of the table took, as a result's ``run`` has it."""
+        return {"forward_passes": sum(self.work(positions))}

@@ -1,0 +1,231 @@
+"""What a measurement is asked for: one bundle of options, the same for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypedDict
+
+from ..errors import UsageError
+from ..images.sample import Reading
+from ..listener import Listener
+from ..results.part import Part
+from ..settings import MOST_COUNT, Settings, check_number
+from .stopping import Limits
+
+_SETTINGS = {each.name for each in fields(Settings)}
+_READING = ("columns", "image_column", "label_column", "label_order")
+_RUNNING = ("skip_bad", "provider", "threads", "tf32", "batch", "dask", "resume", "overwrite")
+
+
+class RunOptions(TypedDict, total=False):
+    """How labels are found, and how and where a measurement runs.
+
+    None of them beside `labels` and those of names changes a number beyond floating-point rounding.
+
+    Attributes
+    ----------
+    labels : path, optional
+        Says which file is of which class: a CSV file with the columns ``file`` and ``label``, or
+        another of the layouts that ``docs/images.md`` lists.
+    columns : str, optional
+        "FILE,LABEL": the columns of `labels`, where they have no usual names.
+    class_names : path or "none", optional
+        File with the names of the model's classes in its order, which folders and labels are held
+        against; without it those that the file declares, or that lie beside it. "none" goes by the
+        places of the folders.
+    label_order : {"text", "number"}, optional
+        How class folders that are named by numbers count.
+    image_column, label_column : str, optional
+        Columns of Parquet files, or arrays, where the usual ones are missing or doubtful.
+    skip_bad : bool
+        Leave out pictures of the drawn sample that cannot be decoded, and list them under
+        ``data["skipped"]``, instead of stopping at the first.
+    provider : str
+        Where to run the model: "auto", or a name in `inference.providers`.
+    threads : int
+        Threads of the model's session; 0 chooses.
+    tf32 : bool
+        Let CUDA round the factors of float32 products to 10 bits (TensorFloat-32), as onnxruntime
+        does by default (True). The settings record it where a GPU was used.
+    ort_extension : sequence of paths
+        Libraries of custom operators that the model needs. They are run as code.
+    batch : int, optional
+        Forward passes in a run; None finds a good number by a short trial.
+    shard : str, optional
+        "I/N": measure the I-th of N parts of the sample (I from 1), for `merge` to join.
+    dask : str, optional
+        Work on Dask workers: the address of a scheduler, or "local:N" for N processes here.
+        A script that gives "local:N" needs the guard ``if __name__ == "__main__":``.
+    time_budget : float, optional
+        Stop after so many seconds, at an image's end. What is reached then depends on the machine.
+    resume : bool
+        Continue an interrupted run.
+    overwrite : bool
+        Replace an existing file.
+    listener : Listener, optional
+        Gets notes, warnings and progress.
+    """
+
+    labels: str | Path | None
+    columns: str | None
+    class_names: str | Path | None
+    label_order: str | None
+    image_column: str | None
+    label_column: str | None
+    skip_bad: bool
+    provider: str
+    threads: int
+    tf32: bool
+    ort_extension: Sequence[str | Path]
+    batch: int | None
+    shard: str | None
+    dask: str | None
+    time_budget: float | None
+    resume: bool
+    overwrite: bool
+    listener: Listener | None
+
+
+class ModelOptions(RunOptions, total=False):
+    """Which images are drawn, and how the model is read: fields of `Settings`, described there."""
+
+    samples: int
+    seed: int
+    preprocess: str | None
+    size: tuple[int, int] | None
+    input: str | None
+    output: str | None
+    layout: str | None
+    output_kind: str | None
+    set: Sequence[str]
+    allow_random: bool
+
+
+class LabelledOptions(ModelOptions, total=False):
+    """Those of a measurement that knows what the true class is: further fields of `Settings`."""
+
+    label_offset: int | None
+    temperature: float | str
+
+
+class GameOptions(LabelledOptions, total=False):
+    """Those of `analyze`: all fields of `Settings`."""
+
+    bands: int
+    separate_dc: bool
+    norm: str
+    absence: str
+    output_map: str
+    estimator: str | None
+    passes: int | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """A measurement as it is asked for, checked as far as that goes without model and images.
+
+    Attributes
+    ----------
+    model : Path or None
+        None where nothing of a model is measured.
+    reading : Reading
+        Where the images lie, and how they are read.
+    settings : Settings
+        Which images are drawn and how the model is read; None stands for what it is found to be.
+    target : Path or None
+        Where the result goes; None: nowhere.
+    shard : Part or None
+        What is measured of the sample; None: all.
+    extensions : tuple of Path
+        Libraries of custom operators.
+    tell : Listener
+    limits : Limits
+        What ends the run early.
+    skip_bad, provider, threads, tf32, batch, dask, resume, overwrite
+        As `RunOptions` has them.
+    """
+
+    model: Path | None
+    reading: Reading
+    settings: Settings
+    target: Path | None = None
+    shard: Part | None = None
+    extensions: tuple[Path, ...] = ()
+    tell: Listener = field(default_factory=Listener)
+    limits: Limits = field(default_factory=Limits)
+    skip_bad: bool = False
+    provider: str = "auto"
+    threads: int = 0
+    tf32: bool = True
+    batch: int | None = None
+    dask: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        kind: type[Any],
+        options: Mapping[str, Any],
+        model: str | Path | None,
+        images: str | Path,
+        target: str | Path | None,
+        *,
+        target_stderr: float | None = None,
+        **settings: Any,
+    ) -> Request:
+        """The request that a caller's options make.
+
+        Parameters
+        ----------
+        kind : type
+            Of the options: `RunOptions`, or one that extends it.
+        options : mapping
+            As given, by name.
+        target_stderr : float, optional
+            As for `analyze`.
+        **settings
+            Fields of `Settings` for this kind of measurement.
+
+        Raises
+        ------
+        UsageError
+            An unknown option, or a value that cannot be used.
+        """
+        for name in options:
+            if name not in kind.__optional_keys__:
+                raise UsageError(f"there is no option '{name}'")
+        settings |= {name: value for name, value in options.items() if name in _SETTINGS}
+        if "set" in settings:
+            settings["set"] = tuple(settings["set"])
+        wanted = Settings.asked(**settings)
+        reading = Reading.asked(
+            images,
+            options.get("labels"),
+            options.get("class_names"),
+            **{name: options.get(name) for name in _READING},
+        )
+        limits = Limits(target_stderr, options.get("time_budget"))
+        limits.check()
+        shard, batch = options.get("shard"), options.get("batch")
+        part = None if shard is None else Part.asked(shard)
+        if part is not None and limits.any:
+            raise UsageError(
+                "--shard goes without --target-stderr and --time-budget: parts that stop by "
+                "themselves make no whole"
+            )
+        if batch is not None:
+            check_number("--batch", batch, 1, MOST_COUNT, "auto or a positive number")
+        return cls(
+            None if model is None else Path(model),
+            reading,
+            wanted,
+            None if target is None else Path(target),
+            part,
+            tuple(map(Path, options.get("ort_extension", ()))),
+            options.get("listener") or Listener(),
+            limits,
+            **{name: options[name] for name in _RUNNING if name in options},
+        )

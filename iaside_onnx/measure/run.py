@@ -1,0 +1,293 @@
+"""The run of a measurement, the same for all kinds: from a request to a result on disk.
+
+Lock, partial file, resuming, shards, workers and limits are here, and the search for a batch, and
+whether images go through the model one by one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReportError, UsageError
+from ..results.part import PartOfSample, part_of
+from ..storage.output_file import check_folder, check_free, clear_leftovers, sole_writer
+from ..storage.partial import (
+    Partial,
+    check_identity,
+    check_partial,
+    create_partial,
+    open_partial,
+    partial_path,
+)
+from .clean_pass import CleanPass, clean_pass, decoded_positions, mixes_images
+from .contract import Filled, Measurement, R
+from .job import Job, sized
+from .request import Request
+from .stopping import play_rounds, seeded_order
+from .subject import Subject, as_json, draw_key, open_subject
+from .workers import Workers, open_workers
+
+
+def measure(
+    request: Request,
+    settle: Callable[[Subject], Measurement[R]],
+    view: dict[str, Any],
+    *,
+    labelled: bool = True,
+) -> R:
+    """Measure what is asked for.
+
+    Parameters
+    ----------
+    settle : callable
+        Makes the measurement for an opened subject, refusing what does not fit it.
+    view : dict
+        How the result is viewed, as its `view` takes it.
+    labelled : bool
+        The measurement needs the true classes, and a pass of the untouched images.
+
+    Raises
+    ------
+    IasideError
+        Anything wrong with the options, the model, the images, the provider or the file.
+    """
+    tell = request.tell
+    with ExitStack() as stack:
+        stack.enter_context(_writing(request))
+        workers = None
+        if request.dask is not None:
+            workers = stack.enter_context(open_workers(request.dask, request.threads, tell))
+        subject = open_subject(request, labelled=labelled)
+        measurement = settle(subject)
+        tell.note(f"cost: {measurement.cost(len(subject.positions))}")
+        clean = None
+        if labelled:
+            clean = clean_pass(subject, whole_sample=measurement.of_whole_sample)
+            subject = replace(subject, temperature=clean.temperature)
+        subject = replace(subject, keys=_keys(subject, whole_sample=measurement.of_whole_sample))
+        if clean is not None:
+            measurement = measurement.settled(subject, clean)
+        batch = request.batch or (1 if _one_by_one(subject, clean) else None)
+        settings = as_json(measurement.settings(subject))
+
+        def finish(partial: Partial) -> R:
+            used, run = _fill(measurement, subject, view, partial, batch, workers)
+            # No longer on the partial file, which will go.
+            table = np.array(partial.table[used])
+            sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
+            filled = Filled(subject, table, used, sample, clean, settings, view, run)
+            return measurement.result(filled)
+
+        result = _kept(measurement, subject, settings, finish)
+        return result.view(**view)
+
+
+def _keys(subject: Subject, *, whole_sample: bool) -> list[str]:
+    """What each image is called where something is drawn for it; empty where nothing is."""
+    keys = [""] * len(subject.sample)
+    for position in decoded_positions(subject, whole_sample=whole_sample):
+        keys[position] = draw_key(subject.sample, position)
+    return keys
+
+
+def _one_by_one(subject: Subject, clean: CleanPass | None) -> bool:
+    """Whether images share their batch, so that only a batch of one gives an image's own scores."""
+    if clean is not None or subject.model is None:
+        return clean is not None and clean.one_by_one
+    free = subject.classifier.form.fixed_batch is None
+    return free and mixes_images(subject.sample, subject.classifier, subject.tell)
+
+
+def _fill(
+    measurement: Measurement[R],
+    subject: Subject,
+    view: dict[str, Any],
+    partial: Partial,
+    batch: int | None,
+    workers: Workers | None,
+) -> tuple[NDArray[np.intp], dict[str, Any]]:
+    """Fill what a table lacks, here or on workers, all of it or until a limit is reached.
+
+    Returns
+    -------
+    used : ndarray of int
+        Rows that are filled, ascending.
+    run : dict
+        How it went, as JSON values.
+    """
+    request, tell, positions = subject.request, subject.tell, subject.positions
+    limits, parts = request.limits, range(len(measurement.parts))
+    row_of = {position: row for row, position in enumerate(positions)}
+    lacking = [set(partial.unfinished(part)) for part in parts]
+    total = sum(measurement.work(positions))
+    ahead = sum(
+        measurement.work([positions[row] for row in sorted(lacking[part])])[part] for part in parts
+    )
+    run: dict[str, Any] = {}
+    if workers is not None:
+        job = Job.of(subject, measurement, batch)
+    else:
+        size = sized(subject, batch, ahead)
+        here = measurement.rows(subject, size)
+
+    def evaluate(chosen: NDArray[np.intp]) -> None:
+        for part in parts:
+            left = [positions[row] for row in chosen.tolist() if row in lacking[part]]
+
+            def store(position: int, values: NDArray[Any], part: int = part) -> None:
+                partial.store(row_of[position], values, part)
+
+            if workers is None:
+                here[part](left, store, tell.advance)
+            elif left:
+                run.update(workers.evaluate(job, part, left, store, tell.advance))
+        if workers is None and subject.model is not None:
+            run.update(batch=size.size, threads=subject.runtime.threads)
+
+    began = time.monotonic()
+    used, reason = np.arange(len(positions)), "sample"
+    tell.start(total - ahead, total)
+    try:
+        if limits.any:
+            order = seeded_order(subject.sample.labels[positions], request.settings.seed)
+
+            def stderr(chosen: NDArray[np.intp]) -> float:
+                return measurement.stderr(partial.table[chosen], chosen, view)
+
+            used, reason = play_rounds(limits, order, evaluate, stderr)
+        else:
+            evaluate(used)
+    finally:
+        tell.stop()
+    shard, digest = request.shard, subject.sample.digest()
+    of_shard = {}
+    if shard is not None:
+        of_shard = {"shard": PartOfSample(shard, len(subject.sample), digest).record()}
+    return used, {
+        **measurement.passes(partial.table[used], [positions[row] for row in used.tolist()]),
+        "seconds": round(time.monotonic() - began, 3),
+        "resumed_after": total - ahead,
+        **limits.outcome(reason, len(positions), tell),
+        **({"sample_digest": digest} if limits.any else {}),
+        **run,
+        **subject.environment(),
+        **of_shard,
+    }
+
+
+@contextmanager
+def _writing(request: Request) -> Iterator[None]:
+    """Hold the target for the time of the run, or refuse to.
+
+    Raises
+    ------
+    UsageError
+        Both of resume and overwrite.
+    ReportError
+        No such folder, another run writes there, or something is there and neither option says what
+        to do with it.
+    """
+    target, resume, overwrite = request.target, request.resume, request.overwrite
+    if target is None:
+        yield
+        return
+    check_folder(target)
+    with sole_writer(target):
+        if resume and overwrite:
+            raise UsageError("--resume and --overwrite exclude each other")
+        check_free(target, overwrite=resume or overwrite)
+        check_partial(target)
+        if not (resume or overwrite) and os.path.lexists(partial_path(target)):
+            raise ReportError(
+                f"{partial_path(target)}: an interrupted audit is there; continue it with --resume "
+                "or discard it with --overwrite"
+            )
+        clear_leftovers(partial_path(target))
+        yield
+
+
+def identity_of(result: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    """What determined the table of a finished result; `settings` are those of its own that did."""
+    whole = part_of(result)
+    # What an attack was made on is in its settings.
+    model = getattr(result, "model", None) or result.settings.get("attack", {})
+    provider = getattr(result, "provider", None) or model.get("provider", "")
+    digest = result.run.get("sample_digest", result.data["digest"])  # where a limit ended the run
+    return {
+        "settings": settings,
+        "model_sha256": model.get("sha256", ""),
+        "data_digest": digest if whole is None else whole.digest,
+        "provider": provider,
+        "shard": None if whole is None else whole.part.option,
+    }
+
+
+def _kept(
+    measurement: Measurement[R],
+    subject: Subject,
+    settings: dict[str, Any],
+    finish: Callable[[Partial], R],
+) -> R:
+    """Have a result made on a partial file that outlives any interruption.
+
+    Parameters
+    ----------
+    finish : callable
+        Fills what is missing in the table, and makes the result.
+
+    Raises
+    ------
+    ReportError
+        What is there belongs to something else, or the result cannot be written.
+    """
+    request, tell = subject.request, subject.tell
+    target, resume = request.target, request.resume
+    identity = subject.identity(settings)
+    shape = (
+        identity,
+        len(subject.positions),
+        measurement.columns,
+        measurement.parts,
+        measurement.dtype,
+    )
+    if target is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return finish(create_partial(Path(folder) / "report.h5", *shape))
+    if resume and target.exists():
+        finished = measurement.kind.load(target)
+        check_identity(target, identity_of(finished, measurement.settings_of(finished)), identity)
+        if partial_path(target).exists():
+            with suppress(ReportError):  # one of something else is left alone
+                open_partial(target, *shape).remove()
+        tell.note(f"{target} is complete already; nothing to do")
+        return finished
+    if resume and partial_path(target).exists():
+        partial = open_partial(target, *shape)
+        if partial.damaged:
+            tell.warning(
+                f"{partial.path.name}: {partial.damaged} finished row(s) were damaged since they "
+                "were written (their checksums differ); they are evaluated again"
+            )
+    else:
+        partial = create_partial(target, *shape)
+    result = finish(partial)
+    partial.check()
+    try:
+        result.save(target, overwrite=True)
+    except ReportError as error:
+        raise ReportError(
+            f"{error}; the finished values are kept in {partial.path}, so make room and repeat "
+            "with --resume"
+        ) from error
+    partial.remove()
+    return result

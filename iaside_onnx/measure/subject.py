@@ -1,0 +1,312 @@
+"""Opens what is measured: a sample of images, and the model that they are put through.
+
+All measurements, and their workers, come this way, so the same options give the same images and
+the same model to each of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..images.class_names import shown as shown_names
+from ..images.folders import PhotoFiles
+from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
+from ..inference.classifier import Classifier, open_classifier
+from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
+from ..listener import Listener
+from .labelling import settle_labels
+from .model_names import NO_NAMES
+from .request import Request
+
+# As ``settings["draws"]`` of a result has it. Files without that key drew by file name.
+DRAWS = "pixels"
+# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
+_WITH_BACKGROUND = 1001
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured, opened.
+
+    Attributes
+    ----------
+    request : Request
+    sample : Sample
+        The whole one, whichever part of it is measured.
+    positions : list of int
+        Images that are measured, ascending; row n of a table is that of image positions[n].
+    targets : ndarray of int64, shape (n,)
+        Classes of the whole sample in the model's output; all 0 where no labels are needed.
+    model : Classifier or None
+        None where nothing of a model is measured.
+    source : dict
+        Where the images came from and which were left out, as a result's ``data`` has it.
+    temperature : float
+        T of softmax(z / T), as set or as the clean pass fitted it.
+    keys : list of str
+        What each image of the sample is called where something is drawn for it; empty where
+        nothing depends on it.
+    """
+
+    request: Request
+    sample: Sample
+    positions: list[int]
+    targets: NDArray[np.int64]
+    model: Classifier | None
+    source: dict[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
+    keys: list[str] = field(default_factory=list)
+
+    @property
+    def classifier(self) -> Classifier:
+        """The model, of measurements that have one."""
+        assert self.model is not None
+        return self.model
+
+    @property
+    def runtime(self) -> Runtime:
+        """Where the model runs."""
+        return self.classifier.model.runtime
+
+    @property
+    def tell(self) -> Listener:
+        """Who gets notes and warnings."""
+        return self.request.tell
+
+    def pixels(self, position: int) -> NDArray[np.float32]:
+        """An image of the sample in pixel space at the model's size, shape (C, H, W)."""
+        return self.classifier.pixels(self.sample.picture(position))
+
+    def settings(self) -> dict[str, Any]:
+        """Which images were drawn and how the model was read, settled: JSON values."""
+        asked = self.request.settings
+        drawn = {"samples": asked.samples, "seed": asked.seed, "draws": DRAWS}
+        if self.model is None:
+            return drawn
+        return as_json(
+            {
+                **drawn,
+                **self.model.settled,
+                "label_offset": self.model.label_offset,
+                "temperature": self.temperature,
+                **self.runtime.settings,
+                **({"set": said} if (said := self.model.model.fixed.said) else {}),
+            }
+        )
+
+    def identity(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """What determines the rows of a measurement, beside its own kind: JSON values."""
+        shard = self.request.shard
+        return as_json(
+            {
+                "settings": settings,
+                "model_sha256": "" if self.model is None else self.model.artifact.sha256,
+                "data_digest": self.sample.digest(),
+                "provider": "" if self.model is None else self.runtime.provider,
+                "shard": None if shard is None else shard.option,
+                "pixels": pixels_digest(self.keys),
+            }
+        )
+
+    def described(self) -> dict[str, Any]:
+        """A result's ``model``."""
+        artifact = self.classifier.artifact
+        return {
+            "path": shown(artifact.path),
+            "sha256": artifact.sha256,
+            "producer": artifact.producer,
+            "parameters": artifact.parameters,
+        }
+
+    def data(self, sample: Sample) -> dict[str, Any]:
+        """A result's ``data``, for those images of the sample that it holds."""
+        classes = {} if self.model is None else {"classes": self.model.classes}
+        return {
+            **self.source,
+            "digest": sample.digest(),
+            "samples": len(sample),
+            **classes,
+        }
+
+    def environment(self) -> dict[str, Any]:
+        """What a result's ``run`` says about how the model was opened and by what it was run."""
+        if self.model is None:
+            return {}
+        return {
+            **self.model.how,
+            "onnxruntime": runtime_version(),
+            "ort_extensions": self.runtime.extension_digests,
+        }
+
+
+def open_subject(request: Request, *, labelled: bool = True) -> Subject:
+    """Draw the sample and open the model.
+
+    Parameters
+    ----------
+    labelled : bool
+        The measurement needs the true classes. Where it does not, labels are held against names of
+        classes only if those are given.
+
+    Raises
+    ------
+    IasideError
+        Anything wrong with the images, the file or the provider.
+    """
+    reading = request.reading
+    sample, source = open_sample(request, labelled=labelled)
+    model = None if request.model is None else open_model(request, sample)
+    targets = np.zeros(len(sample), np.int64)
+    if model is not None and labelled:
+        sample, model = settle_labels(sample, model, reading, request.tell)
+        targets = class_targets(sample, model, request.tell)
+    elif model is not None and (reading.class_names or reading.label_order) is not None:
+        settle_labels(sample, model, reading, request.tell)
+    shard = request.shard
+    everything = list(range(len(sample)))
+    positions = everything if shard is None else shard.positions(len(sample))
+    return Subject(request, sample, positions, targets, model, source)
+
+
+def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dict[str, Any]]:
+    """Draw the sample; it, and where it came from as a result's ``data`` has it.
+
+    Raises
+    ------
+    DataError, UsageError
+    """
+    source = request.reading.open(request.tell)
+    unnamed = not labelled and request.reading.class_names is None
+    if unnamed and isinstance(source, PhotoFiles) and source.doubt:
+        raise DataError(source.doubt)
+    sample = draw_sample(source, request.settings.samples, request.settings.seed)
+    skipped: list[dict[str, str]] = []
+    if request.skip_bad:
+        sample, skipped = leave_out_bad(sample, request.tell)
+    place = {**_place(request.reading), "skip_bad": request.skip_bad, "skipped": skipped}
+    return sample, place
+
+
+def open_model(request: Request, sample: Sample, *, check_range: bool = True) -> Classifier:
+    """Open the model for a sample of images.
+
+    Parameters
+    ----------
+    check_range : bool
+        Hold the preprocessing against the pixel values that the graph seems made for.
+
+    Raises
+    ------
+    ArtifactError, DataError, ProviderError, UsageError
+    """
+    assert request.model is not None
+    if clash := runtime_clash():
+        request.tell.warning(clash)
+    runtime = choose_runtime(
+        request.provider, request.threads, request.extensions, tf32=request.tf32
+    )
+    return open_classifier(
+        request.model, runtime, request.settings, sample, request.tell, check_range=check_range
+    )
+
+
+def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDArray[np.int64]:
+    """Index of each image's class in the model's output."""
+    classes, offset = classifier.classes, classifier.label_offset
+    targets = sample.labels + offset
+    names = sample.class_names
+    if names is not None and len(names) + offset > classes:
+        raise DataError(
+            f"the images are of {len(names)} classes ({shown_names(names)}), but the model has "
+            f"{classes}" + (f" (label offset {offset})" if offset else "")
+        )
+    wrong = np.flatnonzero((targets < 0) | (targets >= classes))
+    if wrong.size:
+        first = int(wrong[0])
+        raise DataError(
+            f"image {sample.ids[first]} has label {int(sample.labels[first])}"
+            + (f" (+ offset {offset})" if offset else "")
+            + f", but the model has classes 0 to {classes - 1}; "
+            + (
+                "if the labels count from 1, give --label-offset -1"
+                if not offset and sample.labels.min() == 1 and sample.labels.max() == classes
+                else "see --label-offset"
+            )
+        )
+    background = classes == _WITH_BACKGROUND and not offset
+    known = background and names is not None and len(names) == classes - 1
+    if names is not None and len(names) + offset < classes and not known:
+        tell.warning(
+            f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
+            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --class-names, "
+            "--labels or --label-offset"
+        )
+    if names is None and not offset and _count_from_one(sample.source.labels, classes):
+        tell.warning(
+            "the labels count 1, 2, ... and none is 0: if they count from 1, give --label-offset -1"
+        )
+    if background and targets.max() < classes - 1:
+        tell.warning(
+            "the model has 1001 classes: if its class 0 is a background class and your labels "
+            "count from the first real one, give --label-offset 1"
+        )
+    if len(np.unique(targets)) == 1:
+        tell.warning("all images of the sample are of one class; the result speaks for it alone")
+    return targets
+
+
+def _count_from_one(labels: NDArray[np.int64], classes: int) -> bool:
+    """Whether labels are 1, 2, ..., as where they count classes from 1 and the last is missing."""
+    present = np.unique(labels)
+    return 2 <= len(present) < classes and np.array_equal(present, np.arange(1, len(present) + 1))
+
+
+def draw_key(sample: Sample, position: int) -> str:
+    """What an image is called where something is drawn for it: the digest of its pixels.
+
+    Baselines, partners, coalitions, corruptions, attacks and waves all go by it, so the same pixels
+    get the same draws in any file, under any name and at any place of the sample.
+    """
+    return sample.pixel_digest(position).hex()
+
+
+def pixels_digest(keys: Iterable[str]) -> str:
+    """SHA-256 over the keys of images, in order: what all of their draws came from."""
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
+
+
+def as_json(values: dict[str, Any]) -> dict[str, Any]:
+    """The values as JSON gives them back, so that they compare equal to what a file holds."""
+    made: dict[str, Any] = json.loads(json.dumps(values))
+    return made
+
+
+def shown(path: Path) -> str:
+    """A path as a result may carry it: relative as given, else the name alone."""
+    return path.name if path.is_absolute() else path.as_posix()
+
+
+def _place(reading: Reading) -> dict[str, Any]:
+    """Where images and labels came from, as a result's ``data`` has it."""
+    names = reading.class_names
+    further = {
+        "columns": reading.columns,
+        "class_names": names if names in (None, NO_NAMES) else shown(Path(names)),
+        "label_order": reading.label_order,
+    }
+    return {
+        "source": shown(reading.images),
+        "labels": None if reading.labels is None else shown(reading.labels),
+        "image_column": reading.image_column,
+        "label_column": reading.label_column,
+        **{key: value for key, value in further.items() if value is not None},
+    }

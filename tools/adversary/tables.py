@@ -1,0 +1,37 @@
+"""What a file says that must not depend on what happened to the run that made it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+# How it ran, and when.
+_OF_THE_RUN = ("run", "created")
+_HEADER = "header"
+
+
+def difference(one: Path, other: Path) -> str | None:
+    """What differs in numbers, or in what they are said to be of; None: nothing."""
+    first, second = _content(one), _content(other)
+    for name in sorted(first.keys() | second.keys()):
+        if name not in first or name not in second or not np.array_equal(first[name], second[name]):
+            return name
+    return None
+
+
+def _content(path: Path) -> dict[str, Any]:
+    with h5py.File(path) as file:
+        names: list[str] = []
+        file.visititems(lambda name, what: names.append(name) if hasattr(what, "shape") else None)
+        found: dict[str, Any] = {name: file[name][()] for name in names if name != _HEADER}
+        found |= {f"attribute {name}": value for name, value in file.attrs.items()}
+        if _HEADER in file:
+            header = json.loads(file[_HEADER][()].tobytes())
+            found |= {f"attribute {name}": value for name, value in header.items()}
+    for name in _OF_THE_RUN:
+        found.pop(f"attribute {name}", None)
+    return found
