@@ -81,7 +81,6 @@ def cost(
     entries = list(measured.values())
     first = entries[0]
     against = {n: relative(entry, baseline) for n, entry in measured.items()} if baseline else {}
-    # Attacks are shown where all models stood the same ones.
     attacks = shared_attacks(entries)
     notes = [note for entry in entries for note in grounds_apart(first, entry)[1]]
     notes += [note for held in against.values() for note in held.notes]
