@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..comparisons.agreement import grounds_apart
+from ..comparisons.agreement import grounds_apart, shared_attacks
 from ..comparisons.baseline import relative
 from ..errors import UsageError
 from ..results.report import Report
@@ -81,8 +81,7 @@ def cost(
     entries = list(measured.values())
     first = entries[0]
     against = {n: relative(entry, baseline) for n, entry in measured.items()} if baseline else {}
-    # Attacks are shown where all models stood the same ones.
-    attacks = first.attacks if all(entry.attacks == first.attacks for entry in entries) else []
+    attacks = shared_attacks(entries)
     notes = [note for entry in entries for note in grounds_apart(first, entry)[1]]
     notes += [note for held in against.values() for note in held.notes]
     rows = [
