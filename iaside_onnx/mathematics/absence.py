@@ -28,22 +28,22 @@ class Scheme:
     ----------
     name, words : str
         What it is called, and what an absent band holds.
+    make : callable
+        `Baselines` and a position to the baseline image, shape (C, H, W), float32.
     needs_statistics : bool
         It follows statistics of the whole sample: results of other samples differ a little.
     seeded : bool
         It is drawn, so that the seed is part of the game.
     per_sample : bool
         It takes other images of the sample: results of other samples play another game.
-    make : callable
-        `Baselines` and a position to the baseline image, shape (C, H, W), float32.
     """
 
     name: str
     words: str
-    needs_statistics: bool
-    seeded: bool
-    per_sample: bool
     make: Callable[[Baselines, int], NDArray[np.float32]]
+    needs_statistics: bool = False
+    seeded: bool = False
+    per_sample: bool = False
 
     @property
     def of_sample(self) -> bool:
@@ -62,30 +62,23 @@ class SampleStatistics:
 
     def __init__(self) -> None:
         self.count = 0
-        self._sum: _Total | None = None
-        self._power: _Total | None = None
+        self._sum, self._power = _Total(), _Total()
 
     def add(self, pixels: NDArray[np.float32]) -> None:
         """Take in one image, shape (C, H, W), in [0, 1]."""
         image = pixels.astype(np.float64)
-        power = np.abs(scipy.fft.rfft2(image)) ** 2
-        if self._sum is None or self._power is None:
-            self._sum, self._power = _Total(image), _Total(power)
-        else:
-            self._sum.add(image)
-            self._power.add(power)
+        self._sum.add(image)
+        self._power.add(np.abs(scipy.fft.rfft2(image)) ** 2)
         self.count += 1
 
     @property
     def mean(self) -> NDArray[np.float64]:
         """Mean image, shape (C, H, W)."""
-        assert self._sum is not None
         return self._sum.rounded / self.count
 
     @property
     def power(self) -> NDArray[np.float64]:
         """Mean of |rfft2|**2 over images, shape (C, H, W // 2 + 1)."""
-        assert self._power is not None
         return self._power.rounded / self.count
 
 
@@ -95,13 +88,14 @@ class _Total:
     The error of each addition is found exactly (Knuth's two-sum) and summed beside the total.
     """
 
-    def __init__(self, first: NDArray[np.float64]) -> None:
-        self._high, self._low = first, np.zeros_like(first)
+    def __init__(self) -> None:
+        self._high: NDArray[np.float64] = np.zeros(())
+        self._low: NDArray[np.float64] = np.zeros(())
 
     def add(self, more: NDArray[np.float64]) -> None:
         total = self._high + more
         taken = total - self._high
-        self._low += (self._high - (total - taken)) + (more - taken)
+        self._low = self._low + ((self._high - (total - taken)) + (more - taken))
         self._high = total
 
     @property
@@ -135,9 +129,8 @@ class Baselines:
 
     def __post_init__(self) -> None:
         if self.scheme not in ABSENCES:
-            raise UsageError(
-                f"unknown absence '{self.scheme}': choose one of {', '.join(ABSENCES)}"
-            )
+            choices = ", ".join(ABSENCES)
+            raise UsageError(f"unknown absence '{self.scheme}': choose one of {choices}")
         if ABSENCES[self.scheme].per_sample and len(self._different) < 2:
             raise DataError(
                 f"absence '{self.scheme}' needs at least two different images in the sample"
@@ -215,35 +208,24 @@ ABSENCES = {
         Scheme(
             "gaussian",
             "noise that has the spectrum of the sample",
+            lambda baselines, at: baselines.noise.draw(baselines.generator(at)),
             needs_statistics=True,
             seeded=True,
-            per_sample=False,
-            make=lambda baselines, at: baselines.noise.draw(baselines.generator(at)),
         ),
         Scheme(
             "replace",
             "the same bands of another image of the sample",
-            needs_statistics=False,
+            lambda baselines, at: baselines.pixels(baselines.partner(at)),
             seeded=True,
             per_sample=True,
-            make=lambda baselines, at: baselines.pixels(baselines.partner(at)),
         ),
         Scheme(
             "mean",
             "the bands of the sample's mean image",
+            lambda baselines, _: baselines.mean,
             needs_statistics=True,
-            seeded=False,
-            per_sample=False,
-            make=lambda baselines, _: baselines.mean,
         ),
-        Scheme(
-            "zero",
-            "nothing",
-            needs_statistics=False,
-            seeded=False,
-            per_sample=False,
-            make=lambda baselines, _: np.zeros_like(baselines.mean),
-        ),
+        Scheme("zero", "nothing", lambda baselines, _: np.zeros_like(baselines.mean)),
     )
 }
 

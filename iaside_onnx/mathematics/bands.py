@@ -5,17 +5,19 @@ Spatial axes are always the last two; leading axes (channels, batches) pass thro
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidOption, UsageError
 from ..spelling import option
-from .norms import MOST_BANDS as MOST_BANDS
-from .norms import NORMS as NORMS
-from .norms import Norm as Norm
 
+# How the two axis frequencies make a radius.
+Norm = Literal["linf", "l2", "l1"]
+NORMS: tuple[str, ...] = get_args(Norm)
+# Also of rings. No picture, table or estimate has a use for more.
+MOST_BANDS = 512
 _FINEST = 1 << 20
 _AT_ONCE = 1 << 18
 

@@ -18,6 +18,8 @@ Value = Literal["log-prob", "log-prob-clipped", "prob"]
 VALUES: tuple[str, ...] = get_args(Value)
 MAX_PLAYERS = 16
 LOG_PROB_FLOOR = float(np.log(0.01))
+# The logarithm of the least probability of a model is known to float32.
+_FLOOR_ROUNDING = 1e-5
 
 
 def player_count(table: NDArray[Any]) -> int:
@@ -65,6 +67,23 @@ def game_values(log_prob: NDArray[Any], value: str = "log-prob") -> NDArray[np.f
     if value == "prob":
         return np.exp(table)
     raise UsageError(f"unknown value '{value}': choose one of {', '.join(VALUES)}")
+
+
+def share_at_floor(
+    log_prob: NDArray[np.float32], floor: float, temperature: float, classes: int
+) -> float:
+    """Share of log-probabilities that stand at a floor under the probabilities they come from.
+
+    At temperature 1 it is exact. At others softmax(log p / T) moves the floor with the other
+    classes' probabilities, within bounds; the share is then the most that it can be.
+
+    Examples
+    --------
+    >>> share_at_floor(np.log(np.float32([0.5, 1e-3, 1e-3, 0.9])), 1e-3, 1.0, 2)
+    0.5
+    """
+    highest = np.log(floor) / temperature + max(0.0, 1 / temperature - 1) * np.log(classes)
+    return float(np.mean(log_prob <= highest + _FLOOR_ROUNDING * abs(highest)))
 
 
 def shapley_values(table: NDArray[Any]) -> NDArray[np.float64]:

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ReportError
-from ..mathematics.mean import student_quantile
-from ..mathematics.proportion import normal_quantile
+from ..mathematics.proportion import normal_quantile, student_quantile
 from .part import part_note
 from .precondition import enough_in_words, speaks_of_accuracy
 from .robustness import RobustnessReport

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..mathematics.bands import MOST_BANDS
 from ..mathematics.fourier_basis import FrequencyGrid
-from ..mathematics.norms import MOST_BANDS
 from ..mathematics.score import resampled_means
 from ..setting_roles import HEATMAP_FIT, settings_apart
 from ..storage import value_rules as rules

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mathematics.mean import mean_interval
-from ..mathematics.proportion import wilson
+from ..mathematics.proportion import mean_interval, wilson
 
 # Coverage of the intervals that are judged, whatever the report's own is.
 LEVEL = 0.95

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mathematics.norms import MOST_BANDS
+from ..mathematics.bands import MOST_BANDS
 from ..mathematics.score import resampled_means
 from ..mathematics.signal_noise import (
     Decay,

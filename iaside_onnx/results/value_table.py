@@ -17,7 +17,6 @@ from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
 from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, members
 from ..mathematics.estimators import image_values
-from ..mathematics.floor import share_at_floor
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema, need
@@ -163,7 +162,7 @@ class ValueTable(ModelResult):
         if floor is None:
             return None
         temperature, classes = float(self.settings["temperature"]), int(self.data["classes"])
-        return share_at_floor(self.log_prob, float(floor), temperature, classes)
+        return shapley.share_at_floor(self.log_prob, float(floor), temperature, classes)
 
     @property
     def exact(self) -> bool:

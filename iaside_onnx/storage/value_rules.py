@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..mathematics.bands import NORMS
 from ..mathematics.coalitions import SEEDS
-from ..mathematics.norms import NORMS
 
 Rule = Callable[[Any], bool]
 # What says that a condition does not hold, and what is wrong then.
