@@ -54,7 +54,7 @@ def test_a_common_cause_leaves_no_partial_correlation():
     rng = np.random.default_rng(3)
     cause = rng.normal(size=400)
     x, y = (cause + rng.normal(size=400) for _ in range(2))
-    found = correlations([x, cause], [y], held=1, method="pearson", resamples=300)
+    found = correlations([x, cause], [y], fixed=1, method="pearson", resamples=300)
     assert found.value[0, 0] > 0.4
     assert found.low[0, 0] > 0
     assert found.partial_low[0, 0] < 0 < found.partial_high[0, 0]

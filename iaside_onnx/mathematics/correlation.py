@@ -71,7 +71,7 @@ def _vectors(values: NDArray[np.float64], method: str) -> NDArray[np.float64]:
     return np.asarray(apart)
 
 
-def partial_correlation(matrix: NDArray[Any], held: int) -> NDArray[np.float64]:
+def partial_correlation(matrix: NDArray[Any], fixed: int) -> NDArray[np.float64]:
     """Correlations with one quantity held fixed.
 
     ``r_xy.z = (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2))``; for ranks this is the partial
@@ -82,7 +82,7 @@ def partial_correlation(matrix: NDArray[Any], held: int) -> NDArray[np.float64]:
     ----------
     matrix : array, shape (..., k, k)
         From `correlation_matrix`.
-    held : int
+    fixed : int
         Which quantity is z.
 
     Returns
@@ -91,11 +91,11 @@ def partial_correlation(matrix: NDArray[Any], held: int) -> NDArray[np.float64]:
         NaN where z leaves nothing to correlate (its own row and column among them).
     """
     full = np.asarray(matrix, dtype=np.float64)
-    with_held = full[..., held]
-    left = 1.0 - with_held**2
+    with_fixed = full[..., fixed]
+    left = 1.0 - with_fixed**2
     left = np.where(left > _COMPLETE, left, np.nan)
     scale = np.sqrt(left[..., :, None] * left[..., None, :])
-    return np.asarray((full - with_held[..., :, None] * with_held[..., None, :]) / scale)
+    return np.asarray((full - with_fixed[..., :, None] * with_fixed[..., None, :]) / scale)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Correlations:
 def correlations(
     predictors: NDArray[Any],
     outcomes: NDArray[Any],
-    held: int,
+    fixed: int,
     method: str = "spearman",
     confidence: float = 0.95,
     seed: int = 0,
@@ -135,16 +135,11 @@ def correlations(
     ----------
     predictors : array, shape (p, n)
     outcomes : array, shape (o, n)
-    held : int
+    fixed : int
         The predictor that partial correlations hold fixed.
     method : {"spearman", "kendall", "pearson"}
     confidence : float
         Coverage aimed at, in (0, 1).
-    seed, resamples : int
-
-    Returns
-    -------
-    Correlations
 
     Raises
     ------
@@ -161,7 +156,7 @@ def correlations(
 
     def both(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         matrix = correlation_matrix(sample, method)
-        partial = partial_correlation(matrix, held)
+        partial = partial_correlation(matrix, fixed)
         return matrix[..., :split, split:], partial[..., :split, split:]
 
     plain, partial = both(values)

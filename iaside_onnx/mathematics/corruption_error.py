@@ -31,7 +31,7 @@ def corruption_errors(errors: NDArray[Any], baseline: NDArray[Any]) -> NDArray[n
     >>> corruption_errors([[0.25, 0.5]], [[0.5, 1.0]]).tolist()
     [0.5]
     """
-    return _ratio(np.asarray(errors, np.float64).sum(-1), np.asarray(baseline, np.float64).sum(-1))
+    return relative_corruption_errors(errors, 0.0, baseline, 0.0)
 
 
 def relative_corruption_errors(
@@ -62,9 +62,5 @@ def relative_corruption_errors(
         (np.asarray(part, np.float64) - np.asarray(level, np.float64)[..., None, None]).sum(-1)
         for part, level in ((errors, clean), (baseline, baseline_clean))
     )
-    return _ratio(above, below)
-
-
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(above / below)

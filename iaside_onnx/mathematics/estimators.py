@@ -24,12 +24,10 @@ def image_values(
 
     Parameters
     ----------
-    estimator : {"exact", "permutation", "regression"}
     game : array, shape (K, C)
         The game at all coalitions in order, or at `coalitions`.
     coalitions : ndarray of uint64, shape (K, C), or None
         From `coalitions.draw_coalitions`; None where all are there.
-    players : int
     """
     if coalitions is None:
         return shapley_values(game)

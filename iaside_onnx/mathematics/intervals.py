@@ -123,26 +123,20 @@ def bootstrap_intervals(
     else:
         tail = expanded_tail(images, confidence)
         ends, score = profile_ends(means, contact_set(values), beta, tail)
-    return Intervals(ends[0], ends[1], _without_sign(score), score, float(signed.std()))
+    return Intervals(ends[0], ends[1], _without_sign(*score), score, float(signed.std()))
 
 
 def _percentiles(means: Array, signed: Array, confidence: float) -> Intervals:
     ends = [50.0 * (1.0 - confidence), 50.0 * (1.0 + confidence)]
     low, high = np.percentile(spectral_importance(means), ends, axis=0)
-    srs_low, srs_high = np.percentile(np.abs(signed), ends)
-    signed_low, signed_high = np.percentile(signed, ends)
-    return Intervals(
-        low,
-        high,
-        (float(srs_low), float(srs_high)),
-        (float(signed_low), float(signed_high)),
-        float(signed.std()),
-    )
+    size_low, size_high = np.percentile(np.abs(signed), ends).tolist()
+    signed_low, signed_high = np.percentile(signed, ends).tolist()
+    scores = (size_low, size_high), (signed_low, signed_high)
+    return Intervals(low, high, *scores, float(signed.std()))
 
 
-def _without_sign(score: tuple[float, float]) -> tuple[float, float]:
+def _without_sign(low: float, high: float) -> tuple[float, float]:
     """What the absolute value makes of an interval."""
-    low, high = score
     return max(low, -high, 0.0), max(abs(low), abs(high))
 
 
@@ -155,7 +149,7 @@ def score_stderr(
 
 
 def contact_set(psi: NDArray[Any], width: float = CONTACT) -> NDArray[np.intp]:
-    """Bands that may be the least of the population.
+    """Positions of the bands that may be the least of the population, ascending.
 
     Parameters
     ----------
@@ -163,11 +157,6 @@ def contact_set(psi: NDArray[Any], width: float = CONTACT) -> NDArray[np.intp]:
         Shapley values per image, n at least 2.
     width : float
         Standard errors of the difference from the least mean up to which a band belongs to it.
-
-    Returns
-    -------
-    ndarray of int
-        Positions of the bands, ascending; the least band is among them.
     """
     values = np.asarray(psi, dtype=np.float64)
     means = values.mean(axis=0)
@@ -214,10 +203,6 @@ def importance_ends(
         Of the bands; a unit vector for the share of one band.
     tail : float
         Probability to err at either end of an interval without a kink.
-
-    Returns
-    -------
-    tuple of float
     """
     centre = float(weights.mean())
     least, most = float(weights.min()), float(weights.max())
@@ -246,16 +231,8 @@ def importance_ends(
 def least_terms(means: Array, bands: NDArray[np.intp], weights: Array) -> tuple[Array, Array]:
     """``A`` and ``A / B_j`` of resamples (see the module), infinite where ``B_j`` is not above 0.
 
-    Parameters
-    ----------
-    means : ndarray, shape (resamples, M)
-    bands : ndarray of int, shape (k,)
-        Those that are put in the place of the least.
-    weights : ndarray, shape (M,)
-
-    Returns
-    -------
-    ndarray, shape (resamples,), and ndarray, shape (k, resamples)
+    The shapes are (resamples,) and (k, resamples), for `bands` of shape (k,) that are put in the
+    place of the least, and `means` and `weights` as for `importance_ends`.
     """
     flat = is_uniform(means)
     above = np.where(flat, 0.0, means @ (weights - weights.mean()))

@@ -20,15 +20,7 @@ def margins(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Log-probability of the target less the highest other one, and where another class wins.
 
-    Parameters
-    ----------
-    log_prob : ndarray of float64, shape (n, classes)
-    targets : ndarray of int64, shape (n,)
-
-    Returns
-    -------
-    margin : ndarray of float64, shape (n,)
-    wrong : ndarray of bool, shape (n,)
+    Shapes are (n, classes) of `log_prob` and (n,) of all else.
 
     Raises
     ------

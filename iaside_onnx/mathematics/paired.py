@@ -126,7 +126,7 @@ class PairedBootstrap(Resamples):
 
         The interval is the expanded percentile interval (see `expanded_tail`); the p-value is
         the level at which it just reaches 0. Where the percentile lies further out than the
-        resamples can tell (few images, or a confidence close to 1), both go on from the outermost
+        resamples resolve (few images, or a confidence close to 1), both go on from the outermost
         resample as a normal distribution would.
 
         Parameters
@@ -157,20 +157,15 @@ class PairedBootstrap(Resamples):
         return [Difference(*map(float, row)) for row in zip(*columns, strict=True)]
 
 
-def _least_share(count: int) -> float:
-    """The smallest share of a distribution that so many resamples can tell."""
-    return 1 / (count + 1)
-
-
 def _quantile(
     drawn: NDArray[np.float64], share: float, centre: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Lower quantiles of sorted resamples, shape (R, m), linear between them.
 
-    Below the least share that they can tell, a normal distribution around `centre` goes on from
+    Below the least share that they resolve, a normal distribution around `centre` goes on from
     the lowest resample.
     """
-    least = _least_share(len(drawn))
+    least = 1 / (len(drawn) + 1)
     if share <= least:
         further = float(ndtri(share) / ndtri(least)) - 1
         return np.asarray(drawn[0] - np.maximum(centre - drawn[0], 0) * further)
@@ -182,12 +177,12 @@ def _share_below(
 ) -> NDArray[np.float64]:
     """Largest share whose `_quantile` is not above 0, shape (m,).
 
-    Not below what the resamples can tell, unless `tail`, which it is held against, is below it.
+    Not below what the resamples resolve, unless `tail`, with which it is compared, is below it.
     """
-    count, members = drawn.shape
-    least = _least_share(count)
+    count = len(drawn)
+    least = 1 / (count + 1)
     below = (drawn <= 0).sum(axis=0)
-    columns = np.arange(members)
+    columns = np.arange(drawn.shape[1])
     before = drawn[np.maximum(below - 1, 0), columns]
     after = drawn[np.minimum(below, count - 1), columns]
     step = np.where(after > before, after - before, 1.0)

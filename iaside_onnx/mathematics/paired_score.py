@@ -54,8 +54,8 @@ class ScoreDifference:
             means = np.split(both, 2, axis=1)
         terms, signs = [], []
         for table, resampled in zip(tables, means, strict=True):
-            made, sign = _terms(table, resampled, beta)
-            terms.append(made)
+            scores, sign = _terms(table, resampled, beta)
+            terms.append(scores)
             signs.append(sign)
         # Shape (other's bands, reference's bands, resamples).
         differences = terms[1][:, None] - terms[0][None]
@@ -111,10 +111,7 @@ def _sets(differences: Array, others: bool, references: bool) -> Array:
 
     Shape (sets, terms, resamples).
     """
-    if others and references:
-        return differences.reshape(1, -1, differences.shape[2])
-    if others:
-        return differences.swapaxes(0, 1)
-    if references:
-        return differences
-    return differences.reshape(-1, 1, differences.shape[2])
+    if others == references:
+        shape = (1, -1) if others else (-1, 1)
+        return differences.reshape(*shape, differences.shape[2])
+    return differences.swapaxes(0, 1) if others else differences

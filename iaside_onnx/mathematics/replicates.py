@@ -183,7 +183,7 @@ class _Parts:
         low, high = np.zeros_like(stderr), self.half(level) + 10 * stderr
         for _ in range(_BISECTIONS // 2):
             middle = (low + high) / 2
-            seen = ndtr((middle - half) / unit) + ndtr((-middle - half) / unit)
-            enough = seen.mean(axis=0) >= POWER
+            chances = ndtr((middle - half) / unit) + ndtr((-middle - half) / unit)
+            enough = chances.mean(axis=0) >= POWER
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
         return np.where(stderr > 0, high, 0.0)

@@ -40,7 +40,7 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
         return -math.fsum(cooled[rows, labels].tolist()) / len(rows)
 
     bound = float(np.log(_LARGEST))
-    found = scipy.optimize.minimize_scalar(
+    minimum = scipy.optimize.minimize_scalar(
         loss, bounds=(-bound, bound), method="bounded", options={"xatol": 1e-8}
     )
-    return float(f"{np.exp(found.x):.6g}")
+    return float(f"{np.exp(minimum.x):.6g}")
