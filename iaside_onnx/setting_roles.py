@@ -2,9 +2,9 @@
 
 This is the one declaration of what must agree. Every command asks it (compare, gate, correlate,
 plot, html, merge, resume, baselines, predict) and gets a list of differences; whether to refuse or
-to warn is the caller's choice, the list is not. A setting that nobody has declared, such as one in
-a file of a newer version, belongs to the game: two results that differ in it are never held
-against each other in silence.
+to warn is the caller's choice, the list is not. A setting that is not declared, such as one in a
+file of a newer version, belongs to the game: two results that differ in it are never compared in
+silence.
 """
 
 from __future__ import annotations
@@ -128,18 +128,18 @@ def settings_apart(
     return apart
 
 
-def identity_apart(wanted: Mapping[str, Any], held: Mapping[str, Any]) -> list[Apart]:
-    """Where settings of a result are not identical to those wanted: the level of resuming.
+def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> list[Apart]:
+    """Where settings written in a file are not identical to others: the level of resuming.
 
     Parameters
     ----------
-    wanted : mapping
+    settings : mapping
         All settings that determine the result.
-    held : mapping
-        Those of a file, which may hold its view and what follows from the rest as well.
+    written : mapping
+        Those of the file, which may hold its view and what follows from the rest as well.
     """
-    apart = settings_apart(wanted, held, {})
-    return [each for each in apart if each.setting in wanted or each.setting not in _BESIDE]
+    apart = settings_apart(settings, written, {})
+    return [each for each in apart if each.setting in settings or each.setting not in _BESIDE]
 
 
 def _owner(key: str, settings: Mapping[str, Any], declared: Mapping[str, Belongs]) -> Belongs:

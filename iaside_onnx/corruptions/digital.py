@@ -16,9 +16,9 @@ from .severity import corruption
 def contrast(planes: Planes, *, factor: float) -> Planes:
     """Distances from each channel's mean times `factor`."""
     means = planes.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
-    made = planes * np.float32(factor)
-    made += (means * (1.0 - factor)).astype(np.float32)
-    return clipped(made)
+    flat = planes * np.float32(factor)
+    flat += (means * (1.0 - factor)).astype(np.float32)
+    return clipped(flat)
 
 
 @corruption(
@@ -52,11 +52,11 @@ def pixelate(planes: Planes, *, factor: float) -> Planes:
     """Shrunk to `factor` of the size by pillow's box filter, enlarged by nearest neighbours."""
     height, width = planes.shape[1:]
     small = max(1, int(width * factor)), max(1, int(height * factor))
-    made = np.empty_like(planes)
-    for plane, into in zip(planes, made, strict=True):
+    pixelated = np.empty_like(planes)
+    for plane, into in zip(planes, pixelated, strict=True):
         blocks = Image.fromarray(plane).resize(small, Image.Resampling.BOX)
         into[...] = blocks.resize((width, height), Image.Resampling.NEAREST)
-    return made
+    return pixelated
 
 
 @corruption("digital", small=(80, 65, 58, 50, 40), large=(25, 18, 15, 10, 7))

@@ -85,10 +85,10 @@ def zoomed(planes: Planes, factor: float) -> Planes:
 def _zoomed_axis(planes: Planes, factor: float, axis: int) -> Planes:
     size = planes.shape[axis]
     kept = int(np.ceil(size / factor))
-    made = round(kept * factor)
-    # The first and the last pixel of what is kept become those of what is made.
-    at = np.arange(size) + (made - size) // 2
-    places = np.minimum(at * (kept - 1) / max(made - 1, 1), kept - 1)
+    enlarged = round(kept * factor)
+    # The first and the last pixel of what is kept become those of the enlarged image.
+    at = np.arange(size) + (enlarged - size) // 2
+    places = np.minimum(at * (kept - 1) / max(enlarged - 1, 1), kept - 1)
     low = np.minimum(places.astype(int), max(kept - 2, 0))
     part = (places - low).astype(np.float32)
     low += (size - kept) // 2

@@ -53,28 +53,14 @@ class Corruption:
     large: tuple[Any, ...]
 
     @cached_property
-    def _arguments(self) -> list[inspect.Parameter]:
+    def arguments(self) -> list[inspect.Parameter]:
+        """Those of the function."""
         return list(inspect.signature(self.function).parameters.values())
 
     @cached_property
     def random(self) -> bool:
         """Whether it draws, from its argument ``rng``."""
-        return any(each.name == "rng" for each in self._arguments)
-
-    def parameters(self, severity: int, height: int, width: int) -> dict[str, float]:
-        """See `parameters`."""
-        keywords = [each for each in self._arguments if each.kind is each.KEYWORD_ONLY]
-        values = [_listed(table[severity - 1]) for table in (self.small, self.large)]
-        side = min(max(min(height, width), SMALL), LARGE)
-        part = math.log(side / SMALL) / math.log(LARGE / SMALL)
-        between = {}
-        for keyword, small, large in zip(keywords, *values, strict=True):
-            if small > 0 and large > 0 and 0 < part < 1:
-                value = small ** (1 - part) * large**part
-            else:
-                value = (1 - part) * small + part * large
-            between[keyword.name] = round(value) if keyword.annotation == "int" else value
-        return between
+        return any(each.name == "rng" for each in self.arguments)
 
 
 def corruption(kind: str, *, small: Sequence[Any], large: Sequence[Any]) -> Callable[[F], F]:
@@ -105,14 +91,10 @@ def chosen(names: Iterable[str]) -> list[str]:
     UsageError
         One that does not exist.
     """
-    wanted = {one for name in names for one in SETS.get(name, (name,))}
-    if unknown := sorted(wanted - CATALOGUE.keys()):
+    asked = {one for name in names for one in SETS.get(name, (name,))}
+    if unknown := sorted(asked - CATALOGUE.keys()):
         raise InvalidOption("corruption", unknown[0], f"choose one of {', '.join(choices())}")
-    return [name for name in known() if name in wanted]
-
-
-def _listed(values: Any) -> tuple[float, ...]:
-    return values if isinstance(values, tuple) else (values,)
+    return [name for name in known() if name in asked]
 
 
 def parameters(name: str, severity: int, height: int, width: int) -> dict[str, float]:
@@ -132,4 +114,17 @@ def parameters(name: str, severity: int, height: int, width: int) -> dict[str, f
         raise UsageError(f"unknown corruption '{name}': choose one of {', '.join(known())}")
     if severity not in SEVERITIES:
         raise UsageError(f"severity {severity}: choose one of 1 to {len(SEVERITIES)}")
-    return CATALOGUE[name].parameters(severity, height, width)
+    entry = CATALOGUE[name]
+    keywords = [each for each in entry.arguments if each.kind is each.KEYWORD_ONLY]
+    rows = [table[severity - 1] for table in (entry.small, entry.large)]
+    values = [row if isinstance(row, tuple) else (row,) for row in rows]
+    side = min(max(min(height, width), SMALL), LARGE)
+    part = math.log(side / SMALL) / math.log(LARGE / SMALL)
+    between = {}
+    for keyword, small, large in zip(keywords, *values, strict=True):
+        if small > 0 and large > 0 and 0 < part < 1:
+            value = small ** (1 - part) * large**part
+        else:
+            value = (1 - part) * small + part * large
+        between[keyword.name] = round(value) if keyword.annotation == "int" else value
+    return between

@@ -26,24 +26,24 @@ def plasma(height: int, width: int, decay: float, rng: np.random.Generator) -> P
     neighbours; the side is the next power of two.
     """
     side = 1 << (max(height, width) - 1).bit_length()
-    made = np.zeros((side, side), np.float32)
+    clouds = np.zeros((side, side), np.float32)
     step, wobble = side, 1.0
     while step >= 2:
         half = step // 2
-        corners = made[::step, ::step]
+        corners = clouds[::step, ::step]
         grown = corners + np.roll(corners, -1, 0)
         grown += np.roll(grown, -1, 1)
-        centres = made[half::step, half::step]
+        centres = clouds[half::step, half::step]
         centres[...] = grown * np.float32(0.25) + _wobble(grown.shape, wobble, rng)
         above = centres + np.roll(centres, 1, 0) + corners + np.roll(corners, -1, 1)
-        made[::step, half::step] = above * np.float32(0.25) + _wobble(above.shape, wobble, rng)
+        clouds[::step, half::step] = above * np.float32(0.25) + _wobble(above.shape, wobble, rng)
         beside = centres + np.roll(centres, 1, 1) + corners + np.roll(corners, -1, 0)
-        made[half::step, ::step] = beside * np.float32(0.25) + _wobble(beside.shape, wobble, rng)
+        clouds[half::step, ::step] = beside * np.float32(0.25) + _wobble(beside.shape, wobble, rng)
         step = half
         wobble /= decay**2
-    made -= made.min()
-    made /= max(float(made.max()), 1e-12)
-    return made[:height, :width]
+    clouds -= clouds.min()
+    clouds /= max(float(clouds.max()), 1e-12)
+    return clouds[:height, :width]
 
 
 def _wobble(shape: tuple[int, ...], most: float, rng: np.random.Generator) -> Planes:
