@@ -158,15 +158,15 @@ class Baselines:
 
     def partner(self, position: int) -> int:
         """Another image with other pixels: the keys decide, not the order of the sample."""
-        places = list(self._different.values())
-        step = 1 + int(self.generator(position).integers(len(places) - 1))
-        return places[(self._rank[self.keys[position]] + step) % len(places)]
+        positions = list(self._different.values())
+        step = 1 + int(self.generator(position).integers(len(positions) - 1))
+        return positions[(self._rank[self.keys[position]] + step) % len(positions)]
 
     @cached_property
     def _different(self) -> dict[str, int]:
         """A position of each key, keys in their order."""
-        places = dict(zip(reversed(self.keys), reversed(range(len(self.keys))), strict=True))
-        return dict(sorted(places.items()))
+        positions = dict(zip(reversed(self.keys), reversed(range(len(self.keys))), strict=True))
+        return dict(sorted(positions.items()))
 
     @cached_property
     def _rank(self) -> dict[str, int]:
@@ -174,7 +174,7 @@ class Baselines:
 
 
 class ColouredNoise:
-    """Real gaussian noise with a given mean power spectrum and mean colour.
+    """Real gaussian noise of a shape (C, H, W) with a given mean power spectrum and mean colour.
 
     Parameters
     ----------
@@ -182,7 +182,6 @@ class ColouredNoise:
         Expected |rfft2|**2 of the result, but for DC.
     colour : array, shape (C,)
         Mean pixel of each channel of the result, exactly.
-    shape : (C, H, W)
     """
 
     def __init__(

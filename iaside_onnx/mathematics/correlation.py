@@ -34,16 +34,12 @@ def correlation_matrix(values: NDArray[Any], method: str = "spearman") -> NDArra
     values : array, shape (..., k, n)
         k quantities of n models.
     method : {"spearman", "kendall", "pearson"}
+        A `UsageError` for others.
 
     Returns
     -------
     ndarray of float64, shape (..., k, k)
         In [-1, 1]; NaN where a quantity is the same for all models.
-
-    Raises
-    ------
-    UsageError
-        An unknown method.
 
     Examples
     --------
@@ -78,17 +74,8 @@ def partial_correlation(matrix: NDArray[Any], fixed: int) -> NDArray[np.float64]
     rank correlation, and for Kendall's tau the partial tau (Kendall, "Partial rank correlation",
     Biometrika 32, 1942).
 
-    Parameters
-    ----------
-    matrix : array, shape (..., k, k)
-        From `correlation_matrix`.
-    fixed : int
-        Which quantity is z.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., k, k)
-        NaN where z leaves nothing to correlate (its own row and column among them).
+    `matrix`, shape (..., k, k), is that of `correlation_matrix`, and `fixed` is the position of z.
+    NaN where z leaves nothing to correlate (its own row and column among them).
     """
     full = np.asarray(matrix, dtype=np.float64)
     with_fixed = full[..., fixed]

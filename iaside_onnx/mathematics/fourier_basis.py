@@ -138,16 +138,8 @@ def basis_vectors(height: int, width: int, frequencies: NDArray[Any]) -> NDArray
     (its coefficients are 0.5 +- 0.5j; github.com/google-research/google-research,
     frequency_analysis).
 
-    Parameters
-    ----------
-    height, width : int
-        In pixels.
-    frequencies : array of int, shape (n, 2)
-        Cycles per image down the rows and along the columns, signed.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, height, width)
+    Frequencies have the shape (n, 2): cycles per image down the rows and along the columns, signed.
+    The vectors have the shape (n, height, width).
 
     Examples
     --------

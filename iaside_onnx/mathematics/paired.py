@@ -251,12 +251,8 @@ def paired_score(won: int, lost: int, images: int, difference: float) -> float:
     alone gets right, estimated under the difference d: the larger root of
     ``2 n q^2 + (-w - l + (2 n - w + l) d) q - l d (1 - d) = 0``.
 
-    Parameters
-    ----------
-    won, lost, images : int
-        Images that the other model alone, that the reference alone gets right; all images.
-    difference : float
-        In [-1, 1].
+    `won` and `lost` are the images that the other model alone, that the reference alone gets right;
+    the difference is in [-1, 1].
     """
     linear = -won - lost + (2 * images - won + lost) * difference
     constant = -lost * difference * (1 - difference)
@@ -293,15 +289,6 @@ def holm(p: NDArray[Any]) -> NDArray[np.float64]:
     With the p-values sorted, ``adjusted_k = max over j <= k of min(1, (m - j + 1) * p_j)``
     (Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6(2), 1979).
-
-    Parameters
-    ----------
-    p : array, shape (m,)
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
-        In the order given.
 
     Examples
     --------

@@ -24,15 +24,8 @@ MASKED = 1.0
 def coalition_chances(presence: NDArray[Any]) -> NDArray[np.float64]:
     """Chance of every coalition when each player is present by its own chance, independently.
 
-    Parameters
-    ----------
-    presence : array, shape (..., M)
-        Chances a_i.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., 2**M)
-        ``prod_{i in S} a_i prod_{i not in S} (1 - a_i)`` at index S; they sum to 1.
+    ``prod_{i in S} a_i prod_{i not in S} (1 - a_i)`` at index S, shape (..., 2**M), for chances a_i
+    of shape (..., M); they sum to 1.
     """
     chances = np.asarray(presence, dtype=np.float64)
     result = np.ones((*chances.shape[:-1], 1))
@@ -59,11 +52,6 @@ def multilinear_extension(table: NDArray[Any], presence: NDArray[Any]) -> NDArra
     Returns
     -------
     ndarray of float64, shape (...) or (n, ...)
-
-    Raises
-    ------
-    UsageError
-        The table's last axis is no power of two, or means more than 16 players.
 
     Examples
     --------
@@ -94,10 +82,6 @@ def band_presence(
         See `signal_noise.gain_and_residual`.
     attenuated, masked : float
         Not negative; the two free parameters.
-
-    Returns
-    -------
-    ndarray of float64, shape (...), in [0, 1]
     """
     amplitude = np.hypot(np.asarray(gain, np.float64), residual)
     amplitude = np.where(np.isnan(amplitude), 1.0, amplitude)

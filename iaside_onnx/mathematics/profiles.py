@@ -136,14 +136,8 @@ def class_profiles(
     labels : array of int, shape (K,)
     beta, confidence : float
         Of the score, and the coverage aimed at.
-    seed : int
-        The same seed gives the same intervals.
     few : int
         Images that an interval of their own needs.
-
-    Returns
-    -------
-    ClassProfiles
     """
     values = np.asarray(psi, dtype=np.float64)
     classes, inverse, images = np.unique(labels, return_inverse=True, return_counts=True)
@@ -165,16 +159,19 @@ def class_profiles(
 def _scatter(off: Array, starts: NDArray[Any]) -> Array:
     """Sums of outer products of the rows of each class, shape (C, M, M)."""
     players = off.shape[1]
-    made = np.empty((len(starts), players, players))
+    scatter = np.empty((len(starts), players, players))
     for band in range(players):
-        made[:, band] = np.add.reduceat(off * off[:, band, None], starts, axis=0)
-    return made
+        scatter[:, band] = np.add.reduceat(off * off[:, band, None], starts, axis=0)
+    return scatter
 
 
 def class_spread(
     means: Array, images: NDArray[Any], scatter: Array, seed: int = 0
 ) -> ClassSpread | None:
     """Spread within and between classes.
+
+    None with fewer than 6 classes, with fewer than 10 images more than classes, or where the images
+    of no class differ.
 
     With W = scatter / (K - C), S = sum_c n_c d_c d_c' / (C - 1), d_c = mean_c - mean of all
     images, and n0 = (K - sum_c n_c^2 / K) / (C - 1), the trace of S is on average that of
@@ -194,12 +191,6 @@ def class_spread(
         Sum of ``(x - mean_c)(x - mean_c)'`` over all images.
     seed : int
         For `ClassSpread.plausible`.
-
-    Returns
-    -------
-    ClassSpread, or None
-        None with fewer than 6 classes, with fewer than 10 images more than classes, or where the
-        images of no class differ.
     """
     total, classes = int(images.sum()), len(images)
     if classes < LEAST_CLASSES or total - classes < LEAST_FREEDOM:
@@ -245,8 +236,8 @@ def _own(
         tail = expanded_tail(int(count), confidence)
         for one in chosen:
             rows = values[starts[one] : starts[one] + count]
-            found = profile_ends(drawn @ rows, contact_set(rows), beta, tail)
-            ends[0][:, one], ends[1][:, one] = found
+            of_sid, of_score = profile_ends(drawn @ rows, contact_set(rows), beta, tail)
+            ends[0][:, one], ends[1][:, one] = of_sid, of_score
     return _estimate(means, scatter / (images * freedom)[:, None, None], ends, beta)
 
 
@@ -259,15 +250,20 @@ def _shrunk(
     seed: int,
 ) -> Estimate:
     weight = credibility(images, spread.images_for_half)[:, None, None]
-    made = weight[:, 0] * means + (1 - weight[:, 0]) * spread.centre
+    shrunk = weight[:, 0] * means + (1 - weight[:, 0]) * spread.centre
     errors = (1 - weight) ** 2 * (spread.between + spread.centre_covariance)
     errors = errors + weight**2 * spread.within / images[:, None, None]
     ends = _no_intervals(*means.shape)
+    tails = [(1 - confidence) / 2, 1 - (1 - confidence) / 2]
     for count in np.unique(images):
         own, drawn = _errors(spread, int(count), seed)
-        for some in _blocks(np.flatnonzero(images == count), means.shape[1]):
-            _fill(ends, some, own * means[some][:, None] + drawn, beta, (1 - confidence) / 2)
-    return _estimate(made, errors, ends, beta)
+        alike = np.flatnonzero(images == count)
+        blocks = -(-len(alike) * RESAMPLES * means.shape[1] // _AT_ONCE)
+        for some in np.array_split(alike, blocks):
+            sid = spectral_importance(own * means[some][:, None] + drawn)
+            ends[0][:, some] = np.quantile(sid, tails, axis=1)
+            ends[1][:, some] = np.quantile(signed_score(sid, beta), tails, axis=1)
+    return _estimate(shrunk, errors, ends, beta)
 
 
 def _errors(spread: ClassSpread, images: int, seed: int) -> tuple[Array, Array]:
@@ -294,19 +290,6 @@ def credibility(images: NDArray[Any] | int, images_for_half: Array | float) -> A
 def _no_intervals(classes: int, players: int) -> tuple[Array, Array]:
     """Ends of the intervals of SID and signed score: shapes (2, C, M) and (2, C)."""
     return np.full((2, classes, players), np.nan), np.full((2, classes), np.nan)
-
-
-def _blocks(chosen: NDArray[Any], players: int) -> list[NDArray[Any]]:
-    return np.array_split(chosen, -(-len(chosen) * RESAMPLES * players // _AT_ONCE))
-
-
-def _fill(
-    ends: tuple[Array, Array], some: NDArray[Any], drawn: Array, beta: float, tail: float
-) -> None:
-    """Percentiles of SID and score of draws of shape (classes, draws, M)."""
-    sid = spectral_importance(drawn)
-    ends[0][:, some] = np.quantile(sid, [tail, 1 - tail], axis=1)
-    ends[1][:, some] = np.quantile(signed_score(sid, beta), [tail, 1 - tail], axis=1)
 
 
 def _estimate(
@@ -351,17 +334,8 @@ class PrincipalAxes:
 def principal_axes(sid: Array) -> PrincipalAxes:
     """The plane in which profiles lie furthest apart (principal components, centred).
 
-    Each axis points to where the weight moves to lower frequencies, so that the same profiles
-    give the same map.
-
-    Parameters
-    ----------
-    sid : ndarray, shape (C, M)
-        Importance distributions: C at least 3, M at least 2.
-
-    Returns
-    -------
-    PrincipalAxes
+    Importance distributions have the shape (C, M), C at least 3 and M at least 2. Each axis points
+    to where the weight moves to lower frequencies, so that the same profiles give the same map.
     """
     off = sid - sid.mean(axis=0)
     _, lengths, axes = np.linalg.svd(off, full_matrices=False)

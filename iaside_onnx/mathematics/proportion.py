@@ -34,11 +34,6 @@ def wilson(
     confidence : float
         Coverage aimed at, in (0, 1).
 
-    Returns
-    -------
-    low, high : ndarray of float64, of that shape
-        In [0, 1].
-
     Examples
     --------
     >>> low, high = wilson(9, 10)
@@ -59,17 +54,7 @@ def wilson(
 def mean_interval(values: NDArray[Any], confidence: float = 0.95) -> tuple[float, float]:
     """Student's interval of a mean, ``m -+ t s / sqrt(n)`` with n - 1 degrees of freedom.
 
-    Parameters
-    ----------
-    values : array, shape (n,)
-        Finite.
-    confidence : float
-        Coverage aimed at, in (0, 1).
-
-    Returns
-    -------
-    low, high : float
-        Minus and plus infinity for a single value, which tells nothing of its spread.
+    The ends are infinite for a single value, which says nothing of its spread.
 
     Examples
     --------

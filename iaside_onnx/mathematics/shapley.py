@@ -23,13 +23,7 @@ _FLOOR_ROUNDING = 1e-5
 
 
 def player_count(table: NDArray[Any]) -> int:
-    """Number of players M of a table whose last axis has length 2**M.
-
-    Raises
-    ------
-    UsageError
-        The length is no power of two, is 1, or means more than 16 players.
-    """
+    """Number of players M of a table whose last axis has length 2**M; `UsageError` for others."""
     size = table.shape[-1] if table.ndim else 0
     players = size.bit_length() - 1
     if players < 1 or size != 1 << players:
@@ -131,12 +125,9 @@ def shapley_values(table: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def shapley_weights(players: int) -> NDArray[np.float64]:
-    """What each coalition weighs in each Shapley value: ``psi = v @ weights``.
+    """What each coalition weighs in each Shapley value: ``psi = v @ weights``, shape (2**M, M).
 
-    Returns
-    -------
-    ndarray of float64, shape (2**players, players)
-        A coalition and its complement weigh the same with opposite signs.
+    A coalition and its complement weigh the same with opposite signs.
     """
     masks = coalition_masks(players)
     others = _coalition_weights(players, 1)
@@ -185,20 +176,11 @@ def _coalition_weights(others: int, denominator: int) -> NDArray[np.float64]:
 
 
 def coalition_curves(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Value as bands are added one by one, from the lowest up and from the highest down.
+    """Value of the k lowest, and of the k highest bands together, for k from 0 to M.
 
-    Parameters
-    ----------
-    values : array, shape (2**M,)
-
-    Returns
-    -------
-    from_low, from_high : ndarray of float64, shape (M + 1,)
-        Entry k is the value of the k lowest (highest) bands together.
+    The shapes are (2**M,) of `values` and (M + 1,) of both curves.
     """
     game = np.asarray(values, dtype=np.float64)
     players = player_count(game)
-    everyone = (1 << players) - 1
-    low = [(1 << k) - 1 for k in range(players + 1)]
-    high = [everyone ^ ((1 << (players - k)) - 1) for k in range(players + 1)]
-    return game[low], game[high]
+    low = np.array([(1 << k) - 1 for k in range(players + 1)])
+    return game[low], game[low[-1] ^ low[::-1]]
