@@ -131,12 +131,8 @@ def settings_apart(
 def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> list[Apart]:
     """Where settings written in a file are not identical to others: the level of resuming.
 
-    Parameters
-    ----------
-    settings : mapping
-        All settings that determine the result.
-    written : mapping
-        Those of the file, which may hold its view and what follows from the rest as well.
+    `settings` are all that determine the result; the file may hold its view and what follows from
+    the rest as well.
     """
     apart = settings_apart(settings, written, {})
     return [each for each in apart if each.setting in settings or each.setting not in _BESIDE]

@@ -101,11 +101,7 @@ def grounds_apart(
 ) -> tuple[list[str], list[str]]:
     """What keeps measurements of robustness from standing side by side, and what to bear in mind.
 
-    Returns
-    -------
-    refusals : list of str
-        Phrases such as "another seed (5 against 0)": the other one's value first.
-    notes : list of str
+    Refusals are phrases such as "another seed (5 against 0)": the other one's value first.
     """
     first, other = (
         ground if isinstance(ground, Ground) else Ground.of(ground)

@@ -17,10 +17,7 @@ from .agreement import Ground, grounds_apart
 def check_same_ground(baseline: RobustnessReport, measured: Ground | RobustnessReport) -> None:
     """Refuse a baseline of other data, draws, corruptions or severities than a measurement.
 
-    Raises
-    ------
-    ReportError
-        The message names what differs, with both values.
+    The `ReportError` names what differs, with both values.
     """
     refusals, _ = grounds_apart(measured, baseline)
     if refusals:

@@ -69,13 +69,7 @@ class Agreement:
         return game * bool(self.game) + self.images
 
     def check(self, *, images: bool = True) -> None:
-        """Refuse reports that cannot be compared, or without `images` whose games differ.
-
-        Raises
-        ------
-        ReportError
-            The first refusal.
-        """
+        """Raise the first refusal as a `ReportError`; without `images` only that of the games."""
         if self.game or (images and self.images):
             raise ReportError(self.refusals[0])
 
@@ -116,17 +110,9 @@ def agreement(reference: Named, compared: Named) -> Agreement:
     game = chosen(apart, Belongs.GAME)
     if not game and first.players != other.players:  # a table contradicts its settings
         game = [Apart("players", Belongs.GAME, first.players, other.players)]
-    return Agreement(
-        names=(first_name, name),
-        game=game,
-        view=[each for each in chosen(apart, Belongs.VIEW) if each.setting != "confidence"],
-        images=images,
-        notes=notes,
-        settings=settings,
-        rows=rows,
-        left_out=left_out,
-        contents=contents,
-    )
+    view = [each for each in chosen(apart, Belongs.VIEW) if each.setting != "confidence"]
+    names = first_name, name
+    return Agreement(names, game, view, images, notes, settings, rows, left_out, contents)
 
 
 def seen_alike(reference: Named, compared: Named) -> tuple[Report, list[str]]:
@@ -146,12 +132,8 @@ def seen_alike(reference: Named, compared: Named) -> tuple[Report, list[str]]:
 class SideBySide:
     """What keeps reports from standing on one page or picture, each with its whole sample.
 
-    Attributes
-    ----------
-    settings : dict of str to list
-        Settings of game and view that differ, with the values of all reports.
-    images, refusals, notes : list of str
-        As for `Agreement`, the first report against each other one.
+    `settings` are those of game and view that differ, with the values of all reports; the lists are
+    as for `Agreement`, the first report against each other one.
     """
 
     settings: dict[str, list[Any]]
@@ -192,10 +174,7 @@ def side_by_side(reports: Sequence[Named]) -> SideBySide:
 def drawn_together(reports: Sequence[Named]) -> tuple[list[Report], list[str]]:
     """Reports as one picture shows them, all in the view of the first, and what to bear in mind.
 
-    Raises
-    ------
-    ReportError
-        The reports cannot be compared.
+    Raises `ReportError` where they cannot be compared.
     """
     alike, notes = [reports[0]], []
     for other in reports[1:]:

@@ -156,10 +156,7 @@ class Prediction(Shown):
     def beside(self, measured: RobustnessReport) -> Prediction:
         """The same with the damage that was measured, for the perturbations of both.
 
-        Raises
-        ------
-        ReportError
-            Of another model, or with no perturbation or severity in common.
+        Raises `ReportError` for another model, or with no perturbation or severity in common.
         """
         if measured.model["sha256"] != self.model["sha256"]:
             raise ReportError(

@@ -70,12 +70,7 @@ def corrupt(
 def generator(seed: int, key: str, corruption: str, severity: int) -> np.random.Generator:
     """The generator of one image's corruption: the same whatever else is corrupted, and when.
 
-    Parameters
-    ----------
-    seed : int
-        Not negative.
-    key : str
-        What names the image; the commands take the digest of its decoded pixels.
+    `key` names the image: the commands take the digest of its decoded pixels.
     """
     name = hashlib.sha256(f"{corruption}\0{severity}\0{key}".encode(errors="replace"))
     words = np.frombuffer(name.digest(), np.uint32).tolist()

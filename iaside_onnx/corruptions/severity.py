@@ -84,13 +84,7 @@ def choices() -> list[str]:
 
 
 def chosen(names: Iterable[str]) -> list[str]:
-    """Corruptions asked for by their names or by those of sets, in the order of `known`.
-
-    Raises
-    ------
-    UsageError
-        One that does not exist.
-    """
+    """Corruptions asked for by their names or by those of sets, in the order of `known`."""
     asked = {one for name in names for one in SETS.get(name, (name,))}
     if unknown := sorted(asked - CATALOGUE.keys()):
         raise InvalidOption("corruption", unknown[0], f"choose one of {', '.join(choices())}")

@@ -119,22 +119,13 @@ def band_images(
     ----------
     image : array, shape (..., H, W)
         Pixel values in any unit, usually [0, 1] and C x H x W.
-    bands : int
-        Number of bands M; band 0 is the lowest.
-    norm : {"linf", "l2", "l1"}
-        How the two axis frequencies make a radius.
-    separate_dc : bool
-        Make DC a player of its own, before the bands; see `band_index`.
+    bands, norm, separate_dc
+        As for `band_index`, with its errors.
 
     Returns
     -------
     ndarray, shape (players, ..., H, W)
         float32 for float32 input, else float64.
-
-    Raises
-    ------
-    UsageError
-        As in `band_index`.
 
     Examples
     --------

@@ -46,12 +46,8 @@ def default_passes(estimator: str, players: int) -> int:
 def drawn_count(estimator: str, players: int, passes: int | None = None) -> int:
     """Coalitions in a row: empty and grand one, and as many whole draws as the passes allow.
 
-    The value of the grand coalition is known from the untouched image, so it costs no pass.
-
-    Raises
-    ------
-    UsageError
-        Not even one draw fits, or more fit than a row may hold.
+    The value of the grand coalition is known from the untouched image, so it costs no pass. Raises
+    `UsageError` where not even one draw fits, or more fit than a row may hold.
     """
     if estimator == "exact":
         return 1 << players
@@ -161,10 +157,7 @@ def permutation_values(
     order with its reverse varies less than two orders (Mitchell, Cooper, Frank and Holmes, Journal
     of Machine Learning Research 23, 2022). Each image's values sum to ``v(all) - v(none)``.
 
-    Parameters
-    ----------
-    values : array, shape (K, C)
-        The game at `coalitions`, shape (K, C), from `draw_coalitions`.
+    `values` is the game at `coalitions`, both of shape (K, C), from `draw_coalitions`.
     """
     before, after = _chain_ends(np.asarray(values, np.float64), players)
     steps = np.bitwise_xor(*_chain_ends(coalitions, players))

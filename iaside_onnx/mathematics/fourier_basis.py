@@ -78,11 +78,13 @@ class FrequencyGrid:
     def _measured(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         row, column = np.meshgrid(self.rows, self.columns, indexing="ij")
         # The upper of a frequency and its mirror image; on an even axis Nyquist is both ends.
-        here = [_signed(part, size) for part, size in ((row, self.height), (column, self.width))]
-        there = [_signed(-part, size) for part, size in ((row, self.height), (column, self.width))]
+        here, there = (
+            np.stack([_signed(sign * row, self.height), _signed(sign * column, self.width)])
+            for sign in (1, -1)
+        )
         upper = (here[0] > there[0]) | ((here[0] == there[0]) & (here[1] >= there[1]))
-        pairs = np.stack([np.where(upper, a, b) for a, b in zip(here, there, strict=True)], axis=-1)
-        vectors, place = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
+        pairs = np.where(upper, here, there).reshape(2, -1).T
+        vectors, place = np.unique(pairs, axis=0, return_inverse=True)
         return vectors, place.reshape(row.shape)
 
     @property

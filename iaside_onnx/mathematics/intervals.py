@@ -91,22 +91,19 @@ def bootstrap_intervals(
         Shapley values per image.
     beta, confidence : float
         Of the score, and the coverage aimed at, both in (0, 1).
-    seed, resamples : int
-        The same seed gives the same intervals.
     method : str
         "intersection", which holds where bands tie for the least (see the module), or
         "percentile", the plain percentile interval.
-
-    Returns
-    -------
-    Intervals
-        A single image says nothing about others: the intervals of "intersection" are then all
-        that is attainable.
 
     Raises
     ------
     UsageError
         A confidence outside (0, 1), or an unknown method.
+
+    Notes
+    -----
+    A single image says nothing about others: the intervals of "intersection" are then all that is
+    attainable.
     """
     check_share("confidence", confidence)
     if method not in METHODS:
@@ -243,12 +240,7 @@ def least_terms(means: Array, bands: NDArray[np.intp], weights: Array) -> tuple[
 
 
 class UpperEnds:
-    """Upper ends of several terms, which together err as often as one interval may.
-
-    Parameters
-    ----------
-    terms : ndarray, shape (k, resamples)
-    """
+    """Upper ends of terms, shape (k, resamples), which together err as often as one may."""
 
     def __init__(self, terms: Array) -> None:
         order = terms.argsort(axis=1)

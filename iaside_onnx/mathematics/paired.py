@@ -70,8 +70,6 @@ class Resamples:
         A row for each image: n at least 2, row i the same image in all.
     confidence : float
         Coverage aimed at, in (0, 1).
-    seed, resamples : int
-        The same seed gives the same intervals.
 
     Raises
     ------
@@ -129,14 +127,8 @@ class PairedBootstrap(Resamples):
         resamples resolve (few images, or a confidence close to 1), both go on from the outermost
         resample as a normal distribution would.
 
-        Parameters
-        ----------
-        statistic : callable
-            Means of shape (..., k) to values of shape (..., m).
-
-        Returns
-        -------
-        list of Difference, length m
+        `statistic` takes means of shape (..., k) to values of shape (..., m), which makes m
+        differences.
         """
         reference, other = (statistic(means) for means in self._means)
         drawn = np.sort(statistic(self._resampled[1]) - statistic(self._resampled[0]), axis=0)

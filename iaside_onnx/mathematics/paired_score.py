@@ -30,9 +30,6 @@ class ScoreDifference:
     ----------
     reference, other : array, shape (n, M)
         Shapley values per image: n at least 2, row i the same image in both.
-    beta : float
-    seed, resamples : int
-        The same seed gives the same intervals.
     means : list of two arrays, shape (resamples, M), optional
         Resampled means of both tables where they are there already.
     """

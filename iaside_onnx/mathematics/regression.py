@@ -51,13 +51,9 @@ class _Model:
 def regression_values(values: Array, coalitions: NDArray[np.uint64], players: int) -> Array:
     """Shapley values of each image from drawn pairs of complements, shape (K, M).
 
+    `values` is the game at `coalitions`, both of shape (K, C), from `coalitions.draw_coalitions`.
     Each row is unbiased for its image's exact Shapley values, over the draws of the pairs, and sums
     to ``v(all) - v(none)``.
-
-    Parameters
-    ----------
-    values : array, shape (K, C)
-        The game at `coalitions`, shape (K, C), from `coalitions.draw_coalitions`.
     """
     game = np.asarray(values, dtype=np.float64)
     of_features = shapley_values(_features(coalition_masks(players)).T).T
