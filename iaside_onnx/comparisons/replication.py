@@ -21,8 +21,8 @@ from .comparable import Agreement, Named
 def replicate_rows(reference: Named, replicate: Named, agreed: Agreement) -> NDArray[np.intp]:
     """Where a replicate, which agrees so with the reference, holds each image of it.
 
-    Raises `ReportError` where the replicate plays another game, or has other images, labels, classes or
-    settings of the model than the reference.
+    Raises `ReportError` where the replicate plays another game, or has other images, labels,
+    classes or settings of the model than the reference.
     """
     (first_name, first), (name, other) = reference, replicate
     if agreed.rows[0].size and any(agreed.left_out.values()):

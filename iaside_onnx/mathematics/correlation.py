@@ -34,7 +34,7 @@ def correlation_matrix(values: NDArray[Any], method: str = "spearman") -> NDArra
     values : array, shape (..., k, n)
         k quantities of n models.
     method : {"spearman", "kendall", "pearson"}
-        Raises `UsageError` for others.
+        Others raise `UsageError`.
 
     Returns
     -------

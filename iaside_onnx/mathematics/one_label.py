@@ -22,8 +22,8 @@ def margins(
 
     Shapes are (n, classes) of `log_prob` and (n,) of all else.
 
-    Raises `ArtifactError` where there is nothing to choose between, a `UsageError` for targets that are
-    no classes.
+    Raises `ArtifactError` where there is nothing to choose between, `UsageError` for targets that
+    are no classes.
     """
     if log_prob.ndim != 2 or log_prob.shape[1] < 2:
         raise ArtifactError(
