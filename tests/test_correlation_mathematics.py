@@ -78,5 +78,5 @@ def test_what_cannot_be_correlated():
         correlations(np.zeros((1, 3)), np.zeros((1, 3)), 0)
     with pytest.raises(UsageError, match="finite"):
         correlations([[1, 2, 3, np.nan]], [[1, 2, 3, 4]], 0)
-    with pytest.raises(UsageError, match="unknown correlation"):
+    with pytest.raises(UsageError, match="choose one of spearman"):
         correlation_matrix([[1, 2]], "distance")

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ..errors import InvalidOption, UsageError
+from ..checks import check_choice
+from ..errors import InvalidOption
 from .planes import Planes
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -104,10 +105,9 @@ def parameters(name: str, severity: int, height: int, width: int) -> dict[str, f
     UsageError
         A corruption or a severity that does not exist.
     """
-    if name not in CATALOGUE:
-        raise UsageError(f"unknown corruption '{name}': choose one of {', '.join(known())}")
+    check_choice("corruption", name, known())
     if severity not in SEVERITIES:
-        raise UsageError(f"severity {severity}: choose one of 1 to {len(SEVERITIES)}")
+        raise InvalidOption("severity", severity, f"choose one of 1 to {len(SEVERITIES)}")
     entry = CATALOGUE[name]
     keywords = [each for each in entry.arguments if each.kind is each.KEYWORD_ONLY]
     rows = [table[severity - 1] for table in (entry.small, entry.large)]

@@ -58,12 +58,7 @@ def frost_picture(height: int, width: int, grain: float, rng: np.random.Generato
 
     The published scripts paste crops of five photographs; this stands for them. Its brightness,
     its contrast, its tint from white to blue and the fall of its spectrum vary from draw to draw
-    around what was measured on those photographs.
-
-    Parameters
-    ----------
-    grain : float
-        Size of the needles; 1 is that of the photographs.
+    around what was measured on those photographs. A `grain` of 1 is the size of their needles.
     """
     shape = [scipy.fft.next_fast_len(size, real=True) for size in (height, width)]
     spectrum = scipy.fft.rfft2(rng.standard_normal(shape, np.float32))
@@ -107,12 +102,7 @@ def _even(spectrum: NDArray[np.complex64]) -> NDArray[np.complex64]:
 
 
 def drops(liquid: Planes) -> Planes:
-    """How much light drops of liquid throw, at most 1, shape (H, W).
-
-    Parameters
-    ----------
-    liquid : ndarray, shape (H, W)
-        Thickness: 0 where there is none.
+    """How much light drops of a liquid of this thickness throw, at most 1, shape (H, W).
 
     The published steps: levels of 0..255; the distance to the edges of drops by Canny's method,
     at most 20; mean of 3 x 3; histogram equalised; an emboss filter; mean of 3 x 3; times the

@@ -17,7 +17,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError
+from ..checks import check_choice
+from ..errors import DataError
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,7 @@ class Baselines:
     pixels: Callable[[int], NDArray[np.float32]]
 
     def __post_init__(self) -> None:
-        if self.scheme not in ABSENCES:
-            choices = ", ".join(ABSENCES)
-            raise UsageError(f"unknown absence '{self.scheme}': choose one of {choices}")
+        check_choice("absence", self.scheme, ABSENCES)
         if ABSENCES[self.scheme].per_sample and len(self._different) < 2:
             raise DataError(
                 f"absence '{self.scheme}' needs at least two different images in the sample"

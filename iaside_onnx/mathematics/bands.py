@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_choice
 from ..errors import InvalidOption, UsageError
 from ..spelling import option
 
@@ -68,8 +69,7 @@ def partition(
     parameter: str = "bands",
 ) -> NDArray[np.intp]:
     """As `band_index`, for a caller whose own parameter gives the number of bands."""
-    if norm not in NORMS:
-        raise UsageError(f"unknown norm '{norm}': choose one of {', '.join(NORMS)}")
+    check_choice("norm", norm, NORMS)
     if bands < 1:
         raise InvalidOption(parameter, bands, "at least one band is needed")
     if bands > MOST_BANDS:

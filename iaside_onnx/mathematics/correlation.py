@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from ..checks import check_share
+from ..checks import check_choice, check_share
 from ..errors import UsageError
 
 METHODS = ("spearman", "kendall", "pearson")
@@ -46,8 +46,7 @@ def correlation_matrix(values: NDArray[Any], method: str = "spearman") -> NDArra
     >>> float(correlation_matrix([[1, 2, 3, 4], [1, 8, 27, 64]])[0, 1])
     1.0
     """
-    if method not in METHODS:
-        raise UsageError(f"unknown correlation '{method}': choose one of {', '.join(METHODS)}")
+    check_choice("method", method, METHODS)
     vectors = _vectors(np.asarray(values, dtype=np.float64), method)
     lengths = np.linalg.norm(vectors, axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -36,8 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_share
-from ..errors import UsageError
+from ..checks import check_choice, check_share
 from .score import (
     BOOTSTRAP_RESAMPLES,
     is_uniform,
@@ -106,8 +105,7 @@ def bootstrap_intervals(
     attainable.
     """
     check_share("confidence", confidence)
-    if method not in METHODS:
-        raise UsageError(f"unknown interval '{method}': choose one of {', '.join(METHODS)}")
+    check_choice("method", method, METHODS)
     values = np.asarray(psi, dtype=np.float64)
     means = resampled_means(values, seed, resamples)
     signed = signed_score(spectral_importance(means), beta)

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_choice
 from ..errors import UsageError
 
 Value = Literal["log-prob", "log-prob-clipped", "prob"]
@@ -53,14 +54,11 @@ def game_values(log_prob: NDArray[Any], value: str = "log-prob") -> NDArray[np.f
     -------
     ndarray of float64, same shape
     """
+    check_choice("value", value, VALUES)
     table = np.asarray(log_prob, dtype=np.float64)
-    if value == "log-prob":
-        return table
-    if value == "log-prob-clipped":
-        return np.maximum(table, LOG_PROB_FLOOR)
     if value == "prob":
         return np.exp(table)
-    raise UsageError(f"unknown value '{value}': choose one of {', '.join(VALUES)}")
+    return table if value == "log-prob" else np.maximum(table, LOG_PROB_FLOOR)
 
 
 def share_at_floor(
