@@ -52,7 +52,7 @@ DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
 _LABELS = {"labels": "label", "predicted": "predicted class"}
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class Result(Shown):
     """Values for each image of a sample, and where they come from.
 
