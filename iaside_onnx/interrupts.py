@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 INTERRUPTED = 130
-LINE = "interrupted; analyze, robustness and heatmap go on with --resume"
+LINE = "interrupted; analyze, robustness, heatmap and snr go on with --resume"
 # Seconds that the interpreter has to hear of the signal.
 _GRACE = 3.0
 _stoppers: list[Callable[[], Any]] = []

@@ -6,12 +6,15 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
 from onnx import helper
 from PIL import Image
 
 import iaside_onnx as ia
+from iaside_onnx.cli import main
+from iaside_onnx.commands.options import duration
 
 from . import graphs
 from .conftest import write_npz
@@ -287,3 +290,51 @@ def test_both_runtimes_side_by_side_are_noticed(monkeypatch, model):
 
     monkeypatch.setattr(importlib.metadata, "version", lambda _: "1.0")
     assert any("shadow each other" in warning for warning in inspect(model)["warnings"])
+
+
+@pytest.mark.parametrize("command", ["analyze", "robustness", "heatmap", "snr"])
+def test_commands_that_measure_share_the_options_of_a_run(command):
+    known = {name for option in main.commands[command].params for name in option.opts}
+    assert known >= {
+        "--labels", "--columns", "--class-names", "--label-order", "--image-column",
+        "--label-column", "--skip-bad", "--samples", "--seed", "--preprocess", "--size", "--input",
+        "--output", "--layout", "--logits", "--set", "--allow-random", "--ort-extension",
+        "--provider", "--batch", "--threads", "--tf32", "--time-budget", "--shard", "--dask",
+        "--resume", "--confidence", "--overwrite", "--progress", "--quiet", "--json",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("robustness", ("--attack", "none", "--corruption", "fog", "--severity", 1)),
+        ("heatmap", ("--grid", 3)),
+        ("snr", ("--corruption", "fog", "--severity", 1)),
+    ],
+)
+def test_parts_of_any_measurement_join_into_the_whole(
+    iaside, tmp_path, model, photographs, command, options
+):
+    paths = (photographs,) if command == "snr" else (model, photographs)
+    bands = () if command == "robustness" else ("--bands", 2)
+    shared = (command, *paths, *bands, *options, "--quiet", "-o")
+    names = [tmp_path / f"{name}.h5" for name in ("whole", "one", "two", "joined")]
+    assert iaside(*shared, names[0], "--time-budget", "1h").exit_code == 0
+    for part, name in enumerate(names[1:3], 1):
+        assert iaside(*shared, name, "--shard", f"{part}/2").exit_code == 0
+    table = iaside("merge", *names[1:3], "-o", names[3]).stdout
+    assert f"Report: {names[3]}" in table
+    assert table.startswith(iaside("show", names[0]).stdout[:80])
+    whole, joined = (json.loads(iaside("show", name, "--json").stdout) for name in names[::3])
+    changing = {"created", "run", "seconds"}
+    assert {key: whole[key] for key in whole if key not in changing} == {
+        key: joined[key] for key in joined if key not in changing
+    }
+
+
+def test_times_are_seconds_or_hours_and_minutes():
+    for text, seconds in (("90", 90), ("1.5", 1.5), ("10m", 600), ("1h30m", 5400), ("2m5s", 125)):
+        assert duration(None, None, text) == seconds
+    for text in ("", "m", "30m1h", "1d", "ten", "1e"):
+        with pytest.raises(click.BadParameter, match="is no time"):
+            duration(None, None, text)

@@ -67,8 +67,8 @@ def typed(error):
         ),
         (
             lambda _: choose_runtime("tensorrt", tf32=False),
-            "tf32=False: TensorRT takes no such order; use it with provider='cuda'",
-            "--no-tf32: TensorRT takes no such order; use it with --provider cuda",
+            "tf32=False: tensorrt takes no such order; use it with provider='cuda'",
+            "--no-tf32: tensorrt takes no such order; use it with --provider cuda",
         ),
         (
             lambda _: load_preprocess("imagenett"),

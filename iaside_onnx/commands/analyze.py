@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .measure import measure, model_on_images, run_options
+from .measure import measure, model_on_images
 from .numbers import INTEGER, NUMBER
 from .options import Listed, bands_option, norm_option, robustness_option, view_options
 from .output import print_written
@@ -43,7 +43,6 @@ from .output import print_written
         help="Stop when the standard error of the signed score is E; --samples is then the most.",
     ),
     robustness_option(),
-    run=run_options,
     view=view_options,
 )  # fmt: skip
 def analyze(

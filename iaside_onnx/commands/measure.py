@@ -30,7 +30,6 @@ from .options import (
 # What the command line passes as its context's object: its process runs nothing but us.
 OWN_PROCESS = "own process"
 
-resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 run_options = together(
     click.option(
         "--time-budget", callback=duration, metavar="SECONDS|1h30m", help="Stop after so long."
@@ -42,7 +41,7 @@ run_options = together(
         "--dask", type=TEXT, metavar="ADDRESS|local:N",
         help="Evaluate on the workers of a Dask scheduler, or in N processes here.",
     ),
-    resume_option,
+    click.option("--resume", is_flag=True, help="Continue where it was interrupted."),
 )  # fmt: skip
 telling_options = together(
     overwrite_option("what is there"),
@@ -53,9 +52,8 @@ telling_options = together(
 
 
 def model_on_images(
-    target: str, *own: Callable[[F], F], run: Callable[[F], F] = resume_option,
-    view: Callable[[F], F] = confidence_option,
-) -> Callable[[F], F]:  # fmt: skip
+    target: str, *own: Callable[[F], F], view: Callable[[F], F] = confidence_option
+) -> Callable[[F], F]:
     """Arguments and options of a command that runs a model on images, with those of its `own`."""
     return together(
         click.argument("model", type=FILE),
@@ -69,7 +67,7 @@ def model_on_images(
         preprocess_option,
         reading_options,
         running_options,
-        run,
+        run_options,
         view,
         telling_options,
     )

@@ -165,16 +165,17 @@ label_options = together(
         help="Labels in Parquet or in an array file, if not label or labels.",
     ),
 )  # fmt: skip
+order_option = click.option(
+    "--label-order", type=TEXT, metavar="text|number",
+    help="How class folders named by numbers count.",
+)  # fmt: skip
 naming_options = together(
     click.option(
         "--class-names", type=TEXT, metavar="FILE|none",
         help="The model's class names in its order; none: class folders go by place.  "
         "[default: as declared in the file, or beside it]",
     ),
-    click.option(
-        "--label-order", type=TEXT, metavar="text|number",
-        help="How class folders named by numbers count.",
-    ),
+    order_option,
 )  # fmt: skip
 progress_option = click.option(
     "--progress", is_flag=True, help="Show progress even where there is no terminal."
@@ -243,9 +244,9 @@ signature_options = together(
 )  # fmt: skip
 corruption_options = together(
     click.option(
-        "--corruption", cls=Listed, table="corruptions.severity.known", multiple=True, type=TEXT,
+        "--corruption", cls=Listed, table="corruptions.severity.choices", multiple=True, type=TEXT,
         metavar="NAME",
-        help="Only this one; may be repeated: {names}.  [default: those of ImageNet-C]",
+        help="Only this one; may be repeated: {names}.  [default: imagenet-c]",
     ),
     click.option(
         "--severity", type=INTEGER, multiple=True, metavar="1..5",

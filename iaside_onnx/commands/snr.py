@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .measure import measure, telling_options
+from .measure import measure, run_options, telling_options
 from .numbers import FILE, INTEGER, TEXT
 from .options import (
     bands_option,
@@ -16,6 +16,7 @@ from .options import (
     label_options,
     model_options,
     norm_option,
+    order_option,
     preprocess_option,
     queries_option,
     radius,
@@ -59,8 +60,10 @@ from .output import print_written
     help="Radius of the attack at severity 3, such as 4/255; s/3 of it at severity s.",
 )  # fmt: skip
 @queries_option
+@order_option
 @model_options
 @runtime_options
+@run_options
 @confidence_option
 @telling_options
 def snr(images: Path, target: Path, **options: Any) -> None:

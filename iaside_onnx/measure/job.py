@@ -199,7 +199,7 @@ def _open(job: Job, number: object) -> Subject:
     for name, version in job.versions.items():
         if here[name] != version:
             raise UsageError(f"has {name} {here[name]}, not {version}; install the same version")
-    if job.devices and request.model is not None:
+    if job.devices:
         os.environ[PROVIDERS[request.provider].cards] = device_of(number, job.devices)
     if job.own_process:
         claim_process()

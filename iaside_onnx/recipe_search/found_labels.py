@@ -1,4 +1,4 @@
-"""Labels that a search found, written as a file that ``--labels`` takes."""
+"""Labels that a search found, written as a file that `labels` takes."""
 
 from __future__ import annotations
 
