@@ -40,7 +40,7 @@ MEASURES = {"error": "error", "mpe": "mPE"}
 FEW_MODELS = 10
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Correlation(Shown):
     """Models with what was foretold and what was measured.
 

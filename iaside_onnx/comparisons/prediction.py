@@ -89,7 +89,7 @@ class Agreement:
     pairs: float
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Prediction(Shown):
     """Damage of P perturbations at S severities, foretold for the K images of an audit.
 
