@@ -88,7 +88,14 @@ def test_fixed_by_seed_and_image(scheme, images):
 @pytest.fixture
 def grey(monkeypatch):
     """A scheme of one's own, with all that adding one takes."""
-    scheme = Scheme("grey", "even grey", lambda baselines, _: np.full_like(baselines.mean, 0.5))
+    scheme = Scheme(
+        "grey",
+        "even grey",
+        needs_statistics=False,
+        seeded=False,
+        per_sample=False,
+        make=lambda baselines, _: np.full_like(baselines.mean, 0.5),
+    )
     monkeypatch.setitem(ABSENCES, "grey", scheme)
     return scheme
 

@@ -253,6 +253,7 @@ def test_a_new_corruption_is_one_function(tmp_path, iaside):
     # Measured only when it is named, so that older baselines still fit.
     assert wanted_corruptions((), ())[0] == list(IMAGENET_C)
     assert wanted_corruptions(("dusk", "fog"), ())[0] == ["fog", "dusk"]
+    assert wanted_corruptions(("dusk", "imagenet-c"), ())[0] == known()
     for command in ("snr", "robustness"):
         assert "saturate, dusk" in " ".join(iaside(command, "--help").stdout.split())
     refused = iaside("snr", data, "-o", tmp_path / "t.h5", "--corruption", "rain")

@@ -16,7 +16,8 @@ from iaside_onnx.errors import ReportError
 from iaside_onnx.mathematics.mean import mean_interval, student_quantile
 from iaside_onnx.mathematics.proportion import wilson
 from iaside_onnx.page.page import page
-from iaside_onnx.results.finding import images_needed, reservations
+from iaside_onnx.results.finding import distance_to_decide, reservations
+from iaside_onnx.results.precondition import enough
 from iaside_onnx.views.plots import figure
 
 from .made_reports import made, profiles, shifted
@@ -99,7 +100,7 @@ def test_the_bands_named_hold_half_of_the_importance():
 
 
 @pytest.mark.parametrize(
-    ("estimate", "interval", "images", "enough"),
+    ("estimate", "interval", "images", "needed"),
     [
         # Above the margin: clear of 0 at half the width 0.1, so 20 (0.15 / 0.1)^2.
         (0.1, (-0.05, 0.25), 20, 45),
@@ -112,8 +113,9 @@ def test_the_bands_named_hold_half_of_the_importance():
         (0.012, (-9, 9), 1000, None),
     ],
 )
-def test_how_many_images_would_do(estimate, interval, images, enough):
-    assert images_needed(estimate, interval, (-0.015, 0.026), images) == enough
+def test_how_many_images_would_do(estimate, interval, images, needed):
+    distances = distance_to_decide(estimate, interval, (-0.015, 0.026))
+    assert enough(images, *distances) == needed
 
 
 def test_undecided_is_said_with_a_number_that_follows_from_the_report():
@@ -122,8 +124,8 @@ def test_undecided_is_said_with_a_number_that_follows_from_the_report():
     margins = 0.05 * report.srs_range[0], 0.05 * report.srs_range[1]
     assert low < margins[0]
     assert high > margins[1]
-    enough = images_needed(report.srs_signed, (low, high), margins, 120)
-    assert f"about {enough:,} images would do" in report.finding().evidence
+    needed = enough(120, *distance_to_decide(report.srs_signed, (low, high), margins))
+    assert f"about {needed:,} images would do" in report.finding().evidence
     # All three answers are reached as the interval narrows.
     assert "neither low nor high" not in report.finding().evidence
 

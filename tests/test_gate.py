@@ -88,7 +88,7 @@ def test_the_view_is_that_of_the_report():
         ({"baseline": True}, "needs --max-drop"),
         ({"baseline": True, "max_drop": -0.1}, "--max-drop -0.1"),
         ({"baseline": True, "max_drop": float("inf")}, "--max-drop inf"),
-        ({"min_score": 0.1, "confidence": 1.5}, "--confidence 1.5"),
+        ({"min_score": 0.1, "confidence": 1.5}, "confidence=1.5"),
     ],
 )
 def test_questions_that_make_no_sense_are_usage_errors(options, message):

@@ -511,8 +511,16 @@ def table(model, data, **options):
     return result, result.log_prob
 
 
+def attacked(model, data, **options):
+    result = ia.measure_snr(
+        data, attack="square-linf", model=model, epsilon=0.1, queries=20, bands=2, severity=[3],
+        corruption=["fog"], **options,
+    )  # fmt: skip
+    return result, result.noise
+
+
 # Each gives its result and numbers that would show another batch.
-MEASURES = {"analyze": table, "robustness": robustness, "heatmap": heatmap}
+MEASURES = {"analyze": table, "robustness": robustness, "heatmap": heatmap, "snr": attacked}
 
 
 def tailed(tmp_path, nodes, held=None):

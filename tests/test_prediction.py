@@ -206,7 +206,7 @@ def test_nothing_is_foretold_from_a_report_that_says_nothing(capsys):
 
 def test_a_confidence_that_no_interval_has_is_refused():
     snr = measurement(np.ones((1, 1, 3)), np.zeros((1, 1, 3)))
-    with pytest.raises(UsageError, match=r"--confidence 1\.5"):
+    with pytest.raises(UsageError, match=r"confidence=1\.5"):
         ia.predict_damage(audit(), snr, confidence=1.5)
 
 

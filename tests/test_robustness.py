@@ -286,7 +286,7 @@ def test_the_command_with_a_baseline_prints_mce(iaside, planted, tmp_path):
             "cannot serve attacks of two norms",
         ),
         (["--queries", 0], "--queries 0: give a positive number"),
-        (["--queries", 1 << 31], "give at most 2147483647"),
+        (["--queries", 1 << 31], "from 1 to 2,147,483,647"),
         (["--attack-samples", -1], "--attack-samples -1: give 0"),
         (["--batch", 0], "--batch 0: give auto or a positive number"),
         (["--confidence", 2], "--confidence 2.0: must lie between 0 and 1"),

@@ -20,6 +20,7 @@ from iaside_onnx.inference.task import OneLabel, Reference, Task
 from iaside_onnx.mathematics.bands import band_index, split
 
 from . import graphs
+from .conftest import ROOT
 
 SIZE, CYCLES = 16, [1, 3, 5, 7]
 
@@ -171,3 +172,11 @@ def test_of_classes_too_the_tail_and_the_host_agree(form, temperature):
     margin, wrong = task.margins(readings, references)
     np.testing.assert_array_equal(wrong, ~task.right(readings, references))
     np.testing.assert_array_equal(wrong, margin < 0)
+
+
+def test_the_first_choice_is_made_in_one_place():
+    rooms = ("attacks", "inference", "measure")
+    files = [path for room in rooms for path in (ROOT / "iaside_onnx" / room).glob("*.py")]
+    files.append(ROOT / "iaside_onnx" / "recipe_search" / "search.py")
+    assert len(files) > 40
+    assert not [path.name for path in files if "argmax" in path.read_text()]

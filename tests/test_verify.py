@@ -30,6 +30,7 @@ def made(tmp_path_factory):
     ia.analyze(model, images, folder / "a.h5", bands=3, samples=5)
     ia.analyze(model, images, folder / "d.h5", bands=3, estimator="permutation", passes=8)
     ia.measure_heatmap(model, images, folder / "h.h5", bands=2, grid=3)
+    ia.measure_heatmap(model, images, folder / "p.h5", bands=2, grid=3, shard="2/2")
     ia.measure_robustness(
         model,
         images,
@@ -48,7 +49,7 @@ def checks(found):
     return {check.name: check.holds for check in found.checks}
 
 
-@pytest.mark.parametrize("name", ["a", "d", "h", "r"])
+@pytest.mark.parametrize("name", ["a", "d", "h", "p", "r"])
 def test_rows_done_again_are_the_same_bit_for_bit(iaside, made, name):
     done = iaside("verify", made / f"{name}.h5", "--model", made / "m.onnx", "--images",
                   made / "d.npz", "--redo", 3, "--json")  # fmt: skip

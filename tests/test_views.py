@@ -70,8 +70,8 @@ def test_a_kind_of_result_is_one_row(rows):
     with pytest.raises(UsageError, match="a Toy is not shown as a frame"):
         Toy(1.0).to_pandas()
     draw = rows.Drawing(lambda toy: column(Header("Toy", number(toy.value)), []))
-    rows.register("Toy", line=lambda toy: f"<{toy.value}>", pictures={"toy": draw})
-    assert repr(Toy(2.0)) == "<2.0>"
+    rows.register("Toy", line=lambda toy: str(toy.value), pictures={"toy": draw})
+    assert repr(Toy(2.0)) == "<Toy 2.0>"
     assert ia.plot(Toy(2.0)).texts[1].get_text() == "2.000"
 
 
@@ -112,7 +112,7 @@ def test_every_result_says_what_it_is_in_one_line_and_draws_itself(sound):
         assert repr(result).startswith(line), repr(result)
         assert ia.plot(result).axes
     decision = ia.gate(several[0], min_accuracy=0.5)
-    assert repr(decision).startswith("<Gate m0: passed; clean accuracy ")
+    assert repr(decision).startswith("<Gate m0: passed>")
     with pytest.raises(UsageError, match="no picture"):
         decision.plot()
 

@@ -42,6 +42,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from iaside_onnx.images.sample import draw_sample, open_images
 from iaside_onnx.inference.classifier import open_classifier
+from iaside_onnx.inference.range_check import check_pixel_range
 from iaside_onnx.inference.session import choose_runtime
 from iaside_onnx.listener import Listener
 from iaside_onnx.settings import Settings
@@ -89,6 +90,7 @@ def model_inputs(
     wanted = Settings(samples=samples, **settings)
     sample = draw_sample(open_images(images, labels), samples, wanted.seed)
     classifier = open_classifier(model, choose_runtime("cpu", 0), wanted, sample, Listener())
+    check_pixel_range(classifier, sample, Listener(), asked=wanted.preprocess is not None)
     recorder = _Recorder(classifier.model.session)
     classifier.model.session = recorder
     for start in range(0, len(sample), _GROUP):

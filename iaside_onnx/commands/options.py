@@ -244,9 +244,9 @@ signature_options = together(
 )  # fmt: skip
 corruption_options = together(
     click.option(
-        "--corruption", cls=Listed, table="corruptions.severity.known", multiple=True, type=TEXT,
+        "--corruption", cls=Listed, table="corruptions.severity.choices", multiple=True, type=TEXT,
         metavar="NAME",
-        help="Only this one; may be repeated: {names}.  [default: those of ImageNet-C]",
+        help="Only this one; may be repeated: {names}.  [default: imagenet-c]",
     ),
     click.option(
         "--severity", type=INTEGER, multiple=True, metavar="1..5",

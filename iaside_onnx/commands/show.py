@@ -50,8 +50,6 @@ def show(
     from ..storage.seal import NO_SEAL, is_sealed
 
     reading = begin_reading(report)
-    if not is_sealed(report):
-        click.echo(f"Note: {report}: {NO_SEAL}", err=True)
     if not as_json:
         from ..views import report_table  # noqa: F401 - loaded while the file is read
     from ..results.kinds import load
@@ -59,6 +57,8 @@ def show(
     given = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
     found = load(report, reading)
     check_options(report, found, **given, **view)
+    if not is_sealed(report):
+        click.echo(f"Note: {report}: {NO_SEAL}", err=True)
     found = viewed(found, **view)
     shown: dict[str, Any] = {}
     if baseline is not None:

@@ -11,23 +11,24 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
 from .planes import Planes
 
 SEVERITIES = (1, 2, 3, 4, 5)
 SMALL, LARGE = 32, 224
-# What is measured unless corruptions are named: the published set, whatever else there is.
+# The published set is measured unless others are named, whatever else there is.
 IMAGENET_C = (
     "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise",
     "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur",
     "snow", "frost", "fog", "brightness", "spatter",
     "contrast", "elastic_transform", "pixelate", "jpeg_compression", "saturate",
 )  # fmt: skip
+SETS = {"imagenet-c": IMAGENET_C}
 CATALOGUE: dict[str, Corruption] = {}
 F = TypeVar("F", bound=Callable[..., Planes])
 
@@ -88,7 +89,26 @@ def corruption(kind: str, *, small: Sequence[Any], large: Sequence[Any]) -> Call
 
 def known() -> list[str]:
     """Names of all corruptions: the published set first, in its order."""
-    return [*IMAGENET_C, *(name for name in CATALOGUE if name not in IMAGENET_C)]
+    return list(dict.fromkeys([*IMAGENET_C, *CATALOGUE]))
+
+
+def choices() -> list[str]:
+    """What may be asked for: single corruptions, and sets."""
+    return [*known(), *SETS]
+
+
+def chosen(names: Iterable[str]) -> list[str]:
+    """Corruptions asked for by their names or by those of sets, in the order of `known`.
+
+    Raises
+    ------
+    UsageError
+        One that does not exist.
+    """
+    wanted = {one for name in names for one in SETS.get(name, (name,))}
+    if unknown := sorted(wanted - CATALOGUE.keys()):
+        raise InvalidOption("corruption", unknown[0], f"choose one of {', '.join(choices())}")
+    return [name for name in known() if name in wanted]
 
 
 def _listed(values: Any) -> tuple[float, ...]:

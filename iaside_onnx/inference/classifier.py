@@ -27,7 +27,6 @@ from .model import Affine, RunError
 from .opened import Opened, Source, open_model, scores_of
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
-from .range_check import check_pixel_range
 from .session import Runtime
 from .task import OneLabel, Task
 
@@ -122,8 +121,6 @@ def open_classifier(
     settings: Settings,
     sample: Sample,
     tell: Listener,
-    *,
-    check_range: bool = True,
 ) -> Classifier:
     """Open an artifact for a sample of images, settling everything that was left open.
 
@@ -134,8 +131,6 @@ def open_classifier(
     sample : Sample
         Its first images confirm the output's kind, and a batch made free.
     tell : Listener
-    check_range : bool
-        Hold the preprocessing against the pixel values that the graph seems made for.
 
     Raises
     ------
@@ -192,13 +187,10 @@ def open_classifier(
     score_form = _score_form(artifact, asked, opened, scores, tell)
     classes = 2 if score_form.binary else scores.shape[1]
     names = declared.classes(classes, offset) or _graph_names(artifact, classes, tell)
-    classifier = Classifier(
+    return Classifier(
         **vars(opened), scores=score_form, classes=classes, label_offset=offset,
         preprocess=preprocess, class_names=names,
     )  # fmt: skip
-    if check_range:
-        check_pixel_range(classifier, sample, tell, asked=settings.preprocess is not None)
-    return classifier
 
 
 def _probe(sample: Sample, preprocess: Preprocess, channels: int) -> NDArray[np.float32]:

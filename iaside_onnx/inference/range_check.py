@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,8 @@ from ..images.sample import Sample
 from ..listener import Listener
 from ..onnx_file.pixel_range import PixelRange
 from ..spelling import option
+from .classifier import Classifier
 from .model import Affine
-
-if TYPE_CHECKING:
-    from .classifier import Classifier
 
 _IMAGES = 32
 _NAMES = {(0.0, 1.0): "unit", (0.0, 255.0): "raw", (-1.0, 1.0): "inception"}

@@ -28,22 +28,22 @@ class Scheme:
     ----------
     name, words : str
         What it is called, and what an absent band holds.
-    make : callable
-        `Baselines` and a position to the baseline image, shape (C, H, W), float32.
     needs_statistics : bool
         It follows statistics of the whole sample: results of other samples differ a little.
     seeded : bool
         It is drawn, so that the seed is part of the game.
     per_sample : bool
         It takes other images of the sample: results of other samples play another game.
+    make : callable
+        `Baselines` and a position to the baseline image, shape (C, H, W), float32.
     """
 
     name: str
     words: str
+    needs_statistics: bool
+    seeded: bool
+    per_sample: bool
     make: Callable[[Baselines, int], NDArray[np.float32]]
-    needs_statistics: bool = False
-    seeded: bool = False
-    per_sample: bool = False
 
     @property
     def of_sample(self) -> bool:
@@ -215,24 +215,35 @@ ABSENCES = {
         Scheme(
             "gaussian",
             "noise that has the spectrum of the sample",
-            lambda baselines, at: baselines.noise.draw(baselines.generator(at)),
             needs_statistics=True,
             seeded=True,
+            per_sample=False,
+            make=lambda baselines, at: baselines.noise.draw(baselines.generator(at)),
         ),
         Scheme(
             "replace",
             "the same bands of another image of the sample",
-            lambda baselines, at: baselines.pixels(baselines.partner(at)),
+            needs_statistics=False,
             seeded=True,
             per_sample=True,
+            make=lambda baselines, at: baselines.pixels(baselines.partner(at)),
         ),
         Scheme(
             "mean",
             "the bands of the sample's mean image",
-            lambda baselines, _: baselines.mean,
             needs_statistics=True,
+            seeded=False,
+            per_sample=False,
+            make=lambda baselines, _: baselines.mean,
         ),
-        Scheme("zero", "nothing", lambda baselines, _: np.zeros_like(baselines.mean)),
+        Scheme(
+            "zero",
+            "nothing",
+            needs_statistics=False,
+            seeded=False,
+            per_sample=False,
+            make=lambda baselines, _: np.zeros_like(baselines.mean),
+        ),
     )
 }
 

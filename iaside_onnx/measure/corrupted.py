@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..corruptions.corrupt import corrupt, generator
-from ..corruptions.severity import CATALOGUE, IMAGENET_C, SEVERITIES, known
+from ..corruptions.severity import SEVERITIES, chosen
 from ..errors import UsageError
 from ..inference.providers import Provider
 from .game import available_cores
@@ -27,20 +27,17 @@ def wanted_corruptions(
 ) -> tuple[list[str], list[int]]:
     """Names and severities asked for, in the order of the catalogue.
 
-    Empty lists ask for the published corruptions, and for all severities.
+    Empty lists ask for the published corruptions, "imagenet-c", and for all severities.
 
     Raises
     ------
     UsageError
         One that does not exist.
     """
-    for name in corruption:
-        if name not in CATALOGUE:
-            raise UsageError(f"--corruption {name}: choose one of {', '.join(known())}")
+    names = chosen(corruption or ["imagenet-c"])
     for level in severity:
         if level not in SEVERITIES:
             raise UsageError(f"--severity {level}: choose one of 1 to {len(SEVERITIES)}")
-    names = [name for name in known() if name in (corruption or IMAGENET_C)]
     return names, [level for level in SEVERITIES if not severity or level in severity]
 
 

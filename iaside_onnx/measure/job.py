@@ -199,9 +199,8 @@ def _open(job: Job, number: object) -> Subject:
     for name, version in job.versions.items():
         if here[name] != version:
             raise UsageError(f"has {name} {here[name]}, not {version}; install the same version")
-    cards = "" if request.model is None else PROVIDERS[request.provider].cards
-    if job.devices and cards:
-        os.environ[cards] = device_of(number, job.devices)
+    if job.devices:
+        os.environ[PROVIDERS[request.provider].cards] = device_of(number, job.devices)
     if job.own_process:
         claim_process()
     source = request.reading.open()

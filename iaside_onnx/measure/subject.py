@@ -21,6 +21,7 @@ from ..images.class_names import shown as shown_names
 from ..images.folders import PhotoFiles
 from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
 from ..inference.classifier import Classifier, open_classifier
+from ..inference.range_check import check_pixel_range
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
 from .labelling import settle_labels
@@ -214,9 +215,12 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
     runtime = choose_runtime(
         request.provider, request.threads, request.extensions, tf32=request.tf32
     )
-    return open_classifier(
-        request.model, runtime, request.settings, sample, request.tell, check_range=check_range
-    )
+    settings = request.settings
+    classifier = open_classifier(request.model, runtime, settings, sample, request.tell)
+    if check_range:
+        asked = settings.preprocess is not None
+        check_pixel_range(classifier, sample, request.tell, asked=asked)
+    return classifier
 
 
 def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDArray[np.int64]:

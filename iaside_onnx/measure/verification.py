@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,29 +48,15 @@ _TURNED = 0.01
 _LAYOUTS = ("nchw", "nhwc")
 
 
-@dataclass(frozen=True)
-class _Redo:
-    """How the rows of one kind of file are done again.
-
-    Attributes
-    ----------
-    job : callable
-        The job; its keywords are `options`.
-    identity : dict
-        What the job must come to.
-    table : ndarray of float32, shape (n, columns)
-        The rows, as the job's partial file holds them.
-    table_of : callable
-        The same of a result of the job.
-    parts : sequence
-        Columns that the partial file holds together.
-    """
+class _Redo(NamedTuple):
+    """How the rows of one kind of file are done again: by which job, with which options."""
 
     job: Callable[..., Any]
     options: dict[str, Any]
-    identity: dict[str, Any]
-    table: NDArray[np.float32]
+    # The rows of a result, as the job's partial file holds them.
     table_of: Callable[[Any], NDArray[np.float32]]
+    # Of those that determined the table.
+    settings: dict[str, Any]
     parts: Sequence[Columns] = WHOLE_ROWS
 
 
@@ -134,9 +120,8 @@ def verify(
     if redo and all(check.holds is not False for check in checks):
         assert model is not None
         assert images is not None
-        wanted = _redo_of(result)
-        operands = (model, images, {"labels": labels, **_reading(result, class_names)})
-        checks.append(_redone(result, wanted, operands, redo, seed, running, listener))
+        options = {**running, "labels": labels, **_reading(result, class_names)}
+        checks.append(_redone(result, model, images, redo, seed, options, listener))
     return replace(found, checks=checks)
 
 
@@ -189,33 +174,28 @@ def _redo_of(result: Any) -> _Redo:
     UsageError
         Its kind, or what it is a part of, does not allow it.
     """
-    repeatable = isinstance(result, Report | HeatmapReport | RobustnessReport)
-    if repeatable and result.settings.get("draws") != DRAWS:
+    how = next((how for kind, how in _REDO.items() if isinstance(result, kind)), None)
+    if how is None:
+        raise UsageError("--redo is for files of iaside analyze, robustness and heatmap")
+    if result.settings.get("draws") != DRAWS:
         raise UsageError(
             "--redo: what was drawn for an image went by its file name in the version that made "
             "this file, and goes by its pixels now: its rows cannot be made again here"
         )
-    if isinstance(result, Report):
-        return _of_report(result)
-    if isinstance(result, HeatmapReport):
-        return _of_heatmap(result)
-    if isinstance(result, RobustnessReport):
-        return _of_robustness(result)
-    raise UsageError("--redo is for files of iaside analyze, robustness and heatmap")
+    whole = part_of(result)
+    if whole is not None and len(whole.part.numbers) > 1:
+        raise UsageError("--redo: give the report of one shard, or of all, not of several")
+    if result.run.get("sample", len(result.image_ids)) != len(result.image_ids):
+        raise UsageError("--redo: the report stopped before the end of its sample; verify one that "
+                         "was made without --target-stderr and --time-budget")  # fmt: skip
+    redo = how(result)
+    shard = None if whole is None else whole.part.option
+    redo.options.update(shard=shard, tf32=result.settings.get("tf32", True))
+    return redo
 
 
 def _of_report(report: Report) -> _Redo:
-    whole = part_of(report)
-    if whole is not None and len(whole.part.numbers) > 1:
-        raise UsageError("--redo: give the report of one shard, or of all, not of several")
-    if report.run.get("sample", len(report.labels)) != len(report.labels):
-        raise UsageError("--redo: the report stopped before the end of its sample; verify one that "
-                         "was made without --target-stderr and --time-budget")  # fmt: skip
-    shard = None if whole is None else whole.part.option
-    options = {"shard": shard, "tf32": report.settings.get("tf32", True)}
-    table = np.array(report.log_prob, np.float32)
-    identity = identity_of(report, report.settings)
-    return _Redo(analyze, options, identity, table, lambda again: again.log_prob)
+    return _Redo(analyze, {}, lambda one: np.asarray(one.log_prob, np.float32), report.settings)
 
 
 def _of_heatmap(report: HeatmapReport) -> _Redo:
@@ -224,14 +204,12 @@ def _of_heatmap(report: HeatmapReport) -> _Redo:
         "grid": "full" if settings["grid"] is None else settings["grid"],
         "strength": settings["strength"],
         "clip": settings["clip"],
-        "tf32": settings.get("tf32", True),
     }
 
     def rows_of(one: HeatmapReport) -> NDArray[np.float32]:
         return np.concatenate([one.wrong, one.change], axis=1, dtype=np.float32)
 
-    identity = identity_of(report, settings)
-    return _Redo(measure_heatmap, options, identity, rows_of(report), rows_of)
+    return _Redo(measure_heatmap, options, rows_of, settings)
 
 
 def _of_robustness(report: RobustnessReport) -> _Redo:
@@ -243,66 +221,62 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
         "epsilon": [attack["epsilon"] for attack in attacks],
         "queries": attacks[0]["queries"] if attacks else 1,
         "attack_samples": settings.get("attack_samples") or 0,
-        "tf32": settings.get("tf32", True),
     }
-    cells = len(report.perturbations) * len(report.severities)
-    return _Redo(
-        measure_robustness,
-        options,
-        identity_of(report, settings_of_answers(report)),
-        table_of(report),
-        table_of,
-        table_parts(cells, len(attacks)),
-    )
+    parts = table_parts(len(report.perturbations) * len(report.severities), len(attacks))
+    return _Redo(measure_robustness, options, table_of, settings_of_answers(report), parts)
+
+
+_REDO: dict[type, Callable[[Any], _Redo]] = {
+    Report: _of_report,
+    HeatmapReport: _of_heatmap,
+    RobustnessReport: _of_robustness,
+}
 
 
 def _redone(
     result: Any,
-    wanted: _Redo,
-    operands: tuple[str | Path, str | Path, dict[str, Any]],
-    redo: int,
+    model: str | Path,
+    images: str | Path,
+    count: int,
     seed: int,
     running: dict[str, Any],
     listener: Listener | None,
 ) -> Check:
     """Have some rows done again, and say how far they lie from those of the file."""
-    provider = str(result.provider)
+    redo, provider = _redo_of(result), str(result.provider)
     if not is_active(provider):
         raise UsageError(f"--redo: the file was made with {provider}, which is not active here")
-    images = len(wanted.table)
-    rows = np.sort(np.random.default_rng(seed).permutation(images)[:redo])
-    model, source, reading = operands
+    table, identity = redo.table_of(result), as_json(identity_of(result, redo.settings))
+    rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "again.h5"
         options = {
-            **wanted.options, **_settings(result, Path(folder)), **running, **reading,
+            **redo.options, **_settings(result, Path(folder)), **running,
             "provider": provider, "skip_bad": bool(result.data.get("skip_bad")),
         }  # fmt: skip
-        identity = as_json(wanted.identity)
         recipe = options["preprocess"]
         if recipe is not None and recipe not in PRESETS:
             # The recipe is the file's; only the name of the file it stands in for now is ours.
             identity["settings"]["preprocess"]["name"] = Path(recipe).name
-        rows_columns = wanted.table.shape[0], wanted.table.shape[1]
-        partial = create_partial(target, identity, *rows_columns, wanted.parts)
-        for position in np.setdiff1d(np.arange(images), rows).tolist():
-            for part, columns in enumerate(wanted.parts):
-                partial.store(position, wanted.table[position, columns], part)
+        partial = create_partial(target, identity, len(table), table.shape[1], redo.parts)
+        for position in np.setdiff1d(np.arange(len(table)), rows).tolist():
+            for part, columns in enumerate(redo.parts):
+                partial.store(position, table[position, columns], part)
         partial.table.flush()
         partial.sums.flush()
         told = listener or Listener()
         quiet = Listener(note=told.note, words=told.words)
         try:
-            again = wanted.job(model, source, target, resume=True, listener=quiet, **options)
+            again = redo.job(model, images, target, resume=True, listener=quiet, **options)
         except ReportError as error:
             text = str(error).replace(f"{target}.partial: ", "").partition("; use --overwrite")[0]
             return Check("rows", False, f"the job comes to something else: {text}")
-    worst = _distance(wanted.table[rows], wanted.table_of(again)[rows])
+    worst = _distance(table[rows], redo.table_of(again)[rows])
     coarse = PROVIDERS[provider].coarse
     limit = _TOLERANCE_11_BITS if coarse else _TOLERANCE
-    many = f"{len(rows)} of {images} rows done again with {provider}"
+    many = f"{len(rows)} of {len(table)} rows done again with {provider}"
     turned = int((again.predicted != result.predicted).sum())
-    if turned > (_TURNED * images if coarse else 0):
+    if turned > (_TURNED * len(table) if coarse else 0):
         return Check("rows", False, f"{turned} untouched images are put into another class")
     if worst == 0:
         return Check("rows", True, f"{many}: the same bit for bit")

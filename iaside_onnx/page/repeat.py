@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,35 +12,14 @@ from ..preprocessing.preprocess import PRESETS, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
 from ..results.part import part_of
 from ..results.report import Report
+from ..spelling import words as option_words
 
 _RECIPE_FILE = "recipe.toml"
-# Settings and their options; what is None was not settled by the audit.
-_OPTIONS = (
-    ("bands", "--bands"),
-    ("norm", "--norm"),
-    ("absence", "--absence"),
-    ("samples", "--samples"),
-    ("seed", "--seed"),
-    ("input", "--input"),
-    ("output", "--output"),
-    ("layout", "--layout"),
-    ("label_offset", "--label-offset"),
-    ("temperature", "--temperature"),
-    ("output_map", "--output-map"),
-    ("estimator", "--estimator"),
-    ("passes", "--passes"),
-    ("value", "--value"),
-    ("beta", "--beta"),
-    ("confidence", "--confidence"),
-)
-_DATA_OPTIONS = (
-    ("labels", "--labels"),
-    ("columns", "--columns"),
-    ("class_names", "--class-names"),
-    ("label_order", "--label-order"),
-    ("image_column", "--image-column"),
-    ("label_column", "--label-column"),
-)
+_SETTINGS = (
+    "bands", "norm", "absence", "samples", "seed", "input", "output", "layout", "label_offset",
+    "temperature", "output_map", "estimator", "passes", "value", "beta", "confidence",
+)  # fmt: skip
+_DATA = ("labels", "columns", "class_names", "label_order", "image_column", "label_column")
 
 
 @dataclass(frozen=True)
@@ -66,29 +45,30 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
     """
     settings, data = report.settings, report.data
     choice, recipe = _preprocess(settings.get("preprocess"), settings.get("size"))
+    size, kind, whole = settings.get("size"), settings.get("output_kind"), part_of(report)
+    files = {
+        name: "FILE.npy" if str(value).startswith("sha256:") else value
+        for name, value in _mapping(settings.get("set")).items()
+    }
+    asked: dict[str, Any] = {
+        "target": target,
+        **_settled(data, _DATA),
+        "skip_bad": bool(data.get("skip_bad")) or None,
+        **_settled(settings, _SETTINGS),
+        **_settled(report.run, ["target_stderr"]),
+        "separate_dc": bool(settings.get("separate_dc")) or None,
+        "preprocess": choice,
+        "size": size if isinstance(size, list) and len(size) == 2 else None,
+        "output_kind": kind if kind in ("logits", "probabilities") else None,
+        "set": [f"{name}={value}" for name, value in files.items()],
+        "allow_random": bool(settings.get("allow_random")) or None,
+        "provider": str(report.provider),
+        "tf32": False if settings.get("tf32") is False else None,
+        "shard": whole.part.option if whole and len(whole.part.numbers) == 1 else None,
+        "ort_extension": [_operand(name) for name in _mapping(report.run.get("ort_extensions"))],
+    }
     words = ["iaside", "analyze", _operand(report.model["path"]), _operand(data["source"])]
-    words += ["-o", target]
-    words += _named(data, _DATA_OPTIONS)
-    words += ["--skip-bad"] if data.get("skip_bad") else []
-    words += _named(settings, _OPTIONS)
-    words += _named(report.run, (("target_stderr", "--target-stderr"),))
-    words += ["--separate-dc"] if settings.get("separate_dc") else []
-    words += ["--preprocess", choice] if choice else []
-    size = settings.get("size")
-    if isinstance(size, list) and len(size) == 2:
-        words += ["--size", f"{size[0]}x{size[1]}"]
-    if settings.get("output_kind") in ("logits", "probabilities"):
-        words.append(f"--{settings['output_kind']}")
-    for name, value in _mapping(settings.get("set")).items():
-        file = str(value).startswith("sha256:")
-        words += ["--set", f"{name}={'FILE.npy' if file else value}"]
-    words += ["--allow-random"] if settings.get("allow_random") else []
-    words += ["--provider", str(report.provider)]
-    words += ["--no-tf32"] if settings.get("tf32") is False else []
-    whole = part_of(report)
-    words += ["--shard", whole.part.option] if whole and len(whole.part.numbers) == 1 else []
-    for library in _mapping(report.run.get("ort_extensions")):
-        words += ["--ort-extension", _operand(library)]
+    words += [word for name, value in asked.items() for word in option_words(name, value)]
     return Repetition([shlex.quote(word) for word in words], recipe)
 
 
@@ -97,12 +77,9 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _named(values: Mapping[str, Any], options: tuple[tuple[str, str], ...]) -> list[str]:
-    words = []
-    for key, option in options:
-        if values.get(key) is not None:
-            words += [option, str(values[key])]
-    return words
+def _settled(values: Mapping[str, Any], keys: Sequence[str]) -> dict[str, str | None]:
+    """As text; what is None the audit did not settle."""
+    return {key: None if values.get(key) is None else str(values[key]) for key in keys}
 
 
 def _operand(path: Any) -> str:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +18,9 @@ from ..errors import ReportError
 from ..mathematics.mean import student_quantile
 from ..mathematics.proportion import normal_quantile
 from .part import part_note
-from .precondition import enough, enough_in_words, speaks_of_accuracy
-
-if TYPE_CHECKING:
-    from .report import Report
-    from .robustness import RobustnessReport
+from .precondition import enough_in_words, speaks_of_accuracy
+from .robustness import RobustnessReport
+from .value_table import FEW_IMAGES, ValueTable
 
 # A signed score within this share of its attainable arms, on either side of 0, is none.
 MARGIN = 0.05
@@ -64,18 +62,13 @@ class Finding:
         return " ".join(filter(None, [self.evidence, self.measured, self.further]))
 
 
-def finding(report: Report, robustness: RobustnessReport | None = None) -> Finding:
+def finding(report: ValueTable, robustness: RobustnessReport | None = None) -> Finding:
     """What a report says, and what was measured of its model.
-
-    Parameters
-    ----------
-    robustness : RobustnessReport, optional
-        Of the same model.
 
     Raises
     ------
     ReportError
-        It is of another model.
+        The measurement is of another model.
     """
     measured = None
     if robustness is not None:
@@ -87,7 +80,7 @@ def finding(report: Report, robustness: RobustnessReport | None = None) -> Findi
     return Finding(False, _evidence(report), measured, None if measured else _NEXT)
 
 
-def no_finding(report: Report) -> str | None:
+def no_finding(report: ValueTable) -> str | None:
     """Why a report says nothing; None where it says something."""
     reasons = report.precondition.reasons
     return f"{NO_FINDING}: {'. Also, '.join(reasons)}." if reasons else None
@@ -96,79 +89,54 @@ def no_finding(report: Report) -> str | None:
 def check_measures(
     name: str | Path, robustness: RobustnessReport, models: Sequence[dict[str, Any]]
 ) -> None:
-    """Refuse a measurement of a model that is none of these.
-
-    Parameters
-    ----------
-    name : str or path
-        What the measurement is called.
-    models : sequence of dict
-        With ``path`` and ``sha256``.
+    """Refuse a measurement, called `name`, of a model that is none of these.
 
     Raises
     ------
     ReportError
     """
-    theirs = robustness.model["sha256"]
-    if any(model["sha256"] == theirs for model in models):
+    measured = robustness.model
+    if any(model["sha256"] == measured["sha256"] for model in models):
         return
-    ours = ", ".join(f"{model['path']} ({model['sha256'][:12]})" for model in models)
+    known = ", ".join(f"{model['path']} ({model['sha256'][:12]})" for model in models)
     raise ReportError(
-        f"{name}: was measured of another model, {robustness.model['path']} (SHA-256 "
-        f"{theirs[:12]}), not of {ours}; measure that one: iaside robustness MODEL IMAGES -o FILE"
+        f"{name}: was measured of another model, {measured['path']} (SHA-256 "
+        f"{measured['sha256'][:12]}), not of {known}; measure that one: iaside robustness MODEL "
+        "IMAGES -o FILE"
     )
 
 
-def reservations(report: Report) -> list[str]:
+def reservations(report: ValueTable) -> list[str]:
     """What speaks against reading a report, the weightiest first; empty where nothing does."""
-    from .report import FEW_IMAGES
+    images, part = report.precondition.images, part_note(report)
+    few = images < FEW_IMAGES
+    return [
+        *report.precondition.reasons,
+        *([f"{images} image(s) are few: their intervals are too narrow"] if few else []),
+        *([] if part is None else [part]),
+        *run_warnings(report),
+    ]
 
-    held = report.precondition
-    found = list(held.reasons)
-    if held.images < FEW_IMAGES:
-        found.append(f"{held.images} image(s) are few: their intervals are too narrow")
-    found += filter(None, [part_note(report)])
-    return found + run_warnings(report)
 
-
-def run_warnings(report: Report) -> list[str]:
+def run_warnings(report: ValueTable) -> list[str]:
     """What the run warned of, but for the accuracy, which the precondition judges."""
-    told = (str(warning) for warning in report.run.get("warnings") or [])
-    return [warning for warning in told if not speaks_of_accuracy(warning)]
+    warnings = map(str, report.run.get("warnings") or [])
+    return [warning for warning in warnings if not speaks_of_accuracy(warning)]
 
 
-def images_needed(
-    estimate: float, interval: tuple[float, float], margins: tuple[float, float], images: int
-) -> int | None:
-    """How many images would decide where a score lies, if it stays where it is.
+def distance_to_decide(
+    score: float, interval: tuple[float, float], margins: tuple[float, float]
+) -> tuple[float, float]:
+    """Half width of a score's interval, and how small it must get to decide where it lies.
 
-    An interval that narrows around the estimate as 1 / sqrt(images) decides once it is clear of
-    0, or lies within the margins. So the images are ``n (half width / distance)^2``, with the
-    distance from the estimate to the bound that is cleared first: 0, or the nearer margin where
-    that is further away.
-
-    Parameters
-    ----------
-    estimate : float
-    interval : tuple of float
-        Its ends, from `images`.
-    margins : tuple of float
-        Below and above 0.
-
-    Returns
-    -------
-    int or None
-        More than `images`, to two digits; None for more than 100,000.
+    An interval that narrows around its estimate decides once it is clear of 0, or lies within the
+    margins below and above 0: whichever bound is further away is cleared first.
     """
-    half = (interval[1] - interval[0]) / 2
-    within = min(estimate - margins[0], margins[1] - estimate)
-    distance = max(abs(estimate), within)
-    return enough(images, half, distance)
+    within = min(score - margins[0], margins[1] - score)
+    return (interval[1] - interval[0]) / 2, max(abs(score), within)
 
 
-def _evidence(report: Report) -> str:
-    from .report import FEW_IMAGES
-
+def _evidence(report: ValueTable) -> str:
     images = len(report.labels)
     on = f"On {images} images"
     if report.uniform:
@@ -192,10 +160,10 @@ def _evidence(report: Report) -> str:
             f"({margins[0]:+.3f} to {margins[1]:+.3f}){few}."
         )
     if low <= 0.0 <= high:
-        would = enough_in_words(images_needed(score, interval, margins, images))
+        more = enough_in_words(images, *distance_to_decide(score, interval, margins))
         return (
             "Whether low or high frequencies carry more of the evidence cannot be told from "
-            f"{images} images: the signed score is {number}{few}; {would}."
+            f"{images} images: the signed score is {number}{few}; {more}."
         )
     side, end = ("lowest", ends[1]) if score > 0 else ("highest", ends[0])
     return (
@@ -208,8 +176,6 @@ def _widened(
     score: float, interval: tuple[float, float], images: int, confidence: float
 ) -> tuple[float, float]:
     """An interval as it is judged: of few images wider, as Student's are wider than normal ones."""
-    from .report import FEW_IMAGES
-
     if not 1 < images < FEW_IMAGES:
         return interval
     factor = student_quantile(confidence, images - 1) / normal_quantile(confidence)
@@ -217,23 +183,22 @@ def _widened(
     return score - factor * (score - interval[0]), score + factor * (interval[1] - score)
 
 
-def _bands(report: Report) -> str:
-    """The fewest bands that hold half of the importance, with their shares."""
+def _bands(report: ValueTable) -> str:
+    """The fewest bands that have half of the importance, with their shares."""
     sid, ends, names = report.sid, report.intervals, report.band_names
     order = np.argsort(-sid, kind="stable")
     count = 1 + int(np.searchsorted(np.cumsum(sid[order]), 0.5 - 1e-9))
-    held = sorted(int(band) for band in order[: min(count, _MOST_BANDS)])
-    called = [names[band] for band in held]
+    named = sorted(order[: min(count, _MOST_BANDS)].tolist())
+    bands = [names[band] for band in named]
     shares = [
-        f"{sid[band]:.3f} [{ends.sid_low[band]:.3f}, {ends.sid_high[band]:.3f}]" for band in held
+        f"{sid[band]:.3f} [{ends.sid_low[band]:.3f}, {ends.sid_high[band]:.3f}]" for band in named
     ]
     if count > _MOST_BANDS:
-        called.append(f"{count - _MOST_BANDS} more")
+        bands.append(f"{count - _MOST_BANDS} more")
         shares.append(f"together {float(sid[order[_MOST_BANDS:count]].sum()):.3f}")
-    plural = "bands" if len(called) > 1 else "band"
     return (
-        f"{plural} {_listed(called)} of {len(sid)}, counted from the lowest frequency: "
-        f"{_listed(shares)} of the importance"
+        f"band{'s' if len(bands) > 1 else ''} {_listed(bands)} of {len(sid)}, counted from the "
+        f"lowest frequency: {_listed(shares)} of the importance"
     )
 
 
@@ -259,27 +224,19 @@ def measured_values(robustness: RobustnessReport) -> dict[str, Any]:
     }
 
 
-def _measured(report: Report, robustness: RobustnessReport) -> str:
-    held = measured_values(robustness)
-    worst = held["worst"]
-    otherwise = (
-        ", with another preprocessing"
-        if robustness.settings.get("preprocess") != report.settings.get("preprocess")
-        else ""
-    )
-    count, levels = held["corruptions"], held["severities"]
-    listed = ", ".join(map(str, levels))
-    under = (
-        f"{count} corruption{'s' if count > 1 else ''} at "
-        f"{'severities' if len(levels) > 1 else 'severity'} {listed}"
-    )
+def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
+    values = measured_values(robustness)
+    worst, count, levels = values["worst"], values["corruptions"], values["severities"]
+    alike = robustness.settings.get("preprocess") == report.settings.get("preprocess")
     return (
-        f"Errors measured of this model ({held['images']} images of {held['source']}{otherwise}): "
-        f"{_spread(held['clean_error'])} on untouched images, {_spread(held['mean_error'])} on "
-        f"average over {under}, "
-        f"{_spread(worst['error'])} under the worst of them, {worst['name'].replace('_', ' ')}."
+        f"Errors measured of this model ({values['images']} images of {values['source']}"
+        f"{'' if alike else ', with another preprocessing'}): {_spread(values['clean_error'])} on "
+        f"untouched images, {_spread(values['mean_error'])} on average over {count} "
+        f"corruption{'s' if count > 1 else ''} at {'severities' if len(levels) > 1 else 'severity'}"
+        f" {', '.join(map(str, levels))}, {_spread(worst['error'])} under the worst of them, "
+        f"{worst['name'].replace('_', ' ')}."
     )
 
 
-def _spread(held: dict[str, float]) -> str:
-    return f"{held['value']:.3f} [{held['low']:.3f}, {held['high']:.3f}]"
+def _spread(error: dict[str, float]) -> str:
+    return f"{error['value']:.3f} [{error['low']:.3f}, {error['high']:.3f}]"

@@ -20,8 +20,6 @@ from .precondition import accuracy_reason, speaks_of_accuracy
 R = TypeVar("R")
 # Sums over the parts; what else differs between runs is kept part by part.
 _SUMMED = ("forward_passes", "seconds", "resumed_after")
-# Of the first image of the whole sample, which its first part holds.
-_OF_THE_FIRST = "example"
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.mean import mean_interval
 from ..mathematics.proportion import wilson
-
-if TYPE_CHECKING:
-    from .report import Report
 
 # Coverage of the intervals that are judged, whatever the report's own is.
 LEVEL = 0.95
@@ -72,27 +69,35 @@ class Precondition:
         return {"holds": self.holds, **asdict(self), "gain_low": low}
 
 
-def precondition(report: Report) -> Precondition:
-    """What speaks for or against reading a report, whichever value it is seen in."""
-    classes = _classes(report)
-    right = int((report.predicted == report.labels).sum())
-    images = len(report.labels)
-    none, every = (
-        np.maximum(report.log_prob[:, column].astype(np.float64), _LEAST_LOG_PROB)
-        for column in (0, -1)
-    )
-    gain_low, _ = mean_interval(every - none, LEVEL)
+def precondition(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], ends: NDArray[np.float64], known: Any
+) -> Precondition:
+    """What speaks for or against reading a report, whichever value it is seen in.
+
+    Parameters
+    ----------
+    labels, predicted : ndarray of int64, shape (n,)
+        True class, and the class given to the untouched image.
+    ends : ndarray of float64, shape (n, 2)
+        Log-probability of the true class with no band, and with all.
+    known : int or other
+        Classes that the model chooses among; where that says nothing, those seen, two at least.
+    """
+    images, seen = len(labels), len(np.union1d(labels, predicted))
+    classes = known if type(known) is int and known > 1 else max(2, seen)
+    right = int((predicted == labels).sum())
+    empty, grand = np.maximum(ends, _LEAST_LOG_PROB).T
+    gain_low, _ = mean_interval(grand - empty, LEVEL)
     needed = LEAST_GAIN * math.log(classes)
-    reasons = [accuracy_reason(right, report.labels, classes)]
+    reasons = [accuracy_reason(right, labels, classes)]
     if gain_low < needed and images > 1:  # one image has its reason
-        ends = float(none.mean()), float(every.mean())
-        reasons.append(_gain_reason(*ends, gain_low, classes, images))
+        reasons.append(_gain_reason(empty.mean(), grand.mean(), gain_low, classes, images))
     return Precondition(
         images=images,
         right=right,
         accuracy_low=float(wilson(right, images, LEVEL)[0]),
-        guessing=guessing(report.labels, classes),
-        gain=float((every - none).mean()),
+        guessing=guessing(labels, classes),
+        gain=float((grand - empty).mean()),
         gain_low=gain_low,
         gain_needed=needed,
         reasons=[reason for reason in reasons if reason is not None],
@@ -108,14 +113,7 @@ def guessing(labels: NDArray[np.int64], classes: int) -> float:
 def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int) -> str | None:
     """Why an accuracy is not clearly above what guessing gives; None where it is.
 
-    Parameters
-    ----------
-    right : int
-        Images whose class is right.
-    labels : ndarray of int64, shape (n,)
-        True classes of all images.
-    classes : int
-        Classes that the model chooses among.
+    `right` images of those with these true `labels` got the class right, of `classes`.
     """
     count, chance = len(labels), guessing(labels, classes)
     low = float(wilson(right, count, LEVEL)[0])
@@ -133,7 +131,7 @@ def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int) -> str 
         return (
             f"{_NOT_ABOVE}: whether it is cannot be told from {count} images, of which {right} are "
             f"right (lower 95% end {low:.3f}; guessing would get {chance:.3f}); "
-            f"{enough_in_words(enough(count, share - low, share - chance))}, unless the "
+            f"{enough_in_words(count, share - low, share - chance)}, unless the "
             "preprocessing is wrong (iaside inspect MODEL --data IMAGES)"
         )
     return (
@@ -148,59 +146,43 @@ def speaks_of_accuracy(warning: str) -> bool:
     return warning.startswith((_CHANCE, _NOT_ABOVE))
 
 
-def _gain_reason(none: float, every: float, low: float, classes: int, images: int) -> str:
-    values = f"v(all) {every:.3f}, v(none) {none:.3f}"
-    if every < none:
+def _gain_reason(empty: float, grand: float, low: float, classes: int, images: int) -> str:
+    values = f"v(all) {grand:.3f}, v(none) {empty:.3f}"
+    if grand < empty:
         return (
             "there is nothing to share out between the bands: untouched images make the true "
             f"class less probable than images without any band ({values} in log-probability)"
         )
-    gain, needed = every - none, LEAST_GAIN * math.log(classes)
-    found = (
+    gain, needed = grand - empty, LEAST_GAIN * math.log(classes)
+    numbers = (
         f"v(all) - v(none) is {gain:.3f} in log-probability, its lower 95% end {low:.3f}, and "
         f"{LEAST_GAIN:g} ln({classes}) = {needed:.3f} is needed ({values})"
     )
     if gain <= needed:
-        return f"there is next to nothing to share out between the bands: {found}"
+        return f"there is next to nothing to share out between the bands: {numbers}"
     return (
         f"whether there is enough to share out between the bands cannot be told from {images} "
-        f"images: {found}; {enough_in_words(enough(images, gain - low, gain - needed))}"
+        f"images: {numbers}; {enough_in_words(images, gain - low, gain - needed)}"
     )
 
 
 def enough(images: int, half: float, distance: float) -> int | None:
     """How many images would decide: ``n (half width / distance)^2``, as intervals narrow.
 
-    Parameters
-    ----------
-    images : int
-        Those that there are.
-    half, distance : float
-        Half width of their interval, and from the estimate to the bound that it must be clear of.
-
-    Returns
-    -------
-    int or None
-        More than `images`, in two digits; None for more than 100,000.
+    The interval of `images` has this half width, and the estimate lies this far from the bound
+    that it must be clear of. More than `images`, in two digits; None for more than 100,000.
     """
-    wanted = images * (half / distance) ** 2 if distance > 0 else math.inf
-    if not wanted <= _MOST_IMAGES:
+    needed = images * (half / distance) ** 2 if distance > 0 else math.inf
+    if not needed <= _MOST_IMAGES:
         return None
-    whole = max(math.ceil(wanted - 1e-9), images + 1)
+    whole = max(math.ceil(needed - 1e-9), images + 1)
     step = int(10 ** max(0, len(str(whole)) - 2))
     return -(-whole // step) * step
 
 
-def enough_in_words(wanted: int | None) -> str:
+def enough_in_words(images: int, half: float, distance: float) -> str:
     """What `enough` gives, in words."""
-    if wanted is None:
+    needed = enough(images, half, distance)
+    if needed is None:
         return f"more than {_MOST_IMAGES:,} images would be needed"
-    return f"about {wanted:,} images would do"
-
-
-def _classes(report: Report) -> int:
-    """Classes that the model chooses among, at least 2; those seen where the report is silent."""
-    said = report.data.get("classes")
-    if type(said) is int and said > 1:
-        return said
-    return max(2, len(np.union1d(report.labels, report.predicted)))
+    return f"about {needed:,} images would do"

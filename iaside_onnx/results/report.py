@@ -1,355 +1,20 @@
-"""The report: a value table with its provenance, and everything that follows from it.
-
-`Report.log_prob` is the one result; Shapley values, distribution, score, intervals and
-interactions are pure functions of it and of three view settings (value, beta, confidence).
-"""
+"""The report: what an audit found, as numbers and in words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from .finding import Finding, finding, measured_values, reservations
+from .robustness import RobustnessReport
+from .value_table import FEW_IMAGES, FORMAT, ONLY_EXACT, SCHEMA, ValueTable, check_view
 
-from ..errors import ReportError, UsageError
-from ..mathematics import score, shapley
-from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, members
-from ..mathematics.estimators import image_values
-from ..mathematics.floor import share_at_floor
-from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
-from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema, need
-from .result import IDS, LABELS, PREDICTED, ModelResult
-from .spread import check_confidence
-
-if TYPE_CHECKING:
-    from ..mathematics.profiles import ClassProfiles
-    from .finding import Finding
-    from .precondition import Precondition
-    from .robustness import RobustnessReport
-
-FORMAT = "iaside-report"
-# Of reports of all coalitions, and of drawn ones.
-FORMAT_VERSION = 1
-DRAWN_FORMAT_VERSION = 2
-# With fewer images than this a class's own profile is mostly noise.
-FEW_IMAGES = 20
-ONLY_EXACT = (
-    "curves and interactions need the values of all coalitions, and this report holds drawn ones: "
-    "audit with --estimator exact"
-)
-
-
-_MOST_PIXELS = 1 << 24
-SCHEMA = Schema(
-    format=FORMAT,
-    versions=(FORMAT_VERSION, DRAWN_FORMAT_VERSION),
-    header={name: rules.OF_ALL[name] for name in (
-        "provider", "iaside_version", "created", "settings", "model", "data", "run",
-    )},
-    inside={
-        "settings": {
-            "bands": rules.whole(1, 64),
-            "separate_dc": rules.is_truth,
-            "norm": rules.is_norm,
-            "absence": rules.is_name,
-            "estimator": rules.is_name,
-            "output_map": rules.is_name,
-            "seed": rules.is_seed,
-            "temperature": rules.is_positive,
-            "value": lambda value: value in shapley.VALUES,
-            "beta": rules.is_share,
-            "confidence": rules.is_share,
-        },
-        **rules.INSIDE,
-    },
-    attributes=True,
-    copies={"model_sha256": ("model", "sha256"), "data_digest": ("data", "digest")},
-    fields=(
-        Field("log_prob", (IMAGE, "coalition"), "float32",
-              "log-probability of the true class with the coalition's bands",
-              "game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
-        Field("coalitions", (IMAGE, "coalition"), "uint64",
-              "version 2 only: the coalition of each value", "game/coalitions",
-              versions=(DRAWN_FORMAT_VERSION,), coordinate="coalition"),
-        *(replace(each, place=f"game/{each.name}") for each in (LABELS, PREDICTED, IDS)),
-        Field("image_digests", (IMAGE, 32), "uint8",
-              "SHA-256 of each image's content, by which comparisons pair images",
-              "game/image_digests", optional=True),
-        Field("data.skipped", ("skipped",), JSON, "one JSON object for each picture left out",
-              "data/skipped", optional=True),
-        Field("class_names", ("class",), TEXT, "names in label order, at most one for each class",
-              "data/class_names", optional=True),
-        Field("example", ("height", "width", "channel"), "uint8",
-              "one image at the model's size, for pictures; 1 or 3 channels",
-              "data/example", optional=True),
-    ),
-    derived=tuple(
-        Field(name, dims, "float64", words, place, checksum=not place.startswith("srs/"))
-        for name, dims, words, place in (
-            ("shapley_per_image", (IMAGE, "band"), "in the view of the file", "shapley/per_image"),
-            ("shapley", ("band",), "mean over images", "shapley/mean"),
-            ("shapley_stderr", ("band",), "standard errors over images", "shapley/stderr"),
-            ("interactions", ("band", "band"), "pairwise indices; version 1 only",
-             "shapley/interactions"),
-            ("sid", ("band",), "spectral importance distribution", "sid/values"),
-            ("sid_low", ("band",), "lower ends", "sid/low"),
-            ("sid_high", ("band",), "upper ends", "sid/high"),
-            ("srs", (), "score", "srs/value"),
-            ("srs_interval", (2,), "its interval", "srs/interval"),
-            ("srs_signed", (), "score with its sign", "srs/signed"),
-            ("srs_signed_interval", (2,), "its interval", "srs/signed_interval"),
-            ("srs_range", (2,), "ends of the signed score", "srs/range"),
-            ("beta", (), "decay of the weights", "srs/beta"),
-        )
-    ),
-)  # fmt: skip
+__all__ = ["FEW_IMAGES", "FORMAT", "ONLY_EXACT", "SCHEMA", "Report", "check_view", "load"]
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class Report(ModelResult):
-    """Result of one audit.
-
-    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
-    data, run, provider, iaside_version and created in common.
-
-    Attributes
-    ----------
-    log_prob : ndarray of float32, shape (K, 2**M), or (K, C) for drawn coalitions
-        V[n, S]: log-probability of image n's true class when only the bands in S are present.
-        The first column is that of no band, the last that of all.
-    settings : dict
-        All that determines the table, and the view settings ``value``, ``beta``,
-        ``confidence``.
-    class_names : list of str or None
-        In label order; None where neither data nor file name the classes.
-    example : ndarray of uint8, shape (H, W, C), or None
-        One image of the sample as the model's input size has it, for pictures.
-    coalitions : ndarray of uint64, shape (K, C), or None
-        The coalition of each value where they were drawn; None where all 2**M are there in order.
-    """
-
-    SCHEMA: ClassVar[Schema] = SCHEMA
-
-    log_prob: NDArray[np.float32]
-    class_names: list[str] | None = None
-    example: NDArray[np.uint8] | None = field(default=None, repr=False)
-    coalitions: NDArray[np.uint64] | None = field(default=None, repr=False)
-
-    def view(
-        self,
-        *,
-        value: str | None = None,
-        beta: float | None = None,
-        confidence: float | None = None,
-    ) -> Report:
-        """The same table seen through other view settings; None keeps the present one."""
-        return self._viewed(value=value, beta=beta, confidence=confidence)
-
-    @property
-    def players(self) -> int:
-        """Number of bands M (one more with DC as a player of its own)."""
-        if self.coalitions is None:
-            return shapley.player_count(self.log_prob)
-        return int(self.settings["bands"]) + int(self.settings["separate_dc"])
-
-    @property
-    def floor_share(self) -> float | None:
-        """Share of the table at the floor under the model's probabilities; None: it has no floor.
-
-        A probability that its type cannot tell from 0 counts as the least that it can.
-        """
-        floor = self.settings.get("floor")
-        if floor is None:
-            return None
-        temperature, classes = float(self.settings["temperature"]), int(self.data["classes"])
-        return share_at_floor(self.log_prob, float(floor), temperature, classes)
-
-    @property
-    def exact(self) -> bool:
-        """Whether all coalitions of every image were evaluated."""
-        return self.coalitions is None
-
-    @property
-    def format_version(self) -> int:
-        """Version of the file format that holds this report."""
-        return FORMAT_VERSION if self.exact else DRAWN_FORMAT_VERSION
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the images, as the model sees them.
-
-        Raises
-        ------
-        ReportError
-            The report does not say; nor need it.
-        """
-        held = self.settings.get("size")
-        if held is None:
-            raise ReportError("the report does not say what size its images have; audit anew")
-        return int(held[0]), int(held[1])
-
-    @property
-    def band_names(self) -> list[str]:
-        """Short names of the players, lowest first."""
-        dc = ["DC"] if self.settings.get("separate_dc") else []
-        return dc + [str(band) for band in range(self.players - len(dc))]
-
-    @property
-    def beta(self) -> float:
-        """Decay of the score's weights."""
-        return float(self.settings["beta"])
-
-    @cached_property
-    def _solved(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Shapley values per image, and mean of each column, in one pass over blocks of rows."""
-        rows, columns = self.log_prob.shape
-        if self.coalitions is not None:
-            game = self._finite(self.log_prob)
-            psi = image_values(self.settings["estimator"], game, self.coalitions, self.players)
-            return psi, game.mean(axis=0)
-        psi = np.empty((rows, self.players))
-        total = np.zeros(columns)
-        step = max(1, (1 << 20) // columns)
-        for start in range(0, rows, step):
-            block = self._finite(self.log_prob[start : start + step])
-            psi[start : start + step] = shapley.shapley_values(block)
-            total += block.sum(axis=0)
-        return psi, total / rows
-
-    def _finite(self, log_prob: NDArray[np.float32]) -> NDArray[np.float64]:
-        game = shapley.game_values(log_prob, self.settings["value"])
-        if not np.isfinite(game).all():
-            raise UsageError(
-                "the table holds probabilities of 0, whose logarithm is no value of a game: "
-                "choose --value prob or log-prob-clipped"
-            )
-        return game
-
-    @property
-    def shapley_per_image(self) -> NDArray[np.float64]:
-        """Shapley values of every image, shape (K, M): exact, or unbiased over the draws."""
-        return self._solved[0]
-
-    @property
-    def coalition_values(self) -> NDArray[np.float64]:
-        """v(S): mean of the game over images, shape (2**M,).
-
-        Raises
-        ------
-        UsageError
-            The report holds drawn coalitions.
-        """
-        if not self.exact:
-            raise UsageError(ONLY_EXACT)
-        return self._solved[1]
-
-    @property
-    def value_none(self) -> float:
-        """v(none): mean of the game with every band absent."""
-        return float(self._solved[1][0])
-
-    @property
-    def value_all(self) -> float:
-        """v(all): mean of the game with every band present."""
-        return float(self._solved[1][-1])
-
-    @property
-    def shapley(self) -> NDArray[np.float64]:
-        """Shapley values of the mean game, shape (M,)."""
-        return np.asarray(self.shapley_per_image.mean(axis=0))
-
-    @property
-    def shapley_stderr(self) -> NDArray[np.float64]:
-        """Standard errors of `shapley` over images, shape (M,); 0 for a single image."""
-        psi = self.shapley_per_image
-        if len(psi) < 2:
-            return np.zeros(self.players)
-        return np.asarray(psi.std(axis=0, ddof=1) / np.sqrt(len(psi)))
-
-    @property
-    def sid(self) -> NDArray[np.float64]:
-        """Spectral importance distribution, shape (M,)."""
-        return score.spectral_importance(self.shapley)
-
-    @property
-    def uniform(self) -> bool:
-        """True when all Shapley values are equal: the model prefers no band."""
-        return bool(score.is_uniform(self.shapley))
-
-    @property
-    def srs(self) -> float:
-        """Spectral robustness score as published (absolute value)."""
-        return float(score.spectral_robustness_score(self.sid, self.beta))
-
-    @property
-    def srs_signed(self) -> float:
-        """The score with its sign: positive means that low frequencies carry the weight."""
-        return float(score.signed_score(self.sid, self.beta))
-
-    @property
-    def srs_range(self) -> tuple[float, float]:
-        """Ends of the signed score: all mass on the highest, on the lowest band."""
-        return score.score_range(self.players, self.beta)
-
-    @cached_property
-    def intervals(self) -> Intervals:
-        """Intervals of SID and score over images."""
-        return self.intervals_by("intersection")
-
-    def intervals_by(self, method: str) -> Intervals:
-        """Intervals over images by one of `mathematics.intervals.METHODS`."""
-        psi = self.shapley_per_image[self._resampling_order]
-        seed = int(self.settings["seed"])
-        return bootstrap_intervals(psi, self.beta, self.confidence, seed, method=method)
-
-    @property
-    def _resampling_order(self) -> NDArray[np.intp]:
-        """Images as the resampling counts them: by their values, so that no name matters.
-
-        Reports whose draws go by name keep the order of their table, and so their intervals.
-        """
-        psi = self.shapley_per_image
-        by_values = self.settings.get("draws", "name") == "pixels"
-        return score.in_order(psi) if by_values else np.arange(len(psi))
-
-    @property
-    def interactions(self) -> NDArray[np.float64]:
-        """Pairwise Shapley interaction indices, shape (M, M), zero diagonal; exact reports only."""
-        return shapley.shapley_interactions(self.coalition_values)
-
-    @property
-    def mean_log_prob(self) -> float:
-        """Mean log-probability of the true class with every band present."""
-        return float(self.log_prob[:, -1].mean(dtype=np.float64))
-
-    @property
-    def efficiency_residual(self) -> float:
-        """|sum psi - (v(all) - v(none))|: rounding only."""
-        return float(abs(self.shapley.sum() - (self.value_all - self.value_none)))
-
-    def positions_of(self, image: int) -> dict[int, int]:
-        """Column of each coalition that was evaluated for an image."""
-        if self.coalitions is None:
-            return {number: number for number in range(self.log_prob.shape[1])}
-        return {int(coalition): at for at, coalition in enumerate(self.coalitions[image])}
-
-    def class_name(self, label: int) -> str:
-        """Name of a class, or its number where no names are known."""
-        if self.class_names is not None and 0 <= label < len(self.class_names):
-            return self.class_names[label]
-        return str(label)
-
-    @cached_property
-    def class_profiles(self) -> ClassProfiles:
-        """Profiles of the classes as arrays, with intervals and credibility estimates."""
-        from ..mathematics.profiles import class_profiles  # loads scipy, which is slow
-
-        seed, order = int(self.settings["seed"]), self._resampling_order
-        psi, labels = self.shapley_per_image[order], self.labels[order]
-        return class_profiles(psi, labels, self.beta, self.confidence, seed, few=FEW_IMAGES)
+class Report(ValueTable):
+    """Result of one audit: a `ValueTable`, and what it says."""
 
     def per_class(self) -> list[dict[str, Any]]:
         """Profile of each class of the sample, in the order of the labels.
@@ -367,24 +32,53 @@ class Report(ModelResult):
             ``sid_shrunk``, ``srs_shrunk`` and ``srs_signed_shrunk`` are that estimate, which all
             views show, beside the class's own.
         """
-        from .class_rows import class_rows
+        from .class_rows import class_rows  # loads scipy, which is slow
 
         return class_rows(self)
 
     def summary(
         self, *, per_class: bool = False, robustness: RobustnessReport | None = None
     ) -> dict[str, Any]:
-        """The result as plain JSON values; the keys are those of ``iaside show --json``."""
-        from .summary import summary
+        """The result as plain JSON values; the keys are those of ``iaside show --json``.
 
-        return summary(self, per_class=per_class, robustness=robustness)
-
-    @cached_property
-    def precondition(self) -> Precondition:
-        """Whether shares and scores may be read at all: an accurate model, a gain to share."""
-        from .precondition import precondition
-
-        return precondition(self)
+        Raises
+        ------
+        ReportError
+            `robustness` is of another model.
+        """
+        intervals, text = self.intervals, self.finding(robustness).text
+        result: dict[str, Any] = {
+            **self.provenance,
+            "accuracy": self.accuracy,
+            "mean_log_prob": self.mean_log_prob,
+            "floor_share": self.floor_share,
+            "shapley": self.shapley.tolist(),
+            "shapley_stderr": self.shapley_stderr.tolist(),
+            "sid": self.sid.tolist(),
+            "sid_low": intervals.sid_low.tolist(),
+            "sid_high": intervals.sid_high.tolist(),
+            "uniform": self.uniform,
+            "srs": self.srs,
+            "srs_low": intervals.srs[0],
+            "srs_high": intervals.srs[1],
+            "srs_signed": self.srs_signed,
+            "srs_signed_low": intervals.srs_signed[0],
+            "srs_signed_high": intervals.srs_signed[1],
+            "srs_signed_stderr": intervals.srs_signed_stderr,
+            "srs_range": list(self.srs_range),
+            "efficiency_residual": self.efficiency_residual,
+            "forward_passes": self.run["forward_passes"],
+            "seconds": self.run["seconds"],
+            "interactions": self.interactions.tolist() if self.exact else None,
+            "value_none": self.value_none,
+            "value_all": self.value_all,
+            "precondition": self.precondition.summary(),
+            "finding": text,
+            "interpretation": text,
+            "reservations": reservations(self),
+            "measured": None if robustness is None else measured_values(robustness),
+        }
+        return {**result, "per_class": self.per_class()} if per_class else result
 
     def finding(self, robustness: RobustnessReport | None = None) -> Finding:
         """What the report says, and what was measured of the same model where that is given.
@@ -394,105 +88,11 @@ class Report(ModelResult):
         ReportError
             The measurement is of another model.
         """
-        from .finding import finding
-
         return finding(self, robustness)
 
     def interpretation(self) -> str:
         """What the report says, as text."""
         return self.finding().text
 
-    def _derived(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        kind = {"confidence": self.confidence, "interval": METHODS[0]}
-        return self.derived(METHODS[0]), {"sid": kind, "srs": kind}
-
-    def derived(self, method: str) -> dict[str, Any]:
-        """What files hold that follows from the table, by place; intervals by a method."""
-        ends = self.intervals_by(method)
-        values = {
-            "sid_low": ends.sid_low,
-            "sid_high": ends.sid_high,
-            "srs_interval": ends.srs,
-            "srs_signed_interval": ends.srs_signed,
-        }
-        return {
-            each.where: values[each.name] if each.name in values else getattr(self, each.name)
-            for each in self.SCHEMA.derived
-            if self.exact or each.name != "interactions"
-        }
-
-    def coordinates(self) -> dict[str, Any]:
-        """Names of the bands, and which are present in each coalition; see `Result`."""
-        numbers: Any = np.arange(self.log_prob.shape[1], dtype=np.uint64)
-        axes: tuple[str, ...] = ("coalition",)
-        made: dict[str, Any] = {"band": self.band_names}
-        if self.coalitions is None:
-            made["coalition"] = numbers.astype(np.int64)
-        else:
-            axes, numbers = ("image", "draw"), self.coalitions
-        return {**made, "present": ((*axes, "band"), members(numbers, self.players))}
-
-    def variables(self) -> dict[str, Any]:
-        """Shapley values and distribution; see `Result`."""
-        words = f"Shapley value of the band ({self.settings['value']})"
-        return {
-            "shapley": (("image", "band"), self.shapley_per_image, {"long_name": words}),
-            "sid": ("band", self.sid, {"long_name": "spectral importance distribution"}),
-        }
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """Accuracy and signed score; see `Result`."""
-        return {"accuracy": self.accuracy, "srs_signed": self.srs_signed}
-
-    @property
-    def axis_names(self) -> dict[str, str]:
-        """Where each image has coalitions of its own they are draws; see `Result`."""
-        return {} if self.exact else {"coalition": "draw"}
-
-    def check(self) -> None:
-        """Refuse a report that no audit can have written; see `Result.check`."""
-        columns = self.log_prob.shape[1]
-        players = int(self.settings["bands"]) + int(self.settings["separate_dc"])
-        estimator, drawn = str(self.settings["estimator"]), self.coalitions is not None
-        need(
-            not drawn or (estimator in PLAYERS and estimator != "exact"),
-            f"no estimator {estimator}",
-        )
-        low, high = PLAYERS[estimator if drawn else "exact"]
-        need(low <= players <= high, f"the {estimator} estimator does not take {players} players")
-        if self.coalitions is None:
-            fits = columns == 1 << players
-            need(fits, f"a value table of {columns} columns is no game of {players}")
-        else:
-            passes = rules.whole(0, rules.MOST_COUNT)(self.settings.get("passes"))
-            need(passes, "attribute settings holds no usable 'passes'")
-            need(
-                columns <= MOST_COALITIONS and are_drawn(estimator, players, self.coalitions),
-                f"its coalitions are not such as the {estimator} estimator draws",
-            )
-        names, offset = self.class_names, int(self.settings.get("label_offset", 0))
-        fits = names is None or len(names) + offset <= self.data["classes"]
-        need(fits, "there are more class names than classes")
-        if self.example is not None:
-            height, width, channels = self.example.shape
-            need(
-                channels in (1, 3) and height * width <= _MOST_PIXELS,
-                f"an example image of shape {self.example.shape} is none",
-            )
-
 
 load = Report.load
-
-
-def check_view(value: str, beta: float, confidence: float) -> None:
-    """Refuse view settings that cannot be used, before any work is done.
-
-    Raises
-    ------
-    UsageError
-    """
-    if value not in shapley.VALUES:
-        raise UsageError(f"unknown value '{value}': choose one of {', '.join(shapley.VALUES)}")
-    score.signed_score(np.full(2, 0.5), beta)
-    check_confidence(confidence)

@@ -320,7 +320,7 @@ class Result(Shown):
         return {}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ModelResult(Result):
     """Of a model that answered untouched images.
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
-
-CONFIDENCES = 0.01, 0.999
+from ..checks import check_share
+from ..errors import InvalidOption
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,11 @@ def check_confidence(confidence: float) -> None:
     ------
     UsageError
     """
-    if not 0.0 < confidence < 1.0:
-        raise UsageError(f"--confidence {confidence}: must lie between 0 and 1, both excluded")
-    least, most = CONFIDENCES
-    if not least <= confidence <= most:
-        raise UsageError(
-            f"--confidence {confidence}: must lie between {least} and {most}; the resamples that "
-            "intervals are made of say nothing about rarer cases"
+    check_share("confidence", confidence)
+    if not 0.01 <= confidence <= 0.999:
+        raise InvalidOption(
+            "confidence",
+            confidence,
+            "must lie between 0.01 and 0.999; the resamples that intervals are made of say nothing "
+            "about rarer cases",
         )

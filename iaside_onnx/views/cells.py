@@ -1,4 +1,4 @@
-"""Results as a notebook shows them: one line of text, and a small table in HTML.
+"""Results as a notebook shows them: a small table in HTML.
 
 Every text from outside is escaped; there are no scripts, no links and nothing to fetch. Colours
 are those of the notebook but for the bars, which repeat what the numbers say.
@@ -9,97 +9,17 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-from ..comparisons.correlation import Correlation
-from ..comparisons.gate import Gate
 from ..comparisons.pairs import Comparison
-from ..comparisons.prediction import Prediction
-from ..results.finding import NO_FINDING, NOT_A_FINDING
-from ..results.heatmap import HeatmapReport
+from ..results.finding import NOT_A_FINDING
 from ..results.report import Report
-from ..results.robustness import RobustnessReport
-from ..results.snr import SnrReport
 from .comparison_rows import both_values, difference_cells, pair_rows
-from .text import band_table, ends, interval, number, one_line, percent
+from .text import band_table, interval, number, one_line, percent
 
 _BAR = 8  # em
 _COLOUR = "#0072B2"
 _WARNING = "color:#A03000;font-size:1.3em;font-weight:bold"
 _TEXT = ' style="text-align:left;padding:0.1em 0.5em"'
 _NUMBER = ' style="text-align:right;padding:0.1em 0.5em"'
-
-
-def plain_line(result: object, about: str = "") -> str:
-    """A result in one line: its kind, and what is said about it."""
-    kind = type(result).__name__
-    return f"<{kind} {one_line(about)}>" if about else f"<{kind}>"
-
-
-def report_line(report: Report) -> str:
-    """A report in one line."""
-    about = f"{len(report.labels)} images, {report.players} bands, accuracy {report.accuracy:.3f}"
-    reasons = report.precondition.reasons
-    said = (
-        f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
-        if reasons
-        else f"{about}, signed SRS {report.srs_signed:+.3f}"
-    )
-    return plain_line(report, f"{report.model['path']}: {said}")
-
-
-def robustness_line(report: RobustnessReport) -> str:
-    """A robustness report in one line."""
-    about = (
-        f"{len(report.labels)} images, {len(report.perturbations)} corruptions, clean error "
-        f"{number(report.clean_error)}, mean error {number(report.mean_error)}"
-    )
-    return plain_line(report, f"{report.model['path']}: {about}")
-
-
-def heatmap_line(report: HeatmapReport) -> str:
-    """A heat map in one line."""
-    about = (
-        f"{len(report.labels)} images, {len(report.grid.vectors)} Fourier basis vectors, "
-        f"clean error {number(report.clean_error)}"
-    )
-    return plain_line(report, f"{report.model['path']}: {about}")
-
-
-def snr_line(report: SnrReport) -> str:
-    """A signal-to-noise report in one line."""
-    about = f"{len(report.image_ids)} images, {len(report.perturbations)} perturbations"
-    return plain_line(report, f"{report.data['source']}: {about}, {report.settings['bands']} bands")
-
-
-def correlation_line(correlation: Correlation) -> str:
-    """A correlation in one line."""
-    return plain_line(
-        correlation, f"{correlation.models} models: {', '.join(correlation.outcomes)}"
-    )
-
-
-def prediction_line(prediction: Prediction) -> str:
-    """A prediction in one line."""
-    fall = prediction.mean_drop
-    said = NO_FINDING if prediction.no_finding else f"mean fall {number(fall.value)} [{ends(fall)}]"
-    return plain_line(prediction, f"{prediction.model['path']}: {said}")
-
-
-def gate_line(gate: Gate) -> str:
-    """A gate in one line."""
-    outcome = "undecided" if gate.undecided else "passed" if gate.passed else "failed"
-    judged = ", ".join(f"{criterion.what} {criterion.judged:.4f}" for criterion in gate.criteria)
-    return plain_line(gate, f"{gate.report}: {outcome}" + (f"; {judged}" if judged else ""))
-
-
-def comparison_line(comparison: Comparison) -> str:
-    """A comparison in one line."""
-    others = ", ".join(
-        f"{pair.report} "
-        + (NOT_A_FINDING if pair.no_finding else f"{pair.srs_signed.difference:+.3g}")
-        for pair in comparison.pairs
-    )
-    about = f"against {comparison.reference['report']}, signed SRS: {others}"
-    return plain_line(comparison, about)
 
 
 def report_html(report: Report) -> str:

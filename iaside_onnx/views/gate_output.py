@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from ..comparisons.gate import Criterion, Gate, NotJudged
 from ..results.finding import NOT_A_FINDING
-from .text import one_line
+from .text import one_line, percent, shortened
 
 _LONGEST, _LONGEST_REASON = 120, 2000
 
@@ -32,17 +32,16 @@ def log_line(text: str) -> str:
 
 def markdown(found: Gate) -> str:
     """A summary in GitHub's and GitLab's Markdown; text from outside cannot be markup."""
-    level = f"{found.view['confidence']:.0%}"
+    level = percent(found.view["confidence"])
     judged = "estimates" if found.point else f"unfavourable ends of {level} intervals"
     rows = [
         f"| {'✅ pass' if c.passed else '❌ fail'} | {c.what} | {c.estimate:.4f} "
         f"[{c.low:.4f}, {c.high:.4f}] | {c.judged:.4f} | "
-        f"{'at least' if c.at_least else 'at most'} {c.threshold:g} |"
+        f"{_bound(c)} |"
         for c in found.criteria
     ]
     rows += [
-        f"| ⚠️ not judged | {entry.what} | {NOT_A_FINDING} | | "
-        f"{'at least' if entry.at_least else 'at most'} {entry.threshold:g} |"
+        f"| ⚠️ not judged | {entry.what} | {NOT_A_FINDING} | | {_bound(entry)} |"
         for entry in found.not_judged
     ]
     outcome = "✅ iaside gate: passed" if found.passed else "❌ iaside gate: failed"
@@ -79,6 +78,10 @@ def markdown(found: Gate) -> str:
     )
 
 
+def _bound(entry: Criterion | NotJudged) -> str:
+    return f"{'at least' if entry.at_least else 'at most'} {entry.threshold:g}"
+
+
 def _code(text: object) -> str:
     """A name; pages link no people or issues within code."""
     return f"<code>{_plain(text)}</code>"
@@ -86,8 +89,7 @@ def _code(text: object) -> str:
 
 def _plain(text: object, longest: int = _LONGEST) -> str:
     """Text from outside as numeric entities, which CommonMark never reads as markup."""
-    shown = one_line(str(text))
-    shown = shown if len(shown) <= longest else shown[: longest - 1] + "…"
+    shown = shortened(str(text), longest)
     return re.sub(r"[^\w\s/…-]|_", lambda found: f"&#{ord(found[0])};", shown)
 
 
@@ -150,7 +152,6 @@ def _case(
         suite,
         "testcase",
         classname=f"iaside.gate.{report}",
-        name=f"{criterion.what} {'at least' if criterion.at_least else 'at most'} "
-        f"{criterion.threshold:g}",
+        name=f"{criterion.what} {_bound(criterion)}",
         time="0",
     )

@@ -135,9 +135,7 @@ def warning_lines(reports: Sequence[Report], labels: Sequence[str]) -> list[Line
 
 
 def _finding_lines(
-    reports: Sequence[Report],
-    labels: Sequence[str],
-    robustness: Sequence[RobustnessReport | None],
+    reports: Sequence[Report], labels: Sequence[str], robustness: Sequence[RobustnessReport | None]
 ) -> list[Line]:
     """What the reports say: of one report where its evidence lies, of several how they differ."""
     several = len(reports) > 1
@@ -204,12 +202,7 @@ def _draw_shapley(axes: Axes, reports: Sequence[Report]) -> None:
         axes, reports, lambda report: (report.shapley, np.stack([report.shapley_stderr] * 2))
     )
     axes.axhline(0, color="black", linewidth=0.6)
-    title(
-        axes,
-        "Shapley values, signed (± 1 std. error)",
-        "band",
-        "Δ " + value_name(reports[0]),
-    )
+    title(axes, "Shapley values, signed (± 1 std. error)", "band", "Δ " + value_name(reports[0]))
 
 
 def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
@@ -262,12 +255,7 @@ def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
         columnspacing=1.0,
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    title(
-        axes,
-        "Bands kept",
-        "number of bands kept",
-        "mean " + value_name(reports[0]),
-    )
+    title(axes, "Bands kept", "number of bands kept", "mean " + value_name(reports[0]))
 
 
 def _strip(report: Report) -> list[tuple[str, NDArray[Any]]]:

@@ -58,7 +58,7 @@ def _print_evidence(out: Terminal, *, measured: bool) -> None:
     """Where the order was seen to hold, and where not."""
     out.say(
         "Read the order of the corruptions, not the size of the fall, and the order only where it "
-        "was seen to hold. Rank correlation with the measured mPE over corruptions:",
+        "was seen to hold. Rank correlation with the measured mPE over corruptions:"
     )
     for trial in TRIALS:
         what = f"{trial.networks} ({trial.images}; {trial.corruptions})"

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..results.finding import NO_FINDING, NOT_A_FINDING
+from .text import ends, number, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,8 +49,10 @@ class Views:
 
     Attributes
     ----------
-    line, cell : str or callable
-        One line of text, and HTML for a notebook.
+    line : callable
+        What one line of text says of a result after its kind.
+    cell : str or callable
+        HTML for a notebook.
     table : str or callable
         Prints it on a terminal.
     frame : str or callable
@@ -57,16 +61,34 @@ class Views:
         By name; the first is drawn unless another is asked for.
     """
 
-    line: Function = "cells.plain_line"
+    line: Callable[[Any], str] = lambda _: ""
     cell: Function | None = None
     table: Function | None = None
     frame: Function | None = None
     pictures: Mapping[str, Drawing] = field(default_factory=dict)
 
 
+def _of_report(report: Any) -> str:
+    about = f"{len(report.labels)} images, {report.players} bands, accuracy {report.accuracy:.3f}"
+    reasons = report.precondition.reasons
+    if reasons:
+        return f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
+    return f"{about}, signed SRS {number(report.srs_signed, signed=True)}"
+
+
+def _of_pair(pair: Any) -> str:
+    difference = NOT_A_FINDING if pair.no_finding else f"{pair.srs_signed.difference:+.3g}"
+    return f"{pair.report} {difference}"
+
+
+def _of_prediction(prediction: Any) -> str:
+    fall = prediction.mean_drop
+    return NO_FINDING if prediction.no_finding else f"mean fall {number(fall.value)} [{ends(fall)}]"
+
+
 _ROWS = {
     "Report": Views(
-        "cells.report_line",
+        lambda r: f"{r.model['path']}: {_of_report(r)}",
         "cells.report_html",
         "report_table.print_report",
         "frames.report_frame",
@@ -76,38 +98,53 @@ _ROWS = {
         },
     ),
     "RobustnessReport": Views(
-        "cells.robustness_line",
+        lambda r: (
+            f"{r.model['path']}: {len(r.labels)} images, {len(r.perturbations)} corruptions, clean "
+            f"error {number(r.clean_error)}, mean error {number(r.mean_error)}"
+        ),
         table="robustness_output.print_robustness",
         pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},
     ),
     "HeatmapReport": Views(
-        "cells.heatmap_line",
+        lambda r: (
+            f"{r.model['path']}: {len(r.labels)} images, {len(r.grid.vectors)} Fourier basis "
+            f"vectors, clean error {number(r.clean_error)}"
+        ),
         table="heatmap_table.print_heatmap",
         pictures={"maps": Drawing("heatmap_plot.heatmap_figure", several=True, beside="Report")},
     ),
     "SnrReport": Views(
-        "cells.snr_line",
+        lambda r: (
+            f"{r.data['source']}: {len(r.image_ids)} images, {len(r.perturbations)} perturbations, "
+            f"{r.settings['bands']} bands"
+        ),
         table="snr_table.print_snr",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
     ),
     "Comparison": Views(
-        "cells.comparison_line",
+        lambda c: (
+            f"against {c.reference['report']}, signed SRS: {', '.join(map(_of_pair, c.pairs))}"
+        ),
         "cells.comparison_html",
         "comparison_table.print_comparison",
         "frames.comparison_frame",
         {"differences": Drawing("comparison_plot.comparison_figure")},
     ),
     "Correlation": Views(
-        "cells.correlation_line",
+        lambda c: f"{c.models} models: {', '.join(c.outcomes)}",
         table="correlation_table.print_correlation",
         pictures={"models": Drawing("correlation_plot.correlation_figure")},
     ),
     "Prediction": Views(
-        "cells.prediction_line",
+        lambda p: f"{p.model['path']}: {_of_prediction(p)}",
         table="prediction_table.print_prediction",
         pictures={"corruptions": Drawing("prediction_plot.prediction_figure")},
     ),
-    "Gate": Views("cells.gate_line"),
+    "Gate": Views(
+        lambda g: (
+            f"{g.report}: {'undecided' if g.undecided else 'passed' if g.passed else 'failed'}"
+        )
+    ),
 }
 
 
@@ -131,6 +168,9 @@ def view(result: object, name: str, *arguments: Any, **options: Any) -> Any:
     """
     if name == "plot":
         return draw([result])
+    if name == "line":
+        said = one_line(_row(result).line(result))
+        return f"<{type(result).__name__}{' ' * bool(said)}{said}>"
     function = getattr(_row(result), name)
     if function is None and name != "cell":
         raise UsageError(f"a {type(result).__name__} is not shown as a {name}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from scene import Case, Scene, Skip
-from tables import difference
+from tables import content, difference
 from watching import Blow, watched
 
 _JOBS = ("analyze", "robustness", "heatmap")
@@ -99,6 +99,6 @@ def _goes_on(scene: Scene, name: str, words: list[Any]) -> str | None:
     done = scene.run(*words)
     if problem := done.problem(0):
         return problem
-    if differs := difference(scene.out / _TARGET, scene.files[name]):
+    if differs := difference(content(scene.out / _TARGET), content(scene.files[name])):
         return f"{differs} is another after a kill: {name}"
     return scene.left(_TARGET)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from image_sets import write_set
 from scene import Case, Done, Scene, network, picture
-from tables import difference
+from tables import Content, content, difference
 from watching import Blow, watched
 
 _JOBS = ("analyze", "robustness", "heatmap", "snr attack", "inspect", "verify", "snr", "dask")
@@ -22,6 +22,8 @@ _PARTS = 4
 _HOW = ("replace", "rewrite", "patch", "remove")
 _SOURCES = ("folder", "npz", "folder", "h5", "folder", "tar", "folder", "parquet")
 _STAGES = tuple(itertools.product(_JOBS, _VICTIMS, range(_PARTS)))
+# Opened where Python does not see it, so that only passes of a model tell how far a job is.
+_BY_LIBRARIES = ("h5", "parquet")
 _WEIGHTS = "weights"
 _TARGET = "k.h5"
 
@@ -33,7 +35,7 @@ class _Setting:
     words: list[Any]
     model: Path
     images: Path
-    left_alone: Path | str
+    left_alone: Content
     events: list[str]
 
 
@@ -45,8 +47,9 @@ def swaps(scene: Scene, rng: np.random.Generator, number: int) -> Case:
         victim = "picture"
     round_, many = number // len(_STAGES), len(_SOURCES)
     source = _SOURCES[(round_ * 3 + number) % many] if victim == "picture" else "folder"
-    if (source == "parquet" and find_spec("pyarrow") is None) or (job, source) == ("snr", "h5"):
-        source = "npz"  # HDF5 is not opened where Python sees it, so only by passes it is seen
+    unseen = job == "snr" and source in _BY_LIBRARIES
+    if unseen or (source == "parquet" and find_spec("pyarrow") is None):
+        source = "npz"
     setting = _setting(scene, job, source, outside=victim == "weights")
     if victim == "picture":
         used = sorted({event[5:] for event in setting.events if _is_picture(event, setting)})
@@ -58,41 +61,54 @@ def swaps(scene: Scene, rng: np.random.Generator, number: int) -> Case:
     ends = [*np.linspace(first, last, _PARTS).astype(int).tolist(), len(setting.events)]
     at = int(rng.integers(ends[part], max(ends[part] + 1, ends[part + 1])))
     how = _HOW[int(rng.choice(len(_HOW), p=[0.4, 0.3, 0.2, 0.1]))]
-    before, other = scene.root / "before", scene.root / "other"
+    before, other, again = (scene.root / name for name in ("before", "other", "again"))
     shutil.copy2(place, before)
     _other(other, place, victim, source, number)
+    shutil.copy(other, again)
     scene.clear()
     try:
         done, events = watched(scene, setting.words, Blow(at, how, place, other))
+        fell = events.index("strike") if "strike" in events else len(events)
+        word, problem = _judged(scene, done, setting, fell=fell < len(events))
+        if problem and word == "another" and how != "remove":
+            # It may have seen nothing but what came: all of it, and named as what it is.
+            shutil.copy(again, place)
+            taken = _result(scene, done)
+            if difference(taken, _result(scene, _repeated(scene, setting))) is None:
+                word, problem = "of what came", None
     finally:
         place.unlink(missing_ok=True)
         shutil.move(before, place)
-    fell = events.index("strike") if "strike" in events else len(events)
     struck = done.code != 0 or any(_uses(event, place, victim, source) for event in events[fell:])
     what = f"{job}, {victim} of {source}, {how} before event {at} of {len(setting.events)}"
-    return Case(*_judged(scene, done, setting, what, fell=fell < len(events)), struck)
+    return Case(word, f"{what}: {problem}" if problem else None, struck)
 
 
-def _judged(
-    scene: Scene, done: Done, setting: _Setting, what: str, *, fell: bool
-) -> tuple[str, str | None]:
+def _judged(scene: Scene, done: Done, setting: _Setting, *, fell: bool) -> tuple[str, str | None]:
     """The word for how it ended, and what is wrong with it."""
     if not fell:
         return "not reached", done.problem(0)
     if done.code == 2:
-        problem = done.problem(2)
-        return "refused", f"{what}: {problem}" if problem else None
+        return "refused", done.problem(2)
     if done.code == 1 and done.words[0] == "verify" and "Traceback" not in done.err:
         return "denied", None
     if problem := done.problem(0):
-        return "failed", f"{what}: {problem}"
-    if isinstance(setting.left_alone, str):
-        differs = None if done.out == setting.left_alone else "what is printed"
-    else:
-        differs = difference(scene.out / _TARGET, setting.left_alone)
-    if differs:
-        return "failed", f"measured what it does not name ({differs}): {what}"
-    return "as if left alone", None
+        return "failed", problem
+    differs = difference(_result(scene, done), setting.left_alone)
+    if differs is None:
+        return "as if left alone", None
+    return "another", f"measured what it does not name ({differs})"
+
+
+def _result(scene: Scene, done: Done) -> Content:
+    """What a command has written, or printed."""
+    target = scene.out / _TARGET
+    return content(target) if target.exists() else {"what is printed": done.out}
+
+
+def _repeated(scene: Scene, setting: _Setting) -> Done:
+    scene.clear()
+    return scene.run(*setting.words)
 
 
 def _uses(event: str, place: Path, victim: str, source: str) -> bool:
@@ -120,7 +136,7 @@ def _setting(scene: Scene, job: str, source: str, *, outside: bool) -> _Setting:
     network(model, 0, external=_WEIGHTS if outside else None)
     images = write_set(source, folder, scene.images)
     jobs = scene.jobs_of(model, images)
-    target, kept = scene.out / _TARGET, scene.root / f"{folder.name}.h5"
+    kept = scene.root / f"{folder.name}.h5"
     on = ["--model", model, "--images", images, "--redo", "3", "--threads", "1"]
     others: dict[str, list[Any]] = {
         "dask": [*jobs["analyze"], "--dask", "local:2"],
@@ -132,13 +148,11 @@ def _setting(scene: Scene, job: str, source: str, *, outside: bool) -> _Setting:
     if job == "verify":
         made = scene.run(*jobs["analyze"], "-o", kept)
         assert made.code == 0, made.err
-    words = [*words, "-o", target] if writes else words
+    words = [*words, "-o", scene.out / _TARGET] if writes else words
     scene.clear()
     done, events = watched(scene, words, None)
     assert done.code == 0, done.err
-    if writes:
-        shutil.copy(target, kept)
-    found = _Setting(words, model, images, kept if writes else done.out, events)
+    found = _Setting(words, model, images, _result(scene, done), events)
     scene.memory[key] = found
     return found
 

@@ -14,20 +14,23 @@ _OF_THE_RUN = ("run", "created")
 _HEADER = "header"
 
 
-def difference(one: Path, other: Path) -> str | None:
+Content = dict[str, Any]
+
+
+def difference(one: Content, other: Content) -> str | None:
     """What differs in numbers, or in what they are said to be of; None: nothing."""
-    first, second = _content(one), _content(other)
-    for name in sorted(first.keys() | second.keys()):
-        if name not in first or name not in second or not np.array_equal(first[name], second[name]):
+    for name in sorted(one.keys() | other.keys()):
+        if name not in one or name not in other or not np.array_equal(one[name], other[name]):
             return name
     return None
 
 
-def _content(path: Path) -> dict[str, Any]:
+def content(path: Path) -> Content:
+    """Arrays and what the file says, by name."""
     with h5py.File(path) as file:
         names: list[str] = []
         file.visititems(lambda name, what: names.append(name) if hasattr(what, "shape") else None)
-        found: dict[str, Any] = {name: file[name][()] for name in names if name != _HEADER}
+        found: Content = {name: file[name][()] for name in names if name != _HEADER}
         found |= {f"attribute {name}": value for name, value in file.attrs.items()}
         if _HEADER in file:
             header = json.loads(file[_HEADER][()].tobytes())
