@@ -101,7 +101,7 @@ def test_questions_that_make_no_sense_are_usage_errors(options, message):
 
 def test_few_images_are_noted_and_one_is_refused():
     assert "5 images are few" in ia.gate(made(profiles(5)), min_score=0).notes[0]
-    with pytest.raises(UsageError, match="--point"):
+    with pytest.raises(UsageError, match="point=True"):
         ia.gate(made(profiles(1)), min_score=0)
     assert ia.gate(made(profiles(1)), min_accuracy=1, point=True).passed
 
