@@ -36,8 +36,8 @@ def replicate_rows(reference: Named, replicate: Named, agreed: Agreement) -> NDA
     if agreed.rows[0].size and any(agreed.left_out.values()):
         raise ReportError(
             f"{option('replicates', name)} shares {len(agreed.rows[0])} of its "
-            f"{len(other.labels)} images with the {len(first.labels)} of {first_name}: audit it on the "
-            "same images"
+            f"{len(other.labels)} images with the {len(first.labels)} of {first_name}: audit it on "
+            "the same images"
         )
     agreed.check()
     apart = [
