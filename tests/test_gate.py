@@ -82,12 +82,12 @@ def test_the_view_is_that_of_the_report():
     [
         ({}, "no threshold"),
         ({"min_score": 30.0}, "between -0.*and 0"),
-        ({"min_score": float("nan")}, "--min-score nan"),
+        ({"min_score": float("nan")}, "min_score=nan"),
         ({"min_accuracy": 85.0}, "a share from 0 to 1"),
-        ({"max_drop": 0.1}, "needs --baseline"),
-        ({"baseline": True}, "needs --max-drop"),
-        ({"baseline": True, "max_drop": -0.1}, "--max-drop -0.1"),
-        ({"baseline": True, "max_drop": float("inf")}, "--max-drop inf"),
+        ({"max_drop": 0.1}, "needs baseline=REPORT"),
+        ({"baseline": True}, "needs max_drop or max_accuracy_drop"),
+        ({"baseline": True, "max_drop": -0.1}, "max_drop=-0.1"),
+        ({"baseline": True, "max_drop": float("inf")}, "max_drop=inf"),
         ({"min_score": 0.1, "confidence": 1.5}, "confidence=1.5"),
     ],
 )
