@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import InvalidOption
-from ..storage.value_rules import WrongContentError, is_digest
+from ..storage import value_rules as rules
+from ..storage.schema import need
 
+_COUNT = rules.whole(1, rules.MOST_COUNT)
+_RECORD: dict[str, rules.Rule] = {
+    "numbers": rules.each(_COUNT, rules.MOST_COUNT),
+    "of": _COUNT,
+    "images": _COUNT,
+    "digest": rules.is_digest,
+}
 _ASKED = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 
 
@@ -125,16 +133,22 @@ def part_of(report: OfSample) -> PartOfSample | None:
     held = report.run.get("shard")
     if held is None:
         return None
-    numbers, of, images, digest = _usable(held)
+    _need(
+        isinstance(held, dict)
+        and all(key in held and rule(held[key]) for key, rule in _RECORD.items())
+    )
+    numbers, of, images = held["numbers"], held["of"], held["images"]
     # Bounded by the rows before anything is counted out: the numbers come from a stranger.
     rows = len(report.image_ids)
-    ascending = numbers == sorted(set(numbers)) and numbers[:1] >= [1] and numbers[-1] <= of
-    if not ascending or not len(numbers) <= rows <= images or of > images:
-        raise _wrong()
+    _need(numbers == sorted(numbers) and numbers[-1] <= of <= images)
+    _need(len(numbers) <= rows <= images)
     whole, rest = divmod(images, of)
-    if rows != sum(whole + (number <= rest) for number in numbers):
-        raise _wrong()
-    return PartOfSample(Part(tuple(numbers), of), images, digest)
+    _need(rows == sum(whole + (number <= rest) for number in numbers))
+    return PartOfSample(Part(tuple(numbers), of), images, held["digest"])
+
+
+def _need(condition: bool) -> None:
+    need(condition, "attribute run holds no usable 'shard'")
 
 
 def part_note(report: OfSample) -> str | None:
@@ -146,21 +160,3 @@ def part_note(report: OfSample) -> str | None:
         f"A part: {whole.part}, {len(report.image_ids)} of the sample's {whole.images} images; "
         "iaside merge joins the shards"
     )
-
-
-def _usable(held: Any) -> tuple[list[int], int, int, str]:
-    """Values of the right types."""
-    if not isinstance(held, dict):
-        raise _wrong()
-    numbers, of, images, digest = (held.get(key) for key in ("numbers", "of", "images", "digest"))
-    if not isinstance(numbers, list) or any(type(n) is not int for n in [*numbers, of, images]):
-        raise _wrong()
-    if not isinstance(digest, str) or not is_digest(digest):
-        raise _wrong()
-    assert isinstance(of, int)
-    assert isinstance(images, int)
-    return numbers, of, images, digest
-
-
-def _wrong() -> WrongContentError:
-    return WrongContentError("attribute run holds no usable 'shard'")

@@ -14,9 +14,10 @@ from ..mathematics.intervals import METHODS
 from ..spelling import on_command_line
 from ..storage.opening import MADE_BY, check_is_file, read_isolated, report_errors
 from ..storage.seal import BEGINNINGS, NO_SEAL, SEAL_BYTES, check_seal, is_sealed
-from .kinds import format_of, load, read_derived
+from .kinds import load
 from .part import part_note
 from .report import FORMAT, Report
+from .stored import read_derived, read_format
 
 # Of stored numbers that another BLAS has added up.
 _TOLERANCE = 1e-9
@@ -123,13 +124,22 @@ def verify_file(path: Path) -> Verification:
         except UnreadableError:
             raise
         except ReportError as error:
-            kind = format_of(path, list(MADE_BY)) or FORMAT
+            kind = _kind(path)
             checks.append(Check("content", False, _without(path, error)))
     if isinstance(result, Report):
         checks += _follows(path, result)
     elif result is not None:
         checks.append(Check("numbers", None, _ONLY_TABLES))
     return Verification(str(path), kind, checks, result)
+
+
+def _kind(path: Path) -> str:
+    """What a file says that it is, of which nothing more can be used."""
+    try:
+        kind = str(read_isolated(path, read_format)[0]["format"])
+    except ReportError:
+        return FORMAT
+    return kind if kind in MADE_BY else FORMAT
 
 
 def _without(path: Path, error: Exception) -> str:
