@@ -65,7 +65,7 @@ class Result(Shown):
     model, data, run : dict
         What was measured, on what, and how it ran (plain JSON values).
     provider : str
-        Where the model ran: "cpu", "cuda" or "tensorrt".
+        What ran the model, as `inference.providers` names it.
     created : str
         ISO 8601, UTC.
     iaside_version : str
