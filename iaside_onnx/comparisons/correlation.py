@@ -41,7 +41,7 @@ MEASURES = {"error": "error", "mpe": "mPE"}
 FEW_MODELS = 10
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Correlation(Shown):
     """Models with what was predicted and what was measured.
 

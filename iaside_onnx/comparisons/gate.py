@@ -80,7 +80,7 @@ class NotJudged:
     reason: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Gate(Shown):
     """Result of `gate`.
 

@@ -28,7 +28,7 @@ from ..results.shown import Shown
 from ..results.snr import SnrReport
 from ..results.spread import Spread, check_confidence
 from ..setting_roles import SNR_FIT, settings_apart
-from ..spelling import option
+from ..spelling import option, words
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Agreement:
     pairs: float
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Prediction(Shown):
     """Damage of P perturbations at S severities, predicted for the K images of an audit.
 
@@ -318,7 +318,7 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
     apart = settings_apart(audited, measured, only=SNR_FIT)
     if apart:
         differ = [str(each) for each in apart]
-        options = " ".join(f"--{each.setting} {each.first}" for each in apart)
+        options = " ".join(word for each in apart for word in words(each.setting, each.first))
         raise ReportError(
             f"the signal-to-noise report does not fit the report: {'; '.join(differ)}; make it "
             f"anew with iaside snr {options}"

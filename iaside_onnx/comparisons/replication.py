@@ -27,7 +27,7 @@ def replicate_rows(reference: Named, replicate: Named, agreed: Agreement) -> NDA
     (first_name, first), (name, other) = reference, replicate
     if agreed.rows[0].size and any(agreed.left_out.values()):
         raise ReportError(
-            f"{option('replicates', like=name)} shares {len(agreed.rows[0])} of its "
+            f"{option('replicates', name)} shares {len(agreed.rows[0])} of its "
             f"{len(other.labels)} images with the {len(first.labels)} of {first_name}: audit it on "
             "the same images"
         )
@@ -41,7 +41,7 @@ def replicate_rows(reference: Named, replicate: Named, agreed: Agreement) -> NDA
         apart.append(f"{other.data.get('classes')} classes against {first.data.get('classes')}")
     if apart:
         raise ReportError(
-            f"{option('replicates', like=name)} is no further training of {first_name}'s recipe, "
+            f"{option('replicates', name)} is no further training of {first_name}'s recipe, "
             f"which differs from it by its seed alone: {'; '.join(apart)}"
         )
     rows = np.empty_like(agreed.rows[1])
