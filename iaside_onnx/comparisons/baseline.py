@@ -1,4 +1,4 @@
-"""Corruption errors held against those of a baseline model (Hendrycks and Dietterich, 2019)."""
+"""Corruption errors relative to those of a baseline model (Hendrycks and Dietterich, 2019)."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Agreement:
 
 
 def agreement(reference: Named, compared: Named) -> Agreement:
-    """Hold two reports against the rule; see `Agreement`."""
+    """Whether two reports agree; see `Agreement`."""
     (first_name, first), (name, other) = reference, compared
     apart = settings_apart(first.settings, other.settings)
     absence = scheme_of(str(first.settings.get("absence", "gaussian")))
@@ -116,8 +116,8 @@ def agreement(reference: Named, compared: Named) -> Agreement:
     return Agreement(names, game, view, images, notes, settings, rows, left_out, contents)
 
 
-def seen_alike(reference: Named, compared: Named) -> tuple[Report, list[str]]:
-    """The compared report through the view of the reference, and what was changed for that."""
+def in_view_of(reference: Named, compared: Named) -> tuple[Report, list[str]]:
+    """The compared report in the view of the reference, and what was changed for that."""
     (_, first), (name, other) = reference, compared
     view = {key: first.settings[key] for key in VIEW}
     notes = [
@@ -144,7 +144,7 @@ class SideBySide:
 
 
 def side_by_side(reports: Sequence[Named]) -> SideBySide:
-    """Hold reports that are shown together against the rule, the first against each other one."""
+    """Whether reports that are shown together agree, the first with each other one."""
     first = reports[0]
     settings: dict[str, list[Any]] = {}
     images: list[str] = []
@@ -179,7 +179,7 @@ def drawn_together(reports: Sequence[Named]) -> tuple[list[Report], list[str]]:
     """
     alike, notes = [reports[0]], []
     for other in reports[1:]:
-        report, changed = seen_alike(reports[0], other)
+        report, changed = in_view_of(reports[0], other)
         alike.append((other[0], report))
         notes += changed
     together = side_by_side(alike)

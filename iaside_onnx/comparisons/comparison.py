@@ -1,4 +1,4 @@
-"""Reports held against a reference, image by image: which differences are real, and how large.
+"""Reports compared with a reference, image by image: which differences are real, and how large.
 
 Pairs are the images that two reports share. What defines the game must be equal; what belongs to a
 model (its size, preprocessing, output, temperature) or to the estimator may differ and is named.
@@ -29,7 +29,7 @@ from ..mathematics.score import signed_score, spectral_importance
 from ..results.finding import no_finding
 from ..results.report import FEW_IMAGES, Report, check_view, load
 from ..setting_roles import VIEW
-from .comparable import Agreement, agreement, seen_alike
+from .comparable import Agreement, agreement, in_view_of
 from .pairs import ClassDifference, Comparison, Pair
 from .replication import check_trainings, replicate_rows
 from .verdict import verdict
@@ -76,7 +76,7 @@ def compare(
     margin: float | None = None,
     per_class: bool = False,
 ) -> Comparison:
-    """Hold reports against a reference on the images that they share.
+    """Compare reports with a reference on the images that they share.
 
     Every interval is a paired bootstrap interval over images (see `PairedBootstrap`), but for
     accuracy (a score interval, see `right_answers`), and the p-value inverts it: it is below 1 -
@@ -144,7 +144,7 @@ def compare(
     for (name, report), agreed in compared:
         # A view that was asked for needs no note.
         asked = report.view(value=value, beta=beta, confidence=confidence)
-        alike, notes = seen_alike(base, (name, asked))
+        alike, notes = in_view_of(base, (name, asked))
         sides = [_Side(*base, agreed.rows[0]), _Side(name, alike, agreed.rows[1])]
         sides += [
             _Side(*each, own[agreed.rows[0]]) for each, own in zip(trainings, rows, strict=True)
@@ -172,7 +172,7 @@ def _names(reports: Sequence[str | Path | Report]) -> list[str]:
 def _pair(
     sides: Sequence[_Side], agreed: Agreement, margin: float | None, *, classes: bool
 ) -> Pair:
-    """One report held against the reference: these two sides first, then the replicates."""
+    """One report and the reference: these two sides first, then the replicates."""
     base, other, *replicates = sides
     first, notes = base.report, list(agreed.notes)
     confidence = first.confidence
@@ -196,7 +196,7 @@ def _pair(
         accuracy = _accuracy(base.right, other.right, confidence, identical=identical)
     (signed,) = drawn.differences(score)
     if not replicates:
-        signed = _held_where_bands_tie(signed, base, other)
+        signed = _also_where_bands_tie(signed, base, other)
     if drawn.changes_sign(score):
         notes.append(
             "a signed score lies near 0, where intervals of the published score, an absolute "
@@ -233,7 +233,7 @@ def _pair(
     return replace(pair, verdict=verdict(pair, base.name, first, margin, 1 + len(replicates)))
 
 
-def _held_where_bands_tie(signed: Difference, base: _Side, other: _Side) -> Difference:
+def _also_where_bands_tie(signed: Difference, base: _Side, other: _Side) -> Difference:
     """The interval that reaches as far as either kind does, and its p-value."""
     first, second = (side.table[:, _SHAPLEY] for side in (base, other))
     joint = ScoreDifference(first, second, base.report.beta)

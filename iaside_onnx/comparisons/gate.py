@@ -51,7 +51,7 @@ class Criterion:
         The quantity must reach the threshold; else it must not exceed it.
     threshold, estimate, low, high : float
     judged : float
-        The number held against the threshold: an end of the interval, or the estimate.
+        The number compared with the threshold: an end of the interval, or the estimate.
     passed : bool
     reason : str
         One line that says so.
@@ -138,7 +138,7 @@ def gate(
     beta: float | None = None,
     confidence: float | None = None,
 ) -> Gate:
-    """Hold a report against thresholds.
+    """Judge a report by thresholds.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def _silent(named: Sequence[Named]) -> dict[str, str]:
 
 
 def _measured(name: str, report: Report, pair: Pair | None) -> tuple[float, tuple[float, float]]:
-    """What a threshold is held against, and its interval."""
+    """The quantity that a threshold bounds, and its interval."""
     if name == "min_accuracy":
         right = int(np.sum(report.predicted == report.labels))
         low, high = wilson(right, len(report.labels), report.confidence)

@@ -22,7 +22,7 @@ class ClassDifference:
 
 @dataclass(frozen=True)
 class Pair:
-    """One report held against the reference.
+    """One report compared with the reference.
 
     Attributes
     ----------

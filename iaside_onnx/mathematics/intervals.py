@@ -4,7 +4,7 @@ Both subtract the least Shapley value, which has a kink where bands contend for 
 there noise makes the least look smaller than it is, score and shares lean towards "even", and
 percentiles of a bootstrap lean with them (Fang and Santos, "Inference on directionally
 differentiable functions", Review of Economic Studies 86, 2019, prove that no plain bootstrap is
-consistent at such a kink). But with one band j held in the place of the least, everything is
+consistent at such a kink). But with one band j put in the place of the least, everything is
 smooth. For weights u with mean c, ``u . SID - c = A / B`` with ``A = (u - c) . psi`` and ``B = sum
 psi - M min psi``, so that
 

@@ -2,7 +2,7 @@
 
 Noise makes a score lean towards 0 where bands tie for the least Shapley value (see `intervals`). Of
 two models that lean alike the difference does not; where one of them leans alone it does. With
-bands l and j held in the place of the least of the other model and of the reference, the difference
+bands l and j put in the place of the least of the other model and of the reference, the difference
 is smooth; the difference of the scores is a minimum or maximum of these over l and over j, each
 taken from the sign of its score. Its interval is made as that of one score is.
 """

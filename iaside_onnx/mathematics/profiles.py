@@ -9,7 +9,7 @@ estimate, weighs the two and needs no normal distribution.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from .intervals import contact_set, expanded_tail, profile_ends
 from .score import signed_score, spectral_importance
 
 RESAMPLES = 1000
-# What a spread within and between classes is told from, at least.
+# What a spread within and between classes is estimated from, at least.
 LEAST_FREEDOM = 10
 LEAST_CLASSES = 6
 # Numbers that are drawn and ranked at once.
@@ -36,7 +36,7 @@ class Estimate:
     ----------
     shapley : ndarray, shape (C, M)
     covariance : ndarray, shape (C, M, M)
-        Of the errors of `shapley`; NaN where it cannot be told.
+        Of the errors of `shapley`; NaN where it cannot be estimated.
     sid, sid_low, sid_high : ndarray, shape (C, M)
     signed, signed_low, signed_high : ndarray, shape (C,)
         Signed score; ends are NaN where there is no interval.
@@ -146,13 +146,14 @@ def class_profiles(
     means = np.add.reduceat(values, starts, axis=0) / images[:, None]
     off = values - np.repeat(means, images, axis=0)
     scatter = _scatter(off, starts)
-    lacking = images < few
-    own = _own(values, starts, images, means, scatter, lacking, beta, confidence, seed)
+    aim, lacking = _Aim(beta, confidence, seed), images < few
+    rows = np.split(values, starts[1:])
+    own = _own(rows, means, scatter, lacking, aim)
     spread = class_spread(means, images, scatter.sum(axis=0), seed)
     weight = shrunk = None
     if spread is not None:
         weight = credibility(images, spread.images_for_half)
-        shrunk = _shrunk(spread, means, images, beta, confidence, seed)
+        shrunk = _shrunk(spread, means, images, aim)
     return ClassProfiles(classes.astype(np.int64), images, lacking, own, weight, shrunk)
 
 
@@ -215,55 +216,49 @@ def class_spread(
     return ClassSpread(share @ means, error, within, between, half, typical / (1 / drawn - 1))
 
 
+class _Aim(NamedTuple):
+    """What intervals are made for, and the seed of their draws."""
+
+    beta: float
+    confidence: float
+    seed: int
+
+
 def _own(
-    values: Array,
-    starts: NDArray[Any],
-    images: NDArray[Any],
-    means: Array,
-    scatter: Array,
-    lacking: NDArray[np.bool_],
-    beta: float,
-    confidence: float,
-    seed: int,
+    rows: list[Array], means: Array, scatter: Array, lacking: NDArray[np.bool_], aim: _Aim
 ) -> Estimate:
     """Own means with bootstrap intervals; classes of one size are resampled alike."""
+    images = np.array([len(some) for some in rows])
     freedom = np.where(images > 1, images - 1, np.nan)
     ends = _no_intervals(*means.shape)
     for count in np.unique(images[~lacking]):
         chosen = np.flatnonzero(images == count)
-        rng = np.random.default_rng([seed, int(count)])
+        rng = np.random.default_rng([aim.seed, int(count)])
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
-        tail = expanded_tail(int(count), confidence)
+        tail = expanded_tail(int(count), aim.confidence)
         for one in chosen:
-            rows = values[starts[one] : starts[one] + count]
-            of_sid, of_score = profile_ends(drawn @ rows, contact_set(rows), beta, tail)
+            contact = contact_set(rows[one])
+            of_sid, of_score = profile_ends(drawn @ rows[one], contact, aim.beta, tail)
             ends[0][:, one], ends[1][:, one] = of_sid, of_score
-    return _estimate(means, scatter / (images * freedom)[:, None, None], ends, beta)
+    return _estimate(means, scatter / (images * freedom)[:, None, None], ends, aim.beta)
 
 
-def _shrunk(
-    spread: ClassSpread,
-    means: Array,
-    images: NDArray[Any],
-    beta: float,
-    confidence: float,
-    seed: int,
-) -> Estimate:
+def _shrunk(spread: ClassSpread, means: Array, images: NDArray[Any], aim: _Aim) -> Estimate:
     weight = credibility(images, spread.images_for_half)[:, None, None]
     shrunk = weight[:, 0] * means + (1 - weight[:, 0]) * spread.centre
     errors = (1 - weight) ** 2 * (spread.between + spread.centre_covariance)
     errors = errors + weight**2 * spread.within / images[:, None, None]
     ends = _no_intervals(*means.shape)
-    tails = [(1 - confidence) / 2, 1 - (1 - confidence) / 2]
+    tails = [(1 - aim.confidence) / 2, 1 - (1 - aim.confidence) / 2]
     for count in np.unique(images):
-        own, drawn = _errors(spread, int(count), seed)
+        own, drawn = _errors(spread, int(count), aim.seed)
         alike = np.flatnonzero(images == count)
         blocks = -(-len(alike) * RESAMPLES * means.shape[1] // _AT_ONCE)
         for some in np.array_split(alike, blocks):
             sid = spectral_importance(own * means[some][:, None] + drawn)
             ends[0][:, some] = np.quantile(sid, tails, axis=1)
-            ends[1][:, some] = np.quantile(signed_score(sid, beta), tails, axis=1)
-    return _estimate(shrunk, errors, ends, beta)
+            ends[1][:, some] = np.quantile(signed_score(sid, aim.beta), tails, axis=1)
+    return _estimate(shrunk, errors, ends, aim.beta)
 
 
 def _errors(spread: ClassSpread, images: int, seed: int) -> tuple[Array, Array]:
