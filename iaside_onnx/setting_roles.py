@@ -107,15 +107,9 @@ def settings_apart(
 ) -> list[Apart]:
     """Every setting in which two results differ, in the order of the declaration.
 
-    Parameters
-    ----------
-    first, other : mapping
-        Settings as files hold them; a key that is missing has the value it had before it was
-        written down (``draws``: "name").
-    declared : mapping
-        What the settings of this kind of result belong to.
-    only : iterable of str, optional
-        The settings that matter; all by default.
+    In settings as files hold them a missing key has the value that it had before it was written
+    down (``draws``: "name"). `declared` says what the settings of this kind of result belong to,
+    and `only` names those that matter, all by default.
     """
     keys = dict.fromkeys([*declared, *first, *other] if only is None else only)
     apart = []

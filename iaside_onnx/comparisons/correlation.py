@@ -164,10 +164,6 @@ def correlate(
     confidence : float
         Coverage of the bootstrap intervals over models.
 
-    Returns
-    -------
-    Correlation
-
     Raises
     ------
     ReportError

@@ -26,9 +26,8 @@ class Pair:
 
     Attributes
     ----------
-    report : str
-        What the report is called.
-    model : dict
+    report, model : str, dict
+        The report's name, and its model.
     shared : int
         Images in both reports; everything below speaks of these alone.
     left_out : dict

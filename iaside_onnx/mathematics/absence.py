@@ -55,10 +55,7 @@ class Scheme:
 class SampleStatistics:
     """Mean image and mean power spectrum of a sample, the same in whatever order its images come.
 
-    Attributes
-    ----------
-    count : int
-        Images seen.
+    `count` is the number of images taken in.
     """
 
     def __init__(self) -> None:

@@ -27,19 +27,9 @@ _BLOCK_BYTES = 1 << 25
 
 
 def correlation_matrix(values: NDArray[Any], method: str = "spearman") -> NDArray[np.float64]:
-    """Correlations between the rows.
+    """Correlations in [-1, 1] between k quantities of n models, one of `METHODS`.
 
-    Parameters
-    ----------
-    values : array, shape (..., k, n)
-        k quantities of n models.
-    method : {"spearman", "kendall", "pearson"}
-        Others raise `UsageError`.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., k, k)
-        In [-1, 1]; NaN where a quantity is the same for all models.
+    From shape (..., k, n) to shape (..., k, k); NaN where a quantity is the same for all models.
 
     Examples
     --------

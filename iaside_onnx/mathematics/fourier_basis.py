@@ -38,12 +38,7 @@ class FrequencyGrid:
     height, width : int
         Size of the images.
     lines : int or None
-        Frequencies an axis, odd; None takes all of them.
-
-    Raises
-    ------
-    UsageError
-        An even number of lines, too few, or more than the shorter axis has frequencies.
+        Frequencies an axis, odd and at most those of the shorter axis; None takes all of them.
     """
 
     height: int

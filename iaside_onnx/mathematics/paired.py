@@ -209,12 +209,11 @@ def right_answers(
     reference, other : array of bool, shape (n,)
         Whether each model is right about each image.
 
-    Returns
-    -------
-    Difference
-        ``p`` is that of the score test of no difference, the interval all differences that the
-        same test does not reject. It keeps a width where both models agree on every image, as a
-        bootstrap interval would not.
+    Notes
+    -----
+    ``p`` is that of the score test of no difference, the interval all differences that the same
+    test does not reject. It keeps a width where both models agree on every image, as a bootstrap
+    interval would not.
     """
     images = len(reference)
     lost = int(np.sum(reference & ~other))

@@ -49,10 +49,6 @@ def game_values(log_prob: NDArray[Any], value: str = "log-prob") -> NDArray[np.f
         Log-probabilities of the true class, at most 0.
     value : {"log-prob", "log-prob-clipped", "prob"}
         The table itself; floored at log 0.01; or as probabilities in [0, 1].
-
-    Returns
-    -------
-    ndarray of float64, same shape
     """
     check_choice("value", value, VALUES)
     table = np.asarray(log_prob, dtype=np.float64)

@@ -21,14 +21,7 @@ from .bands import partition
 
 @dataclass(frozen=True)
 class Rings:
-    """The rings of an image size; their edges are those of as many bands.
-
-    Attributes
-    ----------
-    height, width, rings : int
-    norm : str
-        As for `band_index`.
-    """
+    """The rings of an image size; their edges are those of as many bands of `band_index`."""
 
     height: int
     width: int
