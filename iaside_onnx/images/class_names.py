@@ -25,12 +25,10 @@ _MARKS = set(":,;=")
 # An entry of a dictionary as Python writes it, and what follows.
 _PART = r"""(?:(\d{1,7})|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")"""
 _ENTRY = re.compile(rf"\s*{_PART}\s*:\s*{_PART}\s*(?:,\s*)?(\}})?", re.DOTALL)
-_BY_INDEX = {"id2label", "idx_to_class", "index_to_class"}
-_BY_NAME = {"label2id", "class_to_idx", "classes_to_idx", "class_to_index"}
-_HOLDERS = (
-    "id2label", "idx_to_class", "index_to_class", "label2id", "class_to_idx", "classes_to_idx",
-    "class_to_index", "names", "class_names", "label_names", "classes", "categories",
-)  # fmt: skip
+_BY_INDEX = ("id2label", "idx_to_class", "index_to_class")
+_BY_NAME = ("label2id", "class_to_idx", "classes_to_idx", "class_to_index")
+_LISTS = ("names", "class_names", "label_names", "classes", "categories")
+_HOLDERS = (*_BY_INDEX, *_BY_NAME, *_LISTS)
 _OPEN = (
     "numbers stand on both sides, so which are the names and which the places is open: write a "
     "JSON list of the names in the model's order, or the dictionary under the key class_to_idx "
@@ -56,7 +54,7 @@ def folded(name: str) -> str:
     kept = [
         "-" if mark in " _" and _between_digits(text, place) else mark
         for place, mark in enumerate(text)
-        if unicodedata.category(mark)[0] in "LNM" or _tells(text, place)
+        if unicodedata.category(mark)[0] in "LNM" or _distinguishes(text, place)
     ]
     return "".join(kept) or text
 
@@ -65,19 +63,16 @@ def _between_digits(text: str, place: int) -> bool:
     return text[place - 1 : place].isdecimal() and text[place + 1 : place + 2].isdecimal()
 
 
-def _tells(text: str, place: int) -> bool:
+def _distinguishes(text: str, place: int) -> bool:
     """Whether a sign at a place tells a name from others."""
-    mark = text[place]
+    mark, before, after = text[place], text[:place], text[place + 1 : place + 2]
     if mark in "#%" or unicodedata.category(mark) in ("Sm", "Sc", "So"):
         return True
-    if mark not in "-. _":
-        return False
-    before, after = text[:place], text[place + 1 : place + 2]
-    if _between_digits(text, place):
+    if mark in "-. _" and _between_digits(text, place):
         return True
-    if mark == "-":
-        return (not before and after.isdecimal()) or (bool(before) and not after)
-    return mark == "." and not before and after.isdecimal()
+    if mark in "-." and not before and after.isdecimal():
+        return True
+    return mark == "-" and bool(before) and not after
 
 
 def python_dict(text: str) -> dict[str, str | int] | None:
@@ -85,16 +80,16 @@ def python_dict(text: str) -> dict[str, str | int] | None:
     text = text.strip()
     if not text.startswith("{"):
         return None
-    found: dict[str, str | int] = {}
+    entries: dict[str, str | int] = {}
     place = 1
     while match := _ENTRY.match(text, place):
         key, item = (_literal(*match.group(*groups)) for groups in ((1, 2, 3), (4, 5, 6)))
-        if str(key) in found:
+        if str(key) in entries:
             return None
-        found[str(key)] = item
+        entries[str(key)] = item
         place = match.end()
         if match[7]:
-            return found if place == len(text) else None
+            return entries if place == len(text) else None
     return None
 
 
@@ -132,9 +127,8 @@ def names_in(value: Any, key: str = "") -> list[str] | None:
         Their order is open.
     """
     if isinstance(value, list):
-        made = [_one_name(item) for item in value]
-        names = [name for name in made if name is not None]
-        return _by_ids(value, names) if names and len(names) == len(made) else None
+        names = [name for item in value if (name := _one_name(item)) is not None]
+        return _by_ids(value, names) if names and len(names) == len(value) else None
     if not isinstance(value, dict) or not value:
         return None
     for holder in _HOLDERS:
@@ -181,11 +175,11 @@ def _by_ids(items: list[Any], names: list[str]) -> list[str]:
     """Names of a list, by the numbers that its objects give themselves, if they do."""
     if not all(isinstance(item, dict) for item in items):
         return names
+    known = _INDEX_COLUMNS | {"label"}
     keys = [
         key
         for key in items[0]
-        if folded(str(key)) in _INDEX_COLUMNS | {"label"}
-        and all(_is_place(item.get(key)) for item in items)
+        if folded(str(key)) in known and all(_is_place(item.get(key)) for item in items)
     ]
     for key in keys:
         numbered = {int(item[key]): name for item, name in zip(items, names, strict=True)}
@@ -207,19 +201,14 @@ def _by_ids(items: list[Any], names: list[str]) -> list[str]:
 
 
 def _one_name(item: Any) -> str | None:
-    if isinstance(item, str):
-        return item
-    if isinstance(item, bool):
-        return None
-    if isinstance(item, int):
-        return str(item)
-    if isinstance(item, list) and item and all(isinstance(part, str) for part in item):
-        return " ".join(item)  # as in Keras: ["n01440764", "tench"]
     if isinstance(item, dict):
-        return next(
-            (item[key] for key in ("name", "label") if isinstance(item.get(key), str)), None
-        )
-    return None
+        texts = (item.get(key) for key in ("name", "label"))
+        item = next((text for text in texts if isinstance(text, str)), None)
+    if isinstance(item, list) and item and all(isinstance(part, str) for part in item):
+        item = " ".join(item)  # as in Keras: ["n01440764", "tench"]
+    if type(item) is int:
+        return str(item)
+    return item if isinstance(item, str) else None
 
 
 def read_class_names(path: Path) -> list[str]:
@@ -248,11 +237,10 @@ def read_class_names(path: Path) -> list[str]:
             f"{path}: is not a list of class names: one a line in the model's order, a JSON list "
             "or a dictionary of numbers and names, or a CSV file with a column of names"
         )
-    if not all(name.strip() for name in names):
-        raise DataError(
-            f"{path}: class {[bool(name.strip()) for name in names].index(False)} has no name"
-        )
-    return [name.strip() for name in names]
+    names = [name.strip() for name in names]
+    if "" in names:
+        raise DataError(f"{path}: class {names.index('')} has no name")
+    return names
 
 
 def _parsed(path: Path, text: str) -> list[str] | None:
@@ -279,7 +267,7 @@ def without_places(lines: list[str]) -> list[str]:
     OpenOrderError
         Numbers stand on both sides.
     """
-    found: list[list[str]] = []
+    readings: list[list[str]] = []
     for pattern, number, name in ((_NUMBERED, 1, 3), (_NUMBER_LAST, 3, 1)):
         matches = [match for line in lines if (match := pattern.fullmatch(line))]
         numbers = [int(match[number]) for match in matches]
@@ -292,10 +280,10 @@ def without_places(lines: list[str]) -> list[str]:
         if names is None or not (marked or numbers == sorted(numbers)):
             continue
         if number == 1 or 0 in numbered:
-            found.append(names)
-    if len(found) > 1 and found[0] != found[1]:
+            readings.append(names)
+    if any(names != readings[0] for names in readings):
         raise OpenOrderError(_OPEN)
-    return found[0] if found else lines
+    return readings[0] if readings else lines
 
 
 def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
@@ -328,10 +316,9 @@ def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
     if not indices and texts:  # a number that is called the label, beside its name
         indices = [c for c in named if c in digits and header[c] in ("label", "class")]
     others = [c for c in range(width) if c not in digits and c not in counted]
-    name = next(iter([*texts, *(c for c in named if c not in indices)]), None)
-    if name is None and len(others) == 1:
-        name = others[0]
-    return None if name is None else _ordered(rows, name, indices)
+    candidates = [*texts, *(c for c in named if c not in indices)]
+    candidates += others if len(others) == 1 else []
+    return _ordered(rows, candidates[0], indices) if candidates else None
 
 
 def _places_of(rows: list[list[str]], column: int) -> list[int] | None:
