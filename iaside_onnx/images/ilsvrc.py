@@ -27,12 +27,12 @@ def ids_beside(table: Path) -> dict[int, str] | None:
     if not meta.is_file():
         return None
     try:
-        from scipy.io import loadmat
+        from scipy.io import loadmat  # slow to load
 
         if meta.stat().st_size > _MOST_BYTES:
             raise ValueError("too large")
         rows = loadmat(str(meta), squeeze_me=True, variable_names=["synsets"])["synsets"]
-        found = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in rows}
+        synsets = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in rows}
     except Exception as error:  # a damaged file makes the reader raise nearly everything
         raise DataError(f"{meta}: cannot be read as the meta.mat of ILSVRC 2012") from error
-    return {number: synset for number, synset in found.items() if wordnet_id(synset)}
+    return {number: synset for number, synset in synsets.items() if wordnet_id(synset)}

@@ -13,9 +13,11 @@ from typing import Any
 from ..errors import DataError
 from ..spelling import option
 from .class_names import folded, shown
+from .ilsvrc import ids_beside
 from .imagenet import wordnet_id
 from .pictures import is_picture, relative_name
 from .text_files import read_text
+from .tree import look_below
 
 _COLUMNS = option("columns", like="FILE,LABEL")
 _MOST_BYTES = 1 << 28
@@ -312,10 +314,7 @@ def _from_objects(
 
 
 def _numbers_by_line(table: Path, root: Path, numbers: list[int]) -> list[Entry]:
-    """Pictures in order of name with one number a line, where a map from the numbers is at hand."""
-    from .ilsvrc import ids_beside  # scipy's reader of .mat is slow to load
-    from .tree import look_below
-
+    """Pictures in order of name with one number a line, where a map from the numbers is there."""
     synset_of = ids_beside(table)
     if synset_of is None:
         raise DataError(

@@ -28,6 +28,10 @@ from .pictures import MAX_BYTES, ImageSource, check_bytes
 
 _IMAGE_COLUMNS = ("image", "img")
 _LABEL_COLUMNS = ("label",)
+# Types as Arrow writes them.
+_BINARY = ("binary", "large_binary")
+_TEXT = ("string", "large_string")
+_INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 _LABEL_ROWS = 1 << 16
 _BUFFER = 1 << 20
 # Pictures that are kept, in the order of asking: every pass over a usual sample but the first.
@@ -193,27 +197,18 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _is_image(kind: Any) -> bool:
-    from pyarrow import types
-
-    def is_binary(inner: Any) -> bool:
-        return bool(types.is_binary(inner) or types.is_large_binary(inner))
-
-    if not types.is_struct(kind):
-        return is_binary(kind)
+    if not str(kind).startswith("struct<"):
+        return str(kind) in _BINARY
     inside = [kind.field(number) for number in range(kind.num_fields)]
-    return [is_binary(part.type) for part in inside if part.name == "bytes"] == [True]
+    return [str(part.type) in _BINARY for part in inside if part.name == "bytes"] == [True]
 
 
 def _is_text(kind: Any) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_string(kind) or types.is_large_string(kind))
+    return str(kind) in _TEXT
 
 
 def _is_label(kind: Any) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_integer(kind)) or _is_text(kind)
+    return str(kind) in _INTEGERS or _is_text(kind)
 
 
 def _column(
@@ -228,20 +223,20 @@ def _column(
     present = [name for name in schema.names if name == asked or (not asked and name in usual)]
     if len(present) != 1:
         columns = ", ".join(f"'{name}'" for name in schema.names[:12])
-        wanted = f"one column '{asked or ' or '.join(usual)}'"
+        what = f"one column '{asked or ' or '.join(usual)}'"
         raise DataError(
-            f"{path}: has not exactly {wanted} but {columns}; name the right one with "
+            f"{path}: has not exactly {what} but {columns}; name the right one with "
             f"{option(f'{role}_column')}"
         )
     name: str = present[0]
     kind = schema.field(name).type
     if not fits(kind):
-        wanted = (
+        needed = (
             "integers or text" if role == "label" else "binary, or a struct with binary 'bytes'"
         )
         raise DataError(
-            f"{path}: column '{name}' is {str(kind)[:80]}; {wanted} needed: name another "
-            f"with {option(f'{role}_column')}"
+            f"{path}: column '{name}' is {str(kind)[:80]}; {needed} needed: name another with "
+            f"{option(f'{role}_column')}"
         )
     return name
 

@@ -32,53 +32,27 @@ _EXIF_ORIENTATION = 0x0112
 _TAR = {".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst"}
 
 
-def open_images(
-    path: Path,
-    labels: Path | None = None,
-    *,
-    columns: str | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    listener: Listener | None = None,
-) -> ImageSource:
-    """Open a folder, an array file, tar shards or Parquet files as labelled images.
+@dataclass(frozen=True)
+class Reading:
+    """Where images lie and how they are read.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
+    images : Path
         A folder with one sub-folder per class (sorted names are classes 0, 1, ...), any folder
         together with `labels`, an ``.npz`` or ``.h5`` with ``images`` and ``labels``; a ``.npy``
         beside ``labels.npy``; a ``.tar`` in WebDataset form or a ``.parquet`` in that of Hugging
         Face datasets, a folder of either, or a pattern of their names, such as
         ``val-{000..049}.tar`` or ``test-*.parquet``.
-    labels : Path, optional
+    labels : Path or None
         Says which file is of which class: see `label_files.read_labels`. Names of files are
-        relative to `path`.
-    columns : str, optional
+        relative to `images`.
+    columns : str or None
         "FILE,LABEL": its columns, where they have no usual names.
-    image_column, label_column : str, optional
+    image_column, label_column : str or None
         Columns of Parquet files, or arrays, where the usual ones are missing or doubtful.
-    listener : Listener, optional
-        Gets what was passed over.
-
-    Raises
-    ------
-    DataError
-        Nothing there, no images, unreadable labels, or an ambiguous array.
-    UsageError
-        Options that do not go with what is there.
-    """
-    return Reading(path, labels, columns, image_column, label_column).open(listener)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Where images lie and how they are read: the arguments of `open_images`, and of names.
-
-    Attributes
-    ----------
     class_names : str or None
-        File of the model's class names in its order; "none": hold no names against the folders.
+        File of the model's class names in its order; "none": do not compare names with the folders.
     label_order : {"text", "number"} or None
         How folders named by numbers count.
     """
@@ -112,7 +86,20 @@ class Reading:
         return reading
 
     def open(self, listener: Listener | None = None) -> ImageSource:
-        """Open them; see `open_images`."""
+        """Open a folder, an array file, tar shards or Parquet files as labelled images.
+
+        Parameters
+        ----------
+        listener : Listener, optional
+            Gets what was passed over.
+
+        Raises
+        ------
+        DataError
+            Nothing there, no images, unreadable labels, or an ambiguous array.
+        UsageError
+            Options that do not go with what is there.
+        """
         columns = _column_pair(self.columns)
         if self.labels is None and columns is not None:
             raise UsageError(f"{option('columns')} goes with {option('labels')}")
@@ -172,6 +159,13 @@ class Reading:
                 f"{option('image_column')} and {option('label_column')} go with Parquet files and "
                 "arrays (.npz, .h5)"
             )
+
+
+def open_images(
+    images: Path, labels: Path | None = None, listener: Listener | None = None, **columns: str
+) -> ImageSource:
+    """The images of a `Reading`, which has the other arguments."""
+    return Reading(images, labels, **columns).open(listener)
 
 
 def _named_files(path: Path) -> list[Path]:

@@ -152,12 +152,12 @@ class _Fields:
             f"and give it with {option('preprocess')}"
         )
 
-    def get(self, key: str, good: Callable[[Any], bool], wanted: str, default: Any = None) -> Any:
+    def get(self, key: str, good: Callable[[Any], bool], needed: str, default: Any = None) -> Any:
         value = self.values.get(key)
         if value is None:
             return default
         if not good(value):
-            raise self.wrong(key, f"cannot be used: wanted is {wanted}")
+            raise self.wrong(key, f"cannot be used: wanted is {needed}")
         return value
 
     def flag(self, key: str, default: bool) -> bool:

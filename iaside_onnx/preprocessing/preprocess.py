@@ -372,9 +372,9 @@ def preprocess_from(recipe: object, source: str, *, name: str | None = None) -> 
         )
     values: dict[str, Any] = {}
     for key, value in recipe.items():
-        good, wanted = CHECKS[key](value)
+        good, needed = CHECKS[key](value)
         if not good:
-            raise UsageError(f"{source}: {key} = {short_text(value)}; wanted is {wanted}")
+            raise UsageError(f"{source}: {key} = {short_text(value)}; wanted is {needed}")
         values[key] = value
     for key in ("mean", "std", "pad"):
         if key in values:

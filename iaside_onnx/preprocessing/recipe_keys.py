@@ -32,8 +32,8 @@ def _is_size(value: Any) -> tuple[bool, str]:
 
 
 def _is_resize(value: Any) -> tuple[bool, str]:
-    good, wanted = _is_size(value)
-    return good or value in (LETTERBOX, UNRESIZED), f'{wanted}, "{LETTERBOX}" or "{UNRESIZED}"'
+    good, sizes = _is_size(value)
+    return good or value in (LETTERBOX, UNRESIZED), f'{sizes}, "{LETTERBOX}" or "{UNRESIZED}"'
 
 
 def _are_levels(value: Any) -> tuple[bool, str]:
