@@ -227,18 +227,16 @@ def hdf5_images(path: Path, names: ArrayNames, listener: Listener) -> ArrayImage
 
         pair = choose_arrays(path, list(arrays), names, shapes, listener)
         images, labels = (arrays[name] for name in pair)
-        for name in pair:
-            _check_storage(path, name, arrays[name])
         _check_count(path, images.shape)
         for name in pair:
-            _check_written(path, name, arrays[name])
+            _check_storage(path, name, arrays[name])
         return _array_images(path, pair, images, labels)
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: cannot be read as HDF5: it is damaged") from error
 
 
 def _check_storage(path: Path, name: str, dataset: h5py.Dataset) -> None:
-    """Refuse filters that are code from elsewhere, and chunks that take too much memory."""
+    """Refuse filters that are code from elsewhere, huge chunks, and data that are not there."""
     plan = dataset.id.get_create_plist()
     filters = {plan.get_filter(number)[0] for number in range(plan.get_nfilters())}
     if filters - _FILTERS:
@@ -252,25 +250,21 @@ def _check_storage(path: Path, name: str, dataset: h5py.Dataset) -> None:
             f"{path}: '{name}' has chunks of {chunk:,} bytes, the most are {MAX_BYTES:,}; store it "
             "with smaller chunks"
         )
-
-
-def _check_count(path: Path, shape: tuple[int, ...] | None) -> None:
-    if shape and shape[0] > MAX_IMAGES:
-        raise DataError(f"{path}: declares {shape[0]:,} images, the most are {MAX_IMAGES:,}")
-
-
-def _check_written(path: Path, name: str, dataset: h5py.Dataset) -> None:
-    """Refuse data that the file claims and does not hold: HDF5 would read them as zeros."""
     if dataset.chunks is None:
         missing = dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize
     else:
         sides = zip(dataset.shape, dataset.chunks, strict=True)
         missing = dataset.id.get_num_chunks() < math.prod(-(-side // step) for side, step in sides)
-    if missing:
+    if missing:  # HDF5 would read zeros
         raise DataError(
             f"{path}: '{name}' claims {dataset.size:,} values, and the file holds fewer: it was "
             "not written to the end, or made to look larger than it is"
         )
+
+
+def _check_count(path: Path, shape: tuple[int, ...] | None) -> None:
+    if shape and shape[0] > MAX_IMAGES:
+        raise DataError(f"{path}: declares {shape[0]:,} images, the most are {MAX_IMAGES:,}")
 
 
 def _datasets(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -287,29 +281,27 @@ def _datasets(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[st
 
 
 def _array_images(path: Path, pair: tuple[str, str], images: Any, labels: Any) -> ArrayImages:
-    if images.dtype is None or images.shape is None or labels.shape is None:
+    shape = images.shape
+    if images.dtype is None or shape is None or labels.shape is None:
         raise DataError(f"{path}: '{pair[0]}' or '{pair[1]}' holds nothing")
-    if len(images.shape) not in (3, 4) or 0 in images.shape:
-        raise DataError(f"{path}: images have shape {images.shape}; n x H x W x C is needed")
+    text = f"{path}: images have shape {shape}"
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise DataError(f"{text}; n x H x W x C is needed")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataError(f"{path}: images are {images.dtype}; uint8 or float in [0, 1] is needed")
-    if images_last(images.shape, labels.shape):
+    if images_last(shape, labels.shape):
         raise DataError(
-            f"{path}: images have shape {images.shape}, which is H x W x C x N, as MATLAB and SVHN "
-            "have it; n x H x W x C is needed: save images.transpose(3, 0, 1, 2)"
+            f"{text}, which is H x W x C x N, as MATLAB and SVHN have it; n x H x W x C is needed: "
+            "save images.transpose(3, 0, 1, 2)"
         )
-    _check_count(path, images.shape)
-    numbers, names = label_numbers(path, labels, images.shape[0])
-    planes = len(images.shape) == 4
-    first = planes and images.shape[1] in (1, 3)
-    last = planes and images.shape[3] in (1, 3)
-    if planes and first == last:
-        raise DataError(
-            f"{path}: images have shape {images.shape}; exactly one of the axes 1 and 3 must be "
-            "1 or 3 channels long"
-        )
-    height, width = images.shape[2:] if first else images.shape[1:3]
+    _check_count(path, shape)
+    numbers, names = label_numbers(path, labels, shape[0])
+    first = len(shape) == 4 and shape[1] in (1, 3)
+    last = len(shape) == 4 and shape[3] in (1, 3)
+    if len(shape) == 4 and first == last:
+        raise DataError(f"{text}; exactly one of the axes 1 and 3 must be 1 or 3 channels long")
+    height, width = shape[2:] if first else shape[1:3]
     check_pixels(height, width, str(path))
-    check_bytes(math.prod(images.shape[1:]) * images.dtype.itemsize, str(path))
-    ids = [f"{index:08d}" for index in range(images.shape[0])]
+    check_bytes(math.prod(shape[1:]) * images.dtype.itemsize, str(path))
+    ids = [f"{index:08d}" for index in range(shape[0])]
     return ArrayImages(ids, numbers, names, images, first, str(path), naming="words")

@@ -115,14 +115,7 @@ def _check_names(root: Path, ids: Sequence[str]) -> None:
 
 
 def labelled_files(root: Path, table: Path, columns: tuple[str, str] | None = None) -> PhotoFiles:
-    """The files that a file of labels lists, in its order.
-
-    Parameters
-    ----------
-    table : Path
-        See `label_files.read_labels`.
-    columns : (str, str), optional
-        Names or numbers of the columns that hold files and labels.
+    """The files that a file of labels lists, in its order; arguments as of `read_labels`.
 
     Raises
     ------

@@ -13,8 +13,7 @@ from typing import Any
 from ..errors import DataError
 from ..spelling import option
 from .class_names import folded, shown
-from .ilsvrc import ids_beside
-from .imagenet import wordnet_id
+from .imagenet import ids_beside, wordnet_id
 from .pictures import is_picture, relative_name
 from .text_files import read_text
 from .tree import look_below

@@ -231,11 +231,11 @@ def _label(shard: Path, content: BinaryIO, parts: dict[str, tarfile.TarInfo]) ->
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: is not valid JSON") from error
-    values = [value[key] for key in _LABEL_KEYS if key in value] if isinstance(value, dict) else []
-    if not values:
-        return None
-    if not isinstance(values[0], int) or isinstance(values[0], bool) or abs(values[0]) > _MAX_CLASS:
-        raise DataError(f"{where}: its {_LABEL_KEYS[0]} is not a class number")
-    if values[0] != values[-1]:
-        raise DataError(f"{where}: its {' and '.join(_LABEL_KEYS)} differ")
-    return values[0]
+    entries = value if isinstance(value, dict) else {}
+    labels = {key: entries[key] for key in _LABEL_KEYS if key in entries}
+    for key, label in labels.items():
+        if type(label) is not int or abs(label) > _MAX_CLASS:
+            raise DataError(f"{where}: its {key} is not a class number")
+    if len(set(labels.values())) > 1:
+        raise DataError(f"{where}: its {' and '.join(labels)} differ")
+    return next(iter(labels.values()), None)
