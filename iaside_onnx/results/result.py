@@ -52,7 +52,7 @@ DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
 _LABELS = {"labels": "label", "predicted": "predicted class"}
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class Result(Shown):
     """Values for each image of a sample, and where they come from.
 
@@ -65,7 +65,7 @@ class Result(Shown):
     model, data, run : dict
         What was measured, on what, and how it ran (plain JSON values).
     provider : str
-        Where the model ran: "cpu", "cuda" or "tensorrt".
+        What ran the model, as `inference.providers` names it.
     created : str
         ISO 8601, UTC.
     iaside_version : str
@@ -320,7 +320,7 @@ class Result(Shown):
         return {}
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class ModelResult(Result):
     """Of a model that answered untouched images.
 
