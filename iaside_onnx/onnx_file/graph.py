@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +92,12 @@ def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
         if tensor.data_location != TensorProto.EXTERNAL:
             continue
         location = next((e.value for e in tensor.external_data if e.key == "location"), "")
-        inside = there = False
-        with suppress(OSError, ValueError):  # a name that no file can have
+        try:
             target = (folder / location).resolve()
-            inside = bool(location) and not Path(location).is_absolute()
-            inside = inside and folder in target.parents
-            there = inside and target.is_file()
-        if not inside:
+            there = target.is_file()
+        except (OSError, ValueError):  # a name that no file can have
+            target, there = folder, False
+        if not location or Path(location).is_absolute() or folder not in target.parents:
             raise ArtifactError(
                 f"{path}: weight '{tensor.name}' points outside the model's folder "
                 f"('{location}'); refused"

@@ -370,15 +370,13 @@ def preprocess_from(recipe: object, source: str, *, name: str | None = None) -> 
         raise UsageError(
             f"{source}: unknown key '{unknown[0]}'; known are {', '.join(RECIPE_KEYS)}"
         )
-    values: dict[str, Any] = {}
-    for key, value in recipe.items():
-        good, needed = CHECKS[key](value)
-        if not good:
+    values: dict[str, Any] = dict(recipe)
+    for key, value in values.items():
+        fits, needed = CHECKS[key]
+        if not fits(value):
             raise UsageError(f"{source}: {key} = {short_text(value)}; wanted is {needed}")
-        values[key] = value
-    for key in ("mean", "std", "pad"):
-        if key in values:
-            values[key] = tuple(float(number) for number in listed(values[key]))
+    for key in {"mean", "std", "pad"} & set(values):
+        values[key] = tuple(map(float, listed(values[key])))
     if values.get("antialias") is False and values.get("interpolation", "bilinear") != "bilinear":
         raise UsageError(f'{source}: antialias = false goes with interpolation = "bilinear" alone')
     padded = next((key for key in ("pad", "pad_position") if key in values), None)
