@@ -116,6 +116,7 @@ def test_what_a_hub_prescribes(tmp_path, config, size, wanted):
         (with_timm(interpolation="box"), "interpolation"),
         (with_timm(crop_mode="border"), "crop_pct"),
         (with_timm(crop_mode="random"), "crop_mode"),
+        (with_timm(test_input_size=288), "test_input_size"),
         ({"model_type": "vit", "image_size": 224}, "no preprocessing"),
         ({"feature_size": 80, "sampling_rate": 16000}, "no preprocessing"),
         ("[1, 2]", "no JSON object"),

@@ -232,7 +232,7 @@ def _timm(fields: _Fields) -> Translated:
 
 
 def _is_input_size(value: Any) -> bool:
-    return len(value) == 3 and all(map(_is_length, value))
+    return isinstance(value, list) and len(value) == 3 and all(map(_is_length, value))
 
 
 def _share(fields: _Fields, key: str, default: Fraction) -> Fraction:
