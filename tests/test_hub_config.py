@@ -112,6 +112,7 @@ def test_what_a_hub_prescribes(tmp_path, config, size, wanted):
         (VIT | {"do_thumbnail": True}, "do_thumbnail"),
         (VIT | {"size_divisor": 32}, "size_divisor"),
         (VIT | {"image_std": [0, 1, 1]}, "std"),
+        (VIT | {"image_mean": 10**400}, "image_mean"),
         (CLIP | {"feature_extractor_type": "OwnFeatureExtractor"}, "size"),
         (with_timm(interpolation="box"), "interpolation"),
         (with_timm(crop_mode="border"), "crop_pct"),
