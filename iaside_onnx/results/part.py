@@ -6,9 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import UsageError
-from ..storage.value_rules import WrongContentError, is_digest
+from ..errors import InvalidOption
+from ..storage import value_rules as rules
+from ..storage.schema import need
 
+_COUNT = rules.whole(1, rules.MOST_COUNT)
+_RECORD: dict[str, rules.Rule] = {
+    "numbers": rules.each(_COUNT, rules.MOST_COUNT),
+    "of": _COUNT,
+    "images": _COUNT,
+    "digest": rules.is_digest,
+}
 _ASKED = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 
 
@@ -48,7 +56,7 @@ class Part:
 
     @classmethod
     def asked(cls, text: str) -> Part:
-        """Part of ``--shard I/N``, where I counts from 1.
+        """Part of ``shard`` as it is asked for, "I/N", where I counts from 1.
 
         Raises
         ------
@@ -56,10 +64,10 @@ class Part:
         """
         found = _ASKED.fullmatch(text.strip())
         if found is None:
-            raise UsageError(f"--shard {text}: give I/N, such as 1/4 for the first of four")
+            raise InvalidOption("shard", text, "give I/N, such as 1/4 for the first of four")
         number, of = int(found[1]), int(found[2])
         if not 1 <= number <= of:
-            raise UsageError(f"--shard {text}: shards count from 1 to N, so 1/N to N/N")
+            raise InvalidOption("shard", text, "shards count from 1 to N, so 1/N to N/N")
         return cls((number,), of)
 
     def positions(self, images: int) -> list[int]:
@@ -71,16 +79,14 @@ class Part:
             There are fewer images than shards.
         """
         if images < self.of:
-            raise UsageError(
-                f"--shard {self.option}: the sample has {images} image(s); take at "
-                "most as many shards"
-            )
+            few = f"the sample has {images} image(s); take at most as many shards"
+            raise InvalidOption("shard", self.option, few)
         starts = {number - 1 for number in self.numbers}
         return [position for position in range(images) if position % self.of in starts]
 
     @property
     def option(self) -> str:
-        """As ``--shard`` takes it, such as "2/3"; several shards with commas."""
+        """As ``shard`` takes it, such as "2/3"; several shards with commas."""
         return f"{','.join(map(str, self.numbers))}/{self.of}"
 
     @property
@@ -127,16 +133,22 @@ def part_of(report: OfSample) -> PartOfSample | None:
     held = report.run.get("shard")
     if held is None:
         return None
-    numbers, of, images, digest = _usable(held)
+    _need(
+        isinstance(held, dict)
+        and all(key in held and rule(held[key]) for key, rule in _RECORD.items())
+    )
+    numbers, of, images = held["numbers"], held["of"], held["images"]
     # Bounded by the rows before anything is counted out: the numbers come from a stranger.
     rows = len(report.image_ids)
-    ascending = numbers == sorted(set(numbers)) and numbers[:1] >= [1] and numbers[-1] <= of
-    if not ascending or not len(numbers) <= rows <= images or of > images:
-        raise _wrong()
+    _need(numbers == sorted(numbers) and numbers[-1] <= of <= images)
+    _need(len(numbers) <= rows <= images)
     whole, rest = divmod(images, of)
-    if rows != sum(whole + (number <= rest) for number in numbers):
-        raise _wrong()
-    return PartOfSample(Part(tuple(numbers), of), images, digest)
+    _need(rows == sum(whole + (number <= rest) for number in numbers))
+    return PartOfSample(Part(tuple(numbers), of), images, held["digest"])
+
+
+def _need(condition: bool) -> None:
+    need(condition, "attribute run holds no usable 'shard'")
 
 
 def part_note(report: OfSample) -> str | None:
@@ -148,21 +160,3 @@ def part_note(report: OfSample) -> str | None:
         f"A part: {whole.part}, {len(report.image_ids)} of the sample's {whole.images} images; "
         "iaside merge joins the shards"
     )
-
-
-def _usable(held: Any) -> tuple[list[int], int, int, str]:
-    """Values of the right types."""
-    if not isinstance(held, dict):
-        raise _wrong()
-    numbers, of, images, digest = (held.get(key) for key in ("numbers", "of", "images", "digest"))
-    if not isinstance(numbers, list) or any(type(n) is not int for n in [*numbers, of, images]):
-        raise _wrong()
-    if not isinstance(digest, str) or not is_digest(digest):
-        raise _wrong()
-    assert isinstance(of, int)
-    assert isinstance(images, int)
-    return numbers, of, images, digest
-
-
-def _wrong() -> WrongContentError:
-    return WrongContentError("attribute run holds no usable 'shard'")

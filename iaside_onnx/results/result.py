@@ -52,7 +52,7 @@ DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
 _LABELS = {"labels": "label", "predicted": "predicted class"}
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class Result(Shown):
     """Values for each image of a sample, and where they come from.
 
@@ -320,7 +320,7 @@ class Result(Shown):
         return {}
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class ModelResult(Result):
     """Of a model that answered untouched images.
 

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReportError, UnreadableError
+from ..errors import ReportError, UnreadableError, said
 from ..mathematics.intervals import METHODS
+from ..spelling import on_command_line
 from ..storage.opening import MADE_BY, check_is_file, read_isolated, report_errors
 from ..storage.seal import BEGINNINGS, NO_SEAL, SEAL_BYTES, check_seal, is_sealed
-from .kinds import format_of, load, read_derived
+from .kinds import load
 from .part import part_note
 from .report import FORMAT, Report
+from .stored import read_derived, read_format
 
 # Of stored numbers that another BLAS has added up.
 _TOLERANCE = 1e-9
@@ -122,7 +124,7 @@ def verify_file(path: Path) -> Verification:
         except UnreadableError:
             raise
         except ReportError as error:
-            kind = format_of(path, list(MADE_BY)) or FORMAT
+            kind = _kind(path)
             checks.append(Check("content", False, _without(path, error)))
     if isinstance(result, Report):
         checks += _follows(path, result)
@@ -131,8 +133,17 @@ def verify_file(path: Path) -> Verification:
     return Verification(str(path), kind, checks, result)
 
 
+def _kind(path: Path) -> str:
+    """What a file says that it is, of which nothing more can be used."""
+    try:
+        kind = str(read_isolated(path, read_format)[0]["format"])
+    except ReportError:
+        return FORMAT
+    return kind if kind in MADE_BY else FORMAT
+
+
 def _without(path: Path, error: Exception) -> str:
-    return str(error).removeprefix(f"{path}: ")
+    return on_command_line(said(error)).removeprefix(f"{path}: ")
 
 
 def _sealed(path: Path) -> Check:

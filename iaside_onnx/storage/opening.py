@@ -7,15 +7,14 @@ command that begins reading before it loads its own (`begin_reading`) need not w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 from ..errors import ReportError
 from .isolated import Arrays, Child, IsolationError, Job, isolated
-from .regular_file import check_regular, irregular
+from .regular_file import check_regular
 from .seal import check_seal
 
 # Formats, and the commands that write such files.
@@ -26,7 +25,7 @@ MADE_BY = {
     "iaside-snr": "snr",
 }
 # By name, as what a file holds is known to results: the one place that storage knows of them.
-_READER = f"{__package__.partition('.')[0]}.results.kinds:read_stored"
+_READER = f"{__package__.partition('.')[0]}.results.stored:read_stored"
 
 
 def begin_reading(path: Path) -> Child:
@@ -52,17 +51,6 @@ def wrong_kind(path: Path | str, found: str, wanted: str | None = None) -> Repor
     return ReportError(
         f"{path}: is a file of iaside {MADE_BY[found]}{needed}; iaside show prints either"
     )
-
-
-def mentions(path: Path, words: Sequence[str]) -> bool:
-    """Whether the bytes of a file hold one of these words, so that a closer look is worth it."""
-    if irregular(path) is not None:
-        return False
-    try:
-        with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
-            return any(content.find(word.encode()) >= 0 for word in words)
-    except (OSError, ValueError):  # whoever reads it next says what is wrong
-        return False
 
 
 def read_isolated(path: Path, job: Job) -> tuple[dict[str, Any], Arrays]:

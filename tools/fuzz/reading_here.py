@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from iaside_onnx.results.kinds import load, read_stored
+from iaside_onnx.results.kinds import load
 from iaside_onnx.results.result import Result
+from iaside_onnx.results.stored import read_stored
 from iaside_onnx.storage import opening
 from iaside_onnx.storage.isolated import Arrays
 
