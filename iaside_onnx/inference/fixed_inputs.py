@@ -53,7 +53,7 @@ class FixedInputs:
 
 
 def fixed_inputs(
-    artifact: Artifact, image: Tensor, asked: Sequence[str], tell: Listener
+    artifact: Artifact, image: Tensor, asked: Sequence[str], listener: Listener
 ) -> FixedInputs:
     """Read ``NAME=VALUE`` for every input of a graph but the one that takes images.
 
@@ -89,7 +89,7 @@ def fixed_inputs(
             said[tensor.name] = _said(value)
         elif tensor.name in artifact.unread:
             value = np.zeros([size or 1 for size in tensor.shape or ()], _dtype(tensor))
-            tell.note(f"input '{tensor.name}': no node of the graph reads it; it gets zeros")
+            listener.note(f"input '{tensor.name}': no node of the graph reads it; it gets zeros")
         else:
             raise UsageError(
                 f"{artifact.path}: has an input beside the images, '{tensor.name}' "
@@ -137,16 +137,16 @@ def _value(tensor: Tensor, text: str) -> NDArray[Any]:
                 f"{tensor.name}={text[:60]}",
                 "give a number, true, false, a JSON list, or a file whose name ends in .npy",
             ) from error
-    wanted = _dtype(tensor)
+    dtype = _dtype(tensor)
     if value.size > _MOST_NUMBERS or value.dtype.kind not in "biuf":
         raise InvalidOption("set", tensor.name, "must be numbers or truth values, not too many")
     with np.errstate(over="ignore"):
-        made: NDArray[Any] = value.astype(wanted)
+        converted: NDArray[Any] = value.astype(dtype)
     # Infinity can be meant in a file, as in masks of attention, but in a text it is an overflow.
-    bounded = np.isfinite(made) | (text.lower().endswith(".npy") & ~np.isfinite(value))
-    if not np.all(made == value if wanted.kind in "biu" else bounded):
+    bounded = np.isfinite(converted) | (text.lower().endswith(".npy") & ~np.isfinite(value))
+    if not np.all(converted == value if dtype.kind in "biu" else bounded):
         raise InvalidOption("set", tensor.name, f"does not fit into {tensor.dtype}")
-    return made
+    return converted
 
 
 def _said(value: NDArray[Any]) -> str:
@@ -191,7 +191,7 @@ def _same_axis(tensor: Tensor, image: Tensor) -> bool:
     return own == batch
 
 
-def _fits(given: tuple[int, ...], wanted: Sequence[int | None]) -> bool:
-    return len(given) == len(wanted) and all(
-        size is None or size == length for length, size in zip(given, wanted, strict=True)
+def _fits(lengths: tuple[int, ...], shape: Sequence[int | None]) -> bool:
+    return len(lengths) == len(shape) and all(
+        size is None or size == length for length, size in zip(lengths, shape, strict=True)
     )

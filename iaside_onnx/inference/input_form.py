@@ -125,7 +125,7 @@ def settle_input(
     layout = settled_layout(artifact, tensor, asked)
     given = tensor.block(layout)[1:]
     if size is not None and any(
-        side is not None and side != wanted for side, wanted in zip(given, size, strict=True)
+        side not in (None, asked_side) for side, asked_side in zip(given, size, strict=True)
     ):
         raise UsageError(
             f"a size of {size[0]} x {size[1]} was asked for, but input '{tensor.name}' of "

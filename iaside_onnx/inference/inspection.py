@@ -261,7 +261,7 @@ def _tried(
 def _run(
     source: Source, declared_kind: str | None, warnings: _Warnings, *, free: bool
 ) -> tuple[Opened, NDArray[np.float32]] | None:
-    form, heard = source.form, Listener()
+    form, listener = source.form, Listener()
     if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
         warnings.append("the input is too large to try random images on")
         return None
@@ -269,7 +269,7 @@ def _run(
     pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
     try:
         opened = open_model(
-            source, pixels, heard, before_head=declared_kind != "logits", allow_random=True
+            source, pixels, listener, before_head=declared_kind != "logits", allow_random=True
         )
         scores = opened.model.scores(pixels)
     except NoClassScoresError:
@@ -280,7 +280,7 @@ def _run(
         warnings.append(f"{place}: {said(error)}{advice}")
         return None
     allowed = on_command_line(_ALLOW)
-    warnings.extend(text for text in heard.warnings if allowed not in text)
+    warnings.extend(text for text in listener.warnings if allowed not in text)
     if opened.mode == "freed" and form.fixed_batch is not None:
         warnings.append(
             f"the batch is fixed at {form.fixed_batch}; analyze makes it free in a copy of the "

@@ -129,7 +129,7 @@ class Model:
 def run(
     session: ort.InferenceSession, outputs: list[str], inputs: dict[str, NDArray[Any]]
 ) -> list[NDArray[Any]]:
-    """`session.run` with onnxruntime's errors turned into ours."""
+    """`session.run` with onnxruntime's errors turned into errors of this package."""
     try:
         result: list[NDArray[Any]] = session.run(outputs, inputs, run_options())
     except Exception as error:  # onnxruntime's errors have no common base
@@ -138,7 +138,7 @@ def run(
 
 
 def run_error(error: Exception) -> Exception:
-    """What to raise for an error of onnxruntime: lack of memory is told apart."""
+    """What to raise for an error of onnxruntime: lack of memory has a class of its own."""
     text = str(error).lower()
     if isinstance(error, MemoryError) or any(words in text for words in _MEMORY_WORDS):
         return OutOfMemoryError(f"not enough memory: {reason(error)}")
