@@ -80,13 +80,11 @@ def fixed_inputs(
     for name in given:
         if name not in {tensor.name for tensor in others}:
             raise InvalidOption("set", name, f"{artifact.path} has no such input (others: {names})")
-    whole: dict[str, NDArray[Any]] = {}
-    each: dict[str, NDArray[Any]] = {}
-    said: dict[str, str] = {}
+    values = FixedInputs()
     for tensor in others:
         if tensor.name in given:
             value = _value(tensor, given[tensor.name])
-            said[tensor.name] = _said(value)
+            values.said[tensor.name] = _said(value)
         elif tensor.name in artifact.unread:
             value = np.zeros([size or 1 for size in tensor.shape or ()], _dtype(tensor))
             listener.note(f"input '{tensor.name}': no node of the graph reads it; it gets zeros")
@@ -97,8 +95,8 @@ def fixed_inputs(
                 f"{option('set', f'{tensor.name}={_example(tensor)}')}"
             )
         shaped, repeated = _shaped(tensor, image, value)
-        (each if repeated else whole)[tensor.name] = shaped
-    return FixedInputs(whole, each, said)
+        (values.each if repeated else values.whole)[tensor.name] = shaped
+    return values
 
 
 def _dtype(tensor: Tensor) -> np.dtype[Any]:

@@ -41,6 +41,12 @@ class Affine:
         """Channel order and gain, for differences of images, shape (..., C, H, W)."""
         return pixels[..., self.order, :, :] * self.gain[:, None, None]
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest number that pixels in [0, 1] become."""
+        ends = np.stack([self.shift, self.shift + self.gain])
+        return float(ends.min()), float(ends.max())
+
     def full(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Channel order, gain and shift, shape (..., C, H, W)."""
         return self.linear(pixels) + self.shift[:, None, None]

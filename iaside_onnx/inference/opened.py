@@ -326,11 +326,10 @@ def _free(
             "export (PyTorch: export it again with an example batch of 2 and dynamic_shapes)"
         )
     try:
-        copy = (
-            source.at(None)
-            .edited(lambda graph: free_batch(graph, form.name, fixed, form.shape))
-            .model
+        freed = source.at(None).edited(
+            lambda graph: free_batch(graph, form.name, fixed, form.shape)
         )
+        copy = freed.model
         scores = [copy.scores(probe[:1]), copy.scores(np.concatenate([probe, probe]))]
         gap = difference(np.concatenate([expected[:1], expected, expected]), np.concatenate(scores))
         if gap <= _COPY_TOLERANCE[source.output.dtype]:

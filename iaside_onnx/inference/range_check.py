@@ -37,9 +37,7 @@ def check_pixel_range(
         They disagree, nobody asked for the recipe, and it does not do better on the images.
     """
     expected = classifier.artifact.pixel_ranges.get(classifier.form.name)
-    _, gain, shift = classifier.preprocess.affine(classifier.form.channels)
-    ends = np.stack([shift, shift + gain])
-    low, high = float(ends.min()), float(ends.max())
+    low, high = classifier.model.affine.ends
     if expected is None or expected.fits(low, high):
         return
     name = classifier.preprocess.name
@@ -78,9 +76,8 @@ def _on_images(
         return None
     channels = classifier.form.channels
     gain = np.full(channels, expected.high - expected.low, np.float32)
-    affine = Affine(
-        classifier.preprocess.affine(channels)[0], gain, np.full(channels, expected.low, np.float32)
-    )
+    shift = np.full_like(gain, expected.low)
+    affine = Affine(classifier.model.affine.order, gain, shift)
     try:
         pixels = np.stack([classifier.pixels(sample.picture(int(place))) for place in positions])
         in_use = _right(classifier, pixels, targets)

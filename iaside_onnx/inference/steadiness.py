@@ -63,13 +63,11 @@ def check_steady(
     ArtifactError
     """
     with np.errstate(invalid="ignore"):  # not-a-number is for others to report
-        first, gap, differs = model.scores(probe), 0.0, False
-        for _ in range(_RUNS - 1):
-            gap = difference(first, model.scores(probe))
-            differs = gap > (_TOLERANCE_11_BITS if coarse else _TOLERANCE)
-            if differs:
-                break
-    why = reason(artifact, noise, gap if differs else 0.0)
+        first = model.scores(probe)
+        gaps = (difference(first, model.scores(probe)) for _ in range(_RUNS - 1))
+        tolerance = _TOLERANCE_11_BITS if coarse else _TOLERANCE
+        gap = next((gap for gap in gaps if gap > tolerance), 0.0)
+    why = reason(artifact, noise, gap)
     if why and not allow:
         raise ArtifactError(f"{artifact.path}: {why}; {_REMEDY}, or ask for it: {_ALLOW}")
     if why:

@@ -128,7 +128,7 @@ def search_recipes(
             "preset": preset,
             "source": source_of(best, given),
             "fitted": fit is not None,
-            "input_range": _ends(best, classifier),
+            "input_range": list(Affine(*best.recipe.affine(classifier.form.channels)).ends),
             "toml": best.recipe.toml(),
             "options": {
                 **_options(best, classifier, settings),
@@ -316,13 +316,6 @@ def _options(best: Candidate, classifier: Classifier, settings: Settings) -> dic
         "allow_random": settings.allow_random or None,
         "output_kind": settings.output_kind,
     }
-
-
-def _ends(best: Candidate, classifier: Classifier) -> list[float]:
-    """The numbers that the darkest and the lightest pixel become."""
-    _, gain, shift = best.recipe.affine(classifier.form.channels)
-    ends = np.stack([shift, shift + gain])
-    return [float(ends.min()), float(ends.max())]
 
 
 def _row(candidate: Candidate, best: Candidate) -> dict[str, Any]:
