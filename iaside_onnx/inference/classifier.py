@@ -24,15 +24,15 @@ from .ends import image_input, score_output
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, RunError
-from .opened import Opened, Source, open_model, scores_of
+from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
 from .session import Runtime
 from .task import OneLabel, Task
 
-# Images on which batches are tried, and on which scores are looked at.
 _SIZE = option("size", like="HxW")
 _LOGITS = option("output_kind", "logits")
+# Images on which batches are tried, and on which scores are looked at.
 _PROBE_IMAGES = 3
 _WIDE_PROBE_IMAGES = 8
 
@@ -168,7 +168,7 @@ def open_classifier(
     try:
         beside = fixed_inputs(artifact, tensor, settings.set, listener)
         affine = Affine(*preprocess.affine(form.channels))
-        opened = open_model(
+        opened = open_source(
             Source(artifact, runtime, form, affine, output, beside),
             wide[:_PROBE_IMAGES],
             listener,
@@ -279,7 +279,7 @@ def _score_form(
         kind = settled_kind(scores, tail)
         if kind == "unknown":
             raise ArtifactError(
-                f"{artifact.path}: output '{output.name}' {_open(artifact, output, binary)}"
+                f"{artifact.path}: output '{output.name}' {_unsettled(artifact, output, binary)}"
             )
         if kind != plain_kind(tail, scores.shape[1]):
             listener.note(
@@ -293,7 +293,7 @@ def _score_form(
     return ScoreForm(kind, output.elem_type, binary, step, pair)
 
 
-def _open(artifact: Artifact, output: Tensor, binary: bool) -> str:
+def _unsettled(artifact: Artifact, output: Tensor, binary: bool) -> str:
     """What is to be settled about scores in [0, 1]."""
     if binary:
         return (

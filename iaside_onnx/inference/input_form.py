@@ -133,11 +133,10 @@ def settle_input(
         )
     assumed = False
     if None in given:
-        if size is None and recipe.size is not None:
-            size = recipe.size
-        if size is None and recipe.resize_ratio is not None:
-            size, assumed = (_DEFAULT_SIZE, _DEFAULT_SIZE), True
-        size = size or _needed_size(sample, artifact, tensor)
+        size = size or recipe.size
+        assumed = size is None and recipe.resize_ratio is not None
+        usual = (_DEFAULT_SIZE, _DEFAULT_SIZE) if assumed else None
+        size = size or usual or _needed_size(sample, artifact, tensor)
     return replace(form_of(tensor, layout, size or (0, 0)), assumed=assumed)
 
 

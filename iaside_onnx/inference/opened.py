@@ -155,7 +155,7 @@ class Source:
         return self.runtime.open(graph.SerializeToString(), folder=path.parent)
 
 
-def open_model(
+def open_source(
     source: Source,
     probe: Pixels,
     listener: Listener,

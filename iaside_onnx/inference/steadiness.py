@@ -67,7 +67,7 @@ def check_steady(
         gaps = (difference(first, model.scores(probe)) for _ in range(_RUNS - 1))
         tolerance = _TOLERANCE_11_BITS if coarse else _TOLERANCE
         gap = next((gap for gap in gaps if gap > tolerance), 0.0)
-    why = reason(artifact, noise, gap)
+    why = unsteadiness(artifact, noise, gap)
     if why and not allow:
         raise ArtifactError(f"{artifact.path}: {why}; {_REMEDY}, or ask for it: {_ALLOW}")
     if why:
@@ -75,7 +75,7 @@ def check_steady(
     return bool(why)
 
 
-def reason(artifact: Artifact, noise: Randomness, gap: float = 0.0) -> str:
+def unsteadiness(artifact: Artifact, noise: Randomness, gap: float = 0.0) -> str:
     """Why a model has no scores of its own for an image; empty where it has.
 
     Parameters
