@@ -15,7 +15,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, said
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact, load_graph
 from ..onnx_file.edits import ROWS, transposed, with_batch_axis, with_output, with_rows
@@ -190,7 +190,7 @@ def open_source(
     source = _settled(source, probe, listener).typed()
     noise = randomness_of(artifact, name)
     coarse = source.output.dtype == "float16" or source.runtime.execution.coarse
-    random = check_steady(
+    is_random = check_steady(
         artifact, noise, source.model, probe, listener, coarse=coarse, allow=allow_random
     )
     head = head_of(artifact.graph, name) if before_head else None
@@ -204,7 +204,7 @@ def open_source(
         mode, model = _free(source, probe, listener, declared=declared)
     return Opened(
         artifact=artifact, model=model, output=source.output, mode=mode, head=head,
-        randomness=noise, random=random, batch=source.form.fixed_batch,
+        randomness=noise, random=is_random, batch=source.form.fixed_batch,
     )  # fmt: skip
 
 
@@ -340,7 +340,7 @@ def _free(
             return "freed", copy
         why = f"the copy differs from the file by {gap:.1e}"
     except (ArtifactError, ValueError) as error:
-        why = str(error)
+        why = said(error)
     many = "one by one" if fixed == 1 else f"{fixed} at a time"
     listener.warning(
         f"{cause}, and could not be made free ({why}); the model runs its images {many}, which is "
