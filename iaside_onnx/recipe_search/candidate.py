@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,7 +54,7 @@ class Candidate:
     finite: NDArray[np.bool_]
 
     @classmethod
-    def joined(cls, parts: list[Candidate]) -> Candidate:
+    def joined(cls, parts: Sequence[Candidate]) -> Candidate:
         """The same candidate on the images of all parts."""
         whole: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_IMAGE

@@ -77,23 +77,23 @@ def findings(
         candidate for candidate, row in zip(candidates, rows, strict=True) if not row["told_apart"]
     ]
     source = source_of(best, given)
-    said = _fit(candidates)
+    sentences = _fit(candidates)
     if source:
-        said += [f"It is what {_SOURCES[source]} says: no {option('preprocess')} is needed."]
-    said += [
+        sentences += [f"It is what {_SOURCES[source]} says: no {option('preprocess')} is needed."]
+    sentences += [
         f"What {_SOURCES[name]} says does worse."
         for name, recipe in given.items()
         if not any(source_of(candidate, {name: recipe}) for candidate in alike)
     ]
     if len(alike) == 1:
-        return [*said, f"The best is better than every other candidate (paired on {count} images)."]
+        better = f"The best is better than every other candidate (paired on {count} images)."
+        return [*sentences, better]
     others = "1 other candidate" if len(alike) == 2 else f"{len(alike) - 1} other candidates"
-    sentences = [
-        *said,
+    sentences.append(
         f"{others} cannot be told apart from the best on {count} images (p > {LEVEL}, or next to "
         "no difference); of them the most plausible one stands first: declared, beside the file, "
-        "a preset, then any other.",
-    ]
+        "a preset, then any other."
+    )
     for axis, title in _AXES.items():
         names = list(dict.fromkeys(str(getattr(candidate, axis)) for candidate in alike))
         state = "settled" if len(names) == 1 else f"open between {len(names)}"

@@ -230,13 +230,13 @@ class _Search:
         """Candidates for pairs of values and geometry, best first."""
         form = self.classifier.form
         recipes = [(values, geometry, joined(values, geometry, form)) for values, geometry in pairs]
-        parts: list[list[Candidate]] = [[] for _ in range(len(recipes) * len(self.targets))]
+        parts: list[list[Candidate]] = []  # for each group of images, of all candidates
         group = max(1, min(_GROUP, _GROUP_NUMBERS // form.features))
         for start in range(0, len(self.sample), group):
             positions = np.arange(start, min(start + group, len(self.sample)))
             pictures = [self.sample.picture(int(position)) for position in positions]
             prepared: dict[str, NDArray[np.float32]] = {}
-            read: list[Candidate] = []
+            parts.append([])
             for values, geometry, recipe in recipes:
                 if geometry.name not in prepared:
                     pixels = [recipe.pixels(picture, form.channels) for picture in pictures]
@@ -244,11 +244,9 @@ class _Search:
                 affine = Affine(*recipe.affine(form.channels))
                 model = replace(self.classifier.model, affine=affine)
                 raw = model.scores(prepared[geometry.name])
-                read += self._read(values.name, geometry.name, recipe, raw, positions)
+                parts[-1] += self._read(values.name, geometry.name, recipe, raw, positions)
                 self.listener.advance(len(pictures))
-            for part, candidate in zip(parts, read, strict=True):
-                part.append(candidate)
-        candidates = [Candidate.joined(part) for part in parts]
+        candidates = [Candidate.joined(same) for same in zip(*parts, strict=True)]
         return sorted(candidates, key=lambda item: item.rank, reverse=True)
 
     def _read(
