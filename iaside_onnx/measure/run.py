@@ -218,12 +218,18 @@ def _writing(request: Request) -> Iterator[None]:
         yield
 
 
+def model_of(result: Any) -> dict[str, Any]:
+    """What a result says of its model; empty where it was measured without."""
+    # What an attack was made on is in its settings.
+    model = getattr(result, "model", None) or result.settings.get("attack") or {}
+    return dict(model)
+
+
 def identity_of(result: Any, settings: dict[str, Any]) -> dict[str, Any]:
     """What determined the table of a finished result; `settings` are those of its own that did."""
     whole = part_of(result)
-    # What an attack was made on is in its settings.
-    model = getattr(result, "model", None) or result.settings.get("attack", {})
-    provider = getattr(result, "provider", None) or model.get("provider", "")
+    model = model_of(result)
+    provider = result.provider or model.get("provider", "")
     digest = result.run.get("sample_digest", result.data["digest"])  # where a limit ended the run
     return {
         "settings": settings,

@@ -255,9 +255,8 @@ class SignalToNoise(Measurement[SnrReport]):
     @property
     def _ends(self) -> list[int]:
         """Where signal, noise of corruptions and noise of the attack end in a row."""
-        cells = [self._cells, len(self.severities) if self.attack else 0]
-        sums = [2, *(3 * each for each in cells)]
-        return [int(end) * (self.grid.rings + 1) for end in np.cumsum(sums)]
+        attacked = len(self.severities) if self.attack else 0
+        return _ends(self._cells, attacked, self.grid.rings)
 
     @property
     def columns(self) -> int:
@@ -267,8 +266,7 @@ class SignalToNoise(Measurement[SnrReport]):
     @property
     def parts(self) -> list[Columns]:
         """Columns of signal and corruptions, then those of the attack."""
-        _, end, whole = self._ends
-        return [slice(end), slice(end, whole)] if self.attack else [slice(end)]
+        return _parts(self._ends)
 
     def cost(self, images: int) -> str:
         """See `Measurement`."""
@@ -317,10 +315,7 @@ class SignalToNoise(Measurement[SnrReport]):
 
     def settings_of(self, result: SnrReport) -> dict[str, Any]:
         """See `Measurement`."""
-        corruptions = [name for name in result.perturbations if name in CATALOGUE]
-        return {
-            **result.settings, "perturbations": corruptions, "severities": result.severities,
-        }  # fmt: skip
+        return settings_of_sums(result)
 
     def rows(self, subject: Subject, size: BatchSize) -> Sequence[Rows]:
         """See `Measurement`."""
@@ -438,3 +433,36 @@ class SignalToNoise(Measurement[SnrReport]):
             labels=None if filled.subject.request.shard is None else filled.sample.labels,
             **origin,
         )
+
+
+def _ends(cells: int, attacked: int, rings: int) -> list[int]:
+    """Where signal, noise of corruptions and noise of the attack end in a row."""
+    return [int(end) * (rings + 1) for end in np.cumsum([2, 3 * cells, 3 * attacked])]
+
+
+def _parts(ends: list[int]) -> list[Columns]:
+    """Columns of signal and corruptions, then those of the attack if there is one."""
+    _, end, whole = ends
+    return [slice(end), slice(end, whole)] if whole > end else [slice(end)]
+
+
+def settings_of_sums(report: SnrReport) -> dict[str, Any]:
+    """Settings that determined the table of a finished report, which may hold its view as well."""
+    names = report.perturbations
+    corruptions = names[:-1] if report.settings.get("attack") else names
+    return {**report.settings, "perturbations": corruptions, "severities": report.severities}
+
+
+def sums_parts(report: SnrReport) -> list[Columns]:
+    """Columns of a report's table that are filled together."""
+    corruptions, levels = len(settings_of_sums(report)["perturbations"]), len(report.severities)
+    attacked = len(report.perturbations) - corruptions
+    return _parts(_ends(corruptions * levels, attacked * levels, report.rings))
+
+
+def sums_of(report: SnrReport) -> NDArray[np.float64]:
+    """The table that a report was made of."""
+    noise = np.moveaxis(report.noise, 1, 0)
+    corruptions = len(settings_of_sums(report)["perturbations"])
+    sums = np.moveaxis(report.signal, 1, 0), noise[:, :, :corruptions], noise[:, :, corruptions:]
+    return np.concatenate([each.reshape(len(noise), -1) for each in sums], axis=1)

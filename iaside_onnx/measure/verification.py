@@ -24,12 +24,13 @@ from ..inference.providers import PROVIDERS
 from ..inference.session import is_active
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
-from ..preprocessing.preprocess import PRESETS, preprocess_from
+from ..preprocessing.preprocess import PRESETS, load_preprocess, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
 from ..results.heatmap import HeatmapReport
 from ..results.part import part_of
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
+from ..results.snr import SnrReport
 from ..results.verification import Check, Verification, verify_file
 from ..settings import MOST_COUNT, Settings
 from ..spelling import on_command_line, option
@@ -40,7 +41,8 @@ from .attacked import NO_ATTACK
 from .heatmap import measure_heatmap
 from .model_names import NO_NAMES
 from .robustness import measure_robustness, settings_of_answers, table_of, table_parts
-from .run import identity_of
+from .run import identity_of, model_of
+from .snr import measure_snr, settings_of_sums, sums_of, sums_parts
 from .subject import DRAWS, as_json
 
 # Values that kernels of another machine may round to: of the CPU, and of GPUs, which keep 11 bits.
@@ -57,10 +59,13 @@ class _Redo(NamedTuple):
     job: Callable[..., Any]
     options: dict[str, Any]
     # The rows of a result, as the job's partial file holds them.
-    table_of: Callable[[Any], NDArray[np.float32]]
+    table_of: Callable[[Any], NDArray[Any]]
     # Of those that determined the table.
     settings: dict[str, Any]
     parts: Sequence[Columns] = WHOLE_ROWS
+    dtype: str = "float32"
+    # What makes a difference large or small: for each number of some rows of the table.
+    scale: Callable[[NDArray[Any]], NDArray[Any]] = lambda rows: np.maximum(1.0, np.abs(rows))
 
 
 def verify(
@@ -87,8 +92,7 @@ def verify(
     labels, class_names : path, optional
         As for `analyze`.
     redo : int
-        Rows of the table that the model evaluates again; needs `model` and `images`. For files of
-        ``analyze``, ``robustness`` and ``heatmap``.
+        Rows of the table that are made again; needs `images`, and `model` where one made them.
     seed : int
         Which rows.
     signed : Check, optional
@@ -108,10 +112,13 @@ def verify(
         The file is none of iaside, or model or images cannot be read.
     """
     check_number("redo", redo, 0, MOST_COUNT, "a number of rows")
-    if redo and (model is None or images is None):
-        raise UsageError(f"{_ASKED} needs {option('model')} and {option('images')}")
     found = verify_file(Path(path))
     result = found.result
+    needed = {"model": model, "images": images}
+    if result is not None and not model_of(result):
+        del needed["model"]
+    if redo and None in needed.values():
+        raise UsageError(f"{_ASKED} needs {' and '.join(map(option, needed))}")
     checks = [*found.checks, *([signed] if signed is not None else [])]
     if result is None:
         return replace(found, checks=checks)
@@ -121,7 +128,6 @@ def verify(
         place = Reading.asked(images, labels, **_reading(result, class_names))
         checks.append(_same_images(result, place))
     if redo and all(check.holds is not False for check in checks):
-        assert model is not None
         assert images is not None
         options = {**running, "labels": labels, **_reading(result, class_names)}
         checks.append(_redone(result, model, images, redo, seed, options, listener))
@@ -139,7 +145,7 @@ def _reading(result: Any, class_names: str | Path | None) -> dict[str, Any]:
 
 
 def _same_model(result: Any, path: Path) -> Check:
-    named = getattr(result, "model", None) or result.settings.get("attack") or {}
+    named = model_of(result)
     if "sha256" not in named:
         raise UsageError(f"{option('model')}: the file names none; it was measured without")
     digest = file_digest(path) if is_ort_format(path) else read_artifact(path).sha256
@@ -179,7 +185,7 @@ def _redo_of(result: Any) -> _Redo:
     """
     how = next((how for kind, how in _REDO.items() if isinstance(result, kind)), None)
     if how is None:
-        raise UsageError(f"{_ASKED} is for files of iaside analyze, robustness and heatmap")
+        raise UsageError(f"{_ASKED} is not for files of this kind")
     if result.settings.get("draws") != DRAWS:
         raise UsageError(
             f"{_ASKED}: what was drawn for an image went by its file name in the version that "
@@ -196,7 +202,8 @@ def _redo_of(result: Any) -> _Redo:
         )
     redo = how(result)
     shard = None if whole is None else whole.part.option
-    redo.options.update(shard=shard, tf32=result.settings.get("tf32", True))
+    settings = result.settings.get("attack") or result.settings
+    redo.options.update(shard=shard, tf32=settings.get("tf32", True))
     return redo
 
 
@@ -232,16 +239,49 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
     return _Redo(measure_robustness, options, table_of, settings_of_answers(report), parts)
 
 
+def _of_snr(report: SnrReport) -> _Redo:
+    settings = settings_of_sums(report)
+    attack = report.settings.get("attack") or {}
+    options = {
+        "corruption": settings["perturbations"],
+        "severity": report.severities,
+        "rings": report.rings,
+        "grey": settings["channels"] == 1,
+        "size": (settings["height"], settings["width"]),
+        "attack": attack.get("name"),
+        "epsilon": attack.get("epsilon"),
+        "queries": attack.get("queries", 1),
+    }
+
+    def job(model: str | Path | None, images: str | Path, target: Path, **given: Any) -> SnrReport:
+        preset = given["preprocess"]
+        if model is None and preset in PRESETS:
+            settled = load_preprocess(preset).for_size(*options["size"])
+            if as_json(settled.settings()) != settings["preprocess"]:
+                given["size"] = None  # that of the pictures, which are then taken as they are
+        return measure_snr(images, target, model=model, **given)
+
+    def scale(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Against the largest of a spectrum: sums of any size may follow from rounding there.
+        spectra = rows.reshape(len(rows), -1, report.rings + 1)
+        largest = np.maximum(np.abs(spectra).max(axis=-1), 1e-12)
+        return np.repeat(largest, report.rings + 1, axis=1)
+
+    parts = sums_parts(report)
+    return _Redo(job, options, sums_of, settings, parts, "float64", scale)
+
+
 _REDO: dict[type, Callable[[Any], _Redo]] = {
     Report: _of_report,
     HeatmapReport: _of_heatmap,
     RobustnessReport: _of_robustness,
+    SnrReport: _of_snr,
 }
 
 
 def _redone(
     result: Any,
-    model: str | Path,
+    model: str | Path | None,
     images: str | Path,
     count: int,
     seed: int,
@@ -249,8 +289,9 @@ def _redone(
     listener: Listener | None,
 ) -> Check:
     """Have some rows done again, and say how far they lie from those of the file."""
-    redo, provider = _redo_of(result), str(result.provider)
-    if not is_active(provider):
+    redo, named = _redo_of(result), model_of(result)
+    provider = str(result.provider or named.get("provider", "auto"))
+    if named and not is_active(provider):
         raise UsageError(f"{_ASKED}: the file was made with {provider}, which is not active here")
     table, identity = redo.table_of(result), as_json(identity_of(result, redo.settings))
     rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
@@ -264,7 +305,9 @@ def _redone(
         if recipe is not None and recipe not in PRESETS:
             # The recipe is the file's; only the name of the file it stands in for now is ours.
             identity["settings"]["preprocess"]["name"] = Path(recipe).name
-        partial = create_partial(target, identity, len(table), table.shape[1], redo.parts)
+        partial = create_partial(
+            target, identity, len(table), table.shape[1], redo.parts, redo.dtype
+        )
         for position in np.setdiff1d(np.arange(len(table)), rows).tolist():
             for part, columns in enumerate(redo.parts):
                 partial.store(position, table[position, columns], part)
@@ -281,11 +324,15 @@ def _redone(
                 .partition("; use ")[0]
             )
             return Check("rows", False, f"the job comes to something else: {text}")
-    worst = _distance(table[rows], redo.table_of(again)[rows])
-    coarse = PROVIDERS[provider].coarse
+    worst = _distance(table[rows], redo.table_of(again)[rows], redo.scale(table[rows]))
+    coarse = bool(named) and PROVIDERS[provider].coarse
     limit = _TOLERANCE_11_BITS if coarse else _TOLERANCE
-    many = f"{len(rows)} of {len(table)} rows done again with {provider}"
-    turned = int((again.predicted != result.predicted).sum())
+    many = f"{len(rows)} of {len(table)} rows done again"
+    turned = 0
+    if named:
+        many += f" with {provider}"
+    if hasattr(result, "predicted"):
+        turned = int((again.predicted != result.predicted).sum())
     if turned > (_TURNED * len(table) if coarse else 0):
         return Check("rows", False, f"{turned} untouched images are put into another class")
     if worst == 0:
@@ -294,18 +341,18 @@ def _redone(
     return Check("rows", bool(worst <= limit), text)
 
 
-def _distance(old: NDArray[np.float32], new: NDArray[np.float32]) -> float:
-    """Largest difference, relative to values above 1."""
+def _distance(old: NDArray[Any], new: NDArray[Any], scale: NDArray[Any]) -> float:
+    """Largest difference, as a share of `scale`."""
     if np.array_equal(old, new):
         return 0.0
     with np.errstate(invalid="ignore"):
-        apart = np.abs(old.astype(np.float64) - new) / np.maximum(1.0, np.abs(old))
+        apart = np.abs(old.astype(np.float64) - new) / scale
     return float(np.where(np.isnan(apart), np.inf, np.where(old == new, 0.0, apart)).max())
 
 
 def _settings(result: Any, folder: Path) -> dict[str, Any]:
     """Settings of a result as its job takes them."""
-    held = result.settings
+    held = {**result.settings, **(result.settings.get("attack") or {})}
     names = {each.name for each in fields(Settings)} - {"preprocess", "layout", "size"}
     if not isinstance(result, Report):
         names -= {"estimator", "passes", "absence", "output_map", "separate_dc"}
