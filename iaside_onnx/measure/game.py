@@ -200,11 +200,7 @@ class _Prepared:
     """Rows of the images to come, made by one thread while the model works, or when asked for."""
 
     def __init__(
-        self,
-        prepare: Callable[[int], NDArray[np.float32]],
-        positions: list[int],
-        *,
-        ahead: bool,
+        self, prepare: Callable[[int], NDArray[np.float32]], positions: list[int], *, ahead: bool
     ) -> None:
         self._prepare = prepare
         self._todo: Iterator[int] = iter(positions)

@@ -21,13 +21,7 @@ from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT
 from ..storage.partial import Columns
-from .attacked import (
-    attack_images,
-    check_attacks,
-    images_together,
-    settled_attacks,
-    within_budget,
-)
+from .attacked import attack_images, check_attacks, images_together, settled_attacks, within_budget
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import corrupted, corruption_threads, wanted_corruptions
@@ -208,12 +202,7 @@ class Robustness(Measurement[RobustnessReport]):
         return [corrupt, *map(attacking, self.attacks)]
 
     def _corrupt(
-        self,
-        subject: Subject,
-        positions: list[int],
-        scorer: Scorer,
-        store: Store,
-        advance: Advance,
+        self, subject: Subject, positions: list[int], scorer: Scorer, store: Store, advance: Advance
     ) -> None:
         """Fill the columns of the corruptions."""
         stream = corrupted(

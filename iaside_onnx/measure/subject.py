@@ -133,12 +133,7 @@ class Subject:
     def data(self, sample: Sample) -> dict[str, Any]:
         """A result's ``data``, for those images of the sample that it holds."""
         classes = {} if self.model is None else {"classes": self.model.classes}
-        return {
-            **self.source,
-            "digest": sample.digest(),
-            "samples": len(sample),
-            **classes,
-        }
+        return {**self.source, "digest": sample.digest(), "samples": len(sample), **classes}
 
     def environment(self) -> dict[str, Any]:
         """What a result's ``run`` says about how the model was opened and by what it was run."""
