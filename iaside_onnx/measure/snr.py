@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.attack import METHODS, NORM_OF, check_queries, check_radius
-from ..attacks.attack import attack as attack_images
+from ..attacks.attack import METHODS, check_queries, check_radius
 from ..checks import check_choice
 from ..corruptions.severity import CATALOGUE
 from ..errors import DataError, InvalidOption, UsageError
@@ -23,7 +24,7 @@ from ..results.snr import SnrReport
 from ..results.spread import check_confidence
 from ..spelling import option
 from ..storage.partial import Columns
-from .attacked import attack_seeds, images_together, within_budget
+from .attacked import attack_images, attacked_together, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import corrupted, corruption_threads, wanted_corruptions
@@ -85,10 +86,8 @@ def measure_snr(
     confidence : float
         Of the bootstrap intervals over images.
     **options
-        How pictures come to the size of the model's input, which images are drawn, 50 unless
-        `samples` says otherwise, and how and where it runs: see `RunOptions` and `Settings`. What
-        says how a model is read and run goes with an attack. Without a size or a crop all pictures
-        must have one size.
+        As for `analyze`, with 50 samples unless asked for otherwise. What says how a model is read
+        and run goes with an attack. Without a size or a crop all pictures must have one size.
 
     Returns
     -------
@@ -100,10 +99,10 @@ def measure_snr(
         Anything wrong with the arguments or the images.
     """
     _check_attack(attack, model, epsilon, queries)
+    names, levels = wanted_corruptions(corruption, severity)
     if attack is None:
         _refuse_model_options(options)
-    names, levels = wanted_corruptions(corruption, severity)
-    if attack is not None and not corruption:
+    elif not corruption:
         names = []
     check_confidence(confidence)
     request = Request.of(
@@ -121,7 +120,8 @@ def measure_snr(
             recipe, channels = subject.model.preprocess, subject.model.form.channels
             if grey and channels != 1:
                 raise InvalidOption("grey", True, f"{model} takes {channels} channels")
-            attacked = _attack_settings(subject, attack, epsilon, queries)
+            asked = settled_attacks([attack], [epsilon], queries, subject.model.form.features)
+            attacked = {**asked[0], **_attacked_model(subject)}
         assert recipe.crop is not None
         grid = Rings(*recipe.crop, _ring_count(*recipe.crop, bands, rings, norm), norm)
         return SignalToNoise(names, levels, grid, bands, recipe, channels, attacked)
@@ -159,33 +159,23 @@ def _refuse_model_options(options: ModelOptions) -> None:
             )
 
 
-def _attack_settings(subject: Subject, name: str, epsilon: float, queries: int) -> dict[str, Any]:
-    """What a result says about an attack and its model."""
-    classifier = subject.classifier
-    read = {key: classifier.settled[key] for key in ("input", "output", "layout", "output_kind")}
-    further = {
-        key: value
-        for key, value in subject.settings().items()
-        if key in {*subject.runtime.settings, "allow_random", "set"}
-    }
+def _attacked_model(subject: Subject) -> dict[str, Any]:
+    """What the settings of a result say of the model that is attacked."""
+    read = ("input", "output", "layout", "output_kind", "allow_random", "set")
+    settings = subject.settings()
+    names = [name for name in (*read, *subject.runtime.settings) if name in settings]
+    artifact = subject.classifier.artifact
     return {
-        "name": name,
-        "norm": NORM_OF[name],
-        "epsilon": float(epsilon),
-        "queries": queries,
-        "model": classifier.artifact.path.name,
-        "sha256": classifier.artifact.sha256,
-        **read,
+        "model": artifact.path.name,
+        "sha256": artifact.sha256,
         "provider": subject.runtime.provider,
-        **further,
+        **{name: settings[name] for name in names},
     }
 
 
 def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> Preprocess:
     """The recipe with its size settled by the option, by its crop, or by the pictures."""
-    if size is None:
-        size = recipe.crop or recipe.size
-    if size is not None:
+    if size := size or recipe.crop or recipe.size:
         return recipe.for_size(*size)
     # Found by decoding: labels and headers may say anything.
     sizes: dict[tuple[int, int], str] = {}
@@ -205,12 +195,10 @@ def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> 
 def _ring_count(height: int, width: int, bands: int, rings: int | None, norm: str) -> int:
     band_index(height, width, bands, norm)  # refuses too many
     if rings is None:
-        for finer in range(_RINGS_A_BAND, 1, -1):
-            try:
+        for finer in range(_RINGS_A_BAND, 0, -1):
+            with suppress(UsageError):
                 band_index(height, width, finer * bands, norm)
-            except UsageError:
-                continue
-            return finer * bands
+                return finer * bands
         return bands
     if rings < bands or rings % bands:
         raise InvalidOption("rings", rings, f"give a multiple of {option('bands', bands)}")
@@ -254,7 +242,6 @@ class SignalToNoise(Measurement[SnrReport]):
 
     @property
     def _ends(self) -> list[int]:
-        """Where signal, noise of corruptions and noise of the attack end in a row."""
         attacked = len(self.severities) if self.attack else 0
         return _ends(self._cells, attacked, self.grid.rings)
 
@@ -265,7 +252,7 @@ class SignalToNoise(Measurement[SnrReport]):
 
     @property
     def parts(self) -> list[Columns]:
-        """Columns of signal and corruptions, then those of the attack."""
+        """See `Measurement`."""
         return _parts(self._ends)
 
     def cost(self, images: int) -> str:
@@ -319,30 +306,22 @@ class SignalToNoise(Measurement[SnrReport]):
 
     def rows(self, subject: Subject, size: BatchSize) -> Sequence[Rows]:
         """See `Measurement`."""
+        corrupt = partial(self._corrupt, subject)
+        if self.attack is None:
+            return [corrupt]
+        scorer = Scorer(subject.classifier, 1.0, size)
+        return [corrupt, partial(self._attack, self.attack, subject, scorer)]
 
-        def pixels(position: int) -> NDArray[np.float32]:
-            return self.recipe.pixels(subject.sample.picture(position), self.channels)
-
-        def corrupt(positions: list[int], store: Store, advance: Advance) -> None:
-            self._corrupt(subject, pixels, positions, store, advance)
-
-        def attack(positions: list[int], store: Store, advance: Advance) -> None:
-            scorer = Scorer(subject.classifier, 1.0, size)
-            self._attack(subject, pixels, positions, scorer, store, advance)
-
-        return [corrupt, attack] if self.attack else [corrupt]
+    def _pixels(self, subject: Subject, position: int) -> NDArray[np.float32]:
+        """An image of the sample at the size of the grid, shape (C, H, W)."""
+        return self.recipe.pixels(subject.sample.picture(position), self.channels)
 
     def _corrupt(
-        self,
-        subject: Subject,
-        pixels: Callable[[int], NDArray[np.float32]],
-        positions: list[int],
-        store: Store,
-        advance: Advance,
+        self, subject: Subject, positions: list[int], store: Store, advance: Advance
     ) -> None:
         """Sums of the signal (2, rings + 1), and of the noise (3, cells, rings + 1)."""
         stream = corrupted(
-            pixels,
+            partial(self._pixels, subject),
             subject.keys,
             positions,
             self.corruptions,
@@ -367,10 +346,10 @@ class SignalToNoise(Measurement[SnrReport]):
 
     def _attack(
         self,
+        attack: dict[str, Any],
         subject: Subject,
-        pixels: Callable[[int], NDArray[np.float32]],
-        positions: list[int],
         scorer: Scorer,
+        positions: list[int],
         store: Store,
         advance: Advance,
     ) -> None:
@@ -379,56 +358,40 @@ class SignalToNoise(Measurement[SnrReport]):
         What is attacked is the model's own answer to each image: it needs no label, and no image is
         wrong from the start, which would leave it as it is.
         """
-        wanted, form = self.attack, subject.classifier.form
-        assert wanted is not None
-        together = images_together(subject.runtime.execution, form.features)
-        for start in range(0, len(positions), together):
-            group = positions[start : start + together]
-            images = np.stack([pixels(position) for position in group])
+        seed = subject.request.settings.seed
+        for group in attacked_together(subject, positions):
+            images = np.stack([self._pixels(subject, position) for position in group])
             answers = scorer.task.answers(scorer(images))
             keys = [subject.keys[position] for position in group]
-            seeds = attack_seeds(subject.request.settings.seed, wanted["name"], keys)
             spectra = [self.grid.spectrum(image) for image in images]
             noise = np.empty((len(group), 3, len(self.severities), self.grid.rings + 1))
             for column, level in enumerate(self.severities):
-                budget = len(group) * wanted["queries"]
-                with within_budget(scorer, budget, advance) as scores:
-                    found = attack_images(
-                        scores,
-                        images,
-                        answers,
-                        method=wanted["name"],
-                        epsilon=wanted["epsilon"] * level / _FULL_SEVERITY,
-                        queries=wanted["queries"],
-                        seeds=seeds,
-                        margins=scorer.task.margins,
-                    )
-                for row, change in enumerate(found.images - images):
-                    noise[row, :, column] = self.grid.noise(
-                        spectra[row], self.grid.spectrum(change)
-                    )
+                asked = {**attack, "epsilon": attack["epsilon"] * level / _FULL_SEVERITY}
+                result = attack_images(scorer, images, answers, asked, seed, keys, advance)
+                for row, change in enumerate(result.images - images):
+                    added = self.grid.spectrum(change)
+                    noise[row, :, column] = self.grid.noise(spectra[row], added)
             for position, sums in zip(group, noise, strict=True):
                 store(position, sums.ravel())
 
     def result(self, filled: Filled) -> SnrReport:
         """See `Measurement`."""
         images, sums = len(filled.table), self.grid.rings + 1
-        signal, noise, added = np.split(filled.table, self._ends[:-1], axis=1)
+        signal, *noise = np.split(filled.table, self._ends[:-1], axis=1)
         shape = images, 3, -1, len(self.severities), sums
-        names, kinds = self.corruptions, {name: CATALOGUE[name].kind for name in self.corruptions}
+        kinds = {name: CATALOGUE[name].kind for name in self.corruptions}
         if self.attack is not None:
-            names, kinds = [*names, self.attack["name"]], {**kinds, self.attack["name"]: "attack"}
-        perturbations = [noise.reshape(shape), added.reshape(shape)]
-        settings, origin = dict(filled.seen), filled.origin()
-        for name in ("model", "provider"):  # corruptions have none; an attack is in the settings
-            del origin[name]
-        severities = settings.pop("severities")
-        del settings["perturbations"]
+            kinds[self.attack["name"]] = "attack"
+        of_attributes = ("perturbations", "severities")
+        settings = {name: value for name, value in filled.seen.items() if name not in of_attributes}
+        # Corruptions have no model; that of an attack is in the settings.
+        origin = {**filled.origin(), "model": {}, "provider": ""}
+        table = np.concatenate([part.reshape(shape) for part in noise], axis=2)
         return SnrReport(
-            perturbations=names,
-            severities=severities,
+            perturbations=list(kinds),
+            severities=self.severities,
             signal=np.moveaxis(signal.reshape(images, 2, sums), 0, 1).copy(),
-            noise=np.moveaxis(np.concatenate(perturbations, axis=2), 0, 1).copy(),
+            noise=np.moveaxis(table, 0, 1).copy(),
             settings={**settings, "kinds": kinds},
             labels=None if filled.subject.request.shard is None else filled.sample.labels,
             **origin,
