@@ -195,7 +195,7 @@ def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> 
 def _ring_count(height: int, width: int, bands: int, rings: int | None, norm: str) -> int:
     band_index(height, width, bands, norm)  # refuses too many
     if rings is None:
-        for finer in range(_RINGS_A_BAND, 0, -1):
+        for finer in range(_RINGS_A_BAND, 1, -1):
             with suppress(UsageError):
                 band_index(height, width, finer * bands, norm)
                 return finer * bands
