@@ -32,7 +32,7 @@ from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
 from ..results.verification import Check, Verification, verify_file
-from ..settings import MOST_COUNT, Settings
+from ..settings import LAYOUTS, MOST_COUNT, Settings
 from ..spelling import on_command_line, option
 from ..storage.partial import WHOLE_ROWS, Columns, create_partial
 from ..storage.value_rules import is_name, is_text
@@ -50,7 +50,6 @@ _ASKED = option("redo")
 _TOLERANCE, _TOLERANCE_11_BITS = 1e-3, 1e-2
 # Answers that rounding may turn where kernels keep 11 bits.
 _TURNED = 0.01
-_LAYOUTS = ("nchw", "nhwc")
 
 
 class _Redo(NamedTuple):
@@ -112,26 +111,23 @@ def verify(
         The file is none of iaside, or model or images cannot be read.
     """
     check_number("redo", redo, 0, MOST_COUNT, "a number of rows")
-    found = verify_file(Path(path))
-    result = found.result
+    verification = verify_file(Path(path))
+    result = verification.result
     needed = {"model": model, "images": images}
     if result is not None and not model_of(result):
         del needed["model"]
     if redo and None in needed.values():
         raise UsageError(f"{_ASKED} needs {' and '.join(map(option, needed))}")
-    checks = [*found.checks, *([signed] if signed is not None else [])]
-    if result is None:
-        return replace(found, checks=checks)
-    if model is not None:
+    checks = [*verification.checks, *([signed] if signed is not None else [])]
+    if result is not None and model is not None:
         checks.append(_same_model(result, Path(model)))
-    if images is not None:
-        place = Reading.asked(images, labels, **_reading(result, class_names))
-        checks.append(_same_images(result, place))
-    if redo and all(check.holds is not False for check in checks):
-        assert images is not None
-        options = {**running, "labels": labels, **_reading(result, class_names)}
-        checks.append(_redone(result, model, images, redo, seed, options, listener))
-    return replace(found, checks=checks)
+    if result is not None and images is not None:
+        reading = {"labels": labels, **_reading(result, class_names)}
+        checks.append(_same_images(result, Reading.asked(images, **reading)))
+        if redo and all(check.holds is not False for check in checks):
+            options = {**running, **reading}
+            checks.append(_redone(result, model, images, redo, seed, options, listener))
+    return replace(verification, checks=checks)
 
 
 def _reading(result: Any, class_names: str | Path | None) -> dict[str, Any]:
@@ -145,22 +141,22 @@ def _reading(result: Any, class_names: str | Path | None) -> dict[str, Any]:
 
 
 def _same_model(result: Any, path: Path) -> Check:
-    named = model_of(result)
-    if "sha256" not in named:
+    stored = model_of(result)
+    if "sha256" not in stored:
         raise UsageError(f"{option('model')}: the file names none; it was measured without")
     digest = file_digest(path) if is_ort_format(path) else read_artifact(path).sha256
-    same = digest == named["sha256"]
+    same = digest == stored["sha256"]
     return Check("model", same, f"{path} is {'the' if same else 'another'} model")
 
 
 def _same_images(result: Any, reading: Reading) -> Check:
     """Whether the images that the file names lie there, with the same labels and contents."""
     source = reading.open()
-    place = {name: index for index, name in enumerate(source.ids)}
-    missing = next((name for name in result.image_ids if name not in place), None)
+    places = {name: index for index, name in enumerate(source.ids)}
+    missing = next((name for name in result.image_ids if name not in places), None)
     if missing is not None:
         return Check("images", False, f"{reading.images} holds no image {missing}")
-    sample = Sample(source, np.array([place[name] for name in result.image_ids], np.intp))
+    sample = Sample(source, np.array([places[name] for name in result.image_ids], np.intp))
     if sample.digest() == result.data["digest"]:
         return Check("images", True, f"all {len(sample)} are there, with the same contents")
     stored = getattr(result, "labels", None)
@@ -176,15 +172,9 @@ def _same_images(result: Any, reading: Reading) -> Check:
 
 
 def _redo_of(result: Any) -> _Redo:
-    """How to do rows of a result again.
-
-    Raises
-    ------
-    UsageError
-        Its kind, or what it is a part of, does not allow it.
-    """
-    how = next((how for kind, how in _REDO.items() if isinstance(result, kind)), None)
-    if how is None:
+    """How to do rows of a result again, where its kind and what it is a shard of allow it."""
+    kind = next((kind for kind in _KINDS if isinstance(result, kind)), None)
+    if kind is None:
         raise UsageError(f"{_ASKED} is not for files of this kind")
     if result.settings.get("draws") != DRAWS:
         raise UsageError(
@@ -200,7 +190,7 @@ def _redo_of(result: Any) -> _Redo:
             f"{_ASKED}: the report stopped before the end of its sample; verify one that was made "
             f"without {limits}"
         )
-    redo = how(result)
+    redo = _KINDS[kind](result)
     shard = None if whole is None else whole.part.option
     settings = result.settings.get("attack") or result.settings
     redo.options.update(shard=shard, tf32=settings.get("tf32", True))
@@ -271,7 +261,7 @@ def _of_snr(report: SnrReport) -> _Redo:
     return _Redo(job, options, sums_of, settings, parts, "float64", scale)
 
 
-_REDO: dict[type, Callable[[Any], _Redo]] = {
+_KINDS: dict[type, Callable[[Any], _Redo]] = {
     Report: _of_report,
     HeatmapReport: _of_heatmap,
     RobustnessReport: _of_robustness,
@@ -289,9 +279,9 @@ def _redone(
     listener: Listener | None,
 ) -> Check:
     """Have some rows done again, and say how far they lie from those of the file."""
-    redo, named = _redo_of(result), model_of(result)
-    provider = str(result.provider or named.get("provider", "auto"))
-    if named and not is_active(provider):
+    redo, stored = _redo_of(result), model_of(result)
+    provider = str(result.provider or stored.get("provider", "auto"))
+    if stored and not is_active(provider):
         raise UsageError(f"{_ASKED}: the file was made with {provider}, which is not active here")
     table, identity = redo.table_of(result), as_json(identity_of(result, redo.settings))
     rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
@@ -313,31 +303,26 @@ def _redone(
                 partial.store(position, table[position, columns], part)
         partial.table.flush()
         partial.sums.flush()
-        told = listener or Listener()
-        quiet = Listener(note=told.note, words=told.words)
+        loud = listener or Listener()
+        quiet = Listener(note=loud.note, words=loud.words)
         try:
             again = redo.job(model, images, target, resume=True, listener=quiet, **options)
         except ReportError as error:
-            text = (
-                on_command_line(said(error))
-                .replace(f"{target}.partial: ", "")
-                .partition("; use ")[0]
-            )
-            return Check("rows", False, f"the job comes to something else: {text}")
+            reason = on_command_line(said(error)).replace(f"{target}.partial: ", "")
+            text = f"the job comes to something else: {reason.partition('; use ')[0]}"
+            return Check("rows", False, text)
+    coarse = bool(stored) and PROVIDERS[provider].coarse
     worst = _distance(table[rows], redo.table_of(again)[rows], redo.scale(table[rows]))
-    coarse = bool(named) and PROVIDERS[provider].coarse
     limit = _TOLERANCE_11_BITS if coarse else _TOLERANCE
-    many = f"{len(rows)} of {len(table)} rows done again"
+    done = f"{len(rows)} of {len(table)} rows done again" + (f" with {provider}" if stored else "")
     turned = 0
-    if named:
-        many += f" with {provider}"
     if hasattr(result, "predicted"):
         turned = int((again.predicted != result.predicted).sum())
     if turned > (_TURNED * len(table) if coarse else 0):
         return Check("rows", False, f"{turned} untouched images are put into another class")
     if worst == 0:
-        return Check("rows", True, f"{many}: the same bit for bit")
-    text = f"{many}: they differ by up to {worst:.3g}, at most {limit:g} is rounding"
+        return Check("rows", True, f"{done}: the same bit for bit")
+    text = f"{done}: they differ by up to {worst:.3g}, at most {limit:g} is rounding"
     return Check("rows", bool(worst <= limit), text)
 
 
@@ -352,34 +337,34 @@ def _distance(old: NDArray[Any], new: NDArray[Any], scale: NDArray[Any]) -> floa
 
 def _settings(result: Any, folder: Path) -> dict[str, Any]:
     """Settings of a result as its job takes them."""
-    held = {**result.settings, **(result.settings.get("attack") or {})}
+    settings = {**result.settings, **(result.settings.get("attack") or {})}
     names = {each.name for each in fields(Settings)} - {"preprocess", "layout", "size"}
     if not isinstance(result, Report):
         names -= {"estimator", "passes", "absence", "output_map", "separate_dc"}
-    found = {name: held[name] for name in sorted(names) if name in held}
-    if isinstance(held.get("set"), dict):
-        found["set"] = tuple(f"{name}={value}" for name, value in held["set"].items())
-    if held.get("estimator") == "exact":
-        found.pop("passes", None)
-    if held.get("layout") in _LAYOUTS:
-        found["layout"] = held["layout"]
-    if isinstance(held.get("size"), list):
-        found["size"] = tuple(held["size"])
-    return {**found, "preprocess": _preprocess(held.get("preprocess"), folder)}
+    options = {name: settings[name] for name in sorted(names) if name in settings}
+    if isinstance(settings.get("set"), dict):
+        options["set"] = tuple(f"{name}={value}" for name, value in settings["set"].items())
+    if settings.get("estimator") == "exact":
+        options.pop("passes", None)
+    if settings.get("layout") in LAYOUTS:
+        options["layout"] = settings["layout"]
+    if isinstance(settings.get("size"), list):
+        options["size"] = tuple(settings["size"])
+    return {**options, "preprocess": _preprocess(settings.get("preprocess"), folder)}
 
 
-def _preprocess(held: Any, folder: Path) -> str | None:
+def _preprocess(recipe: Any, folder: Path) -> str | None:
     """``preprocess``: a preset, a file made for it, or None where the model declares it."""
-    if not isinstance(held, dict) or held.get("name") == "declared":
+    if not isinstance(recipe, dict) or recipe.get("name") == "declared":
         return None
-    name = held.get("name")
+    name = recipe.get("name")
     if name in PRESETS:
         return str(name)
     if not is_name(name):
         raise UsageError(f"{_ASKED}: the file does not say how pictures were preprocessed")
-    kept = {key: held[key] for key in RECIPE_KEYS if held.get(key) is not None}
+    values = {key: recipe[key] for key in RECIPE_KEYS if recipe.get(key) is not None}
     try:
-        text = preprocess_from(kept, "the file").toml()
+        text = preprocess_from(values, "the file").toml()
     except (IasideError, TypeError, ValueError) as error:
         raise UsageError(
             f"{_ASKED}: the preprocessing cannot be repeated: {said(error)}"

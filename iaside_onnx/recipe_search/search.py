@@ -21,6 +21,7 @@ from ..errors import ArtifactError, ChangedModelError, said
 from ..images.sample import Sample
 from ..inference.classifier import Classifier
 from ..inference.ends import image_input
+from ..inference.input_form import common_size
 from ..inference.model import Affine
 from ..inference.ort_format import describe
 from ..inference.session import Runtime
@@ -40,6 +41,8 @@ from .fitting import MOST_EVALUATIONS, fitted_values
 from .found_labels import check_files, write_found_labels
 from .plausible import most_plausible_first, source_of
 
+# Of how images and labels are read, what `analyze` has to be told as well.
+_READING = ("columns", "class_names", "label_order", "image_column", "label_column")
 _OFFSETS = (0, 1, -1)
 _FINALISTS = 3
 _GROUP = 16
@@ -92,7 +95,7 @@ def search_recipes(
         check_files(sample)
     given = _given_recipes(model, request.extensions, tell)
     first = next(iter(given.values()), None)
-    size = _one_size(sample)
+    size = common_size(sample)
     # Recipes that resize make a free input 224 pixels, others take the pictures' own size.
     opening = replace(
         wanted,
@@ -105,11 +108,11 @@ def search_recipes(
     sample, classifier = settle_labels(sample, classifier, reading, tell)
     search = _Search(classifier, sample, size, given, tell)
     candidates = most_plausible_first(search.run(), given, classifier.label_offset)
-    fit = None
-    if candidates[0].above_chance(len(candidates)) and source_of(candidates[0], given) is None:
-        fit = search.fitted(candidates[0])
-    candidates = [*([fit] if fit else []), *candidates]
-    best = candidates[0]
+    best, fit = candidates[0], None
+    if best.above_chance(len(candidates)) and source_of(best, given) is None:
+        fit = search.fitted(best)
+    if fit is not None:
+        best, candidates = fit, [fit, *candidates]
     rows = [_row(candidate, best) for candidate in candidates]
     order = other_order(candidates)
     if labels_file is not None:
@@ -127,13 +130,9 @@ def search_recipes(
             "fitted": fit is not None,
             "input_range": _ends(best, classifier),
             "toml": best.recipe.toml(),
-            "options": _options(best, classifier, wanted)
-            | {
-                "columns": reading.columns,
-                "class_names": reading.class_names,
-                "label_order": reading.label_order,
-                "image_column": reading.image_column,
-                "label_column": reading.label_column,
+            "options": {
+                **_options(best, classifier, wanted),
+                **{name: getattr(reading, name) for name in _READING},
                 "ort_extension": list(request.extensions),
             },
         },
@@ -145,7 +144,7 @@ def _given_recipes(
 ) -> dict[str, Preprocess]:
     """The recipes that the file declares and that lie beside it, as far as they can be used."""
     declared = Declared(model, describe(model, Runtime(extensions=extensions)).metadata)
-    found = {}
+    recipes = {}
     for name, read in (("declared", declared.preprocess), ("beside", declared.preprocess_beside)):
         try:
             recipe = read()
@@ -153,20 +152,8 @@ def _given_recipes(
             tell.warning(said(error))
             continue
         if recipe is not None:
-            found[name] = recipe
-    return found
-
-
-def _one_size(sample: Sample) -> tuple[int, int] | None:
-    """Height and width of the pictures, if all are of one size."""
-    sizes: set[tuple[int, int]] = set()
-    for position in range(len(sample)):
-        picture = sample.picture(position)
-        height, width = picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1]
-        sizes.add((height, width))
-        if len(sizes) > 1:
-            return None
-    return sizes.pop()
+            recipes[name] = recipe
+    return recipes
 
 
 class _Search:
@@ -318,14 +305,14 @@ def _targets(
 def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> dict[str, Any]:
     """Parameters of `analyze` besides the preprocessing."""
     form = classifier.form
-    told = best.label_offset != 0 or "iaside.label_offset" in classifier.artifact.metadata
+    needed = best.label_offset != 0 or "iaside.label_offset" in classifier.artifact.metadata
     free = None in (image_input(classifier.artifact, wanted.input).shape or ())[1:]
     return {
         "size": (form.height, form.width) if free else None,
         "input": wanted.input,
         "output": wanted.output,
         "layout": wanted.layout,
-        "label_offset": best.label_offset if told else None,
+        "label_offset": best.label_offset if needed else None,
         "allow_random": wanted.allow_random or None,
         "output_kind": wanted.output_kind,
     }
@@ -342,7 +329,6 @@ def _row(candidate: Candidate, best: Candidate) -> dict[str, Any]:
     """A candidate as JSON values."""
     right, count = int(candidate.right.sum()), len(candidate.right)
     interval = stats.binomtest(right, count).proportion_ci(method="wilson")
-    p_value = best.better_than(candidate)
     recipe = candidate.recipe
     return {
         "values": candidate.values,
@@ -355,6 +341,6 @@ def _row(candidate: Candidate, best: Candidate) -> dict[str, Any]:
         "top5": float(candidate.right5.mean()) if candidate.classes > _MANY_CLASSES else None,
         "mean_log_prob": float(candidate.log_prob.mean()),
         "without_scores": int((~candidate.finite).sum()),
-        "p_value": p_value,
+        "p_value": best.better_than(candidate),
         "told_apart": best.clearly_better_than(candidate),
     }
