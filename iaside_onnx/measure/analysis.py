@@ -90,7 +90,7 @@ def analyze(
         # Refuses more bands than the size has frequencies before anything is written.
         band_index(form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc)
         if asked.estimator is None and estimator != "exact":
-            subject.tell.note(
+            subject.listener.note(
                 f"estimator: {estimator}, since {players} players have {1 << players:,} "
                 f"coalitions; {option('estimator')} settles it"
             )
@@ -227,7 +227,7 @@ class Game(Measurement[Report]):
 
     def result(self, filled: Filled) -> Report:
         """See `Measurement`."""
-        sample, clean, tell = filled.sample, filled.clean, filled.subject.tell
+        sample, clean, listener = filled.sample, filled.clean, filled.subject.listener
         assert clean is not None
         report = Report(
             log_prob=filled.table,
@@ -241,10 +241,10 @@ class Game(Measurement[Report]):
         )
         if not report.floor_share:
             return report
-        tell.warning(
+        listener.warning(
             f"{report.floor_share:.1%} of the values stand at log-probability "
             f"{np.log(report.settings['floor']):.2f}, the floor under this output's probabilities: "
             "what bands do below it is not seen, which distorts Shapley values; audit the logits "
             f"instead, if the graph has them ({option('output')} takes any tensor)"
         )
-        return replace(report, run={**report.run, "warnings": list(tell.warnings)})
+        return replace(report, run={**report.run, "warnings": list(listener.warnings)})

@@ -79,7 +79,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     whole_sample : bool
         Rows depend on the statistics of the whole sample.
     """
-    sample, part, tell = subject.sample, subject.positions, subject.tell
+    sample, part, listener = subject.sample, subject.positions, subject.listener
     targets, classifier = subject.targets, subject.classifier
     settings = subject.request.settings
     statistics = SampleStatistics()
@@ -96,7 +96,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     scores: list[NDArray[np.float32]] = []
     oddities = np.zeros(3, int)
     example = None
-    one_by_one = form.fixed_batch is None and mixes_images(sample, classifier, tell)
+    one_by_one = form.fixed_batch is None and mixes_images(sample, classifier, listener)
     for start in range(0, len(seen), group):
         positions, images = [], []
         for position in seen[start : start + group]:  # decoded one by one: they may be large
@@ -134,20 +134,20 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
             task = classifier.task(float(settings.temperature))
             clean[rows] = task.values(raw[ours], classes)
     assert example is not None
-    _tell_oddities(oddities, tell)
+    _warn_of_oddities(oddities, listener)
     right = int((predicted == targets[part]).sum())
-    tell.note(
+    listener.note(
         f"clean accuracy: {right / len(part):.3f} ({right} of {len(part)} images), mean "
         f"log-probability {plain.mean():.3f}"
     )
     if warning := accuracy_reason(right, targets[part], classifier.classes):
-        tell.warning(warning + _size_advice(classifier))
+        listener.warning(warning + _size_advice(classifier))
     temperature = settings.temperature
     if fit:
         raw = np.concatenate(scores)
         temperature = fit_temperature(classifier.logits(raw), targets)
         clean = classifier.task(temperature).values(raw[part], targets[part])
-        tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
+        listener.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
     return CleanPass(statistics, predicted, clean, float(temperature), example, one_by_one)
 
 
@@ -162,20 +162,20 @@ def _size_advice(classifier: Classifier) -> str:
     )
 
 
-def _tell_oddities(counts: NDArray[np.int_], tell: Listener) -> None:
+def _warn_of_oddities(counts: NDArray[np.int_], listener: Listener) -> None:
     rotated, deep, transparent = counts.tolist()
     if rotated:
-        tell.warning(
+        listener.warning(
             f"{rotated} picture(s) carry an EXIF orientation; it is not applied, as in "
             "torchvision's loader"
         )
     if deep:
-        tell.warning(
+        listener.warning(
             f"{deep} picture(s) have 16 bits or more a channel; values above 255 are clipped, as "
             "in torchvision's loader: convert them to 8 bits first"
         )
     if transparent:
-        tell.warning(
+        listener.warning(
             f"{transparent} picture(s) have transparent pixels; the colours stored under them are "
             "used, as in torchvision's loader: lay them on a background first"
         )
@@ -186,7 +186,7 @@ def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.fl
     return np.concatenate([classifier.model.scores(image[None]) for image in pixels])
 
 
-def mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool:
+def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> bool:
     """Whether an image's scores depend on the other images in its batch, said in a warning."""
     if classifier.random:  # said already; whatever differs tells nothing here
         return bool(classifier.randomness.batch_statistics)
@@ -202,7 +202,7 @@ def mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool
         spread = float(np.ptp(alone, axis=0).max() / max(np.abs(alone).max(), 1e-12))
         mixed = worst > max(_MIXED_SPREAD * spread, _MIXED_ROUNDING)
     if mixed:
-        tell.warning(
+        listener.warning(
             f"an image's scores depend on the others in its batch (by up to {worst:.2%} of the "
             "largest score), as where activations are quantised on the fly or the graph was made "
             "for one image; so images run one by one, which is slower "

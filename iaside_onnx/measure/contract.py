@@ -90,7 +90,7 @@ class Filled:
             "provider": "" if model is None else subject.runtime.provider,
             "image_ids": self.sample.ids,
             "data": subject.data(self.sample),
-            "run": {**self.run, "warnings": list(subject.tell.warnings)},
+            "run": {**self.run, "warnings": list(subject.listener.warnings)},
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "iaside_version": __version__,
         }

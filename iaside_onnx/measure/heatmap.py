@@ -95,7 +95,7 @@ def measure_heatmap(
             raise UsageError(f"the analysis is of {analysis.model['path']}, which is another model")
         frequencies = _frequencies(form.height, form.width, grid, bands, norm)
         norm_of_wave = default_strength(form.height, form.width) if strength is None else strength
-        subject.tell.note(
+        subject.listener.note(
             f"perturbation: l2 norm {norm_of_wave:.4g} in each channel, which is a root mean "
             f"square of {norm_of_wave / np.sqrt(form.height * form.width):.3f} where pixels go "
             "from 0 to 1"

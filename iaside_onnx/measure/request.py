@@ -142,7 +142,7 @@ class Request:
         What is measured of the sample; None: all.
     extensions : tuple of Path
         Libraries of custom operators.
-    tell : Listener
+    listener : Listener
     limits : Limits
         What ends the run early.
     skip_bad, provider, threads, tf32, batch, dask, resume, overwrite
@@ -155,7 +155,7 @@ class Request:
     target: Path | None = None
     shard: Part | None = None
     extensions: tuple[Path, ...] = ()
-    tell: Listener = field(default_factory=Listener)
+    listener: Listener = field(default_factory=Listener)
     limits: Limits = field(default_factory=Limits)
     skip_bad: bool = False
     provider: str = "auto"

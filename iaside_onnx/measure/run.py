@@ -62,15 +62,15 @@ def measure(
     IasideError
         Anything wrong with the options, the model, the images, the provider or the file.
     """
-    tell = request.tell
+    listener = request.listener
     with ExitStack() as stack:
         stack.enter_context(_writing(request))
         workers = None
         if request.dask is not None:
-            workers = stack.enter_context(open_workers(request.dask, request.threads, tell))
+            workers = stack.enter_context(open_workers(request.dask, request.threads, listener))
         subject = open_subject(request, labelled=labelled)
         measurement = settle(subject)
-        tell.note(f"cost: {measurement.cost(len(subject.positions))}")
+        listener.note(f"cost: {measurement.cost(len(subject.positions))}")
         clean = None
         if labelled:
             clean = clean_pass(subject, whole_sample=measurement.of_whole_sample)
@@ -106,7 +106,7 @@ def _one_by_one(subject: Subject, clean: CleanPass | None) -> bool:
     if clean is not None or subject.model is None:
         return clean is not None and clean.one_by_one
     free = subject.classifier.form.fixed_batch is None
-    return free and mixes_images(subject.sample, subject.classifier, subject.tell)
+    return free and mixes_images(subject.sample, subject.classifier, subject.listener)
 
 
 def _fill(
@@ -126,7 +126,7 @@ def _fill(
     run : dict
         How it went, as JSON values.
     """
-    request, tell, positions = subject.request, subject.tell, subject.positions
+    request, listener, positions = subject.request, subject.listener, subject.positions
     limits, parts = request.limits, range(len(measurement.parts))
     row_of = {position: row for row, position in enumerate(positions)}
     lacking = [set(partial.unfinished(part)) for part in parts]
@@ -149,15 +149,15 @@ def _fill(
                 partial.store(row_of[position], values, part)
 
             if workers is None:
-                here[part](left, store, tell.advance)
+                here[part](left, store, listener.advance)
             elif left:
-                run.update(workers.evaluate(job, part, left, store, tell.advance))
+                run.update(workers.evaluate(job, part, left, store, listener.advance))
         if workers is None and subject.model is not None:
             run.update(batch=size.size, threads=subject.runtime.threads)
 
     began = time.monotonic()
     used, reason = np.arange(len(positions)), "sample"
-    tell.start(total - ahead, total)
+    listener.start(total - ahead, total)
     try:
         if limits.any:
             order = seeded_order(subject.sample.labels[positions], request.settings.seed)
@@ -169,7 +169,7 @@ def _fill(
         else:
             evaluate(used)
     finally:
-        tell.stop()
+        listener.stop()
     shard, digest = request.shard, subject.sample.digest()
     of_shard = {}
     if shard is not None:
@@ -178,7 +178,7 @@ def _fill(
         **measurement.passes(partial.table[used], [positions[row] for row in used.tolist()]),
         "seconds": round(time.monotonic() - began, 3),
         "resumed_after": total - ahead,
-        **limits.outcome(reason, len(positions), tell),
+        **limits.outcome(reason, len(positions), listener),
         **({"sample_digest": digest} if limits.any else {}),
         **run,
         **subject.environment(),
@@ -258,7 +258,7 @@ def _kept(
     ReportError
         What is there belongs to something else, or the result cannot be written.
     """
-    request, tell = subject.request, subject.tell
+    request, listener = subject.request, subject.listener
     target, resume = request.target, request.resume
     identity = subject.identity(settings)
     shape = (
@@ -277,12 +277,12 @@ def _kept(
         if partial_path(target).exists():
             with suppress(ReportError):  # one of something else is left alone
                 open_partial(target, *shape).remove()
-        tell.note(f"{target} is complete already; nothing to do")
+        listener.note(f"{target} is complete already; nothing to do")
         return finished
     if resume and partial_path(target).exists():
         partial = open_partial(target, *shape)
         if partial.damaged:
-            tell.warning(
+            listener.warning(
                 f"{partial.path.name}: {partial.damaged} finished row(s) were damaged since they "
                 "were written (their checksums differ); they are evaluated again"
             )

@@ -57,7 +57,7 @@ class Limits:
         """Whether there is a limit at all."""
         return self.target_stderr is not None or self.time_budget is not None
 
-    def outcome(self, reason: str, images: int, tell: Listener) -> dict[str, Any]:
+    def outcome(self, reason: str, images: int, listener: Listener) -> dict[str, Any]:
         """How it ended, as JSON values; warns where the target is out of reach.
 
         Parameters
@@ -71,7 +71,7 @@ class Limits:
             asked = option("target_stderr", self.target_stderr)
             images_more = f"more images with {option('samples')}"
             more = f"more {option('time_budget')}" if reason == "time" else images_more
-            tell.warning(f"{asked} is not reached: give {more}")
+            listener.warning(f"{asked} is not reached: give {more}")
         if not self.any:
             return {}
         limits = {"target_stderr": self.target_stderr, "time_budget": self.time_budget}

@@ -81,9 +81,9 @@ class Subject:
         return self.classifier.model.runtime
 
     @property
-    def tell(self) -> Listener:
+    def listener(self) -> Listener:
         """Who gets notes and warnings."""
-        return self.request.tell
+        return self.request.listener
 
     def pixels(self, position: int) -> NDArray[np.float32]:
         """An image of the sample in pixel space at the model's size, shape (C, H, W)."""
@@ -165,10 +165,10 @@ def open_subject(request: Request, *, labelled: bool = True) -> Subject:
     model = None if request.model is None else open_model(request, sample)
     targets = np.zeros(len(sample), np.int64)
     if model is not None and labelled:
-        sample, model = settle_labels(sample, model, reading, request.tell)
-        targets = class_targets(sample, model, request.tell)
+        sample, model = settle_labels(sample, model, reading, request.listener)
+        targets = class_targets(sample, model, request.listener)
     elif model is not None and (reading.class_names or reading.label_order) is not None:
-        settle_labels(sample, model, reading, request.tell)
+        settle_labels(sample, model, reading, request.listener)
     shard = request.shard
     everything = list(range(len(sample)))
     positions = everything if shard is None else shard.positions(len(sample))
@@ -182,14 +182,14 @@ def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dic
     ------
     DataError, UsageError
     """
-    source = request.reading.open(request.tell)
+    source = request.reading.open(request.listener)
     unnamed = not labelled and request.reading.class_names is None
     if unnamed and isinstance(source, PhotoFiles) and source.doubt:
         raise DataError(source.doubt)
     sample = draw_sample(source, request.settings.samples, request.settings.seed)
     skipped: list[dict[str, str]] = []
     if request.skip_bad:
-        sample, skipped = leave_out_bad(sample, request.tell)
+        sample, skipped = leave_out_bad(sample, request.listener)
     place = {**_place(request.reading), "skip_bad": request.skip_bad, "skipped": skipped}
     return sample, place
 
@@ -208,19 +208,19 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
     """
     assert request.model is not None
     if clash := runtime_clash():
-        request.tell.warning(clash)
+        request.listener.warning(clash)
     runtime = choose_runtime(
         request.provider, request.threads, request.extensions, tf32=request.tf32
     )
     settings = request.settings
-    classifier = open_classifier(request.model, runtime, settings, sample, request.tell)
+    classifier = open_classifier(request.model, runtime, settings, sample, request.listener)
     if check_range:
         asked = settings.preprocess is not None
-        check_pixel_range(classifier, sample, request.tell, asked=asked)
+        check_pixel_range(classifier, sample, request.listener, asked=asked)
     return classifier
 
 
-def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDArray[np.int64]:
+def class_targets(sample: Sample, classifier: Classifier, listener: Listener) -> NDArray[np.int64]:
     """Index of each image's class in the model's output."""
     classes, offset = classifier.classes, classifier.label_offset
     targets = sample.labels + offset
@@ -246,22 +246,24 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
     background = classes == _WITH_BACKGROUND and not offset
     known = background and names is not None and len(names) == classes - 1
     if names is not None and len(names) + offset < classes and not known:
-        tell.warning(
+        listener.warning(
             f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
             f"classes {offset} to {offset + len(names) - 1}; if that is wrong use "
             f"{option('class_names')}, {option('labels')} or {option('label_offset')}"
         )
     if names is None and not offset and _count_from_one(sample.source.labels, classes):
-        tell.warning(
+        listener.warning(
             f"the labels count 1, 2, ... and none is 0: if they count from 1, give {_FROM_1}"
         )
     if background and targets.max() < classes - 1:
-        tell.warning(
+        listener.warning(
             "the model has 1001 classes: if its class 0 is a background class and your labels "
             f"count from the first real one, give {option('label_offset', 1)}"
         )
     if len(np.unique(targets)) == 1:
-        tell.warning("all images of the sample are of one class; the result speaks for it alone")
+        listener.warning(
+            "all images of the sample are of one class; the result speaks for it alone"
+        )
     return targets
 
 

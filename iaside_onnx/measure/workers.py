@@ -49,11 +49,11 @@ class Workers:
     """Workers that a scheduler leads, and how tasks get to them."""
 
     def __init__(
-        self, client: Any, address: str, tell: Listener, threads: int, *, local: bool
+        self, client: Any, address: str, listener: Listener, threads: int, *, local: bool
     ) -> None:
         self._client = client
         self._asked = option("dask", address)
-        self._tell = tell
+        self._listener = listener
         self._threads = threads
         self._local = local
         self._said = ""
@@ -85,13 +85,13 @@ class Workers:
             devices=cards_for(provider) if self._local and has_model else (),
         )
         if job.devices and workers > len(job.devices):
-            self._tell.warning(
+            self._listener.warning(
                 f"{self._asked}: {workers} workers share {len(job.devices)} GPU(s); one "
                 "worker for each is faster"
             )
         note = f"dask: {workers} worker(s), {size} image(s) a task"
         if note != self._said:
-            self._tell.note(note)
+            self._listener.note(note)
             self._said = note
         batch = 0
         for group, outcome in self._outcomes(job, part, positions, size):
@@ -197,7 +197,7 @@ def _the_same(job: Job) -> Job:
 
 
 @contextmanager
-def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers]:
+def open_workers(address: str, threads: int, listener: Listener) -> Iterator[Workers]:
     """Connect to a scheduler, or start workers on this machine.
 
     Parameters
@@ -258,7 +258,7 @@ def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             none = f"no scheduler with workers answers there: {reason}"
             raise InvalidOption("dask", address, none) from error
-        yield Workers(client, address, tell, threads, local=local is not None)
+        yield Workers(client, address, listener, threads, local=local is not None)
 
 
 def quieten() -> None:
