@@ -234,7 +234,7 @@ class Game(Measurement[Report]):
             coalitions=None if self.drawn is None else self.drawn[filled.used],
             labels=sample.labels,
             predicted=filled.predicted,
-            settings=filled.seen,
+            settings=filled.all_settings,
             class_names=sample.class_names or filled.subject.classifier.class_names,
             example=clean.example,
             **{**filled.origin(), "image_digests": sample.image_digests},

@@ -220,6 +220,6 @@ class Heatmap(Measurement[HeatmapReport]):
             change=np.array(change),
             labels=filled.sample.labels,
             predicted=filled.predicted,
-            settings=filled.seen,
+            settings=filled.all_settings,
             **filled.origin(),
         )

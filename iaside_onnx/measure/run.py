@@ -56,11 +56,6 @@ def measure(
         How the result is viewed, as its `view` takes it.
     labelled : bool
         The measurement needs the true classes, and a pass of the untouched images.
-
-    Raises
-    ------
-    IasideError
-        Anything wrong with the options, the model, the images, the provider or the file.
     """
     listener = request.listener
     with ExitStack() as stack:
@@ -71,11 +66,11 @@ def measure(
         subject = open_subject(request, labelled=labelled)
         measurement = settle(subject)
         listener.note(f"cost: {measurement.cost(len(subject.positions))}")
-        clean = None
+        whole_sample, clean = measurement.of_whole_sample, None
         if labelled:
-            clean = clean_pass(subject, whole_sample=measurement.of_whole_sample)
+            clean = clean_pass(subject, whole_sample=whole_sample)
             subject = replace(subject, temperature=clean.temperature)
-        subject = replace(subject, keys=_keys(subject, whole_sample=measurement.of_whole_sample))
+        subject = replace(subject, keys=_keys(subject, whole_sample=whole_sample))
         if clean is not None:
             measurement = measurement.settled(subject, clean)
         batch = request.batch or (1 if _one_by_one(subject, clean) else None)
@@ -86,11 +81,11 @@ def measure(
             # No longer on the partial file, which will go.
             table = np.array(partial.table[used])
             sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
-            filled = Filled(subject, table, used, sample, clean, settings, view, run)
-            return measurement.result(filled)
+            return measurement.result(
+                Filled(subject, table, used, sample, clean, settings, view, run)
+            )
 
-        result = _kept(measurement, subject, settings, finish)
-        return result.view(**view)
+        return _kept(measurement, subject, settings, finish).view(**view)
 
 
 def _keys(subject: Subject, *, whole_sample: bool) -> list[str]:
@@ -119,12 +114,7 @@ def _fill(
 ) -> tuple[NDArray[np.intp], dict[str, Any]]:
     """Fill what a table lacks, here or on workers, all of it or until a limit is reached.
 
-    Returns
-    -------
-    used : ndarray of int
-        Rows that are filled, ascending.
-    run : dict
-        How it went, as JSON values.
+    Gives the rows that are filled, ascending, and how it went, as JSON values.
     """
     request, listener, positions = subject.request, subject.listener, subject.positions
     limits, parts = request.limits, range(len(measurement.parts))
@@ -170,16 +160,14 @@ def _fill(
             evaluate(used)
     finally:
         listener.stop()
-    shard, digest = request.shard, subject.sample.digest()
-    of_shard = {}
-    if shard is not None:
-        of_shard = {"shard": PartOfSample(shard, len(subject.sample), digest).record()}
+    digest, of_shard = subject.sample.digest(), {}
+    if request.shard is not None:
+        of_shard["shard"] = PartOfSample(request.shard, len(subject.sample), digest).record()
     return used, {
         **measurement.passes(partial.table[used], [positions[row] for row in used.tolist()]),
         "seconds": round(time.monotonic() - began, 3),
         "resumed_after": total - ahead,
-        **limits.outcome(reason, len(positions), listener),
-        **({"sample_digest": digest} if limits.any else {}),
+        **limits.outcome(reason, len(positions), digest, listener),
         **run,
         **subject.environment(),
         **of_shard,
@@ -188,16 +176,7 @@ def _fill(
 
 @contextmanager
 def _writing(request: Request) -> Iterator[None]:
-    """Hold the target for the time of the run, or refuse to.
-
-    Raises
-    ------
-    UsageError
-        Both of resume and overwrite.
-    ReportError
-        No such folder, another run writes there, or something is there and neither option says what
-        to do with it.
-    """
+    """Hold the target for the time of the run, or refuse to."""
     target, resume, overwrite = request.target, request.resume, request.overwrite
     if target is None:
         yield
@@ -205,8 +184,7 @@ def _writing(request: Request) -> Iterator[None]:
     check_folder(target)
     with sole_writer(target):
         if resume and overwrite:
-            both = f"{option('resume')} and {option('overwrite')}"
-            raise UsageError(f"{both} exclude each other")
+            raise UsageError(f"{option('resume')} and {option('overwrite')} exclude each other")
         check_free(target, overwrite=resume or overwrite)
         check_partial(target)
         if not (resume or overwrite) and os.path.lexists(partial_path(target)):
@@ -221,8 +199,7 @@ def _writing(request: Request) -> Iterator[None]:
 def model_of(result: Any) -> dict[str, Any]:
     """What a result says of its model; empty where it was measured without."""
     # What an attack was made on is in its settings.
-    model = getattr(result, "model", None) or result.settings.get("attack") or {}
-    return dict(model)
+    return dict(result.model or result.settings.get("attack") or {})
 
 
 def identity_of(result: Any, settings: dict[str, Any]) -> dict[str, Any]:
@@ -246,28 +223,12 @@ def _kept(
     settings: dict[str, Any],
     finish: Callable[[Partial], R],
 ) -> R:
-    """Have a result made on a partial file that outlives any interruption.
-
-    Parameters
-    ----------
-    finish : callable
-        Fills what is missing in the table, and makes the result.
-
-    Raises
-    ------
-    ReportError
-        What is there belongs to something else, or the result cannot be written.
-    """
-    request, listener = subject.request, subject.listener
-    target, resume = request.target, request.resume
+    """Have `finish` make a result on a partial file that outlives any interruption."""
+    target, resume = subject.request.target, subject.request.resume
+    listener = subject.listener
     identity = subject.identity(settings)
-    shape = (
-        identity,
-        len(subject.positions),
-        measurement.columns,
-        measurement.parts,
-        measurement.dtype,
-    )
+    rows, columns, parts = len(subject.positions), measurement.columns, measurement.parts
+    shape = identity, rows, columns, parts, measurement.dtype
     if target is None:
         with tempfile.TemporaryDirectory() as folder:
             return finish(create_partial(Path(folder) / "report.h5", *shape))

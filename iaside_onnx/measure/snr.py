@@ -383,7 +383,9 @@ class SignalToNoise(Measurement[SnrReport]):
         if self.attack is not None:
             kinds[self.attack["name"]] = "attack"
         of_attributes = ("perturbations", "severities")
-        settings = {name: value for name, value in filled.seen.items() if name not in of_attributes}
+        settings = {
+            name: value for name, value in filled.all_settings.items() if name not in of_attributes
+        }
         # Corruptions have no model; that of an attack is in the settings.
         origin = {**filled.origin(), "model": {}, "provider": ""}
         table = np.concatenate([part.reshape(shape) for part in noise], axis=2)

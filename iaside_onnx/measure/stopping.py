@@ -41,12 +41,7 @@ class Limits:
     _began: float = field(default_factory=time.monotonic)
 
     def check(self) -> None:
-        """Refuse limits that cannot be used.
-
-        Raises
-        ------
-        UsageError
-        """
+        """Refuse limits that cannot be used."""
         for name in ("target_stderr", "time_budget"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -57,25 +52,26 @@ class Limits:
         """Whether there is a limit at all."""
         return self.target_stderr is not None or self.time_budget is not None
 
-    def outcome(self, reason: str, images: int, listener: Listener) -> dict[str, Any]:
+    def outcome(self, reason: str, images: int, digest: str, listener: Listener) -> dict[str, Any]:
         """How it ended, as JSON values; warns where the target is out of reach.
 
-        Parameters
-        ----------
-        reason : str
-            From `play_rounds`.
-        images : int
-            In the whole sample.
+        `reason` is from `play_rounds`, `images` and `digest` are of the whole sample.
         """
         if reason != "target" and self.target_stderr is not None:
+            more = f"images with {option('samples')}"
+            if reason == "time":
+                more = option("time_budget")
             asked = option("target_stderr", self.target_stderr)
-            images_more = f"more images with {option('samples')}"
-            more = f"more {option('time_budget')}" if reason == "time" else images_more
-            listener.warning(f"{asked} is not reached: give {more}")
+            listener.warning(f"{asked} is not reached: give more {more}")
         if not self.any:
             return {}
-        limits = {"target_stderr": self.target_stderr, "time_budget": self.time_budget}
-        return {**limits, "stopped_by": reason, "sample": images}
+        return {
+            "target_stderr": self.target_stderr,
+            "time_budget": self.time_budget,
+            "stopped_by": reason,
+            "sample": images,
+            "sample_digest": digest,
+        }
 
     @property
     def left(self) -> float:
@@ -116,7 +112,6 @@ def play_rounds(
 
     Parameters
     ----------
-    limits : Limits
     order : ndarray of int, shape (K,)
         Positions, from `seeded_order`.
     evaluate : callable

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,8 @@ from .request import Request
 
 # As ``settings["draws"]`` of a result has it. Files without that key drew by file name.
 DRAWS = "pixels"
-# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
 _FROM_1 = option("label_offset", -1)
+# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
 _WITH_BACKGROUND = 1001
 
 
@@ -42,9 +41,8 @@ class Subject:
 
     Attributes
     ----------
-    request : Request
     sample : Sample
-        The whole one, whichever part of it is measured.
+        The whole one, whichever shard of it is measured.
     positions : list of int
         Images that are measured, ascending; row n of a table is that of image positions[n].
     targets : ndarray of int64, shape (n,)
@@ -81,6 +79,16 @@ class Subject:
         return self.classifier.model.runtime
 
     @property
+    def provider(self) -> str:
+        """The execution provider; empty where nothing of a model is measured."""
+        return "" if self.model is None else self.runtime.provider
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the model; empty where nothing of a model is measured."""
+        return "" if self.model is None else self.model.artifact.sha256
+
+    @property
     def listener(self) -> Listener:
         """Who gets notes and warnings."""
         return self.request.listener
@@ -95,6 +103,7 @@ class Subject:
         drawn = {"samples": asked.samples, "seed": asked.seed, "draws": DRAWS}
         if self.model is None:
             return drawn
+        fixed = self.model.model.fixed.said
         return as_json(
             {
                 **drawn,
@@ -102,7 +111,7 @@ class Subject:
                 "label_offset": self.model.label_offset,
                 "temperature": self.temperature,
                 **self.runtime.settings,
-                **({"set": said} if (said := self.model.model.fixed.said) else {}),
+                **({"set": fixed} if fixed else {}),
             }
         )
 
@@ -112,17 +121,21 @@ class Subject:
         return as_json(
             {
                 "settings": settings,
-                "model_sha256": "" if self.model is None else self.model.artifact.sha256,
+                "model_sha256": self.sha256,
                 "data_digest": self.sample.digest(),
-                "provider": "" if self.model is None else self.runtime.provider,
+                "provider": self.provider,
                 "shard": None if shard is None else shard.option,
-                "pixels": pixels_digest(self.keys),
+                # What all draws of the images came from.
+                "pixels": hashlib.sha256("\n".join(self.keys).encode()).hexdigest(),
             }
         )
 
-    def described(self) -> dict[str, Any]:
-        """A result's ``model``."""
-        artifact = self.classifier.artifact
+    @property
+    def description(self) -> dict[str, Any]:
+        """A result's ``model``; empty where nothing of one is measured."""
+        if self.model is None:
+            return {}
+        artifact = self.model.artifact
         return {
             "path": shown(artifact.path),
             "sha256": artifact.sha256,
@@ -149,16 +162,8 @@ class Subject:
 def open_subject(request: Request, *, labelled: bool = True) -> Subject:
     """Draw the sample and open the model.
 
-    Parameters
-    ----------
-    labelled : bool
-        The measurement needs the true classes. Where it does not, labels are held against names of
-        classes only if those are given.
-
-    Raises
-    ------
-    IasideError
-        Anything wrong with the images, the file or the provider.
+    Where the measurement needs no true classes, so is not `labelled`, labels are compared with
+    names of classes only if those are given.
     """
     reading = request.reading
     sample, source = open_sample(request, labelled=labelled)
@@ -169,19 +174,13 @@ def open_subject(request: Request, *, labelled: bool = True) -> Subject:
         targets = class_targets(sample, model, request.listener)
     elif model is not None and (reading.class_names or reading.label_order) is not None:
         settle_labels(sample, model, reading, request.listener)
-    shard = request.shard
-    everything = list(range(len(sample)))
-    positions = everything if shard is None else shard.positions(len(sample))
+    images, shard = len(sample), request.shard
+    positions = list(range(images)) if shard is None else shard.positions(images)
     return Subject(request, sample, positions, targets, model, source)
 
 
 def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dict[str, Any]]:
-    """Draw the sample; it, and where it came from as a result's ``data`` has it.
-
-    Raises
-    ------
-    DataError, UsageError
-    """
+    """Draw the sample; it, and where it came from as a result's ``data`` has it."""
     source = request.reading.open(request.listener)
     unnamed = not labelled and request.reading.class_names is None
     if unnamed and isinstance(source, PhotoFiles) and source.doubt:
@@ -190,21 +189,14 @@ def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dic
     skipped: list[dict[str, str]] = []
     if request.skip_bad:
         sample, skipped = leave_out_bad(sample, request.listener)
-    place = {**_place(request.reading), "skip_bad": request.skip_bad, "skipped": skipped}
-    return sample, place
+    return sample, {**_place(request.reading), "skip_bad": request.skip_bad, "skipped": skipped}
 
 
 def open_model(request: Request, sample: Sample, *, check_range: bool = True) -> Classifier:
     """Open the model for a sample of images.
 
-    Parameters
-    ----------
-    check_range : bool
-        Hold the preprocessing against the pixel values that the graph seems made for.
-
-    Raises
-    ------
-    ArtifactError, DataError, ProviderError, UsageError
+    With `check_range` the preprocessing is compared with the pixel values that the graph seems
+    made for.
     """
     assert request.model is not None
     if clash := runtime_clash():
@@ -215,8 +207,8 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
     settings = request.settings
     classifier = open_classifier(request.model, runtime, settings, sample, request.listener)
     if check_range:
-        asked = settings.preprocess is not None
-        check_pixel_range(classifier, sample, request.listener, asked=asked)
+        chosen = settings.preprocess is not None
+        check_pixel_range(classifier, sample, request.listener, asked=chosen)
     return classifier
 
 
@@ -233,15 +225,13 @@ def class_targets(sample: Sample, classifier: Classifier, listener: Listener) ->
     wrong = np.flatnonzero((targets < 0) | (targets >= classes))
     if wrong.size:
         first = int(wrong[0])
+        advice = f"see {option('label_offset')}"
+        if not offset and sample.labels.min() == 1 and sample.labels.max() == classes:
+            advice = f"if the labels count from 1, give {_FROM_1}"
         raise DataError(
             f"image {sample.ids[first]} has label {int(sample.labels[first])}"
             + (f" (+ offset {offset})" if offset else "")
-            + f", but the model has classes 0 to {classes - 1}; "
-            + (
-                f"if the labels count from 1, give {_FROM_1}"
-                if not offset and sample.labels.min() == 1 and sample.labels.max() == classes
-                else f"see {option('label_offset')}"
-            )
+            + f", but the model has classes 0 to {classes - 1}; {advice}"
         )
     background = classes == _WITH_BACKGROUND and not offset
     known = background and names is not None and len(names) == classes - 1
@@ -282,15 +272,10 @@ def draw_key(sample: Sample, position: int) -> str:
     return sample.pixel_digest(position).hex()
 
 
-def pixels_digest(keys: Iterable[str]) -> str:
-    """SHA-256 over the keys of images, in order: what all of their draws came from."""
-    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
-
-
 def as_json(values: dict[str, Any]) -> dict[str, Any]:
     """The values as JSON gives them back, so that they compare equal to what a file holds."""
-    made: dict[str, Any] = json.loads(json.dumps(values))
-    return made
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
 
 
 def shown(path: Path) -> str:
@@ -301,11 +286,11 @@ def shown(path: Path) -> str:
 def _place(reading: Reading) -> dict[str, Any]:
     """Where images and labels came from, as a result's ``data`` has it."""
     names = reading.class_names
+    if names not in (None, NO_NAMES):
+        names = shown(Path(names))
     further = {
-        "columns": reading.columns,
-        "class_names": names if names in (None, NO_NAMES) else shown(Path(names)),
-        "label_order": reading.label_order,
-    }
+        "columns": reading.columns, "class_names": names, "label_order": reading.label_order,
+    }  # fmt: skip
     return {
         "source": shown(reading.images),
         "labels": None if reading.labels is None else shown(reading.labels),
