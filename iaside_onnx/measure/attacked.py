@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks.attack import METHODS, NORM_OF, AttackResult, attack, check_queries, check_radius
+from ..checks import check_choice
 from ..corruptions.corrupt import generator
-from ..errors import InvalidOption, UsageError
+from ..errors import UsageError
 from ..spelling import option
 from .contract import Advance
 from .scorer import Scorer
@@ -26,17 +27,10 @@ _COPIES = 8  # of an image, that an attack holds
 
 
 def check_attacks(attacks: Sequence[str], epsilon: Sequence[float], queries: int) -> list[str]:
-    """Names of the attacks asked for.
-
-    Raises
-    ------
-    UsageError
-        An unknown one, or radii and numbers that cannot be used.
-    """
+    """Names of the attacks asked for, with radii and numbers that can be used."""
+    for name in attacks:
+        check_choice("attack", name, [*METHODS, NO_ATTACK])
     names = [name for name in attacks if name != NO_ATTACK]
-    for name in names:
-        if name not in METHODS:
-            raise InvalidOption("attack", name, f"choose one of {', '.join([*METHODS, NO_ATTACK])}")
     if names and len(names) < len(attacks):
         raise UsageError(f"{option('attack', NO_ATTACK)} goes with no other attack")
     for radius in epsilon:
@@ -86,24 +80,23 @@ def attacked_together(subject: Subject, positions: list[int]) -> Iterator[list[i
 
 
 def attack_images(
+    subject: Subject,
     scorer: Scorer,
+    positions: list[int],
     images: NDArray[np.float32],
     targets: NDArray[np.int64],
     asked: dict[str, Any],
-    seed: int,
-    keys: Sequence[str],
     advance: Advance,
 ) -> AttackResult:
-    """Attack some images.
+    """Attack images of a sample, each with random numbers of its own.
 
     Parameters
     ----------
     images : ndarray of float32, shape (n, C, H, W)
+        Those at `positions`.
     targets : ndarray of int64, shape (n,)
     asked : dict
         From `settled_attacks`.
-    seed, keys : int, sequence of str
-        Each image's random numbers are made of both (`draw_key`) and of the attack's name.
     advance : callable
         Is told of all passes of the budget at the end, however many of them were needed.
     """
@@ -117,7 +110,7 @@ def attack_images(
         advance(passes)
         return logs
 
-    name = asked["name"]
+    name, keys = asked["name"], [subject.keys[position] for position in positions]
     result = attack(
         scores,
         images,
@@ -125,7 +118,7 @@ def attack_images(
         method=name,
         epsilon=asked["epsilon"],
         queries=asked["queries"],
-        seeds=[int(generator(seed, key, name, 0).integers(1 << 62)) for key in keys],
+        seeds=[int(generator(subject.seed, key, name, 0).integers(1 << 62)) for key in keys],
         margins=scorer.task.margins,
     )
     advance(left)

@@ -74,16 +74,11 @@ def measure_robustness(
     confidence : float
         Coverage of the intervals, in (0, 1).
     **options
-        As for `analyze`.
+        As for `analyze`, and so are the errors that are raised.
 
     Returns
     -------
     RobustnessReport
-
-    Raises
-    ------
-    IasideError
-        Anything wrong with the arguments, the file, the images or the provider.
     """
     request = Request.of(LabelledOptions, options, model, images, target)
     names, levels = wanted_corruptions(corruption, severity)
@@ -94,8 +89,8 @@ def measure_robustness(
         baseline = RobustnessReport.load(baseline)
 
     def settle(subject: Subject) -> Robustness:
-        sample, seed = subject.sample, request.settings.seed
-        chosen = set(stratified(sample.labels, attack_samples, seed).tolist())
+        sample = subject.sample
+        chosen = set(stratified(sample.labels, attack_samples, subject.seed).tolist())
         if baseline is not None:
             check_same_ground(baseline, Ground(sample.digest(), subject.settings(), names, levels))
         return Robustness(
@@ -195,15 +190,11 @@ class Robustness(Measurement[RobustnessReport]):
         self, subject: Subject, scorer: Scorer, positions: list[int], store: Store, advance: Advance
     ) -> None:
         """Fill the columns of the corruptions."""
+        what = self.perturbations, self.severities, subject.seed
+        features = subject.classifier.form.features
+        threads = corruption_threads(subject.runtime.execution)
         stream = corrupted(
-            subject.pixels,
-            subject.keys,
-            positions,
-            self.perturbations,
-            self.severities,
-            subject.request.settings.seed,
-            features=subject.classifier.form.features,
-            threads=corruption_threads(subject.runtime.execution),
+            subject.pixels, subject.keys, positions, *what, features=features, threads=threads
         )
         # The stream holds all of an image before the next one.
         clean, task, row = np.empty(0), scorer.task, np.empty(1 + 3 * self.cells, np.float32)
@@ -241,14 +232,14 @@ class Robustness(Measurement[RobustnessReport]):
         advance: Advance,
     ) -> None:
         """Fill the columns of an attack: only some images are attacked."""
-        chosen, seed = set(self.chosen), subject.request.settings.seed
+        chosen = set(self.chosen)
         for position in set(positions) - chosen:
             store(position, np.array([0, NOT_ATTACKED, 0]))
         attacked = [position for position in positions if position in chosen]
         for group in attacked_together(subject, attacked):
             images = np.stack([subject.pixels(position) for position in group])
-            keys, targets = [subject.keys[position] for position in group], subject.targets[group]
-            result = attack_images(scorer, images, targets, attack, seed, keys, advance)
+            targets = subject.targets[group]
+            result = attack_images(subject, scorer, group, images, targets, attack, advance)
             change = scorer.task.change(scorer(result.images), scorer(images))
             columns = np.column_stack([result.wrong, result.queries, change])
             for position, values in zip(group, columns, strict=True):

@@ -150,7 +150,7 @@ def _fill(
     listener.start(total - ahead, total)
     try:
         if limits.any:
-            order = seeded_order(subject.sample.labels[positions], request.settings.seed)
+            order = seeded_order(subject.sample.labels[positions], subject.seed)
 
             def stderr(chosen: NDArray[np.intp]) -> float:
                 return measurement.stderr(partial.table[chosen], chosen, view)

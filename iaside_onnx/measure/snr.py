@@ -39,9 +39,9 @@ _RINGS_A_BAND = 4
 _FULL_SEVERITY = 3
 # What says how a model is read and run, and its value where nobody asks for anything.
 _OF_MODEL = {
-    "class_names": None, "label_order": None, "input": None, "output": None, "layout": None,
-    "output_kind": None, "set": (), "provider": "auto", "threads": 0, "tf32": True,
-    "ort_extension": (), "batch": None, "allow_random": False,
+    "model": None, "epsilon": None, "class_names": None, "label_order": None, "input": None,
+    "output": None, "layout": None, "output_kind": None, "set": (), "provider": "auto",
+    "threads": 0, "tf32": True, "ort_extension": (), "batch": None, "allow_random": False,
 }  # fmt: skip
 
 
@@ -86,24 +86,25 @@ def measure_snr(
     confidence : float
         Of the bootstrap intervals over images.
     **options
-        As for `analyze`, with 50 samples unless asked for otherwise. What says how a model is read
-        and run goes with an attack. Without a size or a crop all pictures must have one size.
+        As for `analyze`, and so are the errors that are raised; 50 samples unless asked for
+        otherwise. What says how a model is read and run goes with an attack. Without a size or a
+        crop all pictures must have one size.
 
     Returns
     -------
     SnrReport
-
-    Raises
-    ------
-    IasideError
-        Anything wrong with the arguments or the images.
     """
-    _check_attack(attack, model, epsilon, queries)
     names, levels = wanted_corruptions(corruption, severity)
     if attack is None:
-        _refuse_model_options(options)
-    elif not corruption:
-        names = []
+        _refuse_model({**options, "model": model, "epsilon": epsilon})
+    else:
+        check_choice("attack", attack, METHODS)
+        if model is None or epsilon is None:
+            needed = f"{option('model')} and {option('epsilon')}"
+            raise UsageError(f"{option('attack', attack)} needs {needed}")
+        check_radius(epsilon)
+        check_queries(queries)
+        names = names if corruption else []
     check_confidence(confidence)
     request = Request.of(
         ModelOptions, options, model, images, target, samples=50, bands=1, norm=norm
@@ -130,24 +131,7 @@ def measure_snr(
     return measure(request, settle, view, labelled=False)
 
 
-def _check_attack(
-    attack: str | None, model: str | Path | None, epsilon: float | None, queries: int
-) -> None:
-    """Refuse an unknown attack, or options of one that do not go together."""
-    if attack is None:
-        for name, value in (("model", model), ("epsilon", epsilon)):
-            if value is not None:
-                raise UsageError(f"{option(name)} goes with {option('attack')}, which is not given")
-        return
-    check_choice("attack", attack, METHODS)
-    if model is None or epsilon is None:
-        needed = f"{option('model')} and {option('epsilon')}"
-        raise UsageError(f"{option('attack', attack)} needs {needed}")
-    check_radius(epsilon)
-    check_queries(queries)
-
-
-def _refuse_model_options(options: ModelOptions) -> None:
+def _refuse_model(options: dict[str, Any]) -> None:
     """Refuse what says how a model is read or run where there is none."""
     for name, unasked in _OF_MODEL.items():
         value = options.get(name, unasked)
@@ -320,15 +304,11 @@ class SignalToNoise(Measurement[SnrReport]):
         self, subject: Subject, positions: list[int], store: Store, advance: Advance
     ) -> None:
         """Sums of the signal (2, rings + 1), and of the noise (3, cells, rings + 1)."""
+        pixels, what = partial(self._pixels, subject), (self.corruptions, self.severities)
+        features = self.channels * self.grid.height * self.grid.width
+        threads = corruption_threads(None)
         stream = corrupted(
-            partial(self._pixels, subject),
-            subject.keys,
-            positions,
-            self.corruptions,
-            self.severities,
-            subject.request.settings.seed,
-            features=self.channels * self.grid.height * self.grid.width,
-            threads=corruption_threads(None),
+            pixels, subject.keys, positions, *what, subject.seed, features=features, threads=threads
         )
         untouched, signal = np.empty(0, np.float32), np.empty(0)
         spectrum: NDArray[np.complexfloating[Any, Any]] = np.empty(0, np.complex128)
@@ -358,16 +338,14 @@ class SignalToNoise(Measurement[SnrReport]):
         What is attacked is the model's own answer to each image: it needs no label, and no image is
         wrong from the start, which would leave it as it is.
         """
-        seed = subject.request.settings.seed
         for group in attacked_together(subject, positions):
             images = np.stack([self._pixels(subject, position) for position in group])
             answers = scorer.task.answers(scorer(images))
-            keys = [subject.keys[position] for position in group]
             spectra = [self.grid.spectrum(image) for image in images]
             noise = np.empty((len(group), 3, len(self.severities), self.grid.rings + 1))
             for column, level in enumerate(self.severities):
                 asked = {**attack, "epsilon": attack["epsilon"] * level / _FULL_SEVERITY}
-                result = attack_images(scorer, images, answers, asked, seed, keys, advance)
+                result = attack_images(subject, scorer, group, images, answers, asked, advance)
                 for row, change in enumerate(result.images - images):
                     added = self.grid.spectrum(change)
                     noise[row, :, column] = self.grid.noise(spectra[row], added)

@@ -89,6 +89,11 @@ class Subject:
         return "" if self.model is None else self.model.artifact.sha256
 
     @property
+    def seed(self) -> int:
+        """Of all random numbers."""
+        return self.request.settings.seed
+
+    @property
     def listener(self) -> Listener:
         """Who gets notes and warnings."""
         return self.request.listener
