@@ -105,7 +105,6 @@ class Game(Measurement[Report]):
 
     Attributes
     ----------
-    asked : Settings
     statistics : SampleStatistics
         Of the whole sample.
     drawn : ndarray of uint64, shape (n, columns), or None

@@ -36,10 +36,9 @@ def check_attacks(attacks: Sequence[str], epsilon: Sequence[float], queries: int
     for radius in epsilon:
         check_radius(radius)
     check_queries(queries)
-    norms = {NORM_OF[name] for name in names}
     if epsilon and not names:
         raise UsageError(f"{option('epsilon')} goes with an attack")
-    if len(epsilon) == 1 and len(norms) > 1:
+    if len(epsilon) == 1 and len({NORM_OF[name] for name in names}) > 1:
         shared = option("epsilon", like=f"{epsilon[0]:.4g}")
         raise UsageError(
             f"{shared} cannot serve attacks of two norms ({', '.join(names)}): "

@@ -49,8 +49,6 @@ class CleanPass:
         Top-1 index in the model's output for the untouched images of the shard.
     clean : ndarray of float32, shape (n,)
         Log-probability of their true classes, as the game counts it.
-    temperature : float
-        As set, or fitted.
     example : ndarray of uint8, shape (H, W, C)
         The shard's first image as the model's input size has it.
     one_by_one : bool

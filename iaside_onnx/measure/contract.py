@@ -35,15 +35,12 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True)
 class Filled:
-    """A table that is filled as far as it goes.
+    """A table that is filled as far as it goes, shape (n, columns), and the sample of its rows.
 
     Attributes
     ----------
-    table : ndarray, shape (n, columns)
     used : ndarray of int, shape (n,)
         Which of the subject's positions the rows are of: all, unless a limit ended the run.
-    sample : Sample
-        The images of the rows.
     clean : CleanPass or None
         None where no labels are needed.
     settings : dict

@@ -22,7 +22,7 @@ _AHEAD = 64
 _MOST_THREADS = 8
 
 
-def wanted_corruptions(
+def asked_corruptions(
     corruption: Sequence[str], severity: Sequence[int]
 ) -> tuple[list[str], list[int]]:
     """Names and severities asked for, in the order of the catalogue; unknown ones are refused.

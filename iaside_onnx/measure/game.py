@@ -34,10 +34,8 @@ class BandRows:
     ----------
     pixels : callable
         Position in the sample to its image in pixel space, shape (C, H, W).
-    baselines : Baselines
     index : ndarray of int, shape (H, W)
         From `band_index`.
-    engine : Engine
     affine : bool
         Apply the affine step here (it is linear); False where the companion does it.
     """
@@ -186,7 +184,7 @@ def _evaluate(
 def _prepared(
     prepare: Callable[[int], NDArray[np.float32]], positions: list[int], *, ahead: bool
 ) -> Iterator[Callable[[int], list[NDArray[np.float32]]]]:
-    """What gives rows of the next images, made by a thread while the model works, or when asked."""
+    """What gives rows of the next images: a thread while the model works, or at once when asked."""
     coming = iter(positions)
     if not ahead:
         yield lambda count: list(map(prepare, islice(coming, count)))

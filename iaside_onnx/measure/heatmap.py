@@ -110,13 +110,7 @@ def _frequencies(
 class Heatmap(Measurement[HeatmapReport]):
     """Images with waves added: a row holds `wrong` (0 or 1) of each vector, then `change`.
 
-    Attributes
-    ----------
-    grid : FrequencyGrid
-    strength : float
-        l2 norm of a wave in each channel.
-    clip : bool
-        Cut images to [0, 1].
+    `strength` is the l2 norm of a wave in each channel; `clip` cuts images to [0, 1].
     """
 
     grid: FrequencyGrid

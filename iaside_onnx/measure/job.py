@@ -2,7 +2,7 @@
 
 Workers get paths, not files: model and images lie at the same places for all of them. Nothing is
 taken on trust there: the model's bytes, the settings that follow from it, and each image's content
-are held against what the client has.
+are compared with what the client has.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def sized(subject: Subject, batch: int | None, work: int) -> BatchSize:
 
 @dataclass(frozen=True)
 class Job:
-    """A measurement, as a worker is told of it.
+    """A measurement as a worker gets it.
 
     What `Subject` has too is as there: a worker must come to the same settings, images to the same
     contents and keys.
@@ -198,9 +198,8 @@ def _open(job: Job, number: object) -> Subject:
             )
         model = open_model(request, sample, check_range=False)
         if model.artifact.sha256 != job.model_sha256:
-            raise ArtifactError(
-                f"{request.model}: is another model there; give all workers the same file"
-            )
+            other = f"{request.model}: is another model there; give all workers the same file"
+            raise ArtifactError(other)
     subject = Subject(
         request, sample, job.positions, job.targets, model, {}, job.temperature, job.keys
     )
@@ -214,7 +213,5 @@ def _open(job: Job, number: object) -> Subject:
 
 
 def _other_images(job: Job, which: str = "") -> DataError:
-    return DataError(
-        f"{job.request.reading.images}: holds other images there{which}; give all workers the same "
-        "data"
-    )
+    there = f"{job.request.reading.images}: holds other images there{which}"
+    return DataError(f"{there}; give all workers the same data")

@@ -188,7 +188,6 @@ class Request:
             **{name: options.get(name) for name in _READING},
         )
         limits = Limits(target_stderr, options.get("time_budget"))
-        limits.check()
         shard, batch = options.get("shard"), options.get("batch")
         part = None if shard is None else Part.asked(shard)
         if part is not None and limits.any:

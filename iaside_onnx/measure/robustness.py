@@ -25,7 +25,7 @@ from ..storage.partial import Columns
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .corrupted import corrupted, corruption_threads, wanted_corruptions
+from .corrupted import asked_corruptions, corrupted, corruption_threads
 from .request import LabelledOptions, Request
 from .run import measure
 from .scorer import Scorer
@@ -81,7 +81,7 @@ def measure_robustness(
     RobustnessReport
     """
     request = Request.of(LabelledOptions, options, model, images, target)
-    names, levels = wanted_corruptions(corruption, severity)
+    names, levels = asked_corruptions(corruption, severity)
     attacks = check_attacks(attack, epsilon, queries)
     check_confidence(confidence)
     check_number("attack_samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number")

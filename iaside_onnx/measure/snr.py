@@ -27,7 +27,7 @@ from ..storage.partial import Columns
 from .attacked import attack_images, attacked_together, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .corrupted import corrupted, corruption_threads, wanted_corruptions
+from .corrupted import asked_corruptions, corrupted, corruption_threads
 from .request import ModelOptions, Request
 from .run import measure
 from .scorer import Scorer
@@ -94,7 +94,7 @@ def measure_snr(
     -------
     SnrReport
     """
-    names, levels = wanted_corruptions(corruption, severity)
+    names, levels = asked_corruptions(corruption, severity)
     if attack is None:
         _refuse_model({**options, "model": model, "epsilon": epsilon})
     else:
@@ -196,16 +196,7 @@ class SignalToNoise(Measurement[SnrReport]):
     A row is an image: sums of its signal for each ring, then sums of the noise of each corruption
     and severity for each ring, then those of the attack.
 
-    Attributes
-    ----------
-    corruptions, severities : list
-    grid : Rings
-    bands : int
-    recipe : Preprocess
-        How pictures come to the size of the grid.
-    channels : int
-    attack : dict or None
-        As a result's settings have it.
+    `recipe` brings pictures to the size of the grid; `attack` is as a result's settings have it.
     """
 
     corruptions: list[str]
@@ -241,19 +232,19 @@ class SignalToNoise(Measurement[SnrReport]):
 
     def cost(self, images: int) -> str:
         """See `Measurement`."""
-        levels = len(self.severities)
-        text = (
-            f"{images} images x {len(self.corruptions)} corruptions x {levels} severities = "
-            f"{images * self._cells:,} corrupted images"
-        )
-        if self.attack is None:
-            return text
-        queries = self.attack["queries"]
-        attacked = (
-            f"at most {images} images x {levels} severities x {queries:,} queries = "
-            f"{images * levels * queries:,} forward passes for {self.attack['name']}"
-        )
-        return f"{text}, and {attacked}" if self.corruptions else attacked
+        levels, texts = len(self.severities), []
+        if self.corruptions:
+            texts.append(
+                f"{images} images x {len(self.corruptions)} corruptions x {levels} severities = "
+                f"{images * self._cells:,} corrupted images"
+            )
+        if self.attack is not None:
+            queries = self.attack["queries"]
+            texts.append(
+                f"at most {images} images x {levels} severities x {queries:,} queries = "
+                f"{images * levels * queries:,} forward passes for {self.attack['name']}"
+            )
+        return ", and ".join(texts)
 
     def work(self, positions: list[int]) -> list[int]:
         """Corrupted images; and the most passes that the attack may take."""
@@ -267,16 +258,15 @@ class SignalToNoise(Measurement[SnrReport]):
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
-        asked = subject.request.settings
         return {
             "perturbations": self.corruptions,
             "severities": self.severities,
             "bands": self.bands,
             "rings": self.grid.rings,
             "norm": self.grid.norm,
-            "seed": asked.seed,
+            "seed": subject.seed,
             "draws": DRAWS,
-            "samples": asked.samples,
+            "samples": subject.request.settings.samples,
             "height": self.grid.height,
             "width": self.grid.width,
             "channels": self.channels,

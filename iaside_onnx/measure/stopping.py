@@ -1,4 +1,4 @@
-"""When an audit has seen enough: images in rounds, until the error bar or the time is reached."""
+"""When an audit has enough images: in rounds, until the error bar or the time is reached."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ class Limits:
     time_budget: float | None = None
     _began: float = field(default_factory=time.monotonic)
 
-    def check(self) -> None:
-        """Refuse limits that cannot be used."""
+    def __post_init__(self) -> None:
         for name in ("target_stderr", "time_budget"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -65,13 +64,8 @@ class Limits:
             listener.warning(f"{asked} is not reached: give more {more}")
         if not self.any:
             return {}
-        return {
-            "target_stderr": self.target_stderr,
-            "time_budget": self.time_budget,
-            "stopped_by": reason,
-            "sample": images,
-            "sample_digest": digest,
-        }
+        limits = {"target_stderr": self.target_stderr, "time_budget": self.time_budget}
+        return {**limits, "stopped_by": reason, "sample": images, "sample_digest": digest}
 
     @property
     def left(self) -> float:
@@ -124,7 +118,6 @@ def play_rounds(
     positions : ndarray of int
         Evaluated ones, sorted.
     reason : {"target", "time", "sample"}
-        What ended it.
     """
     done, began = 0, time.monotonic()
     for look in looks(len(order)):

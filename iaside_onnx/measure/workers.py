@@ -151,25 +151,22 @@ class Workers:
 
         try:
             outcome: Outcome = future.result(timeout=_FETCH)
-        except KilledWorker as error:
-            raise IasideError(
-                f"{self._asked}: a task ended every worker that it was given to, by lack "
-                "of memory or a crash of the model; try fewer workers or a smaller "
-                f"{option('batch')}"
-            ) from error
         except Exception as error:
             if isinstance(error, TimeoutError) and future.status != "error":
                 return None
             reason = " ".join(str(error).split())[:300] or "the connection was lost"
-            if "scheduler" in reason and "lost" in reason:
-                raise IasideError(
-                    f"{self._asked}: the scheduler went away; finished rows are kept, so "
-                    f"repeat with {option('resume', True)} when it is back, or without "
-                    f"{option('dask')}"
-                ) from error
-            raise IasideError(
-                f"{self._asked}: a task failed: {type(error).__name__}: {reason}"
-            ) from error
+            text = f"a task failed: {type(error).__name__}: {reason}"
+            if isinstance(error, KilledWorker):
+                text = (
+                    "a task ended every worker that it was given to, by lack of memory or a crash "
+                    f"of the model; try fewer workers or a smaller {option('batch')}"
+                )
+            elif "scheduler" in reason and "lost" in reason:
+                text = (
+                    "the scheduler went away; finished rows are kept, so repeat with "
+                    f"{option('resume', True)} when it is back, or without {option('dask')}"
+                )
+            raise IasideError(f"{self._asked}: {text}") from error
         return outcome
 
 
@@ -216,8 +213,9 @@ def open_workers(address: str, threads: int, listener: Listener) -> Iterator[Wor
                 _check_versions(client.run(versions, on_error="return"), address)
             else:
                 stack.enter_context(dask.config.set(_UNOBSERVED))
+                count = int(local[1])
                 cluster = LocalCluster(
-                    n_workers=int(local[1]),
+                    n_workers=count,
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
@@ -229,7 +227,7 @@ def open_workers(address: str, threads: int, listener: Listener) -> Iterator[Wor
                 )
                 stack.enter_context(cluster)
                 client = stack.enter_context(Client(cluster, set_as_default=False))
-                threads = threads or max(1, available_cores() // int(local[1]))
+                threads = threads or max(1, available_cores() // count)
         except IasideError:
             raise
         except Exception as error:  # addresses can be wrong in any way
@@ -240,7 +238,7 @@ def open_workers(address: str, threads: int, listener: Listener) -> Iterator[Wor
 
 
 def quieten() -> None:
-    """Keep what Dask logs off the terminal, tracebacks included: users are told by us.
+    """Keep what Dask logs off the terminal, tracebacks included: users hear of it from us.
 
     Importing it gives several of its loggers levels and handlers of their own.
     """
