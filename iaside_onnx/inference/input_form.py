@@ -125,7 +125,7 @@ def settle_input(
     layout = settled_layout(artifact, tensor, asked)
     given = tensor.block(layout)[1:]
     if size is not None and any(
-        side is not None and side != wanted for side, wanted in zip(given, size, strict=True)
+        side not in (None, asked_side) for side, asked_side in zip(given, size, strict=True)
     ):
         raise UsageError(
             f"a size of {size[0]} x {size[1]} was asked for, but input '{tensor.name}' of "
@@ -133,11 +133,10 @@ def settle_input(
         )
     assumed = False
     if None in given:
-        if size is None and recipe.size is not None:
-            size = recipe.size
-        if size is None and recipe.resize_ratio is not None:
-            size, assumed = (_DEFAULT_SIZE, _DEFAULT_SIZE), True
-        size = size or _needed_size(sample, artifact, tensor)
+        size = size or recipe.size
+        assumed = size is None and recipe.resize_ratio is not None
+        usual = (_DEFAULT_SIZE, _DEFAULT_SIZE) if assumed else None
+        size = size or usual or _needed_size(sample, artifact, tensor)
     return replace(form_of(tensor, layout, size or (0, 0)), assumed=assumed)
 
 

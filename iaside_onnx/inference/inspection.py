@@ -25,11 +25,11 @@ from .ends import image_input, score_output, settled_layout
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, form_of
 from .model import Affine
-from .opened import Opened, Source, open_model
+from .opened import Opened, Source, open_source
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning
 from .session import Runtime, active_providers, runtime_clash
-from .steadiness import randomness_of, reason
+from .steadiness import randomness_of, unsteadiness
 
 _ALLOW = option("allow_random", True)
 _SIZE = option("size", like="HxW")
@@ -146,7 +146,7 @@ def inspect(
     classes = _declared_class_count(scores)
     kind = declared_kind or plain_kind(tail, classes)
     providers, provider_names = _active(path, runtime, warnings)
-    if image and scores and (why := reason(artifact, randomness_of(artifact, scores.name))):
+    if image and scores and (why := unsteadiness(artifact, randomness_of(artifact, scores.name))):
         warnings.append(f"analyze refuses it unless {_ALLOW} is given: {why}")
     if image is not None:
         values = partial(fixed_inputs, artifact, image, set, Listener())
@@ -261,15 +261,15 @@ def _tried(
 def _run(
     source: Source, declared_kind: str | None, warnings: _Warnings, *, free: bool
 ) -> tuple[Opened, NDArray[np.float32]] | None:
-    form, heard = source.form, Listener()
+    form, listener = source.form, Listener()
     if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
         warnings.append("the input is too large to try random images on")
         return None
     shape = _RANDOM_IMAGES, form.channels, form.height, form.width
     pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
     try:
-        opened = open_model(
-            source, pixels, heard, before_head=declared_kind != "logits", allow_random=True
+        opened = open_source(
+            source, pixels, listener, before_head=declared_kind != "logits", allow_random=True
         )
         scores = opened.model.scores(pixels)
     except NoClassScoresError:
@@ -280,7 +280,7 @@ def _run(
         warnings.append(f"{place}: {said(error)}{advice}")
         return None
     allowed = on_command_line(_ALLOW)
-    warnings.extend(text for text in heard.warnings if allowed not in text)
+    warnings.extend(text for text in listener.warnings if allowed not in text)
     if opened.mode == "freed" and form.fixed_batch is not None:
         warnings.append(
             f"the batch is fixed at {form.fixed_batch}; analyze makes it free in a copy of the "

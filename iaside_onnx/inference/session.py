@@ -172,8 +172,8 @@ class Runtime:
         """Why a model cannot be loaded, and what to do where that is known."""
         text = str(error)
         for pattern, words in _LOAD_ERRORS:
-            if found := pattern.search(text):
-                return words.format(*found.groups())
+            if match := pattern.search(text):
+                return words.format(*match.groups())
         unknown = any(words in text.lower() for words in _UNKNOWN_OPERATOR)
         advice = "" if self.extensions or not unknown else _CUSTOM_OPERATORS
         return reason(error) + advice

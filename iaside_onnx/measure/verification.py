@@ -133,8 +133,8 @@ def verify(
 def _reading(result: Any, class_names: str | Path | None) -> dict[str, Any]:
     """How the images of a file were read, as arguments of its job."""
     names = ("columns", "image_column", "label_column", "label_order")
-    kept = {name: result.data.get(name) for name in names}
-    usable = {name: value if is_text(value) else None for name, value in kept.items()}
+    stored = {name: result.data.get(name) for name in names}
+    usable = {name: value if is_text(value) else None for name, value in stored.items()}
     if class_names is None and result.data.get("class_names") == NO_NAMES:
         class_names = NO_NAMES
     return {**usable, "class_names": class_names}
@@ -293,7 +293,7 @@ def _redone(
         }  # fmt: skip
         recipe = options["preprocess"]
         if recipe is not None and recipe not in PRESETS:
-            # The recipe is the file's; only the name of the file it stands in for now is ours.
+            # The recipe is that of the file; the file that now holds it has another name.
             identity["settings"]["preprocess"]["name"] = Path(recipe).name
         partial = create_partial(
             target, identity, len(table), table.shape[1], redo.parts, redo.dtype
