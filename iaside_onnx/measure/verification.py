@@ -24,12 +24,13 @@ from ..inference.providers import PROVIDERS
 from ..inference.session import is_active
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
-from ..preprocessing.preprocess import PRESETS, preprocess_from
+from ..preprocessing.preprocess import PRESETS, load_preprocess, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
 from ..results.heatmap import HeatmapReport
 from ..results.part import part_of
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
+from ..results.snr import SnrReport
 from ..results.verification import Check, Verification, verify_file
 from ..settings import LAYOUTS, MOST_COUNT, Settings
 from ..spelling import on_command_line, option
@@ -40,7 +41,8 @@ from .attacked import NO_ATTACK
 from .heatmap import measure_heatmap
 from .model_names import NO_NAMES
 from .robustness import measure_robustness, settings_of_answers, table_of, table_parts
-from .run import identity_of
+from .run import identity_of, model_of
+from .snr import measure_snr, settings_of_sums, sums_of, sums_parts
 from .subject import DRAWS, as_json
 
 # Values that kernels of another machine may round to: of the CPU, and of GPUs, which keep 11 bits.
@@ -56,10 +58,13 @@ class _Redo(NamedTuple):
     job: Callable[..., Any]
     options: dict[str, Any]
     # The rows of a result, as the job's partial file holds them.
-    table_of: Callable[[Any], NDArray[np.float32]]
+    table_of: Callable[[Any], NDArray[Any]]
     # Of those that determined the table.
     settings: dict[str, Any]
     parts: Sequence[Columns] = WHOLE_ROWS
+    dtype: str = "float32"
+    # What makes a difference large or small: for each number of some rows of the table.
+    scale: Callable[[NDArray[Any]], NDArray[Any]] = lambda rows: np.maximum(1.0, np.abs(rows))
 
 
 def verify(
@@ -86,8 +91,7 @@ def verify(
     labels, class_names : path, optional
         As for `analyze`.
     redo : int
-        Rows of the table that the model evaluates again; needs `model` and `images`. For files of
-        ``analyze``, ``robustness`` and ``heatmap``.
+        Rows of the table that are made again; needs `images`, and `model` where one made them.
     seed : int
         Which rows.
     signed : Check, optional
@@ -107,17 +111,20 @@ def verify(
         The file is none of iaside, or model or images cannot be read.
     """
     check_number("redo", redo, 0, MOST_COUNT, "a number of rows")
-    if redo and (model is None or images is None):
-        raise UsageError(f"{_ASKED} needs {option('model')} and {option('images')}")
     verification = verify_file(Path(path))
     result = verification.result
+    needed = {"model": model, "images": images}
+    if result is not None and not model_of(result):
+        del needed["model"]
+    if redo and None in needed.values():
+        raise UsageError(f"{_ASKED} needs {' and '.join(map(option, needed))}")
     checks = [*verification.checks, *([signed] if signed is not None else [])]
     if result is not None and model is not None:
         checks.append(_same_model(result, Path(model)))
     if result is not None and images is not None:
         reading = {"labels": labels, **_reading(result, class_names)}
         checks.append(_same_images(result, Reading.asked(images, **reading)))
-        if redo and model is not None and all(check.holds is not False for check in checks):
+        if redo and all(check.holds is not False for check in checks):
             options = {**running, **reading}
             checks.append(_redone(result, model, images, redo, seed, options, listener))
     return replace(verification, checks=checks)
@@ -134,7 +141,7 @@ def _reading(result: Any, class_names: str | Path | None) -> dict[str, Any]:
 
 
 def _same_model(result: Any, path: Path) -> Check:
-    stored = getattr(result, "model", None) or result.settings.get("attack") or {}
+    stored = model_of(result)
     if "sha256" not in stored:
         raise UsageError(f"{option('model')}: the file names none; it was measured without")
     digest = file_digest(path) if is_ort_format(path) else read_artifact(path).sha256
@@ -168,7 +175,7 @@ def _redo_of(result: Any) -> _Redo:
     """How to do rows of a result again, where its kind and what it is a shard of allow it."""
     kind = next((kind for kind in _KINDS if isinstance(result, kind)), None)
     if kind is None:
-        raise UsageError(f"{_ASKED} is for files of iaside analyze, robustness and heatmap")
+        raise UsageError(f"{_ASKED} is not for files of this kind")
     if result.settings.get("draws") != DRAWS:
         raise UsageError(
             f"{_ASKED}: what was drawn for an image went by its file name in the version that "
@@ -185,7 +192,8 @@ def _redo_of(result: Any) -> _Redo:
         )
     redo = _KINDS[kind](result)
     shard = None if whole is None else whole.part.option
-    redo.options.update(shard=shard, tf32=result.settings.get("tf32", True))
+    settings = result.settings.get("attack") or result.settings
+    redo.options.update(shard=shard, tf32=settings.get("tf32", True))
     return redo
 
 
@@ -221,16 +229,49 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
     return _Redo(measure_robustness, options, table_of, settings_of_answers(report), parts)
 
 
+def _of_snr(report: SnrReport) -> _Redo:
+    settings = settings_of_sums(report)
+    attack = report.settings.get("attack") or {}
+    options = {
+        "corruption": settings["perturbations"],
+        "severity": report.severities,
+        "rings": report.rings,
+        "grey": settings["channels"] == 1,
+        "size": (settings["height"], settings["width"]),
+        "attack": attack.get("name"),
+        "epsilon": attack.get("epsilon"),
+        "queries": attack.get("queries", 1),
+    }
+
+    def job(model: str | Path | None, images: str | Path, target: Path, **given: Any) -> SnrReport:
+        preset = given["preprocess"]
+        if model is None and preset in PRESETS:
+            settled = load_preprocess(preset).for_size(*options["size"])
+            if as_json(settled.settings()) != settings["preprocess"]:
+                given["size"] = None  # that of the pictures, which are then taken as they are
+        return measure_snr(images, target, model=model, **given)
+
+    def scale(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Against the largest of a spectrum: sums of any size may follow from rounding there.
+        spectra = rows.reshape(len(rows), -1, report.rings + 1)
+        largest = np.maximum(np.abs(spectra).max(axis=-1), 1e-12)
+        return np.repeat(largest, report.rings + 1, axis=1)
+
+    parts = sums_parts(report)
+    return _Redo(job, options, sums_of, settings, parts, "float64", scale)
+
+
 _KINDS: dict[type, Callable[[Any], _Redo]] = {
     Report: _of_report,
     HeatmapReport: _of_heatmap,
     RobustnessReport: _of_robustness,
+    SnrReport: _of_snr,
 }
 
 
 def _redone(
     result: Any,
-    model: str | Path,
+    model: str | Path | None,
     images: str | Path,
     count: int,
     seed: int,
@@ -238,8 +279,9 @@ def _redone(
     listener: Listener | None,
 ) -> Check:
     """Have some rows done again, and say how far they lie from those of the file."""
-    redo, provider = _redo_of(result), str(result.provider)
-    if not is_active(provider):
+    redo, stored = _redo_of(result), model_of(result)
+    provider = str(result.provider or stored.get("provider", "auto"))
+    if stored and not is_active(provider):
         raise UsageError(f"{_ASKED}: the file was made with {provider}, which is not active here")
     table, identity = redo.table_of(result), as_json(identity_of(result, redo.settings))
     rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
@@ -253,7 +295,9 @@ def _redone(
         if recipe is not None and recipe not in PRESETS:
             # The recipe is that of the file; the file that now holds it has another name.
             identity["settings"]["preprocess"]["name"] = Path(recipe).name
-        partial = create_partial(target, identity, len(table), table.shape[1], redo.parts)
+        partial = create_partial(
+            target, identity, len(table), table.shape[1], redo.parts, redo.dtype
+        )
         for position in np.setdiff1d(np.arange(len(table)), rows).tolist():
             for part, columns in enumerate(redo.parts):
                 partial.store(position, table[position, columns], part)
@@ -267,11 +311,13 @@ def _redone(
             reason = on_command_line(said(error)).replace(f"{target}.partial: ", "")
             text = f"the job comes to something else: {reason.partition('; use ')[0]}"
             return Check("rows", False, text)
-    coarse = PROVIDERS[provider].coarse
-    worst = _distance(table[rows], redo.table_of(again)[rows])
+    coarse = bool(stored) and PROVIDERS[provider].coarse
+    worst = _distance(table[rows], redo.table_of(again)[rows], redo.scale(table[rows]))
     limit = _TOLERANCE_11_BITS if coarse else _TOLERANCE
-    done = f"{len(rows)} of {len(table)} rows done again with {provider}"
-    turned = int((again.predicted != result.predicted).sum())
+    done = f"{len(rows)} of {len(table)} rows done again" + (f" with {provider}" if stored else "")
+    turned = 0
+    if hasattr(result, "predicted"):
+        turned = int((again.predicted != result.predicted).sum())
     if turned > (_TURNED * len(table) if coarse else 0):
         return Check("rows", False, f"{turned} untouched images are put into another class")
     if worst == 0:
@@ -280,18 +326,18 @@ def _redone(
     return Check("rows", bool(worst <= limit), text)
 
 
-def _distance(old: NDArray[np.float32], new: NDArray[np.float32]) -> float:
-    """Largest difference, relative to values above 1."""
+def _distance(old: NDArray[Any], new: NDArray[Any], scale: NDArray[Any]) -> float:
+    """Largest difference, as a share of `scale`."""
     if np.array_equal(old, new):
         return 0.0
     with np.errstate(invalid="ignore"):
-        apart = np.abs(old.astype(np.float64) - new) / np.maximum(1.0, np.abs(old))
+        apart = np.abs(old.astype(np.float64) - new) / scale
     return float(np.where(np.isnan(apart), np.inf, np.where(old == new, 0.0, apart)).max())
 
 
 def _settings(result: Any, folder: Path) -> dict[str, Any]:
     """Settings of a result as its job takes them."""
-    settings = result.settings
+    settings = {**result.settings, **(result.settings.get("attack") or {})}
     names = {each.name for each in fields(Settings)} - {"preprocess", "layout", "size"}
     if not isinstance(result, Report):
         names -= {"estimator", "passes", "absence", "output_map", "separate_dc"}

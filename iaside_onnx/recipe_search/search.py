@@ -89,7 +89,7 @@ def search_recipes(
         Anything wrong with the file or the images.
     """
     request = Request.of(ModelOptions, options, model, images, None)
-    listener, settings, reading = request.tell, request.settings, request.reading
+    listener, settings, reading = request.listener, request.settings, request.reading
     sample, _ = open_sample(request)
     if labels_file is not None:
         check_files(sample)

@@ -71,15 +71,17 @@ class Verification:
     def limits(self) -> list[str]:
         """What the answer does not say."""
         names = {check.name for check in self.checks if check.holds}
-        if self.kind == "iaside-snr" and self.result is not None:  # measured without a model
-            names |= {"rows"} if self.result.settings.get("attack") else {"rows", "model"}
+        rows = "whether the model gives these values (--redo N, with both)"
+        if self.kind == "iaside-snr" and self.result and not self.result.settings.get("attack"):
+            names |= {"model"}  # measured without one
+            rows = "whether the images give these values (--redo N, with --images)"
         return [
             text
             for name, text in (
                 ("signature", "who made the file: a seal can be computed again by anyone"),
                 ("model", "whether the model is the one you have (--model)"),
                 ("images", "whether the images are the ones you have (--images)"),
-                ("rows", "whether the model gives these values (--redo N, with both)"),
+                ("rows", rows),
             )
             if name not in names
         ]
