@@ -149,19 +149,15 @@ def _rows(what: str, labels: Sequence[str], measured: dict[int, RobustnessReport
             for row, name in enumerate(names)
         ]
         series.append(Values(spread.value, said, (spread.low, spread.high)))
-    return dot_rows(
-        series,
-        names,
-        numbers=list(measured),
-        most=1.0 if errors else _MOST_MPE,
-        words=Words(
-            what,
-            "Error under each corruption" if errors else "How far predictions move (mPE)",
-            f"A dot for each model and corruption: {quantity}, mean over severities, with its "
-            "interval.",
-            "share of wrong answers" if errors else "mean change of the probabilities",
-        ),
+    words_of_chart = Words(
+        what,
+        "Error under each corruption" if errors else "How far predictions move (mPE)",
+        f"A dot for each model and corruption: {quantity}, mean over severities, with its "
+        "interval.",
+        "share of wrong answers" if errors else "mean change of the probabilities",
     )
+    most = 1.0 if errors else _MOST_MPE
+    return dot_rows(series, names, words_of_chart, numbers=list(measured), most=most)
 
 
 def _scatters(
@@ -194,7 +190,7 @@ def _scatters(
             "signed score",
             outcome,
         )
-        charts.append(scatter(points, words=about))
+        charts.append(scatter(points, about))
     return charts
 
 
@@ -226,11 +222,11 @@ def noise(report: SnrReport) -> dict[str, Any]:
         )
         chart = line_chart(
             [series[member] for member in members],
+            about,
             span=heights,
             names=report.band_names,
             decades=True,
             group="noise",
-            words=about,
         )
         charts.append((chart, [names[member] for member in members]))
     return {
