@@ -64,14 +64,7 @@ def cost(
     measured: dict[int, RobustnessReport],
     baseline: RobustnessReport | None,
 ) -> dict[str, Any]:
-    """What the robustness part shows.
-
-    Parameters
-    ----------
-    measured : dict
-        From `matched`; not empty.
-    baseline : RobustnessReport or None
-        What mCE is relative to.
+    """What the robustness part shows of what `matched` gave; mCE is relative to the baseline.
 
     Raises
     ------
@@ -83,7 +76,7 @@ def cost(
     against = {n: relative(entry, baseline) for n, entry in measured.items()} if baseline else {}
     attacks = shared_attacks(entries)
     notes = [note for entry in entries for note in grounds_apart(first, entry)[1]]
-    notes += [note for held in against.values() for note in held.notes]
+    notes += [note for each in against.values() for note in each.notes]
     rows = [
         {
             "number": place,
@@ -125,12 +118,10 @@ def _ends(spread: Spread) -> str:
 
 
 def _corruptions(entry: RobustnessReport) -> list[list[str]]:
-    errors, changes = entry.damage.corruption_errors, entry.damage.corruption_mpe
+    """Name of each corruption, error and mPE, each with its interval."""
+    columns = entry.damage.corruption_errors, entry.damage.corruption_mpe
     return [
-        [
-            words(name),
-            *(t for s in (errors[row], changes[row]) for t in (number(s.value), _ends(s))),
-        ]
+        [words(name), *(cell for c in columns for cell in (number(c.value[row]), _ends(c[row])))]
         for row, name in enumerate(entry.perturbations)
     ]
 
@@ -169,10 +160,8 @@ def _scatters(
     """The score against what was measured, a dot a model; none for too few models."""
     if len(measured) < _SCATTERED:
         return []
-    mce = {place: float(held.mce.value) for place, held in against.items()}
-    if mce and all(map(np.isfinite, mce.values())):
-        outcomes = {"mCE": mce}
-    else:
+    outcomes = {"mCE": {place: float(each.mce.value) for place, each in against.items()}}
+    if not against or not all(map(np.isfinite, outcomes["mCE"].values())):
         outcomes = {"mean error": {place: entry.mean_error for place, entry in measured.items()}}
     outcomes["mPE"] = {place: entry.mean_mpe for place, entry in measured.items()}
     charts = []
