@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ def _scores(row: dict[str, Any], mark: str) -> list[str]:
 
 
 def _table(headings: Sequence[str], names: Sequence[str], *parts: Sequence[Sequence[str]]) -> Table:
-    made = table(["class"], headings, tight=True, fold=True, no_wrap=True)
+    classes = table(["class"], headings, tight=True, fold=True, no_wrap=True)
     for name, *cells in zip(names, *parts, strict=True):
-        made.add_row(name, *(cell for part in cells for cell in part))
-    return made
+        classes.add_row(name, *itertools.chain(*cells))
+    return classes

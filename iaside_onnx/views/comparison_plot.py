@@ -11,6 +11,7 @@ from ..comparisons.pairs import Comparison, Pair
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
 from ..results.finding import NOT_A_FINDING
+from .comparison_rows import no_finding_of
 from .figure import (
     COLOURS,
     MARKERS,
@@ -33,11 +34,6 @@ def comparison_figure(comparison: Comparison) -> Picture:
     correction), hollow ones are not. Grey bars reach as far as the minimum detectable effect.
     Where the reference has replicates, a small cross is each of its trainings less their mean.
 
-    Returns
-    -------
-    matplotlib Figure
-        3.5 inches wide.
-
     Raises
     ------
     UsageError
@@ -49,13 +45,12 @@ def comparison_figure(comparison: Comparison) -> Picture:
     name = shortened(comparison.reference["report"], 30)
     if comparison.replicates:
         name = f"{1 + len(comparison.replicates)} trainings like {name}"
-    reasons = dict.fromkeys(reason for pair in pairs for reason in pair.no_finding)
     header = Header(
         f"Against {name}",
         f"other - reference, {view['value']}, {percent(view['confidence'])} intervals; filled: "
         "seen" + ("; x: trainings" if comparison.replicates else ""),
         [_entry(pair) for pair in pairs],
-        above=reason_lines(" ".join(reasons) or None),
+        above=reason_lines(" ".join(no_finding_of(comparison)) or None),
         below=note_lines([f"{pair.report}: {note}." for pair in pairs for note in pair.notes]),
     )
     rows, margin = 0.14 + 0.19 * len(pairs), comparison.margin

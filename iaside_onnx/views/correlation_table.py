@@ -48,16 +48,16 @@ def print_correlation(correlation: Correlation) -> None:
 
 def _models(correlation: Correlation) -> Table:
     predictors, outcomes = correlation.predictors, correlation.outcomes
-    made = table(["model"], [*_SHORT, *map(outcome_name, outcomes)])
-    made.columns[0].min_width = 20
+    models = table(["model"], [*_SHORT, *map(outcome_name, outcomes)])
+    models.columns[0].min_width = 20
     columns = [*predictors.values(), *outcomes.values()]
     for row in np.argsort(-predictors["srs_signed"], kind="stable"):
-        made.add_row(one_line(correlation.names[row]), *(number(column[row]) for column in columns))
-    return made
+        models.add_row(one_line(correlation.names[row]), *(number(c[row]) for c in columns))
+    return models
 
 
 def _associations(correlation: Correlation) -> Table:
-    made = table(
+    rows = table(
         ["outcome", "foretold by"],
         ["Spearman", "interval", "held", "Kendall", "Pearson"],
         caption="held: with clean accuracy held fixed; added error: mean error less clean error",
@@ -67,26 +67,22 @@ def _associations(correlation: Correlation) -> Table:
     for column, outcome in enumerate(correlation.outcomes):
         for row, predictor in enumerate(correlation.predictors):
             others = (correlation.associations[name].value for name in ("kendall", "pearson"))
-            made.add_row(
+            rows.add_row(
                 outcome_name(outcome) if row == 0 else "",
                 PREDICTORS[predictor],
                 rank_text(ranks.value[row, column]),
                 _interval(ranks, row, column),
-                rank_text(ranks.partial[row, column]),
-                *(rank_text(values[row, column]) for values in others),
+                *(rank_text(each[row, column]) for each in (ranks.partial, *others)),
                 end_section=row == last,
             )
-    return made
+    return rows
 
 
 def _corruptions(correlation: Correlation) -> Table:
-    made = table(
+    names = MEASURES.values()
+    rows = table(
         ["perturbation"],
-        [
-            text
-            for name in MEASURES.values()
-            for text in (f"score, {name}", "interval", f"accuracy, {name}")
-        ],
+        [text for n in names for text in (f"score, {n}", "interval", f"accuracy, {n}")],
         caption="Spearman's coefficient over the models, means over severities",
     )
     row = list(correlation.predictors).index("srs_signed")
@@ -95,13 +91,10 @@ def _corruptions(correlation: Correlation) -> Table:
         cells = []
         for measure in MEASURES:
             ranks = correlation.corruption_associations[measure]
-            cells += [
-                rank_text(ranks.value[row, column]),
-                _interval(ranks, row, column),
-                rank_text(ranks.value[rival, column]),
-            ]
-        made.add_row(words(perturbation), *cells)
-    return made
+            cells += [rank_text(ranks.value[row, column]), _interval(ranks, row, column)]
+            cells.append(rank_text(ranks.value[rival, column]))
+        rows.add_row(words(perturbation), *cells)
+    return rows
 
 
 def _interval(ranks: Correlations, row: int, column: int) -> str:

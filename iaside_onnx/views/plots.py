@@ -62,11 +62,6 @@ def figure(
     robustness : sequence of RobustnessReport or None, optional
         What was measured of the model of each.
 
-    Returns
-    -------
-    matplotlib Figure
-        3.5 inches wide; below its legend stands what to bear in mind about the reports.
-
     Raises
     ------
     UsageError
@@ -113,10 +108,8 @@ def figure(
 def _entry(report: Report, label: str) -> str:
     holds = report.precondition.holds
     score = f"signed SRS {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
-    return (
-        f"{shortened(label, 24)}: {len(report.labels)} images, accuracy {report.accuracy:.3f}, "
-        f"{score}"
-    )
+    about = f"{len(report.labels)} images, accuracy {report.accuracy:.3f}"
+    return f"{shortened(label, 24)}: {about}, {score}"
 
 
 def warning_lines(reports: Sequence[Report], labels: Sequence[str]) -> list[Line]:
@@ -152,32 +145,22 @@ def _finding_lines(
     return lines
 
 
-def _offsets(count: int) -> tuple[NDArray[np.float64], float]:
-    width = 0.8 / count
-    return (np.arange(count, dtype=np.float64) - (count - 1) / 2) * width, width
-
-
 def _draw_bars(
     axes: Axes,
     reports: Sequence[Report],
     bars: Callable[[Report], tuple[NDArray[Any], NDArray[Any]]],
 ) -> None:
     """Grouped bars with error bars; `bars` gives heights and (2, M) error lengths."""
-    offsets, width = _offsets(len(reports))
+    width = 0.8 / len(reports)
     for number, report in enumerate(reports):
         heights, errors = bars(report)
+        shift = (number - (len(reports) - 1) / 2) * width
         axes.bar(
-            np.arange(report.players) + offsets[number],
-            heights,
-            width * 0.94,
-            color=COLOURS[number],
-            alpha=_strength(report),
-            edgecolor="white",
-            linewidth=0.3,
-            hatch=_HATCHES[number] if len(reports) > 1 else "",
-            yerr=errors,
+            np.arange(report.players) + shift, heights, width * 0.94, color=COLOURS[number],
+            alpha=_strength(report), edgecolor="white", linewidth=0.3,
+            hatch=_HATCHES[number] if len(reports) > 1 else "", yerr=errors,
             error_kw={"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7},
-        )
+        )  # fmt: skip
     axes.set_xticks(range(reports[0].players), reports[0].band_names)
 
 
@@ -218,8 +201,8 @@ def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
     axes.set_ylim(-0.7, len(reports) - 0.3)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    ends_text = (f"{low:.2f}\nhighest only", "0\neven", f"{high:.2f}\nlowest only")
-    axes.set_xticks([low, 0, high], ends_text)
+    names = (f"{low:.2f}\nhighest only", "0\neven", f"{high:.2f}\nlowest only")
+    axes.set_xticks([low, 0, high], names)
     first, _, last = axes.get_xticklabels()
     first.set_horizontalalignment("left")
     last.set_horizontalalignment("right")
@@ -228,32 +211,19 @@ def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
 
 
 def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
-    steps = np.arange(reports[0].players + 1)
+    ways = (("lowest first", "-", "full"), ("highest first", "--", "none"))
     for number, report in enumerate(reports):
-        for curve, line, fill in zip(
-            coalition_curves(report.coalition_values), ("-", "--"), ("full", "none"), strict=True
-        ):
+        curves = coalition_curves(report.coalition_values)
+        for curve, (way, line, fill) in zip(curves, ways, strict=True):
             axes.plot(
-                steps,
-                curve,
-                line,
-                color=COLOURS[number],
-                alpha=_strength(report),
-                marker=MARKERS[number],
-                fillstyle=fill,
-                markersize=3,
-                linewidth=1,
-                label=("lowest first" if line == "-" else "highest first") if not number else None,
-            )
+                curve, line, color=COLOURS[number], alpha=_strength(report), linewidth=1,
+                marker=MARKERS[number], fillstyle=fill, markersize=3,
+                label=None if number else way,
+            )  # fmt: skip
     axes.legend(
-        fontsize=SMALL,
-        frameon=False,
-        loc="lower right",
-        bbox_to_anchor=(1.02, 0.97),
-        ncols=2,
-        handlelength=2.5,
-        columnspacing=1.0,
-    )
+        fontsize=SMALL, frameon=False, loc="lower right", bbox_to_anchor=(1.02, 0.97), ncols=2,
+        handlelength=2.5, columnspacing=1.0,
+    )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     title(axes, "Bands kept", "number of bands kept", "mean " + value_name(reports[0]))
 
@@ -263,12 +233,10 @@ def _strip(report: Report) -> list[tuple[str, NDArray[Any]]]:
     assert report.example is not None
     image = np.moveaxis(report.example.astype(np.float64) / 255, -1, 0)
     parts = band_images(image, **partition(report))
-    tiles = [("image", image), *zip(report.band_names, parts, strict=True)]
     # The image and its lowest band hold the mean colour.
-    return [
-        (name, np.moveaxis(visible(tile, has_lowest=number < 2), 0, -1))
-        for number, (name, tile) in enumerate(tiles)
-    ]
+    tiles = [visible(tile, has_lowest=number < 2) for number, tile in enumerate([image, *parts])]
+    shown = [np.moveaxis(tile, 0, -1) for tile in tiles]
+    return list(zip(["image", *report.band_names], shown, strict=True))
 
 
 def _strip_rows(tiles: Sequence[Any]) -> int:

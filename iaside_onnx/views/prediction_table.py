@@ -9,7 +9,7 @@ from .text import interval, number, one_line, percent, rank_text
 
 
 def print_prediction(prediction: Prediction) -> None:
-    """The foretold damage of each corruption by severity, and what was measured beside it."""
+    """The predicted damage of each corruption by severity, and what was measured beside it."""
     out = terminal()
     level = percent(prediction.settings["confidence"])
     mark = ""
@@ -29,17 +29,17 @@ def print_prediction(prediction: Prediction) -> None:
     drop, measured, mpe = prediction.drop, prediction.measured_drop, prediction.measured_mpe
     further = [] if measured is None else ["accuracy fell", "mPE"]
     numbers = [*map(str, prediction.severities), "average", "interval", *further]
-    made = table([f"corruption{mark}"], numbers, tight=True)
+    corruptions = table([f"corruption{mark}"], numbers, tight=True)
     average = prediction.corruption_drops
     for row, name in enumerate(prediction.perturbations):
-        made.add_row(
+        corruptions.add_row(
             one_line(name),
             *(number(value, 2) for value in drop[row]),
             number(average.value[row]),
             interval(average.low[row], average.high[row]),
             *(number(part[row].mean()) for part in (measured, mpe) if part is not None),
         )
-    out.print(made)
+    out.print(corruptions)
     mean = prediction.mean_drop
     out.print(f"Mean: {number(mean.value)}  [{level}: {interval(mean.low, mean.high)}]")
     if measured is not None and mpe is not None:

@@ -298,5 +298,5 @@ def _loaded(function: Function) -> Callable[..., Any]:
     if callable(function):
         return function
     module, _, name = function.rpartition(".")
-    found: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
-    return found
+    loaded: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
+    return loaded
