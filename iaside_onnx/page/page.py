@@ -33,7 +33,7 @@ from ..results.report import FEW_IMAGES, ONLY_EXACT, Report
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
 from ..storage.output_file import check_free, whole_file
-from ..views.text import band_table, interval, number, percent, shortened, value_name, with_ends
+from ..views.text import band_table, interval, model_name, number, percent, shortened, value_name
 from . import perturbations
 from .example_pictures import WINDOW, Example, examples
 from .repeat import repetition
@@ -157,7 +157,7 @@ def page(
         raise UsageError(f"a page takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
     if len({tuple(report.band_names) for report in reports}) > 1:
         raise UsageError("the reports have different numbers of bands; make a page of each")
-    names = _labels(names or [Path(report.model["path"]).stem for report in reports])
+    names = _labels(names or list(map(model_name, reports)))
     measured = perturbations.matched(reports, robustness)
     labels = [
         name if report.precondition.holds else f"{name} ({NOT_A_FINDING})"
@@ -242,7 +242,7 @@ def _overview(facts: Facts, names: Sequence[str]) -> dict[str, Any]:
         "title": several if len(reports) > 1 else str(first.model["path"]),
         "models": models,
         "several": len(reports) > 1,
-        "mute": [model for model in models if model["found"].withheld],
+        "mute": [model for model in models if model["finding"].withheld],
         "not_a_finding": NOT_A_FINDING,
         "comparisons": contrasts(reports, names),
         "level": percent(first.confidence),
@@ -313,19 +313,17 @@ def _fillings(reports: Sequence[Report], strip: Example) -> str:
 
 def _model(report: Report, measured: RobustnessReport | None) -> dict[str, Any]:
     """What the page says of one report beyond the charts."""
-    rows = band_table(report)[1]
-    names = with_ends(report.band_names)
     curves = coalition_curves(report.coalition_values) if report.exact else ((), ())
     return {
         "report": report,
-        "found": report.finding(measured),
+        "finding": report.finding(measured),
         "right": int((report.predicted == report.labels).sum()),
         "classes": _classes(report),
         "drawn_classes": report.class_profiles.weight is not None,
         "signed": interval(*report.intervals.srs_signed, signed=True),
         "published": interval(*report.intervals.srs),
         "level": percent(report.confidence),
-        "bands": [(name, *cells) for name, (_, *cells) in zip(names, rows, strict=True)],
+        "bands": band_table(report)[1],
         "curves": list(zip(*curves, strict=True)),
         "interactions": _interactions(report) if report.exact else [],
         "warnings": [

@@ -43,7 +43,9 @@ def report_html(report: Report) -> str:
     largest = float(report.sid.max())
     bars = [float(share) / largest if largest > 0 else 0.0 for share in report.sid]
     caption = f"Bands, lowest frequency first{mark}"
-    table = _table(caption, *band_table(report), bars=None if finding.withheld else bars)
+    table = _table(
+        caption, *band_table(report, extremes=False), bars=None if finding.withheld else bars
+    )
     if finding.withheld:
         return _section("Spectral importance", _warning(finding.evidence), _figures(figures), table)
     text = f"<p>{_escaped(finding.text)}</p>"

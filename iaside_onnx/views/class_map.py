@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,7 +18,7 @@ from ..results.class_rows import estimate_note, reservation
 from ..results.report import FEW_IMAGES, Report
 from .figure import SMALL, WIDTH, Header, Picture, colour_scale, note_lines, put_names, title
 from .plots import warning_lines
-from .text import percent, shortened
+from .text import model_name, percent, shortened
 
 _LEAST_CLASSES = 3
 _PLANE, _BARS = 2.5, 0.6  # heights in inches
@@ -48,7 +47,7 @@ def class_map(report: Report, name: str | None = None) -> Picture:
             f"{len(profiles.labels)} class(es) and {report.players} band(s) make no map; at least "
             f"{_LEAST_CLASSES} of each are needed"
         )
-    header = _header(report, name or Path(report.model["path"]).stem)
+    header = _header(report, name or model_name(report))
     plane = principal_axes(profiles.best.sid)
     drawn = Picture(WIDTH, header.height + _PLANE + _BARS + 0.8)
     header.draw(drawn)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from rich.table import Table
@@ -64,7 +64,5 @@ def _scores(row: dict[str, Any], mark: str) -> list[str]:
 
 
 def _table(headings: Sequence[str], names: Sequence[str], *parts: Sequence[Sequence[str]]) -> Table:
-    classes = table(["class"], headings, tight=True, fold=True, no_wrap=True)
-    for name, *cells in zip(names, *parts, strict=True):
-        classes.add_row(name, *itertools.chain(*cells))
-    return classes
+    rows = ([name, *chain(*cells)] for name, *cells in zip(names, *parts, strict=True))
+    return table(["class"], headings, rows, tight=True, fold=True, no_wrap=True)

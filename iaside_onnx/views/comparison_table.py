@@ -81,17 +81,16 @@ def _table(comparison: Comparison, pair: Pair) -> Table:
     mean = f"mean of {1 + len(comparison.replicates)}" if comparison.replicates else ""
     reference = both_ends(mean or comparison.reference["report"], _NAME)
     both = [f"reference\n{reference}", f"other\n{both_ends(pair.report, _NAME)}"]
-    rows = table(
-        [""],
-        [*both, "other -\nreference", "interval", "p"],
-        caption=f"Interval and p are of each row alone, and agree. * below {level:.2g}; of bands, "
-        f"where that also holds among all {len(comparison.bands)} (Holm).",
-        tight=True,
-        no_wrap=True,
+    rows = (
+        [name, *_judged(cells, difference, level)]
+        for name, cells, difference in pair_rows(comparison, pair)
     )
-    for name, cells, difference in pair_rows(comparison, pair):
-        rows.add_row(name, *_judged(cells, difference, level))
-    return rows
+    caption = (
+        f"Interval and p are of each row alone, and agree. * below {level:.2g}; of bands, "
+        f"where that also holds among all {len(comparison.bands)} (Holm)."
+    )
+    headings = [*both, "other -\nreference", "interval", "p"]
+    return table([""], headings, rows, caption=caption, tight=True, no_wrap=True)
 
 
 def _judged(cells: list[str], difference: Difference, level: float) -> list[str]:

@@ -1,4 +1,4 @@
-"""Models as points: what was foretold against what was measured."""
+"""Models as points: predictors against what was measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .figure import COLOURS, WIDTH, Header, Picture, put_names, title
 from .text import UNDEFINED, number, one_line, percent
 
 _PANEL, _BELOW = 2.0, 0.62  # inches
-_FORETOLD = ("srs_signed", "accuracy")
+_PREDICTORS = ("srs_signed", "accuracy")
 # Where a name may stand: points from its mark, best first.
 _PLACES = (
     (5, 0), (-5, 0), (0, 4), (0, -4), (4, 4), (4, -4), (-4, 4), (-4, -4), (0, 10), (0, -10),
@@ -31,7 +31,7 @@ def correlation_figure(correlation: Correlation) -> Picture:
     drawn = Picture(2 * WIDTH, header.height + len(correlation.outcomes) * rows)
     header.draw(drawn)
     for row, outcome in enumerate(correlation.outcomes):
-        for column, predictor in enumerate(_FORETOLD):
+        for column, predictor in enumerate(_PREDICTORS):
             left, top = 0.525 + WIDTH * column, header.height + row * rows
             _draw(drawn.panel(left, top, 2.87, _PANEL), correlation, predictor, outcome)
     return drawn
@@ -45,7 +45,7 @@ def _draw(axes: Axes, correlation: Correlation, predictor: str, outcome: str) ->
         number(part[place], 2, signed=True) for part in (ranks.value, ranks.low, ranks.high)
     )
     said = "none" if value == UNDEFINED else f"{value} [{low}, {high}]"
-    axes.scatter(x, y, s=14, color=COLOURS[_FORETOLD.index(predictor)], linewidths=0, zorder=3)
+    axes.scatter(x, y, s=14, color=COLOURS[_PREDICTORS.index(predictor)], linewidths=0, zorder=3)
     axes.margins(0.12, 0.12)
     title(axes, f"Spearman {said}", PREDICTORS[predictor], outcome_name(outcome))
     _name(axes, x, y, correlation.names)

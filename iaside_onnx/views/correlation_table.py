@@ -48,11 +48,16 @@ def print_correlation(correlation: Correlation) -> None:
 
 def _models(correlation: Correlation) -> Table:
     predictors, outcomes = correlation.predictors, correlation.outcomes
-    models = table(["model"], [*_SHORT, *map(outcome_name, outcomes)])
-    models.columns[0].min_width = 20
     columns = [*predictors.values(), *outcomes.values()]
-    for row in np.argsort(-predictors["srs_signed"], kind="stable"):
-        models.add_row(one_line(correlation.names[row]), *(number(c[row]) for c in columns))
+    models = table(
+        ["model"],
+        [*_SHORT, *map(outcome_name, outcomes)],
+        (
+            [one_line(correlation.names[row]), *(number(column[row]) for column in columns)]
+            for row in np.argsort(-predictors["srs_signed"], kind="stable")
+        ),
+    )
+    models.columns[0].min_width = 20
     return models
 
 
@@ -79,22 +84,17 @@ def _associations(correlation: Correlation) -> Table:
 
 
 def _corruptions(correlation: Correlation) -> Table:
-    names = MEASURES.values()
-    rows = table(
-        ["perturbation"],
-        [text for n in names for text in (f"score, {n}", "interval", f"accuracy, {n}")],
-        caption="Spearman's coefficient over the models, means over severities",
-    )
     row = list(correlation.predictors).index("srs_signed")
     rival = list(correlation.predictors).index("accuracy")
-    for column, perturbation in enumerate(correlation.perturbations):
-        cells = []
-        for measure in MEASURES:
-            ranks = correlation.corruption_associations[measure]
+    headings, rows = [], [[words(perturbation)] for perturbation in correlation.perturbations]
+    for measure, name in MEASURES.items():
+        headings += [f"score, {name}", "interval", f"accuracy, {name}"]
+        ranks = correlation.corruption_associations[measure]
+        for column, cells in enumerate(rows):
             cells += [rank_text(ranks.value[row, column]), _interval(ranks, row, column)]
             cells.append(rank_text(ranks.value[rival, column]))
-        rows.add_row(words(perturbation), *cells)
-    return rows
+    caption = "Spearman's coefficient over the models, means over severities"
+    return table(["perturbation"], headings, rows, caption=caption)
 
 
 def _interval(ranks: Correlations, row: int, column: int) -> str:

@@ -23,7 +23,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..storage.output_file import check_free, whole_file
+from ..storage.output_file import check_free
 from .text import one_line
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -37,7 +37,7 @@ HEADING, TEXT, SMALL, NOTE = 9.0, 7.5, 6.5, 6.0
 LARGE, LARGEST = 9.0, 11.0  # of why there is no finding
 # Letters that a line of `WIDTH` takes, by size of the text.
 _LETTERS = {NOTE: 76, SMALL: 64, LARGE: 46, LARGEST: 38}
-_DPI = 300
+DPI = 300
 _SHOWN_DPI, _SHOWN_SCALE = 240, 2  # pixels that a notebook gets, and how many it puts in one
 
 
@@ -225,20 +225,6 @@ def check_picture(target: Path, *, overwrite: bool) -> None:
     if target.suffix.lower() not in FORMATS:
         raise UsageError(f"{target}: a picture's name ends in {', '.join(FORMATS)}")
     check_free(target, overwrite=overwrite)
-
-
-def write_picture(draw: Callable[[], Figure], target: Path, *, overwrite: bool = False) -> None:
-    """Write what `draw` makes; nothing is left behind when that fails.
-
-    Raises
-    ------
-    UsageError, ReportError
-        As for `check_picture`, and what `draw` raises; or the file cannot be written.
-    """
-    check_picture(target, overwrite=overwrite)
-    drawn = draw()
-    with whole_file(target) as scratch:
-        drawn.savefig(scratch, format=target.suffix[1:].lower(), dpi=_DPI)
 
 
 def put_names(

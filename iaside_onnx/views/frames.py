@@ -25,7 +25,7 @@ def report_frame(report: Report, rows: str | None = None) -> DataFrame:
     """See `Report.to_pandas`."""
     kinds = {"bands": _band_columns, "images": _image_columns, "classes": _class_columns}
     columns = _chosen(kinds, rows)(report)
-    pandas = _library("pandas", "to_pandas")
+    pandas = _pandas()
     names = report.band_names
     columns["band"] = pandas.Categorical(columns["band"], categories=names, ordered=True)
     frame: DataFrame = pandas.DataFrame(columns)
@@ -36,7 +36,7 @@ def comparison_frame(comparison: Comparison, rows: str | None = None) -> DataFra
     """See `Comparison.to_pandas`."""
     kinds = {"scores": _score_rows, "bands": _band_rows, "classes": _class_rows}
     lines = list(_chosen(kinds, rows)(comparison))
-    pandas = _library("pandas", "to_pandas")
+    pandas = _pandas()
     frame: DataFrame = pandas.DataFrame(lines).astype(dict.fromkeys(_NOT_JUDGED, float))
     if "band" in frame:
         bands = pandas.Categorical(frame["band"], categories=comparison.bands, ordered=True)
@@ -44,11 +44,11 @@ def comparison_frame(comparison: Comparison, rows: str | None = None) -> DataFra
     return frame
 
 
-def _library(name: str, method: str) -> Any:
+def _pandas() -> Any:
     try:
-        return import_module(name)
+        return import_module("pandas")
     except ModuleNotFoundError as error:
-        raise UsageError(f"{method} needs {name}: pip install 'iaside-onnx[notebook]'") from error
+        raise UsageError("to_pandas needs pandas: pip install 'iaside-onnx[notebook]'") from error
 
 
 def _chosen(kinds: Mapping[str, Callable[[Any], Any]], rows: str | None) -> Callable[[Any], Any]:

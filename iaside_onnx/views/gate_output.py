@@ -51,7 +51,8 @@ def markdown(decision: Gate) -> str:
     about = [
         f"Report {_code(decision.report)}: model {_code(decision.model['path'])} (SHA-256 "
         f"{sha256}) on {_plain(decision.data['samples'])} images of "
-        f"{_code(decision.data['source'])}; {decision.view['value']}, beta {decision.view['beta']:g}."
+        f"{_code(decision.data['source'])}; {decision.view['value']}, beta "
+        f"{decision.view['beta']:g}."
     ]
     if decision.baseline is not None:
         about.append(f"Drops are counted from {_code(decision.baseline)}.")

@@ -20,13 +20,18 @@ def _free_size(tried: list[int] | None, source: str | None) -> str:
     if tried is None:
         return "left free: give --size HxW"
     size = f"left free: {tried[0]} x {tried[1]} was tried"
-    if source == "--size":
-        return f"{size}, as --size says"
-    if source == "imgsz":
-        return f"{size}, as imgsz in the metadata says"
+    sources = {"--size": "--size", "imgsz": "imgsz in the metadata"}
+    if source in sources:
+        return f"{size}, as {sources[source]} says"
     return (
         f"{size}; an audit takes 224 x 224, or that of images of one size, unless --size is given"
     )
+
+
+def _tensor(tensor: Mapping[str, Any]) -> str:
+    sizes = tensor["shape"]
+    shape = "unknown rank" if sizes is None else f"[{', '.join(map(str, sizes))}]"
+    return f"{tensor['name']}: {tensor['dtype']} {shape}"
 
 
 def print_inspection(facts: Mapping[str, Any]) -> None:
@@ -39,28 +44,21 @@ def print_inspection(facts: Mapping[str, Any]) -> None:
         line = one_line(str(text))
         lines.add_row(name, line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "...")
 
-    def tensor(name: str, entry: Mapping[str, Any], about: str) -> None:
-        shape = "unknown rank"
-        if entry["shape"] is not None:
-            shape = f"[{', '.join(map(str, entry['shape']))}]"
-        add(name, f"{entry['name']}: {entry['dtype']} {shape}{about}")
-
     add("file", f"{facts['path']} ({facts['bytes']:,} bytes)")
     add("sha256", facts["sha256"])
-    for entry in facts["inputs"]:
-        tensor("input", entry, f", {entry['layout']}" if entry["layout"] else "")
-    for entry in facts["outputs"]:
-        tensor("output", entry, f", kind {entry['kind']}")
+    for tensor in facts["inputs"]:
+        add("input", _tensor(tensor) + (f", {tensor['layout']}" if tensor["layout"] else ""))
+    for tensor in facts["outputs"]:
+        add("output", f"{_tensor(tensor)}, kind {tensor['kind']}")
     if before := facts["read_before"]:
         add("read", f"before the final {before['operator']}, at {before['tensor']}")
     add("batch", facts["batch"])
     if facts["size"] and None in facts["size"]:
         add("size", _free_size(facts["size_tried"], facts["size_from"]))
     add("classes", facts["classes"] if facts["classes"] is not None else "unknown")
-    if facts["meaning"]:
-        add("meaning", facts["meaning"])
-    if facts["range_hint"]:
-        add("range", facts["range_hint"])
+    for name, key in (("meaning", "meaning"), ("range", "range_hint")):
+        if facts[key]:
+            add(name, facts[key])
     if facts["parameters"] is None:
         add("format", "onnxruntime's own (.ort), which hides the graph")
     else:

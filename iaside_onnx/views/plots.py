@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ from .figure import (
     title,
     wrapped,
 )
-from .text import one_line, percent, shortened, value_name
+from .text import model_name, one_line, percent, shortened, value_name
 
 _HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 _COLUMNS = 5  # of the strip of band images
@@ -72,7 +71,7 @@ def figure(
     check_count(len(reports))
     if len({report.players for report in reports}) > 1:
         raise UsageError("the reports have different numbers of bands; plot them one by one")
-    labels = [one_line(name) for name in (names or [Path(r.model["path"]).stem for r in reports])]
+    labels = [one_line(name) for name in (names or map(model_name, reports))]
     reports, notes = drawn_together(list(zip(labels, reports, strict=True)))
     first = reports[0]
     settings = first.settings
@@ -146,14 +145,11 @@ def _finding_lines(
 
 
 def _draw_bars(
-    axes: Axes,
-    reports: Sequence[Report],
-    bars: Callable[[Report], tuple[NDArray[Any], NDArray[Any]]],
+    axes: Axes, reports: Sequence[Report], bars: Iterable[tuple[NDArray[Any], NDArray[Any]]]
 ) -> None:
-    """Grouped bars with error bars; `bars` gives heights and (2, M) error lengths."""
+    """Grouped bars with error bars: heights and (2, M) error lengths for each report."""
     width = 0.8 / len(reports)
-    for number, report in enumerate(reports):
-        heights, errors = bars(report)
+    for number, (report, (heights, errors)) in enumerate(zip(reports, bars, strict=True)):
         shift = (number - (len(reports) - 1) / 2) * width
         axes.bar(
             np.arange(report.players) + shift, heights, width * 0.94, color=COLOURS[number],
@@ -170,20 +166,18 @@ def _strength(report: Report) -> float:
 
 
 def _draw_sid(axes: Axes, reports: Sequence[Report]) -> None:
-    def bars(report: Report) -> tuple[NDArray[Any], NDArray[Any]]:
+    bars = []
+    for report in reports:
         ends = report.intervals
         errors = np.stack([report.sid - ends.sid_low, ends.sid_high - report.sid])
-        return report.sid, np.maximum(errors, 0)
-
+        bars.append((report.sid, np.maximum(errors, 0)))
     _draw_bars(axes, reports, bars)
     axes.axhline(1 / reports[0].players, color="#777777", linewidth=0.6, linestyle=":")
     title(axes, "Importance distribution (SID)", _BANDS, "share")
 
 
 def _draw_shapley(axes: Axes, reports: Sequence[Report]) -> None:
-    _draw_bars(
-        axes, reports, lambda report: (report.shapley, np.stack([report.shapley_stderr] * 2))
-    )
+    _draw_bars(axes, reports, [(r.shapley, np.stack([r.shapley_stderr] * 2)) for r in reports])
     axes.axhline(0, color="black", linewidth=0.6)
     title(axes, "Shapley values, signed (± 1 std. error)", "band", "Δ " + value_name(reports[0]))
 

@@ -8,7 +8,7 @@ from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from .terminal import BAR_WIDTH, share_bar, table, terminal
-from .text import band_table, interval, number, one_line, percent, with_ends
+from .text import band_table, interval, number, one_line, percent
 
 
 def print_report(
@@ -65,7 +65,6 @@ def _band_table(report: Report, mark: str) -> Table:
     bands = table([], headings)
     bands.add_column("", min_width=BAR_WIDTH)
     largest = float(report.sid.max())
-    names = with_ends(report.band_names)
-    for name, share, (_, *cells) in zip(names, report.sid, rows, strict=True):
-        bands.add_row(name, *cells, "" if mark else share_bar(float(share), largest))
+    for share, row in zip(report.sid, rows, strict=True):
+        bands.add_row(*row, "" if mark else share_bar(float(share), largest))
     return bands

@@ -51,24 +51,25 @@ def _corruptions(
 ) -> Table:
     headings = ["error", ends, "by severity", "mPE", ends]
     headings += [_LOST, ends] * lost + ["CE", ends] * (against is not None)
-    corruptions = table(["corruption"], headings, tight=True)
     damage = report.damage
+    rows = []
     for row, name in enumerate(report.perturbations):
         by_severity = (number(value, 2).removeprefix("0") for value in damage.errors[row].value)
         cells = [*value_and_ends(damage.corruption_errors[row]), " ".join(by_severity)]
         cells += value_and_ends(damage.corruption_mpe[row])
         cells += value_and_ends(report.lost_log_prob[row]) if lost else []
         cells += [] if against is None else value_and_ends(against.ce[row])
-        corruptions.add_row(one_line(name), *cells)
-    return corruptions
+        rows.append([one_line(name), *cells])
+    return table(["corruption"], headings, rows, tight=True)
 
 
 def _lost(report: RobustnessReport, ends: str) -> Table:
     """What corruptions take from the log-probability, for terminals too narrow for one table."""
-    lost = table(["corruption"], [_LOST, ends], tight=True)
-    for row, name in enumerate(report.perturbations):
-        lost.add_row(one_line(name), *value_and_ends(report.lost_log_prob[row]))
-    return lost
+    rows = (
+        [one_line(name), *value_and_ends(report.lost_log_prob[row])]
+        for row, name in enumerate(report.perturbations)
+    )
+    return table(["corruption"], [_LOST, ends], rows, tight=True)
 
 
 def _attacks(report: RobustnessReport, ends: str) -> Table:

@@ -44,10 +44,9 @@ def print_snr(report: SnrReport) -> None:
 
 def _rows(report: SnrReport, headings: list[str], cells: Callable[[Curve], Iterable[str]]) -> Table:
     """A row for each perturbation, of its curve at the middle severity."""
-    perturbations = table(["perturbation"], headings, tight=True)
-    for name, curves in zip(report.perturbations, report.curves, strict=True):
-        perturbations.add_row(name, *cells(curves[report.middle]))
-    return perturbations
+    named = zip(report.perturbations, report.curves, strict=True)
+    rows = ([name, *cells(curves[report.middle])] for name, curves in named)
+    return table(["perturbation"], headings, rows, tight=True)
 
 
 def _gain_and_residual(curve: Curve) -> Iterable[str]:

@@ -123,6 +123,7 @@ def terminal() -> Terminal:
 def table(
     texts: Sequence[str],
     numbers: Sequence[str],
+    rows: Iterable[Iterable[str]] = (),
     *,
     caption: str | None = None,
     tight: bool = False,
@@ -133,15 +134,17 @@ def table(
 
     Intervals stay on one line, and with `no_wrap` all numbers do.
     """
-    empty = Table(
+    filled = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=tight, caption=caption,
         caption_justify="left",
     )  # fmt: skip
     for heading in texts:
-        empty.add_column(heading, overflow="fold" if fold else "ellipsis", no_wrap=not fold)
+        filled.add_column(heading, overflow="fold" if fold else "ellipsis", no_wrap=not fold)
     for heading in numbers:
-        empty.add_column(heading, justify="right", no_wrap=no_wrap or "interval" in heading)
-    return empty
+        filled.add_column(heading, justify="right", no_wrap=no_wrap or "interval" in heading)
+    for row in rows:
+        filled.add_row(*row)
+    return filled
 
 
 def share_bar(share: float, largest: float, width: int = BAR_WIDTH) -> str:
