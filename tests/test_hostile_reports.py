@@ -120,7 +120,7 @@ def flat(value):
         (attribute("format", "other"), "not a file of iaside analyze"),
         (attribute("format_version", 99), "format 99; .* update iaside"),
         (attribute("format_version", "x" * 9), "format_version"),
-        (attribute("complete", False), "not finished; .*--resume"),
+        (attribute("complete", False), "not finished; .*resume=True"),
         (attribute("complete", np.array([True])), "complete"),
         (lambda file: file.attrs.__delitem__("provider"), "provider is missing"),
         (attribute("provider", "\x1b[31mcpu"), "provider"),
@@ -250,7 +250,7 @@ def test_probabilities_of_zero_are_seen_as_probabilities(iaside, path):
     table = flat(-1)
     table[3, 5] = -np.inf
     changed(path, put(TABLE, table))
-    with pytest.raises(UsageError, match="--value prob"):
+    with pytest.raises(UsageError, match="value='prob'"):
         _ = ia.load(path).sid
     assert iaside("show", path).exit_code == 2
     shown = iaside("show", path, "--json", "--value", "prob")

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import ReportError, UsageError
 from ..setting_roles import settings_apart
+from ..spelling import option
 from ..storage.opening import wrong_kind
 from ..storage.schema import IMAGE
 from .part import Part, PartOfSample, part_of
@@ -68,7 +69,7 @@ def joined(results: Sequence[tuple[str, R]], *, allow_missing: bool) -> R:
         many = "shards" if len(part.missing) > 1 else "shard"
         raise ReportError(
             f"{many} {lacking} of {part.of} missing; add the report(s), or join what there is with "
-            "--allow-missing"
+            f"{option('allow_missing', True)}"
         )
     made: R = _joined(pieces, part)
     return made
@@ -77,7 +78,8 @@ def joined(results: Sequence[tuple[str, R]], *, allow_missing: bool) -> R:
 def _piece(name: str, result: Any) -> _Piece:
     whole = part_of(result)
     if whole is None:
-        raise ReportError(f"{name}: holds a whole sample, not a part of one (analyze --shard I/N)")
+        asked = option("shard", like="I/N")
+        raise ReportError(f"{name}: holds a whole sample, not a part of one (analyze {asked})")
     return _Piece(name, result, whole)
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import UsageError
+from ..errors import InvalidOption
 from ..storage import value_rules as rules
 from ..storage.schema import need
 
@@ -56,7 +56,7 @@ class Part:
 
     @classmethod
     def asked(cls, text: str) -> Part:
-        """Part of ``--shard I/N``, where I counts from 1.
+        """Part of ``shard`` as it is asked for, "I/N", where I counts from 1.
 
         Raises
         ------
@@ -64,10 +64,10 @@ class Part:
         """
         found = _ASKED.fullmatch(text.strip())
         if found is None:
-            raise UsageError(f"--shard {text}: give I/N, such as 1/4 for the first of four")
+            raise InvalidOption("shard", text, "give I/N, such as 1/4 for the first of four")
         number, of = int(found[1]), int(found[2])
         if not 1 <= number <= of:
-            raise UsageError(f"--shard {text}: shards count from 1 to N, so 1/N to N/N")
+            raise InvalidOption("shard", text, "shards count from 1 to N, so 1/N to N/N")
         return cls((number,), of)
 
     def positions(self, images: int) -> list[int]:
@@ -79,16 +79,14 @@ class Part:
             There are fewer images than shards.
         """
         if images < self.of:
-            raise UsageError(
-                f"--shard {self.option}: the sample has {images} image(s); take at "
-                "most as many shards"
-            )
+            few = f"the sample has {images} image(s); take at most as many shards"
+            raise InvalidOption("shard", self.option, few)
         starts = {number - 1 for number in self.numbers}
         return [position for position in range(images) if position % self.of in starts]
 
     @property
     def option(self) -> str:
-        """As ``--shard`` takes it, such as "2/3"; several shards with commas."""
+        """As ``shard`` takes it, such as "2/3"; several shards with commas."""
         return f"{','.join(map(str, self.numbers))}/{self.of}"
 
     @property

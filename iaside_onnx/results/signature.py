@@ -11,7 +11,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ..errors import ReportError, UsageError
+from ..errors import InvalidOption, ReportError, UsageError
+from ..spelling import option
 from ..storage.opening import check_is_file
 from .verification import Check
 
@@ -40,17 +41,20 @@ def check_signature(
     """
     if signers is None:
         if identity is not None or signature is not None:
-            raise UsageError("--identity and --signature go with --allowed-signers")
+            both = f"{option('identity')} and {option('signature')}"
+            raise UsageError(f"{both} go with {option('allowed_signers')}")
         return None
     check_is_file(report)
     if not signers.is_file():
-        raise UsageError(f"--allowed-signers {signers}: no such file")
+        raise InvalidOption("allowed_signers", signers, "no such file")
     proof = signature or report.with_name(report.name + ".sig")
     if not proof.is_file():
         return Check("signature", False, f"there is none: {proof} does not exist")
     tool = shutil.which("ssh-keygen")
     if tool is None:
-        raise UsageError("--allowed-signers needs ssh-keygen (OpenSSH 8.2 or later), not found")
+        raise UsageError(
+            f"{option('allowed_signers')} needs ssh-keygen (OpenSSH 8.2 or later), not found"
+        )
     if identity is None:
         said = _run([tool, "-Y", "find-principals", "-s", str(proof), "-f", str(signers)], None)
         names = said.splitlines() if said is not None else []
@@ -77,7 +81,8 @@ def demand_signature(
     """
     signed = check_signature(report, signers, identity, signature)
     if signed is not None and not signed.holds:
-        raise ReportError(f"{report}: is not signed as --allowed-signers demands: {signed.text}")
+        asked = option("allowed_signers")
+        raise ReportError(f"{report}: is not signed as {asked} demands: {signed.text}")
 
 
 def _run(command: list[str], content: Path | None) -> str | None:

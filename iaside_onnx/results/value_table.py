@@ -19,6 +19,7 @@ from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, member
 from ..mathematics.estimators import image_values
 from ..mathematics.floor import share_at_floor
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
+from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema, need
 from .precondition import Precondition, precondition
@@ -222,7 +223,7 @@ class ValueTable(ModelResult):
         if not np.isfinite(game).all():
             raise UsageError(
                 "the table holds probabilities of 0, whose logarithm is no value of a game: "
-                "choose --value prob or log-prob-clipped"
+                f"choose {option('value', 'prob', 'log-prob-clipped')}"
             )
         return game
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReportError, UnreadableError
+from ..errors import ReportError, UnreadableError, said
 from ..mathematics.intervals import METHODS
+from ..spelling import on_command_line
 from ..storage.opening import MADE_BY, check_is_file, read_isolated, report_errors
 from ..storage.seal import BEGINNINGS, NO_SEAL, SEAL_BYTES, check_seal, is_sealed
 from .kinds import load
@@ -142,7 +143,7 @@ def _kind(path: Path) -> str:
 
 
 def _without(path: Path, error: Exception) -> str:
-    return str(error).removeprefix(f"{path}: ")
+    return on_command_line(said(error)).removeprefix(f"{path}: ")
 
 
 def _sealed(path: Path) -> Check:

@@ -20,6 +20,7 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
 from numpy.typing import NDArray
 
 from ..errors import ReportError, UnreadableError
+from ..spelling import option
 from .isolated import Arrays
 from .output_file import whole_file
 from .schema import HEADER, JSON, LINES, TEXT, Field, Schema
@@ -193,7 +194,8 @@ def read_content(path: Path, file: h5py.File, schema: Schema) -> tuple[dict[str,
     version = stored_version(path, file, schema.versions)
     if schema.attributes:
         if not attribute(path, file, "complete", bool):
-            raise UnreadableError(f"{path}: is not finished; continue it with --resume")
+            go_on = option("resume", True)
+            raise UnreadableError(f"{path}: is not finished; continue it with {go_on}")
         header = {
             name: attribute(path, file, name, str) for name in (*schema.copies, *schema.header)
         }

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import ReportError
+from ..spelling import option
 
 try:
     import fcntl
@@ -45,7 +46,8 @@ def check_free(target: Path, *, overwrite: bool) -> None:
         return
     _check_regular(target)
     if not overwrite:
-        raise ReportError(f"{target}: exists already; use --overwrite to replace it")
+        leave = option("overwrite", True)
+        raise ReportError(f"{target}: exists already; use {leave} to replace it")
 
 
 def check_folder(target: Path) -> None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError
 from ..setting_roles import identity_apart
+from ..spelling import option
 from .hdf5 import attribute, in_place, opened, stored_format, stored_type, stored_version
 from .isolated import Arrays
 from .opening import check_is_file, read_isolated, why
@@ -35,7 +36,7 @@ from .value_rules import parse
 _FORMAT, _VERSIONS = "iaside-report", (1, 2)
 _TABLE, _ROW_SUMS = "game/log_prob", "game/row_sums"
 _CHUNK_BYTES = 1 << 18
-_ANEW = "use --overwrite to start anew"
+_ANEW = f"use {option('overwrite', True)} to start anew"
 # What was so before a setting was recorded.
 _BEFORE = {"tf32": True}
 Columns = slice | list[int]
@@ -99,7 +100,7 @@ class Partial:
         if self._bad():
             raise ReportError(
                 f"{self.path}: was changed by something else while it was written; repeat with "
-                "--resume, which evaluates the damaged rows again"
+                f"{option('resume', True)}, which evaluates the damaged rows again"
             )
 
     def _bad(self) -> list[tuple[int, int]]:
