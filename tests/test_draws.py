@@ -166,7 +166,7 @@ def test_draws_by_name_are_read_and_not_continued(tmp_path, model):
     del report.settings["draws"]
     report.save(target, overwrite=True)
     before = target.read_bytes()
-    with pytest.raises(ReportError, match=r"draws were made by file name.*--overwrite"):
+    with pytest.raises(ReportError, match=r"draws were made by file name.*overwrite=True"):
         ia.analyze(model, data, target, bands=3, resume=True)
     assert target.read_bytes() == before
 

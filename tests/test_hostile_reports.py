@@ -120,7 +120,7 @@ def flat(value):
         (attribute("format", "other"), "not a file of iaside analyze"),
         (attribute("format_version", 99), "format 99; .* update iaside"),
         (attribute("format_version", "x" * 9), "format_version"),
-        (attribute("complete", False), "not finished; .*--resume"),
+        (attribute("complete", False), "not finished; .*resume=True"),
         (attribute("complete", np.array([True])), "complete"),
         (lambda file: file.attrs.__delitem__("provider"), "provider is missing"),
         (attribute("provider", "\x1b[31mcpu"), "provider"),

@@ -77,7 +77,7 @@ def test_round_trip_and_no_silent_overwriting(made, tmp_path):
     again = ia.load(copy)
     assert again.summary() == report.summary()
     np.testing.assert_array_equal(again.log_prob, report.log_prob)
-    with pytest.raises(ReportError, match="--overwrite"):
+    with pytest.raises(ReportError, match="overwrite=True"):
         report.save(copy)
     report.save(copy, overwrite=True)
     assert sorted(file.name for file in tmp_path.iterdir() if "tmp" in file.name) == []

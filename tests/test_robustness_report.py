@@ -187,7 +187,7 @@ def test_a_file_gives_back_what_was_written(tmp_path, attacks):
         assert np.array_equal(wanted, found), field.name
         assert getattr(wanted, "dtype", None) == getattr(found, "dtype", None), field.name
     assert summary(again, theirs()) == summary(report, theirs())
-    with pytest.raises(ReportError, match="--overwrite"):
+    with pytest.raises(ReportError, match="overwrite=True"):
         report.save(tmp_path / "r.h5")
 
 

@@ -229,7 +229,7 @@ def test_damaged_rows_are_evaluated_again(tmp_path, job):
 def test_rows_that_change_under_way_are_not_sealed(tmp_path, model, photographs):
     target, partial = tmp_path / "r.h5", tmp_path / "r.h5.partial"
     spoil = ia.Listener(stop=lambda: damaged(partial, [1]))
-    with pytest.raises(ReportError, match=r"was changed by something else .*--resume"):
+    with pytest.raises(ReportError, match=r"was changed by something else .*resume=True"):
         ia.analyze(model, photographs, target, bands=2, listener=spoil)
     assert not target.exists()
     report = ia.analyze(model, photographs, target, bands=2, resume=True)
@@ -246,7 +246,7 @@ def test_rows_without_checksums_are_not_taken(tmp_path, model, photographs):
     sound = partial.read_bytes()
     with h5py.File(partial, "r+") as file:
         del file["game/row_sums"]
-    with pytest.raises(ReportError, match=r"carry no checksums.*--overwrite"):
+    with pytest.raises(ReportError, match=r"carry no checksums.*overwrite=True"):
         ia.analyze(model, photographs, target, bands=2, resume=True)
     partial.write_bytes(sound)
     ia.analyze(model, photographs, target, bands=2, resume=True)

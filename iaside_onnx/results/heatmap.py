@@ -15,7 +15,7 @@ from ..mathematics.norms import MOST_BANDS
 from ..mathematics.score import resampled_means
 from ..setting_roles import HEATMAP_FIT, settings_apart
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, TRUTH, Field, Schema, need
+from ..storage.schema import IMAGE, TRUTH, Field, Schema
 from .finding import no_finding
 from .report import Report
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
@@ -162,8 +162,8 @@ class HeatmapReport(ModelResult):
             min(lines or height, height) * min(lines or width, width),
             self.wrong.shape[1],
         )
-        need(2 * waves >= count, "the frequencies are not those of its grid")
-        need(len(self.band_of) == waves, "the bands do not fit the images")
+        rules.need(2 * waves >= count, "the frequencies are not those of its grid")
+        rules.need(len(self.band_of) == waves, "the bands do not fit the images")
 
     @property
     def clean_error(self) -> float:

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from ..errors import UsageError
 from ..storage import value_rules as rules
-from ..storage.schema import need
 
 _COUNT = rules.whole(1, rules.MOST_COUNT)
 _RECORD: dict[str, rules.Rule] = {
@@ -150,7 +149,7 @@ def part_of(report: OfSample) -> PartOfSample | None:
 
 
 def _need(condition: bool) -> None:
-    need(condition, "attribute run holds no usable 'shard'")
+    rules.need(condition, "attribute run holds no usable 'shard'")
 
 
 def part_note(report: OfSample) -> str | None:

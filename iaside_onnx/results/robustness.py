@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema, need
+from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
 from .spread import Spread
 
@@ -188,18 +188,18 @@ class RobustnessReport(ModelResult):
     def check(self) -> None:
         """Refuse attacks that contradict themselves; see `Result.check`."""
         kinds = self.settings["kinds"]
-        need(set(self.perturbations) <= set(kinds), "a perturbation has no kind")
+        rules.need(set(self.perturbations) <= set(kinds), "a perturbation has no kind")
         for attack in self.attacks:
-            rules.check_rules(attack, _ATTACK, "attribute attacks", need)
+            rules.check_rules(attack, _ATTACK, "attribute attacks")
         for place, attack in enumerate(self.attacks):
             queries, name = self.attack_queries[:, place], attack["name"]
             skipped = queries == NOT_ATTACKED
-            need(
+            rules.need(
                 bool((queries <= attack["queries"]).all()),
                 f"more queries than the budget of {name}",
             )
-            need(not skipped.all(), f"no image was attacked by {name}")
-            need(
+            rules.need(not skipped.all(), f"no image was attacked by {name}")
+            rules.need(
                 not self.attack_wrong[skipped, place].any()
                 and not self.attack_change[skipped, place].any(),
                 "holds results of images that were not attacked",

@@ -19,7 +19,7 @@ from ..mathematics.signal_noise import (
     signal_to_noise,
 )
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, Field, Schema, need
+from ..storage.schema import IMAGE, Field, Schema
 from .result import DIGESTS, IDS, LABELS, Result
 from .spread import Spread
 
@@ -152,14 +152,14 @@ class SnrReport(Result):
         """Refuse sums that do not fit the settings; see `Result.check`."""
         settings = self.settings
         attack = rules.or_none(_is_attack)(settings.get("attack"))
-        need(attack, "attribute settings holds no usable 'attack'")
-        need(settings["rings"] % settings["bands"] == 0, "the rings do not fit the bands")
+        rules.need(attack, "attribute settings holds no usable 'attack'")
+        rules.need(settings["rings"] % settings["bands"] == 0, "the rings do not fit the bands")
         sums = len(self.signal), len(self.noise)
         fits = sums == (2, 3) and self.signal.shape[-1] == settings["rings"] + 1
-        need(fits, "signal and noise do not match the number of sums and rings")
+        rules.need(fits, "signal and noise do not match the number of sums and rings")
         known = set(self.perturbations) <= set(settings["kinds"])
-        need(known, "a perturbation has no kind")
-        need(bool((self.noise[:2] >= 0).all()), "'noise' holds negative sums")
+        rules.need(known, "a perturbation has no kind")
+        rules.need(bool((self.noise[:2] >= 0).all()), "'noise' holds negative sums")
 
     @property
     def rings(self) -> int:

@@ -20,7 +20,7 @@ from ..mathematics.estimators import image_values
 from ..mathematics.floor import share_at_floor
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema, need
+from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema
 from .precondition import Precondition, precondition
 from .result import IDS, LABELS, PREDICTED, ModelResult
 from .spread import check_confidence
@@ -408,28 +408,30 @@ class ValueTable(ModelResult):
         columns = self.log_prob.shape[1]
         players = int(self.settings["bands"]) + int(self.settings["separate_dc"])
         estimator, drawn = str(self.settings["estimator"]), self.coalitions is not None
-        need(
+        rules.need(
             not drawn or (estimator in PLAYERS and estimator != "exact"),
             f"no estimator {estimator}",
         )
         low, high = PLAYERS[estimator if drawn else "exact"]
-        need(low <= players <= high, f"the {estimator} estimator does not take {players} players")
+        rules.need(
+            low <= players <= high, f"the {estimator} estimator does not take {players} players"
+        )
         if self.coalitions is None:
             fits = columns == 1 << players
-            need(fits, f"a value table of {columns} columns is no game of {players}")
+            rules.need(fits, f"a value table of {columns} columns is no game of {players}")
         else:
             passes = rules.whole(0, rules.MOST_COUNT)(self.settings.get("passes"))
-            need(passes, "attribute settings holds no usable 'passes'")
-            need(
+            rules.need(passes, "attribute settings holds no usable 'passes'")
+            rules.need(
                 columns <= MOST_COALITIONS and are_drawn(estimator, players, self.coalitions),
                 f"its coalitions are not such as the {estimator} estimator draws",
             )
         names, offset = self.class_names, int(self.settings.get("label_offset", 0))
         fits = names is None or len(names) + offset <= self.data["classes"]
-        need(fits, "there are more class names than classes")
+        rules.need(fits, "there are more class names than classes")
         if self.example is not None:
             height, width, channels = self.example.shape
-            need(
+            rules.need(
                 channels in (1, 3) and height * width <= _MOST_PIXELS,
                 f"an example image of shape {self.example.shape} is none",
             )

@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import ReportError
+from ..spelling import option
+from .regular_file import why
 
 try:
     import fcntl
@@ -45,7 +47,8 @@ def check_free(target: Path, *, overwrite: bool) -> None:
         return
     _check_regular(target)
     if not overwrite:
-        raise ReportError(f"{target}: exists already; use --overwrite to replace it")
+        anew = option("overwrite", True)
+        raise ReportError(f"{target}: exists already; use {anew} to replace it")
 
 
 def check_folder(target: Path) -> None:
@@ -109,7 +112,7 @@ def whole_file(target: Path, room: int = 0) -> Iterator[Path]:
     except (OSError, RuntimeError, ValueError) as error:  # h5py raises all three
         if not isinstance(error, OSError) and not room:
             raise
-        raise ReportError(f"{target}: cannot be written: {_why(error)}") from error
+        raise ReportError(f"{target}: cannot be written: {why(error)}") from error
     finally:
         if scratch is not None:
             with suppress(OSError):
@@ -118,11 +121,11 @@ def whole_file(target: Path, room: int = 0) -> Iterator[Path]:
 
 def _claim(scratch: Path, room: int) -> None:
     """Make a file of `room` bytes."""
-    with scratch.open("xb") as made:
+    with scratch.open("xb") as file:
         if not room:
             return
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(made.fileno(), 0, room)
+            os.posix_fallocate(file.fileno(), 0, room)
         elif shutil.disk_usage(scratch.parent).free < room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -132,10 +135,10 @@ def _clean(target: Path) -> None:
     if target.resolve() not in _held:  # on a file system without locks
         return
     pattern = _beside(target, "*.tmp")
-    for left in pattern.parent.glob(pattern.name):
+    for scratch in pattern.parent.glob(pattern.name):
         with suppress(OSError):
-            if stat.S_ISREG(left.lstat().st_mode):
-                left.unlink()
+            if stat.S_ISREG(scratch.lstat().st_mode):
+                scratch.unlink()
 
 
 def clear_leftovers(target: Path) -> None:
@@ -144,12 +147,6 @@ def clear_leftovers(target: Path) -> None:
         return
     with suppress(ReportError), sole_writer(target):
         _clean(target)
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return " ".join(str(error).split())[:200].lower()
 
 
 @contextmanager
@@ -170,7 +167,7 @@ def sole_writer(target: Path) -> Iterator[None]:
         yield
         return
     path = _beside(target, "lock")
-    held, locked = _locked(target, path)
+    lock, locked = _locked(target, path)
     if locked:
         _held.add(key)
     try:
@@ -179,43 +176,38 @@ def sole_writer(target: Path) -> Iterator[None]:
         _held.discard(key)
         with suppress(OSError):
             path.unlink(missing_ok=True)
-        os.close(held)
+        os.close(lock)
 
 
 def _locked(target: Path, path: Path) -> tuple[int, bool]:
-    """The lock file, open, and whether it could be locked.
-
-    Raises
-    ------
-    ReportError
-    """
+    """The lock file, open, and whether it could be locked."""
     while True:
         try:
-            held = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
         except OSError as error:
-            raise ReportError(f"{target}: cannot be written: {_why(error)}") from error
+            raise ReportError(f"{target}: cannot be written: {why(error)}") from error
         try:
-            found = os.fstat(held)
-            if not stat.S_ISREG(found.st_mode) or os.read(held, len(_MARK)) not in (b"", _MARK):
+            mode = os.fstat(lock).st_mode
+            if not stat.S_ISREG(mode) or os.read(lock, len(_MARK)) not in (b"", _MARK):
                 raise ReportError(
                     f"{target}: cannot be written, because {path.name} beside it, which would be "
                     "its lock, is something else; move that away"
                 )
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The holder before may have removed the file between its opening and its locking here.
-            if os.path.samestat(os.fstat(held), path.stat(follow_symlinks=False)):
-                os.pwrite(held, _MARK, 0)
-                return held, True
+            if os.path.samestat(os.fstat(lock), path.stat(follow_symlinks=False)):
+                os.pwrite(lock, _MARK, 0)
+                return lock, True
         except BlockingIOError as error:
-            os.close(held)
+            os.close(lock)
             raise ReportError(
                 f"{target}: another run is writing it; wait for it, or give another name"
             ) from error
         except FileNotFoundError:
             pass
         except OSError:
-            return held, False
+            return lock, False
         except ReportError:
-            os.close(held)
+            os.close(lock)
             raise
-        os.close(held)
+        os.close(lock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -13,6 +14,12 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+
+def why(error: BaseException) -> str:
+    """An error of the system or of the HDF5 library in a few words."""
+    known = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
+    return (known or " ".join(str(error).split())[:200]).lower()
 
 
 def irregular(path: Path) -> str | None:

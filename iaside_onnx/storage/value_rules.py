@@ -17,8 +17,6 @@ from ..mathematics.coalitions import SEEDS
 from ..mathematics.norms import NORMS
 
 Rule = Callable[[Any], bool]
-# What says that a condition does not hold, and what is wrong then.
-Need = Callable[[bool, str], None]
 MOST_COUNT = (1 << 62) - 1
 MOST_CLASSES = 1 << 31
 MOST_SIDE = 1 << 24
@@ -31,6 +29,17 @@ _DEEPEST = 16
 
 class WrongContentError(ValueError):
     """What a file holds contradicts its format; the message says what, without the file."""
+
+
+def need(condition: bool, otherwise: str) -> None:
+    """Refuse content where a condition does not hold.
+
+    Raises
+    ------
+    WrongContentError
+    """
+    if not condition:
+        raise WrongContentError(otherwise)
 
 
 def parse(name: str, text: str) -> dict[str, Any]:
@@ -56,10 +65,7 @@ def parse(name: str, text: str) -> dict[str, Any]:
 def _plain(value: Any, depth: int) -> Any:
     """The value, with half characters, which cannot be written anywhere, replaced.
 
-    Raises
-    ------
-    ValueError
-        Too deep, or a number that is not finite (such as 1e999) or beyond what 64 bits hold as one.
+    Too deep values, and numbers that are not finite as 64 bits hold them (1e999), are ValueErrors.
     """
     if isinstance(value, dict | list) and not depth:
         raise ValueError("too deep")
@@ -171,30 +177,27 @@ PERTURBED: dict[str, Rule] = {
     "perturbations": each(is_name, MOST_PERTURBATIONS),
     "severities": each(whole(1, 1000), MOST_SEVERITIES),
 }
-# What every file says of the model, of the images and of how it came about.
-OF_MODEL: dict[str, Rule] = {"path": is_place, "sha256": is_digest}
+# What every file says of the images and of how it came about.
 OF_DATA: dict[str, Rule] = {
     "source": is_place,
     "digest": is_digest,
     "samples": whole(1, MOST_COUNT),
 }
-OF_CLASSES: dict[str, Rule] = {"classes": whole(1, MOST_CLASSES)}
 OF_RUN: dict[str, Rule] = {"seconds": is_duration, "warnings": are_texts}
-OF_PASSES: dict[str, Rule] = {"forward_passes": whole(0, MOST_COUNT)}
-ORIGIN: dict[str, Rule] = {"created": is_time, "iaside_version": is_name}
-# And of every measurement of a model.
+# And every measurement of a model.
 OF_ALL: dict[str, Rule] = {
     "settings": is_object,
     "model": is_object,
     "data": is_object,
     "run": is_object,
     "provider": is_name,
-    **ORIGIN,
+    "created": is_time,
+    "iaside_version": is_name,
 }
 INSIDE: dict[str, dict[str, Rule]] = {
-    "model": OF_MODEL,
-    "data": {**OF_DATA, **OF_CLASSES},
-    "run": {**OF_RUN, **OF_PASSES},
+    "model": {"path": is_place, "sha256": is_digest},
+    "data": {**OF_DATA, "classes": whole(1, MOST_CLASSES)},
+    "run": {**OF_RUN, "forward_passes": whole(0, MOST_COUNT)},
 }
 # What a file need not say, wherever it does.
 WHERE_GIVEN: dict[str, dict[str, Rule]] = {
@@ -209,7 +212,7 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
 }
 
 
-def check_rules(held: dict[str, Any], rules: dict[str, Rule], where: str, need: Need) -> None:
+def check_rules(values: dict[str, Any], rules: dict[str, Rule], where: str) -> None:
     """Refuse an object that lacks a key or holds a value that its rule does not let through."""
     for key, rule in rules.items():
-        need(key in held and rule(held[key]), f"{where} holds no usable '{key}'")
+        need(key in values and rule(values[key]), f"{where} holds no usable '{key}'")
