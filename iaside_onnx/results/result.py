@@ -50,6 +50,7 @@ CHANGE = Field(
 DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
                 "SHA-256 of each image's content, in parts of a sample",
                 optional=True, part_only=True)  # fmt: skip
+_PROVENANCE = ("iaside_version", "created", "model", "data", "settings", "provider", "run")
 _LABELS = {"labels": "label", "predicted": "predicted class"}
 
 
@@ -95,13 +96,7 @@ class Result(Shown):
         return {
             "format": self.SCHEMA.format,
             "format_version": self.format_version,
-            "iaside_version": self.iaside_version,
-            "created": self.created,
-            "model": self.model,
-            "data": self.data,
-            "settings": self.settings,
-            "provider": self.provider,
-            "run": self.run,
+            **{name: getattr(self, name) for name in _PROVENANCE},
         }
 
     @property
@@ -185,13 +180,7 @@ class Result(Shown):
     def of_stored(
         cls, path: Path, stored: Mapping[str, Any], arrays: dict[str, NDArray[Any]]
     ) -> Self:
-        """The result from what `storage.hdf5.read_content` took from a file, checked.
-
-        Raises
-        ------
-        ReportError
-            What no run can have written; the message names the file.
-        """
+        """The result from what `storage.hdf5.read_content` took from a file, checked."""
         if "error" in stored:
             raise again(getattr(errors, stored["error"]), {"parts": stored["parts"]})
         try:
@@ -212,12 +201,7 @@ class Result(Shown):
         return result
 
     def check(self) -> None:
-        """Refuse what no run can have written, as far as the schema cannot tell.
-
-        Raises
-        ------
-        WrongContentError
-        """
+        """Refuse what no run can have written, as far as the schema cannot tell."""
 
     def _check_images(self) -> None:
         """Numbers of images, and labels within the classes."""

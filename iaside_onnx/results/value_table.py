@@ -19,6 +19,7 @@ from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, member
 from ..mathematics.estimators import image_values
 from ..mathematics.floor import share_at_floor
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
+from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema
 from .precondition import Precondition, precondition
@@ -29,21 +30,18 @@ if TYPE_CHECKING:
     from ..mathematics.profiles import ClassProfiles
 
 FORMAT = "iaside-report"
-# Of reports of all coalitions, and of drawn ones.
-FORMAT_VERSION = 1
-DRAWN_FORMAT_VERSION = 2
+# Versions of reports of all coalitions, and of drawn ones.
+_EXACT, _DRAWN = 1, 2
 # With fewer images than this a class's own profile is mostly noise.
 FEW_IMAGES = 20
 ONLY_EXACT = (
     "curves and interactions need the values of all coalitions, and this report holds drawn ones: "
-    "audit with --estimator exact"
+    f"audit with {option('estimator', 'exact')}"
 )
-
-
 _MOST_PIXELS = 1 << 24
 SCHEMA = Schema(
     format=FORMAT,
-    versions=(FORMAT_VERSION, DRAWN_FORMAT_VERSION),
+    versions=(_EXACT, _DRAWN),
     header={name: rules.OF_ALL[name] for name in (
         "provider", "iaside_version", "created", "settings", "model", "data", "run",
     )},
@@ -71,7 +69,7 @@ SCHEMA = Schema(
               "game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
         Field("coalitions", (IMAGE, "coalition"), "uint64",
               "version 2 only: the coalition of each value", "game/coalitions",
-              versions=(DRAWN_FORMAT_VERSION,), coordinate="coalition"),
+              versions=(_DRAWN,), coordinate="coalition"),
         *(replace(each, place=f"game/{each.name}") for each in (LABELS, PREDICTED, IDS)),
         Field("image_digests", (IMAGE, 32), "uint8",
               "SHA-256 of each image's content, by which comparisons pair images",
@@ -110,8 +108,7 @@ SCHEMA = Schema(
 class ValueTable(ModelResult):
     """The values of one audit.
 
-    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
-    data, run, provider, iaside_version and created in common.
+    What it shares with others is at `ModelResult`.
 
     Attributes
     ----------
@@ -143,7 +140,7 @@ class ValueTable(ModelResult):
         beta: float | None = None,
         confidence: float | None = None,
     ) -> Self:
-        """The same table seen through other view settings; None keeps the present one."""
+        """The same table in another view; None keeps the present one."""
         return self._viewed(value=value, beta=beta, confidence=confidence)
 
     @property
@@ -173,7 +170,7 @@ class ValueTable(ModelResult):
     @property
     def format_version(self) -> int:
         """Version of the file format that holds this report."""
-        return FORMAT_VERSION if self.exact else DRAWN_FORMAT_VERSION
+        return _EXACT if self.exact else _DRAWN
 
     @property
     def size(self) -> tuple[int, int]:
@@ -184,10 +181,10 @@ class ValueTable(ModelResult):
         ReportError
             The report does not say; nor need it.
         """
-        held = self.settings.get("size")
-        if held is None:
+        size = self.settings.get("size")
+        if size is None:
             raise ReportError("the report does not say what size its images have; audit anew")
-        return int(held[0]), int(held[1])
+        return int(size[0]), int(size[1])
 
     @property
     def band_names(self) -> list[str]:
@@ -222,7 +219,7 @@ class ValueTable(ModelResult):
         if not np.isfinite(game).all():
             raise UsageError(
                 "the table holds probabilities of 0, whose logarithm is no value of a game: "
-                "choose --value prob or log-prob-clipped"
+                f"choose {option('value', 'prob', 'log-prob-clipped')}"
             )
         return game
 
@@ -378,12 +375,12 @@ class ValueTable(ModelResult):
         """Names of the bands, and which are present in each coalition; see `Result`."""
         numbers: Any = np.arange(self.log_prob.shape[1], dtype=np.uint64)
         axes: tuple[str, ...] = ("coalition",)
-        made: dict[str, Any] = {"band": self.band_names}
+        names: dict[str, Any] = {"band": self.band_names}
         if self.coalitions is None:
-            made["coalition"] = numbers.astype(np.int64)
+            names["coalition"] = numbers.astype(np.int64)
         else:
             axes, numbers = ("image", "draw"), self.coalitions
-        return {**made, "present": ((*axes, "band"), members(numbers, self.players))}
+        return {**names, "present": ((*axes, "band"), members(numbers, self.players))}
 
     def variables(self) -> dict[str, Any]:
         """Shapley values and distribution; see `Result`."""
@@ -438,12 +435,7 @@ class ValueTable(ModelResult):
 
 
 def check_view(value: str, beta: float, confidence: float) -> None:
-    """Refuse view settings that cannot be used, before any work is done.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Refuse view settings that cannot be used, before any work is done."""
     if value not in shapley.VALUES:
         raise UsageError(f"unknown value '{value}': choose one of {', '.join(shapley.VALUES)}")
     score.signed_score(np.full(2, 0.5), beta)

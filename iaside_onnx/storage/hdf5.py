@@ -53,23 +53,11 @@ def write(
     derived: Mapping[str, Any],
     notes: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Write a file; nothing appears under `target` unless it is whole.
+    """Write a file; nothing appears under `target` unless it is whole, else it is a ReportError.
 
-    Parameters
-    ----------
-    header : mapping
-        JSON values, with the keys of ``schema.header``.
-    values : mapping
-        Of the fields, by name; None, and empty lists of text, are not written.
-    derived : mapping
-        Of ``schema.derived``, by place.
-    notes : mapping
-        Attributes of groups.
-
-    Raises
-    ------
-    ReportError
-        It cannot be written.
+    `header` has the keys of ``schema.header``, `values` are those of the fields by name (None, and
+    empty lists of text, are not written), `derived` those of ``schema.derived`` by place, and
+    `notes` attributes of groups.
     """
     stored = {each.name: _as_stored(each, values.get(each.name)) for each in schema.fields}
     text = json.dumps(header)
@@ -151,13 +139,7 @@ def stored_format(path: Path, file: h5py.File) -> str:
 
 
 def stored_version(path: Path, file: h5py.File, versions: tuple[int, ...]) -> int:
-    """Version of the format, which must be among those that are read.
-
-    Raises
-    ------
-    UnreadableError
-        Another one.
-    """
+    """Version of the format; one that is not among those read is an UnreadableError."""
     version: int = attribute(path, file, "format_version", int)
     if version not in versions:
         many = "formats" if len(versions) > 1 else "format"
@@ -169,13 +151,7 @@ def stored_version(path: Path, file: h5py.File, versions: tuple[int, ...]) -> in
 
 
 def read_content(path: Path, file: h5py.File, schema: Schema) -> tuple[dict[str, Any], Arrays]:
-    """Version, texts of the header, and the fields of a finished file.
-
-    Raises
-    ------
-    ReportError
-        Another version, unfinished, or not as the schema has it.
-    """
+    """Version, texts of the header, and fields of a finished file that is as the schema has it."""
     version = stored_version(path, file, schema.versions)
     if schema.attributes:
         if not attribute(path, file, "complete", bool):
@@ -198,13 +174,7 @@ def read_content(path: Path, file: h5py.File, schema: Schema) -> tuple[dict[str,
 
 
 def read_derived(path: Path, file: h5py.File, schema: Schema) -> tuple[dict[str, Any], Arrays]:
-    """The numbers that a finished file holds beside its fields, by place, and what it repeats.
-
-    Raises
-    ------
-    ReportError
-        As for `read_content`.
-    """
+    """The numbers that a finished file holds beside its fields, by place, and what it repeats."""
     stored_version(path, file, schema.versions)
     texts = {name: attribute(path, file, name, str) for name in schema.copies}
     texts["interval"] = _interval(file)
@@ -233,13 +203,7 @@ def _header_text(path: Path, file: h5py.File) -> str:
 
 
 def attribute(path: Path, file: h5py.File, name: str, kind: type) -> Any:
-    """A single text, number or truth of the root group.
-
-    Raises
-    ------
-    ReportError
-        It is missing, or something else.
-    """
+    """A single text, number or truth of the root group; anything else is a ReportError."""
     if not h5a.exists(file.id, name.encode()):
         raise ReportError(f"{path}: is damaged (attribute {name} is missing)")
     stored = h5a.open(file.id, name.encode())
@@ -255,16 +219,16 @@ def attribute(path: Path, file: h5py.File, name: str, kind: type) -> Any:
 
 def _find(path: Path, file: h5py.File, name: str) -> h5d.DatasetID | None:
     """A dataset inside the file itself, or None: no other kind of link is followed."""
-    here: Any = file["/"].id
+    node: Any = file["/"].id
     for step in name.encode().split(b"/"):
-        if not isinstance(here, h5g.GroupID) or not here.links.exists(step):
+        if not isinstance(node, h5g.GroupID) or not node.links.exists(step):
             return None
-        if here.links.get_info(step).type != h5l.TYPE_HARD:
+        if node.links.get_info(step).type != h5l.TYPE_HARD:
             raise ReportError(f"{path}: '{name}' is missing: there is a link to somewhere else")
-        here = h5o.open(here, step)
-    if not isinstance(here, h5d.DatasetID):
+        node = h5o.open(node, step)
+    if not isinstance(node, h5d.DatasetID):
         raise ReportError(f"{path}: '{name}' is no dataset")
-    return here
+    return node
 
 
 def _dataset(
@@ -278,7 +242,7 @@ def _dataset(
             raise ReportError(f"{where} is missing")
         return None
     plan = dataset.get_create_plist()
-    # First of all: the shape of a virtual dataset is found by opening other files.
+    # First of all: asking a virtual dataset for its shape opens other files.
     if plan.get_layout() not in (h5d.CONTIGUOUS, h5d.CHUNKED) or plan.get_external_count():
         raise ReportError(f"{where} keeps its data elsewhere")
     filters = [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
@@ -312,13 +276,7 @@ def stored_type(path: Path, file: h5py.File, name: str) -> str | None:
 
 
 def in_place(path: Path, file: h5py.File, name: str, kind: str) -> list[int] | None:
-    """Where a dataset of two axes lies in the file as in memory, then its shape; None: nowhere.
-
-    Raises
-    ------
-    ReportError
-        It is there, and not as in memory.
-    """
+    """Where a dataset of two axes lies in the file as in memory, then its shape; None: nowhere."""
     dataset = _dataset(path, file, Field(name, ("row", "column"), kind, ""))
     if dataset is None:
         return None

@@ -46,13 +46,7 @@ class IsolationError(Exception):
 
 
 def isolated(job: Job, path: Path) -> tuple[dict[str, Any], Arrays]:
-    """Run a function on a file in a child process.
-
-    Parameters
-    ----------
-    job : callable
-        A function of a module; it takes the path and returns JSON values and arrays.
-    path : Path
+    """Run a named function on a file in a child process; it returns JSON values and arrays.
 
     Raises
     ------
@@ -65,16 +59,10 @@ def isolated(job: Job, path: Path) -> tuple[dict[str, Any], Arrays]:
 
 
 class Child:
-    """A function at work on a file in a child process; until its result is asked for it waits.
+    """A function ("module:name") at work on a file in a child process; `result` waits for it.
 
     Nothing heavy is loaded here, so that a command can start the child first and load its own
     libraries while the child loads the same.
-
-    Parameters
-    ----------
-    place : str
-        Where the function is: "module:name". See `isolated`.
-    path : Path
     """
 
     def __init__(self, place: str, path: Path) -> None:

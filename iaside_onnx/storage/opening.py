@@ -28,13 +28,7 @@ _READER = f"{__package__.partition('.')[0]}.results.stored:read_stored"
 
 
 def begin_reading(path: Path) -> Child:
-    """Start the process that reads a finished file; `results.kinds.load` takes its result.
-
-    Raises
-    ------
-    ReportError
-        No file, or not as it was sealed.
-    """
+    """Start the process that reads a finished file; `results.kinds.load` takes its result."""
     check_is_file(path)
     with report_errors(path):
         check_seal(path)
@@ -42,13 +36,7 @@ def begin_reading(path: Path) -> Child:
 
 
 def stored_content(path: Path, reading: Child | None) -> tuple[dict[str, Any], Arrays]:
-    """What the process that reads a finished file returns, begun here where it is not yet.
-
-    Raises
-    ------
-    ReportError
-        No file, or damaged.
-    """
+    """What the process that reads a finished file returns; it is begun here where it is not yet."""
     reading = reading or begin_reading(path)
     with report_errors(path):
         return reading.result()

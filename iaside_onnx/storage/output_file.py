@@ -1,9 +1,9 @@
 """A file that appears under its name only when it is whole, and has one writer at a time.
 
 Beside the file to be written lie, while that lasts, a lock and a scratch file, whose names start
-with ``.iaside-`` and the digest of its name, so that they are known for ours whatever they lie
-beside, and fit wherever the name itself fits. A scratch file left by a process that was killed is
-removed by whoever writes the same file next.
+with ``.iaside-`` and the digest of its name, so that they are told from other files whatever
+they lie beside, and fit wherever the name itself fits. A scratch file left by a process that was
+killed is removed by whoever writes the same file next.
 """
 
 from __future__ import annotations
@@ -27,22 +27,15 @@ try:
 except ImportError:  # Windows knows no such locks; runs are not told apart there
     fcntl = None  # type: ignore[assignment]
 
-# What a lock file of ours holds; any other file is left alone.
+# What a lock file of iaside holds; any other file is left alone.
 _MARK = b"iaside lock\n"
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK if os.name == "posix" else 0
-# Targets that this process holds: nobody else can be writing their scratch files.
-_held: set[Path] = set()
+# Targets that this process has locked: no other can be writing their scratch files.
+_locked_here: set[Path] = set()
 
 
 def check_free(target: Path, *, overwrite: bool) -> None:
-    """Refuse a name that is taken, before any work is done.
-
-    Raises
-    ------
-    ReportError
-        The file exists and `overwrite` is not set, or it is no regular file, which is never
-        replaced.
-    """
+    """Refuse a name that is taken, before any work is done; no irregular file is ever replaced."""
     if not os.path.lexists(target):
         return
     _check_regular(target)
@@ -52,13 +45,7 @@ def check_free(target: Path, *, overwrite: bool) -> None:
 
 
 def check_folder(target: Path) -> None:
-    """Refuse a place where no report can be written, before any work is done.
-
-    Raises
-    ------
-    ReportError
-        A folder, or a name in a folder that does not exist.
-    """
+    """Refuse a folder, or a name in a folder that does not exist, before any work is done."""
     if target.is_dir():
         raise ReportError(f"{target}: is a folder; give a file name for the report")
     if not target.parent.is_dir():
@@ -87,16 +74,8 @@ def _beside(target: Path, ending: str) -> Path:
 def whole_file(target: Path, room: int = 0) -> Iterator[Path]:
     """A scratch name beside `target` that takes its place when all went well, else vanishes.
 
-    Parameters
-    ----------
-    room : int
-        Bytes that are claimed on the disk before anything is written: the HDF5 library does not
-        survive a disk that fills up while it writes.
-
-    Raises
-    ------
-    ReportError
-        It cannot be written.
+    `room` is in bytes, claimed on the disk before anything is written: the HDF5 library does not
+    survive a disk that fills up while it writes. What cannot be written is a ReportError.
     """
     scratch: Path | None = None
     try:
@@ -132,7 +111,7 @@ def _claim(scratch: Path, room: int) -> None:
 
 def _clean(target: Path) -> None:
     """Remove scratch files that killed processes left; none of a living one can be there."""
-    if target.resolve() not in _held:  # on a file system without locks
+    if target.resolve() not in _locked_here:  # on a file system without locks
         return
     pattern = _beside(target, "*.tmp")
     for scratch in pattern.parent.glob(pattern.name):
@@ -142,7 +121,7 @@ def _clean(target: Path) -> None:
 
 
 def clear_leftovers(target: Path) -> None:
-    """Remove what a killed process left beside a file, where nobody is writing that file now."""
+    """Remove what a killed process left beside a file, where none is writing that file now."""
     if not os.path.lexists(_beside(target, "lock")):
         return
     with suppress(ReportError), sole_writer(target):
@@ -154,26 +133,21 @@ def sole_writer(target: Path) -> Iterator[None]:
     """Hold `target` against other processes that would write it, through a lock beside it.
 
     The system gives a lock up when its process ends, however it ends, so a lock file left behind
-    holds nobody back. On file systems without locks nothing is checked. A process that holds a
-    target already goes on.
-
-    Raises
-    ------
-    ReportError
-        Another run holds it, or no file can be made there.
+    does not matter. On file systems without locks nothing is checked. A process that holds a
+    target already goes on; where another run holds it, that is a ReportError.
     """
     key = target.resolve()
-    if fcntl is None or key in _held:
+    if fcntl is None or key in _locked_here:
         yield
         return
     path = _beside(target, "lock")
     lock, locked = _locked(target, path)
     if locked:
-        _held.add(key)
+        _locked_here.add(key)
     try:
         yield
     finally:
-        _held.discard(key)
+        _locked_here.discard(key)
         with suppress(OSError):
             path.unlink(missing_ok=True)
         os.close(lock)

@@ -58,7 +58,7 @@ class Partial:
     parts : sequence of slice or list of int
         Columns that are evaluated together, each in one part.
     damaged : int
-        Finished rows that were found otherwise than they had been written, and count as missing.
+        Finished rows that are not as they were written, and count as missing.
     """
 
     path: Path
@@ -90,12 +90,7 @@ class Partial:
                     self.table[position, columns] = np.nan
 
     def check(self) -> None:
-        """Refuse rows that are not as they were stored, before a report is made of them.
-
-        Raises
-        ------
-        ReportError
-        """
+        """Refuse rows that are not as they were stored, before a report is made of them."""
         if self._damage():
             raise ReportError(
                 f"{self.path}: was changed by something else while it was written; repeat with "
@@ -128,12 +123,7 @@ def partial_path(target: Path) -> Path:
 
 
 def check_partial(target: Path) -> None:
-    """Refuse a target whose partial file would take the place of a file that is none.
-
-    Raises
-    ------
-    ReportError
-    """
+    """Refuse a target whose partial file would take the place of a file that is none."""
     path = partial_path(target)
     if not os.path.lexists(path):
         return
@@ -164,10 +154,8 @@ def create_partial(
     ----------
     identity : dict
         JSON values that determine the table: settings, model_sha256, data_digest, provider.
-    parts : sequence
-        As `Partial` has them.
-    dtype : {"float32", "float64"}
-        Of the table.
+    rows, columns, parts, dtype
+        Of the table, as `Partial` has them.
     """
     path = partial_path(target)
     kind = np.dtype(dtype)
@@ -213,17 +201,9 @@ def open_partial(
     parts: Sequence[Columns] = WHOLE_ROWS,
     dtype: str = "float32",
 ) -> Partial:
-    """Continue a partial file; refuse it when it belongs to another audit.
+    """Continue a partial file; refuse one of other settings, model, data or provider, by name.
 
-    Parameters
-    ----------
-    identity, rows, columns, parts, dtype
-        As for `create_partial`.
-
-    Raises
-    ------
-    ReportError
-        Settings, model, data or provider differ; the message names the first difference.
+    The parameters are those of `create_partial`.
     """
     path, kind = partial_path(target), np.dtype(dtype)
     check_is_file(path)
@@ -250,11 +230,6 @@ def read_unfinished(path: Path) -> tuple[dict[str, Any], Arrays]:
 
     The checksums are None where there are none: early versions wrote none. Runs in the process
     that `open_partial` starts.
-
-    Raises
-    ------
-    ReportError
-        Not a partial file of this version.
     """
     with opened(path) as file:
         if stored_format(path, file) != _FORMAT:
@@ -269,19 +244,10 @@ def read_unfinished(path: Path) -> tuple[dict[str, Any], Arrays]:
 
 
 def check_identity(path: Path, begun: dict[str, Any], identity: dict[str, Any]) -> None:
-    """Refuse to continue a run with anything changed that determines its table.
+    """Refuse to continue a run with anything changed that determines its table, and name the first.
 
-    Parameters
-    ----------
-    path : Path
-        The file, for messages.
-    begun, identity : dict
-        Identities of the file and of the run: settings, model_sha256, data_digest, provider.
-
-    Raises
-    ------
-    ReportError
-        The message names the first difference.
+    `begun` and `identity` are those of the file at `path` and of the run, as `create_partial` has
+    them.
     """
     if begun.get("model_sha256") != identity["model_sha256"]:
         raise ReportError(f"{path}: belongs to another model; {_ANEW}")

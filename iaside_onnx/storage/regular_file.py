@@ -37,35 +37,13 @@ def irregular(path: Path) -> str | None:
 
 
 def check_regular(path: Path, error: type[IasideError], name: str | None = None) -> None:
-    """Refuse, before it is opened, what is neither a file nor a folder.
-
-    Parameters
-    ----------
-    path : Path
-    error : type
-        What is raised.
-    name : str, optional
-        What the message calls it, if not by its path.
-
-    Raises
-    ------
-    IasideError
-        Of the type given.
-    """
+    """Refuse, before it is opened, what is neither file nor folder; `name`: what to call it."""
     if (what := irregular(path)) is not None:
         raise error(f"{name or path}: {what}")
 
 
 def read_bounded(path: Path, most: int, error: type[IasideError]) -> bytes:
-    """Content of a file that is small by nature; the bytes read are counted, not those claimed.
-
-    Raises
-    ------
-    IasideError
-        Of the type given: it is no regular file, or has more than `most` bytes.
-    OSError
-        It cannot be read.
-    """
+    """Content of a small file; the bytes read are counted, and more than `most` are an error."""
     check_regular(path, error)
     with path.open("rb") as stream:
         content = stream.read(most + 1)

@@ -96,12 +96,7 @@ class Field:
         return {TRUTH: "uint8", JSON: TEXT}.get(self.dtype, self.dtype)
 
     def check(self, values: NDArray[Any]) -> None:
-        """Refuse values that are none, or beyond the bounds.
-
-        Raises
-        ------
-        WrongContentError
-        """
+        """Refuse values that are none, or beyond the bounds, as a WrongContentError."""
         if self.dtype == TRUTH and values.max(initial=0) > 1:
             raise WrongContentError(f"'{self.where}' holds something else than 0 and 1")
         if values.dtype.kind == "f":
@@ -181,12 +176,7 @@ class Schema:
         return any(dim in self.counts for dim in each.dims)
 
     def read_header(self, stored: Mapping[str, str]) -> dict[str, Any]:
-        """The header from its texts, checked.
-
-        Raises
-        ------
-        WrongContentError
-        """
+        """The header from its texts, checked."""
         if self.attributes:
             header: dict[str, Any] = {
                 name: parse(name, stored[name]) if rule is is_object else stored[name]
@@ -205,18 +195,8 @@ class Schema:
     def read_fields(self, header: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
         """Values of the fields from datasets, checked against one another and the header.
 
-        What belongs into the header ("data.skipped") is put there.
-
-        Parameters
-        ----------
-        header : dict
-            From `read_header`.
-        arrays : dict
-            By the name of the field.
-
-        Raises
-        ------
-        WrongContentError
+        `header` comes from `read_header`, `arrays` are by the name of the field. What belongs into
+        the header ("data.skipped") is put there.
         """
         sizes = {dim: len(header[name]) for dim, name in self.counts.items()}
         values: dict[str, Any] = {}

@@ -21,8 +21,6 @@ MOST_COUNT = (1 << 62) - 1
 MOST_CLASSES = 1 << 31
 MOST_SIDE = 1 << 24
 _LONGEST_PLACE = 4096
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 # Levels of JSON.
 _DEEPEST = 16
 
@@ -32,23 +30,13 @@ class WrongContentError(ValueError):
 
 
 def need(condition: bool, otherwise: str) -> None:
-    """Refuse content where a condition does not hold.
-
-    Raises
-    ------
-    WrongContentError
-    """
+    """Refuse content where a condition does not hold, as a WrongContentError."""
     if not condition:
         raise WrongContentError(otherwise)
 
 
 def parse(name: str, text: str) -> dict[str, Any]:
-    """A JSON object of a file: finite numbers and reasonable depth.
-
-    Raises
-    ------
-    WrongContentError
-    """
+    """A JSON object of a file: finite numbers and reasonable depth, or a WrongContentError."""
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no number")
@@ -94,19 +82,14 @@ def is_duration(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value < math.inf
 
 
-def is_truth(value: Any) -> bool:
-    """True or false."""
-    return isinstance(value, bool)
+def instance(kind: type) -> Rule:
+    """A value of this type."""
+    return lambda value: isinstance(value, kind)
 
 
-def is_name(value: Any) -> bool:
-    """A short word of letters, digits and signs that are harmless anywhere."""
-    return isinstance(value, str) and _NAME.fullmatch(value) is not None
-
-
-def is_digest(value: Any) -> bool:
-    """SHA-256 as hexadecimal digits."""
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+def matching(pattern: str) -> Rule:
+    """Text that matches as a whole; letters and digits are those of ASCII."""
+    return lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value, re.ASCII))
 
 
 def is_place(value: Any) -> bool:
@@ -122,19 +105,15 @@ def is_time(value: Any) -> bool:
         return False
 
 
-def is_text(value: Any) -> bool:
-    """Any text."""
-    return isinstance(value, str)
+is_truth, is_text, is_object = map(instance, (bool, str, dict))
+# A short word of letters, digits and signs that are harmless anywhere.
+is_name = matching(r"[A-Za-z0-9][\w.+-]{0,63}")
+is_digest = matching(r"[0-9a-f]{64}")  # SHA-256
 
 
 def are_texts(value: Any) -> bool:
     """A list of text."""
     return isinstance(value, list) and all(map(is_text, value))
-
-
-def is_object(value: Any) -> bool:
-    """A JSON object."""
-    return isinstance(value, dict)
 
 
 def is_norm(value: Any) -> bool:
