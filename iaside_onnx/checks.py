@@ -16,7 +16,6 @@ def check_number(
     ------
     InvalidOption
     """
-    parameter = parameter.removeprefix("--").replace("-", "_")
     if not least <= value <= most:
         raise InvalidOption(parameter, value, f"give {what}, from {least:,} to {most:,}")
 

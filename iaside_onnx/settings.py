@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import check_choice
-from .checks import check_number as check_number
+from .checks import check_choice, check_number
 from .errors import InvalidOption, UsageError
 from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS

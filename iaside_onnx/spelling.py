@@ -9,14 +9,14 @@ and in all that is kept, such as the warnings of a report.
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike, fspath
 from typing import Any
 
 # Of no use to a file that would forge one: another process has others.
-_SECRET = secrets.token_hex(8)
+_SECRET = os.urandom(8).hex()
 _OPEN, _BETWEEN, _CLOSE = (f"\x02{_SECRET}{mark}\x03" for mark in "([)")
 _NAMED = re.compile(
     "".join((re.escape(_OPEN), "(.*?)", re.escape(_BETWEEN), "(.*?)", re.escape(_CLOSE))), re.DOTALL

@@ -229,7 +229,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(tmp_path, case, scheduler
 
     monkeypatch.setattr(workers, "_WAIT_FOR_WORKERS", 2.0)
     listener = Listener(advance=stop)
-    with pytest.raises(IasideError, match=r"no worker is left.*--resume"):
+    with pytest.raises(IasideError, match=r"no worker is left.*resume=True"):
         ia.analyze(model, data, last, bands=BANDS, batch=16, dask=address, listener=listener)
     resumed = ia.analyze(model, data, last, bands=BANDS, batch=16, resume=True)
     assert resumed.run["resumed_after"] >= 3 * PASSES

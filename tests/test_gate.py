@@ -82,12 +82,12 @@ def test_the_view_is_that_of_the_report():
     [
         ({}, "no threshold"),
         ({"min_score": 30.0}, "between -0.*and 0"),
-        ({"min_score": float("nan")}, "--min-score nan"),
+        ({"min_score": float("nan")}, "min_score=nan"),
         ({"min_accuracy": 85.0}, "a share from 0 to 1"),
-        ({"max_drop": 0.1}, "needs --baseline"),
-        ({"baseline": True}, "needs --max-drop"),
-        ({"baseline": True, "max_drop": -0.1}, "--max-drop -0.1"),
-        ({"baseline": True, "max_drop": float("inf")}, "--max-drop inf"),
+        ({"max_drop": 0.1}, "needs baseline=REPORT"),
+        ({"baseline": True}, "needs max_drop or max_accuracy_drop"),
+        ({"baseline": True, "max_drop": -0.1}, "max_drop=-0.1"),
+        ({"baseline": True, "max_drop": float("inf")}, "max_drop=inf"),
         ({"min_score": 0.1, "confidence": 1.5}, "confidence=1.5"),
     ],
 )
@@ -101,7 +101,7 @@ def test_questions_that_make_no_sense_are_usage_errors(options, message):
 
 def test_few_images_are_noted_and_one_is_refused():
     assert "5 images are few" in ia.gate(made(profiles(5)), min_score=0).notes[0]
-    with pytest.raises(UsageError, match="--point"):
+    with pytest.raises(UsageError, match="point=True"):
         ia.gate(made(profiles(1)), min_score=0)
     assert ia.gate(made(profiles(1)), min_accuracy=1, point=True).passed
 

@@ -250,7 +250,7 @@ def test_probabilities_of_zero_are_seen_as_probabilities(iaside, path):
     table = flat(-1)
     table[3, 5] = -np.inf
     changed(path, put(TABLE, table))
-    with pytest.raises(UsageError, match="value=.prob"):
+    with pytest.raises(UsageError, match="value='prob'"):
         _ = ia.load(path).sid
     assert iaside("show", path).exit_code == 2
     shown = iaside("show", path, "--json", "--value", "prob")

@@ -221,7 +221,7 @@ def test_killed_and_resumed_it_ends_in_the_same_report(tmp_path, network):
         assert dies("measure_robustness", model, data, target, after=after, pause=pause, batch=4,
                     **options)  # fmt: skip
         assert partial.exists() != target.exists()
-    with pytest.raises(ReportError, match="--resume or discard"):
+    with pytest.raises(ReportError, match="resume=True or discard"):
         ia.measure_robustness(model, data, target, **options)
     for changed, what in (
         ({"seed": 1}, "seed"), ({"severity": [2]}, "severities"), ({"queries": 9}, "attacks"),

@@ -14,7 +14,7 @@ from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.corruption_error import corruption_errors, relative_corruption_errors
 from iaside_onnx.results.robustness import load_robustness
 from iaside_onnx.storage.seal import seal
-from iaside_onnx.views.robustness_output import print_robustness
+from iaside_onnx.views.robustness_table import print_robustness
 from iaside_onnx.views.terminal import Terminal
 
 from .robustness_reports import made_up
@@ -81,7 +81,7 @@ def test_a_corruption_that_makes_the_true_class_impossible_loses_without_end():
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_table_shows_what_is_lost_whatever_the_width(capsys, monkeypatch, width):
     console = Terminal(width=width, highlight=False, markup=False)
-    monkeypatch.setattr("iaside_onnx.views.robustness_output.terminal", lambda: console)
+    monkeypatch.setattr("iaside_onnx.views.robustness_table.terminal", lambda: console)
     held = ours().corrupted_log_prob.copy()
     held[:, 0] = ours().log_prob[:, None] - 1.25
     print_robustness(ours(corrupted_log_prob=held))

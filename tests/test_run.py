@@ -165,7 +165,7 @@ def test_an_interrupted_run_goes_on_where_it_was(case, kind, tmp_path, monkeypat
 
     with pytest.raises(StoppedError):
         measured(kind, case, target, listener=ia.Listener(advance=stop))
-    with pytest.raises(ReportError, match="--resume or discard"):
+    with pytest.raises(ReportError, match="resume=True or discard"):
         measured(kind, case, target)
     with pytest.raises(ReportError, match="was made with seed 0, not 1"):
         measured(kind, case, target, resume=True, seed=1)

@@ -28,7 +28,7 @@ FOREIGN = {"--dereference", "--hard-dereference", "--upgrade"}
 # Rooms that name no option of the command line, whoever reads what they say.
 SILENT = (
     "mathematics", "attacks", "corruptions", "images", "preprocessing", "onnx_file", "inference",
-    "recipe_search",
+    "recipe_search", "storage", "measure",
 )  # fmt: skip
 
 

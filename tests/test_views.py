@@ -59,7 +59,7 @@ def test_a_kind_of_picture_is_one_row(rows, iaside, tmp_path):
 
 
 def test_a_kind_of_result_is_one_row(rows):
-    @dataclasses.dataclass(frozen=True, repr=False)
+    @dataclasses.dataclass(frozen=True)
     class Toy(Shown):
         value: float
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +115,8 @@ def _analyze(
     Without a file of the recipe it takes the preset, or speaks of ``recipe.toml``. What the file
     or one beside it says needs no option.
     """
+    import shlex
+
     said = recipe is None and search["source"] is not None
     best = None if said else recipe or search["preset"] or "recipe.toml"
     given = [*_typed({"labels": labels, "preprocess": best}), *search["options"]]

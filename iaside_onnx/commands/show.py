@@ -53,7 +53,6 @@ def show(
     if not as_json:
         from ..views import report_table  # noqa: F401 - loaded while the file is read
     from ..results.kinds import load
-    from ..results.robustness import RobustnessReport
 
     given = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
     found = load(report, reading)
@@ -63,6 +62,8 @@ def show(
     found = viewed(found, **view)
     shown: dict[str, Any] = {}
     if baseline is not None:
+        from ..results.robustness import RobustnessReport
+
         shown["baseline"] = RobustnessReport.load(baseline)
     if found.SCHEMA.format == "iaside-report":
         (measured,) = measurements_of([found], [robustness], view["confidence"])

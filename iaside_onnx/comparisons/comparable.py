@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReportError
+from ..errors import ReportError, said
 from ..mathematics.absence import scheme_of
 from ..results.report import Report
 from ..setting_roles import VIEW, Apart, Belongs, chosen, settings_apart
+from ..spelling import on_command_line
 from .agreement import settings_notes
 
 Named = tuple[str, Report]
@@ -93,7 +94,7 @@ def agreement(reference: Named, compared: Named) -> Agreement:
         contents = _contents(reference, compared, shared)
         rows = shared
     except ReportError as error:
-        images.append(str(error))
+        images.append(on_command_line(said(error)))
     left_out = {
         "reference": len(first.labels) - len(rows[0]),
         "other": len(other.labels) - len(rows[1]),

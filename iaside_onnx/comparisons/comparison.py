@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
 from ..mathematics.paired import (
     RESAMPLES,
     Difference,
@@ -140,7 +140,7 @@ def compare(
     if not others:
         raise UsageError("give at least two reports: the reference first, then what to compare")
     if margin is not None and not 0 < margin < np.inf:
-        raise UsageError(f"--margin {margin}: must be a positive number")
+        raise InvalidOption("margin", margin, "must be a positive number")
     everything = [reference, *others, *replicates]
     loaded = [given if isinstance(given, Report) else load(given) for given in everything]
     first = loaded[0].view(value=value, beta=beta, confidence=confidence)

@@ -23,6 +23,7 @@ from ..results.report import Report, check_view
 from ..results.result import Result
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
+from ..spelling import option
 from ..storage.opening import wrong_kind
 from .agreement import grounds_apart, settings_notes, shared_attacks
 from .baseline import relative
@@ -40,7 +41,7 @@ MEASURES = {"error": "error", "mpe": "mPE"}
 FEW_MODELS = 10
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Correlation(Shown):
     """Models with what was foretold and what was measured.
 
@@ -188,7 +189,8 @@ def correlate(
     if baseline is not None:
         given = _read(baseline)
         if not isinstance(given, RobustnessReport):
-            raise ReportError(f"{_called(baseline)}: --baseline takes a file of iaside robustness")
+            takes = f"{option('baseline')} takes a file of iaside robustness"
+            raise ReportError(f"{_called(baseline)}: {takes}")
         base, compared = given, [(_called(baseline), given), *measured]
     bear_in_mind += _check_measured(compared)
     silent = [
@@ -305,7 +307,7 @@ def _check_analyses(analyses: Sequence[tuple[str, Report]]) -> list[str]:
         if first.data["digest"] != report.data["digest"]:
             raise ReportError(
                 f"{name} and {first_name} were made on other images, so their models cannot be "
-                "ranked; use the same images, --samples and --seed for all"
+                f"ranked; use the same images, {option('samples')} and {option('seed')} for all"
             )
         notes += settings_notes(first.settings, report.settings)
     return list(dict.fromkeys(notes))

@@ -21,6 +21,7 @@ from ..results.part import part_note
 from ..results.report import FEW_IMAGES, Report, check_view, load
 from ..results.shown import Shown
 from ..setting_roles import VIEW
+from ..spelling import option
 from ..storage.seal import NO_SEAL, is_sealed
 from .comparison import compare
 from .pairs import Pair
@@ -87,7 +88,7 @@ class NotJudged:
     reason: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Gate(Shown):
     """Result of `gate`.
 
@@ -194,7 +195,9 @@ def gate(
     check_view(**view)
     images = len(seen.labels)
     if images < 2 and not point:
-        raise UsageError(f"{_name(report)}: one image has no interval; judge it with --point")
+        raise UsageError(
+            f"{_name(report)}: one image has no interval; judge it with {option('point', True)}"
+        )
     notes = list(filter(None, [part_note(seen)]))
     files = [one for one in (report, baseline) if isinstance(one, str | Path)]
     notes += [
@@ -205,8 +208,8 @@ def gate(
     lowest, highest = seen.srs_range
     if min_score is not None and not lowest <= min_score <= highest:
         raise UsageError(
-            f"--min-score {min_score:g}: the signed score lies between {lowest:.3f} and "
-            f"{highest:.3f} for {seen.players} bands and beta {seen.beta:g}"
+            f"{option('min_score', like=f'{min_score:g}')}: the signed score lies between "
+            f"{lowest:.3f} and {highest:.3f} for {seen.players} bands and beta {seen.beta:g}"
         )
     named = [(_name(report), seen)]
     if baseline is not None:
@@ -249,24 +252,27 @@ def gate(
 
 
 def _check(limits: Mapping[str, float | None], baseline: object | None) -> None:
-    drops = any(limits[option] is not None for option in _DROPS)
+    drops = any(limits[flag] is not None for flag in _DROPS)
+    largest = f"{option('max_drop')} or {option('max_accuracy_drop')}"
     if all(limit is None for limit in limits.values()) and baseline is None:
         raise UsageError(
-            "no threshold: give at least one of --min-score, --min-accuracy, or --baseline with "
-            "--max-drop or --max-accuracy-drop"
+            f"no threshold: give at least one of {option('min_score')}, {option('min_accuracy')}, "
+            f"or {option('baseline')} with {largest}"
         )
     if baseline is None and drops:
-        raise UsageError("a largest drop needs --baseline REPORT to count from")
+        first = option("baseline", like="REPORT")
+        raise UsageError(f"a largest drop needs {first} to count from")
     if baseline is not None and not drops:
-        raise UsageError("--baseline needs --max-drop or --max-accuracy-drop")
-    for option, limit in limits.items():
-        share = "accuracy" in option
+        raise UsageError(f"{option('baseline')} needs {largest}")
+    for flag, limit in limits.items():
+        share = "accuracy" in flag
         most = 1.0 if share else np.inf
-        if limit is None or option == "--min-score":  # bounded by the report's bands and beta
+        if limit is None or flag == "--min-score":  # bounded by the report's bands and beta
             continue
         if not (0 <= limit <= most and np.isfinite(limit)):
             allowed = "a share from 0 to 1" if share else "0 or a positive number"
-            raise UsageError(f"{option} {limit:g}: must be {allowed}")
+            name = flag.removeprefix("--").replace("-", "_")
+            raise UsageError(f"{option(name, like=f'{limit:g}')}: must be {allowed}")
 
 
 def _silent(named: Sequence[tuple[str, Report]]) -> dict[str, str]:

@@ -80,7 +80,7 @@ class Pair:
     no_finding: list[str]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Comparison(Shown):
     """Result of `compare`.
 

@@ -28,6 +28,7 @@ from ..results.shown import Shown
 from ..results.snr import SnrReport
 from ..results.spread import Spread, check_confidence
 from ..setting_roles import SNR_FIT, settings_apart
+from ..spelling import option, words
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Agreement:
     pairs: float
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Prediction(Shown):
     """Damage of P perturbations at S severities, foretold for the K images of an audit.
 
@@ -328,7 +329,7 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
     if not report.exact:
         raise ReportError(
             "the report holds drawn coalitions, and damage is foretold from all: audit with "
-            "--estimator exact"
+            f"{option('estimator', 'exact')}"
         )
     # Stricter than a comparison: what a perturbation leaves of a band depends on the size.
     height, width = report.size
@@ -337,7 +338,7 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
     apart = settings_apart(ours, theirs, only=SNR_FIT)
     if apart:
         differ = [str(each) for each in apart]
-        options = " ".join(f"--{each.setting} {each.first}" for each in apart)
+        options = " ".join(word for each in apart for word in words(each.setting, each.first))
         raise ReportError(
             f"the signal-to-noise report does not fit the report: {'; '.join(differ)}; make it "
             f"anew with iaside snr {options}"

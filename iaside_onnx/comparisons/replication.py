@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import ReportError
 from ..results.report import Report
 from ..setting_roles import SETTINGS, Belongs
+from ..spelling import option
 from .comparable import Agreement, Named
 
 
@@ -34,8 +35,9 @@ def replicate_rows(reference: Named, replicate: Named, agreed: Agreement) -> NDA
     (first_name, first), (name, other) = reference, replicate
     if agreed.rows[0].size and any(agreed.left_out.values()):
         raise ReportError(
-            f"--replicate {name} shares {len(agreed.rows[0])} of its {len(other.labels)} images "
-            f"with the {len(first.labels)} of {first_name}: audit it on the same images"
+            f"{option('replicates', name)} shares {len(agreed.rows[0])} of its "
+            f"{len(other.labels)} images with the {len(first.labels)} of {first_name}: audit it on "
+            "the same images"
         )
     agreed.check()
     apart = [
@@ -47,8 +49,8 @@ def replicate_rows(reference: Named, replicate: Named, agreed: Agreement) -> NDA
         apart.append(f"{other.data.get('classes')} classes against {first.data.get('classes')}")
     if apart:
         raise ReportError(
-            f"--replicate {name} is no further training of {first_name}'s recipe, which differs "
-            f"from it by its seed alone: {'; '.join(apart)}"
+            f"{option('replicates', name)} is no further training of {first_name}'s recipe, "
+            f"which differs from it by its seed alone: {'; '.join(apart)}"
         )
     places = np.empty_like(agreed.rows[1])
     places[agreed.rows[0]] = agreed.rows[1]
@@ -69,8 +71,8 @@ def check_trainings(reports: Sequence[Named]) -> None:
             if same_file or _same_values(before, report):
                 how = "are of the same model file" if same_file else "hold the same values"
                 raise ReportError(
-                    f"{earlier} and {name} {how}: with --replicate every report must be of "
-                    "another training; leave one out"
+                    f"{earlier} and {name} {how}: with {option('replicates')} every report must "
+                    "be of another training; leave one out"
                 )
 
 

@@ -20,6 +20,7 @@ from ..mathematics.score import in_order
 from ..mathematics.shapley import game_values
 from ..results.report import Report, check_view
 from ..settings import Settings
+from ..spelling import option
 from .batch_size import BatchSize
 from .clean_pass import CleanPass
 from .contract import Advance, Filled, Measurement, Rows, Store
@@ -79,8 +80,9 @@ def analyze(
     check_view(value, beta, confidence)
     if asked.estimator == "regression" and target_stderr is not None:
         raise UsageError(
-            "--target-stderr goes without --estimator regression, whose intervals are too narrow "
-            "where it stops: use --estimator permutation"
+            f"{option('target_stderr')} goes without {option('estimator', 'regression')}, whose "
+            "intervals are too narrow where it stops: use "
+            f"{option('estimator', 'permutation')}"
         )
 
     def settle(subject: Subject) -> Game:
@@ -90,7 +92,7 @@ def analyze(
         if asked.estimator is None and estimator != "exact":
             subject.tell.note(
                 f"estimator: {estimator}, since {players} players have {1 << players:,} "
-                "coalitions; --estimator settles it"
+                f"coalitions; {option('estimator')} settles it"
             )
         return Game(asked)
 
@@ -243,6 +245,6 @@ class Game(Measurement[Report]):
             f"{report.floor_share:.1%} of the values stand at log-probability "
             f"{np.log(report.settings['floor']):.2f}, the floor under this output's probabilities: "
             "what bands do below it is not seen, which distorts Shapley values; audit the logits "
-            "instead, if the graph has them (--output takes any tensor)"
+            f"instead, if the graph has them ({option('output')} takes any tensor)"
         )
         return replace(report, run={**report.run, "warnings": list(tell.warnings)})

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ..attacks.attack import METHODS, NORM_OF, attack, check_queries, check_radius
 from ..corruptions.corrupt import generator
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
 from ..inference.providers import Provider
 from ..inference.task import Task
+from ..spelling import option
 
 NO_ATTACK = "none"
 # The radii that most results are published for: l-inf by custom, l2 for images of 32 x 32 x 3.
@@ -37,24 +38,25 @@ def check_attacks(attacks: Sequence[str], epsilon: Sequence[float], queries: int
     names = [name for name in attacks if name != NO_ATTACK]
     for name in names:
         if name not in METHODS:
-            raise UsageError(f"--attack {name}: choose one of {', '.join([*METHODS, NO_ATTACK])}")
+            raise InvalidOption("attack", name, f"choose one of {', '.join([*METHODS, NO_ATTACK])}")
     if names and len(names) < len(attacks):
-        raise UsageError(f"--attack {NO_ATTACK} goes with no other attack")
+        raise UsageError(f"{option('attack', NO_ATTACK)} goes with no other attack")
     for radius in epsilon:
         check_radius(radius)
     check_queries(queries)
     norms = {NORM_OF[name] for name in names}
     if epsilon and not names:
-        raise UsageError("--epsilon goes with an attack")
+        raise UsageError(f"{option('epsilon')} goes with an attack")
     if len(epsilon) == 1 and len(norms) > 1:
+        shared = option("epsilon", like=f"{epsilon[0]:.4g}")
         raise UsageError(
-            f"--epsilon {epsilon[0]:.4g} cannot serve attacks of two norms ({', '.join(names)}): "
+            f"{shared} cannot serve attacks of two norms ({', '.join(names)}): "
             "give one for each attack, in their order"
         )
     if len(epsilon) > 1 and len(epsilon) != len(names):
         raise UsageError(
-            f"{len(epsilon)} --epsilon for {len(names)} attack(s): give one for all, or one for "
-            "each in their order"
+            f"{len(epsilon)} {option('epsilon')} for {len(names)} attack(s): give one for all, or "
+            "one for each in their order"
         )
     return names
 

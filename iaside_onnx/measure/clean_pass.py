@@ -15,6 +15,7 @@ from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature
 from ..onnx_file.graph import in_float32
 from ..results.precondition import accuracy_reason
+from ..spelling import option
 from .subject import Subject
 
 _PIXELS = 1 << 22
@@ -157,7 +158,7 @@ def _size_advice(classifier: Classifier) -> str:
         return ""
     return (
         f"; or the input size, which the file leaves free ({form.height} x {form.width} was taken: "
-        "--size HxW)"
+        f"{option('size', like='HxW')})"
     )
 
 
@@ -204,6 +205,7 @@ def mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool
         tell.warning(
             f"an image's scores depend on the others in its batch (by up to {worst:.2%} of the "
             "largest score), as where activations are quantised on the fly or the graph was made "
-            "for one image; so images run one by one, which is slower (--batch overrides that)"
+            "for one image; so images run one by one, which is slower "
+            f"({option('batch')} overrides that)"
         )
     return mixed

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..corruptions.corrupt import corrupt, generator
 from ..corruptions.severity import SEVERITIES, chosen
-from ..errors import UsageError
+from ..errors import InvalidOption
 from ..inference.providers import Provider
 from .game import available_cores
 
@@ -37,7 +37,7 @@ def wanted_corruptions(
     names = chosen(corruption or ["imagenet-c"])
     for level in severity:
         if level not in SEVERITIES:
-            raise UsageError(f"--severity {level}: choose one of 1 to {len(SEVERITIES)}")
+            raise InvalidOption("severity", level, f"choose one of 1 to {len(SEVERITIES)}")
     return names, [level for level in SEVERITIES if not severity or level in severity]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_number
 from ..corruptions.corrupt import generator
 from ..errors import ArtifactError, UsageError
 from ..mathematics.bands import band_index
@@ -16,7 +17,6 @@ from ..mathematics.fourier_basis import FrequencyGrid, basis_vectors, default_st
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
 from ..results.spread import check_confidence
-from ..settings import check_number
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .request import LabelledOptions, Request
@@ -84,7 +84,7 @@ def measure_heatmap(
         )
     check_confidence(confidence)
     if strength is not None:
-        check_number("--strength", strength, *_STRENGTHS, "auto or a positive number")
+        check_number("strength", strength, *_STRENGTHS, "auto or a positive number")
     view = {
         "bands": bands, "norm": norm, "separate_dc": separate_dc, "confidence": float(confidence),
     }  # fmt: skip

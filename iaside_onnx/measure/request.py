@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypedDict
 
+from ..checks import check_number
 from ..errors import UsageError
 from ..images.sample import Reading
 from ..listener import Listener
 from ..results.part import Part
-from ..settings import MOST_COUNT, Settings, check_number
+from ..settings import MOST_COUNT, Settings
+from ..spelling import option
 from .stopping import Limits
 
 _SETTINGS = {each.name for each in fields(Settings)}
@@ -213,11 +215,11 @@ class Request:
         part = None if shard is None else Part.asked(shard)
         if part is not None and limits.any:
             raise UsageError(
-                "--shard goes without --target-stderr and --time-budget: parts that stop by "
-                "themselves make no whole"
+                f"{option('shard')} goes without {option('target_stderr')} and "
+                f"{option('time_budget')}: parts that stop by themselves make no whole"
             )
         if batch is not None:
-            check_number("--batch", batch, 1, MOST_COUNT, "auto or a positive number")
+            check_number("batch", batch, 1, MOST_COUNT, "auto or a positive number")
         return cls(
             None if model is None else Path(model),
             reading,

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_number
 from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
 from ..corruptions.severity import CATALOGUE
@@ -18,7 +19,7 @@ from ..errors import ArtifactError
 from ..images.sample import stratified
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
-from ..settings import MOST_COUNT, check_number
+from ..settings import MOST_COUNT
 from ..storage.partial import Columns
 from .attacked import (
     attack_images,
@@ -96,9 +97,7 @@ def measure_robustness(
     names, levels = wanted_corruptions(corruption, severity)
     attacks = check_attacks(attack, epsilon, queries)
     check_confidence(confidence)
-    check_number(
-        "--attack-samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number"
-    )
+    check_number("attack_samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number")
     held = RobustnessReport.load(baseline) if isinstance(baseline, str | Path) else baseline
 
     def settle(subject: Subject) -> Robustness:

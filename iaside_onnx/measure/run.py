@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReportError, UsageError
+from ..errors import ReportError, UsageError, said
 from ..results.part import PartOfSample, part_of
+from ..spelling import option
 from ..storage.output_file import check_folder, check_free, clear_leftovers, sole_writer
 from ..storage.partial import (
     Partial,
@@ -204,13 +205,14 @@ def _writing(request: Request) -> Iterator[None]:
     check_folder(target)
     with sole_writer(target):
         if resume and overwrite:
-            raise UsageError("--resume and --overwrite exclude each other")
+            both = f"{option('resume')} and {option('overwrite')}"
+            raise UsageError(f"{both} exclude each other")
         check_free(target, overwrite=resume or overwrite)
         check_partial(target)
         if not (resume or overwrite) and os.path.lexists(partial_path(target)):
             raise ReportError(
-                f"{partial_path(target)}: an interrupted audit is there; continue it with --resume "
-                "or discard it with --overwrite"
+                f"{partial_path(target)}: an interrupted audit is there; continue it with "
+                f"{option('resume', True)} or discard it with {option('overwrite', True)}"
             )
         clear_leftovers(partial_path(target))
         yield
@@ -286,8 +288,8 @@ def _kept(
         result.save(target, overwrite=True)
     except ReportError as error:
         raise ReportError(
-            f"{error}; the finished values are kept in {partial.path}, so make room and repeat "
-            "with --resume"
+            f"{said(error)}; the finished values are kept in {partial.path}, so make room and "
+            f"repeat with {option('resume', True)}"
         ) from error
     partial.remove()
     return result

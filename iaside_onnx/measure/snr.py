@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 
 from ..attacks.attack import METHODS, NORM_OF, check_queries, check_radius
 from ..attacks.attack import attack as attack_images
+from ..checks import check_choice
 from ..corruptions.severity import CATALOGUE
-from ..errors import DataError, UsageError
+from ..errors import DataError, InvalidOption, UsageError
 from ..images.sample import Sample
 from ..mathematics.bands import band_index
 from ..mathematics.signal_noise import Rings
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..results.snr import SnrReport
 from ..results.spread import check_confidence
+from ..spelling import option
 from ..storage.partial import Columns
 from .attacked import attack_seeds, images_together, within_budget
 from .batch_size import BatchSize
@@ -118,7 +120,7 @@ def measure_snr(
             assert epsilon is not None
             recipe, channels = subject.model.preprocess, subject.model.form.channels
             if grey and channels != 1:
-                raise UsageError(f"--grey: {model} takes {channels} channels")
+                raise InvalidOption("grey", True, f"{model} takes {channels} channels")
             attacked = _attack_settings(subject, attack, epsilon, queries)
         assert recipe.crop is not None
         grid = Rings(*recipe.crop, _ring_count(*recipe.crop, bands, rings, norm), norm)
@@ -129,18 +131,18 @@ def measure_snr(
 
 
 def _check_attack(
-    name: str | None, model: str | Path | None, epsilon: float | None, queries: int
+    attack: str | None, model: str | Path | None, epsilon: float | None, queries: int
 ) -> None:
     """Refuse an unknown attack, or options of one that do not go together."""
-    if name is None:
-        for option, value in (("model", model), ("epsilon", epsilon)):
+    if attack is None:
+        for name, value in (("model", model), ("epsilon", epsilon)):
             if value is not None:
-                raise UsageError(f"--{option} goes with --attack, which is not given")
+                raise UsageError(f"{option(name)} goes with {option('attack')}, which is not given")
         return
-    if name not in METHODS:
-        raise UsageError(f"--attack {name}: choose one of {', '.join(METHODS)}")
+    check_choice("attack", attack, METHODS)
     if model is None or epsilon is None:
-        raise UsageError(f"--attack {name} needs --model and --epsilon")
+        needed = f"{option('model')} and {option('epsilon')}"
+        raise UsageError(f"{option('attack', attack)} needs {needed}")
     check_radius(epsilon)
     check_queries(queries)
 
@@ -150,10 +152,10 @@ def _refuse_model_options(options: ModelOptions) -> None:
     for name, unasked in _OF_MODEL.items():
         value = options.get(name, unasked)
         if (tuple(value) if isinstance(value, list) else value) != unasked:
-            option = {"output_kind": "logits", "tf32": "no-tf32"}.get(name, name)
+            own = {"output_kind": ("logits",), "tf32": (False,)}.get(name, ())
             raise UsageError(
-                f"--{option.replace('_', '-')} goes with --attack, which is not given: corruptions "
-                "need no model"
+                f"{option(name, *own)} goes with {option('attack')}, which is not given: "
+                "corruptions need no model"
             )
 
 
@@ -195,7 +197,7 @@ def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> 
             (first, a), (second, b) = sizes.items()
             raise DataError(
                 f"the pictures differ in size ({a} is {first[1]} x {first[0]}, {b} is "
-                f"{second[1]} x {second[0]}); give the model's input size with --size"
+                f"{second[1]} x {second[0]}); give the model's input size with {option('size')}"
             )
     return replace(recipe, crop=next(iter(sizes)), resize=next(iter(sizes)), resize_ratio=None)
 
@@ -211,7 +213,7 @@ def _ring_count(height: int, width: int, bands: int, rings: int | None, norm: st
             return finer * bands
         return bands
     if rings < bands or rings % bands:
-        raise UsageError(f"--rings {rings}: give a multiple of --bands {bands}")
+        raise InvalidOption("rings", rings, f"give a multiple of {option('bands', bands)}")
     return rings
 
 

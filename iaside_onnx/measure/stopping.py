@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import InvalidOption
 from ..listener import Listener
+from ..spelling import option
 
 # Images before the first look at the error bar, and by how much the sample grows between looks:
 # few looks on samples that are not small keep a rule that stops at a good moment from stopping at
@@ -46,12 +47,10 @@ class Limits:
         ------
         UsageError
         """
-        for option, value in (
-            ("--target-stderr", self.target_stderr),
-            ("--time-budget", self.time_budget),
-        ):
+        for name in ("target_stderr", "time_budget"):
+            value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"{option} {value}: must be a positive number")
+                raise InvalidOption(name, value, "must be a positive number")
 
     @property
     def any(self) -> bool:
@@ -69,8 +68,10 @@ class Limits:
             In the whole sample.
         """
         if reason != "target" and self.target_stderr is not None:
-            more = "more --time-budget" if reason == "time" else "more images with --samples"
-            tell.warning(f"--target-stderr {self.target_stderr} is not reached: give {more}")
+            asked = option("target_stderr", self.target_stderr)
+            images_more = f"more images with {option('samples')}"
+            more = f"more {option('time_budget')}" if reason == "time" else images_more
+            tell.warning(f"{asked} is not reached: give {more}")
         if not self.any:
             return {}
         limits = {"target_stderr": self.target_stderr, "time_budget": self.time_budget}

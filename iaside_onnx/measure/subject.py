@@ -24,6 +24,7 @@ from ..inference.classifier import Classifier, open_classifier
 from ..inference.range_check import check_pixel_range
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
+from ..spelling import option
 from .labelling import settle_labels
 from .model_names import NO_NAMES
 from .request import Request
@@ -31,6 +32,7 @@ from .request import Request
 # As ``settings["draws"]`` of a result has it. Files without that key drew by file name.
 DRAWS = "pixels"
 # ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
+_FROM_1 = option("label_offset", -1)
 _WITH_BACKGROUND = 1001
 
 
@@ -241,9 +243,9 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
             + (f" (+ offset {offset})" if offset else "")
             + f", but the model has classes 0 to {classes - 1}; "
             + (
-                "if the labels count from 1, give --label-offset -1"
+                f"if the labels count from 1, give {_FROM_1}"
                 if not offset and sample.labels.min() == 1 and sample.labels.max() == classes
-                else "see --label-offset"
+                else f"see {option('label_offset')}"
             )
         )
     background = classes == _WITH_BACKGROUND and not offset
@@ -251,17 +253,17 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
     if names is not None and len(names) + offset < classes and not known:
         tell.warning(
             f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
-            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use --class-names, "
-            "--labels or --label-offset"
+            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use "
+            f"{option('class_names')}, {option('labels')} or {option('label_offset')}"
         )
     if names is None and not offset and _count_from_one(sample.source.labels, classes):
         tell.warning(
-            "the labels count 1, 2, ... and none is 0: if they count from 1, give --label-offset -1"
+            f"the labels count 1, 2, ... and none is 0: if they count from 1, give {_FROM_1}"
         )
     if background and targets.max() < classes - 1:
         tell.warning(
             "the model has 1001 classes: if its class 0 is a background class and your labels "
-            "count from the first real one, give --label-offset 1"
+            f"count from the first real one, give {option('label_offset', 1)}"
         )
     if len(np.unique(targets)) == 1:
         tell.warning("all images of the sample are of one class; the result speaks for it alone")

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_number
 from ..digest import data_digest
-from ..errors import IasideError, ReportError, UsageError
+from ..errors import IasideError, ReportError, UsageError, said
 from ..images.sample import Reading, Sample
 from ..inference.providers import PROVIDERS
 from ..inference.session import is_active
@@ -30,7 +31,8 @@ from ..results.part import part_of
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from ..results.verification import Check, Verification, verify_file
-from ..settings import MOST_COUNT, Settings, check_number
+from ..settings import MOST_COUNT, Settings
+from ..spelling import on_command_line, option
 from ..storage.partial import WHOLE_ROWS, Columns, create_partial
 from ..storage.value_rules import is_name, is_text
 from .analysis import analyze
@@ -42,6 +44,7 @@ from .run import identity_of
 from .subject import DRAWS, as_json
 
 # Values that kernels of another machine may round to: of the CPU, and of GPUs, which keep 11 bits.
+_ASKED = option("redo")
 _TOLERANCE, _TOLERANCE_11_BITS = 1e-3, 1e-2
 # Answers that rounding may turn where kernels keep 11 bits.
 _TURNED = 0.01
@@ -104,9 +107,9 @@ def verify(
     IasideError
         The file is none of iaside, or model or images cannot be read.
     """
-    check_number("--redo", redo, 0, MOST_COUNT, "a number of rows")
+    check_number("redo", redo, 0, MOST_COUNT, "a number of rows")
     if redo and (model is None or images is None):
-        raise UsageError("--redo needs --model and --images")
+        raise UsageError(f"{_ASKED} needs {option('model')} and {option('images')}")
     found = verify_file(Path(path))
     result = found.result
     checks = [*found.checks, *([signed] if signed is not None else [])]
@@ -138,7 +141,7 @@ def _reading(result: Any, class_names: str | Path | None) -> dict[str, Any]:
 def _same_model(result: Any, path: Path) -> Check:
     named = getattr(result, "model", None) or result.settings.get("attack") or {}
     if "sha256" not in named:
-        raise UsageError("--model: the file names none; it was measured without")
+        raise UsageError(f"{option('model')}: the file names none; it was measured without")
     digest = file_digest(path) if is_ort_format(path) else read_artifact(path).sha256
     same = digest == named["sha256"]
     return Check("model", same, f"{path} is {'the' if same else 'another'} model")
@@ -176,18 +179,21 @@ def _redo_of(result: Any) -> _Redo:
     """
     how = next((how for kind, how in _REDO.items() if isinstance(result, kind)), None)
     if how is None:
-        raise UsageError("--redo is for files of iaside analyze, robustness and heatmap")
+        raise UsageError(f"{_ASKED} is for files of iaside analyze, robustness and heatmap")
     if result.settings.get("draws") != DRAWS:
         raise UsageError(
-            "--redo: what was drawn for an image went by its file name in the version that made "
-            "this file, and goes by its pixels now: its rows cannot be made again here"
+            f"{_ASKED}: what was drawn for an image went by its file name in the version that "
+            "made this file, and goes by its pixels now: its rows cannot be made again here"
         )
     whole = part_of(result)
     if whole is not None and len(whole.part.numbers) > 1:
-        raise UsageError("--redo: give the report of one shard, or of all, not of several")
+        raise UsageError(f"{_ASKED}: give the report of one shard, or of all, not of several")
     if result.run.get("sample", len(result.image_ids)) != len(result.image_ids):
-        raise UsageError("--redo: the report stopped before the end of its sample; verify one that "
-                         "was made without --target-stderr and --time-budget")  # fmt: skip
+        limits = f"{option('target_stderr')} and {option('time_budget')}"
+        raise UsageError(
+            f"{_ASKED}: the report stopped before the end of its sample; verify one that was made "
+            f"without {limits}"
+        )
     redo = how(result)
     shard = None if whole is None else whole.part.option
     redo.options.update(shard=shard, tf32=result.settings.get("tf32", True))
@@ -245,7 +251,7 @@ def _redone(
     """Have some rows done again, and say how far they lie from those of the file."""
     redo, provider = _redo_of(result), str(result.provider)
     if not is_active(provider):
-        raise UsageError(f"--redo: the file was made with {provider}, which is not active here")
+        raise UsageError(f"{_ASKED}: the file was made with {provider}, which is not active here")
     table, identity = redo.table_of(result), as_json(identity_of(result, redo.settings))
     rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
     with tempfile.TemporaryDirectory() as folder:
@@ -269,7 +275,11 @@ def _redone(
         try:
             again = redo.job(model, images, target, resume=True, listener=quiet, **options)
         except ReportError as error:
-            text = str(error).replace(f"{target}.partial: ", "").partition("; use --overwrite")[0]
+            text = (
+                on_command_line(said(error))
+                .replace(f"{target}.partial: ", "")
+                .partition("; use ")[0]
+            )
             return Check("rows", False, f"the job comes to something else: {text}")
     worst = _distance(table[rows], redo.table_of(again)[rows])
     coarse = PROVIDERS[provider].coarse
@@ -312,19 +322,21 @@ def _settings(result: Any, folder: Path) -> dict[str, Any]:
 
 
 def _preprocess(held: Any, folder: Path) -> str | None:
-    """Value of --preprocess: a preset, a file made for it, or None where the model declares it."""
+    """``preprocess``: a preset, a file made for it, or None where the model declares it."""
     if not isinstance(held, dict) or held.get("name") == "declared":
         return None
     name = held.get("name")
     if name in PRESETS:
         return str(name)
     if not is_name(name):
-        raise UsageError("--redo: the file does not say how pictures were preprocessed")
+        raise UsageError(f"{_ASKED}: the file does not say how pictures were preprocessed")
     kept = {key: held[key] for key in RECIPE_KEYS if held.get(key) is not None}
     try:
         text = preprocess_from(kept, "the file").toml()
     except (IasideError, TypeError, ValueError) as error:
-        raise UsageError(f"--redo: the preprocessing cannot be repeated: {error}") from error
+        raise UsageError(
+            f"{_ASKED}: the preprocessing cannot be repeated: {said(error)}"
+        ) from error
     file = folder / "recipe-of-the-report.toml"
     file.write_text(text, encoding="utf-8")
     return str(file)

@@ -16,9 +16,10 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ..errors import IasideError, UsageError
+from ..errors import IasideError, InvalidOption, UsageError
 from ..inference.providers import PROVIDERS
 from ..listener import Listener
+from ..spelling import option
 from .contract import Advance, Store
 from .game import available_cores
 from .job import Job, Outcome, evaluate, versions
@@ -51,7 +52,7 @@ class Workers:
         self, client: Any, address: str, tell: Listener, threads: int, *, local: bool
     ) -> None:
         self._client = client
-        self._address = address
+        self._asked = option("dask", address)
         self._tell = tell
         self._threads = threads
         self._local = local
@@ -85,7 +86,7 @@ class Workers:
         )
         if job.devices and workers > len(job.devices):
             self._tell.warning(
-                f"--dask {self._address}: {workers} workers share {len(job.devices)} GPU(s); one "
+                f"{self._asked}: {workers} workers share {len(job.devices)} GPU(s); one "
                 "worker for each is faster"
             )
         note = f"dask: {workers} worker(s), {size} image(s) a task"
@@ -151,8 +152,8 @@ class Workers:
         if self._client.status != "closed" and time.monotonic() - seen < _WAIT_FOR_WORKERS:
             return seen
         raise IasideError(
-            f"--dask {self._address}: no worker is left, or the scheduler is gone; go on with "
-            "--resume when they are back"
+            f"{self._asked}: no worker is left, or the scheduler is gone; go on with "
+            f"{option('resume', True)} when they are back"
         )
 
     def _result(self, future: Any) -> Outcome | None:
@@ -163,8 +164,9 @@ class Workers:
             outcome: Outcome = future.result(timeout=_FETCH)
         except KilledWorker as error:
             raise IasideError(
-                f"--dask {self._address}: a task ended every worker that it was given to, by lack "
-                "of memory or a crash of the model; try fewer workers or a smaller --batch"
+                f"{self._asked}: a task ended every worker that it was given to, by lack "
+                "of memory or a crash of the model; try fewer workers or a smaller "
+                f"{option('batch')}"
             ) from error
         except Exception as error:
             if isinstance(error, TimeoutError) and future.status != "error":
@@ -172,11 +174,12 @@ class Workers:
             reason = " ".join(str(error).split())[:300] or "the connection was lost"
             if "scheduler" in reason and "lost" in reason:
                 raise IasideError(
-                    f"--dask {self._address}: the scheduler went away; finished rows are kept, so "
-                    "repeat with --resume when it is back, or without --dask"
+                    f"{self._asked}: the scheduler went away; finished rows are kept, so "
+                    f"repeat with {option('resume', True)} when it is back, or without "
+                    f"{option('dask')}"
                 ) from error
             raise IasideError(
-                f"--dask {self._address}: a task failed: {type(error).__name__}: {reason}"
+                f"{self._asked}: a task failed: {type(error).__name__}: {reason}"
             ) from error
         return outcome
 
@@ -213,16 +216,17 @@ def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers
     local = _LOCAL.fullmatch(address)
     # A client that fails on an address would leave a traceback behind when the process ends.
     if local is None and (address.startswith("local:") or not _ADDRESS.fullmatch(address)):
-        raise UsageError(
-            f"--dask {address}: give local:N, such as local:2, or the address of a scheduler, such "
-            "as tcp://HOST:8786"
+        raise InvalidOption(
+            "dask",
+            address,
+            "give local:N, such as local:2, or the address of a scheduler, such as tcp://HOST:8786",
         )
     try:
         import dask
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise UsageError(
-            "--dask needs Dask's distributed: pip install 'iaside-onnx[distributed]'"
+            f"{option('dask')} needs Dask's distributed: pip install 'iaside-onnx[distributed]'"
         ) from error
     quieten()
     with ExitStack() as held:
@@ -252,9 +256,8 @@ def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers
             raise
         except Exception as error:  # addresses can be wrong in any way
             reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise UsageError(
-                f"--dask {address}: no scheduler with workers answers there: {reason}"
-            ) from error
+            none = f"no scheduler with workers answers there: {reason}"
+            raise InvalidOption("dask", address, none) from error
         yield Workers(client, address, tell, threads, local=local is not None)
 
 
@@ -273,15 +276,13 @@ def _check_versions(found: dict[str, Any], address: str) -> None:
     wanted = versions()
     for worker, held in sorted(found.items()):
         if isinstance(held, ModuleNotFoundError):
-            raise UsageError(f"--dask {address}: worker {worker} lacks {held.name}; install it")
+            raise InvalidOption("dask", address, f"worker {worker} lacks {held.name}; install it")
         if not isinstance(held, dict):
-            raise UsageError(f"--dask {address}: worker {worker} cannot load iaside: {held}")
+            raise InvalidOption("dask", address, f"worker {worker} cannot load iaside: {held}")
         for name, version in wanted.items():
             if held.get(name) != version:
-                raise UsageError(
-                    f"--dask {address}: worker {worker} has {name} {held.get(name)}, not "
-                    f"{version}; install the same version"
-                )
+                other = f"{name} {held.get(name)}, not {version}; install the same version"
+                raise InvalidOption("dask", address, f"worker {worker} has {other}")
 
 
 def cards_for(provider: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from .value_table import FEW_IMAGES, FORMAT, ONLY_EXACT, SCHEMA, ValueTable, che
 __all__ = ["FEW_IMAGES", "FORMAT", "ONLY_EXACT", "SCHEMA", "Report", "check_view", "load"]
 
 
-@dataclass(frozen=True, repr=False, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Report(ValueTable):
     """Result of one audit: a `ValueTable`, and what it says."""
 

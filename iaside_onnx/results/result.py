@@ -54,7 +54,7 @@ _PROVENANCE = ("iaside_version", "created", "model", "data", "settings", "provid
 _LABELS = {"labels": "label", "predicted": "predicted class"}
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class Result(Shown):
     """Values for each image of a sample, and where they come from.
 
@@ -343,7 +343,7 @@ class Result(Shown):
         return {}
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class ModelResult(Result):
     """Of a model that answered untouched images.
 

@@ -15,6 +15,11 @@ _VIEWS = "..views.registry"
 class Shown:
     """The part that every result has of what shows it: each view is looked up by name on use."""
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        # As a class's own, so that no dataclass puts one in its place that prints whole tables.
+        cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
+
     def _view(self, name: str, *arguments: Any) -> Any:
         return import_module(_VIEWS, __package__).view(self, name, *arguments)
 

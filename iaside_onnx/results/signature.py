@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ..errors import ReportError, UsageError
+from ..errors import InvalidOption, ReportError, UsageError
 from ..spelling import option
 from ..storage.opening import check_is_file
 from .verification import Check
@@ -42,7 +42,7 @@ def check_signature(
         return None
     check_is_file(report)
     if not signers.is_file():
-        raise UsageError(f"{option('allowed_signers', str(signers))}: no such file")
+        raise InvalidOption("allowed_signers", signers, "no such file")
     proof = signature or report.with_name(report.name + ".sig")
     if not proof.is_file():
         return Check("signature", False, f"there is none: {proof} does not exist")

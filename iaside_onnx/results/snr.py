@@ -95,7 +95,7 @@ class Curve:
     fits: dict[str, tuple[Decay, Decay, Decay]]
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class SnrReport(Result):
     """Result of ``iaside snr``: sums of each image's spectrum and of what perturbations add.
 

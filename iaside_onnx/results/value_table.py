@@ -104,7 +104,7 @@ SCHEMA = Schema(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, repr=False, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ValueTable(ModelResult):
     """The values of one audit.
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReportError, UnreadableError
+from ..errors import ReportError, UnreadableError, said
 from ..mathematics.intervals import METHODS
+from ..spelling import on_command_line
 from ..storage.opening import MADE_BY, check_is_file, read_isolated, report_errors
 from ..storage.seal import BEGINNINGS, NO_SEAL, SEAL_BYTES, check_seal, is_sealed
 from .kinds import load
@@ -119,7 +120,7 @@ def verify_file(path: Path) -> Verification:
             raise
         except ReportError as error:
             kind = _kind(path)
-            checks.append(Check("content", False, str(error).removeprefix(f"{path}: ")))
+            checks.append(Check("content", False, _without(path, error)))
     if isinstance(result, Report):
         checks += _follows(path, result)
     elif result is not None:
@@ -136,13 +137,17 @@ def _kind(path: Path) -> str:
     return kind if kind in MADE_BY else FORMAT
 
 
+def _without(path: Path, error: Exception) -> str:
+    return on_command_line(said(error)).removeprefix(f"{path}: ")
+
+
 def _sealed(path: Path) -> Check:
     if not is_sealed(path):
         return Check("seal", None, NO_SEAL)
     try:
         check_seal(path)
     except ReportError as error:
-        return Check("seal", False, str(error).removeprefix(f"{path}: "))
+        return Check("seal", False, _without(path, error))
     return Check("seal", True, "the file is as it was written, or was sealed again")
 
 
@@ -151,7 +156,7 @@ def _follows(path: Path, report: Report) -> list[Check]:
     try:
         texts, stored = read_isolated(path, read_derived)
     except ReportError as error:
-        return [Check("numbers", False, str(error).removeprefix(f"{path}: "))]
+        return [Check("numbers", False, _without(path, error))]
     # The first reports hold plain percentile intervals, and do not say so.
     method = texts["interval"] or METHODS[-1]
     if method not in METHODS:

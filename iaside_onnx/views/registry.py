@@ -102,7 +102,7 @@ _ROWS = {
             f"{r.model['path']}: {len(r.labels)} images, {len(r.perturbations)} corruptions, clean "
             f"error {number(r.clean_error)}, mean error {number(r.mean_error)}"
         ),
-        table="robustness_output.print_robustness",
+        table="robustness_table.print_robustness",
         pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},
     ),
     "HeatmapReport": Views(

@@ -35,7 +35,7 @@ from iaside_onnx.views.heatmap_table import print_heatmap
 from iaside_onnx.views.prediction_table import print_prediction
 from iaside_onnx.views.registry import save
 from iaside_onnx.views.report_table import print_report
-from iaside_onnx.views.robustness_output import print_robustness
+from iaside_onnx.views.robustness_table import print_robustness
 from iaside_onnx.views.snr_table import print_snr
 
 _MODELS = 5
