@@ -53,7 +53,10 @@ class Part:
         return cls((number,), of)
 
     def positions(self, images: int) -> list[int]:
-        """Positions of the part in a sample of `images`, ascending; no fewer images than shards."""
+        """Positions of the part in a sample of `images`, ascending.
+
+        Fewer images than shards are an InvalidOption.
+        """
         if images < self.of:
             reason = f"the sample has {images} image(s); take at most as many shards"
             raise InvalidOption("shard", self.option, reason)

@@ -28,7 +28,10 @@ _READER = f"{__package__.partition('.')[0]}.results.stored:read_stored"
 
 
 def begin_reading(path: Path) -> Child:
-    """Start the process that reads a finished file; `results.kinds.load` takes its result."""
+    """Start the process that reads a finished file; `results.kinds.load` takes its result.
+
+    No file, or one that is not as it was sealed, is a ReportError.
+    """
     check_is_file(path)
     with report_errors(path):
         check_seal(path)

@@ -37,13 +37,19 @@ def irregular(path: Path) -> str | None:
 
 
 def check_regular(path: Path, error: type[IasideError], name: str | None = None) -> None:
-    """Refuse, before it is opened, what is neither file nor folder; `name`: what to call it."""
+    """Refuse with an `error`, before it is opened, what is neither file nor folder.
+
+    `name` is what the message calls it, if not by its path.
+    """
     if (what := irregular(path)) is not None:
         raise error(f"{name or path}: {what}")
 
 
 def read_bounded(path: Path, most: int, error: type[IasideError]) -> bytes:
-    """Content of a small file; the bytes read are counted, and more than `most` are an error."""
+    """Content of a small file, of at most `most` bytes, which are counted as they are read.
+
+    A larger or irregular file is an `error`, one that cannot be read an OSError.
+    """
     check_regular(path, error)
     with path.open("rb") as stream:
         content = stream.read(most + 1)
