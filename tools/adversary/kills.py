@@ -15,7 +15,7 @@ from scene import Case, Scene, Skip
 from tables import content, difference
 from watching import Blow, watched
 
-_JOBS = ("analyze", "robustness", "heatmap")
+_JOBS = ("analyze", "robustness", "heatmap", "snr", "snr attack")
 _CALLS = ("openat", "flock", "fsync", "rename", "unlink", "fallocate", "pwrite64", "ftruncate",
           "mmap", "lseek", "close", "write", "newfstatat")  # fmt: skip
 # Of a kill after an event, in seconds: far longer than what lies between two of them.

@@ -16,6 +16,9 @@ from tables import Content, content, difference
 from watching import Blow, watched
 
 _JOBS = ("analyze", "robustness", "heatmap", "snr attack", "inspect", "verify", "snr", "dask")
+# What verify and workers do again: of these in turn.
+_MEASURING = ("analyze", "robustness", "heatmap", "snr attack")
+_REPEATED = _MEASURING[:3]
 _VICTIMS = ("picture", "model", "weights")
 # Thirds of the time in which the victim is used; and the time after it.
 _PARTS = 4
@@ -50,6 +53,10 @@ def swaps(scene: Scene, rng: np.random.Generator, number: int) -> Case:
     unseen = job == "snr" and source in _BY_LIBRARIES
     if unseen or (source == "parquet" and find_spec("pyarrow") is None):
         source = "npz"
+    if job == "dask":
+        job = f"dask {_MEASURING[int(rng.integers(len(_MEASURING)))]}"
+    elif job == "verify":
+        job = f"verify {_REPEATED[int(rng.integers(len(_REPEATED)))]}"
     setting = _setting(scene, job, source, outside=victim == "weights")
     if victim == "picture":
         used = sorted({event[5:] for event in setting.events if _is_picture(event, setting)})
@@ -138,16 +145,18 @@ def _setting(scene: Scene, job: str, source: str, *, outside: bool) -> _Setting:
     jobs = scene.jobs_of(model, images)
     kept = scene.root / f"{folder.name}.h5"
     on = ["--model", model, "--images", images, "--redo", "3", "--threads", "1"]
-    others: dict[str, list[Any]] = {
-        "dask": [*jobs["analyze"], "--dask", "local:2"],
-        "inspect": ["inspect", model, "--data", images, "--samples", "8"],
-        "verify": ["verify", kept, *on],
-    }
-    words = others.get(job) or jobs[job]
-    writes = job not in ("inspect", "verify")
-    if job == "verify":
-        made = scene.run(*jobs["analyze"], "-o", kept)
+    how, _, base = job.partition(" ")
+    writes = how not in ("inspect", "verify")
+    if how == "dask":
+        words = [*jobs[base], "--dask", "local:2"]
+    elif how == "inspect":
+        words = ["inspect", model, "--data", images, "--samples", "8"]
+    elif how == "verify":
+        made = scene.run(*jobs[base], "-o", kept)
         assert made.code == 0, made.err
+        words = ["verify", kept, *on]
+    else:
+        words = jobs[job]
     words = [*words, "-o", scene.out / _TARGET] if writes else words
     scene.clear()
     done, events = watched(scene, words, None)
