@@ -128,18 +128,18 @@ def settings_apart(
     return apart
 
 
-def identity_apart(wanted: Mapping[str, Any], held: Mapping[str, Any]) -> list[Apart]:
-    """Where settings of a result are not identical to those wanted: the level of resuming.
+def identity_apart(requested: Mapping[str, Any], stored: Mapping[str, Any]) -> list[Apart]:
+    """Where the settings of a file are not those requested: the level of resuming.
 
     Parameters
     ----------
-    wanted : mapping
+    requested : mapping
         All settings that determine the result.
-    held : mapping
+    stored : mapping
         Those of a file, which may hold its view and what follows from the rest as well.
     """
-    apart = settings_apart(wanted, held, {})
-    return [each for each in apart if each.setting in wanted or each.setting not in _BESIDE]
+    apart = settings_apart(requested, stored, {})
+    return [each for each in apart if each.setting in requested or each.setting not in _BESIDE]
 
 
 def _owner(key: str, settings: Mapping[str, Any], declared: Mapping[str, Belongs]) -> Belongs:

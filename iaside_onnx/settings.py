@@ -128,11 +128,11 @@ class Settings:
             An unknown name, or a value that cannot be used.
         """
         try:
-            wanted = cls(**given)
+            settings = cls(**given)
         except TypeError as error:
             raise UsageError(str(error)) from error
-        wanted.check()
-        return wanted
+        settings.check()
+        return settings
 
     @property
     def players(self) -> int:

@@ -59,11 +59,10 @@ def _degrade(error: UnicodeError) -> tuple[str, int]:
 def _find_ascii(name: str) -> codecs.CodecInfo | None:
     if name != _ASCII:
         return None
-    held = codecs.lookup("ascii")
+    ascii_codec = codecs.lookup("ascii")
     return codecs.CodecInfo(
-        held.encode, held.decode, held.streamreader, held.streamwriter,
-        held.incrementalencoder, held.incrementaldecoder, name=_ASCII,
-    )  # fmt: skip
+        *ascii_codec, ascii_codec.incrementalencoder, ascii_codec.incrementaldecoder, name=_ASCII
+    )
 
 
 class _Lasting(io.FileIO):
