@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import check_choice, check_number
+from .checks import check_choice, check_number, check_whole, is_whole
 from .errors import InvalidOption, UsageError
 from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
@@ -27,10 +26,23 @@ TEMPERATURES = (1e-6, 1e6)
 
 def check_seed(seed: int) -> None:
     """Refuse what is no seed with an `InvalidOption`."""
+    check_whole("seed", seed)
     if seed < 0:
         raise InvalidOption("seed", seed, "must not be negative")
     if seed >= SEEDS:
         raise InvalidOption("seed", seed, "must be below 2^256")
+
+
+def check_size(size: Any) -> None:
+    """Refuse what is no height and width.
+
+    Raises
+    ------
+    UsageError
+    """
+    pair = isinstance(size, tuple | list) and len(size) == 2
+    if not pair or not all(is_whole(side) and side > 0 for side in size):
+        raise InvalidOption("size", size, "give height and width in pixels, such as (240, 320)")
 
 
 @dataclass(frozen=True)
@@ -144,6 +156,11 @@ class Settings:
         check_choice("output_map", self.output_map, OUTPUT_MAPS)
         check_choice("estimator", self.estimator, (None, *ESTIMATORS))
         check_choice("layout", self.layout, (None, *LAYOUTS))
+        for name in ("bands", "passes"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name))
+        if self.size is not None:
+            check_size(self.size)
         estimator = self.chosen_estimator
         least, most = PLAYERS[estimator]
         if self.bands < 1 or not least <= self.players <= most:
@@ -159,7 +176,6 @@ class Settings:
         if self.label_offset is not None:
             check_number("label_offset", self.label_offset, -MOST_OFFSET, MOST_OFFSET, "a number")
         if self.temperature != "auto":
-            number = self.temperature if isinstance(self.temperature, int | float) else math.nan
-            if not math.isfinite(number):
-                raise InvalidOption("temperature", self.temperature, "give 'auto' or a number")
-            check_number("temperature", number, *TEMPERATURES, "'auto' or a positive number")
+            check_number(
+                "temperature", self.temperature, *TEMPERATURES, "'auto' or a positive number"
+            )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, InvalidOption, UsageError
 from ..images.class_index import ClassIndex
 from ..images.class_names import shown
 from ..images.folders import PhotoFiles
@@ -52,6 +52,10 @@ def settle_labels(
     UsageError
         An option that does not go with the images.
     """
+    offset, classes = classifier.label_offset, classifier.classes
+    if offset >= classes:
+        reason = f"the model has {classes:,} classes, so it leads from no label to one of them"
+        raise InvalidOption("label_offset", offset, reason)
     names = model_names(classifier, reading, listener)
     if names is not None:
         classifier = replace(classifier, class_names=names.names)
