@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from iaside_onnx.errors import IasideError
+from iaside_onnx.errors import IasideError, said
+from iaside_onnx.spelling import on_command_line
 
 SECONDS = 10
 # Of processor time; the clock may run on for longer on a busy machine.
@@ -63,7 +64,7 @@ def judge(target: Callable[[Path, Any], str], path: Path, expected: Any) -> tupl
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             word, detail = "read", target(path, expected)
     except IasideError as error:
-        detail = str(error)
+        detail = on_command_line(said(error))
         word = "refused" if _is_one_clear_line(detail, path) else "unclear message"
         if "bad_alloc" in detail or "Failed to allocate" in detail:
             word = "memory"
