@@ -270,7 +270,7 @@ def test_commands_on_drawn_reports(tmp_path, model, pictures, iaside):
     assert "--estimator exact" in (tmp_path / "d.html").read_text()
     words = repetition(ia.load(report)).words
     assert words[words.index("--passes") + 1] == "9"
-    with pytest.raises(ia.IasideError, match="estimator exact"):
+    with pytest.raises(ia.IasideError, match="estimator='exact'"):
         _ = ia.load(report).coalition_values
 
 
