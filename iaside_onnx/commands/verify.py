@@ -31,7 +31,7 @@ from .options import extension_option, json_option, signature_options
 )
 @click.option(
     "--redo", type=INTEGER, default=0, show_default=True, metavar="N",
-    help="Evaluate N rows of the table again; needs --model and --images.",
+    help="Make N rows of the table again; needs --images, and --model where one made them.",
 )  # fmt: skip
 @click.option("--seed", type=INTEGER, default=0, show_default=True, help="Which rows.")
 @click.option("--threads", type=INTEGER, default=0, show_default=True, help="0: automatic.")
