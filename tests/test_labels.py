@@ -167,6 +167,12 @@ def test_names_with_synonyms_ids_and_numbers(tmp_path):
         audit(model(tmp_path / "m.onnx"), photos, class_names=tmp_path / "short.txt")
 
 
+def test_an_offset_beyond_all_classes_is_refused(tmp_path):
+    path = model(tmp_path / "m.onnx", NAMES)
+    with pytest.raises(UsageError, match="label_offset=10: the model has 10 classes, so"):
+        audit(path, tree(tmp_path / "p", NAMES), label_offset=10)
+
+
 # Folders, options, labels that follow (None: refused, with this text).
 NUMBERED = {
     "text order is another": ([1, 10, 2], {}, "10/ is class 1 in the order of text"),
