@@ -183,12 +183,13 @@ def nesting(root: Path, below: dict[str, Below]) -> str | None:
     if len(filled) == 1:
         (name,) = filled
         if nested:
-            why = "with folders in it"
-        elif name.lower() in _SPLITS | _HOLDERS:
-            why = "with all pictures in it, which is no class"
-        else:
-            return None
-        return _refusal(root, filled, f"holds one folder, {name}/, {why}")
+            return _refusal(root, filled, f"holds one folder, {name}/, with folders in it")
+        if name.lower() in _SPLITS | _HOLDERS:
+            return (
+                f"{root}: holds one folder, {name}/, with all pictures in it, which is no class; "
+                f"did you mean {root / name} with {_LABELLED}?"
+            )
+        return None
     # Beside several plain folders of pictures, such a name may be one of a class.
     plain = [name for name in filled if name not in splits and name not in nested]
     if len(plain) < 2 and (set(splits) & set(nested) or (len(splits) > 1 and not plain)):
