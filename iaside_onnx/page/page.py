@@ -32,6 +32,7 @@ from ..results.part import part_note
 from ..results.report import FEW_IMAGES, ONLY_EXACT, Report
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
+from ..spelling import on_command_line
 from ..storage.output_file import check_free, whole_file
 from ..views.text import band_table, interval, model_name, number, percent, shortened, value_name
 from . import perturbations
@@ -324,7 +325,7 @@ def _model(report: Report, measured: RobustnessReport | None) -> dict[str, Any]:
         "warnings": [
             *filter(None, [part_note(report)]),
             *run_warnings(report),
-            *([] if report.exact else [ONLY_EXACT]),
+            *([] if report.exact else [on_command_line(ONLY_EXACT)]),
         ],
         "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
         "repetition": repetition(report),
