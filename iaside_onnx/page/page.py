@@ -127,7 +127,7 @@ def page(
     baseline: RobustnessReport | None = None,
     snr: SnrReport | None = None,
 ) -> str:
-    """The page as text: a pure function of the reports.
+    """The page as text, HTML that loads nothing from anywhere: a pure function of the reports.
 
     Parameters
     ----------
@@ -141,11 +141,6 @@ def page(
         What mCE is relative to.
     snr : SnrReport, optional
         What perturbations do to the bands.
-
-    Returns
-    -------
-    str
-        HTML, UTF-8 when written; loads nothing from anywhere.
 
     Raises
     ------

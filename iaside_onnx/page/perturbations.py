@@ -36,25 +36,22 @@ def matched(
         A model that no report is of, two robustness reports of one model, or measurements of other
         corruptions, severities or images than each other's.
     """
-    places: dict[str, list[int]] = {}
-    for place, report in enumerate(reports):
-        places.setdefault(report.model["sha256"], []).append(place)
     of_report: dict[int, RobustnessReport] = {}
     for entry in measured:
-        name = Path(entry.model["path"]).name
-        numbers = places.get(entry.model["sha256"])
-        if numbers is None:
+        name, sha256 = Path(entry.model["path"]).name, entry.model["sha256"]
+        numbers = [at for at, report in enumerate(reports) if report.model["sha256"] == sha256]
+        if not numbers:
             raise UsageError(
                 f"robustness was measured of {name}, but no report is of that file (by its hash)"
             )
-        if any(place in of_report for place in numbers):
+        if numbers[0] in of_report:
             raise UsageError(f"two robustness reports are of {name}; give one of them")
         refusals, _ = grounds_apart(measured[0], entry)
         if refusals:
             raise UsageError(
                 f"robustness of {name} was measured with {', '.join(refusals)}; make a page of each"
             )
-        of_report.update(dict.fromkeys(numbers, entry))
+        of_report |= dict.fromkeys(numbers, entry)
     return dict(sorted(of_report.items()))
 
 
@@ -189,16 +186,13 @@ def noise(report: SnrReport) -> dict[str, Any]:
     with np.errstate(divide="ignore"):
         heights = [np.log10(ratio) for ratio in ratios]
     names = [words(name) for name in report.perturbations]
-    series = [
-        Values(
-            decades,
-            [
-                f"{name}, band {band}: signal to noise {10.0**height:.3g}"
-                for band, height in zip(report.band_names, decades, strict=True)
-            ],
-        )
-        for name, decades in zip(names, heights, strict=True)
-    ]
+    series = []
+    for name, decades in zip(names, heights, strict=True):
+        said = [
+            f"{name}, band {band}: signal to noise {10.0**height:.3g}"
+            for band, height in zip(report.band_names, decades, strict=True)
+        ]
+        series.append(Values(decades, said))
     charts = []
     for kind, members in by_kind(report).items():
         about = Words(
@@ -210,13 +204,9 @@ def noise(report: SnrReport) -> dict[str, Any]:
             "signal / noise",
         )
         chart = line_chart(
-            [series[member] for member in members],
-            about,
-            span=heights,
-            names=report.band_names,
-            decades=True,
-            group="noise",
-        )
+            [series[member] for member in members], about, span=heights, names=report.band_names,
+            decades=True, group="noise",
+        )  # fmt: skip
         charts.append((chart, [names[member] for member in members]))
     return {
         "images": len(report.image_ids),

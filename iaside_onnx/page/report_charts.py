@@ -15,22 +15,20 @@ _BANDS, _SHARE = "band, lowest to highest frequency", "share of importance"
 
 def score_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
     """The signed score on its attainable range."""
-    return gauge(
-        [(report.srs_signed, *report.intervals.srs_signed) for report in reports],
-        reports[0].srs_range,
-        [
-            f"{label}: signed score {number(report.srs_signed, signed=True)}, "
-            f"{percent(report.confidence)} interval "
-            f"{interval(*report.intervals.srs_signed, signed=True)}"
-            for label, report in zip(labels, reports, strict=True)
-        ],
-        Words(
-            "score",
-            "Signed score on its attainable range",
-            "A line from the score of a model that lives on the highest band alone to "
-            "that of one that lives on the lowest band alone; 0 is a model without preference.",
-        ),
+    scores = [(report.srs_signed, *report.intervals.srs_signed) for report in reports]
+    texts = [
+        f"{label}: signed score {number(report.srs_signed, signed=True)}, "
+        f"{percent(report.confidence)} interval "
+        f"{interval(*report.intervals.srs_signed, signed=True)}"
+        for label, report in zip(labels, reports, strict=True)
+    ]
+    words = Words(
+        "score",
+        "Signed score on its attainable range",
+        "A line from the score of a model that lives on the highest band alone to "
+        "that of one that lives on the lowest band alone; 0 is a model without preference.",
     )
+    return gauge(scores, reports[0].srs_range, texts, words)
 
 
 def sid_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
@@ -41,12 +39,10 @@ def sid_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
         level = percent(report.confidence)
         return f"share {number(report.sid[band])}, {level} interval {ends}"
 
-    series = [
-        _by_band(
-            report, label, report.sid, said, report.intervals.sid_low, report.intervals.sid_high
-        )
-        for label, report in zip(labels, reports, strict=True)
-    ]
+    series = []
+    for label, report in zip(labels, reports, strict=True):
+        ends = report.intervals
+        series.append(_by_band(report, label, report.sid, said, ends.sid_low, ends.sid_high))
     words = Words(
         "sid",
         "Spectral importance distribution (SID)",
@@ -88,16 +84,13 @@ def curve_charts(reports: Sequence[Report], labels: Sequence[str]) -> list[Chart
     value = value_name(reports[0])
     charts = []
     for end, (side, way) in enumerate((("lowest", "up"), ("highest", "down"))):
-        series = [
-            Values(
-                pair[end],
-                [
-                    f"{label}, {count} {side} bands: mean {value} {height:.3f}"
-                    for count, height in enumerate(pair[end])
-                ],
-            )
-            for label, pair in zip(labels, curves, strict=True)
-        ]
+        series = []
+        for label, pair in zip(labels, curves, strict=True):
+            said = [
+                f"{label}, {count} {side} bands: mean {value} {height:.3f}"
+                for count, height in enumerate(pair[end])
+            ]
+            series.append(Values(pair[end], said))
         words = Words(
             f"from-{side}",
             f"Bands added from the {side} {way}",
