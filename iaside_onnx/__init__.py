@@ -72,40 +72,13 @@ _HOMES = {
 }
 
 __all__ = [
-    "Comparison",
-    "Correlation",
-    "Gate",
-    "HeatmapReport",
-    "IasideError",
-    "Listener",
-    "Prediction",
-    "Report",
-    "RobustnessReport",
-    "Settings",
-    "SnrReport",
-    "analyze",
-    "band_images",
-    "band_index",
-    "compare",
-    "correlate",
-    "corrupt",
-    "gate",
-    "load",
-    "load_heatmap",
-    "load_robustness",
-    "load_snr",
-    "measure_heatmap",
-    "measure_robustness",
-    "measure_snr",
-    "merge",
-    "plot",
-    "predict_damage",
-    "shapley_interactions",
-    "shapley_values",
-    "signed_score",
-    "spectral_importance",
-    "spectral_robustness_score",
-]
+    "Comparison", "Correlation", "Gate", "HeatmapReport", "IasideError", "Listener", "Prediction",
+    "Report", "RobustnessReport", "Settings", "SnrReport", "analyze", "band_images", "band_index",
+    "compare", "correlate", "corrupt", "gate", "load", "load_heatmap", "load_robustness",
+    "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "merge", "plot",
+    "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
+    "spectral_importance", "spectral_robustness_score",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

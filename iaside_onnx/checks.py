@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
 
 from .errors import InvalidOption
 
 
-def check_number(
-    parameter: str, value: float, least: float, most: float, what: str = "0 or a positive number"
-) -> None:
-    """Refuse a number outside its bounds, or none at all, by saying `what` is wanted.
+def is_number(value: Any) -> bool:
+    """Whether something is a real number, numpy's included."""
+    return isinstance(value, Real)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether something is an integer, numpy's included."""
+    return isinstance(value, Integral)
+
+
+def check_whole(parameter: str, value: Any) -> None:
+    """Refuse what is no whole number.
 
     Raises
     ------
     InvalidOption
     """
-    if not least <= value <= most:
+    if not is_whole(value):
+        raise InvalidOption(parameter, value, "must be a whole number")
+
+
+def check_number(
+    parameter: str, value: Any, least: float, most: float, what: str = "0 or a positive number"
+) -> None:
+    """Refuse what is no number within its bounds, by saying that it should be `what`.
+
+    Bounds that are whole numbers are those of a whole number.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    if not is_number(value) or not least <= value <= most:
         raise InvalidOption(parameter, value, f"give {what}, from {least:,} to {most:,}")
+    if isinstance(least, int) and isinstance(most, int):
+        check_whole(parameter, value)
 
 
 def check_share(parameter: str, value: float) -> None:
@@ -27,7 +54,7 @@ def check_share(parameter: str, value: float) -> None:
     ------
     InvalidOption
     """
-    if not 0.0 < value < 1.0:
+    if not is_number(value) or not 0.0 < value < 1.0:
         raise InvalidOption(parameter, value, "must lie between 0 and 1, both excluded")
 
 

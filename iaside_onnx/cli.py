@@ -27,7 +27,7 @@ from .commands.robustness import robustness
 from .commands.show import plot, show
 from .commands.snr import snr
 from .commands.verify import verify
-from .errors import IasideError, said
+from .errors import IasideError, of_bounded_length, said
 from .spelling import on_command_line
 from .streams import give_up_output, make_lasting
 from .views.text import one_line
@@ -35,7 +35,6 @@ from .views.text import one_line
 _NOT_INPUT = 3
 # Set in the environment: failures that are nobody's input come with their traceback.
 DEBUG = "IASIDE_DEBUG"
-_LONGEST = 1000
 
 
 class OneLineErrors(click.Group):
@@ -51,18 +50,16 @@ class OneLineErrors(click.Group):
             code = run(*args, standalone_mode=False, **kwargs)
             sys.stdout.flush()
         except BaseException as error:  # the last net
-            code = _tell(error)
+            code = _report(error)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _tell(error: BaseException) -> int:
+def _report(error: BaseException) -> int:
     """Say in one line what went wrong; the exit code."""
     if isinstance(error, click.Abort) and isinstance(error.__cause__, EOFError):
         error = error.__cause__  # click takes it for the end of what somebody types
-    message, code = _told(error)
-    line = one_line(message)
-    short = line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
-    click.echo(f"Error: {short}", err=True)
+    message, code = _message(error)
+    click.echo(f"Error: {of_bounded_length(one_line(message))}", err=True)
     if code == _NOT_INPUT and os.environ.get(DEBUG):
         traceback.print_exception(error)
     with suppress(OSError, ValueError):
@@ -70,7 +67,7 @@ def _tell(error: BaseException) -> int:
     return code
 
 
-def _told(error: BaseException) -> tuple[str, int]:
+def _message(error: BaseException) -> tuple[str, int]:
     """What to say of an error, and the exit code that it means."""
     if isinstance(error, click.ClickException):
         return error.format_message(), 2

@@ -10,9 +10,19 @@ from .spelling import in_python, joined, option, parts
 _LONGEST = 1000
 
 
+def of_bounded_length(line: str) -> str:
+    """A line, cut off where it is too long to be read."""
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+
+
 def said(error: BaseException) -> str:
-    """The message of an error, to stand in another text of the library."""
+    """The message of an error in both spellings, to stand in another text of the library."""
     return joined(error.parts) if isinstance(error, IasideError) else str(error)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of another library says, for a message; its class where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def again(kind: type[IasideError], attributes: dict[str, Any]) -> IasideError:
@@ -27,7 +37,7 @@ class IasideError(Exception):
     """Base of every error that is the input's or the usage's fault (exit code 2).
 
     Its message is one line of bounded length, whatever a file put into it. As ``str`` it names
-    parameters as Python does; `on_command_line` tells it otherwise.
+    parameters as Python does; `said` gives it for `on_command_line` too.
 
     Attributes
     ----------
@@ -37,8 +47,7 @@ class IasideError(Exception):
 
     def __init__(self, message: str) -> None:
         self.parts = tuple(_bounded(parts(" ".join(message.splitlines()))))
-        line = in_python(joined(self.parts))
-        super().__init__(line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "...")
+        super().__init__(of_bounded_length(in_python(joined(self.parts))))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return again, (type(self), vars(self))
@@ -46,10 +55,10 @@ class IasideError(Exception):
 
 def _bounded(pieces: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     room = _LONGEST
-    for ours, typed in pieces:
+    for python, typed in pieces:
         if room > 0:
-            yield ours[:room], typed[:room]
-        room -= max(len(ours), len(typed))
+            yield python[:room], typed[:room]
+        room -= max(len(python), len(typed))
     if room < 0:
         yield "...", "..."
 

@@ -1,4 +1,4 @@
-"""How an audit tells what it does: notes, warnings and progress as callbacks."""
+"""What a measurement says of its work: notes, warnings and progress as callbacks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def _nothing(*_: object) -> None:
     """Default of every callback."""
 
 
-def _tell(listener: Listener, call: Callable[[str], None], message: str) -> None:
+def _worded(listener: Listener, call: Callable[[str], None], message: str) -> None:
     call(listener.words(message))
 
 
 @dataclass
 class Listener:
-    """Where an audit tells what it does; every part may be left out.
+    """What takes the notes, warnings and progress of a measurement; every part may be left out.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Listener:
     warnings : list of str
         All warnings so far, as the command line words them; they go into the report.
     words : callable
-        How parameters are named in what is told: as in Python, or as on the command line.
+        How parameters are named in both: as in Python, or as on the command line.
     """
 
     note: Callable[[str], None] = _nothing
@@ -47,10 +47,10 @@ class Listener:
     words: Callable[[str], str] = in_python
 
     def __setattr__(self, name: str, value: Any) -> None:
-        worded = name in ("note", "warn")
-        super().__setattr__(name, partial(_tell, self, value) if worded else value)
+        takes_text = name in ("note", "warn")
+        super().__setattr__(name, partial(_worded, self, value) if takes_text else value)
 
     def warning(self, message: str) -> None:
-        """Tell a warning and keep it for the report."""
+        """Pass a warning on, and keep it for the report."""
         self.warnings.append(on_command_line(message))
         self.warn(message)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import check_choice, check_number
+from .checks import check_choice, check_number, check_whole, is_whole
 from .errors import InvalidOption, UsageError
 from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
@@ -26,21 +25,29 @@ TEMPERATURES = (1e-6, 1e6)
 
 
 def check_seed(seed: int) -> None:
-    """Refuse what is no seed.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Refuse what is no seed with an `InvalidOption`."""
+    check_whole("seed", seed)
     if seed < 0:
         raise InvalidOption("seed", seed, "must not be negative")
     if seed >= SEEDS:
         raise InvalidOption("seed", seed, "must be below 2^256")
 
 
+def check_size(size: Any) -> None:
+    """Refuse what is no height and width.
+
+    Raises
+    ------
+    UsageError
+    """
+    pair = isinstance(size, tuple | list) and len(size) == 2
+    if not pair or not all(is_whole(side) and side > 0 for side in size):
+        raise InvalidOption("size", size, "give height and width in pixels, such as (240, 320)")
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Everything that determines the value table; the same on every machine.
+    """Everything that determines the value table.
 
     The attributes are the options of ``iaside analyze`` of the same names; None is settled from
     the file, its metadata and the images.
@@ -58,7 +65,7 @@ class Settings:
     samples : int
         Images to draw; 0 takes all.
     seed : int
-        Of the sample and the noise; not negative.
+        Of all that is drawn: the sample, the noise, the coalitions. Not negative.
     preprocess : str or None
         What `preprocessing.preprocess.load_preprocess` takes: a name or the path of a file.
     size : tuple of int or None
@@ -116,11 +123,11 @@ class Settings:
             An unknown name, or a value that cannot be used.
         """
         try:
-            wanted = cls(**given)
+            settings = cls(**given)
         except TypeError as error:
             raise UsageError(str(error)) from error
-        wanted.check()
-        return wanted
+        settings.check()
+        return settings
 
     @property
     def players(self) -> int:
@@ -143,17 +150,17 @@ class Settings:
         return drawn_count(self.chosen_estimator, self.players, self.passes)
 
     def check(self) -> None:
-        """Refuse values that cannot be used, before any work is done.
-
-        Raises
-        ------
-        UsageError
-        """
+        """Refuse values that cannot be used with a `UsageError`, before any work is done."""
         check_choice("norm", self.norm, NORMS)
         check_choice("absence", self.absence, ABSENCES)
         check_choice("output_map", self.output_map, OUTPUT_MAPS)
         check_choice("estimator", self.estimator, (None, *ESTIMATORS))
         check_choice("layout", self.layout, (None, *LAYOUTS))
+        for name in ("bands", "passes"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name))
+        if self.size is not None:
+            check_size(self.size)
         estimator = self.chosen_estimator
         least, most = PLAYERS[estimator]
         if self.bands < 1 or not least <= self.players <= most:
@@ -164,13 +171,11 @@ class Settings:
             raise UsageError(f"{option('passes')} goes with {drawing}; exact needs all 2^M")
         drawn_count(estimator, self.players, self.passes)
         check_seed(self.seed)
-        check_number(
-            "samples", self.samples, 0, MOST_COUNT, "0 for all images or a positive number"
-        )
+        many = "0 for all images or a positive number"
+        check_number("samples", self.samples, 0, MOST_COUNT, many)
         if self.label_offset is not None:
             check_number("label_offset", self.label_offset, -MOST_OFFSET, MOST_OFFSET, "a number")
         if self.temperature != "auto":
-            held = self.temperature if isinstance(self.temperature, int | float) else math.nan
-            if not math.isfinite(held):
-                raise InvalidOption("temperature", self.temperature, "give 'auto' or a number")
-            check_number("temperature", held, *TEMPERATURES, "'auto' or a positive number")
+            check_number(
+                "temperature", self.temperature, *TEMPERATURES, "'auto' or a positive number"
+            )

@@ -3,8 +3,8 @@
 The library does not know who reads: ``bands=99`` in Python is ``--bands 99`` on the command line.
 So a text names parameters by `option` alone, which puts both spellings between marks that are new
 in each process, so that no text of a file passes for one. `in_python` and `on_command_line` take
-one of them: the first where an error or a note is told in Python, the second on the command line
-and in all that is kept, such as the warnings of a report.
+one of them: the first for errors and notes in Python, the second on the command line and in all
+that is kept, such as the warnings of a report.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAMED = re.compile(
     "".join((re.escape(_OPEN), "(.*?)", re.escape(_BETWEEN), "(.*?)", re.escape(_CLOSE))), re.DOTALL
 )
 
-# Parameters that the command line calls otherwise than by their names.
+# Parameters whose options have other names.
 _FLAGS = {
     "target": "-o",
     "labels_file": "--write-labels",
@@ -46,7 +46,7 @@ def option(parameter: str, *values: Any, like: str | None = None) -> str:
     parameter : str
         Its name in Python, such as "label_offset".
     values
-        What it is given, or should be; several are told as alternatives. True and False are those
+        What it is given, or should be; several are alternatives. True and False are those
         of a switch.
     like : str, optional
         In place of values: what stands for one, such as "FILE.csv".
@@ -90,7 +90,9 @@ def on_command_line(text: str) -> str:
 
 def joined(pieces: Iterable[Sequence[str]]) -> str:
     """The text that `parts` took apart."""
-    return "".join(ours if ours == typed else _marked(ours, typed) for ours, typed in pieces)
+    return "".join(
+        python if python == typed else _marked(python, typed) for python, typed in pieces
+    )
 
 
 def parts(text: str) -> Iterator[tuple[str, str]]:

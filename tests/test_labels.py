@@ -167,6 +167,12 @@ def test_names_with_synonyms_ids_and_numbers(tmp_path):
         audit(model(tmp_path / "m.onnx"), photos, class_names=tmp_path / "short.txt")
 
 
+def test_an_offset_beyond_all_classes_is_refused(tmp_path):
+    path = model(tmp_path / "m.onnx", NAMES)
+    with pytest.raises(UsageError, match="label_offset=10: the model has 10 classes, so"):
+        audit(path, tree(tmp_path / "p", NAMES), label_offset=10)
+
+
 # Folders, options, labels that follow (None: refused, with this text).
 NUMBERED = {
     "text order is another": ([1, 10, 2], {}, "10/ is class 1 in the order of text"),
@@ -211,7 +217,7 @@ def test_litter_is_no_class_and_an_empty_class_keeps_its_number(tmp_path):
     for file in (photos / "bird").iterdir():
         file.rename(file.with_suffix(".PSD"))
     heard = Listener(note=lambda _: None)
-    source = open_images(photos, tell=heard)
+    source = open_images(photos, listener=heard)
     assert source.class_names == NAMES
     assert np.bincount(source.labels, minlength=10).tolist() == [2, 2, 0, *[2] * 7]
     assert "2 file(s) in the class folders are not read: 2 .psd" in heard.warnings[0]
@@ -219,7 +225,7 @@ def test_litter_is_no_class_and_an_empty_class_keeps_its_number(tmp_path):
     (photos / "bird" / "gone.png").symlink_to("nowhere")
     (photos / "bird" / "more").symlink_to(photos / "cat")
     (photos / "stray.png").symlink_to(photos / "cat" / "0.png")
-    open_images(photos, tell=heard)
+    open_images(photos, listener=heard)
     assert "2 .psd, 1 broken links, 1 linked folders" in heard.warnings[2]
     assert "1 picture(s) beside the class folders" in heard.warnings[4]
 

@@ -65,6 +65,17 @@ def typed(error):
             "label_offset=-9999999: give a number, from -1,000,000",
             "--label-offset -9999999: give",
         ),
+        (lambda _: ia.Settings.asked(size=224), "size=224: give height and width", "--size 224:"),
+        (
+            lambda folder: ia.analyze(folder, folder, time_budget="10m"),
+            "time_budget='10m': must be a positive number",
+            "--time-budget 10m: must be",
+        ),
+        (
+            lambda _: choose_runtime("cpu", threads=1.5),
+            "threads=1.5: must be a whole number",
+            "--threads 1.5: must be",
+        ),
         (
             lambda _: choose_runtime("tensorrt", tf32=False),
             "tf32=False: tensorrt takes no such order; use it with provider='cuda'",

@@ -12,6 +12,7 @@ from .measure import measure, model_on_images
 from .numbers import INTEGER, NUMBER
 from .options import Listed, bands_option, norm_option, robustness_option, view_options
 from .output import print_written
+from .show import measurement_of
 
 
 @click.command()
@@ -60,24 +61,17 @@ def analyze(
       iaside analyze resnet50.onnx val/ -o r50.h5 --preprocess imagenet --samples 500
     """
     from ..measure.analysis import analyze as audit
+    from ..onnx_file.artifact import read_artifact
     from ..results.finding import NO_FINDING
     from ..results.precondition import speaks_of_accuracy
 
-    measured = None if robustness is None else _measured(robustness, model, options["confidence"])
+    measured = None
+    if robustness is not None:  # refused before the long work where it is of another model
+        itself = {"path": str(model), "sha256": read_artifact(model).sha256}
+        measured = measurement_of(robustness, [itself], options["confidence"])
     report = measure(audit, model, images, target, options=options)
     if options["as_json"] or options["quiet"]:
         # The run has warned of the accuracy already, and the table is not printed.
         for reason in filterfalse(speaks_of_accuracy, report.precondition.reasons):
             click.echo(f"Warning: {NO_FINDING}: {reason}", err=True)
     print_written(report, f"Report: {target}", options, robustness=measured)
-
-
-def _measured(path: Path, model: Path, confidence: float | None) -> Any:
-    """A measurement of this model, refused before the long work where it is of another."""
-    from ..onnx_file.artifact import read_artifact
-    from ..results.finding import check_measures
-    from ..results.robustness import RobustnessReport
-
-    found = RobustnessReport.load(path).view(confidence=confidence)
-    check_measures(path, found, [{"path": str(model), "sha256": read_artifact(model).sha256}])
-    return found

@@ -38,7 +38,6 @@ def compare(
       iaside compare float.h5 int8.h5 --margin 0.02 -o difference.png
       iaside compare plain.h5 robust.h5 --replicate plain-2.h5 --replicate plain-3.h5
     """
-    from ..comparisons.comparison import compare as hold_against
+    from ..comparisons.comparison import compare as comparison_of
 
-    found = hold_against(*reports, **options)
-    present(found, target, overwrite=overwrite, as_json=as_json)
+    present(comparison_of(*reports, **options), target, overwrite=overwrite, as_json=as_json)

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from .numbers import FILE, NUMBER, TEXT
-from .options import json_option, picture_options
+from .numbers import FILE
+from .options import confidence_option, json_option, picture_options, score_options
 from .output import present
 
 
@@ -18,12 +18,8 @@ from .output import present
     "--baseline", type=FILE, metavar="FILE.h5",
     help="Robustness report of the model that mCE and relative mCE are relative to.",
 )  # fmt: skip
-@click.option("--value", type=TEXT, metavar="KIND", help="log-prob, log-prob-clipped or prob.")
-@click.option("--beta", type=NUMBER, help="Decay of the score's weights, in (0, 1).")
-@click.option(
-    "--confidence", type=NUMBER, default=0.95, show_default=True,
-    help="Coverage of the intervals over models, in (0, 1).",
-)  # fmt: skip
+@score_options
+@confidence_option()
 @picture_options("Also draw the models, score against robustness.")
 @json_option
 def correlate(
@@ -38,7 +34,6 @@ def correlate(
     Example:
       iaside correlate analyses/*.h5 robustness/*.h5 --baseline robustness/plain.h5 -o models.png
     """
-    from ..comparisons.correlation import correlate as join
+    from ..comparisons.correlation import correlate as over_models
 
-    found = join(*files, **options)
-    present(found, target, overwrite=overwrite, as_json=as_json)
+    present(over_models(*files, **options), target, overwrite=overwrite, as_json=as_json)

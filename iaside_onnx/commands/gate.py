@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import click
 
 from .numbers import FILE, NUMBER
 from .options import json_option, overwrite_option, signature_options, view_options
+from .output import print_json
 
 
 @click.command()
@@ -66,7 +66,7 @@ def gate(
       iaside gate report.h5 --min-score 0.30 --min-accuracy 0.8
       iaside gate report.h5 --baseline main.h5 --max-drop 0.02 --junit gate.xml
     """
-    from ..comparisons.gate import gate as hold_against
+    from ..comparisons.gate import gate as decide
     from ..errors import UsageError
     from ..results.signature import demand_signature
     from ..storage.output_file import check_free, whole_file
@@ -75,8 +75,8 @@ def gate(
     shown = markdown_file == Path("-")
     if shown and as_json:
         raise click.UsageError("--json and --markdown - both take standard output; give one")
-    asked = {junit_file: junit, None if shown else markdown_file: markdown}
-    files = {path: write for path, write in asked.items() if path is not None}
+    formats = {junit_file: junit, None if shown else markdown_file: markdown}
+    files = {path: text for path, text in formats.items() if path is not None}
     if junit_file is not None and junit_file == markdown_file:
         raise click.UsageError(f"--junit and --markdown name one file, {junit_file}")
     for path in files:
@@ -85,21 +85,21 @@ def gate(
     demand_signature(report, signers, signer, options.pop("signature"))
     if options["baseline"] is not None:
         demand_signature(options["baseline"], signers, signer)
-    found = hold_against(report, **options)
+    decision = decide(report, **options)
     with ExitStack() as written:  # all of them, or none
         scratches = {path: written.enter_context(whole_file(path)) for path in files}
         for path, scratch in scratches.items():
-            scratch.write_text(files[path](found), encoding="utf-8")
-    for note in found.notes:
+            scratch.write_text(files[path](decision), encoding="utf-8")
+    for note in decision.notes:
         click.echo(log_line(f"Note: {note}"), err=True)
     if as_json:
-        click.echo(json.dumps(found.summary(), indent=2))
+        print_json(decision.summary())
     elif shown:
-        click.echo(markdown(found), nl=False)
-    if found.undecided:
-        which = ", ".join(entry.option for entry in found.not_judged)
-        raise UsageError(f"{which} cannot be judged: {log_line(found.not_judged[0].reason)}")
+        click.echo(markdown(decision), nl=False)
+    if decision.undecided:
+        which = ", ".join(entry.option for entry in decision.not_judged)
+        raise UsageError(f"{which} cannot be judged: {log_line(decision.not_judged[0].reason)}")
     taken = as_json or shown
-    for line in lines(found, failed_only=taken):
+    for line in lines(decision, failed_only=taken):
         click.echo(line, err=taken)
-    return 0 if found.passed else 1
+    return 0 if decision.passed else 1

@@ -9,7 +9,7 @@ import click
 
 from .numbers import FILE
 from .options import overwrite_option, target_option, view_options
-from .show import viewed, warn_of_silent
+from .show import baseline_of, viewed, warn_of_silent
 
 
 @click.command()
@@ -43,33 +43,36 @@ def html(
     """
     from ..page.page import save_page
     from ..results.kinds import load
-    from ..results.robustness import RobustnessReport
     from ..storage.opening import MADE_BY
 
-    kinds: dict[str, dict[Path, Any]] = {}
+    kinds: dict[str, list[Any]] = {}
+    names = []
     for path in reports:
         result = viewed(load(path), **view)
-        kinds.setdefault(MADE_BY[result.SCHEMA.format], {})[path] = result
-    found = kinds.pop("analyze", {})
-    if not found:
+        command = MADE_BY[result.SCHEMA.format]
+        kinds.setdefault(command, []).append(result)
+        if command == "analyze":
+            names.append(path.stem)
+    first = next(iter(kinds))
+    analyses, measured, snr = (kinds.pop(name, []) for name in ("analyze", "robustness", "snr"))
+    if not analyses:
         raise click.UsageError(
-            f"{reports[0]}: is a file of iaside {next(iter(kinds))}; a page is of files of "
+            f"{reports[0]}: is a file of iaside {first}; a page is of files of "
             "iaside analyze, beside which such files may stand"
         )
-    others = [command for command in kinds if command not in ("robustness", "snr")]
-    if others:
-        raise click.UsageError(f"a page shows no files of iaside {others[0]}; iaside plot draws it")
-    if len(kinds.get("snr", {})) > 1:
+    if kinds:
+        other = next(iter(kinds))
+        raise click.UsageError(f"a page shows no files of iaside {other}; iaside plot draws it")
+    if len(snr) > 1:
         raise click.UsageError("a page takes one file of iaside snr")
-    names = [path.stem for path in found]
-    warn_of_silent(list(found.values()), names)
+    warn_of_silent(analyses, names)
     save_page(
-        list(found.values()),
+        analyses,
         names,
         target,
         overwrite=overwrite,
-        robustness=list(kinds.get("robustness", {}).values()),
-        baseline=None if baseline is None else RobustnessReport.load(baseline),
-        snr=next(iter(kinds.get("snr", {}).values()), None),
+        robustness=measured,
+        baseline=baseline_of(baseline),
+        snr=snr[0] if snr else None,
     )
     click.echo(f"Page: {target}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .numbers import FILE, INTEGER
+from .numbers import FILE
 from .options import (
     json_option,
     label_options,
@@ -16,7 +15,9 @@ from .options import (
     overwrite_option,
     progress_option,
     reading_options,
+    sample_options,
 )
+from .output import print_json
 
 
 @click.command()
@@ -28,10 +29,7 @@ from .options import (
 )  # fmt: skip
 @label_options
 @naming_options
-@click.option(
-    "--samples", type=INTEGER, default=50, show_default=True, help="Images to draw; 0 takes all."
-)
-@click.option("--seed", type=INTEGER, default=0, show_default=True, help="Seed of the sample.")
+@sample_options(50)
 @click.option(
     "--write-recipe", "recipe", type=FILE, metavar="FILE.toml",
     help="Write the best preprocessing for analyze --preprocess.",
@@ -75,30 +73,30 @@ def inspect(
     _check_target("--write-labels", written, ".csv", overwrite)
     _check_target("--write-recipe", recipe, ".toml", overwrite)
     named = ("input", "output", "layout", "size", "set", "ort_extension")
-    found: dict[str, Any] = {**describe(model, **{key: options[key] for key in named})}
+    description: dict[str, Any] = {**describe(model, **{key: options[key] for key in named})}
     if images is not None:
         from ..recipe_search.findings import pixel_range_on_images
         from ..recipe_search.search import search_recipes
 
         if not as_json:
-            print_inspection(found)
-        tell = listener(quiet=False, progress=progress)
-        found |= search_recipes(model, images, listener=tell, sha256=found["sha256"], **options)
-        search = found["search"]
+            print_inspection(description)
+        options |= {"listener": listener(quiet=False, progress=progress)}
+        description |= search_recipes(model, images, sha256=description["sha256"], **options)
+        search = description["search"]
         search["options"] = _typed(search["options"])
         search["command"] = None
-        search["findings"] += pixel_range_on_images(found)
+        search["findings"] += pixel_range_on_images(description)
         if search["above_chance"] and search["class_order"] is None:
             search["command"] = _analyze(search, model, images, labels, recipe)
             if recipe is not None:
                 with whole_file(recipe) as scratch:
                     scratch.write_text(search["toml"], encoding="utf-8")
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(description)
     elif images is not None:
-        print_candidates(found, recipe)
+        print_candidates(description, recipe)
     else:
-        print_inspection(found)
+        print_inspection(description)
 
 
 def _typed(options: dict[str, Any]) -> list[str]:
@@ -117,8 +115,8 @@ def _analyze(
     """
     import shlex
 
-    said = recipe is None and search["source"] is not None
-    best = None if said else recipe or search["preset"] or "recipe.toml"
+    declared = recipe is None and search["source"] is not None
+    best = None if declared else recipe or search["preset"] or "recipe.toml"
     given = [*_typed({"labels": labels, "preprocess": best}), *search["options"]]
     return shlex.join(["iaside", "analyze", str(model), str(images), "-o", "report.h5", *given])
 

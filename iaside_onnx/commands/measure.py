@@ -19,6 +19,7 @@ from .options import (
     overwrite_option,
     preprocess_option,
     progress_option,
+    quiet_option,
     reading_options,
     running_options,
     sample_options,
@@ -46,13 +47,13 @@ run_options = together(
 telling_options = together(
     overwrite_option("what is there"),
     progress_option,
-    click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors."),
+    quiet_option,
     json_option,
 )
 
 
 def model_on_images(
-    target: str, *own: Callable[[F], F], view: Callable[[F], F] = confidence_option
+    target: str, *own: Callable[[F], F], view: Callable[[F], F] | None = None
 ) -> Callable[[F], F]:
     """Arguments and options of a command that runs a model on images, with those of its `own`."""
     return together(
@@ -68,7 +69,7 @@ def model_on_images(
         reading_options,
         running_options,
         run_options,
-        view,
+        view or confidence_option(),
         telling_options,
     )
 
@@ -92,7 +93,7 @@ def measure(
     from ..views.terminal import listener
 
     claim()
-    tell = listener(quiet=options["quiet"], progress=options["progress"], unit=unit)
-    ours = ("quiet", "progress", "as_json")
-    asked = {key: value for key, value in options.items() if value is not None and key not in ours}
-    return function(*paths, listener=tell, **given, **asked)
+    given["listener"] = listener(quiet=options["quiet"], progress=options["progress"], unit=unit)
+    printing = ("quiet", "progress", "as_json")
+    given |= {key: value for key, value in options.items() if key not in printing}
+    return function(*paths, **{key: value for key, value in given.items() if value is not None})

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .numbers import FILE
-from .options import json_option, overwrite_option, target_option, view_options
+from .options import json_option, overwrite_option, quiet_option, target_option, view_options
 from .output import print_written
 
 
@@ -18,7 +18,7 @@ from .output import print_written
 @click.option("--allow-missing", is_flag=True, help="Join what there is, as a part of the sample.")
 @view_options
 @overwrite_option("an existing report")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@quiet_option
 @json_option
 def merge(
     reports: tuple[Path, ...],
@@ -45,6 +45,6 @@ def merge(
     check_folder(target)
     with sole_writer(target):
         check_free(target, overwrite=overwrite)
-        found = joined(reports, allow_missing=allow_missing, **view)
-        found.save(target, overwrite=True)
-    print_written(found, f"Report: {target}", {"quiet": quiet, "as_json": as_json})
+        whole = joined(reports, allow_missing=allow_missing, **view)
+        whole.save(target, overwrite=True)
+    print_written(whole, f"Report: {target}", {"quiet": quiet, "as_json": as_json})

@@ -42,19 +42,18 @@ class _Number(click.types.FloatParamType):
     ) -> int | float:
         """The number that a text stands for."""
         try:
-            found = plain(value, self.kind) if isinstance(value, str) else self.kind(value)
+            return self.kind(plain(value, self.kind) if isinstance(value, str) else value)
         except ValueError:
             self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
-        return self.kind(found)
 
 
 class _Text(click.types.StringParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The text, if there is any."""
-        found = super().convert(value, param, ctx)
-        if not found:
+        text = super().convert(value, param, ctx)
+        if not text:
             self.fail("is empty; give a value, or leave the option out", param, ctx)
-        return found
+        return text
 
 
 INTEGER = _Number(int, "integer")

@@ -45,8 +45,8 @@ class Listed(click.Option):
         return record[0], record[1].replace("{names}", ", ".join(names))
 
 
-def read_by(parse: Callable[[str], Any], wanted: str) -> Callable[..., Any]:
-    """Callback of an option whose text a function reads; the error says what is `wanted`.
+def read_by(parse: Callable[[str], Any], fault: str) -> Callable[..., Any]:
+    """Callback of an option whose text a function reads; the error says of it that it is `fault`.
 
     Nothing stays None, and the texts of an option that may be repeated become a list.
     """
@@ -55,7 +55,7 @@ def read_by(parse: Callable[[str], Any], wanted: str) -> Callable[..., Any]:
         try:
             return parse(text)
         except (ValueError, ZeroDivisionError, OverflowError):
-            raise click.BadParameter(f"'{text}' is {wanted}") from None
+            raise click.BadParameter(f"'{text}' is {fault}") from None
 
     def callback(_: click.Context, __: click.Parameter, value: Any) -> Any:
         if isinstance(value, tuple):
@@ -84,10 +84,10 @@ def _radius(text: str) -> float:
     # A fraction would write a float's exponent out.
     parts = text.split("/")
     short = len(parts) == 2 and len(text) < _LONGEST_FRACTION
-    found = float(Fraction(*(plain(part, int) for part in parts)) if short else plain(text, float))
-    if not math.isfinite(found):
+    value = float(Fraction(*(plain(part, int) for part in parts)) if short else plain(text, float))
+    if not math.isfinite(value):
         raise ValueError
-    return found
+    return value
 
 
 def _seconds(text: str) -> float:
@@ -108,11 +108,19 @@ def together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return lambda command: reduce(lambda made, add: add(made), reversed(decorators), command)
 
 
-view_options = together(
+def confidence_option(default: float | None = 0.95) -> Callable[[F], F]:
+    """Coverage of the intervals; with None that of the file."""
+    return click.option(
+        "--confidence", type=NUMBER, default=default, show_default=True,
+        help="Coverage of the intervals, in (0, 1).",
+    )  # fmt: skip
+
+
+score_options = together(
     click.option("--value", type=TEXT, metavar="KIND", help="log-prob, log-prob-clipped or prob."),
     click.option("--beta", type=NUMBER, help="Decay of the score's weights, in (0, 1)."),
-    click.option("--confidence", type=NUMBER, help="Coverage of the intervals, in (0, 1)."),
 )
+view_options = together(score_options, confidence_option(None))
 extension_option = click.option(
     "--ort-extension", "ort_extension", type=FILE, multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
@@ -180,6 +188,7 @@ naming_options = together(
 progress_option = click.option(
     "--progress", is_flag=True, help="Show progress even where there is no terminal."
 )
+quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
@@ -197,6 +206,9 @@ preprocess_option = click.option(
     "preprocessor_config.json of Hugging Face or config.json of timm.  [default: as the file or "
     "one beside it says, or unit]",
 )  # fmt: skip
+threads_option = click.option(
+    "--threads", type=INTEGER, default=0, show_default=True, help="0: automatic."
+)
 runtime_options = together(
     click.option(
         "--provider", default="auto", show_default=True,
@@ -206,7 +218,7 @@ runtime_options = together(
         "--batch", callback=number_or("auto", int, None), default="auto", show_default=True,
         metavar="auto|N", help="Forward passes in a run.",
     ),
-    click.option("--threads", type=INTEGER, default=0, show_default=True, help="0: automatic."),
+    threads_option,
     click.option(
         "--tf32/--no-tf32", default=True, show_default=True,
         help="Let GPUs round the factors of float32 products to 10 bits.",
@@ -223,10 +235,6 @@ running_options = together(
         "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
         metavar="auto|T", help="T of softmax(z / T); auto fits it on the sample.",
     ),
-)  # fmt: skip
-confidence_option = click.option(
-    "--confidence", type=NUMBER, default=0.95, show_default=True,
-    help="Coverage of the intervals, in (0, 1).",
 )  # fmt: skip
 signature_options = together(
     click.option(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from .numbers import FILE, NUMBER
-from .options import json_option, picture_options
+from .numbers import FILE
+from .options import confidence_option, json_option, picture_options
 from .output import present
 
 
@@ -21,7 +21,7 @@ from .output import present
     "--measured", type=FILE, metavar="ROBUSTNESS.h5",
     help="Put the damage beside that iaside robustness measured, and say how well it was foretold.",
 )  # fmt: skip
-@click.option("--confidence", type=NUMBER, help="Coverage of the intervals, in (0, 1).")
+@confidence_option(None)
 @picture_options("Also draw it.")
 @json_option
 def predict(
@@ -46,7 +46,7 @@ def predict(
     """
     import iaside_onnx as ia
 
-    found = ia.predict_damage(ia.Report.load(report), ia.load_snr(snr), confidence=confidence)
+    prediction = ia.predict_damage(ia.Report.load(report), ia.load_snr(snr), confidence=confidence)
     if measured is not None:
-        found = found.beside(ia.load_robustness(measured))
-    present(found, target, overwrite=overwrite, as_json=as_json)
+        prediction = prediction.beside(ia.load_robustness(measured))
+    present(prediction, target, overwrite=overwrite, as_json=as_json)

@@ -11,6 +11,7 @@ from .measure import measure, model_on_images
 from .numbers import FILE, INTEGER
 from .options import corruption_options, queries_option, radius
 from .output import print_written
+from .show import baseline_of
 
 
 @click.command()
@@ -51,8 +52,7 @@ def robustness(
       iaside robustness b.onnx val/ -o b.h5 --baseline a.h5 --preprocess imagenet
     """
     from ..measure.robustness import measure_robustness
-    from ..results.robustness import RobustnessReport
 
-    other = None if baseline is None else RobustnessReport.load(baseline)
+    other = baseline_of(baseline)
     report = measure(measure_robustness, model, images, target, baseline=other, options=options)
     print_written(report, f"Measurement: {target}", options, baseline=other)

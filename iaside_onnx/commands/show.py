@@ -55,20 +55,16 @@ def show(
     from ..results.kinds import load
 
     given = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
-    found = load(report, reading)
-    check_options(report, found, **given, **view)
+    result = load(report, reading)
+    _check_options(report, result, **given, **view)
     if not is_sealed(report):
         click.echo(f"Note: {report}: {NO_SEAL}", err=True)
-    found = viewed(found, **view)
-    shown: dict[str, Any] = {}
-    if baseline is not None:
-        from ..results.robustness import RobustnessReport
-
-        shown["baseline"] = RobustnessReport.load(baseline)
-    if found.SCHEMA.format == "iaside-report":
-        (measured,) = measurements_of([found], [robustness], view["confidence"])
+    result = viewed(result, **view)
+    shown: dict[str, Any] = {} if baseline is None else {"baseline": baseline_of(baseline)}
+    if result.SCHEMA.format == "iaside-report":
+        (measured,) = _measurements_of([result], [robustness], view["confidence"])
         shown = {"per_class": per_class, "robustness": measured}
-    print_result(found, as_json=as_json, **shown)
+    print_result(result, as_json=as_json, **shown)
 
 
 @click.command()
@@ -110,7 +106,7 @@ def plot(
     if picture == "classes" and robustness:
         raise click.UsageError("--robustness does not apply to the map of --classes")
     results = [load(path) for path in reports]
-    check_options(reports[0], results[0], classes=classes, robustness=robustness, **view)
+    _check_options(reports[0], results[0], classes=classes, robustness=robustness, **view)
     row, kind = drawing(results[0], picture), results[0].SCHEMA.format
     if len(reports) > 1 and not row.several:
         raise click.UsageError(f"files of iaside {MADE_BY[kind]} are drawn one by one")
@@ -138,7 +134,7 @@ def plot(
     click.echo(f"Picture: {target}")
 
 
-def check_options(path: Path, result: Any, **given: Any) -> None:
+def _check_options(path: Path, result: Any, **given: Any) -> None:
     """Refuse options of show and plot that do not apply to the result of a file."""
     from ..storage.opening import MADE_BY
 
@@ -155,12 +151,12 @@ def check_options(path: Path, result: Any, **given: Any) -> None:
 def viewed(result: Any, **view: Any) -> Any:
     """A result through the view options of a command, as far as they apply to it."""
     taken = {"confidence"} | _OPTIONS.get(result.SCHEMA.format, set())
-    found = result.view(**{name: value for name, value in view.items() if name in taken})
-    if found.SCHEMA.format == "iaside-report":
+    result = result.view(**{name: value for name, value in view.items() if name in taken})
+    if result.SCHEMA.format == "iaside-report":
         from ..results.report import check_view
 
-        check_view(found.settings["value"], found.beta, found.confidence)
-    return found
+        check_view(result.settings["value"], result.beta, result.confidence)
+    return result
 
 
 def warn_of_silent(reports: Sequence[Any], names: Sequence[str]) -> None:
@@ -173,24 +169,33 @@ def warn_of_silent(reports: Sequence[Any], names: Sequence[str]) -> None:
             click.echo(f"Warning: {name}: {reason}", err=True)
 
 
-def measurements_of(
+def baseline_of(path: Path | None) -> Any:
+    """The measurement of a baseline model, if there is one."""
+    if path is None:
+        return None
+    from ..results.robustness import RobustnessReport
+
+    return RobustnessReport.load(path)
+
+
+def measurement_of(path: Path, models: Sequence[Any], confidence: float | None) -> Any:
+    """What iaside robustness measured of one of the models, as files know them."""
+    from ..results.finding import check_measures
+    from ..results.robustness import RobustnessReport
+
+    measurement = RobustnessReport.load(path).view(confidence=confidence)
+    check_measures(path, measurement, models)
+    return measurement
+
+
+def _measurements_of(
     reports: Sequence[Any], paths: Sequence[Path | None], confidence: float | None
 ) -> list[Any]:
-    """For each report the measurement of its model among some files, or None.
-
-    Raises
-    ------
-    ReportError
-        One is of a model that no report is of, or two are of one model.
-    """
+    """For each report the measurement of its model among some files, or None."""
     measured: dict[str, Any] = {}
     for path in filter(None, paths):
-        from ..results.finding import check_measures
-        from ..results.robustness import RobustnessReport
-
-        found = RobustnessReport.load(path).view(confidence=confidence)
-        check_measures(path, found, [report.model for report in reports])
-        if measured.setdefault(found.model["sha256"], found) is not found:
+        measurement = measurement_of(path, [report.model for report in reports], confidence)
+        if measured.setdefault(measurement.model["sha256"], measurement) is not measurement:
             raise click.UsageError(f"{path}: a measurement of its model is given already")
     return [measured.get(report.model["sha256"]) for report in reports]
 
@@ -204,7 +209,7 @@ def _beside_reports(
 ) -> list[Any]:
     """What was measured of the models of reports, after what to bear in mind about these."""
     warn_of_silent(reports, names)
-    measured = measurements_of(reports, robustness, confidence)
+    measured = _measurements_of(reports, robustness, confidence)
     if together:
         from ..comparisons.comparable import drawn_together
 

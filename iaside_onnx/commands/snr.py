@@ -64,7 +64,7 @@ from .output import print_written
 @model_options
 @runtime_options
 @run_options
-@confidence_option
+@confidence_option()
 @telling_options
 def snr(images: Path, target: Path, **options: Any) -> None:
     """Measure the signal-to-noise ratio, band by band, of corruptions at 5 severities.

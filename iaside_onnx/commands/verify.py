@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import click
 
 from .measure import claim
 from .numbers import FILE, INTEGER, TEXT
-from .options import extension_option, json_option, signature_options
+from .options import extension_option, json_option, signature_options, threads_option
+from .output import print_json
 
 
 @click.command()
@@ -24,17 +24,15 @@ from .options import extension_option, json_option, signature_options
     "--labels", type=FILE, metavar="FILE.csv", help="Labels of the images, as for analyze."
 )
 @click.option(
-    "--class-names",
-    type=TEXT,
-    metavar="FILE|none",
+    "--class-names", type=TEXT, metavar="FILE|none",
     help="Class names of the model, as for analyze.",
-)
+)  # fmt: skip
 @click.option(
     "--redo", type=INTEGER, default=0, show_default=True, metavar="N",
     help="Make N rows of the table again; needs --images, and --model where one made them.",
 )  # fmt: skip
 @click.option("--seed", type=INTEGER, default=0, show_default=True, help="Which rows.")
-@click.option("--threads", type=INTEGER, default=0, show_default=True, help="0: automatic.")
+@threads_option
 @extension_option
 @signature_options
 @json_option
@@ -64,10 +62,9 @@ def verify(
 
     claim()
     signed = check_signature(report, allowed_signers, identity, signature)
-    found = ask(report, signed=signed, **options)
+    verification = ask(report, signed=signed, **options)
     if as_json:
-        click.echo(json.dumps(found.summary(), indent=2))
+        print_json(verification.summary())
     else:
-        for line in lines(found):
-            click.echo(line)
-    return 0 if found.holds else 1
+        click.echo("\n".join(lines(verification)))
+    return 0 if verification.holds else 1

@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, InvalidOption, UsageError
 from ..images.class_index import ClassIndex
 from ..images.class_names import shown
 from ..images.folders import PhotoFiles
@@ -53,6 +52,10 @@ def settle_labels(
     UsageError
         An option that does not go with the images.
     """
+    offset, classes = classifier.label_offset, classifier.classes
+    if offset >= classes:
+        reason = f"the model has {classes:,} classes, so it leads from no label to one of them"
+        raise InvalidOption("label_offset", offset, reason)
     names = model_names(classifier, reading, listener)
     if names is not None:
         classifier = replace(classifier, class_names=names.names)
@@ -70,7 +73,7 @@ def settle_labels(
         )
     if own is None:
         return sample, classifier
-    used = np.unique(source.labels)
+    used = np.unique(source.labels).tolist()
     used_names = [own[label] for label in used]
     free = classifier.classes - classifier.label_offset
     counted = source.naming == "list" and len(own) == free
@@ -225,7 +228,7 @@ def _imagenet(used: list[str], classifier: Classifier, listener: Listener) -> Mo
 
 def _by_name(
     own: list[str],
-    used: NDArray[np.intp],
+    used: list[int],
     names: ModelNames,
     naming: str,
     numbers: bool,
@@ -240,36 +243,34 @@ def _by_name(
         "list": ("class", "classes"),
         "words": ("label", "labels"),
     }[naming]
-    slash = "/" if naming == "folders" else ""
-    places = [int(place) for place in used]
-    matches = ClassIndex(names.known_as).find([own[place] for place in places])
+    called = {place: own[place] + ("/" if naming == "folders" else "") for place in used}
+    matches = ClassIndex(names.known_as).find([own[place] for place in used])
     if not any(matches) and (numbers or mere_numbers(names.names)):
         return None
-    unknown = [place for place, classes in zip(places, matches, strict=True) if not classes]
-    labels = "" if naming == "list" else f", {_LABELS}"
-    none = "" if naming == "words" else f", or {_BY_PLACE} to go by place"
+    unknown = [place for place, classes in zip(used, matches, strict=True) if not classes]
     if unknown:
-        first = unknown[0]
-        listed = shown(f"{own[place]}{slash}" for place in unknown)
-        at = ""
+        first, at = unknown[0], ""
         if naming != "words" and first < len(names.names):
             at = (
-                f"; {own[first]}{slash} is class {first} by position, but {names.where} calls "
-                f"class {first} '{names.names[first]}'"
+                f"; {called[first]} is class {first} by position, but {names.where} calls class "
+                f"{first} '{names.names[first]}'"
             )
+        labels = "" if naming == "list" else f", {_LABELS}"
+        none = "" if naming == "words" else f", or {_BY_PLACE} to go by place"
         raise DataError(
-            f"{several} {listed}: no class of the model by that name, as {names.where} has them "
-            f"({shown(names.names, 4)}){at}; {_REMEDY}{labels}{none}"
+            f"{several} {shown(called[place] for place in unknown)}: no class of the model by that "
+            f"name, as {names.where} has them ({shown(names.names, 4)}){at}; "
+            f"{_REMEDY}{labels}{none}"
         )
     numbers_of: dict[int, int] = {}
     place_of: dict[int, int] = {}
-    for place, classes in zip(places, matches, strict=True):
+    for place, classes in zip(used, matches, strict=True):
         if len(classes) > 1 and naming == "list" and place in classes:
             classes.intersection_update({place})
         if len(classes) > 1:
             which = " or ".join(str(number) for number in sorted(classes)[:3])
             raise DataError(
-                f"{what} {own[place]}{slash} may be class {which}, as {names.where} has them; "
+                f"{what} {called[place]} may be class {which}, as {names.where} has them; "
                 f"give its WordNet id or full name, or {_LABELS} with numbers"
             )
         numbers_of[place] = next(iter(classes))
@@ -277,7 +278,7 @@ def _by_name(
         first = place_of.setdefault(number, place)
         if first != place:
             raise DataError(
-                f"{several} {own[first]}{slash} and {own[place]}{slash} are both class {number}, "
+                f"{several} {called[first]} and {called[place]} are both class {number}, "
                 f"'{names.names[number]}', as {names.where} has it; join or rename them"
             )
     if naming != "words" and any(place != number for place, number in numbers_of.items()):
