@@ -56,9 +56,9 @@ def made(tmp_path_factory):
     ia.measure_snr(
         images,
         folder / "t.h5",
-        attack="square-linf",
+        attack="square-l2",  # with rings of the other norm
         model=model,
-        epsilon=0.03,
+        epsilon=0.5,
         queries=10,
         severity=[1, 3],
         bands=2,

@@ -91,17 +91,10 @@ class Measurement(ABC, Generic[R]):
     """One kind of measurement, settled for a model and images.
 
     Workers get it, so it is a frozen dataclass that is small when pickled.
-
-    Attributes
-    ----------
-    kind : type
-        Of the result.
-    dtype : {"float32", "float64"}
-        Of the table.
     """
 
-    kind: type[R]
-    dtype: ClassVar[str] = "float32"
+    kind: type[R]  # of the result
+    dtype: ClassVar[str] = "float32"  # of the table, or float64
 
     @property
     @abstractmethod

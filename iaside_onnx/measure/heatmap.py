@@ -84,26 +84,18 @@ def measure_heatmap(
         if analysis is not None and analysis.model["sha256"] != artifact.sha256:
             raise UsageError(f"the analysis is of {analysis.model['path']}, which is another model")
         size = form.height, form.width
-        frequencies = _frequencies(*size, grid, view["bands"], view["norm"])
+        band_index(*size, view["bands"], view["norm"])  # refuses more than the size allows
+        lines = None if grid == "full" else grid
+        if grid is None and 2 * view["bands"] + 1 <= finest(*size):
+            lines = 2 * view["bands"] + 1
         l2_norm = default_strength(*size) if strength is None else float(strength)
         subject.listener.note(
             f"perturbation: l2 norm {l2_norm:.4g} in each channel, which is a root mean square of "
             f"{l2_norm / np.sqrt(form.height * form.width):.3f} where pixels go from 0 to 1"
         )
-        return Heatmap(frequencies, float(l2_norm), clip)
+        return Heatmap(FrequencyGrid(*size, lines), float(l2_norm), clip)
 
     return measure(request, settle, view)
-
-
-def _frequencies(
-    height: int, width: int, grid: int | Literal["full"] | None, bands: int, norm: str
-) -> FrequencyGrid:
-    """The grid asked for; refuses bands that images of this size cannot have."""
-    band_index(height, width, bands, norm)
-    lines = None if grid == "full" else grid
-    if grid is None and 2 * bands + 1 <= finest(height, width):
-        lines = 2 * bands + 1
-    return FrequencyGrid(height, width, lines)
 
 
 @dataclass(frozen=True)

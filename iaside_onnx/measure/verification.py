@@ -337,7 +337,7 @@ def _distance(old: NDArray[Any], new: NDArray[Any], scale: NDArray[Any]) -> floa
 
 def _settings(result: Any, folder: Path) -> dict[str, Any]:
     """Settings of a result as its job takes them."""
-    settings = {**result.settings, **(result.settings.get("attack") or {})}
+    settings = {**(result.settings.get("attack") or {}), **result.settings}
     names = {each.name for each in fields(Settings)} - {"preprocess", "layout", "size"}
     if not isinstance(result, Report):
         names -= {"estimator", "passes", "absence", "output_map", "separate_dc"}
