@@ -20,6 +20,11 @@ def said(error: BaseException) -> str:
     return joined(error.parts) if isinstance(error, IasideError) else str(error)
 
 
+def one_line(error: BaseException) -> str:
+    """What an error of another library says, for a message; its class where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def again(kind: type[IasideError], attributes: dict[str, Any]) -> IasideError:
     """An error that another process raised, from its class and attributes, `parts` at least."""
     error = kind.__new__(kind)

@@ -6,26 +6,29 @@ import io
 import zipfile
 from pathlib import Path
 
-# Bytes from a file's start that tell its kind: a tar archive is told at byte 257.
+# Bytes from a file's start that show its kind: that of a tar archive stands at byte 257.
 HEAD_BYTES = 1024
 _UNPACK = "unpack it first and give the file inside"
 _EXPORT = "export it to ONNX first"
-# Kinds by their first bytes. What a kind is, and the remedy.
-_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself: run git lfs pull"),
-    (b"\x1f\x8b", f"compressed with gzip: {_UNPACK}"),
-    (b"BZh", f"compressed with bzip2: {_UNPACK}"),
-    (b"\xfd7zXZ\x00", f"compressed with xz: {_UNPACK}"),
-    (b"\x28\xb5\x2f\xfd", f"compressed with zstd: {_UNPACK}"),
-    (b"7z\xbc\xaf\x27\x1c", f"a 7-Zip archive: {_UNPACK}"),
-    (b"Rar!", f"a RAR archive: {_UNPACK}"),
-    (b"%PDF", "a PDF document"),
-    (b"\x93NUMPY", "a NumPy array file (.npy)"),
+# Kinds by bytes at a place near the start. What a kind is, and the remedy.
+_MARKS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself: run git lfs pull"),
+    (0, b"\x1f\x8b", f"compressed with gzip: {_UNPACK}"),
+    (0, b"BZh", f"compressed with bzip2: {_UNPACK}"),
+    (0, b"\xfd7zXZ\x00", f"compressed with xz: {_UNPACK}"),
+    (0, b"\x28\xb5\x2f\xfd", f"compressed with zstd: {_UNPACK}"),
+    (0, b"7z\xbc\xaf\x27\x1c", f"a 7-Zip archive: {_UNPACK}"),
+    (0, b"Rar!", f"a RAR archive: {_UNPACK}"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"\x93NUMPY", "a NumPy array file (.npy)"),
     (
+        0,
         b"\x89HDF\r\n\x1a\n",
         "an HDF5 file, perhaps a Keras model or its weights: load it in Keras and "
         f"{_EXPORT} (tools/export/from_keras.py)",
     ),
+    (4, b"TFL3", f"a TensorFlow Lite model: {_EXPORT} (tools/export/from_keras.py takes it)"),
+    (257, b"ustar", f"a tar archive: {_UNPACK}"),
 )
 _PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")
 _KERAS = f"a Keras model (.keras): {_EXPORT} (tools/export/from_keras.py)"
@@ -33,7 +36,9 @@ _PYTORCH = (
     f"a PyTorch file: load it in PyTorch and {_EXPORT} (of weights: tools/export/from_pytorch.py "
     "package.module:factory --weights FILE)"
 )
-# Formats told by their suffix where the bytes do not: what it is, and the remedy.
+_TENSORRT = "a TensorRT engine: give the ONNX file that it was built from"
+_CORE_ML = "a Core ML model: give the model that it was converted from, as ONNX"
+# Formats known by their suffix where the bytes do not say: what it is, and the remedy.
 _SUFFIXES = {
     ".pb": "a TensorFlow graph: convert its SavedModel with tools/export/from_keras.py, or "
     "python -m tf2onnx.convert --graphdef",
@@ -43,10 +48,10 @@ _SUFFIXES = {
     ".safetensors": f"weights without a graph: load them in their framework and {_EXPORT}",
     ".keras": _KERAS,
     ".xml": "an OpenVINO model: give the ONNX file that it was converted from",
-    ".engine": "a TensorRT engine: give the ONNX file that it was built from",
-    ".plan": "a TensorRT engine: give the ONNX file that it was built from",
-    ".mlmodel": "a Core ML model: give the model that it was converted from, as ONNX",
-    ".mlpackage": "a Core ML model: give the model that it was converted from, as ONNX",
+    ".engine": _TENSORRT,
+    ".plan": _TENSORRT,
+    ".mlmodel": _CORE_ML,
+    ".mlpackage": _CORE_ML,
     ".joblib": f"a pickled object, perhaps of scikit-learn: {_EXPORT} "
     "(tools/export/from_sklearn.py)",
 }
@@ -62,7 +67,7 @@ def kind_of_file(head: bytes, name: str = "", content: bytes | None = None) -> s
     name : str
         Its suffix speaks where the bytes say nothing.
     content : bytes, optional
-        All of it, where it is at hand: archives are then told apart by what they hold.
+        All of it, where it is at hand: archives then differ by what they hold.
 
     Examples
     --------
@@ -77,24 +82,24 @@ def kind_of_file(head: bytes, name: str = "", content: bytes | None = None) -> s
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(_PAGES):
         return "a web page or XML, as after a download that failed: download the file itself"
-    for beginning, words in _BEGINNINGS:
-        if head.startswith(beginning):
+    for place, mark, words in _MARKS:
+        if head.startswith(mark, place):
             return words
     if head.startswith(b"PK"):
         return _archive(content)
-    if head[4:8] == b"TFL3":
-        return f"a TensorFlow Lite model: {_EXPORT} (tools/export/from_keras.py takes it)"
-    if head[257:262] == b"ustar":
-        return f"a tar archive: {_UNPACK}"
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
         return (
             "a Python pickle, perhaps of PyTorch or scikit-learn: load it there and "
             f"{_EXPORT} (tools/export/from_pytorch.py, from_sklearn.py)"
         )
-    if text.startswith(b"{"):
-        return _json(head)
-    suffix = Path(name).suffix.lower()
-    return _SUFFIXES.get(suffix)
+    if not text.startswith(b"{"):
+        return _SUFFIXES.get(Path(name).suffix.lower())
+    if any(word in head for word in (b"modelTopology", b"layers-model", b"graph-model")):
+        return (
+            "a TensorFlow.js model: export the model that it was converted from to ONNX "
+            "(tools/export/from_keras.py)"
+        )
+    return "a JSON text, not the file itself"
 
 
 def _archive(content: bytes | None) -> str:
@@ -115,15 +120,6 @@ def _archive(content: bytes | None) -> str:
     if any(name.endswith(".npy") for name in names):
         return "an archive of NumPy arrays (.npz)"
     return f"a zip archive: {_UNPACK}"
-
-
-def _json(head: bytes) -> str:
-    if b"modelTopology" in head or b"layers-model" in head or b"graph-model" in head:
-        return (
-            "a TensorFlow.js model: export the model that it was converted from to ONNX "
-            "(tools/export/from_keras.py)"
-        )
-    return "a JSON text, not the file itself"
 
 
 def folder_of_model(names: set[str]) -> str | None:

@@ -2,9 +2,9 @@
 
 This is the one declaration of what must agree. Every command asks it (compare, gate, correlate,
 plot, html, merge, resume, baselines, predict) and gets a list of differences; whether to refuse or
-to warn is the caller's choice, the list is not. A setting that nobody has declared, such as one in
-a file of a newer version, belongs to the game: two results that differ in it are never held
-against each other in silence.
+to warn is the caller's choice, the list is not. A setting that is not declared, such as one in a
+file of a newer version, belongs to the game: two results that differ in it are never compared in
+silence.
 """
 
 from __future__ import annotations
@@ -107,15 +107,9 @@ def settings_apart(
 ) -> list[Apart]:
     """Every setting in which two results differ, in the order of the declaration.
 
-    Parameters
-    ----------
-    first, other : mapping
-        Settings as files hold them; a key that is missing has the value it had before it was
-        written down (``draws``: "name").
-    declared : mapping
-        What the settings of this kind of result belong to.
-    only : iterable of str, optional
-        The settings that matter; all by default.
+    In settings as files hold them a missing key has the value that it had before it was written
+    down (``draws``: "name"). `declared` says what the settings of this kind of result belong to,
+    and `only` names those that matter, all by default.
     """
     keys = dict.fromkeys([*declared, *first, *other] if only is None else only)
     apart = []
@@ -128,18 +122,14 @@ def settings_apart(
     return apart
 
 
-def identity_apart(requested: Mapping[str, Any], stored: Mapping[str, Any]) -> list[Apart]:
-    """Where the settings of a file are not those requested: the level of resuming.
+def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> list[Apart]:
+    """Where settings written in a file are not identical to others: the level of resuming.
 
-    Parameters
-    ----------
-    requested : mapping
-        All settings that determine the result.
-    stored : mapping
-        Those of a file, which may hold its view and what follows from the rest as well.
+    `settings` are all that determine the result; the file may hold its view and what follows from
+    the rest as well.
     """
-    apart = settings_apart(requested, stored, {})
-    return [each for each in apart if each.setting in requested or each.setting not in _BESIDE]
+    apart = settings_apart(settings, written, {})
+    return [each for each in apart if each.setting in settings or each.setting not in _BESIDE]
 
 
 def _owner(key: str, settings: Mapping[str, Any], declared: Mapping[str, Belongs]) -> Belongs:

@@ -25,12 +25,7 @@ TEMPERATURES = (1e-6, 1e6)
 
 
 def check_seed(seed: int) -> None:
-    """Refuse what is no seed.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Refuse what is no seed with an `InvalidOption`."""
     check_whole("seed", seed)
     if seed < 0:
         raise InvalidOption("seed", seed, "must not be negative")
@@ -38,13 +33,7 @@ def check_seed(seed: int) -> None:
         raise InvalidOption("seed", seed, "must be below 2^256")
 
 
-def check_size(size: Any) -> None:
-    """Refuse what is no height and width.
-
-    Raises
-    ------
-    UsageError
-    """
+def _check_size(size: Any) -> None:
     pair = isinstance(size, tuple | list) and len(size) == 2
     if not pair or not all(is_whole(side) and side > 0 for side in size):
         raise InvalidOption("size", size, "give height and width in pixels, such as (240, 320)")
@@ -52,7 +41,7 @@ def check_size(size: Any) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that determines the value table; the same on every machine.
+    """Everything that determines the value table.
 
     The attributes are the options of ``iaside analyze`` of the same names; None is settled from
     the file, its metadata and the images.
@@ -70,7 +59,7 @@ class Settings:
     samples : int
         Images to draw; 0 takes all.
     seed : int
-        Of the sample and the noise; not negative.
+        Of all that is drawn: the sample, the noise, the coalitions. Not negative.
     preprocess : str or None
         What `preprocessing.preprocess.load_preprocess` takes: a name or the path of a file.
     size : tuple of int or None
@@ -155,12 +144,7 @@ class Settings:
         return drawn_count(self.chosen_estimator, self.players, self.passes)
 
     def check(self) -> None:
-        """Refuse values that cannot be used, before any work is done.
-
-        Raises
-        ------
-        UsageError
-        """
+        """Refuse values that cannot be used with a `UsageError`, before any work is done."""
         check_choice("norm", self.norm, NORMS)
         check_choice("absence", self.absence, ABSENCES)
         check_choice("output_map", self.output_map, OUTPUT_MAPS)
@@ -170,7 +154,7 @@ class Settings:
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name))
         if self.size is not None:
-            check_size(self.size)
+            _check_size(self.size)
         estimator = self.chosen_estimator
         least, most = PLAYERS[estimator]
         if self.bands < 1 or not least <= self.players <= most:
@@ -181,9 +165,8 @@ class Settings:
             raise UsageError(f"{option('passes')} goes with {drawing}; exact needs all 2^M")
         drawn_count(estimator, self.players, self.passes)
         check_seed(self.seed)
-        check_number(
-            "samples", self.samples, 0, MOST_COUNT, "0 for all images or a positive number"
-        )
+        many = "0 for all images or a positive number"
+        check_number("samples", self.samples, 0, MOST_COUNT, many)
         if self.label_offset is not None:
             check_number("label_offset", self.label_offset, -MOST_OFFSET, MOST_OFFSET, "a number")
         if self.temperature != "auto":

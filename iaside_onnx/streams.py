@@ -48,21 +48,19 @@ def _degrade(error: UnicodeError) -> tuple[str, int]:
     """Error handler of codecs: a plain likeness of each character, else its number."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    shown = (_PLAIN.get(each) for each in error.object[error.start : error.end])
-    escaped = error.object[error.start : error.end]
-    return "".join(
-        each.encode("ascii", "backslashreplace").decode() if likeness is None else likeness
-        for likeness, each in zip(shown, escaped, strict=True)
-    ), error.end
+    shown = (
+        _PLAIN.get(each, each.encode("ascii", "backslashreplace").decode())
+        for each in error.object[error.start : error.end]
+    )
+    return "".join(shown), error.end
 
 
 def _find_ascii(name: str) -> codecs.CodecInfo | None:
     if name != _ASCII:
         return None
-    ascii_codec = codecs.lookup("ascii")
-    return codecs.CodecInfo(
-        *ascii_codec, ascii_codec.incrementalencoder, ascii_codec.incrementaldecoder, name=_ASCII
-    )
+    codec = codecs.lookup("ascii")
+    steps = codec.incrementalencoder, codec.incrementaldecoder
+    return codecs.CodecInfo(*codec, *steps, name=_ASCII)
 
 
 class _Lasting(io.FileIO):

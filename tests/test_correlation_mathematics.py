@@ -54,7 +54,7 @@ def test_a_common_cause_leaves_no_partial_correlation():
     rng = np.random.default_rng(3)
     cause = rng.normal(size=400)
     x, y = (cause + rng.normal(size=400) for _ in range(2))
-    found = correlations([x, cause], [y], held=1, method="pearson", resamples=300)
+    found = correlations([x, cause], [y], fixed=1, method="pearson", resamples=300)
     assert found.value[0, 0] > 0.4
     assert found.low[0, 0] > 0
     assert found.partial_low[0, 0] < 0 < found.partial_high[0, 0]
@@ -78,5 +78,5 @@ def test_what_cannot_be_correlated():
         correlations(np.zeros((1, 3)), np.zeros((1, 3)), 0)
     with pytest.raises(UsageError, match="finite"):
         correlations([[1, 2, 3, np.nan]], [[1, 2, 3, 4]], 0)
-    with pytest.raises(UsageError, match="unknown correlation"):
+    with pytest.raises(UsageError, match="choose one of spearman"):
         correlation_matrix([[1, 2]], "distance")

@@ -21,7 +21,7 @@ from iaside_onnx.corruptions.severity import (
     corruption as enter,
 )
 from iaside_onnx.errors import UsageError
-from iaside_onnx.measure.corrupted import wanted_corruptions
+from iaside_onnx.measure.corrupted import asked_corruptions
 
 from .conftest import ROOT, write_npz
 
@@ -251,9 +251,9 @@ def test_a_new_corruption_is_one_function(tmp_path, iaside):
     assert report.perturbations == ["dusk"]
     assert report.settings["kinds"] == {"dusk": "weather"}
     # Measured only when it is named, so that older baselines still fit.
-    assert wanted_corruptions((), ())[0] == list(IMAGENET_C)
-    assert wanted_corruptions(("dusk", "fog"), ())[0] == ["fog", "dusk"]
-    assert wanted_corruptions(("dusk", "imagenet-c"), ())[0] == known()
+    assert asked_corruptions((), ())[0] == list(IMAGENET_C)
+    assert asked_corruptions(("dusk", "fog"), ())[0] == ["fog", "dusk"]
+    assert asked_corruptions(("dusk", "imagenet-c"), ())[0] == known()
     for command in ("snr", "robustness"):
         assert "saturate, dusk" in " ".join(iaside(command, "--help").stdout.split())
     refused = iaside("snr", data, "-o", tmp_path / "t.h5", "--corruption", "rain")

@@ -13,8 +13,7 @@ from scipy import stats
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ReportError
-from iaside_onnx.mathematics.mean import mean_interval, student_quantile
-from iaside_onnx.mathematics.proportion import wilson
+from iaside_onnx.mathematics.proportion import mean_interval, student_quantile, wilson
 from iaside_onnx.page.page import page
 from iaside_onnx.results.finding import distance_to_decide, reservations
 from iaside_onnx.results.precondition import enough

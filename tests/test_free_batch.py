@@ -246,3 +246,9 @@ def test_inspect_promises_only_what_it_has_tried(tmp_path):
     sizes = {"input_shape": [2, 3, 16, 16], "output_shape": [2, 3]}
     found = inspect(graphs.save(tmp_path / "stuck.onnx", nodes, held, **sizes))
     assert any("could not be made free" in warning for warning in found["warnings"])
+    nodes[1] = helper.make_node("Slice", ["flat", "start", "end"], ["two"])
+    held |= {"start": np.array([0]), "end": np.array([2])}
+    (warning,) = inspect(graphs.save(tmp_path / "cut.onnx", nodes, held, **sizes))["warnings"]
+    assert (
+        "(--output NAME reads another tensor of the graph)" in warning
+    )  # as kept warnings name it

@@ -162,5 +162,5 @@ def test_wrong_requests_are_refused():
     psi = np.ones((5, 3))
     with pytest.raises(UsageError, match="confidence="):
         bootstrap_intervals(psi, confidence=1.0)
-    with pytest.raises(UsageError, match="unknown interval 'normal'"):
+    with pytest.raises(UsageError, match="method='normal': choose one of"):
         bootstrap_intervals(psi, method="normal")

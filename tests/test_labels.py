@@ -217,7 +217,7 @@ def test_litter_is_no_class_and_an_empty_class_keeps_its_number(tmp_path):
     for file in (photos / "bird").iterdir():
         file.rename(file.with_suffix(".PSD"))
     heard = Listener(note=lambda _: None)
-    source = open_images(photos, tell=heard)
+    source = open_images(photos, listener=heard)
     assert source.class_names == NAMES
     assert np.bincount(source.labels, minlength=10).tolist() == [2, 2, 0, *[2] * 7]
     assert "2 file(s) in the class folders are not read: 2 .psd" in heard.warnings[0]
@@ -225,7 +225,7 @@ def test_litter_is_no_class_and_an_empty_class_keeps_its_number(tmp_path):
     (photos / "bird" / "gone.png").symlink_to("nowhere")
     (photos / "bird" / "more").symlink_to(photos / "cat")
     (photos / "stray.png").symlink_to(photos / "cat" / "0.png")
-    open_images(photos, tell=heard)
+    open_images(photos, listener=heard)
     assert "2 .psd, 1 broken links, 1 linked folders" in heard.warnings[2]
     assert "1 picture(s) beside the class folders" in heard.warnings[4]
 

@@ -11,8 +11,8 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.prediction import (
-    DROWNED,
-    MUFFLED,
+    ATTENUATED,
+    MASKED,
     band_presence,
     coalition_chances,
     colour_presence,
@@ -77,18 +77,18 @@ def test_a_table_that_is_no_game_is_refused():
 
 
 def test_presence_of_bands_on_paper():
-    untouched, halved, drowned = band_presence(np.array([1.0, 0.5, 1.0]), np.array([0, 0, 3.0]))
+    untouched, halved, masked = band_presence(np.array([1.0, 0.5, 1.0]), np.array([0, 0, 3.0]))
     assert untouched == 1.0
-    assert halved == pytest.approx(0.5**MUFFLED)
-    assert drowned == pytest.approx(10 ** (-DROWNED / 2))
+    assert halved == pytest.approx(0.5**ATTENUATED)
+    assert masked == pytest.approx(10 ** (-MASKED / 2))
     # A band that another one of the same strength replaces is as strong as before.
     assert band_presence(0.6, 0.8) == pytest.approx(1.0)
     assert band_presence(0.0, 0.0) == 0.0
     assert band_presence(np.nan, np.nan) == 1.0  # nothing was there
-    assert band_presence(np.array(0.5), np.array(0.0), muffled=2.0) == 0.25
+    assert band_presence(np.array(0.5), np.array(0.0), attenuated=2.0) == 0.25
     # A shift of the mean colour counts beside how far images differ in it.
     np.testing.assert_allclose(
-        colour_presence(np.array([0.0, 3.0]), 1.0), [1.0, 10 ** (-DROWNED / 2)]
+        colour_presence(np.array([0.0, 3.0]), 1.0), [1.0, 10 ** (-MASKED / 2)]
     )
     np.testing.assert_array_equal(colour_presence(np.array([0.0, 1.0]), 0.0), [1.0, 0.0])
 
@@ -146,9 +146,9 @@ def test_an_additive_game_loses_what_the_bands_lose():
     residual = [[[0, 0, 3.0], [0, 0, 0]]]
     found = ia.predict_damage(audit(), measurement(gain, residual))
     scale = np.linspace(0.5, 1.0, 6).mean()
-    drowned = 0.1 * (1 - 10 ** (-DROWNED / 2))
-    muffled = 0.2 * (1 - 0.5**MUFFLED) + 0.1
-    np.testing.assert_allclose(found.drop, [[drowned * scale, muffled * scale]], rtol=1e-5)
+    masked = 0.1 * (1 - 10 ** (-MASKED / 2))
+    attenuated = 0.2 * (1 - 0.5**ATTENUATED) + 0.1
+    np.testing.assert_allclose(found.drop, [[masked * scale, attenuated * scale]], rtol=1e-5)
     np.testing.assert_allclose(found.corruption_drops.value, [found.drop.mean()])
     assert (found.drops.low < found.drop).all()
     assert (found.drop < found.drops.high).all()
@@ -165,7 +165,7 @@ def test_dc_follows_the_report_and_is_judged_by_the_spread_of_means():
     apart = audit(np.array([0.3, 0.2, 0.2, 0.1]), bands=3, players=4, separate_dc=True)
     found = ia.predict_damage(apart, snr)
     assert found.band_names == ["DC", "0", "1", "2"]
-    expected = [(1 + 2.0**2) ** (-DROWNED / 2), 1, 1, 1]
+    expected = [(1 + 2.0**2) ** (-MASKED / 2), 1, 1, 1]
     np.testing.assert_allclose(found.presence[0, 0], expected)
     assert found.notes == []
     within = ia.predict_damage(audit(), snr)

@@ -311,7 +311,7 @@ class Brightening(Measurement[Brightness]):
     def result(self, filled):
         return Brightness(
             change=filled.table, labels=filled.sample.labels, predicted=filled.predicted,
-            settings=filled.seen, **filled.origin(),
+            settings=filled.all_settings, **filled.origin(),
         )  # fmt: skip
 
 

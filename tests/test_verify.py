@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
+from iaside_onnx.errors import UsageError
 from iaside_onnx.measure.verification import verify
 from iaside_onnx.storage.seal import seal
 
@@ -24,7 +25,7 @@ DATA = ROOT / "tests" / "data"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A model, images, and files of the four kinds."""
+    """A model, images, and files of the four kinds; in s and z no model was measured."""
     folder = tmp_path_factory.mktemp("verify")
     model, images = graphs.small_network(folder / "m.onnx"), six_images(folder)
     ia.analyze(model, images, folder / "a.h5", bands=3, samples=5)
@@ -42,6 +43,27 @@ def made(tmp_path_factory):
         attack_samples=3,
     )
     ia.measure_snr(images, folder / "s.h5", corruption=["fog"], severity=[1], bands=2)
+    ia.measure_snr(
+        images,
+        folder / "z.h5",
+        corruption=["snow"],
+        severity=[1],
+        bands=2,
+        size=(12, 10),
+        separate_dc=True,
+        shard="1/2",
+    )
+    ia.measure_snr(
+        images,
+        folder / "t.h5",
+        attack="square-linf",
+        model=model,
+        epsilon=0.03,
+        queries=10,
+        severity=[1, 3],
+        bands=2,
+        corruption=["fog"],
+    )
     return folder
 
 
@@ -49,9 +71,10 @@ def checks(found):
     return {check.name: check.holds for check in found.checks}
 
 
-@pytest.mark.parametrize("name", ["a", "d", "h", "p", "r"])
+@pytest.mark.parametrize("name", ["a", "d", "h", "p", "r", "s", "z", "t"])
 def test_rows_done_again_are_the_same_bit_for_bit(iaside, made, name):
-    done = iaside("verify", made / f"{name}.h5", "--model", made / "m.onnx", "--images",
+    model = [] if name in ("s", "z") else ["--model", made / "m.onnx"]
+    done = iaside("verify", made / f"{name}.h5", *model, "--images",
                   made / "d.npz", "--redo", 3, "--json")  # fmt: skip
     assert done.exit_code == 0, done.stdout
     found = json.loads(done.stdout)
@@ -90,6 +113,22 @@ def test_a_value_altered_and_sealed_again_is_found_by_doing_it_again(made, tmp_p
     other = replace(report, settings={**report.settings, "seed": 9})
     other.save(target, overwrite=True)
     assert not verify(target, **operands, redo=1).holds
+
+
+@pytest.mark.parametrize(("name", "column"), [("s", 0), ("t", -1)])
+def test_sums_of_spectra_altered_are_found_by_making_them_again(made, tmp_path, name, column):
+    report, target = ia.load(made / f"{name}.h5"), tmp_path / "s.h5"
+    operands = {"images": made / "d.npz"}
+    if name == "t":
+        with pytest.raises(UsageError, match="redo needs model and images"):
+            verify(made / "t.h5", **operands, redo=1)
+        operands["model"] = made / "m.onnx"
+    noise = report.noise.copy()
+    noise[1, :, column, 0, 2] *= 1.5
+    replace(report, noise=noise).save(target)
+    assert checks(verify(target, **operands, redo=5))["rows"] is False
+    replace(report, settings={**report.settings, "seed": 9}).save(target, overwrite=True)
+    assert checks(verify(target, **operands, redo=1))["rows"] is False
 
 
 def flip(dataset, factor=1):
@@ -136,7 +175,8 @@ def test_what_cannot_be_asked_is_exit_code_2(iaside, made, tmp_path):
         [made / "a.h5", "--model", other],
         [made / "a.h5", "--images", tmp_path / "none"],
         [made / "s.h5", "--model", made / "m.onnx"],
-        [made / "s.h5", "--images", made / "d.npz", "--redo", 1],
+        [made / "s.h5", "--redo", 1],
+        [made / "t.h5", "--images", made / "d.npz", "--redo", 1],
         [made / "a.h5", "--identity", "me"],
         [made / "a.h5", "--allowed-signers", tmp_path / "none"],
     ):

@@ -71,7 +71,7 @@ def attack(
     """Look for an image in the ball around each image that is classified wrongly.
 
     All images go forward together, one query each at a time, until they are wrong or the budget
-    is spent. What becomes of an image hangs on its seed alone, not on the others, as long as
+    is spent. What becomes of an image depends on its seed alone, not on the others, as long as
     `scores` gives an image the same numbers in any company.
 
     Parameters
@@ -108,7 +108,7 @@ def attack(
     """
     _check(images, method, epsilon, queries, seeds)
     norm, search = _SEARCHES[method]
-    found = images.copy()
+    best = images.copy()
     margin, wrong = _judged(scores, margins, images, targets)
     spent = np.where(wrong, 0, queries).astype(np.int32)
     alive = np.flatnonzero(~wrong)
@@ -124,13 +124,13 @@ def attack(
             break
         reached, beaten = _judged(scores, margins, tried, targets[alive])
         better = beaten | (reached < margin[alive])
-        found[alive[better]], margin[alive[better]] = tried[better], reached[better]
+        best[alive[better]], margin[alive[better]] = tried[better], reached[better]
         wrong[alive[beaten]], spent[alive[beaten]] = True, query
         alive, reached = alive[~beaten], reached[~beaten]
         if query < queries and alive.size:
             pairs = zip(alive.tolist(), reached.tolist(), strict=True)
             tried = np.stack([searches[image].send(value) for image, value in pairs])
-    return AttackResult(found, wrong, spent, margin)
+    return AttackResult(best, wrong, spent, margin)
 
 
 def _judged(
@@ -181,8 +181,8 @@ def check_radius(epsilon: float) -> None:
     UsageError
     """
     if not 0 < epsilon <= _LARGEST_RADIUS:
-        wanted = f"give a positive number, such as 4/255, of at most {_LARGEST_RADIUS:,}"
-        raise InvalidOption("epsilon", epsilon, wanted)
+        advice = f"give a positive number, such as 4/255, of at most {_LARGEST_RADIUS:,}"
+        raise InvalidOption("epsilon", epsilon, advice)
 
 
 def check_queries(queries: int) -> None:

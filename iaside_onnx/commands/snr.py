@@ -82,5 +82,5 @@ def snr(images: Path, target: Path, **options: Any) -> None:
     """
     from ..measure.snr import measure_snr
 
-    report = measure(measure_snr, images, target, unit="corruptions", options=options)
+    report = measure(measure_snr, images, target, unit="perturbed images", options=options)
     print_written(report, f"Measurement: {target}", options)

@@ -29,7 +29,7 @@ from .output import print_json
 )  # fmt: skip
 @click.option(
     "--redo", type=INTEGER, default=0, show_default=True, metavar="N",
-    help="Evaluate N rows of the table again; needs --model and --images.",
+    help="Make N rows of the table again; needs --images, and --model where one made them.",
 )  # fmt: skip
 @click.option("--seed", type=INTEGER, default=0, show_default=True, help="Which rows.")
 @threads_option

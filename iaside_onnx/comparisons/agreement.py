@@ -14,7 +14,6 @@ from ..results.robustness import RobustnessReport
 from ..setting_roles import (
     HEATMAP_SETTINGS,
     ROBUSTNESS_SETTINGS,
-    Apart,
     Belongs,
     chosen,
     settings_apart,
@@ -48,7 +47,8 @@ def _estimate(settings: Mapping[str, Any]) -> str:
 
 def _size_note(settings: Mapping[str, Any], *sizes: Any) -> str:
     """Why bands of images of different sizes are the same shares and other frequencies."""
-    if not all(_is_size(size) for size in sizes):
+    known = [size for size in sizes if isinstance(size, list | tuple) and len(size) == 2]
+    if len(known) < 2 or not all(isinstance(length, int) for size in known for length in size):
         return "the size of the images is not known for all reports"
     bands = int(settings["bands"])
     # A band in the middle of the spectrum; its ends as shares of Nyquist, which is 1/2 a pixel.
@@ -65,14 +65,6 @@ def _size_note(settings: Mapping[str, Any], *sizes: Any) -> str:
     )
 
 
-def _is_size(size: Any) -> bool:
-    return (
-        isinstance(size, list | tuple)
-        and len(size) == 2
-        and all(isinstance(length, int) for length in size)
-    )
-
-
 def _pixels(size: Sequence[int]) -> str:
     return f"{size[0]} x {size[1]}"
 
@@ -86,15 +78,8 @@ def _span(size: Sequence[int], low: float, high: float) -> str:
 class Ground:
     """What errors under corruptions were, or will be, measured on.
 
-    Attributes
-    ----------
-    digest : str
-        Of the images.
-    settings : mapping
-        Those that are known; the keys of `ROBUSTNESS_SETTINGS`.
-    perturbations, severities : list
-    samples : str
-        The images in words.
+    `digest` is that of the images, `settings` are those that are known, and `samples` says in words
+    how many images of what.
     """
 
     digest: str
@@ -104,15 +89,11 @@ class Ground:
     samples: str = ""
 
     @classmethod
-    def of(cls, measured: Ground | RobustnessReport) -> Ground:
-        """That of a measurement that is there."""
-        if isinstance(measured, Ground):
-            return measured
-        data = measured.data
-        samples = f"{data['samples']} of {data['source']}"
-        return cls(
-            data["digest"], measured.settings, measured.perturbations, measured.severities, samples
-        )
+    def of(cls, report: RobustnessReport) -> Ground:
+        """That of a finished measurement."""
+        samples = f"{report.data['samples']} of {report.data['source']}"
+        measured = report.settings, report.perturbations, report.severities
+        return cls(report.data["digest"], *measured, samples)
 
 
 def grounds_apart(
@@ -120,29 +101,28 @@ def grounds_apart(
 ) -> tuple[list[str], list[str]]:
     """What keeps measurements of robustness from standing side by side, and what to bear in mind.
 
-    Returns
-    -------
-    refusals : list of str
-        Phrases such as "another seed (5 against 0)": the other one's value first.
-    notes : list of str
+    Refusals are phrases such as "another seed (5 against 0)": the other one's value first.
     """
-    first, other = Ground.of(reference), Ground.of(compared)
+    first, other = (
+        ground if isinstance(ground, Ground) else Ground.of(ground)
+        for ground in (reference, compared)
+    )
     refusals = []
     if first.digest != other.digest:
         refusals.append(f"other images{f' ({other.samples})' if other.samples else ''}")
     apart = settings_apart(first.settings, other.settings, ROBUSTNESS_SETTINGS)
     for each in chosen(apart, Belongs.GAME):
-        what = "seed" if each.setting == "draws" else each.setting
-        refusals.append(f"another {what} ({_shown(each, each.other)} against "
-                        f"{_shown(each, each.first)})")  # fmt: skip
-    for what, ours, theirs in (
-        ("corruptions", first.perturbations, other.perturbations),
-        ("severities", first.severities, other.severities),
-    ):
-        if ours != theirs:
-            refusals.append(f"other {what} ({_listed_apart(ours, theirs)})")
+        if each.setting == "draws":
+            values = f"seed (draws by {each.other} against draws by {each.first})"
+        else:
+            values = f"{each.setting} ({each.other} against {each.first})"
+        refusals.append(f"another {values}")
+    if first.perturbations != other.perturbations:
+        refusals.append(f"other corruptions ({_lists(first.perturbations, other.perturbations)})")
+    if first.severities != other.severities:
+        refusals.append(f"other severities ({_lists(first.severities, other.severities)})")
     notes = []
-    known = all({"height", "width"} <= held.settings.keys() for held in (first, other))
+    known = all({"height", "width"} <= ground.settings.keys() for ground in (first, other))
     if known and chosen(apart, Belongs.SIZE):
         sizes = [_pixels((g.settings["height"], g.settings["width"])) for g in (other, first)]
         notes.append(
@@ -152,10 +132,10 @@ def grounds_apart(
     return refusals, notes
 
 
-def shared_attacks(measured: Sequence[RobustnessReport]) -> list[dict[str, Any]]:
+def shared_attacks(reports: Sequence[RobustnessReport]) -> list[dict[str, Any]]:
     """The attacks with their budgets, where all models stood the same ones; else none."""
-    first = measured[0].attacks
-    return first if all(report.attacks == first for report in measured) else []
+    first = reports[0].attacks
+    return first if all(report.attacks == first for report in reports) else []
 
 
 def heatmaps_apart(first: HeatmapReport, other: HeatmapReport) -> list[str]:
@@ -169,17 +149,8 @@ def heatmaps_apart(first: HeatmapReport, other: HeatmapReport) -> list[str]:
     return [*map(str, game), *images]
 
 
-def _shown(apart: Apart, value: Any) -> str:
-    return f"draws by {value}" if apart.setting == "draws" else str(value)
-
-
-def _listed_apart(ours: Sequence[Any], theirs: Sequence[Any]) -> str:
-    parts = [
-        f"{word} {', '.join(map(str, held))}"
-        for word, held in (
-            ("without", [name for name in ours if name not in theirs]),
-            ("with", [name for name in theirs if name not in ours]),
-        )
-        if held
-    ]
-    return "; ".join(parts) or "in another order"
+def _lists(first: Sequence[Any], other: Sequence[Any]) -> str:
+    missing = ", ".join(str(entry) for entry in first if entry not in other)
+    more = ", ".join(str(entry) for entry in other if entry not in first)
+    texts = [f"without {missing}" if missing else "", f"with {more}" if more else ""]
+    return "; ".join(filter(None, texts)) or "in another order"

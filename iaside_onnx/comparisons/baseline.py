@@ -1,4 +1,4 @@
-"""Corruption errors held against those of a baseline model (Hendrycks and Dietterich, 2019)."""
+"""Corruption errors relative to those of a baseline model (Hendrycks and Dietterich, 2019)."""
 
 from __future__ import annotations
 
@@ -14,32 +14,10 @@ from ..results.spread import Spread
 from .agreement import Ground, grounds_apart
 
 
-def check_baseline(report: RobustnessReport, baseline: RobustnessReport) -> None:
-    """Refuse a baseline that was measured on something else.
-
-    Raises
-    ------
-    ReportError
-        The message names what differs, with both values.
-    """
-    check_same_ground(baseline, report)
-    same_labels = np.array_equal(report.labels, baseline.labels)
-    if report.image_ids != baseline.image_ids or not same_labels:
-        raise ReportError("the baseline holds other images or labels under the same digest")
-
-
 def check_same_ground(baseline: RobustnessReport, measured: Ground | RobustnessReport) -> None:
-    """Refuse a baseline of other data, draws, corruptions or severities.
+    """Refuse a baseline of other data, draws, corruptions or severities than a measurement.
 
-    Parameters
-    ----------
-    measured : Ground or RobustnessReport
-        A measurement, or the ground of one that is to be made.
-
-    Raises
-    ------
-    ReportError
-        The message names what differs, with both values.
+    The `ReportError` names what differs, with both values.
     """
     refusals, _ = grounds_apart(measured, baseline)
     if refusals:
@@ -50,7 +28,10 @@ def check_same_ground(baseline: RobustnessReport, measured: Ground | RobustnessR
 
 def relative(report: RobustnessReport, baseline: RobustnessReport) -> Relative:
     """See `RobustnessReport.against`."""
-    check_baseline(report, baseline)
+    check_same_ground(baseline, report)
+    same_labels = np.array_equal(report.labels, baseline.labels)
+    if report.image_ids != baseline.image_ids or not same_labels:
+        raise ReportError("the baseline holds other images or labels under the same digest")
     images = len(report.labels)
     # Wrong answers to the untouched image, and to the corrupted ones, of both models.
     columns = [

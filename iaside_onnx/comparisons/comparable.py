@@ -70,25 +70,18 @@ class Agreement:
         return game * bool(self.game) + self.images
 
     def check(self, *, images: bool = True) -> None:
-        """Refuse reports that cannot be compared, or without `images` whose games differ.
-
-        Raises
-        ------
-        ReportError
-            The first refusal.
-        """
+        """Raise the first refusal as a `ReportError`; without `images` only that of the games."""
         if self.game or (images and self.images):
             raise ReportError(self.refusals[0])
 
 
 def agreement(reference: Named, compared: Named) -> Agreement:
-    """Hold two reports against the rule; see `Agreement`."""
+    """Whether two reports agree; see `Agreement`."""
     (first_name, first), (name, other) = reference, compared
     apart = settings_apart(first.settings, other.settings)
     absence = scheme_of(str(first.settings.get("absence", "gaussian")))
     images: list[str] = []
-    nothing = np.empty(0, np.intp)
-    rows, contents = (nothing, nothing), "not checked"
+    rows, contents = (np.empty(0, np.intp), np.empty(0, np.intp)), "not checked"
     try:
         shared = _shared_rows(reference, compared)
         contents = _contents(reference, compared, shared)
@@ -118,21 +111,13 @@ def agreement(reference: Named, compared: Named) -> Agreement:
     game = chosen(apart, Belongs.GAME)
     if not game and first.players != other.players:  # a table contradicts its settings
         game = [Apart("players", Belongs.GAME, first.players, other.players)]
-    return Agreement(
-        names=(first_name, name),
-        game=game,
-        view=[each for each in chosen(apart, Belongs.VIEW) if each.setting != "confidence"],
-        images=images,
-        notes=notes,
-        settings=settings,
-        rows=rows,
-        left_out=left_out,
-        contents=contents,
-    )
+    view = [each for each in chosen(apart, Belongs.VIEW) if each.setting != "confidence"]
+    names = first_name, name
+    return Agreement(names, game, view, images, notes, settings, rows, left_out, contents)
 
 
-def seen_alike(reference: Named, compared: Named) -> tuple[Report, list[str]]:
-    """The compared report through the view of the reference, and what was changed for that."""
+def in_view_of(reference: Named, compared: Named) -> tuple[Report, list[str]]:
+    """The compared report in the view of the reference, and what was changed for that."""
     (_, first), (name, other) = reference, compared
     view = {key: first.settings[key] for key in VIEW}
     notes = [
@@ -148,12 +133,8 @@ def seen_alike(reference: Named, compared: Named) -> tuple[Report, list[str]]:
 class SideBySide:
     """What keeps reports from standing on one page or picture, each with its whole sample.
 
-    Attributes
-    ----------
-    settings : dict of str to list
-        Settings of game and view that differ, with the values of all reports.
-    images, refusals, notes : list of str
-        As for `Agreement`, the first report against each other one.
+    `settings` are those of game and view that differ, with the values of all reports; the lists are
+    as for `Agreement`, the first report against each other one.
     """
 
     settings: dict[str, list[Any]]
@@ -163,28 +144,28 @@ class SideBySide:
 
 
 def side_by_side(reports: Sequence[Named]) -> SideBySide:
-    """Hold reports that are shown together against the rule, the first against each other one."""
+    """Whether reports that are shown together agree, the first with each other one."""
     first = reports[0]
     settings: dict[str, list[Any]] = {}
     images: list[str] = []
     refusals: list[str] = []
     notes: list[str] = []
     for other in reports[1:]:
-        found = agreement(first, other)
-        for each in [*found.game, *found.view]:
+        agreed, both = agreement(first, other), f"{other[0]} beside {first[0]}"
+        for each in [*agreed.game, *agreed.view]:
             values = settings.setdefault(each.setting, [each.first])
             if each.other not in values:
                 values.append(each.other)
-        images += found.images
-        refusals += found.refusals
-        notes += [f"{other[0]} beside {first[0]}: {note}" for note in found.notes]
+        images += agreed.images
+        refusals += agreed.refusals
+        notes += [f"{both}: {note}" for note in agreed.notes]
         levels = [f"{report.confidence:.0%}" for report in (other[1], first[1])]
         if levels[0] != levels[1]:
             notes.append(f"{other[0]} has {levels[0]} intervals, {first[0]} {levels[1]} intervals")
-        if not found.refusals and any(found.left_out.values()):
+        if not agreed.refusals and any(agreed.left_out.values()):
             notes.append(
-                f"{other[0]} beside {first[0]}: the samples differ and share {len(found.rows[0])} "
-                "images; iaside compare takes those alone"
+                f"{both}: the samples differ and share {len(agreed.rows[0])} images; iaside "
+                "compare takes those alone"
             )
     return SideBySide(
         settings, *(list(dict.fromkeys(lines)) for lines in (images, refusals, notes))
@@ -194,51 +175,38 @@ def side_by_side(reports: Sequence[Named]) -> SideBySide:
 def drawn_together(reports: Sequence[Named]) -> tuple[list[Report], list[str]]:
     """Reports as one picture shows them, all in the view of the first, and what to bear in mind.
 
-    Raises
-    ------
-    ReportError
-        The reports cannot be compared.
+    Raises `ReportError` where they cannot be compared.
     """
-    seen, notes = [reports[0]], []
+    alike, notes = [reports[0]], []
     for other in reports[1:]:
-        alike, changed = seen_alike(reports[0], other)
-        seen.append((other[0], alike))
+        report, changed = in_view_of(reports[0], other)
+        alike.append((other[0], report))
         notes += changed
-    together = side_by_side(seen)
+    together = side_by_side(alike)
     if together.refusals:
-        same_bands = len({tuple(report.band_names) for _, report in seen}) == 1
-        hint = (
-            " (iaside html shows them on one page, with what keeps them from being compared)"
-            if same_bands
-            else ""
-        )
+        hint = ""
+        if len({tuple(report.band_names) for _, report in alike}) == 1:
+            hint = " (iaside html shows them on one page, with what keeps them from being compared)"
         raise ReportError(f"not on one picture: {together.refusals[0]}{hint}")
-    return [report for _, report in seen], notes + together.notes
+    return [report for _, report in alike], notes + together.notes
 
 
 def _shared_rows(reference: Named, compared: Named) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows of the shared images in both reports, in the order of their ids.
-
-    Raises
-    ------
-    ReportError
-        An id occurs twice, fewer than two are shared, or labels differ.
-    """
+    """Rows of the shared images in both reports, in the order of their ids."""
     (first_name, first), (name, other) = reference, compared
-    places = []
+    row_of = []
     for label, report in (reference, compared):
-        place = {image: row for row, image in enumerate(report.image_ids)}
-        if len(place) < len(report.image_ids):
+        row_of.append({image: row for row, image in enumerate(report.image_ids)})
+        if len(row_of[-1]) < len(report.image_ids):
             raise ReportError(f"{label}: holds an image id twice, so images cannot be paired")
-        places.append(place)
-    ids = sorted(places[0].keys() & places[1].keys())
+    ids = sorted(row_of[0].keys() & row_of[1].keys())
     if len(ids) < _LEAST_IMAGES:
         raise ReportError(
-            f"{name} and {first_name} share {len(ids)} image(s) of {len(places[1])} and "
-            f"{len(places[0])}; at least {_LEAST_IMAGES} are needed: audit both models on the "
+            f"{name} and {first_name} share {len(ids)} image(s) of {len(row_of[1])} and "
+            f"{len(row_of[0])}; at least {_LEAST_IMAGES} are needed: audit both models on the "
             "same images"
         )
-    rows = [np.array([place[image] for image in ids], np.intp) for place in places]
+    rows = [np.array([row[image] for image in ids], np.intp) for row in row_of]
     labels = first.labels[rows[0]], other.labels[rows[1]]
     wrong = np.flatnonzero(labels[0] != labels[1])
     if wrong.size:
@@ -254,13 +222,7 @@ def _shared_rows(reference: Named, compared: Named) -> tuple[NDArray[np.intp], N
 def _contents(
     reference: Named, compared: Named, rows: tuple[NDArray[np.intp], NDArray[np.intp]]
 ) -> str:
-    """Whether images of the same id are the same, as far as the reports can tell.
-
-    Raises
-    ------
-    ReportError
-        They are not.
-    """
+    """Whether images of the same id are the same, as far as the reports can tell."""
     (first_name, first), (name, other) = reference, compared
     message = f"{name} and {first_name} hold different images under the same ids"
     if first.image_digests is not None and other.image_digests is not None:
@@ -278,21 +240,21 @@ def _contents(
 
 def _permitted(apart: Sequence[Apart]) -> list[dict[str, Any]]:
     """Settings that may differ and do, preprocessing recipes part by part."""
-    permitted = []
+    parts: list[tuple[str, Any, Any]] = []
     for each in chosen(apart, Belongs.MODEL, Belongs.FITTED, Belongs.SIZE, Belongs.ESTIMATE):
-        parts = [(each.setting, each.first, each.other)]
-        if each.setting == "preprocess":
-            first, other = (
-                recipe if isinstance(recipe, dict) else {"name": recipe}
-                for recipe in (each.first, each.other)
-            )
-            parts = [
-                (f"preprocess.{key}", first.get(key), other.get(key))
-                for key in dict.fromkeys([*first, *other])
-                if first.get(key) != other.get(key)
-            ]
-        permitted += [dict(zip(("setting", "reference", "other"), p, strict=True)) for p in parts]
-    return permitted
+        if each.setting != "preprocess":
+            parts.append((each.setting, each.first, each.other))
+            continue
+        first, other = (
+            recipe if isinstance(recipe, dict) else {"name": recipe}
+            for recipe in (each.first, each.other)
+        )
+        parts += [
+            (f"preprocess.{key}", first.get(key), other.get(key))
+            for key in dict.fromkeys([*first, *other])
+            if first.get(key) != other.get(key)
+        ]
+    return [{"setting": name, "reference": a, "other": b} for name, a, b in parts]
 
 
 def _reservations(

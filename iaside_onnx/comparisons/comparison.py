@@ -1,4 +1,4 @@
-"""Reports held against a reference, image by image: which differences are real, and how large.
+"""Reports compared with a reference, image by image: which differences are real, and how large.
 
 Pairs are the images that two reports share. What defines the game must be equal; what belongs to a
 model (its size, preprocessing, output, temperature) or to the estimator may differ and is named.
@@ -6,7 +6,7 @@ model (its size, preprocessing, output, temperature) or to the estimator may dif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,12 +29,15 @@ from ..mathematics.score import signed_score, spectral_importance
 from ..results.finding import no_finding
 from ..results.report import FEW_IMAGES, Report, check_view, load
 from ..setting_roles import VIEW
-from .comparable import Agreement, agreement, seen_alike
+from .comparable import Agreement, agreement, in_view_of
 from .pairs import ClassDifference, Comparison, Pair
 from .replication import check_trainings, replicate_rows
 from .verdict import verdict
 
 _MOST_RESAMPLES = 100_000
+# The columns of `_Side.table`, and of means over its rows: Shapley values, the log-probability of
+# the true class with every band present, and 1 where the answer is right.
+_SHAPLEY, _LOG_PROB, _RIGHT = slice(None, -2), slice(-2, -1), slice(-1, None)
 
 
 @dataclass(frozen=True)
@@ -52,36 +55,15 @@ class _Side:
 
     @cached_property
     def table(self) -> NDArray[np.float64]:
-        """The columns of `_Outcomes`, a row an image."""
+        """What is compared, a row an image."""
         report, rows = self.report, self.rows
         psi, log_prob = report.shapley_per_image[rows], report.log_prob[rows, -1]
         return np.column_stack([psi, log_prob, self.right])
 
 
-class _Outcomes:
-    """The columns of `_Side.table` by name, of images or of means over them.
-
-    Attributes
-    ----------
-    shapley : ndarray, shape (..., M)
-    log_prob, right : ndarray, shape (..., 1)
-        Log-probability of the true class with every band present; 1 where the answer is right.
-    """
-
-    def __init__(self, table: NDArray[np.float64]) -> None:
-        self.shapley = table[..., :-2]
-        self.log_prob = table[..., -2:-1]
-        self.right = table[..., -1:]
-
-    @property
-    def sid(self) -> NDArray[np.float64]:
-        """Spectral importance of mean Shapley values, shape (..., M)."""
-        return spectral_importance(self.shapley)
-
-
-def _of(quantity: Callable[[_Outcomes], NDArray[np.float64]]) -> Statistic:
-    """A quantity of mean outcomes as the bootstrap takes it."""
-    return lambda means: quantity(_Outcomes(means))
+def _sid(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spectral importance of mean Shapley values, shape (..., M)."""
+    return spectral_importance(means[..., _SHAPLEY])
 
 
 def compare(
@@ -94,7 +76,7 @@ def compare(
     margin: float | None = None,
     per_class: bool = False,
 ) -> Comparison:
-    """Hold reports against a reference on the images that they share.
+    """Compare reports with a reference on the images that they share.
 
     Every interval is a paired bootstrap interval over images (see `PairedBootstrap`), but for
     accuracy (a score interval, see `right_answers`), and the p-value inverts it: it is below 1 -
@@ -114,10 +96,9 @@ def compare(
         the same images.
     value : {"log-prob", "log-prob-clipped", "prob"}, optional
         What the game is played in; by default as in the reference, for all reports.
-    beta : float, optional
-        Decay of the score's weights, in (0, 1); by default as in the reference.
-    confidence : float, optional
-        Coverage of the intervals, in (0, 1); by default as in the reference.
+    beta, confidence : float, optional
+        Decay of the score's weights and coverage of the intervals, both in (0, 1); by default as
+        in the reference.
     margin : float, optional
         Differences of the signed score within plus or minus this count as none.
     per_class : bool
@@ -141,41 +122,38 @@ def compare(
         raise UsageError("give at least two reports: the reference first, then what to compare")
     if margin is not None and not 0 < margin < np.inf:
         raise InvalidOption("margin", margin, "must be a positive number")
-    everything = [reference, *others, *replicates]
-    loaded = [given if isinstance(given, Report) else load(given) for given in everything]
-    first = loaded[0].view(value=value, beta=beta, confidence=confidence)
+    given = [reference, *others, *replicates]
+    reports = [each if isinstance(each, Report) else load(each) for each in given]
+    first = reports[0] = reports[0].view(value=value, beta=beta, confidence=confidence)
     view = {key: first.settings[key] for key in VIEW}
     check_view(view["value"], first.beta, first.confidence)
-    base, *rest = zip(_names(everything), [first, *loaded[1:]], strict=True)
+    base, *rest = zip(_names(given), reports, strict=True)
     agreements = [agreement(base, each) for each in rest]
     for agreed in agreements:
         agreed.check(images=False)
-    compared, further = rest[: len(others)], rest[len(others) :]
-    trainings = [(name, report.view(**view)) for name, report in further]
+    count = len(others)
+    compared = list(zip(rest[:count], agreements[:count], strict=True))
+    trainings = [(name, report.view(**view)) for name, report in rest[count:]]
     if trainings:
-        for other in compared:
+        for other in rest[:count]:
             check_trainings([base, other, *trainings])
-    for agreed in agreements[: len(others)]:
+    for _, agreed in compared:
         agreed.check()
-    places = [
-        replicate_rows(base, each, agreed)
-        for each, agreed in zip(trainings, agreements[len(others) :], strict=True)
-    ]
+    rows = [replicate_rows(base, *each) for each in zip(trainings, agreements[count:], strict=True)]
     pairs = []
-    for (name, report), agreed in zip(compared, agreements[: len(others)], strict=True):
+    for (name, report), agreed in compared:
         # A view that was asked for needs no note.
         asked = report.view(value=value, beta=beta, confidence=confidence)
-        seen, notes = seen_alike(base, (name, asked))
-        sides = [_Side(*base, agreed.rows[0]), _Side(name, seen, agreed.rows[1])]
+        alike, notes = in_view_of(base, (name, asked))
+        sides = [_Side(*base, agreed.rows[0]), _Side(name, alike, agreed.rows[1])]
         sides += [
-            _Side(*each, place[agreed.rows[0]])
-            for each, place in zip(trainings, places, strict=True)
+            _Side(*each, own[agreed.rows[0]]) for each, own in zip(trainings, rows, strict=True)
         ]
         agreed = replace(agreed, notes=notes + agreed.notes)
         pairs.append(_pair(sides, agreed, margin, classes=per_class))
     return Comparison(
         reference={"report": base[0], "model": first.model, "data": first.data},
-        replicates=[{"report": name, "model": report.model} for name, report in further],
+        replicates=[{"report": name, "model": report.model} for name, report in trainings],
         view=view,
         bands=first.band_names,
         srs_range=first.srs_range,
@@ -194,7 +172,7 @@ def _names(reports: Sequence[str | Path | Report]) -> list[str]:
 def _pair(
     sides: Sequence[_Side], agreed: Agreement, margin: float | None, *, classes: bool
 ) -> Pair:
-    """One report held against the reference: these two sides first, then the replicates."""
+    """One report and the reference: these two sides first, then the replicates."""
     base, other, *replicates = sides
     first, notes = base.report, list(agreed.notes)
     confidence = first.confidence
@@ -207,18 +185,18 @@ def _pair(
 
     def score(means: NDArray[np.float64]) -> NDArray[np.float64]:
         """Signed score of mean outcomes, shape (..., 1)."""
-        return signed_score(_Outcomes(means).sid, first.beta)[..., None]
+        return signed_score(_sid(means), first.beta)[..., None]
 
     if replicates:
         trainings = [side.table for side in (base, *replicates)]
         drawn = TrainingBootstrap(trainings, other.table, confidence)
-        (accuracy,) = drawn.differences(_of(lambda means: means.right), step=1 / len(base.rows))
+        (accuracy,) = drawn.differences(lambda means: means[..., _RIGHT], step=1 / len(base.rows))
     else:
         drawn = PairedBootstrap(base.table, other.table, confidence)
         accuracy = _accuracy(base.right, other.right, confidence, identical=identical)
     (signed,) = drawn.differences(score)
     if not replicates:
-        signed = _held_where_bands_tie(signed, base, other)
+        signed = _also_where_bands_tie(signed, base, other)
     if drawn.changes_sign(score):
         notes.append(
             "a signed score lies near 0, where intervals of the published score, an absolute "
@@ -244,9 +222,9 @@ def _pair(
             "reference": int(np.sum(base.right & ~other.right)),
             "other": int(np.sum(other.right & ~base.right)),
         },
-        mean_log_prob=drawn.differences(_of(lambda means: means.log_prob))[0],
-        sid=_adjusted(drawn.differences(_of(lambda means: means.sid))),
-        shapley=_adjusted(drawn.differences(_of(lambda means: means.shapley))),
+        mean_log_prob=drawn.differences(lambda means: means[..., _LOG_PROB])[0],
+        sid=_adjusted(drawn.differences(_sid)),
+        shapley=_adjusted(drawn.differences(lambda means: means[..., _SHAPLEY])),
         per_class=_per_class(base, other, score, identical=identical) if classes else None,
         equivalent=equivalent,
         verdict={},
@@ -255,9 +233,9 @@ def _pair(
     return replace(pair, verdict=verdict(pair, base.name, first, margin, 1 + len(replicates)))
 
 
-def _held_where_bands_tie(signed: Difference, base: _Side, other: _Side) -> Difference:
+def _also_where_bands_tie(signed: Difference, base: _Side, other: _Side) -> Difference:
     """The interval that reaches as far as either kind does, and its p-value."""
-    first, second = (_Outcomes(side.table).shapley for side in (base, other))
+    first, second = (side.table[:, _SHAPLEY] for side in (base, other))
     joint = ScoreDifference(first, second, base.report.beta)
     low, high = joint.interval(base.report.confidence)
     return replace(
@@ -299,11 +277,8 @@ def _per_class(
             base.table[chosen], other.table[chosen], report.confidence, resamples=resamples
         )
         scores += drawn.differences(score)
-        accuracies.append(
-            _accuracy(
-                base.right[chosen], other.right[chosen], report.confidence, identical=identical
-            )
-        )
+        right = base.right[chosen], other.right[chosen]
+        accuracies.append(_accuracy(*right, report.confidence, identical=identical))
     of_score = dict(zip(judged, _adjusted(scores), strict=True))
     of_accuracy = dict(zip(judged, _adjusted(accuracies), strict=True))
     return [

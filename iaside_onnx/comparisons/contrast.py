@@ -11,19 +11,7 @@ from ..results.report import Report
 
 
 def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
-    """What `compare` says of each report and the first, or why they cannot be compared.
-
-    Parameters
-    ----------
-    reports : sequence of Report
-    labels : sequence of str
-        What they are called.
-
-    Returns
-    -------
-    list of str
-        A sentence for every report after the first.
-    """
+    """What `compare` says of each report after the first, or why it cannot be compared with it."""
     if len(reports) < 2:
         return []
     from .comparison import compare  # loads scipy, which is slow
@@ -34,15 +22,12 @@ def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
         for report, label in zip(reports, labels, strict=True)
     ]
     for report, label in zip(named[1:], labels[1:], strict=True):
-        mute = [
-            name
-            for one, name in ((named[0], labels[0]), (report, label))
-            if not one.precondition.holds
-        ]
-        if mute:
+        sides = {labels[0]: named[0], label: report}
+        silent = [name for name, side in sides.items() if not side.precondition.holds]
+        if silent:
             sentences.append(
                 f"{label} is not compared with {labels[0]}: {NO_FINDING.lower()} of "
-                f"{' and '.join(mute)}."
+                f"{' and '.join(silent)}."
             )
             continue
         try:
@@ -50,8 +35,8 @@ def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
         except IasideError as error:
             sentences.append(f"{label} cannot be compared with {labels[0]}: {error}.")
         else:
-            said = pair.verdict["score"]
-            if not said.startswith(label):
-                said = f"{label} against {labels[0]}: {said[0].lower()}{said[1:]}"
-            sentences.append(said)
+            sentence = pair.verdict["score"]
+            if not sentence.startswith(label):
+                sentence = f"{label} against {labels[0]}: {sentence[0].lower()}{sentence[1:]}"
+            sentences.append(sentence)
     return sentences

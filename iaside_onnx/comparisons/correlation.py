@@ -1,4 +1,4 @@
-"""How well the score foretells measured robustness: reports joined model by model.
+"""How well the score predicts measured robustness: reports joined model by model.
 
 An analysis and a robustness report of the same model (by SHA-256) make one point; the correlations
 run over the models.
@@ -43,7 +43,7 @@ FEW_MODELS = 10
 
 @dataclass(frozen=True)
 class Correlation(Shown):
-    """Models with what was foretold and what was measured.
+    """Models with what was predicted and what was measured.
 
     Attributes
     ----------
@@ -95,9 +95,9 @@ class Correlation(Shown):
         }
 
     def _against(self, outcomes: Any, method: str) -> Correlations:
-        held = list(self.predictors).index("accuracy")
+        fixed = list(self.predictors).index("accuracy")
         rows = np.array(list(self.predictors.values()))
-        return correlations(rows, np.array(outcomes), held, method, self.confidence, self.seed)
+        return correlations(rows, np.array(outcomes), fixed, method, self.confidence, self.seed)
 
     def summary(self) -> dict[str, Any]:
         """The result as plain JSON values; null where there is no correlation."""
@@ -106,8 +106,7 @@ class Correlation(Shown):
                 {
                     "name": name,
                     "sha256": self.sha256[row],
-                    **{key: float(values[row]) for key, values in self.predictors.items()},
-                    **{key: float(values[row]) for key, values in self.outcomes.items()},
+                    **{k: float(v[row]) for k, v in (self.predictors | self.outcomes).items()},
                 }
                 for row, name in enumerate(self.names)
             ],
@@ -128,9 +127,9 @@ class Correlation(Shown):
                     "corruption": corruption,
                     "measure": measure,
                     "predictor": predictor,
-                    "spearman": _cell(found, row, column),
+                    "spearman": _cell(association, row, column),
                 }
-                for measure, found in self.corruption_associations.items()
+                for measure, association in self.corruption_associations.items()
                 for column, corruption in enumerate(self.perturbations)
                 for row, predictor in enumerate(self.predictors)
             ],
@@ -138,8 +137,8 @@ class Correlation(Shown):
         }
 
 
-def _cell(found: Correlations, row: int, column: int) -> dict[str, float | None]:
-    cells = {key: float(values[row, column]) for key, values in vars(found).items()}
+def _cell(association: Correlations, row: int, column: int) -> dict[str, float | None]:
+    cells = {key: float(values[row, column]) for key, values in vars(association).items()}
     return {key: cell if np.isfinite(cell) else None for key, cell in cells.items()}
 
 
@@ -150,7 +149,7 @@ def correlate(
     beta: float | None = None,
     confidence: float = 0.95,
 ) -> Correlation:
-    """Join analyses and robustness reports by model, to see what foretells robustness.
+    """Join analyses and robustness reports by model, to see what predicts robustness.
 
     Analyses that say nothing (accuracy at chance, no gain to share) are left out, with a warning.
 
@@ -165,10 +164,6 @@ def correlate(
     confidence : float
         Coverage of the bootstrap intervals over models.
 
-    Returns
-    -------
-    Correlation
-
     Raises
     ------
     ReportError
@@ -182,42 +177,41 @@ def correlate(
     measured = [(n, r) for n, r in named if isinstance(r, RobustnessReport)]
     for _, report in analyses[:1]:
         check_view(report.settings["value"], report.beta, confidence)
-    by_model = _by_model(analyses, "analyses"), _by_model(measured, "robustness reports")
-    bear_in_mind = _check_analyses(analyses)
-    compared = measured
+    audited = _by_model(analyses, "analyses")
+    damaged = _by_model(measured, "robustness reports")
+    notes = _check_analyses(analyses)
     base: RobustnessReport | None = None
     if baseline is not None:
-        given = _read(baseline)
+        name, given = _called(baseline), _read(baseline)
         if not isinstance(given, RobustnessReport):
-            takes = f"{option('baseline')} takes a file of iaside robustness"
-            raise ReportError(f"{_called(baseline)}: {takes}")
-        base, compared = given, [(_called(baseline), given), *measured]
-    bear_in_mind += _check_measured(compared)
+            raise ReportError(f"{name}: {option('baseline')} takes a file of iaside robustness")
+        base, measured = given, [(name, given), *measured]
+    notes += _check_measured(measured)
     silent = [
         f"{name}: left out. {reason}"
         for name, report in analyses
         if (reason := no_finding(report)) is not None
     ]
     alone = [
-        f"{name}: left out, its model has no {other} here"
-        for some, others, other in (
-            (by_model[0], by_model[1], "robustness report"),
-            (by_model[1], by_model[0], "analysis"),
+        f"{name}: left out, its model has no {lacking} here"
+        for one, other, lacking in (
+            (audited, damaged, "robustness report"),
+            (damaged, audited, "analysis"),
         )
-        for model, (name, _) in some.items()
-        if model not in others
+        for model, (name, _) in one.items()
+        if model not in other
     ]
-    warnings = silent + bear_in_mind + alone
+    warnings = silent + notes + alone
     pairs = [
-        (report, by_model[1][model][1])
-        for model, (_, report) in by_model[0].items()
-        if model in by_model[1] and report.precondition.holds
+        (report, damaged[model][1])
+        for model, (_, report) in audited.items()
+        if model in damaged and report.precondition.holds
     ]
     if len(pairs) < LEAST_MODELS:
         why = f"; {silent[0].rstrip('.')}" if silent else ""
         raise UsageError(
             f"{len(pairs)} model(s) have both an analysis that says something and a robustness "
-            f"report (of {len(analyses)} and {len(measured)}); a correlation needs at least "
+            f"report (of {len(audited)} and {len(damaged)}); a correlation needs at least "
             f"{LEAST_MODELS}{why}"
         )
     if len(pairs) < FEW_MODELS:
@@ -230,7 +224,7 @@ def correlate(
         "srs_signed": [report.srs_signed for report in audits],
         "srs": [report.srs for report in audits],
         "centroid": [float(report.sid @ np.arange(report.players)) for report in audits],
-        # Of the sample that the errors were measured on: the honest rival.
+        # Of the sample that the errors were measured on: what the score has to do better than.
         "accuracy": [table.accuracy for table in tables],
     }
     return Correlation(
@@ -255,28 +249,28 @@ def _outcomes(
     tables: Sequence[RobustnessReport], base: RobustnessReport | None
 ) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
     """What was measured, and which attacks were left out."""
-    found: dict[str, list[float]] = {}
+    columns: dict[str, list[float]] = {}
     if base is None:
-        found["mean_error"] = [table.mean_error for table in tables]
+        columns["mean_error"] = [table.mean_error for table in tables]
     else:
         against = [relative(table, base) for table in tables]
-        found["mce"] = [float(each.mce.value) for each in against]
-        found["relative_mce"] = [float(each.relative_mce.value) for each in against]
-    found["added_error"] = [table.mean_error - table.clean_error for table in tables]
-    found["mpe"] = [table.mean_mpe for table in tables]
+        columns["mce"] = [float(each.mce.value) for each in against]
+        columns["relative_mce"] = [float(each.relative_mce.value) for each in against]
+    columns["added_error"] = [table.mean_error - table.clean_error for table in tables]
+    columns["mpe"] = [table.mean_mpe for table in tables]
     warnings = []
     attacks = shared_attacks(tables)
-    for column, entry in enumerate(attacks):
-        name = f"adversarial_error:{entry['name']}"
-        if name in found:
-            name += f"@{entry['epsilon']:g}"
-        found[name] = [float(table.adversarial_errors[column]) for table in tables]
+    for number, attack in enumerate(attacks):
+        name = f"adversarial_error:{attack['name']}"
+        if name in columns:
+            name += f"@{attack['epsilon']:g}"
+        columns[name] = [float(table.adversarial_errors[number]) for table in tables]
     if not attacks and any(table.attacks for table in tables):
         warnings.append(
             "the reports do not hold the same attacks with the same budgets, so adversarial error "
             "is left out"
         )
-    outcomes = {name: np.array(values) for name, values in found.items()}
+    outcomes = {name: np.array(values) for name, values in columns.items()}
     endless = [name for name, values in outcomes.items() if not np.isfinite(values).all()]
     if endless:
         warnings.append(

@@ -7,6 +7,7 @@ first; a score is judged only where it is a finding.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,27 +15,28 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
 from ..mathematics.proportion import wilson
 from ..results.finding import no_finding
 from ..results.part import part_note
 from ..results.report import FEW_IMAGES, Report, check_view, load
 from ..results.shown import Shown
 from ..setting_roles import VIEW
-from ..spelling import option
+from ..spelling import on_command_line, option
 from ..storage.seal import NO_SEAL, is_sealed
+from .comparable import Named
 from .comparison import compare
 from .pairs import Pair
 from .verdict import decimals_of
 
-# What each option sets a threshold on, in the order in which they are judged.
+# What each parameter sets a threshold on, in the order in which they are judged.
 _WHAT = {
-    "--min-accuracy": "clean accuracy",
-    "--max-accuracy-drop": "drop of clean accuracy",
-    "--min-score": "signed score",
-    "--max-drop": "drop of signed score",
+    "min_accuracy": "clean accuracy",
+    "max_accuracy_drop": "drop of clean accuracy",
+    "min_score": "signed score",
+    "max_drop": "drop of signed score",
 }
-_DROPS = ("--max-accuracy-drop", "--max-drop")
+_DROPS = {"max_accuracy_drop", "max_drop"}
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,13 @@ class Criterion:
 
     Attributes
     ----------
-    option : str
-        The option that sets it, such as ``--min-score``.
-    what : str
-        The quantity in words.
+    option, what : str
+        The option that sets it, such as ``--min-score``, and the quantity in words.
     at_least : bool
         The quantity must reach the threshold; else it must not exceed it.
     threshold, estimate, low, high : float
     judged : float
-        The number held against the threshold: an end of the interval, or the estimate.
+        The number compared with the threshold: an end of the interval, or the estimate.
     passed : bool
     reason : str
         One line that says so.
@@ -71,15 +71,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class NotJudged:
-    """A threshold on a score that is no finding.
-
-    Attributes
-    ----------
-    option, what, at_least, threshold
-        As those of `Criterion`.
-    reason : str
-        Why, in one line.
-    """
+    """A threshold on a score that is no finding; the attributes are as those of `Criterion`."""
 
     option: str
     what: str
@@ -95,7 +87,7 @@ class Gate(Shown):
     Attributes
     ----------
     report, baseline : str, str or None
-        What the reports are called.
+        Names of the reports.
     passed : bool
         Every criterion was judged and holds.
     point : bool
@@ -146,7 +138,7 @@ def gate(
     beta: float | None = None,
     confidence: float | None = None,
 ) -> Gate:
-    """Hold a report against thresholds.
+    """Judge a report by thresholds.
 
     Parameters
     ----------
@@ -182,49 +174,48 @@ def gate(
     Thresholds on a score that is no finding, of `report` or of the baseline, are not judged: the
     result has not passed, and names them in ``not_judged``.
     """
-    limits = {
-        "--min-accuracy": min_accuracy,
-        "--max-accuracy-drop": max_accuracy_drop,
-        "--min-score": min_score,
-        "--max-drop": max_drop,
+    given = {
+        "min_accuracy": min_accuracy,
+        "max_accuracy_drop": max_accuracy_drop,
+        "min_score": min_score,
+        "max_drop": max_drop,
     }
+    limits = {name: limit for name, limit in given.items() if limit is not None}
     _check(limits, baseline)
-    loaded = report if isinstance(report, Report) else load(report)
-    seen = loaded.view(value=value, beta=beta, confidence=confidence)
-    view = {key: seen.settings[key] for key in VIEW}
+    opened = report if isinstance(report, Report) else load(report)
+    audited = opened.view(value=value, beta=beta, confidence=confidence)
+    view = {key: audited.settings[key] for key in VIEW}
     check_view(**view)
-    images = len(seen.labels)
+    images = len(audited.labels)
     if images < 2 and not point:
-        raise UsageError(
-            f"{_name(report)}: one image has no interval; judge it with {option('point', True)}"
-        )
-    notes = list(filter(None, [part_note(seen)]))
-    files = [one for one in (report, baseline) if isinstance(one, str | Path)]
-    notes += [
-        f"{one}: {NO_SEAL}" for one in files if Path(one).is_file() and not is_sealed(Path(one))
-    ]
+        one = option("point", True)
+        raise UsageError(f"{_name(report)}: one image has no interval; judge it with {one}")
+    notes = list(filter(None, [part_note(audited)]))
+    files = [Path(file) for file in (report, baseline) if isinstance(file, str | Path)]
+    notes += [f"{file}: {NO_SEAL}" for file in files if file.is_file() and not is_sealed(file)]
     if images < FEW_IMAGES and not point:
         notes.append(f"{images} images are few: their bootstrap intervals are too narrow")
-    lowest, highest = seen.srs_range
+    lowest, highest = audited.srs_range
     if min_score is not None and not lowest <= min_score <= highest:
-        raise UsageError(
-            f"{option('min_score', like=f'{min_score:g}')}: the signed score lies between "
-            f"{lowest:.3f} and {highest:.3f} for {seen.players} bands and beta {seen.beta:g}"
+        raise InvalidOption(
+            "min_score",
+            min_score,
+            f"the signed score lies between {lowest:.3f} and {highest:.3f} for "
+            f"{audited.players} bands and beta {audited.beta:g}",
         )
-    named = [(_name(report), seen)]
+    named = [(_name(report), audited)]
     if baseline is not None:
-        against = baseline if isinstance(baseline, Report) else load(baseline)
-        named.append((_name(baseline), against))
+        reference = baseline if isinstance(baseline, Report) else load(baseline)
+        named.append((_name(baseline), reference))
     silent = _silent(named)
-    asked = {option: limit for option, limit in limits.items() if limit is not None}
     not_judged = [
-        NotJudged(option, _WHAT[option], option.startswith("--min"), limit, silent[option])
-        for option, limit in asked.items()
-        if option in silent
+        NotJudged(_flag(name), _WHAT[name], name.startswith("min"), limit, silent[name])
+        for name, limit in limits.items()
+        if name in silent
     ]
-    judged = {option: limit for option, limit in asked.items() if option not in silent}
+    judged = {name: limit for name, limit in limits.items() if name not in silent}
     pair = None
-    if baseline is not None and any(option in judged for option in _DROPS):
+    if baseline is not None and _DROPS & judged.keys():
         pair = compare(baseline, report, **view).pairs[0]
         notes += pair.notes
         if any(pair.left_out.values()):
@@ -233,8 +224,8 @@ def gate(
                 f"the baseline and {pair.left_out['other']} of the report are left out"
             )
     criteria = [
-        _judged(option, limit, *_measured(option, seen, pair), point=point)
-        for option, limit in judged.items()
+        _judged(name, limit, *_measured(name, audited, pair), point=point)
+        for name, limit in judged.items()
     ]
     return Gate(
         report=_name(report),
@@ -245,64 +236,61 @@ def gate(
         not_judged=not_judged,
         reasons=[criterion.reason for criterion in criteria if not criterion.passed],
         notes=notes,
-        model=seen.model,
-        data=seen.data,
+        model=audited.model,
+        data=audited.data,
         view=view,
     )
 
 
-def _check(limits: Mapping[str, float | None], baseline: object | None) -> None:
-    drops = any(limits[flag] is not None for flag in _DROPS)
-    largest = f"{option('max_drop')} or {option('max_accuracy_drop')}"
-    if all(limit is None for limit in limits.values()) and baseline is None:
+def _check(limits: Mapping[str, float], baseline: object | None) -> None:
+    """Refuse thresholds that cannot be used; the least score depends on the report's bands."""
+    drops = f"{option('max_drop')} or {option('max_accuracy_drop')}"
+    if not limits and baseline is None:
         raise UsageError(
             f"no threshold: give at least one of {option('min_score')}, {option('min_accuracy')}, "
-            f"or {option('baseline')} with {largest}"
+            f"or {option('baseline')} with {drops}"
         )
-    if baseline is None and drops:
-        first = option("baseline", like="REPORT")
-        raise UsageError(f"a largest drop needs {first} to count from")
-    if baseline is not None and not drops:
-        raise UsageError(f"{option('baseline')} needs {largest}")
-    for flag, limit in limits.items():
-        share = "accuracy" in flag
-        most = 1.0 if share else np.inf
-        if limit is None or flag == "--min-score":  # bounded by the report's bands and beta
-            continue
-        if not (0 <= limit <= most and np.isfinite(limit)):
+    if baseline is None and _DROPS & limits.keys():
+        reference = option("baseline", like="REPORT")
+        raise UsageError(f"a largest drop needs {reference} to count from")
+    if baseline is not None and not _DROPS & limits.keys():
+        raise UsageError(f"{option('baseline')} needs {drops}")
+    for name, limit in limits.items():
+        share = "accuracy" in name
+        most = 1.0 if share else sys.float_info.max
+        if name != "min_score" and not 0 <= limit <= most:
             allowed = "a share from 0 to 1" if share else "0 or a positive number"
-            name = flag.removeprefix("--").replace("-", "_")
-            raise UsageError(f"{option(name, like=f'{limit:g}')}: must be {allowed}")
+            raise InvalidOption(name, limit, f"must be {allowed}")
 
 
-def _silent(named: Sequence[tuple[str, Report]]) -> dict[str, str]:
-    """Options whose thresholds are on scores that are no findings, and why; the report first."""
+def _silent(named: Sequence[Named]) -> dict[str, str]:
+    """Thresholds on scores that are no findings, and why; the audited report comes first."""
     reasons = [
         f"{name}: {reason}".rstrip(".") if (reason := no_finding(report)) else ""
         for name, report in named
     ]
-    silent = {"--min-score": reasons[0], "--max-drop": reasons[0] or reasons[-1]}
-    return {option: why for option, why in silent.items() if why}
+    silent = {"min_score": reasons[0], "max_drop": reasons[0] or reasons[-1]}
+    return {name: reason for name, reason in silent.items() if reason}
 
 
-def _measured(option: str, seen: Report, pair: Pair | None) -> tuple[float, tuple[float, float]]:
-    """What a threshold is held against, and its interval."""
-    if option == "--min-accuracy":
-        right = int(np.sum(seen.predicted == seen.labels))
-        low, high = wilson(right, len(seen.labels), seen.confidence)
-        return seen.accuracy, (float(low), float(high))
-    if option == "--min-score":
-        return seen.srs_signed, seen.intervals.srs_signed
+def _measured(name: str, report: Report, pair: Pair | None) -> tuple[float, tuple[float, float]]:
+    """The quantity that a threshold bounds, and its interval."""
+    if name == "min_accuracy":
+        right = int(np.sum(report.predicted == report.labels))
+        low, high = wilson(right, len(report.labels), report.confidence)
+        return report.accuracy, (float(low), float(high))
+    if name == "min_score":
+        return report.srs_signed, report.intervals.srs_signed
     assert pair is not None
-    fall = pair.accuracy if option == "--max-accuracy-drop" else pair.srs_signed
+    fall = pair.accuracy if name == "max_accuracy_drop" else pair.srs_signed
     # Subtracting from 0 leaves no negative zero in reports of models that do not differ.
     return 0.0 - fall.difference, (0.0 - fall.high, 0.0 - fall.low)
 
 
 def _judged(
-    option: str, threshold: float, estimate: float, ends: tuple[float, float], *, point: bool
+    name: str, threshold: float, estimate: float, ends: tuple[float, float], *, point: bool
 ) -> Criterion:
-    at_least, what = option.startswith("--min"), _WHAT[option]
+    at_least, what, flag = name.startswith("min"), _WHAT[name], _flag(name)
     judged = estimate if point else ends[0 if at_least else 1]
     passed = bool(judged >= threshold if at_least else judged <= threshold)
     low, high = ends
@@ -314,9 +302,13 @@ def _judged(
     end = f"its {'lower' if at_least else 'upper'} end {judged:.{digits}f}"
     verdicts = ("is below", "reaches") if at_least else ("exceeds", "stays within")
     reason = (
-        f"{measured}: {'the estimate' if point else end} {verdicts[passed]} {option} {threshold:g}"
+        f"{measured}: {'the estimate' if point else end} {verdicts[passed]} {flag} {threshold:g}"
     )
-    return Criterion(option, what, at_least, threshold, estimate, low, high, judged, passed, reason)
+    return Criterion(flag, what, at_least, threshold, estimate, low, high, judged, passed, reason)
+
+
+def _flag(name: str) -> str:
+    return on_command_line(option(name))
 
 
 def _name(report: str | Path | Report) -> str:

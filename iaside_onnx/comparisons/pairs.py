@@ -22,13 +22,12 @@ class ClassDifference:
 
 @dataclass(frozen=True)
 class Pair:
-    """One report held against the reference.
+    """One report compared with the reference.
 
     Attributes
     ----------
-    report : str
-        What the report is called.
-    model : dict
+    report, model : str, dict
+        The report's name, and its model.
     shared : int
         Images in both reports; everything below speaks of these alone.
     left_out : dict

@@ -1,4 +1,4 @@
-"""Damage foretold: an audit's game joined with what perturbations do to each band."""
+"""Damage predicted: an audit's game joined with what perturbations do to each band."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ..errors import ReportError
 from ..mathematics.correlation import correlation_matrix
 from ..mathematics.prediction import (
-    DROWNED,
-    MUFFLED,
+    ATTENUATED,
+    MASKED,
     band_presence,
     colour_presence,
     multilinear_extension,
@@ -33,15 +33,10 @@ from ..spelling import option, words
 
 @dataclass(frozen=True)
 class Trial:
-    """How well the order of corruptions was foretold where it was measured.
+    """How well the order of corruptions was predicted where it was measured.
 
-    Attributes
-    ----------
-    networks, images, corruptions : str
-        What was tried.
-    mpe, accuracy_drop : float
-        Rank correlation over corruptions of the foretold damage with the measured one; for several
-        networks the mean.
+    `mpe` and `accuracy_drop` are rank correlations over corruptions of the predicted damage with
+    the measured one; for several networks their mean.
     """
 
     networks: str
@@ -74,16 +69,10 @@ TRIALS = (
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well the order of damages was foretold (Spearman's rank correlation).
+    """How well the order of damages was predicted (Spearman's rank correlation).
 
-    NaN where fewer than two things are ordered, or all are equal.
-
-    Attributes
-    ----------
-    corruptions : float
-        Over corruptions, each the mean over its severities.
-    pairs : float
-        Over all pairs of corruption and severity.
+    Over corruptions, each the mean over its severities, and over all pairs of corruption and
+    severity; NaN where fewer than two things are ordered, or all are equal.
     """
 
     corruptions: float
@@ -92,7 +81,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Prediction(Shown):
-    """Damage of P perturbations at S severities, foretold for the K images of an audit.
+    """Damage of P perturbations at S severities, predicted for the K images of an audit.
 
     Attributes
     ----------
@@ -113,7 +102,7 @@ class Prediction(Shown):
     notes : list of str
         What to bear in mind.
     no_finding : str or None
-        Why the report says nothing; then nothing is foretold either.
+        Why the report says nothing; then nothing is predicted either.
     measured_drop, measured_mpe : ndarray, shape (P, S), or None
         Fall of the accuracy, and mean prediction error, where they were measured.
     """
@@ -141,10 +130,10 @@ class Prediction(Shown):
     @cached_property
     def _resampled(self) -> NDArray[np.float64]:
         """The mean fall and resamples of it over images, shape (1 + R, P, S)."""
-        fall = self.probability[:, None, None] - self.foretold
-        rows = fall.reshape(len(fall), -1)
+        rows = (self.probability[:, None, None] - self.foretold).reshape(len(self.foretold), -1)
         drawn = resampled_means(rows, int(self.settings["seed"]))
-        return np.concatenate([rows.mean(axis=0)[None], drawn]).reshape(-1, *fall.shape[1:])
+        means = np.concatenate([rows.mean(axis=0)[None], drawn])
+        return means.reshape(-1, *self.foretold.shape[1:])
 
     def _spread(self, means: NDArray[np.float64]) -> Spread:
         return Spread.of(means, float(self.settings["confidence"]))
@@ -167,10 +156,7 @@ class Prediction(Shown):
     def beside(self, measured: RobustnessReport) -> Prediction:
         """The same with the damage that was measured, for the perturbations of both.
 
-        Raises
-        ------
-        ReportError
-            Of another model, or with no perturbation or severity in common.
+        Raises `ReportError` for another model, or with no perturbation or severity in common.
         """
         if measured.model["sha256"] != self.model["sha256"]:
             raise ReportError(
@@ -185,39 +171,33 @@ class Prediction(Shown):
                 "signal-to-noise report; measure both on the same ones"
             )
         own, other = (
-            (
-                [each.perturbations.index(n) for n in names],
-                [each.severities.index(v) for v in levels],
+            np.ix_(
+                [table.perturbations.index(name) for name in names],
+                [table.severities.index(level) for level in levels],
             )
-            for each in (self, measured)
+            for table in (self, measured)
         )
         return replace(
             self,
             perturbations=names,
             severities=levels,
-            presence=self.presence[np.ix_(*own)],
-            foretold=self.foretold[:, own[0]][:, :, own[1]],
-            measured_drop=measured.errors[np.ix_(*other)] - (1.0 - measured.accuracy),
-            measured_mpe=measured.mpe[np.ix_(*other)],
+            presence=self.presence[own],
+            foretold=self.foretold[:, own[0].ravel()][:, :, own[1].ravel()],
+            measured_drop=measured.errors[other] - (1.0 - measured.accuracy),
+            measured_mpe=measured.mpe[other],
         )
 
     def agreement(self, measured: NDArray[Any]) -> Agreement:
-        """Rank correlation of the foretold damage with a measured one, shape (P, S)."""
-
-        def rank(a: NDArray[Any], b: NDArray[Any]) -> float:
-            return float(correlation_matrix(np.stack([a, b]))[0, 1])
-
+        """Rank correlation of the predicted damage with a measured one, shape (P, S)."""
+        tables = np.stack([self.drop, measured])
+        of_corruptions, of_pairs = tables.mean(axis=2), tables.reshape(2, -1)
         return Agreement(
-            rank(self.drop.mean(axis=1), measured.mean(axis=1)),
-            rank(self.drop.ravel(), measured.ravel()),
+            *(float(correlation_matrix(rows)[0, 1]) for rows in (of_corruptions, of_pairs))
         )
 
     def summary(self) -> dict[str, Any]:
         """All results as plain JSON values."""
-        measured = {
-            "accuracy_drop": self.measured_drop,
-            "mpe": self.measured_mpe,
-        }
+        measured = {"accuracy_drop": self.measured_drop, "mpe": self.measured_mpe}
         ranks = {
             name: {
                 key: value if np.isfinite(value) else None
@@ -263,7 +243,7 @@ class Prediction(Shown):
 def predict_damage(
     report: Report, snr: SnrReport, *, confidence: float | None = None
 ) -> Prediction:
-    """Foretell what perturbations cost a model, without running it on perturbed images.
+    """Predict what perturbations cost a model, without running it on perturbed images.
 
     The probability of each image's true class is taken at the game's multilinear extension, at
     the share of each band that a perturbation leaves (see `mathematics.prediction`).
@@ -277,16 +257,10 @@ def predict_damage(
     confidence : float, optional
         Coverage of the intervals, in (0, 1); by default the report's.
 
-    Returns
-    -------
-    Prediction
-
     Raises
     ------
     ReportError
         The two do not fit together; the message names what differs.
-    UsageError
-        A confidence outside (0, 1).
     """
     _check_fit(report, snr)
     level = report.confidence if confidence is None else confidence
@@ -333,9 +307,9 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
         )
     # Stricter than a comparison: what a perturbation leaves of a band depends on the size.
     height, width = report.size
-    ours = {**report.settings, "size": f"{height}x{width}"}
-    theirs = {**snr.settings, "size": f"{snr.settings['height']}x{snr.settings['width']}"}
-    apart = settings_apart(ours, theirs, only=SNR_FIT)
+    audited = {**report.settings, "size": f"{height}x{width}"}
+    measured = {**snr.settings, "size": f"{snr.settings['height']}x{snr.settings['width']}"}
+    apart = settings_apart(audited, measured, only=SNR_FIT)
     if apart:
         differ = [str(each) for each in apart]
         options = " ".join(word for each in apart for word in words(each.setting, each.first))
@@ -346,7 +320,7 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
 
 
 def presence_under(
-    snr: SnrReport, *, muffled: float = MUFFLED, drowned: float = DROWNED
+    snr: SnrReport, *, attenuated: float = ATTENUATED, masked: float = MASKED
 ) -> NDArray[np.float64]:
     """How far each band survives each perturbation, shape (P, S, M); see `band_presence`.
 
@@ -355,10 +329,10 @@ def presence_under(
     signal, noise = snr.band_sums
     mean = noise.mean(axis=1)
     gain, residual = gain_and_residual(signal[1].mean(axis=0), mean[1], mean[2])
-    presence = band_presence(gain, residual, muffled=muffled, drowned=drowned)
+    presence = band_presence(gain, residual, attenuated=attenuated, masked=masked)
     if snr.settings["separate_dc"]:
         channels = int(snr.settings["channels"])
         spread = float((signal[0, :, 0] / channels).std())
         shift = np.sqrt(mean[1, ..., 0] / channels)
-        presence[..., 0] = colour_presence(shift, spread, drowned=drowned)
+        presence[..., 0] = colour_presence(shift, spread, masked=masked)
     return presence

@@ -19,18 +19,10 @@ from .comparable import Agreement, Named
 
 
 def replicate_rows(reference: Named, replicate: Named, agreed: Agreement) -> NDArray[np.intp]:
-    """Where a replicate holds each image of the reference.
+    """Where a replicate, which agrees so with the reference, holds each image of it.
 
-    Parameters
-    ----------
-    agreed : Agreement
-        Of the two.
-
-    Raises
-    ------
-    ReportError
-        The replicate plays another game, has other images, labels, classes or settings of the
-        model than the reference.
+    Raises `ReportError` where the replicate plays another game, or has other images, labels,
+    classes or settings of the model than the reference.
     """
     (first_name, first), (name, other) = reference, replicate
     if agreed.rows[0].size and any(agreed.left_out.values()):
@@ -52,19 +44,13 @@ def replicate_rows(reference: Named, replicate: Named, agreed: Agreement) -> NDA
             f"{option('replicates', name)} is no further training of {first_name}'s recipe, "
             f"which differs from it by its seed alone: {'; '.join(apart)}"
         )
-    places = np.empty_like(agreed.rows[1])
-    places[agreed.rows[0]] = agreed.rows[1]
-    return places
+    rows = np.empty_like(agreed.rows[1])
+    rows[agreed.rows[0]] = agreed.rows[1]
+    return rows
 
 
 def check_trainings(reports: Sequence[Named]) -> None:
-    """Refuse one training that stands for two.
-
-    Raises
-    ------
-    ReportError
-        Two reports are of one model file, or give the same values on all their images.
-    """
+    """Refuse reports of one model file, or that give the same values on all their images."""
     for number, (name, report) in enumerate(reports):
         for earlier, before in reports[:number]:
             same_file = report.model["sha256"] == before.model["sha256"]
@@ -80,5 +66,5 @@ def _same_values(*reports: Report) -> bool:
     """The tables agree bit by bit on the same images, in whatever order."""
     if len({tuple(sorted(report.image_ids)) for report in reports}) > 1:
         return False
-    tables = [report.log_prob[np.argsort(np.array(report.image_ids))] for report in reports]
-    return np.array_equal(tables[0], tables[1])
+    first, other = (report.log_prob[np.argsort(np.array(report.image_ids))] for report in reports)
+    return np.array_equal(first, other)

@@ -22,32 +22,20 @@ def decimals_of(widths: Iterable[float]) -> int:
     return min(7, max(3, 1 - int(np.floor(np.log10(min(halves)))))) if halves else 3
 
 
-def with_interval(found: Difference) -> str:
+def with_interval(d: Difference) -> str:
     """A difference and its interval as text, such as ``+0.012 [-0.003, +0.027]``."""
-    digits = decimals([found])
-    return f"{found.difference:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+    digits = decimals([d])
+    return f"{d.difference:+.{digits}f} [{d.low:+.{digits}f}, {d.high:+.{digits}f}]"
 
 
 def verdict(
     pair: Pair, reference: str, first: Report, margin: float | None, trainings: int = 1
 ) -> dict[str, str]:
-    """Plain sentences about a pair.
+    """Plain sentences about a pair, as `Pair.verdict` holds them.
 
-    Parameters
-    ----------
-    reference : str
-        What the reference is called.
-    first : Report
-        The reference.
-    margin : float or None
-    trainings : int
-        Of the reference's recipe, replicates included; from 2 on the sentences speak of trainings.
-
-    Returns
-    -------
-    dict of str
-        ``score``, ``bands``, ``accuracy``, and ``margin`` where one was given. Where a report of
-        the pair is no finding, nothing but the accuracy is judged.
+    `first` is the report of the reference, and `reference` its name. With two `trainings` of its
+    recipe or more, itself included, the sentences speak of trainings. Where a report of the pair is
+    no finding, nothing but the accuracy is judged.
     """
     sentences = _sentences(pair, reference, first, margin, trainings)
     if not pair.no_finding:
@@ -62,8 +50,8 @@ def _sentences(
     name, level = pair.report, 1 - first.confidence
     if pair.identical:
         same = f"{name} and {reference} give the same values on every image that they share."
-        found = dict.fromkeys(("score", "bands", "accuracy"), same)
-        return found if margin is None else {**found, "margin": same}
+        keys = ("score", "bands", "accuracy", "margin")
+        return dict.fromkeys(keys[:3] if margin is None else keys, same)
     low, high = first.srs_range
     against = reference if trainings == 1 else f"{trainings} trainings like {reference} on average"
     between = "" if trainings == 1 else f"between the trainings of {name} and {reference} "
@@ -76,17 +64,15 @@ def _sentences(
         )
     else:
         score = f"No difference of the signed score seen {between}{_power(pair, signed, trainings)}"
-    apart = [
+    differing = [
         f"{band} ({d.difference:+.{decimals([d])}f})"
         for band, d in zip(first.band_names, pair.sid, strict=True)
         if d.p_holm is not None and d.p_holm < level
     ]
     family = f"(SID, Holm over {len(pair.sid)} bands)"
-    bands = (
-        f"Bands that differ {family}: {', '.join(apart)}."
-        if apart
-        else f"No single band differs {family}."
-    )
+    bands = f"No single band differs {family}."
+    if differing:
+        bands = f"Bands that differ {family}: {', '.join(differing)}."
     alone = pair.right_alone
     counts = (
         f"{reference} alone is right on {alone['reference']} image(s), {name} alone on "
@@ -102,24 +88,22 @@ def _sentences(
         right = (
             f"No difference of accuracy seen {between}{_power(pair, accuracy, trainings)} {counts}."
         )
-    found = {"score": score, "bands": bands, "accuracy": right}
+    sentences = {"score": score, "bands": bands, "accuracy": right}
     if margin is not None:
         within = "lies within" if pair.equivalent else "is not shown to lie within"
-        found["margin"] = f"The difference of the signed score {within} ±{margin:g}."
-    return found
+        sentences["margin"] = f"The difference of the signed score {within} ±{margin:g}."
+    return sentences
 
 
-def _power(pair: Pair, found: Difference, trainings: int) -> str:
-    digits = decimals([found])
+def _power(pair: Pair, difference: Difference, trainings: int) -> str:
     size = f"{pair.shared} images"
-    at = (
-        f"at this sample size ({size})"
-        if trainings == 1
-        else f"at this number of trainings ({trainings} and 1, on {size})"
-    )
+    at = f"at this sample size ({size})"
+    if trainings > 1:
+        at = f"at this number of trainings ({trainings} and 1, on {size})"
     return (
-        f"{at}: {with_interval(found)}; a difference of "
-        f"{found.mde:.{digits}f} would have been seen (with a probability of {POWER})."
+        f"{at}: {with_interval(difference)}; a difference of "
+        f"{difference.mde:.{decimals([difference])}f} would have been seen (with a probability of "
+        f"{POWER})."
     )
 
 

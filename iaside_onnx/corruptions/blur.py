@@ -39,9 +39,9 @@ def defocus_blur(planes: Planes, *, radius: float, soften: float) -> Planes:
     shape = [scipy.fft.next_fast_len(size, real=True) for size in padded.shape[1:]]
     spectrum = scipy.fft.rfft2(padded, shape)
     spectrum *= scipy.fft.rfft2(kernel, shape)
-    made = scipy.fft.irfft2(spectrum, shape, overwrite_x=True)
+    blurred = scipy.fft.irfft2(spectrum, shape, overwrite_x=True)
     last = 2 * reach
-    return clipped(np.ascontiguousarray(made[:, last : last + height, last : last + width]))
+    return clipped(np.ascontiguousarray(blurred[:, last : last + height, last : last + width]))
 
 
 def _disk(radius: float, soften: float) -> NDArray[np.float32]:
@@ -84,7 +84,7 @@ def motion_blur(planes: Planes, rng: np.random.Generator, *, radius: int, sigma:
 def zoom_blur(planes: Planes, *, layers: int, step: float) -> Planes:
     """Mean of the image and of `layers` enlargements by 1, 1 + step, 1 + 2 step, ..."""
     total = 2.0 * planes
-    # Rounded as numpy.arange rounds: whether a layer has one pixel more may hang on it.
+    # Rounded as numpy.arange rounds: whether a layer has one pixel more may depend on it.
     gap = (1.0 + step) - 1.0
     for layer in range(1, layers):
         total += zoomed(planes, 1.0 + layer * gap)

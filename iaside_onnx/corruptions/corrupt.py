@@ -61,21 +61,16 @@ def corrupt(
     if image.dtype.kind != "f" or not (image.min() >= 0 and image.max() <= 1):
         raise UsageError("an image to corrupt holds floating-point values in [0, 1]")
     planes = np.ascontiguousarray(np.moveaxis(image, axis, 0), np.float32)
-    wanted = parameters(corruption, severity, *planes.shape[1:])
+    strength = parameters(corruption, severity, *planes.shape[1:])
     entry = CATALOGUE[corruption]
-    made = entry.function(planes, *[rng] * entry.random, **wanted)
-    return np.ascontiguousarray(np.moveaxis(made, 0, axis), image.dtype)
+    corrupted = entry.function(planes, *[rng] * entry.random, **strength)
+    return np.ascontiguousarray(np.moveaxis(corrupted, 0, axis), image.dtype)
 
 
 def generator(seed: int, key: str, corruption: str, severity: int) -> np.random.Generator:
     """The generator of one image's corruption: the same whatever else is corrupted, and when.
 
-    Parameters
-    ----------
-    seed : int
-        Not negative.
-    key : str
-        What names the image; the commands take the digest of its decoded pixels.
+    `key` names the image: the commands take the digest of its decoded pixels.
     """
     name = hashlib.sha256(f"{corruption}\0{severity}\0{key}".encode(errors="replace"))
     words = np.frombuffer(name.digest(), np.uint32).tolist()

@@ -16,9 +16,9 @@ from .severity import corruption
 def contrast(planes: Planes, *, factor: float) -> Planes:
     """Distances from each channel's mean times `factor`."""
     means = planes.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
-    made = planes * np.float32(factor)
-    made += (means * (1.0 - factor)).astype(np.float32)
-    return clipped(made)
+    flat = planes * np.float32(factor)
+    flat += (means * (1.0 - factor)).astype(np.float32)
+    return clipped(flat)
 
 
 @corruption(
@@ -52,11 +52,11 @@ def pixelate(planes: Planes, *, factor: float) -> Planes:
     """Shrunk to `factor` of the size by pillow's box filter, enlarged by nearest neighbours."""
     height, width = planes.shape[1:]
     small = max(1, int(width * factor)), max(1, int(height * factor))
-    made = np.empty_like(planes)
-    for plane, into in zip(planes, made, strict=True):
+    pixelated = np.empty_like(planes)
+    for plane, into in zip(planes, pixelated, strict=True):
         blocks = Image.fromarray(plane).resize(small, Image.Resampling.BOX)
         into[...] = blocks.resize((width, height), Image.Resampling.NEAREST)
-    return made
+    return pixelated
 
 
 @corruption("digital", small=(80, 65, 58, 50, 40), large=(25, 18, 15, 10, 7))
@@ -80,14 +80,10 @@ def jpeg_compression(planes: Planes, *, quality: int) -> Planes:
 def elastic_transform(
     planes: Planes, rng: np.random.Generator, *, stretch: float, sigma: float, affine: float
 ) -> Planes:
-    """A random affine map, then a smooth random displacement.
+    """A random affine map, then a smooth random displacement, both in pixels.
 
-    Parameters
-    ----------
-    stretch : float
-        Factor on uniform noise in [-1, 1] that a Gaussian of `sigma` has smoothed, in pixels.
-    affine : float
-        How far, in pixels, three points around the centre are moved at most on each axis.
+    The map moves three points around the centre by at most `affine` on each axis; the displacement
+    is `stretch` times uniform noise in [-1, 1] that a Gaussian of `sigma` has smoothed.
     """
     height, width = planes.shape[1:]
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
@@ -95,7 +91,7 @@ def elastic_transform(
         matrix = _affine(height, width, affine, rng)
         places = matrix[:, :2] @ np.stack([columns.ravel(), rows.ravel()]) + matrix[:, 2:]
         moved = places.astype(np.float32).reshape(2, height, width)
-        # Mirrored at the outermost pixels.
+
         planes = sampled(planes, _mirrored(moved[1], height), _mirrored(moved[0], width))
     if stretch > 0:
         noise = rng.random((2, height, width), np.float32)
@@ -120,11 +116,13 @@ def _affine(height: int, width: int, most: float, rng: np.random.Generator) -> N
 
 
 def _mirrored(places: Planes, size: int) -> Planes:
+    """Places on an axis that is mirrored at its outermost pixels."""
     period = max(2 * (size - 1), 1)
     folded = np.mod(places, period)
     return np.asarray(np.clip(np.minimum(folded, period - folded), 0, size - 1))
 
 
 def _reflected(places: Planes, size: int) -> Planes:
+    """Places on an axis that is mirrored beyond the edges of its outermost pixels."""
     folded = np.mod(places + 0.5, 2 * size)
     return np.asarray(np.clip(np.minimum(folded, 2 * size - folded) - 0.5, 0, size - 1))

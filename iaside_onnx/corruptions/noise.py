@@ -29,10 +29,10 @@ def shot_noise(planes: Planes, rng: np.random.Generator, *, photons: float) -> P
 def impulse_noise(planes: Planes, rng: np.random.Generator, *, share: float) -> Planes:
     """Salt and pepper: a `share` of all values becomes 0 or 1, evenly."""
     draw = rng.random(planes.shape, np.float32)
-    made = planes.copy()
-    made[draw < 0.5 * share] = 0.0
-    made[draw >= 1.0 - 0.5 * share] = 1.0
-    return made
+    noisy = planes.copy()
+    noisy[draw < 0.5 * share] = 0.0
+    noisy[draw >= 1.0 - 0.5 * share] = 1.0
+    return noisy
 
 
 @corruption("noise", small=(0.06, 0.1, 0.12, 0.16, 0.2), large=(0.15, 0.2, 0.35, 0.45, 0.6))

@@ -47,13 +47,8 @@ def _smoothed(lines: Planes, taps: NDArray[np.float64]) -> Planes:
 def motion_blur_planes(planes: Planes, radius: int, sigma: float, angle: float) -> Planes:
     """Blur along one side of a line: half a Gaussian of `radius` pixels in direction `angle`.
 
-    Taps fall on whole pixels, as in ImageMagick's motion blur; beyond the edge the edge pixels
-    go on.
-
-    Parameters
-    ----------
-    angle : float
-        Degrees; 0 is along a row.
+    The angle is in degrees, and 0 along a row. Taps fall on whole pixels, as in ImageMagick's
+    motion blur; beyond the edge the edge pixels go on.
     """
     steps = np.arange(2 * radius + 1)
     taps = np.exp(-0.5 * (steps / sigma) ** 2)
@@ -85,10 +80,10 @@ def zoomed(planes: Planes, factor: float) -> Planes:
 def _zoomed_axis(planes: Planes, factor: float, axis: int) -> Planes:
     size = planes.shape[axis]
     kept = int(np.ceil(size / factor))
-    made = round(kept * factor)
-    # The first and the last pixel of what is kept become those of what is made.
-    at = np.arange(size) + (made - size) // 2
-    places = np.minimum(at * (kept - 1) / max(made - 1, 1), kept - 1)
+    enlarged = round(kept * factor)
+    # The first and the last pixel of what is kept become those of the enlarged image.
+    at = np.arange(size) + (enlarged - size) // 2
+    places = np.minimum(at * (kept - 1) / max(enlarged - 1, 1), kept - 1)
     low = np.minimum(places.astype(int), max(kept - 2, 0))
     part = (places - low).astype(np.float32)
     low += (size - kept) // 2
@@ -103,13 +98,7 @@ def _zoomed_axis(planes: Planes, factor: float, axis: int) -> Planes:
 
 
 def sampled(planes: Planes, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> Planes:
-    """Planes at fractional places, bilinearly.
-
-    Parameters
-    ----------
-    rows, columns : ndarray, shape (H, W)
-        Within the image: 0 to height - 1 and 0 to width - 1.
-    """
+    """Planes at fractional places within the image, shape (H, W), bilinearly."""
     height, width = planes.shape[-2:]
     top = np.minimum(rows.astype(np.int32), max(height - 2, 0))
     left = np.minimum(columns.astype(np.int32), max(width - 2, 0))

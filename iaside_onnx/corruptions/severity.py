@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ..errors import InvalidOption, UsageError
+from ..checks import check_choice
+from ..errors import InvalidOption
 from .planes import Planes
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -53,28 +54,14 @@ class Corruption:
     large: tuple[Any, ...]
 
     @cached_property
-    def _arguments(self) -> list[inspect.Parameter]:
+    def arguments(self) -> list[inspect.Parameter]:
+        """Those of the function."""
         return list(inspect.signature(self.function).parameters.values())
 
     @cached_property
     def random(self) -> bool:
         """Whether it draws, from its argument ``rng``."""
-        return any(each.name == "rng" for each in self._arguments)
-
-    def parameters(self, severity: int, height: int, width: int) -> dict[str, float]:
-        """See `parameters`."""
-        keywords = [each for each in self._arguments if each.kind is each.KEYWORD_ONLY]
-        values = [_listed(table[severity - 1]) for table in (self.small, self.large)]
-        side = min(max(min(height, width), SMALL), LARGE)
-        part = math.log(side / SMALL) / math.log(LARGE / SMALL)
-        between = {}
-        for keyword, small, large in zip(keywords, *values, strict=True):
-            if small > 0 and large > 0 and 0 < part < 1:
-                value = small ** (1 - part) * large**part
-            else:
-                value = (1 - part) * small + part * large
-            between[keyword.name] = round(value) if keyword.annotation == "int" else value
-        return between
+        return any(each.name == "rng" for each in self.arguments)
 
 
 def corruption(kind: str, *, small: Sequence[Any], large: Sequence[Any]) -> Callable[[F], F]:
@@ -98,21 +85,11 @@ def choices() -> list[str]:
 
 
 def chosen(names: Iterable[str]) -> list[str]:
-    """Corruptions asked for by their names or by those of sets, in the order of `known`.
-
-    Raises
-    ------
-    UsageError
-        One that does not exist.
-    """
-    wanted = {one for name in names for one in SETS.get(name, (name,))}
-    if unknown := sorted(wanted - CATALOGUE.keys()):
+    """Corruptions asked for by their names or by those of sets, in the order of `known`."""
+    asked = {one for name in names for one in SETS.get(name, (name,))}
+    if unknown := sorted(asked - CATALOGUE.keys()):
         raise InvalidOption("corruption", unknown[0], f"choose one of {', '.join(choices())}")
-    return [name for name in known() if name in wanted]
-
-
-def _listed(values: Any) -> tuple[float, ...]:
-    return values if isinstance(values, tuple) else (values,)
+    return [name for name in known() if name in asked]
 
 
 def parameters(name: str, severity: int, height: int, width: int) -> dict[str, float]:
@@ -128,8 +105,20 @@ def parameters(name: str, severity: int, height: int, width: int) -> dict[str, f
     UsageError
         A corruption or a severity that does not exist.
     """
-    if name not in CATALOGUE:
-        raise UsageError(f"unknown corruption '{name}': choose one of {', '.join(known())}")
+    check_choice("corruption", name, known())
     if severity not in SEVERITIES:
-        raise UsageError(f"severity {severity}: choose one of 1 to {len(SEVERITIES)}")
-    return CATALOGUE[name].parameters(severity, height, width)
+        raise InvalidOption("severity", severity, f"choose one of 1 to {len(SEVERITIES)}")
+    entry = CATALOGUE[name]
+    keywords = [each for each in entry.arguments if each.kind is each.KEYWORD_ONLY]
+    rows = [table[severity - 1] for table in (entry.small, entry.large)]
+    values = [row if isinstance(row, tuple) else (row,) for row in rows]
+    side = min(max(min(height, width), SMALL), LARGE)
+    part = math.log(side / SMALL) / math.log(LARGE / SMALL)
+    between = {}
+    for keyword, small, large in zip(keywords, *values, strict=True):
+        if small > 0 and large > 0 and 0 < part < 1:
+            value = small ** (1 - part) * large**part
+        else:
+            value = (1 - part) * small + part * large
+        between[keyword.name] = round(value) if keyword.annotation == "int" else value
+    return between

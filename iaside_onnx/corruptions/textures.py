@@ -26,24 +26,24 @@ def plasma(height: int, width: int, decay: float, rng: np.random.Generator) -> P
     neighbours; the side is the next power of two.
     """
     side = 1 << (max(height, width) - 1).bit_length()
-    made = np.zeros((side, side), np.float32)
+    clouds = np.zeros((side, side), np.float32)
     step, wobble = side, 1.0
     while step >= 2:
         half = step // 2
-        corners = made[::step, ::step]
+        corners = clouds[::step, ::step]
         grown = corners + np.roll(corners, -1, 0)
         grown += np.roll(grown, -1, 1)
-        centres = made[half::step, half::step]
+        centres = clouds[half::step, half::step]
         centres[...] = grown * np.float32(0.25) + _wobble(grown.shape, wobble, rng)
         above = centres + np.roll(centres, 1, 0) + corners + np.roll(corners, -1, 1)
-        made[::step, half::step] = above * np.float32(0.25) + _wobble(above.shape, wobble, rng)
+        clouds[::step, half::step] = above * np.float32(0.25) + _wobble(above.shape, wobble, rng)
         beside = centres + np.roll(centres, 1, 1) + corners + np.roll(corners, -1, 0)
-        made[half::step, ::step] = beside * np.float32(0.25) + _wobble(beside.shape, wobble, rng)
+        clouds[half::step, ::step] = beside * np.float32(0.25) + _wobble(beside.shape, wobble, rng)
         step = half
         wobble /= decay**2
-    made -= made.min()
-    made /= max(float(made.max()), 1e-12)
-    return made[:height, :width]
+    clouds -= clouds.min()
+    clouds /= max(float(clouds.max()), 1e-12)
+    return clouds[:height, :width]
 
 
 def _wobble(shape: tuple[int, ...], most: float, rng: np.random.Generator) -> Planes:
@@ -58,12 +58,7 @@ def frost_picture(height: int, width: int, grain: float, rng: np.random.Generato
 
     The published scripts paste crops of five photographs; this stands for them. Its brightness,
     its contrast, its tint from white to blue and the fall of its spectrum vary from draw to draw
-    around what was measured on those photographs.
-
-    Parameters
-    ----------
-    grain : float
-        Size of the needles; 1 is that of the photographs.
+    around what was measured on those photographs. A `grain` of 1 is the size of their needles.
     """
     shape = [scipy.fft.next_fast_len(size, real=True) for size in (height, width)]
     spectrum = scipy.fft.rfft2(rng.standard_normal(shape, np.float32))
@@ -107,12 +102,7 @@ def _even(spectrum: NDArray[np.complex64]) -> NDArray[np.complex64]:
 
 
 def drops(liquid: Planes) -> Planes:
-    """How much light drops of liquid throw, at most 1, shape (H, W).
-
-    Parameters
-    ----------
-    liquid : ndarray, shape (H, W)
-        Thickness: 0 where there is none.
+    """How much light drops of a liquid of this thickness throw, at most 1, shape (H, W).
 
     The published steps: levels of 0..255; the distance to the edges of drops by Canny's method,
     at most 20; mean of 3 x 3; histogram equalised; an emboss filter; mean of 3 x 3; times the

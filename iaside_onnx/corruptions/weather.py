@@ -16,8 +16,8 @@ _WATER, _MUD = (175, 238, 238), (63, 42, 20)
 def _coloured(levels: tuple[int, int, int], channels: int) -> Planes:
     """A colour in levels of 0..255 for planes of 3 channels or 1, shape (channels, 1, 1)."""
     colour = np.array(levels, np.float32) / np.float32(255)
-    seen = colour if channels == 3 else np.array([colour @ _LUMA], np.float32)
-    return seen[:, None, None]
+    values = colour if channels == 3 else np.array([colour @ _LUMA], np.float32)
+    return values[:, None, None]
 
 
 @corruption(
@@ -58,11 +58,11 @@ def snow(
     flakes = np.where(flakes < threshold, np.float32(0), np.clip(flakes, 0.0, 1.0))
     flakes = motion_blur_planes(flakes, radius, sigma, rng.uniform(-135.0, -45.0))
     grey = np.tensordot(_LUMA, planes, 1)[None] if len(planes) == 3 else planes
-    made = np.maximum(planes, grey * 1.5 + np.float32(0.5))
-    made *= np.float32(1.0 - keep)
-    made += np.float32(keep) * planes
-    made += flakes + flakes[::-1, ::-1]
-    return clipped(made)
+    snowy = np.maximum(planes, grey * 1.5 + np.float32(0.5))
+    snowy *= np.float32(1.0 - keep)
+    snowy += np.float32(keep) * planes
+    snowy += flakes + flakes[::-1, ::-1]
+    return clipped(snowy)
 
 
 # The grain is the scale at which the published scripts paste their photographs of frost.
@@ -91,9 +91,9 @@ def frost(
 def fog(planes: Planes, rng: np.random.Generator, *, strength: float, decay: float) -> Planes:
     """`strength` times clouds on top of the image, scaled back to the image's own maximum."""
     most = float(planes.max())
-    made = planes + np.float32(strength) * plasma(planes.shape[1], planes.shape[2], decay, rng)
-    made *= np.float32(most / (most + strength))
-    return clipped(made)
+    foggy = planes + np.float32(strength) * plasma(planes.shape[1], planes.shape[2], decay, rng)
+    foggy *= np.float32(most / (most + strength))
+    return clipped(foggy)
 
 
 @corruption("weather", small=(0.05, 0.1, 0.15, 0.2, 0.3), large=(0.1, 0.2, 0.3, 0.4, 0.5))
@@ -105,10 +105,10 @@ def brightness(planes: Planes, *, shift: float) -> Planes:
     raised = np.clip(value + np.float32(shift), 0.0, 1.0)
     black = value == 0
     value[black] = 1.0
-    made = planes * (raised / value)
+    brighter = planes * (raised / value)
     if black.any():
-        made[:, black] = raised[black]
-    return clipped(made)
+        brighter[:, black] = raised[black]
+    return clipped(brighter)
 
 
 @corruption(

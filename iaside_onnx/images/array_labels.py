@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,68 +34,65 @@ _PAIRS = (
     ("train_images", "train_labels"),
 )
 _MOST_BYTES = 1 << 30
-_LONGEST_NAME = 1000
+LONGEST_NAME = 1000
+
+
+# Of the images and of the labels, as options name them; None: the usual one.
+ArrayNames = tuple[str | None, str | None]
 
 
 def choose_arrays(
     path: Path,
-    held: Sequence[str],
-    asked: tuple[str | None, str | None],
+    stored: Sequence[str],
+    asked: ArrayNames,
     shapes: Callable[[], dict[str, tuple[int, ...]]],
-    tell: Listener | None,
+    listener: Listener,
 ) -> tuple[str, str]:
     """Names of the arrays of images and of labels.
 
     Parameters
     ----------
-    held : sequence of str
-        What the file holds.
+    stored : sequence of str
+        Names of all arrays in the file.
     asked : (str or None, str or None)
         As given by options.
     shapes : callable
-        Finds the shapes, for messages.
+        Reads the shapes, for messages.
 
     Raises
     ------
     DataError
         One that was asked for is missing, or none has a usual name; lists what is there.
     """
-    written = {name.lower(): name for name in reversed(held)}
+    spelled = {name.lower(): name for name in reversed(stored)}
     for pair in _PAIRS:
-        wanted = [
-            given if given is not None else written.get(usual)
+        images, labels = (
+            spelled.get(usual) if given is None else given
             for given, usual in zip(asked, pair, strict=True)
-        ]
-        images, labels = wanted
-        if images in held and labels in held and images != labels:
+        )
+        if images in stored and labels in stored and images != labels:
             assert images is not None
             assert labels is not None
-            others = [name for name in held if name not in (images, labels)]
-            if tell is not None and (images, labels) != _PAIRS[0] and None in asked:
+            others = [name for name in stored if name not in (images, labels)]
+            if (images, labels) != _PAIRS[0] and None in asked:
                 beside = f" (beside {', '.join(others[:6])})" if others else ""
-                tell.note(f"arrays: images '{images}', labels '{labels}'{beside}")
+                listener.note(f"arrays: images '{images}', labels '{labels}'{beside}")
             return images, labels
-    missing = next((name for name in asked if name is not None and name not in held), None)
-    sizes = shapes()
-    listed = ", ".join(
-        f"'{name[:60]}' {' x '.join(map(str, sizes[name] or ())) or 'single'}"
-        for name in list(sizes)[:12]
-    )
-    wanted_names = f"'{missing}'" if missing else _wanted(written, asked)
-    raise DataError(
-        f"{path}: holds no array named {wanted_names}, but {listed or 'nothing'}; name them with "
-        f"{option('image_column')} and {option('label_column')}"
-    )
-
-
-def _wanted(written: dict[str, str], asked: tuple[str | None, str | None]) -> str:
-    """Which of the usual names are missing."""
-    missing = [
+    missing = [f"'{name}'" for name in asked if name is not None and name not in stored][:1]
+    missing = missing or [
         f"'{usual}'"
         for usual, given in zip(_PAIRS[0], asked, strict=True)
-        if given is None and usual not in written
+        if given is None and usual not in spelled
     ]
-    return " and none named ".join(missing) or "'labels'"
+    listed = ", ".join(
+        f"'{name[:60]}' {' x '.join(map(str, shape or ())) or 'single'}"
+        for name, shape in islice(shapes().items(), 12)
+    )
+    names = " and none named ".join(missing) or "'labels'"
+    raise DataError(
+        f"{path}: holds no array named {names}, but {listed or 'nothing'}; name them with "
+        f"{option('image_column')} and {option('label_column')}"
+    )
 
 
 def images_last(images: tuple[int, ...], labels: tuple[int, ...]) -> bool:
@@ -131,7 +129,7 @@ def label_numbers(
     if kind in "USO":
         if size != images or (kind == "O" and not hasattr(labels, "asstr")):
             raise DataError(needed)
-        return _named(labels, needed)
+        return _text_labels(labels, needed)
     values = np.asarray(labels)
     if values.size == images:
         values = values.reshape(-1)
@@ -148,15 +146,19 @@ def label_numbers(
     return values.astype(np.int64), None
 
 
-def _named(labels: Any, needed: str) -> tuple[NDArray[np.int64], list[str] | None]:
-    """Labels that are text: places in the sorted list of names, and this list; or numbers."""
-    held = labels.asstr(errors="replace")[...] if labels.dtype.kind == "O" else np.asarray(labels)
+def _text_labels(labels: Any, needed: str) -> tuple[NDArray[np.int64], list[str] | None]:
+    stored = labels.asstr(errors="replace")[...] if labels.dtype.kind == "O" else np.asarray(labels)
     texts = [
         name.decode(errors="replace") if isinstance(name, bytes) else str(name)
-        for name in held.reshape(-1)
+        for name in stored.reshape(-1)
     ]
-    if any(len(text) > _LONGEST_NAME for text in texts):
-        raise DataError(f"{needed}: a name is longer than {_LONGEST_NAME} characters")
+    if any(len(text) > LONGEST_NAME for text in texts):
+        raise DataError(f"{needed}: a name is longer than {LONGEST_NAME} characters")
+    return numbered(texts)
+
+
+def numbered(texts: Sequence[str]) -> tuple[NDArray[np.int64], list[str] | None]:
+    """Labels that are text: the numbers that they write; or places in the sorted list of names."""
     names = sorted(set(texts))
     if all(name.isascii() and name.isdecimal() and len(name) < 10 for name in names):
         return np.array([int(text) for text in texts], np.int64), None

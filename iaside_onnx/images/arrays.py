@@ -15,11 +15,11 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ..errors import DataError, PictureError
+from ..errors import DataError, PictureError, one_line
 from ..listener import Listener
 from ..spelling import option
-from .array_labels import choose_arrays, images_last, label_numbers
-from .pictures import MAX_BYTES, Naming, check_bytes, check_pixels
+from .array_labels import ArrayNames, choose_arrays, images_last, label_numbers
+from .pictures import MAX_BYTES, ImageSource, check_bytes, check_pixels
 
 # The most that a compressed .npz may unpack to; it has to be held in memory.
 MAX_UNPACKED = 4 << 30
@@ -37,56 +37,43 @@ _FILTERS = {1, 2, 3, 4, 5, 6, 32000}
 
 
 @dataclass
-class ArrayImages:
+class ArrayImages(ImageSource):
     """Images held in one array of n x H x W x C (a numpy array, or an open HDF5 dataset)."""
 
-    ids: list[str]
-    labels: NDArray[np.int64]
     images: Any
     channels_first: bool
     source: str
-    class_names: list[str] | None = None
-    naming: Naming = "words"
 
-    def picture(self, index: int) -> NDArray[Any]:
-        """Image as H x W x C, uint8 or float32; PictureError for floats outside [0, 1]."""
-        return self.decoded(index, self.content(index))
+    def content(self, index: int) -> bytes:
+        """The array's bytes."""
+        try:
+            return np.ascontiguousarray(self.images[index]).tobytes()
+        except (OSError, RuntimeError, ValueError) as error:  # a damaged chunk, a file cut off
+            raise PictureError(self.where(index), "its data are damaged") from error
+
+    def where(self, index: int) -> str:
+        """The file's path and the row."""
+        return f"{self.source}: image {self.ids[index]}"
 
     def decoded(self, index: int, content: bytes) -> NDArray[Any]:
-        """The same from the image's bytes."""
+        """Image as H x W x C, uint8 or float32; PictureError for floats outside [0, 1]."""
         pixels = np.frombuffer(content, self.images.dtype).reshape(self.images.shape[1:])
         if pixels.ndim == 2:
             pixels = pixels[:, :, None]
         elif self.channels_first:
             pixels = np.moveaxis(pixels, 0, -1)
-        if pixels.dtype != np.uint8:
-            pixels = pixels.astype(np.float32)
-            if not np.isfinite(pixels).all():
-                raise PictureError(self._where(index), "values that are not finite")
-            if not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
-                raise PictureError(
-                    self._where(index),
-                    "float values outside [0, 1]: divide by 255 or store uint8",
-                )
+        if pixels.dtype == np.uint8:
+            return pixels
+        pixels = pixels.astype(np.float32)
+        if not np.isfinite(pixels).all():
+            raise PictureError(self.where(index), "values that are not finite")
+        if not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
+            reason = "float values outside [0, 1]: divide by 255 or store uint8"
+            raise PictureError(self.where(index), reason)
         return pixels
 
-    def content(self, index: int) -> bytes:
-        """The array's bytes."""
-        return np.ascontiguousarray(self._read(index)).tobytes()
 
-    def _where(self, index: int) -> str:
-        return f"{self.source}: image {self.ids[index]}"
-
-    def _read(self, index: int) -> NDArray[Any]:
-        try:
-            return np.asarray(self.images[index])
-        except (OSError, RuntimeError, ValueError) as error:  # a damaged chunk, a file cut off
-            raise PictureError(self._where(index), "its data are damaged") from error
-
-
-def npz_images(
-    path: Path, names: tuple[str | None, str | None] = (None, None), tell: Listener | None = None
-) -> ArrayImages:
+def npz_images(path: Path, names: ArrayNames, listener: Listener) -> ArrayImages:
     """Images and labels of a ``.npz``; uncompressed images stay on disk.
 
     Parameters
@@ -100,26 +87,24 @@ def npz_images(
         Not a ``.npz``, damaged, an array missing or unusable, or more than `MAX_UNPACKED`
         compressed.
     """
-    held: list[Any] = []
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.endswith(".npy")]
+            members = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
 
             def shapes() -> dict[str, tuple[int, ...]]:
-                return {name[:-4]: _header(archive, name)[0] for name in members[:_MOST_NAMES]}
+                return {name: _shape(archive, name) for name in members[:_MOST_NAMES]}
 
-            pair = choose_arrays(path, [name[:-4] for name in members], names, shapes, tell)
-            for name, in_place in zip(pair, (True, False), strict=True):
-                held.append(_npz_array(path, archive, name, in_place))
+            pair = choose_arrays(path, members, names, shapes, listener)
+            images = _npz_array(path, archive, pair[0], in_place=True)
+            labels = _npz_array(path, archive, pair[1], in_place=False)
     except DataError:
         raise
     except Exception as error:  # zip, header and dtype errors have no common base
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: cannot be read as .npz ({reason})") from error
-    return _array_images(path, pair, *held)
+        raise DataError(f"{path}: cannot be read as .npz ({one_line(error)})") from error
+    return _array_images(path, pair, images, labels)
 
 
-def npy_images(path: Path, labels: Path | None = None, tell: Listener | None = None) -> ArrayImages:
+def npy_images(path: Path, labels: Path | None, listener: Listener) -> ArrayImages:
     """Images of a ``.npy`` in place, with labels of another: ``labels.npy`` beside it.
 
     Raises
@@ -132,38 +117,32 @@ def npy_images(path: Path, labels: Path | None = None, tell: Listener | None = N
             f"{path}: holds no labels; put labels.npy beside it, or give "
             f"{option('labels', like='FILE.npy')}"
         )
-    held: list[Any] = []
-    for file in (path, beside):
-        try:
-            with file.open("rb") as stream:
-                shape, fortran, dtype = _read_header(stream)
-                start = stream.tell()
-            count = math.prod(shape) * dtype.itemsize
-            if dtype.hasobject or fortran or min(shape, default=0) < 0:
-                raise DataError(f"{file}: cannot be read: an array of numbers in C order is needed")
-            if start + count != file.stat().st_size:
-                raise DataError(
-                    f"{file}: declares {count:,} bytes of data and holds another number"
-                )
-        except (OSError, ValueError, EOFError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise DataError(f"{file}: cannot be read as .npy ({reason})") from error
-        held.append(_InPlace(file, start, shape, dtype))
-    if tell is not None and labels is None:
-        tell.note(f"labels: {beside.name} beside the images")
-    numbers = np.fromfile(beside, held[1].dtype, offset=held[1].offset).reshape(held[1].shape)
-    if len(held[0].shape) == 4 and len(numbers) == 5 * _SEVERITY_ROWS == held[0].shape[0]:
-        _tell(
-            tell,
-            "50,000 rows as CIFAR-10-C has them, five severities of 10,000 each: all are "
-            "taken together; save the rows of one severity to audit it alone",
+    images, numbers = _npy_array(path), _npy_array(beside)
+    if labels is None:
+        listener.note(f"labels: {beside.name} beside the images")
+    if len(images.shape) == 4 and numbers.shape[:1] == images.shape[:1] == (5 * _SEVERITY_ROWS,):
+        listener.warning(
+            "50,000 rows as CIFAR-10-C has them, five severities of 10,000 each: all are taken "
+            "together; save the rows of one severity to audit it alone"
         )
-    return _array_images(path, (path.name, beside.name), held[0], numbers)
+    stored = np.fromfile(beside, numbers.dtype, offset=numbers.offset).reshape(numbers.shape)
+    return _array_images(path, (path.name, beside.name), images, stored)
 
 
-def _tell(tell: Listener | None, message: str) -> None:
-    if tell is not None:
-        tell.warning(message)
+def _npy_array(path: Path) -> _InPlace:
+    """The array of a ``.npy``, left in place."""
+    try:
+        with path.open("rb") as stream:
+            shape, fortran, dtype = _read_header(stream)
+            start = stream.tell()
+        count = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject or fortran or min(shape, default=0) < 0:
+            raise DataError(f"{path}: cannot be read: an array of numbers in C order is needed")
+        if start + count != path.stat().st_size:
+            raise DataError(f"{path}: declares {count:,} bytes of data and holds another number")
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read as .npy ({one_line(error)})") from error
+    return _InPlace(path, start, shape, dtype)
 
 
 @dataclass(frozen=True)
@@ -189,13 +168,12 @@ def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return shape, fortran, dtype
 
 
-def _header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    with archive.open(member) as stream:
-        shape, _, dtype = _read_header(stream)
-    return shape, dtype
+def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+    with archive.open(f"{name}.npy") as stream:
+        return _read_header(stream)[0]
 
 
-def _npz_array(path: Path, archive: zipfile.ZipFile, name: str, in_place: bool) -> Any:
+def _npz_array(path: Path, archive: zipfile.ZipFile, name: str, *, in_place: bool) -> Any:
     """One member, left in place where it is stored as it is, else unpacked within bounds."""
     entry = archive.getinfo(f"{name}.npy")
     with archive.open(entry) as stream:
@@ -230,9 +208,7 @@ def _data_offset(path: Path, entry: zipfile.ZipInfo) -> int:
     return int(entry.header_offset + _LOCAL_HEADER + name + extra)
 
 
-def hdf5_images(
-    path: Path, names: tuple[str | None, str | None] = (None, None), tell: Listener | None = None
-) -> ArrayImages:
+def hdf5_images(path: Path, names: ArrayNames, listener: Listener) -> ArrayImages:
     """Images and labels of an HDF5 file; images stay on disk. Arguments as of `npz_images`."""
     try:
         file = h5py.File(path, "r")
@@ -249,29 +225,41 @@ def hdf5_images(
         def shapes() -> dict[str, tuple[int, ...]]:
             return {name: dataset.shape for name, dataset in arrays.items()}
 
-        pair = choose_arrays(path, list(arrays), names, shapes, tell)
-        for name in pair:
-            dataset = arrays[name]
-            plan = dataset.id.get_create_plist()
-            used = {plan.get_filter(number)[0] for number in range(plan.get_nfilters())}
-            if used - _FILTERS:
-                raise DataError(
-                    f"{path}: '{name}' is compressed in a way that needs a plug-in (filters "
-                    f"{sorted(used)}); store it with gzip or uncompressed"
-                )
-            chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
-            if chunk > MAX_BYTES:
-                raise DataError(
-                    f"{path}: '{name}' has chunks of {chunk:,} bytes, the most are {MAX_BYTES:,}; "
-                    "store it with smaller chunks"
-                )
+        pair = choose_arrays(path, list(arrays), names, shapes, listener)
         images, labels = (arrays[name] for name in pair)
         _check_count(path, images.shape)
         for name in pair:
-            _check_written(path, name, arrays[name])
+            _check_storage(path, name, arrays[name])
         return _array_images(path, pair, images, labels)
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: cannot be read as HDF5: it is damaged") from error
+
+
+def _check_storage(path: Path, name: str, dataset: h5py.Dataset) -> None:
+    """Refuse filters that are code from elsewhere, huge chunks, and data that are not there."""
+    plan = dataset.id.get_create_plist()
+    filters = {plan.get_filter(number)[0] for number in range(plan.get_nfilters())}
+    if filters - _FILTERS:
+        raise DataError(
+            f"{path}: '{name}' is compressed in a way that needs a plug-in (filters "
+            f"{sorted(filters)}); store it with gzip or uncompressed"
+        )
+    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if chunk > MAX_BYTES:
+        raise DataError(
+            f"{path}: '{name}' has chunks of {chunk:,} bytes, the most are {MAX_BYTES:,}; store it "
+            "with smaller chunks"
+        )
+    if dataset.chunks is None:
+        missing = dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize
+    else:
+        sides = zip(dataset.shape, dataset.chunks, strict=True)
+        missing = dataset.id.get_num_chunks() < math.prod(-(-side // step) for side, step in sides)
+    if missing:  # HDF5 would read zeros
+        raise DataError(
+            f"{path}: '{name}' claims {dataset.size:,} values, and the file holds fewer: it was "
+            "not written to the end, or made to look larger than it is"
+        )
 
 
 def _check_count(path: Path, shape: tuple[int, ...] | None) -> None:
@@ -279,57 +267,41 @@ def _check_count(path: Path, shape: tuple[int, ...] | None) -> None:
         raise DataError(f"{path}: declares {shape[0]:,} images, the most are {MAX_IMAGES:,}")
 
 
-def _check_written(path: Path, name: str, dataset: h5py.Dataset) -> None:
-    """Refuse data that the file claims and does not hold: HDF5 would read them as zeros."""
-    if dataset.chunks is None:
-        missing = dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize
-    else:
-        sides = zip(dataset.shape, dataset.chunks, strict=True)
-        missing = dataset.id.get_num_chunks() < math.prod(-(-side // step) for side, step in sides)
-    if missing:
-        raise DataError(
-            f"{path}: '{name}' claims {dataset.size:,} values, and the file holds fewer: it was "
-            "not written to the end, or made to look larger than it is"
-        )
-
-
 def _datasets(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Datasets in a group and those below it that lie in the file itself, by their paths."""
     for name in list(group)[:_MOST_NAMES]:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             continue
-        held = group[name]
-        if isinstance(held, h5py.Group) and depth < _DEEPEST:
-            yield from _datasets(held, f"{prefix}{name}/", depth + 1)
+        item = group[name]
+        if isinstance(item, h5py.Group) and depth < _DEEPEST:
+            yield from _datasets(item, f"{prefix}{name}/", depth + 1)
         # Not where the raw data are in other files.
-        elif isinstance(held, h5py.Dataset) and not held.external and not held.is_virtual:
-            yield prefix + name, held
+        elif isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
+            yield prefix + name, item
 
 
 def _array_images(path: Path, pair: tuple[str, str], images: Any, labels: Any) -> ArrayImages:
-    if images.dtype is None or images.shape is None or labels.shape is None:
+    shape = images.shape
+    if images.dtype is None or shape is None or labels.shape is None:
         raise DataError(f"{path}: '{pair[0]}' or '{pair[1]}' holds nothing")
-    if len(images.shape) not in (3, 4) or 0 in images.shape:
-        raise DataError(f"{path}: images have shape {images.shape}; n x H x W x C is needed")
+    text = f"{path}: images have shape {shape}"
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise DataError(f"{text}; n x H x W x C is needed")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataError(f"{path}: images are {images.dtype}; uint8 or float in [0, 1] is needed")
-    if images_last(images.shape, labels.shape):
+    if images_last(shape, labels.shape):
         raise DataError(
-            f"{path}: images have shape {images.shape}, which is H x W x C x N, as MATLAB and SVHN "
-            "have it; n x H x W x C is needed: save images.transpose(3, 0, 1, 2)"
+            f"{text}, which is H x W x C x N, as MATLAB and SVHN have it; n x H x W x C is needed: "
+            "save images.transpose(3, 0, 1, 2)"
         )
-    _check_count(path, images.shape)
-    numbers, names = label_numbers(path, labels, images.shape[0])
-    planes = len(images.shape) == 4
-    first = planes and images.shape[1] in (1, 3)
-    last = planes and images.shape[3] in (1, 3)
-    if planes and first == last:
-        raise DataError(
-            f"{path}: images have shape {images.shape}; exactly one of the axes 1 and 3 must be "
-            "1 or 3 channels long"
-        )
-    height, width = images.shape[2:] if first else images.shape[1:3]
+    _check_count(path, shape)
+    numbers, names = label_numbers(path, labels, shape[0])
+    first = len(shape) == 4 and shape[1] in (1, 3)
+    last = len(shape) == 4 and shape[3] in (1, 3)
+    if len(shape) == 4 and first == last:
+        raise DataError(f"{text}; exactly one of the axes 1 and 3 must be 1 or 3 channels long")
+    height, width = shape[2:] if first else shape[1:3]
     check_pixels(height, width, str(path))
-    check_bytes(math.prod(images.shape[1:]) * images.dtype.itemsize, str(path))
-    ids = [f"{index:08d}" for index in range(images.shape[0])]
-    return ArrayImages(ids, numbers, images, first, str(path), names)
+    check_bytes(math.prod(shape[1:]) * images.dtype.itemsize, str(path))
+    ids = [f"{index:08d}" for index in range(shape[0])]
+    return ArrayImages(ids, numbers, names, images, first, str(path), naming="words")

@@ -39,40 +39,39 @@ class ClassIndex:
                 for alias in aliases:
                     level.setdefault(alias, set()).add(number)
 
-    def find(self, wanted: Sequence[str]) -> list[set[int]]:
+    def find(self, names: Sequence[str]) -> list[set[int]]:
         """Classes that each of some names may mean: none, one, or several of them.
 
         Spelling as it stands goes before looser spelling, this before ids, and these before single
         synonyms. Numbers that count the names of one side are left out only where all names are
         found so, each another class.
         """
-        found = [self._classes(name) for name in wanted]
-        if all(found):
-            return found
-        bare_wanted, bare_names = _without_numbers(wanted), _without_numbers(self.names)
-        tries = [(self, bare_wanted)] if bare_wanted != list(wanted) else []
-        if bare_names != self.names:
-            bare = ClassIndex(bare_names)
-            tries += [(bare, list(wanted)), *((bare, names) for _, names in tries)]
-        for index, names in tries:
-            loose = [index._classes(name) for name in names]
+        meant = [self._classes(name) for name in names]
+        if all(meant):
+            return meant
+        bare, own_bare = _without_numbers(names), _without_numbers(self.names)
+        tries = [(self, bare)] if bare != list(names) else []
+        if own_bare != self.names:
+            index = ClassIndex(own_bare)
+            tries += [(index, list(names)), *((index, spelled) for _, spelled in tries)]
+        for index, spelled in tries:
+            loose = [index._classes(name) for name in spelled]
             single = [next(iter(classes)) for classes in loose if len(classes) == 1]
             if all(loose) and len(set(single)) == len(single):
                 return loose
-        return found
+        return meant
 
     def _classes(self, name: str) -> set[int]:
-        for spelled, held in zip(_spellings(name), self._exact, strict=True):
-            if spelled in held:
-                return set(held[spelled])
-        forms = _forms(name)
-        asked: set[str] = set()
-        for level, aliases in enumerate(forms):
-            asked |= aliases
-            for known in self._levels[: level + 1]:
-                found = set().union(*(known.get(alias, set()) for alias in asked))
-                if found:
-                    return found
+        for spelled, known in zip(_spellings(name), self._exact, strict=True):
+            if spelled in known:
+                return set(known[spelled])
+        aliases: set[str] = set()
+        for level, forms in enumerate(_forms(name), start=1):
+            aliases |= forms
+            for known in self._levels[:level]:
+                classes = set().union(*(known.get(alias, set()) for alias in aliases))
+                if classes:
+                    return classes
         return set()
 
 
@@ -114,7 +113,6 @@ def _imagenet_order(names: list[str]) -> list[str]:
         return []
     names = names[len(background) :]
     known = [{folded(word) for word in lemmas.split(",")} for lemmas in synsets().values()]
-    agree = sum(
-        bool(lemmas & set().union(*_forms(name))) for name, lemmas in zip(names, known, strict=True)
-    )
+    forms = [set().union(*_forms(name)) for name in names]
+    agree = sum(not lemmas.isdisjoint(own) for lemmas, own in zip(known, forms, strict=True))
     return [*background, *synsets()] if agree >= _ENOUGH * CLASSES else []

@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,10 @@ _MARKS = set(":,;=")
 # An entry of a dictionary as Python writes it, and what follows.
 _PART = r"""(?:(\d{1,7})|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")"""
 _ENTRY = re.compile(rf"\s*{_PART}\s*:\s*{_PART}\s*(?:,\s*)?(\}})?", re.DOTALL)
-_BY_INDEX = {"id2label", "idx_to_class", "index_to_class"}
-_BY_NAME = {"label2id", "class_to_idx", "classes_to_idx", "class_to_index"}
-_HOLDERS = (
-    "id2label", "idx_to_class", "index_to_class", "label2id", "class_to_idx", "classes_to_idx",
-    "class_to_index", "names", "class_names", "label_names", "classes", "categories",
-)  # fmt: skip
+_BY_INDEX = ("id2label", "idx_to_class", "index_to_class")
+_BY_NAME = ("label2id", "class_to_idx", "classes_to_idx", "class_to_index")
+_LISTS = ("names", "class_names", "label_names", "classes", "categories")
+_HOLDERS = (*_BY_INDEX, *_BY_NAME, *_LISTS)
 _OPEN = (
     "numbers stand on both sides, so which are the names and which the places is open: write a "
     "JSON list of the names in the model's order, or the dictionary under the key class_to_idx "
@@ -56,7 +54,7 @@ def folded(name: str) -> str:
     kept = [
         "-" if mark in " _" and _between_digits(text, place) else mark
         for place, mark in enumerate(text)
-        if unicodedata.category(mark)[0] in "LNM" or _tells(text, place)
+        if unicodedata.category(mark)[0] in "LNM" or _distinguishes(text, place)
     ]
     return "".join(kept) or text
 
@@ -65,19 +63,16 @@ def _between_digits(text: str, place: int) -> bool:
     return text[place - 1 : place].isdecimal() and text[place + 1 : place + 2].isdecimal()
 
 
-def _tells(text: str, place: int) -> bool:
+def _distinguishes(text: str, place: int) -> bool:
     """Whether a sign at a place tells a name from others."""
-    mark = text[place]
+    mark, before, after = text[place], text[:place], text[place + 1 : place + 2]
     if mark in "#%" or unicodedata.category(mark) in ("Sm", "Sc", "So"):
         return True
-    if mark not in "-. _":
-        return False
-    before, after = text[:place], text[place + 1 : place + 2]
-    if _between_digits(text, place):
+    if mark in "-. _" and _between_digits(text, place):
         return True
-    if mark == "-":
-        return (not before and after.isdecimal()) or (bool(before) and not after)
-    return mark == "." and not before and after.isdecimal()
+    if mark in "-." and not before and after.isdecimal():
+        return True
+    return mark == "-" and bool(before) and not after
 
 
 def python_dict(text: str) -> dict[str, str | int] | None:
@@ -85,16 +80,16 @@ def python_dict(text: str) -> dict[str, str | int] | None:
     text = text.strip()
     if not text.startswith("{"):
         return None
-    found: dict[str, str | int] = {}
+    entries: dict[str, str | int] = {}
     place = 1
     while match := _ENTRY.match(text, place):
         key, item = (_literal(*match.group(*groups)) for groups in ((1, 2, 3), (4, 5, 6)))
-        if str(key) in found:
+        if str(key) in entries:
             return None
-        found[str(key)] = item
+        entries[str(key)] = item
         place = match.end()
         if match[7]:
-            return found if place == len(text) else None
+            return entries if place == len(text) else None
     return None
 
 
@@ -104,12 +99,21 @@ def _literal(number: str | None, single: str | None, double: str | None) -> str 
     return re.sub(r"\\(.)", r"\1", (single if single is not None else double) or "")
 
 
-def in_order(numbered: dict[int, str]) -> list[str] | None:
-    """Names by their numbers, where these are 0, 1, ... or 1, 2, ...; else None."""
+def _ordered(names: Sequence[str], places: Sequence[Any]) -> list[str] | None:
+    """Names by their places, where these are 0, 1, ... or 1, 2, ..., each once; else None."""
+    if not all(map(_is_place, places)):
+        return None
+    numbered = {int(place): name for place, name in zip(places, names, strict=True)}
     first = min(numbered, default=-1)
-    if first not in (0, 1) or sorted(numbered) != list(range(first, first + len(numbered))):
+    if first not in (0, 1) or sorted(numbered) != list(range(first, first + len(names))):
         return None
     return [numbered[number] for number in sorted(numbered)]
+
+
+def _is_place(value: Any) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value >= 0
+    return isinstance(value, str) and value.isdecimal() and len(value) < 8
 
 
 def names_in(value: Any, key: str = "") -> list[str] | None:
@@ -131,65 +135,43 @@ def names_in(value: Any, key: str = "") -> list[str] | None:
     OpenOrderError
         Their order is open.
     """
-    if isinstance(value, list):
-        made = [_one_name(item) for item in value]
-        names = [name for name in made if name is not None]
-        return _by_ids(value, names) if names and len(names) == len(made) else None
-    if not isinstance(value, dict) or not value:
+    if not isinstance(value, dict | list) or not value:
         return None
+    items = value if isinstance(value, list) else value.values()
+    names = [name for item in items if (name := _one_name(item)) is not None]
+    all_named = len(names) == len(value)
+    if isinstance(value, list):
+        return _by_ids(value, names) if all_named else None
     for holder in _HOLDERS:
         if isinstance(value.get(holder), dict | list):
             return names_in(value[holder], holder)
-    by_index, by_name = _by_index(value), _by_place(value)
+    by_index = _ordered(names, list(value)) if all_named else None
+    by_name = _ordered(list(value), list(items))
     if by_index is None or by_name is None:
         return by_index or by_name
     if key in _BY_INDEX:
         return by_index
     if key in _BY_NAME:
         return by_name
-    if not all(isinstance(item, int) for item in value.values()):
+    if not all(isinstance(item, int) for item in items):
         return by_index
     if [int(name) for name in by_index] == [int(name) for name in by_name]:
         return by_name
     raise OpenOrderError(_OPEN)
 
 
-def _by_index(value: dict[str, Any]) -> list[str] | None:
-    """Names of a dictionary from places to names."""
-    if not all(_is_place(key) for key in value):
-        return None
-    numbered = {int(key): _one_name(item) for key, item in value.items()}
-    whole = {number: name for number, name in numbered.items() if name is not None}
-    return in_order(whole) if len(whole) == len(value) else None
-
-
-def _by_place(value: dict[str, Any]) -> list[str] | None:
-    """Names of a dictionary from names to places."""
-    if not all(_is_place(item) for item in value.values()):
-        return None
-    numbered = {int(item): key for key, item in value.items()}
-    return in_order(numbered) if len(numbered) == len(value) else None
-
-
-def _is_place(value: Any) -> bool:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value >= 0
-    return isinstance(value, str) and value.isdecimal() and len(value) < 8
-
-
 def _by_ids(items: list[Any], names: list[str]) -> list[str]:
     """Names of a list, by the numbers that its objects give themselves, if they do."""
     if not all(isinstance(item, dict) for item in items):
         return names
+    known = _INDEX_COLUMNS | {"label"}
     keys = [
         key
         for key in items[0]
-        if folded(str(key)) in _INDEX_COLUMNS | {"label"}
-        and all(_is_place(item.get(key)) for item in items)
+        if folded(str(key)) in known and all(_is_place(item.get(key)) for item in items)
     ]
     for key in keys:
-        numbered = {int(item[key]): name for item, name in zip(items, names, strict=True)}
-        ordered = in_order(numbered) if len(numbered) == len(items) else None
+        ordered = _ordered(names, [item[key] for item in items])
         if ordered is None:
             raise OpenOrderError(
                 f"the numbers under '{key}' are not 0, 1, 2, ... or 1, 2, 3, ..., each once, so "
@@ -207,19 +189,14 @@ def _by_ids(items: list[Any], names: list[str]) -> list[str]:
 
 
 def _one_name(item: Any) -> str | None:
-    if isinstance(item, str):
-        return item
-    if isinstance(item, bool):
-        return None
-    if isinstance(item, int):
-        return str(item)
-    if isinstance(item, list) and item and all(isinstance(part, str) for part in item):
-        return " ".join(item)  # as in Keras: ["n01440764", "tench"]
     if isinstance(item, dict):
-        return next(
-            (item[key] for key in ("name", "label") if isinstance(item.get(key), str)), None
-        )
-    return None
+        texts = (item.get(key) for key in ("name", "label"))
+        item = next((text for text in texts if isinstance(text, str)), None)
+    if isinstance(item, list) and item and all(isinstance(part, str) for part in item):
+        item = " ".join(item)  # as in Keras: ["n01440764", "tench"]
+    if type(item) is int:
+        return str(item)
+    return item if isinstance(item, str) else None
 
 
 def read_class_names(path: Path) -> list[str]:
@@ -248,11 +225,10 @@ def read_class_names(path: Path) -> list[str]:
             f"{path}: is not a list of class names: one a line in the model's order, a JSON list "
             "or a dictionary of numbers and names, or a CSV file with a column of names"
         )
-    if not all(name.strip() for name in names):
-        raise DataError(
-            f"{path}: class {[bool(name.strip()) for name in names].index(False)} has no name"
-        )
-    return [name.strip() for name in names]
+    names = [name.strip() for name in names]
+    if "" in names:
+        raise DataError(f"{path}: class {names.index('')} has no name")
+    return names
 
 
 def _parsed(path: Path, text: str) -> list[str] | None:
@@ -279,7 +255,7 @@ def without_places(lines: list[str]) -> list[str]:
     OpenOrderError
         Numbers stand on both sides.
     """
-    found: list[list[str]] = []
+    readings: list[list[str]] = []
     for pattern, number, name in ((_NUMBERED, 1, 3), (_NUMBER_LAST, 3, 1)):
         matches = [match for line in lines if (match := pattern.fullmatch(line))]
         numbers = [int(match[number]) for match in matches]
@@ -288,14 +264,14 @@ def without_places(lines: list[str]) -> list[str]:
         if not len(numbered) == len(lines) == len(set(numbered.values())):
             continue
         marked = all(match[2] in _MARKS for match in matches)
-        names = in_order(numbered)
+        names = _ordered(list(numbered.values()), numbers)
         if names is None or not (marked or numbers == sorted(numbers)):
             continue
         if number == 1 or 0 in numbered:
-            found.append(names)
-    if len(found) > 1 and found[0] != found[1]:
+            readings.append(names)
+    if any(names != readings[0] for names in readings):
         raise OpenOrderError(_OPEN)
-    return found[0] if found else lines
+    return readings[0] if readings else lines
 
 
 def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
@@ -305,60 +281,48 @@ def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
     except csv.Error as error:
         raise DataError(f"{path}: cannot be read as CSV ({error})") from error
     header = [folded(cell) for cell in rows[0]]
-    named = [column for column, cell in enumerate(header) if cell in _NAME_COLUMNS]
-    counted = [column for column, cell in enumerate(header) if cell in _INDEX_COLUMNS]
+    named = [c for c, cell in enumerate(header) if cell in _NAME_COLUMNS]
+    counted = [c for c, cell in enumerate(header) if cell in _INDEX_COLUMNS]
     if named or counted:
         rows = rows[1:]
     width = len(rows[0]) if rows else 0
     if not rows or any(len(row) != width for row in rows):
         return None
+    columns = list(zip(*rows, strict=True))
     if width == 1:
-        return [row[0] for row in rows]
+        return list(columns[0])
     if not (named or counted):  # numbers beside one column of names
-        numbers = [column for column in range(width) if _places_of(rows, column) is not None]
-        texts = [column for column in range(width) if column not in numbers]
+        numbers = [c for c, cells in enumerate(columns) if _ordered(cells, cells) is not None]
+        texts = [c for c in range(width) if c not in numbers]
         if len(numbers) > 1:
             raise OpenOrderError(_OPEN)
-        if len(texts) != 1:
-            return None
-        return _ordered(rows, texts[0], numbers)
-    digits = [c for c in range(width) if all(_is_place(row[c]) for row in rows)]
-    indices = [column for column in counted if column in digits]
-    texts = [column for column in named if column not in digits]
+        return _by_columns(columns, texts[0], numbers) if len(texts) == 1 else None
+    digits = [c for c, cells in enumerate(columns) if all(map(_is_place, cells))]
+    indices = [c for c in counted if c in digits]
+    texts = [c for c in named if c not in digits]
     if not indices and texts:  # a number that is called the label, beside its name
         indices = [c for c in named if c in digits and header[c] in ("label", "class")]
     others = [c for c in range(width) if c not in digits and c not in counted]
-    name = next(iter([*texts, *(c for c in named if c not in indices)]), None)
-    if name is None and len(others) == 1:
-        name = others[0]
-    return None if name is None else _ordered(rows, name, indices)
+    candidates = [*texts, *(c for c in named if c not in indices)]
+    candidates += others if len(others) == 1 else []
+    return _by_columns(columns, candidates[0], indices) if candidates else None
 
 
-def _places_of(rows: list[list[str]], column: int) -> list[int] | None:
-    """Numbers of a column, if they are 0, 1, 2, ... or 1, 2, 3, ... in some order."""
-    if not all(_is_place(row[column]) for row in rows):
-        return None
-    numbers = [int(row[column]) for row in rows]
-    whole = len(set(numbers)) == len(numbers) and in_order(dict.fromkeys(numbers, "")) is not None
-    return numbers if whole else None
-
-
-def _ordered(rows: list[list[str]], name: int, indices: list[int]) -> list[str]:
+def _by_columns(columns: list[tuple[str, ...]], name: int, indices: list[int]) -> list[str]:
     """Names of a column in the order of a column of numbers, or in that of the rows."""
     orders = []
     for column in indices:
-        places = _places_of(rows, column)
-        if places is None:
+        order = _ordered(columns[name], columns[column])
+        if order is None:
             raise OpenOrderError(
                 f"the numbers of column {column + 1} are not 0, 1, 2, ... or 1, 2, 3, ..., each "
                 "once, so the order of the classes is open: leave the column out where the rows "
                 "stand in the model's order"
             )
-        pairs = sorted(zip(places, rows, strict=True), key=lambda pair: pair[0])
-        orders.append([row[name] for _, row in pairs])
+        orders.append(order)
     if any(order != orders[0] for order in orders):
         raise OpenOrderError("two columns of numbers give other orders; leave one out")
-    return orders[0] if orders else [row[name] for row in rows]
+    return orders[0] if orders else list(columns[name])
 
 
 def shown(names: Iterable[str], most: int = 5) -> str:

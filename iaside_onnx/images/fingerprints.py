@@ -1,7 +1,7 @@
 """What each picture was when it was first read.
 
-Later readings are held against it, and the digest of its pixels stands for it wherever something is
-drawn for it.
+Later readings are compared with it, and the digest of its pixels stands for it wherever something
+is drawn for it.
 """
 
 from __future__ import annotations
@@ -60,11 +60,17 @@ def _rgb(picture: Image.Image) -> Iterator[Buffer]:
 
 
 class Fingerprints:
-    """Digests of the pictures of a source by their index: remembered at the first reading."""
+    """Digests of the pictures of a source by their index: remembered at the first reading.
+
+    Attributes
+    ----------
+    contents, pixels : dict
+        SHA-256 of the bytes that were read, and of the pixels that were decoded.
+    """
 
     def __init__(self) -> None:
-        self._contents: dict[int, bytes] = {}
-        self._pixels: dict[int, bytes] = {}
+        self.contents: dict[int, bytes] = {}
+        self.pixels: dict[int, bytes] = {}
         self._decoded: set[int] = set()
 
     def expect(
@@ -80,43 +86,23 @@ class Fingerprints:
             Of the decoded pictures; empty where it is not known.
         """
         for index, content, decoded in zip(indices.tolist(), contents, pixels, strict=True):
-            self._contents[index] = content.tobytes()
+            self.contents[index] = content.tobytes()
             if decoded:
-                self._pixels[index] = decoded
-
-    def content(self, index: int) -> bytes | None:
-        """Digest of a picture's bytes; None before it was read."""
-        return self._contents.get(index)
-
-    def pixels(self, index: int) -> bytes | None:
-        """Digest of a picture's pixels; None before it was decoded."""
-        return self._pixels.get(index)
+                self.pixels[index] = decoded
 
     def read(self, index: int, content: bytes, name: str) -> bytes:
-        """Remember the bytes that were read, or hold them against those of the first reading.
-
-        Raises
-        ------
-        ChangedError
-            They are others.
-        """
-        found = hashlib.sha256(content).digest()
-        if self._contents.setdefault(index, found) != found:
+        """Digest of the bytes that were read; ChangedError where the first reading had others."""
+        digest = hashlib.sha256(content).digest()
+        if self.contents.setdefault(index, digest) != digest:
             raise ChangedError(name)
-        return found
+        return digest
 
     def decoded(self, index: int, picture: Picture, name: str) -> None:
-        """The same for pixels; equal bytes need only one look in a process.
-
-        Raises
-        ------
-        DataError
-            The bytes decode to other pixels here than where the digests come from.
-        """
+        """The same for pixels, once in a process; DataError where the bytes decode to others."""
         if index in self._decoded:
             return
-        found = pixel_digest(picture)
-        if self._pixels.setdefault(index, found) != found:
+        digest = pixel_digest(picture)
+        if self.pixels.setdefault(index, digest) != digest:
             raise DataError(
                 f"image {name}: decodes to other pixels here; use the same version of pillow"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import numpy as np
 from ..errors import DataError, PictureError
 from ..listener import Listener
 from ..spelling import option
+from .array_labels import numbered
 from .class_names import shown
 from .label_files import Entry, read_labels
-from .pictures import SUFFIXES, EncodedImages, check_bytes, class_number, relative_name
+from .pictures import ImageSource, check_bytes, class_number, is_picture, relative_name
 from .tree import advice, entries, is_litter, left_over, look_below, nesting, passed_over
 
 _LABEL_SUFFIXES = {".csv", ".tsv", ".jsonl", ".json", ".txt"}
@@ -24,7 +26,7 @@ _LABEL_FILES = ("metadata", "label", "annotation", "val", "test", "ground", "loc
 
 
 @dataclass
-class PhotoFiles(EncodedImages):
+class PhotoFiles(ImageSource):
     """Picture files below one folder; ids are relative POSIX paths.
 
     Attributes
@@ -51,16 +53,16 @@ class PhotoFiles(EncodedImages):
         """The file's bytes."""
         path = self.root / self.ids[index]
         try:
-            found = path.stat()
-            if not stat.S_ISREG(found.st_mode):  # reading a FIFO would wait for ever
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # reading a FIFO would wait for ever
                 raise PictureError(str(path), "no regular file")
-            check_bytes(found.st_size, str(path))
+            check_bytes(status.st_size, str(path))
             return path.read_bytes()
         except OSError as error:
             raise PictureError(str(path), error.strerror or type(error).__name__) from error
 
 
-def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
+def class_folders(root: Path, listener: Listener) -> PhotoFiles | None:
     """Sorted sub-folders as classes 0, 1, ...; None where they hold no pictures.
 
     Raises
@@ -70,54 +72,41 @@ def class_folders(root: Path, tell: Listener) -> PhotoFiles | None:
     """
     folders, files = entries(root)
     skipped = tuple(name for name in folders if left_over(root, name))
-    classes = [name for name in folders if name not in skipped]
-    below = {name: look_below(root / name) for name in classes}
-    ids: list[str] = []
-    labels: list[int] = []
-    other: Counter[str] = Counter()
-    for label, (name, found) in enumerate(below.items()):
-        ids += [f"{name}/{path}" for path in found.pictures]
-        labels += [label] * len(found.pictures)
-        other += found.other
+    below = {name: look_below(root / name) for name in folders if name not in skipped}
+    classes = list(below)
+    ids = [f"{name}/{path}" for name, content in below.items() for path in content.pictures]
     if not ids:
         return None
-    check_names(root, [*classes, *ids])
+    _check_names(root, [*classes, *ids])
+    labels = np.repeat(np.arange(len(below)), [len(each.pictures) for each in below.values()])
     litter = list(skipped)
-    litter += [f"{name}/{part}" for name, found in below.items() for part in found.litter]
+    litter += [f"{name}/{part}" for name, content in below.items() for part in content.litter]
     if litter:
-        tell.note(f"skipped as hidden or left over: {shown(f'{name}/' for name in litter)}")
+        listener.note(f"skipped as hidden or left over: {shown(f'{name}/' for name in litter)}")
+    other = sum((content.other for content in below.values()), Counter[str]())
     if other:
-        tell.warning(
+        listener.warning(
             f"{sum(other.values())} file(s) in the class folders are not read: "
             f"{passed_over(other)}{advice(other)}"
         )
-    empty = [f"{name}/" for name, found in below.items() if not found.pictures]
+    empty = [f"{name}/" for name, content in below.items() if not content.pictures]
     if empty:
-        tell.warning(
+        listener.warning(
             f"class folder(s) without pictures that are read: {shown(empty)}; they keep their "
             "place among the classes"
         )
-    beside = [
-        name for name in files if Path(name).suffix.lower() in SUFFIXES and not is_litter(name)
-    ]
+    beside = [name for name in files if is_picture(name) and not is_litter(name)]
     if beside:
-        tell.warning(
+        listener.warning(
             f"{len(beside)} picture(s) beside the class folders are in none and are not read: "
             f"{shown(beside, 3)}"
         )
     doubt = nesting(root, below)
-    return PhotoFiles(
-        ids, np.array(labels, np.int64), classes, root, doubt, skipped, naming="folders"
-    )
+    return PhotoFiles(ids, labels, classes, root, doubt, skipped, naming="folders")
 
 
-def check_names(root: Path, ids: Sequence[str]) -> None:
-    """Refuse names that cannot be ids.
-
-    Raises
-    ------
-    DataError
-    """
+def _check_names(root: Path, ids: Sequence[str]) -> None:
+    """Refuse names that cannot be ids."""
     odd = next((name for name in ids if relative_name(name) is None), None)
     if odd is not None:
         raise DataError(
@@ -126,14 +115,7 @@ def check_names(root: Path, ids: Sequence[str]) -> None:
 
 
 def labelled_files(root: Path, table: Path, columns: tuple[str, str] | None = None) -> PhotoFiles:
-    """The files that a file of labels lists, in its order.
-
-    Parameters
-    ----------
-    table : Path
-        See `label_files.read_labels`.
-    columns : (str, str), optional
-        Names or numbers of the columns that hold files and labels.
+    """The files that a file of labels lists, in its order; arguments as of `read_labels`.
 
     Raises
     ------
@@ -141,25 +123,26 @@ def labelled_files(root: Path, table: Path, columns: tuple[str, str] | None = No
     """
     rows = read_labels(table, root, columns)
     ids, labels = _as_listed(root, table, rows)
-    check_names(root, ids)
+    _check_names(root, ids)
     names = None
     if all(_is_number(label) for label in labels):
-        numbers = [
-            class_number(_integral(label), f"{table}, line {row.line}")
-            for label, row in zip(labels, rows, strict=False)
-        ]
+        numbers = np.array(
+            [
+                class_number(_integral(label), f"{table}, line {row.line}")
+                for label, row in zip(labels, rows, strict=False)
+            ],
+            np.int64,
+        )
     else:
-        names = sorted(set(labels))
-        place = {name: number for number, name in enumerate(names)}
-        numbers = [place[label] for label in labels]
-    made = PhotoFiles(ids, np.array(numbers, np.int64), names, root, naming="words")
+        numbers, names = numbered(labels)
+    files = PhotoFiles(ids, numbers, names, root, naming="words")
     for row in rows:
         number, name = row.label, row.second
         if _is_number(name):
             number, name = name, number
         if name and _is_number(number) and not _is_number(name) and len(number) < 10:
-            made.pairs.setdefault((int(_integral(number)), name), f"{table}, line {row.line}")
-    return made
+            files.pairs.setdefault((int(_integral(number)), name), f"{table}, line {row.line}")
+    return files
 
 
 def _is_number(text: str) -> bool:
@@ -175,38 +158,35 @@ def _integral(text: str) -> str:
 
 def _as_listed(root: Path, table: Path, rows: list[Entry]) -> tuple[list[str], list[str]]:
     """Ids and labels as written, of files that are there, each once."""
-    first = f"{table}, line "
     base = _base(root, table, rows)
     stems: dict[str, list[str]] | None = None
     labels: dict[str, tuple[str, int]] = {}
     missing: list[str] = []
     for row in rows:
+        where = f"{table}, line {row.line}"
         name = _inside(root, row.file)
         if not row.file or name is None:
-            raise DataError(
-                f"{first}{row.line}: file '{row.file[:200]}' must be a path inside {root}"
-            )
+            raise DataError(f"{where}: file '{row.file[:200]}' must be a path inside {root}")
         if not row.label:
-            raise DataError(f"{first}{row.line}: {name} has no label")
+            raise DataError(f"{where}: {name} has no label")
         name = base + name
         if not (root / name).is_file():
-            if stems is None:
-                stems = _stems(root)
-            found = stems.get(name, [])
-            if len(found) > 1:
+            stems = _stems(root) if stems is None else stems
+            candidates = stems.get(name, [])
+            if len(candidates) > 1:
                 raise DataError(
-                    f"{first}{row.line}: '{name}' may be {' or '.join(found[:3])}; name the files "
-                    "with their suffixes"
+                    f"{where}: '{name}' may be {' or '.join(candidates[:3])}; name the files with "
+                    "their suffixes"
                 )
-            if not found:
+            if not candidates:
                 missing.append(name)
                 continue
-            name = found[0]
-        known = labels.setdefault(name, (row.label, row.line))
-        if known[0] != row.label:
+            name = candidates[0]
+        label, line = labels.setdefault(name, (row.label, row.line))
+        if label != row.label:
             raise DataError(
-                f"{table}: lists {name} more than once, with label {known[0]} in line {known[1]} "
-                f"and {row.label} in line {row.line}"
+                f"{table}: lists {name} more than once, with label {label} in line {line} and "
+                f"{row.label} in line {row.line}"
             )
     if missing:
         raise DataError(_missing_files(root, table, missing, len(rows)))
@@ -243,81 +223,70 @@ def _inside(root: Path, name: str) -> str | None:
 
 def _stems(root: Path) -> dict[str, list[str]]:
     """Pictures below the root by their names without a suffix."""
-    found: dict[str, list[str]] = {}
+    stems: dict[str, list[str]] = {}
     for name in look_below(root).pictures:
-        found.setdefault(name[: -len(Path(name).suffix)], []).append(name)
-    return found
+        stems.setdefault(name[: -len(Path(name).suffix)], []).append(name)
+    return stems
 
 
 def _missing_files(root: Path, table: Path, missing: list[str], rows: int) -> str:
-    first = missing[0]
+    first, meant = missing[0], None
     if len(missing) == rows:
-        up = (root.parent / first).is_file()
         tail = Path(first).name
         below = next((path for path in look_below(root).pictures if Path(path).name == tail), None)
-        if up:
-            return (
-                f"{table}: names {first}, which is not in {root} but in {root.parent}: give that "
-                "folder as IMAGES"
-            )
-        if below and below != first and below.endswith("/" + first):
+        if (root.parent / first).is_file():
+            meant = root.parent
+        elif below and below.endswith("/" + first):
             meant = root / below.removesuffix("/" + first)
-            return (
-                f"{table}: names {first}, which is not in {root} but in {meant}: give that folder "
-                "as IMAGES"
-            )
+    if meant is not None:
+        return (
+            f"{table}: names {first}, which is not in {root} but in {meant}: give that folder as "
+            "IMAGES"
+        )
+    more = f", and {len(missing) - 1} more files that are not" if len(missing) > 1 else ""
     return (
-        f"{table}: names {first}, which is not in {root}"
-        + (f", and {len(missing) - 1} more files that are not" if len(missing) > 1 else "")
-        + "; names are relative to that folder"
+        f"{table}: names {first}, which is not in {root}{more}; names are relative to that folder"
     )
 
 
 def no_pictures(root: Path) -> DataError:
     """Why a folder holds no labelled images, and what to do."""
-    found = look_below(root)
-    _, files = entries(root)
-    tables = [
-        name
-        for name in files
-        if Path(name).suffix.lower() in _LABEL_SUFFIXES and not is_litter(name)
-    ]
-    likely = [name for name in tables if name.lower().startswith(_LABEL_FILES)]
-    table = next((name for name in [*likely, *tables] if _takes(root, name)), None)
-    hint = (
-        option("labels", root / table)
-        if table
-        else f"{option('labels', like='FILE.csv')} (columns file,label)"
-    )
+    content = look_below(root)
+    files = [name for name in entries(root)[1] if not is_litter(name)]
     if arrays := [name for name in files if name.endswith(".npy")]:
-        return DataError(_array_folder(root, arrays))
-    if found.direct:
+        return DataError(f"{root}: {_array_folder(root, arrays)}")
+    tables = [name for name in files if Path(name).suffix.lower() in _LABEL_SUFFIXES]
+    # Those first whose names say so.
+    tables.sort(key=lambda name: not name.lower().startswith(_LABEL_FILES))
+    table = next((name for name in tables if _takes(root, name)), None)
+    if table is None:
+        hint = f"{option('labels', like='FILE.csv')} (columns file,label)"
+    else:
+        hint = option("labels", root / table)
+    if content.direct:
         siblings = [name for name in entries(root.parent)[0] if not is_litter(name)]
         if table is None and len(siblings) > 1 and _holds_pictures(root.parent, siblings, root):
             return DataError(
-                f"{root}: its {found.direct} pictures lie directly in it, so they have no class; "
+                f"{root}: its {content.direct} pictures lie directly in it, so they have no class; "
                 f"did you mean {root.parent}, whose folders would be the classes? Else give {hint}"
             )
         return DataError(
-            f"{root}: has {found.direct} pictures directly in it and none in class sub-folders; "
+            f"{root}: has {content.direct} pictures directly in it and none in class sub-folders; "
             f"make one sub-folder per class or give {hint}"
         )
-    other = f" (it holds {passed_over(found.other)})" if found.other else ""
+    other = f" (it holds {passed_over(content.other)})" if content.other else ""
     return DataError(
         f"{root}: no pictures in class sub-folders, and no .tar or .parquet shards{other}; make "
-        f"one sub-folder per class or give {hint}{advice(found.other)}"
+        f"one sub-folder per class or give {hint}{advice(content.other)}"
     )
 
 
 def _holds_pictures(parent: Path, names: list[str], but: Path) -> bool:
     """Whether another folder beside one holds pictures directly."""
-    others = [parent / name for name in names if name != but.resolve().name]
-    for folder in others[:20]:
-        try:
-            if any(Path(name).suffix.lower() in SUFFIXES for name in entries(folder)[1]):
+    for folder in [parent / name for name in names if name != but.resolve().name][:20]:
+        with suppress(DataError):
+            if any(map(is_picture, entries(folder)[1])):
                 return True
-        except DataError:
-            continue
     return False
 
 
@@ -333,12 +302,12 @@ def _takes(root: Path, name: str) -> bool:
 def _array_folder(root: Path, arrays: list[str]) -> str:
     if "labels.npy" not in arrays:
         return (
-            f"{root}: holds arrays ({shown(arrays, 3)}) but no labels.npy; images are read from "
-            "one .npy with labels.npy beside it, or from an .npz with images and labels"
+            f"holds arrays ({shown(arrays, 3)}) but no labels.npy; images are read from one .npy "
+            "with labels.npy beside it, or from an .npz with images and labels"
         )
     images = [name for name in arrays if name != "labels.npy"]
     first = root / images[0] if images else root / "images.npy"
     return (
-        f"{root}: holds {len(images)} arrays beside labels.npy, as CIFAR-10-C does; give one of "
-        f"them, such as {first}, which is read with its labels (there, 10,000 rows a severity)"
+        f"holds {len(images)} arrays beside labels.npy, as CIFAR-10-C does; give one of them, such "
+        f"as {first}, which is read with its labels (there, 10,000 rows a severity)"
     )

@@ -13,9 +13,10 @@ from typing import Any
 from ..errors import DataError
 from ..spelling import option
 from .class_names import folded, shown
-from .imagenet import wordnet_id
-from .pictures import SUFFIXES, relative_name
+from .imagenet import ids_beside, wordnet_id
+from .pictures import is_picture, relative_name
 from .text_files import read_text
+from .tree import look_below
 
 _COLUMNS = option("columns", like="FILE,LABEL")
 _MOST_BYTES = 1 << 28
@@ -30,10 +31,9 @@ _LABELS = (
     "categoryid", "labelid", "labelname", "predictionstring", "groundtruth", "gt", "y", "wnid",
     "synset", "species", "breed", "diagnosis",
 )  # fmt: skip
+_WORKBOOKS = (".xlsx", ".xls", ".ods")
 _OTHER_KINDS = {
-    ".xlsx": "a workbook; save it as CSV with the columns file,label",
-    ".xls": "a workbook; save it as CSV with the columns file,label",
-    ".ods": "a workbook; save it as CSV with the columns file,label",
+    **dict.fromkeys(_WORKBOOKS, "a workbook; save it as CSV with the columns file,label"),
     ".npy": "an array, which goes with one .npy of images; for a folder give columns file,label",
     ".xml": "XML; give columns file,label",
 }
@@ -92,59 +92,59 @@ def _from_table(
 ) -> list[Entry]:
     if lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:  # Excel's mark
         lines = ["", *lines[1:]]
-    first = next((line for line in lines if line.strip()), "")
-    if not first:
+    rows = _rows(table, lines, columns)
+    if not rows:
         raise DataError(f"{table}: lists no images")
-    mark = _mark(first, columns)
-    rows: list[tuple[int, list[str]]] = []
-    if mark == " ":
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                rows.append((number, _words(line)))
-    else:
-        old = csv.field_size_limit(_MOST_FIELD)
-        try:
-            reader = csv.reader((line + "\n" for line in lines), delimiter=mark)
-            read = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
-            rows = [(number, row) for number, row in read if any(row)]
-        except csv.Error as error:
-            raise DataError(f"{table}: cannot be read as a CSV file ({error})") from error
-        finally:
-            csv.field_size_limit(old)
     header = rows[0][1]
-    chosen: tuple[int, int] | None
     headed = not _is_listed(root, header)
     if columns is not None:
-        chosen = _named(table, header, columns, headed)
+        file, label = _named(table, header, columns, headed)
     elif headed:
-        chosen = _by_header(table, header)
+        file, label = _by_header(table, header)
     else:
-        chosen = _without_header(table, [row for _, row in rows])
-    file, label = chosen
+        file, label = _without_header(table, [row for _, row in rows])
     second = _second(header, label) if headed and columns is None else None
-    found = []
+    listed = []
     for number, row in rows[int(headed) :]:
+        where = f"{table}, line {number}"
         if len(row) <= max(file, label):
             raise DataError(
-                f"{table}, line {number}: has {len(row)} columns where the first line has "
-                f"{len(header)}"
+                f"{where}: has {len(row)} columns where the first line has {len(header)}"
             )
         text = row[label]
         if headed and folded(header[label]) == "predictionstring":
-            text = _one_class(text, f"{table}, line {number}")
+            text = _one_class(text, where)
         also = row[second] if second is not None and second < len(row) else ""
-        found.append(Entry(row[file], text, number, also))
-    if not found:
+        listed.append(Entry(row[file], text, number, also))
+    if not listed:
         raise DataError(f"{table}: lists no images")
-    return found
+    return listed
+
+
+def _rows(
+    table: Path, lines: list[str], columns: tuple[str, str] | None
+) -> list[tuple[int, list[str]]]:
+    """Cells of the lines that are not empty, with their numbers."""
+    mark = _mark(next((line for line in lines if line.strip()), ""), columns)
+    if mark == " ":
+        return [(at, _words(line)) for at, line in enumerate(lines, start=1) if line.strip()]
+    limit = csv.field_size_limit(_MOST_FIELD)
+    try:
+        reader = csv.reader((line + "\n" for line in lines), delimiter=mark)
+        read = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
+        return [(number, row) for number, row in read if any(row)]
+    except csv.Error as error:
+        raise DataError(f"{table}: cannot be read as a CSV file ({error})") from error
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _mark(line: str, columns: tuple[str, str] | None) -> str:
     """What stands between columns: what splits a line into known names, else a usual mark."""
-    wanted = {folded(name) for name in columns} if columns else set(_FILES) | set(_LABELS)
+    known = {folded(name) for name in columns} if columns else set(_FILES) | set(_LABELS)
     for mark in _SPLIT_MARKS:
         cells = {folded(cell.strip(" \"'")) for cell in line.split(mark)}
-        if mark in line and len(cells & wanted) > 1:
+        if mark in line and len(cells & known) > 1:
             return mark
     return next((mark for mark in _SPLIT_MARKS if mark in line), " ")
 
@@ -152,19 +152,16 @@ def _mark(line: str, columns: tuple[str, str] | None) -> str:
 def _words(line: str) -> list[str]:
     """Name and label of a line without marks: the name may hold spaces where its suffix ends it."""
     words = line.split()
-    for count in range(1, len(words)):
-        if Path(words[count - 1]).suffix.lower() in SUFFIXES:
-            return [" ".join(words[:count]), " ".join(words[count:])]
-    if len(words) < 2:
-        return words
-    return [words[0], " ".join(words[1:])]
+    ends = (count for count in range(1, len(words)) if is_picture(words[count - 1]))
+    end = next(ends, 1)
+    return [" ".join(words[:end]), " ".join(words[end:])] if len(words) > 1 else words
 
 
 def _is_listed(root: Path, row: list[str]) -> bool:
     """Whether a first line is one of a picture already, rather than of column names."""
     for cell in row:
         name = cell.replace("\\", "/")
-        if Path(name).suffix.lower() in SUFFIXES:
+        if is_picture(name):
             return True
         if not name or folded(name) in (*_FILES, *_LABELS) or len(name) > 255 or "\0" in name:
             continue
@@ -181,27 +178,21 @@ def _named(
     for name in columns:
         exact = [place for place, cell in enumerate(header) if cell == name]
         alike = [place for place, cell in enumerate(header) if folded(cell) == folded(name)]
-        found = (exact or alike) if headed else []
-        if not found and _is_count(name) and 1 <= int(name) <= len(header):
-            found = [int(name) - 1]
-        if len(found) != 1:
-            held = f"columns {shown(header, 12)}" if headed else f"{len(header)} unnamed columns"
+        meant = (exact or alike) if headed else []
+        if not meant and _is_count(name) and 1 <= int(name) <= len(header):
+            meant = [int(name) - 1]
+        if len(meant) != 1:
+            there = f"columns {shown(header, 12)}" if headed else f"{len(header)} unnamed columns"
             raise DataError(
-                f"{table}: has {'more than one' if found else 'no'} column '{name}' but {held}; "
+                f"{table}: has {'more than one' if meant else 'no'} column '{name}' but {there}; "
                 f"give {_COLUMNS} with their names, or their numbers from 1"
             )
-        places.append(found[0])
+        places += meant
     return places[0], places[1]
 
 
 def _by_header(table: Path, header: Sequence[str]) -> tuple[int, int]:
-    """Places of the columns by their usual names.
-
-    Raises
-    ------
-    DataError
-        None, or several that may be meant.
-    """
+    """Places of the columns by their usual names, where one of each may be meant."""
     known = [folded(cell) for cell in header]
     files = [place for place, cell in enumerate(known) if cell in _FILES]
     labels = [place for place, cell in enumerate(known) if cell in _LABELS]
@@ -237,17 +228,17 @@ def _without_header(table: Path, rows: list[list[str]]) -> tuple[int, int]:
     width = len(rows[0])
     if width == 1:
         raise DataError(f"{table}: lists files but no labels; columns file,label are needed")
-    some = [row for row in rows[:50] if len(row) == width]
+    cells = list(zip(*(row for row in rows[:50] if len(row) == width), strict=True))
     files = [
         place
-        for place in range(width)
-        if all(Path(row[place].replace("\\", "/")).suffix.lower() in SUFFIXES for row in some)
+        for place, column in enumerate(cells)
+        if all(is_picture(cell.replace("\\", "/")) for cell in column)
     ]
     file = files[0] if len(files) == 1 else 0
-    ids = [place for place in range(width) if all(wordnet_id(row[place]) for row in some)]
-    ids = [place for place in ids if place != file]
     if width == 2:
         return file, 1 - file
+    ids = [place for place, column in enumerate(cells) if all(map(wordnet_id, column))]
+    ids = [place for place in ids if place != file]
     if len(ids) == 1:
         return file, ids[0]
     raise DataError(
@@ -270,18 +261,16 @@ def _objects(table: Path, text: str) -> list[tuple[int, Any]]:
     where = f"{table}"
     try:
         if table.suffix.lower() != ".json":
-            found = []
+            objects = []
             for number, line in enumerate(text.splitlines(), start=1):
                 where = f"{table}, line {number}"
                 if line.strip():
-                    found.append((number, json.loads(line)))
-            return found
+                    objects.append((number, json.loads(line)))
+            return objects
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: is not valid JSON") from error
-    if isinstance(value, dict) and not any(
-        isinstance(item, dict | list) for item in value.values()
-    ):
+    if isinstance(value, dict) and not any(isinstance(x, dict | list) for x in value.values()):
         value = [{"file": name, "label": label} for name, label in value.items()]
     if not isinstance(value, list):
         raise DataError(
@@ -294,7 +283,7 @@ def _objects(table: Path, text: str) -> list[tuple[int, Any]]:
 def _from_objects(
     table: Path, objects: list[tuple[int, Any]], columns: tuple[str, str] | None
 ) -> list[Entry]:
-    entries = []
+    listed = []
     keys: tuple[str, str] | None = None
     second: str | None = None
     for number, value in objects:
@@ -303,33 +292,28 @@ def _from_objects(
             raise DataError(f"{where}: must be an object with file_name and label")
         if keys is None:
             header = [str(key) for key in value]
-            places = (
-                _by_header(table, header)
-                if columns is None
-                else _named(table, header, columns, headed=True)
-            )
+            if columns is not None:
+                places = _named(table, header, columns, headed=True)
+            else:
+                places = _by_header(table, header)
+                other = _second(header, places[1])
+                second = None if other is None else header[other]
             keys = header[places[0]], header[places[1]]
-            other = _second(header, places[1]) if columns is None else None
-            second = None if other is None else header[other]
         file, label = (value.get(key) for key in keys)
         if isinstance(label, list) and len(label) == 1:
             label = label[0]
-        plain = isinstance(label, str | int) and not isinstance(label, bool)
-        if not isinstance(file, str) or not (plain or isinstance(label, float)):
+        if not isinstance(file, str) or type(label) not in (str, int, float):
             raise DataError(f"{where}: '{keys[0]}' must be a name and '{keys[1]}' a label")
-        also = value.get(second) if second is not None else None
+        also = None if second is None else value.get(second)
         also = str(also).strip() if isinstance(also, str | int) else ""
-        entries.append(Entry(file.strip(), str(label).strip(), number, also))
-    if not entries:
+        listed.append(Entry(file.strip(), str(label).strip(), number, also))
+    if not listed:
         raise DataError(f"{table}: lists no images")
-    return entries
+    return listed
 
 
 def _numbers_by_line(table: Path, root: Path, numbers: list[int]) -> list[Entry]:
-    """Pictures in order of name with one number a line, where a map from the numbers is at hand."""
-    from .ilsvrc import ids_beside  # scipy's reader of .mat is slow to load
-    from .tree import look_below
-
+    """Pictures in order of name with one number a line, where a map from the numbers is there."""
     synset_of = ids_beside(table)
     if synset_of is None:
         raise DataError(

@@ -22,21 +22,25 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, PictureError
 from ..spelling import option
+from .array_labels import LONGEST_NAME, numbered
 from .arrays import MAX_IMAGES
-from .pictures import MAX_BYTES, EncodedImages, check_bytes
+from .pictures import MAX_BYTES, ImageSource, check_bytes
 
 _IMAGE_COLUMNS = ("image", "img")
 _LABEL_COLUMNS = ("label",)
+# Types as Arrow writes them.
+_BINARY = ("binary", "large_binary")
+_TEXT = ("string", "large_string")
+_INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 _LABEL_ROWS = 1 << 16
 _BUFFER = 1 << 20
 # Pictures that are kept, in the order of asking: every pass over a usual sample but the first.
 _KEPT_BYTES = 1 << 26
-_MAX_CLASS_NAME = 1000
 _MAX_RATIO = 100
 
 
 @dataclass
-class ParquetPictures(EncodedImages):
+class ParquetPictures(ImageSource):
     """Pictures in a binary column; ids are ``file.parquet/row``.
 
     Attributes
@@ -66,13 +70,13 @@ class ParquetPictures(EncodedImages):
     def content(self, index: int) -> bytes:
         """The cell's bytes."""
         with self._lock:
-            found = self._kept.get(index)
-            if found is None:
-                found = self._read(index)
-                if len(found) <= self._room:
-                    self._kept[index] = found
-                    self._room -= len(found)
-        return found
+            encoded = self._kept.get(index)
+            if encoded is None:
+                encoded = self._read(index)
+                if len(encoded) <= self._room:
+                    self._kept[index] = encoded
+                    self._room -= len(encoded)
+        return encoded
 
     def _read(self, index: int) -> bytes:
         """A cell of its row group, going on from the last one where that lies before it."""
@@ -81,18 +85,18 @@ class ParquetPictures(EncodedImages):
         if reading != group or index < following:
             following, cells = self.starts[group], self._cells(*self.groups[group])
         try:
-            found = next(islice(cells, index - following, None))
+            cell = next(islice(cells, index - following, None))
         except StopIteration:
             raise DataError(f"{self.where(index)}: is missing; the file is damaged") from None
         self._reading = (group, index + 1, cells)
-        if found is None:
+        if cell is None:
             raise PictureError(
                 self.where(index),
                 f"column '{self.column}' has no bytes there, and a path in their place is not "
                 "followed; write the set with the pictures embedded",
             )
-        check_bytes(found.size, self.where(index))
-        return bytes(found.to_pybytes())
+        check_bytes(cell.size, self.where(index))
+        return bytes(cell.to_pybytes())
 
     def _cells(self, file: int, group: int) -> Iterator[Any]:
         """Buffers of a row group's pictures in order, None where there are no bytes."""
@@ -131,51 +135,44 @@ def parquet_pictures(
     labels: list[NDArray[np.int64]] = []
     groups: list[tuple[int, int]] = []
     starts = array("q")
-    names: list[str] | None = None
     texts: dict[str, int] = {}
-    total = 0
-    kept: tuple[Any, ...] = ()
+    layout: tuple[Any, ...] = ()
     for number, path in enumerate(files):
         with _opened(path) as table:
             schema = table.schema_arrow
             image = _column(path, schema, image_column, _IMAGE_COLUMNS, "image", _is_image)
             label = _column(path, schema, label_column, _LABEL_COLUMNS, "label", _is_label)
-            held = image, label, _class_names(schema, label), _is_text(schema.field(label).type)
-            if number and held != kept:
+            words = _is_text(schema.field(label).type)
+            names = _class_names(schema, label)
+            if number and layout != (image, label, names, words):
                 raise DataError(f"{path}: its columns or class names differ from {files[0].name}")
-            kept = held
-            image_column, label_column, names = held[:3]
+            layout = image, label, names, words
+            image_column, label_column = image, label
             parts = [table.metadata.row_group(part) for part in range(table.num_row_groups)]
             rows = [part.num_rows for part in parts]
-            if min(rows, default=0) < 0 or total + sum(rows) > MAX_IMAGES:
+            if min(rows, default=0) < 0 or len(ids) + sum(rows) > MAX_IMAGES:
                 raise DataError(f"{path}: declares more than the {MAX_IMAGES:,} rows allowed")
-            _check_sizes(path, parts, image)
-            if _is_text(schema.field(label).type):
-                _check_sizes(path, parts, label)
-            found = _labels(path, table, label, texts)
-            if len(found) != sum(rows):
+            for column in (image, label) if words else (image,):
+                _check_sizes(path, parts, column)
+            labels.append(_labels(path, table, label, texts))
+            if len(labels[-1]) != sum(rows):
                 raise DataError(
-                    f"{path}: declares {sum(rows):,} rows but has {len(found):,} labels"
+                    f"{path}: declares {sum(rows):,} rows but has {len(labels[-1]):,} labels"
                 )
-        labels.append(found)
-        ids += [f"{path.name}/{row:08d}" for row in range(len(found))]
         for part, count in enumerate(rows):
             if count:
                 groups.append((number, part))
-                starts.append(total)
-            total += count
+                starts.append(len(ids) + sum(rows[:part]))
+        ids += [f"{path.name}/{row:08d}" for row in range(sum(rows))]
     if not ids:
         raise DataError(f"{files[0]}: holds no rows")
-    assert image_column is not None
     numbers = np.concatenate(labels)
-    pictures = ParquetPictures(ids, numbers, names, files, image_column, groups, starts)
+    pictures = ParquetPictures(ids, numbers, names, files, image, groups, starts)
     if texts:
-        names = sorted(texts)
-        if all(text.isascii() and text.isdecimal() and len(text) < 10 for text in texts):
-            pictures.labels = np.array([int(text) for text in texts], np.int64)[numbers]
-            return pictures
-        order = np.array([names.index(text) for text in texts], np.int64)
-        pictures.labels, pictures.class_names, pictures.naming = order[numbers], names, "words"
+        own_numbers, written = numbered(list(texts))
+        pictures.labels = own_numbers[numbers]
+        if written is not None:
+            pictures.class_names, pictures.naming = written, "words"
     return pictures
 
 
@@ -200,27 +197,18 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _is_image(kind: Any) -> bool:
-    from pyarrow import types
-
-    def binary(inner: Any) -> bool:
-        return bool(types.is_binary(inner) or types.is_large_binary(inner))
-
-    if not types.is_struct(kind):
-        return binary(kind)
+    if not str(kind).startswith("struct<"):
+        return str(kind) in _BINARY
     inside = [kind.field(number) for number in range(kind.num_fields)]
-    return [binary(part.type) for part in inside if part.name == "bytes"] == [True]
-
-
-def _is_label(kind: Any) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_integer(kind)) or _is_text(kind)
+    return [str(part.type) in _BINARY for part in inside if part.name == "bytes"] == [True]
 
 
 def _is_text(kind: Any) -> bool:
-    from pyarrow import types
+    return str(kind) in _TEXT
 
-    return bool(types.is_string(kind) or types.is_large_string(kind))
+
+def _is_label(kind: Any) -> bool:
+    return str(kind) in _INTEGERS or _is_text(kind)
 
 
 def _column(
@@ -235,20 +223,20 @@ def _column(
     present = [name for name in schema.names if name == asked or (not asked and name in usual)]
     if len(present) != 1:
         columns = ", ".join(f"'{name}'" for name in schema.names[:12])
-        wanted = f"one column '{asked or ' or '.join(usual)}'"
+        what = f"one column '{asked or ' or '.join(usual)}'"
         raise DataError(
-            f"{path}: has not exactly {wanted} but {columns}; name the right one with "
+            f"{path}: has not exactly {what} but {columns}; name the right one with "
             f"{option(f'{role}_column')}"
         )
     name: str = present[0]
     kind = schema.field(name).type
     if not fits(kind):
-        wanted = (
+        needed = (
             "integers or text" if role == "label" else "binary, or a struct with binary 'bytes'"
         )
         raise DataError(
-            f"{path}: column '{name}' is {str(kind)[:80]}; {wanted} needed: name another "
-            f"with {option(f'{role}_column')}"
+            f"{path}: column '{name}' is {str(kind)[:80]}; {needed} needed: name another with "
+            f"{option(f'{role}_column')}"
         )
     return name
 
@@ -279,10 +267,10 @@ def _labels(path: Path, table: Any, column: str, texts: dict[str, int]) -> NDArr
         if not words:
             parts.append(values.to_numpy(zero_copy_only=False).astype(np.int64))
             continue
-        held = [text.strip() for text in values.to_pylist()]
-        if any(not 0 < len(text) <= _MAX_CLASS_NAME for text in held):
+        cells = [text.strip() for text in values.to_pylist()]
+        if any(not 0 < len(text) <= LONGEST_NAME for text in cells):
             raise DataError(f"{path}: column '{column}' has labels that are no class names")
-        parts.append(np.array([texts.setdefault(text, len(texts)) for text in held], np.int64))
+        parts.append(np.array([texts.setdefault(text, len(texts)) for text in cells], np.int64))
     return np.concatenate(parts)
 
 
@@ -295,4 +283,4 @@ def _class_names(schema: Any, label: str) -> list[str] | None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return None
-    return [name[:_MAX_CLASS_NAME].encode(errors="replace").decode() for name in names] or None
+    return [name[:LONGEST_NAME].encode(errors="replace").decode() for name in names] or None

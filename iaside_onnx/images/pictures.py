@@ -6,14 +6,16 @@ import io
 import threading
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError, features
 
-from ..errors import DataError, PictureError
+from ..errors import DataError, PictureError, one_line
 from ..file_kinds import HEAD_BYTES, kind_of_file
 
 # Only these are tried, whatever the name: pillow also knows formats that start other programs.
@@ -38,25 +40,22 @@ MAX_PIXELS = 120_000_000
 # Of one picture, encoded or as an array.
 MAX_BYTES = 4 * MAX_PIXELS
 _MAX_NAME = 1024
-_MAX_REASON = 200
 # Filters of warnings belong to the whole process.
 _quiet = threading.Lock()
 
 
 def _readable() -> dict[str, tuple[str, ...]]:
     """Formats that are read here, and the suffixes of their files."""
-    has: dict[str, Any] = {
+    present: dict[str, Any] = {
         "JPEG2000": features.check("jpg_2000"),
         "AVIF": "avif" in features.modules and features.check("avif"),
     }
-    try:
+    with suppress(ImportError):
         from pillow_heif import register_heif_opener
 
         register_heif_opener(thumbnails=False)
-        has["HEIF"] = True
-    except ImportError:
-        has["HEIF"] = False
-    return _KNOWN | {name: suffixes for name, suffixes in _OPTIONAL.items() if has[name]}
+        present["HEIF"] = True
+    return _KNOWN | {name: suffixes for name, suffixes in _OPTIONAL.items() if present.get(name)}
 
 
 _FORMATS = tuple(_readable())
@@ -64,46 +63,23 @@ SUFFIXES = frozenset(suffix for suffixes in _readable().values() for suffix in s
 
 # Photographs come as pillow images; arrays as H x W x C, uint8 or float in [0, 1].
 Picture = Image.Image | NDArray[Any]
-
-
-# What the names of classes are, where there are names: folders, whose sorted order may count the
-# classes; a column's own list, which counts them; or words beside files, which have no order.
 Naming = Literal["folders", "list", "words"]
 
 
-class ImageSource(Protocol):
-    """Labelled images in a fixed order.
-
-    Labels are places in `class_names` where there are names, else class numbers as written.
-    """
-
-    ids: list[str]
-    labels: NDArray[np.int64]
-    class_names: list[str] | None
-    naming: Naming
-
-    def picture(self, index: int) -> Picture:
-        """Image number `index`, decoded; PictureError when it alone is at fault."""
-
-    def content(self, index: int) -> bytes:
-        """The bytes that make image number `index`, for the digest."""
-
-    def decoded(self, index: int, content: bytes) -> Picture:
-        """Image number `index` from its bytes, which are then read once."""
-
-
 @dataclass
-class EncodedImages(ABC):
-    """Images kept as encoded bytes, decoded one at a time.
+class ImageSource(ABC):
+    """Labelled images in a fixed order, read and decoded one at a time.
 
     Attributes
     ----------
     ids : list of str
         Unique relative names.
     labels : ndarray of int64, shape (n,)
+        Places in `class_names` where there are names, else class numbers as written.
     class_names : list of str or None
     naming : {"folders", "list", "words"}
-        What the names are.
+        What the names are: folders, whose sorted order may count the classes; a column's own list,
+        which counts them; or words beside files, which have no order.
     """
 
     ids: list[str]
@@ -113,19 +89,19 @@ class EncodedImages(ABC):
 
     @abstractmethod
     def content(self, index: int) -> bytes:
-        """The encoded bytes; PictureError where there are none, or more than `MAX_BYTES`."""
+        """The bytes that make image number `index`; PictureError when it alone is at fault."""
 
+    @abstractmethod
     def where(self, index: int) -> str:
-        """How errors name a picture."""
-        return self.ids[index]
+        """How errors name an image."""
 
-    def picture(self, index: int) -> Image.Image:
-        """The picture, decoded; PictureError names one that cannot be."""
-        return self.decoded(index, self.content(index))
-
-    def decoded(self, index: int, content: bytes) -> Image.Image:
-        """The picture from its encoded bytes; PictureError names one that cannot be decoded."""
+    def decoded(self, index: int, content: bytes) -> Picture:
+        """Image number `index` from its bytes; PictureError names one that cannot be decoded."""
         return decode(content, self.where(index))
+
+    def picture(self, index: int) -> Picture:
+        """Image number `index`, read and decoded."""
+        return self.decoded(index, self.content(index))
 
 
 def decode(content: bytes, where: str) -> Image.Image:
@@ -150,13 +126,16 @@ def decode(content: bytes, where: str) -> Image.Image:
         kind = kind_of_file(content[:HEAD_BYTES], where)
         raise PictureError(where, kind or "not a picture of a known format") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(
-            where, f"more than {MAX_PIXELS // 10**6} megapixels; shrink it"
-        ) from error
-    except Exception as error:  # decoders raise nearly everything on damaged files
-        reason = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
+        reason = f"more than {MAX_PIXELS // 10**6} megapixels; shrink it"
         raise PictureError(where, reason) from error
+    except Exception as error:  # decoders raise nearly everything on damaged files
+        raise PictureError(where, one_line(error)) from error
     return picture
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file is a picture that can be read, by its suffix."""
+    return Path(name).suffix.lower() in SUFFIXES
 
 
 def check_pixels(height: int, width: int, where: str) -> None:

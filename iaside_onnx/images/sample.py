@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,167 +32,27 @@ _EXIF_ORIENTATION = 0x0112
 _TAR = {".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst"}
 
 
-def open_images(
-    path: Path,
-    labels: Path | None = None,
-    *,
-    columns: str | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    tell: Listener | None = None,
-) -> ImageSource:
-    """Open a folder, an array file, tar shards or Parquet files as labelled images.
+@dataclass(frozen=True)
+class Reading:
+    """Where images lie and how they are read.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
+    images : Path
         A folder with one sub-folder per class (sorted names are classes 0, 1, ...), any folder
         together with `labels`, an ``.npz`` or ``.h5`` with ``images`` and ``labels``; a ``.npy``
         beside ``labels.npy``; a ``.tar`` in WebDataset form or a ``.parquet`` in that of Hugging
         Face datasets, a folder of either, or a pattern of their names, such as
         ``val-{000..049}.tar`` or ``test-*.parquet``.
-    labels : Path, optional
+    labels : Path or None
         Says which file is of which class: see `label_files.read_labels`. Names of files are
-        relative to `path`.
-    columns : str, optional
+        relative to `images`.
+    columns : str or None
         "FILE,LABEL": its columns, where they have no usual names.
-    image_column, label_column : str, optional
+    image_column, label_column : str or None
         Columns of Parquet files, or arrays, where the usual ones are missing or doubtful.
-    tell : Listener, optional
-        Gets what was passed over.
-
-    Raises
-    ------
-    DataError
-        Nothing there, no images, unreadable labels, or an ambiguous array.
-    UsageError
-        Options that do not go with what is there.
-    """
-    tell = tell or Listener()
-    pair = _column_pair(columns)
-    if labels is None and pair is not None:
-        raise UsageError(f"{option('columns')} goes with {option('labels')}")
-    if labels is not None and str(labels) == "model":
-        raise InvalidOption(
-            "labels",
-            "model",
-            "the model's own answers are not taken as labels yet; give a file (a file of that "
-            "name: ./model)",
-        )
-    names = image_column, label_column
-    try:
-        return _opened(path, labels, pair, names, tell)
-    except OSError as error:
-        where = error.filename or path
-        raise DataError(f"{where}: cannot be read ({error.strerror or error})") from error
-
-
-def _opened(
-    path: Path,
-    labels: Path | None,
-    pair: tuple[str, str] | None,
-    names: tuple[str | None, str | None],
-    tell: Listener,
-) -> ImageSource:
-    if path.is_dir():
-        source = class_folders(path, tell) if labels is None else labelled_files(path, labels, pair)
-        files = in_folder(path) if source is None else []
-        if source is None and not files:
-            raise no_pictures(path)
-        if source is not None:
-            _refuse_array_names(*names)
-            return source
-    else:
-        files = _named_files(path)
-    odd = next((file.name for file in files if relative_name(file.name) is None), None)
-    if odd is not None:
-        raise DataError(f"{path.parent}: the file name {odd!r} is not UTF-8; rename the file")
-    kinds = {file.suffix.lower() for file in files}
-    if kinds == {".npy"} and len(files) == 1 and pair is None:
-        _refuse_array_names(*names)
-        return npy_images(path, labels, tell)
-    if labels is not None:
-        raise DataError(f"{option('labels')} goes with a folder; {path} brings its own labels")
-    return _own_labels(path, files, kinds, names, tell)
-
-
-def _named_files(path: Path) -> list[Path]:
-    """A file, or those that a pattern stands for."""
-    if path.is_file():
-        return [path]
-    check_regular(path, DataError)
-    named = named_by(path)
-    if named is None:
-        raise DataError(f"{path}: no such file or folder")
-    return named
-
-
-def _own_labels(
-    path: Path,
-    files: list[Path],
-    kinds: set[str],
-    names: tuple[str | None, str | None],
-    tell: Listener,
-) -> ImageSource:
-    """Files that hold pictures and labels."""
-    if kinds == {".parquet"}:
-        return parquet_pictures(files, *names)
-    if len(files) == 1 and kinds == {".npz"}:
-        return npz_images(path, names, tell)
-    if len(files) == 1 and kinds <= {".h5", ".hdf5"}:
-        return hdf5_images(path, names, tell)
-    _refuse_array_names(*names)
-    if kinds <= _TAR:
-        return tar_pictures(files)
-    raise DataError(_other_file(path, kinds))
-
-
-def _refuse_array_names(*names: str | None) -> None:
-    if any(names):
-        raise UsageError(
-            f"{option('image_column')} and {option('label_column')} go with Parquet files and "
-            "arrays (.npz, .h5)"
-        )
-
-
-def _column_pair(text: str | None) -> tuple[str, str] | None:
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",")]
-    if len(names) != 2 or not all(names) or names[0] == names[1]:
-        example = option("columns", "id,breed")
-        raise InvalidOption("columns", text, f"give two names or numbers, such as {example}")
-    return names[0], names[1]
-
-
-def _other_file(path: Path, kinds: set[str]) -> str:
-    """What a file is that is not read, and what to do."""
-    if kinds == {".mat"}:
-        return (
-            f"{path}: a MATLAB file, which is not read; save its arrays with numpy.savez as images "
-            "(n x H x W x C) and labels (scipy.io.loadmat reads version 5, h5py version 7.3)"
-        )
-    if kinds & SUFFIXES:
-        return (
-            f"{path}: is one picture; give the folder of class folders, or {option('labels')} with "
-            "a folder"
-        )
-    if kinds & {".csv", ".tsv", ".jsonl"}:
-        return (
-            f"{path}: is a table; give the folder with the pictures, and this with "
-            f"{option('labels')}"
-        )
-    return f"{path}: images are read from a folder, or from .npz, .npy, .h5, .tar or .parquet files"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Where images lie and how they are read: the arguments of `open_images`, and of names.
-
-    Attributes
-    ----------
     class_names : str or None
-        File of the model's class names in its order; "none": hold no names against the folders.
+        File of the model's class names in its order; "none": do not compare names with the folders.
     label_order : {"text", "number"} or None
         How folders named by numbers count.
     """
@@ -218,22 +79,130 @@ class Reading:
         ------
         UsageError
         """
-        given = None if labels is None else Path(labels)
+        table = None if labels is None else Path(labels)
         names = None if class_names is None else str(class_names)
-        made = cls(Path(images), given, class_names=names, **options)
-        check_choice("label_order", made.label_order, (None, *LABEL_ORDERS))
-        return made
+        reading = cls(Path(images), table, class_names=names, **options)
+        check_choice("label_order", reading.label_order, (None, *LABEL_ORDERS))
+        return reading
 
-    def open(self, tell: Listener | None = None) -> ImageSource:
-        """Open them; see `open_images`."""
-        return open_images(
-            self.images,
-            self.labels,
-            columns=self.columns,
-            image_column=self.image_column,
-            label_column=self.label_column,
-            tell=tell,
+    def open(self, listener: Listener | None = None) -> ImageSource:
+        """Open a folder, an array file, tar shards or Parquet files as labelled images.
+
+        Parameters
+        ----------
+        listener : Listener, optional
+            Gets what was passed over.
+
+        Raises
+        ------
+        DataError
+            Nothing there, no images, unreadable labels, or an ambiguous array.
+        UsageError
+            Options that do not go with what is there.
+        """
+        columns = _column_pair(self.columns)
+        if self.labels is None and columns is not None:
+            raise UsageError(f"{option('columns')} goes with {option('labels')}")
+        if self.labels is not None and str(self.labels) == "model":
+            raise InvalidOption(
+                "labels",
+                "model",
+                "the model's own answers are not taken as labels yet; give a file (a file of that "
+                "name: ./model)",
+            )
+        try:
+            return self._opened(columns, listener or Listener())
+        except OSError as error:
+            where = error.filename or self.images
+            raise DataError(f"{where}: cannot be read ({error.strerror or error})") from error
+
+    def _opened(self, columns: tuple[str, str] | None, listener: Listener) -> ImageSource:
+        path, labels = self.images, self.labels
+        source: ImageSource | None = None
+        if path.is_dir():
+            if labels is None:
+                source = class_folders(path, listener)
+            else:
+                source = labelled_files(path, labels, columns)
+            if source is not None:
+                self._refuse_array_names()
+                return source
+            files = in_folder(path)
+            if not files:
+                raise no_pictures(path)
+        else:
+            files = _named_files(path)
+        odd = next((file.name for file in files if relative_name(file.name) is None), None)
+        if odd is not None:
+            raise DataError(f"{path.parent}: the file name {odd!r} is not UTF-8; rename the file")
+        kinds = {file.suffix.lower() for file in files}
+        if kinds == {".npy"} and len(files) == 1 and columns is None:
+            self._refuse_array_names()
+            return npy_images(path, labels, listener)
+        if labels is not None:
+            raise DataError(f"{option('labels')} goes with a folder; {path} brings its own labels")
+        names = self.image_column, self.label_column
+        if kinds == {".parquet"}:
+            return parquet_pictures(files, *names)
+        if len(files) == 1 and kinds == {".npz"}:
+            return npz_images(path, names, listener)
+        if len(files) == 1 and kinds <= {".h5", ".hdf5"}:
+            return hdf5_images(path, names, listener)
+        self._refuse_array_names()
+        if kinds <= _TAR:
+            return tar_pictures(files)
+        raise DataError(f"{path}: {_other_file(kinds)}")
+
+    def _refuse_array_names(self) -> None:
+        if self.image_column or self.label_column:
+            raise UsageError(
+                f"{option('image_column')} and {option('label_column')} go with Parquet files and "
+                "arrays (.npz, .h5)"
+            )
+
+
+def open_images(
+    images: Path, labels: Path | None = None, listener: Listener | None = None, **columns: str
+) -> ImageSource:
+    """The images of a `Reading`, which has the other arguments."""
+    return Reading(images, labels, **columns).open(listener)
+
+
+def _named_files(path: Path) -> list[Path]:
+    """A file, or those that a pattern stands for."""
+    if path.is_file():
+        return [path]
+    check_regular(path, DataError)
+    files = named_by(path)
+    if files is None:
+        raise DataError(f"{path}: no such file or folder")
+    return files
+
+
+def _column_pair(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        example = option("columns", "id,breed")
+        raise InvalidOption("columns", text, f"give two names or numbers, such as {example}")
+    return names[0], names[1]
+
+
+def _other_file(kinds: set[str]) -> str:
+    """What a file is that is not read, and what to do."""
+    if kinds == {".mat"}:
+        return (
+            "a MATLAB file, which is not read; save its arrays with numpy.savez as images "
+            "(n x H x W x C) and labels (scipy.io.loadmat reads version 5, h5py version 7.3)"
         )
+    if kinds & SUFFIXES:
+        return (
+            f"is one picture; give the folder of class folders, or {option('labels')} with a folder"
+        )
+    if kinds & {".csv", ".tsv", ".jsonl"}:
+        return f"is a table; give the folder with the pictures, and this with {option('labels')}"
+    return "images are read from a folder, or from .npz, .npy, .h5, .tar or .parquet files"
 
 
 @dataclass
@@ -253,7 +222,7 @@ class Sample:
     ids: list[str] = field(init=False)
     labels: NDArray[np.int64] = field(init=False)
     class_names: list[str] | None = field(init=False)
-    _seen: Fingerprints = field(default_factory=Fingerprints, repr=False)
+    _digests: Fingerprints = field(default_factory=Fingerprints, repr=False)
 
     def __post_init__(self) -> None:
         self.ids = [self.source.ids[index] for index in self.chosen]
@@ -265,17 +234,17 @@ class Sample:
 
     def part(self, positions: NDArray[np.intp]) -> Sample:
         """The sample of the images at some positions."""
-        return Sample(self.source, self.chosen[positions], self._seen)
+        return Sample(self.source, self.chosen[positions], self._digests)
 
     def expect(self, contents: NDArray[np.uint8], pixels: list[bytes]) -> None:
-        """Hold what is read against digests from elsewhere: see `Fingerprints.expect`."""
-        self._seen.expect(self.chosen, contents, pixels)
+        """Require digests from elsewhere of what is read: see `Fingerprints.expect`."""
+        self._digests.expect(self.chosen, contents, pixels)
 
     def with_labels(self, labels: NDArray[np.int64], names: list[str] | None) -> Sample:
         """The same images, with other labels for those of the whole source."""
         source = copy(self.source)
         source.labels, source.class_names = labels, names
-        return Sample(source, self.chosen, self._seen)
+        return Sample(source, self.chosen, self._digests)
 
     def picture(self, position: int) -> Picture:
         """Image at a position of the sample, decoded.
@@ -287,28 +256,27 @@ class Sample:
         """
         index, name = int(self.chosen[position]), self.ids[position]
         content = self.source.content(index)
-        self._seen.read(index, content, name)
+        self._digests.read(index, content, name)
         picture = self.source.decoded(index, content)
-        self._seen.decoded(index, picture, name)
+        self._digests.decoded(index, picture, name)
         return picture
 
     def pixel_digest(self, position: int) -> bytes:
         """SHA-256 of the decoded pixels, which name an image where something is drawn for it."""
         index = int(self.chosen[position])
-        if self._seen.pixels(index) is None:
+        if index not in self._digests.pixels:
             self.picture(position)
-        found = self._seen.pixels(index)
-        assert found is not None
-        return found
+        return self._digests.pixels[index]
 
     @property
     def image_digests(self) -> NDArray[np.uint8]:
         """SHA-256 of each image's content, shape (K, 32), as it was when it was first read."""
-        made = [
-            self._seen.content(index) or self._seen.read(index, self.source.content(index), name)
+        known = self._digests
+        digests = [
+            known.contents.get(index) or known.read(index, self.source.content(index), name)
             for index, name in zip(self.chosen.tolist(), self.ids, strict=True)
         ]
-        return np.frombuffer(b"".join(made), np.uint8).reshape(len(made), -1)
+        return np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), -1)
 
     def digest(self) -> str:
         """SHA-256 over ids, labels and contents, in order."""
@@ -349,7 +317,7 @@ def stratified(labels: NDArray[np.int64], size: int, seed: int) -> NDArray[np.in
     return np.sort(np.concatenate(chosen))
 
 
-def leave_out_bad(sample: Sample, tell: Listener) -> tuple[Sample, list[dict[str, str]]]:
+def leave_out_bad(sample: Sample, listener: Listener) -> tuple[Sample, list[dict[str, str]]]:
     """A sample without the pictures that cannot be decoded, and a list of those.
 
     The sample was drawn before anybody looked at a picture, and nothing is drawn in place of what
@@ -374,41 +342,28 @@ def leave_out_bad(sample: Sample, tell: Listener) -> tuple[Sample, list[dict[str
             good.append(position)
         except PictureError as error:
             skipped.append({"id": name, "reason": error.reason})
-    if len(skipped) > len(good):
-        first = skipped[0]
-        raise DataError(
-            f"{len(skipped)} of {len(sample)} pictures cannot be read, too many to leave out with "
-            f"{option('skip_bad', True)}; the first is {first['id']} ({first['reason']})"
-        )
     if not skipped:
         return sample, []
+    count = f"{len(skipped)} of {len(sample)} pictures cannot be read"
+    first = f"the first is {skipped[0]['id']} ({skipped[0]['reason']})"
+    if len(skipped) > len(good):
+        raise DataError(f"{count}, too many to leave out with {option('skip_bad', True)}; {first}")
     kept = sample.part(np.array(good, np.intp))
     lost = len(np.unique(sample.labels)) - len(np.unique(kept.labels))
-    tell.warning(
-        f"{len(skipped)} of {len(sample)} pictures cannot be read and are left out, the first is "
-        f"{skipped[0]['id']} ({skipped[0]['reason']})"
-        + (f"; {lost} class(es) lost all of theirs" if lost else "")
-    )
+    classes = f"; {lost} class(es) lost all of theirs" if lost else ""
+    listener.warning(f"{count} and are left out, {first}{classes}")
     return kept, skipped
 
 
 def picture_oddities(picture: Picture) -> tuple[int, int, int]:
     """Whether a picture has an EXIF rotation, 16 bits or more a channel, transparent pixels."""
+    rotated = transparent = False
     if not isinstance(picture, Image.Image):
         return 0, 0, 0
-    try:
+    with suppress(Exception):  # metadata in disorder turn no picture
         rotated = picture.getexif().get(_EXIF_ORIENTATION, 1) != 1
-    except Exception:  # metadata in disorder turn no picture
-        rotated = False
-    return int(rotated), int(picture.mode.startswith("I")), int(_is_transparent(picture))
-
-
-def _is_transparent(picture: Image.Image) -> bool:
-    """Whether some pixels are not opaque, so that colours under them would come to light."""
-    if not picture.has_transparency_data:
-        return False
-    try:
-        lowest, _ = picture.convert("RGBA").getchannel("A").getextrema()
-    except Exception:  # a palette in disorder
-        return False
-    return isinstance(lowest, int) and lowest < 255
+    if picture.has_transparency_data:
+        with suppress(Exception):  # a palette in disorder
+            lowest, _ = picture.convert("RGBA").getchannel("A").getextrema()
+            transparent = isinstance(lowest, int) and lowest < 255
+    return int(rotated), int(picture.mode.startswith("I")), int(transparent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from math import prod
 from pathlib import Path
 
 from ..errors import DataError
@@ -37,22 +38,20 @@ def named_by(pattern: Path) -> list[Path] | None:
     choices = [
         _choices(pattern, text) if number % 2 else [text] for number, text in enumerate(texts)
     ]
-    count = 1
-    for choice in choices:
-        count *= len(choice)
+    count = prod(map(len, choices))
     if count > _MOST:
         raise DataError(f"{pattern}: stands for {count:,} files, the most are {_MOST:,}")
     files: list[Path] = []
-    for made in map("".join, product(*choices)):
-        if "*" in made or "?" in made:
-            found = sorted(pattern.parent.glob(made.replace("[", "[[]")))
+    for name in map("".join, product(*choices)):
+        if "*" in name or "?" in name:
+            fitting = sorted(pattern.parent.glob(name.replace("[", "[[]")))
         else:
-            found = [pattern.parent / made]
-        for file in found:
+            fitting = [pattern.parent / name]
+        for file in fitting:
             check_regular(file, DataError)
-        if not found or not found[0].is_file():
-            raise DataError(f"{pattern}: stands for {made}, but there is no such file")
-        files += found
+        if not fitting or not fitting[0].is_file():
+            raise DataError(f"{pattern}: stands for {name}, but there is no such file")
+        files += fitting
     if len(set(files)) != len(files):
         raise DataError(f"{pattern}: names a file more than once")
     return files
@@ -88,14 +87,15 @@ def in_folder(folder: Path) -> list[Path]:
             f"{folder}: holds shards of {len(sets)} sets ({names}); name one, such as "
             f"'{folder / min(sets)}'"
         )
-    parts = [_NUMBERED.match(file.stem) for file in files]
-    if files and all(parts):
-        held = {(part[2], part[3]) for part in parts if part}
-        count = max(int(total) for _, total in held)
-        if len({total for _, total in held}) > 1 or len(held) != count:
+    matches = [match for file in files if (match := _NUMBERED.match(file.stem))]
+    if files and len(matches) == len(files):
+        counted = {match.group(2, 3) for match in matches}
+        totals = {total for _, total in counted}
+        count = max(map(int, totals))
+        if len(totals) > 1 or len(counted) != count:
             raise DataError(
-                f"{folder}: holds {len(held)} of the {count} shards that their names count; fetch "
-                f"the rest, or name these as '{folder / min(sets)}'"
+                f"{folder}: holds {len(counted)} of the {count} shards that their names count; "
+                f"fetch the rest, or name these as '{folder / min(sets)}'"
             )
     return files
 

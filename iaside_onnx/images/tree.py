@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..spelling import option
-from .pictures import SUFFIXES
+from .pictures import SUFFIXES, is_picture
 
 # Left behind by systems and programs; whatever begins with a dot is hidden too.
 _LITTER = {
@@ -47,9 +47,8 @@ def left_over(root: Path, folder: str) -> bool:
     """
     if folder.lower() != "cvs":
         return is_litter(folder)
-    _, files = entries(root / folder)
-    held = any(Path(name).suffix.lower() in SUFFIXES for name in files)
-    return not held or bool({"Entries", "Root", "Repository"} & set(files))
+    files = entries(root / folder)[1]
+    return not any(map(is_picture, files)) or bool({"Entries", "Root", "Repository"} & set(files))
 
 
 _LABELLED = f"{option('labels', like='FILE')} (columns file,label)"
@@ -89,8 +88,8 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
         It cannot be listed.
     """
     try:
-        with os.scandir(folder) as found:
-            kinds = [(entry.name, entry.is_dir()) for entry in found]
+        with os.scandir(folder) as listing:
+            kinds = [(entry.name, entry.is_dir()) for entry in listing]
     except OSError as error:
         raise _unreadable(folder, error) from error
     folders = sorted(name for name, is_folder in kinds if is_folder)
@@ -116,32 +115,26 @@ def look_below(folder: Path) -> Below:
     def refuse(error: OSError) -> None:
         raise _unreadable(error.filename, error) from error
 
-    found = Below()
+    below = Below()
     for place, folders, files in os.walk(folder, onerror=refuse):
-        found.litter += [name for name in folders if is_litter(name)]
+        below.litter += [name for name in folders if is_litter(name)]
         linked = sum(Path(place, name).is_symlink() for name in folders)
         if linked:
-            found.other["linked folders"] += linked
+            below.other["linked folders"] += linked
         folders[:] = sorted(name for name in folders if not is_litter(name))
         inside = Path(place).relative_to(folder).as_posix()
         prefix = "" if inside == "." else inside + "/"
-        held = 0
-        for name in files:
-            if is_litter(name):
-                continue
-            kind = _kind(Path(place, name))
-            if kind:
-                found.other[kind] += 1
-            else:
-                found.pictures.append(prefix + name)
-                held += 1
-        if prefix and held:
-            found.holders.append(inside)
-        elif held:
-            found.direct = held
-    found.pictures.sort()
-    found.holders.sort()
-    return found
+        kinds = {name: _kind(Path(place, name)) for name in files if not is_litter(name)}
+        pictures = [prefix + name for name, kind in kinds.items() if not kind]
+        below.pictures += pictures
+        below.other.update(filter(None, kinds.values()))
+        if not prefix:
+            below.direct = len(pictures)
+        elif pictures:
+            below.holders.append(inside)
+    below.pictures.sort()
+    below.holders.sort()
+    return below
 
 
 def _kind(path: Path) -> str:
@@ -180,56 +173,52 @@ def nesting(root: Path, below: dict[str, Below]) -> str | None:
     below : dict
         What lies in each folder of the root.
     """
-    held = {name: found for name, found in below.items() if found.pictures}
-    nested = [name for name, found in held.items() if not found.direct]
+    filled = {name: content for name, content in below.items() if content.pictures}
+    nested = [name for name, content in filled.items() if not content.direct]
     splits = [
         name
-        for name in held
+        for name in filled
         if name.lower() in _SPLITS or (name in nested and name.lower() in _HOLDERS)
     ]
-    if len(held) == 1:
-        (name,) = held
+    if len(filled) == 1:
+        (name,) = filled
         if nested:
-            return _refusal(root, held, f"holds one folder, {name}/, with folders in it")
-        if name.lower() in _SPLITS | _HOLDERS:
-            return (
-                f"{root}: holds one folder, {name}/, with all pictures in it, which is no class; "
-                f"did you mean {root / name} with {_LABELLED}?"
-            )
-        return None
+            why = "with folders in it"
+        elif name.lower() in _SPLITS | _HOLDERS:
+            why = "with all pictures in it, which is no class"
+        else:
+            return None
+        return _refusal(root, filled, f"holds one folder, {name}/, {why}")
     # Beside several plain folders of pictures, such a name may be one of a class.
-    plain = [name for name in held if name not in splits and name not in nested]
+    plain = [name for name in filled if name not in splits and name not in nested]
     if len(plain) < 2 and (set(splits) & set(nested) or (len(splits) > 1 and not plain)):
         names = ", ".join(f"{name}/" for name in splits[:3])
-        return _refusal(root, held, f"is split into {names} which are no classes")
-    if len(nested) < len(held):
+        return _refusal(root, filled, f"is split into {names} which are no classes")
+    if len(nested) < len(filled):
         return None
     inside = Counter(
         part
-        for found in held.values()
-        for part in {path.partition("/")[0] for path in found.holders}
+        for content in filled.values()
+        for part in {path.partition("/")[0] for path in content.holders}
     )
-    common = [part for part, count in inside.items() if count >= max(2, len(held) / 2)]
-    severities = set(held) <= _SEVERITIES and bool(common)
-    if severities or len(common) > 1:
-        names = ", ".join(f"{name}/" for name in sorted(held)[:3])
-        same = ", ".join(f"{name}/" for name in sorted(common)[:3])
-        what = "severities, no classes" if severities else "no classes"
-        return _refusal(
-            root, held, f"{names} ... hold the same folders ({same} ...), so are {what}"
-        )
-    return None
+    common = [part for part, count in inside.items() if count >= max(2, len(filled) / 2)]
+    severities = set(filled) <= _SEVERITIES and bool(common)
+    if not severities and len(common) < 2:
+        return None
+    names = ", ".join(f"{name}/" for name in sorted(filled)[:3])
+    same = ", ".join(f"{name}/" for name in sorted(common)[:3])
+    what = "severities, no classes" if severities else "no classes"
+    why = f"{names} ... hold the same folders ({same} ...), so are {what}"
+    return _refusal(root, filled, why)
 
 
-def _refusal(root: Path, held: dict[str, Below], why: str) -> str:
+def _refusal(root: Path, filled: dict[str, Below], why: str) -> str:
     """A refusal that names the folder that was meant: one whose folders hold pictures directly."""
-    roots: Counter[str] = Counter()
-    for name, found in held.items():
-        for holder in found.holders:
-            roots[f"{name}/{holder}".rpartition("/")[0]] += 1
-    if not roots:  # flat parts: their pictures lie directly in them
-        best = min(held, key=lambda name: (_rank(name), name))
+    places = [f"{name}/{holder}" for name, content in filled.items() for holder in content.holders]
+    if not places:  # flat parts: their pictures lie directly in them
+        best = min(filled, key=lambda name: (_rank(name), name))
         return f"{root}: {why}; did you mean {root / best} with {_LABELLED}?"
+    roots = (place.rpartition("/")[0] for place in places)
     best = min(roots, key=lambda place: (_rank(place), place))
     return f"{root}: {why}; did you mean {root / best}?"
 

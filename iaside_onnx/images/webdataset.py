@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..errors import DataError, PictureError
-from .pictures import SUFFIXES, EncodedImages, check_bytes, class_number, relative_name
+from ..errors import DataError, PictureError, one_line
+from .pictures import SUFFIXES, ImageSource, check_bytes, class_number, relative_name
 
 _LABEL_KEYS = ("label", "cls")
 # Of a header as tarfile reads it at once: names and PAX records.
@@ -31,7 +31,7 @@ _ORDINARY = (tarfile.REGTYPE, tarfile.AREGTYPE)
 
 
 @dataclass
-class TarPictures(EncodedImages):
+class TarPictures(ImageSource):
     """Pictures inside tar shards; ids are ``shard.tar/member``.
 
     Attributes
@@ -56,12 +56,12 @@ class TarPictures(EncodedImages):
         try:
             with self.shards[shard].open("rb") as file:
                 file.seek(offset)
-                found = file.read(size)
+                encoded = file.read(size)
         except OSError as error:
             raise DataError(f"{self.shards[shard]}: {error.strerror}") from error
-        if len(found) < size:
+        if len(encoded) < size:
             raise PictureError(self.where(index), "the shard has become shorter")
-        return found
+        return encoded
 
 
 def tar_pictures(shards: list[Path]) -> TarPictures:
@@ -83,15 +83,14 @@ def tar_pictures(shards: list[Path]) -> TarPictures:
         with _opened(shard) as content:
             first = len(ids)
             for key, members in groupby(_members(shard), key=lambda member: _split(member.name)[0]):
-                found = _sample(shard, content, key, members)
-                if found is None:
+                sample = _sample(shard, content, key, members)
+                if sample is None:
                     continue
-                picture, label = found
+                picture, label = sample
                 ids.append(f"{shard.name}/{relative_name(picture.name)}")
-                for part, value in zip(
-                    places, (number, picture.offset_data, picture.size), strict=True
-                ):
-                    part.append(value)
+                place = number, picture.offset_data, picture.size
+                for column, value in zip(places, place, strict=True):
+                    column.append(value)
                 labels.append(label)
         if len(set(ids[first:])) < len(ids) - first:
             raise DataError(f"{shard}: holds two pictures of one name")
@@ -157,9 +156,8 @@ def _members(shard: Path) -> Iterator[tarfile.TarInfo]:
         except DataError:
             raise
         except Exception as error:  # hostile headers reach nearly every error
-            raise DataError(
-                f"{shard}: cannot be read as a tar archive ({' '.join(str(error).split())[:200]})"
-            ) from error
+            reason = one_line(error)
+            raise DataError(f"{shard}: cannot be read as a tar archive ({reason})") from error
         file.seek(last)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise DataError(f"{shard}: is truncated or damaged at byte {last:,}; fetch it again")
@@ -230,14 +228,14 @@ def _label(shard: Path, content: BinaryIO, parts: dict[str, tarfile.TarInfo]) ->
     if kind == "cls":
         return class_number(text.decode("ascii", "replace"), where)
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: is not valid JSON") from error
-    values = [found[key] for key in _LABEL_KEYS if key in found] if isinstance(found, dict) else []
-    if not values:
-        return None
-    if not isinstance(values[0], int) or isinstance(values[0], bool) or abs(values[0]) > _MAX_CLASS:
-        raise DataError(f"{where}: its {_LABEL_KEYS[0]} is not a class number")
-    if values[0] != values[-1]:
-        raise DataError(f"{where}: its {' and '.join(_LABEL_KEYS)} differ")
-    return values[0]
+    entries = value if isinstance(value, dict) else {}
+    labels = {key: entries[key] for key in _LABEL_KEYS if key in entries}
+    for key, label in labels.items():
+        if type(label) is not int or abs(label) > _MAX_CLASS:
+            raise DataError(f"{where}: its {key} is not a class number")
+    if len(set(labels.values())) > 1:
+        raise DataError(f"{where}: its {' and '.join(labels)} differ")
+    return next(iter(labels.values()), None)

@@ -12,18 +12,10 @@ from onnx import TensorProto
 _SUM_TOLERANCE = 1e-2
 # 1 minus a sum of probabilities may fall below 0 by rounding.
 _BELOW_ZERO = 1e-3
-# Below these a probability of this type cannot tell itself from zero.
-_LEAST: dict[int, float] = {
-    TensorProto.FLOAT16: 2.0**-24,
-    TensorProto.FLOAT: float(np.finfo(np.float32).tiny),
-    TensorProto.DOUBLE: float(np.finfo(np.float32).tiny),
-}
-# Half the distance of 1 to its lower neighbour: below these 1 - p cannot tell itself from zero.
-_LEAST_COMPLEMENT: dict[int, float] = {
-    TensorProto.FLOAT16: 2.0**-12,
-    TensorProto.FLOAT: 2.0**-25,
-    TensorProto.DOUBLE: 2.0**-25,
-}
+# Below these a probability cannot be told from zero, nor 1 - p, which is half of the distance from
+# 1 to its lower neighbour: of float16, and of all other types, which are read as float32.
+_LEAST_OF_16_BITS = 2.0**-24, 2.0**-12
+_LEAST = float(np.finfo(np.float32).tiny), 2.0**-25
 
 
 @dataclass(frozen=True)
@@ -59,8 +51,8 @@ class ScoreForm:
         """
         if self.step:
             return self.step / 2
-        apart = self.binary or self.pair
-        return (_LEAST_COMPLEMENT if apart else _LEAST)[self.elem_type]
+        alone, complement = _LEAST_OF_16_BITS if self.elem_type == TensorProto.FLOAT16 else _LEAST
+        return complement if self.binary or self.pair else alone
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores, shape (n, columns), as logits of shape (n, classes)."""

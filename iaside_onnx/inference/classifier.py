@@ -24,15 +24,15 @@ from .ends import image_input, score_output
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .model import Affine, RunError
-from .opened import Opened, Source, open_model, scores_of
+from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
 from .session import Runtime
 from .task import OneLabel, Task
 
-# Images on which batches are tried, and on which scores are looked at.
 _SIZE = option("size", like="HxW")
 _LOGITS = option("output_kind", "logits")
+# Images on which batches are tried, and on which scores are looked at.
 _PROBE_IMAGES = 3
 _WIDE_PROBE_IMAGES = 8
 
@@ -120,7 +120,7 @@ def open_classifier(
     runtime: Runtime,
     settings: Settings,
     sample: Sample,
-    tell: Listener,
+    listener: Listener,
 ) -> Classifier:
     """Open an artifact for a sample of images, settling everything that was left open.
 
@@ -130,7 +130,7 @@ def open_classifier(
         What was asked for; None is found out from the file, else an error names the option.
     sample : Sample
         Its first images confirm the output's kind, and a batch made free.
-    tell : Listener
+    listener : Listener
 
     Raises
     ------
@@ -140,7 +140,7 @@ def open_classifier(
     declared = Declared(path, artifact.metadata)
     tensor = image_input(artifact, settings.input)
     output = score_output(artifact, settings.output or declared.output())
-    recipe = _recipe(declared, settings, tell)
+    recipe = _recipe(declared, settings, listener)
     form = settle_input(
         artifact,
         tensor,
@@ -151,9 +151,11 @@ def open_classifier(
     )
     free = tensor.size_is_free(form.layout)
     if free and declared.size() and not (settings.size or recipe.crop):
-        tell.note(f"input size: {form.height} x {form.width}, as imgsz in the file's metadata says")
+        listener.note(
+            f"input size: {form.height} x {form.width}, as imgsz in the file's metadata says"
+        )
     if form.assumed:
-        tell.note(
+        listener.note(
             f"input size: left free by the file, so {form.height} x {form.width} is taken; if the "
             f"model was made for another, give {_SIZE}"
         )
@@ -164,12 +166,12 @@ def open_classifier(
     wide = _probe(sample, preprocess, form.channels)
     asked = settings.output_kind or declared.output_kind()
     try:
-        beside = fixed_inputs(artifact, tensor, settings.set, tell)
+        beside = fixed_inputs(artifact, tensor, settings.set, listener)
         affine = Affine(*preprocess.affine(form.channels))
-        opened = open_model(
+        opened = open_source(
             Source(artifact, runtime, form, affine, output, beside),
             wide[:_PROBE_IMAGES],
-            tell,
+            listener,
             before_head=asked != "logits",
             allow_random=settings.allow_random,
             wide=wide,
@@ -184,9 +186,9 @@ def open_classifier(
             f"give {_SIZE}"
         ) from error
     check_class_scores(artifact, opened.output.name, scores, asked)
-    score_form = _score_form(artifact, asked, opened, scores, tell)
+    score_form = _score_form(artifact, asked, opened, scores, listener)
     classes = 2 if score_form.binary else scores.shape[1]
-    names = declared.classes(classes, offset) or _graph_names(artifact, classes, tell)
+    names = declared.classes(classes, offset) or _graph_names(artifact, classes, listener)
     return Classifier(
         **vars(opened), scores=score_form, classes=classes, label_offset=offset,
         preprocess=preprocess, class_names=names,
@@ -224,30 +226,30 @@ def check_class_scores(
     return meaning
 
 
-def _recipe(declared: Declared, settings: Settings, tell: Listener) -> Preprocess:
+def _recipe(declared: Declared, settings: Settings, listener: Listener) -> Preprocess:
     """The recipe asked for, else the one the file declares, else the plainest."""
     if settings.preprocess is not None:
         return load_preprocess(settings.preprocess)
-    found = declared.preprocess()
-    if found is not None:
-        tell.note(f"preprocessing: {found.name}, as the file's metadata declares")
-        return found
-    found = declared.preprocess_beside()
-    if found is not None:
+    recipe = declared.preprocess()
+    if recipe is not None:
+        listener.note(f"preprocessing: {recipe.name}, as the file's metadata declares")
+        return recipe
+    recipe = declared.preprocess_beside()
+    if recipe is not None:
         asked = option("preprocess")
-        tell.note(f"preprocessing: {found.name}, found beside the model ({asked} overrides)")
-        return found
-    tell.note("preprocessing: none given, so 'unit' (RGB in [0, 1])")
+        listener.note(f"preprocessing: {recipe.name}, found beside the model ({asked} overrides)")
+        return recipe
+    listener.note("preprocessing: none given, so 'unit' (RGB in [0, 1])")
     return load_preprocess(None)
 
 
-def _graph_names(artifact: Artifact, classes: int, tell: Listener) -> list[str] | None:
+def _graph_names(artifact: Artifact, classes: int, listener: Listener) -> list[str] | None:
     """Names that the graph's own nodes give the columns of its scores."""
     names = class_labels(artifact.graph)
     if len(names) != classes:
         return None
     if all(name.lstrip("-").isdigit() for name in names):
-        tell.warning(
+        listener.warning(
             f"the graph calls the classes of its scores {', '.join(names[:8])}"
             f"{', ...' if classes > 8 else ''}: labels must count them from 0, in this order"
         )
@@ -259,7 +261,7 @@ def _score_form(
     asked: str | None,
     opened: Opened,
     scores: NDArray[np.float32],
-    tell: Listener,
+    listener: Listener,
 ) -> ScoreForm:
     """What the output holds: as asked, as declared, as the graph says, else as values look."""
     output = opened.output
@@ -277,19 +279,21 @@ def _score_form(
         kind = settled_kind(scores, tail)
         if kind == "unknown":
             raise ArtifactError(
-                f"{artifact.path}: output '{output.name}' {_open(artifact, output, binary)}"
+                f"{artifact.path}: output '{output.name}' {_unsettled(artifact, output, binary)}"
             )
         if kind != plain_kind(tail, scores.shape[1]):
-            tell.note(f"output '{output.name}': taken for {kind}, from its values on a few images")
+            listener.note(
+                f"output '{output.name}': taken for {kind}, from its values on a few images"
+            )
     if binary:
-        tell.note(f"output '{output.name}': one score, of class 1 against class 0")
+        listener.note(f"output '{output.name}': one score, of class 1 against class 0")
     step = artifact.step_of(output.name) if kind == "probabilities" else 0.0
     # One of two columns may be 1 minus the other, unless a Softmax made both.
     pair = scores.shape[1] == 2 and tail != "probabilities"
     return ScoreForm(kind, output.elem_type, binary, step, pair)
 
 
-def _open(artifact: Artifact, output: Tensor, binary: bool) -> str:
+def _unsettled(artifact: Artifact, output: Tensor, binary: bool) -> str:
     """What is to be settled about scores in [0, 1]."""
     if binary:
         return (

@@ -19,11 +19,10 @@ def companion_graph(
 
     Inputs are ``masks`` (coalitions, R), or (images, coalitions, R) where each image has its own,
     and ``bands`` (images, R, features), float32, where the last row is the baseline image, which
-    every mask holds. Under "real" the affine step has been
-    applied to the rows already; under "magnitude" it follows here, since |x| and the min-max
-    scaling per image come between (method, section 8). `flat`, for float32 inputs, leaves images
-    as the product has them, (images, coalitions, features), which spares a copy where memory can
-    be seen as both.
+    every mask holds. Under "real" the affine step has been applied to the rows already; under
+    "magnitude" it follows here, since |x| and the min-max scaling per image come between (method,
+    section 8). `flat`, for float32 inputs, leaves images as the product has them, (images,
+    coalitions, features), which spares a copy where memory can be seen as both.
     """
     graph = SmallGraph(
         "companion",

@@ -85,7 +85,7 @@ class Engine:
         self._device, self._on_host = execution.device, execution.in_host_memory
         self._masks = None if coalitions is None else self._rows_of(coalitions)
         open_session = model.runtime.open
-        # Where tensors share memory with arrays, their shape is ours to see.
+        # Where tensors share memory with arrays, their shape can be chosen.
         self._flat = self._on_host and model.form.elem_type == TensorProto.FLOAT
         companion = companion_graph(model.form, model.affine, output_map, flat=self._flat)
         self._companion = open_session(companion, helper_graph=True)
@@ -144,9 +144,9 @@ class Engine:
         ArtifactError
             The model fails.
         """
-        images, wanted = len(references), stop - start
+        images, count = len(references), stop - start
         fixed = self.model.form.fixed_batch
-        rows = -(-wanted // fixed) * fixed if fixed else wanted
+        rows = -(-count // fixed) * fixed if fixed else count
         try:
             wiring = self._wiring(images, rows, fixed or batch or images * rows)
             referred = references.tobytes()
@@ -167,7 +167,7 @@ class Engine:
         except Exception as error:  # onnxruntime's errors have no common base
             raise run_error(error) from error
         self.model.confirm_file()
-        return wiring.values.reshape(images, rows)[:, :wanted].copy()
+        return wiring.values.reshape(images, rows)[:, :count].copy()
 
     def _put(self, array: NDArray[Any]) -> ort.OrtValue:
         return ort.OrtValue.ortvalue_from_numpy(array, self._device, 0)
@@ -236,5 +236,5 @@ class Engine:
         return [self._put(array.reshape(seen_as or shape)), *slices]
 
     def forget(self) -> None:
-        """Free the tensors of every shape of run seen so far."""
+        """Free the tensors of every shape of run so far."""
         self._wirings.clear()

@@ -53,7 +53,7 @@ class FixedInputs:
 
 
 def fixed_inputs(
-    artifact: Artifact, image: Tensor, asked: Sequence[str], tell: Listener
+    artifact: Artifact, image: Tensor, asked: Sequence[str], listener: Listener
 ) -> FixedInputs:
     """Read ``NAME=VALUE`` for every input of a graph but the one that takes images.
 
@@ -80,16 +80,14 @@ def fixed_inputs(
     for name in given:
         if name not in {tensor.name for tensor in others}:
             raise InvalidOption("set", name, f"{artifact.path} has no such input (others: {names})")
-    whole: dict[str, NDArray[Any]] = {}
-    each: dict[str, NDArray[Any]] = {}
-    said: dict[str, str] = {}
+    values = FixedInputs()
     for tensor in others:
         if tensor.name in given:
             value = _value(tensor, given[tensor.name])
-            said[tensor.name] = _said(value)
+            values.said[tensor.name] = _said(value)
         elif tensor.name in artifact.unread:
             value = np.zeros([size or 1 for size in tensor.shape or ()], _dtype(tensor))
-            tell.note(f"input '{tensor.name}': no node of the graph reads it; it gets zeros")
+            listener.note(f"input '{tensor.name}': no node of the graph reads it; it gets zeros")
         else:
             raise UsageError(
                 f"{artifact.path}: has an input beside the images, '{tensor.name}' "
@@ -97,8 +95,8 @@ def fixed_inputs(
                 f"{option('set', f'{tensor.name}={_example(tensor)}')}"
             )
         shaped, repeated = _shaped(tensor, image, value)
-        (each if repeated else whole)[tensor.name] = shaped
-    return FixedInputs(whole, each, said)
+        (values.each if repeated else values.whole)[tensor.name] = shaped
+    return values
 
 
 def _dtype(tensor: Tensor) -> np.dtype[Any]:
@@ -137,16 +135,16 @@ def _value(tensor: Tensor, text: str) -> NDArray[Any]:
                 f"{tensor.name}={text[:60]}",
                 "give a number, true, false, a JSON list, or a file whose name ends in .npy",
             ) from error
-    wanted = _dtype(tensor)
+    dtype = _dtype(tensor)
     if value.size > _MOST_NUMBERS or value.dtype.kind not in "biuf":
         raise InvalidOption("set", tensor.name, "must be numbers or truth values, not too many")
     with np.errstate(over="ignore"):
-        made: NDArray[Any] = value.astype(wanted)
+        converted: NDArray[Any] = value.astype(dtype)
     # Infinity can be meant in a file, as in masks of attention, but in a text it is an overflow.
-    bounded = np.isfinite(made) | (text.lower().endswith(".npy") & ~np.isfinite(value))
-    if not np.all(made == value if wanted.kind in "biu" else bounded):
+    bounded = np.isfinite(converted) | (text.lower().endswith(".npy") & ~np.isfinite(value))
+    if not np.all(converted == value if dtype.kind in "biu" else bounded):
         raise InvalidOption("set", tensor.name, f"does not fit into {tensor.dtype}")
-    return made
+    return converted
 
 
 def _said(value: NDArray[Any]) -> str:
@@ -191,7 +189,7 @@ def _same_axis(tensor: Tensor, image: Tensor) -> bool:
     return own == batch
 
 
-def _fits(given: tuple[int, ...], wanted: Sequence[int | None]) -> bool:
-    return len(given) == len(wanted) and all(
-        size is None or size == length for length, size in zip(given, wanted, strict=True)
+def _fits(lengths: tuple[int, ...], shape: Sequence[int | None]) -> bool:
+    return len(lengths) == len(shape) and all(
+        size is None or size == length for length, size in zip(lengths, shape, strict=True)
     )

@@ -125,7 +125,7 @@ def settle_input(
     layout = settled_layout(artifact, tensor, asked)
     given = tensor.block(layout)[1:]
     if size is not None and any(
-        side is not None and side != wanted for side, wanted in zip(given, size, strict=True)
+        side not in (None, asked_side) for side, asked_side in zip(given, size, strict=True)
     ):
         raise UsageError(
             f"a size of {size[0]} x {size[1]} was asked for, but input '{tensor.name}' of "
@@ -133,11 +133,10 @@ def settle_input(
         )
     assumed = False
     if None in given:
-        if size is None and recipe.size is not None:
-            size = recipe.size
-        if size is None and recipe.resize_ratio is not None:
-            size, assumed = (_DEFAULT_SIZE, _DEFAULT_SIZE), True
-        size = size or _common_size(sample, artifact, tensor)
+        size = size or recipe.size
+        assumed = size is None and recipe.resize_ratio is not None
+        usual = (_DEFAULT_SIZE, _DEFAULT_SIZE) if assumed else None
+        size = size or usual or _needed_size(sample, artifact, tensor)
     return replace(form_of(tensor, layout, size or (0, 0)), assumed=assumed)
 
 
@@ -151,7 +150,7 @@ def _flat(
     if features is None:
         raise ArtifactError(f"{text}: export it with its number of features")
     try:
-        height, width = size or _common_size(sample, artifact, tensor)
+        height, width = size or _needed_size(sample, artifact, tensor)
     except DataError as error:
         raise DataError(f"{said(error)}{_square_advice(features)}") from error
     channels, left = divmod(features, height * width)
@@ -180,15 +179,23 @@ def _square_advice(features: int) -> str:
     return ""
 
 
-def _common_size(sample: Sample, artifact: Artifact, tensor: Tensor) -> Size:
-    sizes = set()
+def _needed_size(sample: Sample, artifact: Artifact, tensor: Tensor) -> Size:
+    size = common_size(sample)
+    if size is None:
+        raise DataError(
+            f"{artifact.path}: input '{tensor.name}' leaves its size free and the images differ "
+            f"in size; say which with {_SIZE}"
+        )
+    return size
+
+
+def common_size(sample: Sample) -> Size | None:
+    """Height and width of the pictures, if all are of one size."""
+    sizes: set[Size] = set()
     for position in range(len(sample)):
         picture = sample.picture(position)
-        sizes.add(picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1])
+        height, width = picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1]
+        sizes.add((int(height), int(width)))
         if len(sizes) > 1:
-            raise DataError(
-                f"{artifact.path}: input '{tensor.name}' leaves its size free and the images "
-                f"differ in size; say which with {_SIZE}"
-            )
-    height, width = sizes.pop()
-    return int(height), int(width)
+            return None
+    return sizes.pop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, TypeVar
@@ -15,7 +15,6 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError, IasideError, ProviderError, said
 from ..listener import Listener
-from ..onnx_file.artifact import Artifact
 from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
@@ -23,14 +22,14 @@ from ..spelling import on_command_line, option
 from .class_scores import plain_kind, settled_kind
 from .classifier import check_class_scores
 from .ends import image_input, score_output, settled_layout
-from .fixed_inputs import FixedInputs, fixed_inputs
+from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, form_of
 from .model import Affine
-from .opened import Opened, Source, open_model
+from .opened import Opened, Source, open_source
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning
 from .session import Runtime, active_providers, runtime_clash
-from .steadiness import randomness_of, reason
+from .steadiness import randomness_of, unsteadiness
 
 _ALLOW = option("allow_random", True)
 _SIZE = option("size", like="HxW")
@@ -89,80 +88,13 @@ class _Warnings(list[str]):
             return None
 
 
-class _Outcome(NamedTuple):
+class _Trial(NamedTuple):
     """How far random images came."""
 
     form: InputForm
     opened: Opened | None = None
     scores: NDArray[np.float32] | None = None
     meaning: OutputMeaning | None = None
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """Random images put through a file, which an audit would open so; what it says is a warning."""
-
-    artifact: Artifact
-    runtime: Runtime
-    image: Tensor
-    output: Tensor
-    declared_kind: str | None
-    beside: FixedInputs
-    warnings: list[str]
-
-    @property
-    def free(self) -> bool:
-        """Whether the file leaves the size of its input open."""
-        return self.image.shape is None or None in self.image.shape[1:]
-
-    def outcome(self, layout: str, size: tuple[int, int] | None) -> _Outcome:
-        """At the size given, else at the first of the usual ones that runs."""
-        sizes = [size] if size else _PROBE_SIZES[: None if self.free else 1]
-        forms = [form_of(self.image, layout, sides) for sides in sizes]
-        try:
-            for form in forms:
-                if (result := self._run(form)) is not None:
-                    opened, scores = result
-                    meaning = check_class_scores(
-                        self.artifact, self.output.name, scores, self.declared_kind
-                    )
-                    return _Outcome(form, opened, scores, meaning)
-        except NoClassScoresError as error:
-            self.warnings.append(said(error))
-            return _Outcome(forms[0], meaning=error.meaning)
-        return _Outcome(forms[0])
-
-    def _run(self, form: InputForm) -> tuple[Opened, NDArray[np.float32]] | None:
-        if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
-            self.warnings.append("the input is too large to try random images on")
-            return None
-        shape = _RANDOM_IMAGES, form.channels, form.height, form.width
-        pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
-        gain = np.full(form.channels, 255 if form.elem_type == TensorProto.UINT8 else 1, np.float32)
-        affine = Affine(list(range(form.channels)), gain, np.zeros_like(gain))
-        heard = Listener()
-        try:
-            opened = open_model(
-                Source(self.artifact, self.runtime, form, affine, self.output, self.beside),
-                pixels, heard, before_head=self.declared_kind != "logits", allow_random=True,
-            )  # fmt: skip
-            scores = opened.model.scores(pixels)
-        except NoClassScoresError:
-            raise
-        except (ArtifactError, ProviderError) as error:
-            advice = f"; the model may be made for another size: {_SIZE}" if self.free else ""
-            self.warnings.append(
-                f"random images of {form.height} x {form.width}: {said(error)}{advice}"
-            )
-            return None
-        allowed = on_command_line(_ALLOW)
-        self.warnings.extend(text for text in heard.warnings if allowed not in text)
-        if opened.mode == "freed" and form.fixed_batch is not None:
-            self.warnings.append(
-                f"the batch is fixed at {form.fixed_batch}; analyze makes it free in a copy of the "
-                "graph and checks the copy against the file, which works on random images"
-            )
-        return opened, scores
 
 
 def inspect(
@@ -189,8 +121,8 @@ def inspect(
     Raises
     ------
     ArtifactError
-        Not an ONNX model, or no such input or output. What merely
-        cannot be audited is listed under ``warnings``.
+        Not an ONNX model, or no such input or output. What merely cannot be audited is listed
+        under ``warnings``.
     """
     runtime = Runtime(extensions=tuple(ort_extension))
     artifact = describe(path, runtime)
@@ -214,21 +146,24 @@ def inspect(
     classes = _declared_class_count(scores)
     kind = declared_kind or plain_kind(tail, classes)
     providers, provider_names = _active(path, runtime, warnings)
-    if image and scores and (why := reason(artifact, randomness_of(artifact, scores.name))):
+    if image and scores and (why := unsteadiness(artifact, randomness_of(artifact, scores.name))):
         warnings.append(f"analyze refuses it unless {_ALLOW} is given: {why}")
     if image is not None:
         values = partial(fixed_inputs, artifact, image, set, Listener())
         beside = warnings.read(values, strict=bool(set))
     batch = image.shape[0] if image is not None and image.shape else None
-    given, trial = None, None
+    given, trial, head, meaning = None, None, None, None
     if image and scores and layout and beside is not None:
         given = size or warnings.read(declared.size)
-        trial = _Trial(artifact, runtime, image, scores, declared_kind, beside, warnings).outcome(
-            layout, given
-        )
-        if trial.meaning is not None and trial.meaning.task != "classes":
+        sizes = [given] if given else _PROBE_SIZES[: None if _is_free(image) else 1]
+        sources = [
+            Source(artifact, runtime, form, _plain(form), scores, beside)
+            for form in (form_of(image, layout, sides) for sides in sizes)
+        ]
+        trial = _tried(sources, declared_kind, warnings, free=_is_free(image))
+        meaning = trial.meaning
+        if meaning is not None and meaning.task != "classes":
             classes = None
-    head = None
     if trial is not None and trial.opened is not None and trial.scores is not None:
         batch = trial.opened.batch or batch
         head, classes = trial.opened.head, trial.scores.shape[1]
@@ -237,8 +172,8 @@ def inspect(
             kind = "probabilities"
         elif declared_kind is None and settled != kind:
             looks = "does not tell the output's kind" if kind == "unknown" else f"looks like {kind}"
-            kind, seen = settled, "one number in [0, 1]" if settled == "unknown" else settled
-            warnings.append(f"the graph's tail {looks}; random images give {seen}")
+            kind, values_are = settled, "one number in [0, 1]" if settled == "unknown" else settled
+            warnings.append(f"the graph's tail {looks}; random images give {values_are}")
     elif batch is not None:
         warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")
     artifact.confirm()
@@ -249,27 +184,24 @@ def inspect(
     offset = warnings.read(declared.label_offset) or 0
     recipe = warnings.read(declared.preprocess_beside)
     pixels = artifact.pixel_ranges.get(image.name) if image else None
-    meaning = trial.meaning if trial else None
+    layouts = {image.name: layout} if image else {}
+    kinds = {scores.name: kind} if scores else {}
+    sized = image is not None and image.shape and layout not in (None, "flat")
     return Inspection(
         path=path.name if path.is_absolute() else path.as_posix(),
         sha256=artifact.sha256,
         bytes=path.stat().st_size + sum(file.stat().st_size for file in artifact.external),
         inputs=[
-            {**_shown(tensor), "layout": layout if image and tensor.name == image.name else None}
-            for tensor in artifact.inputs
+            {**_shown(tensor), "layout": layouts.get(tensor.name)} for tensor in artifact.inputs
         ],
         outputs=[
             {
                 **_shown(tensor),
-                "kind": kind
-                if scores and tensor.name == scores.name
-                else plain_kind(artifact.kind_of(tensor.name), None),
+                "kind": kinds.get(tensor.name) or plain_kind(artifact.kind_of(tensor.name), None),
             }
             for tensor in artifact.outputs
         ],
-        size=list(image.block(layout)[1:])
-        if image and image.shape and layout not in (None, "flat")
-        else None,
+        size=list(image.block(layout)[1:]) if image and sized else None,
         size_tried=[trial.form.height, trial.form.width] if trial and layout != "flat" else None,
         size_from=_size_from(image, layout, size, given),
         batch=batch if batch is not None else "dynamic",
@@ -297,6 +229,64 @@ def inspect(
         provider_names=provider_names,
         warnings=list(map(on_command_line, warnings)),
     )
+
+
+def _is_free(image: Tensor) -> bool:
+    """Whether the file leaves the size of its input open."""
+    return image.shape is None or None in image.shape[1:]
+
+
+def _plain(form: InputForm) -> Affine:
+    """Pixels as a file is likely to take them: in [0, 1], bytes from 0 to 255."""
+    gain = np.full(form.channels, 255 if form.elem_type == TensorProto.UINT8 else 1, np.float32)
+    return Affine(list(range(form.channels)), gain, np.zeros_like(gain))
+
+
+def _tried(
+    sources: Sequence[Source], declared_kind: str | None, warnings: _Warnings, *, free: bool
+) -> _Trial:
+    """Random images put through the first of the sources that runs, as an audit would open it."""
+    try:
+        for source in sources:
+            if (result := _run(source, declared_kind, warnings, free=free)) is not None:
+                name = source.output.name
+                meaning = check_class_scores(source.artifact, name, result[1], declared_kind)
+                return _Trial(source.form, *result, meaning)
+    except NoClassScoresError as error:
+        warnings.append(said(error))
+        return _Trial(sources[0].form, meaning=error.meaning)
+    return _Trial(sources[0].form)
+
+
+def _run(
+    source: Source, declared_kind: str | None, warnings: _Warnings, *, free: bool
+) -> tuple[Opened, NDArray[np.float32]] | None:
+    form, listener = source.form, Listener()
+    if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
+        warnings.append("the input is too large to try random images on")
+        return None
+    shape = _RANDOM_IMAGES, form.channels, form.height, form.width
+    pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
+    try:
+        opened = open_source(
+            source, pixels, listener, before_head=declared_kind != "logits", allow_random=True
+        )
+        scores = opened.model.scores(pixels)
+    except NoClassScoresError:
+        raise
+    except (ArtifactError, ProviderError) as error:
+        advice = f"; the model may be made for another size: {_SIZE}" if free else ""
+        place = f"random images of {form.height} x {form.width}"
+        warnings.append(f"{place}: {said(error)}{advice}")
+        return None
+    allowed = on_command_line(_ALLOW)
+    warnings.extend(text for text in listener.warnings if allowed not in text)
+    if opened.mode == "freed" and form.fixed_batch is not None:
+        warnings.append(
+            f"the batch is fixed at {form.fixed_batch}; analyze makes it free in a copy of the "
+            "graph and checks the copy against the file, which works on random images"
+        )
+    return opened, scores
 
 
 def _active(path: Path, runtime: Runtime, warnings: _Warnings) -> tuple[list[str], list[str]]:

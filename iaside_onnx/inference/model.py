@@ -41,6 +41,12 @@ class Affine:
         """Channel order and gain, for differences of images, shape (..., C, H, W)."""
         return pixels[..., self.order, :, :] * self.gain[:, None, None]
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest number that pixels in [0, 1] become."""
+        ends = np.stack([self.shift, self.shift + self.gain])
+        return float(ends.min()), float(ends.max())
+
     def full(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Channel order, gain and shift, shape (..., C, H, W)."""
         return self.linear(pixels) + self.shift[:, None, None]
@@ -129,7 +135,7 @@ class Model:
 def run(
     session: ort.InferenceSession, outputs: list[str], inputs: dict[str, NDArray[Any]]
 ) -> list[NDArray[Any]]:
-    """`session.run` with onnxruntime's errors turned into ours."""
+    """`session.run` with onnxruntime's errors turned into errors of this package."""
     try:
         result: list[NDArray[Any]] = session.run(outputs, inputs, run_options())
     except Exception as error:  # onnxruntime's errors have no common base
@@ -138,7 +144,7 @@ def run(
 
 
 def run_error(error: Exception) -> Exception:
-    """What to raise for an error of onnxruntime: lack of memory is told apart."""
+    """What to raise for an error of onnxruntime: lack of memory has a class of its own."""
     text = str(error).lower()
     if isinstance(error, MemoryError) or any(words in text for words in _MEMORY_WORDS):
         return OutOfMemoryError(f"not enough memory: {reason(error)}")

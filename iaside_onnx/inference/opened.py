@@ -15,7 +15,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, said
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact, load_graph
 from ..onnx_file.edits import ROWS, transposed, with_batch_axis, with_output, with_rows
@@ -155,10 +155,10 @@ class Source:
         return self.runtime.open(graph.SerializeToString(), folder=path.parent)
 
 
-def open_model(
+def open_source(
     source: Source,
     probe: Pixels,
-    tell: Listener,
+    listener: Listener,
     *,
     before_head: bool = False,
     allow_random: bool = False,
@@ -187,24 +187,24 @@ def open_model(
         source = source.edited(lambda graph: with_batch_axis(graph, form.name))
     if name not in {each.name for each in artifact.outputs}:
         source = source.edited(lambda graph: with_output(graph, name))
-    source = _settled(source, probe, tell).typed()
+    source = _settled(source, probe, listener).typed()
     noise = randomness_of(artifact, name)
     coarse = source.output.dtype == "float16" or source.runtime.execution.coarse
-    random = check_steady(
-        artifact, noise, source.model, probe, tell, coarse=coarse, allow=allow_random
+    is_random = check_steady(
+        artifact, noise, source.model, probe, listener, coarse=coarse, allow=allow_random
     )
     head = head_of(artifact.graph, name) if before_head else None
     if head is not None:
-        seen = probe if wide is None else wide
-        before = _before(source, head, seen, len(probe), tell)
+        images = probe if wide is None else wide
+        before = _before(source, head, images, len(probe), listener)
         source, head = (source, None) if before is None else (before, head)
     mode, model = "file", source.model
     if source.form.fixed_batch is not None:
         declared = form.fixed_batch is not None
-        mode, model = _free(source, probe, tell, declared=declared)
+        mode, model = _free(source, probe, listener, declared=declared)
     return Opened(
         artifact=artifact, model=model, output=source.output, mode=mode, head=head,
-        randomness=noise, random=random, batch=source.form.fixed_batch,
+        randomness=noise, random=is_random, batch=source.form.fixed_batch,
     )  # fmt: skip
 
 
@@ -214,13 +214,13 @@ def scores_of(model: Model, images: Pixels, batch: int) -> NDArray[np.float32]:
     return np.concatenate([model.scores(images[start : start + batch]) for start in starts])
 
 
-def _settled(source: Source, probe: Pixels, tell: Listener) -> Source:
+def _settled(source: Source, probe: Pixels, listener: Listener) -> Source:
     """The source with the batch that it runs at, and its output turned into rows.
 
     A file that declares a free batch is tried at one image and at several.
     """
     if fixed := source.form.fixed_batch:
-        return _in_rows(source, source.model.raw(probe[:fixed]).shape, tell)
+        return _in_rows(source, source.model.raw(probe[:fixed]).shape, listener)
     several = len(probe)
     results: dict[int, NDArray[Any]] = {}
     failure: ArtifactError | None = None
@@ -236,10 +236,12 @@ def _settled(source: Source, probe: Pixels, tell: Listener) -> Source:
         if not one or (len(one) == len(many) and one[0] == 1):
             return source
         if len(one) < len(many):  # a batch of 1 loses its axis
-            return _in_rows(source, one, tell, alone=True)
+            return _in_rows(source, one, listener, alone=True)
     if len(many) == 2 and one[1:] == (1,) and many == (one[0], several):
         name = source.read
-        tell.note(f"output '{name}': {list(many)} for {several} images, so its axes are exchanged")
+        listener.note(
+            f"output '{name}': {list(many)} for {several} images, so its axes are exchanged"
+        )
         return source.edited(lambda graph: transposed(graph, name), rows=ROWS)
     for size in (1, *likely_batches(source.artifact.model)):
         fixed_source = source.at(size)
@@ -248,25 +250,27 @@ def _settled(source: Source, probe: Pixels, tell: Listener) -> Source:
         except ArtifactError:
             continue
         if size == 1 or shape[:1] == (size,):
-            return _in_rows(fixed_source, shape, tell)
+            return _in_rows(fixed_source, shape, listener)
     if failure is None:
         raise NoClassScoresError(source.read, output_meaning(results[several], several))
     raise failure
 
 
-def _in_rows(source: Source, shape: Shape, tell: Listener, *, alone: bool = False) -> Source:
+def _in_rows(source: Source, shape: Shape, listener: Listener, *, alone: bool = False) -> Source:
     """The output for one image as a row, where it has lost the axis of the batch."""
     alone = alone or source.form.fixed_batch == 1
     if not (alone and shape and shape[0] > 1 and shape[1:] in ((), (1,))):
         return source
     name, classes = source.read, shape[0]
-    (tell.warning if shape[1:] else tell.note)(
+    (listener.warning if shape[1:] else listener.note)(
         f"output '{name}': {list(shape)} for one image, taken for its {classes} class scores"
     )
     return source.edited(lambda graph: with_rows(graph, name, classes), rows=ROWS)
 
 
-def _before(source: Source, head: Head, probe: Pixels, batch: int, tell: Listener) -> Source | None:
+def _before(
+    source: Source, head: Head, probe: Pixels, batch: int, listener: Listener
+) -> Source | None:
     """The logits before the head, if the output is what the head makes of them.
 
     A Sigmoid over several classes is left: it is no distribution over them.
@@ -301,30 +305,31 @@ def _before(source: Source, head: Head, probe: Pixels, batch: int, tell: Listene
         return None
     if exact != "float16" and not np.all(apart <= _HEAD_RATIO * expected + _NEAR_ONE + step):
         return None
-    tell.note(
+    listener.note(
         f"output '{output.name}': read before its final {head.operator}, at '{head.logits}', where "
         f"nothing is rounded to 0 or 1 (they agree within {worst:.0e} on {len(probe)} images)"
     )
     return copy
 
 
-def _free(source: Source, probe: Pixels, tell: Listener, *, declared: bool) -> tuple[str, Model]:
+def _free(
+    source: Source, probe: Pixels, listener: Listener, *, declared: bool
+) -> tuple[str, Model]:
     """Make a fixed batch free in a copy and hold the copy against the untouched file."""
     form, model = source.form, source.model
     expected, fixed = model.scores(probe), form.fixed_batch or 1
-    say, cause = tell.note, f"batch: fixed at {fixed} in the file"
+    say, cause = listener.note, f"batch: fixed at {fixed} in the file"
     if not declared:
-        say = tell.warning
+        say = listener.warning
         cause = (
             f"batch: the file declares it free but runs only at {fixed}, the example batch of its "
             "export (PyTorch: export it again with an example batch of 2 and dynamic_shapes)"
         )
     try:
-        copy = (
-            source.at(None)
-            .edited(lambda graph: free_batch(graph, form.name, fixed, form.shape))
-            .model
+        freed = source.at(None).edited(
+            lambda graph: free_batch(graph, form.name, fixed, form.shape)
         )
+        copy = freed.model
         scores = [copy.scores(probe[:1]), copy.scores(np.concatenate([probe, probe]))]
         gap = difference(np.concatenate([expected[:1], expected, expected]), np.concatenate(scores))
         if gap <= _COPY_TOLERANCE[source.output.dtype]:
@@ -335,9 +340,9 @@ def _free(source: Source, probe: Pixels, tell: Listener, *, declared: bool) -> t
             return "freed", copy
         why = f"the copy differs from the file by {gap:.1e}"
     except (ArtifactError, ValueError) as error:
-        why = str(error)
+        why = said(error)
     many = "one by one" if fixed == 1 else f"{fixed} at a time"
-    tell.warning(
+    listener.warning(
         f"{cause}, and could not be made free ({why}); the model runs its images {many}, which is "
         "slower than a free batch would be"
     )

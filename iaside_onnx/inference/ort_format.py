@@ -30,25 +30,21 @@ def _read_ort_file(path: Path, runtime: Runtime) -> Artifact:
     sha256 = file_digest(path)  # before it is opened: later changes are seen
     session = runtime.open(path)
     try:
-        return _described(path, session, sha256)
+        about = session.get_modelmeta()
+        return Artifact(
+            path=path,
+            sha256=sha256,
+            inputs=tuple(map(tensor_of, session.get_inputs())),
+            outputs=tuple(map(tensor_of, session.get_outputs())),
+            opsets={},
+            producer=shortened(about.producer_name, LONGEST_NAME) or "unknown",
+            ir_version=0,
+            parameters=None,
+            metadata=bounded(dict(about.custom_metadata_map)),
+            external=(),
+        )
     except UnicodeDecodeError as error:  # names in the file that are no text
         raise ArtifactError(f"{path}: a damaged .ort file ({error})") from error
-
-
-def _described(path: Path, session: Any, sha256: str) -> Artifact:
-    about = session.get_modelmeta()
-    return Artifact(
-        path=path,
-        sha256=sha256,
-        inputs=tuple(tensor_of(value) for value in session.get_inputs()),
-        outputs=tuple(tensor_of(value) for value in session.get_outputs()),
-        opsets={},
-        producer=shortened(about.producer_name, LONGEST_NAME) or "unknown",
-        ir_version=0,
-        parameters=None,
-        metadata=bounded(dict(about.custom_metadata_map)),
-        external=(),
-    )
 
 
 def tensor_of(value: Any) -> Tensor:

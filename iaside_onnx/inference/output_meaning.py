@@ -16,7 +16,6 @@ from ..errors import ArtifactError
 from ..spelling import option
 from .class_scores import look_like_probabilities
 
-TASKS = ("classes", "several-labels", "embedding", "dense", "other")
 # Two numbers of unit length may be scores; float16 keeps lengths to a part in 1000.
 _LEAST_EMBEDDING = 3
 _UNIT_LENGTH = 2e-3
@@ -34,7 +33,8 @@ class OutputMeaning:
     Attributes
     ----------
     task : str
-        One of `TASKS`; "classes" is what can be audited today.
+        "classes", which is what can be audited today, "several-labels", "embedding", "dense" or
+        "other".
     words : str
         The same for people, such as "a map of 1 x 224 x 224 numbers an image: segmentation".
     """

@@ -20,7 +20,7 @@ _NAMES = {(0.0, 1.0): "unit", (0.0, 255.0): "raw", (-1.0, 1.0): "inception"}
 
 
 def check_pixel_range(
-    classifier: Classifier, sample: Sample, tell: Listener, *, asked: bool
+    classifier: Classifier, sample: Sample, listener: Listener, *, asked: bool
 ) -> None:
     """Hold the recipe in use against the range that the graph seems made for.
 
@@ -36,28 +36,26 @@ def check_pixel_range(
     ArtifactError
         They disagree, nobody asked for the recipe, and it does not do better on the images.
     """
-    wanted = classifier.artifact.pixel_ranges.get(classifier.form.name)
-    _, gain, shift = classifier.preprocess.affine(classifier.form.channels)
-    ends = np.stack([shift, shift + gain])
-    low, high = float(ends.min()), float(ends.max())
-    if wanted is None or wanted.fits(low, high):
+    expected = classifier.artifact.pixel_ranges.get(classifier.form.name)
+    low, high = classifier.model.affine.ends
+    if expected is None or expected.fits(low, high):
         return
     name = classifier.preprocess.name
     text = (
-        f"{classifier.artifact.path}: {wanted.text}, but preprocessing '{name}' gives it numbers "
+        f"{classifier.artifact.path}: {expected.text}, but preprocessing '{name}' gives it numbers "
         f"of {low + 0.0:.3g}..{high + 0.0:.3g}"
     )
-    found = _on_images(classifier, sample, wanted)
-    if found is not None:
-        count, ours, theirs = found
-        text += f" (right on {ours[0]} of {count} images, with {wanted.words} on {theirs[0]})"
-        if ours > theirs:
-            tell.warning(f"{text}; '{name}' does better, so it is kept")
+    outcome = _on_images(classifier, sample, expected)
+    if outcome is not None:
+        count, in_use, other = outcome
+        text += f" (right on {in_use[0]} of {count} images, with {expected.words} on {other[0]})"
+        if in_use > other:
+            listener.warning(f"{text}; '{name}' does better, so it is kept")
             return
-    preset = _NAMES.get((wanted.low, wanted.high))
+    preset = _NAMES.get((expected.low, expected.high))
     remedy = option("preprocess", preset) if preset else option("preprocess", like="FILE.toml")
     if asked:
-        tell.warning(f"{text}; if that is not meant, give {remedy}")
+        listener.warning(f"{text}; if that is not meant, give {remedy}")
         return
     raise ArtifactError(
         f"{text}; give {remedy}, or the preprocessing that is meant with {option('preprocess')}"
@@ -65,7 +63,7 @@ def check_pixel_range(
 
 
 def _on_images(
-    classifier: Classifier, sample: Sample, wanted: PixelRange
+    classifier: Classifier, sample: Sample, expected: PixelRange
 ) -> tuple[int, tuple[int, float], tuple[int, float]] | None:
     """Images tried, and (right, mean log-probability) under the recipe and under the range.
 
@@ -77,21 +75,20 @@ def _on_images(
     if targets.min() < 0 or targets.max() >= classifier.classes:
         return None
     channels = classifier.form.channels
-    gain = np.full(channels, wanted.high - wanted.low, np.float32)
-    other = Affine(
-        classifier.preprocess.affine(channels)[0], gain, np.full(channels, wanted.low, np.float32)
-    )
+    gain = np.full(channels, expected.high - expected.low, np.float32)
+    shift = np.full_like(gain, expected.low)
+    affine = Affine(classifier.model.affine.order, gain, shift)
     try:
         pixels = np.stack([classifier.pixels(sample.picture(int(place))) for place in positions])
-        ours = _right(classifier, pixels, targets)
-        model = replace(classifier.model, affine=other)
-        theirs = _right(replace(classifier, model=model), pixels, targets)
+        in_use = _right(classifier, pixels, targets)
+        model = replace(classifier.model, affine=affine)
+        other = _right(replace(classifier, model=model), pixels, targets)
     except IasideError:
         return None
     chance = len(positions) / classifier.classes
-    if max(ours[0], theirs[0]) <= chance + 2 * np.sqrt(chance):
+    if max(in_use[0], other[0]) <= chance + 2 * np.sqrt(chance):
         return None
-    return len(positions), ours, theirs
+    return len(positions), in_use, other
 
 
 def _right(

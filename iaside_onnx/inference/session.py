@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from ..checks import check_number
 from ..errors import ArtifactError, InvalidOption, ProviderError
@@ -21,6 +21,7 @@ from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
 from ..spelling import option
 from .providers import AUTO, PROVIDERS, Provider, automatic, choices
+from .small_graph import SmallGraph
 
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 _UPDATE = "update it (pip install -U onnxruntime-gpu, or onnxruntime)"
@@ -171,8 +172,8 @@ class Runtime:
         """Why a model cannot be loaded, and what to do where that is known."""
         text = str(error)
         for pattern, words in _LOAD_ERRORS:
-            if found := pattern.search(text):
-                return words.format(*found.groups())
+            if match := pattern.search(text):
+                return words.format(*match.groups())
         unknown = any(words in text.lower() for words in _UNKNOWN_OPERATOR)
         advice = "" if self.extensions or not unknown else _CUSTOM_OPERATORS
         return reason(error) + advice
@@ -287,17 +288,15 @@ def is_active(name: str) -> bool:
 def _becomes_active(provider: Provider) -> bool:
     if provider.runtime_name not in ort.get_available_providers():
         return False
-    node = helper.make_node("Identity", ["x"], ["y"])
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
-    graph = helper.make_graph([node], "probe", ends[:1], ends[1:])
-    probe = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    probe = SmallGraph("probe", {"x": (TensorProto.FLOAT, [1])})
+    probe.add("Identity", "x")
     # preload_dlls prints what it does not find.
     with quiet_runtime(), redirect_stdout(StringIO()):
         if provider.libraries and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
         try:
             session = ort.InferenceSession(
-                probe.SerializeToString(), providers=[provider.runtime_name]
+                probe.serialised("y", TensorProto.FLOAT, [1]), providers=[provider.runtime_name]
             )
         except Exception:  # whatever the reason, it is not active
             return False

@@ -36,10 +36,10 @@ def difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
 
 def check_steady(
     artifact: Artifact,
-    found: Randomness,
+    noise: Randomness,
     model: Model,
     probe: NDArray[np.float32],
-    tell: Listener,
+    listener: Listener,
     *,
     coarse: bool,
     allow: bool,
@@ -48,7 +48,7 @@ def check_steady(
 
     Parameters
     ----------
-    found : Randomness
+    noise : Randomness
         What the graph shows.
     coarse : bool
         Scores have 11 bits.
@@ -63,21 +63,19 @@ def check_steady(
     ArtifactError
     """
     with np.errstate(invalid="ignore"):  # not-a-number is for others to report
-        first, gap, differs = model.scores(probe), 0.0, False
-        for _ in range(_RUNS - 1):
-            gap = difference(first, model.scores(probe))
-            differs = gap > (_TOLERANCE_11_BITS if coarse else _TOLERANCE)
-            if differs:
-                break
-    why = reason(artifact, found, gap if differs else 0.0)
+        first = model.scores(probe)
+        gaps = (difference(first, model.scores(probe)) for _ in range(_RUNS - 1))
+        tolerance = _TOLERANCE_11_BITS if coarse else _TOLERANCE
+        gap = next((gap for gap in gaps if gap > tolerance), 0.0)
+    why = unsteadiness(artifact, noise, gap)
     if why and not allow:
         raise ArtifactError(f"{artifact.path}: {why}; {_REMEDY}, or ask for it: {_ALLOW}")
     if why:
-        tell.warning(f"{why}; allowed by {_ALLOW}")
+        listener.warning(f"{why}; allowed by {_ALLOW}")
     return bool(why)
 
 
-def reason(artifact: Artifact, found: Randomness, gap: float = 0.0) -> str:
+def unsteadiness(artifact: Artifact, noise: Randomness, gap: float = 0.0) -> str:
     """Why a model has no scores of its own for an image; empty where it has.
 
     Parameters
@@ -86,15 +84,15 @@ def reason(artifact: Artifact, found: Randomness, gap: float = 0.0) -> str:
         Share of the largest score by which two equal runs differed, 0 where they did not.
     """
     measured = f" (two runs on the same images differ by {gap:.1%} of the largest score)"
-    if found.drawing:
+    if noise.drawing:
         return (
             f"its scores are random{measured if gap else ''}: the graph draws random numbers "
-            f"({found.named}), so that two runs need not be equal"
+            f"({noise.named}), so that two runs need not be equal"
         )
-    if found.batch_statistics:
+    if noise.batch_statistics:
         return (
             "its scores for an image depend on the others in its batch: the graph normalises by "
-            f"the batch at hand ({found.named})"
+            f"the batch at hand ({noise.named})"
         )
     if gap:
         graph = "no node of its graph is known to draw random numbers"

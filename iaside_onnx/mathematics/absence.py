@@ -17,7 +17,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError
+from ..checks import check_choice
+from ..errors import DataError
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,22 @@ class Scheme:
     ----------
     name, words : str
         What it is called, and what an absent band holds.
+    make : callable
+        `Baselines` and a position to the baseline image, shape (C, H, W), float32.
     needs_statistics : bool
         It follows statistics of the whole sample: results of other samples differ a little.
     seeded : bool
         It is drawn, so that the seed is part of the game.
     per_sample : bool
         It takes other images of the sample: results of other samples play another game.
-    make : callable
-        `Baselines` and a position to the baseline image, shape (C, H, W), float32.
     """
 
     name: str
     words: str
-    needs_statistics: bool
-    seeded: bool
-    per_sample: bool
     make: Callable[[Baselines, int], NDArray[np.float32]]
+    needs_statistics: bool = False
+    seeded: bool = False
+    per_sample: bool = False
 
     @property
     def of_sample(self) -> bool:
@@ -54,38 +55,28 @@ class Scheme:
 class SampleStatistics:
     """Mean image and mean power spectrum of a sample, the same in whatever order its images come.
 
-    Attributes
-    ----------
-    count : int
-        Images seen.
+    `count` is the number of images taken in.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self._sum: _Total | None = None
-        self._power: _Total | None = None
+        self._sum, self._power = _Total(), _Total()
 
     def add(self, pixels: NDArray[np.float32]) -> None:
         """Take in one image, shape (C, H, W), in [0, 1]."""
         image = pixels.astype(np.float64)
-        power = np.abs(scipy.fft.rfft2(image)) ** 2
-        if self._sum is None or self._power is None:
-            self._sum, self._power = _Total(image), _Total(power)
-        else:
-            self._sum.add(image)
-            self._power.add(power)
+        self._sum.add(image)
+        self._power.add(np.abs(scipy.fft.rfft2(image)) ** 2)
         self.count += 1
 
     @property
     def mean(self) -> NDArray[np.float64]:
         """Mean image, shape (C, H, W)."""
-        assert self._sum is not None
         return self._sum.rounded / self.count
 
     @property
     def power(self) -> NDArray[np.float64]:
         """Mean of |rfft2|**2 over images, shape (C, H, W // 2 + 1)."""
-        assert self._power is not None
         return self._power.rounded / self.count
 
 
@@ -95,13 +86,14 @@ class _Total:
     The error of each addition is found exactly (Knuth's two-sum) and summed beside the total.
     """
 
-    def __init__(self, first: NDArray[np.float64]) -> None:
-        self._high, self._low = first, np.zeros_like(first)
+    def __init__(self) -> None:
+        self._high: NDArray[np.float64] = np.zeros(())
+        self._low: NDArray[np.float64] = np.zeros(())
 
     def add(self, more: NDArray[np.float64]) -> None:
         total = self._high + more
         taken = total - self._high
-        self._low += (self._high - (total - taken)) + (more - taken)
+        self._low = self._low + ((self._high - (total - taken)) + (more - taken))
         self._high = total
 
     @property
@@ -134,10 +126,7 @@ class Baselines:
     pixels: Callable[[int], NDArray[np.float32]]
 
     def __post_init__(self) -> None:
-        if self.scheme not in ABSENCES:
-            raise UsageError(
-                f"unknown absence '{self.scheme}': choose one of {', '.join(ABSENCES)}"
-            )
+        check_choice("absence", self.scheme, ABSENCES)
         if ABSENCES[self.scheme].per_sample and len(self._different) < 2:
             raise DataError(
                 f"absence '{self.scheme}' needs at least two different images in the sample"
@@ -165,15 +154,15 @@ class Baselines:
 
     def partner(self, position: int) -> int:
         """Another image with other pixels: the keys decide, not the order of the sample."""
-        places = list(self._different.values())
-        step = 1 + int(self.generator(position).integers(len(places) - 1))
-        return places[(self._rank[self.keys[position]] + step) % len(places)]
+        positions = list(self._different.values())
+        step = 1 + int(self.generator(position).integers(len(positions) - 1))
+        return positions[(self._rank[self.keys[position]] + step) % len(positions)]
 
     @cached_property
     def _different(self) -> dict[str, int]:
         """A position of each key, keys in their order."""
-        places = dict(zip(reversed(self.keys), reversed(range(len(self.keys))), strict=True))
-        return dict(sorted(places.items()))
+        positions = dict(zip(reversed(self.keys), reversed(range(len(self.keys))), strict=True))
+        return dict(sorted(positions.items()))
 
     @cached_property
     def _rank(self) -> dict[str, int]:
@@ -181,7 +170,7 @@ class Baselines:
 
 
 class ColouredNoise:
-    """Real gaussian noise with a given mean power spectrum and mean colour.
+    """Real gaussian noise of a shape (C, H, W) with a given mean power spectrum and mean colour.
 
     Parameters
     ----------
@@ -189,7 +178,6 @@ class ColouredNoise:
         Expected |rfft2|**2 of the result, but for DC.
     colour : array, shape (C,)
         Mean pixel of each channel of the result, exactly.
-    shape : (C, H, W)
     """
 
     def __init__(
@@ -215,35 +203,24 @@ ABSENCES = {
         Scheme(
             "gaussian",
             "noise that has the spectrum of the sample",
+            lambda baselines, at: baselines.noise.draw(baselines.generator(at)),
             needs_statistics=True,
             seeded=True,
-            per_sample=False,
-            make=lambda baselines, at: baselines.noise.draw(baselines.generator(at)),
         ),
         Scheme(
             "replace",
             "the same bands of another image of the sample",
-            needs_statistics=False,
+            lambda baselines, at: baselines.pixels(baselines.partner(at)),
             seeded=True,
             per_sample=True,
-            make=lambda baselines, at: baselines.pixels(baselines.partner(at)),
         ),
         Scheme(
             "mean",
             "the bands of the sample's mean image",
+            lambda baselines, _: baselines.mean,
             needs_statistics=True,
-            seeded=False,
-            per_sample=False,
-            make=lambda baselines, _: baselines.mean,
         ),
-        Scheme(
-            "zero",
-            "nothing",
-            needs_statistics=False,
-            seeded=False,
-            per_sample=False,
-            make=lambda baselines, _: np.zeros_like(baselines.mean),
-        ),
+        Scheme("zero", "nothing", lambda baselines, _: np.zeros_like(baselines.mean)),
     )
 }
 

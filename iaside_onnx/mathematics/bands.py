@@ -5,17 +5,20 @@ Spatial axes are always the last two; leading axes (channels, batches) pass thro
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_choice
 from ..errors import InvalidOption, UsageError
 from ..spelling import option
-from .norms import MOST_BANDS as MOST_BANDS
-from .norms import NORMS as NORMS
-from .norms import Norm as Norm
 
+# How the two axis frequencies make a radius.
+Norm = Literal["linf", "l2", "l1"]
+NORMS: tuple[str, ...] = get_args(Norm)
+# Also of rings. No picture, table or estimate has a use for more.
+MOST_BANDS = 512
 _FINEST = 1 << 20
 _AT_ONCE = 1 << 18
 
@@ -66,8 +69,7 @@ def partition(
     parameter: str = "bands",
 ) -> NDArray[np.intp]:
     """As `band_index`, for a caller whose own parameter gives the number of bands."""
-    if norm not in NORMS:
-        raise UsageError(f"unknown norm '{norm}': choose one of {', '.join(NORMS)}")
+    check_choice("norm", norm, NORMS)
     if bands < 1:
         raise InvalidOption(parameter, bands, "at least one band is needed")
     if bands > MOST_BANDS:
@@ -117,22 +119,13 @@ def band_images(
     ----------
     image : array, shape (..., H, W)
         Pixel values in any unit, usually [0, 1] and C x H x W.
-    bands : int
-        Number of bands M; band 0 is the lowest.
-    norm : {"linf", "l2", "l1"}
-        How the two axis frequencies make a radius.
-    separate_dc : bool
-        Make DC a player of its own, before the bands; see `band_index`.
+    bands, norm, separate_dc
+        As for `band_index`, with its errors.
 
     Returns
     -------
     ndarray, shape (players, ..., H, W)
         float32 for float32 input, else float64.
-
-    Raises
-    ------
-    UsageError
-        As in `band_index`.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Which coalitions of an image are evaluated: all 2**M, or some drawn at random.
 
 Drawn ones come from the seed and the image's id alone, so they are the same whatever batch,
-workers or other images there are. A row of drawn coalitions begins with nobody and ends with
-everybody, as the row of all coalitions does.
+workers or other images there are. A row of drawn coalitions begins with the empty coalition and
+ends with the grand one, as the row of all coalitions does.
 """
 
 from __future__ import annotations
@@ -44,28 +44,20 @@ def default_passes(estimator: str, players: int) -> int:
 
 
 def drawn_count(estimator: str, players: int, passes: int | None = None) -> int:
-    """Coalitions in a row: nobody, everybody and as many whole draws as the passes allow.
+    """Coalitions in a row: empty and grand one, and as many whole draws as the passes allow.
 
-    The value of everybody is known from the untouched image, so it costs no pass.
-
-    Raises
-    ------
-    UsageError
-        Not even one draw fits, or more fit than a row may hold.
+    The value of the grand coalition is known from the untouched image, so it costs no pass. Raises
+    `UsageError` where not even one draw fits, or more fit than a row may hold.
     """
     if estimator == "exact":
         return 1 << players
-    wanted = default_passes(estimator, players) if passes is None else passes
+    passes = default_passes(estimator, players) if passes is None else passes
     draw = 2 * (players - 1) if estimator == "permutation" else 2
     least = draw + 1 if estimator == "permutation" else 2 * draw + 1
-    if not least <= wanted < MOST_COALITIONS:
-        raise InvalidOption(
-            "passes",
-            wanted,
-            f"the {estimator} estimator takes {least} to {MOST_COALITIONS - 1} with {players} "
-            "players",
-        )
-    return 2 + (wanted - 1) // draw * draw
+    if not least <= passes < MOST_COALITIONS:
+        takes = f"takes {least} to {MOST_COALITIONS - 1} with {players} players"
+        raise InvalidOption("passes", passes, f"the {estimator} estimator {takes}")
+    return 2 + (passes - 1) // draw * draw
 
 
 def draw_coalitions(
@@ -88,23 +80,18 @@ def draw_coalitions(
     """
     name = hashlib.sha256(f"{estimator}\0{key}".encode(errors="replace")).digest()
     rng = np.random.default_rng([seed, int.from_bytes(name[:16], "big")])
-    everyone = np.uint64((1 << players) - 1)
+    grand = np.uint64((1 << players) - 1)
     if estimator == "permutation":
         chosen = []
         for _ in range((count - 2) // (2 * (players - 1))):
-            order = rng.permutation(players).astype(np.uint64)
-            chosen += [_passed(order), _passed(order[::-1])]
+            bits = np.uint64(1) << rng.permutation(players).astype(np.uint64)
+            # What an order passes through as its players join, and its reverse.
+            chosen += [np.cumsum(each, dtype=np.uint64)[:-1] for each in (bits, bits[::-1])]
     else:
         drawn = rng.choice(1 << (players - 1), (count - 2) // 2, p=pair_chances(players))
         halves = drawn.astype(np.uint64)
-        chosen = [np.stack([halves, everyone - halves], axis=1).ravel()]
-    return np.concatenate([[np.uint64(0)], *chosen, [everyone]])
-
-
-def _passed(order: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Coalitions between nobody and everybody as players join in this order."""
-    joined: NDArray[np.uint64] = np.cumsum(np.uint64(1) << order, dtype=np.uint64)[:-1]
-    return joined
+        chosen = [np.stack([halves, grand - halves], axis=1).ravel()]
+    return np.concatenate([[np.uint64(0)], *chosen, [grand]])
 
 
 @lru_cache(maxsize=4)
@@ -119,7 +106,7 @@ def pair_chances(players: int) -> NDArray[np.float64]:
     falling = _BETA ** np.arange(players)
     length = np.linalg.norm(weights, axis=1)
     slope = np.abs(weights @ (falling - falling.mean()))
-    # Nobody and everybody are always evaluated.
+    # The empty and the grand coalition are always evaluated.
     length[0] = slope[0] = 0.0
     chances: NDArray[np.float64] = 0.75 * length / length.sum() + 0.25 * slope / slope.sum()
     return np.asarray(chances / chances.sum())
@@ -128,37 +115,31 @@ def pair_chances(players: int) -> NDArray[np.float64]:
 def members(coalitions: NDArray[Any], players: int) -> NDArray[np.bool_]:
     """Who is in each coalition, shape (..., M)."""
     bits = np.arange(players, dtype=np.uint64)
-    found = (coalitions.astype(np.uint64)[..., None] >> bits) & np.uint64(1)
-    return np.asarray(found, dtype=np.bool_)
+    present = (coalitions.astype(np.uint64)[..., None] >> bits) & np.uint64(1)
+    return np.asarray(present, dtype=np.bool_)
 
 
 def are_drawn(estimator: str, players: int, coalitions: NDArray[np.uint64]) -> bool:
     """Whether rows of coalitions, shape (K, C), are such as `draw_coalitions` makes."""
-    everyone = np.uint64((1 << players) - 1)
+    grand = np.uint64((1 << players) - 1)
     inner = coalitions[:, 1:-1]
-    whole = (coalitions[:, 0] == 0).all() and (coalitions[:, -1] == everyone).all()
-    if not whole or not inner.size or (inner == 0).any() or (inner >= everyone).any():
+    whole = (coalitions[:, 0] == 0).all() and (coalitions[:, -1] == grand).all()
+    if not whole or not inner.size or (inner == 0).any() or (inner >= grand).any():
         return False
     if estimator == "regression":
         if inner.shape[1] % 2 or players > MAX_PLAYERS:
             return False
-        return bool((inner[:, ::2] ^ inner[:, 1::2] == everyone).all() and _lower(inner, players))
+        lower, upper = inner[:, ::2], inner[:, 1::2]
+        half = np.uint64(1 << (players - 1))
+        return bool((lower ^ upper == grand).all() and (lower < half).all())
     if inner.shape[1] % (2 * (players - 1)):
         return False
-    steps = chain_steps(coalitions, players)
-    return bool((np.bitwise_count(steps) == 1).all() and (steps.sum(axis=-1) == everyone).all())
-
-
-def _lower(inner: NDArray[np.uint64], players: int) -> bool:
-    return bool((inner[:, ::2] < np.uint64(1 << (players - 1))).all())
-
-
-def chain_steps(coalitions: NDArray[np.uint64], players: int) -> NDArray[np.uint64]:
-    """What changes from one coalition of an order to the next, shape (K, orders, M)."""
-    return np.asarray(np.bitwise_xor(*_chain_ends(coalitions, players)))
+    steps = np.bitwise_xor(*_chain_ends(coalitions, players))
+    return bool((np.bitwise_count(steps) == 1).all() and (steps.sum(axis=-1) == grand).all())
 
 
 def _chain_ends(rows: NDArray[Any], players: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What a player finds and what it leaves as it joins, shape (K, orders, M) each."""
     chains = rows[:, 1:-1].reshape(len(rows), -1, players - 1)
     shape = (*chains.shape[:2], 1)
     first = np.broadcast_to(rows[:, :1, None], shape)
@@ -176,13 +157,10 @@ def permutation_values(
     order with its reverse varies less than two orders (Mitchell, Cooper, Frank and Holmes, Journal
     of Machine Learning Research 23, 2022). Each image's values sum to ``v(all) - v(none)``.
 
-    Parameters
-    ----------
-    values : array, shape (K, C)
-        The game at `coalitions`, shape (K, C), from `draw_coalitions`.
+    `values` is the game at `coalitions`, both of shape (K, C), from `draw_coalitions`.
     """
     before, after = _chain_ends(np.asarray(values, np.float64), players)
-    steps = chain_steps(coalitions, players)
+    steps = np.bitwise_xor(*_chain_ends(coalitions, players))
     gains = after - before
     joined = np.log2(steps.astype(np.float64)).astype(np.intp)
     psi = np.zeros((len(gains), players))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from ..checks import check_share
+from ..checks import check_choice, check_share
 from ..errors import UsageError
 
 METHODS = ("spearman", "kendall", "pearson")
@@ -27,31 +27,16 @@ _BLOCK_BYTES = 1 << 25
 
 
 def correlation_matrix(values: NDArray[Any], method: str = "spearman") -> NDArray[np.float64]:
-    """Correlations between the rows.
+    """Correlations in [-1, 1] between k quantities of n models, one of `METHODS`.
 
-    Parameters
-    ----------
-    values : array, shape (..., k, n)
-        k quantities of n models.
-    method : {"spearman", "kendall", "pearson"}
-
-    Returns
-    -------
-    ndarray of float64, shape (..., k, k)
-        In [-1, 1]; NaN where a quantity is the same for all models.
-
-    Raises
-    ------
-    UsageError
-        An unknown method.
+    From shape (..., k, n) to shape (..., k, k); NaN where a quantity is the same for all models.
 
     Examples
     --------
     >>> float(correlation_matrix([[1, 2, 3, 4], [1, 8, 27, 64]])[0, 1])
     1.0
     """
-    if method not in METHODS:
-        raise UsageError(f"unknown correlation '{method}': choose one of {', '.join(METHODS)}")
+    check_choice("method", method, METHODS)
     vectors = _vectors(np.asarray(values, dtype=np.float64), method)
     lengths = np.linalg.norm(vectors, axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -71,31 +56,22 @@ def _vectors(values: NDArray[np.float64], method: str) -> NDArray[np.float64]:
     return np.asarray(apart)
 
 
-def partial_correlation(matrix: NDArray[Any], held: int) -> NDArray[np.float64]:
+def partial_correlation(matrix: NDArray[Any], fixed: int) -> NDArray[np.float64]:
     """Correlations with one quantity held fixed.
 
     ``r_xy.z = (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2))``; for ranks this is the partial
     rank correlation, and for Kendall's tau the partial tau (Kendall, "Partial rank correlation",
     Biometrika 32, 1942).
 
-    Parameters
-    ----------
-    matrix : array, shape (..., k, k)
-        From `correlation_matrix`.
-    held : int
-        Which quantity is z.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., k, k)
-        NaN where z leaves nothing to correlate (its own row and column among them).
+    `matrix`, shape (..., k, k), is that of `correlation_matrix`, and `fixed` is the position of z.
+    NaN where z leaves nothing to correlate (its own row and column among them).
     """
     full = np.asarray(matrix, dtype=np.float64)
-    with_held = full[..., held]
-    left = 1.0 - with_held**2
+    with_fixed = full[..., fixed]
+    left = 1.0 - with_fixed**2
     left = np.where(left > _COMPLETE, left, np.nan)
     scale = np.sqrt(left[..., :, None] * left[..., None, :])
-    return np.asarray((full - with_held[..., :, None] * with_held[..., None, :]) / scale)
+    return np.asarray((full - with_fixed[..., :, None] * with_fixed[..., None, :]) / scale)
 
 
 @dataclass(frozen=True)
@@ -120,7 +96,7 @@ class Correlations:
 def correlations(
     predictors: NDArray[Any],
     outcomes: NDArray[Any],
-    held: int,
+    fixed: int,
     method: str = "spearman",
     confidence: float = 0.95,
     seed: int = 0,
@@ -135,16 +111,11 @@ def correlations(
     ----------
     predictors : array, shape (p, n)
     outcomes : array, shape (o, n)
-    held : int
+    fixed : int
         The predictor that partial correlations hold fixed.
     method : {"spearman", "kendall", "pearson"}
     confidence : float
         Coverage aimed at, in (0, 1).
-    seed, resamples : int
-
-    Returns
-    -------
-    Correlations
 
     Raises
     ------
@@ -161,7 +132,7 @@ def correlations(
 
     def both(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         matrix = correlation_matrix(sample, method)
-        partial = partial_correlation(matrix, held)
+        partial = partial_correlation(matrix, fixed)
         return matrix[..., :split, split:], partial[..., :split, split:]
 
     plain, partial = both(values)

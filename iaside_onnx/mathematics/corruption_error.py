@@ -15,23 +15,15 @@ from numpy.typing import NDArray
 def corruption_errors(errors: NDArray[Any], baseline: NDArray[Any]) -> NDArray[np.float64]:
     """CE: ``sum over severities of the model's error / the same sum of the baseline``.
 
-    Parameters
-    ----------
-    errors, baseline : array, shape (..., P, S)
-        Shares of wrong answers per corruption and severity.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., P)
-        1 is as the baseline; infinite, or not a number, where the baseline makes no error.
-        The mean over P is the mCE.
+    From shares of wrong answers, shape (..., P, S), to shape (..., P), whose mean is the mCE. 1 is
+    as the baseline; infinite, or not a number, where the baseline makes no error.
 
     Examples
     --------
     >>> corruption_errors([[0.25, 0.5]], [[0.5, 1.0]]).tolist()
     [0.5]
     """
-    return _ratio(np.asarray(errors, np.float64).sum(-1), np.asarray(baseline, np.float64).sum(-1))
+    return relative_corruption_errors(errors, 0.0, baseline, 0.0)
 
 
 def relative_corruption_errors(
@@ -42,16 +34,8 @@ def relative_corruption_errors(
     ``sum_s (E_s - E_clean) / sum_s (B_s - B_clean)``: how much more a model errs than on clean
     images, against how much more the baseline does.
 
-    Parameters
-    ----------
-    errors, baseline : array, shape (..., P, S)
-    clean, baseline_clean : array, shape (...)
-        Errors on untouched images.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., P)
-        Negative where one of the two gains by a corruption; see `corruption_errors` for the rest.
+    The errors on untouched images have the shape (...); see `corruption_errors` for the others. The
+    result is negative where one of the two gains by a corruption.
 
     Examples
     --------
@@ -62,9 +46,5 @@ def relative_corruption_errors(
         (np.asarray(part, np.float64) - np.asarray(level, np.float64)[..., None, None]).sum(-1)
         for part, level in ((errors, clean), (baseline, baseline_clean))
     )
-    return _ratio(above, below)
-
-
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(above / below)

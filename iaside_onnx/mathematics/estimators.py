@@ -22,14 +22,8 @@ def image_values(
     rows holds both sources of variance, images and coalitions: their mean, its standard error and
     its bootstrap are computed as for exact rows.
 
-    Parameters
-    ----------
-    estimator : {"exact", "permutation", "regression"}
-    game : array, shape (K, C)
-        The game at all coalitions in order, or at `coalitions`.
-    coalitions : ndarray of uint64, shape (K, C), or None
-        From `coalitions.draw_coalitions`; None where all are there.
-    players : int
+    The game has the shape (K, C), at all coalitions in order, where `coalitions` is None, or at
+    those of the same shape from `coalitions.draw_coalitions`.
     """
     if coalitions is None:
         return shapley_values(game)

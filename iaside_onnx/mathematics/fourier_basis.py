@@ -38,12 +38,7 @@ class FrequencyGrid:
     height, width : int
         Size of the images.
     lines : int or None
-        Frequencies an axis, odd; None takes all of them.
-
-    Raises
-    ------
-    UsageError
-        An even number of lines, too few, or more than the shorter axis has frequencies.
+        Frequencies an axis, odd and at most those of the shorter axis; None takes all of them.
     """
 
     height: int
@@ -78,11 +73,13 @@ class FrequencyGrid:
     def _measured(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         row, column = np.meshgrid(self.rows, self.columns, indexing="ij")
         # The upper of a frequency and its mirror image; on an even axis Nyquist is both ends.
-        here = [_signed(part, size) for part, size in ((row, self.height), (column, self.width))]
-        there = [_signed(-part, size) for part, size in ((row, self.height), (column, self.width))]
+        here, there = (
+            np.stack([_signed(sign * row, self.height), _signed(sign * column, self.width)])
+            for sign in (1, -1)
+        )
         upper = (here[0] > there[0]) | ((here[0] == there[0]) & (here[1] >= there[1]))
-        pairs = np.stack([np.where(upper, a, b) for a, b in zip(here, there, strict=True)], axis=-1)
-        vectors, place = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
+        pairs = np.where(upper, here, there).reshape(2, -1).T
+        vectors, place = np.unique(pairs, axis=0, return_inverse=True)
         return vectors, place.reshape(row.shape)
 
     @property
@@ -138,16 +135,8 @@ def basis_vectors(height: int, width: int, frequencies: NDArray[Any]) -> NDArray
     (its coefficients are 0.5 +- 0.5j; github.com/google-research/google-research,
     frequency_analysis).
 
-    Parameters
-    ----------
-    height, width : int
-        In pixels.
-    frequencies : array of int, shape (n, 2)
-        Cycles per image down the rows and along the columns, signed.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, height, width)
+    Frequencies have the shape (n, 2): cycles per image down the rows and along the columns, signed.
+    The vectors have the shape (n, height, width).
 
     Examples
     --------

@@ -4,7 +4,7 @@ Both subtract the least Shapley value, which has a kink where bands contend for 
 there noise makes the least look smaller than it is, score and shares lean towards "even", and
 percentiles of a bootstrap lean with them (Fang and Santos, "Inference on directionally
 differentiable functions", Review of Economic Studies 86, 2019, prove that no plain bootstrap is
-consistent at such a kink). But with one band j held in the place of the least, everything is
+consistent at such a kink). But with one band j put in the place of the least, everything is
 smooth. For weights u with mean c, ``u . SID - c = A / B`` with ``A = (u - c) . psi`` and ``B = sum
 psi - M min psi``, so that
 
@@ -36,8 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_share
-from ..errors import UsageError
+from ..checks import check_choice, check_share
 from .score import (
     BOOTSTRAP_RESAMPLES,
     is_uniform,
@@ -91,26 +90,22 @@ def bootstrap_intervals(
         Shapley values per image.
     beta, confidence : float
         Of the score, and the coverage aimed at, both in (0, 1).
-    seed, resamples : int
-        The same seed gives the same intervals.
     method : str
         "intersection", which holds where bands tie for the least (see the module), or
         "percentile", the plain percentile interval.
-
-    Returns
-    -------
-    Intervals
-        A single image says nothing about others: the intervals of "intersection" are then all
-        that is attainable.
 
     Raises
     ------
     UsageError
         A confidence outside (0, 1), or an unknown method.
+
+    Notes
+    -----
+    A single image says nothing about others: the intervals of "intersection" are then all that is
+    attainable.
     """
     check_share("confidence", confidence)
-    if method not in METHODS:
-        raise UsageError(f"unknown interval '{method}': choose one of {', '.join(METHODS)}")
+    check_choice("method", method, METHODS)
     values = np.asarray(psi, dtype=np.float64)
     means = resampled_means(values, seed, resamples)
     signed = signed_score(spectral_importance(means), beta)
@@ -123,26 +118,20 @@ def bootstrap_intervals(
     else:
         tail = expanded_tail(images, confidence)
         ends, score = profile_ends(means, contact_set(values), beta, tail)
-    return Intervals(ends[0], ends[1], _without_sign(score), score, float(signed.std()))
+    return Intervals(ends[0], ends[1], _without_sign(*score), score, float(signed.std()))
 
 
 def _percentiles(means: Array, signed: Array, confidence: float) -> Intervals:
     ends = [50.0 * (1.0 - confidence), 50.0 * (1.0 + confidence)]
     low, high = np.percentile(spectral_importance(means), ends, axis=0)
-    srs_low, srs_high = np.percentile(np.abs(signed), ends)
-    signed_low, signed_high = np.percentile(signed, ends)
-    return Intervals(
-        low,
-        high,
-        (float(srs_low), float(srs_high)),
-        (float(signed_low), float(signed_high)),
-        float(signed.std()),
-    )
+    size_low, size_high = np.percentile(np.abs(signed), ends).tolist()
+    signed_low, signed_high = np.percentile(signed, ends).tolist()
+    scores = (size_low, size_high), (signed_low, signed_high)
+    return Intervals(low, high, *scores, float(signed.std()))
 
 
-def _without_sign(score: tuple[float, float]) -> tuple[float, float]:
+def _without_sign(low: float, high: float) -> tuple[float, float]:
     """What the absolute value makes of an interval."""
-    low, high = score
     return max(low, -high, 0.0), max(abs(low), abs(high))
 
 
@@ -155,7 +144,7 @@ def score_stderr(
 
 
 def contact_set(psi: NDArray[Any], width: float = CONTACT) -> NDArray[np.intp]:
-    """Bands that may be the least of the population.
+    """Positions of the bands that may be the least of the population, ascending.
 
     Parameters
     ----------
@@ -163,11 +152,6 @@ def contact_set(psi: NDArray[Any], width: float = CONTACT) -> NDArray[np.intp]:
         Shapley values per image, n at least 2.
     width : float
         Standard errors of the difference from the least mean up to which a band belongs to it.
-
-    Returns
-    -------
-    ndarray of int
-        Positions of the bands, ascending; the least band is among them.
     """
     values = np.asarray(psi, dtype=np.float64)
     means = values.mean(axis=0)
@@ -214,10 +198,6 @@ def importance_ends(
         Of the bands; a unit vector for the share of one band.
     tail : float
         Probability to err at either end of an interval without a kink.
-
-    Returns
-    -------
-    tuple of float
     """
     centre = float(weights.mean())
     least, most = float(weights.min()), float(weights.max())
@@ -246,16 +226,8 @@ def importance_ends(
 def least_terms(means: Array, bands: NDArray[np.intp], weights: Array) -> tuple[Array, Array]:
     """``A`` and ``A / B_j`` of resamples (see the module), infinite where ``B_j`` is not above 0.
 
-    Parameters
-    ----------
-    means : ndarray, shape (resamples, M)
-    bands : ndarray of int, shape (k,)
-        Those that are put in the place of the least.
-    weights : ndarray, shape (M,)
-
-    Returns
-    -------
-    ndarray, shape (resamples,), and ndarray, shape (k, resamples)
+    The shapes are (resamples,) and (k, resamples), for `bands` of shape (k,) that are put in the
+    place of the least, and `means` and `weights` as for `importance_ends`.
     """
     flat = is_uniform(means)
     above = np.where(flat, 0.0, means @ (weights - weights.mean()))
@@ -266,12 +238,7 @@ def least_terms(means: Array, bands: NDArray[np.intp], weights: Array) -> tuple[
 
 
 class UpperEnds:
-    """Upper ends of several terms, which together err as often as one interval may.
-
-    Parameters
-    ----------
-    terms : ndarray, shape (k, resamples)
-    """
+    """Upper ends of terms, shape (k, resamples), which together err as often as one may."""
 
     def __init__(self, terms: Array) -> None:
         order = terms.argsort(axis=1)

@@ -20,22 +20,10 @@ def margins(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Log-probability of the target less the highest other one, and where another class wins.
 
-    Parameters
-    ----------
-    log_prob : ndarray of float64, shape (n, classes)
-    targets : ndarray of int64, shape (n,)
+    Shapes are (n, classes) of `log_prob` and (n,) of all else.
 
-    Returns
-    -------
-    margin : ndarray of float64, shape (n,)
-    wrong : ndarray of bool, shape (n,)
-
-    Raises
-    ------
-    ArtifactError
-        There is nothing to choose between.
-    UsageError
-        Targets that are no classes.
+    Raises `ArtifactError` where there is nothing to choose between, `UsageError` for targets that
+    are no classes.
     """
     if log_prob.ndim != 2 or log_prob.shape[1] < 2:
         raise ArtifactError(

@@ -70,8 +70,6 @@ class Resamples:
         A row for each image: n at least 2, row i the same image in all.
     confidence : float
         Coverage aimed at, in (0, 1).
-    seed, resamples : int
-        The same seed gives the same intervals.
 
     Raises
     ------
@@ -126,17 +124,11 @@ class PairedBootstrap(Resamples):
 
         The interval is the expanded percentile interval (see `expanded_tail`); the p-value is
         the level at which it just reaches 0. Where the percentile lies further out than the
-        resamples can tell (few images, or a confidence close to 1), both go on from the outermost
+        resamples resolve (few images, or a confidence close to 1), both go on from the outermost
         resample as a normal distribution would.
 
-        Parameters
-        ----------
-        statistic : callable
-            Means of shape (..., k) to values of shape (..., m).
-
-        Returns
-        -------
-        list of Difference, length m
+        `statistic` takes means of shape (..., k) to values of shape (..., m), which makes m
+        differences.
         """
         reference, other = (statistic(means) for means in self._means)
         drawn = np.sort(statistic(self._resampled[1]) - statistic(self._resampled[0]), axis=0)
@@ -157,20 +149,15 @@ class PairedBootstrap(Resamples):
         return [Difference(*map(float, row)) for row in zip(*columns, strict=True)]
 
 
-def _least_share(count: int) -> float:
-    """The smallest share of a distribution that so many resamples can tell."""
-    return 1 / (count + 1)
-
-
 def _quantile(
     drawn: NDArray[np.float64], share: float, centre: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Lower quantiles of sorted resamples, shape (R, m), linear between them.
 
-    Below the least share that they can tell, a normal distribution around `centre` goes on from
+    Below the least share that they resolve, a normal distribution around `centre` goes on from
     the lowest resample.
     """
-    least = _least_share(len(drawn))
+    least = 1 / (len(drawn) + 1)
     if share <= least:
         further = float(ndtri(share) / ndtri(least)) - 1
         return np.asarray(drawn[0] - np.maximum(centre - drawn[0], 0) * further)
@@ -182,12 +169,12 @@ def _share_below(
 ) -> NDArray[np.float64]:
     """Largest share whose `_quantile` is not above 0, shape (m,).
 
-    Not below what the resamples can tell, unless `tail`, which it is held against, is below it.
+    Not below what the resamples resolve, unless `tail`, with which it is compared, is below it.
     """
-    count, members = drawn.shape
-    least = _least_share(count)
+    count = len(drawn)
+    least = 1 / (count + 1)
     below = (drawn <= 0).sum(axis=0)
-    columns = np.arange(members)
+    columns = np.arange(drawn.shape[1])
     before = drawn[np.maximum(below - 1, 0), columns]
     after = drawn[np.minimum(below, count - 1), columns]
     step = np.where(after > before, after - before, 1.0)
@@ -222,12 +209,11 @@ def right_answers(
     reference, other : array of bool, shape (n,)
         Whether each model is right about each image.
 
-    Returns
-    -------
-    Difference
-        ``p`` is that of the score test of no difference, the interval all differences that the
-        same test does not reject. It keeps a width where both models agree on every image, as a
-        bootstrap interval would not.
+    Notes
+    -----
+    ``p`` is that of the score test of no difference, the interval all differences that the same
+    test does not reject. It keeps a width where both models agree on every image, as a bootstrap
+    interval would not.
     """
     images = len(reference)
     lost = int(np.sum(reference & ~other))
@@ -256,12 +242,8 @@ def paired_score(won: int, lost: int, images: int, difference: float) -> float:
     alone gets right, estimated under the difference d: the larger root of
     ``2 n q^2 + (-w - l + (2 n - w + l) d) q - l d (1 - d) = 0``.
 
-    Parameters
-    ----------
-    won, lost, images : int
-        Images that the other model alone, that the reference alone gets right; all images.
-    difference : float
-        In [-1, 1].
+    `won` and `lost` are the images that the other model alone, that the reference alone gets right;
+    the difference is in [-1, 1].
     """
     linear = -won - lost + (2 * images - won + lost) * difference
     constant = -lost * difference * (1 - difference)
@@ -298,15 +280,6 @@ def holm(p: NDArray[Any]) -> NDArray[np.float64]:
     With the p-values sorted, ``adjusted_k = max over j <= k of min(1, (m - j + 1) * p_j)``
     (Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6(2), 1979).
-
-    Parameters
-    ----------
-    p : array, shape (m,)
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
-        In the order given.
 
     Examples
     --------

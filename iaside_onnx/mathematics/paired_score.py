@@ -2,7 +2,7 @@
 
 Noise makes a score lean towards 0 where bands tie for the least Shapley value (see `intervals`). Of
 two models that lean alike the difference does not; where one of them leans alone it does. With
-bands l and j held in the place of the least of the other model and of the reference, the difference
+bands l and j put in the place of the least of the other model and of the reference, the difference
 is smooth; the difference of the scores is a minimum or maximum of these over l and over j, each
 taken from the sign of its score. Its interval is made as that of one score is.
 """
@@ -30,9 +30,6 @@ class ScoreDifference:
     ----------
     reference, other : array, shape (n, M)
         Shapley values per image: n at least 2, row i the same image in both.
-    beta : float
-    seed, resamples : int
-        The same seed gives the same intervals.
     means : list of two arrays, shape (resamples, M), optional
         Resampled means of both tables where they are there already.
     """
@@ -54,8 +51,8 @@ class ScoreDifference:
             means = np.split(both, 2, axis=1)
         terms, signs = [], []
         for table, resampled in zip(tables, means, strict=True):
-            made, sign = _terms(table, resampled, beta)
-            terms.append(made)
+            scores, sign = _terms(table, resampled, beta)
+            terms.append(scores)
             signs.append(sign)
         # Shape (other's bands, reference's bands, resamples).
         differences = terms[1][:, None] - terms[0][None]
@@ -111,10 +108,7 @@ def _sets(differences: Array, others: bool, references: bool) -> Array:
 
     Shape (sets, terms, resamples).
     """
-    if others and references:
-        return differences.reshape(1, -1, differences.shape[2])
-    if others:
-        return differences.swapaxes(0, 1)
-    if references:
-        return differences
-    return differences.reshape(-1, 1, differences.shape[2])
+    if others == references:
+        shape = (1, -1) if others else (-1, 1)
+        return differences.reshape(*shape, differences.shape[2])
+    return differences.swapaxes(0, 1) if others else differences

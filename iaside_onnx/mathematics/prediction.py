@@ -14,25 +14,18 @@ from numpy.typing import NDArray
 
 from .shapley import player_count
 
-# How fast a band's presence falls with the logarithm of its amplitude, when a perturbation turns
-# the band down (muffles it) and when it puts more in (drowns it). docs/prediction.md tells on
+# How fast a band's presence falls with the logarithm of its amplitude, where a perturbation leaves
+# the band weaker (attenuated) and where it puts more in (masked). docs/prediction.md says on
 # which networks these two numbers were chosen, and on which others they were tried.
-MUFFLED = 0.15
-DROWNED = 1.0
+ATTENUATED = 0.15
+MASKED = 1.0
 
 
 def coalition_chances(presence: NDArray[Any]) -> NDArray[np.float64]:
     """Chance of every coalition when each player is present by its own chance, independently.
 
-    Parameters
-    ----------
-    presence : array, shape (..., M)
-        Chances a_i.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., 2**M)
-        ``prod_{i in S} a_i prod_{i not in S} (1 - a_i)`` at index S; they sum to 1.
+    ``prod_{i in S} a_i prod_{i not in S} (1 - a_i)`` at index S, shape (..., 2**M), for chances a_i
+    of shape (..., M); they sum to 1.
     """
     chances = np.asarray(presence, dtype=np.float64)
     result = np.ones((*chances.shape[:-1], 1))
@@ -60,11 +53,6 @@ def multilinear_extension(table: NDArray[Any], presence: NDArray[Any]) -> NDArra
     -------
     ndarray of float64, shape (...) or (n, ...)
 
-    Raises
-    ------
-    UsageError
-        The table's last axis is no power of two, or means more than 16 players.
-
     Examples
     --------
     >>> float(multilinear_extension([0.0, 1.0, 2.0, 5.0], [0.5, 0.5]))
@@ -79,34 +67,31 @@ def band_presence(
     gain: NDArray[Any],
     residual: NDArray[Any],
     *,
-    muffled: float = MUFFLED,
-    drowned: float = DROWNED,
+    attenuated: float = ATTENUATED,
+    masked: float = MASKED,
 ) -> NDArray[np.float64]:
     """How far bands are still there, from what a perturbation does to their amplitude.
 
     With the amplitude ``A = sqrt(gain^2 + residual^2)`` of the perturbed band over the natural
-    one: ``A^muffled`` where ``A < 1`` (blur, contrast) and ``A^-drowned`` where ``A > 1`` (noise).
-    1 where the band is as strong as before, or has no signal (gain is not a number).
+    one: ``A^attenuated`` where ``A < 1`` (blur, contrast), ``A^-masked`` where ``A > 1`` (noise),
+    1 where the band is as strong as before or has no signal (gain is not a number).
 
     Parameters
     ----------
     gain, residual : array, shape (...)
         See `signal_noise.gain_and_residual`.
-    muffled, drowned : float
+    attenuated, masked : float
         Not negative; the two free parameters.
-
-    Returns
-    -------
-    ndarray of float64, shape (...), in [0, 1]
     """
     amplitude = np.hypot(np.asarray(gain, np.float64), residual)
     amplitude = np.where(np.isnan(amplitude), 1.0, amplitude)
-    muffled_by, drowned_by = np.minimum(amplitude, 1.0), np.maximum(amplitude, 1.0)
-    return np.asarray(muffled_by**muffled * drowned_by**-drowned)
+    return np.asarray(
+        np.minimum(amplitude, 1.0) ** attenuated * np.maximum(amplitude, 1.0) ** -masked
+    )
 
 
 def colour_presence(
-    shift: NDArray[Any], spread: float, *, drowned: float = DROWNED
+    shift: NDArray[Any], spread: float, *, masked: float = MASKED
 ) -> NDArray[np.float64]:
     """How far DC is still there when a perturbation shifts the mean of images.
 
@@ -122,4 +107,4 @@ def colour_presence(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(np.asarray(shift) == 0, 0.0, np.divide(shift, spread))
-    return band_presence(np.ones_like(ratio), ratio, drowned=drowned)
+    return band_presence(np.ones_like(ratio), ratio, masked=masked)

@@ -9,7 +9,7 @@ estimate, weighs the two and needs no normal distribution.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from .intervals import contact_set, expanded_tail, profile_ends
 from .score import signed_score, spectral_importance
 
 RESAMPLES = 1000
-# What a spread within and between classes is told from, at least.
+# What a spread within and between classes is estimated from, at least.
 LEAST_FREEDOM = 10
 LEAST_CLASSES = 6
 # Numbers that are drawn and ranked at once.
@@ -36,7 +36,7 @@ class Estimate:
     ----------
     shapley : ndarray, shape (C, M)
     covariance : ndarray, shape (C, M, M)
-        Of the errors of `shapley`; NaN where it cannot be told.
+        Of the errors of `shapley`; NaN where it cannot be estimated.
     sid, sid_low, sid_high : ndarray, shape (C, M)
     signed, signed_low, signed_high : ndarray, shape (C,)
         Signed score; ends are NaN where there is no interval.
@@ -136,14 +136,8 @@ def class_profiles(
     labels : array of int, shape (K,)
     beta, confidence : float
         Of the score, and the coverage aimed at.
-    seed : int
-        The same seed gives the same intervals.
     few : int
         Images that an interval of their own needs.
-
-    Returns
-    -------
-    ClassProfiles
     """
     values = np.asarray(psi, dtype=np.float64)
     classes, inverse, images = np.unique(labels, return_inverse=True, return_counts=True)
@@ -152,29 +146,33 @@ def class_profiles(
     means = np.add.reduceat(values, starts, axis=0) / images[:, None]
     off = values - np.repeat(means, images, axis=0)
     scatter = _scatter(off, starts)
-    lacking = images < few
-    own = _own(values, starts, images, means, scatter, lacking, beta, confidence, seed)
+    aim, lacking = _Aim(beta, confidence, seed), images < few
+    rows = np.split(values, starts[1:])
+    own = _own(rows, means, scatter, lacking, aim)
     spread = class_spread(means, images, scatter.sum(axis=0), seed)
     weight = shrunk = None
     if spread is not None:
         weight = credibility(images, spread.images_for_half)
-        shrunk = _shrunk(spread, means, images, beta, confidence, seed)
+        shrunk = _shrunk(spread, means, images, aim)
     return ClassProfiles(classes.astype(np.int64), images, lacking, own, weight, shrunk)
 
 
 def _scatter(off: Array, starts: NDArray[Any]) -> Array:
     """Sums of outer products of the rows of each class, shape (C, M, M)."""
     players = off.shape[1]
-    made = np.empty((len(starts), players, players))
+    scatter = np.empty((len(starts), players, players))
     for band in range(players):
-        made[:, band] = np.add.reduceat(off * off[:, band, None], starts, axis=0)
-    return made
+        scatter[:, band] = np.add.reduceat(off * off[:, band, None], starts, axis=0)
+    return scatter
 
 
 def class_spread(
     means: Array, images: NDArray[Any], scatter: Array, seed: int = 0
 ) -> ClassSpread | None:
     """Spread within and between classes.
+
+    None with fewer than 6 classes, with fewer than 10 images more than classes, or where the images
+    of no class differ.
 
     With W = scatter / (K - C), S = sum_c n_c d_c d_c' / (C - 1), d_c = mean_c - mean of all
     images, and n0 = (K - sum_c n_c^2 / K) / (C - 1), the trace of S is on average that of
@@ -194,12 +192,6 @@ def class_spread(
         Sum of ``(x - mean_c)(x - mean_c)'`` over all images.
     seed : int
         For `ClassSpread.plausible`.
-
-    Returns
-    -------
-    ClassSpread, or None
-        None with fewer than 6 classes, with fewer than 10 images more than classes, or where the
-        images of no class differ.
     """
     total, classes = int(images.sum()), len(images)
     if classes < LEAST_CLASSES or total - classes < LEAST_FREEDOM:
@@ -224,50 +216,49 @@ def class_spread(
     return ClassSpread(share @ means, error, within, between, half, typical / (1 / drawn - 1))
 
 
+class _Aim(NamedTuple):
+    """What intervals are made for, and the seed of their draws."""
+
+    beta: float
+    confidence: float
+    seed: int
+
+
 def _own(
-    values: Array,
-    starts: NDArray[Any],
-    images: NDArray[Any],
-    means: Array,
-    scatter: Array,
-    lacking: NDArray[np.bool_],
-    beta: float,
-    confidence: float,
-    seed: int,
+    rows: list[Array], means: Array, scatter: Array, lacking: NDArray[np.bool_], aim: _Aim
 ) -> Estimate:
     """Own means with bootstrap intervals; classes of one size are resampled alike."""
+    images = np.array([len(some) for some in rows])
     freedom = np.where(images > 1, images - 1, np.nan)
     ends = _no_intervals(*means.shape)
     for count in np.unique(images[~lacking]):
         chosen = np.flatnonzero(images == count)
-        rng = np.random.default_rng([seed, int(count)])
+        rng = np.random.default_rng([aim.seed, int(count)])
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
-        tail = expanded_tail(int(count), confidence)
+        tail = expanded_tail(int(count), aim.confidence)
         for one in chosen:
-            rows = values[starts[one] : starts[one] + count]
-            found = profile_ends(drawn @ rows, contact_set(rows), beta, tail)
-            ends[0][:, one], ends[1][:, one] = found
-    return _estimate(means, scatter / (images * freedom)[:, None, None], ends, beta)
+            contact = contact_set(rows[one])
+            of_sid, of_score = profile_ends(drawn @ rows[one], contact, aim.beta, tail)
+            ends[0][:, one], ends[1][:, one] = of_sid, of_score
+    return _estimate(means, scatter / (images * freedom)[:, None, None], ends, aim.beta)
 
 
-def _shrunk(
-    spread: ClassSpread,
-    means: Array,
-    images: NDArray[Any],
-    beta: float,
-    confidence: float,
-    seed: int,
-) -> Estimate:
+def _shrunk(spread: ClassSpread, means: Array, images: NDArray[Any], aim: _Aim) -> Estimate:
     weight = credibility(images, spread.images_for_half)[:, None, None]
-    made = weight[:, 0] * means + (1 - weight[:, 0]) * spread.centre
+    shrunk = weight[:, 0] * means + (1 - weight[:, 0]) * spread.centre
     errors = (1 - weight) ** 2 * (spread.between + spread.centre_covariance)
     errors = errors + weight**2 * spread.within / images[:, None, None]
     ends = _no_intervals(*means.shape)
+    tails = [(1 - aim.confidence) / 2, 1 - (1 - aim.confidence) / 2]
     for count in np.unique(images):
-        own, drawn = _errors(spread, int(count), seed)
-        for some in _blocks(np.flatnonzero(images == count), means.shape[1]):
-            _fill(ends, some, own * means[some][:, None] + drawn, beta, (1 - confidence) / 2)
-    return _estimate(made, errors, ends, beta)
+        own, drawn = _errors(spread, int(count), aim.seed)
+        alike = np.flatnonzero(images == count)
+        blocks = -(-len(alike) * RESAMPLES * means.shape[1] // _AT_ONCE)
+        for some in np.array_split(alike, blocks):
+            sid = spectral_importance(own * means[some][:, None] + drawn)
+            ends[0][:, some] = np.quantile(sid, tails, axis=1)
+            ends[1][:, some] = np.quantile(signed_score(sid, aim.beta), tails, axis=1)
+    return _estimate(shrunk, errors, ends, aim.beta)
 
 
 def _errors(spread: ClassSpread, images: int, seed: int) -> tuple[Array, Array]:
@@ -294,19 +285,6 @@ def credibility(images: NDArray[Any] | int, images_for_half: Array | float) -> A
 def _no_intervals(classes: int, players: int) -> tuple[Array, Array]:
     """Ends of the intervals of SID and signed score: shapes (2, C, M) and (2, C)."""
     return np.full((2, classes, players), np.nan), np.full((2, classes), np.nan)
-
-
-def _blocks(chosen: NDArray[Any], players: int) -> list[NDArray[Any]]:
-    return np.array_split(chosen, -(-len(chosen) * RESAMPLES * players // _AT_ONCE))
-
-
-def _fill(
-    ends: tuple[Array, Array], some: NDArray[Any], drawn: Array, beta: float, tail: float
-) -> None:
-    """Percentiles of SID and score of draws of shape (classes, draws, M)."""
-    sid = spectral_importance(drawn)
-    ends[0][:, some] = np.quantile(sid, [tail, 1 - tail], axis=1)
-    ends[1][:, some] = np.quantile(signed_score(sid, beta), [tail, 1 - tail], axis=1)
 
 
 def _estimate(
@@ -351,17 +329,8 @@ class PrincipalAxes:
 def principal_axes(sid: Array) -> PrincipalAxes:
     """The plane in which profiles lie furthest apart (principal components, centred).
 
-    Each axis points to where the weight moves to lower frequencies, so that the same profiles
-    give the same map.
-
-    Parameters
-    ----------
-    sid : ndarray, shape (C, M)
-        Importance distributions: C at least 3, M at least 2.
-
-    Returns
-    -------
-    PrincipalAxes
+    Importance distributions have the shape (C, M), C at least 3 and M at least 2. Each axis points
+    to where the weight moves to lower frequencies, so that the same profiles give the same map.
     """
     off = sid - sid.mean(axis=0)
     _, lengths, axes = np.linalg.svd(off, full_matrices=False)

@@ -3,12 +3,12 @@
 An image's game is close to one where every player adds a fixed amount, and how those amounts differ
 between images is learnt from the sample: a random-effects model ``V[n, S] = g(S) + z_S . b_n +
 noise`` with ``z_S = (1, +1 for members, -1 for others)`` and ``b_n`` of covariance G. It predicts
-an image's game from nobody, everybody and all drawn pairs but one; the pair left out then says how
-wrong that is. Its error, weighted by the inverse of the chance of drawing it, makes the estimate
-unbiased for every image whatever the model is worth, since that pair was drawn independently of
-all that the prediction rests on; the mean over the pairs left out is taken. g, G and the noise come
-from the other images (five folds), which keeps that so. The better the model, the less the estimate
-varies.
+an image's game from the empty and the grand coalition and all drawn pairs but one; the pair left
+out then says how wrong that is. Its error, weighted by the inverse of the chance of drawing it,
+makes the estimate unbiased for every image whatever the model is worth, since that pair was drawn
+independently of all that the prediction rests on; the mean over the pairs left out is taken. g, G
+and the noise come from the other images (five folds), which keeps that so. The better the model,
+the less the estimate varies.
 
 The ingredients are known: pairs of complements and a regression (Lundberg and Lee, NeurIPS 2017;
 Covert and Lee, AISTATS 2021), sampling by weight (Horvitz and Thompson, Journal of the American
@@ -51,13 +51,9 @@ class _Model:
 def regression_values(values: Array, coalitions: NDArray[np.uint64], players: int) -> Array:
     """Shapley values of each image from drawn pairs of complements, shape (K, M).
 
+    `values` is the game at `coalitions`, both of shape (K, C), from `coalitions.draw_coalitions`.
     Each row is unbiased for its image's exact Shapley values, over the draws of the pairs, and sums
     to ``v(all) - v(none)``.
-
-    Parameters
-    ----------
-    values : array, shape (K, C)
-        The game at `coalitions`, shape (K, C), from `coalitions.draw_coalitions`.
     """
     game = np.asarray(values, dtype=np.float64)
     of_features = shapley_values(_features(coalition_masks(players)).T).T
@@ -68,9 +64,9 @@ def regression_values(values: Array, coalitions: NDArray[np.uint64], players: in
         others = rows[rows % FOLDS != fold] if len(game) >= FOLDS else rows[rows != fold]
         model = _fitted(game[others], coalitions[others], players)
         mean = of_features @ model.mean
-        mine = rows[rows % FOLDS == fold]
-        for start in range(0, len(mine), step):
-            block = mine[start : start + step]
+        own = rows[rows % FOLDS == fold]
+        for start in range(0, len(own), step):
+            block = own[start : start + step]
             psi[block] = mean + _deviations(game[block], coalitions[block], players, model)
     return psi
 
@@ -132,8 +128,8 @@ def _moments(rest: Array, signs: Array) -> tuple[Array, float]:
     step = max(1, _AT_ONCE // (rest.shape[1] * effects**2))
     for start in range(0, len(rest), step):
         part = signs[start : start + step]
-        seen = part * rest[start : start + step, :, None]
-        sums, each = seen.sum(axis=1), seen.reshape(-1, effects)
+        residuals = part * rest[start : start + step, :, None]
+        sums, each = residuals.sum(axis=1), residuals.reshape(-1, effects)
         right += sums.T @ sums - each.T @ each
         grams = (part.transpose(0, 2, 1) @ part).reshape(len(part), -1)
         own = (part[..., None] * part[..., None, :]).reshape(-1, effects**2)
@@ -144,13 +140,13 @@ def _moments(rest: Array, signs: Array) -> tuple[Array, float]:
     normal *= once * once[:, None]
     right = right[low, high] * once
     spread = float((rest**2).mean()) + np.finfo(float).tiny
-    found = np.zeros((effects, effects))
-    found[low, high] = _solved(normal, np.full(len(low), _RIDGE), right)
-    found = found + found.T - np.diag(np.diag(found))
-    sizes, directions = np.linalg.eigh(found)
-    found = (directions * np.maximum(sizes, _LEAST * spread)) @ directions.T
-    explained = float(((signs @ found) * signs).sum(axis=-1).mean())
-    return found, max(spread - explained, 0.02 * spread)
+    covariance = np.zeros((effects, effects))
+    covariance[low, high] = _solved(normal, np.full(len(low), _RIDGE), right)
+    covariance = covariance + covariance.T - np.diag(np.diag(covariance))
+    sizes, directions = np.linalg.eigh(covariance)
+    covariance = (directions * np.maximum(sizes, _LEAST * spread)) @ directions.T
+    explained = float(((signs @ covariance) * signs).sum(axis=-1).mean())
+    return covariance, max(spread - explained, 0.02 * spread)
 
 
 def _deviations(game: Array, coalitions: NDArray[np.uint64], players: int, model: _Model) -> Array:

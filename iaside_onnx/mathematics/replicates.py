@@ -85,18 +85,10 @@ class TrainingBootstrap(Resamples):
         nearest in mean among the columns of `statistic`: a band that is the least important in
         all of them has a share of exactly 0, which tells nothing.
 
-        Parameters
-        ----------
-        statistic : callable
-            Means of shape (..., k) to values of shape (..., m).
-        step : float
-            Distance of the values that the quantity can take. The variance of rounding to them,
-            step^2 / 12, is added to that of the trainings, of which two with the same count of
-            right answers would have none.
-
-        Returns
-        -------
-        list of TrainingDifference, length m
+        `statistic` takes means of shape (..., k) to values of shape (..., m), which makes m
+        differences. `step` is the distance of the values that the quantity can take. The variance
+        of rounding to them, step^2 / 12, is added to that of the trainings, of which two with the
+        same count of right answers would have none.
         """
         values = statistic(self._means)
         drawn = statistic(self._resampled)
@@ -183,7 +175,7 @@ class _Parts:
         low, high = np.zeros_like(stderr), self.half(level) + 10 * stderr
         for _ in range(_BISECTIONS // 2):
             middle = (low + high) / 2
-            seen = ndtr((middle - half) / unit) + ndtr((-middle - half) / unit)
-            enough = seen.mean(axis=0) >= POWER
+            chances = ndtr((middle - half) / unit) + ndtr((-middle - half) / unit)
+            enough = chances.mean(axis=0) >= POWER
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
         return np.where(stderr > 0, high, 0.0)

@@ -14,6 +14,8 @@ from ..checks import check_share
 from ..errors import InvalidOption
 
 BOOTSTRAP_RESAMPLES = 2000
+# Nearer to 1 all weights are alike, and the score is a difference of roundings.
+_LARGEST_BETA = 0.9999
 # Shapley values closer together than this share of their size are one value, not a ranking.
 _EQUAL = 1e-12
 
@@ -99,27 +101,19 @@ def score_range(bands: int, beta: float = 0.75) -> tuple[float, float]:
     return float(low), float(high)
 
 
-# Nearer to 1 all weights are alike, and the score is a difference of roundings.
-_LARGEST_BETA = 0.9999
-
-
 def score_weights(bands: int, beta: float = 0.75) -> tuple[NDArray[np.float64], float]:
     """Weights ``b2`` of the bands in the score, and ``eta``, their mean (see `signed_score`)."""
     check_share("beta", beta)
     if beta > _LARGEST_BETA:
-        raise InvalidOption(
-            "beta",
-            beta,
-            "the weights of all bands are then alike, and the score is 0 whatever the bands; the "
-            f"most is {_LARGEST_BETA}",
-        )
+        alike = "the weights of all bands are then alike, and the score is 0 whatever the bands"
+        raise InvalidOption("beta", beta, f"{alike}; the most is {_LARGEST_BETA}")
     powers = beta ** np.arange(bands, dtype=np.float64)
     length = float(np.linalg.norm(powers))
     return powers / length, float(powers.sum()) / (bands * length)
 
 
 def in_order(psi: NDArray[Any]) -> NDArray[np.intp]:
-    """Places of rows in lexicographic order: resamples of rows put so do not depend on theirs."""
+    """Rows in lexicographic order: resamples of rows ordered so do not depend on theirs."""
     values = np.asarray(psi, dtype=np.float64)
     return np.lexsort(values.T[::-1])
 

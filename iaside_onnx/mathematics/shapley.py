@@ -12,22 +12,19 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_choice
 from ..errors import UsageError
 
 Value = Literal["log-prob", "log-prob-clipped", "prob"]
 VALUES: tuple[str, ...] = get_args(Value)
 MAX_PLAYERS = 16
 LOG_PROB_FLOOR = float(np.log(0.01))
+# The logarithm of the least probability of a model is known to float32.
+_FLOOR_ROUNDING = 1e-5
 
 
 def player_count(table: NDArray[Any]) -> int:
-    """Number of players M of a table whose last axis has length 2**M.
-
-    Raises
-    ------
-    UsageError
-        The length is no power of two, is 1, or means more than 16 players.
-    """
+    """Number of players M of a table whose last axis has length 2**M; `UsageError` for others."""
     size = table.shape[-1] if table.ndim else 0
     players = size.bit_length() - 1
     if players < 1 or size != 1 << players:
@@ -52,19 +49,29 @@ def game_values(log_prob: NDArray[Any], value: str = "log-prob") -> NDArray[np.f
         Log-probabilities of the true class, at most 0.
     value : {"log-prob", "log-prob-clipped", "prob"}
         The table itself; floored at log 0.01; or as probabilities in [0, 1].
-
-    Returns
-    -------
-    ndarray of float64, same shape
     """
+    check_choice("value", value, VALUES)
     table = np.asarray(log_prob, dtype=np.float64)
-    if value == "log-prob":
-        return table
-    if value == "log-prob-clipped":
-        return np.maximum(table, LOG_PROB_FLOOR)
     if value == "prob":
         return np.exp(table)
-    raise UsageError(f"unknown value '{value}': choose one of {', '.join(VALUES)}")
+    return table if value == "log-prob" else np.maximum(table, LOG_PROB_FLOOR)
+
+
+def share_at_floor(
+    log_prob: NDArray[np.float32], floor: float, temperature: float, classes: int
+) -> float:
+    """Share of log-probabilities that stand at a floor under the probabilities they come from.
+
+    At temperature 1 it is exact. At others softmax(log p / T) moves the floor with the other
+    classes' probabilities, within bounds; the share is then the most that it can be.
+
+    Examples
+    --------
+    >>> share_at_floor(np.log(np.float32([0.5, 1e-3, 1e-3, 0.9])), 1e-3, 1.0, 2)
+    0.5
+    """
+    highest = np.log(floor) / temperature + max(0.0, 1 / temperature - 1) * np.log(classes)
+    return float(np.mean(log_prob <= highest + _FLOOR_ROUNDING * abs(highest)))
 
 
 def shapley_values(table: NDArray[Any]) -> NDArray[np.float64]:
@@ -112,12 +119,9 @@ def shapley_values(table: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def shapley_weights(players: int) -> NDArray[np.float64]:
-    """What each coalition weighs in each Shapley value: ``psi = v @ weights``.
+    """What each coalition weighs in each Shapley value: ``psi = v @ weights``, shape (2**M, M).
 
-    Returns
-    -------
-    ndarray of float64, shape (2**players, players)
-        A coalition and its complement weigh the same with opposite signs.
+    A coalition and its complement weigh the same with opposite signs.
     """
     masks = coalition_masks(players)
     others = _coalition_weights(players, 1)
@@ -166,20 +170,11 @@ def _coalition_weights(others: int, denominator: int) -> NDArray[np.float64]:
 
 
 def coalition_curves(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Value as bands are added one by one, from the lowest up and from the highest down.
+    """Value of the k lowest, and of the k highest bands together, for k from 0 to M.
 
-    Parameters
-    ----------
-    values : array, shape (2**M,)
-
-    Returns
-    -------
-    from_low, from_high : ndarray of float64, shape (M + 1,)
-        Entry k is the value of the k lowest (highest) bands together.
+    The shapes are (2**M,) of `values` and (M + 1,) of both curves.
     """
     game = np.asarray(values, dtype=np.float64)
     players = player_count(game)
-    everyone = (1 << players) - 1
-    low = [(1 << k) - 1 for k in range(players + 1)]
-    high = [everyone ^ ((1 << (players - k)) - 1) for k in range(players + 1)]
-    return game[low], game[high]
+    low = np.array([(1 << k) - 1 for k in range(players + 1)])
+    return game[low], game[low[-1] ^ low[::-1]]

@@ -21,14 +21,7 @@ from .bands import partition
 
 @dataclass(frozen=True)
 class Rings:
-    """The rings of an image size; their edges are those of as many bands.
-
-    Attributes
-    ----------
-    height, width, rings : int
-    norm : str
-        As for `band_index`.
-    """
+    """The rings of an image size; their edges are those of as many bands of `band_index`."""
 
     height: int
     width: int
@@ -98,10 +91,7 @@ def gain_and_residual(
     ``residual = sqrt(sum |X' - gain X|^2 / sum |X|^2)``. Turning contrast down by half gives
     gain 0.5 and residual 0; white noise gives gain 1 and its amplitude over the signal's.
 
-    Returns
-    -------
-    gain, residual : ndarray
-        Of the shape of the sums; not a number where there is no signal.
+    Both have the shape of the sums, and are not numbers where there is no signal.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.divide(cross, power)
@@ -132,13 +122,9 @@ class Decay:
 def fit_power_law(radius: NDArray[Any], snr: NDArray[Any]) -> Decay:
     """``SNR = scale * r**-slope`` by least squares of log SNR on log r.
 
-    Parameters
-    ----------
-    radius : ndarray, shape (R,)
-        Radii in (0, 1], 1 is Nyquist.
-    snr : ndarray, shape (..., R)
-        Rings without frequencies (not a number) are left out. Where any other ratio is infinite
-        or 0 the fit is not a number.
+    Radii have the shape (R,) and lie in (0, 1], where 1 is Nyquist; ratios have the shape (..., R).
+    Rings without frequencies (not a number) are left out. Where any other ratio is infinite or 0
+    the fit is not a number.
     """
     return _line(np.log(np.asarray(radius, np.float64)), snr)
 

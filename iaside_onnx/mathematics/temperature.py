@@ -21,16 +21,8 @@ def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
     """Temperature in [0.01, 100] that minimises the mean negative log-likelihood.
 
-    Parameters
-    ----------
-    logits : array, shape (n, classes)
-        Logits or log-probabilities of untouched images.
-    labels : array of int, shape (n,)
-
-    Returns
-    -------
-    float
-        Rounded to six significant digits, so that it is the same on every machine.
+    From logits or log-probabilities of untouched images, shape (n, classes), and their labels. It
+    is rounded to six significant digits, so that it is the same on every machine.
     """
     rows = np.arange(len(labels))
 
@@ -40,7 +32,7 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
         return -math.fsum(cooled[rows, labels].tolist()) / len(rows)
 
     bound = float(np.log(_LARGEST))
-    found = scipy.optimize.minimize_scalar(
+    minimum = scipy.optimize.minimize_scalar(
         loss, bounds=(-bound, bound), method="bounded", options={"xatol": 1e-8}
     )
-    return float(f"{np.exp(found.x):.6g}")
+    return float(f"{np.exp(minimum.x):.6g}")

@@ -48,7 +48,7 @@ def analyze(
     model : path
         The ``.onnx`` file.
     images : path
-        A folder, an ``.npz`` or ``.h5``, tar shards or Parquet files, as on the command line.
+        A folder, an ``.npz`` or ``.h5``, tar shards or Parquet files.
     target : path, optional
         Where the report goes, written as the work proceeds. None: keep it in memory only.
     target_stderr : float, optional
@@ -90,7 +90,7 @@ def analyze(
         # Refuses more bands than the size has frequencies before anything is written.
         band_index(form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc)
         if asked.estimator is None and estimator != "exact":
-            subject.tell.note(
+            subject.listener.note(
                 f"estimator: {estimator}, since {players} players have {1 << players:,} "
                 f"coalitions; {option('estimator')} settles it"
             )
@@ -105,7 +105,6 @@ class Game(Measurement[Report]):
 
     Attributes
     ----------
-    asked : Settings
     statistics : SampleStatistics
         Of the whole sample.
     drawn : ndarray of uint64, shape (n, columns), or None
@@ -152,30 +151,21 @@ class Game(Measurement[Report]):
     def settled(self, subject: Subject, clean: CleanPass) -> Game:
         """See `Measurement`."""
         asked, drawn = self.asked, None
-        estimator = asked.chosen_estimator
-        if estimator != "exact":
+        if asked.chosen_estimator != "exact":
+            what = asked.chosen_estimator, asked.players, self.columns, asked.seed
             keys = [subject.keys[position] for position in subject.positions]
-            drawn = np.stack(
-                [
-                    draw_coalitions(estimator, asked.players, self.columns, asked.seed, key)
-                    for key in keys
-                ]
-            )
+            drawn = np.stack([draw_coalitions(*what, key) for key in keys])
         known = clean.clean if self.grand_is_known else None
         return replace(self, statistics=clean.statistics, drawn=drawn, clean=known)
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
-        asked = self.asked
+        names = ("bands", "separate_dc", "norm", "absence", "output_map")
         return {
-            "bands": asked.bands,
-            "separate_dc": asked.separate_dc,
-            "norm": asked.norm,
-            "absence": asked.absence,
-            "output_map": asked.output_map,
-            "estimator": asked.chosen_estimator,
+            **{name: getattr(self.asked, name) for name in names},
+            "estimator": self.asked.chosen_estimator,
             "passes": None if self.drawn is None else self.columns - 1,
-            "players": asked.players,
+            "players": self.asked.players,
             **subject.settings(),
         }
 
@@ -188,12 +178,9 @@ class Game(Measurement[Report]):
             # A row for each image of the sample, whichever of them are measured.
             coalitions = np.zeros((len(sample), self._played), np.uint64)
             coalitions[subject.positions] = self.drawn[:, : self._played]
+        task, shared = classifier.task(subject.temperature), self.drawn is None
         engine = Engine(
-            classifier.model,
-            asked.players,
-            classifier.task(subject.temperature),
-            asked.output_map,
-            coalitions if self.drawn is None else None,
+            classifier.model, asked.players, task, asked.output_map, coalitions if shared else None
         )
         baselines = Baselines(
             asked.absence, asked.seed, subject.keys, self.statistics, subject.pixels
@@ -227,24 +214,24 @@ class Game(Measurement[Report]):
 
     def result(self, filled: Filled) -> Report:
         """See `Measurement`."""
-        sample, clean, tell = filled.sample, filled.clean, filled.subject.tell
+        sample, clean, listener = filled.sample, filled.clean, filled.subject.listener
         assert clean is not None
         report = Report(
             log_prob=filled.table,
             coalitions=None if self.drawn is None else self.drawn[filled.used],
             labels=sample.labels,
             predicted=filled.predicted,
-            settings=filled.seen,
+            settings=filled.all_settings,
             class_names=sample.class_names or filled.subject.classifier.class_names,
             example=clean.example,
             **{**filled.origin(), "image_digests": sample.image_digests},
         )
         if not report.floor_share:
             return report
-        tell.warning(
+        listener.warning(
             f"{report.floor_share:.1%} of the values stand at log-probability "
             f"{np.log(report.settings['floor']):.2f}, the floor under this output's probabilities: "
             "what bands do below it is not seen, which distorts Shapley values; audit the logits "
             f"instead, if the graph has them ({option('output')} takes any tensor)"
         )
-        return replace(report, run={**report.run, "warnings": list(tell.warnings)})
+        return replace(report, run={**report.run, "warnings": list(listener.warnings)})

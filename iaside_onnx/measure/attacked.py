@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.attack import METHODS, NORM_OF, attack, check_queries, check_radius
+from ..attacks.attack import METHODS, NORM_OF, AttackResult, attack, check_queries, check_radius
+from ..checks import check_choice
 from ..corruptions.corrupt import generator
-from ..errors import InvalidOption, UsageError
-from ..inference.providers import Provider
-from ..inference.task import Task
+from ..errors import UsageError
 from ..spelling import option
+from .contract import Advance
+from .scorer import Scorer
+from .subject import Subject
 
 NO_ATTACK = "none"
 # The radii that most results are published for: l-inf by custom, l2 for images of 32 x 32 x 3.
@@ -24,30 +25,20 @@ _L2, _L2_FEATURES = 0.5, 32 * 32 * 3
 _TOGETHER_BYTES = 1 << 27
 _COPIES = 8  # of an image, that an attack holds
 
-Scores = Callable[[NDArray[np.float32]], NDArray[np.float64]]
-
 
 def check_attacks(attacks: Sequence[str], epsilon: Sequence[float], queries: int) -> list[str]:
-    """Names of the attacks asked for.
-
-    Raises
-    ------
-    UsageError
-        An unknown one, or radii and numbers that cannot be used.
-    """
+    """Names of the attacks asked for, with radii and numbers that can be used."""
+    for name in attacks:
+        check_choice("attack", name, [*METHODS, NO_ATTACK])
     names = [name for name in attacks if name != NO_ATTACK]
-    for name in names:
-        if name not in METHODS:
-            raise InvalidOption("attack", name, f"choose one of {', '.join([*METHODS, NO_ATTACK])}")
     if names and len(names) < len(attacks):
         raise UsageError(f"{option('attack', NO_ATTACK)} goes with no other attack")
     for radius in epsilon:
         check_radius(radius)
     check_queries(queries)
-    norms = {NORM_OF[name] for name in names}
     if epsilon and not names:
         raise UsageError(f"{option('epsilon')} goes with an attack")
-    if len(epsilon) == 1 and len(norms) > 1:
+    if len(epsilon) == 1 and len({NORM_OF[name] for name in names}) > 1:
         shared = option("epsilon", like=f"{epsilon[0]:.4g}")
         raise UsageError(
             f"{shared} cannot serve attacks of two norms ({', '.join(names)}): "
@@ -70,82 +61,64 @@ def settled_attacks(
     values, so that it stands for the same change of each.
     """
     usual = {"linf": _LINF, "l2": _L2 * math.sqrt(features / _L2_FEATURES)}
-    radii = list(epsilon) * len(names) if len(epsilon) == 1 else list(epsilon)
-    radii = radii or [usual[NORM_OF[name]] for name in names]
+    radii = list(epsilon) or [usual[NORM_OF[name]] for name in names]
+    if len(radii) == 1:
+        radii *= len(names)
     return [
         {"name": name, "norm": NORM_OF[name], "epsilon": float(radius), "queries": queries}
         for name, radius in zip(names, radii, strict=True)
     ]
 
 
-@contextmanager
-def within_budget(scores: Scores, budget: int, advance: Callable[[int], None]) -> Iterator[Scores]:
-    """Scores for an attack whose passes are told as they are made.
-
-    At the end all of the budget has been told, however much of it was needed.
-    """
-    left = budget
-
-    def counted(images: NDArray[np.float32]) -> NDArray[np.float64]:
-        nonlocal left
-        passes = min(len(images), left)
-        left -= passes
-        logs = scores(images)
-        advance(passes)
-        return logs
-
-    yield counted
-    advance(left)
-
-
-def images_together(provider: Provider, features: int) -> int:
-    """Images that an attack works on at a time."""
-    return max(1, min(provider.attacked, _TOGETHER_BYTES // (4 * features * _COPIES)))
-
-
-def attack_seeds(seed: int, name: str, keys: Sequence[str]) -> list[int]:
-    """A seed for the attack `name` on each image, whichever others are attacked."""
-    return [int(generator(seed, key, name, 0).integers(1 << 62)) for key in keys]
+def attacked_together(subject: Subject, positions: list[int]) -> Iterator[list[int]]:
+    """The positions in groups whose images an attack works on at a time."""
+    size = _TOGETHER_BYTES // (4 * subject.classifier.form.features * _COPIES)
+    size = max(1, min(subject.runtime.execution.attacked, size))
+    for start in range(0, len(positions), size):
+        yield positions[start : start + size]
 
 
 def attack_images(
-    scores: Scores,
+    subject: Subject,
+    scorer: Scorer,
+    positions: list[int],
     images: NDArray[np.float32],
     targets: NDArray[np.int64],
-    wanted: dict[str, Any],
-    seed: int,
-    keys: list[str],
-    task: Task,
-) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.float64]]:
-    """Attack some images.
+    asked: dict[str, Any],
+    advance: Advance,
+) -> AttackResult:
+    """Attack images of a sample, each with random numbers of its own.
 
     Parameters
     ----------
-    scores : callable
-        As `attacks.attack.attack` takes it.
     images : ndarray of float32, shape (n, C, H, W)
+        Those at `positions`.
     targets : ndarray of int64, shape (n,)
-    wanted : dict
+    asked : dict
         From `settled_attacks`.
-    seed, keys : int, list of str
-        Each image's random numbers are made of both (`draw_key`) and of the attack's name.
-    task : Task
-        What the scores mean.
-
-    Returns
-    -------
-    wrong, queries, change : ndarray, shape (n,)
-        As `RobustnessReport` has them.
+    advance : callable
+        Is told of all passes of the budget at the end, however many of them were needed.
     """
-    found = attack(
+    left = len(images) * int(asked["queries"])
+
+    def scores(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        nonlocal left
+        logs = scorer(batch)
+        passes = min(len(batch), left)
+        left -= passes
+        advance(passes)
+        return logs
+
+    name, keys = asked["name"], [subject.keys[position] for position in positions]
+    result = attack(
         scores,
         images,
         targets,
-        method=wanted["name"],
-        epsilon=wanted["epsilon"],
-        queries=wanted["queries"],
-        seeds=attack_seeds(seed, wanted["name"], keys),
-        margins=task.margins,
+        method=name,
+        epsilon=asked["epsilon"],
+        queries=asked["queries"],
+        seeds=[int(generator(subject.seed, key, name, 0).integers(1 << 62)) for key in keys],
+        margins=scorer.task.margins,
     )
-    before, after = scores(images), scores(found.images)
-    return found.wrong, found.queries, task.change(after, before)
+    advance(left)
+    return result

@@ -23,7 +23,7 @@ _ROUNDS = 3
 
 
 class BatchSize:
-    """The number of forward passes in a run: as told, or found by timing the first runs.
+    """The number of forward passes in a run: as asked for, or found by timing the first runs.
 
     Sizes double from the least; each is tried once to warm up and then timed. The climb ends when a
     size is clearly slower than the best, or when three doublings bring nothing. Since a machine may

@@ -23,12 +23,18 @@ _PIXELS = 1 << 22
 # that kernels for batches of other sizes may change it by: more where numbers are kept to 11 bits,
 # in float16 and on GPUs, whose kernels round their factors to TF32.
 _MIXED_IMAGES = 8
-_MIXED_TOLERANCE = 2e-3
+_MIXED_TOLERANCE, _MIXED_TOLERANCE_11_BITS = 2e-3, 1e-2
 # Where all of a graph is float32, on the CPU: the share of the spread of scores between images, and
 # the share of the largest score, that only images which change each other pass both.
-_MIXED_SPREAD = 1e-3
-_MIXED_ROUNDING = 2e-5
-_MIXED_TOLERANCE_11_BITS = 1e-2
+_MIXED_SPREAD, _MIXED_ROUNDING = 1e-3, 2e-5
+# What pictures may carry, by `picture_oddities`, and what becomes of it.
+_ODDITIES = (
+    "carry an EXIF orientation; it is not applied, as in torchvision's loader",
+    "have 16 bits or more a channel; values above 255 are clipped, as in torchvision's loader: "
+    "convert them to 8 bits first",
+    "have transparent pixels; the colours stored under them are used, as in torchvision's loader: "
+    "lay them on a background first",
+)
 
 
 @dataclass(frozen=True)
@@ -38,15 +44,13 @@ class CleanPass:
     Attributes
     ----------
     statistics : SampleStatistics
-        Of the whole sample, where rows depend on it; else of the images of the part.
+        Of the whole sample, where rows depend on it; else of the images of the shard.
     predicted : ndarray of int64, shape (n,)
-        Top-1 index in the model's output for the untouched images of the part audited.
+        Top-1 index in the model's output for the untouched images of the shard.
     clean : ndarray of float32, shape (n,)
         Log-probability of their true classes, as the game counts it.
-    temperature : float
-        As set, or fitted.
     example : ndarray of uint8, shape (H, W, C)
-        The part's first image as the model's input size has it.
+        The shard's first image as the model's input size has it.
     one_by_one : bool
         An image's scores depend on the others in its batch, so that only a batch of one image
         gives its own scores.
@@ -61,7 +65,7 @@ class CleanPass:
 
 
 def decoded_positions(subject: Subject, *, whole_sample: bool) -> list[int]:
-    """Positions whose pixels determine the rows of a part."""
+    """Positions whose pixels determine the rows of a shard."""
     fit = subject.request.settings.temperature == "auto"
     return list(range(len(subject.sample))) if whole_sample or fit else subject.positions
 
@@ -69,46 +73,38 @@ def decoded_positions(subject: Subject, *, whole_sample: bool) -> list[int]:
 def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     """Look at every image once: clean scores, sample statistics, oddities of the pictures.
 
-    What determines the rows comes from the whole sample, whichever part of it is measured: what
-    stands for absent bands, a fitted temperature, and whether images share their batch. Clean
-    scores cost a forward pass each, so beyond the part they are computed only for a temperature to
-    fit, and pictures are decoded only where something depends on them.
-
-    Parameters
-    ----------
-    whole_sample : bool
-        Rows depend on the statistics of the whole sample.
+    What determines the rows comes from the whole sample, whichever shard of it is measured: what
+    stands for absent bands (`whole_sample`), a fitted temperature, and whether images share their
+    batch. Clean scores cost a forward pass each, so beyond the shard they are computed only for a
+    temperature to fit, and pictures are decoded only where something depends on them.
     """
-    sample, part, tell = subject.sample, subject.positions, subject.tell
-    targets, classifier = subject.targets, subject.classifier
-    settings = subject.request.settings
-    statistics = SampleStatistics()
-    form = classifier.form
-    group = max(1, min(64, _PIXELS // form.features))
+    sample, listener, settings = subject.sample, subject.listener, subject.request.settings
+    targets, classifier, form = subject.targets, subject.classifier, subject.classifier.form
+    row_of = {position: row for row, position in enumerate(subject.positions)}
     fit = settings.temperature == "auto"
-    scored = range(len(sample)) if fit else part
-    seen = decoded_positions(subject, whole_sample=whole_sample)
-    place = {position: row for row, position in enumerate(part)}
-    passed = set(scored)
-    predicted = np.empty(len(part), np.int64)
-    plain = np.empty(len(part))
-    clean = np.empty(len(part), np.float32)
+    task, plain_task = (
+        classifier.task(1.0 if fit else float(settings.temperature)),
+        classifier.task(),
+    )
+    statistics, oddities, example = SampleStatistics(), np.zeros(len(_ODDITIES), int), None
+    predicted, plain = np.empty(len(row_of), np.int64), np.empty(len(row_of))
+    clean = np.empty(len(row_of), np.float32)
     scores: list[NDArray[np.float32]] = []
-    oddities = np.zeros(3, int)
-    example = None
-    one_by_one = form.fixed_batch is None and mixes_images(sample, classifier, tell)
-    for start in range(0, len(seen), group):
+    one_by_one = form.fixed_batch is None and mixes_images(sample, classifier, listener)
+    decoded = decoded_positions(subject, whole_sample=whole_sample)
+    group = max(1, min(64, _PIXELS // form.features))
+    for start in range(0, len(decoded), group):
         positions, images = [], []
-        for position in seen[start : start + group]:  # decoded one by one: they may be large
+        for position in decoded[start : start + group]:  # one by one: they may be large
             picture = sample.picture(position)
             pixels = classifier.pixels(picture)
             statistics.add(pixels)
-            if position in place:
+            if position in row_of:
                 oddities += picture_oddities(picture)
-            if position in passed:
+            if fit or position in row_of:
                 positions.append(position)
                 images.append(pixels)
-            if example is None and position == part[0]:
+            if position == subject.positions[0]:
                 planes = np.rint(pixels * 255).clip(0, 255).astype(np.uint8)
                 example = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
         if not positions:
@@ -122,63 +118,40 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
                 "preprocessing, or the file itself"
             )
         classifier.confirm_kind(raw)
-        ours = [row for row, position in enumerate(positions) if position in place]
-        rows = [place[positions[row]] for row in ours]
-        classes = targets[positions][ours]
-        readings = classifier.task().readings(raw[ours])
-        predicted[rows] = classifier.task().answers(classifier.logits(raw[ours]))
-        plain[rows] = readings[np.arange(len(ours)), classes]
         if fit:
             scores.append(raw)
-        else:
-            task = classifier.task(float(settings.temperature))
-            clean[rows] = task.values(raw[ours], classes)
+        of_shard = [position in row_of for position in positions]
+        raw, classes = raw[of_shard], targets[positions][of_shard]
+        rows = [row_of[position] for position in positions if position in row_of]
+        predicted[rows] = plain_task.answers(classifier.logits(raw))
+        plain[rows] = plain_task.readings(raw)[np.arange(len(rows)), classes]
+        clean[rows] = task.values(raw, classes)
     assert example is not None
-    _tell_oddities(oddities, tell)
-    right = int((predicted == targets[part]).sum())
-    tell.note(
-        f"clean accuracy: {right / len(part):.3f} ({right} of {len(part)} images), mean "
+    for pictures, oddity in zip(oddities, _ODDITIES, strict=True):
+        if pictures:
+            listener.warning(f"{pictures} picture(s) {oddity}")
+    classes, count = targets[subject.positions], len(row_of)
+    right = int((predicted == classes).sum())
+    listener.note(
+        f"clean accuracy: {right / count:.3f} ({right} of {count} images), mean "
         f"log-probability {plain.mean():.3f}"
     )
-    if warning := accuracy_reason(right, targets[part], classifier.classes):
-        tell.warning(warning + _size_advice(classifier))
+    if warning := accuracy_reason(right, classes, classifier.classes):
+        listener.warning(warning + _size_advice(classifier))
     temperature = settings.temperature
     if fit:
         raw = np.concatenate(scores)
         temperature = fit_temperature(classifier.logits(raw), targets)
-        clean = classifier.task(temperature).values(raw[part], targets[part])
-        tell.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
+        clean = classifier.task(temperature).values(raw[subject.positions], classes)
+        listener.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
     return CleanPass(statistics, predicted, clean, float(temperature), example, one_by_one)
 
 
 def _size_advice(classifier: Classifier) -> str:
     """What else may be wrong where nothing gave the size of the input."""
     form = classifier.form
-    if not form.assumed:
-        return ""
-    return (
-        f"; or the input size, which the file leaves free ({form.height} x {form.width} was taken: "
-        f"{option('size', like='HxW')})"
-    )
-
-
-def _tell_oddities(counts: NDArray[np.int_], tell: Listener) -> None:
-    rotated, deep, transparent = counts.tolist()
-    if rotated:
-        tell.warning(
-            f"{rotated} picture(s) carry an EXIF orientation; it is not applied, as in "
-            "torchvision's loader"
-        )
-    if deep:
-        tell.warning(
-            f"{deep} picture(s) have 16 bits or more a channel; values above 255 are clipped, as "
-            "in torchvision's loader: convert them to 8 bits first"
-        )
-    if transparent:
-        tell.warning(
-            f"{transparent} picture(s) have transparent pixels; the colours stored under them are "
-            "used, as in torchvision's loader: lay them on a background first"
-        )
+    taken = f"{form.height} x {form.width} was taken: {option('size', like='HxW')}"
+    return f"; or the input size, which the file leaves free ({taken})" if form.assumed else ""
 
 
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -186,7 +159,7 @@ def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.fl
     return np.concatenate([classifier.model.scores(image[None]) for image in pixels])
 
 
-def mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool:
+def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> bool:
     """Whether an image's scores depend on the other images in its batch, said in a warning."""
     if classifier.random:  # said already; whatever differs tells nothing here
         return bool(classifier.randomness.batch_statistics)
@@ -202,7 +175,7 @@ def mixes_images(sample: Sample, classifier: Classifier, tell: Listener) -> bool
         spread = float(np.ptp(alone, axis=0).max() / max(np.abs(alone).max(), 1e-12))
         mixed = worst > max(_MIXED_SPREAD * spread, _MIXED_ROUNDING)
     if mixed:
-        tell.warning(
+        listener.warning(
             f"an image's scores depend on the others in its batch (by up to {worst:.2%} of the "
             "largest score), as where activations are quantised on the fly or the graph was made "
             "for one image; so images run one by one, which is slower "

@@ -30,23 +30,17 @@ Store = Callable[[int, NDArray[Any]], None]
 Advance = Callable[[int], None]
 # Fills the rows of some positions: the same rows here and on a worker elsewhere.
 Rows = Callable[[list[int], Store, Advance], None]
-
-
 R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
 class Filled:
-    """A table that is filled as far as it goes.
+    """A table that is filled as far as it goes, shape (n, columns), and the sample of its rows.
 
     Attributes
     ----------
-    subject : Subject
-    table : ndarray, shape (n, columns)
     used : ndarray of int, shape (n,)
         Which of the subject's positions the rows are of: all, unless a limit ended the run.
-    sample : Sample
-        The images of the rows.
     clean : CleanPass or None
         None where no labels are needed.
     settings : dict
@@ -67,8 +61,8 @@ class Filled:
     run: dict[str, Any]
 
     @property
-    def seen(self) -> dict[str, Any]:
-        """Settings of the result: those of the table, and its view."""
+    def all_settings(self) -> dict[str, Any]:
+        """Those of the table, and of its view."""
         return {**self.settings, **self.view}
 
     @property
@@ -79,18 +73,15 @@ class Filled:
 
     def origin(self) -> dict[str, Any]:
         """Where the result comes from: the fields of it that all kinds have."""
-        subject, model = self.subject, self.subject.model
-        # Parts of a sample are held against the whole when they are joined.
-        of_part = {} if subject.request.shard is None else {
-            "image_digests": self.sample.image_digests,
-        }  # fmt: skip
+        subject, whole = self.subject, self.subject.request.shard is None
         return {
-            **of_part,
-            "model": {} if model is None else subject.described(),
-            "provider": "" if model is None else subject.runtime.provider,
+            # Shards of a sample are compared with the whole when they are joined.
+            **({} if whole else {"image_digests": self.sample.image_digests}),
+            "model": subject.description,
+            "provider": subject.provider,
             "image_ids": self.sample.ids,
             "data": subject.data(self.sample),
-            "run": {**self.run, "warnings": list(subject.tell.warnings)},
+            "run": {**self.run, "warnings": list(subject.listener.warnings)},
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "iaside_version": __version__,
         }

@@ -22,17 +22,12 @@ _AHEAD = 64
 _MOST_THREADS = 8
 
 
-def wanted_corruptions(
+def asked_corruptions(
     corruption: Sequence[str], severity: Sequence[int]
 ) -> tuple[list[str], list[int]]:
-    """Names and severities asked for, in the order of the catalogue.
+    """Names and severities asked for, in the order of the catalogue; unknown ones are refused.
 
     Empty lists ask for the published corruptions, "imagenet-c", and for all severities.
-
-    Raises
-    ------
-    UsageError
-        One that does not exist.
     """
     names = chosen(corruption or ["imagenet-c"])
     for level in severity:
@@ -63,8 +58,8 @@ def corrupted(
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """Each image of `positions` untouched, then under each corruption and severity, in order.
 
-    The order, and each image, is the same however many threads there are, and the perturbations
-    are those that ``iaside snr`` measures with the same seed.
+    The order, and each image, is the same however many threads there are, so `measure_robustness`
+    and `measure_snr` perturb images alike with one seed.
 
     Parameters
     ----------
@@ -73,7 +68,7 @@ def corrupted(
     keys : list of str
         From `draw_key`, of all images of the sample.
     features : int
-        Numbers in an image: how many are made ahead hangs on it.
+        Numbers in an image; the fewer, the more are made ahead.
 
     Yields
     ------
@@ -82,10 +77,7 @@ def corrupted(
     image : ndarray of float32, shape (C, H, W)
     """
 
-    def untouched(position: int) -> list[NDArray[np.float32]]:
-        return [pixels(position)]
-
-    def made(
+    def at_levels(
         image: Future[list[NDArray[np.float32]]], position: int, name: str
     ) -> list[NDArray[np.float32]]:
         # Submitted before, so under way or done: threads take what came first.
@@ -97,10 +89,10 @@ def corrupted(
 
     def submitted() -> Iterator[tuple[int, int, Future[list[NDArray[np.float32]]]]]:
         for position in positions:
-            image = pool.submit(untouched, position)
+            image = pool.submit(lambda position: [pixels(position)], position)
             yield position, -1, image
             for row, name in enumerate(names):
-                yield position, row * len(levels), pool.submit(made, image, position, name)
+                yield position, row * len(levels), pool.submit(at_levels, image, position, name)
 
     ahead = max(threads + 1, min(_AHEAD, _AHEAD_BYTES // (4 * features * len(levels))))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="iaside-corrupt")

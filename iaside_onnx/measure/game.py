@@ -10,9 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,8 @@ class BandRows:
     ----------
     pixels : callable
         Position in the sample to its image in pixel space, shape (C, H, W).
-    baselines : Baselines
     index : ndarray of int, shape (H, W)
         From `band_index`.
-    engine : Engine
     affine : bool
         Apply the affine step here (it is linear); False where the companion does it.
     """
@@ -109,43 +107,35 @@ def play(
     Parameters
     ----------
     prepare : callable
-        Position to band rows (a `BandRows`), called from another thread.
+        Position to band rows (a `BandRows`); called from another thread, while the model works,
+        with `ahead`.
     coalitions : ndarray of uint64, shape (C,) or (K, C)
         The engine's, which all images share; or a row for each position of the sample.
     labels : ndarray of int64, shape (K,)
         Class index in the model's output, for each position of the sample.
-    store : callable
-        Takes a position and its finished row of the table, shape (C,).
-    progress : callable
-        Takes the number of forward passes done by the last run.
+    store, progress : callable
+        As `Store` and `Advance` of a measurement.
     name : callable
         Position to the image's id, for errors.
-    ahead : bool
-        Prepare the next images in another thread while the model works.
-
-    Raises
-    ------
-    ArtifactError
-        The model fails, returns NaN, or cannot run even one pass within memory.
     """
     columns = coalitions.shape[-1]
-    with _Prepared(prepare, positions, ahead=ahead) as ready:
+    with _prepared(prepare, positions, ahead=ahead) as take:
         waiting = list(positions)
         while waiting:
             count = min(max(1, batch.size // columns), len(waiting))
             if engine.model.form.fixed_batch:
                 count = 1
             group, waiting = waiting[:count], waiting[count:]
-            made = ready(count)
-            rows = np.stack(made) if count > 1 else made[0][None]
+            images = take(count)
+            rows = np.stack(images) if count > 1 else images[0][None]
             own = coalitions[group] if coalitions.ndim == 2 else None
             table = _evaluate(engine, rows, own, columns, labels[group], batch, progress)
             for position, values in zip(group, table, strict=True):
                 if np.isnan(values).any():
                     at = int(np.flatnonzero(np.isnan(values))[0])
-                    found = coalitions[at] if coalitions.ndim == 1 else coalitions[position, at]
+                    mask = coalitions[at] if coalitions.ndim == 1 else coalitions[position, at]
                     raise ArtifactError(
-                        f"the model returns NaN for image {name(position)} under coalition {found}"
+                        f"the model returns NaN for image {name(position)} under coalition {mask}"
                     )
                 store(position, values)
 
@@ -173,14 +163,8 @@ def _evaluate(
         try:
             part = bands if many == count else engine.place(rows[first : first + many])
             chosen = slice(first, first + many)
-            values = engine.values(
-                part,
-                start,
-                stop,
-                labels[chosen],
-                min(size, passes),
-                None if own is None else own[chosen],
-            )
+            masks = None if own is None else own[chosen]
+            values = engine.values(part, start, stop, labels[chosen], min(size, passes), masks)
         except OutOfMemoryError as error:
             engine.forget()
             if engine.model.form.fixed_batch or not batch.halve(min(size, passes)):
@@ -196,32 +180,24 @@ def _evaluate(
     return table
 
 
-class _Prepared:
-    """Rows of the images to come, made by one thread while the model works, or when asked for."""
+@contextmanager
+def _prepared(
+    prepare: Callable[[int], NDArray[np.float32]], positions: list[int], *, ahead: bool
+) -> Iterator[Callable[[int], list[NDArray[np.float32]]]]:
+    """What gives rows of the next images: a thread while the model works, or at once when asked."""
+    coming = iter(positions)
+    if not ahead:
+        yield lambda count: list(map(prepare, islice(coming, count)))
+        return
+    pool = ThreadPoolExecutor(1, thread_name_prefix="iaside-bands")
+    waiting: deque[Future[NDArray[np.float32]]] = deque()
 
-    def __init__(
-        self,
-        prepare: Callable[[int], NDArray[np.float32]],
-        positions: list[int],
-        *,
-        ahead: bool,
-    ) -> None:
-        self._prepare = prepare
-        self._todo: Iterator[int] = iter(positions)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="iaside-bands") if ahead else None
-        self._ahead: deque[Future[NDArray[np.float32]]] = deque()
+    def take(count: int) -> list[NDArray[np.float32]]:
+        for position in islice(coming, max(0, 2 * count - len(waiting))):
+            waiting.append(pool.submit(prepare, position))
+        return [waiting.popleft().result() for _ in range(count)]
 
-    def __enter__(self) -> Callable[[int], list[NDArray[np.float32]]]:
-        return self._take
-
-    def __exit__(self, *_: Any) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _take(self, count: int) -> list[NDArray[np.float32]]:
-        """Rows of the next `count` images; as many again are then under way."""
-        if self._pool is None:
-            return [self._prepare(position) for position in islice(self._todo, count)]
-        for position in islice(self._todo, max(0, 2 * count - len(self._ahead))):
-            self._ahead.append(self._pool.submit(self._prepare, position))
-        return [self._ahead.popleft().result() for _ in range(count)]
+    try:
+        yield take
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -64,43 +64,33 @@ def measure_heatmap(
     analysis : Report, optional
         Of the same model: its bands are taken, and another model's is refused before the work.
     **options
-        How labels are found, which images are drawn, how the model is read, and how and where it
-        runs: see `RunOptions` and `Settings`.
+        As for `analyze`, and so are the errors that are raised.
 
     Returns
     -------
     HeatmapReport
-
-    Raises
-    ------
-    IasideError
-        Anything wrong with the arguments, the file, the images or the provider.
     """
     request = Request.of(LabelledOptions, options, model, images, target, bands=1, norm=norm)
-    separate_dc = False
+    view: dict[str, Any] = {"bands": bands, "norm": norm, "separate_dc": False}
     if analysis is not None:
-        bands, norm, separate_dc = (
-            analysis.settings[name] for name in ("bands", "norm", "separate_dc")
-        )
+        view = {name: analysis.settings[name] for name in view}
     check_confidence(confidence)
+    view["confidence"] = float(confidence)
     if strength is not None:
         check_number("strength", strength, *_STRENGTHS, "auto or a positive number")
-    view = {
-        "bands": bands, "norm": norm, "separate_dc": separate_dc, "confidence": float(confidence),
-    }  # fmt: skip
 
     def settle(subject: Subject) -> Heatmap:
         artifact, form = subject.classifier.artifact, subject.classifier.form
         if analysis is not None and analysis.model["sha256"] != artifact.sha256:
             raise UsageError(f"the analysis is of {analysis.model['path']}, which is another model")
-        frequencies = _frequencies(form.height, form.width, grid, bands, norm)
-        norm_of_wave = default_strength(form.height, form.width) if strength is None else strength
-        subject.tell.note(
-            f"perturbation: l2 norm {norm_of_wave:.4g} in each channel, which is a root mean "
-            f"square of {norm_of_wave / np.sqrt(form.height * form.width):.3f} where pixels go "
-            "from 0 to 1"
+        size = form.height, form.width
+        frequencies = _frequencies(*size, grid, view["bands"], view["norm"])
+        l2_norm = default_strength(*size) if strength is None else float(strength)
+        subject.listener.note(
+            f"perturbation: l2 norm {l2_norm:.4g} in each channel, which is a root mean square of "
+            f"{l2_norm / np.sqrt(form.height * form.width):.3f} where pixels go from 0 to 1"
         )
-        return Heatmap(frequencies, float(norm_of_wave), clip)
+        return Heatmap(frequencies, float(l2_norm), clip)
 
     return measure(request, settle, view)
 
@@ -120,13 +110,7 @@ def _frequencies(
 class Heatmap(Measurement[HeatmapReport]):
     """Images with waves added: a row holds `wrong` (0 or 1) of each vector, then `change`.
 
-    Attributes
-    ----------
-    grid : FrequencyGrid
-    strength : float
-        l2 norm of a wave in each channel.
-    clip : bool
-        Cut images to [0, 1].
+    `strength` is the l2 norm of a wave in each channel; `clip` cuts images to [0, 1].
     """
 
     grid: FrequencyGrid
@@ -171,7 +155,7 @@ class Heatmap(Measurement[HeatmapReport]):
         self, subject: Subject, position: int, scorer: Scorer, advance: Advance
     ) -> NDArray[np.float32]:
         """Of one image: whether the class is wrong, and the change, under each vector."""
-        vectors = len(self.grid.vectors)
+        vectors, target = len(self.grid.vectors), subject.targets[position]
         pixels = subject.pixels(position)
         signs = self._signs(subject, position, len(pixels))
         clean, task = scorer(pixels[None]), scorer.task
@@ -187,7 +171,7 @@ class Heatmap(Measurement[HeatmapReport]):
                     f"the model returns NaN for image {subject.sample.ids[position]} with the wave "
                     f"of {wave[1]} x {wave[0]} cycles added"
                 )
-            row[0, part] = ~task.right(logs, subject.targets[position])
+            row[0, part] = ~task.right(logs, target)
             row[1, part] = task.change(logs, clean)
             advance(part.stop - start)
             start = part.stop
@@ -195,8 +179,7 @@ class Heatmap(Measurement[HeatmapReport]):
 
     def _signs(self, subject: Subject, position: int, channels: int) -> NDArray[np.int8]:
         """Signs r of each vector and channel, shape (V, C): the same on every grid."""
-        seed, key = subject.request.settings.seed, subject.keys[position]
-        rng = generator(seed, key, "fourier heat map", 0)
+        rng = generator(subject.seed, subject.keys[position], "fourier heat map", 0)
         height, width = self.grid.height, self.grid.width
         drawn = 2 * rng.integers(0, 2, (height, width, channels), dtype=np.int8) - 1
         row, column = self.grid.vectors.T
@@ -220,6 +203,6 @@ class Heatmap(Measurement[HeatmapReport]):
             change=np.array(change),
             labels=filled.sample.labels,
             predicted=filled.predicted,
-            settings=filled.seen,
+            settings=filled.all_settings,
             **filled.origin(),
         )

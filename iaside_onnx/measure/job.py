@@ -2,7 +2,7 @@
 
 Workers get paths, not files: model and images lie at the same places for all of them. Nothing is
 taken on trust there: the model's bytes, the settings that follow from it, and each image's content
-are held against what the client has.
+are compared with what the client has.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def sized(subject: Subject, batch: int | None, work: int) -> BatchSize:
 
 @dataclass(frozen=True)
 class Job:
-    """A measurement, as a worker is told of it.
+    """A measurement as a worker gets it.
+
+    What `Subject` has too is as there: a worker must come to the same settings, images to the same
+    contents and keys.
 
     Attributes
     ----------
@@ -52,22 +55,12 @@ class Job:
     request : Request
         What the client was asked for, with places that hold anywhere on the machine, and the
         provider, batch and threads that the worker takes.
-    measurement : Measurement
-        Settled by the client.
-    model_sha256 : str
-        What the file must be; empty where there is no model.
-    chosen, positions : ndarray of int, list of int
-        Which images make the sample, and which of those are measured.
-    targets, image_digests : ndarray, shapes (K,) and (K, 32)
-        Classes in the model's output, and SHA-256 of the contents.
-    settings : dict
-        From `Subject.settings`: what a worker must come to as well.
-    temperature, keys
-        As `Subject` has them; images must decode to the same keys.
-    versions : dict
-        See `versions`.
+    chosen : ndarray of int, shape (K,)
+        Which images of the source make the sample.
+    image_digests : ndarray of uint8, shape (K, 32)
+        SHA-256 of their contents.
     work : int
-        What a worker may expect to do.
+        Forward passes that a worker may expect to do.
     own_process : bool
         The workers' processes do nothing but this.
     devices : tuple of str
@@ -93,28 +86,29 @@ class Job:
     @classmethod
     def of(cls, subject: Subject, measurement: Measurement[Any], batch: int | None) -> Job:
         """Describe a measurement that is about to fill its table; `batch` None searches."""
-        request, sample, model = subject.request, subject.sample, subject.model
+        request, sample = subject.request, subject.sample
         reading, settings = request.reading, request.settings
         labels, recipe = reading.labels, settings.preprocess
         if recipe is not None and names_a_file(recipe):
             settings = replace(settings, preprocess=str(Path(recipe).absolute()))
+        there = replace(
+            reading,
+            images=reading.images.absolute(),
+            labels=None if labels is None else labels.absolute(),
+        )
         return cls(
             token=uuid.uuid4().hex,
             request=Request(
-                None if model is None else model.artifact.path.absolute(),
-                replace(
-                    reading,
-                    images=reading.images.absolute(),
-                    labels=labels.absolute() if labels is not None else None,
-                ),
+                None if request.model is None else request.model.absolute(),
+                there,
                 settings,
                 extensions=tuple(library.absolute() for library in request.extensions),
-                provider=request.provider if model is None else subject.runtime.provider,
+                provider=subject.provider or request.provider,
                 tf32=request.tf32,
                 batch=batch,
             ),
             measurement=measurement,
-            model_sha256="" if model is None else model.artifact.sha256,
+            model_sha256=subject.sha256,
             chosen=sample.chosen,
             positions=subject.positions,
             targets=subject.targets,
@@ -128,16 +122,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task gives back.
+    """What a task gives back: rows in the order of the positions asked for, or why there are none.
 
-    Attributes
-    ----------
-    rows : ndarray or None
-        Rows of a part of the table, in the order of the positions asked for.
-    batch : int
-        Forward passes in a run that the worker has come to.
-    refusal : IasideError or None
-        Why there are no rows: it would be the same anywhere, or this worker is not fit.
+    `batch` is the number of forward passes in a run that the worker has come to.
     """
 
     rows: NDArray[Any] | None
@@ -153,16 +140,10 @@ _opened: dict[str, tuple[Sequence[Rows], BatchSize]] = {}
 def evaluate(
     job: Job, positions: list[int], worker: str, number: object = 0, part: int = 0
 ) -> Outcome:
-    """Rows of some images, with the model that this process opened for the job.
+    """Rows of some images in a part of the table, with the model that this process opened.
 
-    Parameters
-    ----------
-    worker : str
-        What errors call this process.
-    number : object
-        Which of its machine's workers it is, from 0, where that is known.
-    part : int
-        Which of `Measurement.parts` is filled.
+    `worker` is what errors call this process, `number` which of its machine's workers it is, from
+    0, where that is known.
     """
     with _one_at_a_time:
         try:
@@ -176,10 +157,10 @@ def evaluate(
             fill[part](positions, rows.__setitem__, lambda _: None)
             return Outcome(np.stack([rows[each] for each in positions]), size.size)
         except ChangedError as error:
-            refusal: IasideError = _other_images(job, f" (image {error.name})")
+            refusal = said(_other_images(job, f" (image {error.name})"))
         except IasideError as error:
-            refusal = error
-        return Outcome(None, refusal=IasideError(f"worker {worker}: {said(refusal)}"))
+            refusal = said(error)
+        return Outcome(None, refusal=IasideError(f"worker {worker}: {refusal}"))
 
 
 def device_of(number: object, devices: Sequence[str]) -> str:
@@ -217,9 +198,8 @@ def _open(job: Job, number: object) -> Subject:
             )
         model = open_model(request, sample, check_range=False)
         if model.artifact.sha256 != job.model_sha256:
-            raise ArtifactError(
-                f"{request.model}: is another model there; give all workers the same file"
-            )
+            other = f"{request.model}: is another model there; give all workers the same file"
+            raise ArtifactError(other)
     subject = Subject(
         request, sample, job.positions, job.targets, model, {}, job.temperature, job.keys
     )
@@ -233,7 +213,5 @@ def _open(job: Job, number: object) -> Subject:
 
 
 def _other_images(job: Job, which: str = "") -> DataError:
-    return DataError(
-        f"{job.request.reading.images}: holds other images there{which}; give all workers the same "
-        "data"
-    )
+    there = f"{job.request.reading.images}: holds other images there{which}"
+    return DataError(f"{there}; give all workers the same data")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.class_index import ClassIndex
@@ -30,7 +31,7 @@ _FROM_1 = option("label_offset", -1)
 
 
 def settle_labels(
-    sample: Sample, classifier: Classifier, reading: Reading, tell: Listener
+    sample: Sample, classifier: Classifier, reading: Reading, listener: Listener
 ) -> tuple[Sample, Classifier]:
     """Give the images of a sample the numbers that the model's classes have.
 
@@ -55,7 +56,7 @@ def settle_labels(
     if offset >= classes:
         reason = f"the model has {classes:,} classes, so it leads from no label to one of them"
         raise InvalidOption("label_offset", offset, reason)
-    names = model_names(classifier, reading, tell)
+    names = model_names(classifier, reading, listener)
     if names is not None:
         classifier = replace(classifier, class_names=names.names)
         sample = _files_by_names(sample, names)
@@ -72,18 +73,17 @@ def settle_labels(
         )
     if own is None:
         return sample, classifier
-    used = np.unique(source.labels)
-    wanted = [own[label] for label in used]
+    used = np.unique(source.labels).tolist()
+    used_names = [own[label] for label in used]
     free = classifier.classes - classifier.label_offset
     counted = source.naming == "list" and len(own) == free
     if names is None and reading.class_names is None and not counted:
-        names = _imagenet(wanted, classifier, tell)
-    places: dict[int, int] | None = None
+        names = _imagenet(used_names, classifier, listener)
     if names is not None and not (numbered and reading.label_order):
-        places = _by_name(own, used, names, source.naming, numbers, tell)
-    if places is not None and names is not None:
-        mapping = np.array([places.get(place, -1) for place in range(len(own))], np.int64)
-        return sample.with_labels(mapping[source.labels], names.names), classifier
+        places = _by_name(own, used, names, source.naming, numbers, listener)
+        if places is not None:
+            mapping = np.array([places.get(place, -1) for place in range(len(own))], np.int64)
+            return sample.with_labels(mapping[source.labels], names.names), classifier
     if isinstance(source, PhotoFiles) and source.doubt:
         raise DataError(
             f"{source.doubt} If they are classes of the model, list its classes with "
@@ -91,22 +91,22 @@ def settle_labels(
         )
     if source.naming == "words":
         raise DataError(
-            f"the labels are names ({shown(wanted)}), and those of the model's classes are not "
+            f"the labels are names ({shown(used_names)}), and those of the model's classes are not "
             f"known: give {_NAMES} (one a line, in the model's order), or labels that are "
             "numbers"
         )
     if numbered:
-        sample = _by_number(sample, own, free, reading.label_order, tell)
+        sample = _by_number(sample, own, free, reading.label_order, listener)
         if names is not None:
             sample = sample.with_labels(sample.source.labels, names.names)
         return sample, classifier
-    if len(own) < free and all(wordnet_id(name) for name in wanted):
+    if len(own) < free and all(wordnet_id(name) for name in used_names):
         raise DataError(
-            f"the class folders are WordNet ids ({shown(wanted)}), {len(own)} for the model's "
+            f"the class folders are WordNet ids ({shown(used_names)}), {len(own)} for the model's "
             f"{free} classes, and which is which is not known: give {_NAMES} (the ids in the "
             f"model's order), or {_LABELS}"
         )
-    _check_text_order(own if folders else [], tell)
+    _check_text_order(own if folders else [], listener)
     return sample, classifier
 
 
@@ -134,27 +134,20 @@ def _check_skipped(source: PhotoFiles, names: ModelNames) -> None:
 
 def _check_pairs(source: PhotoFiles, names: ModelNames) -> None:
     """Refuse a file of labels whose numbers and names are other classes of the model."""
-    found = ClassIndex(names.known_as).find([name for _, name in source.pairs])
-    if not all(found):  # names of something else, such as groups of classes
+    matches = ClassIndex(names.known_as).find([name for _, name in source.pairs])
+    if not all(matches):  # names of something else, such as groups of classes
         return
-    for ((number, name), where), classes in zip(source.pairs.items(), found, strict=True):
+    for ((number, name), where), classes in zip(source.pairs.items(), matches, strict=True):
         if number not in classes:
             raise DataError(
                 f"{where}: has the number {number} and the name '{name}', which is class "
                 f"{min(classes)} as {names.where} has them; give "
-                f"{option('columns', like='FILE,LABEL')} with the "
-                "column that is right"
+                f"{option('columns', like='FILE,LABEL')} with the column that is right"
             )
 
 
 def _numbers_as_names(sample: Sample, names: ModelNames) -> Sample:
-    """Numbers of a file of labels, where the names of the classes are numbers too.
-
-    Raises
-    ------
-    DataError
-        They may be names and places, and these differ.
-    """
+    """Numbers of a file of labels, refused where they may be names as well as other places."""
     known = [_number(name) for name in names.names]
     places = {number: place for place, number in enumerate(known) if number is not None}
     used = np.unique(sample.source.labels).tolist()
@@ -173,18 +166,29 @@ def _numbers_as_names(sample: Sample, names: ModelNames) -> Sample:
     return sample.with_labels(labels, names.names)
 
 
-def _check_text_order(own: list[str], tell: Listener) -> None:
+def _check_text_order(own: list[str], listener: Listener) -> None:
     """Warn where folders with numbers in their names stand in another order than the numbers."""
-    by_number = sorted(own, key=_with_numbers)
-    moved = [place for place, name in enumerate(own) if by_number[place] != name]
-    if moved:
-        first = moved[0]
-        tell.warning(
+    if moved := _moved(own, _with_numbers):
+        listener.warning(
             f"the names of the class folders hold numbers, and {len(moved)} of {len(own)} have "
-            f"another place in the order of these: {own[first]}/ is class {first} in the order of "
-            f"text, which is used, but {by_number.index(own[first])} in that of numbers; if the "
-            f"model counts so, give {_NAMES} (its classes in its order)"
+            f"another place in the order of these: {_places(own, moved[0], ', which is used,')}; "
+            f"if the model counts so, give {_NAMES} (its classes in its order)"
         )
+
+
+def _moved(names: list[str], key: Callable[[str], Any]) -> list[tuple[int, int]]:
+    """Places of folders that another order changes, and those that they have there."""
+    others = {name: place for place, name in enumerate(sorted(names, key=key))}
+    pairs = [(place, others[name]) for place, name in enumerate(names)]
+    return [(place, other) for place, other in pairs if place != other]
+
+
+def _places(names: list[str], places: tuple[int, int], remark: str = ",") -> str:
+    place, other = places
+    return (
+        f"{names[place]}/ is class {place} in the order of text{remark} but {other} in that of "
+        "numbers"
+    )
 
 
 def _with_numbers(name: str) -> list[tuple[str, int]]:
@@ -198,106 +202,92 @@ def _number(name: str) -> int | None:
     return int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else None
 
 
-def _imagenet(wanted: list[str], classifier: Classifier, tell: Listener) -> ModelNames | None:
+def _imagenet(used: list[str], classifier: Classifier, listener: Listener) -> ModelNames | None:
     """ImageNet's names, where the model has its number of classes and the folders bear them."""
-    offset = classifier.label_offset
-    if CLASSES not in (classifier.classes, classifier.classes - offset) and not (
-        classifier.classes == CLASSES + 1 and offset == 0
-    ):
+    classes, offset = classifier.classes, classifier.label_offset
+    if CLASSES not in (classes, classes - offset) and (classes, offset) != (CLASSES + 1, 0):
+        return None
+    known_as = [f"{synset} {text}" for synset, text in synsets().items()]
+    known = sum(map(bool, ClassIndex(known_as).find(used)))
+    if 2 * known < len(used):
         return None
     lemmas = [text.partition(",")[0] for text in synsets().values()]
     names = [
         f"{lemma} ({synset})" if lemmas.count(lemma) > 1 else lemma
         for lemma, synset in zip(lemmas, synsets(), strict=True)
     ]
-    known_as = [f"{synset} {text}" for synset, text in synsets().items()]
-    by_id = all(wordnet_id(name) in synsets() for name in wanted)
-    known = sum(bool(classes) for classes in ClassIndex(known_as).find(wanted))
-    if 2 * known < len(wanted):
-        return None
-    if by_id:
-        tell.note("classes: those of ImageNet, by WordNet ids")
+    if all(wordnet_id(name) in synsets() for name in used):
+        listener.note("classes: those of ImageNet, by WordNet ids")
     else:
-        tell.warning(
-            f"the model has {classifier.classes} classes and those of the images "
-            f"({shown(wanted, 3)}) bear names of ImageNet's, so they are taken for these; "
-            f"{option('class_names')} settles it"
+        listener.warning(
+            f"the model has {classes} classes and those of the images ({shown(used, 3)}) bear "
+            f"names of ImageNet's, so they are taken for these; {option('class_names')} settles it"
         )
     return ModelNames(names, "ImageNet", known_as)
 
 
 def _by_name(
     own: list[str],
-    used: NDArray[np.intp],
+    used: list[int],
     names: ModelNames,
     naming: str,
     numbers: bool,
-    tell: Listener,
+    listener: Listener,
 ) -> dict[int, int] | None:
-    """The model's class of each class of the images, by name.
+    """The model's class of each class of the images, by name; refused where that is not settled.
 
-    Returns
-    -------
-    dict or None
-        None where no class of the images bears a name, and names on one side are mere numbers.
-
-    Raises
-    ------
-    DataError
-        Some names are unknown, or may mean several classes, or several mean one.
+    None where no class of the images bears a name, and names on one side are mere numbers.
     """
     what, several = {
         "folders": ("class folder", "class folders"),
         "list": ("class", "classes"),
         "words": ("label", "labels"),
     }[naming]
-    slash = "/" if naming == "folders" else ""
-    places = [int(place) for place in used]
-    found = ClassIndex(names.known_as).find([own[place] for place in places])
-    if not any(found) and (numbers or mere_numbers(names.names)):
+    called = {place: own[place] + ("/" if naming == "folders" else "") for place in used}
+    matches = ClassIndex(names.known_as).find([own[place] for place in used])
+    if not any(matches) and (numbers or mere_numbers(names.names)):
         return None
-    unknown = [place for place, classes in zip(places, found, strict=True) if not classes]
-    labels = "" if naming == "list" else f", {_LABELS}"
-    none = "" if naming == "words" else f", or {_BY_PLACE} to go by place"
+    unknown = [place for place, classes in zip(used, matches, strict=True) if not classes]
     if unknown:
-        first = unknown[0]
-        listed = shown(f"{own[place]}{slash}" for place in unknown)
-        at = ""
+        first, at = unknown[0], ""
         if naming != "words" and first < len(names.names):
             at = (
-                f"; {own[first]}{slash} is class {first} by position, but {names.where} calls "
-                f"class {first} '{names.names[first]}'"
+                f"; {called[first]} is class {first} by position, but {names.where} calls class "
+                f"{first} '{names.names[first]}'"
             )
+        labels = "" if naming == "list" else f", {_LABELS}"
+        none = "" if naming == "words" else f", or {_BY_PLACE} to go by place"
         raise DataError(
-            f"{several} {listed}: no class of the model by that name, as {names.where} has them "
-            f"({shown(names.names, 4)}){at}; {_REMEDY}{labels}{none}"
+            f"{several} {shown(called[place] for place in unknown)}: no class of the model by that "
+            f"name, as {names.where} has them ({shown(names.names, 4)}){at}; "
+            f"{_REMEDY}{labels}{none}"
         )
-    for place, classes in zip(places, found, strict=True):
+    numbers_of: dict[int, int] = {}
+    place_of: dict[int, int] = {}
+    for place, classes in zip(used, matches, strict=True):
         if len(classes) > 1 and naming == "list" and place in classes:
             classes.intersection_update({place})
         if len(classes) > 1:
             which = " or ".join(str(number) for number in sorted(classes)[:3])
             raise DataError(
-                f"{what} {own[place]}{slash} may be class {which}, as {names.where} has them; "
-                "give its WordNet id or full name, or "
-                f"{_LABELS} with numbers"
+                f"{what} {called[place]} may be class {which}, as {names.where} has them; "
+                f"give its WordNet id or full name, or {_LABELS} with numbers"
             )
-    made = {place: next(iter(classes)) for place, classes in zip(places, found, strict=True)}
-    seen: dict[int, int] = {}
-    for place, number in made.items():
-        if number in seen:
+        numbers_of[place] = next(iter(classes))
+    for place, number in numbers_of.items():
+        first = place_of.setdefault(number, place)
+        if first != place:
             raise DataError(
-                f"{several} {own[seen[number]]}{slash} and {own[place]}{slash} are both class "
-                f"{number}, '{names.names[number]}', as {names.where} has it; join or rename them"
+                f"{several} {called[first]} and {called[place]} are both class {number}, "
+                f"'{names.names[number]}', as {names.where} has it; join or rename them"
             )
-        seen[number] = place
-    if naming != "words" and any(place != number for place, number in made.items()):
-        tell.note(f"classes: {several} go by name, not by place, as {names.where} has them")
-    return made
+    if naming != "words" and any(place != number for place, number in numbers_of.items()):
+        listener.note(f"classes: {several} go by name, not by place, as {names.where} has them")
+    return numbers_of
 
 
 def _by_number(
-    sample: Sample, own: list[str], free: int, order: str | None, tell: Listener
+    sample: Sample, own: list[str], free: int, order: str | None, listener: Listener
 ) -> Sample:
     """Images of folders that are named by numbers."""
     numbers = [int(name) for name in own]
@@ -305,16 +295,12 @@ def _by_number(
         again = next(name for name in own if numbers.count(int(name)) > 1)
         raise DataError(f"class folder {again}/: another folder is named by the same number")
     first = min(numbers)
-    whole = sorted(numbers) == list(range(first, first + len(numbers)))
     if order is None:
-        if numbers != sorted(numbers):
-            by_number = sorted(numbers)
-            out = next(place for place in range(len(own)) if by_number[place] != numbers[place])
+        if moved := _moved(own, int):
             raise DataError(
-                f"class folders are named by numbers ({shown(own, 3)}), and {own[out]}/ is class "
-                f"{out} in the order of text, but {by_number.index(numbers[out])} in that of "
-                f"numbers; give {_NUMBER} or {_TEXT}, or {_NAMES} (the model's classes in its "
-                "order)"
+                f"class folders are named by numbers ({shown(own, 3)}), and "
+                f"{_places(own, moved[0])}; give {_NUMBER} or {_TEXT}, or {_NAMES} (the model's "
+                "classes in its order)"
             )
         if numbers != list(range(len(own))) and len(own) != free:
             raise DataError(
@@ -325,10 +311,10 @@ def _by_number(
             )
     if order != "number":
         return sample
-    if whole and len(own) == free:
+    if len(own) == free and max(numbers) - first == free - 1:  # all of them, from any first one
         numbers = [number - first for number in numbers]
     elif numbers != list(range(len(own))):
-        tell.note(
+        listener.note(
             f"labels: the folders' numbers, {first} to {max(numbers)}; if they count from 1, give "
             f"{_FROM_1}"
         )

@@ -38,7 +38,7 @@ class ModelNames:
     known_as: list[str]
 
 
-def model_names(classifier: Classifier, reading: Reading, tell: Listener) -> ModelNames | None:
+def model_names(classifier: Classifier, reading: Reading, listener: Listener) -> ModelNames | None:
     """Names of the model's classes: as given, as the file declares, or as stands beside it."""
     if reading.class_names == NO_NAMES:
         return None
@@ -61,14 +61,14 @@ def model_names(classifier: Classifier, reading: Reading, tell: Listener) -> Mod
             )
         return ModelNames(fitting, str(given), fitting)
     declared = Declared(path, classifier.artifact.metadata)
-    found = declared.named_classes(outputs, offset)
+    named = declared.named_classes(outputs, offset)
     for key, why in declared.open_lists():
-        tell.warning(f"{path.name} ({key} in its metadata): {why}; it is not used")
-    if found is not None:
-        _check_agreement(path.name, declared, found, classifier, tell)
-        return ModelNames(found[0], f"{path.name} ({found[1]} in its metadata)", found[0])
+        listener.warning(f"{path.name} ({key} in its metadata): {why}; it is not used")
+    if named is not None:
+        _check_agreement(path.name, declared, named, classifier, listener)
+        return ModelNames(named[0], f"{path.name} ({named[1]} in its metadata)", named[0])
     for key, names in declared.class_lists():
-        tell.warning(
+        listener.warning(
             f"{path.name} names {len(names)} classes ({key} in its metadata) but has {outputs}; "
             "the names are not used"
         )
@@ -77,14 +77,14 @@ def model_names(classifier: Classifier, reading: Reading, tell: Listener) -> Mod
             names = read_class_names(file)
         except DataError as error:
             if file.suffix == ".txt":
-                tell.warning(f"{said(error)}; it is not used")
+                listener.warning(f"{said(error)}; it is not used")
             continue
         fitting = fit_names(names, outputs, offset)
         if fitting is not None:
-            tell.note(f"class names: {file}, beside the model")
+            listener.note(f"class names: {file}, beside the model")
             return ModelNames(fitting, str(file), fitting)
         if file.suffix == ".txt":
-            tell.note(f"class names: {file} names {len(names)} for {outputs} classes; not used")
+            listener.note(f"class names: {file} names {len(names)} for {outputs} classes; not used")
     return None
 
 
@@ -93,7 +93,7 @@ def _check_agreement(
     declared: Declared,
     used: tuple[list[str], str],
     classifier: Classifier,
-    tell: Listener,
+    listener: Listener,
 ) -> None:
     """Warn where the metadata names the classes in two ways."""
     for key, names in declared.class_lists():
@@ -103,7 +103,7 @@ def _check_agreement(
         pairs = zip(used[0], fitting, strict=True)
         other = next((at for at, (one, two) in enumerate(pairs) if folded(one) != folded(two)), -1)
         if other >= 0:
-            tell.warning(
+            listener.warning(
                 f"{model} names its classes in two ways: class {other} is '{used[0][other]}' under "
                 f"{used[1]}, which is used, and '{fitting[other]}' under {key}; "
                 f"{option('class_names', like='FILE')} settles it"
@@ -121,10 +121,10 @@ def _beside(model: Path) -> list[Path]:
 def mere_numbers(names: list[str]) -> bool:
     """Whether names do no more than count, as LABEL_0, LABEL_1, ... that Hugging Face fills in."""
     matches = [_COUNTED.fullmatch(name) for name in names]
-    kept = [(match[1], int(match[2])) for match in matches if match]
-    if len(kept) < len(names) or len({prefix for prefix, _ in kept}) > 1:
+    counted = [(match[1], int(match[2])) for match in matches if match]
+    if len(counted) < len(names) or len({prefix for prefix, _ in counted}) > 1:
         return False
-    first = kept[0][1]
-    return first in (0, 1) and [number for _, number in kept] == list(
-        range(first, first + len(kept))
+    first = counted[0][1]
+    return first in (0, 1) and [number for _, number in counted] == list(
+        range(first, first + len(counted))
     )

@@ -132,19 +132,12 @@ class Request:
     ----------
     model : Path or None
         None where nothing of a model is measured.
-    reading : Reading
-        Where the images lie, and how they are read.
-    settings : Settings
-        Which images are drawn and how the model is read; None stands for what it is found to be.
     target : Path or None
         Where the result goes; None: nowhere.
     shard : Part or None
         What is measured of the sample; None: all.
     extensions : tuple of Path
         Libraries of custom operators.
-    tell : Listener
-    limits : Limits
-        What ends the run early.
     skip_bad, provider, threads, tf32, batch, dask, resume, overwrite
         As `RunOptions` has them.
     """
@@ -155,7 +148,7 @@ class Request:
     target: Path | None = None
     shard: Part | None = None
     extensions: tuple[Path, ...] = ()
-    tell: Listener = field(default_factory=Listener)
+    listener: Listener = field(default_factory=Listener)
     limits: Limits = field(default_factory=Limits)
     skip_bad: bool = False
     provider: str = "auto"
@@ -178,23 +171,9 @@ class Request:
         target_stderr: float | None = None,
         **settings: Any,
     ) -> Request:
-        """The request that a caller's options make.
+        """The request that a caller's options make: those of `kind`, refused where unusable.
 
-        Parameters
-        ----------
-        kind : type
-            Of the options: `RunOptions`, or one that extends it.
-        options : mapping
-            As given, by name.
-        target_stderr : float, optional
-            As for `analyze`.
-        **settings
-            Fields of `Settings` for this kind of measurement.
-
-        Raises
-        ------
-        UsageError
-            An unknown option, or a value that cannot be used.
+        `settings` are fields of `Settings` that this kind of measurement has of its own.
         """
         for name in options:
             if name not in kind.__optional_keys__:
@@ -202,7 +181,6 @@ class Request:
         settings |= {name: value for name, value in options.items() if name in _SETTINGS}
         if "set" in settings:
             settings["set"] = tuple(settings["set"])
-        wanted = Settings.asked(**settings)
         reading = Reading.asked(
             images,
             options.get("labels"),
@@ -210,7 +188,6 @@ class Request:
             **{name: options.get(name) for name in _READING},
         )
         limits = Limits(target_stderr, options.get("time_budget"))
-        limits.check()
         shard, batch = options.get("shard"), options.get("batch")
         part = None if shard is None else Part.asked(shard)
         if part is not None and limits.any:
@@ -223,7 +200,7 @@ class Request:
         return cls(
             None if model is None else Path(model),
             reading,
-            wanted,
+            Settings.asked(**settings),
             None if target is None else Path(target),
             part,
             tuple(map(Path, options.get("ort_extension", ()))),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
@@ -21,23 +22,16 @@ from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT
 from ..storage.partial import Columns
-from .attacked import (
-    attack_images,
-    check_attacks,
-    images_together,
-    settled_attacks,
-    within_budget,
-)
+from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .corrupted import corrupted, corruption_threads, wanted_corruptions
+from .corrupted import asked_corruptions, corrupted, corruption_threads
 from .request import LabelledOptions, Request
 from .run import measure
 from .scorer import Scorer
 from .subject import Subject
 
 _WHAT = ("perturbations", "severities", "attacks")
-_Corrupted = tuple[int, int, NDArray[np.float32]]
 
 
 def measure_robustness(
@@ -63,8 +57,7 @@ def measure_robustness(
         As for `analyze`: the same seed and number of samples draw the same images.
     corruption, severity : sequences
         Which corruptions and which of the severities 1 to 5; empty: those of ImageNet-C, and all
-        severities. They are applied to
-        images at the size of the model's input, in [0, 1], and are those of `measure_snr`.
+        severities. They are applied to images at the size of the model's input, in [0, 1].
     attack : sequence of str
         "square-linf", "square-l2", "spsa-linf", "spsa-l2"; empty, or "none", for no attack.
     epsilon : sequence of float
@@ -81,30 +74,25 @@ def measure_robustness(
     confidence : float
         Coverage of the intervals, in (0, 1).
     **options
-        How labels are found, which images are drawn, how the model is read, and how and where it
-        runs: see `RunOptions` and `Settings`.
+        As for `analyze`, and so are the errors that are raised.
 
     Returns
     -------
     RobustnessReport
-
-    Raises
-    ------
-    IasideError
-        Anything wrong with the arguments, the file, the images or the provider.
     """
     request = Request.of(LabelledOptions, options, model, images, target)
-    names, levels = wanted_corruptions(corruption, severity)
+    names, levels = asked_corruptions(corruption, severity)
     attacks = check_attacks(attack, epsilon, queries)
     check_confidence(confidence)
     check_number("attack_samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number")
-    held = RobustnessReport.load(baseline) if isinstance(baseline, str | Path) else baseline
+    if isinstance(baseline, str | Path):
+        baseline = RobustnessReport.load(baseline)
 
     def settle(subject: Subject) -> Robustness:
-        sample, seed = subject.sample, request.settings.seed
-        chosen = set(stratified(sample.labels, attack_samples, seed).tolist())
-        if held is not None:
-            check_same_ground(held, Ground(sample.digest(), subject.settings(), names, levels))
+        sample = subject.sample
+        chosen = set(stratified(sample.labels, attack_samples, subject.seed).tolist())
+        if baseline is not None:
+            check_same_ground(baseline, Ground(sample.digest(), subject.settings(), names, levels))
         return Robustness(
             names,
             levels,
@@ -195,40 +183,22 @@ class Robustness(Measurement[RobustnessReport]):
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
         scorer = Scorer(subject.classifier, subject.temperature, size)
-
-        def corrupt(positions: list[int], store: Store, advance: Advance) -> None:
-            self._corrupt(subject, positions, scorer, store, advance)
-
-        def attacking(wanted: dict[str, Any]) -> Rows:
-            def fill(positions: list[int], store: Store, advance: Advance) -> None:
-                self._attack(subject, wanted, positions, scorer, store, advance)
-
-            return fill
-
-        return [corrupt, *map(attacking, self.attacks)]
+        attacks = [partial(self._attack, attack, subject, scorer) for attack in self.attacks]
+        return [partial(self._corrupt, subject, scorer), *attacks]
 
     def _corrupt(
-        self,
-        subject: Subject,
-        positions: list[int],
-        scorer: Scorer,
-        store: Store,
-        advance: Advance,
+        self, subject: Subject, scorer: Scorer, positions: list[int], store: Store, advance: Advance
     ) -> None:
         """Fill the columns of the corruptions."""
+        what = self.perturbations, self.severities, subject.seed
+        features = subject.classifier.form.features
+        threads = corruption_threads(subject.runtime.execution)
         stream = corrupted(
-            subject.pixels,
-            subject.keys,
-            positions,
-            self.perturbations,
-            self.severities,
-            subject.request.settings.seed,
-            features=subject.classifier.form.features,
-            threads=corruption_threads(subject.runtime.execution),
+            subject.pixels, subject.keys, positions, *what, features=features, threads=threads
         )
         # The stream holds all of an image before the next one.
         clean, task, row = np.empty(0), scorer.task, np.empty(1 + 3 * self.cells, np.float32)
-        for group in _groups(stream, scorer.size):
+        while group := list(islice(stream, scorer.size.size)):
             logs = scorer(np.stack([image for _, _, image in group]))
             for (position, column, _), log in zip(group, logs, strict=True):
                 if np.isnan(log).any():
@@ -254,28 +224,25 @@ class Robustness(Measurement[RobustnessReport]):
 
     def _attack(
         self,
+        attack: dict[str, Any],
         subject: Subject,
-        wanted: dict[str, Any],
-        positions: list[int],
         scorer: Scorer,
+        positions: list[int],
         store: Store,
         advance: Advance,
     ) -> None:
         """Fill the columns of an attack: only some images are attacked."""
         chosen = set(self.chosen)
-        for position in positions:
-            if position not in chosen:
-                store(position, np.array([0, NOT_ATTACKED, 0]))
-        rows = [position for position in positions if position in chosen]
-        together = images_together(subject.runtime.execution, subject.classifier.form.features)
-        for start in range(0, len(rows), together):
-            group = rows[start : start + together]
+        for position in set(positions) - chosen:
+            store(position, np.array([0, NOT_ATTACKED, 0]))
+        attacked = [position for position in positions if position in chosen]
+        for group in attacked_together(subject, attacked):
             images = np.stack([subject.pixels(position) for position in group])
-            keys, targets = [subject.keys[each] for each in group], subject.targets[group]
-            budget, seed = len(group) * wanted["queries"], subject.request.settings.seed
-            with within_budget(scorer, budget, advance) as scores:
-                results = attack_images(scores, images, targets, wanted, seed, keys, scorer.task)
-            for position, values in zip(group, np.column_stack(results), strict=True):
+            targets = subject.targets[group]
+            result = attack_images(subject, scorer, group, images, targets, attack, advance)
+            change = scorer.task.change(scorer(result.images), scorer(images))
+            columns = np.column_stack([result.wrong, result.queries, change])
+            for position, values in zip(group, columns, strict=True):
                 store(position, values)
 
     def result(self, filled: Filled) -> RobustnessReport:
@@ -330,10 +297,5 @@ def table_of(report: RobustnessReport) -> NDArray[np.float32]:
     rows = len(report.labels)
     columns = [report.log_prob, report.wrong, report.change, report.corrupted_log_prob]
     columns += [report.attack_wrong, report.attack_queries, report.attack_change]
-    made = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
-    return np.concatenate(made, axis=1)
-
-
-def _groups(stream: Iterator[_Corrupted], size: BatchSize) -> Iterator[list[_Corrupted]]:
-    while group := list(islice(stream, size.size)):
-        yield group
+    flat = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
+    return np.concatenate(flat, axis=1)

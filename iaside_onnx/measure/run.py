@@ -56,26 +56,21 @@ def measure(
         How the result is viewed, as its `view` takes it.
     labelled : bool
         The measurement needs the true classes, and a pass of the untouched images.
-
-    Raises
-    ------
-    IasideError
-        Anything wrong with the options, the model, the images, the provider or the file.
     """
-    tell = request.tell
+    listener = request.listener
     with ExitStack() as stack:
         stack.enter_context(_writing(request))
         workers = None
         if request.dask is not None:
-            workers = stack.enter_context(open_workers(request.dask, request.threads, tell))
+            workers = stack.enter_context(open_workers(request.dask, request.threads, listener))
         subject = open_subject(request, labelled=labelled)
         measurement = settle(subject)
-        tell.note(f"cost: {measurement.cost(len(subject.positions))}")
-        clean = None
+        listener.note(f"cost: {measurement.cost(len(subject.positions))}")
+        whole_sample, clean = measurement.of_whole_sample, None
         if labelled:
-            clean = clean_pass(subject, whole_sample=measurement.of_whole_sample)
+            clean = clean_pass(subject, whole_sample=whole_sample)
             subject = replace(subject, temperature=clean.temperature)
-        subject = replace(subject, keys=_keys(subject, whole_sample=measurement.of_whole_sample))
+        subject = replace(subject, keys=_keys(subject, whole_sample=whole_sample))
         if clean is not None:
             measurement = measurement.settled(subject, clean)
         batch = request.batch or (1 if _one_by_one(subject, clean) else None)
@@ -86,11 +81,11 @@ def measure(
             # No longer on the partial file, which will go.
             table = np.array(partial.table[used])
             sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
-            filled = Filled(subject, table, used, sample, clean, settings, view, run)
-            return measurement.result(filled)
+            return measurement.result(
+                Filled(subject, table, used, sample, clean, settings, view, run)
+            )
 
-        result = _kept(measurement, subject, settings, finish)
-        return result.view(**view)
+        return _kept(measurement, subject, settings, finish).view(**view)
 
 
 def _keys(subject: Subject, *, whole_sample: bool) -> list[str]:
@@ -106,7 +101,7 @@ def _one_by_one(subject: Subject, clean: CleanPass | None) -> bool:
     if clean is not None or subject.model is None:
         return clean is not None and clean.one_by_one
     free = subject.classifier.form.fixed_batch is None
-    return free and mixes_images(subject.sample, subject.classifier, subject.tell)
+    return free and mixes_images(subject.sample, subject.classifier, subject.listener)
 
 
 def _fill(
@@ -119,14 +114,9 @@ def _fill(
 ) -> tuple[NDArray[np.intp], dict[str, Any]]:
     """Fill what a table lacks, here or on workers, all of it or until a limit is reached.
 
-    Returns
-    -------
-    used : ndarray of int
-        Rows that are filled, ascending.
-    run : dict
-        How it went, as JSON values.
+    Gives the rows that are filled, ascending, and how it went, as JSON values.
     """
-    request, tell, positions = subject.request, subject.tell, subject.positions
+    request, listener, positions = subject.request, subject.listener, subject.positions
     limits, parts = request.limits, range(len(measurement.parts))
     row_of = {position: row for row, position in enumerate(positions)}
     lacking = [set(partial.unfinished(part)) for part in parts]
@@ -149,18 +139,18 @@ def _fill(
                 partial.store(row_of[position], values, part)
 
             if workers is None:
-                here[part](left, store, tell.advance)
+                here[part](left, store, listener.advance)
             elif left:
-                run.update(workers.evaluate(job, part, left, store, tell.advance))
+                run.update(workers.evaluate(job, part, left, store, listener.advance))
         if workers is None and subject.model is not None:
             run.update(batch=size.size, threads=subject.runtime.threads)
 
     began = time.monotonic()
     used, reason = np.arange(len(positions)), "sample"
-    tell.start(total - ahead, total)
+    listener.start(total - ahead, total)
     try:
         if limits.any:
-            order = seeded_order(subject.sample.labels[positions], request.settings.seed)
+            order = seeded_order(subject.sample.labels[positions], subject.seed)
 
             def stderr(chosen: NDArray[np.intp]) -> float:
                 return measurement.stderr(partial.table[chosen], chosen, view)
@@ -169,17 +159,15 @@ def _fill(
         else:
             evaluate(used)
     finally:
-        tell.stop()
-    shard, digest = request.shard, subject.sample.digest()
-    of_shard = {}
-    if shard is not None:
-        of_shard = {"shard": PartOfSample(shard, len(subject.sample), digest).record()}
+        listener.stop()
+    digest, of_shard = subject.sample.digest(), {}
+    if request.shard is not None:
+        of_shard["shard"] = PartOfSample(request.shard, len(subject.sample), digest).record()
     return used, {
         **measurement.passes(partial.table[used], [positions[row] for row in used.tolist()]),
         "seconds": round(time.monotonic() - began, 3),
         "resumed_after": total - ahead,
-        **limits.outcome(reason, len(positions), tell),
-        **({"sample_digest": digest} if limits.any else {}),
+        **limits.outcome(reason, len(positions), digest, listener),
         **run,
         **subject.environment(),
         **of_shard,
@@ -188,16 +176,7 @@ def _fill(
 
 @contextmanager
 def _writing(request: Request) -> Iterator[None]:
-    """Hold the target for the time of the run, or refuse to.
-
-    Raises
-    ------
-    UsageError
-        Both of resume and overwrite.
-    ReportError
-        No such folder, another run writes there, or something is there and neither option says what
-        to do with it.
-    """
+    """Hold the target for the time of the run, or refuse to."""
     target, resume, overwrite = request.target, request.resume, request.overwrite
     if target is None:
         yield
@@ -205,8 +184,7 @@ def _writing(request: Request) -> Iterator[None]:
     check_folder(target)
     with sole_writer(target):
         if resume and overwrite:
-            both = f"{option('resume')} and {option('overwrite')}"
-            raise UsageError(f"{both} exclude each other")
+            raise UsageError(f"{option('resume')} and {option('overwrite')} exclude each other")
         check_free(target, overwrite=resume or overwrite)
         check_partial(target)
         if not (resume or overwrite) and os.path.lexists(partial_path(target)):
@@ -218,12 +196,17 @@ def _writing(request: Request) -> Iterator[None]:
         yield
 
 
+def model_of(result: Any) -> dict[str, Any]:
+    """What a result says of its model; empty where it was measured without."""
+    # What an attack was made on is in its settings.
+    return dict(result.model or result.settings.get("attack") or {})
+
+
 def identity_of(result: Any, settings: dict[str, Any]) -> dict[str, Any]:
     """What determined the table of a finished result; `settings` are those of its own that did."""
     whole = part_of(result)
-    # What an attack was made on is in its settings.
-    model = getattr(result, "model", None) or result.settings.get("attack", {})
-    provider = getattr(result, "provider", None) or model.get("provider", "")
+    model = model_of(result)
+    provider = result.provider or model.get("provider", "")
     digest = result.run.get("sample_digest", result.data["digest"])  # where a limit ended the run
     return {
         "settings": settings,
@@ -240,28 +223,12 @@ def _kept(
     settings: dict[str, Any],
     finish: Callable[[Partial], R],
 ) -> R:
-    """Have a result made on a partial file that outlives any interruption.
-
-    Parameters
-    ----------
-    finish : callable
-        Fills what is missing in the table, and makes the result.
-
-    Raises
-    ------
-    ReportError
-        What is there belongs to something else, or the result cannot be written.
-    """
-    request, tell = subject.request, subject.tell
-    target, resume = request.target, request.resume
+    """Have `finish` make a result on a partial file that outlives any interruption."""
+    target, resume = subject.request.target, subject.request.resume
+    listener = subject.listener
     identity = subject.identity(settings)
-    shape = (
-        identity,
-        len(subject.positions),
-        measurement.columns,
-        measurement.parts,
-        measurement.dtype,
-    )
+    rows, columns, parts = len(subject.positions), measurement.columns, measurement.parts
+    shape = identity, rows, columns, parts, measurement.dtype
     if target is None:
         with tempfile.TemporaryDirectory() as folder:
             return finish(create_partial(Path(folder) / "report.h5", *shape))
@@ -271,12 +238,12 @@ def _kept(
         if partial_path(target).exists():
             with suppress(ReportError):  # one of something else is left alone
                 open_partial(target, *shape).remove()
-        tell.note(f"{target} is complete already; nothing to do")
+        listener.note(f"{target} is complete already; nothing to do")
         return finished
     if resume and partial_path(target).exists():
         partial = open_partial(target, *shape)
         if partial.damaged:
-            tell.warning(
+            listener.warning(
                 f"{partial.path.name}: {partial.damaged} finished row(s) were damaged since they "
                 "were written (their checksums differ); they are evaluated again"
             )

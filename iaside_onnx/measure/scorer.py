@@ -1,4 +1,4 @@
-"""Images to log-probabilities, in runs of a size that is found meanwhile."""
+"""What a model says of images."""
 
 from __future__ import annotations
 
@@ -14,15 +14,7 @@ from .batch_size import BatchSize
 
 
 class Scorer:
-    """Log-probabilities of images, in runs of a batch size that is found meanwhile.
-
-    Parameters
-    ----------
-    classifier : Classifier
-    temperature : float
-        T of softmax(z / T).
-    size : BatchSize
-    """
+    """Log-probabilities of images at T of softmax(z / T), in runs of a size found meanwhile."""
 
     def __init__(self, classifier: Classifier, temperature: float, size: BatchSize) -> None:
         self._classifier, self.task, self.size = classifier, classifier.task(temperature), size

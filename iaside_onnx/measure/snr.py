@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.attack import METHODS, NORM_OF, check_queries, check_radius
-from ..attacks.attack import attack as attack_images
+from ..attacks.attack import METHODS, check_queries, check_radius
 from ..checks import check_choice
 from ..corruptions.severity import CATALOGUE
 from ..errors import DataError, InvalidOption, UsageError
@@ -23,10 +24,10 @@ from ..results.snr import SnrReport
 from ..results.spread import check_confidence
 from ..spelling import option
 from ..storage.partial import Columns
-from .attacked import attack_seeds, images_together, within_budget
+from .attacked import attack_images, attacked_together, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .corrupted import corrupted, corruption_threads, wanted_corruptions
+from .corrupted import asked_corruptions, corrupted, corruption_threads
 from .request import ModelOptions, Request
 from .run import measure
 from .scorer import Scorer
@@ -38,9 +39,9 @@ _RINGS_A_BAND = 4
 _FULL_SEVERITY = 3
 # What says how a model is read and run, and its value where nobody asks for anything.
 _OF_MODEL = {
-    "class_names": None, "label_order": None, "input": None, "output": None, "layout": None,
-    "output_kind": None, "set": (), "provider": "auto", "threads": 0, "tf32": True,
-    "ort_extension": (), "batch": None, "allow_random": False,
+    "model": None, "epsilon": None, "class_names": None, "label_order": None, "input": None,
+    "output": None, "layout": None, "output_kind": None, "set": (), "provider": "auto",
+    "threads": 0, "tf32": True, "ort_extension": (), "batch": None, "allow_random": False,
 }  # fmt: skip
 
 
@@ -85,26 +86,25 @@ def measure_snr(
     confidence : float
         Of the bootstrap intervals over images.
     **options
-        How pictures come to the size of the model's input, which images are drawn, 50 unless
-        `samples` says otherwise, and how and where it runs: see `RunOptions` and `Settings`. What
-        says how a model is read and run goes with an attack. Without a size or a crop all pictures
-        must have one size.
+        As for `analyze`, and so are the errors that are raised; 50 samples unless asked for
+        otherwise. What says how a model is read and run goes with an attack. Without a size or a
+        crop all pictures must have one size.
 
     Returns
     -------
     SnrReport
-
-    Raises
-    ------
-    IasideError
-        Anything wrong with the arguments or the images.
     """
-    _check_attack(attack, model, epsilon, queries)
+    names, levels = asked_corruptions(corruption, severity)
     if attack is None:
-        _refuse_model_options(options)
-    names, levels = wanted_corruptions(corruption, severity)
-    if attack is not None and not corruption:
-        names = []
+        _refuse_model({**options, "model": model, "epsilon": epsilon})
+    else:
+        check_choice("attack", attack, METHODS)
+        if model is None or epsilon is None:
+            needed = f"{option('model')} and {option('epsilon')}"
+            raise UsageError(f"{option('attack', attack)} needs {needed}")
+        check_radius(epsilon)
+        check_queries(queries)
+        names = names if corruption else []
     check_confidence(confidence)
     request = Request.of(
         ModelOptions, options, model, images, target, samples=50, bands=1, norm=norm
@@ -121,7 +121,8 @@ def measure_snr(
             recipe, channels = subject.model.preprocess, subject.model.form.channels
             if grey and channels != 1:
                 raise InvalidOption("grey", True, f"{model} takes {channels} channels")
-            attacked = _attack_settings(subject, attack, epsilon, queries)
+            asked = settled_attacks([attack], [epsilon], queries, subject.model.form.features)
+            attacked = {**asked[0], **_attacked_model(subject)}
         assert recipe.crop is not None
         grid = Rings(*recipe.crop, _ring_count(*recipe.crop, bands, rings, norm), norm)
         return SignalToNoise(names, levels, grid, bands, recipe, channels, attacked)
@@ -130,24 +131,7 @@ def measure_snr(
     return measure(request, settle, view, labelled=False)
 
 
-def _check_attack(
-    attack: str | None, model: str | Path | None, epsilon: float | None, queries: int
-) -> None:
-    """Refuse an unknown attack, or options of one that do not go together."""
-    if attack is None:
-        for name, value in (("model", model), ("epsilon", epsilon)):
-            if value is not None:
-                raise UsageError(f"{option(name)} goes with {option('attack')}, which is not given")
-        return
-    check_choice("attack", attack, METHODS)
-    if model is None or epsilon is None:
-        needed = f"{option('model')} and {option('epsilon')}"
-        raise UsageError(f"{option('attack', attack)} needs {needed}")
-    check_radius(epsilon)
-    check_queries(queries)
-
-
-def _refuse_model_options(options: ModelOptions) -> None:
+def _refuse_model(options: dict[str, Any]) -> None:
     """Refuse what says how a model is read or run where there is none."""
     for name, unasked in _OF_MODEL.items():
         value = options.get(name, unasked)
@@ -159,33 +143,23 @@ def _refuse_model_options(options: ModelOptions) -> None:
             )
 
 
-def _attack_settings(subject: Subject, name: str, epsilon: float, queries: int) -> dict[str, Any]:
-    """What a result says about an attack and its model."""
-    classifier = subject.classifier
-    read = {key: classifier.settled[key] for key in ("input", "output", "layout", "output_kind")}
-    further = {
-        key: value
-        for key, value in subject.settings().items()
-        if key in {*subject.runtime.settings, "allow_random", "set"}
-    }
+def _attacked_model(subject: Subject) -> dict[str, Any]:
+    """What the settings of a result say of the model that is attacked."""
+    read = ("input", "output", "layout", "output_kind", "allow_random", "set")
+    settings = subject.settings()
+    names = [name for name in (*read, *subject.runtime.settings) if name in settings]
+    artifact = subject.classifier.artifact
     return {
-        "name": name,
-        "norm": NORM_OF[name],
-        "epsilon": float(epsilon),
-        "queries": queries,
-        "model": classifier.artifact.path.name,
-        "sha256": classifier.artifact.sha256,
-        **read,
+        "model": artifact.path.name,
+        "sha256": artifact.sha256,
         "provider": subject.runtime.provider,
-        **further,
+        **{name: settings[name] for name in names},
     }
 
 
 def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> Preprocess:
     """The recipe with its size settled by the option, by its crop, or by the pictures."""
-    if size is None:
-        size = recipe.crop or recipe.size
-    if size is not None:
+    if size := size or recipe.crop or recipe.size:
         return recipe.for_size(*size)
     # Found by decoding: labels and headers may say anything.
     sizes: dict[tuple[int, int], str] = {}
@@ -206,11 +180,9 @@ def _ring_count(height: int, width: int, bands: int, rings: int | None, norm: st
     band_index(height, width, bands, norm)  # refuses too many
     if rings is None:
         for finer in range(_RINGS_A_BAND, 1, -1):
-            try:
+            with suppress(UsageError):
                 band_index(height, width, finer * bands, norm)
-            except UsageError:
-                continue
-            return finer * bands
+                return finer * bands
         return bands
     if rings < bands or rings % bands:
         raise InvalidOption("rings", rings, f"give a multiple of {option('bands', bands)}")
@@ -224,16 +196,7 @@ class SignalToNoise(Measurement[SnrReport]):
     A row is an image: sums of its signal for each ring, then sums of the noise of each corruption
     and severity for each ring, then those of the attack.
 
-    Attributes
-    ----------
-    corruptions, severities : list
-    grid : Rings
-    bands : int
-    recipe : Preprocess
-        How pictures come to the size of the grid.
-    channels : int
-    attack : dict or None
-        As a result's settings have it.
+    `recipe` brings pictures to the size of the grid; `attack` is as a result's settings have it.
     """
 
     corruptions: list[str]
@@ -254,10 +217,8 @@ class SignalToNoise(Measurement[SnrReport]):
 
     @property
     def _ends(self) -> list[int]:
-        """Where signal, noise of corruptions and noise of the attack end in a row."""
-        cells = [self._cells, len(self.severities) if self.attack else 0]
-        sums = [2, *(3 * each for each in cells)]
-        return [int(end) * (self.grid.rings + 1) for end in np.cumsum(sums)]
+        attacked = len(self.severities) if self.attack else 0
+        return _ends(self._cells, attacked, self.grid.rings)
 
     @property
     def columns(self) -> int:
@@ -266,25 +227,24 @@ class SignalToNoise(Measurement[SnrReport]):
 
     @property
     def parts(self) -> list[Columns]:
-        """Columns of signal and corruptions, then those of the attack."""
-        _, end, whole = self._ends
-        return [slice(end), slice(end, whole)] if self.attack else [slice(end)]
+        """See `Measurement`."""
+        return _parts(self._ends)
 
     def cost(self, images: int) -> str:
         """See `Measurement`."""
-        levels = len(self.severities)
-        text = (
-            f"{images} images x {len(self.corruptions)} corruptions x {levels} severities = "
-            f"{images * self._cells:,} corrupted images"
-        )
-        if self.attack is None:
-            return text
-        queries = self.attack["queries"]
-        attacked = (
-            f"at most {images} images x {levels} severities x {queries:,} queries = "
-            f"{images * levels * queries:,} forward passes for {self.attack['name']}"
-        )
-        return f"{text}, and {attacked}" if self.corruptions else attacked
+        levels, texts = len(self.severities), []
+        if self.corruptions:
+            texts.append(
+                f"{images} images x {len(self.corruptions)} corruptions x {levels} severities = "
+                f"{images * self._cells:,} corrupted images"
+            )
+        if self.attack is not None:
+            queries = self.attack["queries"]
+            texts.append(
+                f"at most {images} images x {levels} severities x {queries:,} queries = "
+                f"{images * levels * queries:,} forward passes for {self.attack['name']}"
+            )
+        return ", and ".join(texts)
 
     def work(self, positions: list[int]) -> list[int]:
         """Corrupted images; and the most passes that the attack may take."""
@@ -298,16 +258,15 @@ class SignalToNoise(Measurement[SnrReport]):
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
-        asked = subject.request.settings
         return {
             "perturbations": self.corruptions,
             "severities": self.severities,
             "bands": self.bands,
             "rings": self.grid.rings,
             "norm": self.grid.norm,
-            "seed": asked.seed,
+            "seed": subject.seed,
             "draws": DRAWS,
-            "samples": asked.samples,
+            "samples": subject.request.settings.samples,
             "height": self.grid.height,
             "width": self.grid.width,
             "channels": self.channels,
@@ -317,44 +276,29 @@ class SignalToNoise(Measurement[SnrReport]):
 
     def settings_of(self, result: SnrReport) -> dict[str, Any]:
         """See `Measurement`."""
-        corruptions = [name for name in result.perturbations if name in CATALOGUE]
-        return {
-            **result.settings, "perturbations": corruptions, "severities": result.severities,
-        }  # fmt: skip
+        return settings_of_sums(result)
 
     def rows(self, subject: Subject, size: BatchSize) -> Sequence[Rows]:
         """See `Measurement`."""
+        corrupt = partial(self._corrupt, subject)
+        if self.attack is None:
+            return [corrupt]
+        scorer = Scorer(subject.classifier, 1.0, size)
+        return [corrupt, partial(self._attack, self.attack, subject, scorer)]
 
-        def pixels(position: int) -> NDArray[np.float32]:
-            return self.recipe.pixels(subject.sample.picture(position), self.channels)
-
-        def corrupt(positions: list[int], store: Store, advance: Advance) -> None:
-            self._corrupt(subject, pixels, positions, store, advance)
-
-        def attack(positions: list[int], store: Store, advance: Advance) -> None:
-            scorer = Scorer(subject.classifier, 1.0, size)
-            self._attack(subject, pixels, positions, scorer, store, advance)
-
-        return [corrupt, attack] if self.attack else [corrupt]
+    def _pixels(self, subject: Subject, position: int) -> NDArray[np.float32]:
+        """An image of the sample at the size of the grid, shape (C, H, W)."""
+        return self.recipe.pixels(subject.sample.picture(position), self.channels)
 
     def _corrupt(
-        self,
-        subject: Subject,
-        pixels: Callable[[int], NDArray[np.float32]],
-        positions: list[int],
-        store: Store,
-        advance: Advance,
+        self, subject: Subject, positions: list[int], store: Store, advance: Advance
     ) -> None:
         """Sums of the signal (2, rings + 1), and of the noise (3, cells, rings + 1)."""
+        pixels, what = partial(self._pixels, subject), (self.corruptions, self.severities)
+        features = self.channels * self.grid.height * self.grid.width
+        threads = corruption_threads(None)
         stream = corrupted(
-            pixels,
-            subject.keys,
-            positions,
-            self.corruptions,
-            self.severities,
-            subject.request.settings.seed,
-            features=self.channels * self.grid.height * self.grid.width,
-            threads=corruption_threads(None),
+            pixels, subject.keys, positions, *what, subject.seed, features=features, threads=threads
         )
         untouched, signal = np.empty(0, np.float32), np.empty(0)
         spectrum: NDArray[np.complexfloating[Any, Any]] = np.empty(0, np.complex128)
@@ -372,10 +316,10 @@ class SignalToNoise(Measurement[SnrReport]):
 
     def _attack(
         self,
+        attack: dict[str, Any],
         subject: Subject,
-        pixels: Callable[[int], NDArray[np.float32]],
-        positions: list[int],
         scorer: Scorer,
+        positions: list[int],
         store: Store,
         advance: Advance,
     ) -> None:
@@ -384,57 +328,74 @@ class SignalToNoise(Measurement[SnrReport]):
         What is attacked is the model's own answer to each image: it needs no label, and no image is
         wrong from the start, which would leave it as it is.
         """
-        wanted, form = self.attack, subject.classifier.form
-        assert wanted is not None
-        together = images_together(subject.runtime.execution, form.features)
-        for start in range(0, len(positions), together):
-            group = positions[start : start + together]
-            images = np.stack([pixels(position) for position in group])
+        for group in attacked_together(subject, positions):
+            images = np.stack([self._pixels(subject, position) for position in group])
             answers = scorer.task.answers(scorer(images))
-            keys = [subject.keys[position] for position in group]
-            seeds = attack_seeds(subject.request.settings.seed, wanted["name"], keys)
             spectra = [self.grid.spectrum(image) for image in images]
             noise = np.empty((len(group), 3, len(self.severities), self.grid.rings + 1))
             for column, level in enumerate(self.severities):
-                budget = len(group) * wanted["queries"]
-                with within_budget(scorer, budget, advance) as scores:
-                    found = attack_images(
-                        scores,
-                        images,
-                        answers,
-                        method=wanted["name"],
-                        epsilon=wanted["epsilon"] * level / _FULL_SEVERITY,
-                        queries=wanted["queries"],
-                        seeds=seeds,
-                        margins=scorer.task.margins,
-                    )
-                for row, change in enumerate(found.images - images):
-                    noise[row, :, column] = self.grid.noise(
-                        spectra[row], self.grid.spectrum(change)
-                    )
+                asked = {**attack, "epsilon": attack["epsilon"] * level / _FULL_SEVERITY}
+                result = attack_images(subject, scorer, group, images, answers, asked, advance)
+                for row, change in enumerate(result.images - images):
+                    added = self.grid.spectrum(change)
+                    noise[row, :, column] = self.grid.noise(spectra[row], added)
             for position, sums in zip(group, noise, strict=True):
                 store(position, sums.ravel())
 
     def result(self, filled: Filled) -> SnrReport:
         """See `Measurement`."""
         images, sums = len(filled.table), self.grid.rings + 1
-        signal, noise, added = np.split(filled.table, self._ends[:-1], axis=1)
+        signal, *noise = np.split(filled.table, self._ends[:-1], axis=1)
         shape = images, 3, -1, len(self.severities), sums
-        names, kinds = self.corruptions, {name: CATALOGUE[name].kind for name in self.corruptions}
+        kinds = {name: CATALOGUE[name].kind for name in self.corruptions}
         if self.attack is not None:
-            names, kinds = [*names, self.attack["name"]], {**kinds, self.attack["name"]: "attack"}
-        perturbations = [noise.reshape(shape), added.reshape(shape)]
-        settings, origin = dict(filled.seen), filled.origin()
-        for name in ("model", "provider"):  # corruptions have none; an attack is in the settings
-            del origin[name]
-        severities = settings.pop("severities")
-        del settings["perturbations"]
+            kinds[self.attack["name"]] = "attack"
+        of_attributes = ("perturbations", "severities")
+        settings = {
+            name: value for name, value in filled.all_settings.items() if name not in of_attributes
+        }
+        # Corruptions have no model; that of an attack is in the settings.
+        origin = {**filled.origin(), "model": {}, "provider": ""}
+        table = np.concatenate([part.reshape(shape) for part in noise], axis=2)
         return SnrReport(
-            perturbations=names,
-            severities=severities,
+            perturbations=list(kinds),
+            severities=self.severities,
             signal=np.moveaxis(signal.reshape(images, 2, sums), 0, 1).copy(),
-            noise=np.moveaxis(np.concatenate(perturbations, axis=2), 0, 1).copy(),
+            noise=np.moveaxis(table, 0, 1).copy(),
             settings={**settings, "kinds": kinds},
             labels=None if filled.subject.request.shard is None else filled.sample.labels,
             **origin,
         )
+
+
+def _ends(cells: int, attacked: int, rings: int) -> list[int]:
+    """Where signal, noise of corruptions and noise of the attack end in a row."""
+    return [int(end) * (rings + 1) for end in np.cumsum([2, 3 * cells, 3 * attacked])]
+
+
+def _parts(ends: list[int]) -> list[Columns]:
+    """Columns of signal and corruptions, then those of the attack if there is one."""
+    _, end, whole = ends
+    return [slice(end), slice(end, whole)] if whole > end else [slice(end)]
+
+
+def settings_of_sums(report: SnrReport) -> dict[str, Any]:
+    """Settings that determined the table of a finished report, which may hold its view as well."""
+    names = report.perturbations
+    corruptions = names[:-1] if report.settings.get("attack") else names
+    return {**report.settings, "perturbations": corruptions, "severities": report.severities}
+
+
+def sums_parts(report: SnrReport) -> list[Columns]:
+    """Columns of a report's table that are filled together."""
+    corruptions, levels = len(settings_of_sums(report)["perturbations"]), len(report.severities)
+    attacked = len(report.perturbations) - corruptions
+    return _parts(_ends(corruptions * levels, attacked * levels, report.rings))
+
+
+def sums_of(report: SnrReport) -> NDArray[np.float64]:
+    """The table that a report was made of."""
+    noise = np.moveaxis(report.noise, 1, 0)
+    corruptions = len(settings_of_sums(report)["perturbations"])
+    sums = np.moveaxis(report.signal, 1, 0), noise[:, :, :corruptions], noise[:, :, corruptions:]
+    return np.concatenate([each.reshape(len(noise), -1) for each in sums], axis=1)

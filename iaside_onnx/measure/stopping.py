@@ -1,4 +1,4 @@
-"""When an audit has seen enough: images in rounds, until the error bar or the time is reached."""
+"""When an audit has enough images: in rounds, until the error bar or the time is reached."""
 
 from __future__ import annotations
 
@@ -41,13 +41,7 @@ class Limits:
     time_budget: float | None = None
     _began: float = field(default_factory=time.monotonic)
 
-    def check(self) -> None:
-        """Refuse limits that cannot be used.
-
-        Raises
-        ------
-        UsageError
-        """
+    def __post_init__(self) -> None:
         for name in ("target_stderr", "time_budget"):
             value = getattr(self, name)
             if value is not None and not (is_number(value) and 0 < value < math.inf):
@@ -58,25 +52,21 @@ class Limits:
         """Whether there is a limit at all."""
         return self.target_stderr is not None or self.time_budget is not None
 
-    def outcome(self, reason: str, images: int, tell: Listener) -> dict[str, Any]:
+    def outcome(self, reason: str, images: int, digest: str, listener: Listener) -> dict[str, Any]:
         """How it ended, as JSON values; warns where the target is out of reach.
 
-        Parameters
-        ----------
-        reason : str
-            From `play_rounds`.
-        images : int
-            In the whole sample.
+        `reason` is from `play_rounds`, `images` and `digest` are of the whole sample.
         """
         if reason != "target" and self.target_stderr is not None:
+            more = f"images with {option('samples')}"
+            if reason == "time":
+                more = option("time_budget")
             asked = option("target_stderr", self.target_stderr)
-            images_more = f"more images with {option('samples')}"
-            more = f"more {option('time_budget')}" if reason == "time" else images_more
-            tell.warning(f"{asked} is not reached: give {more}")
+            listener.warning(f"{asked} is not reached: give more {more}")
         if not self.any:
             return {}
         limits = {"target_stderr": self.target_stderr, "time_budget": self.time_budget}
-        return {**limits, "stopped_by": reason, "sample": images}
+        return {**limits, "stopped_by": reason, "sample": images, "sample_digest": digest}
 
     @property
     def left(self) -> float:
@@ -117,7 +107,6 @@ def play_rounds(
 
     Parameters
     ----------
-    limits : Limits
     order : ndarray of int, shape (K,)
         Positions, from `seeded_order`.
     evaluate : callable
@@ -130,7 +119,6 @@ def play_rounds(
     positions : ndarray of int
         Evaluated ones, sorted.
     reason : {"target", "time", "sample"}
-        What ended it.
     """
     done, began = 0, time.monotonic()
     for look in looks(len(order)):

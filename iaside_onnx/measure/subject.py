@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,8 @@ from .request import Request
 
 # As ``settings["draws"]`` of a result has it. Files without that key drew by file name.
 DRAWS = "pixels"
-# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
 _FROM_1 = option("label_offset", -1)
+# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
 _WITH_BACKGROUND = 1001
 
 
@@ -42,9 +41,8 @@ class Subject:
 
     Attributes
     ----------
-    request : Request
     sample : Sample
-        The whole one, whichever part of it is measured.
+        The whole one, whichever shard of it is measured.
     positions : list of int
         Images that are measured, ascending; row n of a table is that of image positions[n].
     targets : ndarray of int64, shape (n,)
@@ -81,9 +79,24 @@ class Subject:
         return self.classifier.model.runtime
 
     @property
-    def tell(self) -> Listener:
+    def provider(self) -> str:
+        """The execution provider; empty where nothing of a model is measured."""
+        return "" if self.model is None else self.runtime.provider
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the model; empty where nothing of a model is measured."""
+        return "" if self.model is None else self.model.artifact.sha256
+
+    @property
+    def seed(self) -> int:
+        """Of all random numbers."""
+        return self.request.settings.seed
+
+    @property
+    def listener(self) -> Listener:
         """Who gets notes and warnings."""
-        return self.request.tell
+        return self.request.listener
 
     def pixels(self, position: int) -> NDArray[np.float32]:
         """An image of the sample in pixel space at the model's size, shape (C, H, W)."""
@@ -95,6 +108,7 @@ class Subject:
         drawn = {"samples": asked.samples, "seed": asked.seed, "draws": DRAWS}
         if self.model is None:
             return drawn
+        fixed = self.model.model.fixed.said
         return as_json(
             {
                 **drawn,
@@ -102,7 +116,7 @@ class Subject:
                 "label_offset": self.model.label_offset,
                 "temperature": self.temperature,
                 **self.runtime.settings,
-                **({"set": said} if (said := self.model.model.fixed.said) else {}),
+                **({"set": fixed} if fixed else {}),
             }
         )
 
@@ -112,17 +126,21 @@ class Subject:
         return as_json(
             {
                 "settings": settings,
-                "model_sha256": "" if self.model is None else self.model.artifact.sha256,
+                "model_sha256": self.sha256,
                 "data_digest": self.sample.digest(),
-                "provider": "" if self.model is None else self.runtime.provider,
+                "provider": self.provider,
                 "shard": None if shard is None else shard.option,
-                "pixels": pixels_digest(self.keys),
+                # What all draws of the images came from.
+                "pixels": hashlib.sha256("\n".join(self.keys).encode()).hexdigest(),
             }
         )
 
-    def described(self) -> dict[str, Any]:
-        """A result's ``model``."""
-        artifact = self.classifier.artifact
+    @property
+    def description(self) -> dict[str, Any]:
+        """A result's ``model``; empty where nothing of one is measured."""
+        if self.model is None:
+            return {}
+        artifact = self.model.artifact
         return {
             "path": shown(artifact.path),
             "sha256": artifact.sha256,
@@ -133,12 +151,7 @@ class Subject:
     def data(self, sample: Sample) -> dict[str, Any]:
         """A result's ``data``, for those images of the sample that it holds."""
         classes = {} if self.model is None else {"classes": self.model.classes}
-        return {
-            **self.source,
-            "digest": sample.digest(),
-            "samples": len(sample),
-            **classes,
-        }
+        return {**self.source, "digest": sample.digest(), "samples": len(sample), **classes}
 
     def environment(self) -> dict[str, Any]:
         """What a result's ``run`` says about how the model was opened and by what it was run."""
@@ -154,78 +167,57 @@ class Subject:
 def open_subject(request: Request, *, labelled: bool = True) -> Subject:
     """Draw the sample and open the model.
 
-    Parameters
-    ----------
-    labelled : bool
-        The measurement needs the true classes. Where it does not, labels are held against names of
-        classes only if those are given.
-
-    Raises
-    ------
-    IasideError
-        Anything wrong with the images, the file or the provider.
+    Where the measurement needs no true classes, so is not `labelled`, labels are compared with
+    names of classes only if those are given.
     """
     reading = request.reading
     sample, source = open_sample(request, labelled=labelled)
     model = None if request.model is None else open_model(request, sample)
     targets = np.zeros(len(sample), np.int64)
     if model is not None and labelled:
-        sample, model = settle_labels(sample, model, reading, request.tell)
-        targets = class_targets(sample, model, request.tell)
+        sample, model = settle_labels(sample, model, reading, request.listener)
+        targets = class_targets(sample, model, request.listener)
     elif model is not None and (reading.class_names or reading.label_order) is not None:
-        settle_labels(sample, model, reading, request.tell)
-    shard = request.shard
-    everything = list(range(len(sample)))
-    positions = everything if shard is None else shard.positions(len(sample))
+        settle_labels(sample, model, reading, request.listener)
+    images, shard = len(sample), request.shard
+    positions = list(range(images)) if shard is None else shard.positions(images)
     return Subject(request, sample, positions, targets, model, source)
 
 
 def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dict[str, Any]]:
-    """Draw the sample; it, and where it came from as a result's ``data`` has it.
-
-    Raises
-    ------
-    DataError, UsageError
-    """
-    source = request.reading.open(request.tell)
+    """Draw the sample; it, and where it came from as a result's ``data`` has it."""
+    source = request.reading.open(request.listener)
     unnamed = not labelled and request.reading.class_names is None
     if unnamed and isinstance(source, PhotoFiles) and source.doubt:
         raise DataError(source.doubt)
     sample = draw_sample(source, request.settings.samples, request.settings.seed)
     skipped: list[dict[str, str]] = []
     if request.skip_bad:
-        sample, skipped = leave_out_bad(sample, request.tell)
-    place = {**_place(request.reading), "skip_bad": request.skip_bad, "skipped": skipped}
-    return sample, place
+        sample, skipped = leave_out_bad(sample, request.listener)
+    return sample, {**_place(request.reading), "skip_bad": request.skip_bad, "skipped": skipped}
 
 
 def open_model(request: Request, sample: Sample, *, check_range: bool = True) -> Classifier:
     """Open the model for a sample of images.
 
-    Parameters
-    ----------
-    check_range : bool
-        Hold the preprocessing against the pixel values that the graph seems made for.
-
-    Raises
-    ------
-    ArtifactError, DataError, ProviderError, UsageError
+    With `check_range` the preprocessing is compared with the pixel values that the graph seems
+    made for.
     """
     assert request.model is not None
     if clash := runtime_clash():
-        request.tell.warning(clash)
+        request.listener.warning(clash)
     runtime = choose_runtime(
         request.provider, request.threads, request.extensions, tf32=request.tf32
     )
     settings = request.settings
-    classifier = open_classifier(request.model, runtime, settings, sample, request.tell)
+    classifier = open_classifier(request.model, runtime, settings, sample, request.listener)
     if check_range:
-        asked = settings.preprocess is not None
-        check_pixel_range(classifier, sample, request.tell, asked=asked)
+        chosen = settings.preprocess is not None
+        check_pixel_range(classifier, sample, request.listener, asked=chosen)
     return classifier
 
 
-def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDArray[np.int64]:
+def class_targets(sample: Sample, classifier: Classifier, listener: Listener) -> NDArray[np.int64]:
     """Index of each image's class in the model's output."""
     classes, offset = classifier.classes, classifier.label_offset
     targets = sample.labels + offset
@@ -238,35 +230,35 @@ def class_targets(sample: Sample, classifier: Classifier, tell: Listener) -> NDA
     wrong = np.flatnonzero((targets < 0) | (targets >= classes))
     if wrong.size:
         first = int(wrong[0])
+        advice = f"see {option('label_offset')}"
+        if not offset and sample.labels.min() == 1 and sample.labels.max() == classes:
+            advice = f"if the labels count from 1, give {_FROM_1}"
         raise DataError(
             f"image {sample.ids[first]} has label {int(sample.labels[first])}"
             + (f" (+ offset {offset})" if offset else "")
-            + f", but the model has classes 0 to {classes - 1}; "
-            + (
-                f"if the labels count from 1, give {_FROM_1}"
-                if not offset and sample.labels.min() == 1 and sample.labels.max() == classes
-                else f"see {option('label_offset')}"
-            )
+            + f", but the model has classes 0 to {classes - 1}; {advice}"
         )
     background = classes == _WITH_BACKGROUND and not offset
     known = background and names is not None and len(names) == classes - 1
     if names is not None and len(names) + offset < classes and not known:
-        tell.warning(
+        listener.warning(
             f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
             f"classes {offset} to {offset + len(names) - 1}; if that is wrong use "
             f"{option('class_names')}, {option('labels')} or {option('label_offset')}"
         )
     if names is None and not offset and _count_from_one(sample.source.labels, classes):
-        tell.warning(
+        listener.warning(
             f"the labels count 1, 2, ... and none is 0: if they count from 1, give {_FROM_1}"
         )
     if background and targets.max() < classes - 1:
-        tell.warning(
+        listener.warning(
             "the model has 1001 classes: if its class 0 is a background class and your labels "
             f"count from the first real one, give {option('label_offset', 1)}"
         )
     if len(np.unique(targets)) == 1:
-        tell.warning("all images of the sample are of one class; the result speaks for it alone")
+        listener.warning(
+            "all images of the sample are of one class; the result speaks for it alone"
+        )
     return targets
 
 
@@ -285,15 +277,10 @@ def draw_key(sample: Sample, position: int) -> str:
     return sample.pixel_digest(position).hex()
 
 
-def pixels_digest(keys: Iterable[str]) -> str:
-    """SHA-256 over the keys of images, in order: what all of their draws came from."""
-    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
-
-
 def as_json(values: dict[str, Any]) -> dict[str, Any]:
     """The values as JSON gives them back, so that they compare equal to what a file holds."""
-    made: dict[str, Any] = json.loads(json.dumps(values))
-    return made
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
 
 
 def shown(path: Path) -> str:
@@ -304,11 +291,11 @@ def shown(path: Path) -> str:
 def _place(reading: Reading) -> dict[str, Any]:
     """Where images and labels came from, as a result's ``data`` has it."""
     names = reading.class_names
+    if names not in (None, NO_NAMES):
+        names = shown(Path(names))
     further = {
-        "columns": reading.columns,
-        "class_names": names if names in (None, NO_NAMES) else shown(Path(names)),
-        "label_order": reading.label_order,
-    }
+        "columns": reading.columns, "class_names": names, "label_order": reading.label_order,
+    }  # fmt: skip
     return {
         "source": shown(reading.images),
         "labels": None if reading.labels is None else shown(reading.labels),

@@ -24,14 +24,15 @@ from ..inference.providers import PROVIDERS
 from ..inference.session import is_active
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
-from ..preprocessing.preprocess import PRESETS, preprocess_from
+from ..preprocessing.preprocess import PRESETS, load_preprocess, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
 from ..results.heatmap import HeatmapReport
 from ..results.part import part_of
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
+from ..results.snr import SnrReport
 from ..results.verification import Check, Verification, verify_file
-from ..settings import MOST_COUNT, Settings
+from ..settings import LAYOUTS, MOST_COUNT, Settings
 from ..spelling import on_command_line, option
 from ..storage.partial import WHOLE_ROWS, Columns, create_partial
 from ..storage.value_rules import is_name, is_text
@@ -40,7 +41,8 @@ from .attacked import NO_ATTACK
 from .heatmap import measure_heatmap
 from .model_names import NO_NAMES
 from .robustness import measure_robustness, settings_of_answers, table_of, table_parts
-from .run import identity_of
+from .run import identity_of, model_of
+from .snr import measure_snr, settings_of_sums, sums_of, sums_parts
 from .subject import DRAWS, as_json
 
 # Values that kernels of another machine may round to: of the CPU, and of GPUs, which keep 11 bits.
@@ -48,7 +50,6 @@ _ASKED = option("redo")
 _TOLERANCE, _TOLERANCE_11_BITS = 1e-3, 1e-2
 # Answers that rounding may turn where kernels keep 11 bits.
 _TURNED = 0.01
-_LAYOUTS = ("nchw", "nhwc")
 
 
 class _Redo(NamedTuple):
@@ -57,10 +58,13 @@ class _Redo(NamedTuple):
     job: Callable[..., Any]
     options: dict[str, Any]
     # The rows of a result, as the job's partial file holds them.
-    table_of: Callable[[Any], NDArray[np.float32]]
+    table_of: Callable[[Any], NDArray[Any]]
     # Of those that determined the table.
     settings: dict[str, Any]
     parts: Sequence[Columns] = WHOLE_ROWS
+    dtype: str = "float32"
+    # What makes a difference large or small: for each number of some rows of the table.
+    scale: Callable[[NDArray[Any]], NDArray[Any]] = lambda rows: np.maximum(1.0, np.abs(rows))
 
 
 def verify(
@@ -87,8 +91,7 @@ def verify(
     labels, class_names : path, optional
         As for `analyze`.
     redo : int
-        Rows of the table that the model evaluates again; needs `model` and `images`. For files of
-        ``analyze``, ``robustness`` and ``heatmap``.
+        Rows of the table that are made again; needs `images`, and `model` where one made them.
     seed : int
         Which rows.
     signed : Check, optional
@@ -108,53 +111,52 @@ def verify(
         The file is none of iaside, or model or images cannot be read.
     """
     check_number("redo", redo, 0, MOST_COUNT, "a number of rows")
-    if redo and (model is None or images is None):
-        raise UsageError(f"{_ASKED} needs {option('model')} and {option('images')}")
-    found = verify_file(Path(path))
-    result = found.result
-    checks = [*found.checks, *([signed] if signed is not None else [])]
-    if result is None:
-        return replace(found, checks=checks)
-    if model is not None:
+    verification = verify_file(Path(path))
+    result = verification.result
+    needed = {"model": model, "images": images}
+    if result is not None and not model_of(result):
+        del needed["model"]
+    if redo and None in needed.values():
+        raise UsageError(f"{_ASKED} needs {' and '.join(map(option, needed))}")
+    checks = [*verification.checks, *([signed] if signed is not None else [])]
+    if result is not None and model is not None:
         checks.append(_same_model(result, Path(model)))
-    if images is not None:
-        place = Reading.asked(images, labels, **_reading(result, class_names))
-        checks.append(_same_images(result, place))
-    if redo and all(check.holds is not False for check in checks):
-        assert model is not None
-        assert images is not None
-        options = {**running, "labels": labels, **_reading(result, class_names)}
-        checks.append(_redone(result, model, images, redo, seed, options, listener))
-    return replace(found, checks=checks)
+    if result is not None and images is not None:
+        reading = {"labels": labels, **_reading(result, class_names)}
+        checks.append(_same_images(result, Reading.asked(images, **reading)))
+        if redo and all(check.holds is not False for check in checks):
+            options = {**running, **reading}
+            checks.append(_redone(result, model, images, redo, seed, options, listener))
+    return replace(verification, checks=checks)
 
 
 def _reading(result: Any, class_names: str | Path | None) -> dict[str, Any]:
     """How the images of a file were read, as arguments of its job."""
     names = ("columns", "image_column", "label_column", "label_order")
-    kept = {name: result.data.get(name) for name in names}
-    usable = {name: value if is_text(value) else None for name, value in kept.items()}
+    stored = {name: result.data.get(name) for name in names}
+    usable = {name: value if is_text(value) else None for name, value in stored.items()}
     if class_names is None and result.data.get("class_names") == NO_NAMES:
         class_names = NO_NAMES
     return {**usable, "class_names": class_names}
 
 
 def _same_model(result: Any, path: Path) -> Check:
-    named = getattr(result, "model", None) or result.settings.get("attack") or {}
-    if "sha256" not in named:
+    stored = model_of(result)
+    if "sha256" not in stored:
         raise UsageError(f"{option('model')}: the file names none; it was measured without")
     digest = file_digest(path) if is_ort_format(path) else read_artifact(path).sha256
-    same = digest == named["sha256"]
+    same = digest == stored["sha256"]
     return Check("model", same, f"{path} is {'the' if same else 'another'} model")
 
 
 def _same_images(result: Any, reading: Reading) -> Check:
     """Whether the images that the file names lie there, with the same labels and contents."""
     source = reading.open()
-    place = {name: index for index, name in enumerate(source.ids)}
-    missing = next((name for name in result.image_ids if name not in place), None)
+    places = {name: index for index, name in enumerate(source.ids)}
+    missing = next((name for name in result.image_ids if name not in places), None)
     if missing is not None:
         return Check("images", False, f"{reading.images} holds no image {missing}")
-    sample = Sample(source, np.array([place[name] for name in result.image_ids], np.intp))
+    sample = Sample(source, np.array([places[name] for name in result.image_ids], np.intp))
     if sample.digest() == result.data["digest"]:
         return Check("images", True, f"all {len(sample)} are there, with the same contents")
     stored = getattr(result, "labels", None)
@@ -170,16 +172,10 @@ def _same_images(result: Any, reading: Reading) -> Check:
 
 
 def _redo_of(result: Any) -> _Redo:
-    """How to do rows of a result again.
-
-    Raises
-    ------
-    UsageError
-        Its kind, or what it is a part of, does not allow it.
-    """
-    how = next((how for kind, how in _REDO.items() if isinstance(result, kind)), None)
-    if how is None:
-        raise UsageError(f"{_ASKED} is for files of iaside analyze, robustness and heatmap")
+    """How to do rows of a result again, where its kind and what it is a shard of allow it."""
+    kind = next((kind for kind in _KINDS if isinstance(result, kind)), None)
+    if kind is None:
+        raise UsageError(f"{_ASKED} is not for files of this kind")
     if result.settings.get("draws") != DRAWS:
         raise UsageError(
             f"{_ASKED}: what was drawn for an image went by its file name in the version that "
@@ -194,9 +190,10 @@ def _redo_of(result: Any) -> _Redo:
             f"{_ASKED}: the report stopped before the end of its sample; verify one that was made "
             f"without {limits}"
         )
-    redo = how(result)
+    redo = _KINDS[kind](result)
     shard = None if whole is None else whole.part.option
-    redo.options.update(shard=shard, tf32=result.settings.get("tf32", True))
+    settings = result.settings.get("attack") or result.settings
+    redo.options.update(shard=shard, tf32=settings.get("tf32", True))
     return redo
 
 
@@ -232,16 +229,49 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
     return _Redo(measure_robustness, options, table_of, settings_of_answers(report), parts)
 
 
-_REDO: dict[type, Callable[[Any], _Redo]] = {
+def _of_snr(report: SnrReport) -> _Redo:
+    settings = settings_of_sums(report)
+    attack = report.settings.get("attack") or {}
+    options = {
+        "corruption": settings["perturbations"],
+        "severity": report.severities,
+        "rings": report.rings,
+        "grey": settings["channels"] == 1,
+        "size": (settings["height"], settings["width"]),
+        "attack": attack.get("name"),
+        "epsilon": attack.get("epsilon"),
+        "queries": attack.get("queries", 1),
+    }
+
+    def job(model: str | Path | None, images: str | Path, target: Path, **given: Any) -> SnrReport:
+        preset = given["preprocess"]
+        if model is None and preset in PRESETS:
+            settled = load_preprocess(preset).for_size(*options["size"])
+            if as_json(settled.settings()) != settings["preprocess"]:
+                given["size"] = None  # that of the pictures, which are then taken as they are
+        return measure_snr(images, target, model=model, **given)
+
+    def scale(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Against the largest of a spectrum: sums of any size may follow from rounding there.
+        spectra = rows.reshape(len(rows), -1, report.rings + 1)
+        largest = np.maximum(np.abs(spectra).max(axis=-1), 1e-12)
+        return np.repeat(largest, report.rings + 1, axis=1)
+
+    parts = sums_parts(report)
+    return _Redo(job, options, sums_of, settings, parts, "float64", scale)
+
+
+_KINDS: dict[type, Callable[[Any], _Redo]] = {
     Report: _of_report,
     HeatmapReport: _of_heatmap,
     RobustnessReport: _of_robustness,
+    SnrReport: _of_snr,
 }
 
 
 def _redone(
     result: Any,
-    model: str | Path,
+    model: str | Path | None,
     images: str | Path,
     count: int,
     seed: int,
@@ -249,8 +279,9 @@ def _redone(
     listener: Listener | None,
 ) -> Check:
     """Have some rows done again, and say how far they lie from those of the file."""
-    redo, provider = _redo_of(result), str(result.provider)
-    if not is_active(provider):
+    redo, stored = _redo_of(result), model_of(result)
+    provider = str(result.provider or stored.get("provider", "auto"))
+    if stored and not is_active(provider):
         raise UsageError(f"{_ASKED}: the file was made with {provider}, which is not active here")
     table, identity = redo.table_of(result), as_json(identity_of(result, redo.settings))
     rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
@@ -262,77 +293,78 @@ def _redone(
         }  # fmt: skip
         recipe = options["preprocess"]
         if recipe is not None and recipe not in PRESETS:
-            # The recipe is the file's; only the name of the file it stands in for now is ours.
+            # The recipe is that of the file; the file that now holds it has another name.
             identity["settings"]["preprocess"]["name"] = Path(recipe).name
-        partial = create_partial(target, identity, len(table), table.shape[1], redo.parts)
+        partial = create_partial(
+            target, identity, len(table), table.shape[1], redo.parts, redo.dtype
+        )
         for position in np.setdiff1d(np.arange(len(table)), rows).tolist():
             for part, columns in enumerate(redo.parts):
                 partial.store(position, table[position, columns], part)
         partial.table.flush()
         partial.sums.flush()
-        told = listener or Listener()
-        quiet = Listener(note=told.note, words=told.words)
+        loud = listener or Listener()
+        quiet = Listener(note=loud.note, words=loud.words)
         try:
             again = redo.job(model, images, target, resume=True, listener=quiet, **options)
         except ReportError as error:
-            text = (
-                on_command_line(said(error))
-                .replace(f"{target}.partial: ", "")
-                .partition("; use ")[0]
-            )
-            return Check("rows", False, f"the job comes to something else: {text}")
-    worst = _distance(table[rows], redo.table_of(again)[rows])
-    coarse = PROVIDERS[provider].coarse
+            reason = on_command_line(said(error)).replace(f"{target}.partial: ", "")
+            text = f"the job comes to something else: {reason.partition('; use ')[0]}"
+            return Check("rows", False, text)
+    coarse = bool(stored) and PROVIDERS[provider].coarse
+    worst = _distance(table[rows], redo.table_of(again)[rows], redo.scale(table[rows]))
     limit = _TOLERANCE_11_BITS if coarse else _TOLERANCE
-    many = f"{len(rows)} of {len(table)} rows done again with {provider}"
-    turned = int((again.predicted != result.predicted).sum())
+    done = f"{len(rows)} of {len(table)} rows done again" + (f" with {provider}" if stored else "")
+    turned = 0
+    if hasattr(result, "predicted"):
+        turned = int((again.predicted != result.predicted).sum())
     if turned > (_TURNED * len(table) if coarse else 0):
         return Check("rows", False, f"{turned} untouched images are put into another class")
     if worst == 0:
-        return Check("rows", True, f"{many}: the same bit for bit")
-    text = f"{many}: they differ by up to {worst:.3g}, at most {limit:g} is rounding"
+        return Check("rows", True, f"{done}: the same bit for bit")
+    text = f"{done}: they differ by up to {worst:.3g}, at most {limit:g} is rounding"
     return Check("rows", bool(worst <= limit), text)
 
 
-def _distance(old: NDArray[np.float32], new: NDArray[np.float32]) -> float:
-    """Largest difference, relative to values above 1."""
+def _distance(old: NDArray[Any], new: NDArray[Any], scale: NDArray[Any]) -> float:
+    """Largest difference, as a share of `scale`."""
     if np.array_equal(old, new):
         return 0.0
     with np.errstate(invalid="ignore"):
-        apart = np.abs(old.astype(np.float64) - new) / np.maximum(1.0, np.abs(old))
+        apart = np.abs(old.astype(np.float64) - new) / scale
     return float(np.where(np.isnan(apart), np.inf, np.where(old == new, 0.0, apart)).max())
 
 
 def _settings(result: Any, folder: Path) -> dict[str, Any]:
     """Settings of a result as its job takes them."""
-    held = result.settings
+    settings = {**result.settings, **(result.settings.get("attack") or {})}
     names = {each.name for each in fields(Settings)} - {"preprocess", "layout", "size"}
     if not isinstance(result, Report):
         names -= {"estimator", "passes", "absence", "output_map", "separate_dc"}
-    found = {name: held[name] for name in sorted(names) if name in held}
-    if isinstance(held.get("set"), dict):
-        found["set"] = tuple(f"{name}={value}" for name, value in held["set"].items())
-    if held.get("estimator") == "exact":
-        found.pop("passes", None)
-    if held.get("layout") in _LAYOUTS:
-        found["layout"] = held["layout"]
-    if isinstance(held.get("size"), list):
-        found["size"] = tuple(held["size"])
-    return {**found, "preprocess": _preprocess(held.get("preprocess"), folder)}
+    options = {name: settings[name] for name in sorted(names) if name in settings}
+    if isinstance(settings.get("set"), dict):
+        options["set"] = tuple(f"{name}={value}" for name, value in settings["set"].items())
+    if settings.get("estimator") == "exact":
+        options.pop("passes", None)
+    if settings.get("layout") in LAYOUTS:
+        options["layout"] = settings["layout"]
+    if isinstance(settings.get("size"), list):
+        options["size"] = tuple(settings["size"])
+    return {**options, "preprocess": _preprocess(settings.get("preprocess"), folder)}
 
 
-def _preprocess(held: Any, folder: Path) -> str | None:
+def _preprocess(recipe: Any, folder: Path) -> str | None:
     """``preprocess``: a preset, a file made for it, or None where the model declares it."""
-    if not isinstance(held, dict) or held.get("name") == "declared":
+    if not isinstance(recipe, dict) or recipe.get("name") == "declared":
         return None
-    name = held.get("name")
+    name = recipe.get("name")
     if name in PRESETS:
         return str(name)
     if not is_name(name):
         raise UsageError(f"{_ASKED}: the file does not say how pictures were preprocessed")
-    kept = {key: held[key] for key in RECIPE_KEYS if held.get(key) is not None}
+    values = {key: recipe[key] for key in RECIPE_KEYS if recipe.get(key) is not None}
     try:
-        text = preprocess_from(kept, "the file").toml()
+        text = preprocess_from(values, "the file").toml()
     except (IasideError, TypeError, ValueError) as error:
         raise UsageError(
             f"{_ASKED}: the preprocessing cannot be repeated: {said(error)}"

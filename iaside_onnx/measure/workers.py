@@ -49,29 +49,18 @@ class Workers:
     """Workers that a scheduler leads, and how tasks get to them."""
 
     def __init__(
-        self, client: Any, address: str, tell: Listener, threads: int, *, local: bool
+        self, client: Any, address: str, listener: Listener, threads: int, *, local: bool
     ) -> None:
-        self._client = client
-        self._asked = option("dask", address)
-        self._tell = tell
-        self._threads = threads
-        self._local = local
-        self._said = ""
+        self._client, self._listener = client, listener
+        self._threads, self._local = threads, local
+        self._asked, self._last_note = option("dask", address), ""
 
     def evaluate(
         self, job: Job, part: int, positions: list[int], store: Store, advance: Advance
     ) -> dict[str, Any]:
         """Fill a part of some rows on the workers; they are stored here as they arrive.
 
-        Returns
-        -------
-        dict
-            How it ran, as JSON values.
-
-        Raises
-        ------
-        IasideError
-            A worker refuses, the model fails, tasks kill their workers, or nobody is left.
+        Gives how it ran, as JSON values.
         """
         workers, work = len(self._client.nthreads()), job.measurement.work
         share = -(-len(positions) // workers)
@@ -85,14 +74,14 @@ class Workers:
             devices=cards_for(provider) if self._local and has_model else (),
         )
         if job.devices and workers > len(job.devices):
-            self._tell.warning(
+            self._listener.warning(
                 f"{self._asked}: {workers} workers share {len(job.devices)} GPU(s); one "
                 "worker for each is faster"
             )
         note = f"dask: {workers} worker(s), {size} image(s) a task"
-        if note != self._said:
-            self._tell.note(note)
-            self._said = note
+        if note != self._last_note:
+            self._listener.note(note)
+            self._last_note = note
         batch = 0
         for group, outcome in self._outcomes(job, part, positions, size):
             if outcome.rows is None:
@@ -112,45 +101,45 @@ class Workers:
         client, call = self._client, uuid.uuid4().hex
         done: SimpleQueue[Any] = SimpleQueue()
         # As a task of its own the job lies where workers can have it again when its holder dies.
-        held = client.submit(_the_same, job, key=f"iaside-job-{call}", pure=False)
+        shared = client.submit(_the_same, job, key=f"iaside-job-{call}", pure=False)
         waiting = {}
         for start in range(0, len(positions), size):
             group = positions[start : start + size]
             key = f"iaside-images-{call}-{start}"
-            future = client.submit(task, held, group, part, key=key, pure=False, retries=_RETRIES)
+            future = client.submit(task, shared, group, part, key=key, pure=False, retries=_RETRIES)
             waiting[future] = group
         for future in list(waiting):
             future.add_done_callback(done.put)
-        seen = time.monotonic()
+        last = time.monotonic()
         try:
             while waiting:
                 try:
                     future = done.get(timeout=_LOOK_EVERY)
                 except Empty:
-                    seen = self._look(seen)
+                    last = self._last_alive(last)
                     continue
                 outcome = self._result(future)
                 if outcome is None:
-                    seen = self._look(seen)
+                    last = self._last_alive(last)
                     future.add_done_callback(done.put)
                     continue
-                seen = time.monotonic()
+                last = time.monotonic()
                 yield waiting.pop(future), outcome
                 future.release()
         finally:
             with suppress(Exception):  # also when the scheduler is gone
-                client.cancel([held, *waiting], force=True)
+                client.cancel([shared, *waiting], force=True)
 
-    def _look(self, seen: float) -> float:
-        """When workers were seen last; refuse to wait for ever."""
+    def _last_alive(self, last: float) -> float:
+        """When there were workers last; refuses to wait for ever."""
         try:
             alive = self._client.status == "running" and bool(self._client.nthreads())
         except Exception:  # whatever the connection raises
             alive = False
         if alive:
             return time.monotonic()
-        if self._client.status != "closed" and time.monotonic() - seen < _WAIT_FOR_WORKERS:
-            return seen
+        if self._client.status != "closed" and time.monotonic() - last < _WAIT_FOR_WORKERS:
+            return last
         raise IasideError(
             f"{self._asked}: no worker is left, or the scheduler is gone; go on with "
             f"{option('resume', True)} when they are back"
@@ -162,25 +151,22 @@ class Workers:
 
         try:
             outcome: Outcome = future.result(timeout=_FETCH)
-        except KilledWorker as error:
-            raise IasideError(
-                f"{self._asked}: a task ended every worker that it was given to, by lack "
-                "of memory or a crash of the model; try fewer workers or a smaller "
-                f"{option('batch')}"
-            ) from error
         except Exception as error:
             if isinstance(error, TimeoutError) and future.status != "error":
                 return None
             reason = " ".join(str(error).split())[:300] or "the connection was lost"
-            if "scheduler" in reason and "lost" in reason:
-                raise IasideError(
-                    f"{self._asked}: the scheduler went away; finished rows are kept, so "
-                    f"repeat with {option('resume', True)} when it is back, or without "
-                    f"{option('dask')}"
-                ) from error
-            raise IasideError(
-                f"{self._asked}: a task failed: {type(error).__name__}: {reason}"
-            ) from error
+            text = f"a task failed: {type(error).__name__}: {reason}"
+            if isinstance(error, KilledWorker):
+                text = (
+                    "a task ended every worker that it was given to, by lack of memory or a crash "
+                    f"of the model; try fewer workers or a smaller {option('batch')}"
+                )
+            elif "scheduler" in reason and "lost" in reason:
+                text = (
+                    "the scheduler went away; finished rows are kept, so repeat with "
+                    f"{option('resume', True)} when it is back, or without {option('dask')}"
+                )
+            raise IasideError(f"{self._asked}: {text}") from error
         return outcome
 
 
@@ -197,21 +183,11 @@ def _the_same(job: Job) -> Job:
 
 
 @contextmanager
-def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers]:
+def open_workers(address: str, threads: int, listener: Listener) -> Iterator[Workers]:
     """Connect to a scheduler, or start workers on this machine.
 
-    Parameters
-    ----------
-    address : str
-        As Dask takes it (``tcp://HOST:8786``, ``tls://...``), or ``local:N`` for N processes.
-    threads : int
-        Of each worker's session; 0 divides this machine's cores among local workers, and leaves
-        the choice to onnxruntime on others.
-
-    Raises
-    ------
-    UsageError
-        Dask is not installed, nothing answers there, no worker joins, or one has other versions.
+    `threads` are those of each worker's session; 0 divides this machine's cores among local
+    workers, and leaves the choice to onnxruntime on others.
     """
     local = _LOCAL.fullmatch(address)
     # A client that fails on an address would leave a traceback behind when the process ends.
@@ -229,16 +205,17 @@ def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers
             f"{option('dask')} needs Dask's distributed: pip install 'iaside-onnx[distributed]'"
         ) from error
     quieten()
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
             if local is None:
-                client = held.enter_context(Client(address, set_as_default=False))
+                client = stack.enter_context(Client(address, set_as_default=False))
                 client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS)
                 _check_versions(client.run(versions, on_error="return"), address)
             else:
-                held.enter_context(dask.config.set(_UNOBSERVED))
+                stack.enter_context(dask.config.set(_UNOBSERVED))
+                count = int(local[1])
                 cluster = LocalCluster(
-                    n_workers=int(local[1]),
+                    n_workers=count,
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
@@ -248,21 +225,20 @@ def open_workers(address: str, threads: int, tell: Listener) -> Iterator[Workers
                     memory_limit=0,
                     silence_logs=logging.CRITICAL,
                 )
-                client = held.enter_context(
-                    Client(held.enter_context(cluster), set_as_default=False)
-                )
-                threads = threads or max(1, available_cores() // int(local[1]))
+                stack.enter_context(cluster)
+                client = stack.enter_context(Client(cluster, set_as_default=False))
+                threads = threads or max(1, available_cores() // count)
         except IasideError:
             raise
         except Exception as error:  # addresses can be wrong in any way
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             none = f"no scheduler with workers answers there: {reason}"
             raise InvalidOption("dask", address, none) from error
-        yield Workers(client, address, tell, threads, local=local is not None)
+        yield Workers(client, address, listener, threads, local=local is not None)
 
 
 def quieten() -> None:
-    """Keep what Dask logs off the terminal, tracebacks included: users are told by us.
+    """Keep what Dask logs off the terminal, tracebacks included: users hear of it from us.
 
     Importing it gives several of its loggers levels and handlers of their own.
     """
@@ -271,17 +247,16 @@ def quieten() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def _check_versions(found: dict[str, Any], address: str) -> None:
+def _check_versions(answers: dict[str, Any], address: str) -> None:
     """Refuse workers that might fill a table otherwise; the first is named."""
-    wanted = versions()
-    for worker, held in sorted(found.items()):
-        if isinstance(held, ModuleNotFoundError):
-            raise InvalidOption("dask", address, f"worker {worker} lacks {held.name}; install it")
-        if not isinstance(held, dict):
-            raise InvalidOption("dask", address, f"worker {worker} cannot load iaside: {held}")
-        for name, version in wanted.items():
-            if held.get(name) != version:
-                other = f"{name} {held.get(name)}, not {version}; install the same version"
+    for worker, answer in sorted(answers.items()):
+        if isinstance(answer, ModuleNotFoundError):
+            raise InvalidOption("dask", address, f"worker {worker} lacks {answer.name}; install it")
+        if not isinstance(answer, dict):
+            raise InvalidOption("dask", address, f"worker {worker} cannot load iaside: {answer}")
+        for name, version in versions().items():
+            if answer.get(name) != version:
+                other = f"{name} {answer.get(name)}, not {version}; install the same version"
                 raise InvalidOption("dask", address, f"worker {worker} has {other}")
 
 

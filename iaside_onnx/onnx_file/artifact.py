@@ -15,13 +15,7 @@ from ..errors import ArtifactError, ChangedModelError
 from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
 from ..storage.regular_file import check_regular, irregular
 from .bounds import LONGEST_NAME, bounded, shortened
-from .graph import (
-    external_files,
-    output_kind,
-    read_names,
-    weight_tensors,
-    without_large_weights,
-)
+from .graph import external_files, output_kind, read_names, weight_tensors, without_large_weights
 from .heads import Decision, decision_of
 from .pixel_range import PixelRange, pixel_range
 from .tensors import Tensor, tensor_from, text_of
@@ -114,15 +108,15 @@ class Artifact:
         onnxruntime reads the file itself once, but maps external data, so whoever writes into such
         a file changes the model that runs. The check is quick while nobody touches them.
         """
-        seen = _stamps(self.external)
+        confirmed = _stamps(self.external)
         self.confirm()
 
         def check() -> None:
-            nonlocal seen
+            nonlocal confirmed
             now = _stamps(self.external)
-            if now != seen:
+            if now != confirmed:
                 self.confirm()
-                seen = now
+                confirmed = now
 
         return check
 
@@ -212,8 +206,8 @@ def _read(path: Path, model: onnx.ModelProto, own: hashlib._Hash) -> Artifact:
 
 
 def _pixel_ranges(graph: onnx.GraphProto, inputs: tuple[Tensor, ...]) -> dict[str, PixelRange]:
-    found = {item.name: pixel_range(graph, item.name, item.elem_type) for item in inputs}
-    return {name: wanted for name, wanted in found.items() if wanted is not None}
+    ranges = {each.name: pixel_range(graph, each.name, each.elem_type) for each in inputs}
+    return {name: known for name, known in ranges.items() if known is not None}
 
 
 def is_ort_format(path: Path) -> bool:
@@ -246,12 +240,12 @@ def _with_external(own: hashlib._Hash, external: tuple[Path, ...]) -> str:
 
 def _stamps(files: tuple[Path, ...]) -> list[tuple[int, ...]]:
     """What changes when somebody writes to files."""
-    found: list[tuple[int, ...]] = []
+    stamps: list[tuple[int, ...]] = []
     for file in files:
         try:
-            held = file.stat()
+            status = file.stat()
         except OSError:  # gone
-            found.append(())
+            stamps.append(())
             continue
-        found.append((held.st_ino, held.st_size, held.st_mtime_ns, held.st_ctime_ns))
-    return found
+        stamps.append((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    return stamps

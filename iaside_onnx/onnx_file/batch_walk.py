@@ -18,13 +18,17 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from .graph import constants
-from .shapes import MOST_VALUES, Shape, StuckError, World, attribute
+from .graph import attribute, constants
+from .shapes import MOST_VALUES, Shape, StuckError, World
 
 # Another batch: a prime that no length of a real network is.
 OTHER = 1009
 _MOST_STEPS = 50_000
 _AXES_ARE_AN_INPUT = 13
+# Inputs of these that have length 1 along an axis fit any length.
+_BROADCASTING = (
+    "Add", "Sub", "Mul", "Div", "Pow", "Where", "Max", "Min", "MatMul", "PRelu", "Sum",
+)  # fmt: skip
 _RECURRENT = {"LSTM": (4, 5, 6), "GRU": (4, 5), "RNN": (4, 5)}
 
 
@@ -131,7 +135,7 @@ class BatchWalk:
             return [self._squeezed(number, own, first)]
         if node.op_type == "Gather" and first is not None and own.batch == 1:
             index = own.values.get(node.input[1])
-            axis = attribute(node, "axis", 0) % len(own.shape(node.input[0]) or (0,))
+            axis = attribute(node, "axis") % len(own.shape(node.input[0]) or (0,))
             if index is not None and index.ndim == 0 and axis == first and int(index) in (0, -1):
                 return [[Edit(number, "keep")]]
         return [self._fitted(number, own, moving)]
@@ -186,14 +190,13 @@ class BatchWalk:
     def _squeezed(self, number: int, own: World, axis: int) -> list[Edit]:
         node = self._nodes[number]
         before = own.shape(node.input[0])
-        given = own.values.get(node.input[1]) if len(node.input) > 1 else _ints(node, "axes")
-        if before is None or (given is None and len(node.input) > 1):
+        axes = own.values.get(node.input[1]) if len(node.input) > 1 else _ints(node, "axes")
+        if before is None or (axes is None and len(node.input) > 1):
             return []
-        if given is None:
-            axes = [place for place, size in enumerate(before) if size == 1]
-        else:
-            axes = [int(place) % len(before) for place in given.tolist()]
-        left = tuple(place for place in axes if place != axis)
+        if axes is None:
+            axes = np.flatnonzero(np.array(before) == 1)
+        places = (int(place) % len(before) for place in axes)
+        left = tuple(place for place in places if place != axis)
         return [Edit(number, "squeeze", left) if left else Edit(number, "keep")]
 
     def _fitted(self, number: int, own: World, moving: dict[int, int]) -> list[Edit]:
@@ -204,22 +207,20 @@ class BatchWalk:
             shape = own.shape(name)
             if place in moving or not shape:
                 continue
+            leader, axis = next(iter(moving.items()))
+            kind = "tile"
             if node.op_type == "Concat":
-                axis = next(iter(moving.values()))
-                along = attribute(node, "axis", 0) % len(shape)
-                if axis != along and axis < len(shape) and shape[axis] == own.batch:
-                    edits.append(Edit(number, "tile", (axis, len(shape)), place))
+                if axis == attribute(node, "axis") % len(shape):
+                    continue
             elif place in _RECURRENT.get(node.op_type, ()):
-                axis = len(shape) - 2 if len(shape) > 1 else 0
-                if attribute(node, "layout", 0):
-                    axis = 0
-                if shape[axis] == own.batch:
-                    edits.append(Edit(number, "tile", (axis, len(shape)), place))
-            elif own.batch > 1 and node.op_type not in ("Conv", "Gemm", "LSTM", "GRU", "RNN"):
-                leader, axis = next(iter(moving.items()))
+                axis = 0 if attribute(node, "layout") else max(0, len(shape) - 2)
+            elif own.batch > 1 and node.op_type in _BROADCASTING:
+                kind = "one"
                 axis -= len(own.shape(node.input[leader]) or ()) - len(shape)
-                if 0 <= axis < len(shape) and shape[axis] == own.batch and _spreads(node):
-                    edits.append(Edit(number, "one", (axis, len(shape)), place))
+            else:
+                continue
+            if 0 <= axis < len(shape) and shape[axis] == own.batch:
+                edits.append(Edit(number, kind, (axis, len(shape)), place))
         return edits
 
     def _apply(self, number: int, edits: list[Edit], own: World, other: World) -> None:
@@ -230,13 +231,13 @@ class BatchWalk:
         for world in (own, other):
             node = onnx.NodeProto()
             node.CopyFrom(self._nodes[number])
-            seen = world.copy() if edits else world
+            trial = world.copy() if edits else world
             for edit in edits:
-                _rewrite(node, edit, seen, seen.opsets.get("", 1))
-            seen.infer(node)
+                _rewrite(node, edit, trial)
+            trial.infer(node)
             for name in node.output:
-                if name in seen.types:
-                    world.types[name] = seen.types[name]
+                if name in trial.types:
+                    world.types[name] = trial.types[name]
         self._place(self._nodes[number], own, other)
 
     @staticmethod
@@ -283,59 +284,53 @@ def _batch_axis(own: Shape | None, other: Shape | None, batch: int) -> int | Non
     return axis if own[axis] * OTHER == other[axis] * batch else None
 
 
-def _spreads(node: onnx.NodeProto) -> bool:
-    """Whether inputs of length 1 along an axis fit any length."""
-    broadcast = ("Add", "Sub", "Mul", "Div", "Pow", "Where", "Max", "Min", "MatMul", "PRelu", "Sum")
-    return node.op_type in broadcast
-
-
-def _rewrite(node: onnx.NodeProto, edit: Edit, world: World, opset: int) -> None:
-    """Edit a node as it is seen at one batch."""
-    place = f"iaside_walk_{edit.place}"
-    if edit.kind in ("reshape", "expand"):
-        set_shape(node, edit, place)
-        world.set(place, TensorProto.INT64, (len(edit.numbers),))
-        world.values[place] = np.array(edit.numbers, np.int64)
-    elif edit.kind == "squeeze":
-        set_axes(node, edit, place, opset)
-        world.set(place, TensorProto.INT64, (len(edit.numbers),))
-        world.values[place] = np.array(edit.numbers, np.int64)
-    elif edit.kind == "keep":
-        hand_on(node)
-    else:
+def _rewrite(node: onnx.NodeProto, edit: Edit, world: World) -> None:
+    """Edit a node for one batch, whose world gets what the node reads instead."""
+    constant = f"iaside_walk_{edit.place}"
+    if edit.kind in ("one", "tile"):
         name = node.input[edit.place]
         shape = list(world.shape(name) or ())
         shape[edit.numbers[0]] = world.batch if edit.kind == "tile" else 1
-        world.set(place, world.types[name].tensor_type.elem_type, tuple(shape))
-        node.input[edit.place] = place
+        world.set(constant, world.types[name].tensor_type.elem_type, tuple(shape))
+        node.input[edit.place] = constant
+        return
+    edit_node(node, edit, constant, world.opsets.get("", 1))
+    if edit.kind != "keep":
+        world.set(constant, TensorProto.INT64, (len(edit.numbers),))
+        world.values[constant] = np.array(edit.numbers, np.int64)
 
 
-def set_shape(node: onnx.NodeProto, edit: Edit, name: str) -> None:
-    """Give a Reshape or Expand its shape by the constant named, or by its attribute."""
-    if len(node.input) > 1:
-        node.input[1] = name
-    kept = [each for each in node.attribute if each.name not in ("allowzero", "shape")]
-    if len(node.input) < 2:  # opset 1 to 4
-        kept.append(helper.make_attribute("shape", list(edit.numbers)))
-    del node.attribute[:]
-    node.attribute.extend(kept)
+def edit_node(node: onnx.NodeProto, edit: Edit, constant: str, opset: int) -> None:
+    """Apply an edit that needs no other node, in place.
 
-
-def set_axes(node: onnx.NodeProto, edit: Edit, name: str, opset: int) -> None:
-    """Give a Squeeze its axes: by the constant named, or before opset 13 by its attribute."""
-    del node.input[1:], node.attribute[:]
-    if opset >= _AXES_ARE_AN_INPUT:
-        node.input.append(name)
+    Parameters
+    ----------
+    edit : Edit
+        Of the kinds "keep", "squeeze", "reshape" and "expand".
+    constant : str
+        Name of the tensor that holds its numbers.
+    opset : int
+        Before 13 a Squeeze has its axes as an attribute, and up to 4 a Reshape its shape.
+    """
+    if edit.kind == "keep":
+        node.op_type, node.domain = "Identity", ""
+        del node.input[1:], node.attribute[:]
+    elif edit.kind == "squeeze":
+        del node.input[1:], node.attribute[:]
+        if opset >= _AXES_ARE_AN_INPUT:
+            node.input.append(constant)
+        else:
+            node.attribute.append(helper.make_attribute("axes", list(edit.numbers)))
     else:
-        node.attribute.append(helper.make_attribute("axes", list(edit.numbers)))
-
-
-def hand_on(node: onnx.NodeProto) -> None:
-    """Make a node hand its first input on."""
-    node.op_type, node.domain = "Identity", ""
-    del node.input[1:], node.attribute[:]
+        kept = [each for each in node.attribute if each.name not in ("allowzero", "shape")]
+        if len(node.input) > 1:
+            node.input[1] = constant
+        else:
+            kept.append(helper.make_attribute("shape", list(edit.numbers)))
+        del node.attribute[:]
+        node.attribute.extend(kept)
 
 
 def _ints(node: onnx.NodeProto, name: str) -> NDArray[np.int64] | None:
-    found = next((each for each in node.attribute if each.name == name), None)
-    return None if found is None else np.array(found.ints, np.int64)
+    numbers = (np.array(each.ints, np.int64) for each in node.attribute if each.name == name)
+    return next(numbers, None)

@@ -15,6 +15,7 @@ from ..errors import ArtifactError, UsageError, said
 from ..images.class_names import OpenOrderError, names_in, python_dict, without_places
 from ..preprocessing.hub_config import beside
 from ..preprocessing.preprocess import Preprocess, declared_preprocess, load_preprocess
+from ..preprocessing.recipe_keys import short_text
 from ..settings import MOST_OFFSET
 from ..spelling import option
 from .bounds import LONGEST_NAME, shortened
@@ -162,8 +163,8 @@ class Declared:
         offset : int
             Label offset: a list shorter by it is in order of labels.
         """
-        found = self.named_classes(outputs, offset)
-        return None if found is None else found[0]
+        named = self.named_classes(outputs, offset)
+        return None if named is None else named[0]
 
     def named_classes(self, outputs: int, offset: int = 0) -> tuple[list[str], str] | None:
         """Names of the classes as `classes` has them, and the key that declares them."""
@@ -183,23 +184,22 @@ class Declared:
 
     def _read_lists(self) -> list[tuple[str, list[str] | str]]:
         """Each list of names, or why its order is open, with its key."""
-        found: list[tuple[str, list[str] | str]] = []
+        lists: list[tuple[str, list[str] | str]] = []
         for key in (PREFIX + "classes", *_NAME_KEYS):
             try:
                 names = _listed(self.metadata.get(key, ""), key)
             except OpenOrderError as error:
-                found.append((key, str(error)))
+                lists.append((key, str(error)))
                 continue
             if names:
-                found.append((key, [shortened(name, LONGEST_NAME) for name in names]))
-        return found
+                lists.append((key, [shortened(name, LONGEST_NAME) for name in names]))
+        return lists
 
     def shown(self) -> dict[str, str]:
         """All declared values as they stand in the file; long ones of other tools cut short."""
-        held = self.metadata.items()
-        own = {key: shortened(text) for key, text in held if key.startswith(PREFIX)}
-        others = {key: self.metadata[key] for key in OTHER_KEYS if key in self.metadata}
-        return own | {key: shortened(text, _SHOWN) for key, text in others.items()}
+        values = self.metadata
+        own = {key: shortened(text) for key, text in values.items() if key.startswith(PREFIX)}
+        return own | {key: shortened(values[key], _SHOWN) for key in OTHER_KEYS if key in values}
 
     def _text(self, key: str) -> str | None:
         return self.metadata.get(PREFIX + key)
@@ -211,10 +211,9 @@ class Declared:
         return text
 
     def _wrong(self, key: str, why: str) -> ArtifactError:
-        text = self._text(key) or ""
-        shown = text if len(text) <= 60 else text[:57] + "..."
+        shown = short_text(self._text(key) or "")
         kinds = ("logits", "probabilities") if key == "output_kind" else ()
         return ArtifactError(
-            f"{self.path}: its metadata declares {PREFIX}{key} = '{shown}', which is {why}; "
-            f"override it with {option(key, *kinds)}"
+            f"{self.path}: its metadata declares {PREFIX}{key} = {shown}, which is {why}; override "
+            f"it with {option(key, *kinds)}"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -14,7 +16,7 @@ _BLOCK_SHAPE = "iaside_block_shape"
 
 def with_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """A copy in which a tensor of the graph is an output too; the runtime infers its type."""
-    copy = _copy(model)
+    copy = deepcopy(model)
     if name not in {value.name for value in copy.graph.output}:
         copy.graph.output.append(onnx.ValueInfoProto(name=name))
     return copy
@@ -34,7 +36,7 @@ def transposed(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
 
 def with_batch_axis(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """A copy whose input, one image without a batch axis, has one of length 1."""
-    copy = _copy(model)
+    copy = deepcopy(model)
     graph = copy.graph
     value = next(value for value in graph.input if value.name == name)
     kind = value.type.tensor_type
@@ -56,7 +58,7 @@ def with_batch_axis(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
 def _with_last(
     model: onnx.ModelProto, node: onnx.NodeProto, weights: list[TensorProto]
 ) -> onnx.ModelProto:
-    copy = _copy(model)
+    copy = deepcopy(model)
     copy.graph.node.append(node)
     add_weights(copy, weights)
     copy.graph.output.append(onnx.ValueInfoProto(name=node.output[0]))
@@ -64,24 +66,13 @@ def _with_last(
 
 
 def add_weights(model: onnx.ModelProto, tensors: list[TensorProto]) -> None:
-    """Add weights in place."""
-    model.graph.initializer.extend(tensors)
-    need_no_inputs(model)
-
-
-def need_no_inputs(model: onnx.ModelProto) -> None:
-    """Let weights be no inputs: up to IR 3 all have to be, so the model becomes one of IR 4."""
+    """Add weights in place; they are no inputs, as up to IR 3 all have to be: it becomes IR 4."""
+    graph = model.graph
+    graph.initializer.extend(tensors)
     if model.ir_version >= 4:
         return
-    graph = model.graph
     model.ir_version = 4
     names = {tensor.name for tensor in graph.initializer}
     images = [value for value in graph.input if value.name not in names]
     del graph.input[:]
     graph.input.extend(images)
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy

@@ -6,7 +6,7 @@ untouched file and say so in the report.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from .batch_walk import BatchWalk, Edit, hand_on, plain_reshape, set_axes, set_shape
+from .batch_walk import BatchWalk, Edit, edit_node, plain_reshape
 from .edits import add_weights
 from .graph import all_graphs, constants, tensor_values
 from .shapes import StuckError
@@ -45,8 +45,7 @@ def free_batch(
     shape : tuple of int, optional
         Of one image, as it will be fed; None takes the graph's.
     """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
+    copy = deepcopy(model)
     graph = copy.graph
     image = next(value for value in graph.input if value.name == input_name)
     dims = image.type.tensor_type.shape.dim
@@ -88,67 +87,55 @@ def _apply(model: onnx.ModelProto, input_name: str, edits: list[Edit]) -> None:
     """Edit the nodes in place; what they need stands before them."""
     graph = model.graph
     opset = next((each.version for each in model.opset_import if each.domain == ""), 1)
-    made = _Made([])
+    nodes: list[onnx.NodeProto] = []
     weights: dict[str, NDArray[np.int64]] = {}
+
+    def add(operator: str, inputs: list[str], output: str, **attributes: Any) -> None:
+        nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+
     if any(edit.kind == "tile" for edit in edits):
         weights[_FIRST] = np.array([0], np.int64)
-        made.add("Shape", [input_name], _SHAPE)
-        made.add("Gather", [_SHAPE, _FIRST], _BATCH, axis=0)
+        add("Shape", [input_name], _SHAPE)
+        add("Gather", [_SHAPE, _FIRST], _BATCH, axis=0)
     for number, node in enumerate(graph.node):
         for edit in [each for each in edits if each.node == number]:
             name = f"iaside_{number}_{edit.place}"
-            if edit.kind in ("reshape", "expand"):
-                set_shape(node, edit, name)
-                weights[name] = np.array(edit.numbers, np.int64)
-            elif edit.kind == "squeeze":
-                set_axes(node, edit, name, opset)
-                weights[name] = np.array(edit.numbers, np.int64)
-            elif edit.kind == "keep":
-                hand_on(node)
-            else:
-                axis, rank = edit.numbers
-                picked = [node.input[edit.place], f"{name}_number"]
-                weights[f"{name}_number"] = np.array([0], np.int64)
-                made.add("Gather", picked, f"{name}_one", axis=axis)
-                node.input[edit.place] = f"{name}_one"
-                if edit.kind == "tile":
-                    weights[f"{name}_ones"] = np.ones(rank - axis - 1, np.int64)
-                    made.add("Concat", [_BATCH, f"{name}_ones"], f"{name}_shape", axis=0)
-                    made.add("Expand", [f"{name}_one", f"{name}_shape"], f"{name}_all")
-                    node.input[edit.place] = f"{name}_all"
-        made.nodes.append(node)
-    nodes = [_copy(node) for node in made.nodes]
+            if edit.kind not in ("one", "tile"):
+                edit_node(node, edit, name, opset)
+                if edit.kind != "keep":
+                    weights[name] = np.array(edit.numbers, np.int64)
+                continue
+            axis, rank = edit.numbers
+            weights[f"{name}_number"] = np.array([0], np.int64)
+            picked = [node.input[edit.place], f"{name}_number"]
+            add("Gather", picked, f"{name}_one", axis=axis)
+            node.input[edit.place] = f"{name}_one"
+            if edit.kind == "tile":
+                weights[f"{name}_ones"] = np.ones(rank - axis - 1, np.int64)
+                add("Concat", [_BATCH, f"{name}_ones"], f"{name}_shape", axis=0)
+                add("Expand", [f"{name}_one", f"{name}_shape"], f"{name}_all")
+                node.input[edit.place] = f"{name}_all"
+        nodes.append(node)
+    nodes = deepcopy(nodes)  # the graph's own would go with its list
     del graph.node[:]
     graph.node.extend(nodes)
     if weights:
         add_weights(model, [numpy_helper.from_array(v, name) for name, v in weights.items()])
 
 
-@dataclass
-class _Made:
-    """Nodes in their order."""
-
-    nodes: list[onnx.NodeProto]
-
-    def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> None:
-        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
-
-
-def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    return copy
-
-
 def likely_batches(model: onnx.ModelProto | None) -> list[int]:
     """Batches above 1 that a graph may insist on: lengths that stand first in its shapes."""
     if model is None:
         return []
-    found = set()
+    lengths: set[int] = set()
     for value in model.graph.output:
-        found |= {dim.dim_value for dim in value.type.tensor_type.shape.dim[:1]}
-    held = constants(model.graph)
+        lengths |= {dim.dim_value for dim in value.type.tensor_type.shape.dim[:1]}
+    stored = constants(model.graph)
     for node in model.graph.node:
-        if node.op_type in ("Reshape", "Expand") and len(node.input) > 1 and node.input[1] in held:
-            found |= set(tensor_values(held[node.input[1]])[:1].astype(int).tolist())
-    return sorted(size for size in found if 1 < size <= _LARGEST_BATCH)[:_MOST_TRIED]
+        if (
+            node.op_type in ("Reshape", "Expand")
+            and len(node.input) > 1
+            and node.input[1] in stored
+        ):
+            lengths.update(tensor_values(stored[node.input[1]])[:1].astype(int).tolist())
+    return sorted(size for size in lengths if 1 < size <= _LARGEST_BATCH)[:_MOST_TRIED]

@@ -41,7 +41,7 @@ _VALUE_FIELDS = (
 
 
 def all_graphs(model: onnx.ModelProto) -> Iterator[Any]:
-    """The graph, every sub-graph held in attributes of its nodes, and the model's functions."""
+    """The graph, every sub-graph in attributes of its nodes, and the model's functions."""
     waiting: list[Any] = [model.graph, *model.functions]
     while waiting:
         graph = waiting.pop()
@@ -51,12 +51,21 @@ def all_graphs(model: onnx.ModelProto) -> Iterator[Any]:
 
 
 def inner_graphs(node: Any) -> list[Any]:
-    """Sub-graphs held in attributes of a node."""
-    found: list[Any] = []
-    for attribute in node.attribute:
-        found += [attribute.g] if attribute.HasField("g") else []
-        found += attribute.graphs
-    return found
+    """Sub-graphs in the attributes of a node."""
+    graphs: list[Any] = []
+    for each in node.attribute:
+        graphs += [each.g, *each.graphs] if each.HasField("g") else each.graphs
+    return graphs
+
+
+def producers(graph: Any) -> dict[str, Any]:
+    """The node that makes a tensor, by the tensor's name."""
+    return {output: node for node in graph.node for output in node.output if output}
+
+
+def attribute(node: Any, name: str, default: int = 0) -> int:
+    """A whole number among a node's attributes."""
+    return next((int(each.i) for each in node.attribute if each.name == name), default)
 
 
 def read_names(model: onnx.ModelProto) -> set[str]:
@@ -78,19 +87,17 @@ def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
         A file that is missing, cut short, or that lies elsewhere.
     """
     folder = path.resolve().parent
-    found: set[Path] = set()
+    files: set[Path] = set()
     for tensor in _tensors(model):
         if tensor.data_location != TensorProto.EXTERNAL:
             continue
         location = next((e.value for e in tensor.external_data if e.key == "location"), "")
         try:
             target = (folder / location).resolve()
-            inside = bool(location) and not Path(location).is_absolute()
-            inside = inside and folder in target.parents
-            there = inside and target.is_file()
+            there = target.is_file()
         except (OSError, ValueError):  # a name that no file can have
-            inside = there = False
-        if not inside:
+            target, there = folder, False
+        if not location or Path(location).is_absolute() or folder not in target.parents:
             raise ArtifactError(
                 f"{path}: weight '{tensor.name}' points outside the model's folder "
                 f"('{location}'); refused"
@@ -100,8 +107,8 @@ def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
                 f"{path}: needs its weights in '{location}' beside it; put that file there"
             )
         _check_length(path, tensor, location, target)
-        found.add(target)
-    return tuple(sorted(found))
+        files.add(target)
+    return tuple(sorted(files))
 
 
 # Number types that weights have; Constant nodes of other types hold shapes and axes.
@@ -116,43 +123,42 @@ def weight_tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
     yield from model.graph.initializer
     for node in model.graph.node:
         if node.op_type == "Constant":
-            held = (attribute.t for attribute in node.attribute if attribute.HasField("t"))
-            yield from (tensor for tensor in held if tensor.data_type in _WEIGHT_TYPES)
+            tensors = (each.t for each in node.attribute if each.HasField("t"))
+            yield from (tensor for tensor in tensors if tensor.data_type in _WEIGHT_TYPES)
 
 
 def _check_length(path: Path, tensor: TensorProto, location: str, target: Path) -> None:
     """Refuse a file of weights that ends before a tensor does, as after a broken copy."""
-    told = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {entry.key: entry.value for entry in tensor.external_data}
     try:
-        end = int(told.get("offset") or 0) + int(told.get("length") or 0)
+        end = int(entries.get("offset") or 0) + int(entries.get("length") or 0)
     except ValueError:
         return  # damaged numbers: the runtime refuses them
-    held = target.stat().st_size
-    if held >= end:
+    size = target.stat().st_size
+    if size >= end:
         return
     with target.open("rb") as stream:
         kind = kind_of_file(stream.read(HEAD_BYTES))
-    why = f"is {kind}" if kind else f"is cut short ({held:,} of at least {end:,} bytes)"
+    why = f"is {kind}" if kind else f"is cut short ({size:,} of at least {end:,} bytes)"
     raise ArtifactError(f"{path}: its file of weights {location} {why}; copy {location} again")
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
     """Every tensor stored anywhere in the model."""
     for graph in all_graphs(model):
+        sparse_tensors: list[Any] = []
         if isinstance(graph, onnx.GraphProto):
             yield from graph.initializer
-            for sparse in graph.sparse_initializer:
-                yield from (sparse.values, sparse.indices)
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    yield attribute.t
-                yield from attribute.tensors
-                sparse_tensors = list(attribute.sparse_tensors)
-                if attribute.HasField("sparse_tensor"):
-                    sparse_tensors.append(attribute.sparse_tensor)
-                for sparse in sparse_tensors:
-                    yield from (sparse.values, sparse.indices)
+            sparse_tensors += graph.sparse_initializer
+        for each in (each for node in graph.node for each in node.attribute):
+            if each.HasField("t"):
+                yield each.t
+            yield from each.tensors
+            if each.HasField("sparse_tensor"):
+                sparse_tensors.append(each.sparse_tensor)
+            sparse_tensors += each.sparse_tensors
+        for sparse in sparse_tensors:
+            yield from (sparse.values, sparse.indices)
 
 
 def without_large_weights(model: onnx.ModelProto) -> None:
@@ -165,11 +171,11 @@ def without_large_weights(model: onnx.ModelProto) -> None:
 
 def constants(graph: onnx.GraphProto) -> dict[str, TensorProto]:
     """Initialisers and the values of Constant nodes, by name."""
-    found = {tensor.name: tensor for tensor in graph.initializer}
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
-            found[node.output[0]] = node.attribute[0].t
-    return found
+            tensors[node.output[0]] = node.attribute[0].t
+    return tensors
 
 
 def output_kind(graph: onnx.GraphProto, name: str) -> tuple[str, float]:
@@ -182,14 +188,13 @@ def output_kind(graph: onnx.GraphProto, name: str) -> tuple[str, float]:
     step : float
         Distance between neighbouring values where the output was quantised to 8 bits, else 0.
     """
-    producers = {output: node for node in graph.node for output in node.output}
-    held = constants(graph)
+    makers, stored = producers(graph), constants(graph)
     step = 0.0
-    node = producers.get(name)
+    node = makers.get(name)
     while node is not None and node.op_type in TRANSPARENT and node.input:
-        if node.op_type == "DequantizeLinear" and len(node.input) > 1 and node.input[1] in held:
-            step = max(step, float(tensor_values(held[node.input[1]]).max(initial=0.0)))
-        node = producers.pop(node.input[0], None)
+        if node.op_type == "DequantizeLinear" and len(node.input) > 1 and node.input[1] in stored:
+            step = max(step, float(tensor_values(stored[node.input[1]]).max(initial=0.0)))
+        node = makers.pop(node.input[0], None)
     if node is None:
         return "unknown", step
     if node.op_type in _LOGIT_TAILS:
@@ -206,8 +211,7 @@ def in_float32(model: onnx.ModelProto) -> bool:
         for node in graph.node:
             if any(word in node.op_type for word in ("Quantize", "QLinear", "Integer", "NBits")):
                 return False
-            kinds = (attribute.i for attribute in node.attribute if attribute.name == "to")
-            if node.op_type == "Cast" and next(kinds, 0) in coarse:
+            if node.op_type == "Cast" and attribute(node, "to") in coarse:
                 return False
     return True
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from .graph import TRANSPARENT, constants, tensor_values
+from .graph import TRANSPARENT, constants, producers, tensor_values
 
 # Nodes whose result is an answer, or its rank, and no longer a score for each class.
 _DECISIONS = {
@@ -75,41 +75,40 @@ def head_of(graph: onnx.GraphProto, name: str) -> Head | None:
 
     A Sigmoid may stand as [1 - p, p] of two classes.
     """
-    producers = _producers(graph)
-    node = _behind(producers, name)
+    makers = producers(graph)
+    node = _behind(makers, name)
     if node is None:
         return None
     if node.op_type == "Concat" and len(node.input) == 2:
-        first, second = producers.get(node.input[0]), node.input[1]
-        held = constants(graph)
+        first, second = makers.get(node.input[0]), node.input[1]
         if first is None or first.op_type != "Sub" or first.input[1] != second:
             return None
-        one = held.get(first.input[0])
+        one = constants(graph).get(first.input[0])
         if one is None or not np.array_equal(tensor_values(one).ravel(), [1.0]):
             return None
-        node = _behind(producers, second)
+        node = _behind(makers, second)
         return Head("Sigmoid", node.input[0]) if node and node.op_type == "Sigmoid" else None
     if node.op_type in ("Sigmoid", "Softmax", "Exp"):
         return Head(node.op_type, node.input[0])
-    return _spelt_out(producers, node)
+    return _spelt_out(makers, node)
 
 
-def _spelt_out(producers: dict[str, Any], node: Any) -> Head | None:
+def _spelt_out(makers: dict[str, Any], node: Any) -> Head | None:
     """exp(z) / sum(exp(z)), and 1 / (1 + exp(-z)), written as single nodes."""
     if node.op_type == "Div" and len(node.input) == 2:
-        above, below = (producers.get(name) for name in node.input)
+        above, below = (makers.get(name) for name in node.input)
         if above is not None and above.op_type == "Exp":
             sums = below is not None and below.op_type in ("ReduceSum", "ReduceL1")
             return Head("Softmax", above.input[0]) if sums else None
     elif node.op_type == "Reciprocal":
-        below = producers.get(node.input[0])
+        below = makers.get(node.input[0])
     else:
         return None
     if below is None or below.op_type != "Add":
         return None
-    for power in (producers.get(name) for name in below.input):
+    for power in (makers.get(name) for name in below.input):
         if power is not None and power.op_type == "Exp":
-            minus = producers.get(power.input[0])
+            minus = makers.get(power.input[0])
             if minus is not None and minus.op_type == "Neg":
                 return Head("Sigmoid", minus.input[0])
     return None
@@ -117,13 +116,13 @@ def _spelt_out(producers: dict[str, Any], node: Any) -> Head | None:
 
 def decision_of(graph: onnx.GraphProto, name: str) -> Decision | None:
     """What was decided on, where an output is a decision and no score for each class."""
-    producers, held = _producers(graph), constants(graph)
-    node = _behind(producers, name)
-    for _ in range(len(producers)):
-        before = _rescaled(node, held)
+    makers, stored = producers(graph), constants(graph)
+    node = _behind(makers, name)
+    for _ in range(len(makers)):
+        before = _rescaled(node, stored)
         if before is None:
             break
-        node = _behind(producers, before)
+        node = _behind(makers, before)
     if node is not None and node.op_type == "ZipMap":
         return Decision("ZipMap", _ZIPMAP, node.input[0])
     if node is None or node.op_type not in _DECISIONS or not node.input:
@@ -131,7 +130,7 @@ def decision_of(graph: onnx.GraphProto, name: str) -> Decision | None:
     return Decision(node.op_type, _DECISIONS[node.op_type], node.input[0])
 
 
-def _rescaled(node: Any, held: dict[str, Any]) -> str | None:
+def _rescaled(node: Any, stored: dict[str, Any]) -> str | None:
     """What a node at the tail rescales by constants, or squashes: the order of scores stays."""
     if node is None:
         return None
@@ -139,13 +138,13 @@ def _rescaled(node: Any, held: dict[str, Any]) -> str | None:
         return str(node.input[0])
     if node.op_type not in ("Add", "Sub", "Mul", "Div") or len(node.input) != 2:
         return None
-    computed = [str(name) for name in node.input if name not in held]
-    return computed[0] if len(computed) == 1 else None
+    others = [str(name) for name in node.input if name not in stored]
+    return others[0] if len(others) == 1 else None
 
 
 def computed(graph: onnx.GraphProto, name: str) -> bool:
     """Whether a tensor of this name is computed by a node of the graph."""
-    return name in _producers(graph)
+    return name in producers(graph)
 
 
 def class_labels(graph: onnx.GraphProto) -> list[str]:
@@ -165,7 +164,7 @@ def class_labels(graph: onnx.GraphProto) -> list[str]:
 
 def unrounded(graph: onnx.GraphProto, name: str) -> str | None:
     """The tensor that a quantised output was made of."""
-    node = _producers(graph).get(name)
+    node = producers(graph).get(name)
     return str(node.input[0]) if node is not None and node.op_type == "QuantizeLinear" else None
 
 
@@ -177,15 +176,11 @@ def decoder_of(graph: onnx.GraphProto) -> str | None:
     return None
 
 
-def _producers(graph: onnx.GraphProto) -> dict[str, Any]:
-    return {output: node for node in graph.node for output in node.output if output}
-
-
-def _behind(producers: dict[str, Any], name: str) -> Any:
+def _behind(makers: dict[str, Any], name: str) -> Any:
     """The node that makes a tensor, past those that hand numbers on without changing them."""
-    node = producers.get(name)
-    for _ in range(len(producers)):
+    node = makers.get(name)
+    for _ in range(len(makers)):
         if node is None or node.op_type not in TRANSPARENT or not node.input:
             break
-        node = producers.get(node.input[0])
+        node = makers.get(node.input[0])
     return node if node is None or node.input else None

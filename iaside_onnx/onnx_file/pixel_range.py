@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from .graph import constants, tensor_values
+from .graph import constants, producers, tensor_values
 
 Array = NDArray[np.float64]
 
@@ -19,6 +19,7 @@ _PASSING = frozenset(
     {"Identity", "Cast", "CastLike", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
     | {"Expand", "Resize", "Upsample", "Pad", "Dropout", "Gather"}
 )
+_FUNCTIONS = {"Sqrt": np.sqrt, "Reciprocal": np.reciprocal, "Neg": np.negative}
 _LONGEST_WALK = 24
 _CHANNELS = 4
 # What networks are usually fed with at last: [0, 1], [-1, 1], [-0.5, 0.5], ImageNet's and MNIST's
@@ -107,7 +108,7 @@ def _words(gain: Array, shift: Array, steps: list[str]) -> str:
 
 def _affine_prefix(graph: onnx.GraphProto, name: str) -> tuple[Array, Array, list[str]]:
     """Gain and shift, one a channel or one for all, and the operators up to the first layer."""
-    held = _Constants(graph)
+    stored = _Constants(graph)
     users: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for key in set(node.input):
@@ -122,7 +123,7 @@ def _affine_prefix(graph: onnx.GraphProto, name: str) -> tuple[Array, Array, lis
             if not node.input or node.input[0] != name:
                 break
         else:
-            step = _step(node, name, held)
+            step = _step(node, name, stored)
             if step is None or not _together(*step, gain):
                 break
             gain, shift = gain * step[0], shift * step[0] + step[1]
@@ -138,17 +139,17 @@ def _together(gain: Array, shift: Array, before: Array) -> bool:
     return len({len(part) for part in (gain, shift, before)} - {1}) <= 1
 
 
-def _step(node: onnx.NodeProto, name: str, held: _Constants) -> tuple[Array, Array] | None:
+def _step(node: onnx.NodeProto, name: str, stored: _Constants) -> tuple[Array, Array] | None:
     """An affine step as gain and shift, or None where the node is none."""
     one, zero = np.ones(1), np.zeros(1)
     inputs = list(node.input)
     if node.op_type == "Neg":
         return -one, zero
     if node.op_type == "BatchNormalization" and len(inputs) >= 5 and inputs[0] == name:
-        parts = [held.channels(key) for key in inputs[1:5]]
-        if any(part is None for part in parts):
+        parts = [part for key in inputs[1:5] if (part := stored.channels(key)) is not None]
+        if len(parts) < 4:
             return None
-        scale, offset, mean, variance = (np.asarray(part) for part in parts)
+        scale, offset, mean, variance = parts
         epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
         with np.errstate(all="ignore"):
             factor = scale / np.sqrt(variance + epsilon)
@@ -156,7 +157,7 @@ def _step(node: onnx.NodeProto, name: str, held: _Constants) -> tuple[Array, Arr
     if node.op_type not in ("Mul", "Div", "Add", "Sub") or len(inputs) != 2:
         return None
     first = inputs[0] == name
-    value = held.channels(inputs[1 if first else 0])
+    value = stored.channels(inputs[1 if first else 0])
     if value is None or inputs[0] == inputs[1]:
         return None
     with np.errstate(all="ignore"):
@@ -173,25 +174,21 @@ class _Constants:
     """Small constants of a graph, those made from others by a step or two included."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
-        self.held = constants(graph)
-        self.nodes = {output: node for node in graph.node for output in node.output}
+        self.tensors, self.nodes = constants(graph), producers(graph)
 
     def channels(self, name: str) -> Array | None:
         """A number, or one for each of at most four channels."""
-        found = self.value(name, 4)
-        if (
-            found is None
-            or not 1 <= found.size <= _CHANNELS
-            or max(found.shape, default=1) < found.size
-        ):
+        value = self.value(name, 4)
+        if value is None or not max(value.shape, default=1) == value.size <= _CHANNELS:
             return None
-        return np.asarray(found.ravel(), np.float64)
+        return np.asarray(value.ravel(), np.float64)
 
     def value(self, name: str, depth: int) -> Array | None:
-        if name in self.held:
-            small = math.prod(self.held[name].dims) <= _CHANNELS
-            found = tensor_values(self.held[name]) if small else np.zeros(0)
-            return found if found.size else None
+        """The values of a tensor, at most so many steps from what the graph stores."""
+        if name in self.tensors:
+            small = math.prod(self.tensors[name].dims) <= _CHANNELS
+            value = tensor_values(self.tensors[name]) if small else np.zeros(0)
+            return value if value.size else None
         node = self.nodes.get(name)
         if node is None or depth == 0:
             return None
@@ -209,8 +206,6 @@ class _Constants:
             return None
         if node.op_type in ("Identity", "Cast", "CastLike", "Reshape", "Squeeze", "Unsqueeze"):
             return source
+        function = _FUNCTIONS.get(node.op_type)
         with np.errstate(all="ignore"):
-            made = {"Sqrt": np.sqrt, "Reciprocal": np.reciprocal, "Neg": np.negative}
-            if node.op_type in made:
-                return np.asarray(made[node.op_type](source))
-        return None
+            return None if function is None else np.asarray(function(source))

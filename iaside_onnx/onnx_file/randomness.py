@@ -8,8 +8,9 @@ from typing import Any
 
 import onnx
 
-from .graph import inner_graphs
+from .graph import attribute, inner_graphs, producers
 from .switches import Scope, call_scope, graph_scope
+from .tensors import text_of
 
 _DRAWING = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
@@ -42,8 +43,8 @@ class Randomness:
     @property
     def named(self) -> str:
         """The nodes as one list."""
-        found = [*self.drawing, *self.batch_statistics]
-        return ", ".join(found[:_MOST_NAMED] + ["..."] * (len(found) > _MOST_NAMED))
+        nodes = [*self.drawing, *self.batch_statistics]
+        return ", ".join(nodes[:_MOST_NAMED] + ["..."] * (len(nodes) > _MOST_NAMED))
 
 
 STEADY = Randomness()
@@ -63,29 +64,28 @@ def randomness(model: onnx.ModelProto, output: str) -> Randomness:
             drawing.append(_words(node))
         elif node.op_type == "Dropout" and _drops(node, scope):
             drawing.append(f"{_words(node)} in training mode")
-        elif node.op_type == "BatchNormalization" and _attribute(node, "training_mode"):
+        elif node.op_type == "BatchNormalization" and attribute(node, "training_mode"):
             statistics.append(f"{_words(node)} in training mode")
     return Randomness(tuple(drawing), tuple(statistics))
 
 
 def _behind(graph: onnx.GraphProto, output: str) -> list[Any]:
     """Nodes of the graph that a tensor depends on."""
-    producers = {name: node for node in graph.node for name in node.output if name}
-    waiting, seen, found = [output], {output}, []
-    taken = set()
+    makers = producers(graph)
+    waiting, known = [output], {output}
+    nodes: dict[int, Any] = {}
     while waiting:
-        node = producers.get(waiting.pop())
-        if node is None or id(node) in taken:
+        node = makers.get(waiting.pop())
+        if node is None or id(node) in nodes:
             continue
-        taken.add(id(node))
-        found.append(node)
+        nodes[id(node)] = node
         names = list(node.input)
         for inner in inner_graphs(node):  # they see the names around them
             names += [name for each in inner.node for name in each.input]
             names += [value.name for value in inner.output]
-        waiting += [name for name in names if name not in seen]
-        seen.update(names)
-    return found
+        waiting += [name for name in names if name not in known]
+        known.update(names)
+    return list(nodes.values())
 
 
 def _deep(
@@ -111,8 +111,8 @@ def _deep(
             for name, value in inside.known.items()
             if value is None or value.size <= _SWITCH_SIZE
         ]
-        told = sorted(each.SerializeToString() for each in inside.attributes.values())
-        call = (key, tuple(values), tuple(told))
+        attributes = sorted(each.SerializeToString() for each in inside.attributes.values())
+        call = (key, tuple(values), tuple(attributes))
         if call not in called and len(called) < _MOST_CALLS:
             called.add(call)
             waiting += [(each, inside) for each in functions[key].node]
@@ -131,11 +131,6 @@ def _drops(node: Any, scope: Scope) -> bool:
     return not off
 
 
-def _attribute(node: Any, name: str) -> int:
-    return next((int(attribute.i) for attribute in node.attribute if attribute.name == name), 0)
-
-
 def _words(node: Any) -> str:
     name = node.name or next((output for output in node.output if output), "")
-    text = name if isinstance(name, str) else name.decode("utf-8", "replace")
-    return f"{node.op_type} '{text}'"
+    return f"{node.op_type} '{text_of(name)}'"

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from .graph import attribute, inner_graphs
+
 Shape = tuple[int, ...]
 
 # Numbers in a value that is followed: those of shapes, axes and the like.
@@ -80,10 +82,10 @@ class World:
         opsets = [helper.make_opsetid(domain, number) for domain, number in self.opsets.items()]
         types = {name: self.types[name] for name in node.input if name}
         try:
-            found = shape_inference.infer_node_outputs(schema, node, types, data, None, opsets)
+            inferred = shape_inference.infer_node_outputs(schema, node, types, data, None, opsets)
         except Exception as error:  # onnx's errors have no common base
             raise StuckError from error
-        self.types.update(found)
+        self.types.update(inferred)
 
     def _value(self, node: onnx.NodeProto) -> None:
         """Evaluate what computes shapes."""
@@ -94,12 +96,11 @@ class World:
                 sizes = shape[attribute(node, "start", 0) : end]
                 self.values[node.output[0]] = np.array(sizes, np.int64)
             return
-        known = all(name in self.values for name in node.input)
-        if node.domain or len(node.output) != 1 or not known:
+        if node.domain or len(node.output) != 1 or node.op_type in _GROWING or inner_graphs(node):
+            return
+        if any(name not in self.values for name in node.input):
             return
         given = {name: self.values[name] for name in node.input}
-        if node.op_type in _GROWING or any(each.HasField("g") for each in node.attribute):
-            return
         if node.op_type == "ConstantOfShape" and prod(given[node.input[0]].tolist()) > MOST_VALUES:
             return
         try:
@@ -109,8 +110,3 @@ class World:
             return
         if isinstance(value, np.ndarray | np.generic) and np.size(value) <= MOST_VALUES:
             self.values[node.output[0]] = np.asarray(value)
-
-
-def attribute(node: onnx.NodeProto, name: str, default: int) -> int:
-    """A whole number among a node's attributes."""
-    return next((int(each.i) for each in node.attribute if each.name == name), default)

@@ -10,12 +10,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from .graph import inner_graphs, tensor_values
+from .graph import attribute, inner_graphs, tensor_values
 
 Values = NDArray[np.float64]
 
 # Nodes between a constant and the switch that it sets.
 _LONGEST = 32
+_BOOL = onnx.TensorProto.BOOL
 _SAME = frozenset({"Identity", "Squeeze", "Unsqueeze", "Reshape", "Flatten"})
 
 
@@ -42,9 +43,9 @@ class Scope:
         for node in nodes:
             self.producers |= {name: node for name in node.output if name}
             for inner in inner_graphs(node):
-                self.hold(inner)
+                self.add_graph(inner)
 
-    def hold(self, graph: onnx.GraphProto) -> None:
+    def add_graph(self, graph: onnx.GraphProto) -> None:
         """What a graph stores, and its nodes; what lies in another file is not read."""
         for tensor in graph.initializer:
             value = tensor_values(tensor)
@@ -67,7 +68,7 @@ class Scope:
             operator = self.producers[each].op_type
             if operator == "Not":
                 value = np.asarray(value == 0, np.float64)
-            elif operator == "Cast" and _to_bool(self.producers[each]):
+            elif operator == "Cast" and attribute(self.producers[each], "to") == _BOOL:
                 value = np.asarray(value != 0, np.float64)
         return value
 
@@ -87,22 +88,24 @@ class Scope:
         """What a Constant node holds."""
         if node.op_type != "Constant" or not node.attribute:
             return None
-        held = node.attribute[0]
-        if held.ref_attr_name:
-            held = self.attributes.get(held.ref_attr_name)
-        if held is None:
+        setting = node.attribute[0]
+        if setting.ref_attr_name:
+            setting = self.attributes.get(setting.ref_attr_name)
+        if setting is None:
             return None
-        if held.HasField("t"):
-            return tensor_values(held.t)
-        if held.type in (onnx.AttributeProto.FLOAT, onnx.AttributeProto.INT):
-            return np.array([held.f if held.type == onnx.AttributeProto.FLOAT else held.i], float)
-        return np.array([*held.floats, *held.ints], float)
+        if setting.HasField("t"):
+            return tensor_values(setting.t)
+        if setting.type == onnx.AttributeProto.FLOAT:
+            return np.array([setting.f], float)
+        if setting.type == onnx.AttributeProto.INT:
+            return np.array([setting.i], float)
+        return np.array([*setting.floats, *setting.ints], float)
 
 
 def graph_scope(graph: onnx.GraphProto) -> Scope:
     """Names of a model's main graph."""
     scope = Scope(known={value.name: None for value in graph.input})
-    scope.hold(graph)
+    scope.add_graph(graph)
     return scope
 
 
@@ -115,8 +118,3 @@ def call_scope(function: Any, call: Any, around: Scope) -> Scope:
     scope.attributes = {each.name: each for each in (*function.attribute_proto, *call.attribute)}
     scope.add(function.node)
     return scope
-
-
-def _to_bool(node: Any) -> bool:
-    kinds = (attribute.i for attribute in node.attribute if attribute.name == "to")
-    return next(kinds, 0) == onnx.TensorProto.BOOL

@@ -6,8 +6,8 @@ Nothing here makes markup, so that every name reaches the page through the templ
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,22 +33,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class Mark:
-    """One value that can be pointed at and focused.
+    """One value that can be pointed at and focused: where its marker stands, and what is said.
 
-    Attributes
-    ----------
-    series : int
-        Which report it belongs to.
-    key : int
-        Marks of several series with one key belong together (the same band).
-    x, y : float
-        Where the marker stands.
-    text : str
-        What a tooltip and a screen reader say.
-    base, width : float
-        Of the bar from `base` to `y`, where there is one.
-    low, high : float or None
-        Ends of the interval.
+    Marks of several reports with one `key` belong together (the same band). A bar, where there is
+    one, goes from `base` to `y`; `low` and `high` are the ends of the interval.
     """
 
     series: int
@@ -87,16 +75,9 @@ class Words:
 class Chart:
     """Everything a template needs to draw one chart.
 
-    Attributes
-    ----------
-    zero, unit : float
-        Where the value 0 lies, and how many SVG units a value of 1 is (upwards).
-    paths : list of (int, str)
-        Series and points of lines.
-    reference : Tick or None
-        A dotted line across, with its text.
-    group : str
-        Of series that are no models, so that what hides a model leaves them alone.
+    The value 0 lies at `zero`, and a value of 1 is `unit` SVG units long (upwards). `paths` are the
+    lines: series and points. `reference` is a dotted line across, with its text. Series that are no
+    models are of a `group`, so that what hides a model leaves them alone.
     """
 
     words: Words
@@ -118,15 +99,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Values:
-    """Heights of one series of bars or of one curve, with what is said about each.
-
-    Attributes
-    ----------
-    heights : ndarray, shape (n,)
-    texts : sequence of str
-    ends : (low, high) of ndarray or None
-        Intervals, in the unit of the heights.
-    """
+    """Heights of one series, shape (n,), what is said about each, and ends of their intervals."""
 
     heights: NDArray[Any]
     texts: Sequence[str]
@@ -136,42 +109,27 @@ class Values:
 def bar_chart(
     series: Sequence[Values],
     names: Sequence[str],
+    words: Words,
     *,
     reference: tuple[float, str] | None = None,
     top: float = 0.0,
-    words: Words,
 ) -> Chart:
-    """Grouped bars over bands, with markers and intervals.
+    """Grouped bars with markers and intervals over the bands of these names, a series a report.
 
-    Parameters
-    ----------
-    series : sequence of Values
-        One a report.
-    names : sequence of str
-        Of the bands.
-    reference : (value, text), optional
-        A dotted line across.
-    top : float
-        Least upper end of the axis.
-    words : Words
+    The `reference` is the value and text of a dotted line across; the axis reaches up to `top` at
+    least.
     """
     spans = [values.heights for values in series] + [e for v in series for e in v.ends or ()]
     up, y_ticks = _vertical([top, 0.0, *spans])
     group = (_RIGHT - _LEFT) / len(names)
     width = min(0.8 * group / len(series), 34.0)
     middles = [_LEFT + (key + 0.5) * group for key in range(len(names))]
-    marks = []
-    for number, values in enumerate(series):
-        shift = (number - (len(series) - 1) / 2) * width
-        for key, height in enumerate(values.heights):
-            low, high = [up.at(end[key]) for end in values.ends] if values.ends else [None] * 2
-            x, y, text = _round(middles[key] + shift), up.at(height), values.texts[key]
-            marks.append(Mark(number, key, x, y, text, up.zero, _round(width * 0.9), low, high))
+    marks = _marks(series, up, middles, width)
     return Chart(
         words,
-        x_ticks=[Tick(_round(x), name) for x, name in zip(middles, names, strict=True)],
+        x_ticks=_ticks(middles, names),
         y_ticks=y_ticks,
-        marks=marks,
+        marks=[replace(mark, base=up.zero, width=_round(width * 0.9)) for mark in marks],
         zero=up.zero,
         unit=up.height,
         reference=Tick(up.at(reference[0]), reference[1]) if reference else None,
@@ -180,44 +138,30 @@ def bar_chart(
 
 def line_chart(
     series: Sequence[Values],
+    words: Words,
     *,
     span: Sequence[Any],
     names: Sequence[str] = (),
     decades: bool = False,
     group: str = "",
-    words: Words,
 ) -> Chart:
-    """Curves over 0, 1, ..., n.
+    """Curves over 0, 1, ..., n, or over places with `names`; heights must be finite to be drawn.
 
-    Parameters
-    ----------
-    series : sequence of Values
-        Heights that are not finite are left out.
-    span : sequence
-        Whatever the axis must reach.
-    names : sequence of str
-        Of the places along the axis, instead of numbers.
-    decades : bool
-        The heights are logarithms to base 10; a dotted line marks 0.
-    group, words
-        As for `Chart`.
+    The axis reaches all of `span`. With `decades` the heights are logarithms to base 10, and a
+    dotted line marks 0.
     """
     up, y_ticks = _vertical(span, decades=decades)
     count = max(len(values.heights) for values in series)
     along = _Scale(_LEFT + 8, (_RIGHT - _LEFT - 16) / max(1, count - 1))
-    marks = [
-        Mark(number, key, along.at(key), up.at(height), values.texts[key])
-        for number, values in enumerate(series)
-        for key, height in enumerate(values.heights)
-        if np.isfinite(height)
-    ]
+    places = [along.at(key) for key in range(count)]
+    marks = _marks(series, up, places)
     paths = [
         (number, " ".join(f"{mark.x},{mark.y}" for mark in marks if mark.series == number))
         for number in range(len(series))
     ]
     return Chart(
         words,
-        x_ticks=[Tick(along.at(key), names[key] if names else str(key)) for key in range(count)],
+        x_ticks=_ticks(places, names or [str(key) for key in range(count)]),
         y_ticks=y_ticks,
         marks=marks,
         zero=up.zero,
@@ -231,42 +175,26 @@ def line_chart(
 def dot_rows(
     series: Sequence[Values],
     names: Sequence[str],
+    words: Words,
     *,
     numbers: Sequence[int],
     most: float,
-    words: Words,
 ) -> Chart:
-    """Dots with intervals along a line from 0 for each name; those of several series lie close.
+    """Dots with intervals on a line from 0 to `most` for each name, the first on top.
 
-    Parameters
-    ----------
-    series : sequence of Values
-        One a report, with intervals.
-    names : sequence of str
-        Of the rows, the first on top.
-    numbers : sequence of int
-        Of the reports that the series belong to.
-    most : float
-        Right end of the axis.
+    A series is of the report of its number; dots of several lie close.
     """
     apart = max(5.0, min(9.0, 18.0 / len(series)))
     row = apart * (len(series) - 1) + 18.0
     along = _Scale(_ROWS_LEFT, (_RIGHT - _ROWS_LEFT) / most, ends=(0.0, most))
     middles = [_ROWS_TOP + row * (key + 0.5) for key in range(len(names))]
-    marks = []
-    for place, (number, values) in enumerate(zip(numbers, series, strict=True)):
-        assert values.ends is not None
-        shift = (place - (len(series) - 1) / 2) * apart
-        for key, height in enumerate(values.heights):
-            low, high = (along.at(end[key]) for end in values.ends)
-            at, y, text = along.at(height), _round(middles[key] + shift), values.texts[key]
-            marks.append(Mark(number, key, at, y, text, low=low, high=high))
+    marks = _marks(series, along, middles, apart)
     bottom = math.ceil(_ROWS_TOP + row * len(names))
     return Chart(
         words,
         x_ticks=[Tick(along.at(step), f"{step:g}") for step in np.linspace(0.0, most, 5)],
-        y_ticks=[Tick(_round(y), name) for y, name in zip(middles, names, strict=True)],
-        marks=marks,
+        y_ticks=_ticks(middles, names),
+        marks=[replace(mark, series=numbers[mark.series], x=mark.y, y=mark.x) for mark in marks],
         zero=along.zero,
         unit=along.unit,
         left=_ROWS_LEFT,
@@ -276,7 +204,7 @@ def dot_rows(
     )
 
 
-def scatter(points: Sequence[tuple[int, float, float, str]], *, words: Words) -> Chart:
+def scatter(points: Sequence[tuple[int, float, float, str]], words: Words) -> Chart:
     """One dot a report: its number, its place across and up, and what is said about it."""
     up, y_ticks = _vertical([[y for _, _, y, _ in points]])
     low, high, steps = _steps([x for _, x, _, _ in points])
@@ -294,31 +222,25 @@ def scatter(points: Sequence[tuple[int, float, float, str]], *, words: Words) ->
 def gauge(
     scores: Sequence[tuple[float, float, float]],
     ends: tuple[float, float],
-    spoken: Sequence[str],
+    texts: Sequence[str],
     words: Words,
 ) -> Chart:
-    """Scores with their intervals on the line of attainable values, one row a report.
+    """Scores (value, low, high) on the line of attainable values, one row a report.
 
-    Parameters
-    ----------
-    scores : sequence of (value, low, high)
-    ends : (float, float)
-        The attainable range.
-    spoken : sequence of str
-        What is said about each.
+    `ends` are those of the attainable range, `texts` what is said about each score.
     """
     low, high = ends if ends[1] > ends[0] else (-1.0, 1.0)
     left, right = _GAUGE_ENDS
     along = _Scale(left, (right - left) / (high - low), low, (low, high))
     marks = []
-    for row, (score, text) in enumerate(zip(scores, spoken, strict=True)):
+    for row, (score, text) in enumerate(zip(scores, texts, strict=True)):
         x, first, last = map(along.at, score)
         marks.append(Mark(row, 0, x, _GAUGE_TOP + _GAUGE_ROW * row, text, low=first, high=last))
     bottom = _GAUGE_TOP + _GAUGE_ROW * (len(scores) - 1) + 18
-    texts = (f"{ends[0]:+.3f}", "0", f"{ends[1]:+.3f}")
+    names = (f"{ends[0]:+.3f}", "0", f"{ends[1]:+.3f}")
     return Chart(
         words,
-        x_ticks=[Tick(along.at(at), text) for at, text in zip((low, 0, high), texts, strict=True)],
+        x_ticks=_ticks(map(along.at, (low, 0, high)), names),
         y_ticks=[],
         marks=marks,
         zero=along.zero,
@@ -356,6 +278,25 @@ class _Scale:
         return round(-self.unit, 4)
 
 
+def _ticks(places: Iterable[float], names: Sequence[str]) -> list[Tick]:
+    return [Tick(_round(at), name) for at, name in zip(places, names, strict=True)]
+
+
+def _marks(
+    series: Sequence[Values], scale: _Scale, middles: Sequence[float], apart: float = 0.0
+) -> list[Mark]:
+    """A mark for each finite value; those of several series stand `apart` around their middle."""
+    marks = []
+    for number, values in enumerate(series):
+        shift = (number - (len(series) - 1) / 2) * apart
+        for key, height in enumerate(values.heights):
+            if np.isfinite(height):
+                low, high = [scale.at(e[key]) for e in values.ends] if values.ends else [None] * 2
+                x, y, text = _round(middles[key] + shift), scale.at(height), values.texts[key]
+                marks.append(Mark(number, key, x, y, text, low=low, high=high))
+    return marks
+
+
 def _steps(span: Any) -> tuple[float, float, list[float]]:
     """Ends of an axis that reaches all of `span`, and round numbers on it."""
     from matplotlib.ticker import MaxNLocator
@@ -379,8 +320,8 @@ def _vertical(span: Sequence[Any], *, decades: bool = False) -> tuple[_Scale, li
     else:
         low, high, steps = _steps(numbers)
     up = _Scale(_BOTTOM, -(_BOTTOM - _TOP) / (high - low), low)
-    texts = (f"{10.0**step:g}" if decades else f"{step:g}" for step in steps)
-    return up, [Tick(up.at(step), text) for step, text in zip(steps, texts, strict=True)]
+    names = [f"{10.0**step:g}" if decades else f"{step:g}" for step in steps]
+    return up, _ticks(map(up.at, steps), names)
 
 
 def _round(position: float) -> float:

@@ -24,16 +24,9 @@ _LOSSLESS = 96 * 96
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture with the model's answer to its coalition.
+    """A picture of some bands, a data URI, with the model's answer to them as a coalition.
 
-    Attributes
-    ----------
-    name : str
-        Which bands it shows.
-    picture : str
-        A data URI.
-    chances : list of (int, float)
-        Series, and probability of the true class when the model is given these bands alone.
+    `chances` are, by series, the probability of the true class when these bands alone are given.
     """
 
     name: str
@@ -77,8 +70,8 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
     assert report.example is not None
     height, width = report.example.shape[:2]
     parts = _window_parts(report)
-    players, names = report.players, report.band_names
-    everyone = (1 << players) - 1
+    players = report.players
+    grand = (1 << players) - 1
 
     def chances(coalition: int) -> list[tuple[int, float]]:
         return [
@@ -88,20 +81,18 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
         ]
 
     def tile(name: str, coalition: int) -> Tile:
-        chosen = [player for player in range(players) if coalition >> player & 1]
-        picture = _shown(parts[chosen].sum(axis=0), has_lowest=0 in chosen)
+        present = [player for player in range(players) if coalition >> player & 1]
+        picture = _shown(parts[present].sum(axis=0), has_lowest=0 in present)
         return Tile(name, picture, chances(coalition))
 
-    alone = [tile(f"band {name}", 1 << player) for player, name in enumerate(names)]
+    alone = [tile(f"band {name}", 1 << player) for player, name in enumerate(report.band_names)]
     some = range(1, players)
     from_low = [tile(f"lowest {count}", (1 << count) - 1) for count in some]
-    from_high = [
-        tile(f"highest {count}", everyone ^ ((1 << (players - count)) - 1)) for count in some
-    ]
+    from_high = [tile(f"highest {n}", grand & grand << players - n) for n in some]
     return Example(
         image_id=report.image_ids[0],
         true_class=report.class_name(int(report.labels[0])),
-        whole=Tile("all bands", _data_uri(_fitted(report.example)), chances(everyone)),
+        whole=Tile("all bands", _data_uri(_fitted(report.example)), chances(grand)),
         size=(width, height),
         cut=max(height, width) > WINDOW,
         nothing=chances(0),
@@ -133,19 +124,19 @@ def _shown(pixels: NDArray[np.float32], *, has_lowest: bool) -> str:
     return _data_uri(np.moveaxis(shades, 0, -1))
 
 
+def _image(pixels: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
 def _fitted(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    image = _image(pixels)
     image.thumbnail((_WHOLE, _WHOLE))
     return np.atleast_3d(np.asarray(image))
 
 
 def _data_uri(pixels: NDArray[np.uint8]) -> str:
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    stream = io.BytesIO()
-    if image.width * image.height <= _LOSSLESS:
-        kind = "png"
-        image.save(stream, "PNG", optimize=True)
-    else:
-        kind = "jpeg"
-        image.save(stream, "JPEG", quality=82, subsampling=0)
+    image, stream = _image(pixels), io.BytesIO()
+    kind = "png" if image.width * image.height <= _LOSSLESS else "jpeg"
+    # Each format ignores what belongs to the other.
+    image.save(stream, kind, optimize=kind == "png", quality=82, subsampling=0)
     return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ from ..results.part import part_note
 from ..results.report import FEW_IMAGES, ONLY_EXACT, Report
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
+from ..spelling import on_command_line
 from ..storage.output_file import check_free, whole_file
-from ..views.text import band_table, interval, number, percent, shortened, value_name, with_ends
+from ..views.text import band_table, interval, model_name, number, percent, shortened, value_name
 from . import perturbations
 from .example_pictures import WINDOW, Example, examples
 from .repeat import repetition
@@ -46,19 +48,10 @@ _MOST_TITLE_NAMES = 3
 
 @dataclass(frozen=True)
 class Facts:
-    """What a page is of.
+    """What a page is of; by the number of its report, what was measured of a model.
 
-    Attributes
-    ----------
-    reports : sequence of Report
-    labels : list of str
-        What legends call them, with a word beside those that say nothing.
-    models : list of dict
-        What the page says of each beyond the charts.
-    robustness : dict of int to RobustnessReport
-        What was measured of the model of a report, by its number.
-    baseline : RobustnessReport or None
-    snr : SnrReport or None
+    `labels` are what legends call the reports, with a word beside those that say nothing; `models`
+    is what the page says of each beyond the charts.
     """
 
     reports: Sequence[Report]
@@ -109,16 +102,14 @@ def save_page(
     overwrite: bool = False,
     **measured: Any,
 ) -> None:
-    """Write the page; nothing is left behind when that fails.
-
-    `measured` are the measurements that `page` takes.
+    """Write the page that `page` makes; nothing is left behind when that fails.
 
     Raises
     ------
     UsageError
-        Another ending than .html, or reports that do not go on one page.
+        Another ending than .html, or as for `page`.
     ReportError
-        The file exists and `overwrite` is not set, or it cannot be written.
+        The file exists and `overwrite` is not set, it cannot be written, or as for `page`.
     """
     if target.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{target}: a page's name ends in .html")
@@ -167,7 +158,7 @@ def page(
         raise UsageError(f"a page takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
     if len({tuple(report.band_names) for report in reports}) > 1:
         raise UsageError("the reports have different numbers of bands; make a page of each")
-    names = _labels(names or [Path(report.model["path"]).stem for report in reports])
+    names = _labels(names or list(map(model_name, reports)))
     measured = perturbations.matched(reports, robustness)
     labels = [
         name if report.precondition.holds else f"{name} ({NOT_A_FINDING})"
@@ -178,11 +169,13 @@ def page(
         for at, report in enumerate(reports)
     ]
     facts = Facts(reports, labels, models, measured, baseline, snr)
-    made = [(section, section.make(facts)) for section in SECTIONS]
-    context = _overview(facts, names)
-    for _, needed in made:
-        context.update(needed or {})
-    context["sections"] = [section for section, needed in made if needed is not None]
+    context: dict[str, Any] = {"sections": []}
+    for section in SECTIONS:
+        needed = section.make(facts)
+        if needed is not None:
+            context["sections"].append(section)
+            context |= needed
+    context |= _overview(facts, names)
     environment = _environment()
     style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
     return environment.get_template("page.html").render(
@@ -197,14 +190,12 @@ def page(
 
 def _labels(names: Sequence[str]) -> list[str]:
     """Names for legends: short, and no two alike."""
-    made: list[str] = []
+    labels: list[str] = []
     for name in names:
-        text, count = shortened(name, _LEGEND_LETTERS), 2
-        label = text
-        while label in made:
-            label, count = f"{text} ({count})", count + 1
-        made.append(label)
-    return made
+        short = shortened(name, _LEGEND_LETTERS)
+        alike = (f"{short} ({count})" for count in itertools.count(2))
+        labels.append(next(each for each in itertools.chain([short], alike) if each not in labels))
+    return labels
 
 
 def _environment() -> Environment:
@@ -246,15 +237,13 @@ def _overview(facts: Facts, names: Sequence[str]) -> dict[str, Any]:
     """What stands above the sections, and what all of them may use."""
     reports, models, first = facts.reports, facts.models, facts.reports[0]
     together = side_by_side(list(zip(names, reports, strict=True)))
-    title = str(first.model["path"])
-    if len(reports) > 1:
-        few = len(names) <= _MOST_TITLE_NAMES
-        title = ", ".join(names) if few else f"{len(names)} models"
+    few = len(names) <= _MOST_TITLE_NAMES
+    several = ", ".join(names) if few else f"{len(names)} models"
     return {
-        "title": title,
+        "title": several if len(reports) > 1 else str(first.model["path"]),
         "models": models,
         "several": len(reports) > 1,
-        "mute": [model for model in models if model["found"].withheld],
+        "mute": [model for model in models if model["finding"].withheld],
         "not_a_finding": NOT_A_FINDING,
         "comparisons": contrasts(reports, names),
         "level": percent(first.confidence),
@@ -277,16 +266,15 @@ def _bands(facts: Facts) -> dict[str, Any]:
 
 
 def _curves(facts: Facts) -> dict[str, Any] | None:
-    if not facts.exact:
-        return None
-    return {"curve_charts": curve_charts(facts.reports, facts.labels)}
+    return {"curve_charts": curve_charts(facts.reports, facts.labels)} if facts.exact else None
 
 
 def _cost(facts: Facts) -> dict[str, Any] | None:
     if not facts.robustness:
         return None
-    measured = facts.robustness, facts.baseline
-    return {"cost": perturbations.cost(facts.reports, facts.labels, *measured)}
+    return {
+        "cost": perturbations.cost(facts.reports, facts.labels, facts.robustness, facts.baseline)
+    }
 
 
 def _class_by_class(facts: Facts) -> dict[str, Any]:
@@ -314,39 +302,35 @@ def _class_by_class(facts: Facts) -> dict[str, Any]:
 
 def _examples(facts: Facts) -> dict[str, Any] | None:
     strips = examples(facts.reports)
-    if not strips:
-        return None
     filled = [(strip, _fillings(facts.reports, strip)) for strip in strips]
-    return {"examples": filled, "window": WINDOW}
+    return {"examples": filled, "window": WINDOW} if strips else None
 
 
 def _fillings(reports: Sequence[Report], strip: Example) -> str:
-    """What absent bands held in the audits that share an example."""
+    """What stood where bands were absent in the audits that share an example."""
     names = {str(reports[number].settings.get("absence")) for number in strip.series}
     return " or ".join(scheme_of(name).words for name in sorted(names))
 
 
 def _model(report: Report, measured: RobustnessReport | None) -> dict[str, Any]:
     """What the page says of one report beyond the charts."""
-    rows = band_table(report)[1]
-    names = with_ends(report.band_names)
     curves = coalition_curves(report.coalition_values) if report.exact else ((), ())
     return {
         "report": report,
-        "found": report.finding(measured),
+        "finding": report.finding(measured),
         "right": int((report.predicted == report.labels).sum()),
         "classes": _classes(report),
         "drawn_classes": report.class_profiles.weight is not None,
         "signed": interval(*report.intervals.srs_signed, signed=True),
         "published": interval(*report.intervals.srs),
         "level": percent(report.confidence),
-        "bands": [(name, *cells) for name, (_, *cells) in zip(names, rows, strict=True)],
+        "bands": band_table(report)[1],
         "curves": list(zip(*curves, strict=True)),
         "interactions": _interactions(report) if report.exact else [],
         "warnings": [
             *filter(None, [part_note(report)]),
             *run_warnings(report),
-            *([] if report.exact else [ONLY_EXACT]),
+            *([] if report.exact else [on_command_line(ONLY_EXACT)]),
         ],
         "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
         "repetition": repetition(report),
@@ -367,9 +351,7 @@ def _text(value: Any) -> str:
 
 def _classes(report: Report) -> list[dict[str, Any]]:
     """Rows of the class table, the class that leans most on high frequencies first."""
-    rows = report.per_class()
-    for row in rows:
-        row["shown"] = shown_estimate(row)
+    rows = [{**row, "shown": shown_estimate(row)} for row in report.per_class()]
     most = max(max(row["shown"]["sid"]) for row in rows)
     for row in rows:
         shares = row["shown"]["sid"]

@@ -64,14 +64,7 @@ def cost(
     measured: dict[int, RobustnessReport],
     baseline: RobustnessReport | None,
 ) -> dict[str, Any]:
-    """What the robustness part shows.
-
-    Parameters
-    ----------
-    measured : dict
-        From `matched`; not empty.
-    baseline : RobustnessReport or None
-        What mCE is relative to.
+    """What the robustness part shows of what `matched` gave; mCE is relative to the baseline.
 
     Raises
     ------
@@ -83,7 +76,7 @@ def cost(
     against = {n: relative(entry, baseline) for n, entry in measured.items()} if baseline else {}
     attacks = shared_attacks(entries)
     notes = [note for entry in entries for note in grounds_apart(first, entry)[1]]
-    notes += [note for held in against.values() for note in held.notes]
+    notes += [note for each in against.values() for note in each.notes]
     rows = [
         {
             "number": place,
@@ -125,12 +118,10 @@ def _ends(spread: Spread) -> str:
 
 
 def _corruptions(entry: RobustnessReport) -> list[list[str]]:
-    errors, changes = entry.damage.corruption_errors, entry.damage.corruption_mpe
+    """Name of each corruption, error and mPE, each with its interval."""
+    columns = entry.damage.corruption_errors, entry.damage.corruption_mpe
     return [
-        [
-            words(name),
-            *(t for s in (errors[row], changes[row]) for t in (number(s.value), _ends(s))),
-        ]
+        [words(name), *(cell for c in columns for cell in (number(c.value[row]), _ends(c[row])))]
         for row, name in enumerate(entry.perturbations)
     ]
 
@@ -149,19 +140,15 @@ def _rows(what: str, labels: Sequence[str], measured: dict[int, RobustnessReport
             for row, name in enumerate(names)
         ]
         series.append(Values(spread.value, said, (spread.low, spread.high)))
-    return dot_rows(
-        series,
-        names,
-        numbers=list(measured),
-        most=1.0 if errors else _MOST_MPE,
-        words=Words(
-            what,
-            "Error under each corruption" if errors else "How far predictions move (mPE)",
-            f"A dot for each model and corruption: {quantity}, mean over severities, with its "
-            "interval.",
-            "share of wrong answers" if errors else "mean change of the probabilities",
-        ),
+    words_of_chart = Words(
+        what,
+        "Error under each corruption" if errors else "How far predictions move (mPE)",
+        f"A dot for each model and corruption: {quantity}, mean over severities, with its "
+        "interval.",
+        "share of wrong answers" if errors else "mean change of the probabilities",
     )
+    most = 1.0 if errors else _MOST_MPE
+    return dot_rows(series, names, words_of_chart, numbers=list(measured), most=most)
 
 
 def _scatters(
@@ -173,10 +160,8 @@ def _scatters(
     """The score against what was measured, a dot a model; none for too few models."""
     if len(measured) < _SCATTERED:
         return []
-    mce = {place: float(held.mce.value) for place, held in against.items()}
-    if mce and all(map(np.isfinite, mce.values())):
-        outcomes = {"mCE": mce}
-    else:
+    outcomes = {"mCE": {place: float(each.mce.value) for place, each in against.items()}}
+    if not against or not all(map(np.isfinite, outcomes["mCE"].values())):
         outcomes = {"mean error": {place: entry.mean_error for place, entry in measured.items()}}
     outcomes["mPE"] = {place: entry.mean_mpe for place, entry in measured.items()}
     charts = []
@@ -194,7 +179,7 @@ def _scatters(
             "signed score",
             outcome,
         )
-        charts.append(scatter(points, words=about))
+        charts.append(scatter(points, about))
     return charts
 
 
@@ -226,11 +211,11 @@ def noise(report: SnrReport) -> dict[str, Any]:
         )
         chart = line_chart(
             [series[member] for member in members],
+            about,
             span=heights,
             names=report.band_names,
             decades=True,
             group="noise",
-            words=about,
         )
         charts.append((chart, [names[member] for member in members]))
     return {

@@ -26,12 +26,8 @@ _DATA = ("labels", "columns", "class_names", "label_order", "image_column", "lab
 class Repetition:
     """How to make a report again.
 
-    Attributes
-    ----------
-    words : list of str
-        ``iaside``, ``analyze``, ..., each quoted for a POSIX shell.
-    recipe : list of str
-        Lines of ``recipe.toml``, where the preprocessing is no preset.
+    `words` are those of the command, each quoted for a POSIX shell; `recipe` the lines of
+    ``recipe.toml``, where the preprocessing is no preset.
     """
 
     words: list[str]
@@ -88,14 +84,14 @@ def _operand(path: Any) -> str:
     return f"./{text}" if text.startswith("-") else text
 
 
-def _preprocess(held: Any, size: Any) -> tuple[str | None, list[str]]:
+def _preprocess(recorded: Any, size: Any) -> tuple[str | None, list[str]]:
     """Value of ``--preprocess``, and the recipe's lines where it is no preset."""
-    if not isinstance(held, Mapping):
+    if not isinstance(recorded, Mapping):
         return None, []
-    kept = {key: held[key] for key in RECIPE_KEYS if held.get(key) is not None}
+    kept = {key: recorded[key] for key in RECIPE_KEYS if recorded.get(key) is not None}
     try:
         recipe = preprocess_from(kept, "report")
-        preset = PRESETS.get(str(held.get("name")))
+        preset = PRESETS.get(str(recorded.get("name")))
         if preset is not None and preset.for_size(*size).recipe() == recipe.recipe():
             return preset.name, []
         return _RECIPE_FILE, recipe.toml().splitlines()

@@ -47,19 +47,16 @@ def sid_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
         )
         for label, report in zip(labels, reports, strict=True)
     ]
-    return bar_chart(
-        series,
-        reports[0].band_names,
-        reference=(1 / reports[0].players, "even share"),
-        words=Words(
-            "sid",
-            "Spectral importance distribution (SID)",
-            "Share of importance of each band with its interval. The shares sum to 1 "
-            "and the least is 0 by construction.",
-            _BANDS,
-            _SHARE,
-        ),
+    words = Words(
+        "sid",
+        "Spectral importance distribution (SID)",
+        "Share of importance of each band with its interval. The shares sum to 1 "
+        "and the least is 0 by construction.",
+        _BANDS,
+        _SHARE,
     )
+    even = (1 / reports[0].players, "even share")
+    return bar_chart(series, reports[0].band_names, words, reference=even)
 
 
 def shapley_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
@@ -74,18 +71,15 @@ def shapley_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
     for label, report in zip(labels, reports, strict=True):
         value, error = report.shapley, report.shapley_stderr
         series.append(_by_band(report, label, value, said, value - error, value + error))
-    return bar_chart(
-        series,
-        reports[0].band_names,
-        words=Words(
-            "shapley",
-            "Shapley values, with signs",
-            "Fair share of each band in the gain from no band to all bands, with one "
-            "standard error. A negative band harms the model.",
-            _BANDS,
-            f"Δ {value_name(reports[0])}",
-        ),
+    words = Words(
+        "shapley",
+        "Shapley values, with signs",
+        "Fair share of each band in the gain from no band to all bands, with one "
+        "standard error. A negative band harms the model.",
+        _BANDS,
+        f"Δ {value_name(reports[0])}",
     )
+    return bar_chart(series, reports[0].band_names, words)
 
 
 def curve_charts(reports: Sequence[Report], labels: Sequence[str]) -> list[Chart]:
@@ -111,7 +105,7 @@ def curve_charts(reports: Sequence[Report], labels: Sequence[str]) -> list[Chart
             f"number of {side} bands kept",
             f"mean {value}",
         )
-        charts.append(line_chart(series, span=[c for pair in curves for c in pair], words=words))
+        charts.append(line_chart(series, words, span=[c for pair in curves for c in pair]))
     return charts
 
 
@@ -129,7 +123,7 @@ def profile_chart(reports: Sequence[Report], labels: Sequence[str], largest: flo
         _BANDS,
         _SHARE,
     )
-    return bar_chart(series, reports[0].band_names, top=largest, words=words)
+    return bar_chart(series, reports[0].band_names, words, top=largest)
 
 
 def _by_band(

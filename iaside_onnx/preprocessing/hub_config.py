@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -38,14 +39,8 @@ _UNDERSTOOD = {
 }  # fmt: skip
 # Processors that read one number under `size` as the short side; others make a square of it.
 _SHORT_SIDE = (
-    "Bit",
-    "ChineseCLIP",
-    "CLIP",
-    "MobileNetV1",
-    "MobileNetV2",
-    "MobileViT",
-    "MobileViTV2",
-)
+    "Bit", "ChineseCLIP", "CLIP", "MobileNetV1", "MobileNetV2", "MobileViT", "MobileViTV2",
+)  # fmt: skip
 _SQUARE = (
     "BEiT", "Beit", "BLIP", "Blip", "DeiT", "EfficientNet", "Flava", "ImageGPT", "Siglip", "ViT",
 )  # fmt: skip
@@ -98,18 +93,20 @@ def beside(model: Path) -> Path | None:
 
 def _holds_preprocessing(path: Path) -> bool:
     try:
-        found = json.loads(read_bounded(path, MOST_BYTES, UsageError))
+        config = json.loads(read_bounded(path, MOST_BYTES, UsageError))
     except (OSError, UsageError, ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and ("image_processor" in found or _timm_part(found) is not None)
+    return isinstance(config, dict) and (
+        "image_processor" in config or _timm_part(config) is not None
+    )
 
 
-def translated(found: object, source: str) -> Translated:
+def translated(config: object, source: str) -> Translated:
     """What the JSON of a hub prescribes.
 
     Parameters
     ----------
-    found : object
+    config : object
         The file's JSON value.
     source : str
         What error messages call the file.
@@ -119,23 +116,24 @@ def translated(found: object, source: str) -> Translated:
     UsageError
         Neither of the two kinds, or a field whose value no recipe can express; it is named.
     """
-    if not isinstance(found, Mapping):
+    if not isinstance(config, Mapping):
         raise UsageError(f"{source}: holds no JSON object with preprocessing")
-    timm = _timm_part(found)
+    timm = _timm_part(config)
     if timm is not None:
         return _timm(_Fields(timm, source))
-    nested = found.get("image_processor")
-    fields = nested if isinstance(nested, Mapping) else found
-    if not _UNDERSTOOD & set(fields):
+    nested = config.get("image_processor")
+    fields = _Fields(nested if isinstance(nested, Mapping) else config, source)
+    if not _UNDERSTOOD & set(fields.values):
         raise UsageError(
             f"{source}: describes no preprocessing of images; wanted is Hugging Face's "
             "preprocessor_config.json, timm's config.json with pretrained_cfg, or a recipe"
         )
-    return _hugging_face(_Fields(fields, source))
+    _refuse_unknown(fields)
+    return Translated(_geometry(fields) | _values(fields))
 
 
-def _timm_part(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    for part in (found.get("pretrained_cfg"), found):
+def _timm_part(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    for part in (config.get("pretrained_cfg"), config):
         if isinstance(part, Mapping) and isinstance(part.get("input_size"), list):
             return part
     return None
@@ -155,12 +153,12 @@ class _Fields:
             f"and give it with {option('preprocess')}"
         )
 
-    def get(self, key: str, good: Callable[[Any], bool], wanted: str, default: Any = None) -> Any:
+    def get(self, key: str, good: Callable[[Any], bool], needed: str, default: Any = None) -> Any:
         value = self.values.get(key)
         if value is None:
             return default
         if not good(value):
-            raise self.wrong(key, f"cannot be used: wanted is {wanted}")
+            raise self.wrong(key, f"cannot be used: wanted is {needed}")
         return value
 
     def flag(self, key: str, default: bool) -> bool:
@@ -169,9 +167,7 @@ class _Fields:
         return bool(self.get(key, lambda value: isinstance(value, bool), "true or false", default))
 
     def number(self, key: str, default: float) -> float:
-        return float(
-            self.get(key, lambda value: _is_number(value) and value > 0, "a number", default)
-        )
+        return float(self.get(key, lambda x: _is_number(x) and x > 0, "a number", default))
 
     def sides(self, key: str) -> Any:
         """One length, or a mapping of lengths."""
@@ -180,22 +176,25 @@ class _Fields:
             sides = value.values() if isinstance(value, Mapping) else [value]
             return bool(sides) and all(_is_length(side) for side in sides if side is not None)
 
-        found = self.get(key, good, "a number of pixels, or a table of such")
-        if isinstance(found, Mapping):
-            return {name: side for name, side in found.items() if side is not None}
-        return found
+        value = self.get(key, good, "a number of pixels, or a table of such")
+        if isinstance(value, Mapping):
+            return {name: side for name, side in value.items() if side is not None}
+        return value
 
     def triple(self, key: str) -> list[float] | float | None:
+        """One number, or one for each channel."""
+
         def good(value: Any) -> bool:
             parts = value if isinstance(value, list) else [value]
-            return len(parts) in (1, 3) and all(_is_number(part) for part in parts)
+            return len(parts) in (1, 3) and all(map(_is_number, parts))
 
-        found: list[float] | float | None = self.get(key, good, "a number or three")
-        return found[0] if isinstance(found, list) and len(found) == 1 else found
+        value: list[float] | float | None = self.get(key, good, "a number or three")
+        return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return plain and abs(value) <= sys.float_info.max  # false for not-a-number
 
 
 def _is_length(value: Any) -> bool:
@@ -204,20 +203,15 @@ def _is_length(value: Any) -> bool:
 
 def _timm(fields: _Fields) -> Translated:
     """Timm's rules: short side to floor(input / crop_pct), centre crop; its own defaults."""
-    size = fields.get(
-        "input_size",
-        lambda value: len(value) == 3 and all(map(_is_length, value)),
-        "[channels, height, width]",
-    )
+    size = fields.get("input_size", _is_input_size, "[channels, height, width]")
     height, width = size[1:]
     share = _share(fields, "crop_pct", Fraction(7, 8))
-    mode = fields.get("crop_mode", lambda v: v in ("center", "squash", "border"),
-                      "center, squash or border", "center")  # fmt: skip
+    modes = ("center", "squash", "border")
+    mode = fields.get("crop_mode", modes.__contains__, "center, squash or border", "center")
     interpolation = fields.values.get("interpolation") or "bicubic"
     if interpolation not in _RESAMPLE.values():
         raise fields.wrong("interpolation", "is not among " + ", ".join(_RESAMPLE.values()))
-    mean = fields.triple("mean")
-    std = fields.triple("std")
+    mean, std = fields.triple("mean"), fields.triple("std")
     keys: dict[str, Any] = {
         "interpolation": interpolation,
         "mean": [0.485, 0.456, 0.406] if mean is None else mean,
@@ -232,23 +226,20 @@ def _timm(fields: _Fields) -> Translated:
     at_test = None
     if fields.values.get("test_crop_pct") is not None:
         test = fields.values.get("test_input_size") or size
-        if len(test) != 3 or not all(map(_is_length, test)):
+        if not _is_input_size(test):
             raise fields.wrong("test_input_size", "is not [channels, height, width]")
         if test != size:
             at_test = ((test[1], test[2]), 1 / _share(fields, "test_crop_pct", share))
     return Translated(keys, 1 / share, at_test, (height, width), squashed=mode == "squash")
 
 
+def _is_input_size(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(map(_is_length, value))
+
+
 def _share(fields: _Fields, key: str, default: Fraction) -> Fraction:
-    found = fields.get(key, lambda value: _is_number(value) and 0.1 <= value <= 2, "0.1 to 2")
-    return default if found is None else Fraction(str(found))
-
-
-def _hugging_face(fields: _Fields) -> Translated:
-    _refuse_unknown(fields)
-    keys = _geometry(fields)
-    keys |= _values(fields)
-    return Translated(keys)
+    share = fields.get(key, lambda x: _is_number(x) and 0.1 <= x <= 2, "0.1 to 2")
+    return default if share is None else Fraction(str(share))
 
 
 def _refuse_unknown(fields: _Fields) -> None:
@@ -272,15 +263,13 @@ def _processor(fields: _Fields) -> str:
 
 def _geometry(fields: _Fields) -> dict[str, Any]:
     processor = _processor(fields)
-    keys: dict[str, Any] = {}
     crop = _box(fields, "crop_size")
     cropped = fields.flag("do_center_crop", False)
     if cropped and crop is None:
         raise fields.wrong("crop_size", "says no size for do_center_crop")
     if not fields.flag("do_resize", True):
-        keys["resize"] = UNRESIZED
-        return keys | ({"crop": crop} if cropped else {})
-    keys["interpolation"] = _interpolation(fields)
+        return {"resize": UNRESIZED, **({"crop": crop} if cropped else {})}
+    keys: dict[str, Any] = {"interpolation": _interpolation(fields)}
     size = fields.sides("size")
     if size is None:
         raise fields.wrong("size", "says no size for do_resize")
@@ -347,15 +336,14 @@ def _interpolation(fields: _Fields) -> str:
 
 
 def _box(fields: _Fields, key: str) -> list[int] | None:
-    found = fields.sides(key)
-    if isinstance(found, dict):
-        sides = set(found)
-        if sides == {"height", "width"}:
-            return [found["height"], found["width"]]
-        if sides == {"shortest_edge"}:
-            return [found["shortest_edge"]] * 2
-        raise fields.wrong(key, "is not height and width")
-    return None if found is None else [found, found]
+    sides = fields.sides(key)
+    if not isinstance(sides, dict):
+        return None if sides is None else [sides, sides]
+    if set(sides) == {"height", "width"}:
+        return [sides["height"], sides["width"]]
+    if set(sides) == {"shortest_edge"}:
+        return [sides["shortest_edge"]] * 2
+    raise fields.wrong(key, "is not height and width")
 
 
 def _values(fields: _Fields) -> dict[str, Any]:

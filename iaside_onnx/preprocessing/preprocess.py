@@ -219,12 +219,8 @@ class Preprocess:
     def settings(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""
         known = {key: value for key, value in asdict(self).items() if value is not None}
-        for key in (
-            "ratio_at",
-            "size",
-            "squashed",
-            *(("pad", "pad_position") * (self.resize != LETTERBOX)),
-        ):
+        padding = () if self.resize == LETTERBOX else ("pad", "pad_position")
+        for key in ("ratio_at", "size", "squashed", *padding):
             known.pop(key, None)
         if self.resize_ratio is not None:
             known["resize_ratio"] = float(self.resize_ratio)
@@ -238,13 +234,15 @@ class Preprocess:
         if self.resize_ratio is not None:
             raise ValueError("settle the size with for_size first")
         default = Preprocess()
-        found: dict[str, Any] = {}
+        recipe: dict[str, Any] = {}
         for key in RECIPE_KEYS:
             value = getattr(self, key)
-            if value != getattr(default, key):
-                one = isinstance(value, tuple) and len(set(value)) == 1 and key != "resize"
-                found[key] = value[0] if one else list(value) if isinstance(value, tuple) else value
-        return found
+            if value == getattr(default, key):
+                continue
+            if isinstance(value, tuple):
+                value = value[0] if len(set(value)) == 1 and key != "resize" else list(value)
+            recipe[key] = value
+        return recipe
 
     def toml(self) -> str:
         """The text of a TOML file that `load_preprocess` reads back as this recipe."""
@@ -260,23 +258,18 @@ def _with_channels(array: NDArray[Any], channels: int) -> NDArray[Any]:
     raise DataError(f"the images have {array.shape[2]} channels, but the model takes {channels}")
 
 
+# A centre crop of 0.875 of the resized picture.
+_MARGIN = Fraction(8, 7)
 PRESETS: dict[str, Preprocess] = {
     preset.name: preset
     for preset in (
         Preprocess("unit"),
         Preprocess("raw", scale=255.0),
         Preprocess(
-            "imagenet",
-            resize_ratio=Fraction(8, 7),
-            mean=(0.485, 0.456, 0.406),
-            std=(0.229, 0.224, 0.225),
+            "imagenet", resize_ratio=_MARGIN, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
         ),
         Preprocess(
-            "inception",
-            resize_ratio=Fraction(8, 7),
-            interpolation="bicubic",
-            mean=(0.5,),
-            std=(0.5,),
+            "inception", resize_ratio=_MARGIN, interpolation="bicubic", mean=(0.5,), std=(0.5,)
         ),
         Preprocess(
             "clip",
@@ -288,7 +281,7 @@ PRESETS: dict[str, Preprocess] = {
         Preprocess("cifar10", mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)),
         Preprocess(
             "caffe",
-            resize_ratio=Fraction(8, 7),
+            resize_ratio=_MARGIN,
             channels="bgr",
             scale=255.0,
             mean=(103.939, 116.779, 123.68),
@@ -338,13 +331,13 @@ def load_preprocess(choice: str | None) -> Preprocess:
         raise UsageError(f"{path}: not valid {suffix[1:].upper()} ({error})") from error
     if suffix == ".toml" or (isinstance(recipe, dict) and set(recipe) <= set(RECIPE_KEYS)):
         return preprocess_from(recipe, str(path), name=path.name)
-    found = translated(recipe, str(path))
+    prescribed = translated(recipe, str(path))
     return replace(
-        preprocess_from(found.keys, str(path), name=path.name),
-        resize_ratio=found.ratio,
-        ratio_at=found.ratio_at,
-        size=found.size,
-        squashed=found.squashed,
+        preprocess_from(prescribed.keys, str(path), name=path.name),
+        resize_ratio=prescribed.ratio,
+        ratio_at=prescribed.ratio_at,
+        size=prescribed.size,
+        squashed=prescribed.squashed,
     )
 
 
@@ -377,15 +370,13 @@ def preprocess_from(recipe: object, source: str, *, name: str | None = None) -> 
         raise UsageError(
             f"{source}: unknown key '{unknown[0]}'; known are {', '.join(RECIPE_KEYS)}"
         )
-    values: dict[str, Any] = {}
-    for key, value in recipe.items():
-        good, wanted = CHECKS[key](value)
-        if not good:
-            raise UsageError(f"{source}: {key} = {short_text(value)}; wanted is {wanted}")
-        values[key] = value
-    for key in ("mean", "std", "pad"):
-        if key in values:
-            values[key] = tuple(float(number) for number in listed(values[key]))
+    values: dict[str, Any] = dict(recipe)
+    for key, value in values.items():
+        fits, needed = CHECKS[key]
+        if not fits(value):
+            raise UsageError(f"{source}: {key} = {short_text(value)}; wanted is {needed}")
+    for key in {"mean", "std", "pad"} & set(values):
+        values[key] = tuple(map(float, listed(values[key])))
     if values.get("antialias") is False and values.get("interpolation", "bilinear") != "bilinear":
         raise UsageError(f'{source}: antialias = false goes with interpolation = "bilinear" alone')
     padded = next((key for key in ("pad", "pad_position") if key in values), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
@@ -11,6 +11,7 @@ LETTERBOX, UNRESIZED = "letterbox", "none"
 MOST_BYTES = 1 << 24
 _LONGEST_SIDE = 8192
 _LARGEST_NUMBER = 1e6
+_SMALLEST_NUMBER = 1 / _LARGEST_NUMBER
 
 
 def listed(value: Any) -> list[Any]:
@@ -24,54 +25,45 @@ def short_text(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _is_size(value: Any) -> tuple[bool, str]:
+def _is_size(value: Any) -> bool:
     sides = listed(value)
     whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
-    good = len(sides) in (1, 2) and whole and all(0 < side <= _LONGEST_SIDE for side in sides)
-    return good, f"a number of pixels up to {_LONGEST_SIDE}, or [height, width]"
+    return len(sides) in (1, 2) and whole and all(0 < side <= _LONGEST_SIDE for side in sides)
 
 
-def _is_resize(value: Any) -> tuple[bool, str]:
-    good, wanted = _is_size(value)
-    return good or value in (LETTERBOX, UNRESIZED), f'{wanted}, "{LETTERBOX}" or "{UNRESIZED}"'
+def _is_number(value: Any, least: float = 0.0) -> bool:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return plain and least <= abs(value) <= _LARGEST_NUMBER  # false for not-a-number
 
 
-def _are_levels(value: Any) -> tuple[bool, str]:
+def _are_numbers(value: Any, least: float = 0.0) -> bool:
     numbers = listed(value)
-    good = len(numbers) in (1, 3) and all(_is_number(n) and 0 <= n <= 255 for n in numbers)
-    return good, "a level of 0..255, or three (red, green, blue)"
+    return len(numbers) in (1, 3) and all(_is_number(number, least) for number in numbers)
 
 
-def _is_number(value: Any, *, zero: bool = True) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) <= _LARGEST_NUMBER  # false for not-a-number
-        and (zero or abs(value) >= 1 / _LARGEST_NUMBER)
-    )
+def _is_one_of(*names: str) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: isinstance(value, str) and value in names, "one of " + ", ".join(names)
 
 
-def _are_numbers(value: Any, *, zero: bool) -> tuple[bool, str]:
-    numbers = listed(value)
-    good = len(numbers) in (1, 3) and all(_is_number(number, zero=zero) for number in numbers)
-    return good, "a number or three" + ("" if zero else ", not 0")
-
-
-def _is_one_of(value: Any, names: Sequence[str]) -> tuple[bool, str]:
-    return isinstance(value, str) and value in names, "one of " + ", ".join(names)
-
-
-CHECKS: dict[str, Callable[[Any], tuple[bool, str]]] = {
-    "resize": _is_resize,
-    "crop": _is_size,
-    "interpolation": lambda value: _is_one_of(value, INTERPOLATIONS),
-    "antialias": lambda value: (isinstance(value, bool), "true or false"),
-    "pad": _are_levels,
-    "pad_position": lambda value: _is_one_of(value, ("center", "top-left")),
-    "channels": lambda value: _is_one_of(value, ("rgb", "bgr")),
-    "scale": lambda value: (_is_number(value, zero=False), "a number, not 0"),
-    "mean": lambda value: _are_numbers(value, zero=True),
-    "std": lambda value: _are_numbers(value, zero=False),
-    "layout": lambda value: _is_one_of(value, ("nchw", "nhwc")),
+_SIZES = f"a number of pixels up to {_LONGEST_SIDE}, or [height, width]"
+# Whether a value is one of the key, and in words what is.
+CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "resize": (
+        lambda value: _is_size(value) or value in (LETTERBOX, UNRESIZED),
+        f'{_SIZES}, "{LETTERBOX}" or "{UNRESIZED}"',
+    ),
+    "crop": (_is_size, _SIZES),
+    "interpolation": _is_one_of(*INTERPOLATIONS),
+    "antialias": (lambda value: isinstance(value, bool), "true or false"),
+    "pad": (
+        lambda value: _are_numbers(value) and all(0 <= level <= 255 for level in listed(value)),
+        "a level of 0..255, or three (red, green, blue)",
+    ),
+    "pad_position": _is_one_of("center", "top-left"),
+    "channels": _is_one_of("rgb", "bgr"),
+    "scale": (lambda value: _is_number(value, _SMALLEST_NUMBER), "a number, not 0"),
+    "mean": (_are_numbers, "a number or three"),
+    "std": (lambda value: _are_numbers(value, _SMALLEST_NUMBER), "a number or three, not 0"),
+    "layout": _is_one_of("nchw", "nhwc"),
 }
 RECIPE_KEYS = tuple(CHECKS)

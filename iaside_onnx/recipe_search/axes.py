@@ -31,13 +31,13 @@ def values_axis(form: InputForm, given: Given) -> Iterable[Preprocess]:
     for recipe in given.values():
         recipe.affine(form.channels)  # refuses three means for one channel
     chosen = [*(replace(recipe, name=name) for name, recipe in given.items()), *chosen]
-    seen = set()
+    tried = set()
     for recipe in chosen:
         for channels in ("rgb", "bgr") if form.channels == 3 else (recipe.channels,):
             turned = recipe if channels == recipe.channels else _turned(recipe)
             key = (turned.channels, turned.scale, turned.mean, turned.std)
-            if key not in seen:
-                seen.add(key)
+            if key not in tried:
+                tried.add(key)
                 order = f", {channels.upper()}" if form.channels == 3 else ""
                 yield replace(turned, name=recipe.name + order)
 
@@ -83,7 +83,7 @@ def geometry_axis(
 
 def joined(values: Preprocess, geometry: Preprocess, form: InputForm) -> Preprocess:
     """One recipe from both axes, named after the preset that does the same, if there is one."""
-    found = replace(
+    recipe = replace(
         values,
         name=f"{values.name}, {geometry.name}",
         resize=geometry.resize,
@@ -97,7 +97,7 @@ def joined(values: Preprocess, geometry: Preprocess, form: InputForm) -> Preproc
     for preset in PRESETS.values():
         settled = preset.for_size(form.height, form.width)
         if geometry.name == UNTOUCHED:  # pictures that no resize changes
-            settled = replace(settled, interpolation=found.interpolation)
-        if replace(settled, name=found.name, layout=found.layout) == found:
-            return replace(found, name=preset.name)
-    return found
+            settled = replace(settled, interpolation=recipe.interpolation)
+        if replace(settled, name=recipe.name, layout=recipe.layout) == recipe:
+            return replace(recipe, name=preset.name)
+    return recipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,7 +54,7 @@ class Candidate:
     finite: NDArray[np.bool_]
 
     @classmethod
-    def joined(cls, parts: list[Candidate]) -> Candidate:
+    def joined(cls, parts: Sequence[Candidate]) -> Candidate:
         """The same candidate on the images of all parts."""
         whole: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_IMAGE
@@ -121,11 +122,12 @@ class Candidate:
         small gain on many images; and a paired bootstrap of their mean, which sees a large gain
         on some.
         """
-        found = mcnemar(self.right, other.right)
+        smallest = mcnemar(self.right, other.right)
         gain = self.log_prob - other.log_prob
         if gain.any():
-            found = min(found, stats.wilcoxon(gain, alternative="greater").pvalue, no_gain(gain))
-        return float(min(1.0, 6.0 * found))
+            signed_rank = stats.wilcoxon(gain, alternative="greater").pvalue
+            smallest = min(smallest, signed_rank, no_gain(gain))
+        return float(min(1.0, 6.0 * smallest))
 
     def clearly_better_than(self, other: Candidate) -> bool:
         """Better by more than chance, and by more than nothing.

@@ -60,15 +60,15 @@ def findings(
             "look again."
         ]
     if not best.above_chance(len(candidates)):
-        told = (
+        chance = (
             f"None of the {len(candidates)} candidates is above chance on {count} image(s): best "
             f"accuracy {best.right.mean():.3f}, guessing gives {best.chance:.3f}."
         )
         reading = ", ".join(map(option, ("input", "output", "layout", "size")))
         if len(np.unique(best.targets)) == 1:
-            return [f"{told} All images are of one class: give images of several classes."]
+            return [f"{chance} All images are of one class: give images of several classes."]
         return [
-            f"{told} Then there are too few images ({option('samples')}), or it is the order of "
+            f"{chance} Then there are too few images ({option('samples')}), or it is the order of "
             "the classes (class folders count from 0 in order of name; the model's own numbers go "
             f"into {option('labels')}), the input or output ({reading}), or a preprocessing that "
             "is not among the candidates."
@@ -77,35 +77,35 @@ def findings(
         candidate for candidate, row in zip(candidates, rows, strict=True) if not row["told_apart"]
     ]
     source = source_of(best, given)
-    said = _fit(candidates)
+    sentences = _fit(candidates)
     if source:
-        said += [f"It is what {_SOURCES[source]} says: no {option('preprocess')} is needed."]
-    said += [
+        sentences += [f"It is what {_SOURCES[source]} says: no {option('preprocess')} is needed."]
+    sentences += [
         f"What {_SOURCES[name]} says does worse."
         for name, recipe in given.items()
         if not any(source_of(candidate, {name: recipe}) for candidate in alike)
     ]
     if len(alike) == 1:
-        return [*said, f"The best is better than every other candidate (paired on {count} images)."]
+        better = f"The best is better than every other candidate (paired on {count} images)."
+        return [*sentences, better]
     others = "1 other candidate" if len(alike) == 2 else f"{len(alike) - 1} other candidates"
-    found = [
-        *said,
+    sentences.append(
         f"{others} cannot be told apart from the best on {count} images (p > {LEVEL}, or next to "
         "no difference); of them the most plausible one stands first: declared, beside the file, "
-        "a preset, then any other.",
-    ]
+        "a preset, then any other."
+    )
     for axis, title in _AXES.items():
         names = list(dict.fromkeys(str(getattr(candidate, axis)) for candidate in alike))
-        told = "settled" if len(names) == 1 else f"open between {len(names)}"
-        found.append(f"{title} {told}: {' | '.join(names)}.")
+        state = "settled" if len(names) == 1 else f"open between {len(names)}"
+        sentences.append(f"{title} {state}: {' | '.join(names)}.")
     presets = {
         candidate.recipe.name
         for candidate in alike
         if candidate.recipe.name in PRESETS and candidate.label_offset == best.label_offset
     }
     if presets and best.recipe.name not in presets:
-        found.append(f"Presets among them: {', '.join(sorted(presets))}.")
-    return found
+        sentences.append(f"Presets among them: {', '.join(sorted(presets))}.")
+    return sentences
 
 
 def _fit(candidates: list[Candidate]) -> list[str]:
@@ -126,19 +126,19 @@ def _fit(candidates: list[Candidate]) -> list[str]:
     ]
 
 
-def pixel_range_on_images(found: dict[str, Any]) -> list[str]:
+def pixel_range_on_images(inspection: dict[str, Any]) -> list[str]:
     """Hold the range that the graph seems made for against the best candidate.
 
     Parameters
     ----------
-    found : dict
+    inspection : dict
         What `inspect` and `search_recipes` say; ``pixel_range`` gains what the images say.
     """
-    guess, search = found["pixel_range"], found["search"]
+    guess, search = inspection["pixel_range"], inspection["search"]
     if guess is None or not search["above_chance"] or search["class_order"] is not None:
         return []
     low, high = search["input_range"]
     agree = PixelRange(guess["low"], guess["high"], guess["known"]).fits(low, high)
-    found["pixel_range"] = guess | {"images": {"low": low, "high": high, "agree": agree}}
-    told = "the images agree" if agree else "on the images it does best with other numbers"
-    return [f"As the file has it, {guess['text']}; {told} ({low:.3g}..{high:.3g})."]
+    inspection["pixel_range"] = guess | {"images": {"low": low, "high": high, "agree": agree}}
+    outcome = "the images agree" if agree else "on the images it does best with other numbers"
+    return [f"As the file has it, {guess['text']}; {outcome} ({low:.3g}..{high:.3g})."]

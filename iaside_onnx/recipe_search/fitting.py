@@ -93,8 +93,8 @@ def _fit(
     simplex = np.vstack([first, first + np.diag(steps)])
     most = _EVALUATIONS_APART if apart else _EVALUATIONS
     options = {"maxfev": most, "initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-4}
-    found = optimize.minimize(at, first, method="Nelder-Mead", options=options)
-    return values(np.asarray(found.x))
+    optimum = optimize.minimize(at, first, method="Nelder-Mead", options=options)
+    return values(np.asarray(optimum.x))
 
 
 def _recipe(like: Preprocess, gain: NDArray[np.float64], shift: NDArray[np.float64]) -> Preprocess:

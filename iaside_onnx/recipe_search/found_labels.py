@@ -30,7 +30,7 @@ def check_files(sample: Sample) -> None:
 
 
 def write_found_labels(
-    sample: Sample, target: Path, order: dict[int, int] | None, offset: int, tell: Listener
+    sample: Sample, target: Path, order: dict[int, int] | None, offset: int, listener: Listener
 ) -> None:
     """Write the labels of all pictures of a sample's folder, as `labels` takes them.
 
@@ -42,18 +42,18 @@ def write_found_labels(
         Label offset, which is no part of labels.
     """
     if order is None:
-        tell.note(f"labels: {_write(sample, target):,} written to {target}")
+        listener.note(f"labels: {_write(sample, target):,} written to {target}")
         return
     classes = set(np.unique(sample.source.labels).tolist())
     if not classes <= set(order) or len(set(order.values())) < len(order):
-        tell.warning(
+        listener.warning(
             f"{target} is not written: the labels count the classes in another order than the "
             f"model, and its answers on {len(sample)} images do not give each class a number of "
             f"its own; look at more images ({option('samples')})"
         )
         return
     count = _write(sample, target, {label: answer - offset for label, answer in order.items()})
-    tell.warning(
+    listener.warning(
         f"labels: {count:,} written to {target}, renumbered by the model's usual answers on "
         f"{len(sample)} images; check them against the model's own list of classes"
     )

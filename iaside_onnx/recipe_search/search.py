@@ -21,6 +21,7 @@ from ..errors import ArtifactError, ChangedModelError, said
 from ..images.sample import Sample
 from ..inference.classifier import Classifier
 from ..inference.ends import image_input
+from ..inference.input_form import common_size
 from ..inference.model import Affine
 from ..inference.ort_format import describe
 from ..inference.session import Runtime
@@ -40,6 +41,8 @@ from .fitting import MOST_EVALUATIONS, fitted_values
 from .found_labels import check_files, write_found_labels
 from .plausible import most_plausible_first, source_of
 
+# Of how images and labels are read, what `analyze` has to be given as well.
+_READING = ("columns", "class_names", "label_order", "image_column", "label_column")
 _OFFSETS = (0, 1, -1)
 _FINALISTS = 3
 _GROUP = 16
@@ -86,34 +89,34 @@ def search_recipes(
         Anything wrong with the file or the images.
     """
     request = Request.of(ModelOptions, options, model, images, None)
-    tell, wanted, reading = request.tell, request.settings, request.reading
+    listener, settings, reading = request.listener, request.settings, request.reading
     sample, _ = open_sample(request)
     if labels_file is not None:
         check_files(sample)
-    given = _given_recipes(model, request.extensions, tell)
+    given = _given_recipes(model, request.extensions, listener)
     first = next(iter(given.values()), None)
-    size = _one_size(sample)
+    size = common_size(sample)
     # Recipes that resize make a free input 224 pixels, others take the pictures' own size.
     opening = replace(
-        wanted,
+        settings,
         preprocess="inception" if size is None else "unit",
-        size=wanted.size or ((first.crop or first.size) if first else None),
+        size=settings.size or ((first.crop or first.size) if first else None),
     )
     classifier = open_model(replace(request, settings=opening), sample, check_range=False)
     if sha256 is not None and classifier.artifact.sha256 != sha256:
         raise ChangedModelError(model)
-    sample, classifier = settle_labels(sample, classifier, reading, tell)
-    search = _Search(classifier, sample, size, given, tell)
+    sample, classifier = settle_labels(sample, classifier, reading, listener)
+    search = _Search(classifier, sample, size, given, listener)
     candidates = most_plausible_first(search.run(), given, classifier.label_offset)
-    fit = None
-    if candidates[0].above_chance(len(candidates)) and source_of(candidates[0], given) is None:
-        fit = search.fitted(candidates[0])
-    candidates = [*([fit] if fit else []), *candidates]
-    best = candidates[0]
+    best, fit = candidates[0], None
+    if best.above_chance(len(candidates)) and source_of(best, given) is None:
+        fit = search.fitted(best)
+    if fit is not None:
+        best, candidates = fit, [fit, *candidates]
     rows = [_row(candidate, best) for candidate in candidates]
     order = other_order(candidates)
     if labels_file is not None:
-        write_found_labels(sample, labels_file, order, classifier.label_offset, tell)
+        write_found_labels(sample, labels_file, order, classifier.label_offset, listener)
     preset = best.recipe.name if best.recipe.name in PRESETS else None
     return {
         "candidates": rows,
@@ -125,15 +128,11 @@ def search_recipes(
             "preset": preset,
             "source": source_of(best, given),
             "fitted": fit is not None,
-            "input_range": _ends(best, classifier),
+            "input_range": list(Affine(*best.recipe.affine(classifier.form.channels)).ends),
             "toml": best.recipe.toml(),
-            "options": _options(best, classifier, wanted)
-            | {
-                "columns": reading.columns,
-                "class_names": reading.class_names,
-                "label_order": reading.label_order,
-                "image_column": reading.image_column,
-                "label_column": reading.label_column,
+            "options": {
+                **_options(best, classifier, settings),
+                **{name: getattr(reading, name) for name in _READING},
                 "ort_extension": list(request.extensions),
             },
         },
@@ -141,32 +140,20 @@ def search_recipes(
 
 
 def _given_recipes(
-    model: Path, extensions: tuple[Path, ...], tell: Listener
+    model: Path, extensions: tuple[Path, ...], listener: Listener
 ) -> dict[str, Preprocess]:
     """The recipes that the file declares and that lie beside it, as far as they can be used."""
     declared = Declared(model, describe(model, Runtime(extensions=extensions)).metadata)
-    found = {}
+    recipes = {}
     for name, read in (("declared", declared.preprocess), ("beside", declared.preprocess_beside)):
         try:
             recipe = read()
         except ArtifactError as error:
-            tell.warning(said(error))
+            listener.warning(said(error))
             continue
         if recipe is not None:
-            found[name] = recipe
-    return found
-
-
-def _one_size(sample: Sample) -> tuple[int, int] | None:
-    """Height and width of the pictures, if all are of one size."""
-    sizes: set[tuple[int, int]] = set()
-    for position in range(len(sample)):
-        picture = sample.picture(position)
-        height, width = picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1]
-        sizes.add((height, width))
-        if len(sizes) > 1:
-            return None
-    return sizes.pop()
+            recipes[name] = recipe
+    return recipes
 
 
 class _Search:
@@ -178,12 +165,12 @@ class _Search:
         sample: Sample,
         size: tuple[int, int] | None,
         given: Given,
-        tell: Listener,
+        listener: Listener,
     ) -> None:
         self.classifier = classifier
         self.sample = sample
-        self.tell = tell
-        self.targets = _targets(sample, classifier, tell)
+        self.listener = listener
+        self.targets = _targets(sample, classifier, listener)
         self.values = list(values_axis(classifier.form, given))
         self.geometries = list(geometry_axis(classifier.form, size, given))
 
@@ -193,18 +180,18 @@ class _Search:
         finalists = min(_FINALISTS, len(self.values))
         count = len(self.values) + finalists * len(others)
         total = count * len(self.sample)
-        self.tell.note(
+        self.listener.note(
             f"cost: {len(self.sample)} images x {count} recipes = {total:,} forward passes"
         )
-        self.tell.start(0, total)
+        self.listener.start(0, total)
         try:
-            found = self._scored((values, first) for values in self.values)
-            leading: list[str] = list(dict.fromkeys(item.values for item in found))[:finalists]
+            scored = self._scored((values, first) for values in self.values)
+            leading: list[str] = list(dict.fromkeys(item.values for item in scored))[:finalists]
             best = [values for values in self.values if values.name in leading]
-            found += self._scored((values, other) for other in others for values in best)
+            scored += self._scored((values, other) for other in others for values in best)
         finally:
-            self.tell.stop()
-        return sorted(found, key=lambda item: item.rank, reverse=True)
+            self.listener.stop()
+        return sorted(scored, key=lambda item: item.rank, reverse=True)
 
     def fitted(self, best: Candidate) -> Candidate | None:
         """The best candidate with values fitted to half of the images, if they do better.
@@ -217,7 +204,7 @@ class _Search:
             return None
         if -best.log_prob.mean() < NEGLIGIBLE:  # nothing is left to gain
             return None
-        self.tell.note(
+        self.listener.note(
             f"fitting scale and offset: at most {MOST_EVALUATIONS * len(half):,} forward passes"
         )
         pixels = np.stack(
@@ -226,9 +213,9 @@ class _Search:
         targets = best.targets[half]
         geometry = replace(best.recipe, name=best.geometry)
         others = np.setdiff1d(np.arange(count), half)
-        found: Candidate | None = None
+        better: Candidate | None = None
         for apart in (False, True) if count >= _LEAST_APART and form.channels > 1 else (False,):
-            start = found or best
+            start = better or best
             values = fitted_values(self.classifier, pixels, targets, start.recipe, apart=apart)
             tried = next(
                 item
@@ -236,20 +223,20 @@ class _Search:
                 if item.label_offset == best.label_offset
             )
             if tried.on(others).clearly_better_than(start.on(others)):
-                found = tried
-        return found
+                better = tried
+        return better
 
     def _scored(self, pairs: Iterable[tuple[Preprocess, Preprocess]]) -> list[Candidate]:
         """Candidates for pairs of values and geometry, best first."""
         form = self.classifier.form
         recipes = [(values, geometry, joined(values, geometry, form)) for values, geometry in pairs]
-        parts: list[list[Candidate]] = [[] for _ in range(len(recipes) * len(self.targets))]
+        parts: list[list[Candidate]] = []  # for each group of images, of all candidates
         group = max(1, min(_GROUP, _GROUP_NUMBERS // form.features))
         for start in range(0, len(self.sample), group):
             positions = np.arange(start, min(start + group, len(self.sample)))
             pictures = [self.sample.picture(int(position)) for position in positions]
             prepared: dict[str, NDArray[np.float32]] = {}
-            read: list[Candidate] = []
+            parts.append([])
             for values, geometry, recipe in recipes:
                 if geometry.name not in prepared:
                     pixels = [recipe.pixels(picture, form.channels) for picture in pictures]
@@ -257,12 +244,10 @@ class _Search:
                 affine = Affine(*recipe.affine(form.channels))
                 model = replace(self.classifier.model, affine=affine)
                 raw = model.scores(prepared[geometry.name])
-                read += self._read(values.name, geometry.name, recipe, raw, positions)
-                self.tell.advance(len(pictures))
-            for part, candidate in zip(parts, read, strict=True):
-                part.append(candidate)
-        found = [Candidate.joined(part) for part in parts]
-        return sorted(found, key=lambda item: item.rank, reverse=True)
+                parts[-1] += self._read(values.name, geometry.name, recipe, raw, positions)
+                self.listener.advance(len(pictures))
+        candidates = [Candidate.joined(same) for same in zip(*parts, strict=True)]
+        return sorted(candidates, key=lambda item: item.rank, reverse=True)
 
     def _read(
         self,
@@ -299,11 +284,11 @@ class _Search:
 
 
 def _targets(
-    sample: Sample, classifier: Classifier, tell: Listener
+    sample: Sample, classifier: Classifier, listener: Listener
 ) -> dict[int, NDArray[np.int64]]:
     """Index of each image's class in the model's output, for each offset that is possible."""
     names, classes = sample.class_names, classifier.classes
-    found = {
+    targets = {
         offset: sample.labels + offset
         for offset in _OFFSETS
         if sample.labels.min() + offset >= 0
@@ -311,38 +296,30 @@ def _targets(
         and (names is None or 0 <= offset <= classes - len(names))
     }
     # Its errors and warnings are those of an audit.
-    class_targets(sample, replace(classifier, label_offset=next(iter(found), 0)), tell)
-    return found
+    class_targets(sample, replace(classifier, label_offset=next(iter(targets), 0)), listener)
+    return targets
 
 
-def _options(best: Candidate, classifier: Classifier, wanted: Settings) -> dict[str, Any]:
+def _options(best: Candidate, classifier: Classifier, settings: Settings) -> dict[str, Any]:
     """Parameters of `analyze` besides the preprocessing."""
     form = classifier.form
-    told = best.label_offset != 0 or "iaside.label_offset" in classifier.artifact.metadata
-    free = None in (image_input(classifier.artifact, wanted.input).shape or ())[1:]
+    needed = best.label_offset != 0 or "iaside.label_offset" in classifier.artifact.metadata
+    free = None in (image_input(classifier.artifact, settings.input).shape or ())[1:]
     return {
         "size": (form.height, form.width) if free else None,
-        "input": wanted.input,
-        "output": wanted.output,
-        "layout": wanted.layout,
-        "label_offset": best.label_offset if told else None,
-        "allow_random": wanted.allow_random or None,
-        "output_kind": wanted.output_kind,
+        "input": settings.input,
+        "output": settings.output,
+        "layout": settings.layout,
+        "label_offset": best.label_offset if needed else None,
+        "allow_random": settings.allow_random or None,
+        "output_kind": settings.output_kind,
     }
-
-
-def _ends(best: Candidate, classifier: Classifier) -> list[float]:
-    """The numbers that the darkest and the lightest pixel become."""
-    _, gain, shift = best.recipe.affine(classifier.form.channels)
-    ends = np.stack([shift, shift + gain])
-    return [float(ends.min()), float(ends.max())]
 
 
 def _row(candidate: Candidate, best: Candidate) -> dict[str, Any]:
     """A candidate as JSON values."""
     right, count = int(candidate.right.sum()), len(candidate.right)
     interval = stats.binomtest(right, count).proportion_ci(method="wilson")
-    p_value = best.better_than(candidate)
     recipe = candidate.recipe
     return {
         "values": candidate.values,
@@ -355,6 +332,6 @@ def _row(candidate: Candidate, best: Candidate) -> dict[str, Any]:
         "top5": float(candidate.right5.mean()) if candidate.classes > _MANY_CLASSES else None,
         "mean_log_prob": float(candidate.log_prob.mean()),
         "without_scores": int((~candidate.finite).sum()),
-        "p_value": p_value,
+        "p_value": best.better_than(candidate),
         "told_apart": best.clearly_better_than(candidate),
     }

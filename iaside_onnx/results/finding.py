@@ -1,7 +1,7 @@
 """What a report says, in the words that every view shows.
 
 One score says where the evidence lies, on these images, and compares models; what damage costs a
-model is measured, never foretold from its score.
+model is measured, never predicted from its score.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ReportError
-from ..mathematics.mean import student_quantile
-from ..mathematics.proportion import normal_quantile
+from ..mathematics.proportion import normal_quantile, student_quantile
 from .part import part_note
 from .precondition import enough_in_words, speaks_of_accuracy
 from .robustness import RobustnessReport
@@ -63,13 +62,7 @@ class Finding:
 
 
 def finding(report: ValueTable, robustness: RobustnessReport | None = None) -> Finding:
-    """What a report says, and what was measured of its model.
-
-    Raises
-    ------
-    ReportError
-        The measurement is of another model.
-    """
+    """What a report says, and what was measured of its model; see `Report.finding`."""
     measured = None
     if robustness is not None:
         check_measures("the measurement", robustness, [report.model])
@@ -89,12 +82,7 @@ def no_finding(report: ValueTable) -> str | None:
 def check_measures(
     name: str | Path, robustness: RobustnessReport, models: Sequence[dict[str, Any]]
 ) -> None:
-    """Refuse a measurement, called `name`, of a model that is none of these.
-
-    Raises
-    ------
-    ReportError
-    """
+    """Refuse a measurement, called `name`, of a model that is none of these."""
     measured = robustness.model
     if any(model["sha256"] == measured["sha256"] for model in models):
         return

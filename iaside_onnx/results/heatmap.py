@@ -10,26 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..mathematics.bands import MOST_BANDS
 from ..mathematics.fourier_basis import FrequencyGrid
-from ..mathematics.norms import MOST_BANDS
 from ..mathematics.score import resampled_means
 from ..setting_roles import HEATMAP_FIT, settings_apart
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, TRUTH, Field, Schema, need
+from ..storage.schema import IMAGE, TRUTH, Field, Schema
 from .finding import no_finding
 from .report import Report
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
 from .spread import Spread
 
-HEATMAP_FORMAT = "iaside-heatmap"
-HEATMAP_VERSION = 1
 # Bands whose ranks say anything about a correlation.
 _LEAST_RANKED = 5
 _RESAMPLES = 1000
 _MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know the bands
 SCHEMA = Schema(
-    format=HEATMAP_FORMAT,
-    versions=(HEATMAP_VERSION,),
+    format="iaside-heatmap",
+    versions=(1,),
     header=rules.OF_ALL,
     inside={
         "settings": {
@@ -80,8 +78,7 @@ class BandDamage:
 class HeatmapReport(ModelResult):
     """Result of ``iaside heatmap``: each image under each real Fourier basis vector.
 
-    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
-    data, run, provider, iaside_version and created in common.
+    What it shares with others is at `ModelResult`.
 
     Attributes
     ----------
@@ -138,9 +135,7 @@ class HeatmapReport(ModelResult):
         if settings_apart({"size": list(report.size)}, size, only=HEATMAP_FIT):
             raise UsageError("the analysis and the heat map are of images of different sizes")
         return self.view(
-            bands=int(report.settings["bands"]),
-            norm=str(report.settings["norm"]),
-            separate_dc=bool(report.settings["separate_dc"]),
+            **{name: report.settings[name] for name in ("bands", "norm", "separate_dc")}
         )
 
     @cached_property
@@ -158,12 +153,10 @@ class HeatmapReport(ModelResult):
         """Refuse a grid that the file cannot hold; see `Result.check`."""
         (height, width), lines = self.settings["size"], self.settings["grid"]
         # Before the grid is laid out: a file that claims a large one must hold one.
-        count, waves = (
-            min(lines or height, height) * min(lines or width, width),
-            self.wrong.shape[1],
-        )
-        need(2 * waves >= count, "the frequencies are not those of its grid")
-        need(len(self.band_of) == waves, "the bands do not fit the images")
+        waves = self.wrong.shape[1]
+        count = min(lines or height, height) * min(lines or width, width)
+        rules.need(2 * waves >= count, "the frequencies are not those of its grid")
+        rules.need(len(self.band_of) == waves, "the bands do not fit the images")
 
     @property
     def clean_error(self) -> float:
@@ -199,17 +192,15 @@ class HeatmapReport(ModelResult):
     @cached_property
     def band_of(self) -> NDArray[np.intp]:
         """Band of each vector, shape (V,)."""
-        settings = self.settings
-        return self.grid.bands(
-            settings["bands"], settings["norm"], separate_dc=settings["separate_dc"]
-        )
+        bands, norm, dc = (self.settings[name] for name in ("bands", "norm", "separate_dc"))
+        return self.grid.bands(bands, norm, separate_dc=dc)
 
     @cached_property
     def band_damage(self) -> BandDamage:
         """Error and mean prediction error by band, with bootstrap intervals over images."""
         bands, weights = len(self.band_names), self.grid.weights
         counts = np.bincount(self.band_of, weights, bands)
-        seen = counts > 0
+        known = counts > 0
         import scipy.sparse  # slow to load, and not needed to read a file
 
         # Sparse, for a fine grid has many vectors, and each is in one band.
@@ -217,14 +208,12 @@ class HeatmapReport(ModelResult):
             (weights / counts[self.band_of], (np.arange(len(weights)), self.band_of)),
             shape=(len(weights), bands),
         )
-        per_image = np.hstack([(part @ member)[:, seen] for part in (self.wrong, self.change)])
+        per_image = np.hstack([(part @ member)[:, known] for part in (self.wrong, self.change)])
         drawn = resampled_means(per_image, int(self.settings["seed"]), _RESAMPLES)
         rows = np.full((1 + _RESAMPLES, 2, bands), np.nan)
-        rows[:, :, seen] = np.vstack([per_image.mean(axis=0), drawn]).reshape(len(rows), 2, -1)
-        level = float(self.settings["confidence"])
-        return BandDamage(
-            counts.astype(np.int64), Spread.of(rows[:, 0], level), Spread.of(rows[:, 1], level)
-        )
+        rows[:, :, known] = np.vstack([per_image.mean(axis=0), drawn]).reshape(len(rows), 2, -1)
+        error, mpe = (Spread.of(rows[:, kind], self.confidence) for kind in (0, 1))
+        return BandDamage(counts.astype(np.int64), error, mpe)
 
     def rank_correlation(self, report: Report) -> dict[str, float | None]:
         """Spearman's correlation over bands of an analysis's SID with this model's sensitivity.
@@ -248,21 +237,18 @@ class HeatmapReport(ModelResult):
         damage = self.seen_as(report).band_damage
         if np.count_nonzero(damage.coefficients) < _LEAST_RANKED:
             return {"error": None, "mpe": None}
-        return {
-            "error": _spearman(report.sid, damage.error.value),
-            "mpe": _spearman(report.sid, damage.mpe.value),
-        }
+        sides = {"error": damage.error, "mpe": damage.mpe}
+        return {name: _spearman(report.sid, side.value) for name, side in sides.items()}
 
     def summary(self, analysis: Report | None = None) -> dict[str, Any]:
         """The result as plain JSON values; with an analysis, its SID and the correlation."""
         if analysis is not None:
-            found = self.seen_as(analysis).summary()
             beside = {
                 "sid": analysis.sid.tolist(),
                 "spearman": self.rank_correlation(analysis),
                 "no_finding": no_finding(analysis),
             }
-            return {**found, "analysis": beside}
+            return {**self.seen_as(analysis).summary(), "analysis": beside}
         damage = self.band_damage
         return {
             **self.provenance,
@@ -283,8 +269,8 @@ load_heatmap = HeatmapReport.load
 
 
 def _spearman(importance: NDArray[np.float64], damage: NDArray[np.float64]) -> float | None:
-    seen = np.isfinite(damage)
-    a, b = importance[seen], damage[seen]
+    known = np.isfinite(damage)
+    a, b = importance[known], damage[known]
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
     import scipy.stats

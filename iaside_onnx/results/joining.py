@@ -18,7 +18,7 @@ from ..storage.schema import IMAGE
 from .part import Part, PartOfSample, part_of
 from .precondition import accuracy_reason, speaks_of_accuracy
 
-R = TypeVar("R")
+R = TypeVar("R")  # of Result, which imports this
 # Sums over the parts; what else differs between runs is kept part by part.
 _SUMMED = ("forward_passes", "seconds", "resumed_after")
 
@@ -32,29 +32,15 @@ class _Piece:
     whole: PartOfSample
 
 
-def named(results: Sequence[R]) -> list[tuple[str, R]]:
-    """Results with what messages call them, where they have no file."""
-    return [(f"report {number}", result) for number, result in enumerate(results, 1)]
+def taken(values: Any, positions: Any, axis: int) -> Any:
+    """Rows of an array or of a list, in the order of their positions."""
+    if isinstance(values, list):
+        return [values[position] for position in positions]
+    return np.take(values, positions, axis=axis)
 
 
 def joined(results: Sequence[tuple[str, R]], *, allow_missing: bool) -> R:
-    """Join results of disjoint parts of one sample, in any order; see `merging.merge`.
-
-    Parameters
-    ----------
-    results : sequence of (str, Result)
-        What messages call each, and the result; all of one kind.
-    allow_missing : bool
-        Join what there is.
-
-    Raises
-    ------
-    UsageError
-        No result given.
-    ReportError
-        Not a part, parts that overlap or are missing, or of different models, settings, images or
-        versions; the message names the difference.
-    """
+    """Join results of parts, each with what messages call it; see `merging.merge`."""
     if not results:
         raise UsageError("no reports to join")
     pieces = sorted(
@@ -71,26 +57,26 @@ def joined(results: Sequence[tuple[str, R]], *, allow_missing: bool) -> R:
             f"{many} {lacking} of {part.of} missing; add the report(s), or join what there is with "
             f"{option('allow_missing', True)}"
         )
-    made: R = _joined(pieces, part)
-    return made
+    result: R = _joined(pieces, part)
+    return result
 
 
 def _piece(name: str, result: Any) -> _Piece:
     whole = part_of(result)
     if whole is None:
-        asked = option("shard", like="I/N")
-        raise ReportError(f"{name}: holds a whole sample, not a part of one (analyze {asked})")
+        shard = option("shard", like="I/N")
+        raise ReportError(f"{name}: holds a whole sample, not a part of one (analyze {shard})")
     return _Piece(name, result, whole)
 
 
 def _check_alike(first: _Piece, other: _Piece) -> None:
     """Refuse parts that are not of one run; the message names the first difference."""
 
-    def need(what: str, here: Any, there: Any) -> None:
-        if here != there:
+    def check(what: str, value: Any, another: Any) -> None:
+        if value != another:
             raise ReportError(
-                f"{other.name}: was made with {what} {_shown(there)}, but {first.name} with "
-                f"{_shown(here)}"
+                f"{other.name}: was made with {what} {_shown(another)}, but {first.name} with "
+                f"{_shown(value)}"
             )
 
     one, two = first.result, other.result
@@ -100,12 +86,12 @@ def _check_alike(first: _Piece, other: _Piece) -> None:
         raise ReportError(f"{other.name}: is of another model than {first.name}")
     # The strictest level: nothing may differ, the view included.
     for each in settings_apart(one.settings, two.settings):
-        need(each.setting, each.first, each.other)
+        check(each.setting, each.first, each.other)
     for name in one.SCHEMA.counts.values():
-        need(name, getattr(one, name), getattr(two, name))
-    need("provider", one.provider, two.provider)
-    need("iaside", one.iaside_version, two.iaside_version)
-    need("a number of shards of", first.whole.part.of, other.whole.part.of)
+        check(name, getattr(one, name), getattr(two, name))
+    check("provider", one.provider, two.provider)
+    check("iaside", one.iaside_version, two.iaside_version)
+    check("a number of shards of", first.whole.part.of, other.whole.part.of)
     if (first.whole.images, first.whole.digest) != (other.whole.images, other.whole.digest):
         raise ReportError(f"{other.name}: is of a sample of other images than {first.name}")
     if getattr(one, "class_names", None) != getattr(two, "class_names", None):
@@ -136,25 +122,26 @@ def _joined(pieces: list[_Piece], part: Part) -> Any:
     places = [piece.whole.part.positions(piece.whole.images) for piece in pieces]
     order = np.argsort(np.concatenate(places))
     rows: dict[str, Any] = {}
-    for each in first.SCHEMA.rows:
-        if each.name not in first.own_fields():
-            continue
+    for each in first.own_rows():
         columns = [getattr(piece.result, each.name) for piece in pieces]
-        lacking = [piece.name for piece, held in zip(pieces, columns, strict=True) if held is None]
+        lacking = [
+            piece.name for piece, column in zip(pieces, columns, strict=True) if column is None
+        ]
         if len(lacking) < len(pieces):
             if lacking:
                 raise ReportError(f"{lacking[0]}: holds no {each.name}, but others do")
-            rows[each.name] = _in_order(columns, order, each.dims.index(IMAGE))
+            axis = each.dims.index(IMAGE)
+            if isinstance(columns[0], list):
+                together: Any = [row for column in columns for row in column]
+            else:
+                together = np.concatenate(columns, axis=axis)
+            rows[each.name] = taken(together, order, axis)
     run = _joined_run(pieces)
     if part.missing:
         run["shard"] = PartOfSample(part, whole.images, whole.digest).record()
-    made = replace(
-        first,
-        **rows,
-        run=run,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    )
-    digest = made.computed_digest()
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    result = replace(first, **rows, run=run, created=created)
+    digest = result.computed_digest()
     if digest is None:
         raise ReportError(f"{pieces[0].name}: holds no digests of its images")
     if not part.missing and digest != whole.digest:
@@ -163,15 +150,7 @@ def _joined(pieces: list[_Piece], part: Part) -> Any:
             "one of them was altered"
         )
     dropped = {} if part.missing else {e.name: None for e in first.SCHEMA.rows if e.part_only}
-    return replace(made, **dropped, data={**first.data, "digest": digest, "samples": len(order)})
-
-
-def _in_order(parts: list[Any], order: Any, axis: int) -> Any:
-    """Rows of several parts, as arrays or lists, in the order of the sample."""
-    if isinstance(parts[0], list):
-        together = [row for part in parts for row in part]
-        return [together[place] for place in order]
-    return np.take(np.concatenate(parts, axis=axis), order, axis=axis)
+    return replace(result, **dropped, data={**first.data, "digest": digest, "samples": len(order)})
 
 
 def _joined_run(pieces: list[_Piece]) -> dict[str, Any]:
@@ -189,8 +168,8 @@ def _joined_run(pieces: list[_Piece]) -> dict[str, Any]:
     for piece, run in zip(pieces, runs, strict=True):
         own = {key: run[key] for key in run if key not in shared and key != "warnings"}
         before = piece.result.run.get("parts")
-        told = [{"shard": piece.whole.part.option, **own}]
-        parts += before if isinstance(before, list) else told
+        alone = [{"shard": piece.whole.part.option, **own}]
+        parts += before if isinstance(before, list) else alone
     return {**shared, **sums, "warnings": _joined_warnings(pieces), "parts": parts}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..storage.isolated import Child
-from ..storage.opening import begin_reading, report_errors, wrong_kind
+from ..storage.opening import stored_content, wrong_kind
 from .result import Result
 
 # Loaded when a file of the kind is met.
@@ -25,8 +25,8 @@ KINDS = {
 def class_of(kind: str) -> type[Result]:
     """Class of the results that files of a format hold."""
     module, name = KINDS[kind]
-    found: type[Result] = getattr(import_module(f".{module}", __package__), name)
-    return found
+    result: type[Result] = getattr(import_module(f".{module}", __package__), name)
+    return result
 
 
 def load(path: str | Path, reading: Child | None = None) -> Any:
@@ -49,9 +49,7 @@ def load(path: str | Path, reading: Child | None = None) -> Any:
         No file of iaside, an unknown version, unfinished, or damaged.
     """
     path = Path(path)
-    reading = reading or begin_reading(path)
-    with report_errors(path):
-        stored, arrays = reading.result()
+    stored, arrays = stored_content(path, reading)
     if stored["format"] not in KINDS:
         raise wrong_kind(path, stored["format"])
     return class_of(stored["format"]).of_stored(path, stored, arrays)

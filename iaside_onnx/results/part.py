@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import InvalidOption
 from ..storage import value_rules as rules
-from ..storage.schema import need
 
 _COUNT = rules.whole(1, rules.MOST_COUNT)
 _RECORD: dict[str, rules.Rule] = {
@@ -18,18 +17,6 @@ _RECORD: dict[str, rules.Rule] = {
     "digest": rules.is_digest,
 }
 _ASKED = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
-
-
-class OfSample(Protocol):
-    """A result with an entry for each image."""
-
-    @property
-    def image_ids(self) -> list[str]:
-        """Names of the images."""
-
-    @property
-    def run(self) -> dict[str, Any]:
-        """How it ran; ``shard`` says which part of a sample it holds."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +43,11 @@ class Part:
 
     @classmethod
     def asked(cls, text: str) -> Part:
-        """Part of ``shard`` as it is asked for, "I/N", where I counts from 1.
-
-        Raises
-        ------
-        UsageError
-        """
-        found = _ASKED.fullmatch(text.strip())
-        if found is None:
+        """The shard that I/N asks for, where I counts from 1; another text is an InvalidOption."""
+        match = _ASKED.fullmatch(text.strip())
+        if match is None:
             raise InvalidOption("shard", text, "give I/N, such as 1/4 for the first of four")
-        number, of = int(found[1]), int(found[2])
+        number, of = map(int, match.groups())
         if not 1 <= number <= of:
             raise InvalidOption("shard", text, "shards count from 1 to N, so 1/N to N/N")
         return cls((number,), of)
@@ -73,20 +55,17 @@ class Part:
     def positions(self, images: int) -> list[int]:
         """Positions of the part in a sample of `images`, ascending.
 
-        Raises
-        ------
-        UsageError
-            There are fewer images than shards.
+        Fewer images than shards are an InvalidOption.
         """
         if images < self.of:
-            few = f"the sample has {images} image(s); take at most as many shards"
-            raise InvalidOption("shard", self.option, few)
+            reason = f"the sample has {images} image(s); take at most as many shards"
+            raise InvalidOption("shard", self.option, reason)
         starts = {number - 1 for number in self.numbers}
         return [position for position in range(images) if position % self.of in starts]
 
     @property
     def option(self) -> str:
-        """As ``shard`` takes it, such as "2/3"; several shards with commas."""
+        """As it is asked for, such as "2/3"; several shards with commas."""
         return f"{','.join(map(str, self.numbers))}/{self.of}"
 
     @property
@@ -122,37 +101,31 @@ class PartOfSample:
         }
 
 
-def part_of(report: OfSample) -> PartOfSample | None:
-    """Which part of a sample a report holds; None for the whole.
+def part_of(report: Any) -> PartOfSample | None:
+    """Which part of a sample a result holds; None for the whole.
 
-    Raises
-    ------
-    WrongContentError
-        What the report says of it cannot be.
+    What cannot be is a WrongContentError.
     """
-    held = report.run.get("shard")
-    if held is None:
+    record = report.run.get("shard")
+    if record is None:
         return None
-    _need(
-        isinstance(held, dict)
-        and all(key in held and rule(held[key]) for key, rule in _RECORD.items())
-    )
-    numbers, of, images = held["numbers"], held["of"], held["images"]
+    _need(isinstance(record, dict) and all(rule(record.get(key)) for key, rule in _RECORD.items()))
+    numbers, of, images = record["numbers"], record["of"], record["images"]
     # Bounded by the rows before anything is counted out: the numbers come from a stranger.
     rows = len(report.image_ids)
     _need(numbers == sorted(numbers) and numbers[-1] <= of <= images)
     _need(len(numbers) <= rows <= images)
     whole, rest = divmod(images, of)
     _need(rows == sum(whole + (number <= rest) for number in numbers))
-    return PartOfSample(Part(tuple(numbers), of), images, held["digest"])
+    return PartOfSample(Part(tuple(numbers), of), images, record["digest"])
 
 
 def _need(condition: bool) -> None:
-    need(condition, "attribute run holds no usable 'shard'")
+    rules.need(condition, "attribute run holds no usable 'shard'")
 
 
-def part_note(report: OfSample) -> str | None:
-    """One line for readers of a part's report; None for the whole."""
+def part_note(report: Any) -> str | None:
+    """One line for readers of the result of a part; None for the whole."""
     whole = part_of(report)
     if whole is None:
         return None

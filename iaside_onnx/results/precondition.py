@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mathematics.mean import mean_interval
-from ..mathematics.proportion import wilson
+from ..mathematics.proportion import mean_interval, wilson
 
 # Coverage of the intervals that are judged, whatever the report's own is.
 LEVEL = 0.95
@@ -72,7 +71,7 @@ class Precondition:
 def precondition(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], ends: NDArray[np.float64], known: Any
 ) -> Precondition:
-    """What speaks for or against reading a report, whichever value it is seen in.
+    """What speaks for or against reading a report, in whichever value it is viewed.
 
     Parameters
     ----------
@@ -81,10 +80,10 @@ def precondition(
     ends : ndarray of float64, shape (n, 2)
         Log-probability of the true class with no band, and with all.
     known : int or other
-        Classes that the model chooses among; where that says nothing, those seen, two at least.
+        Classes that the model chooses among; else those that occur, two at least.
     """
-    images, seen = len(labels), len(np.union1d(labels, predicted))
-    classes = known if type(known) is int and known > 1 else max(2, seen)
+    images, occurring = len(labels), len(np.union1d(labels, predicted))
+    classes = known if type(known) is int and known > 1 else max(2, occurring)
     right = int((predicted == labels).sum())
     empty, grand = np.maximum(ends, _LEAST_LOG_PROB).T
     gain_low, _ = mean_interval(grand - empty, LEVEL)

@@ -6,6 +6,7 @@ follow from that. Nothing here knows how a result is shown.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -18,12 +19,12 @@ from .. import errors
 from ..digest import data_digest, rows_digest
 from ..errors import ReportError, UsageError, again
 from ..storage.isolated import Child
-from ..storage.opening import begin_reading, report_errors, why, wrong_kind
+from ..storage.opening import stored_content, wrong_kind
 from ..storage.output_file import check_folder, check_free
-from ..storage.schema import IMAGE, ROUNDING, TEXT, Field, Schema, need
-from ..storage.value_rules import WrongContentError
-from .joining import joined, named
-from .labelled import dataset
+from ..storage.regular_file import why
+from ..storage.schema import IMAGE, ROUNDING, TEXT, Field, Schema
+from ..storage.value_rules import WrongContentError, need
+from .joining import joined, taken
 from .part import part_of
 from .shown import Shown
 from .spread import check_confidence
@@ -49,6 +50,7 @@ CHANGE = Field(
 DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
                 "SHA-256 of each image's content, in parts of a sample",
                 optional=True, part_only=True)  # fmt: skip
+_PROVENANCE = ("iaside_version", "created", "model", "data", "settings", "provider", "run")
 _LABELS = {"labels": "label", "predicted": "predicted class"}
 
 
@@ -94,13 +96,7 @@ class Result(Shown):
         return {
             "format": self.SCHEMA.format,
             "format_version": self.format_version,
-            "iaside_version": self.iaside_version,
-            "created": self.created,
-            "model": self.model,
-            "data": self.data,
-            "settings": self.settings,
-            "provider": self.provider,
-            "run": self.run,
+            **{name: getattr(self, name) for name in _PROVENANCE},
         }
 
     @property
@@ -175,9 +171,7 @@ class Result(Shown):
         if isinstance(path, Result):
             raise wrong_kind("the result given", path.SCHEMA.format, cls.SCHEMA.format)
         path = Path(path)
-        reading = reading or begin_reading(path)
-        with report_errors(path):
-            stored, arrays = reading.result()
+        stored, arrays = stored_content(path, reading)
         if stored["format"] != cls.SCHEMA.format:
             raise wrong_kind(path, stored["format"], cls.SCHEMA.format)
         return cls.of_stored(path, stored, arrays)
@@ -186,13 +180,7 @@ class Result(Shown):
     def of_stored(
         cls, path: Path, stored: Mapping[str, Any], arrays: dict[str, NDArray[Any]]
     ) -> Self:
-        """The result from what `storage.hdf5.read_content` took from a file, checked.
-
-        Raises
-        ------
-        ReportError
-            What no run can have written; the message names the file.
-        """
+        """The result from what `storage.hdf5.read_content` took from a file, checked."""
         if "error" in stored:
             raise again(getattr(errors, stored["error"]), {"parts": stored["parts"]})
         try:
@@ -213,12 +201,7 @@ class Result(Shown):
         return result
 
     def check(self) -> None:
-        """Refuse what no run can have written, as far as the schema cannot tell.
-
-        Raises
-        ------
-        WrongContentError
-        """
+        """Refuse what no run can have written, as far as the schema cannot tell."""
 
     def _check_images(self) -> None:
         """Numbers of images, and labels within the classes."""
@@ -250,24 +233,27 @@ class Result(Shown):
         chosen = np.asarray(positions, np.intp)
         if not len(chosen) or chosen.min() < 0 or chosen.max() >= len(self.image_ids):
             raise UsageError(f"rows: give positions from 0 to {len(self.image_ids) - 1}")
-        taken: dict[str, Any] = {}
-        for each in self.SCHEMA.rows:
+        rows: dict[str, Any] = {}
+        for each in self.own_rows():
             value = getattr(self, each.name)
-            if isinstance(value, list):
-                taken[each.name] = [value[place] for place in chosen]
-            elif value is not None and each.name in self.own_fields():
-                taken[each.name] = np.take(value, chosen, axis=each.dims.index(IMAGE))
+            if value is not None:
+                rows[each.name] = taken(value, chosen, each.dims.index(IMAGE))
         run = {key: value for key, value in self.run.items() if key not in ("shard", "parts")}
-        made = replace(self, **taken, run=run)
-        digest = made.computed_digest()
+        some = replace(self, **rows, run=run)
+        digest = some.computed_digest()
         if digest is None:
             digest = rows_digest(str(self.data["digest"]), chosen.tolist())
-        return replace(made, data={**self.data, "digest": digest, "samples": len(chosen)})
+        return replace(some, data={**self.data, "digest": digest, "samples": len(chosen)})
 
     @classmethod
     def own_fields(cls) -> set[str]:
         """Names that the result is made of; the others it computes."""
         return {each.name for each in fields(cls)}
+
+    @classmethod
+    def own_rows(cls) -> list[Field]:
+        """Fields of these with an entry for each image."""
+        return [each for each in cls.SCHEMA.rows if each.name in cls.own_fields()]
 
     def computed_digest(self) -> str | None:
         """Digest of the images from ids, labels and contents; None where it lacks these."""
@@ -279,7 +265,8 @@ class Result(Shown):
     @classmethod
     def join(cls, parts: Sequence[Self], *, allow_missing: bool = False) -> Self:
         """Parts of one sample as the result that one run would have made; see `merge`."""
-        return joined(named(parts), allow_missing=allow_missing)
+        named = [(f"report {number}", part) for number, part in enumerate(parts, 1)]
+        return joined(named, allow_missing=allow_missing)
 
     def to_xarray(self) -> Dataset:
         """The values with named dimensions.
@@ -295,7 +282,43 @@ class Result(Shown):
         UsageError
             xarray is not installed.
         """
-        return dataset(self)
+        try:
+            import xarray
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                "to_xarray needs xarray: pip install 'iaside-onnx[notebook]'"
+            ) from error
+        values, coordinates = dict(self.variables()), dict(self.coordinates())
+        for each in self.SCHEMA.fields:
+            value = getattr(self, each.name, None)
+            if value is None or not (each.coordinate or IMAGE in each.dims):
+                continue
+            if any(isinstance(dim, int) for dim in each.dims) or not np.size(value):
+                continue  # bytes of digests, and what was not measured
+            dims = [self.axis_names.get(str(dim), dim) for dim in each.dims]
+            if each.coordinate:
+                coordinates[each.coordinate] = (dims, np.asarray(value))
+            else:
+                values[each.name] = (dims, np.asarray(value), {"long_name": each.meaning})
+        dataset: Dataset = xarray.Dataset(values, coordinates, self._attributes())
+        return dataset
+
+    def _attributes(self) -> dict[str, Any]:
+        """Those of `to_xarray`."""
+        model = {
+            "model": self.model.get("path"),
+            "model_sha256": self.model.get("sha256"),
+            "provider": self.provider or None,
+        }
+        return {
+            **{key: str(value) for key, value in model.items() if value is not None},
+            "data": str(self.data["source"]),
+            "data_digest": str(self.data["digest"]),
+            "created": self.created,
+            "iaside_version": self.iaside_version,
+            "settings": json.dumps(self.settings),
+            **self.scores,
+        }
 
     def coordinates(self) -> dict[str, Any]:
         """Coordinates in xarray beside those that the schema declares."""

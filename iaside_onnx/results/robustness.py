@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema, need
+from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
 from .spread import Spread
 
-ROBUSTNESS_FORMAT = "iaside-robustness"
-ROBUSTNESS_VERSION = 1
 RESAMPLES = 2000
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
@@ -30,8 +28,8 @@ _ATTACK = {
 }
 _CELLS = (IMAGE, "perturbation", "severity")
 SCHEMA = Schema(
-    format=ROBUSTNESS_FORMAT,
-    versions=(ROBUSTNESS_VERSION,),
+    format="iaside-robustness",
+    versions=(1,),
     header={
         **rules.PERTURBED,
         "attacks": lambda value: (
@@ -143,8 +141,7 @@ class Relative:
 class RobustnessReport(ModelResult):
     """Result of ``iaside robustness``: n images, P corruptions, S severities, A attacks.
 
-    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
-    data, run, provider, iaside_version and created in common.
+    What it shares with others is at `ModelResult`.
 
     Attributes
     ----------
@@ -188,27 +185,22 @@ class RobustnessReport(ModelResult):
     def check(self) -> None:
         """Refuse attacks that contradict themselves; see `Result.check`."""
         kinds = self.settings["kinds"]
-        need(set(self.perturbations) <= set(kinds), "a perturbation has no kind")
+        rules.need(set(self.perturbations) <= set(kinds), "a perturbation has no kind")
         for attack in self.attacks:
-            rules.check_rules(attack, _ATTACK, "attribute attacks", need)
+            rules.check_rules(attack, _ATTACK, "attribute attacks")
         for place, attack in enumerate(self.attacks):
             queries, name = self.attack_queries[:, place], attack["name"]
             skipped = queries == NOT_ATTACKED
-            need(
+            rules.need(
                 bool((queries <= attack["queries"]).all()),
                 f"more queries than the budget of {name}",
             )
-            need(not skipped.all(), f"no image was attacked by {name}")
-            need(
+            rules.need(not skipped.all(), f"no image was attacked by {name}")
+            rules.need(
                 not self.attack_wrong[skipped, place].any()
                 and not self.attack_change[skipped, place].any(),
                 "holds results of images that were not attacked",
             )
-
-    @property
-    def clean_wrong(self) -> NDArray[np.bool_]:
-        """The answer to the untouched image is wrong, shape (n,)."""
-        return np.asarray(self.predicted != self.labels)
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -252,22 +244,13 @@ class RobustnessReport(ModelResult):
         """Errors and prediction changes with percentile bootstrap intervals over images."""
         images, shape = len(self.labels), self.errors.shape
         rows = np.stack([self.wrong, self.change], axis=1).reshape(images, -1)
-        means = resampled_means(rows, int(self.settings["seed"]), RESAMPLES)
-        both = np.concatenate([rows.mean(axis=0, dtype=np.float64)[None], means])
-        both = both.reshape(-1, 2, *shape)
-
-        def spread(means: NDArray[np.float64]) -> Spread:
-            return Spread.of(means, self.confidence)
-
-        errors, mpe = both[:, 0], both[:, 1]
-        return Damage(
-            errors=spread(errors),
-            mpe=spread(mpe),
-            corruption_errors=spread(errors.mean(axis=2)),
-            corruption_mpe=spread(mpe.mean(axis=2)),
-            mean_error=spread(errors.mean(axis=(1, 2))),
-            mean_mpe=spread(mpe.mean(axis=(1, 2))),
-        )
+        drawn = resampled_means(rows, int(self.settings["seed"]), RESAMPLES)
+        both = np.concatenate([rows.mean(axis=0, dtype=np.float64)[None], drawn])
+        errors, mpe = both.reshape(-1, 2, *shape).swapaxes(0, 1)
+        # As `Damage` has them: by corruption and severity, by corruption, and over all.
+        pair = errors, mpe
+        means = *pair, *(part.mean(axis=axes) for axes in (2, (1, 2)) for part in pair)
+        return Damage(*(Spread.of(values, self.confidence) for values in means))
 
     @cached_property
     def lost_log_prob(self) -> Spread:
@@ -293,10 +276,8 @@ class RobustnessReport(ModelResult):
     @property
     def adversarial_spread(self) -> Spread:
         """The adversarial errors with Wilson's intervals, shape (A,)."""
-        low, high = wilson(
-            self.attack_wrong.sum(axis=0), self.attacked.sum(axis=0), self.confidence
-        )
-        return Spread(self.adversarial_errors, low, high)
+        wrong, images = self.attack_wrong.sum(axis=0), self.attacked.sum(axis=0)
+        return Spread(self.adversarial_errors, *wilson(wrong, images, self.confidence))
 
     def ce(self, baseline: RobustnessReport) -> NDArray[np.float64]:
         """Corruption error against a baseline model, shape (P,); see `against`."""
@@ -318,10 +299,6 @@ class RobustnessReport(ModelResult):
         baseline : RobustnessReport
             Of another model on the same images, corruptions and severities.
 
-        Returns
-        -------
-        Relative
-
         Raises
         ------
         ReportError
@@ -336,6 +313,13 @@ class RobustnessReport(ModelResult):
     def summary(self) -> dict[str, Any]:
         """All results as plain JSON values; null where a ratio is infinite or not defined."""
         damage = self.damage
+        corrupted = {
+            "error": damage.corruption_errors,
+            "mpe": damage.corruption_mpe,
+            "errors": damage.errors,
+            "mpes": damage.mpe,
+            "lost_log_prob": self.lost_log_prob,
+        }
         return {
             **self.provenance,
             "severities": self.severities,
@@ -344,14 +328,7 @@ class RobustnessReport(ModelResult):
             "mean_error": damage.mean_error.json(),
             "mean_mpe": damage.mean_mpe.json(),
             "corruptions": [
-                {
-                    "name": name,
-                    "error": damage.corruption_errors[row].json(),
-                    "mpe": damage.corruption_mpe[row].json(),
-                    "errors": damage.errors[row].json(),
-                    "mpes": damage.mpe[row].json(),
-                    "lost_log_prob": self.lost_log_prob[row].json(),
-                }
+                {"name": name, **{key: spread[row].json() for key, spread in corrupted.items()}}
                 for row, name in enumerate(self.perturbations)
             ],
             "attacks": [

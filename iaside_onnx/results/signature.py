@@ -7,6 +7,7 @@ and says which keys are trusted in a file of allowed signers (see ``man ssh-keyg
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,11 +34,6 @@ def check_signature(
         Who must have signed; None: anyone of these.
     signature : Path or None
         By default the report's name with ``.sig`` behind it.
-
-    Raises
-    ------
-    UsageError
-        Options that do not go together, no such file, or no ``ssh-keygen``.
     """
     if signers is None:
         if identity is not None or signature is not None:
@@ -52,18 +48,16 @@ def check_signature(
         return Check("signature", False, f"there is none: {proof} does not exist")
     tool = shutil.which("ssh-keygen")
     if tool is None:
-        raise UsageError(
-            f"{option('allowed_signers')} needs ssh-keygen (OpenSSH 8.2 or later), not found"
-        )
+        needs = option("allowed_signers")
+        raise UsageError(f"{needs} needs ssh-keygen (OpenSSH 8.2 or later), not found")
     if identity is None:
-        said = _run([tool, "-Y", "find-principals", "-s", str(proof), "-f", str(signers)], None)
-        names = said.splitlines() if said is not None else []
+        output = _run([tool, "-Y", "find-principals", "-s", str(proof), "-f", str(signers)], None)
+        names = (output or "").splitlines()
         if not names:
             return Check("signature", False, f"{proof} is not by a key in {signers}")
         identity = names[0]
     command = [tool, "-Y", "verify", "-f", str(signers), "-I", identity, "-n", NAMESPACE]
-    said = _run([*command, "-s", str(proof)], report)
-    if said is None:
+    if _run([*command, "-s", str(proof)], report) is None:
         text = f"{proof} is not a signature of this file by {identity}, for '{NAMESPACE}'"
         return Check("signature", False, text)
     return Check("signature", True, f"signed by {identity}, as {signers} has the key")
@@ -72,33 +66,20 @@ def check_signature(
 def demand_signature(
     report: Path, signers: Path | None, identity: str | None, signature: Path | None = None
 ) -> None:
-    """Refuse a file that is not signed as `check_signature` asks; nothing where nobody asked.
-
-    Raises
-    ------
-    ReportError
-        It is not.
-    """
+    """Refuse a file that is not signed as `check_signature` asks; nothing where nobody asked."""
     signed = check_signature(report, signers, identity, signature)
     if signed is not None and not signed.holds:
-        asked = option("allowed_signers")
-        raise ReportError(f"{report}: is not signed as {asked} demands: {signed.text}")
+        demand = option("allowed_signers")
+        raise ReportError(f"{report}: is not signed as {demand} demands: {signed.text}")
 
 
 def _run(command: list[str], content: Path | None) -> str | None:
     """What a command prints; None where it says no."""
-    given = None if content is None else content.open("rb")
     try:
-        done = subprocess.run(  # noqa: S603 (a program found on the path, without a shell)
-            command,
-            stdin=given if given is not None else subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=_SECONDS,
-        )
+        with Path(os.devnull if content is None else content).open("rb") as given:
+            done = subprocess.run(  # noqa: S603 (a program found on the path, without a shell)
+                command, stdin=given, capture_output=True, check=False, timeout=_SECONDS
+            )
     except subprocess.TimeoutExpired as error:
         raise UsageError(f"ssh-keygen does not answer within {_SECONDS} seconds") from error
-    finally:
-        if given is not None:
-            given.close()
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mathematics.norms import MOST_BANDS
+from ..mathematics.bands import MOST_BANDS
 from ..mathematics.score import resampled_means
 from ..mathematics.signal_noise import (
     Decay,
@@ -19,19 +19,18 @@ from ..mathematics.signal_noise import (
     signal_to_noise,
 )
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, Field, Schema, need
+from ..storage.schema import IMAGE, Field, Schema
 from .result import DIGESTS, IDS, LABELS, Result
 from .spread import Spread
 
-SNR_FORMAT = "iaside-snr"
-SNR_VERSION = 1
-SNR_RESAMPLES = 1000
-FITS = {"power_law": fit_power_law, "exponential": fit_exponential}
+_RESAMPLES = 1000
+_QUANTITIES = ("snr", "gain", "residual", "rings")
+_FITS = {"power_law": fit_power_law, "exponential": fit_exponential}
 # Pixels lie in [0, 1] and so many are in no image.
 _LARGEST_SUM = 1e40
 SCHEMA = Schema(
-    format=SNR_FORMAT,
-    versions=(SNR_VERSION,),
+    format="iaside-snr",
+    versions=(1,),
     # Corruptions need no model; what an attack was made on is in its settings.
     header={
         **rules.PERTURBED,
@@ -75,11 +74,6 @@ _ATTACK = {
 }
 
 
-def _is_attack(value: Any) -> bool:
-    """What `iaside snr --attack` says about the attack."""
-    return isinstance(value, dict) and all(rule(value.get(key)) for key, rule in _ATTACK.items())
-
-
 @dataclass(frozen=True)
 class Curve:
     """What one perturbation does, band by band and ring by ring.
@@ -105,7 +99,7 @@ class Curve:
 class SnrReport(Result):
     """Result of ``iaside snr``: sums of each image's spectrum and of what perturbations add.
 
-    With every `Result` it has SCHEMA, image_ids, data, run, iaside_version and created in common.
+    What it shares with others is at `Result`.
 
     Attributes
     ----------
@@ -150,16 +144,18 @@ class SnrReport(Result):
 
     def check(self) -> None:
         """Refuse sums that do not fit the settings; see `Result.check`."""
-        settings = self.settings
-        attack = rules.or_none(_is_attack)(settings.get("attack"))
-        need(attack, "attribute settings holds no usable 'attack'")
-        need(settings["rings"] % settings["bands"] == 0, "the rings do not fit the bands")
+        settings, attack = self.settings, self.settings.get("attack")
+        usable = attack is None or (
+            isinstance(attack, dict) and all(rule(attack.get(key)) for key, rule in _ATTACK.items())
+        )
+        rules.need(usable, "attribute settings holds no usable 'attack'")
+        rules.need(settings["rings"] % settings["bands"] == 0, "the rings do not fit the bands")
         sums = len(self.signal), len(self.noise)
         fits = sums == (2, 3) and self.signal.shape[-1] == settings["rings"] + 1
-        need(fits, "signal and noise do not match the number of sums and rings")
+        rules.need(fits, "signal and noise do not match the number of sums and rings")
         known = set(self.perturbations) <= set(settings["kinds"])
-        need(known, "a perturbation has no kind")
-        need(bool((self.noise[:2] >= 0).all()), "'noise' holds negative sums")
+        rules.need(known, "a perturbation has no kind")
+        rules.need(bool((self.noise[:2] >= 0).all()), "'noise' holds negative sums")
 
     @property
     def rings(self) -> int:
@@ -205,47 +201,37 @@ class SnrReport(Result):
         return [self._curves(position) for position in range(len(self.perturbations))]
 
     def _curves(self, position: int) -> list[Curve]:
-        found = []
+        curves = []
         # One severity at a time: resamples take far more memory than the measurement.
         for severity in range(len(self.severities)):
             # Axes: images; then signal, power and the three of the noise; parts.
             table = np.concatenate([self.signal, self.noise[:, :, position, severity]])
             rows = table.swapaxes(0, 1).reshape(table.shape[1], -1)
-            drawn = resampled_means(rows, int(self.settings["seed"]), SNR_RESAMPLES)
+            drawn = resampled_means(rows, int(self.settings["seed"]), _RESAMPLES)
             rings = np.concatenate([rows.mean(axis=0)[None], drawn])
             rings = rings.reshape(-1, 5, self.rings + 1)
             bands = self._banded(rings)
             gain, residual = gain_and_residual(bands[:, 1], bands[:, 3], bands[:, 4])
             ring_snr = signal_to_noise(rings[:, 0, 1:], rings[:, 2, 1:])
-            found.append(
-                Curve(
-                    self._spread(signal_to_noise(bands[:, 0], bands[:, 2])),
-                    self._spread(gain),
-                    self._spread(residual),
-                    self._spread(ring_snr),
-                    {name: self._fit(fit(self.radius, ring_snr)) for name, fit in FITS.items()},
-                )
-            )
-        return found
+            quantities = signal_to_noise(bands[:, 0], bands[:, 2]), gain, residual, ring_snr
+            fits = {name: self._fit(fit(self.radius, ring_snr)) for name, fit in _FITS.items()}
+            spreads = (Spread.of(values, self.confidence) for values in quantities)
+            curves.append(Curve(**dict(zip(_QUANTITIES, spreads, strict=True)), fits=fits))
+        return curves
 
-    def _spread(self, values: NDArray[np.float64]) -> Spread:
-        return Spread.of(values, float(self.settings["confidence"]))
-
-    def _fit(self, fitted: Decay) -> tuple[Decay, Decay, Decay]:
-        parts = [
-            self._spread(part)
-            for part in (fitted.scale, fitted.slope, fitted.r_squared, fitted.spread)
-        ]
+    def _fit(self, fit: Decay) -> tuple[Decay, Decay, Decay]:
+        """A fit from those of resamples, and low and high ends of its numbers."""
+        spreads = [Spread.of(values, self.confidence) for values in vars(fit).values()]
         return (
-            Decay(*(part.value for part in parts)),
-            Decay(*(part.low for part in parts)),
-            Decay(*(part.high for part in parts)),
+            Decay(*(spread.value for spread in spreads)),
+            Decay(*(spread.low for spread in spreads)),
+            Decay(*(spread.high for spread in spreads)),
         )
 
     def summary(self) -> dict[str, Any]:
         """All results as plain JSON values; null where a ratio is infinite or not defined."""
         return {
-            "format": SNR_FORMAT,
+            "format": SCHEMA.format,
             **{name: getattr(self, name) for name in _SUMMED_UP},
             "band_names": self.band_names,
             "radius": self.radius.tolist(),
@@ -253,11 +239,11 @@ class SnrReport(Result):
                 {
                     "name": name,
                     "severity": severity,
+                    **{key: getattr(curve, key).json() for key in _QUANTITIES},
                     **{
-                        part: getattr(curve, part).json()
-                        for part in ("snr", "gain", "residual", "rings")
+                        fit: {key: _ends(ends, key).json() for key in vars(ends[0])}
+                        for fit, ends in curve.fits.items()
                     },
-                    **{fit: _fit_json(ends) for fit, ends in curve.fits.items()},
                 }
                 for name, row in zip(self.perturbations, self.curves, strict=True)
                 for severity, curve in zip(self.severities, row, strict=True)
@@ -268,11 +254,5 @@ class SnrReport(Result):
 load_snr = SnrReport.load
 
 
-def _fit_json(ends: tuple[Decay, Decay, Decay]) -> dict[str, Any]:
-    fit, low, high = ends
-    return {
-        name: Spread(
-            *(np.asarray(getattr(end, name), np.float64) for end in (fit, low, high))
-        ).json()
-        for name in ("scale", "slope", "r_squared", "spread")
-    }
+def _ends(fit: tuple[Decay, Decay, Decay], name: str) -> Spread:
+    return Spread(*(np.asarray(getattr(end, name), np.float64) for end in fit))

@@ -49,12 +49,7 @@ def _plain(values: NDArray[np.float64]) -> Any:
 
 
 def check_confidence(confidence: float) -> None:
-    """Refuse a coverage that no interval can have, or that resampling cannot tell from others.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Refuse a coverage that no interval can have, or that resampling cannot tell from others."""
     check_share("confidence", confidence)
     if not 0.01 <= confidence <= 0.999:
         raise InvalidOption(

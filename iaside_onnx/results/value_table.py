@@ -17,11 +17,10 @@ from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
 from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, members
 from ..mathematics.estimators import image_values
-from ..mathematics.floor import share_at_floor
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
 from ..spelling import option
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema, need
+from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema
 from .precondition import Precondition, precondition
 from .result import IDS, LABELS, PREDICTED, ModelResult
 from .spread import check_confidence
@@ -30,21 +29,18 @@ if TYPE_CHECKING:
     from ..mathematics.profiles import ClassProfiles
 
 FORMAT = "iaside-report"
-# Of reports of all coalitions, and of drawn ones.
-FORMAT_VERSION = 1
-DRAWN_FORMAT_VERSION = 2
+# Versions of reports of all coalitions, and of drawn ones.
+_EXACT, _DRAWN = 1, 2
 # With fewer images than this a class's own profile is mostly noise.
 FEW_IMAGES = 20
 ONLY_EXACT = (
     "curves and interactions need the values of all coalitions, and this report holds drawn ones: "
-    "audit with --estimator exact"
+    f"audit with {option('estimator', 'exact')}"
 )
-
-
 _MOST_PIXELS = 1 << 24
 SCHEMA = Schema(
     format=FORMAT,
-    versions=(FORMAT_VERSION, DRAWN_FORMAT_VERSION),
+    versions=(_EXACT, _DRAWN),
     header={name: rules.OF_ALL[name] for name in (
         "provider", "iaside_version", "created", "settings", "model", "data", "run",
     )},
@@ -72,7 +68,7 @@ SCHEMA = Schema(
               "game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
         Field("coalitions", (IMAGE, "coalition"), "uint64",
               "version 2 only: the coalition of each value", "game/coalitions",
-              versions=(DRAWN_FORMAT_VERSION,), coordinate="coalition"),
+              versions=(_DRAWN,), coordinate="coalition"),
         *(replace(each, place=f"game/{each.name}") for each in (LABELS, PREDICTED, IDS)),
         Field("image_digests", (IMAGE, 32), "uint8",
               "SHA-256 of each image's content, by which comparisons pair images",
@@ -111,8 +107,7 @@ SCHEMA = Schema(
 class ValueTable(ModelResult):
     """The values of one audit.
 
-    With every `ModelResult` it has SCHEMA, image_ids, labels, predicted, image_digests, model,
-    data, run, provider, iaside_version and created in common.
+    What it shares with others is at `ModelResult`.
 
     Attributes
     ----------
@@ -144,7 +139,7 @@ class ValueTable(ModelResult):
         beta: float | None = None,
         confidence: float | None = None,
     ) -> Self:
-        """The same table seen through other view settings; None keeps the present one."""
+        """The same table in another view; None keeps the present one."""
         return self._viewed(value=value, beta=beta, confidence=confidence)
 
     @property
@@ -164,7 +159,7 @@ class ValueTable(ModelResult):
         if floor is None:
             return None
         temperature, classes = float(self.settings["temperature"]), int(self.data["classes"])
-        return share_at_floor(self.log_prob, float(floor), temperature, classes)
+        return shapley.share_at_floor(self.log_prob, float(floor), temperature, classes)
 
     @property
     def exact(self) -> bool:
@@ -174,7 +169,7 @@ class ValueTable(ModelResult):
     @property
     def format_version(self) -> int:
         """Version of the file format that holds this report."""
-        return FORMAT_VERSION if self.exact else DRAWN_FORMAT_VERSION
+        return _EXACT if self.exact else _DRAWN
 
     @property
     def size(self) -> tuple[int, int]:
@@ -185,10 +180,10 @@ class ValueTable(ModelResult):
         ReportError
             The report does not say; nor need it.
         """
-        held = self.settings.get("size")
-        if held is None:
+        size = self.settings.get("size")
+        if size is None:
             raise ReportError("the report does not say what size its images have; audit anew")
-        return int(held[0]), int(held[1])
+        return int(size[0]), int(size[1])
 
     @property
     def band_names(self) -> list[str]:
@@ -379,12 +374,12 @@ class ValueTable(ModelResult):
         """Names of the bands, and which are present in each coalition; see `Result`."""
         numbers: Any = np.arange(self.log_prob.shape[1], dtype=np.uint64)
         axes: tuple[str, ...] = ("coalition",)
-        made: dict[str, Any] = {"band": self.band_names}
+        names: dict[str, Any] = {"band": self.band_names}
         if self.coalitions is None:
-            made["coalition"] = numbers.astype(np.int64)
+            names["coalition"] = numbers.astype(np.int64)
         else:
             axes, numbers = ("image", "draw"), self.coalitions
-        return {**made, "present": ((*axes, "band"), members(numbers, self.players))}
+        return {**names, "present": ((*axes, "band"), members(numbers, self.players))}
 
     def variables(self) -> dict[str, Any]:
         """Shapley values and distribution; see `Result`."""
@@ -409,40 +404,37 @@ class ValueTable(ModelResult):
         columns = self.log_prob.shape[1]
         players = int(self.settings["bands"]) + int(self.settings["separate_dc"])
         estimator, drawn = str(self.settings["estimator"]), self.coalitions is not None
-        need(
+        rules.need(
             not drawn or (estimator in PLAYERS and estimator != "exact"),
             f"no estimator {estimator}",
         )
         low, high = PLAYERS[estimator if drawn else "exact"]
-        need(low <= players <= high, f"the {estimator} estimator does not take {players} players")
+        rules.need(
+            low <= players <= high, f"the {estimator} estimator does not take {players} players"
+        )
         if self.coalitions is None:
             fits = columns == 1 << players
-            need(fits, f"a value table of {columns} columns is no game of {players}")
+            rules.need(fits, f"a value table of {columns} columns is no game of {players}")
         else:
             passes = rules.whole(0, rules.MOST_COUNT)(self.settings.get("passes"))
-            need(passes, "attribute settings holds no usable 'passes'")
-            need(
+            rules.need(passes, "attribute settings holds no usable 'passes'")
+            rules.need(
                 columns <= MOST_COALITIONS and are_drawn(estimator, players, self.coalitions),
                 f"its coalitions are not such as the {estimator} estimator draws",
             )
         names, offset = self.class_names, int(self.settings.get("label_offset", 0))
         fits = names is None or len(names) + offset <= self.data["classes"]
-        need(fits, "there are more class names than classes")
+        rules.need(fits, "there are more class names than classes")
         if self.example is not None:
             height, width, channels = self.example.shape
-            need(
+            rules.need(
                 channels in (1, 3) and height * width <= _MOST_PIXELS,
                 f"an example image of shape {self.example.shape} is none",
             )
 
 
 def check_view(value: str, beta: float, confidence: float) -> None:
-    """Refuse view settings that cannot be used, before any work is done.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Refuse view settings that cannot be used, before any work is done."""
     if value not in shapley.VALUES:
         raise UsageError(f"unknown value '{value}': choose one of {', '.join(shapley.VALUES)}")
     score.signed_score(np.full(2, 0.5), beta)

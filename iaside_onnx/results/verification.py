@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Check:
     holds : bool or None
         None: there is nothing to hold, which is said.
     text : str
-        What was found.
+        The answer.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was asked of a file, and what was found.
+    """What was asked of a file, and the answers.
 
     Attributes
     ----------
@@ -64,22 +64,24 @@ class Verification:
 
     @property
     def holds(self) -> bool:
-        """Nothing that was asked was found otherwise."""
+        """No question has the answer no."""
         return all(check.holds is not False for check in self.checks)
 
     @property
     def limits(self) -> list[str]:
         """What the answer does not say."""
         names = {check.name for check in self.checks if check.holds}
-        if self.kind == "iaside-snr" and self.result is not None:  # measured without a model
-            names |= {"rows"} if self.result.settings.get("attack") else {"rows", "model"}
+        rows = "whether the model gives these values (--redo N, with both)"
+        if self.kind == "iaside-snr" and self.result and not self.result.settings.get("attack"):
+            names |= {"model"}  # measured without one
+            rows = "whether the images give these values (--redo N, with --images)"
         return [
             text
             for name, text in (
                 ("signature", "who made the file: a seal can be computed again by anyone"),
                 ("model", "whether the model is the one you have (--model)"),
                 ("images", "whether the images are the ones you have (--images)"),
-                ("rows", "whether the model gives these values (--redo N, with both)"),
+                ("rows", rows),
             )
             if name not in names
         ]
@@ -90,10 +92,7 @@ class Verification:
             "report": self.path,
             "format": self.kind,
             "holds": self.holds,
-            "checks": [
-                {"name": check.name, "holds": check.holds, "text": check.text}
-                for check in self.checks
-            ],
+            "checks": list(map(asdict, self.checks)),
             "not_shown": self.limits,
         }
 
@@ -111,9 +110,7 @@ def verify_file(path: Path) -> Verification:
         begins = file.read(SEAL_BYTES)
     if not begins.startswith(BEGINNINGS):
         raise ReportError(f"{path}: is no file of iaside")
-    checks = [_sealed(path)]
-    kind = FORMAT
-    result = None
+    checks, kind, result = [_sealed(path)], FORMAT, None
     if checks[0].holds is not False:
         try:
             result = load(path)
@@ -166,42 +163,39 @@ def _follows(path: Path, report: Report) -> list[Check]:
     method = texts["interval"] or METHODS[-1]
     if method not in METHODS:
         return [Check("numbers", False, f"its intervals are of no known kind: {method[:40]}")]
-    wanted = report.derived(method)
-    worst = 0.0
-    # Numbers are arrays of one on their way from the process that reads.
-    stored = {name: np.atleast_1d(values) for name, values in stored.items()}
-    for name, found in wanted.items():
-        values = np.atleast_1d(found)
+    derived, worst = report.derived(method), 0.0
+    for name, value in derived.items():
+        # Numbers are arrays of one on their way from the process that reads.
+        values, recorded = np.atleast_1d(value), np.atleast_1d(stored.get(name, []))
         if name not in stored:
             return [Check("numbers", False, f"lacks {name}, which every report holds")]
-        if stored[name].shape != values.shape:
+        if recorded.shape != values.shape:
             return [Check("numbers", False, f"{name} is of another shape than the table gives")]
-        distance = _distance(stored[name], values)
+        distance = _distance(recorded, values)
         if not distance <= _TOLERANCE:
             text = f"{name} differs from what the table gives, by up to {distance:.3g}"
             return [Check("numbers", False, text)]
         worst = max(worst, distance)
     same = "bit for bit" if worst == 0 else f"to {worst:.1g}"
-    checks = [Check("numbers", True, f"all {len(wanted)} follow from the table, {same}")]
-    return [*checks, _names_agree(report, texts)]
+    numbers = Check("numbers", True, f"all {len(derived)} follow from the table, {same}")
+    return [numbers, _names_agree(report, texts)]
 
 
 def _distance(stored: NDArray[Any], values: NDArray[Any]) -> float:
     """Largest difference, relative to the largest value; infinite where not both are numbers."""
     if not np.array_equal(np.isfinite(stored), np.isfinite(values)):
         return float("inf")
-    known = np.isfinite(values)
-    if not known.any():
+    finite = np.isfinite(values)
+    if not finite.any():
         return 0.0
-    scale = max(1.0, float(np.abs(values[known]).max()))
-    return float(np.abs(stored - values)[known].max()) / scale
+    scale = max(1.0, float(np.abs(values[finite]).max()))
+    return float(np.abs(stored - values)[finite].max()) / scale
 
 
 def _names_agree(report: Report, texts: dict[str, Any]) -> Check:
     """The two places where a report names its model and its images, and the digest of these."""
-    named = {"model_sha256": report.model["sha256"], "data_digest": report.data["digest"]}
-    for name, value in named.items():
-        if texts[name] != value:
+    for name, (outer, inner) in report.SCHEMA.copies.items():
+        if texts[name] != getattr(report, outer)[inner]:
             return Check("names", False, f"{name} is not what the header says beside it")
     if report.image_digests is None:
         return Check("names", None, "carries no digests of its images")

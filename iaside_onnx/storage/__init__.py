@@ -1,1 +1,1 @@
-"""Files that outlive any interruption and trust nobody: schemas, reading, writing."""
+"""Files that outlive any interruption and are read without trust: schemas, reading, writing."""

@@ -29,6 +29,7 @@ from .seal import SEAL_BYTES, seal
 # Longest attribute, and longest header that is a dataset; those that iaside writes are shorter.
 _LONGEST_TEXT, _LONGEST_HEADER = 1 << 22, 1 << 24
 _CHUNK_BYTES = 1 << 18
+_HEADER = Field(HEADER, ("byte",), "uint8", "JSON")
 # More than all but the fields of a file takes.
 _EXTRA_BYTES = 1 << 18
 _TYPES = {
@@ -52,23 +53,11 @@ def write(
     derived: Mapping[str, Any],
     notes: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Write a file; nothing appears under `target` unless it is whole.
+    """Write a file; nothing appears under `target` unless it is whole, else it is a ReportError.
 
-    Parameters
-    ----------
-    header : mapping
-        JSON values, with the keys of ``schema.header``.
-    values : mapping
-        Of the fields, by name; None, and empty lists of text, are not written.
-    derived : mapping
-        Of ``schema.derived``, by place.
-    notes : mapping
-        Attributes of groups.
-
-    Raises
-    ------
-    ReportError
-        It cannot be written.
+    `header` has the keys of ``schema.header``, `values` are those of the fields by name (None, and
+    empty lists of text, are not written), `derived` those of ``schema.derived`` by place, and
+    `notes` attributes of groups.
     """
     stored = {each.name: _as_stored(each, values.get(each.name)) for each in schema.fields}
     text = json.dumps(header)
@@ -80,18 +69,11 @@ def write(
             if schema.attributes:
                 file.attrs.update(_attributes(schema, header))
             else:
-                _put(file, HEADER, np.frombuffer(text.encode(), np.uint8))
+                _put(file, _HEADER, np.frombuffer(text.encode(), np.uint8))
             for each in schema.fields:
-                array = stored[each.name]
-                if array is not None:
-                    (_put_by_rows if each.by_rows else _put)(file, each.where, array)
+                _put(file, each, stored[each.name])
             for each in schema.derived:
-                if each.where not in derived:
-                    continue
-                if each.checksum:
-                    _put(file, each.where, derived[each.where])
-                else:
-                    file[each.where] = derived[each.where]
+                _put(file, each, derived.get(each.where))
             for group, attributes in notes.items():
                 file[group].attrs.update(attributes)
         seal(scratch)
@@ -102,7 +84,7 @@ def _attributes(schema: Schema, header: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: header[outer][inner] for name, (outer, inner) in schema.copies.items()},
         **{
-            name: held if isinstance(held := header[name], str) else json.dumps(held)
+            name: value if isinstance(value := header[name], str) else json.dumps(value)
             for name in schema.header
         },
         "complete": True,
@@ -114,35 +96,26 @@ def _as_stored(each: Field, value: Any) -> NDArray[Any] | None:
     if value is None or (each.optional and not len(value)):
         return None
     if each.dtype in LINES:
-        return _as_text([json.dumps(line) for line in value] if each.dtype == JSON else value)
+        lines = [json.dumps(line) for line in value] if each.dtype == JSON else value
+        encoded = [line.encode(errors="replace") for line in lines]
+        length = max([1, *map(len, encoded)])
+        return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
     array = np.asarray(value, each.stored)
     return array if array.size else None
 
 
-def _as_text(names: list[str]) -> NDArray[Any]:
-    """Names as a fixed-length array of UTF-8, as datasets hold them."""
-    encoded = [name.encode(errors="replace") for name in names]
-    length = max([1, *(len(name) for name in encoded)])
-    return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
-
-
-def _put(file: h5py.File, name: str, values: NDArray[Any]) -> None:
-    file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True)
-
-
-def _put_by_rows(file: h5py.File, name: str, values: NDArray[Any]) -> None:
-    rows, columns = values.shape
-    step = min(rows, max(1, _CHUNK_BYTES // (values.itemsize * columns)))
-    table = file.create_dataset(
-        name,
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=(step, columns),
-        fletcher32=True,
-        fillvalue=np.nan,
-    )
-    for start in range(0, rows, step):
-        table[start : start + step] = values[start : start + step]
+def _put(file: h5py.File, each: Field, values: Any) -> None:
+    if values is None:
+        return
+    if not each.checksum:
+        file[each.where] = values
+        return
+    chunks, fill = values.shape, None
+    if each.by_rows:
+        rows, columns = values.shape
+        chunks = min(rows, max(1, _CHUNK_BYTES // (values.itemsize * columns))), columns
+        fill = np.nan
+    file.create_dataset(each.where, data=values, chunks=chunks, fletcher32=True, fillvalue=fill)
 
 
 @contextmanager
@@ -166,13 +139,7 @@ def stored_format(path: Path, file: h5py.File) -> str:
 
 
 def stored_version(path: Path, file: h5py.File, versions: tuple[int, ...]) -> int:
-    """Version of the format, which must be among those that are read.
-
-    Raises
-    ------
-    UnreadableError
-        Another one.
-    """
+    """Version of the format; one that is not among those read is an UnreadableError."""
     version: int = attribute(path, file, "format_version", int)
     if version not in versions:
         many = "formats" if len(versions) > 1 else "format"
@@ -184,18 +151,12 @@ def stored_version(path: Path, file: h5py.File, versions: tuple[int, ...]) -> in
 
 
 def read_content(path: Path, file: h5py.File, schema: Schema) -> tuple[dict[str, Any], Arrays]:
-    """Version, texts of the header, and the fields of a finished file.
-
-    Raises
-    ------
-    ReportError
-        Another version, unfinished, or not as the schema has it.
-    """
+    """Version, texts of the header, and fields of a finished file that is as the schema has it."""
     version = stored_version(path, file, schema.versions)
     if schema.attributes:
         if not attribute(path, file, "complete", bool):
-            go_on = option("resume", True)
-            raise UnreadableError(f"{path}: is not finished; continue it with {go_on}")
+            again = option("resume", True)
+            raise UnreadableError(f"{path}: is not finished; continue it with {again}")
         header = {
             name: attribute(path, file, name, str) for name in (*schema.copies, *schema.header)
         }
@@ -206,31 +167,21 @@ def read_content(path: Path, file: h5py.File, schema: Schema) -> tuple[dict[str,
         needed = schema.needs(each, version)
         if needed is None:
             continue
-        dataset = find(path, file, each.where)
+        dataset = _dataset(path, file, each, needed=needed)
         if dataset is not None:
-            checked(path, each.where, dataset, len(each.dims), each.stored)
             arrays[each.name] = _values(dataset, each.stored)
-        elif needed:
-            raise ReportError(f"{path}: dataset '{each.where}' is missing")
     return {"version": version, "header": header}, arrays
 
 
 def read_derived(path: Path, file: h5py.File, schema: Schema) -> tuple[dict[str, Any], Arrays]:
-    """The numbers that a finished file holds beside its fields, by place, and what it repeats.
-
-    Raises
-    ------
-    ReportError
-        As for `read_content`.
-    """
+    """The numbers that a finished file holds beside its fields, by place, and what it repeats."""
     stored_version(path, file, schema.versions)
     texts = {name: attribute(path, file, name, str) for name in schema.copies}
     texts["interval"] = _interval(file)
     arrays = {}
     for each in schema.derived:
-        dataset = find(path, file, each.where)
+        dataset = _dataset(path, file, each)
         if dataset is not None:
-            checked(path, each.where, dataset, len(each.dims), each.stored)
             arrays[each.where] = _values(dataset, each.stored)
     return texts, arrays
 
@@ -244,23 +195,15 @@ def _interval(file: h5py.File) -> str:
 
 
 def _header_text(path: Path, file: h5py.File) -> str:
-    dataset = find(path, file, HEADER)
-    if dataset is None:
-        raise ReportError(f"{path}: dataset '{HEADER}' is missing")
-    checked(path, HEADER, dataset, 1, "uint8")
+    dataset = _dataset(path, file, _HEADER, needed=True)
+    assert dataset is not None
     if dataset.shape[0] > _LONGEST_HEADER:
         raise ReportError(f"{path}: the header is too long")
     return str(_values(dataset, "uint8").tobytes().decode(errors="replace"))
 
 
 def attribute(path: Path, file: h5py.File, name: str, kind: type) -> Any:
-    """A single text, number or truth of the root group.
-
-    Raises
-    ------
-    ReportError
-        It is missing, or something else.
-    """
+    """A single text, number or truth of the root group; anything else is a ReportError."""
     if not h5a.exists(file.id, name.encode()):
         raise ReportError(f"{path}: is damaged (attribute {name} is missing)")
     stored = h5a.open(file.id, name.encode())
@@ -274,36 +217,32 @@ def attribute(path: Path, file: h5py.File, name: str, kind: type) -> Any:
     return value
 
 
-def find(path: Path, file: h5py.File, name: str) -> h5d.DatasetID | None:
-    """A dataset inside the file itself, or None: no other kind of link is followed.
-
-    Raises
-    ------
-    ReportError
-        Another kind of link is there, or no dataset.
-    """
-    here: Any = file["/"].id
+def _find(path: Path, file: h5py.File, name: str) -> h5d.DatasetID | None:
+    """A dataset inside the file itself, or None: no other kind of link is followed."""
+    node: Any = file["/"].id
     for step in name.encode().split(b"/"):
-        if not isinstance(here, h5g.GroupID) or not here.links.exists(step):
+        if not isinstance(node, h5g.GroupID) or not node.links.exists(step):
             return None
-        if here.links.get_info(step).type != h5l.TYPE_HARD:
+        if node.links.get_info(step).type != h5l.TYPE_HARD:
             raise ReportError(f"{path}: '{name}' is missing: there is a link to somewhere else")
-        here = h5o.open(here, step)
-    if not isinstance(here, h5d.DatasetID):
+        node = h5o.open(node, step)
+    if not isinstance(node, h5d.DatasetID):
         raise ReportError(f"{path}: '{name}' is no dataset")
-    return here
+    return node
 
 
-def checked(path: Path, name: str, dataset: h5d.DatasetID, axes: int, kind: str) -> h5d.DatasetID:
-    """Refuse a dataset that is not stored as iaside does, before any of it is read.
-
-    Raises
-    ------
-    ReportError
-    """
+def _dataset(
+    path: Path, file: h5py.File, each: Field, *, needed: bool = False
+) -> h5d.DatasetID | None:
+    """A dataset that is stored as iaside does, of which nothing is read yet; None if missing."""
+    where, kind = f"{path}: dataset '{each.where}'", each.stored
+    dataset = _find(path, file, each.where)
+    if dataset is None:
+        if needed:
+            raise ReportError(f"{where} is missing")
+        return None
     plan = dataset.get_create_plist()
-    where = f"{path}: dataset '{name}'"
-    # First of all: the shape of a virtual dataset is found by opening other files.
+    # First of all: asking a virtual dataset for its shape opens other files.
     if plan.get_layout() not in (h5d.CONTIGUOUS, h5d.CHUNKED) or plan.get_external_count():
         raise ReportError(f"{where} keeps its data elsewhere")
     filters = [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
@@ -316,7 +255,7 @@ def checked(path: Path, name: str, dataset: h5d.DatasetID, axes: int, kind: str)
     text = isinstance(stored, h5t.TypeStringID) and not stored.is_variable_str()
     if not (text if kind == TEXT else any(stored == known for known in _TYPES[kind])):
         raise ReportError(f"{where} is not of the report's format: it is not of type {kind}")
-    shape: tuple[int, ...] = dataset.shape
+    shape, axes = dataset.shape, len(each.dims)
     if len(shape) != axes or 0 in shape:
         raise ReportError(f"{where} has shape {shape}; {axes} axes are needed, none empty")
     size = math.prod(shape) * stored.get_size()
@@ -329,7 +268,7 @@ def checked(path: Path, name: str, dataset: h5d.DatasetID, axes: int, kind: str)
 
 def stored_type(path: Path, file: h5py.File, name: str) -> str | None:
     """Type of a dataset, where it is there and one that iaside writes."""
-    dataset = find(path, file, name)
+    dataset = _find(path, file, name)
     if dataset is None:
         return None
     stored = dataset.get_type()
@@ -337,17 +276,10 @@ def stored_type(path: Path, file: h5py.File, name: str) -> str | None:
 
 
 def in_place(path: Path, file: h5py.File, name: str, kind: str) -> list[int] | None:
-    """Where a dataset of two axes lies in the file as in memory, then its shape; None: nowhere.
-
-    Raises
-    ------
-    ReportError
-        It is there, and not as in memory.
-    """
-    dataset = find(path, file, name)
+    """Where a dataset of two axes lies in the file as in memory, then its shape; None: nowhere."""
+    dataset = _dataset(path, file, Field(name, ("row", "column"), kind, ""))
     if dataset is None:
         return None
-    checked(path, name, dataset, 2, kind)
     offset = dataset.get_offset()
     if offset is None or dataset.get_type() != _TYPES[kind][0]:
         raise ReportError(f"{path}: is not a partial report of this version")

@@ -18,7 +18,6 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,25 +45,8 @@ class IsolationError(Exception):
     """The child did not come to an end of its own; the message says why, without the file."""
 
 
-@dataclass(frozen=True)
-class _Limits:
-    memory: int
-    seconds: int
-
-    @classmethod
-    def of(cls, path: Path) -> _Limits:
-        size = path.stat().st_size
-        return cls(MEMORY + _PER_BYTE * size, CPU_SECONDS + size // _BYTES_PER_SECOND)
-
-
 def isolated(job: Job, path: Path) -> tuple[dict[str, Any], Arrays]:
-    """Run a function on a file in a child process.
-
-    Parameters
-    ----------
-    job : callable
-        A function of a module; it takes the path and returns JSON values and arrays.
-    path : Path
+    """Run a named function on a file in a child process; it returns JSON values and arrays.
 
     Raises
     ------
@@ -77,22 +59,16 @@ def isolated(job: Job, path: Path) -> tuple[dict[str, Any], Arrays]:
 
 
 class Child:
-    """A function at work on a file in a child process; until its result is asked for it waits.
+    """A function ("module:name") at work on a file in a child process; `result` waits for it.
 
     Nothing heavy is loaded here, so that a command can start the child first and load its own
     libraries while the child loads the same.
-
-    Parameters
-    ----------
-    place : str
-        Where the function is: "module:name". See `isolated`.
-    path : Path
     """
 
     def __init__(self, place: str, path: Path) -> None:
-        limits = _Limits.of(path)
-        self._path = path
-        bounds = [str(limits.memory), str(limits.seconds)]
+        self._path, size = path, path.stat().st_size
+        seconds = CPU_SECONDS + size // _BYTES_PER_SECOND
+        bounds = [str(MEMORY + _PER_BYTE * size), str(seconds)]
         # -P: a module that lies beside the report must not be taken for one of ours.
         command = [sys.executable, "-P", "-m", __name__, place, str(path), *bounds]
         self._process = subprocess.Popen(  # noqa: S603 (this interpreter, this module)
@@ -103,7 +79,7 @@ class Child:
             env=_environment(),
         )
         self._late = threading.Event()
-        self._timer = threading.Timer(limits.seconds * _WAIT_FACTOR, self._stop)
+        self._timer = threading.Timer(seconds * _WAIT_FACTOR, self._stop)
         self._timer.daemon = True  # a command that gives up before must not wait for it
         self._timer.start()
 

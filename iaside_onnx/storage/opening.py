@@ -6,7 +6,6 @@ command that begins reading before it loads its own (`begin_reading`) need not w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from ..errors import ReportError
 from .isolated import Arrays, Child, IsolationError, Job, isolated
-from .regular_file import check_regular
+from .regular_file import check_regular, why
 from .seal import check_seal
 
 # Formats, and the commands that write such files.
@@ -31,10 +30,7 @@ _READER = f"{__package__.partition('.')[0]}.results.stored:read_stored"
 def begin_reading(path: Path) -> Child:
     """Start the process that reads a finished file; `results.kinds.load` takes its result.
 
-    Raises
-    ------
-    ReportError
-        No file, or not as it was sealed.
+    No file, or one that is not as it was sealed, is a ReportError.
     """
     check_is_file(path)
     with report_errors(path):
@@ -42,14 +38,21 @@ def begin_reading(path: Path) -> Child:
         return Child(_READER, path)
 
 
-def wrong_kind(path: Path | str, found: str, wanted: str | None = None) -> ReportError:
-    """What to say of a file of another format than the one wanted; None: any that is known."""
-    if found not in MADE_BY:
-        commands = ", ".join(MADE_BY.values()) if wanted is None else MADE_BY[wanted]
+def stored_content(path: Path, reading: Child | None) -> tuple[dict[str, Any], Arrays]:
+    """What the process that reads a finished file returns; it is begun here where it is not yet."""
+    reading = reading or begin_reading(path)
+    with report_errors(path):
+        return reading.result()
+
+
+def wrong_kind(path: Path | str, kind: str, needed: str | None = None) -> ReportError:
+    """What to say of a file of another format than the one needed; None: any that is known."""
+    if kind not in MADE_BY:
+        commands = ", ".join(MADE_BY.values()) if needed is None else MADE_BY[needed]
         return ReportError(f"{path}: is not a file of iaside {commands}")
-    needed = "" if wanted is None else f", and one of iaside {MADE_BY[wanted]} is needed here"
+    other = "" if needed is None else f", and one of iaside {MADE_BY[needed]} is needed here"
     return ReportError(
-        f"{path}: is a file of iaside {MADE_BY[found]}{needed}; iaside show prints either"
+        f"{path}: is a file of iaside {MADE_BY[kind]}{other}; iaside show prints either"
     )
 
 
@@ -77,9 +80,3 @@ def report_errors(path: Path) -> Iterator[None]:
         raise ReportError(
             f"{path}: is damaged, or made to do harm: {error}; get it again or audit anew"
         ) from error
-
-
-def why(error: BaseException) -> str:
-    """An error of the system or of the HDF5 library in a few words."""
-    known = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
-    return (known or " ".join(str(error).split())[:200]).lower()

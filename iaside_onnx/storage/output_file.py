@@ -1,9 +1,9 @@
 """A file that appears under its name only when it is whole, and has one writer at a time.
 
 Beside the file to be written lie, while that lasts, a lock and a scratch file, whose names start
-with ``.iaside-`` and the digest of its name, so that they are known for ours whatever they lie
-beside, and fit wherever the name itself fits. A scratch file left by a process that was killed is
-removed by whoever writes the same file next.
+with ``.iaside-`` and the digest of its name, so that they are told from other files whatever
+they lie beside, and fit wherever the name itself fits. A scratch file left by a process that was
+killed is removed by whoever writes the same file next.
 """
 
 from __future__ import annotations
@@ -20,44 +20,32 @@ from pathlib import Path
 
 from ..errors import ReportError
 from ..spelling import option
+from .regular_file import why
 
 try:
     import fcntl
 except ImportError:  # Windows knows no such locks; runs are not told apart there
     fcntl = None  # type: ignore[assignment]
 
-# What a lock file of ours holds; any other file is left alone.
+# What a lock file of iaside holds; any other file is left alone.
 _MARK = b"iaside lock\n"
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK if os.name == "posix" else 0
-# Targets that this process holds: nobody else can be writing their scratch files.
-_held: set[Path] = set()
+# Targets that this process has locked: no other can be writing their scratch files.
+_locked_here: set[Path] = set()
 
 
 def check_free(target: Path, *, overwrite: bool) -> None:
-    """Refuse a name that is taken, before any work is done.
-
-    Raises
-    ------
-    ReportError
-        The file exists and `overwrite` is not set, or it is no regular file, which is never
-        replaced.
-    """
+    """Refuse a name that is taken, before any work is done; no irregular file is ever replaced."""
     if not os.path.lexists(target):
         return
     _check_regular(target)
     if not overwrite:
-        leave = option("overwrite", True)
-        raise ReportError(f"{target}: exists already; use {leave} to replace it")
+        anew = option("overwrite", True)
+        raise ReportError(f"{target}: exists already; use {anew} to replace it")
 
 
 def check_folder(target: Path) -> None:
-    """Refuse a place where no report can be written, before any work is done.
-
-    Raises
-    ------
-    ReportError
-        A folder, or a name in a folder that does not exist.
-    """
+    """Refuse a folder, or a name in a folder that does not exist, before any work is done."""
     if target.is_dir():
         raise ReportError(f"{target}: is a folder; give a file name for the report")
     if not target.parent.is_dir():
@@ -86,16 +74,8 @@ def _beside(target: Path, ending: str) -> Path:
 def whole_file(target: Path, room: int = 0) -> Iterator[Path]:
     """A scratch name beside `target` that takes its place when all went well, else vanishes.
 
-    Parameters
-    ----------
-    room : int
-        Bytes that are claimed on the disk before anything is written: the HDF5 library does not
-        survive a disk that fills up while it writes.
-
-    Raises
-    ------
-    ReportError
-        It cannot be written.
+    `room` is in bytes, claimed on the disk before anything is written: the HDF5 library does not
+    survive a disk that fills up while it writes. What cannot be written is a ReportError.
     """
     scratch: Path | None = None
     try:
@@ -111,7 +91,7 @@ def whole_file(target: Path, room: int = 0) -> Iterator[Path]:
     except (OSError, RuntimeError, ValueError) as error:  # h5py raises all three
         if not isinstance(error, OSError) and not room:
             raise
-        raise ReportError(f"{target}: cannot be written: {_why(error)}") from error
+        raise ReportError(f"{target}: cannot be written: {why(error)}") from error
     finally:
         if scratch is not None:
             with suppress(OSError):
@@ -120,38 +100,32 @@ def whole_file(target: Path, room: int = 0) -> Iterator[Path]:
 
 def _claim(scratch: Path, room: int) -> None:
     """Make a file of `room` bytes."""
-    with scratch.open("xb") as made:
+    with scratch.open("xb") as file:
         if not room:
             return
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(made.fileno(), 0, room)
+            os.posix_fallocate(file.fileno(), 0, room)
         elif shutil.disk_usage(scratch.parent).free < room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _clean(target: Path) -> None:
     """Remove scratch files that killed processes left; none of a living one can be there."""
-    if target.resolve() not in _held:  # on a file system without locks
+    if target.resolve() not in _locked_here:  # on a file system without locks
         return
     pattern = _beside(target, "*.tmp")
-    for left in pattern.parent.glob(pattern.name):
+    for scratch in pattern.parent.glob(pattern.name):
         with suppress(OSError):
-            if stat.S_ISREG(left.lstat().st_mode):
-                left.unlink()
+            if stat.S_ISREG(scratch.lstat().st_mode):
+                scratch.unlink()
 
 
 def clear_leftovers(target: Path) -> None:
-    """Remove what a killed process left beside a file, where nobody is writing that file now."""
+    """Remove what a killed process left beside a file, where none is writing that file now."""
     if not os.path.lexists(_beside(target, "lock")):
         return
     with suppress(ReportError), sole_writer(target):
         _clean(target)
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return " ".join(str(error).split())[:200].lower()
 
 
 @contextmanager
@@ -159,65 +133,55 @@ def sole_writer(target: Path) -> Iterator[None]:
     """Hold `target` against other processes that would write it, through a lock beside it.
 
     The system gives a lock up when its process ends, however it ends, so a lock file left behind
-    holds nobody back. On file systems without locks nothing is checked. A process that holds a
-    target already goes on.
-
-    Raises
-    ------
-    ReportError
-        Another run holds it, or no file can be made there.
+    does not matter. On file systems without locks nothing is checked. A process that holds a
+    target already goes on; where another run holds it, that is a ReportError.
     """
     key = target.resolve()
-    if fcntl is None or key in _held:
+    if fcntl is None or key in _locked_here:
         yield
         return
     path = _beside(target, "lock")
-    held, locked = _locked(target, path)
+    lock, locked = _locked(target, path)
     if locked:
-        _held.add(key)
+        _locked_here.add(key)
     try:
         yield
     finally:
-        _held.discard(key)
+        _locked_here.discard(key)
         with suppress(OSError):
             path.unlink(missing_ok=True)
-        os.close(held)
+        os.close(lock)
 
 
 def _locked(target: Path, path: Path) -> tuple[int, bool]:
-    """The lock file, open, and whether it could be locked.
-
-    Raises
-    ------
-    ReportError
-    """
+    """The lock file, open, and whether it could be locked."""
     while True:
         try:
-            held = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
         except OSError as error:
-            raise ReportError(f"{target}: cannot be written: {_why(error)}") from error
+            raise ReportError(f"{target}: cannot be written: {why(error)}") from error
         try:
-            found = os.fstat(held)
-            if not stat.S_ISREG(found.st_mode) or os.read(held, len(_MARK)) not in (b"", _MARK):
+            mode = os.fstat(lock).st_mode
+            if not stat.S_ISREG(mode) or os.read(lock, len(_MARK)) not in (b"", _MARK):
                 raise ReportError(
                     f"{target}: cannot be written, because {path.name} beside it, which would be "
                     "its lock, is something else; move that away"
                 )
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The holder before may have removed the file between its opening and its locking here.
-            if os.path.samestat(os.fstat(held), path.stat(follow_symlinks=False)):
-                os.pwrite(held, _MARK, 0)
-                return held, True
+            if os.path.samestat(os.fstat(lock), path.stat(follow_symlinks=False)):
+                os.pwrite(lock, _MARK, 0)
+                return lock, True
         except BlockingIOError as error:
-            os.close(held)
+            os.close(lock)
             raise ReportError(
                 f"{target}: another run is writing it; wait for it, or give another name"
             ) from error
         except FileNotFoundError:
             pass
         except OSError:
-            return held, False
+            return lock, False
         except ReportError:
-            os.close(held)
+            os.close(lock)
             raise
-        os.close(held)
+        os.close(lock)

@@ -27,8 +27,9 @@ from ..setting_roles import identity_apart
 from ..spelling import option
 from .hdf5 import attribute, in_place, opened, stored_format, stored_type, stored_version
 from .isolated import Arrays
-from .opening import check_is_file, read_isolated, why
+from .opening import check_is_file, read_isolated
 from .output_file import check_free, whole_file
+from .regular_file import why
 from .seal import BEGINNINGS, SEAL_BYTES
 from .value_rules import parse
 
@@ -37,8 +38,6 @@ _FORMAT, _VERSIONS = "iaside-report", (1, 2)
 _TABLE, _ROW_SUMS = "game/log_prob", "game/row_sums"
 _CHUNK_BYTES = 1 << 18
 _ANEW = f"use {option('overwrite', True)} to start anew"
-# What was so before a setting was recorded.
-_BEFORE = {"tf32": True}
 Columns = slice | list[int]
 WHOLE_ROWS: tuple[Columns, ...] = (slice(None),)
 # More than all other parts of the file take.
@@ -59,7 +58,7 @@ class Partial:
     parts : sequence of slice or list of int
         Columns that are evaluated together, each in one part.
     damaged : int
-        Finished rows that were found otherwise than they had been written, and count as missing.
+        Finished rows that are not as they were written, and count as missing.
     """
 
     path: Path
@@ -81,9 +80,9 @@ class Partial:
 
     def clear_damage(self) -> None:
         """Forget rows whose values are not those that were stored, as after a kill or damage."""
-        bad = self._bad()
-        self.damaged = len({position for position, _ in bad})
-        for position, part in bad:
+        damage = self._damage()
+        self.damaged = len({position for position, _ in damage})
+        for position, part in damage:
             self.sums[position, part] = 0
         for part, columns in enumerate(self.parts):
             for position in self.unfinished(part):
@@ -91,19 +90,14 @@ class Partial:
                     self.table[position, columns] = np.nan
 
     def check(self) -> None:
-        """Refuse rows that are not as they were stored, before a report is made of them.
-
-        Raises
-        ------
-        ReportError
-        """
-        if self._bad():
+        """Refuse rows that are not as they were stored, before a report is made of them."""
+        if self._damage():
             raise ReportError(
                 f"{self.path}: was changed by something else while it was written; repeat with "
                 f"{option('resume', True)}, which evaluates the damaged rows again"
             )
 
-    def _bad(self) -> list[tuple[int, int]]:
+    def _damage(self) -> list[tuple[int, int]]:
         """Row and part of what is marked as finished but is not what was stored."""
         return [
             (position, part)
@@ -129,22 +123,17 @@ def partial_path(target: Path) -> Path:
 
 
 def check_partial(target: Path) -> None:
-    """Refuse a target whose partial file would take the place of a file that is none.
-
-    Raises
-    ------
-    ReportError
-    """
+    """Refuse a target whose partial file would take the place of a file that is none."""
     path = partial_path(target)
     if not os.path.lexists(path):
         return
     check_free(path, overwrite=True)
     try:
         with path.open("rb") as file:
-            ours = file.read(SEAL_BYTES).startswith(BEGINNINGS)
+            known = file.read(SEAL_BYTES).startswith(BEGINNINGS)
     except OSError as error:
         raise ReportError(f"{path}: cannot be read: {why(error)}") from error
-    if not ours:
+    if not known:
         raise ReportError(
             f"{path}: is no partial report, and would be replaced by one; move it away, or give "
             "the report another name"
@@ -165,10 +154,8 @@ def create_partial(
     ----------
     identity : dict
         JSON values that determine the table: settings, model_sha256, data_digest, provider.
-    parts : sequence
-        As `Partial` has them.
-    dtype : {"float32", "float64"}
-        Of the table.
+    rows, columns, parts, dtype
+        Of the table, as `Partial` has them.
     """
     path = partial_path(target)
     kind = np.dtype(dtype)
@@ -190,21 +177,20 @@ def create_partial(
         for start in range(0, rows, step):
             table[start : start + step] = empty[: rows - start]
         sums = file.create_dataset(_ROW_SUMS, data=np.zeros((rows, len(parts)), np.uint32))
-        offsets = int(table.id.get_offset()), int(sums.id.get_offset())
-    return _mapped(path, offsets, rows, columns, parts, kind)
+        places = [[int(each.id.get_offset()), *each.shape] for each in (table, sums)]
+    return _mapped(path, places[0], places[1], kind, parts)
 
 
 def _mapped(
-    path: Path,
-    offsets: tuple[int, int],
-    rows: int,
-    columns: int,
-    parts: Sequence[Columns],
-    kind: np.dtype[Any],
+    path: Path, table: list[int], sums: list[int], kind: np.dtype[Any], parts: Sequence[Columns]
 ) -> Partial:
-    table = np.memmap(path, kind, "r+", offsets[0], (rows, columns))
-    sums = np.memmap(path, np.uint32, "r+", offsets[1], (rows, len(parts)))
-    return Partial(path, table, sums, parts)
+    """A partial file from where its two datasets lie, and their shapes."""
+    return Partial(
+        path,
+        np.memmap(path, kind, "r+", table[0], (table[1], table[2])),
+        np.memmap(path, np.uint32, "r+", sums[0], (sums[1], sums[2])),
+        parts,
+    )
 
 
 def open_partial(
@@ -215,17 +201,9 @@ def open_partial(
     parts: Sequence[Columns] = WHOLE_ROWS,
     dtype: str = "float32",
 ) -> Partial:
-    """Continue a partial file; refuse it when it belongs to another audit.
+    """Continue a partial file; refuse one of other settings, model, data or provider, by name.
 
-    Parameters
-    ----------
-    identity, rows, columns, parts, dtype
-        As for `create_partial`.
-
-    Raises
-    ------
-    ReportError
-        Settings, model, data or provider differ; the message names the first difference.
+    The parameters are those of `create_partial`.
     """
     path, kind = partial_path(target), np.dtype(dtype)
     check_is_file(path)
@@ -237,12 +215,12 @@ def open_partial(
     check_identity(path, begun, identity)
     if stored["sums"] is None:
         raise ReportError(f"{path}: its rows carry no checksums, as iaside writes them; {_ANEW}")
-    (offset, *shape), (sums_offset, *sums_shape) = stored["table"], stored["sums"]
-    ends = offset + kind.itemsize * rows * columns, sums_offset + 4 * rows * len(parts)
-    fits = shape == [rows, columns] and sums_shape == [rows, len(parts)]
+    table, sums = stored["table"], stored["sums"]
+    ends = table[0] + kind.itemsize * rows * columns, sums[0] + 4 * rows * len(parts)
+    fits = table[1:] == [rows, columns] and sums[1:] == [rows, len(parts)]
     if stored["dtype"] != dtype or not fits or max(ends) > path.stat().st_size:
         raise ReportError(f"{path}: is damaged: its table is not of this audit; {_ANEW}")
-    partial = _mapped(path, (offset, sums_offset), rows, columns, parts, kind)
+    partial = _mapped(path, table, sums, kind, parts)
     partial.clear_damage()
     return partial
 
@@ -252,11 +230,6 @@ def read_unfinished(path: Path) -> tuple[dict[str, Any], Arrays]:
 
     The checksums are None where there are none: early versions wrote none. Runs in the process
     that `open_partial` starts.
-
-    Raises
-    ------
-    ReportError
-        Not a partial file of this version.
     """
     with opened(path) as file:
         if stored_format(path, file) != _FORMAT:
@@ -270,42 +243,32 @@ def read_unfinished(path: Path) -> tuple[dict[str, Any], Arrays]:
         return {"identity": identity, "dtype": dtype, "table": table, "sums": sums}, {}
 
 
-def check_identity(path: Path, begun: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Refuse to continue a run with anything changed that determines its table.
+def check_identity(path: Path, begun: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Refuse to continue a run with anything changed that determines its table, and name the first.
 
-    Parameters
-    ----------
-    path : Path
-        The file, for messages.
-    begun, wanted : dict
-        Identities of the file and of the run: settings, model_sha256, data_digest, provider.
-
-    Raises
-    ------
-    ReportError
-        The message names the first difference.
+    `begun` and `identity` are those of the file at `path` and of the run, as `create_partial` has
+    them.
     """
-    if begun.get("model_sha256") != wanted["model_sha256"]:
+    if begun.get("model_sha256") != identity["model_sha256"]:
         raise ReportError(f"{path}: belongs to another model; {_ANEW}")
-    settings, asked = begun.get("settings"), wanted["settings"]
+    settings, asked = begun.get("settings"), identity["settings"]
     settings = settings if isinstance(settings, dict) else {}
     if settings.get("draws", "name") != asked.get("draws", "name"):
         raise ReportError(
             f"{path}: its baselines and other draws were made by file name, which this version "
             f"makes by pixels, so it cannot go on from there; {_ANEW}"
         )
-    before = {key: value for key, value in _BEFORE.items() if key in asked}
-    apart = identity_apart(asked, {**before, **settings})
+    apart = identity_apart(asked, settings)
     pairs = [(each.setting, each.other, each.first) for each in apart]
-    pairs += [(key, begun.get(key), wanted.get(key)) for key in ("provider", "shard")]
+    pairs += [(key, begun.get(key), identity.get(key)) for key in ("provider", "shard")]
     for key, old, new in pairs:
         if old != new:
             raise ReportError(
                 f"{path}: was made with {key} {json.dumps(old)}, not {json.dumps(new)}; {_ANEW}"
             )
-    if begun.get("data_digest") != wanted["data_digest"]:
+    if begun.get("data_digest") != identity["data_digest"]:
         raise ReportError(f"{path}: belongs to other images; {_ANEW}")
-    if begun.get("pixels", wanted.get("pixels")) != wanted.get("pixels"):
+    if begun.get("pixels", identity.get("pixels")) != identity.get("pixels"):
         raise ReportError(
             f"{path}: its images decode to other pixels now than when it was begun, as they may "
             f"with another version of pillow; {_ANEW}"

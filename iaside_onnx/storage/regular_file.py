@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -13,6 +14,12 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+
+def why(error: BaseException) -> str:
+    """An error of the system or of the HDF5 library in a few words."""
+    known = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
+    return (known or " ".join(str(error).split())[:200]).lower()
 
 
 def irregular(path: Path) -> str | None:
@@ -30,34 +37,18 @@ def irregular(path: Path) -> str | None:
 
 
 def check_regular(path: Path, error: type[IasideError], name: str | None = None) -> None:
-    """Refuse, before it is opened, what is neither a file nor a folder.
+    """Refuse with an `error`, before it is opened, what is neither file nor folder.
 
-    Parameters
-    ----------
-    path : Path
-    error : type
-        What is raised.
-    name : str, optional
-        What the message calls it, if not by its path.
-
-    Raises
-    ------
-    IasideError
-        Of the type given.
+    `name` is what the message calls it, if not by its path.
     """
     if (what := irregular(path)) is not None:
         raise error(f"{name or path}: {what}")
 
 
 def read_bounded(path: Path, most: int, error: type[IasideError]) -> bytes:
-    """Content of a file that is small by nature; the bytes read are counted, not those claimed.
+    """Content of a small file, of at most `most` bytes, which are counted as they are read.
 
-    Raises
-    ------
-    IasideError
-        Of the type given: it is no regular file, or has more than `most` bytes.
-    OSError
-        It cannot be read.
+    A larger or irregular file is an `error`, one that cannot be read an OSError.
     """
     check_regular(path, error)
     with path.open("rb") as stream:

@@ -20,6 +20,7 @@ from .value_rules import (
     WrongContentError,
     check_rules,
     is_object,
+    need,
     parse,
 )
 
@@ -95,12 +96,7 @@ class Field:
         return {TRUTH: "uint8", JSON: TEXT}.get(self.dtype, self.dtype)
 
     def check(self, values: NDArray[Any]) -> None:
-        """Refuse values that are none, or beyond the bounds.
-
-        Raises
-        ------
-        WrongContentError
-        """
+        """Refuse values that are none, or beyond the bounds, as a WrongContentError."""
         if self.dtype == TRUTH and values.max(initial=0) > 1:
             raise WrongContentError(f"'{self.where}' holds something else than 0 and 1")
         if values.dtype.kind == "f":
@@ -162,10 +158,6 @@ class Schema:
     copies: dict[str, tuple[str, str]] = field(default_factory=dict)
     derived: tuple[Field, ...] = ()
 
-    def __getitem__(self, name: str) -> Field:
-        """The field of a name."""
-        return next(each for each in self.fields if each.name == name)
-
     @property
     def rows(self) -> tuple[Field, ...]:
         """Fields with an entry for each image."""
@@ -184,12 +176,7 @@ class Schema:
         return any(dim in self.counts for dim in each.dims)
 
     def read_header(self, stored: Mapping[str, str]) -> dict[str, Any]:
-        """The header from its texts, checked.
-
-        Raises
-        ------
-        WrongContentError
-        """
+        """The header from its texts, checked."""
         if self.attributes:
             header: dict[str, Any] = {
                 name: parse(name, stored[name]) if rule is is_object else stored[name]
@@ -197,29 +184,19 @@ class Schema:
             }
         else:
             header = parse(HEADER, stored[HEADER])
-        check_rules(header, self.header, "the header", need)
+        check_rules(header, self.header, "the header")
         for name, rules in self.inside.items():
-            check_rules(header[name], rules, f"attribute {name}", need)
+            check_rules(header[name], rules, f"attribute {name}")
         for name, rules in WHERE_GIVEN.items():
             given = {key: rule for key, rule in rules.items() if key in header.get(name, {})}
-            check_rules(header.get(name, {}), given, f"attribute {name}", need)
+            check_rules(header.get(name, {}), given, f"attribute {name}")
         return {name: header[name] for name in self.header}
 
     def read_fields(self, header: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
         """Values of the fields from datasets, checked against one another and the header.
 
-        What belongs into the header ("data.skipped") is put there.
-
-        Parameters
-        ----------
-        header : dict
-            From `read_header`.
-        arrays : dict
-            By the name of the field.
-
-        Raises
-        ------
-        WrongContentError
+        `header` comes from `read_header`, `arrays` are by the name of the field. What belongs into
+        the header ("data.skipped") is put there.
         """
         sizes = {dim: len(header[name]) for dim, name in self.counts.items()}
         values: dict[str, Any] = {}
@@ -236,39 +213,25 @@ class Schema:
         empty = any(sizes.get(dim) == 0 for dim in each.dims if isinstance(dim, str))
         if stored is None:
             if empty:
-                return np.empty([_length(dim, sizes) for dim in each.dims], each.dtype)
+                shape = [dim if isinstance(dim, int) else sizes[dim] for dim in each.dims]
+                return np.empty(shape, each.dtype)
             need(
                 not self._counted(each),
                 f"dataset '{each.where}' is missing: the arrays do not match what the header names",
             )
             return [] if each.dtype == JSON else None
         need(not empty, f"holds '{each.where}', results of something that it does not name")
-        wanted = tuple(
+        expected = tuple(
             sizes.setdefault(dim, length) if isinstance(dim, str) else dim
             for dim, length in zip(each.dims, stored.shape, strict=True)
         )
         need(
-            stored.shape == wanted,
+            stored.shape == expected,
             "the arrays do not match names, images and settings: "
-            f"'{each.where}' has shape {stored.shape}, not {wanted}",
+            f"'{each.where}' has shape {stored.shape}, not {expected}",
         )
         if each.dtype in LINES:
             lines = [line.decode() for line in stored.tolist()]
             return [parse(each.where, line) for line in lines] if each.dtype == JSON else lines
         each.check(stored)
         return stored.astype(bool) if each.dtype == TRUTH else stored
-
-
-def _length(dim: str | int, sizes: Mapping[str, int]) -> int:
-    return dim if isinstance(dim, int) else sizes[dim]
-
-
-def need(condition: bool, otherwise: str) -> None:
-    """Refuse content where a condition does not hold.
-
-    Raises
-    ------
-    WrongContentError
-    """
-    if not condition:
-        raise WrongContentError(otherwise)

@@ -15,7 +15,7 @@ from ..errors import ReportError
 SEAL_BYTES = 512
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _FIRST = b"iaside"
-# How a file of ours begins, sealed or not.
+# How a file of iaside begins, sealed or not.
 BEGINNINGS = (_HDF5, _FIRST)
 
 
@@ -36,12 +36,7 @@ def is_sealed(path: Path) -> bool:
 
 
 def check_seal(path: Path) -> None:
-    """Refuse a file that is not as it was sealed; HDF5 files without a user block pass.
-
-    Raises
-    ------
-    ReportError
-    """
+    """Refuse a file that is not as it was sealed; HDF5 files without a user block pass."""
     with path.open("rb") as file:
         block = file.read(SEAL_BYTES)
     if block.startswith(_HDF5):

@@ -13,18 +13,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..mathematics.bands import NORMS
 from ..mathematics.coalitions import SEEDS
-from ..mathematics.norms import NORMS
 
 Rule = Callable[[Any], bool]
-# What says that a condition does not hold, and what is wrong then.
-Need = Callable[[bool, str], None]
 MOST_COUNT = (1 << 62) - 1
 MOST_CLASSES = 1 << 31
 MOST_SIDE = 1 << 24
 _LONGEST_PLACE = 4096
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 # Levels of JSON.
 _DEEPEST = 16
 
@@ -33,13 +29,14 @@ class WrongContentError(ValueError):
     """What a file holds contradicts its format; the message says what, without the file."""
 
 
-def parse(name: str, text: str) -> dict[str, Any]:
-    """A JSON object of a file: finite numbers and reasonable depth.
+def need(condition: bool, otherwise: str) -> None:
+    """Refuse content where a condition does not hold, as a WrongContentError."""
+    if not condition:
+        raise WrongContentError(otherwise)
 
-    Raises
-    ------
-    WrongContentError
-    """
+
+def parse(name: str, text: str) -> dict[str, Any]:
+    """A JSON object of a file: finite numbers and reasonable depth, or a WrongContentError."""
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no number")
@@ -56,10 +53,7 @@ def parse(name: str, text: str) -> dict[str, Any]:
 def _plain(value: Any, depth: int) -> Any:
     """The value, with half characters, which cannot be written anywhere, replaced.
 
-    Raises
-    ------
-    ValueError
-        Too deep, or a number that is not finite (such as 1e999) or beyond what 64 bits hold as one.
+    Too deep values, and numbers that are not finite as 64 bits hold them (1e999), are ValueErrors.
     """
     if isinstance(value, dict | list) and not depth:
         raise ValueError("too deep")
@@ -88,19 +82,14 @@ def is_duration(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value < math.inf
 
 
-def is_truth(value: Any) -> bool:
-    """True or false."""
-    return isinstance(value, bool)
+def instance(kind: type) -> Rule:
+    """A value of this type."""
+    return lambda value: isinstance(value, kind)
 
 
-def is_name(value: Any) -> bool:
-    """A short word of letters, digits and signs that are harmless anywhere."""
-    return isinstance(value, str) and _NAME.fullmatch(value) is not None
-
-
-def is_digest(value: Any) -> bool:
-    """SHA-256 as hexadecimal digits."""
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+def matching(pattern: str) -> Rule:
+    """Text that matches as a whole; letters and digits are those of ASCII."""
+    return lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value, re.ASCII))
 
 
 def is_place(value: Any) -> bool:
@@ -116,19 +105,15 @@ def is_time(value: Any) -> bool:
         return False
 
 
-def is_text(value: Any) -> bool:
-    """Any text."""
-    return isinstance(value, str)
+is_truth, is_text, is_object = map(instance, (bool, str, dict))
+# A short word of letters, digits and signs that are harmless anywhere.
+is_name = matching(r"[A-Za-z0-9][\w.+-]{0,63}")
+is_digest = matching(r"[0-9a-f]{64}")  # SHA-256
 
 
 def are_texts(value: Any) -> bool:
     """A list of text."""
     return isinstance(value, list) and all(map(is_text, value))
-
-
-def is_object(value: Any) -> bool:
-    """A JSON object."""
-    return isinstance(value, dict)
 
 
 def is_norm(value: Any) -> bool:
@@ -171,30 +156,27 @@ PERTURBED: dict[str, Rule] = {
     "perturbations": each(is_name, MOST_PERTURBATIONS),
     "severities": each(whole(1, 1000), MOST_SEVERITIES),
 }
-# What every file says of the model, of the images and of how it came about.
-OF_MODEL: dict[str, Rule] = {"path": is_place, "sha256": is_digest}
+# What every file says of the images and of how it came about.
 OF_DATA: dict[str, Rule] = {
     "source": is_place,
     "digest": is_digest,
     "samples": whole(1, MOST_COUNT),
 }
-OF_CLASSES: dict[str, Rule] = {"classes": whole(1, MOST_CLASSES)}
 OF_RUN: dict[str, Rule] = {"seconds": is_duration, "warnings": are_texts}
-OF_PASSES: dict[str, Rule] = {"forward_passes": whole(0, MOST_COUNT)}
-ORIGIN: dict[str, Rule] = {"created": is_time, "iaside_version": is_name}
-# And of every measurement of a model.
+# And every measurement of a model.
 OF_ALL: dict[str, Rule] = {
     "settings": is_object,
     "model": is_object,
     "data": is_object,
     "run": is_object,
     "provider": is_name,
-    **ORIGIN,
+    "created": is_time,
+    "iaside_version": is_name,
 }
 INSIDE: dict[str, dict[str, Rule]] = {
-    "model": OF_MODEL,
-    "data": {**OF_DATA, **OF_CLASSES},
-    "run": {**OF_RUN, **OF_PASSES},
+    "model": {"path": is_place, "sha256": is_digest},
+    "data": {**OF_DATA, "classes": whole(1, MOST_CLASSES)},
+    "run": {**OF_RUN, "forward_passes": whole(0, MOST_COUNT)},
 }
 # What a file need not say, wherever it does.
 WHERE_GIVEN: dict[str, dict[str, Rule]] = {
@@ -209,7 +191,7 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
 }
 
 
-def check_rules(held: dict[str, Any], rules: dict[str, Rule], where: str, need: Need) -> None:
+def check_rules(values: dict[str, Any], rules: dict[str, Rule], where: str) -> None:
     """Refuse an object that lacks a key or holds a value that its rule does not let through."""
     for key, rule in rules.items():
-        need(key in held and rule(held[key]), f"{where} holds no usable '{key}'")
+        need(key in values and rule(values[key]), f"{where} holds no usable '{key}'")

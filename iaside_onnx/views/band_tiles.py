@@ -17,11 +17,9 @@ _MOST_PIXELS = 1 << 24
 def has_pictures(report: Report) -> bool:
     """True where the report carries an example that its bands fit."""
     example = report.example
-    if (
-        example is None
-        or example.shape[2] not in (1, 3)
-        or not 0 < example.size <= 3 * _MOST_PIXELS
-    ):
+    if example is None or example.shape[2] not in (1, 3):
+        return False
+    if not 0 < example.size <= 3 * _MOST_PIXELS:
         return False
     try:
         band_index(*example.shape[:2], **partition(report))

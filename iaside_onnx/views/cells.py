@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from ..comparisons.pairs import Comparison
 from ..results.finding import NOT_A_FINDING
 from ..results.report import Report
-from .comparison_rows import both_values, difference_cells, pair_rows
+from .comparison_rows import no_finding_of, pair_rows
 from .text import band_table, interval, number, one_line, percent
 
 _BAR = 8  # em
@@ -42,14 +42,12 @@ def report_html(report: Report) -> str:
     }
     largest = float(report.sid.max())
     bars = [float(share) / largest if largest > 0 else 0.0 for share in report.sid]
+    caption = f"Bands, lowest frequency first{mark}"
     table = _table(
-        f"Bands, lowest frequency first{mark}",
-        *band_table(report),
-        bars=None if finding.withheld else bars,
+        caption, *band_table(report, extremes=False), bars=None if finding.withheld else bars
     )
     if finding.withheld:
-        reason = f'<p style="{_WARNING}">{_escaped(finding.evidence)}</p>'
-        return _section("Spectral importance", reason, _figures(figures), table)
+        return _section("Spectral importance", _warning(finding.evidence), _figures(figures), table)
     text = f"<p>{_escaped(finding.text)}</p>"
     return _section("Spectral importance", _figures(figures), table, text)
 
@@ -65,17 +63,12 @@ def comparison_html(comparison: Comparison) -> str:
     heading = f"Compared with {comparison.reference['report']}"
     if comparison.replicates:
         heading += f" and {len(comparison.replicates)} further training(s) like it (their mean)"
-    reasons = dict.fromkeys(reason for pair in comparison.pairs for reason in pair.no_finding)
-    parts = [f'<p style="{_WARNING}">{_escaped(reason)}</p>' for reason in reasons]
-    parts.append(f"<p>{_escaped(about)}</p>")
+    parts = [*map(_warning, no_finding_of(comparison)), f"<p>{_escaped(about)}</p>"]
     for pair in comparison.pairs:
         notes = [f"Note: {note}." for note in pair.notes]
         sentences = [*dict.fromkeys(pair.verdict.values()), *notes]
         parts.append("<ul>" + "".join(f"<li>{_escaped(s)}</li>" for s in sentences) + "</ul>")
-        rows = [
-            [name, *both_values(difference, digits), *difference_cells(difference, digits)]
-            for name, difference, digits in pair_rows(comparison, pair)
-        ]
+        rows = [[name, *cells] for name, cells, _ in pair_rows(comparison, pair)]
         headings = ("", "reference", "other", "other - reference", "interval", "p")
         parts.append(_table(f"{pair.report}: {pair.shared} shared images", headings, rows))
     return _section(heading, *parts)
@@ -85,6 +78,10 @@ def _escaped(text: str) -> str:
     return html.escape(one_line(text))
 
 
+def _warning(reason: str) -> str:
+    return f'<p style="{_WARNING}">{_escaped(reason)}</p>'
+
+
 def _section(heading: str, *parts: str) -> str:
     # A heading of a cell is none of the notebook's outline.
     title = _escaped(heading)
@@ -92,10 +89,7 @@ def _section(heading: str, *parts: str) -> str:
 
 
 def _figures(values: dict[str, str]) -> str:
-    rows = "".join(
-        f'<tr><th scope="row"{_TEXT}>{_escaped(name)}</th><td{_TEXT}>{_escaped(value)}</td></tr>'
-        for name, value in values.items()
-    )
+    rows = "".join(f"<tr>{_cells(name, [value], _TEXT)}</tr>" for name, value in values.items())
     return f"<table><tbody>{rows}</tbody></table>"
 
 
@@ -107,18 +101,23 @@ def _table(
 ) -> str:
     """A table with a header in every row and column; `bars` (0 to 1) are drawn behind it."""
     head = "".join(f'<th scope="col"{_NUMBER}>{_escaped(heading)}</th>' for heading in headings)
-    # What a bar shows is in the numbers already.
-    head += '<td aria-hidden="true"></td>' if bars is not None else ""
-    lines = []
-    for row, (name, *cells) in enumerate(rows):
-        line = f'<th scope="row"{_TEXT}>{_escaped(name)}</th>'
-        line += "".join(f"<td{_NUMBER}>{_escaped(cell)}</td>" for cell in cells)
-        if bars is not None:
-            width = f"width:{_BAR * bars[row]:.2f}em;height:0.8em;background:{_COLOUR}"
-            line += f'<td aria-hidden="true" style="min-width:{_BAR}em">'
-            line += f'<div style="{width}"></div></td>'
-        lines.append(f"<tr>{line}</tr>")
+    lines = [_cells(name, cells, _NUMBER) for name, *cells in rows]
+    if bars is not None:  # what a bar shows is in the numbers already
+        head += '<td aria-hidden="true"></td>'
+        lines = [line + _bar(share) for line, share in zip(lines, bars, strict=True)]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
     return (
         f'<table><caption style="text-align:left">{_escaped(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def _cells(name: str, cells: Iterable[str], look: str) -> str:
+    """The cells of a row, its header first."""
+    entries = "".join(f"<td{look}>{_escaped(cell)}</td>" for cell in cells)
+    return f'<th scope="row"{_TEXT}>{_escaped(name)}</th>{entries}'
+
+
+def _bar(share: float) -> str:
+    look = f"width:{_BAR * share:.2f}em;height:0.8em;background:{_COLOUR}"
+    return f'<td aria-hidden="true" style="min-width:{_BAR}em"><div style="{look}"></div></td>'

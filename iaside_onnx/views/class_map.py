@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,16 +16,16 @@ from ..errors import UsageError
 from ..mathematics.profiles import PrincipalAxes, principal_axes, sid_covariance
 from ..results.class_rows import estimate_note, reservation
 from ..results.report import FEW_IMAGES, Report
-from .figure import SMALL, WIDTH, Header, Picture, colour_scale, note_lines, title
+from .figure import SMALL, WIDTH, Header, Picture, colour_scale, note_lines, put_names, title
 from .plots import warning_lines
-from .text import percent, shortened
+from .text import model_name, percent, shortened
 
 _LEAST_CLASSES = 3
 _PLANE, _BARS = 2.5, 0.6  # heights in inches
 _MOST_LABELS = 14
 _LONGEST_NAME = 16
 # Sides of its point on which a name may stand, best first.
-_PLACES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+_SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
 
 def class_map(report: Report, name: str | None = None) -> Picture:
@@ -33,18 +33,8 @@ def class_map(report: Report, name: str | None = None) -> Picture:
 
     Area is the number of images, colour the signed score; below stand the bands that make the
     axes. The classes furthest out are named, with the ellipse in which each lies with the
-    report's confidence, where its images tell.
-
-    Parameters
-    ----------
-    report : Report
-    name : str, optional
-        What the title calls it; the model's file name by default.
-
-    Returns
-    -------
-    matplotlib Figure
-        3.5 inches wide.
+    report's confidence, where its images tell. The title calls the report by `name`, or by its
+    model's file name.
 
     Raises
     ------
@@ -57,7 +47,7 @@ def class_map(report: Report, name: str | None = None) -> Picture:
             f"{len(profiles.labels)} class(es) and {report.players} band(s) make no map; at least "
             f"{_LEAST_CLASSES} of each are needed"
         )
-    header = _header(report, name or Path(report.model["path"]).stem)
+    header = _header(report, name or model_name(report))
     plane = principal_axes(profiles.best.sid)
     drawn = Picture(WIDTH, header.height + _PLANE + _BARS + 0.8)
     header.draw(drawn)
@@ -92,11 +82,11 @@ def _header(report: Report, name: str) -> Header:
 
 
 def _draw_points(axes: Axes, report: Report, plane: PrincipalAxes) -> PathCollection:
-    found = report.class_profiles
+    profiles = report.class_profiles
     x, y = plane.points.T
-    area = 60 * found.images / found.images.max() if len(x) <= 30 else 30.0
+    area = 60 * profiles.images / profiles.images.max() if len(x) <= 30 else 30.0
     points = axes.scatter(
-        x, y, s=area, c=found.best.signed, cmap="cividis", edgecolor="white", linewidth=0.4,
+        x, y, s=area, c=profiles.best.signed, cmap="cividis", edgecolor="white", linewidth=0.4,
         zorder=3,
     )  # fmt: skip
     axes.axhline(0, color="#BBBBBB", linewidth=0.5, zorder=0)
@@ -118,11 +108,11 @@ def _meaning(names: list[str], loadings: NDArray[np.float64]) -> str:
 def _runs(names: list[str], chosen: NDArray[np.bool_]) -> str:
     """Names of the chosen bands, neighbours as ranges, at most three of them."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]])))
-    found = [
+    runs = [
         names[first] if last - first == 1 else f"{names[first]} to {names[last - 1]}"
         for first, last in edges.reshape(-1, 2)
     ]
-    return ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+    return ", ".join(runs[:3]) + (", …" if len(runs) > 3 else "")
 
 
 def _draw_loadings(axes: Axes, report: Report, plane: PrincipalAxes, number: int) -> None:
@@ -145,18 +135,12 @@ def _draw_ellipses(
     for row in rows[np.isfinite(spread[rows]).all(axis=(1, 2))]:
         sizes, directions = np.linalg.eigh(spread[row])
         short, long = 2 * np.sqrt(np.maximum(sizes, 0) * size)
-        axes.add_patch(
-            Ellipse(
-                tuple(plane.points[row]),
-                long,
-                short,
-                angle=float(np.degrees(np.arctan2(directions[1, 1], directions[0, 1]))),
-                facecolor="none",
-                edgecolor="#AAAAAA",
-                linewidth=0.4,
-                zorder=2,
-            )
-        )
+        angle = float(np.degrees(np.arctan2(directions[1, 1], directions[0, 1])))
+        ellipse = Ellipse(
+            tuple(plane.points[row]), long, short, angle=angle, facecolor="none",
+            edgecolor="#AAAAAA", linewidth=0.4, zorder=2,
+        )  # fmt: skip
+        axes.add_patch(ellipse)
         reach = np.sqrt(np.diagonal(spread[row]) * size)
         axes.update_datalim([plane.points[row] - reach, plane.points[row] + reach])
 
@@ -175,28 +159,28 @@ def _draw_names(
     axes.autoscale(enable=False)
     places = axes.transData.transform(plane.points)
     radii = np.sqrt(np.broadcast_to(points.get_sizes(), len(places)) / np.pi) * drawn.dpi / 72
-    taken = [Bbox.from_extents(*(p - r), *(p + r)) for p, r in zip(places, radii, strict=True)]
     around = axes.get_window_extent()
-    for row in rows:
-        label = int(report.class_profiles.labels[row])
-        name = shortened(report.class_name(label), _LONGEST_NAME)
-        text = axes.text(0, 0, name, fontsize=SMALL, zorder=4, parse_math=False)
-        size = text.get_window_extent()
-        gap = radii[row] + 0.15 * size.height
-        for right, up in _PLACES:
-            corner = places[row] + [
-                right * gap - size.width * (1 - right) / 2,
-                up * gap - size.height * (1 - up) / 2,
-            ]
-            box = Bbox.from_extents(*corner, corner[0] + size.width, corner[1] + size.height)
-            inside = around.contains(*box.p0) and around.contains(*box.p1)
-            middle = corner + np.array([size.width, size.height]) / 2
-            nearest = int(np.linalg.norm(places - middle, axis=1).argmin())
-            if inside and nearest == row and not any(box.overlaps(other) for other in taken):
-                x, y = axes.transData.inverted().transform(corner)
-                text.set_position((float(x), float(y)))
-                text.set_verticalalignment("bottom")
-                taken.append(box)
-                break
-        else:
-            text.remove()
+
+    def offsets(row: int, height: float) -> list[tuple[float, float]]:
+        gap = radii[row] + 0.15 * height
+        return [(right * gap, up * gap) for right, up in _SIDES]
+
+    def cost(row: int, box: Bbox, taken: list[Bbox]) -> float:
+        middle = (box.p0 + box.p1) / 2
+        nearest = int(np.linalg.norm(places - middle, axis=1).argmin())
+        inside = around.contains(*box.p0) and around.contains(*box.p1)
+        free = inside and nearest == row and not box.count_overlaps(taken)
+        return 0.0 if free else math.inf
+
+    labels = report.class_profiles.labels
+    put_names(
+        axes,
+        places,
+        {row: shortened(report.class_name(int(labels[row])), _LONGEST_NAME) for row in rows},
+        [Bbox.from_extents(*(p - r), *(p + r)) for p, r in zip(places, radii, strict=True)],
+        offsets,
+        cost,
+        aligned=False,
+        fontsize=SMALL,
+        zorder=4,
+    )

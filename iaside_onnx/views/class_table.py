@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from rich.table import Table
@@ -63,7 +64,5 @@ def _scores(row: dict[str, Any], mark: str) -> list[str]:
 
 
 def _table(headings: Sequence[str], names: Sequence[str], *parts: Sequence[Sequence[str]]) -> Table:
-    made = table(["class"], headings, tight=True, fold=True, no_wrap=True)
-    for name, *cells in zip(names, *parts, strict=True):
-        made.add_row(name, *(cell for part in cells for cell in part))
-    return made
+    rows = ([name, *chain(*cells)] for name, *cells in zip(names, *parts, strict=True))
+    return table(["class"], headings, rows, tight=True, fold=True, no_wrap=True)

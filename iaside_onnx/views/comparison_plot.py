@@ -11,6 +11,7 @@ from ..comparisons.pairs import Comparison, Pair
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
 from ..results.finding import NOT_A_FINDING
+from .comparison_rows import no_finding_of
 from .figure import (
     COLOURS,
     MARKERS,
@@ -33,11 +34,6 @@ def comparison_figure(comparison: Comparison) -> Picture:
     correction), hollow ones are not. Grey bars reach as far as the minimum detectable effect.
     Where the reference has replicates, a small cross is each of its trainings less their mean.
 
-    Returns
-    -------
-    matplotlib Figure
-        3.5 inches wide.
-
     Raises
     ------
     UsageError
@@ -49,13 +45,12 @@ def comparison_figure(comparison: Comparison) -> Picture:
     name = shortened(comparison.reference["report"], 30)
     if comparison.replicates:
         name = f"{1 + len(comparison.replicates)} trainings like {name}"
-    reasons = dict.fromkeys(reason for pair in pairs for reason in pair.no_finding)
     header = Header(
         f"Against {name}",
         f"other - reference, {view['value']}, {percent(view['confidence'])} intervals; filled: "
         "seen" + ("; x: trainings" if comparison.replicates else ""),
         [_entry(pair) for pair in pairs],
-        above=reason_lines(" ".join(reasons) or None),
+        above=reason_lines(" ".join(no_finding_of(comparison)) or None),
         below=note_lines([f"{pair.report}: {note}." for pair in pairs for note in pair.notes]),
     )
     rows, margin = 0.14 + 0.19 * len(pairs), comparison.margin
@@ -77,10 +72,10 @@ def _entry(pair: Pair) -> str:
     )
 
 
-def _mark(axes: Axes, number: int, x: float, y: float, *, seen: bool) -> None:
+def _mark(axes: Axes, number: int, x: float, y: float, *, filled: bool) -> None:
     axes.plot(
         x, y, MARKERS[number], color=COLOURS[number], markersize=4, markeredgewidth=0.8, zorder=3,
-        markerfacecolor=COLOURS[number] if seen else "white",
+        markerfacecolor=COLOURS[number] if filled else "white",
     )  # fmt: skip
 
 
@@ -99,7 +94,7 @@ def _draw_rows(
         axes.plot([d.low, d.high], [row, row], color=COLOURS[number], linewidth=1.3, zorder=2)
         for apart in _trainings(d):
             axes.plot(apart, row, "x", color="#444444", markersize=3, zorder=2.5)
-        _mark(axes, number, d.difference, row, seen=d.p < level)
+        _mark(axes, number, d.difference, row, filled=d.p < level)
     axes.axvline(0, color="black", linewidth=0.6)
     for side in (-1, 1) if margin is not None else ():
         axes.axvline(side * (margin or 0.0), color="#777777", linewidth=0.6, linestyle=":")
@@ -121,7 +116,7 @@ def _draw_bands(axes: Axes, comparison: Comparison, level: float, part: str) -> 
             axes.plot([x, x], [d.low, d.high], color=COLOURS[number], linewidth=1.1, zorder=2)
             for apart in _trainings(d):
                 axes.plot(x, apart, "x", color="#444444", markersize=2.5, zorder=2.5)
-            _mark(axes, number, x, d.difference, seen=(d.p_holm or 0.0) < level)
+            _mark(axes, number, x, d.difference, filled=(d.p_holm or 0.0) < level)
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set_xticks(np.arange(len(comparison.bands)), comparison.bands)
     what = "Difference of SID" if part == "sid" else "Difference of Shapley values"

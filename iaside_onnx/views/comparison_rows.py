@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..comparisons.pairs import Comparison, Pair
 from ..comparisons.verdict import decimals
 from ..mathematics.paired import Difference
 from .text import interval, number, p_value
 
 
-def pair_rows(comparison: Comparison, pair: Pair) -> list[tuple[str, Difference, int]]:
-    """What is compared in a pair: its name, the difference, and the digits that tell it."""
+def no_finding_of(comparison: Comparison) -> list[str]:
+    """Why reports of a comparison say nothing; empty where all say something."""
+    return list(dict.fromkeys(reason for pair in comparison.pairs for reason in pair.no_finding))
+
+
+def pair_rows(comparison: Comparison, pair: Pair) -> Iterator[tuple[str, list[str], Difference]]:
+    """What is compared in a pair: its name, its cells, and the difference that these tell.
+
+    The cells are the values of the reference and of the other, and those of `difference_cells`.
+    """
     blocks = [
         {"signed SRS": pair.srs_signed},
         {"SRS": pair.srs},
@@ -18,19 +28,14 @@ def pair_rows(comparison: Comparison, pair: Pair) -> list[tuple[str, Difference,
         {f"SID {band}": d for band, d in zip(comparison.bands, pair.sid, strict=True)},
         {f"Shapley {band}": d for band, d in zip(comparison.bands, pair.shapley, strict=True)},
     ]
-    return [
-        (name, difference, decimals(list(block.values())))
-        for block in blocks
-        for name, difference in block.items()
-    ]
+    for block in blocks:
+        digits = decimals(list(block.values()))
+        for name, difference in block.items():
+            both = [number(value, digits) for value in (difference.reference, difference.other)]
+            yield name, both + difference_cells(difference, digits), difference
 
 
-def both_values(difference: Difference, digits: int) -> list[str]:
-    """Those of the reference and of the other."""
-    return [number(difference.reference, digits), number(difference.other, digits)]
-
-
-def difference_cells(difference: Difference, digits: int) -> list[str]:
+def difference_cells(difference: Difference, digits: int = 3) -> list[str]:
     """The difference, its interval and its p-value."""
     return [
         number(difference.difference, digits, signed=True),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.table import Table
 
 from ..comparisons.pairs import Comparison, Pair
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
 from ..results.report import FEW_IMAGES
-from .comparison_rows import both_values, difference_cells, pair_rows
+from .comparison_rows import difference_cells, no_finding_of, pair_rows
 from .terminal import table, terminal
 from .text import both_ends, one_line, percent
 
@@ -31,8 +29,7 @@ def print_comparison(comparison: Comparison) -> None:
     """For every pair the verdict, then the values of both reports with their differences."""
     out = terminal()
     view = comparison.view
-    reasons = dict.fromkeys(reason for pair in comparison.pairs for reason in pair.no_finding)
-    if reasons:
+    if reasons := no_finding_of(comparison):
         out.no_finding(reasons, "Its differences of scores and bands are not findings.")
     name, model = comparison.reference["report"], comparison.reference["model"]["path"]
     further = [entry["report"] for entry in comparison.replicates]
@@ -47,8 +44,7 @@ def print_comparison(comparison: Comparison) -> None:
         out.say(heading, *(f"  {line}" for line in lines))
         out.print(_table(comparison, pair))
         if any(row.srs_signed is not None for row in pair.per_class or []):
-            for part in _class_tables(comparison, pair, out.width):
-                out.print(part)
+            out.print(*_class_tables(comparison, pair, out.width))
             if further:
                 out.print(f"  Classes: {one_line(name)} alone, as files, without its replicates.")
         elif pair.per_class is not None:
@@ -69,47 +65,38 @@ def _lines(pair: Pair) -> list[str]:
     if pair.no_finding:  # the reasons stand above
         verdict = {"score": "No conclusion about scores and bands.", "right": verdict["accuracy"]}
     lines = [counts, *dict.fromkeys(verdict.values())]
-    if pair.settings:
-        apart = ", ".join(
-            f"{entry['setting']} {_value(entry['other'])} against {_value(entry['reference'])}"
-            for entry in pair.settings
+    apart = []
+    for entry in pair.settings:
+        other, reference = (
+            "not set" if entry[side] is None else entry[side] for side in ("other", "reference")
         )
-        lines.append(f"Settings of the models that differ: {apart}.")
+        apart.append(f"{entry['setting']} {other} against {reference}")
+    if apart:
+        lines.append(f"Settings of the models that differ: {', '.join(apart)}.")
     return [*lines, *(f"Note: {note}." for note in pair.notes)]
-
-
-def _value(setting: Any) -> str:
-    return "not set" if setting is None else str(setting)
 
 
 def _table(comparison: Comparison, pair: Pair) -> Table:
     level = 1 - float(comparison.view["confidence"])
     mean = f"mean of {1 + len(comparison.replicates)}" if comparison.replicates else ""
     reference = both_ends(mean or comparison.reference["report"], _NAME)
-    made = table(
-        [""],
-        [
-            f"reference\n{reference}",
-            f"other\n{both_ends(pair.report, _NAME)}",
-            "other -\nreference",
-            "interval",
-            "p",
-        ],
-        caption=f"Interval and p are of each row alone, and agree. * below {level:.2g}; of bands, "
-        f"where that also holds among all {len(comparison.bands)} (Holm).",
-        tight=True,
-        no_wrap=True,
+    both = [f"reference\n{reference}", f"other\n{both_ends(pair.report, _NAME)}"]
+    rows = (
+        [name, *_judged(cells, difference, level)]
+        for name, cells, difference in pair_rows(comparison, pair)
     )
-    for name, difference, digits in pair_rows(comparison, pair):
-        values = both_values(difference, digits)
-        made.add_row(name, *values, *_cells(difference, digits, level))
-    return made
+    caption = (
+        f"Interval and p are of each row alone, and agree. * below {level:.2g}; of bands, "
+        f"where that also holds among all {len(comparison.bands)} (Holm)."
+    )
+    headings = [*both, "other -\nreference", "interval", "p"]
+    return table([""], headings, rows, caption=caption, tight=True, no_wrap=True)
 
 
-def _cells(difference: Difference, digits: int, level: float) -> list[str]:
+def _judged(cells: list[str], difference: Difference, level: float) -> list[str]:
+    """The cells of a difference, the p-value marked where it is seen among all of its kind."""
     p = difference.p if difference.p_holm is None else difference.p_holm
-    *cells, p_text = difference_cells(difference, digits)
-    return [*cells, p_text + ("*" if p < level else " ")]
+    return [*cells[:-1], cells[-1] + ("*" if p < level else " ")]
 
 
 def _class_tables(comparison: Comparison, pair: Pair, width: int) -> list[Table]:
@@ -122,14 +109,14 @@ def _class_tables(comparison: Comparison, pair: Pair, width: int) -> list[Table]
     tables = []
     for group in groups:
         headings = ["images", *(h for name, _ in group for h in (name, "interval", "p"))]
-        made = table(["class"], headings, fold=True, no_wrap=True)
+        classes = table(["class"], headings, fold=True, no_wrap=True)
         for row in rows:
             cells: list[str] = []
             for _, part in group:
-                difference: Difference | None = getattr(row, part)
-                cells += ["-"] * 3 if difference is None else _cells(difference, 3, level)
-            made.add_row(one_line(row.name), str(row.images), *cells)
-        tables.append(made)
+                d: Difference | None = getattr(row, part)
+                cells += ["-"] * 3 if d is None else _judged(difference_cells(d), d, level)
+            classes.add_row(one_line(row.name), str(row.images), *cells)
+        tables.append(classes)
     tables[-1].caption = (
         "Differences of each class's own images, other - reference; interval and p are of one "
         f"class alone. * below {level:.2g} among all {judged} judged (Holm). Classes with fewer "

@@ -1,4 +1,4 @@
-"""Models as points: what was foretold against what was measured."""
+"""Models as points: predictors against what was measured."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from numpy.typing import NDArray
 
 from ..comparisons.correlation import PREDICTORS, Correlation
 from .correlation_table import outcome_name
-from .figure import COLOURS, WIDTH, Header, Picture, title
+from .figure import COLOURS, WIDTH, Header, Picture, put_names, title
 from .text import UNDEFINED, number, one_line, percent
 
 _PANEL, _BELOW = 2.0, 0.62  # inches
-_FORETOLD = ("srs_signed", "accuracy")
-# Where a name may stand: points from its mark, and the alignment that belongs to it.
+_PREDICTORS = ("srs_signed", "accuracy")
+# Where a name may stand: points from its mark, best first.
 _PLACES = (
-    (5, 0, "left", "center"), (-5, 0, "right", "center"), (0, 4, "center", "bottom"),
-    (0, -4, "center", "top"), (4, 4, "left", "bottom"), (4, -4, "left", "top"),
-    (-4, 4, "right", "bottom"), (-4, -4, "right", "top"), (0, 10, "center", "bottom"),
-    (0, -10, "center", "top"),
+    (5, 0), (-5, 0), (0, 4), (0, -4), (4, 4), (4, -4), (-4, 4), (-4, -4), (0, 10), (0, -10),
 )  # fmt: skip
 
 
@@ -34,7 +31,7 @@ def correlation_figure(correlation: Correlation) -> Picture:
     drawn = Picture(2 * WIDTH, header.height + len(correlation.outcomes) * rows)
     header.draw(drawn)
     for row, outcome in enumerate(correlation.outcomes):
-        for column, predictor in enumerate(_FORETOLD):
+        for column, predictor in enumerate(_PREDICTORS):
             left, top = 0.525 + WIDTH * column, header.height + row * rows
             _draw(drawn.panel(left, top, 2.87, _PANEL), correlation, predictor, outcome)
     return drawn
@@ -48,7 +45,7 @@ def _draw(axes: Axes, correlation: Correlation, predictor: str, outcome: str) ->
         number(part[place], 2, signed=True) for part in (ranks.value, ranks.low, ranks.high)
     )
     said = "none" if value == UNDEFINED else f"{value} [{low}, {high}]"
-    axes.scatter(x, y, s=14, color=COLOURS[_FORETOLD.index(predictor)], linewidths=0, zorder=3)
+    axes.scatter(x, y, s=14, color=COLOURS[_PREDICTORS.index(predictor)], linewidths=0, zorder=3)
     axes.margins(0.12, 0.12)
     title(axes, f"Spearman {said}", PREDICTORS[predictor], outcome_name(outcome))
     _name(axes, x, y, correlation.names)
@@ -56,30 +53,25 @@ def _draw(axes: Axes, correlation: Correlation, predictor: str, outcome: str) ->
 
 def _name(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], names: list[str]) -> None:
     """A name at each mark, where it covers least of other names and marks."""
-    canvas = axes.figure.canvas
-    renderer = canvas.get_renderer()  # type: ignore[attr-defined]
     axes.autoscale_view()  # else the transformation is still that of empty axes
     marks = axes.transData.transform(np.column_stack([x, y]))
-    taken = [Bbox.from_bounds(px - 3, py - 3, 6, 6) for px, py in marks]
-    frame = axes.get_window_extent(renderer)
-    for name, at in zip(names, zip(x, y, strict=True), strict=True):
-        label = axes.annotate(
-            one_line(name), at, textcoords="offset points", xytext=(0, 0), fontsize=5.5,
-            color="#333333", parse_math=False,
-        )  # fmt: skip
-        costs = []
-        for dx, dy, across, along in _PLACES:
-            _put(label, dx, dy, across, along)
-            box = label.get_window_extent(renderer)
-            covered = sum(_shared(box, other) for other in taken)
-            costs.append(covered + 5 * (box.width * box.height - _shared(box, frame)))
-        _put(label, *_PLACES[int(np.argmin(costs))])
-        taken.append(label.get_window_extent(renderer))
+    frame, point = axes.get_window_extent(), axes.figure.dpi / 72
 
+    def cost(_: int, box: Bbox, taken: list[Bbox]) -> float:
+        covered = sum(_shared(box, other) for other in taken)
+        return covered + 5 * (box.width * box.height - _shared(box, frame))
 
-def _put(label: object, dx: float, dy: float, across: str, along: str) -> None:
-    label.set_position((dx, dy))  # type: ignore[attr-defined]
-    label.set(ha=across, va=along)  # type: ignore[attr-defined]
+    put_names(
+        axes,
+        marks,
+        dict(enumerate(map(one_line, names))),
+        [Bbox.from_bounds(across - 3, up - 3, 6, 6) for across, up in marks],
+        lambda *_: [(across * point, up * point) for across, up in _PLACES],
+        cost,
+        aligned=True,
+        fontsize=5.5,
+        color="#333333",
+    )
 
 
 def _shared(first: Bbox, second: Bbox) -> float:

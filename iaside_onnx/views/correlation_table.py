@@ -48,16 +48,21 @@ def print_correlation(correlation: Correlation) -> None:
 
 def _models(correlation: Correlation) -> Table:
     predictors, outcomes = correlation.predictors, correlation.outcomes
-    made = table(["model"], [*_SHORT, *map(outcome_name, outcomes)])
-    made.columns[0].min_width = 20
     columns = [*predictors.values(), *outcomes.values()]
-    for row in np.argsort(-predictors["srs_signed"], kind="stable"):
-        made.add_row(one_line(correlation.names[row]), *(number(column[row]) for column in columns))
-    return made
+    models = table(
+        ["model"],
+        [*_SHORT, *map(outcome_name, outcomes)],
+        (
+            [one_line(correlation.names[row]), *(number(column[row]) for column in columns)]
+            for row in np.argsort(-predictors["srs_signed"], kind="stable")
+        ),
+    )
+    models.columns[0].min_width = 20
+    return models
 
 
 def _associations(correlation: Correlation) -> Table:
-    made = table(
+    rows = table(
         ["outcome", "foretold by"],
         ["Spearman", "interval", "held", "Kendall", "Pearson"],
         caption="held: with clean accuracy held fixed; added error: mean error less clean error",
@@ -67,41 +72,29 @@ def _associations(correlation: Correlation) -> Table:
     for column, outcome in enumerate(correlation.outcomes):
         for row, predictor in enumerate(correlation.predictors):
             others = (correlation.associations[name].value for name in ("kendall", "pearson"))
-            made.add_row(
+            rows.add_row(
                 outcome_name(outcome) if row == 0 else "",
                 PREDICTORS[predictor],
                 rank_text(ranks.value[row, column]),
                 _interval(ranks, row, column),
-                rank_text(ranks.partial[row, column]),
-                *(rank_text(values[row, column]) for values in others),
+                *(rank_text(each[row, column]) for each in (ranks.partial, *others)),
                 end_section=row == last,
             )
-    return made
+    return rows
 
 
 def _corruptions(correlation: Correlation) -> Table:
-    made = table(
-        ["perturbation"],
-        [
-            text
-            for name in MEASURES.values()
-            for text in (f"score, {name}", "interval", f"accuracy, {name}")
-        ],
-        caption="Spearman's coefficient over the models, means over severities",
-    )
     row = list(correlation.predictors).index("srs_signed")
     rival = list(correlation.predictors).index("accuracy")
-    for column, perturbation in enumerate(correlation.perturbations):
-        cells = []
-        for measure in MEASURES:
-            ranks = correlation.corruption_associations[measure]
-            cells += [
-                rank_text(ranks.value[row, column]),
-                _interval(ranks, row, column),
-                rank_text(ranks.value[rival, column]),
-            ]
-        made.add_row(words(perturbation), *cells)
-    return made
+    headings, rows = [], [[words(perturbation)] for perturbation in correlation.perturbations]
+    for measure, name in MEASURES.items():
+        headings += [f"score, {name}", "interval", f"accuracy, {name}"]
+        ranks = correlation.corruption_associations[measure]
+        for column, cells in enumerate(rows):
+            cells += [rank_text(ranks.value[row, column]), _interval(ranks, row, column)]
+            cells.append(rank_text(ranks.value[rival, column]))
+    caption = "Spearman's coefficient over the models, means over severities"
+    return table(["perturbation"], headings, rows, caption=caption)
 
 
 def _interval(ranks: Correlations, row: int, column: int) -> str:

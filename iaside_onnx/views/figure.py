@@ -8,18 +8,22 @@ every common colour blindness; several series also differ by marker and hatch.
 from __future__ import annotations
 
 import io
+import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..storage.output_file import check_free, whole_file
+from ..storage.output_file import check_free
 from .text import one_line
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -33,7 +37,7 @@ HEADING, TEXT, SMALL, NOTE = 9.0, 7.5, 6.5, 6.0
 LARGE, LARGEST = 9.0, 11.0  # of why there is no finding
 # Letters that a line of `WIDTH` takes, by size of the text.
 _LETTERS = {NOTE: 76, SMALL: 64, LARGE: 46, LARGEST: 38}
-_DPI = 300
+DPI = 300
 _SHOWN_DPI, _SHOWN_SCALE = 240, 2  # pixels that a notebook gets, and how many it puts in one
 
 
@@ -118,16 +122,10 @@ class Picture(Figure):
 
 @dataclass(frozen=True)
 class Header:
-    """What stands above the panels of a picture.
+    """What stands above the panels of a picture: what it shows, and how that was measured.
 
-    Attributes
-    ----------
-    heading, about : str
-        What it shows, and how that was measured.
-    entries : sequence of str
-        A line for each series, beside its colour.
-    above, below : sequence of Line
-        Why it shows no finding, before all else; what it says and what to bear in mind, last.
+    `entries` are a line for each series, beside its colour. The lines `above` say why it shows no
+    finding, before all else; those `below` what it says and what to bear in mind, last.
     """
 
     heading: str
@@ -229,15 +227,50 @@ def check_picture(target: Path, *, overwrite: bool) -> None:
     check_free(target, overwrite=overwrite)
 
 
-def write_picture(draw: Callable[[], Figure], target: Path, *, overwrite: bool = False) -> None:
-    """Write what `draw` makes; nothing is left behind when that fails.
+def put_names(
+    axes: Axes,
+    points: NDArray[np.float64],
+    names: Mapping[int, str],
+    marks: Iterable[Bbox],
+    offsets: Callable[[int, float], Iterable[tuple[float, float]]],
+    cost: Callable[[int, Bbox, list[Bbox]], float],
+    *,
+    aligned: bool,
+    **look: Any,
+) -> None:
+    """Names beside points, shape (n, 2) in pixels, each where its cost is least; none at infinity.
 
-    Raises
-    ------
-    UsageError, ReportError
-        As for `check_picture`, and what `draw` raises; or the file cannot be written.
+    Parameters
+    ----------
+    names : mapping of int to str
+        By row of the points.
+    marks : iterable of Bbox
+        What names shall not cover.
+    offsets : callable
+        Where the name of a row of a height may stand: pixels from its point, best first.
+    cost : callable
+        Of a row's name in a box, given the boxes that are taken.
+    aligned : bool
+        At other resolutions the side of a name towards its point stays, else its lower left corner.
     """
-    check_picture(target, overwrite=overwrite)
-    drawn = draw()
-    with whole_file(target) as scratch:
-        drawn.savefig(scratch, format=target.suffix[1:].lower(), dpi=_DPI)
+    taken = list(marks)
+    for row, name in names.items():
+        text = axes.text(0, 0, name, parse_math=False, **look)
+        size = text.get_window_extent()
+        least, side, box = math.inf, (1.0, 1.0), size
+        for offset in offsets(row, size.height):
+            corner = points[row] + offset - (1 - np.sign(offset)) / 2 * (size.width, size.height)
+            tried = Bbox.from_bounds(corner[0], corner[1], size.width, size.height)
+            if (costs := cost(row, tried, taken)) < least:
+                least, side, box = costs, offset, tried
+        if math.isinf(least):
+            text.remove()
+            continue
+        taken.append(box)
+        if aligned:
+            text.set_horizontalalignment(("right", "center", "left")[int(np.sign(side[0])) + 1])
+            text.set_verticalalignment(("top", "center", "bottom")[int(np.sign(side[1])) + 1])
+        else:
+            text.set_verticalalignment("bottom")
+        x, y = axes.transData.inverted().transform(points[row] + side if aligned else box.p0)
+        text.set_position((float(x), float(y)))

@@ -1,4 +1,4 @@
-"""Results as pandas frames and xarray datasets, where those libraries are installed."""
+"""Results as pandas frames, where that library is installed."""
 
 from __future__ import annotations
 
@@ -25,29 +25,30 @@ def report_frame(report: Report, rows: str | None = None) -> DataFrame:
     """See `Report.to_pandas`."""
     kinds = {"bands": _band_columns, "images": _image_columns, "classes": _class_columns}
     columns = _chosen(kinds, rows)(report)
-    pandas = _library("pandas", "to_pandas")
+    pandas = _pandas()
     names = report.band_names
     columns["band"] = pandas.Categorical(columns["band"], categories=names, ordered=True)
     frame: DataFrame = pandas.DataFrame(columns)
     return frame
 
 
-def comparison_frame(found: Comparison, rows: str | None = None) -> DataFrame:
+def comparison_frame(comparison: Comparison, rows: str | None = None) -> DataFrame:
     """See `Comparison.to_pandas`."""
     kinds = {"scores": _score_rows, "bands": _band_rows, "classes": _class_rows}
-    lines = list(_chosen(kinds, rows)(found))
-    pandas = _library("pandas", "to_pandas")
+    lines = list(_chosen(kinds, rows)(comparison))
+    pandas = _pandas()
     frame: DataFrame = pandas.DataFrame(lines).astype(dict.fromkeys(_NOT_JUDGED, float))
     if "band" in frame:
-        frame["band"] = pandas.Categorical(frame["band"], categories=found.bands, ordered=True)
+        bands = pandas.Categorical(frame["band"], categories=comparison.bands, ordered=True)
+        frame["band"] = bands
     return frame
 
 
-def _library(name: str, method: str) -> Any:
+def _pandas() -> Any:
     try:
-        return import_module(name)
+        return import_module("pandas")
     except ModuleNotFoundError as error:
-        raise UsageError(f"{method} needs {name}: pip install 'iaside-onnx[notebook]'") from error
+        raise UsageError("to_pandas needs pandas: pip install 'iaside-onnx[notebook]'") from error
 
 
 def _chosen(kinds: Mapping[str, Callable[[Any], Any]], rows: str | None) -> Callable[[Any], Any]:
@@ -112,24 +113,24 @@ def _fields(difference: Difference | None) -> dict[str, Any]:
     return {name: value for name, value in asdict(difference).items() if name != "trainings"}
 
 
-def _score_rows(found: Comparison) -> Iterator[dict[str, Any]]:
-    for pair in found.pairs:
+def _score_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    for pair in comparison.pairs:
         for quantity in _SCORES:
             yield {"report": pair.report, "quantity": quantity, **_fields(getattr(pair, quantity))}
 
 
-def _band_rows(found: Comparison) -> Iterator[dict[str, Any]]:
-    for pair in found.pairs:
-        for quantity, differences in (("sid", pair.sid), ("shapley", pair.shapley)):
-            for band, difference in zip(found.bands, differences, strict=True):
+def _band_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    for pair in comparison.pairs:
+        for quantity in ("sid", "shapley"):
+            for band, difference in zip(comparison.bands, getattr(pair, quantity), strict=True):
                 row = {"report": pair.report, "quantity": quantity, "band": band}
                 yield {**row, **_fields(difference)}
 
 
-def _class_rows(found: Comparison) -> Iterator[dict[str, Any]]:
-    if any(pair.per_class is None for pair in found.pairs):
+def _class_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    if any(pair.per_class is None for pair in comparison.pairs):
         raise UsageError("to_pandas rows 'classes': compare with per_class=True first")
-    for pair in found.pairs:
+    for pair in comparison.pairs:
         for row in pair.per_class or []:
             about = {"class": row.label, "name": row.name, "n": row.images}
             for quantity in ("srs_signed", "accuracy"):

@@ -51,20 +51,8 @@ def heatmap_figure(
 ) -> Picture:
     """Heat maps centred on DC, on common scales of colour, with the edges of the bands.
 
-    Parameters
-    ----------
-    reports : sequence of HeatmapReport
-        At most six.
-    names : sequence of str
-        What the rows are called.
-    analyses : sequence of Report or None, optional
-        Of the same models, in the same order: their SID stands beside the maps and gives the
-        bands.
-
-    Returns
-    -------
-    matplotlib Figure
-        3.5 inches wide, 5.5 with an analysis.
+    At most six, a row each. Where there are `analyses`, of the same models in the same order, their
+    SID stands beside the maps and gives the bands; the picture is 5.5 inches wide then.
 
     Raises
     ------
@@ -80,21 +68,21 @@ def heatmap_figure(
                 "one by one"
             )
     beside = list(analyses or [None] * len(reports))
-    seen = [
+    shown = [
         report if analysis is None else report.seen_as(analysis)
         for report, analysis in zip(reports, beside, strict=True)
     ]
     columns = [_LEFT, _LEFT + _SIDE + _GAP, _LEFT + 2 * (_SIDE + _GAP) + _ROOM]
     with_sid = any(analysis is not None for analysis in beside)
-    header = _header(seen)
-    height = header.height + len(seen) * (_NAME + _SIDE) + _SCALE - _ABOVE
+    header = _header(shown)
+    height = header.height + len(shown) * (_NAME + _SIDE) + _SCALE - _ABOVE
     drawn = Picture(WIDTH + (_ROOM + _SIDE + 0.3 if with_sid else 0), height)
     header.draw(drawn)
-    maps = [[report.error_map for report in seen], [report.mpe_map for report in seen]]
+    maps = [[report.error_map for report in shown], [report.mpe_map for report in shown]]
     most = [max(float(values.max()) for values in column) for column in maps]
-    for number, (report, name, analysis) in enumerate(zip(seen, names, beside, strict=True)):
+    for number, (report, name, analysis) in enumerate(zip(shown, names, beside, strict=True)):
         top = header.height - _ABOVE + number * (_NAME + _SIDE) + _NAME
-        last = number == len(seen) - 1
+        last = number == len(shown) - 1
         about = f"{len(report.labels)} images, clean error {report.clean_error:.3f}"
         drawn.put(_LEFT, top - 0.05, f"{shortened(name, _LONGEST_NAME)}: {about}")
         for column, left in enumerate(columns[:2]):
@@ -166,14 +154,9 @@ def _draw_bands(axes: Axes, report: HeatmapReport) -> None:
         "l1": (abs(across) + abs(down)) / 2,
     }[report.settings["norm"]]
     bands = int(report.settings["bands"])
+    look: dict[str, Any] = {"color": "white", "linewidth": 0.5, "path_effects": list(_OVER)}
     for edge in np.arange(1, bands) / bands:
-        axes.plot(
-            edge * across / length,
-            edge * down / length,
-            color="white",
-            linewidth=0.5,
-            path_effects=list(_OVER),
-        )
+        axes.plot(edge * across / length, edge * down / length, **look)
 
 
 def _draw_profile(axes: Axes, report: HeatmapReport, analysis: Report, *, last: bool) -> None:

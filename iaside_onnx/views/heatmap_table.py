@@ -6,7 +6,6 @@ import numpy as np
 
 from ..results.finding import NOT_A_FINDING, no_finding
 from ..results.heatmap import HeatmapReport
-from ..results.part import part_note
 from ..results.report import Report
 from .terminal import share_bar, table, terminal
 from .text import number, one_line, percent, rank_text, value_and_ends, with_ends
@@ -16,37 +15,36 @@ _BAR_WIDTH = 20
 
 def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None:
     """Error and mean prediction error by band, and how the SID of an analysis goes with them."""
-    seen = report if analysis is None else report.seen_as(analysis)
-    out, settings, damage = terminal(), seen.settings, seen.band_damage
+    shown = report if analysis is None else report.seen_as(analysis)
+    out, settings, damage = terminal(), shown.settings, shown.band_damage
     height, width = settings["size"]
     reason = None if analysis is None else no_finding(analysis)
     if reason is not None:
         out.say(f"Of the analysis: {one_line(reason)}", bold=True, red=True)
-    out.say(
-        f"{one_line(seen.model['path'])} on {one_line(seen.data['source'])}: "
-        f"{len(seen.labels)} images of {width} x {height}, clean error {number(seen.clean_error)}; "
-        f"{len(seen.grid.vectors)} Fourier basis vectors of l2 norm {settings['strength']:.4g} in "
-        f"each channel, {settings['bands']} bands ({settings['norm']})"
+    out.heading(
+        shown,
+        f"{len(shown.labels)} images of {width} x {height}, clean error "
+        f"{number(shown.clean_error)}; {len(shown.grid.vectors)} Fourier basis vectors of l2 norm "
+        f"{settings['strength']:.4g} in each channel, {settings['bands']} bands "
+        f"({settings['norm']})",
     )
     level = f"{percent(settings['confidence'])} interval"
     sid = "SID" if reason is None else f"SID ({NOT_A_FINDING})"
     headings = ["band", "coefficients", "error", level, "mPE", level]
-    made = table([], [*headings, *([sid] if analysis is not None else [])])
-    made.add_column("", min_width=_BAR_WIDTH)
+    bands = table([], headings + [sid] * (analysis is not None))
+    bands.add_column("", min_width=_BAR_WIDTH)
     shares = damage.mpe.value
-    known = shares[np.isfinite(shares)]
-    for row, name in enumerate(with_ends(seen.band_names)):
-        made.add_row(
+    known = np.isfinite(shares)
+    for row, name in enumerate(with_ends(shown.band_names)):
+        bands.add_row(
             name,
             str(damage.coefficients[row]),
             *value_and_ends(damage.error[row]),
             *value_and_ends(damage.mpe[row]),
             *([number(analysis.sid[row])] if analysis is not None else []),
-            share_bar(shares[row], known.max(), _BAR_WIDTH) if np.isfinite(shares[row]) else "",
+            share_bar(shares[row], shares[known].max(), _BAR_WIDTH) if known[row] else "",
         )
-    if note := part_note(seen):
-        out.say(note)
-    out.print(made)
+    out.print(bands)
     if not damage.coefficients.all():
         out.print("The grid has no frequency in the bands without numbers: use a finer --grid.")
     if analysis is not None and reason is None:
@@ -59,4 +57,4 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
             f"Spearman's correlation over {np.count_nonzero(damage.coefficients)} bands, SID with "
             f"mPE {mpe_text}, with error {error_text}"
         )
-    out.noted(seen.run["warnings"])
+    out.noted(shown.run["warnings"])

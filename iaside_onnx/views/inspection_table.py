@@ -20,82 +20,81 @@ def _free_size(tried: list[int] | None, source: str | None) -> str:
     if tried is None:
         return "left free: give --size HxW"
     size = f"left free: {tried[0]} x {tried[1]} was tried"
-    if source == "--size":
-        return f"{size}, as --size says"
-    if source == "imgsz":
-        return f"{size}, as imgsz in the metadata says"
+    sources = {"--size": "--size", "imgsz": "imgsz in the metadata"}
+    if source in sources:
+        return f"{size}, as {sources[source]} says"
     return (
         f"{size}; an audit takes 224 x 224, or that of images of one size, unless --size is given"
     )
 
 
-def print_inspection(found: Mapping[str, Any]) -> None:
+def _tensor(tensor: Mapping[str, Any]) -> str:
+    sizes = tensor["shape"]
+    shape = "unknown rank" if sizes is None else f"[{', '.join(map(str, sizes))}]"
+    return f"{tensor['name']}: {tensor['dtype']} {shape}"
+
+
+def print_inspection(facts: Mapping[str, Any]) -> None:
     """The result of ``iaside inspect`` as a table."""
-    made = Table(box=None, show_header=False, pad_edge=False)
-    made.add_column(style="bold")
-    made.add_column(overflow="fold")
+    lines = Table(box=None, show_header=False, pad_edge=False)
+    lines.add_column(style="bold")
+    lines.add_column(overflow="fold")
 
     def add(name: str, text: Any) -> None:
         line = one_line(str(text))
-        made.add_row(name, line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "...")
+        lines.add_row(name, line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "...")
 
-    def shape(sizes: list[Any] | None) -> str:
-        return "unknown rank" if sizes is None else "[" + ", ".join(map(str, sizes)) + "]"
-
-    add("file", f"{found['path']} ({found['bytes']:,} bytes)")
-    add("sha256", found["sha256"])
-    for tensor in found["inputs"]:
-        layout = f", {tensor['layout']}" if tensor["layout"] else ""
-        add("input", f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])}{layout}")
-    for tensor in found["outputs"]:
-        add(
-            "output",
-            f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])}, kind {tensor['kind']}",
-        )
-    if before := found["read_before"]:
+    add("file", f"{facts['path']} ({facts['bytes']:,} bytes)")
+    add("sha256", facts["sha256"])
+    for tensor in facts["inputs"]:
+        add("input", _tensor(tensor) + (f", {tensor['layout']}" if tensor["layout"] else ""))
+    for tensor in facts["outputs"]:
+        add("output", f"{_tensor(tensor)}, kind {tensor['kind']}")
+    if before := facts["read_before"]:
         add("read", f"before the final {before['operator']}, at {before['tensor']}")
-    add("batch", found["batch"])
-    if found["size"] and None in found["size"]:
-        add("size", _free_size(found["size_tried"], found["size_from"]))
-    add("classes", found["classes"] if found["classes"] is not None else "unknown")
-    if found["meaning"]:
-        add("meaning", found["meaning"])
-    if found["range_hint"]:
-        add("range", found["range_hint"])
-    if found["parameters"] is None:
+    add("batch", facts["batch"])
+    if facts["size"] and None in facts["size"]:
+        add("size", _free_size(facts["size_tried"], facts["size_from"]))
+    add("classes", facts["classes"] if facts["classes"] is not None else "unknown")
+    for name, key in (("meaning", "meaning"), ("range", "range_hint")):
+        if facts[key]:
+            add(name, facts[key])
+    if facts["parameters"] is None:
         add("format", "onnxruntime's own (.ort), which hides the graph")
     else:
-        add("parameters", f"{found['parameters']:,}")
-        extra = {name: version for name, version in found["opsets"].items() if name}
-        add("opset", f"{found['opset']}" + "".join(f", {key} {extra[key]}" for key in extra))
-        add("IR version", found["ir_version"])
-    add("producer", found["producer"])
-    for name in found["external_data"]:
+        add("parameters", f"{facts['parameters']:,}")
+        extra = [f", {name} {version}" for name, version in facts["opsets"].items() if name]
+        add("opset", f"{facts['opset']}{''.join(extra)}")
+        add("IR version", facts["ir_version"])
+    add("producer", facts["producer"])
+    for name in facts["external_data"]:
         add("external data", name)
-    for key, text in found["declared"].items():
+    for key, text in facts["declared"].items():
         add(key, text)
-    if found["preprocess_beside"]:
-        add("beside the model", f"{found['preprocess_beside']['file']} says the preprocessing")
-    names = ", ".join(found["provider_names"])
-    add("active providers", ", ".join(found["providers"]) + f" (--provider {names})" * bool(names))
-    for warning in found["warnings"]:
+    if facts["preprocess_beside"]:
+        add("beside the model", f"{facts['preprocess_beside']['file']} says the preprocessing")
+    names = ", ".join(facts["provider_names"])
+    add("active providers", ", ".join(facts["providers"]) + f" (--provider {names})" * bool(names))
+    for warning in facts["warnings"]:
         add("warning", warning)
-    terminal().print(made)
+    terminal().print(lines)
 
 
-def print_candidates(found: dict[str, Any], written: Path | None) -> None:
+def print_candidates(facts: Mapping[str, Any], written: Path | None) -> None:
     """What the search for a preprocessing found, best first, and the command that uses it."""
     out = terminal()
-    rows, search = found["candidates"], found["search"]
+    rows, search = facts["candidates"], facts["search"]
     best = rows[0]
     out.print(f"\nPreprocessing tried on {search['images']} images, best first:")
     many = best["top5"] is not None
-    numbers = ["accuracy", "95% interval", *(["top 5"] if many else []), "log-prob"]
-    made = table(["values", "resize, then centre crop"], [*numbers, "p against best"])
+    numbers = ["accuracy", "95% interval", *["top 5"] * many, "log-prob", "p against best"]
+    candidates = table(["values", "resize, then centre crop"], numbers)
+    others: dict[int, float] = {}
     for row in rows:
         if row["label_offset"] != best["label_offset"]:
+            others.setdefault(row["label_offset"], row["accuracy"])
             continue
-        made.add_row(
+        candidates.add_row(
             one_line(row["values"]),
             row["geometry"],
             number(row["accuracy"]),
@@ -104,11 +103,7 @@ def print_candidates(found: dict[str, Any], written: Path | None) -> None:
             number(row["mean_log_prob"], 2),
             "" if row is best else p_value(row["p_value"]),
         )
-    out.print(made)
-    others: dict[int, float] = {}
-    for row in rows:
-        if row["label_offset"] != best["label_offset"]:
-            others.setdefault(row["label_offset"], row["accuracy"])
+    out.print(candidates)
     tried = [f"{offset} gives at most {accuracy:.3f}" for offset, accuracy in others.items()]
     if tried:
         out.say(f"Label offset {best['label_offset']}; {', '.join(tried)}.")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ from .figure import (
     title,
     wrapped,
 )
-from .text import one_line, percent, shortened, value_name
+from .text import model_name, one_line, percent, shortened, value_name
 
 _HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 _COLUMNS = 5  # of the strip of band images
@@ -62,11 +61,6 @@ def figure(
     robustness : sequence of RobustnessReport or None, optional
         What was measured of the model of each.
 
-    Returns
-    -------
-    matplotlib Figure
-        3.5 inches wide; below its legend stands what to bear in mind about the reports.
-
     Raises
     ------
     UsageError
@@ -77,7 +71,7 @@ def figure(
     check_count(len(reports))
     if len({report.players for report in reports}) > 1:
         raise UsageError("the reports have different numbers of bands; plot them one by one")
-    labels = [one_line(name) for name in (names or [Path(r.model["path"]).stem for r in reports])]
+    labels = [one_line(name) for name in (names or map(model_name, reports))]
     reports, notes = drawn_together(list(zip(labels, reports, strict=True)))
     first = reports[0]
     settings = first.settings
@@ -113,10 +107,8 @@ def figure(
 def _entry(report: Report, label: str) -> str:
     holds = report.precondition.holds
     score = f"signed SRS {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
-    return (
-        f"{shortened(label, 24)}: {len(report.labels)} images, accuracy {report.accuracy:.3f}, "
-        f"{score}"
-    )
+    about = f"{len(report.labels)} images, accuracy {report.accuracy:.3f}"
+    return f"{shortened(label, 24)}: {about}, {score}"
 
 
 def warning_lines(reports: Sequence[Report], labels: Sequence[str]) -> list[Line]:
@@ -152,32 +144,19 @@ def _finding_lines(
     return lines
 
 
-def _offsets(count: int) -> tuple[NDArray[np.float64], float]:
-    width = 0.8 / count
-    return (np.arange(count, dtype=np.float64) - (count - 1) / 2) * width, width
-
-
 def _draw_bars(
-    axes: Axes,
-    reports: Sequence[Report],
-    bars: Callable[[Report], tuple[NDArray[Any], NDArray[Any]]],
+    axes: Axes, reports: Sequence[Report], bars: Iterable[tuple[NDArray[Any], NDArray[Any]]]
 ) -> None:
-    """Grouped bars with error bars; `bars` gives heights and (2, M) error lengths."""
-    offsets, width = _offsets(len(reports))
-    for number, report in enumerate(reports):
-        heights, errors = bars(report)
+    """Grouped bars with error bars: heights and (2, M) error lengths for each report."""
+    width = 0.8 / len(reports)
+    for number, (report, (heights, errors)) in enumerate(zip(reports, bars, strict=True)):
+        shift = (number - (len(reports) - 1) / 2) * width
         axes.bar(
-            np.arange(report.players) + offsets[number],
-            heights,
-            width * 0.94,
-            color=COLOURS[number],
-            alpha=_strength(report),
-            edgecolor="white",
-            linewidth=0.3,
-            hatch=_HATCHES[number] if len(reports) > 1 else "",
-            yerr=errors,
+            np.arange(report.players) + shift, heights, width * 0.94, color=COLOURS[number],
+            alpha=_strength(report), edgecolor="white", linewidth=0.3,
+            hatch=_HATCHES[number] if len(reports) > 1 else "", yerr=errors,
             error_kw={"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7},
-        )
+        )  # fmt: skip
     axes.set_xticks(range(reports[0].players), reports[0].band_names)
 
 
@@ -187,20 +166,18 @@ def _strength(report: Report) -> float:
 
 
 def _draw_sid(axes: Axes, reports: Sequence[Report]) -> None:
-    def bars(report: Report) -> tuple[NDArray[Any], NDArray[Any]]:
+    bars = []
+    for report in reports:
         ends = report.intervals
         errors = np.stack([report.sid - ends.sid_low, ends.sid_high - report.sid])
-        return report.sid, np.maximum(errors, 0)
-
+        bars.append((report.sid, np.maximum(errors, 0)))
     _draw_bars(axes, reports, bars)
     axes.axhline(1 / reports[0].players, color="#777777", linewidth=0.6, linestyle=":")
     title(axes, "Importance distribution (SID)", _BANDS, "share")
 
 
 def _draw_shapley(axes: Axes, reports: Sequence[Report]) -> None:
-    _draw_bars(
-        axes, reports, lambda report: (report.shapley, np.stack([report.shapley_stderr] * 2))
-    )
+    _draw_bars(axes, reports, [(r.shapley, np.stack([r.shapley_stderr] * 2)) for r in reports])
     axes.axhline(0, color="black", linewidth=0.6)
     title(axes, "Shapley values, signed (± 1 std. error)", "band", "Δ " + value_name(reports[0]))
 
@@ -218,8 +195,8 @@ def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
     axes.set_ylim(-0.7, len(reports) - 0.3)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    ends_text = (f"{low:.2f}\nhighest only", "0\neven", f"{high:.2f}\nlowest only")
-    axes.set_xticks([low, 0, high], ends_text)
+    names = (f"{low:.2f}\nhighest only", "0\neven", f"{high:.2f}\nlowest only")
+    axes.set_xticks([low, 0, high], names)
     first, _, last = axes.get_xticklabels()
     first.set_horizontalalignment("left")
     last.set_horizontalalignment("right")
@@ -228,32 +205,19 @@ def _draw_score(axes: Axes, reports: Sequence[Report]) -> None:
 
 
 def _draw_curves(axes: Axes, reports: Sequence[Report]) -> None:
-    steps = np.arange(reports[0].players + 1)
+    ways = (("lowest first", "-", "full"), ("highest first", "--", "none"))
     for number, report in enumerate(reports):
-        for curve, line, fill in zip(
-            coalition_curves(report.coalition_values), ("-", "--"), ("full", "none"), strict=True
-        ):
+        curves = coalition_curves(report.coalition_values)
+        for curve, (way, line, fill) in zip(curves, ways, strict=True):
             axes.plot(
-                steps,
-                curve,
-                line,
-                color=COLOURS[number],
-                alpha=_strength(report),
-                marker=MARKERS[number],
-                fillstyle=fill,
-                markersize=3,
-                linewidth=1,
-                label=("lowest first" if line == "-" else "highest first") if not number else None,
-            )
+                curve, line, color=COLOURS[number], alpha=_strength(report), linewidth=1,
+                marker=MARKERS[number], fillstyle=fill, markersize=3,
+                label=None if number else way,
+            )  # fmt: skip
     axes.legend(
-        fontsize=SMALL,
-        frameon=False,
-        loc="lower right",
-        bbox_to_anchor=(1.02, 0.97),
-        ncols=2,
-        handlelength=2.5,
-        columnspacing=1.0,
-    )
+        fontsize=SMALL, frameon=False, loc="lower right", bbox_to_anchor=(1.02, 0.97), ncols=2,
+        handlelength=2.5, columnspacing=1.0,
+    )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     title(axes, "Bands kept", "number of bands kept", "mean " + value_name(reports[0]))
 
@@ -263,12 +227,10 @@ def _strip(report: Report) -> list[tuple[str, NDArray[Any]]]:
     assert report.example is not None
     image = np.moveaxis(report.example.astype(np.float64) / 255, -1, 0)
     parts = band_images(image, **partition(report))
-    tiles = [("image", image), *zip(report.band_names, parts, strict=True)]
     # The image and its lowest band hold the mean colour.
-    return [
-        (name, np.moveaxis(visible(tile, has_lowest=number < 2), 0, -1))
-        for number, (name, tile) in enumerate(tiles)
-    ]
+    tiles = [visible(tile, has_lowest=number < 2) for number, tile in enumerate([image, *parts])]
+    shown = [np.moveaxis(tile, 0, -1) for tile in tiles]
+    return list(zip(["image", *report.band_names], shown, strict=True))
 
 
 def _strip_rows(tiles: Sequence[Any]) -> int:

@@ -37,12 +37,10 @@ def _draw(axes: Axes, prediction: Prediction) -> None:
         middle, rows, xerr=spread, fmt=MARKERS[0], color=COLOURS[0], markersize=3, linewidth=0.8,
         label="foretold fall of probability",
     )  # fmt: skip
+    half_mpe = None if prediction.measured_mpe is None else prediction.measured_mpe / 2
     measured = (
         (prediction.measured_drop, "measured fall of accuracy"),
-        (
-            None if prediction.measured_mpe is None else prediction.measured_mpe / 2,
-            "measured mPE / 2",
-        ),
+        (half_mpe, "measured mPE / 2"),
     )
     for number, (values, label) in enumerate(measured, start=1):
         if values is not None:
@@ -50,9 +48,8 @@ def _draw(axes: Axes, prediction: Prediction) -> None:
                 values.mean(axis=1)[order], rows, MARKERS[number], color=COLOURS[number],
                 markersize=3, label=label,
             )  # fmt: skip
-    axes.set_yticks(
-        rows, [one_line(prediction.perturbations[row]) for row in order], fontsize=SMALL
-    )
+    names = [one_line(prediction.perturbations[row]) for row in order]
+    axes.set_yticks(rows, names, fontsize=SMALL)
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.axvline(0, color="#777777", linewidth=0.6)
     axes.set_xlabel("mean over severities", fontsize=SMALL)

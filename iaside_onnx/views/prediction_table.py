@@ -9,7 +9,7 @@ from .text import interval, number, one_line, percent, rank_text
 
 
 def print_prediction(prediction: Prediction) -> None:
-    """The foretold damage of each corruption by severity, and what was measured beside it."""
+    """The predicted damage of each corruption by severity, and what was measured beside it."""
     out = terminal()
     level = percent(prediction.settings["confidence"])
     mark = ""
@@ -29,17 +29,18 @@ def print_prediction(prediction: Prediction) -> None:
     drop, measured, mpe = prediction.drop, prediction.measured_drop, prediction.measured_mpe
     further = [] if measured is None else ["accuracy fell", "mPE"]
     numbers = [*map(str, prediction.severities), "average", "interval", *further]
-    made = table([f"corruption{mark}"], numbers, tight=True)
     average = prediction.corruption_drops
-    for row, name in enumerate(prediction.perturbations):
-        made.add_row(
+    rows = (
+        [
             one_line(name),
             *(number(value, 2) for value in drop[row]),
             number(average.value[row]),
             interval(average.low[row], average.high[row]),
             *(number(part[row].mean()) for part in (measured, mpe) if part is not None),
-        )
-    out.print(made)
+        ]
+        for row, name in enumerate(prediction.perturbations)
+    )
+    out.print(table([f"corruption{mark}"], numbers, rows, tight=True))
     mean = prediction.mean_drop
     out.print(f"Mean: {number(mean.value)}  [{level}: {interval(mean.low, mean.high)}]")
     if measured is not None and mpe is not None:
@@ -55,7 +56,7 @@ def print_prediction(prediction: Prediction) -> None:
 
 
 def _print_evidence(out: Terminal, *, measured: bool) -> None:
-    """Where the order was seen to hold, and where not."""
+    """Where the order held, and where not."""
     out.say(
         "Read the order of the corruptions, not the size of the fall, and the order only where it "
         "was seen to hold. Rank correlation with the measured mPE over corruptions:"

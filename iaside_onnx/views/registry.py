@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..results.finding import NO_FINDING, NOT_A_FINDING
-from .text import ends, number, one_line
+from ..storage.output_file import whole_file
+from .text import ends, model_name, number, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,14 +28,9 @@ Function = str | Callable[..., Any]
 class Drawing:
     """A kind of picture: the function that draws it, and what the function takes.
 
-    Attributes
-    ----------
-    draw : str or callable
-        Takes one result, and its name as well where the picture is `named`; where it is of
-        `several`, sequences of both.
-    beside : str or None
-        Kind of results that may stand beside those drawn, of which the function takes a sequence
-        too: one of the same model for each, or None.
+    Of one result, and its name as well where the picture is `named`; where it is of `several`,
+    sequences of both. With `beside`, a kind of results, a sequence of these too: one of the same
+    model for each result, or None.
     """
 
     draw: Function
@@ -47,18 +43,9 @@ class Drawing:
 class Views:
     """The functions that show one kind of result; None where it has no such view.
 
-    Attributes
-    ----------
-    line : callable
-        What one line of text says of a result after its kind.
-    cell : str or callable
-        HTML for a notebook.
-    table : str or callable
-        Prints it on a terminal.
-    frame : str or callable
-        A pandas frame of the rows that are asked for.
-    pictures : mapping of str to Drawing
-        By name; the first is drawn unless another is asked for.
+    `line` is what one line of text says of a result after its kind, `cell` HTML for a notebook;
+    `table` prints on a terminal, and `frame` is a pandas frame of the rows that are asked for. The
+    first of the `pictures` is drawn unless another is asked for by its name.
     """
 
     line: Callable[[Any], str] = lambda _: ""
@@ -168,10 +155,11 @@ def view(result: object, name: str, *arguments: Any, **options: Any) -> Any:
     """
     if name == "plot":
         return draw([result])
+    row = _row(result)
     if name == "line":
-        said = one_line(_row(result).line(result))
+        said = one_line(row.line(result))
         return f"<{type(result).__name__}{' ' * bool(said)}{said}>"
-    function = getattr(_row(result), name)
+    function = getattr(row, name)
     if function is None and name != "cell":
         raise UsageError(f"a {type(result).__name__} is not shown as a {name}")
     return None if function is None else _loaded(function)(result, *arguments, **options)
@@ -201,16 +189,9 @@ def draw(
 ) -> Figure:
     """Draw results of one kind.
 
-    Parameters
-    ----------
-    results : sequence
-        One, unless the picture takes several.
-    names : sequence of str, optional
-        What they are called; by default by the file names of their models.
-    beside : sequence, optional
-        What stands beside each of them, or None, where the picture takes that.
-    picture : str, optional
-        The kind of picture; the first of the results' kind by default.
+    Names are by default those of the files of their models. `beside` is what stands beside each
+    result, or None, where the kind of picture takes that; it is the first of the results' kind
+    unless one is named.
 
     Raises
     ------
@@ -222,10 +203,8 @@ def draw(
     row = drawing(results[0], picture)
     if len(results) > 1 and not row.several:
         raise UsageError(f"this picture is of one result, not of {len(results)}; draw each alone")
-    arguments = [results] if row.several else [results[0]]
-    if row.several or row.named:
-        called = list(names or map(_name, results))
-        arguments.append(called if row.several else called[0])
+    called = list(names or map(model_name, results))
+    arguments = [results, called] if row.several else [results[0], *called[: row.named]]
     if row.beside is not None:
         arguments.append(beside or [None] * len(results))
     drawn: Figure = _loaded(row.draw)(*arguments)
@@ -267,21 +246,28 @@ def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
         raise UsageError(f"plot: {len(results)} reports, but {len(names)} names")
     paths = [Path(result) if isinstance(result, str | Path) else None for result in results]
     read = [r if path is None else load(path) for r, path in zip(results, paths, strict=True)]
-    stems = [_name(r) if path is None else path.stem for r, path in zip(read, paths, strict=True)]
+    stems = [
+        model_name(r) if path is None else path.stem for r, path in zip(read, paths, strict=True)
+    ]
     return draw(read, names or stems)
 
 
 def save(results: Sequence[Any], target: Path, *arguments: Any, overwrite: bool = False) -> None:
     """Draw results, with the further arguments of `draw`, and write the picture.
 
+    Nothing is left behind when that fails.
+
     Raises
     ------
     UsageError, ReportError
-        As for `draw` and `figure.write_picture`.
+        As for `draw` and `figure.check_picture`, or the file cannot be written.
     """
-    from .figure import write_picture
+    from .figure import DPI, check_picture
 
-    write_picture(lambda: draw(results, *arguments), target, overwrite=overwrite)
+    check_picture(target, overwrite=overwrite)
+    picture = draw(results, *arguments)
+    with whole_file(target) as scratch:
+        picture.savefig(scratch, format=target.suffix[1:].lower(), dpi=DPI)
 
 
 def _row(result: object) -> Views:
@@ -290,13 +276,9 @@ def _row(result: object) -> Views:
     return next((_ROWS[name] for name in names if name in _ROWS), Views())
 
 
-def _name(result: Any) -> str:
-    return Path(getattr(result, "model", {}).get("path", "")).stem
-
-
 def _loaded(function: Function) -> Callable[..., Any]:
     if callable(function):
         return function
     module, _, name = function.rpartition(".")
-    found: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
-    return found
+    loaded: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
+    return loaded

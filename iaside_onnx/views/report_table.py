@@ -5,11 +5,10 @@ from __future__ import annotations
 from rich.table import Table
 
 from ..results.finding import NOT_A_FINDING, run_warnings
-from ..results.part import part_note
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from .terminal import BAR_WIDTH, share_bar, table, terminal
-from .text import band_table, interval, number, one_line, percent, with_ends
+from .text import band_table, interval, number, one_line, percent
 
 
 def print_report(
@@ -30,14 +29,12 @@ def print_report(
     intervals, settings = report.intervals, report.settings
     level = percent(report.confidence)
     drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
-    out.say(
-        f"{one_line(report.model['path'])} on {one_line(report.data['source'])}: "
+    out.heading(
+        report,
         f"{report.data['samples']} images, clean accuracy {number(report.accuracy)}, "
         f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
-        f"value {settings['value']}{drawn}"
+        f"value {settings['value']}{drawn}",
     )
-    if note := part_note(report):
-        out.say(note)
     gain = number(report.value_all - report.value_none, signed=True)
     out.say(
         f"v(none) {number(report.value_none)}, v(all) {number(report.value_all)}: {gain} for the "
@@ -52,28 +49,22 @@ def print_report(
         f"Signed score: {number(report.srs_signed, signed=True)}  [{level}: {signed}]  on its "
         f"range {low} (highest band alone) to {high} (lowest band alone){mark}",
     )
-    for sentence in (
-        None if finding.withheld else finding.evidence,
-        finding.measured,
-        finding.further,
-    ):
-        if sentence is not None:
-            out.say(one_line(sentence))
+    evidence = None if finding.withheld else finding.evidence
+    for sentence in filter(None, (evidence, finding.measured, finding.further)):
+        out.say(one_line(sentence))
     out.noted(run_warnings(report))
     if per_class:
         from .class_table import class_tables
 
-        for part in class_tables(report, out.width):
-            out.print(part)
+        out.print(*class_tables(report, out.width))
 
 
 def _band_table(report: Report, mark: str) -> Table:
     """A row a band; `mark` stands beside the names of what is derived from its values."""
     headings, rows = band_table(report, mark)
-    made = table([], headings)
-    made.add_column("", min_width=BAR_WIDTH)
+    bands = table([], headings)
+    bands.add_column("", min_width=BAR_WIDTH)
     largest = float(report.sid.max())
-    names = with_ends(report.band_names)
-    for name, share, (_, *cells) in zip(names, report.sid, rows, strict=True):
-        made.add_row(name, *cells, "" if mark else share_bar(float(share), largest))
-    return made
+    for share, row in zip(report.sid, rows, strict=True):
+        bands.add_row(*row, "" if mark else share_bar(float(share), largest))
+    return bands

@@ -105,18 +105,14 @@ def _draw_bars(
 ) -> None:
     step = 0.8 / len(names)
     for number, name in enumerate(names):
-        own = [(row, of[number]) for row, of in enumerate(bars.values()) if number in of]
-        values = np.array([float(spread.value) for _, spread in own])
-        ends: Any = np.array([[float(spread.low), float(spread.high)] for _, spread in own])
+        own = {row: of[number] for row, of in enumerate(bars.values()) if number in of}
+        values = np.array([float(spread.value) for spread in own.values()])
+        ends: Any = np.array([[spread.low, spread.high] for spread in own.values()], dtype=float)
         axes.barh(
-            [row + (number - (len(names) - 1) / 2) * step for row, _ in own],
-            values,
-            height=0.9 * step,
-            xerr=np.abs(ends.T - values),
-            color=COLOURS[number],
-            error_kw={"linewidth": 0.7, "ecolor": "#222222"},
-            label=name,
-        )
+            [row + (number - (len(names) - 1) / 2) * step for row in own], values,
+            height=0.9 * step, xerr=np.abs(ends.T - values), color=COLOURS[number],
+            error_kw={"linewidth": 0.7, "ecolor": "#222222"}, label=name,
+        )  # fmt: skip
     axes.set_yticks(range(len(bars)), list(bars))
     axes.set_ylim(len(bars) - 0.5, -0.5)
     axes.set_xlim(0, 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from rich.table import Table
 
 from ..comparisons.baseline import relative
-from ..results.part import part_note
 from ..results.robustness import Relative, RobustnessReport
 from .terminal import table, terminal
 from .text import number, one_line, percent, value_and_ends, with_interval
@@ -19,19 +18,17 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     level = percent(report.confidence)
     against = None if baseline is None else relative(report, baseline)
     damage = report.damage
-    out.say(
-        f"{one_line(report.model['path'])} on {one_line(report.data['source'])}: "
+    out.heading(
+        report,
         f"{len(report.labels)} images of {report.settings['width']} x "
         f"{report.settings['height']}, {len(report.perturbations)} corruptions x severities "
         f"{', '.join(map(str, report.severities))}",
         f"Clean error: {with_interval(report.clean_spread, level)}",
     )
     ends = f"{level} int."
-    tables = [_corruptions(report, against, ends, lost=True)]
+    tables = [_corruptions(report, ends, against, lost=True)]
     if out.measure(tables[0], options=out.options.update(max_width=500)).maximum > out.width:
-        tables = [_corruptions(report, against, ends, lost=False), _lost(report, ends)]
-    if note := part_note(report):
-        out.say(note)
+        tables = [_corruptions(report, ends, against), _lost(report, ends)]
     out.print(*tables)
     out.say(
         f"Mean error: {with_interval(damage.mean_error, level)}",
@@ -50,48 +47,47 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
 
 
 def _corruptions(
-    report: RobustnessReport, against: Relative | None, ends: str, *, lost: bool
+    report: RobustnessReport, ends: str, against: Relative | None, *, lost: bool = False
 ) -> Table:
     headings = ["error", ends, "by severity", "mPE", ends]
-    headings += [_LOST, ends] if lost else []
-    headings += [] if against is None else ["CE", ends]
-    made = table(["corruption"], headings, tight=True)
+    headings += [_LOST, ends] * lost + ["CE", ends] * (against is not None)
     damage = report.damage
+    rows = []
     for row, name in enumerate(report.perturbations):
         by_severity = (number(value, 2).removeprefix("0") for value in damage.errors[row].value)
         cells = [*value_and_ends(damage.corruption_errors[row]), " ".join(by_severity)]
         cells += value_and_ends(damage.corruption_mpe[row])
         cells += value_and_ends(report.lost_log_prob[row]) if lost else []
         cells += [] if against is None else value_and_ends(against.ce[row])
-        made.add_row(one_line(name), *cells)
-    return made
+        rows.append([one_line(name), *cells])
+    return table(["corruption"], headings, rows, tight=True)
 
 
 def _lost(report: RobustnessReport, ends: str) -> Table:
     """What corruptions take from the log-probability, for terminals too narrow for one table."""
-    made = table(["corruption"], [_LOST, ends], tight=True)
-    for row, name in enumerate(report.perturbations):
-        made.add_row(one_line(name), *value_and_ends(report.lost_log_prob[row]))
-    return made
+    rows = (
+        [one_line(name), *value_and_ends(report.lost_log_prob[row])]
+        for row, name in enumerate(report.perturbations)
+    )
+    return table(["corruption"], [_LOST, ends], rows, tight=True)
 
 
 def _attacks(report: RobustnessReport, ends: str) -> Table:
     headings = (
         "epsilon", "queries", "images", "clean error", "error", ends, "mPE", "median queries",
     )  # fmt: skip
-    made = table(["attack"], headings, tight=True)
+    attacks = table(["attack"], headings, tight=True)
     for place, attack in enumerate(report.attacks):
         attacked = report.attacked[:, place]
-        error = report.adversarial_spread[place]
         median = report.median_queries(place)
-        made.add_row(
+        attacks.add_row(
             one_line(attack["name"]),
             f"{attack['epsilon']:.4g}",
             f"{attack['queries']:,}",
             str(int(attacked.sum())),
             number(report.clean_wrong[attacked].mean()),
-            *value_and_ends(error),
+            *value_and_ends(report.adversarial_spread[place]),
             number(report.adversarial_mpe[place]),
             "-" if median is None else f"{median:,.0f}",
         )
-    return made
+    return attacks

@@ -44,24 +44,17 @@ def snr_figure(report: SnrReport) -> Picture:
 def _draw(report: SnrReport, kind: str, members: list[int], axes: Axes) -> None:
     for number, position in enumerate(members):
         ratio = report.curves[position][report.middle].rings
-        seen = np.isfinite(ratio.value) & (ratio.value > 0)
+        known = np.isfinite(ratio.value) & (ratio.value > 0)
         colour, label = COLOURS[number], words(report.perturbations[position])
-        if not seen.any():
+        if not known.any():
             axes.plot([], [], color=colour, label=f"{label}: none", linewidth=1)
             continue
+        radius, shown = report.radius[known], ratio[known]
         axes.plot(
-            report.radius[seen],
-            ratio.value[seen],
-            color=colour,
-            marker=MARKERS[number],
-            markevery=max(1, int(seen.sum()) // _MARKS),
-            markersize=3,
-            linewidth=1,
-            label=label,
-        )
-        axes.fill_between(
-            report.radius[seen], ratio.low[seen], ratio.high[seen], color=colour, alpha=0.2, lw=0
-        )
+            radius, shown.value, color=colour, marker=MARKERS[number], markersize=3, linewidth=1,
+            markevery=max(1, len(radius) // _MARKS), label=label,
+        )  # fmt: skip
+        axes.fill_between(radius, shown.low, shown.high, color=colour, alpha=0.2, lw=0)
     axes.axhline(1, color="#777777", linewidth=0.6, linestyle=":")
     if any(np.size(line.get_xdata()) for line in axes.lines[:-1]):
         axes.set_xscale("log")  # which has no place for a panel without a curve

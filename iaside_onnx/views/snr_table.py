@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rich.table import Table
 
-from ..results.part import part_note
 from ..results.snr import Curve, SnrReport
 from .terminal import table, terminal
 from .text import figures, one_line, percent
@@ -19,35 +18,23 @@ def print_snr(report: SnrReport) -> None:
     out = terminal()
     settings = report.settings
     severity = report.severities[report.middle]
-    out.say(
-        f"{one_line(report.data['source'])}: {len(report.image_ids)} images of "
-        f"{settings['width']} x {settings['height']}, {len(report.perturbations)} perturbations x "
-        f"{len(report.severities)} severities, {settings['bands']} bands ({settings['norm']}), "
-        f"{report.rings} rings"
+    attack = settings.get("attack")
+    attacked = attack and (
+        f"{one_line(attack['name'])} attacks {one_line(attack['model'])}: radius "
+        f"{attack['epsilon']:.4g} at severity 3, {attack['queries']} queries an image"
     )
-    if attack := settings.get("attack"):
-        out.say(
-            f"{one_line(attack['name'])} attacks {one_line(attack['model'])}: radius "
-            f"{attack['epsilon']:.4g} at severity 3, {attack['queries']} queries an image"
-        )
-    if note := part_note(report):
-        out.say(note)
-    bands = range(len(report.band_names))
+    out.heading(
+        report,
+        f"{len(report.image_ids)} images of {settings['width']} x {settings['height']}, "
+        f"{len(report.perturbations)} perturbations x {len(report.severities)} severities, "
+        f"{settings['bands']} bands ({settings['norm']}), {report.rings} rings",
+        *filter(None, [attacked]),
+    )
+    names = report.band_names
     out.print(f"\nSignal-to-noise ratio by band, severity {severity}:")
-    out.print(
-        _rows(report, report.band_names, lambda at: [figures(at.snr.value[band]) for band in bands])
-    )
+    out.print(_rows(report, names, lambda at: map(figures, at.snr.value)))
     out.print(f"Gain and residual by band, severity {severity} (1 / 0: untouched):")
-    out.print(
-        _rows(
-            report,
-            report.band_names,
-            lambda at: [
-                f"{figures(at.gain.value[band])}/{figures(at.residual.value[band])}"
-                for band in bands
-            ],
-        )
-    )
+    out.print(_rows(report, names, _gain_and_residual))
     level = f"{percent(settings['confidence'])} int."
     out.print(f"Fall of the ratio with frequency, severity {severity} (rings without DC):")
     headings = [text for fit in _FIT_NAMES.values() for text in (fit, level, "R²")]
@@ -55,12 +42,16 @@ def print_snr(report: SnrReport) -> None:
     out.noted(report.run.get("warnings", []))
 
 
-def _rows(report: SnrReport, headings: list[str], cells: Callable[[Curve], list[str]]) -> Table:
+def _rows(report: SnrReport, headings: list[str], cells: Callable[[Curve], Iterable[str]]) -> Table:
     """A row for each perturbation, of its curve at the middle severity."""
-    made = table(["perturbation"], headings, tight=True)
-    for name, curves in zip(report.perturbations, report.curves, strict=True):
-        made.add_row(name, *cells(curves[report.middle]))
-    return made
+    named = zip(report.perturbations, report.curves, strict=True)
+    rows = ([name, *cells(curves[report.middle])] for name, curves in named)
+    return table(["perturbation"], headings, rows, tight=True)
+
+
+def _gain_and_residual(curve: Curve) -> Iterable[str]:
+    pairs = zip(curve.gain.value, curve.residual.value, strict=True)
+    return (f"{figures(gain)}/{figures(residual)}" for gain, residual in pairs)
 
 
 def _fits(curve: Curve) -> list[str]:

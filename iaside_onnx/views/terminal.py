@@ -6,7 +6,7 @@ Results go to standard output; notes, warnings and progress to standard error.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
@@ -25,8 +25,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..listener import Listener
+from ..results.part import part_note
 from ..spelling import on_command_line
 from .text import one_line
+
+if TYPE_CHECKING:
+    from ..results.result import Result
 
 BAR_WIDTH = 24
 _BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -90,12 +94,19 @@ class Terminal(Console):
         style = " ".join(["bold"] * bold + ["red"] * red) or None
         self.print(*sentences, sep="\n", soft_wrap=True, style=style)
 
+    def heading(self, result: Result, about: str, *further: str) -> None:
+        """What a result is of, and which part of a sample where it is one."""
+        path = getattr(result, "model", {}).get("path")
+        of = "" if path is None else f"{one_line(path)} on "
+        part = filter(None, [part_note(result)])
+        self.say(f"{of}{one_line(result.data['source'])}: {about}", *further, *part)
+
     def no_finding(self, reasons: Iterable[str], consequence: str) -> None:
         """Before all else why there is no finding, and what that means for the numbers below."""
         self.say(*map(one_line, reasons), bold=True, red=True)
         self.say(f"{consequence}\n", bold=True)
 
-    def noted(self, warnings: Iterable[str]) -> None:
+    def noted(self, warnings: Iterable[Any]) -> None:
         """What a run warned of."""
         for warning in warnings:
             self.say(f"Noted during the run: {one_line(str(warning))}")
@@ -112,6 +123,7 @@ def terminal() -> Terminal:
 def table(
     texts: Sequence[str],
     numbers: Sequence[str],
+    rows: Iterable[Iterable[str]] = (),
     *,
     caption: str | None = None,
     tight: bool = False,
@@ -122,18 +134,17 @@ def table(
 
     Intervals stay on one line, and with `no_wrap` all numbers do.
     """
-    made = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=tight,
-        caption=caption,
+    filled = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=tight, caption=caption,
         caption_justify="left",
-    )
+    )  # fmt: skip
     for heading in texts:
-        made.add_column(heading, overflow="fold" if fold else "ellipsis", no_wrap=not fold)
+        filled.add_column(heading, overflow="fold" if fold else "ellipsis", no_wrap=not fold)
     for heading in numbers:
-        made.add_column(heading, justify="right", no_wrap=no_wrap or "interval" in heading)
-    return made
+        filled.add_column(heading, justify="right", no_wrap=no_wrap or "interval" in heading)
+    for row in rows:
+        filled.add_row(*row)
+    return filled
 
 
 def share_bar(share: float, largest: float, width: int = BAR_WIDTH) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, SupportsFloat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 if TYPE_CHECKING:
     from ..results.report import Report
@@ -40,6 +41,11 @@ def both_ends(name: str, letters: int) -> str:
 def words(name: str) -> str:
     """A name made of words, such as that of a corruption, as words."""
     return one_line(name.replace("_", " "))
+
+
+def model_name(result: Any) -> str:
+    """What a result is called by default: the file name of its model, without its ending."""
+    return Path(getattr(result, "model", {}).get("path", "")).stem
 
 
 def number(value: SupportsFloat, digits: int = 3, *, signed: bool = False) -> str:
@@ -109,19 +115,21 @@ def value_name(report: Report) -> str:
 
 def with_ends(names: Sequence[str]) -> list[str]:
     """Names of bands, the first and the last with what they are."""
-    last = len(names) - 1
-    notes = [
-        " (lowest)" if row == 0 else " (highest)" if row == last else "" for row in range(last + 1)
-    ]
+    notes = [" (lowest)", *[""] * (len(names) - 2), " (highest)"][: len(names)]
     return [name + note for name, note in zip(names, notes, strict=True)]
 
 
-def band_table(report: Report, mark: str = "") -> tuple[list[str], list[list[str]]]:
-    """Headings, and a row for each band; `mark` stands beside what is derived from its values."""
+def band_table(
+    report: Report, mark: str = "", *, extremes: bool = True
+) -> tuple[list[str], list[list[str]]]:
+    """Headings, and a row for each band; `mark` stands beside what is derived from its values.
+
+    With `extremes` the names of the first and the last band say what these are.
+    """
     intervals = report.intervals
     level = f"{percent(report.confidence)} interval"
     columns = (
-        report.band_names,
+        with_ends(report.band_names) if extremes else report.band_names,
         map(number, report.sid),
         map(interval, intervals.sid_low, intervals.sid_high),
         (number(value, 4, signed=True) for value in report.shapley),

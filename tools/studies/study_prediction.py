@@ -154,17 +154,17 @@ def print_half(title: str, networks: list[Network], snr: ia.SnrReport) -> None:
 
 def print_grid(networks: list[Network], snr: ia.SnrReport) -> None:
     """Both directions for other parameters; the sum of both truths decides."""
-    print("\n### Parameters on the first half\n\n| muffled | drowned | mPE | drop |")
+    print("\n### Parameters on the first half\n\n| attenuated | masked | mPE | drop |")
     print("| --- | --- | --- | --- |")
-    for muffled, drowned in GRID:
-        presence = presence_under(snr, muffled=muffled, drowned=drowned)
+    for attenuated, masked in GRID:
+        presence = presence_under(snr, attenuated=attenuated, masked=masked)
         foretold = np.array([fall(net, presence) for net in networks])
         cells = []
         for name in ("mpe", "drop"):
             truth = np.array([getattr(net, name) for net in networks])
             first = np.nanmean(over_models(foretold, truth))
             cells.append(f"{(first + over_corruptions(foretold, truth)[:, 0].mean()) / 2:.3f}")
-        print(f"| {muffled} | {drowned} | {' | '.join(cells)} |")
+        print(f"| {attenuated} | {masked} | {' | '.join(cells)} |")
 
 
 def main() -> None:
