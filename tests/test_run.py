@@ -170,7 +170,7 @@ def test_an_interrupted_run_goes_on_where_it_was(case, kind, tmp_path, monkeypat
     with pytest.raises(ReportError, match="was made with seed 0, not 1"):
         measured(kind, case, target, resume=True, seed=1)
     with output_file.sole_writer(target), monkeypatch.context() as patched:
-        patched.setattr(output_file, "_held", set())  # as in another process
+        patched.setattr(output_file, "_locked_here", set())  # as in another process
         with pytest.raises(ReportError, match="another run is writing it"):
             measured(kind, case, target, resume=True)
     resumed = measured(kind, case, target, resume=True)

@@ -164,6 +164,10 @@ def correlate(
     confidence : float
         Coverage of the bootstrap intervals over models.
 
+    Returns
+    -------
+    Correlation
+
     Raises
     ------
     ReportError

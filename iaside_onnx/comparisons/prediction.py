@@ -257,10 +257,16 @@ def predict_damage(
     confidence : float, optional
         Coverage of the intervals, in (0, 1); by default the report's.
 
+    Returns
+    -------
+    Prediction
+
     Raises
     ------
     ReportError
         The two do not fit together; the message names what differs.
+    UsageError
+        A confidence outside (0, 1).
     """
     _check_fit(report, snr)
     level = report.confidence if confidence is None else confidence
