@@ -33,13 +33,7 @@ def check_seed(seed: int) -> None:
         raise InvalidOption("seed", seed, "must be below 2^256")
 
 
-def check_size(size: Any) -> None:
-    """Refuse what is no height and width.
-
-    Raises
-    ------
-    UsageError
-    """
+def _check_size(size: Any) -> None:
     pair = isinstance(size, tuple | list) and len(size) == 2
     if not pair or not all(is_whole(side) and side > 0 for side in size):
         raise InvalidOption("size", size, "give height and width in pixels, such as (240, 320)")
@@ -160,7 +154,7 @@ class Settings:
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name))
         if self.size is not None:
-            check_size(self.size)
+            _check_size(self.size)
         estimator = self.chosen_estimator
         least, most = PLAYERS[estimator]
         if self.bands < 1 or not least <= self.players <= most:
