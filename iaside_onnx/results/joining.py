@@ -64,8 +64,10 @@ def joined(results: Sequence[tuple[str, R]], *, allow_missing: bool) -> R:
 def _piece(name: str, result: Any) -> _Piece:
     whole = part_of(result)
     if whole is None:
-        shard = option("shard", like="I/N")
-        raise ReportError(f"{name}: holds a whole sample, not a part of one (analyze {shard})")
+        raise ReportError(
+            f"{name}: holds a whole sample, not a part of one; parts are made with "
+            f"{option('shard', like='I/N')}"
+        )
     return _Piece(name, result, whole)
 
 
