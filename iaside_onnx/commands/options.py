@@ -306,6 +306,6 @@ def sample_options(images: int) -> Callable[[F], F]:
             help="Images to draw; 0 takes all.",
         ),
         click.option(
-            "--seed", type=INTEGER, default=0, show_default=True, help="Of the sample and of all that is drawn."
+            "--seed", type=INTEGER, default=0, show_default=True, help="Of sample and draws."
         ),
     )  # fmt: skip
