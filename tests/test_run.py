@@ -79,7 +79,7 @@ def test_parts_of_a_sample_join_into_the_whole(case, kind, tmp_path):
 
 
 class Elsewhere(Workers):
-    """Workers that get and give what goes over a network, in this process."""
+    """Workers that get and give what goes over a network, in this process: 4 images a task."""
 
     def __init__(self, tell):
         super().__init__(None, "here", tell, 1, local=False)
@@ -88,9 +88,9 @@ class Elsewhere(Workers):
     def nthreads(self):
         return {"tcp://w:1": 1, "tcp://w:2": 1}
 
-    def _outcomes(self, task, part, positions, size):
-        for start in range(0, len(positions), size):
-            group = positions[start : start + size]
+    def _outcomes(self, task, part, positions, _):
+        for start in range(0, len(positions), 4):
+            group = positions[start : start + 4]
             sent = pickle.loads(pickle.dumps(task))
             yield group, pickle.loads(pickle.dumps(job.evaluate(sent, group, "w:1", 0, part)))
 
@@ -298,12 +298,14 @@ class Brightening(Measurement[Brightness]):
 
     def rows(self, subject, size):
         scorer = Scorer(subject.classifier, subject.temperature, size)
+        row = np.empty(self.columns, np.float32)  # the same for all images, as a row may be
 
         def fill(positions, store, advance):
             for position in positions:
                 clean = subject.pixels(position)
                 logs = scorer(np.stack([clean, *(clean + shift for shift in self.shifts)]))
-                store(position, scorer.task.change(logs[1:], logs[0]))
+                row[:] = scorer.task.change(logs[1:], logs[0])
+                store(position, row)
                 advance(len(logs))
 
         return [fill]

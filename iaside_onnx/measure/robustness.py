@@ -197,7 +197,7 @@ class Robustness(Measurement[RobustnessReport]):
             subject.pixels, subject.keys, positions, *what, features=features, threads=threads
         )
         # The stream holds all of an image before the next one.
-        clean, task, row = np.empty(0), scorer.task, np.empty(1 + 3 * self.cells, np.float32)
+        clean, task, row = np.empty(0), scorer.task, np.empty(0, np.float32)
         while group := list(islice(stream, scorer.size.size)):
             logs = scorer(np.stack([image for _, _, image in group]))
             for (position, column, _), log in zip(group, logs, strict=True):
@@ -206,7 +206,7 @@ class Robustness(Measurement[RobustnessReport]):
                     raise ArtifactError(f"the model returns NaN for image {name}")
                 target = subject.targets[position]
                 if column < 0:
-                    clean = log
+                    clean, row = log, np.empty(1 + 3 * self.cells, np.float32)
                     row[0] = log[target]
                     continue
                 wrong, change = not task.right(log, target), task.change(log, clean)
