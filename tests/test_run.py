@@ -6,6 +6,7 @@ import pickle
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 
+import h5py
 import numpy as np
 import pytest
 from onnx import helper
@@ -151,20 +152,48 @@ class StoppedError(Exception):
     """Ends a run in the middle."""
 
 
+def after(work):
+    """A listener that ends a run when so much work is done."""
+    left = [work]
+
+    def stop(done):
+        left[0] -= done
+        if left[0] < 0:
+            raise StoppedError
+
+    return ia.Listener(advance=stop)
+
+
+@pytest.mark.parametrize("share", [0.4, 0.8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_time_left_still_reports_all_that_was_finished(case, kind, share, tmp_path):
+    target, totals = tmp_path / "r.h5", []
+    one = {} if kind == "snr" else {"batch": 1}
+    listener = ia.Listener(start=lambda *ends: totals.append(ends))
+    whole = measured(kind, case, **one, listener=listener)
+    with pytest.raises(StoppedError):
+        measured(kind, case, target, **one, listener=after(totals[0][1] * share))
+    with h5py.File(f"{target}.partial") as file:
+        done = file["game/row_sums"][:] != 0
+    if kind == "robustness":  # images that are not attacked lack nothing else
+        done[:, 1] |= whole.attack_queries[:, 0] < 0
+    kept = np.flatnonzero(done.all(axis=1))
+    short = measured(kind, case, target, **one, time_budget=1e-6, resume=True)
+    assert short.run["stopped_by"] == "time"
+    if len(kept) >= 2:
+        assert short.image_ids == [whole.image_ids[row] for row in kept]
+    assert len(short.image_ids) == max(2, len(kept))
+    rows = [whole.image_ids.index(name) for name in short.image_ids]
+    same(short, replace(whole.rows(rows), data=short.data))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_interrupted_run_goes_on_where_it_was(case, kind, tmp_path, monkeypatch):
     target, totals = tmp_path / "r.h5", []
     listener = ia.Listener(start=lambda *ends: totals.append(ends))
     whole = measured(kind, case, listener=listener)
-    left = [totals[0][1] * 0.7]
-
-    def stop(work):
-        left[0] -= work
-        if left[0] < 0:
-            raise StoppedError
-
     with pytest.raises(StoppedError):
-        measured(kind, case, target, listener=ia.Listener(advance=stop))
+        measured(kind, case, target, listener=after(totals[0][1] * 0.7))
     with pytest.raises(ReportError, match="resume=True or discard"):
         measured(kind, case, target)
     with pytest.raises(ReportError, match="was made with seed 0, not 1"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
@@ -145,6 +145,10 @@ class Robustness(Measurement[RobustnessReport]):
         """Columns of the corruptions, then those of each attack."""
         return table_parts(self.cells, len(self.attacks))
 
+    @cached_property
+    def _attacked(self) -> frozenset[int]:
+        return frozenset(self.chosen)
+
     def cost(self, images: int) -> str:
         """See `Measurement`."""
         text = (
@@ -161,7 +165,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def work(self, positions: list[int]) -> list[int]:
         """Passes of the corruptions, and the most that each attack may take."""
-        attacked = len(set(self.chosen) & set(positions))
+        attacked = sum(position in self._attacked for position in positions)
         most = [attacked * int(attack["queries"]) for attack in self.attacks]
         return [len(positions) * (self.cells + 1), *most]
 

@@ -151,11 +151,14 @@ def _fill(
     try:
         if limits.any:
             order = seeded_order(subject.sample.labels[positions], subject.seed)
+            begun, finished = _before(measurement, positions, lacking)
+            if limits.target_stderr is None:  # no look depends on the order
+                order = order[np.argsort(~begun[order], kind="stable")]
 
             def stderr(chosen: NDArray[np.intp]) -> float:
                 return measurement.stderr(partial.table[chosen], chosen, view)
 
-            used, reason = play_rounds(limits, order, evaluate, stderr)
+            used, reason = play_rounds(limits, order, finished, evaluate, stderr)
         else:
             evaluate(used)
     finally:
@@ -172,6 +175,23 @@ def _fill(
         **subject.environment(),
         **of_shard,
     }
+
+
+def _before(
+    measurement: Measurement[R], positions: list[int], lacking: list[set[int]]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows earlier runs began, and in which of these there is no work left.
+
+    `lacking` holds the rows that each part lacks.
+    """
+    rows = range(len(positions))
+    begun = np.array([not all(row in part for part in lacking) for row in rows], bool)
+    finished = begun.copy()
+    for number, part in enumerate(lacking):
+        for row in np.flatnonzero(finished).tolist():
+            if row in part and measurement.work([positions[row]])[number]:
+                finished[row] = False
+    return begun, finished
 
 
 @contextmanager
