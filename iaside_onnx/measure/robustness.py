@@ -21,6 +21,7 @@ from ..images.sample import stratified
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT
+from ..storage.output_file import check_no_input
 from ..storage.partial import Columns
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
@@ -86,6 +87,8 @@ def measure_robustness(
     check_confidence(confidence)
     check_number("attack_samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number")
     if isinstance(baseline, str | Path):
+        if request.target is not None:
+            check_no_input(request.target, [baseline])
         baseline = RobustnessReport.load(baseline)
 
     def settle(subject: Subject) -> Robustness:

@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 from ..errors import ReportError, UsageError, said
 from ..results.part import PartOfSample, part_of
 from ..spelling import option
-from ..storage.output_file import check_folder, check_free, clear_leftovers, sole_writer
+from ..storage.output_file import (
+    check_folder,
+    check_free_for_result,
+    check_no_input,
+    clear_leftovers,
+    sole_writer,
+)
 from ..storage.partial import (
     Partial,
     check_identity,
@@ -202,10 +208,12 @@ def _writing(request: Request) -> Iterator[None]:
         yield
         return
     check_folder(target)
+    for written in (target, partial_path(target)):
+        check_no_input(written, request.inputs, use="measured")
     with sole_writer(target):
         if resume and overwrite:
             raise UsageError(f"{option('resume')} and {option('overwrite')} exclude each other")
-        check_free(target, overwrite=resume or overwrite)
+        check_free_for_result(target, overwrite=resume or overwrite)
         check_partial(target)
         if not (resume or overwrite) and os.path.lexists(partial_path(target)):
             raise ReportError(
