@@ -13,6 +13,7 @@ from ..checks import check_number
 from ..errors import UsageError
 from ..images.sample import Reading
 from ..listener import Listener
+from ..preprocessing.preprocess import names_a_file
 from ..results.part import Part
 from ..settings import MOST_COUNT, Settings
 from ..spelling import option
@@ -68,7 +69,7 @@ class RunOptions(TypedDict, total=False):
     resume : bool
         Continue an interrupted run.
     overwrite : bool
-        Replace an existing file.
+        Replace an existing result; other files, and inputs, are never replaced.
     listener : Listener, optional
         Gets notes, warnings and progress.
     """
@@ -161,6 +162,16 @@ class Request:
     dask: str | None = None
     resume: bool = False
     overwrite: bool = False
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Files and folders that are named: what is written must be none of them."""
+        reading, recipe = self.reading, self.settings.preprocess
+        names = reading.class_names
+        given = [self.model, reading.images, reading.labels, *self.extensions]
+        given += [Path(names)] if names not in (None, "none") else []
+        given += [Path(recipe)] if recipe is not None and names_a_file(recipe) else []
+        return [each for each in given if each is not None]
 
     @classmethod
     def of(

@@ -20,7 +20,7 @@ from ..digest import data_digest, rows_digest
 from ..errors import ReportError, UsageError, again
 from ..storage.isolated import Child
 from ..storage.opening import stored_content, wrong_kind
-from ..storage.output_file import check_folder, check_free
+from ..storage.output_file import check_folder, check_free_for_result
 from ..storage.regular_file import why
 from ..storage.schema import IMAGE, ROUNDING, TEXT, Field, Schema
 from ..storage.value_rules import WrongContentError, need
@@ -129,14 +129,14 @@ class Result(Shown):
         Raises
         ------
         ReportError
-            A folder, a folder that does not exist, an existing file without `overwrite`, or it
-            cannot be written.
+            A folder, a folder that does not exist, an existing file without `overwrite` or one
+            that is not of iaside, or it cannot be written.
         """
         from ..storage.hdf5 import write  # loads h5py, which reading here does without
 
         target, schema = Path(path), self.SCHEMA
         check_folder(target)
-        check_free(target, overwrite=overwrite)
+        check_free_for_result(target, overwrite=overwrite)
         header = {name: getattr(self, name) for name in schema.header}
         values: dict[str, Any] = {}
         for each in schema.fields:
