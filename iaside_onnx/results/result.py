@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .. import errors
 from ..digest import data_digest, rows_digest
-from ..errors import ReportError, UsageError, again
+from ..errors import IasideError, ReportError, UsageError, again, said
 from ..storage.isolated import Child
 from ..storage.opening import stored_content, wrong_kind
 from ..storage.output_file import check_folder, check_free
@@ -196,6 +196,8 @@ class Result(Shown):
                 need(same, f"the {name} are not those of its grid or settings")
         except WrongContentError as error:
             raise ReportError(f"{path}: is damaged: {error}") from error
+        except IasideError as error:
+            raise ReportError(f"{path}: is damaged: {said(error)}") from error
         except Exception as error:  # a header can be wrong in any way
             raise ReportError(f"{path}: is damaged: {why(error)}") from error
         return result

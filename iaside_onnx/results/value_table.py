@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
+from ..mathematics.bands import check_bands
 from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, members
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
@@ -425,12 +426,18 @@ class ValueTable(ModelResult):
         names, offset = self.class_names, int(self.settings.get("label_offset", 0))
         fits = names is None or len(names) + offset <= self.data["classes"]
         rules.need(fits, "there are more class names than classes")
+        sizes = [self.settings.get("size")]
         if self.example is not None:
             height, width, channels = self.example.shape
+            sizes.append([height, width])
             rules.need(
                 channels in (1, 3) and height * width <= _MOST_PIXELS,
                 f"an example image of shape {self.example.shape} is none",
             )
+        bands, norm, dc = (self.settings[name] for name in ("bands", "norm", "separate_dc"))
+        for size in sizes:
+            if size is not None:
+                check_bands(*size, bands, norm, separate_dc=dc)
 
 
 def check_view(value: str, beta: float, confidence: float) -> None:
