@@ -140,8 +140,17 @@ class ValueTable(ModelResult):
         beta: float | None = None,
         confidence: float | None = None,
     ) -> Self:
-        """The same table in another view; None keeps the present one."""
-        return self._viewed(value=value, beta=beta, confidence=confidence)
+        """The same table in another view; None keeps the present one.
+
+        Raises
+        ------
+        UsageError
+            A value that does not exist, or a beta or a confidence outside (0, 1).
+        """
+        viewed = self._viewed(value=value, beta=beta, confidence=confidence)
+        if beta is not None:
+            score.score_weights(self.players, viewed.beta)
+        return viewed
 
     @property
     def players(self) -> int:
@@ -435,9 +444,8 @@ class ValueTable(ModelResult):
                 f"an example image of shape {self.example.shape} is none",
             )
         bands, norm, dc = (self.settings[name] for name in ("bands", "norm", "separate_dc"))
-        for size in sizes:
-            if size is not None:
-                check_bands(*size, bands, norm, separate_dc=dc)
+        for height, width in filter(None, sizes):
+            check_bands(height, width, bands, norm, separate_dc=dc)
 
 
 def check_view(value: str, beta: float, confidence: float) -> None:
