@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -206,6 +207,40 @@ def test_an_interrupted_run_goes_on_where_it_was(case, kind, tmp_path, monkeypat
     assert 0 < resumed.run["resumed_after"] < totals[0][1]
     same(resumed, whole)
     assert [path.name for path in tmp_path.iterdir()] == ["r.h5"]
+
+
+def begun(kind, case, target):
+    """The partial file of a run that stopped at its first image."""
+
+    def stop(_):
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        measured(kind, case, target, listener=ia.Listener(advance=stop))
+    return target.with_name(f"{target.name}.partial")
+
+
+def test_a_partial_file_says_its_kind_and_one_that_does_not_goes_on(case, tmp_path):
+    target = tmp_path / "r.h5"
+    partial = begun("robustness", case, target)
+    with pytest.raises(ReportError, match=r"is of iaside robustness; use overwrite=True"):
+        measured("analyze", case, target, resume=True)
+    with h5py.File(partial, "r+") as file:
+        identity = json.loads(file.attrs["identity"])
+        assert identity.pop("kind") == "iaside-robustness"
+        file.attrs["identity"] = json.dumps(identity)
+    same(measured("robustness", case, target, resume=True), measured("robustness", case))
+
+
+def test_a_broken_partial_file_names_the_way_out(case, tmp_path):
+    target = tmp_path / "r.h5"
+    partial = begun("heatmap", case, target)
+    whole = partial.read_bytes()
+    for broken in (whole[:100], whole[:8] + bytes(64) + whole[72:]):
+        partial.write_bytes(broken)
+        with pytest.raises(ReportError, match=r"r\.h5\.partial: .*; use overwrite=True to start"):
+            measured("heatmap", case, target, resume=True)
+    measured("heatmap", case, target, overwrite=True)
 
 
 def test_snr_killed_and_resumed_ends_in_the_same_sums(tmp_path, case):

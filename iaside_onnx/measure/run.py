@@ -254,7 +254,7 @@ def _kept(
     """Have `finish` make a result on a partial file that outlives any interruption."""
     target, resume = subject.request.target, subject.request.resume
     listener = subject.listener
-    identity = subject.identity(settings)
+    identity = {**subject.identity(settings), "kind": measurement.kind.SCHEMA.format}
     rows, columns, parts = len(subject.positions), measurement.columns, measurement.parts
     shape = identity, rows, columns, parts, measurement.dtype
     if target is None:
