@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_choice, check_number
+from ..checks import check_choice, check_number, is_number
 from ..errors import ArtifactError, InvalidOption, UsageError
 from ..mathematics.one_label import margins as label_margins
 from .ball import Ball, Search
@@ -180,7 +180,7 @@ def check_radius(epsilon: float) -> None:
     ------
     UsageError
     """
-    if not 0 < epsilon <= _LARGEST_RADIUS:
+    if not is_number(epsilon) or not 0 < epsilon <= _LARGEST_RADIUS:
         advice = f"give a positive number, such as 4/255, of at most {_LARGEST_RADIUS:,}"
         raise InvalidOption("epsilon", epsilon, advice)
 
