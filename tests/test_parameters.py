@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.errors import InvalidOption
+from iaside_onnx.errors import InvalidOption, UsageError
 from iaside_onnx.spelling import in_python, option
 
 from . import graphs
@@ -190,3 +190,65 @@ def test_a_heat_map_takes_the_path_of_an_analysis(made, tmp_path):
 def test_long_values_are_named_shortly(value):
     shown = in_python(option("beta", value))
     assert re.fullmatch(r"beta=(array\(|\[).{2,120}", shown)
+
+
+NO_NUMBERS = (
+    None, "x", [], {}, object(), [np.nan] * 4, [np.inf, 0, 0, 1], ["a"] * 4, [1 + 2j] * 4,
+    [None] * 4, [[1, 2], [3]], np.ones((4, 0)), 3.0, True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        ia.shapley_values, ia.shapley_interactions, ia.spectral_importance, ia.signed_score,
+        ia.spectral_robustness_score, ia.band_images,
+    ],
+)  # fmt: skip
+def test_mathematics_takes_finite_real_numbers_alone(function):
+    for given in NO_NUMBERS:
+        with pytest.raises(UsageError) as caught:
+            function(given)
+        assert "must" in str(caught.value)
+
+
+def test_interactions_are_those_of_one_game():
+    with pytest.raises(UsageError, match="one game"):
+        ia.shapley_interactions(np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ((-1, 8, 2), "height"), ((8, 0, 2), "width"), ((8.5, 8, 2), "height"),
+        ((8, None, 2), "width"), ((8, 8, True), "bands"), ((8, 8, np.nan), "bands"),
+        ((8, 8, "x"), "bands"), ((8, 8, 2, np.ones(3)), "norm"),
+    ],
+)  # fmt: skip
+def test_bands_are_of_sizes_that_an_image_has(given, name):
+    with pytest.raises(InvalidOption) as caught:
+        ia.band_index(*given)
+    assert caught.value.parameter == name
+    with pytest.raises(InvalidOption, match=r"^separate_dc=1: give True or False$"):
+        ia.band_index(8, 8, 2, separate_dc=1)
+    for shape in ((3, 0, 0), (16,), (0, 16)):
+        with pytest.raises(UsageError, match="pixels of an image must"):
+            ia.band_images(np.ones(shape), bands=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image", [[0.5]]), ("image", None), ("corruption", 3), ("corruption", np.ones(3)),
+        ("severity", True), ("severity", "3"), ("severity", np.ones(3)), ("severity", 3.0),
+        ("rng", 0), ("rng", None), ("channels_last", 1),
+    ],
+)  # fmt: skip
+def test_a_corruption_names_what_it_cannot_take(name, value):
+    given = {
+        "image": np.full((3, 16, 16), 0.5, np.float32), "corruption": "fog", "severity": 3,
+        "rng": np.random.default_rng(0),
+    }  # fmt: skip
+    with pytest.raises(InvalidOption) as caught:
+        ia.corrupt(**{**given, name: value})
+    assert caught.value.parameter == name
