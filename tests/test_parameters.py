@@ -6,9 +6,10 @@ import re
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 import iaside_onnx as ia
-from iaside_onnx.errors import InvalidOption, UsageError
+from iaside_onnx.errors import ArtifactError, InvalidOption, UsageError
 from iaside_onnx.spelling import in_python, option
 
 from . import graphs
@@ -252,3 +253,57 @@ def test_a_corruption_names_what_it_cannot_take(name, value):
     with pytest.raises(InvalidOption) as caught:
         ia.corrupt(**{**given, name: value})
     assert caught.value.parameter == name
+
+
+def graph_that_goes_wrong(path, how):
+    """Bright images give NaN, or make the run fail."""
+    weight = np.random.default_rng(0).normal(size=(768, 2)).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "W"], ["s"]),
+    ]
+    if how == "nan":
+        nodes += [
+            helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[1], keepdims=1),
+            helper.make_node("Sub", ["limit", "mean"], ["left"]),
+            helper.make_node("Sqrt", ["left"], ["factor"]),
+        ]
+        constants = {"limit": np.float32(0.6)}
+    else:
+        nodes += [
+            helper.make_node("ReduceMax", ["flat"], ["most"], keepdims=0),
+            helper.make_node("Div", ["most", "limit"], ["share"]),
+            helper.make_node("Cast", ["share"], ["row"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["ones", "row"], ["factor"]),
+        ]
+        constants = {"limit": np.float32(0.9), "ones": np.ones(1, np.float32)}
+    nodes.append(helper.make_node("Mul", ["s", "factor"], ["scores"]))
+    return graphs.save(
+        path, nodes, {"W": weight, **constants},
+        input_shape=["N", 3, 16, 16], output_shape=["N", 2],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["nan", "fail"])
+@pytest.mark.parametrize("kind", ["analyze", "robustness", "heatmap", "snr"])
+def test_a_model_that_goes_wrong_is_named_with_the_image(tmp_path, how, kind):
+    graph_that_goes_wrong(tmp_path / "m.onnx", how)
+    pixels = np.random.default_rng(0).integers(60, 120, (60, 16, 16, 3), dtype=np.uint8)
+    pixels[57] = 250  # beyond the images that a model is tried on
+    np.savez(tmp_path / "d.npz", images=pixels, labels=np.arange(60) % 2)
+    attacked = {"model": tmp_path / "m.onnx", "attack": "square-linf", "epsilon": 0.1}
+    options = {**attacked, "queries": 3, "output_kind": "logits"} if kind == "snr" else {}
+    with pytest.raises(ArtifactError) as caught:
+        measured(tmp_path, kind, samples=0, **options)
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path / 'm.onnx'}: ")
+    if how == "nan" or kind != "snr":
+        assert re.search(r"image 0*57\b", text), text
+
+
+def test_a_prediction_names_what_is_no_report(made):
+    audit = measured(made, "analyze")
+    with pytest.raises(InvalidOption, match=r"^report=None: give a Report$"):
+        ia.predict_damage(None, audit)
+    with pytest.raises(InvalidOption, match=r"^snr=.*: give an SnrReport$"):
+        ia.predict_damage(audit, audit)

@@ -169,8 +169,9 @@ class Heatmap(Measurement[HeatmapReport]):
             if np.isnan(logs).any():
                 wave = self.grid.vectors[start + int(np.flatnonzero(np.isnan(logs).any(axis=1))[0])]
                 raise ArtifactError(
-                    f"the model returns NaN for image {subject.sample.ids[position]} with the wave "
-                    f"of {wave[1]} x {wave[0]} cycles added"
+                    f"{subject.classifier.artifact.path}: returns NaN for image "
+                    f"{subject.sample.ids[position]} with the wave of "
+                    f"{wave[1]} x {wave[0]} cycles added"
                 )
             row[0, part] = ~task.right(logs, target)
             row[1, part] = task.change(logs, clean)

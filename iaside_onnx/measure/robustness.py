@@ -208,7 +208,8 @@ class Robustness(Measurement[RobustnessReport]):
             for (position, column, _), log in zip(group, logs, strict=True):
                 if np.isnan(log).any():
                     name = f"{subject.sample.ids[position]} ({self._describe(column)})"
-                    raise ArtifactError(f"the model returns NaN for image {name}")
+                    path = subject.classifier.artifact.path
+                    raise ArtifactError(f"{path}: returns NaN for image {name}")
                 target = subject.targets[position]
                 if column < 0:
                     clean = log
