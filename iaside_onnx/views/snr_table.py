@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rich.table import Table
-
 from ..results.snr import Curve, SnrReport
-from .terminal import table, terminal
+from .terminal import Rows, table, terminal
 from .text import figures, one_line, percent
 
 _FIT_NAMES = {"power_law": "power law r^-p", "exponential": "exponential e^-kr"}
@@ -42,7 +40,7 @@ def print_snr(report: SnrReport) -> None:
     out.noted(report.run.get("warnings", []))
 
 
-def _rows(report: SnrReport, headings: list[str], cells: Callable[[Curve], Iterable[str]]) -> Table:
+def _rows(report: SnrReport, headings: list[str], cells: Callable[[Curve], Iterable[str]]) -> Rows:
     """A row for each perturbation, of its curve at the middle severity."""
     named = zip(report.perturbations, report.curves, strict=True)
     rows = ([name, *cells(curves[report.middle])] for name, curves in named)
