@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from ..results.result import Result
 
 BAR_WIDTH = 24
-# A bar that would be shorter is left out, and so much of a long name stays on one line.
+# A bar that would be shorter is left out; so much of a name of several words stays on one line.
 _LEAST_BAR, _LEAST_NAME = 8, 20
 _CAPTION = 80
 _UNBOUNDED = 100_000  # characters: standard output that is no terminal has no width
 # Columns that stay with the one before them where a table is split.
-_BELONGING = ("interval", "int.", "std. error")
+_BELONGING = ("interval", "int.", "std. error", "R²")
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
@@ -196,9 +196,9 @@ class Rows:
             left = room - self._total(widths) - self._gap
             yield self._table(widths, texts + every, left if left >= _LEAST_BAR else 0)
             return
-        least = min(_LEAST_NAME, max(1, room // 3))
-        while self._total(widths) > room and max(widths[at] for at in texts) > least:
-            widths[max(texts, key=lambda at: widths[at])] -= 1
+        least = [self._least(at, room) for at in texts]
+        while self._total(widths) > room and any(widths[at] > least[at] for at in texts):
+            widths[max(texts, key=lambda at: widths[at] - least[at])] -= 1
         names = [widths[at] for at in texts]
         groups: list[list[int]] = []
         for unit in self._units(room - self._total(names), widths):
@@ -224,6 +224,12 @@ class Rows:
                 yield unit
             else:
                 yield from ([at] for at in unit)
+
+    def _least(self, at: int, room: int) -> int:
+        """Characters that a column of texts is left: its longest word where that is no giant."""
+        words = [word for row in self.rows for word in row[at].split()]
+        longest = max([_LEAST_NAME, *map(cell_len, words)])
+        return min(longest, room // (1 + len(self.texts)))
 
     @property
     def _gap(self) -> int:
