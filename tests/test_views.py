@@ -244,3 +244,34 @@ def test_bars_are_drawn_for_the_room_there_is(capsys):
         Terminal(width=width).print(bars)
         lines = capsys.readouterr().out.splitlines()[3:6]
         assert [line.count("█") for line in lines] == [letters, letters // 2, 0], width
+
+
+def test_pictures_say_all_of_their_subtitle_and_name_their_model(sound):
+    for result, words in (
+        (sound.sound_heatmap(), "1 is Nyquist"),
+        (sound.sound_robustness(), "m0.onnx"),
+    ):
+        drawn = ia.plot(result)
+        drawn.canvas.draw()
+        assert words in " ".join(text.get_text() for text in drawn.texts)
+        assert max(text.get_window_extent().x1 for text in drawn.texts) <= drawn.bbox.x1
+
+
+def test_colour_scales_do_not_touch(sound):
+    drawn = ia.plot(sound.sound_heatmap())
+    drawn.canvas.draw()
+    error, mpe = (axes for axes in drawn.axes if axes.get_xlabel() in ("error", "mPE"))
+    ends = []
+    for axes, end in ((error, -1), (mpe, 0)):
+        low, high = axes.get_xlim()
+        shown = [
+            t for t in axes.xaxis.get_major_ticks() if low - 1e-9 <= t.get_loc() <= high + 1e-9
+        ]
+        ends.append(shown[end].label1.get_window_extent())
+    assert ends[0].x1 + 2 < ends[1].x0
+
+
+def test_one_severity_is_one(capsys):
+    report = made_up([True, False], [[[True]], [[False]]])
+    robustness_table.print_robustness(report)
+    assert "corruptions x severity 1" in capsys.readouterr().out

@@ -16,11 +16,12 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     level = percent(report.confidence)
     against = None if baseline is None else relative(report, baseline)
     damage = report.damage
+    severities = "severity" if len(report.severities) == 1 else "severities"
     out.heading(
         report,
         f"{len(report.labels)} images of {report.settings['width']} x "
-        f"{report.settings['height']}, {len(report.perturbations)} corruptions x severities "
-        f"{', '.join(map(str, report.severities))}",
+        f"{report.settings['height']}, {len(report.perturbations)} corruptions x "
+        f"{severities} {', '.join(map(str, report.severities))}",
         f"Clean error: {with_interval(report.clean_spread, level)}",
     )
     ends = f"{level} int."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from ..results.snr import Curve, SnrReport
 from .terminal import Rows, table, terminal
-from .text import figures, one_line, percent
+from .text import counted, figures, one_line, percent
 
 _FIT_NAMES = {"power_law": "power law r^-p", "exponential": "exponential e^-kr"}
 
@@ -24,7 +24,8 @@ def print_snr(report: SnrReport) -> None:
     out.heading(
         report,
         f"{len(report.image_ids)} images of {settings['width']} x {settings['height']}, "
-        f"{len(report.perturbations)} perturbations x {len(report.severities)} severities, "
+        f"{len(report.perturbations)} perturbations x "
+        f"{counted(len(report.severities), 'severity', 'severities')}, "
         f"{settings['bands']} bands ({settings['norm']}), {report.rings} rings",
         *filter(None, [attacked]),
     )
