@@ -218,6 +218,16 @@ def test_a_model_that_mixes_its_batch_sees_images_one_by_one(case, kind, mixing)
     same(many, measured(kind, (mixing, case[1]), batch=1))
 
 
+def test_one_image_alone_is_tried_in_a_batch_too(tmp_path, mixing):
+    images = np.random.default_rng(1).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
+    data = write_npz(tmp_path / "one.npz", images, np.zeros(1, np.int64))
+    told = []
+    options = {"bands": 2, "preprocess": "unit"}
+    alone = ia.analyze(mixing, data, listener=ia.Listener(warn=told.append), **options)
+    assert any("depend on the others in its batch" in warning for warning in told)
+    same(alone, ia.analyze(mixing, data, batch=1, **options))
+
+
 @pytest.mark.parametrize("kind", ["robustness", "heatmap", "attacked"])
 def test_out_of_memory_halves_the_batch(case, kind, monkeypatch):
     reference, plain, small, sizes = measured(kind, case), Model.scores, Scorer.__call__, []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from ..checks import check_number
 from ..errors import UsageError
@@ -16,6 +18,7 @@ from ..settings import MOST_COUNT, Settings
 from ..spelling import option
 from .stopping import Limits
 
+F = TypeVar("F", bound=Callable[..., Any])
 _SETTINGS = {each.name for each in fields(Settings)}
 _READING = ("columns", "image_column", "label_column", "label_order")
 _RUNNING = ("skip_bad", "provider", "threads", "tf32", "batch", "dask", "resume", "overwrite")
@@ -177,7 +180,9 @@ class Request:
         """
         for name in options:
             if name not in kind.__optional_keys__:
-                raise UsageError(f"there is no option '{name}'")
+                alike = get_close_matches(name, kind.__optional_keys__, 1)
+                meant = f"; did you mean '{alike[0]}'?" if alike else ""
+                raise UsageError(f"there is no option '{name}'{meant}")
         settings |= {name: value for name, value in options.items() if name in _SETTINGS}
         if "set" in settings:
             settings["set"] = tuple(settings["set"])
@@ -208,3 +213,35 @@ class Request:
             limits,
             **{name: options[name] for name in _RUNNING if name in options},
         )
+
+
+def with_options(kind: type[Any], **defaults: Any) -> Callable[[F], F]:
+    """Show the options of `kind` in the signature of a function that takes them as ``**options``.
+
+    Help and completion of notebooks read signatures, which hold no typed dictionaries. `defaults`
+    are those of the function that differ from the ones of `Request` and `Settings`.
+    """
+    usual = {
+        each.name: each.default
+        for each in (*fields(Settings), *fields(Request))
+        if each.default is not MISSING
+    }
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        *own, _ = signature.parameters.values()
+        named = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults.get(name, () if name == "ort_extension" else usual.get(name)),
+                annotation=kind.__annotations__[name].__forward_arg__,
+            )
+            for name in kind.__annotations__
+            if name not in signature.parameters
+        ]
+        described: Any = function
+        described.__signature__ = signature.replace(parameters=[*own, *named])
+        return function
+
+    return decorate

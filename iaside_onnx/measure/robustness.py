@@ -26,7 +26,7 @@ from .attacked import attack_images, attacked_together, check_attacks, settled_a
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import asked_corruptions, corrupted, corruption_threads
-from .request import LabelledOptions, Request
+from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
 from .subject import Subject
@@ -34,6 +34,7 @@ from .subject import Subject
 _WHAT = ("perturbations", "severities", "attacks")
 
 
+@with_options(LabelledOptions)
 def measure_robustness(
     model: str | Path,
     images: str | Path,
