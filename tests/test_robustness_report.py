@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import h5py
 import numpy as np
@@ -281,3 +281,22 @@ def test_views_of_a_report_keep_its_values():
     assert narrow.value == report.mean_error
     assert narrow.high < report.damage.mean_error.high
     assert report.view() is report
+
+
+def test_a_shard_without_attacked_images_is_kept(tmp_path):
+    whole = made_up([0, 1], [[[0]], [[1]]], attacks=[[None], [True]])
+    run = {**whole.run, "shard": {"numbers": [1], "of": 2, "images": 2, "digest": "0" * 64}}
+    idle = replace(
+        whole, run=run, **{
+            name: getattr(whole, name)[:1]
+            for name in ("labels", "predicted", "image_ids", "log_prob", "wrong", "change",
+                         "corrupted_log_prob", "attack_wrong", "attack_queries", "attack_change")
+        }, data={**whole.data, "samples": 1},
+    )  # fmt: skip
+    path = tmp_path / "s.h5"
+    idle.save(path)
+    kept = load_robustness(path)
+    assert kept.attacks == whole.attacks
+    assert kept.summary()["attacks"] == []
+    with pytest.raises(UsageError, match="no image was attacked"):
+        replace(idle, run=whole.run).save(tmp_path / "w.h5")

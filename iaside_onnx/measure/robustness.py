@@ -267,7 +267,7 @@ class Robustness(Measurement[RobustnessReport]):
         parts = [np.array(part) for part in np.split(table, ends, axis=1)]
         settings = {key: value for key, value in filled.settings.items() if key not in _WHAT}
         names = self.perturbations
-        return RobustnessReport(
+        report = RobustnessReport(
             perturbations=names,
             severities=self.severities,
             labels=filled.sample.labels,
@@ -290,6 +290,8 @@ class Robustness(Measurement[RobustnessReport]):
             },
             **filled.origin(),
         )
+        # Shards are joined, so all of them name the same attacks.
+        return report if filled.subject.request.shard else report.with_attacks_run()
 
 
 def table_parts(cells: int, attacks: int) -> list[Columns]:

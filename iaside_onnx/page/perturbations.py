@@ -69,6 +69,7 @@ def cost(
     ReportError
         A baseline of other images or corruptions.
     """
+    measured = {place: entry.with_attacks_run() for place, entry in measured.items()}
     entries = list(measured.values())
     first = entries[0]
     against = {n: relative(entry, baseline) for n, entry in measured.items()} if baseline else {}

@@ -32,6 +32,7 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
         More than six reports, or of other corruptions or severities.
     """
     check_count(len(reports))
+    reports = [report.with_attacks_run() for report in reports]
     first = reports[0]
     other_sizes = False
     for report, name in zip(reports[1:], names[1:], strict=True):

@@ -12,7 +12,7 @@ _LOST = "lost log-prob"
 
 def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None = None) -> None:
     """Errors under corruptions and attacks, and against a baseline where there is one."""
-    out = terminal()
+    out, report = terminal(), report.with_attacks_run()
     level = percent(report.confidence)
     against = None if baseline is None else relative(report, baseline)
     damage = report.damage
