@@ -101,9 +101,14 @@ def _of_system(error: OSError) -> str:
     return f"{' and '.join(named)}: cannot be read or written: {why}"
 
 
-@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=OneLineErrors,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
 @click.version_option(__version__, prog_name="iaside")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Tell which frequencies an image classifier lives on.
 
     \b
@@ -112,6 +117,8 @@ def main() -> None:
       iaside analyze model.onnx photos/ -o report.h5
       iaside plot report.h5 -o report.png
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def run() -> None:

@@ -67,6 +67,11 @@ VIEW = tuple(name for name, owner in SETTINGS.items() if owner is Belongs.VIEW)
 # What an analysis shares with a heat map, or with what perturbations do to each band, that is read
 # in its bands.
 HEATMAP_FIT = ("size",)
+# How a model was fed and read, which measurements of one model that are read together should share.
+FED = (
+    "preprocess", "output", "layout", "output_kind", "label_offset", "temperature", "tf32", "set",
+    "size",
+)  # fmt: skip
 SNR_FIT = ("bands", "norm", "size")
 # What finished files hold beside the settings that determine them: views, and what follows.
 _BESIDE = {"height", "width", "channels"} | {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 
 from iaside_onnx.mathematics.shapley import coalition_masks
@@ -52,3 +54,10 @@ def shifted(psi, seed=5, by=0.0, band=1, noise=0.2):
     other = psi + np.random.default_rng(seed).normal(0, noise, psi.shape)
     other[:, band] += by
     return other
+
+
+def save_unchecked(result, path):
+    """Write a result, as a stranger may, that `save` refuses."""
+    with mock.patch.object(type(result), "_of_content"):
+        result.save(path, overwrite=True)
+    return path

@@ -110,9 +110,9 @@ def test_a_new_scheme_is_one_row(grey, tmp_path, iaside, monkeypatch):
     report = ia.load(path)
     assert report.settings["absence"] == "grey"
     assert "even grey" in page([report])
-    assert "mean, zero, grey." in " ".join(iaside("analyze", "--help").stdout.split())
+    assert ", grey" in " ".join(iaside("analyze", "--help").stdout.split())
     refused = iaside("analyze", model, data, "-o", tmp_path / "s.h5", "--absence", "gray")
-    assert "mean, zero, grey" in refused.stderr
+    assert ", grey" in refused.stderr
     # Black all over but for the level: with no band the model sees the baseline.
     same = ia.analyze(model, grey_images(tmp_path), bands=2, preprocess="unit", absence="zero")
     np.testing.assert_allclose(report.log_prob[:, 0], same.log_prob[:, -1], rtol=1e-5)

@@ -1,5 +1,8 @@
 """Bands are a partition of the frequencies: complete, disjoint, conjugate-symmetric, real."""
 
+import itertools
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 
 from iaside_onnx import band_images, band_index
 from iaside_onnx.errors import UsageError
-from iaside_onnx.mathematics.bands import NORMS
+from iaside_onnx.mathematics.bands import MOST_BANDS, NORMS, check_bands
 
 from . import graphs
 
@@ -74,3 +77,36 @@ def test_the_largest_number_named_in_the_error_works():
     with pytest.raises(UsageError, match="use at most 9"):
         band_index(16, 16, 12)
     assert band_index(16, 16, 9).max() == 8
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_claimed_size_is_judged_as_its_grid_would_be_and_at_little_cost(norm):
+    def fits(size, count, apart):
+        try:
+            check_bands(*size, count, norm, separate_dc=apart)
+        except UsageError:
+            return False
+        return True
+
+    def radii(size):
+        rows, columns = (np.abs(np.fft.fftfreq(side)) * 2 for side in size)
+        grid = {
+            "linf": np.maximum.outer(rows, columns),
+            "l1": np.add.outer(rows, columns) / 2,
+            "l2": np.hypot.outer(rows, columns) / np.sqrt(2),
+        }
+        return grid[norm].ravel()[1:]
+
+    sides, counts = (1, 2, 3, 4, 5, 8, 13, 33, 64), (1, 2, 3, 4, 5, 7, 8, 12, 16, 31)
+    for size, count in itertools.product(itertools.product(sides, sides), counts):
+        held = set(np.minimum(np.floor(radii(size) * count + 1e-9), count - 1).astype(int))
+        assert fits(size, count, True) == (held == set(range(count))), (size, count)
+        assert fits(size, count, False) == (held | {0} == set(range(count))), (size, count)
+    tracemalloc.start()
+    assert fits((1 << 24, 1 << 24), MOST_BANDS, True)
+    assert fits((1 << 24, 3), MOST_BANDS, True) == (norm == "linf")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 20
+    with pytest.raises(UsageError, match=r"hold no frequency$"):
+        check_bands(1, 1, 1, norm, separate_dc=True)

@@ -239,8 +239,9 @@ def dusk():
 @pytest.mark.usefixtures("dusk")
 def test_a_new_corruption_is_one_function(tmp_path, iaside):
     assert len(IMAGENET_C) == 19
-    assert set(IMAGENET_C) == CATALOGUE.keys() - {"dusk"}
-    assert known() == [*IMAGENET_C, "dusk"]
+    assert set(IMAGENET_C) < CATALOGUE.keys()
+    assert known()[:19] == list(IMAGENET_C)
+    assert "dusk" in known()
     assert (one(GREY[:, :32, :32], "dusk", 5) == 0.25).all()
     assert not CATALOGUE["dusk"].random
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
@@ -253,8 +254,8 @@ def test_a_new_corruption_is_one_function(tmp_path, iaside):
     # Measured only when it is named, so that older baselines still fit.
     assert asked_corruptions((), ())[0] == list(IMAGENET_C)
     assert asked_corruptions(("dusk", "fog"), ())[0] == ["fog", "dusk"]
-    assert asked_corruptions(("dusk", "imagenet-c"), ())[0] == known()
+    assert asked_corruptions(("dusk", "imagenet-c"), ())[0] == [*IMAGENET_C, "dusk"]
     for command in ("snr", "robustness"):
-        assert "saturate, dusk" in " ".join(iaside(command, "--help").stdout.split())
+        assert ", dusk" in " ".join(iaside(command, "--help").stdout.split())
     refused = iaside("snr", data, "-o", tmp_path / "t.h5", "--corruption", "rain")
-    assert "saturate, dusk" in refused.stderr
+    assert ", dusk" in refused.stderr

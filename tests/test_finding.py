@@ -19,6 +19,7 @@ from iaside_onnx.results.finding import distance_to_decide, reservations
 from iaside_onnx.results.precondition import enough
 from iaside_onnx.views.plots import figure
 
+from .conftest import ROOT
 from .made_reports import made, profiles, shifted
 from .pages import Markup
 from .robustness_reports import made_up
@@ -279,7 +280,7 @@ def test_what_was_measured_of_the_same_model_stands_beside_the_score(iaside, tmp
     for command in (
         ("show", tmp_path / "m.h5"),
         ("plot", tmp_path / "m.h5", "-o", tmp_path / "m.png"),
-        ("analyze", tmp_path / "none.onnx", tmp_path, "-o", tmp_path / "n.h5"),
+        ("analyze", ROOT / "models" / "demo-plain.onnx", tmp_path, "-o", tmp_path / "n.h5"),
     ):
         given = "m.h5" if command[0] == "analyze" else "other.h5"  # no measurement, another model
         refused = iaside(*command, "--robustness", tmp_path / given)
@@ -375,3 +376,15 @@ def test_students_interval_is_students():
     ends = stats.t.interval(0.95, 6, values.mean(), stats.sem(values))
     np.testing.assert_allclose(mean_interval(values), ends, rtol=1e-3)
     assert mean_interval([2.0]) == (-np.inf, np.inf)
+
+
+def test_another_reading_of_the_model_is_named_beside_what_was_measured():
+    report = made(np.tile([3.0, 2, 1, 0.5], (60, 1)))
+    measured = dataclasses.replace(made_up([0] * 4, [[[0]]] * 4), model=report.model)
+    fed = {name: report.settings[name] for name in ("preprocess", "size", "temperature")}
+    alike = dataclasses.replace(measured, settings={**measured.settings, **fed})
+    other = dataclasses.replace(
+        alike, settings={**alike.settings, "size": [8, 8], "temperature": 2.0}
+    )
+    assert ", with another" not in report.finding(alike).measured
+    assert ", with another temperature, size)" in report.finding(other).measured

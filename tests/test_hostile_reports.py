@@ -138,6 +138,8 @@ def flat(value):
         (said("run", "warnings", '"x"'), "'warnings'"),
         (said("settings", "bands", "true"), "'bands'"),
         (said("settings", "bands", "5"), "16 columns is no game of 5"),
+        (said("settings", "size", "[2, 2]"), "bands=4 is too many for images of 2 x 2 pixels"),
+        (put("data/example", np.zeros((5, 5, 1), np.uint8)), "bands=4 is too many"),
         (said("settings", "beta", "1"), "'beta'"),
         (said("settings", "confidence", '"0.95"'), "'confidence'"),
         (said("settings", "seed", "-1"), "'seed'"),
@@ -317,6 +319,13 @@ def test_modules_beside_a_report_are_not_run(path):
     shown = subprocess.run(command, cwd=path.parent, capture_output=True, check=False)
     assert shown.returncode == 0
     assert not (path.parent / "run").exists()
+
+
+def test_what_a_report_cannot_have_is_named_as_the_command_line_does(iaside, path):
+    changed(path, said("settings", "size", "[2, 2]"))
+    shown = iaside("show", path)
+    assert shown.exit_code == 2
+    assert "is damaged: --bands 4 is too many" in shown.stderr
 
 
 def test_partial_files_are_no_reports_and_damaged_ones_are_not_continued(iaside, path, tmp_path):

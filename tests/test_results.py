@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.errors import ReportError, UsageError
+from iaside_onnx.errors import InvalidOption, ReportError, UsageError
 from iaside_onnx.results.kinds import load
 from iaside_onnx.results.part import part_of
 from iaside_onnx.storage.opening import MADE_BY
@@ -126,6 +126,151 @@ def test_rows_are_those_of_a_sample_of_these_images(sound, kind):
     for wrong in ([], [-1], [12]):
         with pytest.raises(UsageError, match="positions from 0 to 11"):
             whole.rows(wrong)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_take_a_mask_and_nothing_that_is_no_position(sound, kind):
+    whole = sound.wholes[kind]
+    mask = np.arange(12) % 3 == 0
+    same(whole.rows(mask), whole.rows([0, 3, 6, 9]))
+    same(whole.rows(mask.tolist()), whole.rows(np.array([0, 3, 6, 9], np.uint8)))
+    wrong = (
+        mask[:5],
+        ~mask & mask,
+        [0.0, 1.0],
+        ["1"],
+        "1",
+        [True, 2],
+        [[0], [1]],
+        3,
+        [None],
+        [[0], 1],
+    )
+    for positions in wrong:
+        with pytest.raises(UsageError, match="or a mask with a truth for each of the 12 images"):
+            whole.rows(positions)
+
+
+def test_rows_leave_out_attacks_that_were_run_on_none_of_them(sound, tmp_path):
+    whole = sound.wholes["robustness"]
+    queries = whole.attack_queries.copy()
+    queries[:4, 0] = -1
+    wrong, change = whole.attack_wrong.copy(), whole.attack_change.copy()
+    wrong[:4, 0], change[:4, 0] = False, 0
+    whole = replace(whole, attack_queries=queries, attack_wrong=wrong, attack_change=change)
+    some = whole.rows(range(4))
+    assert some.attacks == whole.attacks[1:]
+    assert np.array_equal(some.attack_queries, queries[:4, 1:])
+    some.save(tmp_path / "r.h5")
+    same(load(tmp_path / "r.h5"), some)
+
+
+UNREADABLE = {
+    "settings": lambda result: {"settings": {**result.settings, "confidence": "0.9"}},
+    "no number": lambda result: {"run": {**result.run, "seconds": float("nan")}},
+    "too deep": lambda result: {"run": {**result.run, "x": json.loads("[" * 20 + "]" * 20)}},
+    "no JSON": lambda result: {"run": {**result.run, "x": ROOT}},
+    "images": lambda result: {"image_ids": result.image_ids[1:]},
+    "header": lambda _: {"created": "yesterday"},
+    "array": lambda result: {
+        each.name: np.full_like(getattr(result, each.name), np.nan)
+        for each in result.own_rows()
+        if each.name in ("log_prob", "change", "noise")
+    },
+    "axes": lambda result: {
+        each.name: getattr(result, each.name)[..., 0]
+        for each in result.own_rows()
+        if each.name in ("log_prob", "change", "noise")
+    },
+    "missing": lambda _: {"image_ids": None},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", UNREADABLE)
+def test_nothing_is_written_that_could_not_be_read_again(sound, kind, how, tmp_path):
+    whole, path = sound.wholes[kind], tmp_path / "r.h5"
+    whole.save(path)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=r"r\.h5: is not written, for nothing could read it"):
+        replace(whole, **UNREADABLE[how](whole)).save(path, overwrite=True)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("report", "beta", "0.5"),
+        ("report", "beta", True),
+        ("report", "beta", 1.0),
+        ("report", "beta", 1 - 1e-15),
+        ("report", "value", "logit"),
+        ("report", "confidence", "0.5"),
+        ("robustness", "confidence", 1),
+        ("snr", "separate_dc", "x"),
+        ("snr", "separate_dc", 1),
+        ("heatmap", "bands", True),
+        ("heatmap", "bands", 2.0),
+        ("heatmap", "norm", "l7"),
+    ],
+)
+def test_views_are_refused_at_the_door_by_the_name_of_the_setting(sound, kind, name, value):
+    with pytest.raises(InvalidOption, match=f"{name}=") as caught:
+        sound.wholes[kind].view(**{name: value})
+    assert caught.value.parameter == name
+
+
+def test_numbers_of_numpy_are_numbers_of_a_view(sound, tmp_path):
+    seen = sound.wholes["report"].view(beta=np.float32(0.5), confidence=np.float64(0.9))
+    seen.save(tmp_path / "r.h5")
+    assert load(tmp_path / "r.h5").settings == seen.settings
+    assert sound.wholes["heatmap"].view(bands=np.int64(2)).settings["bands"] == 2
+
+
+MODELS = [kind for kind in KINDS if kind != "snr"]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_parts_that_count_other_classes_or_too_much_are_refused(sound, kind):
+    whole = sound.wholes[kind]
+    first, second, third = (sound.part(whole, number) for number in (1, 2, 3))
+
+    def refused(words, **changed):
+        other = replace(second, **changed)
+        with pytest.raises(ReportError, match=words):
+            ia.merge([first, other, third])
+
+    refused(
+        "report 2: was made with a number of classes of 7, but report 1 with 4",
+        data={**second.data, "classes": 7},
+        predicted=np.full_like(second.predicted, 6),
+    )
+    for key, value in (("seconds", 1e308), ("forward_passes", (1 << 62) - 1)):
+        with pytest.raises(ReportError, match=f"report [123]: its '{key}' is no number"):
+            ia.merge(
+                [replace(each, run={**each.run, key: value}) for each in (first, second, third)]
+            )
+    if kind == "report":
+        skipped = [{"id": "other.png", "reason": "truncated"}]
+        refused(
+            "report 2: was made with pictures left out", data={**second.data, "skipped": skipped}
+        )
+
+
+def test_a_merge_that_cannot_be_read_leaves_an_older_file_alone(sound, tmp_path, iaside):
+    whole, target = sound.wholes["robustness"], tmp_path / "whole.h5"
+    whole.save(target)
+    before = target.read_bytes()
+    paths = [tmp_path / f"{number}.h5" for number in (1, 2, 3)]
+    for number, path in enumerate(paths, 1):
+        part = sound.part(whole, number)
+        deep = json.loads("[" * 14 + str(number) + "]" * 14)
+        replace(part, run={**part.run, "x": deep}).save(path)
+    done = iaside("merge", *paths, "-o", target, "--overwrite")
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"Error: {target}: is not written")
+    assert target.read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,7 +20,6 @@ Norm = Literal["linf", "l2", "l1"]
 NORMS: tuple[str, ...] = get_args(Norm)
 # Also of rings. No picture, table or estimate has a use for more.
 MOST_BANDS = 512
-_FINEST = 1 << 20
 _AT_ONCE = 1 << 18
 
 
@@ -70,6 +69,24 @@ def partition(
     parameter: str = "bands",
 ) -> NDArray[np.intp]:
     """As `band_index`, for a caller whose own parameter gives the number of bands."""
+    check_bands(height, width, bands, norm, separate_dc=separate_dc, parameter=parameter)
+    index = _radius_floor(_cycles(height), _cycles(width), height, width, bands, norm)
+    if separate_dc:
+        index = index + 1
+        index[0, 0] = 0
+    return index
+
+
+def check_bands(
+    height: int,
+    width: int,
+    bands: int,
+    norm: str,
+    *,
+    separate_dc: bool = False,
+    parameter: str = "bands",
+) -> None:
+    """Refuse what `partition` refuses, at little cost whatever size is claimed."""
     for name, side in (("height", height), ("width", width)):
         check_whole(name, side)
         if side < 1:
@@ -81,29 +98,56 @@ def partition(
         raise InvalidOption(parameter, bands, "at least one band is needed")
     if bands > MOST_BANDS:
         raise InvalidOption(parameter, bands, f"use at most {MOST_BANDS}")
-    index = _radius_floor(height, width, bands, norm)
-    if separate_dc:
-        index = index + 1
-        index[0, 0] = 0
-    players = bands + int(separate_dc)
-    if np.unique(index).size != players:
-        radii = np.unique(_radius_floor(height, width, _FINEST, norm)).size
-        largest = next(
-            m
-            for m in range(min(bands - 1, radii), 0, -1)
-            if np.unique(_radius_floor(height, width, m, norm)).size == m
-        )
-        raise UsageError(
-            f"{option(parameter, bands)} is too many for images of {width} x {height} pixels: some "
-            f"bands would hold no frequency; use at most {largest}"
-        )
-    return index
+    if _all_held(height, width, bands, norm, separate_dc=separate_dc):
+        return
+    fewer = range(bands - 1, 0, -1)
+    most = (m for m in fewer if _all_held(height, width, m, norm, separate_dc=separate_dc))
+    largest = next(most, None)
+    raise UsageError(
+        f"{option(parameter, bands)} is too many for images of {width} x {height} pixels: some "
+        "bands would hold no frequency" + ("" if largest is None else f"; use at most {largest}")
+    )
 
 
-def _radius_floor(height: int, width: int, bands: int, norm: str) -> NDArray[np.intp]:
-    # Whole cycles per image on each axis; the axis frequency of section 1 is 2 k / size.
-    rows = np.minimum(np.arange(height), height - np.arange(height)).astype(np.int64)[:, None]
-    columns = np.minimum(np.arange(width), width - np.arange(width)).astype(np.int64)[None, :]
+def _all_held(height: int, width: int, bands: int, norm: str, *, separate_dc: bool) -> bool:
+    """Whether every band holds a frequency; DC does not count where it stands apart.
+
+    One step along an axis of more than ``2 * bands`` pixels changes the radius by less than a
+    band is wide. So on two such axes no band is empty, and along one of them a line of frequencies
+    meets all bands between those of its ends, which then stand for the line.
+    """
+    short, long = sorted((height, width))
+    if short > 2 * bands:
+        return True
+    rows = np.arange(short // 2 + 1)
+    columns = np.array([0, long // 2]) if long > 2 * bands else np.arange(long // 2 + 1)
+    index = _radius_floor(rows, columns, short, long, bands, norm)
+    if long > 2 * bands:
+        held = np.zeros(bands + 1, np.intp)
+        np.add.at(held, index[:, 0], 1)
+        np.add.at(held, index[:, 1] + 1, -1)
+        return bool((np.cumsum(held)[:-1] > 0).all())
+    counts = np.bincount(index.ravel(), minlength=bands)
+    counts[0] -= separate_dc
+    return bool((counts > 0).all())
+
+
+def _cycles(size: int) -> NDArray[np.int64]:
+    """Whole cycles per image of each line of an axis; its frequency of section 1 is 2 k / size."""
+    lines = np.arange(size, dtype=np.int64)
+    return np.minimum(lines, size - lines)
+
+
+def _radius_floor(
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    height: int,
+    width: int,
+    bands: int,
+    norm: str,
+) -> NDArray[np.intp]:
+    """Band of each pair of cycles per image down the rows and along the columns."""
+    rows, columns = rows[:, None], columns[None, :]
     if norm == "linf":
         index = np.maximum(2 * rows * bands // height, 2 * columns * bands // width)
     elif norm == "l1":

@@ -26,11 +26,12 @@ from .batch_size import BatchSize
 from .clean_pass import CleanPass
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, has_idle_cores, play
-from .request import GameOptions, Request
+from .request import GameOptions, Request, with_options
 from .run import measure
 from .subject import Subject
 
 
+@with_options(GameOptions)
 def analyze(
     model: str | Path,
     images: str | Path,

@@ -180,6 +180,8 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
         return bool(classifier.randomness.batch_statistics)
     first = range(min(_MIXED_IMAGES, len(sample)))
     pixels = np.stack([classifier.pixels(sample.picture(position)) for position in first])
+    if len(pixels) == 1:  # its own copies share its batch too: coalitions, corruptions
+        pixels = np.concatenate([pixels, pixels[..., ::-1], 1 - pixels])
     alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
     worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
     # Not-a-number is for others to report.

@@ -19,7 +19,7 @@ from ..results.report import Report
 from ..results.spread import check_confidence
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .request import LabelledOptions, Request
+from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
 from .subject import Subject
@@ -28,6 +28,7 @@ from .subject import Subject
 _STRENGTHS = (1e-6, 1e6)
 
 
+@with_options(LabelledOptions)
 def measure_heatmap(
     model: str | Path,
     images: str | Path,

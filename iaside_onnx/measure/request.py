@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from ..checks import check_kind, check_number, check_path, check_text, check_truth, plain, several
 from ..errors import UsageError
 from ..images.sample import Reading
 from ..listener import Listener
+from ..preprocessing.preprocess import names_a_file
 from ..results.part import Part
 from ..settings import MOST_COUNT, Settings
 from ..spelling import option
 from .stopping import Limits
 
+F = TypeVar("F", bound=Callable[..., Any])
 _SETTINGS = {each.name for each in fields(Settings)}
 _READING = ("columns", "image_column", "label_column", "label_order")
 _RUNNING = ("skip_bad", "provider", "threads", "tf32", "batch", "dask", "resume", "overwrite")
@@ -75,7 +79,7 @@ class RunOptions(TypedDict, total=False):
     resume : bool
         Continue an interrupted run.
     overwrite : bool
-        Replace an existing file.
+        Replace an existing result; other files, and inputs, are never replaced.
     listener : Listener, optional
         Gets notes, warnings and progress.
     """
@@ -169,6 +173,16 @@ class Request:
     resume: bool = False
     overwrite: bool = False
 
+    @property
+    def inputs(self) -> list[Path]:
+        """Files and folders that are named: what is written must be none of them."""
+        reading, recipe = self.reading, self.settings.preprocess
+        names = reading.class_names
+        given = [self.model, reading.images, reading.labels, *self.extensions]
+        given += [Path(names)] if names not in (None, "none") else []
+        given += [Path(recipe)] if recipe is not None and names_a_file(recipe) else []
+        return [each for each in given if each is not None]
+
     @classmethod
     def of(
         cls,
@@ -187,7 +201,9 @@ class Request:
         """
         for name in options:
             if name not in kind.__optional_keys__:
-                raise UsageError(f"there is no option '{name}'")
+                alike = get_close_matches(name, kind.__optional_keys__, 1)
+                meant = f"; did you mean '{alike[0]}'?" if alike else ""
+                raise UsageError(f"there is no option '{name}'{meant}")
         options = {name: plain(value) for name, value in options.items()}
         listener = options.get("listener")
         check_kind("listener", listener, (Listener, type(None)), "a Listener")
@@ -232,3 +248,35 @@ class Request:
             limits,
             **{name: options[name] for name in _RUNNING if name in options},
         )
+
+
+def with_options(kind: type[Any], **defaults: Any) -> Callable[[F], F]:
+    """Show the options of `kind` in the signature of a function that takes them as ``**options``.
+
+    Help and completion of notebooks read signatures, which hold no typed dictionaries. `defaults`
+    are those of the function that differ from the ones of `Request` and `Settings`.
+    """
+    usual = {
+        each.name: each.default
+        for each in (*fields(Settings), *fields(Request))
+        if each.default is not MISSING
+    }
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        *own, _ = signature.parameters.values()
+        named = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults.get(name, () if name == "ort_extension" else usual.get(name)),
+                annotation=kind.__annotations__[name].__forward_arg__,
+            )
+            for name in kind.__annotations__
+            if name not in signature.parameters
+        ]
+        described: Any = function
+        described.__signature__ = signature.replace(parameters=[*own, *named])
+        return function
+
+    return decorate

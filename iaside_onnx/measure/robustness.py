@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
@@ -21,12 +21,13 @@ from ..images.sample import stratified
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT
+from ..storage.output_file import check_no_input
 from ..storage.partial import Columns
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import asked_corruptions, corrupted, corruption_threads
-from .request import LabelledOptions, Request
+from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
 from .subject import Subject
@@ -34,6 +35,7 @@ from .subject import Subject
 _WHAT = ("perturbations", "severities", "attacks")
 
 
+@with_options(LabelledOptions)
 def measure_robustness(
     model: str | Path,
     images: str | Path,
@@ -88,6 +90,8 @@ def measure_robustness(
     check_confidence(confidence)
     check_number("attack_samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number")
     if isinstance(baseline, str | Path):
+        if request.target is not None:
+            check_no_input(request.target, [baseline])
         baseline = RobustnessReport.load(baseline)
     if baseline is not None:
         kind = "a RobustnessReport, or the path of one"
@@ -150,6 +154,10 @@ class Robustness(Measurement[RobustnessReport]):
         """Columns of the corruptions, then those of each attack."""
         return table_parts(self.cells, len(self.attacks))
 
+    @cached_property
+    def _attacked(self) -> frozenset[int]:
+        return frozenset(self.chosen)
+
     def cost(self, images: int) -> str:
         """See `Measurement`."""
         text = (
@@ -166,7 +174,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def work(self, positions: list[int]) -> list[int]:
         """Passes of the corruptions, and the most that each attack may take."""
-        attacked = len(set(self.chosen) & set(positions))
+        attacked = sum(position in self._attacked for position in positions)
         most = [attacked * int(attack["queries"]) for attack in self.attacks]
         return [len(positions) * (self.cells + 1), *most]
 
@@ -202,7 +210,7 @@ class Robustness(Measurement[RobustnessReport]):
             subject.pixels, subject.keys, positions, *what, features=features, threads=threads
         )
         # The stream holds all of an image before the next one.
-        clean, task, row = np.empty(0), scorer.task, np.empty(1 + 3 * self.cells, np.float32)
+        clean, task, row = np.empty(0), scorer.task, np.empty(0, np.float32)
         while group := list(islice(stream, scorer.size.size)):
             logs = scorer(np.stack([image for _, _, image in group]))
             for (position, column, _), log in zip(group, logs, strict=True):
@@ -212,7 +220,7 @@ class Robustness(Measurement[RobustnessReport]):
                     raise ArtifactError(f"{path}: returns NaN for image {name}")
                 target = subject.targets[position]
                 if column < 0:
-                    clean = log
+                    clean, row = log, np.empty(1 + 3 * self.cells, np.float32)
                     row[0] = log[target]
                     continue
                 wrong, change = not task.right(log, target), task.change(log, clean)

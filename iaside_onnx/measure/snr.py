@@ -28,7 +28,7 @@ from .attacked import attack_images, attacked_together, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import asked_corruptions, corrupted, corruption_threads
-from .request import ModelOptions, Request
+from .request import ModelOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
 from .subject import DRAWS, Subject
@@ -45,6 +45,7 @@ _OF_MODEL = {
 }  # fmt: skip
 
 
+@with_options(ModelOptions, samples=50)
 def measure_snr(
     images: str | Path,
     target: str | Path | None = None,

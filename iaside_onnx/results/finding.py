@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import ReportError
 from ..mathematics.proportion import normal_quantile, student_quantile
+from ..setting_roles import FED, settings_apart
 from .part import part_note
 from .precondition import enough_in_words, speaks_of_accuracy
 from .robustness import RobustnessReport
@@ -215,10 +216,13 @@ def measured_values(robustness: RobustnessReport) -> dict[str, Any]:
 def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
     values = measured_values(robustness)
     worst, count, levels = values["worst"], values["corruptions"], values["severities"]
-    alike = robustness.settings.get("preprocess") == report.settings.get("preprocess")
+    both = [name for name in FED if name in report.settings and name in robustness.settings]
+    apart = settings_apart(report.settings, robustness.settings, only=both)
+    others = ", ".join(each.setting.replace("_", " ") for each in apart)
+    otherwise = f", with another {others.replace('preprocess', 'preprocessing')}" if others else ""
     return (
         f"Errors measured of this model ({values['images']} images of {values['source']}"
-        f"{'' if alike else ', with another preprocessing'}): {_spread(values['clean_error'])} on "
+        f"{otherwise}): {_spread(values['clean_error'])} on "
         f"untouched images, {_spread(values['mean_error'])} on average over {count} "
         f"corruption{'s' if count > 1 else ''} at {'severities' if len(levels) > 1 else 'severity'}"
         f" {', '.join(map(str, levels))}, {_spread(worst['error'])} under the worst of them, "

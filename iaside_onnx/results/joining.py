@@ -13,14 +13,19 @@ import numpy as np
 from ..errors import ReportError, UsageError
 from ..setting_roles import settings_apart
 from ..spelling import option
+from ..storage import value_rules as rules
 from ..storage.opening import wrong_kind
 from ..storage.schema import IMAGE
 from .part import Part, PartOfSample, part_of
 from .precondition import accuracy_reason, speaks_of_accuracy
 
 R = TypeVar("R")  # of Result, which imports this
-# Sums over the parts; what else differs between runs is kept part by part.
-_SUMMED = ("forward_passes", "seconds", "resumed_after")
+# Sums over the parts, and what they may be; what else differs is kept part by part.
+_SUMMED: dict[str, rules.Rule] = {
+    "forward_passes": rules.whole(0, rules.MOST_COUNT),
+    "seconds": rules.is_duration,
+    "resumed_after": rules.whole(0, rules.MOST_COUNT),
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,12 @@ def _check_alike(first: _Piece, other: _Piece) -> None:
     check("a number of shards of", first.whole.part.of, other.whole.part.of)
     if (first.whole.images, first.whole.digest) != (other.whole.images, other.whole.digest):
         raise ReportError(f"{other.name}: is of a sample of other images than {first.name}")
+    check("a number of classes of", one.data.get("classes"), two.data.get("classes"))
+    # Of the whole sample, so that all parts left out the same.
+    left_out = [
+        [entry.get("id") for entry in each.data.get("skipped") or []] for each in (one, two)
+    ]
+    check("pictures left out", *left_out)
     if getattr(one, "class_names", None) != getattr(two, "class_names", None):
         raise ReportError(f"{other.name}: names the classes otherwise than {first.name}")
 
@@ -165,7 +176,7 @@ def _joined_run(pieces: list[_Piece]) -> dict[str, Any]:
         key: value for key, value in runs[0].items() if all(run.get(key) == value for run in runs)
     }
     summed = [key for key in _SUMMED if any(key in run for run in runs)]
-    sums = {key: round(sum(_number(run.get(key)) for run in runs), 3) for key in summed}
+    sums = {key: _sum(key, pieces) for key in summed}
     parts: list[dict[str, Any]] = []
     for piece, run in zip(pieces, runs, strict=True):
         own = {key: run[key] for key in run if key not in shared and key != "warnings"}
@@ -175,8 +186,16 @@ def _joined_run(pieces: list[_Piece]) -> dict[str, Any]:
     return {**shared, **sums, "warnings": _joined_warnings(pieces), "parts": parts}
 
 
-def _number(value: Any) -> float:
-    return value if type(value) in (int, float) else 0
+def _sum(key: str, pieces: list[_Piece]) -> float:
+    """A number of the runs, over all parts; one that no file can hold is refused."""
+    rule = _SUMMED[key]
+    total: float = 0
+    for piece in pieces:
+        value = piece.result.run.get(key)
+        total += value if type(value) in (int, float) else 0
+        if not rule(total):
+            raise ReportError(f"{piece.name}: its '{key}' is no number that a run can come to")
+    return round(total, 3)
 
 
 def _joined_warnings(pieces: list[_Piece]) -> list[str]:

@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from .. import errors
 from ..digest import data_digest, rows_digest
-from ..errors import ReportError, UsageError, again
+from ..errors import IasideError, InvalidOption, ReportError, UsageError, again, said
+from ..mathematics.bands import MOST_BANDS, NORMS
+from ..mathematics.shapley import VALUES
 from ..storage.isolated import Child
 from ..storage.opening import stored_content, wrong_kind
-from ..storage.output_file import check_folder, check_free
+from ..storage.output_file import check_folder, check_free_for_result
 from ..storage.regular_file import why
 from ..storage.schema import IMAGE, ROUNDING, TEXT, Field, Schema
-from ..storage.value_rules import WrongContentError, need
+from ..storage.value_rules import need
 from .joining import joined, taken
 from .part import part_of
 from .shown import Shown
@@ -51,6 +53,16 @@ DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
                 "SHA-256 of each image's content, in parts of a sample",
                 optional=True, part_only=True)  # fmt: skip
 _PROVENANCE = ("iaside_version", "created", "model", "data", "settings", "provider", "run")
+_SHARE = "must lie between 0 and 1, both excluded"
+# What the view settings can be; the rules are those of the file.
+_TAKEN = {
+    "bands": f"give a whole number from 1 to {MOST_BANDS}",
+    "norm": f"choose one of {', '.join(NORMS)}",
+    "separate_dc": "give True or False",
+    "value": f"choose one of {', '.join(VALUES)}",
+    "beta": _SHARE,
+    "confidence": _SHARE,
+}
 _LABELS = {"labels": "label", "predicted": "predicted class"}
 
 
@@ -116,7 +128,15 @@ class Result(Shown):
 
     def _viewed(self, **asked: Any) -> Self:
         """The same values with other view settings; those that are None stay."""
-        changed = {key: value for key, value in asked.items() if value is not None}
+        changed = {
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in asked.items()
+            if value is not None
+        }
+        rules = self.SCHEMA.inside.get("settings", {})
+        for name, value in changed.items():
+            if name in rules and not rules[name](value):
+                raise InvalidOption(name, value, _TAKEN[name])
         if "confidence" in changed:
             check_confidence(changed["confidence"])
         if not changed:
@@ -128,15 +148,17 @@ class Result(Shown):
 
         Raises
         ------
+        UsageError
+            The result is none that `load` would take, as one with settings of one's own can be.
         ReportError
-            A folder, a folder that does not exist, an existing file without `overwrite`, or it
-            cannot be written.
+            A folder, a folder that does not exist, an existing file without `overwrite` or one
+            that is not of iaside, or it cannot be written.
         """
-        from ..storage.hdf5 import write  # loads h5py, which reading here does without
+        from ..storage import hdf5  # loads h5py, which reading here does without
 
         target, schema = Path(path), self.SCHEMA
         check_folder(target)
-        check_free(target, overwrite=overwrite)
+        check_free_for_result(target, overwrite=overwrite)
         header = {name: getattr(self, name) for name in schema.header}
         values: dict[str, Any] = {}
         for each in schema.fields:
@@ -146,8 +168,16 @@ class Result(Shown):
                 values[each.name] = header[outer].pop(inner, None)
             else:
                 values[each.name] = getattr(self, outer)
+        try:
+            stored = hdf5.as_stored(schema, self.format_version, header, values)
+            self._of_content(*stored)
+        except Exception as error:  # a result can be wrong in any way
+            reason = said(error) if isinstance(error, IasideError) else why(error)
+            raise UsageError(
+                f"{target}: is not written, for nothing could read it again: {reason}"
+            ) from error
         derived, notes = self._derived()
-        write(schema, target, self.format_version, header, values, derived, notes)
+        hdf5.write(schema, target, self.format_version, *stored, derived, notes)
 
     def _derived(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Numbers of ``SCHEMA.derived`` by place, and attributes of groups."""
@@ -184,20 +214,25 @@ class Result(Shown):
         if "error" in stored:
             raise again(getattr(errors, stored["error"]), {"parts": stored["parts"]})
         try:
-            header = cls.SCHEMA.read_header(stored["header"])
-            values = cls.SCHEMA.read_fields(header, arrays)
-            own = {name: values.pop(name) for name in cls.own_fields() & values.keys()}
-            result = cls(**header, **own)
-            result._check_images()
-            part_of(result)
-            result.check()
-            for name, value in values.items():  # which the result computes
-                same = np.array_equal(getattr(result, name), value)
-                need(same, f"the {name} are not those of its grid or settings")
-        except WrongContentError as error:
-            raise ReportError(f"{path}: is damaged: {error}") from error
+            return cls._of_content(stored["header"], arrays)
+        except IasideError as error:
+            raise ReportError(f"{path}: is damaged: {said(error)}") from error
         except Exception as error:  # a header can be wrong in any way
             raise ReportError(f"{path}: is damaged: {why(error)}") from error
+
+    @classmethod
+    def _of_content(cls, texts: Mapping[str, str], arrays: dict[str, NDArray[Any]]) -> Self:
+        """The result from texts and arrays as files hold them; what none can hold is an error."""
+        header = cls.SCHEMA.read_header(texts)
+        values = cls.SCHEMA.read_fields(header, arrays)
+        own = {name: values.pop(name) for name in cls.own_fields() & values.keys()}
+        result = cls(**header, **own)
+        result._check_images()
+        part_of(result)
+        result.check()
+        for name, value in values.items():  # which the result computes
+            same = np.array_equal(getattr(result, name), value)
+            need(same, f"the {name} are not those of its grid or settings")
         return result
 
     def check(self) -> None:
@@ -218,8 +253,10 @@ class Result(Shown):
             low, high = int(labels.min()) + offset, int(labels.max()) + offset
             need(low >= 0 and high < classes, f"a {what} lies outside the {classes} classes")
 
-    def rows(self, positions: Sequence[int] | NDArray[np.intp]) -> Self:
+    def rows(self, positions: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> Self:
         """The same of some of the images, in the order of their positions.
+
+        A mask with a truth for each image stands for the positions where it is true.
 
         The digest of the images is that of a run over these alone, where the result holds the
         digests of their contents (``image_digests``); else one that names the whole and the
@@ -228,11 +265,9 @@ class Result(Shown):
         Raises
         ------
         UsageError
-            No position, or one where no image is.
+            No position, one where no image is, or a mask of another length.
         """
-        chosen = np.asarray(positions, np.intp)
-        if not len(chosen) or chosen.min() < 0 or chosen.max() >= len(self.image_ids):
-            raise UsageError(f"rows: give positions from 0 to {len(self.image_ids) - 1}")
+        chosen = _chosen(positions, len(self.image_ids))
         rows: dict[str, Any] = {}
         for each in self.own_rows():
             value = getattr(self, each.name)
@@ -373,3 +408,23 @@ class ModelResult(Result):
     def clean_error(self) -> float:
         """Share of untouched images whose top-1 class is wrong."""
         return float(self.clean_wrong.mean())
+
+
+def _chosen(positions: Any, images: int) -> NDArray[np.intp]:
+    """Positions of images, from these or from a mask."""
+    try:
+        given = np.asarray(positions)
+    except ValueError:  # rows of several lengths
+        given = np.empty(0, object)
+    if given.dtype == bool and given.shape == (images,):
+        given = np.flatnonzero(given)
+    elif isinstance(positions, list | tuple):
+        # Among numbers, truths would pass for 0 and 1.
+        given = np.empty(0) if any(isinstance(each, bool) for each in positions) else given
+    usable = given.dtype.kind in "iu" and given.ndim == 1 and given.size
+    if not usable or given.min() < 0 or given.max() >= images:
+        raise UsageError(
+            f"rows: give positions from 0 to {images - 1}, or a mask with a truth for each of the "
+            f"{images} images, at least one of them true"
+        )
+    return given.astype(np.intp)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,6 +202,20 @@ class RobustnessReport(ModelResult):
                 and not self.attack_change[skipped, place].any(),
                 "holds results of images that were not attacked",
             )
+
+    def rows(self, positions: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> Self:
+        """As `Result.rows`; attacks that were run on none of these images are left out."""
+        some = super().rows(positions)
+        kept = np.flatnonzero(some.attacked.any(axis=0))
+        if len(kept) == len(some.attacks):
+            return some
+        return replace(
+            some,
+            attacks=[some.attacks[place] for place in kept],
+            attack_wrong=some.attack_wrong[:, kept],
+            attack_queries=some.attack_queries[:, kept],
+            attack_change=some.attack_change[:, kept],
+        )
 
     @property
     def errors(self) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mathematics.bands import MOST_BANDS
+from ..mathematics.bands import MOST_BANDS, check_bands
 from ..mathematics.score import resampled_means
 from ..mathematics.signal_noise import (
     Decay,
@@ -150,6 +150,8 @@ class SnrReport(Result):
         )
         rules.need(usable, "attribute settings holds no usable 'attack'")
         rules.need(settings["rings"] % settings["bands"] == 0, "the rings do not fit the bands")
+        height, width, rings = (settings[name] for name in ("height", "width", "rings"))
+        check_bands(height, width, rings, settings["norm"], parameter="rings")
         sums = len(self.signal), len(self.noise)
         fits = sums == (2, 3) and self.signal.shape[-1] == settings["rings"] + 1
         rules.need(fits, "signal and noise do not match the number of sums and rings")

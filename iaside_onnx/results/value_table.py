@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
+from ..mathematics.bands import check_bands
 from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, members
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
@@ -139,8 +140,17 @@ class ValueTable(ModelResult):
         beta: float | None = None,
         confidence: float | None = None,
     ) -> Self:
-        """The same table in another view; None keeps the present one."""
-        return self._viewed(value=value, beta=beta, confidence=confidence)
+        """The same table in another view; None keeps the present one.
+
+        Raises
+        ------
+        UsageError
+            A value that does not exist, or a beta or a confidence outside (0, 1).
+        """
+        viewed = self._viewed(value=value, beta=beta, confidence=confidence)
+        if beta is not None:
+            score.score_weights(self.players, viewed.beta)
+        return viewed
 
     @property
     def players(self) -> int:
@@ -425,12 +435,17 @@ class ValueTable(ModelResult):
         names, offset = self.class_names, int(self.settings.get("label_offset", 0))
         fits = names is None or len(names) + offset <= self.data["classes"]
         rules.need(fits, "there are more class names than classes")
+        sizes = [self.settings.get("size")]
         if self.example is not None:
             height, width, channels = self.example.shape
+            sizes.append([height, width])
             rules.need(
                 channels in (1, 3) and height * width <= _MOST_PIXELS,
                 f"an example image of shape {self.example.shape} is none",
             )
+        bands, norm, dc = (self.settings[name] for name in ("bands", "norm", "separate_dc"))
+        for height, width in filter(None, sizes):
+            check_bands(height, width, bands, norm, separate_dc=dc)
 
 
 def check_view(value: str, beta: float, confidence: float) -> None:

@@ -25,6 +25,7 @@ from .isolated import Arrays
 from .output_file import whole_file
 from .schema import HEADER, JSON, LINES, TEXT, Field, Schema
 from .seal import SEAL_BYTES, seal
+from .value_rules import need
 
 # Longest attribute, and longest header that is a dataset; those that iaside writes are shorter.
 _LONGEST_TEXT, _LONGEST_HEADER = 1 << 22, 1 << 24
@@ -44,51 +45,67 @@ _TYPES = {
 _SCALARS = {str: h5t.STRING, int: h5t.INTEGER, bool: h5t.ENUM}
 
 
+def as_stored(
+    schema: Schema, version: int, header: Mapping[str, Any], values: Mapping[str, Any]
+) -> tuple[dict[str, str], Arrays]:
+    """Texts of a header and arrays of the fields as `read_content` would take them from a file.
+
+    `header` has the keys of ``schema.header``, `values` are those of the fields by name (None, and
+    empty lists of text, are not stored). What `read_content` would not take is a WrongContentError.
+    """
+    arrays: Arrays = {}
+    for each in schema.fields:
+        array, needed = _as_stored(each, values.get(each.name)), schema.needs(each, version)
+        need(needed is not None or array is None, f"version {version} holds no '{each.where}'")
+        need(not needed or array is not None, f"dataset '{each.where}' is missing")
+        if array is not None:
+            fits = array.ndim == len(each.dims)
+            need(fits, f"'{each.where}' has {array.ndim} axes, not {len(each.dims)}")
+            arrays[each.name] = array
+    if schema.attributes:
+        texts = {
+            name: value if isinstance(value := header[name], str) else json.dumps(value)
+            for name in schema.header
+        }
+        texts |= {name: str(header[outer][inner]) for name, (outer, inner) in schema.copies.items()}
+        longest = max(map(len, texts.values()))
+        need(longest <= _LONGEST_TEXT, "an attribute is too long")
+    else:
+        texts = {HEADER: json.dumps(header)}
+        need(len(texts[HEADER]) <= _LONGEST_HEADER, "the header is too long")
+    return texts, arrays
+
+
 def write(
     schema: Schema,
     target: Path,
     version: int,
-    header: Mapping[str, Any],
-    values: Mapping[str, Any],
+    texts: Mapping[str, str],
+    arrays: Arrays,
     derived: Mapping[str, Any],
     notes: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Write a file; nothing appears under `target` unless it is whole, else it is a ReportError.
 
-    `header` has the keys of ``schema.header``, `values` are those of the fields by name (None, and
-    empty lists of text, are not written), `derived` those of ``schema.derived`` by place, and
-    `notes` attributes of groups.
+    `texts` and `arrays` come from `as_stored`; `derived` are values of ``schema.derived`` by place,
+    and `notes` attributes of groups.
     """
-    stored = {each.name: _as_stored(each, values.get(each.name)) for each in schema.fields}
-    text = json.dumps(header)
-    size = sum(array.nbytes for array in stored.values() if array is not None)
+    size = sum(array.nbytes for array in arrays.values()) + sum(map(len, texts.values()))
     size += sum(np.asarray(value).nbytes for value in derived.values())
-    with whole_file(target, size + len(text) + _EXTRA_BYTES) as scratch:
+    with whole_file(target, size + _EXTRA_BYTES) as scratch:
         with h5py.File(scratch, "w", userblock_size=SEAL_BYTES) as file:
             file.attrs.update({"format": schema.format, "format_version": version})
-            if schema.attributes:
-                file.attrs.update(_attributes(schema, header))
+            if schema.attributes:  # a finished file says that it is complete
+                file.attrs.update({**texts, "complete": True})
             else:
-                _put(file, _HEADER, np.frombuffer(text.encode(), np.uint8))
+                _put(file, _HEADER, np.frombuffer(texts[HEADER].encode(), np.uint8))
             for each in schema.fields:
-                _put(file, each, stored[each.name])
+                _put(file, each, arrays.get(each.name))
             for each in schema.derived:
                 _put(file, each, derived.get(each.where))
             for group, attributes in notes.items():
                 file[group].attrs.update(attributes)
         seal(scratch)
-
-
-def _attributes(schema: Schema, header: Mapping[str, Any]) -> dict[str, Any]:
-    """The header as attributes; a finished file says that it is complete."""
-    return {
-        **{name: header[outer][inner] for name, (outer, inner) in schema.copies.items()},
-        **{
-            name: value if isinstance(value := header[name], str) else json.dumps(value)
-            for name in schema.header
-        },
-        "complete": True,
-    }
 
 
 def _as_stored(each: Field, value: Any) -> NDArray[Any] | None:

@@ -22,15 +22,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReportError
+from ..errors import ReportError, said
 from ..setting_roles import identity_apart
 from ..spelling import option
 from .hdf5 import attribute, in_place, opened, stored_format, stored_type, stored_version
 from .isolated import Arrays
-from .opening import check_is_file, read_isolated
-from .output_file import check_free, whole_file
-from .regular_file import why
-from .seal import BEGINNINGS, SEAL_BYTES
+from .opening import MADE_BY, check_is_file, read_isolated
+from .output_file import check_free, check_is_ours, whole_file
 from .value_rules import parse
 
 # Of partial files of whatever kind; 2 where the coalitions are drawn.
@@ -128,16 +126,11 @@ def check_partial(target: Path) -> None:
     if not os.path.lexists(path):
         return
     check_free(path, overwrite=True)
-    try:
-        with path.open("rb") as file:
-            known = file.read(SEAL_BYTES).startswith(BEGINNINGS)
-    except OSError as error:
-        raise ReportError(f"{path}: cannot be read: {why(error)}") from error
-    if not known:
-        raise ReportError(
-            f"{path}: is no partial report, and would be replaced by one; move it away, or give "
-            "the report another name"
-        )
+    check_is_ours(
+        path,
+        "is no partial report, and would be replaced by one; move it away, or give the report "
+        "another name",
+    )
 
 
 def create_partial(
@@ -153,7 +146,8 @@ def create_partial(
     Parameters
     ----------
     identity : dict
-        JSON values that determine the table: settings, model_sha256, data_digest, provider.
+        JSON values that determine the table: settings, model_sha256, data_digest, provider; and
+        the kind of result, as the format of its files names it.
     rows, columns, parts, dtype
         Of the table, as `Partial` has them.
     """
@@ -207,11 +201,13 @@ def open_partial(
     """
     path, kind = partial_path(target), np.dtype(dtype)
     check_is_file(path)
-    stored, _ = read_isolated(path, read_unfinished)
     try:
+        stored, _ = read_isolated(path, read_unfinished)
         begun = parse("identity", stored["identity"])
+    except ReportError as error:
+        raise ReportError(f"{said(error)}; {_ANEW}") from error
     except ValueError as error:
-        raise ReportError(f"{path}: is damaged: {error}") from error
+        raise ReportError(f"{path}: is damaged: {error}; {_ANEW}") from error
     check_identity(path, begun, identity)
     if stored["sums"] is None:
         raise ReportError(f"{path}: its rows carry no checksums, as iaside writes them; {_ANEW}")
@@ -249,6 +245,11 @@ def check_identity(path: Path, begun: dict[str, Any], identity: dict[str, Any]) 
     `begun` and `identity` are those of the file at `path` and of the run, as `create_partial` has
     them.
     """
+    kind = begun.get("kind", identity.get("kind"))  # of which early partial files say nothing
+    if kind != identity.get("kind"):
+        made_by = MADE_BY.get(kind) if isinstance(kind, str) else None
+        of = "something else" if made_by is None else f"iaside {made_by}"
+        raise ReportError(f"{path}: is of {of}; {_ANEW}")
     if begun.get("model_sha256") != identity["model_sha256"]:
         raise ReportError(f"{path}: belongs to another model; {_ANEW}")
     settings, asked = begun.get("settings"), identity["settings"]

@@ -99,13 +99,15 @@ class Field:
         """Refuse values that are none, or beyond the bounds, as a WrongContentError."""
         if self.dtype == TRUTH and values.max(initial=0) > 1:
             raise WrongContentError(f"'{self.where}' holds something else than 0 and 1")
-        if values.dtype.kind == "f":
-            if np.isnan(values).any():
-                raise WrongContentError(f"'{self.where}' holds values not finite, or not evaluated")
-            if self.finite and not np.isfinite(values).all():
-                raise WrongContentError(f"'{self.where}' holds values not finite")
-        if values.size and (self.low is not None or self.high is not None):
-            self._check_bounds(float(values.min()), float(values.max()))
+        if not values.size:
+            return
+        least, most = float(values.min()), float(values.max())
+        if np.isnan(least):  # as soon as one value is
+            raise WrongContentError(f"'{self.where}' holds values not finite, or not evaluated")
+        if self.finite and not np.isfinite([least, most]).all():
+            raise WrongContentError(f"'{self.where}' holds values not finite")
+        if self.low is not None or self.high is not None:
+            self._check_bounds(least, most)
 
     def _check_bounds(self, least: float, most: float) -> None:
         low, high = self.low, self.high

@@ -49,6 +49,7 @@ def sound_report(kind: int, model: int = 0) -> Report:
     rng = np.random.default_rng([kind, model])
     rows, bands = _ROWS[kind], _BANDS[kind]
     apart = kind in (2, _PERMUTATION)
+    side = 32 if kind == _PERMUTATION else 8
     players = bands + apart
     estimator = {_PERMUTATION: "permutation", _SHARD: "regression"}.get(kind, "exact")
     ids, labels = _ids(rows), np.arange(rows) % _CLASSES
@@ -59,7 +60,7 @@ def sound_report(kind: int, model: int = 0) -> Report:
     settings = {
         "bands": bands, "separate_dc": apart, "norm": "linf", "absence": "gaussian",
         "samples": 200, "seed": 7, "preprocess": {"name": "unit", "channels": "rgb"},
-        "size": [8, 8], "input": "image", "output": "scores", "layout": "nchw",
+        "size": [side, side], "input": "image", "output": "scores", "layout": "nchw",
         "output_kind": "logits", "label_offset": 0, "temperature": 1.0, "output_map": "real",
         "estimator": estimator, "players": players, "value": "log-prob", "beta": 0.75,
         "confidence": 0.95,
@@ -80,7 +81,7 @@ def sound_report(kind: int, model: int = 0) -> Report:
         run={"forward_passes": rows * count, "seconds": 0.5, "warnings": ["something"]},
         provider="cpu",
         class_names=None if kind == 1 else [f"class{label}" for label in range(_CLASSES)],
-        example=None if kind == 1 else rng.integers(0, 256, (8, 8, 3), dtype=np.uint8),
+        example=None if kind == 1 else rng.integers(0, 256, (side, side, 3), dtype=np.uint8),
         image_digests=digests,
         coalitions=coalitions,
         **_WHEN,
@@ -193,7 +194,7 @@ def sound_snr(kind: int = 0) -> SnrReport:
     rng = np.random.default_rng(30 + kind)
     of = sound_report(0)
     names = [*_NAMES, "square-linf"] if kind else list(_NAMES)
-    rings, images = 8, len(of.labels)
+    rings, images = 4, len(of.labels)
     noise = rng.exponential(size=(3, images, len(names), len(_LEVELS), rings + 1))
     attack = {
         "name": "square-linf", "norm": "linf", "epsilon": 4 / 255, "queries": 50,
