@@ -2,21 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 from .errors import InvalidOption
 
 
+def plain(value: Any) -> Any:
+    """A value as Python has it: numbers, texts and arrays of numpy's become Python's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plain(np.int64(8)), plain(np.True_), plain(np.array([16, 16])), plain((np.int64(3), None))
+    (8, True, [16, 16], (3, None))
+    """
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+        return value.tolist()
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+
+def several(parameter: str, value: Any) -> tuple[Any, ...]:
+    """The values of a parameter that takes some: a text, a path or a number is a list of one.
+
+    Raises
+    ------
+    InvalidOption
+        Neither one nor a list.
+    """
+    value = plain(value)
+    if value is None:
+        return ()
+    if isinstance(value, str | PathLike | Real):
+        return (value,)
+    if isinstance(value, bytes | bytearray | Mapping) or not isinstance(value, Iterable):
+        raise InvalidOption(parameter, value, "give a list")
+    return tuple(map(plain, value))
+
+
 def is_number(value: Any) -> bool:
-    """Whether something is a real number, numpy's included."""
-    return isinstance(value, Real)
+    """Whether something is a real number, numpy's included; a truth value is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def is_whole(value: Any) -> bool:
-    """Whether something is an integer, numpy's included."""
-    return isinstance(value, Integral)
+    """Whether something is an integer, numpy's included; a truth value is none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_kind(parameter: str, value: Any, kind: type | tuple[type, ...], what: str) -> None:
+    """Refuse what is not of a kind (or kinds), by saying that `what` should be given.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    if not isinstance(value, kind):
+        raise InvalidOption(parameter, value, f"give {what}")
+
+
+def check_text(parameter: str, value: Any) -> None:
+    """Refuse what is neither a text nor None.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    check_kind(parameter, value, (str, type(None)), "a text")
+
+
+def check_path(parameter: str, value: Any) -> None:
+    """Refuse what is neither a path nor None.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    check_kind(parameter, value, (str, PathLike, type(None)), "a path")
+
+
+def check_truth(parameter: str, value: Any) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    check_kind(parameter, plain(value), bool, "True or False")
 
 
 def check_whole(parameter: str, value: Any) -> None:
@@ -66,6 +140,6 @@ def check_choice(parameter: str, value: str | None, choices: Iterable[str | None
     InvalidOption
     """
     choices = tuple(choices)
-    if value not in choices:
+    if not isinstance(value, str | None) or value not in choices:
         names = ", ".join(name for name in choices if name)
         raise InvalidOption(parameter, value, f"choose one of {names}")

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import check_choice, check_number, check_whole, is_whole
+from .checks import (
+    check_choice,
+    check_number,
+    check_path,
+    check_text,
+    check_truth,
+    check_whole,
+    is_whole,
+    plain,
+    several,
+)
 from .errors import InvalidOption, UsageError
 from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
@@ -116,8 +126,10 @@ class Settings:
         UsageError
             An unknown name, or a value that cannot be used.
         """
+        if "set" in given:
+            given["set"] = several("set", given["set"])
         try:
-            settings = cls(**given)
+            settings = cls(**{name: plain(value) for name, value in given.items()})
         except TypeError as error:
             raise UsageError(str(error)) from error
         settings.check()
@@ -150,6 +162,13 @@ class Settings:
         check_choice("output_map", self.output_map, OUTPUT_MAPS)
         check_choice("estimator", self.estimator, (None, *ESTIMATORS))
         check_choice("layout", self.layout, (None, *LAYOUTS))
+        for name in ("separate_dc", "allow_random"):
+            check_truth(name, getattr(self, name))
+        for name in ("input", "output", "output_kind"):
+            check_text(name, getattr(self, name))
+        check_path("preprocess", self.preprocess)
+        for each in self.set:
+            check_text("set", each)
         for name in ("bands", "passes"):
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name))

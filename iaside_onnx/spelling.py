@@ -28,6 +28,8 @@ _FLAGS = {
     "labels_file": "--write-labels",
     "replicates": "--replicate",
 }
+# Of what is no text: what is longer tells no reader which value it was.
+_LONGEST = 100
 # Values that are options of their own there.
 _VALUE_FLAGS = {
     ("output_kind", "logits"): "--logits",
@@ -125,7 +127,7 @@ def words(parameter: str, value: Any) -> list[str]:
         return []
     if isinstance(value, bool):
         return [flag if value else f"--no-{flag.removeprefix('--')}"]
-    if parameter in _SEVERAL and not isinstance(value, str | PathLike):
+    if parameter in _SEVERAL and isinstance(value, tuple | list):
         return [word for each in value for word in (flag, str(each))]
     if isinstance(value, tuple | list):
         return [flag, "x".join(map(str, value))]
@@ -148,6 +150,9 @@ def _literal(value: Any) -> str:
     """A value as Python writes it."""
     if isinstance(value, PathLike):
         value = fspath(value)
-    if hasattr(value, "item"):
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()  # a number of numpy's
-    return repr(value)
+    shown = repr(value)
+    if isinstance(value, str) or len(shown) <= _LONGEST:
+        return shown
+    return " ".join(shown.split())[:_LONGEST] + "..."

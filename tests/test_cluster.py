@@ -257,6 +257,24 @@ def test_local_workers_from_the_command_line(tmp_path, case, iaside):
     assert not Path(f"{many}.partial").exists()
 
 
+def test_a_task_of_several_images_keeps_each_row(tmp_path, case, iaside):
+    pytest.importorskip("distributed", reason="Dask is not installed (extra 'distributed')")
+    options = ["--corruption", "fog", "--severity", "3", "--queries", "5", "--attack-samples", "3"]
+    options += ["--batch", "4", "--quiet"]
+    one, many = tmp_path / "one.h5", tmp_path / "many.h5"
+    assert iaside("robustness", *case, "-o", one, *options).exit_code == 0
+    command = ["robustness", *case, "-o", many, *options, "--dask", "local:1"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "iaside_onnx", *map(str, command)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0
+    here, there = ia.load(one), ia.load(many)
+    assert len(np.unique(here.corrupted_log_prob)) == 26  # so a task has two images
+    for name in ("log_prob", "wrong", "change", "corrupted_log_prob", "attack_queries"):
+        assert np.array_equal(getattr(there, name), getattr(here, name)), name
+
+
 def test_a_scheduler_that_is_not_there_is_named(tmp_path, case, iaside):
     dask = pytest.importorskip("dask", reason="Dask is not installed (extra 'distributed')")
     with dask.config.set({"distributed.comm.timeouts.connect": "500ms"}):

@@ -21,7 +21,7 @@ from iaside_onnx.mathematics.coalitions import (
 )
 from iaside_onnx.mathematics.estimators import image_values
 from iaside_onnx.mathematics.shapley import shapley_values, shapley_weights
-from iaside_onnx.measure.stopping import FIRST_LOOK, looks, seeded_order
+from iaside_onnx.measure.stopping import FIRST_LOOK, Limits, looks, play_rounds, seeded_order
 from iaside_onnx.page.repeat import repetition
 
 from . import graphs
@@ -130,6 +130,28 @@ def test_rounds_keep_the_shares_of_the_classes():
     assert np.abs(np.bincount(labels[order[:50]]) - [30, 15, 5]).max() <= 1
     assert list(looks(30)) == [30]
     assert list(looks(200)) == [FIRST_LOOK, 150, 200]
+
+
+def test_rounds_spend_time_on_what_is_not_finished_and_look_where_they_would():
+    order, finished, asked = np.random.default_rng(0).permutation(400), np.zeros(400, bool), []
+    finished[order[[3, 120, 390]]] = True
+    told = {}
+    for name, before in (("whole", np.zeros(400, bool)), ("resumed", finished)):
+        told[name] = looked = []
+        used, reason = play_rounds(
+            Limits(target_stderr=0.5), order, before, asked.append,
+            lambda chosen, looked=looked: looked.append(chosen.tolist()) or 2 - len(looked),
+        )  # fmt: skip
+        assert (reason, used.tolist()) == ("target", sorted(order[:150]))
+    assert told["whole"] == told["resumed"]
+    assert [len(chosen) for chosen in asked] == [0, 100, 50, 3, 99, 49]
+    # Time that is over before the first image takes nothing away, and at least two are reported.
+    over = Limits(time_budget=1e-9)
+    used, reason = play_rounds(over, order, finished, asked.append, None)
+    assert (reason, used.tolist()) == ("time", sorted(order[[3, 120, 390]]))
+    finished[order[[3, 390]]] = False
+    used, _ = play_rounds(over, order, finished, asked.append, None)
+    assert used.tolist() == sorted(order[[0, 120]])
 
 
 @pytest.mark.parametrize(

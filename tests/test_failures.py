@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -218,6 +219,94 @@ def test_only_files_are_replaced(iaside, tmp_path, report, kind):
         scratch.write_text("x")
     assert target.lstat().st_ino == before.st_ino
     assert [path for path in tmp_path.iterdir() if path != target] == []
+
+
+INPUTS = {
+    "analyze": ["--labels", "--class-names", "--preprocess", "--ort-extension", "--robustness"],
+    "robustness": ["--labels", "--class-names", "--preprocess", "--baseline"],
+    "heatmap": ["--labels", "--class-names", "--preprocess", "--analysis"],
+    "snr": ["--labels", "--model"],
+    "merge": [],
+    "plot": ["--robustness"],
+    "html": ["--baseline"],
+    "compare": ["--replicate"],
+    "correlate": ["--baseline"],
+    "predict": ["--snr", "--measured"],
+    "gate": ["--baseline", "--allowed-signers"],
+    "inspect": ["--data", "--labels", "--class-names"],
+}
+
+
+@pytest.mark.parametrize("command", INPUTS)
+def test_no_command_writes_over_what_it_reads(iaside, tmp_path, report, command):
+    """Under no name of it, not even to replace it: each input is refused as the target."""
+    measures = command in ("analyze", "robustness", "heatmap", "snr")
+    count = (
+        2 if (measures and command != "snr") or command in ("merge", "compare", "correlate") else 1
+    )
+    ending = {"plot": ".png", "html": ".html", "inspect": ".csv", "gate": ".xml"}.get(
+        command, ".h5"
+    )
+    target_of = {"inspect": "--write-labels", "gate": "--junit"}.get(command, "-o")
+    if command in ("compare", "correlate", "predict"):
+        ending = ".svg"
+    files = [tmp_path / f"{number}.h5" for number in range(count)]
+    words, options = [*files], {name: tmp_path / f"{name[2:]}.h5" for name in INPUTS[command]}
+    for file in (*files, *options.values()):
+        shutil.copy(report, file)
+    for pair in options.items():
+        words += pair
+    for file in (*files, *options.values()):
+        links = [tmp_path / f"hard{ending}", tmp_path / f"soft{ending}"]
+        os.link(file, links[0])
+        links[1].symlink_to(file)
+        for target in links:
+            done = iaside(command, *words, target_of, target, "--overwrite")
+            assert done.exit_code == 2
+            use = "measured; give the report" if measures else "read; give what is written"
+            assert f"Error: {target}: is what would be {use} another name" in done.stderr, file
+        for link in links:
+            link.unlink()
+        assert file.read_bytes() == report.read_bytes()
+
+
+def test_a_picture_takes_no_place_among_the_pictures_that_are_measured(iaside, photographs):
+    model, victim = (
+        graphs.small_network(photographs.parent / "m.onnx"),
+        photographs / "class0/1.png",
+    )
+    before, target = victim.read_bytes(), photographs.parent / "h.h5"
+    done = iaside("heatmap", model, photographs, "-o", target, "--plot", victim, "--overwrite")
+    assert (done.exit_code, "is what would be measured" in done.stderr) == (2, True)
+    assert victim.read_bytes() == before
+
+
+def test_only_files_of_iaside_and_empty_ones_are_replaced_by_results(tmp_path, photographs, report):
+    model, target = graphs.small_network(tmp_path / "m.onnx"), tmp_path / "r.h5"
+    target.write_text("precious")
+    whole = ia.load(report)
+    for write in (
+        lambda: ia.analyze(model, photographs, target, bands=2, overwrite=True),
+        lambda: ia.analyze(model, photographs, target, bands=2, resume=True),
+        lambda: ia.measure_robustness(model, photographs, target, overwrite=True),
+        lambda: ia.measure_heatmap(model, photographs, target, overwrite=True),
+        lambda: ia.measure_snr(photographs, target, overwrite=True),
+        lambda: whole.save(target, overwrite=True),
+    ):
+        with pytest.raises(
+            ReportError, match="is no file of iaside, so overwrite does not replace it"
+        ):
+            write()
+    for inputs in ({"labels": target}, {"class_names": target}, {"preprocess": str(target)}):
+        with pytest.raises(ReportError, match="is what would be measured; give the report another"):
+            ia.analyze(model, photographs, target, overwrite=True, **inputs)
+    with pytest.raises(ReportError, match="is what would be read"):
+        ia.measure_robustness(model, photographs, target, overwrite=True, baseline=target)
+    assert target.read_text() == "precious"
+    target.write_bytes(b"")
+    whole.save(target, overwrite=True)
+    whole.save(target, overwrite=True)
+    assert sorted(ia.load(target).image_ids) == sorted(whole.image_ids)
 
 
 def test_a_file_that_is_no_partial_report_is_not_taken_for_one(tmp_path, photographs):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import html
 import json
 import re
 from datetime import datetime
@@ -232,6 +234,13 @@ def test_the_summary_as_a_page_shows_it():
     assert page.tags == {"h3", "table", "thead", "tbody", "tr", "th", "td", "p", "code", "ul", "li"}
     # What people read is the name, every sign of it.
     assert one_line(HOSTILE)[:80] in "".join(page.text)
+
+
+def test_notes_of_the_summary_are_whole():
+    found = hostile()
+    note = "the sets of images are not quite alike " * 10 + "at all"
+    found = dataclasses.replace(found, notes=[note])
+    assert f"- Note: {note}." in html.unescape(markdown(found))
 
 
 def yaml_blocks():

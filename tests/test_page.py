@@ -91,6 +91,13 @@ def test_classes_come_worst_first_and_few_images_are_marked():
     assert 'id="class-few"' in text
 
 
+def test_names_keep_their_letters_in_notes_on_classes():
+    report = made_report(classes=5, each=5)
+    several = Markup(page([report, made_report(classes=5, each=5, seed=1)], ["p20", "q20"])).text
+    assert "P20" not in several
+    assert "p20: 5 of 5 classes have fewer" in several or "p20: score and shares" in several
+
+
 def test_charts_draw_what_they_say():
     reports = [made_report(), made_report(seed=1)]
     text = page(reports, ["one", "two"])

@@ -89,6 +89,11 @@ def test_signal_to_noise_has_a_mark_for_every_finite_value():
     assert len(lines) == 2 * 4 - 1
     assert all("signal to noise 10" in mark["aria-label"] for mark in lines)
     assert seen.table("Signal-to-noise ratio")[2][-1] == "no noise"
+    assert "no curve" not in seen.text
+    clean = noise_report()
+    clean.noise[:, :, 1] = 0
+    clean = Markup(page(audits(1), snr=dataclasses.replace(clean, noise=clean.noise)))
+    assert "contrast (no noise, so no curve)" in clean.text
     plain = Markup(page(audits(1)))
     assert not plain.all("section", id="noise")
     assert not plain.all("section", id="robustness")

@@ -81,7 +81,7 @@ def test_parts_of_a_sample_join_into_the_whole(case, kind, tmp_path):
 
 
 class Elsewhere(Workers):
-    """Workers that get and give what goes over a network, in this process."""
+    """Workers that get and give what goes over a network, in this process: 4 images a task."""
 
     def __init__(self, tell):
         super().__init__(None, "here", tell, 1, local=False)
@@ -90,9 +90,9 @@ class Elsewhere(Workers):
     def nthreads(self):
         return {"tcp://w:1": 1, "tcp://w:2": 1}
 
-    def _outcomes(self, task, part, positions, size):
-        for start in range(0, len(positions), size):
-            group = positions[start : start + size]
+    def _outcomes(self, task, part, positions, _):
+        for start in range(0, len(positions), 4):
+            group = positions[start : start + 4]
             sent = pickle.loads(pickle.dumps(task))
             yield group, pickle.loads(pickle.dumps(job.evaluate(sent, group, "w:1", 0, part)))
 
@@ -153,20 +153,48 @@ class StoppedError(Exception):
     """Ends a run in the middle."""
 
 
+def after(work):
+    """A listener that ends a run when so much work is done."""
+    left = [work]
+
+    def stop(done):
+        left[0] -= done
+        if left[0] < 0:
+            raise StoppedError
+
+    return ia.Listener(advance=stop)
+
+
+@pytest.mark.parametrize("share", [0.4, 0.8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_time_left_still_reports_all_that_was_finished(case, kind, share, tmp_path):
+    target, totals = tmp_path / "r.h5", []
+    one = {} if kind == "snr" else {"batch": 1}
+    listener = ia.Listener(start=lambda *ends: totals.append(ends))
+    whole = measured(kind, case, **one, listener=listener)
+    with pytest.raises(StoppedError):
+        measured(kind, case, target, **one, listener=after(totals[0][1] * share))
+    with h5py.File(f"{target}.partial") as file:
+        done = file["game/row_sums"][:] != 0
+    if kind == "robustness":  # images that are not attacked lack nothing else
+        done[:, 1] |= whole.attack_queries[:, 0] < 0
+    kept = np.flatnonzero(done.all(axis=1))
+    short = measured(kind, case, target, **one, time_budget=1e-6, resume=True)
+    assert short.run["stopped_by"] == "time"
+    if len(kept) >= 2:
+        assert short.image_ids == [whole.image_ids[row] for row in kept]
+    assert len(short.image_ids) == max(2, len(kept))
+    rows = [whole.image_ids.index(name) for name in short.image_ids]
+    same(short, replace(whole.rows(rows), data=short.data))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_interrupted_run_goes_on_where_it_was(case, kind, tmp_path, monkeypatch):
     target, totals = tmp_path / "r.h5", []
     listener = ia.Listener(start=lambda *ends: totals.append(ends))
     whole = measured(kind, case, listener=listener)
-    left = [totals[0][1] * 0.7]
-
-    def stop(work):
-        left[0] -= work
-        if left[0] < 0:
-            raise StoppedError
-
     with pytest.raises(StoppedError):
-        measured(kind, case, target, listener=ia.Listener(advance=stop))
+        measured(kind, case, target, listener=after(totals[0][1] * 0.7))
     with pytest.raises(ReportError, match="resume=True or discard"):
         measured(kind, case, target)
     with pytest.raises(ReportError, match="was made with seed 0, not 1"):
@@ -344,12 +372,14 @@ class Brightening(Measurement[Brightness]):
 
     def rows(self, subject, size):
         scorer = Scorer(subject.classifier, subject.temperature, size)
+        row = np.empty(self.columns, np.float32)  # the same for all images, as a row may be
 
         def fill(positions, store, advance):
             for position in positions:
                 clean = subject.pixels(position)
                 logs = scorer(np.stack([clean, *(clean + shift for shift in self.shifts)]))
-                store(position, scorer.task.change(logs[1:], logs[0]))
+                row[:] = scorer.task.change(logs[1:], logs[0])
+                store(position, row)
                 advance(len(logs))
 
         return [fill]

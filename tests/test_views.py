@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections import Counter
 
+import numpy as np
 import pytest
 
 import iaside_onnx as ia
@@ -12,8 +14,19 @@ from iaside_onnx.comparisons.prediction import predict_damage
 from iaside_onnx.errors import UsageError
 from iaside_onnx.page import page as pages
 from iaside_onnx.results.shown import Shown
-from iaside_onnx.views import registry
+from iaside_onnx.views import (
+    comparison_table,
+    correlation_table,
+    heatmap_table,
+    inspection_table,
+    prediction_table,
+    registry,
+    report_table,
+    robustness_table,
+    snr_table,
+)
 from iaside_onnx.views.figure import Header, Panel, column
+from iaside_onnx.views.terminal import Terminal, table
 from iaside_onnx.views.text import both_ends, figures, interval, number, shortened
 
 from .conftest import ROOT
@@ -144,3 +157,121 @@ def test_numbers_and_names_are_written_in_one_way():
     assert written == ["0.00", "9.99", "12.3", "123", "1e+06", "-", "inf"]
     assert shortened("a\nlong name", 6) == "a lon…"
     assert both_ends("abcdefghijkl", 6) == "ab…jkl"
+
+
+def candidate(values, geometry, accuracy):
+    return {
+        "values": values, "geometry": geometry, "accuracy": accuracy, "top5": 0.987,
+        "accuracy_low": accuracy - 0.05, "accuracy_high": accuracy + 0.05, "label_offset": 0,
+        "mean_log_prob": -1.234, "p_value": 0.0123,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def printed(sound):
+    """Each kind of table by its name: how it is printed."""
+    report, heatmap, snr = sound.sound_report(0), sound.sound_heatmap(), sound.sound_snr()
+    robustness = sound.sound_robustness()
+    several = [
+        dataclasses.replace(
+            made(profiles(60, seed=n), name=f"model{n}_of_a_long_name", digest="c"),
+            model={"path": f"model{n}_of_a_long_name.onnx", "sha256": f"{n}" * 64},
+        )
+        for n in range(5)
+    ]
+    measured = [
+        made_up([False] * 60, [[[False, True]]] * 60, image_ids=r.image_ids, model=r.model)
+        for r in several
+    ]
+    predicted, correlated = predict_damage(report, snr), ia.correlate(*several, *measured)
+    facts = {
+        "candidates": [
+            candidate("imagenet, in the order of caffe", "short side 256, crop 224", 0.75),
+            candidate("unit", "whole image to 224 x 224", 0.5),
+        ],
+        "search": {"images": 20, "findings": [], "command": None},
+    }
+    return {
+        "report": (report_table, lambda: report_table.print_report(report, per_class=True)),
+        "robustness": (
+            robustness_table,
+            lambda: robustness_table.print_robustness(robustness, robustness),
+        ),
+        "heatmap": (heatmap_table, lambda: heatmap_table.print_heatmap(heatmap, report)),
+        "snr": (snr_table, lambda: snr_table.print_snr(snr)),
+        "prediction": (prediction_table, lambda: prediction_table.print_prediction(predicted)),
+        "correlation": (
+            correlation_table,
+            lambda: correlation_table.print_correlation(correlated),
+        ),
+        "comparison": (
+            comparison_table,
+            lambda: comparison_table.print_comparison(
+                ia.compare(made(profiles(60)), made(profiles(60, seed=1), name="n"), per_class=True)
+            ),
+        ),
+        "candidates": (
+            inspection_table,
+            lambda: inspection_table.print_candidates(facts, None),
+        ),
+    }
+
+
+def words_of(text):
+    """What is written, without bars and lines."""
+    return Counter(word for word in text.split() if not set(word) <= set("█▏▎▍▌▋▊▉─"))
+
+
+def test_tables_hold_every_word_and_number_at_any_width(printed, capsys, monkeypatch):
+    for name, (module, show) in printed.items():
+        shown = {}
+        for width in (500, 120, 80, 60):
+            out = Terminal(width=width, highlight=False, markup=False, emoji=False)
+            monkeypatch.setattr(module, "terminal", lambda out=out: out)
+            show()
+            text = capsys.readouterr().out
+            assert "…" not in text, (name, width)
+            assert max(map(len, text.splitlines())) <= width, (name, width)
+            shown[width] = words_of(text)
+            lost = shown[500] - shown[width]
+            assert not lost, (name, width, lost)
+
+
+def test_bars_are_drawn_for_the_room_there_is(capsys):
+    rows = [["one", "1.000"], ["half", "0.500"], ["none", "-"]]
+    bars = table(["name"], ["share"], rows, bars=[1.0, 0.5, np.nan])
+    for width, letters in ((500, 24), (40, 23), (30, 13), (20, 0)):
+        Terminal(width=width).print(bars)
+        lines = capsys.readouterr().out.splitlines()[3:6]
+        assert [line.count("█") for line in lines] == [letters, letters // 2, 0], width
+
+
+def test_pictures_say_all_of_their_subtitle_and_name_their_model(sound):
+    for result, words in (
+        (sound.sound_heatmap(), "1 is Nyquist"),
+        (sound.sound_robustness(), "m0.onnx"),
+    ):
+        drawn = ia.plot(result)
+        drawn.canvas.draw()
+        assert words in " ".join(text.get_text() for text in drawn.texts)
+        assert max(text.get_window_extent().x1 for text in drawn.texts) <= drawn.bbox.x1
+
+
+def test_colour_scales_do_not_touch(sound):
+    drawn = ia.plot(sound.sound_heatmap())
+    drawn.canvas.draw()
+    error, mpe = (axes for axes in drawn.axes if axes.get_xlabel() in ("error", "mPE"))
+    ends = []
+    for axes, end in ((error, -1), (mpe, 0)):
+        low, high = axes.get_xlim()
+        shown = [
+            t for t in axes.xaxis.get_major_ticks() if low - 1e-9 <= t.get_loc() <= high + 1e-9
+        ]
+        ends.append(shown[end].label1.get_window_extent())
+    assert ends[0].x1 + 2 < ends[1].x0
+
+
+def test_one_severity_is_one(capsys):
+    report = made_up([True, False], [[[True]], [[False]]])
+    robustness_table.print_robustness(report)
+    assert "corruptions x severity 1" in capsys.readouterr().out

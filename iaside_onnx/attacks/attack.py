@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_choice, check_number
+from ..checks import check_choice, check_number, is_number
 from ..errors import ArtifactError, InvalidOption, UsageError
 from ..mathematics.one_label import margins as label_margins
 from .ball import Ball, Search
@@ -31,6 +31,22 @@ METHODS = tuple(_SEARCHES)
 NORM_OF = {name: norm for name, (norm, _) in _SEARCHES.items()}
 _LARGEST_RADIUS = 1_000_000
 _MOST_QUERIES = (1 << 31) - 1  # counts are int32
+
+
+class NoNumberError(ArtifactError):
+    """The classifier gave scores that are not numbers for an attacked image.
+
+    Attributes
+    ----------
+    row : int
+        Of the image, among those that are attacked.
+    """
+
+    def __init__(self, row: int) -> None:
+        super().__init__(
+            f"the classifier gave scores that are not numbers for attacked image {row}"
+        )
+        self.row = row
 
 
 @dataclass(frozen=True)
@@ -109,7 +125,7 @@ def attack(
     _check(images, method, epsilon, queries, seeds)
     norm, search = _SEARCHES[method]
     best = images.copy()
-    margin, wrong = _judged(scores, margins, images, targets)
+    margin, wrong = _judged(scores, margins, images, targets, np.arange(len(images)))
     spent = np.where(wrong, 0, queries).astype(np.int32)
     alive = np.flatnonzero(~wrong)
     searches = {
@@ -122,7 +138,7 @@ def attack(
     for query in range(1, queries + 1):
         if not alive.size:
             break
-        reached, beaten = _judged(scores, margins, tried, targets[alive])
+        reached, beaten = _judged(scores, margins, tried, targets[alive], alive)
         better = beaten | (reached < margin[alive])
         best[alive[better]], margin[alive[better]] = tried[better], reached[better]
         wrong[alive[beaten]], spent[alive[beaten]] = True, query
@@ -134,9 +150,13 @@ def attack(
 
 
 def _judged(
-    scores: Scores, margins: Margins, images: NDArray[np.float32], targets: NDArray[Any]
+    scores: Scores,
+    margins: Margins,
+    images: NDArray[np.float32],
+    targets: NDArray[Any],
+    numbers: NDArray[np.intp],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Margins of images, and where they are classified wrongly."""
+    """Margins of images with some numbers, and where they are classified wrongly."""
     if not len(images):
         return np.empty(0), np.empty(0, bool)
     table = np.asarray(scores(images), np.float64)
@@ -145,8 +165,9 @@ def _judged(
             f"the classifier gave scores of shape {list(table.shape)} for {len(images)} attacked "
             "images; a row of two or more log-probabilities for each is needed"
         )
-    if np.isnan(table).any():
-        raise ArtifactError("the classifier gave scores that are not numbers for attacked images")
+    unknown = np.isnan(table.reshape(len(table), -1)).any(axis=1)
+    if unknown.any():
+        raise NoNumberError(int(numbers[np.flatnonzero(unknown)[0]]))
     return margins(table, targets)
 
 
@@ -180,7 +201,7 @@ def check_radius(epsilon: float) -> None:
     ------
     UsageError
     """
-    if not 0 < epsilon <= _LARGEST_RADIUS:
+    if not is_number(epsilon) or not 0 < epsilon <= _LARGEST_RADIUS:
         advice = f"give a positive number, such as 4/255, of at most {_LARGEST_RADIUS:,}"
         raise InvalidOption("epsilon", epsilon, advice)
 

@@ -11,7 +11,7 @@ import click
 from .measure import measure, model_on_images
 from .numbers import INTEGER, NUMBER
 from .options import Listed, bands_option, norm_option, robustness_option, view_options
-from .output import print_written
+from .output import check_targets, print_written
 from .show import measurement_of
 
 
@@ -65,6 +65,7 @@ def analyze(
     from ..results.finding import NO_FINDING
     from ..results.precondition import speaks_of_accuracy
 
+    check_targets("measured")
     measured = None
     if robustness is not None:  # refused before the long work where it is of another model
         itself = {"path": str(model), "sha256": read_artifact(model).sha256}

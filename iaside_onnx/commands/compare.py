@@ -9,7 +9,7 @@ import click
 
 from .numbers import FILE, NUMBER
 from .options import json_option, picture_options, view_options
-from .output import present
+from .output import check_targets, present
 
 
 @click.command()
@@ -40,4 +40,5 @@ def compare(
     """
     from ..comparisons.comparison import compare as comparison_of
 
+    check_targets()
     present(comparison_of(*reports, **options), target, overwrite=overwrite, as_json=as_json)

@@ -9,7 +9,7 @@ import click
 
 from .numbers import FILE
 from .options import confidence_option, json_option, picture_options, score_options
-from .output import present
+from .output import check_targets, present
 
 
 @click.command()
@@ -36,4 +36,5 @@ def correlate(
     """
     from ..comparisons.correlation import correlate as over_models
 
+    check_targets()
     present(over_models(*files, **options), target, overwrite=overwrite, as_json=as_json)

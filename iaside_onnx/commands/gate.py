@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from .numbers import FILE, NUMBER
+from .numbers import FILE, NEW_FILE, NUMBER
 from .options import json_option, overwrite_option, signature_options, view_options
-from .output import print_json
+from .output import check_targets, print_json
 
 
 @click.command()
@@ -33,11 +33,11 @@ from .output import print_json
     help="Judge the estimates, not the unfavourable ends of their intervals.",
 )  # fmt: skip
 @click.option(
-    "--junit", "junit_file", type=FILE, metavar="FILE.xml",
+    "--junit", "junit_file", type=NEW_FILE, metavar="FILE.xml",
     help="Also write JUnit XML, a test case a criterion.",
 )  # fmt: skip
 @click.option(
-    "--markdown", "markdown_file", type=click.Path(path_type=Path, allow_dash=True),
+    "--markdown", "markdown_file", type=NEW_FILE,
     metavar="FILE.md", help="Also write a summary in Markdown; - prints it instead of the lines.",
 )  # fmt: skip
 @overwrite_option("existing files")
@@ -79,6 +79,7 @@ def gate(
     files = {path: text for path, text in formats.items() if path is not None}
     if junit_file is not None and junit_file == markdown_file:
         raise click.UsageError(f"--junit and --markdown name one file, {junit_file}")
+    check_targets()
     for path in files:
         check_free(path, overwrite=overwrite)
     signers, signer = options.pop("allowed_signers"), options.pop("identity")

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from .measure import measure, model_on_images
-from .numbers import FILE
+from .numbers import FILE, NEW_FILE
 from .options import bands_option, norm_option, number_or
-from .output import print_written
+from .output import check_targets, print_written
 
 
 @click.command()
@@ -33,7 +33,7 @@ from .output import print_written
         help="A report of analyze on the same model: its bands are taken, its SID stands beside.",
     ),
     click.option(
-        "--plot", "picture", type=FILE, metavar="FILE.png|svg|pdf", help="Draw the picture too."
+        "--plot", "picture", type=NEW_FILE, metavar="FILE.png|svg|pdf", help="Draw the picture too."
     ),
 )  # fmt: skip
 def heatmap(
@@ -57,6 +57,7 @@ def heatmap(
     from ..measure.heatmap import measure_heatmap
     from ..results.report import load
 
+    check_targets("measured")
     beside = None if analysis is None else load(analysis)
     # A run that goes on ends in the picture that one from the start would have drawn.
     redraw = options["overwrite"] or options["resume"]

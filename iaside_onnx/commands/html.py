@@ -9,6 +9,7 @@ import click
 
 from .numbers import FILE
 from .options import overwrite_option, target_option, view_options
+from .output import check_targets
 from .show import baseline_of, viewed, warn_of_silent
 
 
@@ -45,6 +46,7 @@ def html(
     from ..results.kinds import load
     from ..storage.opening import MADE_BY
 
+    check_targets()
     kinds: dict[str, list[Any]] = {}
     names = []
     for path in reports:

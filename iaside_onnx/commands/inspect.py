@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .numbers import FILE
+from .numbers import FILE, NEW_FILE
 from .options import (
     json_option,
     label_options,
@@ -17,7 +17,7 @@ from .options import (
     reading_options,
     sample_options,
 )
-from .output import print_json
+from .output import check_targets, print_json
 
 
 @click.command()
@@ -31,11 +31,11 @@ from .output import print_json
 @naming_options
 @sample_options(50)
 @click.option(
-    "--write-recipe", "recipe", type=FILE, metavar="FILE.toml",
+    "--write-recipe", "recipe", type=NEW_FILE, metavar="FILE.toml",
     help="Write the best preprocessing for analyze --preprocess.",
 )  # fmt: skip
 @click.option(
-    "--write-labels", "labels_file", type=FILE, metavar="FILE.csv",
+    "--write-labels", "labels_file", type=NEW_FILE, metavar="FILE.csv",
     help="Write the labels of all pictures of the folder for --labels.",
 )  # fmt: skip
 @overwrite_option("what is written")
@@ -70,6 +70,7 @@ def inspect(
         raise click.UsageError(f"--layout {layout}: choose one of nchw, nhwc")
     if images is None and (labels or recipe or written):
         raise click.UsageError("--labels, --write-recipe and --write-labels need --data IMAGES")
+    check_targets()
     _check_target("--write-labels", written, ".csv", overwrite)
     _check_target("--write-recipe", recipe, ".toml", overwrite)
     named = ("input", "output", "layout", "size", "set", "ort_extension")

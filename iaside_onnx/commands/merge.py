@@ -9,7 +9,7 @@ import click
 
 from .numbers import FILE
 from .options import json_option, overwrite_option, quiet_option, target_option, view_options
-from .output import print_written
+from .output import check_targets, print_written
 
 
 @click.command()
@@ -40,11 +40,12 @@ def merge(
       iaside merge part1.h5 part2.h5 -o plain.h5
     """
     from ..results.merging import merge as joined
-    from ..storage.output_file import check_folder, check_free, sole_writer
+    from ..storage.output_file import check_folder, check_free_for_result, sole_writer
 
     check_folder(target)
+    check_targets()
     with sole_writer(target):
-        check_free(target, overwrite=overwrite)
+        check_free_for_result(target, overwrite=overwrite)
         whole = joined(reports, allow_missing=allow_missing, **view)
         whole.save(target, overwrite=True)
     print_written(whole, f"Report: {target}", {"quiet": quiet, "as_json": as_json})

@@ -60,3 +60,5 @@ INTEGER = _Number(int, "integer")
 NUMBER = _Number(float, "float")
 TEXT = _Text()
 FILE = click.Path(path_type=Path)
+# What a command writes; all other files are what it reads.
+NEW_FILE = click.Path(path_type=Path, allow_dash=True)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from ..inference.providers import words as provider_words
-from .numbers import FILE, INTEGER, NUMBER, TEXT, plain
+from .numbers import FILE, INTEGER, NEW_FILE, NUMBER, TEXT, plain
 
 _SIDE = re.compile(r"[1-9][0-9]{0,4}")
 _DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
@@ -281,7 +281,13 @@ def target_option(
 ) -> Callable[[F], F]:
     """Where the file goes that a command makes."""
     return click.option(
-        "-o", "--output-file", "target", type=FILE, required=required, metavar=metavar, help=words
+        "-o",
+        "--output-file",
+        "target",
+        type=NEW_FILE,
+        required=required,
+        metavar=metavar,
+        help=words,
     )
 
 

@@ -9,6 +9,37 @@ from typing import Any
 
 import click
 
+from .numbers import NEW_FILE
+
+# Options of texts that may name a file.
+_MAY_BE_FILES = ("class_names", "preprocess")
+
+
+def check_targets(use: str = "read") -> None:
+    """Refuse to write over a file that the running command reads; `use` says what for."""
+    from ..storage.output_file import check_no_input
+
+    context = click.get_current_context()
+    targets: list[Path] = []
+    inputs: list[str | Path] = []
+    for each in context.command.params:
+        value = context.params.get(each.name or "")
+        values = value if isinstance(value, tuple) else (value,)
+        paths = [path for path in values if isinstance(path, Path)]
+        if each.type is NEW_FILE:
+            targets += paths
+        elif each.name in _MAY_BE_FILES:
+            inputs += [text for text in values if isinstance(text, str)]
+        else:
+            inputs += paths
+    endings: set[str] = set()
+    if any(Path(each).is_dir() for each in inputs):
+        from ..images.pictures import SUFFIXES
+
+        endings = set(SUFFIXES)
+    for target in targets:
+        check_no_input(target, inputs, use=use, within=target.suffix.lower() in endings)
+
 
 def print_json(values: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""

@@ -8,7 +8,7 @@ import click
 
 from .numbers import FILE
 from .options import confidence_option, json_option, picture_options
-from .output import present
+from .output import check_targets, present
 
 
 @click.command()
@@ -44,6 +44,7 @@ def predict(
       iaside predict report.h5 --snr snr.h5
       iaside predict report.h5 --snr snr.h5 --measured robustness.h5 -o foretold.png
     """
+    check_targets()
     import iaside_onnx as ia
 
     prediction = ia.predict_damage(ia.Report.load(report), ia.load_snr(snr), confidence=confidence)

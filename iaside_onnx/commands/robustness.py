@@ -10,7 +10,7 @@ import click
 from .measure import measure, model_on_images
 from .numbers import FILE, INTEGER
 from .options import corruption_options, queries_option, radius
-from .output import print_written
+from .output import check_targets, print_written
 from .show import baseline_of
 
 
@@ -53,6 +53,7 @@ def robustness(
     """
     from ..measure.robustness import measure_robustness
 
+    check_targets("measured")
     other = baseline_of(baseline)
     report = measure(measure_robustness, model, images, target, baseline=other, options=options)
     print_written(report, f"Measurement: {target}", options, baseline=other)

@@ -10,7 +10,7 @@ import click
 
 from .numbers import FILE
 from .options import json_option, picture_options, robustness_option, view_options
-from .output import print_result
+from .output import check_targets, print_result
 
 # Options of show and plot that apply to files of a format; --confidence does to all.
 _OPTIONS = {
@@ -100,6 +100,7 @@ def plot(
     from ..storage.opening import MADE_BY, wrong_kind
     from ..views.registry import drawing, save
 
+    check_targets()
     picture = "classes" if classes else picture
     if picture == "classes" and len(reports) > 1:
         raise click.UsageError(f"--classes takes one report, not {len(reports)}")

@@ -26,7 +26,7 @@ from .options import (
     skip_bad_option,
     target_option,
 )
-from .output import print_written
+from .output import check_targets, print_written
 
 
 @click.command()
@@ -82,5 +82,6 @@ def snr(images: Path, target: Path, **options: Any) -> None:
     """
     from ..measure.snr import measure_snr
 
+    check_targets("measured")
     report = measure(measure_snr, images, target, unit="perturbed images", options=options)
     print_written(report, f"Measurement: {target}", options)

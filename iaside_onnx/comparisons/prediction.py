@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_kind, plain
 from ..errors import ReportError
 from ..mathematics.correlation import correlation_matrix
 from ..mathematics.prediction import (
@@ -268,6 +269,9 @@ def predict_damage(
     UsageError
         A confidence outside (0, 1).
     """
+    check_kind("report", report, Report, "a Report")
+    check_kind("snr", snr, SnrReport, "an SnrReport")
+    confidence = plain(confidence)
     _check_fit(report, snr)
     level = report.confidence if confidence is None else confidence
     check_confidence(level)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_kind, check_truth
 from ..errors import UsageError
 from .severity import CATALOGUE, parameters
 
@@ -54,6 +55,9 @@ def corrupt(
     >>> corrupt(image, "fog", 3, np.random.default_rng(0)).shape
     (3, 32, 32)
     """
+    check_kind("image", image, np.ndarray, "an array")
+    check_kind("rng", rng, np.random.Generator, "a numpy.random.Generator")
+    check_truth("channels_last", channels_last)
     axis = -1 if channels_last else 0
     if image.ndim != 3 or image.shape[axis] not in (1, 3) or not image.size:
         order = "H x W x C" if channels_last else "C x H x W"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ..checks import check_choice
+from ..checks import check_choice, is_whole
 from ..errors import InvalidOption
 from .planes import Planes
 
@@ -92,6 +92,12 @@ def chosen(names: Iterable[str]) -> list[str]:
     return [name for name in known() if name in asked]
 
 
+def check_severity(severity: int) -> None:
+    """Refuse what is none of the severities with an `InvalidOption`."""
+    if not is_whole(severity) or severity not in SEVERITIES:
+        raise InvalidOption("severity", severity, f"choose one of 1 to {len(SEVERITIES)}")
+
+
 def parameters(name: str, severity: int, height: int, width: int) -> dict[str, float]:
     """Parameters of a corruption for an image of `height` x `width` pixels.
 
@@ -106,8 +112,7 @@ def parameters(name: str, severity: int, height: int, width: int) -> dict[str, f
         A corruption or a severity that does not exist.
     """
     check_choice("corruption", name, known())
-    if severity not in SEVERITIES:
-        raise InvalidOption("severity", severity, f"choose one of 1 to {len(SEVERITIES)}")
+    check_severity(severity)
     entry = CATALOGUE[name]
     keywords = [each for each in entry.arguments if each.kind is each.KEYWORD_ONLY]
     rows = [table[severity - 1] for table in (entry.small, entry.large)]

@@ -165,7 +165,7 @@ class Engine:
                 self.model.session.run_with_iobinding(piece, run_options())
             self._tail.run_with_iobinding(wiring.tail, run_options())
         except Exception as error:  # onnxruntime's errors have no common base
-            raise run_error(error) from error
+            raise run_error(error, self.model.path) from error
         self.model.confirm_file()
         return wiring.values.reshape(images, rows)[:, :count].copy()
 

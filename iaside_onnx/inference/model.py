@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,8 @@ class Model:
         Whether the file still is what was opened: asked after every run.
     score_shape, score_dtype
         Of one row as the graph gives it, known after the first run.
+    path : Path or None
+        The file, for errors.
     """
 
     runtime: Runtime
@@ -77,6 +80,7 @@ class Model:
     confirm_file: Callable[[], None] = lambda: None
     score_shape: tuple[int, ...] = ()
     score_dtype: type[np.generic] = np.float32
+    path: Path | None = None
 
     def scores(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores, shape (n, classes), for images of shape (n, C, H, W) in pixel space.
@@ -114,8 +118,8 @@ class Model:
             batch = self._batch(pixels)
             feed = {self.form.name: batch, **self.fixed.feed(len(batch))}
         except MemoryError as error:  # a file may fix its batch at any number
-            raise run_error(error) from error
-        return run(self.session, [self.output], feed)[0]
+            raise run_error(error, self.path) from error
+        return run(self.session, [self.output], feed, self.path)[0]
 
     def _batch(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
         """Images as the graph takes them."""
@@ -133,19 +137,23 @@ class Model:
 
 
 def run(
-    session: ort.InferenceSession, outputs: list[str], inputs: dict[str, NDArray[Any]]
+    session: ort.InferenceSession,
+    outputs: list[str],
+    inputs: dict[str, NDArray[Any]],
+    path: Path | None = None,
 ) -> list[NDArray[Any]]:
     """`session.run` with onnxruntime's errors turned into errors of this package."""
     try:
         result: list[NDArray[Any]] = session.run(outputs, inputs, run_options())
     except Exception as error:  # onnxruntime's errors have no common base
-        raise run_error(error) from error
+        raise run_error(error, path) from error
     return result
 
 
-def run_error(error: Exception) -> Exception:
+def run_error(error: Exception, path: Path | None) -> Exception:
     """What to raise for an error of onnxruntime: lack of memory has a class of its own."""
+    where = "" if path is None else f"{path}: "
     text = str(error).lower()
     if isinstance(error, MemoryError) or any(words in text for words in _MEMORY_WORDS):
-        return OutOfMemoryError(f"not enough memory: {reason(error)}")
-    return RunError(f"the model failed to run: {reason(error)}")
+        return OutOfMemoryError(f"{where}not enough memory: {reason(error)}")
+    return RunError(f"{where}the model failed to run: {reason(error)}")

@@ -111,8 +111,9 @@ class Source:
         if self.opened is None:
             session = self._session()
             self.opened = Model(
-                self.runtime, session, self.form, self.read, self.affine, self.fixed
-            )
+                self.runtime, session, self.form, self.read, self.affine, self.fixed,
+                path=self.artifact.path,
+            )  # fmt: skip
         return self.opened
 
     def edited(self, edit: Edit, **changes: Any) -> Source:

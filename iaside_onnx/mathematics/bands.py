@@ -10,9 +10,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_choice
+from ..checks import check_choice, check_truth, check_whole
 from ..errors import InvalidOption, UsageError
 from ..spelling import option
+from .numbers import real_numbers
 
 # How the two axis frequencies make a radius.
 Norm = Literal["linf", "l2", "l1"]
@@ -52,8 +53,8 @@ def band_index(
     Raises
     ------
     UsageError
-        A norm that does not exist, fewer than one band, more than `MOST_BANDS`, or so many that a
-        band holds no frequency of this image.
+        A size of no pixels, a norm that does not exist, fewer than one band, more than
+        `MOST_BANDS`, or so many that a band holds no frequency of this image.
     """
     return partition(height, width, bands, norm, separate_dc=separate_dc)
 
@@ -86,7 +87,13 @@ def check_bands(
     parameter: str = "bands",
 ) -> None:
     """Refuse what `partition` refuses, at little cost whatever size is claimed."""
+    for name, side in (("height", height), ("width", width)):
+        check_whole(name, side)
+        if side < 1:
+            raise InvalidOption(name, side, "an image has at least one pixel")
     check_choice("norm", norm, NORMS)
+    check_whole(parameter, bands)
+    check_truth("separate_dc", separate_dc)
     if bands < 1:
         raise InvalidOption(parameter, bands, "at least one band is needed")
     if bands > MOST_BANDS:
@@ -164,7 +171,7 @@ def band_images(
     image : array, shape (..., H, W)
         Pixel values in any unit, usually [0, 1] and C x H x W.
     bands, norm, separate_dc
-        As for `band_index`, with its errors.
+        As for `band_index`, with its errors, and one for pixels that are no finite numbers.
 
     Returns
     -------
@@ -178,7 +185,7 @@ def band_images(
     >>> parts.shape
     (4, 3, 32, 32)
     """
-    pixels = np.asarray(image)
+    pixels = real_numbers("pixels of an image", image, axes=2)
     if pixels.dtype != np.float32:
         pixels = pixels.astype(np.float64)
     height, width = pixels.shape[-2:]

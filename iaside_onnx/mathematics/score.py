@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..checks import check_share
 from ..errors import InvalidOption
+from .numbers import real_numbers
 
 BOOTSTRAP_RESAMPLES = 2000
 # Nearer to 1 all weights are alike, and the score is a difference of roundings.
@@ -41,8 +42,13 @@ def spectral_importance(psi: NDArray[Any]) -> NDArray[np.float64]:
     ndarray of float64, shape (..., M)
         Non-negative, sums to 1 over the last axis; uniform where all psi are equal
         (method, section 4).
+
+    Raises
+    ------
+    UsageError
+        Values that are no finite numbers.
     """
-    values = np.asarray(psi, dtype=np.float64)
+    values = real_numbers("Shapley values", psi).astype(np.float64, copy=False)
     shifted = values - values.min(axis=-1, keepdims=True)
     uniform = is_uniform(values)[..., None]
     total = np.where(uniform, 1.0, shifted.sum(axis=-1, keepdims=True))
@@ -70,9 +76,9 @@ def signed_score(sid: NDArray[Any], beta: float = 0.75) -> NDArray[np.float64]:
     Raises
     ------
     UsageError
-        beta outside (0, 1).
+        beta outside (0, 1), or distributions that are no finite numbers.
     """
-    distribution = np.asarray(sid, dtype=np.float64)
+    distribution = real_numbers("importance distributions", sid).astype(np.float64, copy=False)
     weights, eta = score_weights(distribution.shape[-1], beta)
     if distribution.shape[-1] == 1:
         return np.zeros(distribution.shape[:-1])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..checks import check_choice
 from ..errors import UsageError
+from .numbers import real_numbers
 
 Value = Literal["log-prob", "log-prob-clipped", "prob"]
 VALUES: tuple[str, ...] = get_args(Value)
@@ -94,7 +95,8 @@ def shapley_values(table: NDArray[Any]) -> NDArray[np.float64]:
     Raises
     ------
     UsageError
-        The last axis is no power of two, or means more than 16 players.
+        The last axis is no power of two, or means more than 16 players; or values that are no
+        finite numbers.
 
     Examples
     --------
@@ -102,7 +104,7 @@ def shapley_values(table: NDArray[Any]) -> NDArray[np.float64]:
     >>> shapley_values(np.array([0.0, 1.0, 2.0, 3.0]))
     array([1., 2.])
     """
-    values = np.asarray(table)
+    values = real_numbers("coalition values", table)
     players = player_count(values)
     rows = values.reshape(-1, 1 << players)
     weights = _coalition_weights(players - 1, players)
@@ -147,8 +149,15 @@ def shapley_interactions(values: NDArray[Any]) -> NDArray[np.float64]:
     -------
     ndarray of float64, shape (M, M)
         Symmetric, zero on the diagonal.
+
+    Raises
+    ------
+    UsageError
+        As for `shapley_values`, or more than one game.
     """
-    game = np.asarray(values, dtype=np.float64)
+    game = real_numbers("coalition values", values).astype(np.float64, copy=False)
+    if game.ndim != 1:
+        raise UsageError(f"interactions are those of one game, not of a table {game.shape}")
     players = player_count(game)
     result = np.zeros((players, players))
     if players < 2:

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import plain
 from ..errors import UsageError
 from ..inference.engine import Engine
 from ..mathematics.absence import ABSENCES, Baselines, SampleStatistics
@@ -78,6 +79,7 @@ def analyze(
     """
     request = Request.of(GameOptions, options, model, images, target, target_stderr=target_stderr)
     asked = request.settings
+    value, beta, confidence = map(plain, (value, beta, confidence))
     check_view(value, beta, confidence)
     if asked.estimator == "regression" and target_stderr is not None:
         raise UsageError(

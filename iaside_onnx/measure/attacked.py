@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks.attack import METHODS, NORM_OF, AttackResult, attack, check_queries, check_radius
+from ..attacks.attack import (
+    METHODS,
+    NORM_OF,
+    AttackResult,
+    NoNumberError,
+    attack,
+    check_queries,
+    check_radius,
+)
 from ..checks import check_choice
 from ..corruptions.corrupt import generator
-from ..errors import UsageError
+from ..errors import ArtifactError, UsageError
 from ..spelling import option
 from .contract import Advance
 from .scorer import Scorer
@@ -110,15 +118,22 @@ def attack_images(
         return logs
 
     name, keys = asked["name"], [subject.keys[position] for position in positions]
-    result = attack(
-        scores,
-        images,
-        targets,
-        method=name,
-        epsilon=asked["epsilon"],
-        queries=asked["queries"],
-        seeds=[int(generator(subject.seed, key, name, 0).integers(1 << 62)) for key in keys],
-        margins=scorer.task.margins,
-    )
+    seeds = [int(generator(subject.seed, key, name, 0).integers(1 << 62)) for key in keys]
+    try:
+        result = attack(
+            scores,
+            images,
+            targets,
+            method=name,
+            epsilon=asked["epsilon"],
+            queries=asked["queries"],
+            seeds=seeds,
+            margins=scorer.task.margins,
+        )
+    except NoNumberError as error:
+        raise ArtifactError(
+            f"{subject.classifier.artifact.path}: returns NaN for image "
+            f"{subject.sample.ids[positions[error.row]]} ({name})"
+        ) from error
     advance(left)
     return result

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, said
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
+from ..inference.model import RunError
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature
@@ -110,7 +111,11 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
         if not positions:
             continue
         stack = np.stack(images)
-        raw = _alone(classifier, stack) if one_by_one else classifier.model.scores(stack)
+        try:
+            raw = _alone(classifier, stack) if one_by_one else classifier.model.scores(stack)
+        except RunError as error:
+            name = _failing(classifier, images, [sample.ids[position] for position in positions])
+            raise RunError(f"{said(error)}; with image {name}") from error
         if np.isnan(raw).any():
             name = sample.ids[positions[int(np.flatnonzero(np.isnan(raw).any(axis=1))[0])]]
             raise ArtifactError(
@@ -152,6 +157,16 @@ def _size_advice(classifier: Classifier) -> str:
     form = classifier.form
     taken = f"{form.height} x {form.width} was taken: {option('size', like='HxW')}"
     return f"; or the input size, which the file leaves free ({taken})" if form.assumed else ""
+
+
+def _failing(classifier: Classifier, images: list[NDArray[np.float32]], names: list[str]) -> str:
+    """The first of some images that the model fails for alone; else all of them."""
+    for image, name in zip(images, names, strict=True):
+        try:
+            classifier.model.scores(image[None])
+        except ArtifactError:
+            return name
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} together"
 
 
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -24,7 +24,8 @@ from .batch_size import BatchSize
 from .clean_pass import CleanPass
 from .subject import Subject
 
-# Takes a position of the sample, and its finished row or part of a row.
+# Takes a position of the sample, and its finished row or part of a row, which is copied at once:
+# the caller may fill the same array anew for the next image.
 Store = Callable[[int, NDArray[Any]], None]
 # Takes the work done since the last call, in the unit of `Measurement.work`.
 Advance = Callable[[int], None]

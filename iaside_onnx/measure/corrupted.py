@@ -10,9 +10,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_kind, several
 from ..corruptions.corrupt import corrupt, generator
-from ..corruptions.severity import SEVERITIES, chosen
-from ..errors import InvalidOption
+from ..corruptions.severity import SEVERITIES, check_severity, chosen
 from ..inference.providers import Provider
 from .game import available_cores
 
@@ -23,17 +23,19 @@ _MOST_THREADS = 8
 
 
 def asked_corruptions(
-    corruption: Sequence[str], severity: Sequence[int]
+    corruption: str | Sequence[str], severity: int | Sequence[int]
 ) -> tuple[list[str], list[int]]:
     """Names and severities asked for, in the order of the catalogue; unknown ones are refused.
 
     Empty lists ask for the published corruptions, "imagenet-c", and for all severities.
     """
-    names = chosen(corruption or ["imagenet-c"])
-    for level in severity:
-        if level not in SEVERITIES:
-            raise InvalidOption("severity", level, f"choose one of 1 to {len(SEVERITIES)}")
-    return names, [level for level in SEVERITIES if not severity or level in severity]
+    names, levels = several("corruption", corruption), several("severity", severity)
+    for name in names:
+        check_kind("corruption", name, str, "names of corruptions")
+    for level in levels:
+        check_severity(level)
+    chosen_levels = [level for level in SEVERITIES if not levels or level in levels]
+    return chosen(names or ["imagenet-c"]), chosen_levels
 
 
 def corruption_threads(provider: Provider | None) -> int:

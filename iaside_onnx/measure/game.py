@@ -135,7 +135,8 @@ def play(
                     at = int(np.flatnonzero(np.isnan(values))[0])
                     mask = coalitions[at] if coalitions.ndim == 1 else coalitions[position, at]
                     raise ArtifactError(
-                        f"the model returns NaN for image {name(position)} under coalition {mask}"
+                        f"{engine.model.path}: returns NaN for image {name(position)} under "
+                        f"coalition {mask}"
                     )
                 store(position, values)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_number
+from ..checks import check_kind, check_number, check_truth, check_whole, plain
 from ..corruptions.corrupt import generator
 from ..errors import ArtifactError, UsageError
 from ..mathematics.bands import band_index
@@ -39,7 +39,7 @@ def measure_heatmap(
     clip: bool = False,
     bands: int = 8,
     norm: str = "linf",
-    analysis: Report | None = None,
+    analysis: str | Path | Report | None = None,
     confidence: float = 0.95,
     **options: Unpack[LabelledOptions],
 ) -> HeatmapReport:
@@ -62,7 +62,7 @@ def measure_heatmap(
         Cut perturbed images to [0, 1].
     bands, norm, confidence
         Of the summary by band; a finished report can change them.
-    analysis : Report, optional
+    analysis : path or Report, optional
         Of the same model: its bands are taken, and another model's is refused before the work.
     **options
         As for `analyze`, and so are the errors that are raised.
@@ -71,9 +71,18 @@ def measure_heatmap(
     -------
     HeatmapReport
     """
+    grid, strength, clip = map(plain, (grid, strength, clip))
+    bands, norm, confidence = map(plain, (bands, norm, confidence))
+    check_whole("bands", bands)
+    check_truth("clip", clip)
+    if grid is not None and grid != "full":
+        check_whole("grid", grid)
     request = Request.of(LabelledOptions, options, model, images, target, bands=1, norm=norm)
     view: dict[str, Any] = {"bands": bands, "norm": norm, "separate_dc": False}
+    if isinstance(analysis, str | Path):
+        analysis = Report.load(analysis)
     if analysis is not None:
+        check_kind("analysis", analysis, Report, "a Report, or the path of one")
         view = {name: analysis.settings[name] for name in view}
     check_confidence(confidence)
     view["confidence"] = float(confidence)
@@ -161,8 +170,9 @@ class Heatmap(Measurement[HeatmapReport]):
             if np.isnan(logs).any():
                 wave = self.grid.vectors[start + int(np.flatnonzero(np.isnan(logs).any(axis=1))[0])]
                 raise ArtifactError(
-                    f"the model returns NaN for image {subject.sample.ids[position]} with the wave "
-                    f"of {wave[1]} x {wave[0]} cycles added"
+                    f"{subject.classifier.artifact.path}: returns NaN for image "
+                    f"{subject.sample.ids[position]} with the wave of "
+                    f"{wave[1]} x {wave[0]} cycles added"
                 )
             row[0, part] = ~task.right(logs, target)
             row[1, part] = task.change(logs, clean)

@@ -154,7 +154,11 @@ def evaluate(
                 _opened[job.token] = job.measurement.rows(subject, size), size
             fill, size = _opened[job.token]
             rows: dict[int, NDArray[Any]] = {}
-            fill[part](positions, rows.__setitem__, lambda _: None)
+
+            def store(position: int, row: NDArray[Any]) -> None:
+                rows[position] = np.array(row)  # a copy, as `Store` promises
+
+            fill[part](positions, store, lambda _: None)
             return Outcome(np.stack([rows[each] for each in positions]), size.size)
         except ChangedError as error:
             refusal = said(_other_images(job, f" (image {error.name})"))

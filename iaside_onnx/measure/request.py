@@ -6,13 +6,15 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
-from ..checks import check_number
+from ..checks import check_kind, check_number, check_path, check_text, check_truth, plain, several
 from ..errors import UsageError
 from ..images.sample import Reading
 from ..listener import Listener
+from ..preprocessing.preprocess import names_a_file
 from ..results.part import Part
 from ..settings import MOST_COUNT, Settings
 from ..spelling import option
@@ -22,6 +24,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SETTINGS = {each.name for each in fields(Settings)}
 _READING = ("columns", "image_column", "label_column", "label_order")
 _RUNNING = ("skip_bad", "provider", "threads", "tf32", "batch", "dask", "resume", "overwrite")
+
+
+_CHECKS: dict[Callable[[str, Any], None], tuple[str, ...]] = {
+    check_truth: ("skip_bad", "tf32", "resume", "overwrite"),
+    check_text: (
+        "columns", "image_column", "label_column", "label_order", "provider", "shard", "dask",
+    ),
+    check_path: ("labels", "class_names"),
+}  # fmt: skip
 
 
 class RunOptions(TypedDict, total=False):
@@ -68,7 +79,7 @@ class RunOptions(TypedDict, total=False):
     resume : bool
         Continue an interrupted run.
     overwrite : bool
-        Replace an existing file.
+        Replace an existing result; other files, and inputs, are never replaced.
     listener : Listener, optional
         Gets notes, warnings and progress.
     """
@@ -162,6 +173,16 @@ class Request:
     resume: bool = False
     overwrite: bool = False
 
+    @property
+    def inputs(self) -> list[Path]:
+        """Files and folders that are named: what is written must be none of them."""
+        reading, recipe = self.reading, self.settings.preprocess
+        names = reading.class_names
+        given = [self.model, reading.images, reading.labels, *self.extensions]
+        given += [Path(names)] if names not in (None, "none") else []
+        given += [Path(recipe)] if recipe is not None and names_a_file(recipe) else []
+        return [each for each in given if each is not None]
+
     @classmethod
     def of(
         cls,
@@ -183,16 +204,30 @@ class Request:
                 alike = get_close_matches(name, kind.__optional_keys__, 1)
                 meant = f"; did you mean '{alike[0]}'?" if alike else ""
                 raise UsageError(f"there is no option '{name}'{meant}")
+        options = {name: plain(value) for name, value in options.items()}
+        listener = options.get("listener")
+        check_kind("listener", listener, (Listener, type(None)), "a Listener")
+        for check, names in _CHECKS.items():
+            for name in names:
+                if name in options:
+                    check(name, options[name])
+        paths: dict[str, Any] = {"images": images}
+        if model is not None or "label_offset" in kind.__optional_keys__:
+            paths["model"] = model
+        for name, path in paths.items():
+            check_kind(name, path, (str, PathLike), "a path")
+        check_path("target", target)
+        extensions = several("ort_extension", options.get("ort_extension", ()))
+        for extension in extensions:
+            check_path("ort_extension", extension)
         settings |= {name: value for name, value in options.items() if name in _SETTINGS}
-        if "set" in settings:
-            settings["set"] = tuple(settings["set"])
         reading = Reading.asked(
             images,
             options.get("labels"),
             options.get("class_names"),
             **{name: options.get(name) for name in _READING},
         )
-        limits = Limits(target_stderr, options.get("time_budget"))
+        limits = Limits(plain(target_stderr), options.get("time_budget"))
         shard, batch = options.get("shard"), options.get("batch")
         part = None if shard is None else Part.asked(shard)
         if part is not None and limits.any:
@@ -208,8 +243,8 @@ class Request:
             Settings.asked(**settings),
             None if target is None else Path(target),
             part,
-            tuple(map(Path, options.get("ort_extension", ()))),
-            options.get("listener") or Listener(),
+            tuple(map(Path, extensions)),
+            Listener() if listener is None else listener,
             limits,
             **{name: options[name] for name in _RUNNING if name in options},
         )

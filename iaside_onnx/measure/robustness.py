@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_number
+from ..checks import check_kind, check_number, plain, several
 from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
 from ..corruptions.severity import CATALOGUE
@@ -21,6 +21,7 @@ from ..images.sample import stratified
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT
+from ..storage.output_file import check_no_input
 from ..storage.partial import Columns
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
@@ -40,10 +41,10 @@ def measure_robustness(
     images: str | Path,
     target: str | Path | None = None,
     *,
-    corruption: Sequence[str] = (),
-    severity: Sequence[int] = (),
-    attack: Sequence[str] = ("square-linf",),
-    epsilon: Sequence[float] = (),
+    corruption: str | Sequence[str] = (),
+    severity: int | Sequence[int] = (),
+    attack: str | Sequence[str] = ("square-linf",),
+    epsilon: float | Sequence[float] = (),
     queries: int = 500,
     attack_samples: int = 50,
     baseline: str | Path | RobustnessReport | None = None,
@@ -56,12 +57,12 @@ def measure_robustness(
     ----------
     model, images, target
         As for `analyze`: the same seed and number of samples draw the same images.
-    corruption, severity : sequences
+    corruption, severity : sequences, or one of their values
         Which corruptions and which of the severities 1 to 5; empty: those of ImageNet-C, and all
         severities. They are applied to images at the size of the model's input, in [0, 1].
-    attack : sequence of str
+    attack : str or sequence of str
         "square-linf", "square-l2", "spsa-linf", "spsa-l2"; empty, or "none", for no attack.
-    epsilon : sequence of float
+    epsilon : float or sequence of float
         Radius of the attacks in pixel space, where 1 is from black to white: one for each attack,
         or one for all. Empty: 4/255 for l-inf, and for l2 0.5 at 32 x 32 x 3, growing with the
         square root of the size.
@@ -83,11 +84,18 @@ def measure_robustness(
     """
     request = Request.of(LabelledOptions, options, model, images, target)
     names, levels = asked_corruptions(corruption, severity)
-    attacks = check_attacks(attack, epsilon, queries)
+    radii, queries = several("epsilon", epsilon), plain(queries)
+    attack_samples, confidence = plain(attack_samples), plain(confidence)
+    attacks = check_attacks(several("attack", attack), radii, queries)
     check_confidence(confidence)
     check_number("attack_samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number")
     if isinstance(baseline, str | Path):
+        if request.target is not None:
+            check_no_input(request.target, [baseline])
         baseline = RobustnessReport.load(baseline)
+    if baseline is not None:
+        kind = "a RobustnessReport, or the path of one"
+        check_kind("baseline", baseline, RobustnessReport, kind)
 
     def settle(subject: Subject) -> Robustness:
         sample = subject.sample
@@ -97,7 +105,7 @@ def measure_robustness(
         return Robustness(
             names,
             levels,
-            settled_attacks(attacks, epsilon, queries, subject.classifier.form.features),
+            settled_attacks(attacks, radii, queries, subject.classifier.form.features),
             attack_samples if attacks else None,
             sorted(chosen & set(subject.positions)),
         )
@@ -146,6 +154,10 @@ class Robustness(Measurement[RobustnessReport]):
         """Columns of the corruptions, then those of each attack."""
         return table_parts(self.cells, len(self.attacks))
 
+    @cached_property
+    def _attacked(self) -> frozenset[int]:
+        return frozenset(self.chosen)
+
     def cost(self, images: int) -> str:
         """See `Measurement`."""
         text = (
@@ -162,7 +174,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def work(self, positions: list[int]) -> list[int]:
         """Passes of the corruptions, and the most that each attack may take."""
-        attacked = len(set(self.chosen) & set(positions))
+        attacked = sum(position in self._attacked for position in positions)
         most = [attacked * int(attack["queries"]) for attack in self.attacks]
         return [len(positions) * (self.cells + 1), *most]
 
@@ -198,16 +210,17 @@ class Robustness(Measurement[RobustnessReport]):
             subject.pixels, subject.keys, positions, *what, features=features, threads=threads
         )
         # The stream holds all of an image before the next one.
-        clean, task, row = np.empty(0), scorer.task, np.empty(1 + 3 * self.cells, np.float32)
+        clean, task, row = np.empty(0), scorer.task, np.empty(0, np.float32)
         while group := list(islice(stream, scorer.size.size)):
             logs = scorer(np.stack([image for _, _, image in group]))
             for (position, column, _), log in zip(group, logs, strict=True):
                 if np.isnan(log).any():
                     name = f"{subject.sample.ids[position]} ({self._describe(column)})"
-                    raise ArtifactError(f"the model returns NaN for image {name}")
+                    path = subject.classifier.artifact.path
+                    raise ArtifactError(f"{path}: returns NaN for image {name}")
                 target = subject.targets[position]
                 if column < 0:
-                    clean = log
+                    clean, row = log, np.empty(1 + 3 * self.cells, np.float32)
                     row[0] = log[target]
                     continue
                 wrong, change = not task.right(log, target), task.change(log, clean)

@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 from ..errors import ReportError, UsageError, said
 from ..results.part import PartOfSample, part_of
 from ..spelling import option
-from ..storage.output_file import check_folder, check_free, clear_leftovers, sole_writer
+from ..storage.output_file import (
+    check_folder,
+    check_free_for_result,
+    check_no_input,
+    clear_leftovers,
+    sole_writer,
+)
 from ..storage.partial import (
     Partial,
     check_identity,
@@ -151,11 +157,14 @@ def _fill(
     try:
         if limits.any:
             order = seeded_order(subject.sample.labels[positions], subject.seed)
+            begun, finished = _before(measurement, positions, lacking)
+            if limits.target_stderr is None:  # no look depends on the order
+                order = order[np.argsort(~begun[order], kind="stable")]
 
             def stderr(chosen: NDArray[np.intp]) -> float:
                 return measurement.stderr(partial.table[chosen], chosen, view)
 
-            used, reason = play_rounds(limits, order, evaluate, stderr)
+            used, reason = play_rounds(limits, order, finished, evaluate, stderr)
         else:
             evaluate(used)
     finally:
@@ -174,6 +183,23 @@ def _fill(
     }
 
 
+def _before(
+    measurement: Measurement[R], positions: list[int], lacking: list[set[int]]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows earlier runs began, and in which of these there is no work left.
+
+    `lacking` holds the rows that each part lacks.
+    """
+    rows = range(len(positions))
+    begun = np.array([not all(row in part for part in lacking) for row in rows], bool)
+    finished = begun.copy()
+    for number, part in enumerate(lacking):
+        for row in np.flatnonzero(finished).tolist():
+            if row in part and measurement.work([positions[row]])[number]:
+                finished[row] = False
+    return begun, finished
+
+
 @contextmanager
 def _writing(request: Request) -> Iterator[None]:
     """Hold the target for the time of the run, or refuse to."""
@@ -182,10 +208,12 @@ def _writing(request: Request) -> Iterator[None]:
         yield
         return
     check_folder(target)
+    for written in (target, partial_path(target)):
+        check_no_input(written, request.inputs, use="measured")
     with sole_writer(target):
         if resume and overwrite:
             raise UsageError(f"{option('resume')} and {option('overwrite')} exclude each other")
-        check_free(target, overwrite=resume or overwrite)
+        check_free_for_result(target, overwrite=resume or overwrite)
         check_partial(target)
         if not (resume or overwrite) and os.path.lexists(partial_path(target)):
             raise ReportError(

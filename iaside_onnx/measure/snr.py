@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks.attack import METHODS, check_queries, check_radius
-from ..checks import check_choice
+from ..checks import check_choice, check_truth, check_whole, plain, several
 from ..corruptions.severity import CATALOGUE
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.sample import Sample
@@ -55,8 +55,8 @@ def measure_snr(
     rings: int | None = None,
     norm: str = "linf",
     separate_dc: bool = False,
-    corruption: Sequence[str] = (),
-    severity: Sequence[int] = (),
+    corruption: str | Sequence[str] = (),
+    severity: int | Sequence[int] = (),
     attack: str | None = None,
     model: str | Path | None = None,
     epsilon: float | None = None,
@@ -76,7 +76,7 @@ def measure_snr(
         As for `analyze`.
     rings : int, optional
         A multiple of `bands`; by default 4 a band, or as many as the size allows.
-    corruption, severity : sequences
+    corruption, severity : sequences, or one of their values
         As for `measure_robustness`. With an attack no corruption is measured unless it is named.
     attack : str, optional
         "square-linf", "square-l2", "spsa-linf" or "spsa-l2": what it adds is measured as well. It
@@ -95,6 +95,15 @@ def measure_snr(
     -------
     SnrReport
     """
+    grey, separate_dc, bands, rings = map(plain, (grey, separate_dc, bands, rings))
+    norm, epsilon, queries, confidence = map(plain, (norm, epsilon, queries, confidence))
+    options = {name: plain(value) for name, value in options.items()}  # type: ignore[assignment]
+    check_truth("grey", grey)
+    check_truth("separate_dc", separate_dc)
+    check_whole("bands", bands)
+    if rings is not None:
+        check_whole("rings", rings)
+    check_queries(queries)
     names, levels = asked_corruptions(corruption, severity)
     if attack is None:
         _refuse_model({**options, "model": model, "epsilon": epsilon})
@@ -104,8 +113,7 @@ def measure_snr(
             needed = f"{option('model')} and {option('epsilon')}"
             raise UsageError(f"{option('attack', attack)} needs {needed}")
         check_radius(epsilon)
-        check_queries(queries)
-        names = names if corruption else []
+        names = names if several("corruption", corruption) else []
     check_confidence(confidence)
     request = Request.of(
         ModelOptions, options, model, images, target, samples=50, bands=1, norm=norm

@@ -100,15 +100,21 @@ def looks(images: int) -> Iterator[int]:
 def play_rounds(
     limits: Limits,
     order: NDArray[np.intp],
+    finished: NDArray[np.bool_],
     evaluate: Callable[[NDArray[np.intp]], None],
     stderr: Callable[[NDArray[np.intp]], float],
 ) -> tuple[NDArray[np.intp], str]:
     """Evaluate images until a limit is reached.
 
+    The looks at the error bar go by `order` alone, so a run that was resumed stops where one that
+    was not does. Time is spent on what is not finished, and what is finished stays when it ends.
+
     Parameters
     ----------
     order : ndarray of int, shape (K,)
         Positions, from `seeded_order`.
+    finished : ndarray of bool, shape (K,)
+        By position: evaluated before this run, or with no work left.
     evaluate : callable
         Makes sure that the images at some positions are evaluated.
     stderr : callable
@@ -120,22 +126,37 @@ def play_rounds(
         Evaluated ones, sorted.
     reason : {"target", "time", "sample"}
     """
-    done, began = 0, time.monotonic()
+    done, evaluated = finished.copy(), 0
+    evaluate(np.flatnonzero(done))
+    began = time.monotonic()
     for look in looks(len(order)):
-        while done < look:
-            size = look - done
+        ahead = order[:look][~done[order[:look]]]
+        while len(ahead):
+            size = len(ahead)
             if limits.time_budget is not None:
-                each = (time.monotonic() - began) / done if done else math.inf
-                fits = limits.left / each if each > 0 else math.inf
-                # Small steps until the pace is known, and before the end.
-                size = min(size, max(_LEAST, 2 * done, 1))
-                if fits < size:
-                    size = int(max(fits, 0)) if done >= _LEAST else _LEAST
-                if done >= _LEAST and size < 1:
-                    return np.sort(order[:done]), "time"
-            evaluate(order[done : done + size])
-            done += size
-        sofar = np.sort(order[:done])
+                spent = time.monotonic() - began
+                size = min(size, _affordable(limits.left, spent, evaluated, int(done.sum())))
+                if size < 1:
+                    return np.flatnonzero(done), "time"
+            evaluate(ahead[:size])
+            done[ahead[:size]] = True
+            evaluated += size
+            ahead = ahead[size:]
+        sofar = np.sort(order[:look])
         if limits.target_stderr is not None and stderr(sofar) <= limits.target_stderr:
             return sofar, "target"
     return np.sort(order), "sample"
+
+
+def _affordable(left: float, spent: float, evaluated: int, done: int) -> int:
+    """How many images the next step takes, in the seconds that are left.
+
+    `evaluated` images took `spent` seconds; `done` counts those of earlier runs too.
+    """
+    least = max(_LEAST - done, 0)
+    if not evaluated:  # the pace is not known
+        return _LEAST if left > 0 else least
+    # Small steps until the pace is known, and before the end.
+    most = 2 * evaluated
+    fits = left * evaluated / spent if spent > 0 else most
+    return max(int(min(fits, most)), least)

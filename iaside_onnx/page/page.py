@@ -207,9 +207,13 @@ def _environment() -> Environment:
         number=number,
         signed=lambda value: number(value, signed=True),
         chance=lambda share: "< 0.001" if 0 < share < 0.001 else number(share),
-        sentence=lambda text: f"{text[:1].upper()}{text[1:]}.",
     )
     return environment
+
+
+def _sentence(text: str) -> str:
+    """What begins with a word, not with a name, as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _printable(value: Any) -> Any:
@@ -288,7 +292,7 @@ def _class_by_class(facts: Facts) -> dict[str, Any]:
         # Whether hiding the classes with few images would leave some and hide some.
         "few_can_hide": bool(0 < few < sum(len(model["classes"]) for model in models)),
         "class_notes": [
-            f"{label}: {note}" if several else note
+            f"{label}: {note}." if several else _sentence(note)
             for report, label in zip(facts.reports, facts.labels, strict=True)
             for note in class_notes(report.class_profiles, FEW_IMAGES)
         ],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..comparisons.agreement import grounds_apart, shared_attacks
 from ..comparisons.baseline import relative
@@ -180,6 +181,13 @@ def _scatters(
     return charts
 
 
+def _without_curve(ratio: NDArray[np.float64]) -> str:
+    """What a legend adds to the name of a perturbation that has no curve, which it explains."""
+    if np.isposinf(ratio).all():
+        return " (no noise, so no curve)"
+    return "" if (np.isfinite(ratio) & (ratio > 0)).any() else " (no curve)"
+
+
 def noise(report: SnrReport) -> dict[str, Any]:
     """What the signal-to-noise part shows: a chart for each kind of perturbation."""
     ratios = [curves[report.middle].snr.value for curves in report.curves]
@@ -207,7 +215,8 @@ def noise(report: SnrReport) -> dict[str, Any]:
             [series[member] for member in members], about, span=heights, names=report.band_names,
             decades=True, group="noise",
         )  # fmt: skip
-        charts.append((chart, [names[member] for member in members]))
+        legend = [f"{names[member]}{_without_curve(ratios[member])}" for member in members]
+        charts.append((chart, legend))
     return {
         "images": len(report.image_ids),
         "severity": report.severities[report.middle],

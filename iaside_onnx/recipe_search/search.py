@@ -34,6 +34,7 @@ from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings
 from ..spelling import on_command_line
+from ..storage.output_file import check_no_input
 from .axes import Given, geometry_axis, joined, values_axis
 from .candidate import NEGLIGIBLE, Candidate
 from .findings import findings, other_order
@@ -90,6 +91,8 @@ def search_recipes(
     """
     request = Request.of(ModelOptions, options, model, images, None)
     listener, settings, reading = request.listener, request.settings, request.reading
+    if labels_file is not None:
+        check_no_input(labels_file, request.inputs)
     sample, _ = open_sample(request)
     if labels_file is not None:
         check_files(sample)

@@ -22,7 +22,7 @@ from ..mathematics.bands import MOST_BANDS, NORMS
 from ..mathematics.shapley import VALUES
 from ..storage.isolated import Child
 from ..storage.opening import stored_content, wrong_kind
-from ..storage.output_file import check_folder, check_free
+from ..storage.output_file import check_folder, check_free_for_result
 from ..storage.regular_file import why
 from ..storage.schema import IMAGE, ROUNDING, TEXT, Field, Schema
 from ..storage.value_rules import WrongContentError, need
@@ -151,14 +151,14 @@ class Result(Shown):
         UsageError
             The result is none that `load` would take, as one with settings of one's own can be.
         ReportError
-            A folder, a folder that does not exist, an existing file without `overwrite`, or it
-            cannot be written.
+            A folder, a folder that does not exist, an existing file without `overwrite` or one
+            that is not of iaside, or it cannot be written.
         """
         from ..storage import hdf5  # loads h5py, which reading here does without
 
         target, schema = Path(path), self.SCHEMA
         check_folder(target)
-        check_free(target, overwrite=overwrite)
+        check_free_for_result(target, overwrite=overwrite)
         header = {name: getattr(self, name) for name in schema.header}
         values: dict[str, Any] = {}
         for each in schema.fields:

@@ -14,13 +14,14 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import ReportError
 from ..spelling import option
 from .regular_file import why
+from .seal import BEGINNINGS, SEAL_BYTES
 
 try:
     import fcntl
@@ -42,6 +43,48 @@ def check_free(target: Path, *, overwrite: bool) -> None:
     if not overwrite:
         anew = option("overwrite", True)
         raise ReportError(f"{target}: exists already; use {anew} to replace it")
+
+
+def check_free_for_result(target: Path, *, overwrite: bool) -> None:
+    """Refuse as `check_free` does, and what is no file of iaside even to be replaced."""
+    check_free(target, overwrite=overwrite)
+    check_is_ours(
+        target,
+        f"is no file of iaside, so {option('overwrite')} does not replace it; remove it, or give "
+        "the report another name",
+    )
+
+
+def check_is_ours(path: Path, words: str) -> None:
+    """Refuse with `words` a file that iaside did not write, as its first bytes show; empty pass."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(SEAL_BYTES)
+    except FileNotFoundError:  # nothing, or a link to nothing
+        return
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read: {why(error)}") from error
+    if first and not first.startswith(BEGINNINGS):
+        raise ReportError(f"{path}: {words}")
+
+
+def check_no_input(
+    target: Path, inputs: Iterable[str | Path | None], *, use: str = "read", within: bool = False
+) -> None:
+    """Refuse to write over an input, by whatever name or link, even to replace it.
+
+    `use` says what the input is there for; `within` holds for files in folders among the inputs
+    too.
+    """
+    for each in [Path(each) for each in inputs if each is not None]:
+        same = False
+        with suppress(OSError, ValueError):  # what is not there is no input that could be lost
+            same = target.samefile(each)
+            if within and each.is_dir():
+                same = target.resolve().is_relative_to(each.resolve())
+        if same:
+            what = "the report" if use == "measured" else "what is written"
+            raise ReportError(f"{target}: is what would be {use}; give {what} another name")
 
 
 def check_folder(target: Path) -> None:

@@ -28,9 +28,7 @@ from ..spelling import option
 from .hdf5 import attribute, in_place, opened, stored_format, stored_type, stored_version
 from .isolated import Arrays
 from .opening import MADE_BY, check_is_file, read_isolated
-from .output_file import check_free, whole_file
-from .regular_file import why
-from .seal import BEGINNINGS, SEAL_BYTES
+from .output_file import check_free, check_is_ours, whole_file
 from .value_rules import parse
 
 # Of partial files of whatever kind; 2 where the coalitions are drawn.
@@ -128,16 +126,11 @@ def check_partial(target: Path) -> None:
     if not os.path.lexists(path):
         return
     check_free(path, overwrite=True)
-    try:
-        with path.open("rb") as file:
-            known = file.read(SEAL_BYTES).startswith(BEGINNINGS)
-    except OSError as error:
-        raise ReportError(f"{path}: cannot be read: {why(error)}") from error
-    if not known:
-        raise ReportError(
-            f"{path}: is no partial report, and would be replaced by one; move it away, or give "
-            "the report another name"
-        )
+    check_is_ours(
+        path,
+        "is no partial report, and would be replaced by one; move it away, or give the report "
+        "another name",
+    )
 
 
 def create_partial(

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from rich.table import Table
-
 from ..results.class_rows import estimate_note, reservation, shown_estimate
 from ..results.finding import NOT_A_FINDING
 from ..results.report import FEW_IMAGES, Report
-from .terminal import table
+from .terminal import Rows, table
 from .text import UNDEFINED, interval, number, one_line, percent
 
 # Characters that the columns of scores, and one of a band, take.
 _SCORES, _BAND, _NAME = 54, 5, 16
 
 
-def class_tables(report: Report, width: int) -> list[Table]:
+def class_tables(report: Report, width: int) -> list[Rows]:
     """A row a class: the estimate that all views show, and the score of its own images beside it.
 
     ``*`` marks classes of few images, ``!`` those whose profile is mostly noise. One table, or
@@ -63,6 +61,6 @@ def _scores(row: dict[str, Any], mark: str) -> list[str]:
     ]
 
 
-def _table(headings: Sequence[str], names: Sequence[str], *parts: Sequence[Sequence[str]]) -> Table:
+def _table(headings: Sequence[str], names: Sequence[str], *parts: Sequence[Sequence[str]]) -> Rows:
     rows = ([name, *chain(*cells)] for name, *cells in zip(names, *parts, strict=True))
-    return table(["class"], headings, rows, tight=True, fold=True, no_wrap=True)
+    return table(["class"], headings, rows, tight=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
 from ..comparisons.pairs import Comparison, Pair
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
 from ..results.report import FEW_IMAGES
 from .comparison_rows import difference_cells, no_finding_of, pair_rows
-from .terminal import table, terminal
+from .terminal import Rows, table, terminal
 from .text import both_ends, one_line, percent
 
 _FILES_ONLY = (
@@ -76,7 +74,7 @@ def _lines(pair: Pair) -> list[str]:
     return [*lines, *(f"Note: {note}." for note in pair.notes)]
 
 
-def _table(comparison: Comparison, pair: Pair) -> Table:
+def _table(comparison: Comparison, pair: Pair) -> Rows:
     level = 1 - float(comparison.view["confidence"])
     mean = f"mean of {1 + len(comparison.replicates)}" if comparison.replicates else ""
     reference = both_ends(mean or comparison.reference["report"], _NAME)
@@ -90,7 +88,7 @@ def _table(comparison: Comparison, pair: Pair) -> Table:
         f"where that also holds among all {len(comparison.bands)} (Holm)."
     )
     headings = [*both, "other -\nreference", "interval", "p"]
-    return table([""], headings, rows, caption=caption, tight=True, no_wrap=True)
+    return table([""], headings, rows, caption=caption, tight=True)
 
 
 def _judged(cells: list[str], difference: Difference, level: float) -> list[str]:
@@ -99,7 +97,7 @@ def _judged(cells: list[str], difference: Difference, level: float) -> list[str]
     return [*cells[:-1], cells[-1] + ("*" if p < level else " ")]
 
 
-def _class_tables(comparison: Comparison, pair: Pair, width: int) -> list[Table]:
+def _class_tables(comparison: Comparison, pair: Pair, width: int) -> list[Rows]:
     """Differences of the classes: score and accuracy in one table, or in two where it is narrow."""
     level = 1 - float(comparison.view["confidence"])
     rows = pair.per_class or []
@@ -109,13 +107,13 @@ def _class_tables(comparison: Comparison, pair: Pair, width: int) -> list[Table]
     tables = []
     for group in groups:
         headings = ["images", *(h for name, _ in group for h in (name, "interval", "p"))]
-        classes = table(["class"], headings, fold=True, no_wrap=True)
+        classes = table(["class"], headings)
         for row in rows:
             cells: list[str] = []
             for _, part in group:
                 d: Difference | None = getattr(row, part)
                 cells += ["-"] * 3 if d is None else _judged(difference_cells(d), d, level)
-            classes.add_row(one_line(row.name), str(row.images), *cells)
+            classes.rows.append([one_line(row.name), str(row.images), *cells])
         tables.append(classes)
     tables[-1].caption = (
         "Differences of each class's own images, other - reference; interval and p are of one "

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from rich.table import Table
 
 from ..comparisons.correlation import MEASURES, PREDICTORS, Correlation
 from ..mathematics.correlation import Correlations
-from .terminal import table, terminal
+from .terminal import Rows, table, terminal
 from .text import interval, number, one_line, percent, rank_text, words
 
 _OUTCOMES = {
@@ -46,10 +45,10 @@ def print_correlation(correlation: Correlation) -> None:
     out.print(_corruptions(correlation))
 
 
-def _models(correlation: Correlation) -> Table:
+def _models(correlation: Correlation) -> Rows:
     predictors, outcomes = correlation.predictors, correlation.outcomes
     columns = [*predictors.values(), *outcomes.values()]
-    models = table(
+    return table(
         ["model"],
         [*_SHORT, *map(outcome_name, outcomes)],
         (
@@ -57,33 +56,32 @@ def _models(correlation: Correlation) -> Table:
             for row in np.argsort(-predictors["srs_signed"], kind="stable")
         ),
     )
-    models.columns[0].min_width = 20
-    return models
 
 
-def _associations(correlation: Correlation) -> Table:
+def _associations(correlation: Correlation) -> Rows:
     rows = table(
         ["outcome", "foretold by"],
         ["Spearman", "interval", "held", "Kendall", "Pearson"],
         caption="held: with clean accuracy held fixed; added error: mean error less clean error",
-        no_wrap=True,
     )
     ranks, last = correlation.associations["spearman"], len(correlation.predictors) - 1
     for column, outcome in enumerate(correlation.outcomes):
         for row, predictor in enumerate(correlation.predictors):
             others = (correlation.associations[name].value for name in ("kendall", "pearson"))
-            rows.add_row(
+            cells = [
                 outcome_name(outcome) if row == 0 else "",
                 PREDICTORS[predictor],
                 rank_text(ranks.value[row, column]),
                 _interval(ranks, row, column),
                 *(rank_text(each[row, column]) for each in (ranks.partial, *others)),
-                end_section=row == last,
-            )
+            ]
+            if row == last:
+                rows.sections.add(len(rows.rows))
+            rows.rows.append(cells)
     return rows
 
 
-def _corruptions(correlation: Correlation) -> Table:
+def _corruptions(correlation: Correlation) -> Rows:
     row = list(correlation.predictors).index("srs_signed")
     rival = list(correlation.predictors).index("accuracy")
     headings, rows = [], [[words(perturbation)] for perturbation in correlation.perturbations]

@@ -37,6 +37,7 @@ HEADING, TEXT, SMALL, NOTE = 9.0, 7.5, 6.5, 6.0
 LARGE, LARGEST = 9.0, 11.0  # of why there is no finding
 # Letters that a line of `WIDTH` takes, by size of the text.
 _LETTERS = {NOTE: 76, SMALL: 64, LARGE: 46, LARGEST: 38}
+_NEXT = 0.12  # inches from one line of these to the next
 DPI = 300
 _SHOWN_DPI, _SHOWN_SCALE = 240, 2  # pixels that a notebook gets, and how many it puts in one
 
@@ -124,8 +125,9 @@ class Picture(Figure):
 class Header:
     """What stands above the panels of a picture: what it shows, and how that was measured.
 
-    `entries` are a line for each series, beside its colour. The lines `above` say why it shows no
-    finding, before all else; those `below` what it says and what to bear in mind, last.
+    What it says of the measurement breaks where a picture of this `width` ends. `entries` are a
+    line for each series, beside its colour. The lines `above` say why it shows no finding, before
+    all else; those `below` what it says and what to bear in mind, last.
     """
 
     heading: str
@@ -133,21 +135,28 @@ class Header:
     entries: Sequence[str] = ()
     above: Sequence[Line] = ()
     below: Sequence[Line] = ()
+    width: float = WIDTH
+
+    @property
+    def _about(self) -> list[str]:
+        letters = int(_LETTERS[SMALL] * self.width / WIDTH)
+        return textwrap.wrap(one_line(self.about), letters) or [""]
 
     @property
     def height(self) -> float:
         """In inches, with the room for a panel's title."""
         further = 0.16 + 0.14 * len(self.entries) if self.entries else 0.0
         said = 0.05 + _height(self.below) if self.below else 0.0
-        return _height(self.above) + 0.56 + further + said
+        return _height(self.above) + 0.56 + _NEXT * (len(self._about) - 1) + further + said
 
     def draw(self, drawn: Picture) -> None:
         """Write it at the top of a picture."""
         top = _height(self.above)
         drawn.put_lines(0.03, self.above)
         drawn.put(EDGE, top + 0.18, one_line(self.heading), HEADING, fontweight="bold")
-        drawn.put(EDGE, top + 0.33, one_line(self.about), color=GREY)
-        top += 0.49
+        for number, text in enumerate(self._about):
+            drawn.put(EDGE, top + 0.33 + _NEXT * number, text, color=GREY)
+        top += 0.49 + _NEXT * (len(self._about) - 1)
         for number, text in enumerate(self.entries):
             drawn.put(EDGE, top, "■", color=COLOURS[number])
             drawn.put(EDGE + 0.12, top, one_line(text))

@@ -56,7 +56,7 @@ def markdown(decision: Gate) -> str:
     ]
     if decision.baseline is not None:
         about.append(f"Drops are counted from {_code(decision.baseline)}.")
-    notes = [f"- Note: {_plain(note)}." for note in decision.notes]
+    notes = [f"- Note: {_plain(note, _LONGEST_REASON)}." for note in decision.notes]
     lead = [f"### {outcome}", ""]
     for reason in reasons:
         lead += [f"**{_plain(reason, _LONGEST_REASON)}**", ""]

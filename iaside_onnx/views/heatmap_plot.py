@@ -35,6 +35,7 @@ from .text import rank_text, shortened
 _SIDE, _GAP, _LEFT = 1.4, 0.16, 0.34  # inches
 _NAME, _SCALE = 0.22, 0.54
 _ABOVE = 0.16  # of the header's room for a title, which names take
+_INSET = 0.06  # of a scale of colours, whose numbers stand out at both ends
 _ROOM = 0.32  # for the labels of the bars' axis
 _COLOURS = "magma"
 _LONGEST_NAME = 30
@@ -74,9 +75,10 @@ def heatmap_figure(
     ]
     columns = [_LEFT, _LEFT + _SIDE + _GAP, _LEFT + 2 * (_SIDE + _GAP) + _ROOM]
     with_sid = any(analysis is not None for analysis in beside)
-    header = _header(shown)
+    width = WIDTH + (_ROOM + _SIDE + 0.3 if with_sid else 0)
+    header = _header(shown, width)
     height = header.height + len(shown) * (_NAME + _SIDE) + _SCALE - _ABOVE
-    drawn = Picture(WIDTH + (_ROOM + _SIDE + 0.3 if with_sid else 0), height)
+    drawn = Picture(width, height)
     header.draw(drawn)
     maps = [[report.error_map for report in shown], [report.mpe_map for report in shown]]
     most = [max(float(values.max()) for values in column) for column in maps]
@@ -92,7 +94,7 @@ def heatmap_figure(
             axes.set_xticks([-1, 0, 1], ["-1", "0", "1"] if last else [])
             axes.set_yticks([-1, 0, 1], ["-1", "0", "1"] if column == 0 else [])
             if last:
-                scale = drawn.panel(left, height - 0.37, _SIDE, 0.06)
+                scale = drawn.panel(left + _INSET, height - 0.37, _SIDE - 2 * _INSET, 0.06)
                 label = ("error", "mPE")[column]
                 colour_scale(drawn, mesh, scale, label, orientation="horizontal")
         if analysis is not None:
@@ -107,7 +109,7 @@ def heatmap_figure(
     return drawn
 
 
-def _header(reports: Sequence[HeatmapReport]) -> Header:
+def _header(reports: Sequence[HeatmapReport], width: float) -> Header:
     settings = reports[0].settings
     sizes = {f"{across} x {down}" for down, across in (r.settings["size"] for r in reports)}
     norms = {f"{r.settings['strength']:.4g}" for r in reports}
@@ -115,6 +117,7 @@ def _header(reports: Sequence[HeatmapReport]) -> Header:
         "Fourier heat map",
         f"waves of l2 norm {', '.join(sorted(norms))} a channel, {', '.join(sorted(sizes))} "
         f"pixels; {settings['bands']} bands ({settings['norm']}); 1 is Nyquist",
+        width=width,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..results.finding import NOT_A_FINDING, no_finding
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
-from .terminal import share_bar, table, terminal
+from .terminal import table, terminal
 from .text import number, one_line, percent, rank_text, value_and_ends, with_ends
 
 _BAR_WIDTH = 20
@@ -31,20 +31,21 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
     level = f"{percent(settings['confidence'])} interval"
     sid = "SID" if reason is None else f"SID ({NOT_A_FINDING})"
     headings = ["band", "coefficients", "error", level, "mPE", level]
-    bands = table([], headings + [sid] * (analysis is not None))
-    bands.add_column("", min_width=_BAR_WIDTH)
     shares = damage.mpe.value
-    known = np.isfinite(shares)
-    for row, name in enumerate(with_ends(shown.band_names)):
-        bands.add_row(
+    largest = float(np.nanmax(shares))
+    rows = [
+        [
             name,
             str(damage.coefficients[row]),
             *value_and_ends(damage.error[row]),
             *value_and_ends(damage.mpe[row]),
             *([number(analysis.sid[row])] if analysis is not None else []),
-            share_bar(shares[row], shares[known].max(), _BAR_WIDTH) if known[row] else "",
-        )
-    out.print(bands)
+        ]
+        for row, name in enumerate(with_ends(shown.band_names))
+    ]
+    further = [sid] * (analysis is not None)
+    bars = shares / largest if largest > 0 else shares
+    out.print(table(headings[:1], headings[1:] + further, rows, bars=bars, longest=_BAR_WIDTH))
     if not damage.coefficients.all():
         out.print("The grid has no frequency in the bands without numbers: use a finer --grid.")
     if analysis is not None and reason is None:

@@ -94,7 +94,7 @@ def print_candidates(facts: Mapping[str, Any], written: Path | None) -> None:
         if row["label_offset"] != best["label_offset"]:
             others.setdefault(row["label_offset"], row["accuracy"])
             continue
-        candidates.add_row(
+        cells = [
             one_line(row["values"]),
             row["geometry"],
             number(row["accuracy"]),
@@ -102,7 +102,8 @@ def print_candidates(facts: Mapping[str, Any], written: Path | None) -> None:
             *([number(row["top5"], 2)] if many else []),
             number(row["mean_log_prob"], 2),
             "" if row is best else p_value(row["p_value"]),
-        )
+        ]
+        candidates.rows.append(cells)
     out.print(candidates)
     tried = [f"{offset} gives at most {accuracy:.3f}" for offset, accuracy in others.items()]
     if tried:
@@ -117,6 +118,6 @@ def print_candidates(facts: Mapping[str, Any], written: Path | None) -> None:
         out.say(
             "\nBest recipe, not written anywhere yet: save these lines as recipe.toml, or run "
             "this again with --write-recipe recipe.toml",
-            search["toml"].rstrip(),
         )
-    out.say(f"\nTo use it:\n{one_line(search['command'])}")
+        out.say(search["toml"].rstrip(), verbatim=True)
+    out.say("\nTo use it:", one_line(search["command"]), verbatim=True)

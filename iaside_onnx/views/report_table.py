@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
 from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
-from .terminal import BAR_WIDTH, share_bar, table, terminal
+from .terminal import Rows, table, terminal
 from .text import band_table, interval, number, one_line, percent
 
 
@@ -59,12 +57,9 @@ def print_report(
         out.print(*class_tables(report, out.width))
 
 
-def _band_table(report: Report, mark: str) -> Table:
+def _band_table(report: Report, mark: str) -> Rows:
     """A row a band; `mark` stands beside the names of what is derived from its values."""
     headings, rows = band_table(report, mark)
-    bands = table([], headings)
-    bands.add_column("", min_width=BAR_WIDTH)
     largest = float(report.sid.max())
-    for share, row in zip(report.sid, rows, strict=True):
-        bands.add_row(*row, "" if mark else share_bar(float(share), largest))
-    return bands
+    bars = None if mark else [float(share) / largest if largest > 0 else 0 for share in report.sid]
+    return table(headings[:1], headings[1:], rows, bars=bars)

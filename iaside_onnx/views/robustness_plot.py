@@ -43,9 +43,10 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
                 "by one"
             )
     sizes = dict.fromkeys(f"{len(report.labels)}" for report in reports)
+    model = f"{first.model['path']}: " if len(reports) == 1 else ""
     header = Header(
         "Error under corruptions, per cent",
-        f"{', '.join(sizes)} images; columns are severities"
+        f"{model}{', '.join(sizes)} images; columns are severities"
         + (" (sizes differ: other constants)" if other_sizes else ""),
     )
     rows, columns = first.errors.shape

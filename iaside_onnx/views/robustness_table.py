@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
 from ..comparisons.baseline import relative
 from ..results.robustness import Relative, RobustnessReport
-from .terminal import table, terminal
+from .terminal import Rows, table, terminal
 from .text import number, one_line, percent, value_and_ends, with_interval
 
 _LOST = "lost log-prob"
@@ -18,11 +16,12 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     level = percent(report.confidence)
     against = None if baseline is None else relative(report, baseline)
     damage = report.damage
+    severities = "severity" if len(report.severities) == 1 else "severities"
     out.heading(
         report,
         f"{len(report.labels)} images of {report.settings['width']} x "
-        f"{report.settings['height']}, {len(report.perturbations)} corruptions x severities "
-        f"{', '.join(map(str, report.severities))}",
+        f"{report.settings['height']}, {len(report.perturbations)} corruptions x "
+        f"{severities} {', '.join(map(str, report.severities))}",
         f"Clean error: {with_interval(report.clean_spread, level)}",
     )
     ends = f"{level} int."
@@ -48,7 +47,7 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
 
 def _corruptions(
     report: RobustnessReport, ends: str, against: Relative | None, *, lost: bool = False
-) -> Table:
+) -> Rows:
     headings = ["error", ends, "by severity", "mPE", ends]
     headings += [_LOST, ends] * lost + ["CE", ends] * (against is not None)
     damage = report.damage
@@ -63,7 +62,7 @@ def _corruptions(
     return table(["corruption"], headings, rows, tight=True)
 
 
-def _lost(report: RobustnessReport, ends: str) -> Table:
+def _lost(report: RobustnessReport, ends: str) -> Rows:
     """What corruptions take from the log-probability, for terminals too narrow for one table."""
     rows = (
         [one_line(name), *value_and_ends(report.lost_log_prob[row])]
@@ -72,7 +71,7 @@ def _lost(report: RobustnessReport, ends: str) -> Table:
     return table(["corruption"], [_LOST, ends], rows, tight=True)
 
 
-def _attacks(report: RobustnessReport, ends: str) -> Table:
+def _attacks(report: RobustnessReport, ends: str) -> Rows:
     headings = (
         "epsilon", "queries", "images", "clean error", "error", ends, "mPE", "median queries",
     )  # fmt: skip
@@ -80,7 +79,7 @@ def _attacks(report: RobustnessReport, ends: str) -> Table:
     for place, attack in enumerate(report.attacks):
         attacked = report.attacked[:, place]
         median = report.median_queries(place)
-        attacks.add_row(
+        row = [
             one_line(attack["name"]),
             f"{attack['epsilon']:.4g}",
             f"{attack['queries']:,}",
@@ -89,5 +88,6 @@ def _attacks(report: RobustnessReport, ends: str) -> Table:
             *value_and_ends(report.adversarial_spread[place]),
             number(report.adversarial_mpe[place]),
             "-" if median is None else f"{median:,.0f}",
-        )
+        ]
+        attacks.rows.append(row)
     return attacks

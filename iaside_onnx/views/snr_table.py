@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rich.table import Table
-
 from ..results.snr import Curve, SnrReport
-from .terminal import table, terminal
-from .text import figures, one_line, percent
+from .terminal import Rows, table, terminal
+from .text import counted, figures, one_line, percent
 
 _FIT_NAMES = {"power_law": "power law r^-p", "exponential": "exponential e^-kr"}
 
@@ -26,7 +24,8 @@ def print_snr(report: SnrReport) -> None:
     out.heading(
         report,
         f"{len(report.image_ids)} images of {settings['width']} x {settings['height']}, "
-        f"{len(report.perturbations)} perturbations x {len(report.severities)} severities, "
+        f"{len(report.perturbations)} perturbations x "
+        f"{counted(len(report.severities), 'severity', 'severities')}, "
         f"{settings['bands']} bands ({settings['norm']}), {report.rings} rings",
         *filter(None, [attacked]),
     )
@@ -42,7 +41,7 @@ def print_snr(report: SnrReport) -> None:
     out.noted(report.run.get("warnings", []))
 
 
-def _rows(report: SnrReport, headings: list[str], cells: Callable[[Curve], Iterable[str]]) -> Table:
+def _rows(report: SnrReport, headings: list[str], cells: Callable[[Curve], Iterable[str]]) -> Rows:
     """A row for each perturbation, of its curve at the middle severity."""
     named = zip(report.perturbations, report.curves, strict=True)
     rows = ([name, *cells(curves[report.middle])] for name, curves in named)

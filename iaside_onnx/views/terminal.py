@@ -5,12 +5,17 @@ Results go to standard output; notes, warnings and progress to standard error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -33,6 +38,12 @@ if TYPE_CHECKING:
     from ..results.result import Result
 
 BAR_WIDTH = 24
+# A bar that would be shorter is left out; so much of a name of several words stays on one line.
+_LEAST_BAR, _LEAST_NAME = 8, 20
+_CAPTION = 80
+_UNBOUNDED = 100_000  # characters: standard output that is no terminal has no width
+# Columns that stay with the one before them where a table is split.
+_BELONGING = ("interval", "int.", "std. error", "R²")
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
@@ -89,10 +100,19 @@ def _say(message: str) -> None:
 class Terminal(Console):
     """Standard output, with what all results print alike."""
 
-    def say(self, *sentences: str, bold: bool = False, red: bool = False) -> None:
-        """Sentences, which break where the terminal ends, each on a line of its own."""
+    def print(self, *objects: Any, **look: Any) -> None:
+        """Print, and never crop what does not fit."""
+        super().print(*objects, **{"crop": False, **look})
+
+    def say(
+        self, *sentences: str, bold: bool = False, red: bool = False, verbatim: bool = False
+    ) -> None:
+        """Sentences, each on a line of its own, which break at words where the terminal ends.
+
+        What is `verbatim`, such as a command to copy, gets no line breaks.
+        """
         style = " ".join(["bold"] * bold + ["red"] * red) or None
-        self.print(*sentences, sep="\n", soft_wrap=True, style=style)
+        self.print(*sentences, sep="\n", soft_wrap=verbatim, style=style)
 
     def heading(self, result: Result, about: str, *further: str) -> None:
         """What a result is of, and which part of a sample where it is one."""
@@ -113,11 +133,140 @@ class Terminal(Console):
 
 
 def terminal() -> Terminal:
-    """Standard output; of a fixed width where it is no terminal."""
+    """Standard output, of unbounded width where it is no terminal."""
     plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
     out = Terminal(**plain)
-    # Piped output has no width of its own; do not wrap tables there.
-    return out if out.is_terminal else Terminal(width=110, **plain)
+    return out if out.is_terminal else Terminal(width=_UNBOUNDED, **plain)
+
+
+@dataclass
+class Rows:
+    """A table that fits the terminal and loses no letter of a name and no digit.
+
+    Where it is too wide, first its headings break at words, then its bars get shorter or go, then
+    long names fold, and then the columns of numbers are split over several tables, each with the
+    names. Its first columns hold texts, the others numbers.
+
+    Attributes
+    ----------
+    bars : list of float, optional
+        Of each row, from 0 to 1; not a number for a row without a bar.
+    longest : int
+        Letters that the longest bar takes.
+    sections : set of int
+        Rows with a line below.
+    """
+
+    texts: list[str]
+    numbers: list[str]
+    rows: list[list[str]] = field(default_factory=list)
+    caption: str | None = None
+    tight: bool = False
+    bars: list[float] | None = None
+    longest: int = BAR_WIDTH
+    sections: set[int] = field(default_factory=set)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        wide = self._total(self._widths(wrapped=False), self.longest if self.bars else 0)
+        return Measurement(min(wide, options.max_width), wide)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        room = options.max_width
+        widest = 0
+        for piece in self._pieces(room):
+            wide = Measurement.get(console, options.update(max_width=_UNBOUNDED), piece).maximum
+            widest = max(wide, widest)
+            yield from console.render(piece, options.update(width=max(room, wide)))
+        if self.caption:
+            for line in self.caption.split("\n"):
+                for part in textwrap.wrap(line, min(room, max(widest, _CAPTION))):
+                    yield Text(part, style="table.caption")
+
+    def _pieces(self, room: int) -> Iterator[RenderableType]:
+        """The tables that this one takes."""
+        every = list(range(len(self.texts), len(self.texts) + len(self.numbers)))
+        texts = list(range(len(self.texts)))
+        longest = self.longest if self.bars else 0
+        for wrapped in (False, True):
+            widths = self._widths(wrapped=wrapped)
+            if self._total(widths, longest) <= room:
+                yield self._table(widths, texts + every, longest)
+                return
+        if self._total(widths) <= room:
+            left = room - self._total(widths) - self._gap
+            yield self._table(widths, texts + every, left if left >= _LEAST_BAR else 0)
+            return
+        least = [self._least(at, room) for at in texts]
+        while self._total(widths) > room and any(widths[at] > least[at] for at in texts):
+            widths[max(texts, key=lambda at: widths[at] - least[at])] -= 1
+        names = [widths[at] for at in texts]
+        groups: list[list[int]] = []
+        for unit in self._units(room - self._total(names), widths):
+            taken = [*(groups[-1] if groups else []), *unit]
+            if groups and self._total(names + [widths[at] for at in taken]) <= room:
+                groups[-1] = taken
+            else:
+                groups.append(unit)
+        for group in groups:
+            yield self._table(widths, texts + group, 0)
+
+    def _units(self, room: int, widths: list[int]) -> Iterator[list[int]]:
+        """Columns of numbers that stay side by side, where there is room for it."""
+        units: list[list[int]] = []
+        for at, heading in enumerate(self.numbers, len(self.texts)):
+            belongs = heading == "p" or any(word in heading for word in _BELONGING)
+            if units and belongs:
+                units[-1].append(at)
+            else:
+                units.append([at])
+        for unit in units:
+            if sum(widths[at] + self._gap for at in unit) <= room:
+                yield unit
+            else:
+                yield from ([at] for at in unit)
+
+    def _least(self, at: int, room: int) -> int:
+        """Characters that a column of texts is left: its longest word where that is no giant."""
+        words = [word for row in self.rows for word in row[at].split()]
+        longest = max([_LEAST_NAME, *map(cell_len, words)])
+        return min(longest, room // (1 + len(self.texts)))
+
+    @property
+    def _gap(self) -> int:
+        """Characters between two columns."""
+        return 2 if self.tight else 3
+
+    def _total(self, widths: Sequence[int], bar: int = 0) -> int:
+        """Characters that columns of these widths take, and a bar."""
+        each = [*widths, *[bar] * bool(bar)]
+        return sum(each) + self._gap * (len(each) - 1) + 2
+
+    def _widths(self, *, wrapped: bool) -> list[int]:
+        """Characters of each column, with headings that are `wrapped` at words or not."""
+        cells = zip(*self.rows, strict=True) if self.rows else [()] * len(self._headings)
+        widths = []
+        for heading, column in zip(self._headings, cells, strict=True):
+            lines = heading.split() if wrapped else heading.split("\n")
+            widths.append(max([0, *map(cell_len, lines), *map(cell_len, column)]))
+        return widths
+
+    @property
+    def _headings(self) -> list[str]:
+        return [*self.texts, *self.numbers]
+
+    def _table(self, widths: Sequence[int], columns: Sequence[int], bar: int) -> Table:
+        filled = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=self.tight)
+        for at in columns:
+            look: Any = {"overflow": "fold"} if at < len(self.texts) else {"justify": "right"}
+            filled.add_column(self._headings[at], width=widths[at], **look)
+        if bar:
+            filled.add_column("", width=bar)
+        for number, row in enumerate(self.rows):
+            cells = [row[at] for at in columns]
+            if bar and self.bars:
+                cells.append(share_bar(self.bars[number], bar))
+            filled.add_row(*cells, end_section=number in self.sections)
+        return filled
 
 
 def table(
@@ -127,28 +276,17 @@ def table(
     *,
     caption: str | None = None,
     tight: bool = False,
-    fold: bool = False,
-    no_wrap: bool = False,
-) -> Table:
-    """A table whose first columns hold texts, which may `fold`, and whose others hold numbers.
-
-    Intervals stay on one line, and with `no_wrap` all numbers do.
-    """
-    filled = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=tight, caption=caption,
-        caption_justify="left",
-    )  # fmt: skip
-    for heading in texts:
-        filled.add_column(heading, overflow="fold" if fold else "ellipsis", no_wrap=not fold)
-    for heading in numbers:
-        filled.add_column(heading, justify="right", no_wrap=no_wrap or "interval" in heading)
-    for row in rows:
-        filled.add_row(*row)
-    return filled
+    bars: Iterable[float] | None = None,
+    longest: int = BAR_WIDTH,
+) -> Rows:
+    """A table whose first columns hold texts, and whose others hold numbers; see `Rows`."""
+    filled = [list(row) for row in rows]
+    drawn = None if bars is None else [float(bar) for bar in bars]
+    return Rows(list(texts), list(numbers), filled, caption, tight, drawn, longest)
 
 
-def share_bar(share: float, largest: float, width: int = BAR_WIDTH) -> str:
-    """A bar of text, `width` letters long where the share is the largest."""
-    eighths = round(width * 8 * share / largest) if largest > 0 else 0
+def share_bar(share: float, width: int) -> str:
+    """A bar of text, `width` letters long for a share of 1; none for what is not a number."""
+    eighths = 0 if math.isnan(share) else round(width * 8 * share)
     whole, part = divmod(eighths, 8)
     return "█" * whole + (_BLOCKS[part] if part else "")

@@ -131,7 +131,8 @@ def audit(
 
     used = np.arange(images)
     if target is not None:
-        used, _ = play_rounds(Limits(target_stderr=target), used, lambda _: None, stderr)
+        limits = Limits(target_stderr=target)
+        used, _ = play_rounds(limits, used, np.zeros(len(used), bool), lambda _: None, stderr)
     return [values(table, used) for table in tables]
 
 
