@@ -25,7 +25,7 @@ from ..storage.opening import stored_content, wrong_kind
 from ..storage.output_file import check_folder, check_free_for_result
 from ..storage.regular_file import why
 from ..storage.schema import IMAGE, ROUNDING, TEXT, Field, Schema
-from ..storage.value_rules import need
+from ..storage.value_rules import WrongContentError, need
 from .joining import joined, taken
 from .part import part_of
 from .shown import Shown
@@ -172,9 +172,8 @@ class Result(Shown):
             stored = hdf5.as_stored(schema, self.format_version, header, values)
             self._of_content(*stored)
         except Exception as error:  # a result can be wrong in any way
-            reason = said(error) if isinstance(error, IasideError) else why(error)
             raise UsageError(
-                f"{target}: is not written, for nothing could read it again: {reason}"
+                f"{target}: is not written, for nothing could read it again: {_reason(error)}"
             ) from error
         derived, notes = self._derived()
         hdf5.write(schema, target, self.format_version, *stored, derived, notes)
@@ -215,10 +214,8 @@ class Result(Shown):
             raise again(getattr(errors, stored["error"]), {"parts": stored["parts"]})
         try:
             return cls._of_content(stored["header"], arrays)
-        except IasideError as error:
-            raise ReportError(f"{path}: is damaged: {said(error)}") from error
         except Exception as error:  # a header can be wrong in any way
-            raise ReportError(f"{path}: is damaged: {why(error)}") from error
+            raise ReportError(f"{path}: is damaged: {_reason(error)}") from error
 
     @classmethod
     def _of_content(cls, texts: Mapping[str, str], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -408,6 +405,11 @@ class ModelResult(Result):
     def clean_error(self) -> float:
         """Share of untouched images whose top-1 class is wrong."""
         return float(self.clean_wrong.mean())
+
+
+def _reason(error: Exception) -> str:
+    """Why content is none, in the words of whoever refused it."""
+    return said(error) if isinstance(error, IasideError | WrongContentError) else why(error)
 
 
 def _chosen(positions: Any, images: int) -> NDArray[np.intp]:
