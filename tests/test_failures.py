@@ -480,3 +480,19 @@ def test_pipes_and_devices_are_never_opened(iaside, tmp_path, photographs, kind)
     assert read_bounded(link, 8, DataError) == real.read_bytes()
     with pytest.raises(DataError, match="the most are 7"):
         read_bounded(link, 7, DataError)
+
+
+def test_links_in_a_loop_are_one_line(iaside, tmp_path):
+    loop = tmp_path / "loop.h5"
+    loop.symlink_to(loop)
+    photos = ROOT / "demo" / "test"
+    small = ("--corruption", "fog", "--severity", 1, "--samples", 2)
+    for command in (
+        ("snr", photos, "-o", loop, "--overwrite", *small),
+        ("snr", photos, "-o", loop, *small),
+        ("show", loop),
+        ("inspect", loop),
+    ):
+        refused = iaside(*command)
+        assert refused.exit_code == 2, refused.stderr
+        assert refused.stderr.count("\n") == 1

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import DataError, PictureError
 from ..listener import Listener
 from ..spelling import option
+from ..storage.regular_file import real_path
 from .array_labels import numbered
 from .class_names import shown
 from .label_files import Entry, read_labels
@@ -283,7 +284,7 @@ def no_pictures(root: Path) -> DataError:
 
 def _holds_pictures(parent: Path, names: list[str], but: Path) -> bool:
     """Whether another folder beside one holds pictures directly."""
-    for folder in [parent / name for name in names if name != but.resolve().name][:20]:
+    for folder in [parent / name for name in names if name != real_path(but).name][:20]:
         with suppress(DataError):
             if any(map(is_picture, entries(folder)[1])):
                 return True

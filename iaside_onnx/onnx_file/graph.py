@@ -13,6 +13,7 @@ from onnx import TensorProto, numpy_helper
 
 from ..errors import ArtifactError
 from ..file_kinds import HEAD_BYTES, kind_of_file
+from ..storage.regular_file import real_path
 
 # Nodes that hand their first input on without changing what the numbers mean.
 TRANSPARENT = frozenset(
@@ -86,14 +87,14 @@ def external_files(path: Path, model: onnx.ModelProto) -> tuple[Path, ...]:
     ArtifactError
         A file that is missing, cut short, or that lies elsewhere.
     """
-    folder = path.resolve().parent
+    folder = real_path(path).parent
     files: set[Path] = set()
     for tensor in _tensors(model):
         if tensor.data_location != TensorProto.EXTERNAL:
             continue
         location = next((e.value for e in tensor.external_data if e.key == "location"), "")
         try:
-            target = (folder / location).resolve()
+            target = real_path(folder / location)
             there = target.is_file()
         except (OSError, ValueError):  # a name that no file can have
             target, there = folder, False

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..spelling import option
-from ..storage.regular_file import check_regular, read_bounded
+from ..storage.regular_file import check_regular, read_bounded, real_path
 from .recipe_keys import LETTERBOX, MOST_BYTES, UNRESIZED, short_text
 
 # Files that are looked for beside a model, in this order.
@@ -81,7 +81,7 @@ def beside(model: Path) -> Path | None:
     A ``config.json`` counts only where it holds timm's preprocessing; one that cannot be read
     does not.
     """
-    folder = model.resolve().parent
+    folder = real_path(model).parent
     for place in (folder, *([folder.parent] if folder.name == "onnx" else [])):
         for name in _BESIDE:
             path = place / name

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..errors import ReportError
 from ..spelling import option
-from .regular_file import why
+from .regular_file import real_path, why
 from .seal import BEGINNINGS, SEAL_BYTES
 
 try:
@@ -81,7 +81,7 @@ def check_no_input(
         with suppress(OSError, ValueError):  # what is not there is no input that could be lost
             same = target.samefile(each)
             if within and each.is_dir():
-                same = target.resolve().is_relative_to(each.resolve())
+                same = real_path(target).is_relative_to(real_path(each))
         if same:
             what = "the report" if use == "measured" else "what is written"
             raise ReportError(f"{target}: is what would be {use}; give {what} another name")
@@ -154,7 +154,7 @@ def _claim(scratch: Path, room: int) -> None:
 
 def _clean(target: Path) -> None:
     """Remove scratch files that killed processes left; none of a living one can be there."""
-    if target.resolve() not in _locked_here:  # on a file system without locks
+    if real_path(target) not in _locked_here:  # on a file system without locks
         return
     pattern = _beside(target, "*.tmp")
     for scratch in pattern.parent.glob(pattern.name):
@@ -179,7 +179,7 @@ def sole_writer(target: Path) -> Iterator[None]:
     does not matter. On file systems without locks nothing is checked. A process that holds a
     target already goes on; where another run holds it, that is a ReportError.
     """
-    key = target.resolve()
+    key = real_path(target)
     if fcntl is None or key in _locked_here:
         yield
         return

@@ -57,3 +57,8 @@ def read_bounded(path: Path, most: int, error: type[IasideError]) -> bytes:
         size = max(path.stat().st_size, len(content))
         raise error(f"{path}: {size:,} bytes, the most are {most:,}")
     return content
+
+
+def real_path(path: Path) -> Path:
+    """The path without links; of links in a loop as far as they lead, where pathlib would fail."""
+    return Path(os.path.realpath(path))
