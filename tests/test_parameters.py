@@ -13,6 +13,7 @@ from iaside_onnx.errors import ArtifactError, InvalidOption, UsageError
 from iaside_onnx.spelling import in_python, option
 
 from . import graphs
+from .conftest import ROOT
 
 TIMES = r"'(\w*seconds|created|started|finished)': [^,]*,"
 FOG = {"corruption": ["fog"], "severity": [3], "samples": 4}
@@ -307,3 +308,17 @@ def test_a_prediction_names_what_is_no_report(made):
         ia.predict_damage(None, audit)
     with pytest.raises(InvalidOption, match=r"^snr=.*: give an SnrReport$"):
         ia.predict_damage(audit, audit)
+
+
+def test_results_of_another_kind_are_refused_by_name():
+    report, heatmap = (
+        ia.load(ROOT / "tests" / "data" / name) for name in ("report-v1.h5", "heatmap-v1.h5")
+    )
+    for call in (
+        lambda: heatmap.seen_as(3),
+        lambda: report.finding(heatmap),
+        lambda: report.summary(robustness=3),
+        lambda: ia.Report.join([None]),
+    ):
+        with pytest.raises(InvalidOption, match="give "):
+            call()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import check_kind
 from ..errors import ReportError
 from ..mathematics.proportion import normal_quantile, student_quantile
 from ..setting_roles import FED, settings_apart
@@ -66,6 +67,7 @@ def finding(report: ValueTable, robustness: RobustnessReport | None = None) -> F
     """What a report says, and what was measured of its model; see `Report.finding`."""
     measured = None
     if robustness is not None:
+        check_kind("robustness", robustness, RobustnessReport, "a RobustnessReport, or None")
         check_measures("the measurement", robustness, [report.model])
         measured = _measured(report, robustness)
     reason = no_finding(report)

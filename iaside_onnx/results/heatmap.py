@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_kind
 from ..errors import UsageError
 from ..mathematics.bands import MOST_BANDS
 from ..mathematics.fourier_basis import FrequencyGrid
@@ -124,8 +125,9 @@ class HeatmapReport(ModelResult):
         Raises
         ------
         UsageError
-            The analysis is of another model, or of other image sizes.
+            The analysis is of another model, or of other image sizes, or none.
         """
+        check_kind("report", report, Report, "a Report of iaside analyze")
         if report.model["sha256"] != self.model["sha256"]:
             raise UsageError(
                 f"the analysis is of {report.model['path']}, the heat map of "

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import errors
+from ..checks import check_kind
 from ..digest import data_digest, rows_digest
 from ..errors import IasideError, InvalidOption, ReportError, UsageError, again, said
 from ..mathematics.bands import MOST_BANDS, NORMS
@@ -297,6 +298,8 @@ class Result(Shown):
     @classmethod
     def join(cls, parts: Sequence[Self], *, allow_missing: bool = False) -> Self:
         """Parts of one sample as the result that one run would have made; see `merge`."""
+        for part in parts:
+            check_kind("parts", part, Result, "results of one kind")
         named = [(f"report {number}", part) for number, part in enumerate(parts, 1)]
         return joined(named, allow_missing=allow_missing)
 

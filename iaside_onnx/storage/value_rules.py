@@ -187,7 +187,10 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "label_offset": whole(-MOST_CLASSES, MOST_CLASSES),
         "temperature": is_positive,
         "norm": is_norm,
-    }
+        "tf32": is_truth,
+    },
+    "run": {"forward_passes": whole(0, MOST_COUNT)},
+    "data": {"classes": whole(1, MOST_CLASSES)},
 }
 
 
