@@ -59,6 +59,11 @@ def band_index(
     return partition(height, width, bands, norm, separate_dc=separate_dc)
 
 
+def band_names(bands: int, *, separate_dc: bool) -> list[str]:
+    """Short names of the players, lowest first; "DC" where it is one of its own."""
+    return [*["DC"] * separate_dc, *map(str, range(bands))]
+
+
 def partition(
     height: int,
     width: int,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..checks import check_kind
 from ..errors import UsageError
-from ..mathematics.bands import MOST_BANDS
+from ..mathematics.bands import MOST_BANDS, band_names
 from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.score import resampled_means
 from ..setting_roles import HEATMAP_FIT, settings_apart
@@ -188,8 +188,7 @@ class HeatmapReport(ModelResult):
     @property
     def band_names(self) -> list[str]:
         """Names of the bands, lowest first; "DC" where it stands apart."""
-        names = [str(band) for band in range(int(self.settings["bands"]))]
-        return ["DC", *names] if self.settings["separate_dc"] else names
+        return band_names(self.settings["bands"], separate_dc=self.settings["separate_dc"])
 
     @cached_property
     def band_of(self) -> NDArray[np.intp]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mathematics.bands import MOST_BANDS, check_bands
+from ..mathematics.bands import MOST_BANDS, band_names, check_bands
 from ..mathematics.score import resampled_means
 from ..mathematics.signal_noise import (
     Decay,
@@ -172,8 +172,7 @@ class SnrReport(Result):
     @property
     def band_names(self) -> list[str]:
         """Names of the bands, lowest first; "DC" where it stands apart."""
-        names = [str(band) for band in range(int(self.settings["bands"]))]
-        return ["DC", *names] if self.settings["separate_dc"] else names
+        return band_names(self.settings["bands"], separate_dc=self.settings["separate_dc"])
 
     @property
     def middle(self) -> int:

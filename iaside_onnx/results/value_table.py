@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
-from ..mathematics.bands import check_bands
+from ..mathematics.bands import band_names, check_bands
 from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, members
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
@@ -198,8 +198,8 @@ class ValueTable(ModelResult):
     @property
     def band_names(self) -> list[str]:
         """Short names of the players, lowest first."""
-        dc = ["DC"] if self.settings.get("separate_dc") else []
-        return dc + [str(band) for band in range(self.players - len(dc))]
+        dc = bool(self.settings.get("separate_dc"))
+        return band_names(self.players - dc, separate_dc=dc)
 
     @property
     def beta(self) -> float:
