@@ -91,6 +91,7 @@ class Engine:
         self._companion = open_session(companion, helper_graph=True)
         self._tail = open_session(task.tail(), helper_graph=True)
         self._task = task
+        self.columns = task.columns
         self._placed_masks: dict[tuple[int, int, int], ort.OrtValue] = {}
         self._wirings: dict[tuple[int, int, int], _Wiring] = {}
 
@@ -135,7 +136,7 @@ class Engine:
 
         Returns
         -------
-        ndarray of float32, shape (images, stop - start)
+        ndarray of float32, shape (images, stop - start, columns of the task)
 
         Raises
         ------
@@ -167,7 +168,7 @@ class Engine:
         except Exception as error:  # onnxruntime's errors have no common base
             raise run_error(error, self.model.path) from error
         self.model.confirm_file()
-        return wiring.values.reshape(images, rows)[:, :count].copy()
+        return wiring.values.reshape(images, rows, -1)[:, :count].copy()
 
     def _put(self, array: NDArray[Any]) -> ort.OrtValue:
         return ort.OrtValue.ortvalue_from_numpy(array, self._device, 0)
@@ -201,7 +202,7 @@ class Engine:
         scores = self._sliced([total, *self.model.score_shape], self.model.score_dtype, batch)
         reference = self._task.reference
         references = self._put(np.zeros((total, *reference.shape), reference.dtype))
-        values = np.empty((total, 1), np.float32)
+        values = np.empty((total, self.columns), np.float32)
         result = ort.OrtValue.ortvalue_from_numpy(values)
         companion = self._companion.io_binding()
         companion.bind_ortvalue_output("images", images[0])
