@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
+    from .results.damage import DamageReport
     from .results.heatmap import HeatmapReport, load_heatmap
     from .results.kinds import load
     from .results.merging import merge
@@ -39,6 +40,7 @@ _HOMES = {
     "Comparison": "comparisons.pairs",
     "compare": "comparisons.comparison",
     "Correlation": "comparisons.correlation",
+    "DamageReport": "results.damage",
     "correlate": "comparisons.correlation",
     "Gate": "comparisons.gate",
     "gate": "comparisons.gate",
@@ -72,12 +74,12 @@ _HOMES = {
 }
 
 __all__ = [
-    "Comparison", "Correlation", "Gate", "HeatmapReport", "IasideError", "Listener", "Prediction",
-    "Report", "RobustnessReport", "Settings", "SnrReport", "analyze", "band_images", "band_index",
-    "compare", "correlate", "corrupt", "gate", "load", "load_heatmap", "load_robustness",
-    "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "merge", "plot",
-    "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
-    "spectral_importance", "spectral_robustness_score",
+    "Comparison", "Correlation", "DamageReport", "Gate", "HeatmapReport", "IasideError",
+    "Listener", "Prediction", "Report", "RobustnessReport", "Settings", "SnrReport", "analyze",
+    "band_images", "band_index", "compare", "correlate", "corrupt", "gate", "load",
+    "load_heatmap", "load_robustness", "load_snr", "measure_heatmap", "measure_robustness",
+    "measure_snr", "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values",
+    "signed_score", "spectral_importance", "spectral_robustness_score",
 ]  # fmt: skip
 
 

@@ -1,0 +1,360 @@
+"""Where a perturbation does its damage: the table of one damage game, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..mathematics.bands import band_names, check_bands
+from ..mathematics.damage import MOST_SPLIT, are_split, owen_values, whole_bands
+from ..mathematics.estimators import image_values
+from ..mathematics.score import in_order, resampled_means
+from ..mathematics.shapley import shapley_interactions
+from ..spelling import option
+from ..storage import value_rules as rules
+from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, TRUTH, Field, Schema
+from .coalition_table import check_columns, players_of
+from .result import IDS, LABELS, PREDICTED, ModelResult
+from .spread import Spread
+
+# What the game may be played in, and what one of it is called.
+UNITS = {
+    "right": "points of accuracy",
+    "same-answer": "points of same answer",
+    "log-prob": "nats of log-probability",
+}
+RESAMPLES = 2000
+_MOST_PIXELS = 1 << 24
+_MOST_EPSILON = 1e6
+_PERTURBATIONS: dict[str, dict[str, rules.Rule]] = {
+    "corruption": {"name": rules.is_name, "severity": rules.whole(1, 1000)},
+    "attack": {
+        "name": rules.is_name,
+        "epsilon": rules.between(0, _MOST_EPSILON),
+        "queries": rules.whole(1, rules.MOST_CLASSES),
+    },
+    "folder": {"name": rules.is_place, "digest": rules.is_digest},
+}
+
+
+def is_perturbation(value: Any) -> bool:
+    """A perturbation as settings name it: its kind, and what that kind needs."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("kind"), str)
+        and value["kind"] in _PERTURBATIONS
+        and all(
+            key in value and rule(value[key]) for key, rule in _PERTURBATIONS[value["kind"]].items()
+        )
+    )
+
+
+SCHEMA = Schema(
+    format="iaside-damage",
+    versions=(1,),
+    header={name: rules.OF_ALL[name] for name in (
+        "provider", "iaside_version", "created", "settings", "model", "data", "run",
+    )},
+    inside={
+        "settings": {
+            "bands": rules.whole(1, 64),
+            "separate_dc": rules.is_truth,
+            "norm": rules.is_norm,
+            "estimator": rules.is_name,
+            "seed": rules.is_seed,
+            "temperature": rules.is_positive,
+            "perturbation": is_perturbation,
+            "split": rules.is_truth,
+            "value": lambda value: isinstance(value, str) and value in UNITS,
+            "confidence": rules.is_share,
+        },
+        **rules.INSIDE,
+    },
+    attributes=True,
+    copies={"model_sha256": ("model", "sha256"), "data_digest": ("data", "digest")},
+    fields=(
+        Field("log_prob", (IMAGE, "coalition"), "float32",
+              "log-probability of the true class with the coalition's bands clean, the others "
+              "perturbed", "game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
+        Field("right", (IMAGE, "coalition"), TRUTH,
+              "1 where the answer to that image is the true class", "game/right", optional=True),
+        Field("coalitions", (IMAGE, "coalition"), "uint64",
+              "the coalition of each value, where they were drawn or the game is split",
+              "game/coalitions", optional=True, coordinate="coalition"),
+        *(replace(each, place=f"game/{each.name}") for each in (LABELS, PREDICTED, IDS)),
+        Field("image_digests", (IMAGE, 32), "uint8",
+              "SHA-256 of each image's content, by which comparisons pair images",
+              "game/image_digests", optional=True),
+        Field("data.skipped", ("skipped",), JSON, "one JSON object for each picture left out",
+              "data/skipped", optional=True),
+        Field("class_names", ("class",), TEXT, "names in label order, at most one for each class",
+              "data/class_names", optional=True),
+        Field("example", ("height", "width", "channel"), "uint8",
+              "one image at the model's size, for pictures: that which `data` names as `example`",
+              "data/example", optional=True),
+        Field("example_perturbed", ("height", "width", "channel"), "uint8",
+              "the same image perturbed", "data/example_perturbed", optional=True),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class DamageReport(ModelResult):
+    """Result of ``iaside explain``: one perturbation of K images, by M bands.
+
+    What it shares with others is at `ModelResult`.
+
+    Attributes
+    ----------
+    log_prob : ndarray of float32, shape (K, C)
+        V[n, S]: log-probability of image n's true class when the bands in S are clean and the
+        others perturbed. Column S is coalition S, and C is 2**M, where `coalitions` is None. The
+        first column is that of the perturbed image, the last that of the clean one.
+    right : ndarray of bool, shape (K, C), or None
+        Whether the answer there is the true class; None where no answer is right.
+    coalitions : ndarray of uint64, shape (K, C), or None
+        Drawn, or of a split game (see `mathematics.damage`): bit i is band i clean, or its gain
+        restored; bit M + i its residual removed.
+    settings : dict
+        All that determines the table, ``perturbation`` and ``split`` among them, and the view
+        settings ``value`` (a key of `UNITS`) and ``confidence``. With ``labels`` "model" the true
+        class is the model's own clean answer.
+    class_names : list of str or None
+        In label order.
+    example, example_perturbed : ndarray of uint8, shape (H, W, C), or None
+        One image of the sample, which ``data["example"]`` names, for pictures.
+    """
+
+    SCHEMA: ClassVar[Schema] = SCHEMA
+
+    log_prob: NDArray[np.float32]
+    right: NDArray[np.bool_] | None = None
+    coalitions: NDArray[np.uint64] | None = field(default=None, repr=False)
+    class_names: list[str] | None = None
+    example: NDArray[np.uint8] | None = field(default=None, repr=False)
+    example_perturbed: NDArray[np.uint8] | None = field(default=None, repr=False)
+
+    def view(self, *, value: str | None = None, confidence: float | None = None) -> Self:
+        """The same table in another view; None keeps the present one.
+
+        Raises
+        ------
+        UsageError
+            A value that does not exist or that the table does not hold, or a confidence outside
+            (0, 1).
+        """
+        if value is not None:
+            check_value(value, rightness=self.right is not None, own=self.of_own_answers)
+        return self._viewed(value=value, confidence=confidence)
+
+    @property
+    def value(self) -> str:
+        """What the game is played in, a key of `UNITS`."""
+        return str(self.settings["value"])
+
+    @property
+    def unit(self) -> str:
+        """What damage is counted in."""
+        return UNITS[self.value]
+
+    @property
+    def of_own_answers(self) -> bool:
+        """Whether the model's own clean answers stand for labels."""
+        return self.settings.get("labels") == "model"
+
+    @property
+    def players(self) -> int:
+        """Number of bands M (one more with DC as a player of its own)."""
+        return players_of(self.settings)
+
+    @property
+    def split(self) -> bool:
+        """Whether each band's gain and residual are players of their own."""
+        return bool(self.settings["split"])
+
+    @property
+    def exact(self) -> bool:
+        """Whether all coalitions of bands were evaluated for every image."""
+        return str(self.settings["estimator"]) == "exact"
+
+    @property
+    def band_names(self) -> list[str]:
+        """Short names of the players, lowest first."""
+        dc = bool(self.settings["separate_dc"])
+        return band_names(self.players - dc, separate_dc=dc)
+
+    def game(self, value: str | None = None) -> NDArray[np.float64]:
+        """The table as the game is played: shape (K, C), in points (0 or 100) or in nats."""
+        if (value or self.value) == "log-prob":
+            table = self.log_prob.astype(np.float64)
+            if not np.isfinite(table).all():
+                raise UsageError(
+                    "the table holds probabilities of 0, whose logarithm is no value of a game: "
+                    f"choose {option('value', 'right')}"
+                )
+            return table
+        if self.right is None:
+            raise UsageError("the report does not hold which answers are right")
+        return np.asarray(self.right * 100.0, np.float64)
+
+    def shares(self, value: str | None = None) -> NDArray[np.float64]:
+        """Damage of each image by band, shape (K, M); split: by gain, then by residual, (K, 2 M).
+
+        Parameters
+        ----------
+        value : str, optional
+            A key of `UNITS`; by default the report's own.
+        """
+        game, estimator = self.game(value), str(self.settings["estimator"])
+        if self.split:
+            assert self.coalitions is not None
+            return owen_values(estimator, game, self.coalitions, self.players)
+        return image_values(estimator, game, self.coalitions, self.players)
+
+    @cached_property
+    def per_image(self) -> NDArray[np.float64]:
+        """Damage of each image by band, shape (K, M), in the report's unit."""
+        shares = self.shares()
+        return np.asarray(shares.reshape(len(shares), -1, self.players).sum(axis=1))
+
+    @property
+    def efficiency_residual(self) -> float:
+        """|sum of the shares - (v(all) - v(none))|: rounding only."""
+        game = self.game()
+        lost = game[:, -1].mean() - game[:, 0].mean()
+        return float(abs(self.per_image.mean(axis=0).sum() - lost))
+
+    @property
+    def bands_game(self) -> NDArray[np.float64] | None:
+        """The table at all coalitions of whole bands, shape (K, 2**M); None where drawn."""
+        if not self.exact:
+            return None
+        game = self.game()
+        return game[:, whole_bands(self.players)] if self.split else game
+
+    @property
+    def interactions(self) -> NDArray[np.float64] | None:
+        """``-I_ij`` of Shapley interactions, shape (M, M); None where coalitions were drawn.
+
+        Positive: the damage needs both bands perturbed; negative: either alone does it.
+        """
+        game = self.bands_game
+        return None if game is None else 0.0 - shapley_interactions(game.mean(axis=0))
+
+    @cached_property
+    def _spreads(self) -> Spread:
+        """Clean, perturbed, damage, then the bands, shape (3 + M,); images are resampled."""
+        ends = self.game()[:, [-1, 0]]
+        rows = np.column_stack([ends, ends[:, 0] - ends[:, 1], self.per_image])
+        drawn = resampled_means(rows[in_order(rows)], int(self.settings["seed"]), RESAMPLES)
+        return Spread.of(np.concatenate([rows.mean(axis=0)[None], drawn]), self.confidence)
+
+    @property
+    def clean(self) -> Spread:
+        """v(all), of the clean images, shape (); in the report's unit."""
+        return self._spreads[0]
+
+    @property
+    def perturbed(self) -> Spread:
+        """v(none), of the perturbed images, shape ()."""
+        return self._spreads[1]
+
+    @property
+    def damage(self) -> Spread:
+        """What the perturbation costs, shape (): clean less perturbed, image by image."""
+        return self._spreads[2]
+
+    @property
+    def bands(self) -> Spread:
+        """What of it comes in through each band, shape (M,)."""
+        return self._spreads[3:]
+
+    def summary(self) -> dict[str, Any]:
+        """The result as plain JSON values; the keys are those of ``iaside explain --json``."""
+        interactions = self.interactions
+        return {
+            **self.provenance,
+            "perturbation": self.settings["perturbation"],
+            "unit": self.unit,
+            **{name: _points(getattr(self, name)) for name in ("clean", "perturbed", "damage")},
+            "bands": [_points(self.bands[band]) for band in range(self.players)],
+            "interactions": None if interactions is None else interactions.tolist(),
+            "efficiency_residual": self.efficiency_residual,
+        }
+
+    def check(self) -> None:
+        """Refuse a report that no run can have written; see `Result.check`."""
+        settings, columns = self.settings, self.log_prob.shape[1]
+        if self.split:
+            estimator, players = str(settings["estimator"]), self.players
+            most = MOST_SPLIT if estimator == "exact" else 32
+            rules.need(
+                self.coalitions is not None
+                and estimator in ("exact", "permutation")
+                and players <= most
+                and are_split(estimator, players, self.coalitions),
+                "its coalitions are not those of a split game",
+            )
+        else:
+            check_columns(settings, columns, self.coalitions)
+        rightness = self.right is not None
+        fits = self.value == "log-prob" or (
+            rightness and (self.value == "same-answer") == self.of_own_answers
+        )
+        rules.need(fits, f"it holds no values in '{self.value}'")
+        names, offset = self.class_names, int(settings.get("label_offset", 0))
+        fits = names is None or len(names) + offset <= self.data["classes"]
+        rules.need(fits, "there are more class names than classes")
+        self._check_pictures()
+
+    def _check_pictures(self) -> None:
+        pair = self.example, self.example_perturbed
+        rules.need((pair[0] is None) == (pair[1] is None), "it holds half of an example")
+        sizes = [self.settings.get("size")]
+        if self.example is not None:
+            height, width, channels = self.example.shape
+            sizes.append([height, width])
+            rules.need(
+                channels in (1, 3) and height * width <= _MOST_PIXELS,
+                f"an example image of shape {self.example.shape} is none",
+            )
+        bands, norm, dc = (self.settings[name] for name in ("bands", "norm", "separate_dc"))
+        for height, width in filter(None, sizes):
+            check_bands(height, width, bands, norm, separate_dc=dc)
+
+
+def _points(spread: Spread) -> dict[str, Any]:
+    """A single quantity as plain JSON values."""
+    values = spread.json()
+    return {"points": values["value"], "low": values["low"], "high": values["high"]}
+
+
+def default_value(*, rightness: bool, own: bool) -> str:
+    """What a damage game is shown in where nothing was asked for.
+
+    `rightness` says that the table holds which answers are right, `own` that the model's own clean
+    answers stand for labels.
+    """
+    if not rightness:
+        return "log-prob"
+    return "same-answer" if own else "right"
+
+
+def check_value(value: str, *, rightness: bool, own: bool) -> None:
+    """Refuse a value that a table does not hold; see `default_value`."""
+    if value not in UNITS:
+        raise UsageError(f"unknown value '{value}': choose one of {', '.join(UNITS)}")
+    has = default_value(rightness=rightness, own=own)
+    if value in ("log-prob", has):
+        return
+    why = {
+        "right": "without labels no answer is known to be right",
+        "same-answer": f"it needs {option('labels', 'model')}",
+        "log-prob": "the model gives no answers that could be right",
+    }["log-prob" if has == "log-prob" else value]
+    raise UsageError(f"{option('value', value)}: {why}; choose {option('value', has)}")
