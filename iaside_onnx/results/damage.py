@@ -17,7 +17,7 @@ from ..mathematics.score import in_order, resampled_means
 from ..mathematics.shapley import shapley_interactions
 from ..spelling import option
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, TRUTH, Field, Schema
+from ..storage.schema import BOOLEAN, IMAGE, JSON, ROUNDING, TEXT, Field, Schema
 from .coalition_table import check_columns, players_of
 from .result import IDS, LABELS, PREDICTED, ModelResult
 from .spread import Spread
@@ -81,8 +81,8 @@ SCHEMA = Schema(
         Field("log_prob", (IMAGE, "coalition"), "float32",
               "log-probability of the true class with the coalition's bands clean, the others "
               "perturbed", "game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
-        Field("right", (IMAGE, "coalition"), TRUTH,
-              "1 where the answer to that image is the true class", "game/right", optional=True),
+        Field("right", (IMAGE, "coalition"), BOOLEAN,
+              "true where the answer to that image is the true class", "game/right", optional=True),
         Field("coalitions", (IMAGE, "coalition"), "uint64",
               "the coalition of each value, where they were drawn or the game is split",
               "game/coalitions", optional=True, coordinate="coalition"),
