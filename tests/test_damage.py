@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import permutations
 
+import h5py
 import numpy as np
 import pytest
 
@@ -100,6 +101,9 @@ def test_shares_sum_to_the_damage_and_files_come_back(split, estimator, tmp_path
     report = made_damage(split=split, estimator=estimator)
     assert report.efficiency_residual < 1e-9
     report.save(tmp_path / "d.h5")
+    with h5py.File(tmp_path / "d.h5") as file:  # as anyone reads it
+        assert file["game/right"].dtype == bool
+        assert np.array_equal(file["game/right"], report.right)
     again = ia.load(tmp_path / "d.h5")
     assert isinstance(again, ia.DamageReport)
     assert np.array_equal(again.log_prob, report.log_prob)
@@ -123,6 +127,18 @@ def test_a_report_whose_table_is_of_another_game_is_refused(tmp_path):
             wrong.save(tmp_path / "x.h5")
     with pytest.raises(ReportError):
         ia.Report.load(_saved(report, tmp_path / "d.h5"))
+
+
+def test_a_truth_that_is_none_is_refused(tmp_path):
+    path = _saved(made_damage(), tmp_path / "d.h5")
+    with h5py.File(path, "r+") as file:
+        truths = file["game/right"]
+        raw = np.full(truths.shape, 7, np.int8)
+        truths.id.write(h5py.h5s.ALL, h5py.h5s.ALL, raw, truths.id.get_type())
+    unsealed = tmp_path / "u.h5"
+    unsealed.write_bytes(path.read_bytes()[512:])
+    with pytest.raises(ReportError, match="something else than 0 and 1"):
+        ia.load(unsealed)
 
 
 def _saved(report, path):

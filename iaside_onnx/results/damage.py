@@ -17,7 +17,7 @@ from ..mathematics.score import in_order, resampled_means
 from ..mathematics.shapley import shapley_interactions
 from ..spelling import option
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, TRUTH, Field, Schema
+from ..storage.schema import BOOLEAN, IMAGE, JSON, ROUNDING, TEXT, Field, Schema
 from .coalition_table import check_columns, players_of
 from .result import IDS, LABELS, PREDICTED, ModelResult
 from .spread import Spread
@@ -81,8 +81,10 @@ SCHEMA = Schema(
         Field("log_prob", (IMAGE, "coalition"), "float32",
               "log-probability of the true class with the coalition's bands clean, the others "
               "perturbed", "game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
-        Field("right", (IMAGE, "coalition"), TRUTH,
-              "1 where the answer to that image is the true class", "game/right", optional=True),
+        Field("right", (IMAGE, "coalition"), BOOLEAN,
+              "true where the answer to that image is the true class", "game/right", optional=True),
+        Field("answers", (IMAGE, "coalition"), "int32", "class given to that image",
+              "game/answers", optional=True),
         Field("coalitions", (IMAGE, "coalition"), "uint64",
               "the coalition of each value, where they were drawn or the game is split",
               "game/coalitions", optional=True, coordinate="coalition"),
@@ -117,6 +119,8 @@ class DamageReport(ModelResult):
         first column is that of the perturbed image, the last that of the clean one.
     right : ndarray of bool, shape (K, C), or None
         Whether the answer there is the true class; None where no answer is right.
+    answers : ndarray of int32, shape (K, C), or None
+        The class that the model gives there, as labels count; None where it gives none.
     coalitions : ndarray of uint64, shape (K, C), or None
         Drawn, or of a split game (see `mathematics.damage`): bit i is band i clean, or its gain
         restored; bit M + i its residual removed.
@@ -134,6 +138,7 @@ class DamageReport(ModelResult):
 
     log_prob: NDArray[np.float32]
     right: NDArray[np.bool_] | None = None
+    answers: NDArray[np.int32] | None = field(default=None, repr=False)
     coalitions: NDArray[np.uint64] | None = field(default=None, repr=False)
     class_names: list[str] | None = None
     example: NDArray[np.uint8] | None = field(default=None, repr=False)
@@ -149,7 +154,8 @@ class DamageReport(ModelResult):
             (0, 1).
         """
         if value is not None:
-            check_value(value, rightness=self.right is not None, own=self.of_own_answers)
+            held = {"rightness": self.right is not None, "answered": self.answers is not None}
+            check_value(value, own=self.of_own_answers, **held)
         return self._viewed(value=value, confidence=confidence)
 
     @property
@@ -198,9 +204,12 @@ class DamageReport(ModelResult):
                     f"choose {option('value', 'right')}"
                 )
             return table
-        if self.right is None:
+        right = self.right
+        if (value or self.value) == "same-answer" and self.answers is not None:
+            right = self.answers == self.predicted[:, None]
+        if right is None:
             raise UsageError("the report does not hold which answers are right")
-        return np.asarray(self.right * 100.0, np.float64)
+        return np.asarray(right * 100.0, np.float64)
 
     def shares(self, value: str | None = None) -> NDArray[np.float64]:
         """Damage of each image by band, shape (K, M); split: by gain, then by residual, (K, 2 M).
@@ -302,11 +311,18 @@ class DamageReport(ModelResult):
             )
         else:
             check_columns(settings, columns, self.coalitions)
-        rightness = self.right is not None
+        rightness, answers = self.right is not None, self.answers
         fits = self.value == "log-prob" or (
             rightness and (self.value == "same-answer") == self.of_own_answers
         )
+        fits = fits or (self.value == "same-answer" and answers is not None)
         rules.need(fits, f"it holds no values in '{self.value}'")
+        if answers is not None:
+            fits = bool((answers[:, -1] == self.predicted).all())
+            rules.need(fits, "its answers to the untouched images are not those of the game")
+        if answers is not None and self.right is not None:
+            fits = bool((self.right == (answers == self.labels[:, None])).all())
+            rules.need(fits, "which answers are right does not follow from its answers")
         names, offset = self.class_names, int(settings.get("label_offset", 0))
         fits = names is None or len(names) + offset <= self.data["classes"]
         rules.need(fits, "there are more class names than classes")
@@ -345,12 +361,15 @@ def default_value(*, rightness: bool, own: bool) -> str:
     return "same-answer" if own else "right"
 
 
-def check_value(value: str, *, rightness: bool, own: bool) -> None:
-    """Refuse a value that a table does not hold; see `default_value`."""
+def check_value(value: str, *, rightness: bool, own: bool, answered: bool = False) -> None:
+    """Refuse a value that a table does not hold; see `default_value`.
+
+    `answered` says that the table holds the answers themselves.
+    """
     if value not in UNITS:
         raise UsageError(f"unknown value '{value}': choose one of {', '.join(UNITS)}")
     has = default_value(rightness=rightness, own=own)
-    if value in ("log-prob", has):
+    if value in ("log-prob", has) or (answered and value == "same-answer"):
         return
     why = {
         "right": "without labels no answer is known to be right",
