@@ -49,21 +49,24 @@ class BandRows:
     affine: bool = True
 
     def __call__(self, position: int) -> NDArray[np.float32]:
-        """Rows of one image, shape (M + 1, features): what each band adds, then the baseline.
+        """Rows of one image, shape (rows, features): what each band adds, then the baseline.
 
         ``x_S = sum_{i in S} x_i + sum_{i not in S} b_i`` is the baseline plus the bands of the
         difference x - b, so one decomposition serves every absence scheme.
         """
         form, step = self.engine.model.form, self.engine.model.affine
         baseline = self.baseline(position)
-        difference = self.pixels(position) - baseline
+        pixels = self.pixels(position)
+        difference = pixels - baseline
         if self.affine:
             difference, baseline = step.linear(difference), step.full(baseline)
         else:
             difference, baseline = difference[step.order], baseline[step.order]
-        planes = (form.channels, form.height, form.width)
-        rows = np.empty((self.engine.players + 1, *planes), np.float32)
-        split(difference, self.index, out=rows[:-1])
+        planes, players = (form.channels, form.height, form.width), self.engine.players
+        rows = np.empty((players + self.engine.whole + 1, *planes), np.float32)
+        split(difference, self.index, out=rows[:players])
+        if self.engine.whole:
+            rows[-2] = step.full(pixels)
         rows[-1] = baseline
         return laid_out(rows, form)
 
