@@ -264,7 +264,7 @@ def array_beside(path: Path, clean: ArrayImages, times: int = 1) -> tuple[ArrayI
     """
     wanted = (times * clean.images.shape[0], *clean.images.shape[1:])
     with _reading(path):
-        shapes = _stored_shapes(path)
+        shapes = array_shapes(path)
     names = [name for name, shape in shapes.items() if shape == wanted]
     if len(names) != 1:
         found = ", ".join(f"{name[:60]} {' x '.join(map(str, shape))}"
@@ -318,7 +318,7 @@ def stored_array(path: Path, name: str, *, in_place: bool = True) -> Any:
         return dataset
 
 
-def _stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Shapes of the arrays of a file by name; an ``.npy`` holds one."""
     if path.suffix.lower() == ".npy":
         return {path.name: _npy_array(path).shape}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,6 +201,12 @@ def matched(sample: Sample, folder: Path, clean: Path) -> list[str]:
     return names
 
 
+def holds_pairs(sample: Sample, folder: Path) -> bool:
+    """Whether a folder holds the perturbed form of any of the first images of a sample."""
+    stems = map(_stem, sample.ids[:_MOST_TRIED])
+    return any(stem in _stems(folder, stem.rpartition("/")[0]) for stem in stems)
+
+
 def _stem(name: str) -> str:
     """A path without the suffix of a picture."""
     return name[: -len(Path(name).suffix)] if is_picture(name) else name
@@ -258,10 +263,3 @@ def _size(picture: Picture) -> tuple[int, int]:
 def _shown(picture: Picture) -> str:
     height, width = _size(picture)
     return f"{width} x {height}"
-
-
-def combined_digest(digests: Sequence[str]) -> str:
-    """One digest for several, in their order; that itself of a single one."""
-    if len(digests) == 1:
-        return digests[0]
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
