@@ -312,6 +312,10 @@ def sample_options(images: int) -> Callable[[F], F]:
             help="Images to draw; 0 takes all.",
         ),
         click.option(
+            "--sampling", default="stratified", show_default=True, metavar="stratified|nested",
+            help="How they are drawn; nested: so that a smaller sample is a part of a larger one.",
+        ),
+        click.option(
             "--seed", type=INTEGER, default=0, show_default=True, help="Of sample and draws."
         ),
     )  # fmt: skip

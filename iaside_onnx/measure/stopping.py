@@ -76,18 +76,6 @@ class Limits:
         return self.time_budget - (time.monotonic() - self._began)
 
 
-def seeded_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.intp]:
-    """Positions in a random order whose every beginning holds the classes in their shares."""
-    rng = np.random.default_rng([seed, len(labels)])
-    shuffled = rng.permutation(len(labels))
-    _, inverse, counts = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
-    by_class = np.argsort(inverse, kind="stable")
-    rank = np.empty(len(labels))
-    rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    due = (rank + rng.random(len(counts))[inverse]) / counts[inverse]
-    return np.asarray(shuffled[np.argsort(due, kind="stable")])
-
-
 def looks(images: int) -> Iterator[int]:
     """How many images there are at each look at the error bar."""
     count = FIRST_LOOK
