@@ -115,6 +115,23 @@ class GroupVerdict:
         """Half of the interval of `right`."""
         return (self.high - self.low) / 2
 
+    def json(self) -> dict[str, Any]:
+        """Plain JSON values; null where nothing bounds an end."""
+        kept = self.weakest_kept.json()
+        return {
+            "right": self.right,
+            "low": self.low,
+            "high": self.high,
+            "weakest": {
+                "corruption": self.weakest,
+                "kept": kept["value"],
+                "low": kept["low"],
+                "high": kept["high"],
+                "from_severity": self.from_severity,
+            },
+            "images_that_decide": self.needed,
+        }
+
     @property
     def weakest_words(self) -> str:
         """The weakest corruption, and from which severity on, in words."""
@@ -155,7 +172,7 @@ class Verdicts:
         return (
             f"Robust to a group: under every corruption in it, at least {percent(self.keep)} of "
             "the right answers beyond guessing are kept (mean of severities "
-            f"{_listed(map(str, SEVERITIES))}; lower ends of {percent(self.confidence)} bootstrap "
+            f"{listed(map(str, SEVERITIES))}; lower ends of {percent(self.confidence)} bootstrap "
             "intervals over images, clean and corrupted paired). Not robust: under some corruption "
             f"less is kept (upper end at a confidence of 1 - {1 - self.confidence:.2g} / "
             "corruptions in the group). Else undecided, as with fewer than "
@@ -208,7 +225,7 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
     if missing or not report.perturbations:
         lacks = f"severity {missing[0]}" if missing else "every corruption"
         raise UsageError(
-            f"{report.model['path']}: a verdict takes severities {_listed(map(str, SEVERITIES))} "
+            f"{report.model['path']}: a verdict takes severities {listed(map(str, SEVERITIES))} "
             f"of the corruptions, and {lacks} was not measured"
         )
     cells = ~report.wrong[:, :, [report.severities.index(severity) for severity in SEVERITIES]]
@@ -350,13 +367,14 @@ def _place(kind: str) -> tuple[int, str]:
     return (GROUPS.index(kind) if kind in GROUPS else len(GROUPS), kind)
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Names as a list in a sentence."""
     every = list(names)
     return " and ".join(filter(None, [", ".join(every[:-1]), every[-1]]))
 
 
 def _named(groups: Iterable[GroupVerdict]) -> str:
-    return _listed(f"{group.kind} ({group.weakest.replace('_', ' ')})" for group in groups)
+    return listed(f"{group.kind} ({group.weakest.replace('_', ' ')})" for group in groups)
 
 
 def _sentence(groups: Iterable[GroupVerdict], keep: str) -> str:
@@ -365,7 +383,7 @@ def _sentence(groups: Iterable[GroupVerdict], keep: str) -> str:
         of[group.verdict].append(group)
     parts = []
     if of[ROBUST]:
-        kinds = _listed(group.kind for group in of[ROBUST])
+        kinds = listed(group.kind for group in of[ROBUST])
         parts.append(f"every corruption of {kinds} keeps at least {keep} of what it gets right")
     if of[NOT_ROBUST]:
         hold = "each hold" if len(of[NOT_ROBUST]) > 1 else "holds"
