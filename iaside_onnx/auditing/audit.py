@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import math
-import os
 import tempfile
-import time as clock
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Unpack
 
-from ..checks import check_number, check_share, check_truth, plain
-from ..errors import IasideError, ReportError, UsageError, said
-from ..inference.inspection import Inspection, inspect
-from ..listener import Listener
-from ..measure.analysis import analyze
+from ..checks import check_positive, check_share, check_truth, plain
+from ..errors import IasideError, UsageError
 from ..measure.request import LabelledOptions, Request, with_options
-from ..measure.robustness import measure_robustness
 from ..results.audit import Audit
-from ..results.group_verdict import KEEP, SEVERITIES, verdicts
-from ..results.robustness import RobustnessReport
-from ..settings import MOST_COUNT
-from ..spelling import option, words
-from .folder import ANALYSIS, NEXT, RECIPE, ROBUSTNESS, AuditFolder
-from .found_input import FoundInput, find_input
-from .plan import EVIDENCE_IMAGES, TRIAL, game, is_enough, looks, passes_of
-from .stages import EXPLAIN, INPUT, MEASURE, MODEL, Stages
+from .folder import AuditFolder
+from .stages import Stages
+from .work import Work
 
 TIME = 600.0
 # Options of measurements that an audit settles by itself.
 _OWN = ("shard", "dask", "time_budget", "temperature", "sampling")
 # What only says how and where it runs.
-_RUNNING = {"resume", "overwrite", "listener", "batch", "threads", "provider", "ort_extension"}
+_MACHINE = {"batch", "threads", "provider", "ort_extension"}
+_RUNNING = {"resume", "overwrite", "listener", *_MACHINE}
 _SAMPLES = 0
 
 
@@ -84,36 +72,40 @@ def audit(
         if name in options:
             raise UsageError(f"there is no option '{name}'")
     if target is None:
-        with tempfile.TemporaryDirectory(prefix="iaside-") as folder:
+        with tempfile.TemporaryDirectory(prefix="iaside-") as place:
             return audit(
-                model, images, Path(folder) / "audit",
+                model, images, Path(place) / "audit",
                 time=time, keep=keep, quick=quick, **options,
             )  # fmt: skip
-    request = Request.of(LabelledOptions, options, model, images, None)
+    request = Request.of(LabelledOptions, {"samples": 0, **options}, model, images, None)
     time, keep, quick = map(plain, (time, keep, quick))
     if time is not None:
-        check_number("time", time, 0, MOST_COUNT, "a positive number of seconds")
-    asked: dict[str, Any] = {
-        name: value for name, value in options.items() if name not in _RUNNING
-    }
-    asked |= {name: value for name, value in (("keep", keep), ("quick", quick)) if value is not None}
+        check_positive("time", time)
+    own: dict[str, Any] = {}
     if keep is not None:
         check_share("keep", keep)
+        own["keep"] = float(keep)
     if quick is not None:
         check_truth("quick", quick)
-    running = {
-        name: value
-        for name, value in options.items()
-        if name in _RUNNING - {"resume", "overwrite", "listener"}
-    }
+        own["quick"] = quick
+    given: dict[str, Any] = {name: plain(value) for name, value in options.items()}
+    asked = {name: value for name, value in given.items() if name not in _RUNNING}
+    running = {name: value for name, value in given.items() if name in _MACHINE}
     folder = AuditFolder(Path(target))
     with folder.held(resume=request.resume, overwrite=request.overwrite, inputs=request.inputs):
-        work = _Work(Path(model), Path(images), folder, running, Stages(request.listener), time)
-        work.begin(asked, resume=request.resume)
+        work = Work(
+            Path(model),
+            Path(images),
+            folder,
+            Stages(request.listener),
+            folder.settled({**asked, **own}, resume=request.resume),
+            running,
+            math.inf if time is None else float(time),
+        )
         try:
             work.run()
         except KeyboardInterrupt:
             with suppress(IasideError):
-                work.conclude("interrupted")
+                work.conclude()
             raise
         return work.conclude()

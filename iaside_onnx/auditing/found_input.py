@@ -95,12 +95,12 @@ def find_input(
         given = next(iter(given_recipes(model, extensions, stages.of(INPUT)).items()), None)
     if asked.get("preprocess") is not None:
         name = Path(str(asked["preprocess"])).name
-        return FoundInput(f"{name} (as given); {told}", len(source), options)
+        return FoundInput(f"{name} (as given); {told}", len(source.ids), options)
     if given is not None:
         where, recipe = given
         words = f"{recipe.name or recipe.channels.upper()} ({_SOURCES[where]}); {told}"
-        return FoundInput(words, len(source), options)
-    return _tried(model, images, {**asked, **options}, options, told, len(source), stages)
+        return FoundInput(words, len(source.ids), options)
+    return _tried(model, images, {**asked, **options}, options, told, len(source.ids), stages)
 
 
 def _tried(

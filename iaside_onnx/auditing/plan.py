@@ -1,4 +1,4 @@
-"""What an audit measures, in which order, and when it has enough: no word of a verdict is read here.
+"""What an audit measures, in which order, and when it has enough; no verdict has a say in it.
 
 The plan follows from the inputs, the seed and the images there are; time alone cuts it short.
 """
@@ -52,6 +52,11 @@ def looks(images: int, *, quick: bool = False) -> Iterator[int]:
 def is_enough(verdicts: Verdicts) -> bool:
     """Whether more images would tell little more: never because a verdict has turned."""
     return verdicts.widest.half_width <= ENOUGH
+
+
+def is_cut_short(report: RobustnessReport) -> bool:
+    """Whether a look ended because there was no time left."""
+    return report.run.get("stopped_by") == "time"
 
 
 def game(height: int, width: int, channels: int) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import is_number
-from ..errors import InvalidOption
+from ..checks import check_positive
 from ..listener import Listener
 from ..spelling import option
 
@@ -44,8 +43,8 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("target_stderr", "time_budget"):
             value = getattr(self, name)
-            if value is not None and not (is_number(value) and 0 < value < math.inf):
-                raise InvalidOption(name, value, "must be a positive number")
+            if value is not None:
+                check_positive(name, value)
 
     @property
     def any(self) -> bool:
