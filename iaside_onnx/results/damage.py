@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..mathematics.band_sums import Run, largest_run, mean_ends
 from ..mathematics.bands import band_names, check_bands
 from ..mathematics.damage import MOST_SPLIT, are_split, owen_values, whole_bands
 from ..mathematics.estimators import image_values
-from ..mathematics.score import in_order, resampled_means
+from ..mathematics.proportion import wilson
 from ..mathematics.shapley import shapley_interactions
 from ..spelling import option
 from ..storage import value_rules as rules
@@ -28,7 +29,8 @@ UNITS = {
     "same-answer": "points of same answer",
     "log-prob": "nats of log-probability",
 }
-RESAMPLES = 2000
+# With fewer images no band is named, nor is a class judged.
+FEW_IMAGES = 20
 _MOST_PIXELS = 1 << 24
 _MOST_EPSILON = 1e6
 _PERTURBATIONS: dict[str, dict[str, rules.Rule]] = {
@@ -256,45 +258,190 @@ class DamageReport(ModelResult):
         return None if game is None else 0.0 - shapley_interactions(game.mean(axis=0))
 
     @cached_property
-    def _spreads(self) -> Spread:
-        """Clean, perturbed, damage, then the bands, shape (3 + M,); images are resampled."""
-        ends = self.game()[:, [-1, 0]]
-        rows = np.column_stack([ends, ends[:, 0] - ends[:, 1], self.per_image])
-        drawn = resampled_means(rows[in_order(rows)], int(self.settings["seed"]), RESAMPLES)
-        return Spread.of(np.concatenate([rows.mean(axis=0)[None], drawn]), self.confidence)
+    def lost(self) -> NDArray[np.float64]:
+        """Damage of each image, shape (K,), in the report's unit: clean less perturbed."""
+        game = self.game()
+        return np.asarray(game[:, -1] - game[:, 0])
 
     @property
     def clean(self) -> Spread:
-        """v(all), of the clean images, shape (); in the report's unit."""
-        return self._spreads[0]
+        """v(all), of the clean images, shape (); in the report's unit.
+
+        The interval of a share of right answers is Wilson's.
+        """
+        return self._end(-1)
 
     @property
     def perturbed(self) -> Spread:
-        """v(none), of the perturbed images, shape ()."""
-        return self._spreads[1]
+        """v(none), of the perturbed images, shape (); as `clean`."""
+        return self._end(0)
 
-    @property
+    def _end(self, column: int) -> Spread:
+        values = self.game()[:, column]
+        if self.value == "log-prob":
+            return self.spread_of(values[:, None])[0]
+        low, high = wilson((values > 0).sum(), len(values), self.confidence)
+        return Spread(np.asarray(values.mean()), 100.0 * low, 100.0 * high)
+
+    @cached_property
     def damage(self) -> Spread:
-        """What the perturbation costs, shape (): clean less perturbed, image by image."""
-        return self._spreads[2]
+        """What the perturbation costs, shape (): clean less perturbed, image by image.
+
+        The interval of a difference of right answers is that of Tango's score test, see
+        `mathematics.paired.right_answers`; it leaves out 0 where that test does.
+        """
+        return self.damage_of(np.ones(len(self.labels), bool))
+
+    def damage_of(self, chosen: NDArray[np.bool_]) -> Spread:
+        """The same of some of the images."""
+        game = self.game()[chosen]
+        if self.value == "log-prob":
+            return self.spread_of((game[:, -1] - game[:, 0])[:, None])[0]
+        from ..mathematics.paired import right_answers  # loads scipy, which is slow
+
+        of = right_answers(game[:, 0] > 0, game[:, -1] > 0, self.confidence)
+        return Spread(*(np.asarray(100.0 * end) for end in (of.difference, of.low, of.high)))
+
+    def spread_of(self, rows: NDArray[np.float64]) -> Spread:
+        """Column means of a row an image, shape (k,), with bootstrap intervals over images."""
+        attainable = np.inf if self.value == "log-prob" else 100.0
+        ends = mean_ends(rows, self.confidence, int(self.settings["seed"]), attainable)
+        return Spread(rows.mean(axis=0), *ends)
+
+    @cached_property
+    def bands(self) -> Spread:
+        """What of the damage comes in through each band, shape (M,); images are resampled."""
+        return self.spread_of(self.per_image)
+
+    @cached_property
+    def parts(self) -> Spread | None:
+        """`bands` by what was taken away (gain) and added (residual), shape (2, M + 1).
+
+        The last column is the sum over bands. None where the game is not split.
+        """
+        if not self.split:
+            return None
+        shares = self.shares().reshape(len(self.labels), 2, self.players)
+        rows = np.concatenate([shares, shares.sum(axis=2, keepdims=True)], axis=2)
+        spread = self.spread_of(rows.reshape(len(rows), -1))
+        shape = 2, self.players + 1
+        return Spread(*(each.reshape(shape) for each in (spread.value, spread.low, spread.high)))
 
     @property
-    def bands(self) -> Spread:
-        """What of it comes in through each band, shape (M,)."""
-        return self._spreads[3:]
+    def only(self) -> NDArray[np.float64] | None:
+        """Damage of each band perturbed alone, shape (M,); None where coalitions were drawn."""
+        game = self.bands_game
+        if game is None:
+            return None
+        grand = (1 << self.players) - 1
+        without = game[:, [grand ^ bit for bit in self._bits]].mean(axis=0)
+        return np.asarray(game[:, -1].mean() - without)
 
-    def summary(self) -> dict[str, Any]:
+    @property
+    def alone(self) -> NDArray[np.float64] | None:
+        """What each band made clean alone gives back, shape (M,); None where drawn."""
+        game = self.bands_game
+        if game is None:
+            return None
+        return np.asarray(game[:, self._bits].mean(axis=0) - game[:, 0].mean())
+
+    @property
+    def _bits(self) -> list[int]:
+        return [1 << band for band in range(self.players)]
+
+    @property
+    def per_image_log_prob(self) -> NDArray[np.float64] | None:
+        """As `per_image`, in log-probability; None where some probability is 0."""
+        if not np.isfinite(self.log_prob).all():
+            return None
+        shares = self.shares("log-prob")
+        return np.asarray(shares.reshape(len(shares), -1, self.players).sum(axis=1))
+
+    @cached_property
+    def largest_run(self) -> Run | None:
+        """The few neighbouring bands that hold most of the damage; see `mathematics.band_sums`.
+
+        None where the damage is spread over more, where it cannot be told from none, or where the
+        images are few.
+        """
+        if len(self.labels) < FEW_IMAGES or not self.damage.low > 0:
+            return None
+        return largest_run(self.per_image, self.confidence, int(self.settings["seed"]))
+
+    @property
+    def named(self) -> Run | None:
+        """`largest_run` where its own sum can be told from none: the bands that are named."""
+        run = self.largest_run
+        return run if run is not None and run.low > 0 else None
+
+    def sentence(self) -> str:
+        """The damage and where it comes in, in one sentence that is only arithmetic."""
+        from .damage_words import sentence
+
+        return sentence(self)
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """Damage of each class of the sample, in the order of the labels.
+
+        Returns
+        -------
+        list of dict
+            ``class``, ``name``, ``n``, ``few`` (fewer than 20 images), ``damage`` (``points``,
+            ``low``, ``high``) and ``bands``, the points of each, which are None where images are
+            few.
+        """
+        from .damage_words import class_rows
+
+        return class_rows(self)
+
+    def worst(self, count: int = 10) -> list[dict[str, Any]]:
+        """The images that suffer most, by the unit and then by lost log-probability.
+
+        Returns
+        -------
+        list of dict
+            ``image``, ``class``, ``name``, ``points``, ``log_prob`` (lost; None where one is
+            infinite), ``band`` (name of that through which most comes in) and ``bands``, the points
+            of each.
+        """
+        from .damage_words import worst_images
+
+        return worst_images(self, count)
+
+    def class_name(self, label: int) -> str:
+        """Name of a class, or its number where no names are known."""
+        if self.class_names is not None and 0 <= label < len(self.class_names):
+            return self.class_names[label]
+        return str(label)
+
+    def coordinates(self) -> dict[str, Any]:
+        """Names of the bands; see `Result`."""
+        names: dict[str, Any] = {"band": self.band_names}
+        if self.coalitions is None:
+            names["coalition"] = np.arange(self.log_prob.shape[1], dtype=np.int64)
+        return names
+
+    def variables(self) -> dict[str, Any]:
+        """Damage by band of each image; see `Result`."""
+        words = f"damage that comes in through the band, {self.unit}"
+        return {"damage": (("image", "band"), self.per_image, {"long_name": words})}
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Clean and perturbed value; see `Result`."""
+        return {"clean": float(self.clean.value), "perturbed": float(self.perturbed.value)}
+
+    @property
+    def axis_names(self) -> dict[str, str]:
+        """Where coalitions are listed image by image they are draws; see `Result`."""
+        return {} if self.coalitions is None else {"coalition": "draw"}
+
+    def summary(self, *, per_class: bool = False) -> dict[str, Any]:
         """The result as plain JSON values; the keys are those of ``iaside explain --json``."""
-        interactions = self.interactions
-        return {
-            **self.provenance,
-            "perturbation": self.settings["perturbation"],
-            "unit": self.unit,
-            **{name: _points(getattr(self, name)) for name in ("clean", "perturbed", "damage")},
-            "bands": [_points(self.bands[band]) for band in range(self.players)],
-            "interactions": None if interactions is None else interactions.tolist(),
-            "efficiency_residual": self.efficiency_residual,
-        }
+        from .damage_words import summary
+
+        result = {**self.provenance, **summary(self)}
+        return {**result, "per_class": self.per_class()} if per_class else result
 
     def check(self) -> None:
         """Refuse a report that no run can have written; see `Result.check`."""
@@ -342,12 +489,6 @@ class DamageReport(ModelResult):
         bands, norm, dc = (self.settings[name] for name in ("bands", "norm", "separate_dc"))
         for height, width in filter(None, sizes):
             check_bands(height, width, bands, norm, separate_dc=dc)
-
-
-def _points(spread: Spread) -> dict[str, Any]:
-    """A single quantity as plain JSON values."""
-    values = spread.json()
-    return {"points": values["value"], "low": values["low"], "high": values["high"]}
 
 
 def default_value(*, rightness: bool, own: bool) -> str:
