@@ -34,7 +34,8 @@ class Given(Perturbation):
     def stem(self):
         return "given"
 
-    def record(self, _):
+    @property
+    def record(self):
         return {"kind": "folder", "name": "given", "digest": "0" * 64}
 
     def groups(self, subject, positions, size, advance):  # noqa: ARG002
@@ -273,7 +274,10 @@ def test_several_perturbations_go_into_a_folder_and_go_on_there(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "say what perturbs the images: --corruption NAME or --attack NAME"),
+        (
+            [],
+            "say what perturbs the images: --corruption NAME, --attack NAME or --perturbed FOLDER",
+        ),
         (["--severity", 2], "--severity goes with --corruption"),
         (["--corruption", "fgo"], "--corruption 'fgo'"),
         (["--corruption", "fog", "--severity", 6], "choose one of 1 to 5"),
