@@ -117,6 +117,11 @@ _ROWS = {
     "DamageReport": Views(
         lambda r: f"{r.model['path']}: {_of_damage(r)}",
         table="damage_table.print_damage",
+        pictures={
+            "bands": Drawing("damage_plot.damage_figure", several=True),
+            "map": Drawing("damage_maps.damage_map", several=True),
+            "together": Drawing("damage_maps.interaction_map"),
+        },
     ),
     "Comparison": Views(
         lambda c: (
