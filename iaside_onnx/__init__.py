@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .mathematics.score import signed_score, spectral_importance, spectral_robustness_score
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .measure.analysis import analyze
+    from .measure.damage import explain
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
@@ -54,6 +55,7 @@ _HOMES = {
     "band_images": "mathematics.bands",
     "band_index": "mathematics.bands",
     "corrupt": "corruptions.corrupt",
+    "explain": "measure.damage",
     "IasideError": "errors",
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
@@ -76,7 +78,7 @@ _HOMES = {
 __all__ = [
     "Comparison", "Correlation", "DamageReport", "Gate", "HeatmapReport", "IasideError",
     "Listener", "Prediction", "Report", "RobustnessReport", "Settings", "SnrReport", "analyze",
-    "band_images", "band_index", "compare", "correlate", "corrupt", "gate", "load",
+    "band_images", "band_index", "compare", "correlate", "corrupt", "explain", "gate", "load",
     "load_heatmap", "load_robustness", "load_snr", "measure_heatmap", "measure_robustness",
     "measure_snr", "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values",
     "signed_score", "spectral_importance", "spectral_robustness_score",

@@ -16,6 +16,7 @@ from . import __version__, interrupts
 from .commands.analyze import analyze
 from .commands.compare import compare
 from .commands.correlate import correlate
+from .commands.explain import explain
 from .commands.gate import gate
 from .commands.heatmap import heatmap
 from .commands.html import html
@@ -136,6 +137,6 @@ def run() -> None:
 
 for command in (
     inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
-    correlate, predict, verify,
+    correlate, predict, verify, explain,
 ):  # fmt: skip
     main.add_command(command)

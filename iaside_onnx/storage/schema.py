@@ -221,7 +221,7 @@ class Schema:
                 shape = [dim if isinstance(dim, int) else sizes[dim] for dim in each.dims]
                 return np.empty(shape, each.dtype)
             need(
-                not self._counted(each),
+                each.optional or not self._counted(each),
                 f"dataset '{each.where}' is missing: the arrays do not match what the header names",
             )
             return [] if each.dtype == JSON else None
