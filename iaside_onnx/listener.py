@@ -56,8 +56,9 @@ class Listener:
         self.warn(message)
 
     def part(self, before: int, total: int) -> Listener:
-        """One for a part of the work, of whose `total` so much was done `before`; this one hears all.
+        """One for a part of the work, of whose `total` so much was done `before`.
 
+        This one hears all of it.
         It keeps the warnings so far, and those of its own part alone.
         """
         return Listener(

@@ -266,7 +266,7 @@ def test_several_perturbations_go_into_a_folder_and_go_on_there(
     assert again == [each["bands"] for each in explanations]
     assert iaside(*asked).exit_code == 2
     (folder / "fog-4.h5").unlink()
-    resumed = iaside(*asked, "--resume", "--json")
+    resumed = iaside(*asked, "--resume")
     assert resumed.exit_code == 0
     assert resumed.stderr.count("complete already") == 3
     assert sorted(path.stem for path in folder.iterdir()) == names
