@@ -123,6 +123,11 @@ _ROWS = {
             "together": Drawing("damage_maps.interaction_map"),
         },
     ),
+    "Audit": Views(
+        lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
+        table="audit_screen.print_audit",
+        pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
+    ),
     "Comparison": Views(
         lambda c: (
             f"against {c.reference['report']}, signed SRS: {', '.join(map(_of_pair, c.pairs))}"
