@@ -241,12 +241,19 @@ class DamageReport(ModelResult):
         return float(abs(self.per_image.mean(axis=0).sum() - lost))
 
     @property
+    def band_columns(self) -> NDArray[np.intp]:
+        """Column of each coalition of whole bands, shape (2**M,), where all were evaluated."""
+        if self.split:
+            return whole_bands(self.players)
+        return np.arange(1 << self.players)
+
+    @property
     def bands_game(self) -> NDArray[np.float64] | None:
         """The table at all coalitions of whole bands, shape (K, 2**M); None where drawn."""
         if not self.exact:
             return None
         game = self.game()
-        return game[:, whole_bands(self.players)] if self.split else game
+        return game[:, self.band_columns] if self.split else game
 
     @property
     def interactions(self) -> NDArray[np.float64] | None:
@@ -334,7 +341,7 @@ class DamageReport(ModelResult):
         if game is None:
             return None
         grand = (1 << self.players) - 1
-        without = game[:, [grand ^ bit for bit in self._bits]].mean(axis=0)
+        without = game[:, [grand ^ bit for bit in self.bits]].mean(axis=0)
         return np.asarray(game[:, -1].mean() - without)
 
     @property
@@ -343,10 +350,11 @@ class DamageReport(ModelResult):
         game = self.bands_game
         if game is None:
             return None
-        return np.asarray(game[:, self._bits].mean(axis=0) - game[:, 0].mean())
+        return np.asarray(game[:, self.bits].mean(axis=0) - game[:, 0].mean())
 
     @property
-    def _bits(self) -> list[int]:
+    def bits(self) -> list[int]:
+        """The coalition of each band alone."""
         return [1 << band for band in range(self.players)]
 
     @property

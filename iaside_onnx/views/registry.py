@@ -121,6 +121,7 @@ _ROWS = {
             "bands": Drawing("damage_plot.damage_figure", several=True),
             "map": Drawing("damage_maps.damage_map", several=True),
             "together": Drawing("damage_maps.interaction_map"),
+            "example": Drawing("damage_strip.damage_strip"),
         },
     ),
     "Audit": Views(
