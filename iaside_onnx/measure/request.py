@@ -115,6 +115,7 @@ class ModelOptions(RunOptions, total=False):
     """Which images are drawn, and how the model is read: fields of `Settings`, described there."""
 
     samples: int
+    sampling: str
     seed: int
     preprocess: str | None
     size: tuple[int, int] | None
@@ -133,16 +134,21 @@ class LabelledOptions(ModelOptions, total=False):
     temperature: float | str
 
 
-class GameOptions(LabelledOptions, total=False):
-    """Those of `analyze`: all fields of `Settings`."""
+class DamageOptions(LabelledOptions, total=False):
+    """Those of `explain`: all fields of `Settings` that say what the damage game is."""
 
     bands: int
     separate_dc: bool
     norm: str
-    absence: str
-    output_map: str
     estimator: str | None
     passes: int | None
+
+
+class GameOptions(DamageOptions, total=False):
+    """Those of `analyze`: all fields of `Settings`."""
+
+    absence: str
+    output_map: str
 
 
 @dataclass(frozen=True)
@@ -257,13 +263,15 @@ class Request:
         )
 
 
-def with_options(kind: type[Any], **defaults: Any) -> Callable[[F], F]:
+def with_options(
+    kind: type[Any], *, without: tuple[str, ...] = (), **defaults: Any
+) -> Callable[[F], F]:
     """What all functions that measure share, which take the options of `kind` as ``**options``.
 
     Model and images may be objects in memory: the function gets paths. Its signature shows the
     options, since help and completion of notebooks read signatures, which hold no typed
     dictionaries. `defaults` are those of the function that differ from the ones of `Request` and
-    `Settings`.
+    `Settings`; it does not take those in `without`.
     """
     usual = {
         each.name: each.default
@@ -282,7 +290,7 @@ def with_options(kind: type[Any], **defaults: Any) -> Callable[[F], F]:
                 annotation=kind.__annotations__[name].__forward_arg__,
             )
             for name in kind.__annotations__
-            if name not in signature.parameters
+            if name not in signature.parameters and name not in without
         ]
 
         @wraps(function)

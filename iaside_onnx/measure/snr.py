@@ -32,7 +32,7 @@ from .in_memory import GivenImages, GivenModel
 from .request import ModelOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
-from .subject import DRAWS, Subject
+from .subject import Subject
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
@@ -276,9 +276,7 @@ class SignalToNoise(Measurement[SnrReport]):
             "bands": self.bands,
             "rings": self.grid.rings,
             "norm": self.grid.norm,
-            "seed": subject.seed,
-            "draws": DRAWS,
-            "samples": subject.request.settings.samples,
+            **subject.drawn,
             "height": self.grid.height,
             "width": self.grid.width,
             "channels": self.channels,
