@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from ..checks import check_positive, check_share, check_truth, plain
 from ..errors import IasideError, UsageError
+from ..measure.in_memory import GivenImages, GivenModel
 from ..measure.request import LabelledOptions, Request, with_options
 from ..results.audit import Audit
 from .folder import AuditFolder
@@ -27,8 +28,8 @@ _SAMPLES = 0
 
 @with_options(LabelledOptions, without=_OWN, samples=_SAMPLES)
 def audit(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     time: float | None = TIME,
@@ -78,6 +79,7 @@ def audit(
                 time=time, keep=keep, quick=quick, **options,
             )  # fmt: skip
     request = Request.of(LabelledOptions, {"samples": 0, **options}, model, images, None)
+    assert request.model is not None
     time, keep, quick = map(plain, (time, keep, quick))
     if time is not None:
         check_positive("time", time)
@@ -94,8 +96,8 @@ def audit(
     folder = AuditFolder(Path(target))
     with folder.held(resume=request.resume, overwrite=request.overwrite, inputs=request.inputs):
         work = Work(
-            Path(model),
-            Path(images),
+            request.model,
+            request.reading.images,
             folder,
             Stages(request.listener),
             folder.settled({**asked, **own}, resume=request.resume),

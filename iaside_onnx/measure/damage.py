@@ -30,6 +30,7 @@ from .batch_size import BatchSize
 from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, has_idle_cores, laid_out, play
+from .in_memory import GivenImages, GivenModel
 from .perturbing import Images, Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
 from .run import measure_each
@@ -48,8 +49,8 @@ _NOTHING = 1e-14
 
 @with_options(DamageOptions)
 def explain(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     corruption: str | Sequence[str] = (),
