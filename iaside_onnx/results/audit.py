@@ -77,8 +77,7 @@ class Audit(Shown):
                 f"{folder}: is no folder of an audit, for it holds no {ROBUSTNESS}; give a report, "
                 "or audit the model: iaside audit MODEL IMAGES"
             )
-        paths = [main, folder / ANALYSIS, *sorted((folder / DAMAGE).glob("*.h5"))]
-        paths = [path for path in paths if path.is_file()]
+        paths = [path for path in audit_files(folder) if path.is_file()]
         if len(paths) > _MOST_DAMAGES:
             raise ReportError(f"{folder / DAMAGE}: holds {len(paths)} files; is this an audit's?")
         # All are read at once, each by a process of its own.
@@ -264,6 +263,11 @@ class Audit(Shown):
              "shapley": float(shapley)}
             for name, sid, low, high, shapley in zip(report.band_names, *columns, strict=True)
         ]  # fmt: skip
+
+
+def audit_files(folder: Path) -> list[Path]:
+    """Files of reports in the folder of an audit, of which those of later stages may be missing."""
+    return [folder / ROBUSTNESS, folder / ANALYSIS, *sorted((folder / DAMAGE).glob("*.h5"))]
 
 
 def _of_kind(path: Path, result: Any, kind: type[Any]) -> Any:

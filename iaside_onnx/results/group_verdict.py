@@ -327,7 +327,7 @@ def _group(
 ) -> GroupVerdict:
     chosen = list(places.values())
     low = every.low[chosen]
-    high = resampled.ends(strict_confidence(CONFIDENCE, len(chosen)))[1][chosen]
+    high = resampled[chosen].ends(strict_confidence(CONFIDENCE, len(chosen)))[1]
     kept = every[chosen]
     order = np.nan_to_num(kept.value, nan=np.inf)
     weakest = int(order.argmin())
