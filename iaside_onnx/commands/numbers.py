@@ -65,9 +65,11 @@ class _Bound(click.ParamType):  # type: ignore[type-arg]
         """A name and the number behind its last ``=``."""
         if isinstance(value, tuple):
             return value
-        name, equals, number = str(value).rpartition("=")
+        name, _, number = str(value).rpartition("=")
         try:
-            return name.strip() if equals else "", plain(number.strip(), float)
+            if not name.strip():
+                raise ValueError
+            return name.strip(), plain(number.strip(), float)
         except ValueError:
             self.fail(f"{value!r} is no bound; write it as noise=0.5", param, ctx)
 
