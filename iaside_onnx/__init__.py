@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .auditing.audit import audit
     from .comparisons.comparison import compare
     from .comparisons.correlation import Correlation, correlate
     from .comparisons.gate import Gate, gate
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from .mathematics.score import signed_score, spectral_importance, spectral_robustness_score
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .measure.analysis import analyze
+    from .measure.damage import explain
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
+    from .results.damage import DamageReport
     from .results.heatmap import HeatmapReport, load_heatmap
     from .results.kinds import load
     from .results.merging import merge
@@ -39,6 +42,7 @@ _HOMES = {
     "Comparison": "comparisons.pairs",
     "compare": "comparisons.comparison",
     "Correlation": "comparisons.correlation",
+    "DamageReport": "results.damage",
     "correlate": "comparisons.correlation",
     "Gate": "comparisons.gate",
     "gate": "comparisons.gate",
@@ -49,9 +53,11 @@ _HOMES = {
     "predict_damage": "comparisons.prediction",
     "SnrReport": "results.snr",
     "analyze": "measure.analysis",
+    "audit": "auditing.audit",
     "band_images": "mathematics.bands",
     "band_index": "mathematics.bands",
     "corrupt": "corruptions.corrupt",
+    "explain": "measure.damage",
     "IasideError": "errors",
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
@@ -72,12 +78,13 @@ _HOMES = {
 }
 
 __all__ = [
-    "Comparison", "Correlation", "Gate", "HeatmapReport", "IasideError", "Listener", "Prediction",
-    "Report", "RobustnessReport", "Settings", "SnrReport", "analyze", "band_images", "band_index",
-    "compare", "correlate", "corrupt", "gate", "load", "load_heatmap", "load_robustness",
-    "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "merge", "plot",
-    "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
-    "spectral_importance", "spectral_robustness_score",
+    "Comparison", "Correlation", "DamageReport", "Gate", "HeatmapReport", "IasideError",
+    "Listener", "Prediction", "Report", "RobustnessReport", "Settings", "SnrReport", "analyze",
+    "audit", "band_images", "band_index", "compare", "correlate", "corrupt", "explain", "gate",
+    "load", "load_heatmap", "load_robustness", "load_snr", "measure_heatmap",
+    "measure_robustness", "measure_snr", "merge", "plot", "predict_damage",
+    "shapley_interactions", "shapley_values", "signed_score", "spectral_importance",
+    "spectral_robustness_score",
 ]  # fmt: skip
 
 

@@ -14,8 +14,10 @@ import click
 
 from . import __version__, interrupts
 from .commands.analyze import analyze
+from .commands.audit import audit
 from .commands.compare import compare
 from .commands.correlate import correlate
+from .commands.explain import explain
 from .commands.gate import gate
 from .commands.heatmap import heatmap
 from .commands.html import html
@@ -74,7 +76,7 @@ def _message(error: BaseException) -> tuple[str, int]:
     if isinstance(error, IasideError):
         return on_command_line(said(error)), 2
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return interrupts.LINE, interrupts.INTERRUPTED
+        return interrupts.line(), interrupts.INTERRUPTED
     if isinstance(error, MemoryError):
         return (
             "not enough memory for this; use fewer --samples, --bands or a smaller --batch, or a "
@@ -135,7 +137,7 @@ def run() -> None:
 
 
 for command in (
-    inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
-    correlate, predict, verify,
+    audit, inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
+    correlate, predict, verify, explain,
 ):  # fmt: skip
     main.add_command(command)

@@ -224,12 +224,12 @@ runtime_options = together(
         help="Let GPUs round the factors of float32 products to 10 bits.",
     ),
 )  # fmt: skip
+offset_option = click.option(
+    "--label-offset", type=INTEGER, metavar="N",
+    help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
+)  # fmt: skip
 running_options = together(
-    click.option(
-        "--label-offset", type=INTEGER, metavar="N",
-        help="Added to labels (1 for models with a background class 0).  "
-        "[default: as declared, or 0]",
-    ),
+    offset_option,
     runtime_options,
     click.option(
         "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
@@ -260,6 +260,11 @@ corruption_options = together(
         "--severity", type=INTEGER, multiple=True, metavar="1..5",
         help="Only this one; may be repeated.",
     ),
+)  # fmt: skip
+perturbed_option = click.option(
+    "--perturbed", type=FILE, multiple=True, metavar="FOLDER",
+    help="Your own perturbed pictures, matched by their paths without suffix; also ImageNet-C and "
+    "CIFAR-10-C; may be repeated. Corruptions are then made only where --corruption names them.",
 )  # fmt: skip
 queries_option = click.option(
     "--queries", type=INTEGER, default=500, show_default=True,
@@ -310,6 +315,10 @@ def sample_options(images: int) -> Callable[[F], F]:
         click.option(
             "--samples", type=INTEGER, default=images, show_default=True,
             help="Images to draw; 0 takes all.",
+        ),
+        click.option(
+            "--sampling", default="stratified", show_default=True, metavar="stratified|nested",
+            help="How they are drawn; nested: so that a smaller sample is a part of a larger one.",
         ),
         click.option(
             "--seed", type=INTEGER, default=0, show_default=True, help="Of sample and draws."
