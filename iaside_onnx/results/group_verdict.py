@@ -334,7 +334,7 @@ def _group(
     verdict, since = UNDECIDED, None
     if judged:
         verdict = decision(low, high, keep)
-        since = _since(single[chosen[weakest]], keep)
+        since = _since(single[chosen[weakest]], keep) if kind in GROUPS else None
         needed = None
         if verdict == UNDECIDED:
             needed = images_that_decide(kept.value, low, high, keep, resampled.images)
