@@ -60,6 +60,7 @@ ARROWS = {
         "images",
         "inference",
         "measure",
+        "page",
         "preprocessing",
         "recipe_search",
         "results",
