@@ -12,6 +12,7 @@ from ..checks import check_positive, check_share, check_truth, plain
 from ..errors import IasideError, UsageError
 from ..measure.request import LabelledOptions, Request, with_options
 from ..results.audit import Audit
+from ..views.audit_progress import interactive_listener
 from .folder import AuditFolder
 from .stages import Stages
 from .work import Work
@@ -56,6 +57,7 @@ def audit(
         One look at 40 images, and nothing else; for training loops.
     **options
         As for `measure_robustness`; `samples` is the most images that are used, 0 all of them.
+        Without a `listener` the stages are shown at a terminal and in a notebook, unless `quick`.
 
     Returns
     -------
@@ -77,6 +79,8 @@ def audit(
                 model, images, Path(place) / "audit",
                 time=time, keep=keep, quick=quick, **options,
             )  # fmt: skip
+    if options.get("listener") is None and not quick:
+        options["listener"] = interactive_listener()
     request = Request.of(LabelledOptions, {"samples": 0, **options}, model, images, None)
     time, keep, quick = map(plain, (time, keep, quick))
     if time is not None:

@@ -17,7 +17,8 @@ from ..results.audit import ANALYSIS, ROBUSTNESS, Audit
 from ..results.group_verdict import KEEP, SEVERITIES, verdicts
 from ..results.robustness import RobustnessReport
 from ..spelling import option
-from .folder import NEXT, RECIPE, AuditFolder, as_json
+from ..storage.output_file import whole_file
+from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
 from .found_input import find_input
 from .plan import EVIDENCE_IMAGES, TRIAL, game, is_cut_short, is_enough, looks, passes_of
 from .stages import EXPLAIN, INPUT, MEASURE, MODEL, Stages
@@ -119,10 +120,6 @@ class Work:
         batch = "any batch" if found["batch"] == "dynamic" else f"batch {found['batch']}"
         classes = "classes unknown" if found["classes"] is None else f"{found['classes']} classes"
         self.stages.say(MODEL, ", ".join([classes, sides, batch, *types]))
-        self.folder.write(
-            model=str(self.model), sha256=found["sha256"], images=str(self.images),
-            keep=self.keep, asked=as_json(self.asked),
-        )  # fmt: skip
         return found
 
     def _look_at_input(self, model: Inspection) -> int:
@@ -131,22 +128,25 @@ class Work:
         if "input" not in about:
             classes = model["classes"] or 0
             found = find_input(self.model, self.images, classes, self.asked, self.stages)
-            if found.recipe is not None:
-                recipe.write_text(found.recipe, encoding="utf-8")
-            most = self.asked.get("samples") or found.available
+            # From here on there is something to go on from.
             self.folder.write(
-                input=found.words, found=as_json(found.options), recipe=found.recipe is not None,
-                available=min(most, found.available),
+                model=str(self.model), sha256=model["sha256"], images=str(self.images),
+                input=found.words, found=as_json(found.options), recipe=found.recipe,
+                available=found.available,
             )  # fmt: skip
+        self.folder.write(keep=self.keep, asked=as_json(self.asked))
         about = self.folder.about
         self.stages.say(INPUT, about["input"])
-        own = {name: value for name, value in self.asked.items() if name not in ("keep", "quick")}
+        own = {name: value for name, value in self.asked.items() if name not in FREE}
         self._options = {**own, **about["found"], **self.running, "sampling": "nested"}
         if isinstance(self._options.get("size"), list):
             self._options["size"] = tuple(self._options["size"])
         if about["recipe"]:
+            with whole_file(recipe) as scratch:
+                scratch.write_text(about["recipe"], encoding="utf-8")
             self._options["preprocess"] = str(recipe)
-        return int(about["available"])
+        available = int(about["available"])
+        return min(self.asked.get("samples") or available, available)
 
     def _measured_before(self) -> RobustnessReport | None:
         """What an earlier run measured; a finished look takes its place first."""
