@@ -261,6 +261,11 @@ corruption_options = together(
         help="Only this one; may be repeated.",
     ),
 )  # fmt: skip
+perturbed_option = click.option(
+    "--perturbed", type=FILE, multiple=True, metavar="FOLDER",
+    help="Your own perturbed pictures, matched by their paths without suffix; also ImageNet-C and "
+    "CIFAR-10-C; may be repeated. Corruptions are then made only where --corruption names them.",
+)  # fmt: skip
 queries_option = click.option(
     "--queries", type=INTEGER, default=500, show_default=True,
     help="Budget of an attack on an image.",
