@@ -25,8 +25,9 @@ from ..results.damage import UNITS, DamageReport
 from ..results.spread import check_confidence
 from ..settings import Settings
 from ..spelling import option
+from ..storage.output_file import check_no_input
 from .batch_size import BatchSize
-from .clean_pass import CleanPass
+from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, has_idle_cores, laid_out, play
 from .perturbing import Images, Perturbation, asked_perturbations
@@ -56,6 +57,7 @@ def explain(
     attack: str | Sequence[str] = (),
     epsilon: float | Sequence[float] = (),
     queries: int = 500,
+    perturbed: str | Path | Sequence[str | Path] = (),
     split: bool = False,
     value: str = "right",
     confidence: float = 0.95,
@@ -79,6 +81,9 @@ def explain(
         "square-linf", "square-l2", "spsa-linf", "spsa-l2": the attacked image is the perturbed one.
     epsilon, queries
         As for `measure_robustness`.
+    perturbed : path or sequence of paths
+        Folders of perturbed pictures of one's own, matched with the images by relative path without
+        suffix; or arrays in the same order.
     split : bool
         Part the share of each band into what the perturbation takes away of the band and what it
         adds to it.
@@ -103,7 +108,11 @@ def explain(
     perturbations = asked_perturbations(
         several("corruption", corruption), several("severity", severity),
         several("attack", attack), several("epsilon", epsilon), queries,
+        several("perturbed", perturbed),
     )  # fmt: skip
+    if options_given.target is not None:
+        places = [each.place for each in perturbations]
+        check_no_input(options_given.target, places, use="measured")
     plan = _Plan.of(asked, split=bool(split))
 
     def settle(perturbation: Perturbation, subject: Subject) -> DamageGame:
@@ -115,7 +124,7 @@ def explain(
                 f"estimator: {plan.estimator}, since all coalitions of {plan.players} players are "
                 f"too many; {option('estimator')} settles it"
             )
-        return DamageGame(plan, perturbation, perturbation.record(subject))
+        return DamageGame(plan, perturbation.settled(subject))
 
     single = len(perturbations) == 1
     with _folder(None if single else options_given.target):
@@ -218,15 +227,12 @@ class DamageGame(Measurement[DamageReport]):
 
     Attributes
     ----------
-    record : dict
-        The perturbation as settings have it.
     drawn : ndarray of uint64, shape (n, C), or None
         The coalitions of each row; None where all rows hold the same.
     """
 
     plan: _Plan
     perturbation: Perturbation
-    record: dict[str, Any]
     drawn: NDArray[np.uint64] | None = None
 
     kind = DamageReport
@@ -266,7 +272,7 @@ class DamageGame(Measurement[DamageReport]):
             "estimator": self.plan.estimator,
             "passes": None if self.plan.estimator == "exact" else self.plan.columns - 1,
             "players": asked.players,
-            "perturbation": self.record,
+            "perturbation": self.perturbation.record,
             "split": self.plan.split,
             **subject.settings(),
         }
@@ -307,6 +313,8 @@ class DamageGame(Measurement[DamageReport]):
         if self.plan.split and coalitions is None:
             assert self.plan.shared is not None
             coalitions = np.tile(self.plan.shared, (len(log_prob), 1))
+        example = self._example(filled)
+        origin = filled.origin()
         return DamageReport(
             log_prob=np.ascontiguousarray(log_prob),
             right=answers == sample.labels[:, None],
@@ -316,8 +324,28 @@ class DamageGame(Measurement[DamageReport]):
             predicted=answers[:, -1].astype(np.int64),
             settings=filled.all_settings,
             class_names=sample.class_names or subject.classifier.class_names,
-            **{**filled.origin(), "image_digests": sample.image_digests},
+            **{name: image for name, image in example.items() if name != "id"},
+            **{
+                **origin,
+                "image_digests": sample.image_digests,
+                "data": {**origin["data"], **({"example": example["id"]} if example else {})},
+            },
         )
+
+    def _example(self, filled: Filled) -> dict[str, Any]:
+        """The first image, clean and perturbed, for pictures; none where that costs passes."""
+        subject, clean = filled.subject, filled.clean
+        assert clean is not None
+        if filled.used[0] or self.perturbation.queries:
+            return {}
+        first = subject.positions[0]
+        groups = self.perturbation.groups(subject, [first], BatchSize(1), lambda _: None)
+        planes = next(groups)[1](first)
+        return {
+            "id": subject.sample.ids[first],
+            "example": clean.example,
+            "example_perturbed": shown_pixels(planes),
+        }
 
 
 @dataclass(frozen=True)
