@@ -27,6 +27,7 @@ from .attacked import attack_images, attacked_together, check_attacks, settled_a
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import corrupted, corruption_threads
+from .in_memory import GivenImages, GivenModel
 from .perturbed import Own, Wanted, kind_of
 from .request import LabelledOptions, Request, with_options
 from .run import measure
@@ -41,8 +42,8 @@ _CLEAN, _OF_CELL, _OF_ATTACK = 2, 4, 3
 
 @with_options(LabelledOptions)
 def measure_robustness(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     corruption: str | Sequence[str] = (),
