@@ -327,14 +327,14 @@ def _group(
 ) -> GroupVerdict:
     chosen = list(places.values())
     low = every.low[chosen]
-    high = resampled.ends(strict_confidence(CONFIDENCE, len(chosen)))[1][chosen]
+    high = resampled[chosen].ends(strict_confidence(CONFIDENCE, len(chosen)))[1]
     kept = every[chosen]
     order = np.nan_to_num(kept.value, nan=np.inf)
     weakest = int(order.argmin())
     verdict, since = UNDECIDED, None
     if judged:
         verdict = decision(low, high, keep)
-        since = _since(single[chosen[weakest]], keep)
+        since = _since(single[chosen[weakest]], keep) if kind in GROUPS else None
         needed = None
         if verdict == UNDECIDED:
             needed = images_that_decide(kept.value, low, high, keep, resampled.images)
