@@ -30,7 +30,7 @@ RECIPE = "recipe.toml"
 # A look at more images is measured under this name, and takes the place of the one before it.
 NEXT = "robustness-next.h5"
 # What may be asked otherwise when an audit goes on.
-FREE = ("keep", "quick", "samples")
+FREE = ("keep", "quick", "samples", "attack")
 _MOST_BYTES = 1 << 20
 
 

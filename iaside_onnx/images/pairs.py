@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ class Pairs:
                 )
             pairs.append((sample.pixel_digest(position), self._known.pixels[position]))
         self.unchanged = sum(clean == own for clean, own in pairs)
-        self.digest = hashlib.sha256(b"".join(map(b"".join, sorted(pairs)))).hexdigest()
+        self._pairs = pairs
+        self.digest = self.digest_of(range(len(pairs)))
 
     @classmethod
     def of(cls, sample: Sample, folder: Path, clean: Path) -> Pairs:
@@ -103,6 +105,11 @@ class Pairs:
             raise DataError(f"{folder}: cannot be read ({why(error)})") from error
         source, name = rows_beside(sample, folder, clean)
         return cls(sample, source, sample.chosen, folder.stem, (folder, name))
+
+    def digest_of(self, positions: Iterable[int]) -> str:
+        """The digest that pairs of these positions of the sample alone would have."""
+        chosen = sorted(self._pairs[position] for position in positions)
+        return hashlib.sha256(b"".join(map(b"".join, chosen))).hexdigest()
 
     def picture(self, position: int) -> Picture:
         """The perturbed form of the image at a position of the sample, decoded.

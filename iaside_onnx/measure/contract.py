@@ -140,6 +140,10 @@ class Measurement(ABC, Generic[R]):
         """The same of a finished result, which may hold how it is viewed as well."""
         return result.settings
 
+    def of_images(self, settings: dict[str, Any], positions: list[int]) -> dict[str, Any]:  # noqa: ARG002
+        """The settings that the same measurement of some of the images has."""
+        return settings
+
     def table_of(self, result: R) -> NDArray[Any]:
         """The table that a finished result was made of, which `known` rows are taken from."""
         raise NotImplementedError

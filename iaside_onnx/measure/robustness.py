@@ -236,6 +236,10 @@ class Robustness(Measurement[RobustnessReport]):
         """See `Measurement`."""
         return settings_of_answers(result)
 
+    def of_images(self, settings: dict[str, Any], positions: list[int]) -> dict[str, Any]:
+        """See `Measurement`."""
+        return {**settings, **_pairs(self.own, positions)}
+
     def table_of(self, result: RobustnessReport) -> NDArray[np.float32]:
         """See `Measurement`."""
         return table_of(result)
@@ -389,6 +393,6 @@ def table_of(report: RobustnessReport) -> NDArray[np.float32]:
     return np.concatenate(flat, axis=1)
 
 
-def _pairs(own: Sequence[Own]) -> dict[str, Any]:
+def _pairs(own: Sequence[Own], positions: Sequence[int] | None = None) -> dict[str, Any]:
     """What the settings say of pictures of the user's own; nothing where there are none."""
-    return {"pairs": {each.name: each.setting for each in own}} if own else {}
+    return {"pairs": {each.name: each.setting(positions) for each in own}} if own else {}

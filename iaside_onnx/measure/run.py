@@ -188,13 +188,16 @@ def _take_over(
     at = [places.get(name, -1) for name in known.image_ids]
     before = identity_of(known, measurement.settings_of(known))
     here = subject.identity(settings)
-    apart = identity_apart(*(without_sample(each) for each in (settings, before["settings"])))
+    there = bool(at) and all(position in row_of for position in at)
     same = (
-        not apart
+        there
         and all(before[key] == here[key] for key in ("model_sha256", "provider"))
-        and all(position in row_of for position in at)
         and sample.part(np.array(at, np.intp)).digest() == known.data["digest"]
     )
+    if same:
+        wanted = as_json(measurement.of_images(settings, at))
+        pair = without_sample(wanted), without_sample(before["settings"])
+        same = not identity_apart(*pair)
     if not same:
         raise ReportError(f"{what}: is of another model, of other images or of other settings")
     for position, values in zip(at, measurement.table_of(known), strict=True):

@@ -137,7 +137,8 @@ def not_measured(
     gaps = []
     if missing := [kind for kind in GROUPS if kind not in found.groups]:
         gaps.append(f"{listed(missing)}: --corruption imagenet-c")
-    if not robustness.attacks:
+    attacked = any(each.settings["perturbation"]["kind"] == "attack" for each in damages)
+    if not (robustness.attacks or attacked):
         gaps.append("attacks: --attack")
     if not own:
         gaps.append("your own camera and conditions: --perturbed FOLDER")
