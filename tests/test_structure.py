@@ -66,6 +66,7 @@ ARROWS = {
         "results",
         "settings",
         "storage",
+        "views",
     },
     "views": {"comparisons", "mathematics", "results", "storage"},
     "page": {"comparisons", "mathematics", "preprocessing", "results", "storage", "views"},

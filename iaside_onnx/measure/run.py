@@ -188,8 +188,8 @@ def _take_over(
     at = [places.get(name, -1) for name in known.image_ids]
     before = identity_of(known, measurement.settings_of(known))
     here = subject.identity(settings)
-    there = all(position in row_of for position in at)
-    wanted = measurement.settings_at(settings, at) if there else settings
+    there = bool(at) and all(position in row_of for position in at)
+    wanted = as_json(measurement.settings_at(settings, at)) if there else settings
     apart = identity_apart(*(without_sample(each) for each in (wanted, before["settings"])))
     same = (
         there

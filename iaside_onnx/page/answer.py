@@ -49,7 +49,8 @@ def _unbroken(text: str) -> str:
 
 def _share(share: Any) -> str:
     """Points of right answers with their interval."""
-    return f"{100 * share.right:.0f}\N{NO-BREAK SPACE}% [{100 * share.low:.0f}, {100 * share.high:.0f}]"
+    low, high = 100 * share.low, 100 * share.high
+    return f"{100 * share.right:.0f}\N{NO-BREAK SPACE}% [{low:.0f}, {high:.0f}]"
 
 
 def _kept(group: GroupVerdict) -> str:
