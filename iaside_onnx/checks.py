@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from os import PathLike
@@ -133,6 +134,17 @@ def check_share(parameter: str, value: float) -> None:
     """
     if not is_number(value) or not 0.0 < value < 1.0:
         raise InvalidOption(parameter, value, "must lie between 0 and 1, both excluded")
+
+
+def check_positive(parameter: str, value: float) -> None:
+    """Refuse what is no positive, finite number.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    if not is_number(value) or not 0.0 < value < math.inf:
+        raise InvalidOption(parameter, value, "must be a positive number")
 
 
 def check_choice(parameter: str, value: str | None, choices: Iterable[str | None]) -> None:

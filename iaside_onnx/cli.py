@@ -14,6 +14,7 @@ import click
 
 from . import __version__, interrupts
 from .commands.analyze import analyze
+from .commands.audit import audit
 from .commands.compare import compare
 from .commands.correlate import correlate
 from .commands.gate import gate
@@ -106,7 +107,7 @@ def _message(error: BaseException) -> tuple[str, int]:
     if isinstance(error, IasideError):
         return on_command_line(said(error)), 2
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return interrupts.LINE, interrupts.INTERRUPTED
+        return interrupts.line(), interrupts.INTERRUPTED
     if isinstance(error, MemoryError):
         return (
             "not enough memory for this; use fewer --samples, --bands or a smaller --batch, or a "
@@ -166,7 +167,7 @@ def run() -> None:
 
 
 for command in (
-    inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
+    audit, inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
     correlate, predict, verify,
 ):  # fmt: skip
     main.add_command(command)

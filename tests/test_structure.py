@@ -56,6 +56,16 @@ ARROWS = {
         "settings",
         "storage",
     },
+    "auditing": {
+        "images",
+        "inference",
+        "measure",
+        "preprocessing",
+        "recipe_search",
+        "results",
+        "settings",
+        "storage",
+    },
     "views": {"comparisons", "mathematics", "results", "storage"},
     "page": {"comparisons", "mathematics", "preprocessing", "results", "storage", "views"},
 }

@@ -226,12 +226,12 @@ runtime_options = together(
         help="Let GPUs round the factors of float32 products to 10 bits.",
     ),
 )  # fmt: skip
+offset_option = click.option(
+    "--label-offset", type=INTEGER, metavar="N",
+    help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
+)  # fmt: skip
 running_options = together(
-    click.option(
-        "--label-offset", type=INTEGER, metavar="N",
-        help="Added to labels (1 for models with a background class 0).  "
-        "[default: as declared, or 0]",
-    ),
+    offset_option,
     runtime_options,
     click.option(
         "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
@@ -324,6 +324,10 @@ def sample_options(images: int) -> Callable[[F], F]:
         click.option(
             "--samples", type=INTEGER, default=images, show_default=True,
             help="Images to draw; 0 takes all.",
+        ),
+        click.option(
+            "--sampling", default="stratified", show_default=True, metavar="stratified|nested",
+            help="How they are drawn; nested: so that a smaller sample is a part of a larger one.",
         ),
         click.option(
             "--seed", type=INTEGER, default=0, show_default=True, help="Of sample and draws."

@@ -285,19 +285,25 @@ class Sample:
         return data_digest(self.ids, self.labels, self.image_digests)
 
 
-def draw_sample(source: ImageSource, size: int, seed: int) -> Sample:
+def draw_sample(
+    source: ImageSource, size: int, seed: int, *, sampling: str = "stratified"
+) -> Sample:
     """Draw a stratified, seeded sample, kept in the order of the source.
 
-    Classes keep their shares of the whole (largest remainders, ties by the seed), so the
-    sample's mean estimates the whole set's.
+    Classes keep their shares of the whole, so the sample's mean estimates the whole set's.
 
     Parameters
     ----------
     size : int
         Images wanted; 0, or more than there are, takes all.
+    sampling : {"stratified", "nested"}
+        By largest remainders, ties by the seed; or so that every smaller sample is a part of it.
     """
     if size < 0:
         raise InvalidOption("samples", size, "give 0 for all images or a positive number")
+    if sampling == "nested":
+        order = seeded_order(source.labels, seed)
+        return Sample(source, np.sort(order[: size or len(order)]))
     return Sample(source, stratified(source.labels, size, seed))
 
 
@@ -317,6 +323,18 @@ def stratified(labels: NDArray[np.int64], size: int, seed: int) -> NDArray[np.in
         for position, count in enumerate(counts)
     ]
     return np.sort(np.concatenate(chosen))
+
+
+def seeded_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.intp]:
+    """Positions in a random order whose every beginning holds the classes in their shares."""
+    rng = np.random.default_rng([seed, len(labels)])
+    shuffled = rng.permutation(len(labels))
+    _, inverse, counts = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
+    by_class = np.argsort(inverse, kind="stable")
+    rank = np.empty(len(labels))
+    rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    due = (rank + rng.random(len(counts))[inverse]) / counts[inverse]
+    return np.asarray(shuffled[np.argsort(due, kind="stable")])
 
 
 def leave_out_bad(sample: Sample, listener: Listener) -> tuple[Sample, list[dict[str, str]]]:

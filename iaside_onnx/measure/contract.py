@@ -140,6 +140,10 @@ class Measurement(ABC, Generic[R]):
         """The same of a finished result, which may hold how it is viewed as well."""
         return result.settings
 
+    def table_of(self, result: R) -> NDArray[Any]:
+        """The table that a finished result was made of, which `known` rows are taken from."""
+        raise NotImplementedError
+
     def stderr(self, table: NDArray[Any], used: NDArray[np.intp], view: dict[str, Any]) -> float:
         """The error bar that `Limits.target_stderr` holds."""
         raise NotImplementedError

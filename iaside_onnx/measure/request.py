@@ -108,6 +108,7 @@ class ModelOptions(RunOptions, total=False):
     """Which images are drawn, and how the model is read: fields of `Settings`, described there."""
 
     samples: int
+    sampling: str
     seed: int
     preprocess: str | None
     size: tuple[int, int] | None
@@ -250,11 +251,14 @@ class Request:
         )
 
 
-def with_options(kind: type[Any], **defaults: Any) -> Callable[[F], F]:
+def with_options(
+    kind: type[Any], *, without: tuple[str, ...] = (), **defaults: Any
+) -> Callable[[F], F]:
     """Show the options of `kind` in the signature of a function that takes them as ``**options``.
 
     Help and completion of notebooks read signatures, which hold no typed dictionaries. `defaults`
-    are those of the function that differ from the ones of `Request` and `Settings`.
+    are those of the function that differ from the ones of `Request` and `Settings`; it does not
+    take those in `without`.
     """
     usual = {
         each.name: each.default
@@ -273,7 +277,7 @@ def with_options(kind: type[Any], **defaults: Any) -> Callable[[F], F]:
                 annotation=kind.__annotations__[name].__forward_arg__,
             )
             for name in kind.__annotations__
-            if name not in signature.parameters
+            if name not in signature.parameters and name not in without
         ]
         described: Any = function
         described.__signature__ = signature.replace(parameters=[*own, *named])

@@ -16,11 +16,12 @@ from ..checks import check_kind, check_number, plain, several
 from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
 from ..corruptions.severity import CATALOGUE
-from ..errors import ArtifactError
+from ..errors import ArtifactError, UsageError
 from ..images.sample import stratified
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT
+from ..spelling import option
 from ..storage.output_file import check_no_input
 from ..storage.partial import Columns
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
@@ -49,6 +50,7 @@ def measure_robustness(
     attack_samples: int = 50,
     baseline: str | Path | RobustnessReport | None = None,
     confidence: float = 0.95,
+    known: RobustnessReport | None = None,
     **options: Unpack[LabelledOptions],
 ) -> RobustnessReport:
     """Error and change of prediction of an ONNX classifier under corruptions and attacks.
@@ -75,6 +77,9 @@ def measure_robustness(
         images, corruptions or severities.
     confidence : float
         Coverage of the intervals, in (0, 1).
+    known : RobustnessReport, optional
+        The same measurement of some of these images, whose rows are taken over; without attacks.
+        Samples that are drawn with ``sampling="nested"`` hold the smaller ones.
     **options
         As for `analyze`, and so are the errors that are raised.
 
@@ -96,6 +101,9 @@ def measure_robustness(
     if baseline is not None:
         kind = "a RobustnessReport, or the path of one"
         check_kind("baseline", baseline, RobustnessReport, kind)
+    check_kind("known", known, (RobustnessReport, type(None)), "a RobustnessReport")
+    if known is not None and (attacks or known.attacks):
+        raise UsageError(f"{option('known')} goes without attacks, whose images follow the sample")
 
     def settle(subject: Subject) -> Robustness:
         sample = subject.sample
@@ -110,7 +118,7 @@ def measure_robustness(
             sorted(chosen & set(subject.positions)),
         )
 
-    return measure(request, settle, {"confidence": float(confidence)})
+    return measure(request, settle, {"confidence": float(confidence)}, known=known)
 
 
 @dataclass(frozen=True)
@@ -192,6 +200,10 @@ class Robustness(Measurement[RobustnessReport]):
     def settings_of(self, result: RobustnessReport) -> dict[str, Any]:
         """See `Measurement`."""
         return settings_of_answers(result)
+
+    def table_of(self, result: RobustnessReport) -> NDArray[np.float32]:
+        """See `Measurement`."""
+        return table_of(result)
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""

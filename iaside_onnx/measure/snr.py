@@ -31,7 +31,7 @@ from .corrupted import asked_corruptions, corrupted, corruption_threads
 from .request import ModelOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
-from .subject import DRAWS, Subject
+from .subject import Subject
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
@@ -273,9 +273,7 @@ class SignalToNoise(Measurement[SnrReport]):
             "bands": self.bands,
             "rings": self.grid.rings,
             "norm": self.grid.norm,
-            "seed": subject.seed,
-            "draws": DRAWS,
-            "samples": subject.request.settings.samples,
+            **subject.drawn,
             "height": self.grid.height,
             "width": self.grid.width,
             "channels": self.channels,

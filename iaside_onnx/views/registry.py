@@ -109,6 +109,11 @@ _ROWS = {
         table="snr_table.print_snr",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
     ),
+    "Audit": Views(
+        lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
+        table="audit_screen.print_audit",
+        pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
+    ),
     "Comparison": Views(
         lambda c: (
             f"against {c.reference['report']}, signed SRS: {', '.join(map(_of_pair, c.pairs))}"

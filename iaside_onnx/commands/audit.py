@@ -1,0 +1,85 @@
+"""``iaside audit``: from a file and photographs to an answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from .. import interrupts
+from .measure import claim, telling_options
+from .numbers import FILE, NUMBER
+from .options import (
+    duration,
+    label_options,
+    naming_options,
+    offset_option,
+    preprocess_option,
+    reading_options,
+    runtime_options,
+    sample_options,
+    skip_bad_option,
+    target_option,
+)
+from .output import print_json
+
+_TELLING = ("quiet", "progress", "as_json")
+
+
+@click.command()
+@click.argument("model", type=FILE)
+@click.argument("images", type=FILE)
+@target_option("DIR", "Folder for reports and page.  [default: MODEL-audit]", required=False)
+@click.option(
+    "--time", "time", callback=duration, default="10m", show_default=True, metavar="SECONDS|10m",
+    help="Measure no more images after so long.",
+)  # fmt: skip
+@click.option(
+    "--keep", type=NUMBER, metavar="SHARE",
+    help="Share of its accuracy that a robust model keeps under every corruption.  [default: 0.8]",
+)  # fmt: skip
+@click.option("--quick", is_flag=True, help="One look at 40 images, and nothing else.")
+@label_options
+@naming_options
+@skip_bad_option
+@sample_options(0)
+@preprocess_option
+@reading_options
+@offset_option
+@runtime_options
+@click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
+@telling_options
+def audit(model: Path, images: Path, target: Path | None, time: float, **options: Any) -> None:
+    """Say whether a classifier is robust, why, how sure that is, and what now.
+
+    It finds the preprocessing and the labels, measures the accuracy under the 19 corruptions of
+    ImageNet-C, where the evidence lies and why the weak spots hurt, and takes more images while
+    there is time. The folder then holds the reports, index.html and summary.json.
+
+    \b
+    Example:
+      iaside audit models/demo-plain.onnx demo/test
+      iaside audit model.onnx photos/ --time 1h -o model-audit
+    """
+    from ..auditing.audit import audit as answer
+    from ..views.audit_progress import audit_listener
+    from ..views.registry import view
+
+    claim()
+    context = click.get_current_context()
+    target = Path(f"{model.stem}-audit") if target is None else target
+    telling = {name: options.pop(name) for name in _TELLING}
+    given = {
+        name: value
+        for name, value in options.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT and value is not None
+    }
+    given["listener"] = audit_listener(quiet=telling["quiet"], progress=telling["progress"])
+    interrupts.go_on_with("iaside", "audit", model, images, "-o", target, "--resume")
+    found = answer(model, images, target, time=time, **given)
+    if telling["as_json"]:
+        print_json(found.summary())
+    elif not telling["quiet"]:
+        view(found, "table")
