@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from .mathematics.score import signed_score, spectral_importance, spectral_robustness_score
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .measure.analysis import analyze
+    from .measure.damage import explain
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
+    from .results.damage import DamageReport
     from .results.heatmap import HeatmapReport, load_heatmap
     from .results.kinds import load
     from .results.merging import merge
@@ -40,6 +42,7 @@ _HOMES = {
     "Comparison": "comparisons.pairs",
     "compare": "comparisons.comparison",
     "Correlation": "comparisons.correlation",
+    "DamageReport": "results.damage",
     "correlate": "comparisons.correlation",
     "Gate": "comparisons.gate",
     "gate": "comparisons.gate",
@@ -54,6 +57,7 @@ _HOMES = {
     "band_images": "mathematics.bands",
     "band_index": "mathematics.bands",
     "corrupt": "corruptions.corrupt",
+    "explain": "measure.damage",
     "IasideError": "errors",
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
@@ -74,12 +78,13 @@ _HOMES = {
 }
 
 __all__ = [
-    "Comparison", "Correlation", "Gate", "HeatmapReport", "IasideError", "Listener", "Prediction",
-    "Report", "RobustnessReport", "Settings", "SnrReport", "analyze", "audit", "band_images",
-    "band_index", "compare", "correlate", "corrupt", "gate", "load", "load_heatmap",
-    "load_robustness", "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "merge",
-    "plot", "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
-    "spectral_importance", "spectral_robustness_score",
+    "Comparison", "Correlation", "DamageReport", "Gate", "HeatmapReport", "IasideError",
+    "Listener", "Prediction", "Report", "RobustnessReport", "Settings", "SnrReport", "analyze",
+    "audit", "band_images", "band_index", "compare", "correlate", "corrupt", "explain", "gate",
+    "load", "load_heatmap", "load_robustness", "load_snr", "measure_heatmap",
+    "measure_robustness", "measure_snr", "merge", "plot", "predict_damage",
+    "shapley_interactions", "shapley_values", "signed_score", "spectral_importance",
+    "spectral_robustness_score",
 ]  # fmt: skip
 
 

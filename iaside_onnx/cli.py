@@ -17,6 +17,7 @@ from .commands.analyze import analyze
 from .commands.audit import audit
 from .commands.compare import compare
 from .commands.correlate import correlate
+from .commands.explain import explain
 from .commands.gate import gate
 from .commands.heatmap import heatmap
 from .commands.help import Command, Context, overview, write_commands
@@ -168,6 +169,6 @@ def run() -> None:
 
 for command in (
     audit, inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
-    correlate, predict, verify,
+    correlate, predict, verify, explain,
 ):  # fmt: skip
     main.add_command(command)

@@ -52,7 +52,7 @@ SETTINGS = _declared(
 # Where measurements of robustness and heat maps deviate: their perturbations are drawn, whatever
 # stands for absent bands; bands are a view of a heat map.
 ROBUSTNESS_SETTINGS = SETTINGS | _declared(
-    (Belongs.GAME, "seed draws"),
+    (Belongs.GAME, "seed draws pairs"),
     (Belongs.SIZE, "height width"),
     (Belongs.MODEL, "channels"),
     (Belongs.DERIVED, "kinds"),

@@ -31,7 +31,7 @@ _TELLING = ("quiet", "progress", "as_json")
 @click.command()
 @click.argument("model", type=FILE)
 @click.argument("images", type=FILE)
-@target_option("DIR", "Folder for reports and page.  [default: MODEL-audit]", required=False)
+@target_option("DIR", "Folder for reports and page.", default="MODEL-audit")
 @click.option(
     "--time", "time", callback=duration, default="10m", show_default=True, metavar="SECONDS|10m",
     help="Measure no more images after so long.",
@@ -51,7 +51,7 @@ _TELLING = ("quiet", "progress", "as_json")
 @runtime_options
 @click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 @telling_options
-def audit(model: Path, images: Path, target: Path | None, time: float, **options: Any) -> None:
+def audit(model: Path, images: Path, target: Path, time: float, **options: Any) -> None:
     """Say whether a classifier is robust, why, how sure that is, and what now.
 
     It finds the preprocessing and the labels, measures the accuracy under the 19 corruptions of
@@ -60,8 +60,8 @@ def audit(model: Path, images: Path, target: Path | None, time: float, **options
 
     \b
     Example:
-      iaside audit models/demo-plain.onnx demo/test
-      iaside audit model.onnx photos/ --time 1h -o model-audit
+      iaside audit model.onnx photos/
+      iaside audit model-v2.onnx photos/ --time 1h -o v2
     """
     from ..auditing.audit import audit as answer
     from ..views.audit_progress import audit_listener
@@ -69,7 +69,6 @@ def audit(model: Path, images: Path, target: Path | None, time: float, **options
 
     claim()
     context = click.get_current_context()
-    target = Path(f"{model.stem}-audit") if target is None else target
     telling = {name: options.pop(name) for name in _TELLING}
     given = {
         name: value

@@ -53,13 +53,13 @@ telling_options = together(
 
 
 def model_on_images(
-    target: str, default: str, *own: Callable[[F], F], view: Callable[[F], F] | None = None
+    target: str, default: str | None, *own: Callable[[F], F], view: Callable[[F], F] | None = None
 ) -> Callable[[F], F]:
     """Arguments and options of a command that runs a model on images, with those of its `own`."""
     return together(
         click.argument("model", type=FILE),
         click.argument("images", type=FILE),
-        target_option(target, default=default),
+        target_option(target, default=default, required=default is None),
         label_options,
         naming_options,
         skip_bad_option,

@@ -263,6 +263,11 @@ corruption_options = together(
         help="Only this one; may be repeated.",
     ),
 )  # fmt: skip
+perturbed_option = click.option(
+    "--perturbed", type=FILE, multiple=True, metavar="FOLDER",
+    help="Your own perturbed pictures, matched by their paths without suffix; also ImageNet-C and "
+    "CIFAR-10-C; may be repeated. Corruptions are then made only where --corruption names them.",
+)  # fmt: skip
 queries_option = click.option(
     "--queries", type=INTEGER, default=500, show_default=True,
     help="Budget of an attack on an image.",
@@ -279,7 +284,11 @@ def robustness_option(*, several: bool = False) -> Callable[[F], F]:
 
 
 def target_option(
-    metavar: str, words: str = "Where it goes.", *, default: str | None = None
+    metavar: str,
+    words: str = "Where it goes.",
+    *,
+    default: str | None = None,
+    required: bool = False,
 ) -> Callable[[F], F]:
     """Where the file goes that a command makes.
 
@@ -301,8 +310,9 @@ def target_option(
     if default is not None:
         words += f"  [default: {default}]"
     return click.option(
-        "-o", "--output-file", "target", type=NEW_FILE, metavar=metavar, help=words, callback=named
-    )
+        "-o", "--output-file", "target", type=NEW_FILE, metavar=metavar, help=words,
+        callback=named, required=required,
+    )  # fmt: skip
 
 
 def overwrite_option(what: str) -> Callable[[F], F]:

@@ -192,7 +192,7 @@ class Game(Measurement[Report]):
             form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
         )
         affine = asked.output_map == "real"
-        bands = BandRows(subject.pixels, baselines, index, engine, affine=affine)
+        bands = BandRows(subject.pixels, baselines.image, index, engine, affine=affine)
         ahead = has_idle_cores(subject.runtime)
         row_of = {position: row for row, position in enumerate(subject.positions)}
 

@@ -57,6 +57,7 @@ def corrupted(
     *,
     features: int,
     threads: int,
+    own: Sequence[Callable[[int], list[NDArray[np.float32]]]] = (),
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """Each image of `positions` untouched, then under each corruption and severity, in order.
 
@@ -71,6 +72,9 @@ def corrupted(
         From `draw_key`, of all images of the sample.
     features : int
         Numbers in an image; the fewer, the more are made ahead.
+    own : sequence of callable
+        Further perturbations, after those of `names`: position to images, at each severity or only
+        at the first.
 
     Yields
     ------
@@ -95,6 +99,8 @@ def corrupted(
             yield position, -1, image
             for row, name in enumerate(names):
                 yield position, row * len(levels), pool.submit(at_levels, image, position, name)
+            for row, make in enumerate(own, len(names)):
+                yield position, row * len(levels), pool.submit(make, position)
 
     ahead = max(threads + 1, min(_AHEAD, _AHEAD_BYTES // (4 * features * len(levels))))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="iaside-corrupt")

@@ -127,16 +127,21 @@ class LabelledOptions(ModelOptions, total=False):
     temperature: float | str
 
 
-class GameOptions(LabelledOptions, total=False):
-    """Those of `analyze`: all fields of `Settings`."""
+class DamageOptions(LabelledOptions, total=False):
+    """Those of `explain`: all fields of `Settings` that say what the damage game is."""
 
     bands: int
     separate_dc: bool
     norm: str
-    absence: str
-    output_map: str
     estimator: str | None
     passes: int | None
+
+
+class GameOptions(DamageOptions, total=False):
+    """Those of `analyze`: all fields of `Settings`."""
+
+    absence: str
+    output_map: str
 
 
 @dataclass(frozen=True)

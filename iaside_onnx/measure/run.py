@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -69,39 +69,90 @@ def measure(
         The same of fewer of these images: its rows are taken over. Refused where it is of something
         else.
     """
+    (result,) = measure_each([(request, settle)], view, labelled=labelled, known=known)
+    return result
+
+
+def measure_each(
+    asked: Sequence[tuple[Request, Callable[[Subject], Measurement[R]]]],
+    view: dict[str, Any],
+    *,
+    labelled: bool = True,
+    names: Sequence[str] = (),
+    known: R | None = None,
+) -> list[R]:
+    """Several measurements of one model and sample, which are opened and looked at once.
+
+    Parameters
+    ----------
+    asked : sequence
+        Requests that differ in nothing but their target and limits, each with what settles its
+        measurement, as `measure` has them. Time that is left is shared by those to come.
+    view, labelled
+        As for `measure`.
+    names : sequence of str
+        What notes call each of them, where there are several.
+    known : Result, optional
+        As for `measure`, of one measurement.
+    """
+    request = asked[0][0]
     listener = request.listener
     with ExitStack() as stack:
-        stack.enter_context(_writing(request))
+        for each, _ in asked:
+            stack.enter_context(_writing(each))
         workers = None
         if request.dask is not None:
             workers = stack.enter_context(open_workers(request.dask, request.threads, listener))
         subject = open_subject(request, labelled=labelled)
-        measurement = settle(subject)
-        listener.note(f"cost: {measurement.cost(len(subject.positions))}")
-        whole_sample, clean = measurement.of_whole_sample, None
+        measurements = [settle(subject) for _, settle in asked]
+        times = f"{len(measurements)} times " if len(measurements) > 1 else ""
+        for cost in dict.fromkeys(each.cost(len(subject.positions)) for each in measurements):
+            listener.note(f"cost: {times}{cost}")
+        whole_sample, clean = any(each.of_whole_sample for each in measurements), None
         if labelled:
             clean = clean_pass(subject, whole_sample=whole_sample)
             subject = replace(subject, temperature=clean.temperature)
         subject = replace(subject, keys=_keys(subject, whole_sample=whole_sample))
-        if clean is not None:
-            measurement = measurement.settled(subject, clean)
         batch = request.batch or (1 if _one_by_one(subject, clean) else None)
-        settings = as_json(measurement.settings(subject))
+        shared, results = list(listener.warnings), []
+        for number, ((each, _), measurement) in enumerate(zip(asked, measurements, strict=True)):
+            if names:
+                listener.note(f"{names[number]} ({number + 1} of {len(names)})")
+            limits = each.limits.share(len(asked) - number)
+            own = replace(subject, request=replace(each, limits=limits))
+            own_warnings = listener.warnings[len(shared) :]
+            listener.warnings[len(shared) :] = []
+            if clean is not None:
+                measurement = measurement.settled(own, clean)
+            results.append(_measured(measurement, own, clean, view, batch, workers, known))
+            listener.warnings[len(shared) :] = [*own_warnings, *listener.warnings[len(shared) :]]
+        return results
 
-        def finish(partial: Partial) -> R:
-            if known is not None:
-                _take_over(known, measurement, subject, settings, partial)
-            used, run = _fill(measurement, subject, view, partial, batch, workers)
-            # No longer on the partial file, which will go.
-            table = np.array(partial.table[used])
-            sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
-            if known is not None:
-                run["seconds"] = round(run["seconds"] + known.run["seconds"], 3)
-            return measurement.result(
-                Filled(subject, table, used, sample, clean, settings, view, run)
-            )
 
-        return _kept(measurement, subject, settings, finish).view(**view)
+def _measured(
+    measurement: Measurement[R],
+    subject: Subject,
+    clean: CleanPass | None,
+    view: dict[str, Any],
+    batch: int | None,
+    workers: Workers | None,
+    known: R | None,
+) -> R:
+    """One measurement of what is opened and looked at."""
+    settings = as_json(measurement.settings(subject))
+
+    def finish(partial: Partial) -> R:
+        if known is not None:
+            _take_over(known, measurement, subject, settings, partial)
+        used, run = _fill(measurement, subject, view, partial, batch, workers)
+        # No longer on the partial file, which will go.
+        table = np.array(partial.table[used])
+        sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
+        if known is not None:
+            run["seconds"] = round(run["seconds"] + known.run["seconds"], 3)
+        return measurement.result(Filled(subject, table, used, sample, clean, settings, view, run))
+
+    return _kept(measurement, subject, settings, finish).view(**view)
 
 
 def _keys(subject: Subject, *, whole_sample: bool) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..spelling import option
 # a lucky one (tools/studies/check_coverage.py).
 FIRST_LOOK = 100
 _GROWTH = 1.5
+_NO_TIME = 1e-9
 # Images that are worth a report.
 _LEAST = 2
 
@@ -66,6 +67,12 @@ class Limits:
             return {}
         limits = {"target_stderr": self.target_stderr, "time_budget": self.time_budget}
         return {**limits, "stopped_by": reason, "sample": images, "sample_digest": digest}
+
+    def share(self, parts: int) -> Limits:
+        """The limits of the next one of so many parts of the work, from now on."""
+        if self.time_budget is None or parts == 1:
+            return self
+        return replace(self, time_budget=max(self.left / parts, _NO_TIME), _began=time.monotonic())
 
     @property
     def left(self) -> float:

@@ -225,8 +225,18 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
         "queries": attacks[0]["queries"] if attacks else 1,
         "attack_samples": settings.get("attack_samples") or 0,
     }
+    if pairs := settings.get("pairs"):
+        raise UsageError(
+            f"{_ASKED}: the file does not say where the perturbed pictures of "
+            f"{', '.join(pairs)} lie; measure them again and compare"
+        )
     parts = table_parts(len(report.perturbations) * len(report.severities), len(attacks))
-    return _Redo(measure_robustness, options, table_of, settings_of_answers(report), parts)
+    early = report.max_prob is None  # holds no such probabilities, so none are held against it
+
+    def rows_of(one: RobustnessReport) -> NDArray[np.float32]:
+        return table_of(replace(one, max_prob=None, corrupted_max_prob=None) if early else one)
+
+    return _Redo(measure_robustness, options, rows_of, settings_of_answers(report), parts)
 
 
 def _of_snr(report: SnrReport) -> _Redo:

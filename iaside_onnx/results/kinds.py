@@ -19,6 +19,7 @@ KINDS = {
     "iaside-robustness": ("robustness", "RobustnessReport"),
     "iaside-heatmap": ("heatmap", "HeatmapReport"),
     "iaside-snr": ("snr", "SnrReport"),
+    "iaside-damage": ("damage", "DamageReport"),
 }
 
 
@@ -40,7 +41,7 @@ def load(path: str | Path, reading: Child | None = None) -> Any:
 
     Returns
     -------
-    Report, RobustnessReport, HeatmapReport, SnrReport or Audit
+    Report, RobustnessReport, HeatmapReport, SnrReport, DamageReport or Audit
         ``isinstance`` tells which; a file of one kind is read by ``load`` of its class.
 
     Raises

@@ -69,6 +69,12 @@ def _of_pair(pair: Any) -> str:
     return f"{pair.report} {difference}"
 
 
+def _of_damage(report: Any) -> str:
+    lost = report.damage
+    name = one_line(report.settings["perturbation"]["name"])
+    return f"{name}, {len(report.labels)} images, {number(lost.value)} {report.unit} lost"
+
+
 def _of_prediction(prediction: Any) -> str:
     fall = prediction.mean_drop
     return NO_FINDING if prediction.no_finding else f"mean fall {number(fall.value)} [{ends(fall)}]"
@@ -109,6 +115,7 @@ _ROWS = {
         table="snr_table.print_snr",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
     ),
+    "DamageReport": Views(lambda r: f"{r.model['path']}: {_of_damage(r)}"),
     "Audit": Views(
         lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
         table="audit_screen.print_audit",

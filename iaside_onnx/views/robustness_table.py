@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..comparisons.baseline import relative
 from ..results.robustness import Relative, RobustnessReport
 from .terminal import Rows, table, terminal
-from .text import number, one_line, percent, value_and_ends, with_interval
+from .text import counted, number, one_line, percent, value_and_ends, with_interval
 
 _LOST = "lost log-prob"
 
@@ -16,12 +16,10 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     level = percent(report.confidence)
     against = None if baseline is None else relative(report, baseline)
     damage = report.damage
-    severities = "severity" if len(report.severities) == 1 else "severities"
     out.heading(
         report,
         f"{len(report.labels)} images of {report.settings['width']} x "
-        f"{report.settings['height']}, {len(report.perturbations)} corruptions x "
-        f"{severities} {', '.join(map(str, report.severities))}",
+        f"{report.settings['height']}, {_perturbations(report)}",
         f"Clean error: {with_interval(report.clean_spread, level)}",
     )
     ends = f"{level} int."
@@ -45,6 +43,20 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     out.noted(report.run.get("warnings", []))
 
 
+def _perturbations(report: RobustnessReport) -> str:
+    """How many of what, and at which severities."""
+    own = len(report.own)
+    made = len(report.perturbations) - own
+    severities = "severity" if len(report.severities) == 1 else "severities"
+    levels = f"{severities} {', '.join(map(str, report.severities))}"
+    said = [f"{made} corruptions x {levels}"] if made else []
+    return " and ".join(
+        said
+        + [counted(own, "folder of perturbed pictures", "folders of perturbed pictures")]
+        * (own > 0)
+    )
+
+
 def _corruptions(
     report: RobustnessReport, ends: str, against: Relative | None, *, lost: bool = False
 ) -> Rows:
@@ -53,7 +65,8 @@ def _corruptions(
     damage = report.damage
     rows = []
     for row, name in enumerate(report.perturbations):
-        by_severity = (number(value, 2).removeprefix("0") for value in damage.errors[row].value)
+        errors = damage.errors[row].value[: 1 if name in report.own else None]
+        by_severity = (number(value, 2).removeprefix("0") for value in errors)
         cells = [*value_and_ends(damage.corruption_errors[row]), " ".join(by_severity)]
         cells += value_and_ends(damage.corruption_mpe[row])
         cells += value_and_ends(report.lost_log_prob[row]) if lost else []
