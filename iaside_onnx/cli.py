@@ -17,6 +17,7 @@ from .commands.analyze import analyze
 from .commands.audit import audit
 from .commands.compare import compare
 from .commands.correlate import correlate
+from .commands.demo import demo
 from .commands.explain import explain
 from .commands.gate import gate
 from .commands.heatmap import heatmap
@@ -168,7 +169,7 @@ def run() -> None:
 
 
 for command in (
-    audit, inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
+    demo, audit, inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
     correlate, predict, verify, explain,
 ):  # fmt: skip
     main.add_command(command)

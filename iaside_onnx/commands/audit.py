@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .options import (
     offset_option,
     preprocess_option,
     reading_options,
+    resume_option,
     runtime_options,
     sample_options,
     skip_bad_option,
@@ -49,7 +51,7 @@ _TELLING = ("quiet", "progress", "as_json")
 @reading_options
 @offset_option
 @runtime_options
-@click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
+@resume_option
 @telling_options
 def audit(model: Path, images: Path, target: Path, time: float, **options: Any) -> None:
     """Say whether a classifier is robust, why, how sure that is, and what now.
@@ -62,6 +64,17 @@ def audit(model: Path, images: Path, target: Path, time: float, **options: Any) 
     Example:
       iaside audit model.onnx photos/
       iaside audit model-v2.onnx photos/ --time 1h -o v2
+    """
+    again = ["iaside", "audit", model, images, "-o", target]
+    answered(model, images, target, again, {"time": time, **options})
+
+
+def answered(
+    model: Path, images: Path, target: Path, again: Sequence[object], options: dict[str, Any]
+) -> None:
+    """Audit, with the options of the command that are given, and print the answer.
+
+    `again` is the command line that --resume goes on from.
     """
     from ..auditing.audit import audit as answer
     from ..views.audit_progress import audit_listener
@@ -76,8 +89,8 @@ def audit(model: Path, images: Path, target: Path, time: float, **options: Any) 
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT and value is not None
     }
     given["listener"] = audit_listener(quiet=telling["quiet"], progress=telling["progress"])
-    interrupts.go_on_with("iaside", "audit", model, images, "-o", target, "--resume")
-    found = answer(model, images, target, time=time, **given)
+    interrupts.go_on_with(*again, "--resume")
+    found = answer(model, images, target, **given)
     if telling["as_json"]:
         print_json(found.summary())
     elif not telling["quiet"]:

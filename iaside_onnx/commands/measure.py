@@ -21,6 +21,7 @@ from .options import (
     progress_option,
     quiet_option,
     reading_options,
+    resume_option,
     running_options,
     sample_options,
     skip_bad_option,
@@ -42,7 +43,7 @@ run_options = together(
         "--dask", type=TEXT, metavar="ADDRESS|local:N",
         help="Evaluate on the workers of a Dask scheduler, or in N processes here.",
     ),
-    click.option("--resume", is_flag=True, help="Continue where it was interrupted."),
+    resume_option,
 )  # fmt: skip
 telling_options = together(
     overwrite_option("what is there"),

@@ -192,6 +192,7 @@ progress_option = click.option(
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
 )
