@@ -27,6 +27,7 @@ ARROWS = {
     "setting_roles": {"mathematics", "settings"},
     "storage": {"mathematics", "setting_roles"},
     "images": {"storage"},
+    "bundled": {"storage"},
     "preprocessing": {"images", "storage"},
     "onnx_file": {"images", "preprocessing", "settings", "storage"},
     "inference": {"images", "mathematics", "onnx_file", "preprocessing", "settings", "storage"},
