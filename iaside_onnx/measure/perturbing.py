@@ -148,7 +148,8 @@ class Paired(Perturbation):
     @property
     def stem(self) -> str:
         """See `Perturbation`."""
-        return self.place.absolute().stem
+        place = self.place.absolute()
+        return place.name if place.is_dir() else place.stem
 
     @property
     def record(self) -> dict[str, Any]:
