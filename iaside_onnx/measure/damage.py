@@ -343,7 +343,7 @@ class DamageGame(Measurement[DamageReport]):
         """The first image, clean and perturbed, for pictures; none where that costs passes."""
         subject, clean = filled.subject, filled.clean
         assert clean is not None
-        if filled.used[0] or self.perturbation.queries:
+        if self.perturbation.queries:
             return {}
         first = subject.positions[0]
         groups = self.perturbation.groups(subject, [first], BatchSize(1), lambda _: None)
