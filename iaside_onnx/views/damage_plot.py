@@ -122,7 +122,8 @@ def _one(report: DamageReport) -> Picture:
     header = Header(
         "Where the damage comes in", _about(report), below=wrapped(sentence(report), SMALL)
     )
-    return column(header, [Panel(_PANEL, 0.75, lambda axes: _bands(axes, report), above=-0.05)])
+    below = 0.72 + 0.14 * report.split
+    return column(header, [Panel(_PANEL, below, lambda axes: _bands(axes, report), above=-0.05)])
 
 
 def _bands(axes: Axes, report: DamageReport) -> None:
@@ -159,7 +160,7 @@ def _split_bars(axes: Axes, parts: NDArray[np.float64], places: NDArray[Any]) ->
     """Each band's two parts on top of one another, those below 0 downwards."""
     up, down = np.zeros(len(places)), np.zeros(len(places))
     for values, colour, hatch, label in zip(
-        parts, (COLOURS[0], COLOURS[4]), ("", "//////"),
+        parts, (COLOURS[0], COLOURS[4]), ("", "////"),
         ("taken away of the band", "added to the band"), strict=True,
     ):  # fmt: skip
         base = np.where(values >= 0, up, down)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
@@ -35,7 +37,7 @@ def damage_strip(report: DamageReport) -> Picture:
         if each is not None
     )
     settings = report.settings
-    look = {
+    look: dict[str, Any] = {
         "bands": int(settings["bands"]),
         "norm": str(settings["norm"]),
         "separate_dc": bool(settings["separate_dc"]),
