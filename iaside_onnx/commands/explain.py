@@ -82,7 +82,7 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
     Example:
       iaside explain models/demo-plain.onnx demo/test --corruption fog -o fog.h5
       iaside explain net.onnx val/ --perturbed val-as-jpeg/ --split -o jpeg.h5
-      iaside explain net.onnx val/ --corruption imagenet-c --estimator permutation -o damage/
+      iaside explain net.onnx val/ --corruption fog --corruption snow -o damage/
     """
     from ..measure.damage import explain as explained
     from ..results.damage_words import perturbation_name

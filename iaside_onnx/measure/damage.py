@@ -5,12 +5,12 @@ What stands for absent bands is the perturbed image's own (method, section 9).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +35,6 @@ from .perturbing import Images, Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
 from .run import measure_each
 from .subject import Subject
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Bands up to which all coalitions of the split game are affordable for every image: 2,304 at 8.
 _AFFORDABLE_SPLIT = 8
