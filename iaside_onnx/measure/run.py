@@ -188,11 +188,13 @@ def _take_over(
     at = [places.get(name, -1) for name in known.image_ids]
     before = identity_of(known, measurement.settings_of(known))
     here = subject.identity(settings)
-    apart = identity_apart(*(without_sample(each) for each in (settings, before["settings"])))
+    there = bool(at) and all(position in row_of for position in at)
+    wanted = as_json(measurement.settings_at(settings, at)) if there else settings
+    apart = identity_apart(*(without_sample(each) for each in (wanted, before["settings"])))
     same = (
-        not apart
+        there
+        and not apart
         and all(before[key] == here[key] for key in ("model_sha256", "provider"))
-        and all(position in row_of for position in at)
         and sample.part(np.array(at, np.intp)).digest() == known.data["digest"]
     )
     if not same:
