@@ -5,12 +5,12 @@ What stands for absent bands is the perturbed image's own (method, section 9).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,6 @@ from .perturbing import Images, Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
 from .run import measure_each
 from .subject import Subject
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Bands up to which all coalitions of the split game are affordable for every image: 2,304 at 8.
 _AFFORDABLE_SPLIT = 8
@@ -347,7 +344,7 @@ class DamageGame(Measurement[DamageReport]):
         """The first image, clean and perturbed, for pictures; none where that costs passes."""
         subject, clean = filled.subject, filled.clean
         assert clean is not None
-        if filled.used[0] or self.perturbation.queries:
+        if self.perturbation.queries:
             return {}
         first = subject.positions[0]
         groups = self.perturbation.groups(subject, [first], BatchSize(1), lambda _: None)
