@@ -107,6 +107,7 @@ class _Named(Listener):
         return cls(
             note=lambda text: heard.note(text.replace(folder, "")),
             warn=lambda text: heard.warn(text.replace(folder, "")),
+            title=lambda text: heard.title(text.replace(folder, "")),
             start=heard.start,
             advance=heard.advance,
             stop=heard.stop,

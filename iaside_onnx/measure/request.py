@@ -264,14 +264,19 @@ class Request:
 
 
 def with_options(
-    kind: type[Any], *, without: tuple[str, ...] = (), **defaults: Any
+    kind: type[Any],
+    *,
+    without: tuple[str, ...] = (),
+    hearing: Callable[[Mapping[str, Any]], Listener | None] | None = None,
+    **defaults: Any,
 ) -> Callable[[F], F]:
     """What all functions that measure share, which take the options of `kind` as ``**options``.
 
     Model and images may be objects in memory: the function gets paths. Its signature shows the
     options, since help and completion of notebooks read signatures, which hold no typed
     dictionaries. `defaults` are those of the function that differ from the ones of `Request` and
-    `Settings`; it does not take those in `without`.
+    `Settings`; it does not take those in `without`. `hearing` gives the listener, of all that is
+    given, where none is.
     """
     usual = {
         each.name: each.default
@@ -300,6 +305,8 @@ def with_options(
             except TypeError:  # Python says what is missing, or too much
                 return function(*positional, **given)
             known, options = bound.arguments, bound.arguments.get("options", {})
+            if hearing is not None and options.get("listener") is None:
+                options = known["options"] = {**options, "listener": hearing(known)}
             what = known.get("model"), known.get("images"), options.get("listener")
             with as_files(*what) as as_paths:
                 for name, path in zip(("model", "images"), as_paths, strict=False):
