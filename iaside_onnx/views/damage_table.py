@@ -41,7 +41,8 @@ def print_damage(report: DamageReport, *, per_class: bool = False) -> None:
     out.print(_bands(report, level))
     if report.split:
         out.print(_parts(report, level))
-    out.say(*pairs_of_bands(report))
+    if pairs := pairs_of_bands(report):
+        out.say(*pairs)
     if worst := report.worst(_WORST):
         out.print(_worst(report, worst))
     if per_class:
