@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .auditing.audit import audit
     from .comparisons.comparison import compare
     from .comparisons.correlation import Correlation, correlate
     from .comparisons.gate import Gate, gate
@@ -52,6 +53,7 @@ _HOMES = {
     "predict_damage": "comparisons.prediction",
     "SnrReport": "results.snr",
     "analyze": "measure.analysis",
+    "audit": "auditing.audit",
     "band_images": "mathematics.bands",
     "band_index": "mathematics.bands",
     "corrupt": "corruptions.corrupt",
@@ -78,10 +80,11 @@ _HOMES = {
 __all__ = [
     "Comparison", "Correlation", "DamageReport", "Gate", "HeatmapReport", "IasideError",
     "Listener", "Prediction", "Report", "RobustnessReport", "Settings", "SnrReport", "analyze",
-    "band_images", "band_index", "compare", "correlate", "corrupt", "explain", "gate", "load",
-    "load_heatmap", "load_robustness", "load_snr", "measure_heatmap", "measure_robustness",
-    "measure_snr", "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values",
-    "signed_score", "spectral_importance", "spectral_robustness_score",
+    "audit", "band_images", "band_index", "compare", "correlate", "corrupt", "explain", "gate",
+    "load", "load_heatmap", "load_robustness", "load_snr", "measure_heatmap",
+    "measure_robustness", "measure_snr", "merge", "plot", "predict_damage",
+    "shapley_interactions", "shapley_values", "signed_score", "spectral_importance",
+    "spectral_robustness_score",
 ]  # fmt: skip
 
 

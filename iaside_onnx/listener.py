@@ -26,6 +26,8 @@ class Listener:
     ----------
     note, warn : callable
         Take one line each, in the words of `words`.
+    title : callable
+        Takes what the long part is that begins next, in the words of `words`.
     start : callable
         Takes the forward passes done already and in all, when the long part begins.
     advance : callable
@@ -40,6 +42,7 @@ class Listener:
 
     note: Callable[[str], None] = _nothing
     warn: Callable[[str], None] = _nothing
+    title: Callable[[str], None] = _nothing
     start: Callable[[int, int], None] = _nothing
     advance: Callable[[int], None] = _nothing
     stop: Callable[[], None] = _nothing
@@ -47,7 +50,7 @@ class Listener:
     words: Callable[[str], str] = in_python
 
     def __setattr__(self, name: str, value: Any) -> None:
-        takes_text = name in ("note", "warn")
+        takes_text = name in ("note", "warn", "title")
         super().__setattr__(name, partial(_worded, self, value) if takes_text else value)
 
     def warning(self, message: str) -> None:

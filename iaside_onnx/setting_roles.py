@@ -44,7 +44,7 @@ SETTINGS = _declared(
     (Belongs.FITTED, "temperature tf32"),
     (Belongs.MODEL, "floor set allow_random"),
     (Belongs.SIZE, "size"),
-    (Belongs.SAMPLE, "samples"),
+    (Belongs.SAMPLE, "samples sampling"),
     (Belongs.ESTIMATE, "estimator passes"),
     (Belongs.DERIVED, "players"),
     (Belongs.VIEW, "value beta confidence"),
@@ -139,6 +139,14 @@ def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> l
     """
     apart = settings_apart(settings, written, {})
     return [each for each in apart if each.setting in settings or each.setting not in _BESIDE]
+
+
+def without_sample(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that determine the values of an image, whichever others are measured with it."""
+    owners = {**SETTINGS, **ROBUSTNESS_SETTINGS}
+    return {
+        name: value for name, value in settings.items() if owners.get(name) is not Belongs.SAMPLE
+    }
 
 
 def _owner(key: str, settings: Mapping[str, Any], declared: Mapping[str, Belongs]) -> Belongs:

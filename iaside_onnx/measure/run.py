@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError, said
+from ..images.sample import seeded_order
 from ..results.part import PartOfSample, part_of
+from ..setting_roles import identity_apart, without_sample
 from ..spelling import option
 from ..storage.output_file import (
     check_folder,
@@ -40,7 +42,7 @@ from .clean_pass import CleanPass, clean_pass, decoded_positions, mixes_images
 from .contract import Filled, Measurement, R
 from .job import Job, sized
 from .request import Request
-from .stopping import play_rounds, seeded_order
+from .stopping import play_rounds
 from .subject import Subject, as_json, draw_key, open_subject
 from .workers import Workers, open_workers
 
@@ -51,6 +53,7 @@ def measure(
     view: dict[str, Any],
     *,
     labelled: bool = True,
+    known: R | None = None,
 ) -> R:
     """Measure what is asked for.
 
@@ -62,8 +65,11 @@ def measure(
         How the result is viewed, as its `view` takes it.
     labelled : bool
         The measurement needs the true classes, and a pass of the untouched images.
+    known : Result, optional
+        The same of fewer of these images: its rows are taken over. Refused where it is of something
+        else.
     """
-    (result,) = measure_each([(request, settle)], view, labelled=labelled)
+    (result,) = measure_each([(request, settle)], view, labelled=labelled, known=known)
     return result
 
 
@@ -73,6 +79,7 @@ def measure_each(
     *,
     labelled: bool = True,
     names: Sequence[str] = (),
+    known: R | None = None,
 ) -> list[R]:
     """Several measurements of one model and sample, which are opened and looked at once.
 
@@ -85,6 +92,8 @@ def measure_each(
         As for `measure`.
     names : sequence of str
         What notes call each of them, where there are several.
+    known : Result, optional
+        As for `measure`, of one measurement.
     """
     request = asked[0][0]
     listener = request.listener
@@ -118,7 +127,7 @@ def measure_each(
             there = replace(subject, request=own)
             if clean is not None:
                 measurement = measurement.settled(there, clean)
-            results.append(_measured(measurement, there, clean, view, batch, workers))
+            results.append(_measured(measurement, there, clean, view, batch, workers, known))
         return results
 
 
@@ -129,15 +138,20 @@ def _measured(
     view: dict[str, Any],
     batch: int | None,
     workers: Workers | None,
+    known: R | None,
 ) -> R:
     """One measurement of what is opened and looked at."""
     settings = as_json(measurement.settings(subject))
 
     def finish(partial: Partial) -> R:
+        if known is not None:
+            _take_over(known, measurement, subject, settings, partial)
         used, run = _fill(measurement, subject, view, partial, batch, workers)
         # No longer on the partial file, which will go.
         table = np.array(partial.table[used])
         sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
+        if known is not None:
+            run["seconds"] = round(run["seconds"] + known.run["seconds"], 3)
         return measurement.result(Filled(subject, table, used, sample, clean, settings, view, run))
 
     return _kept(measurement, subject, settings, finish).view(**view)
@@ -157,6 +171,38 @@ def _one_by_one(subject: Subject, clean: CleanPass | None) -> bool:
         return clean is not None and clean.one_by_one
     free = subject.classifier.form.fixed_batch is None
     return free and mixes_images(subject.sample, subject.classifier, subject.listener)
+
+
+def _take_over(
+    known: R,
+    measurement: Measurement[R],
+    subject: Subject,
+    settings: dict[str, Any],
+    partial: Partial,
+) -> None:
+    """Store the rows of a result of fewer of the same images, where they are not there yet."""
+    assert not measurement.of_whole_sample
+    sample, what = subject.sample, "the result whose rows are known"
+    places = {name: position for position, name in enumerate(sample.ids)}
+    row_of = {position: row for row, position in enumerate(subject.positions)}
+    at = [places.get(name, -1) for name in known.image_ids]
+    before = identity_of(known, measurement.settings_of(known))
+    here = subject.identity(settings)
+    there = bool(at) and all(position in row_of for position in at)
+    wanted = as_json(measurement.settings_at(settings, at)) if there else settings
+    apart = identity_apart(*(without_sample(each) for each in (wanted, before["settings"])))
+    same = (
+        there
+        and not apart
+        and all(before[key] == here[key] for key in ("model_sha256", "provider"))
+        and sample.part(np.array(at, np.intp)).digest() == known.data["digest"]
+    )
+    if not same:
+        raise ReportError(f"{what}: is of another model, of other images or of other settings")
+    for position, values in zip(at, measurement.table_of(known), strict=True):
+        for part, columns in enumerate(measurement.parts):
+            if not partial.sums[row_of[position], part]:
+                partial.store(row_of[position], values[columns], part)
 
 
 def _fill(

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checks import one_of
 from ..errors import UsageError
 from ..results.damage_words import perturbation_name
 from ..results.finding import NO_FINDING, NOT_A_FINDING
@@ -124,6 +125,11 @@ _ROWS = {
             "example": Drawing("damage_strip.damage_strip"),
         },
     ),
+    "Audit": Views(
+        lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
+        table="audit_screen.print_audit",
+        pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
+    ),
     "Comparison": Views(
         lambda c: (
             f"against {c.reference['report']}, signed SRS: {', '.join(map(_of_pair, c.pairs))}"
@@ -200,7 +206,7 @@ def drawing(result: object, picture: str | None = None) -> Drawing:
     pictures = _row(result).pictures
     name = picture or next(iter(pictures), "plot")
     if name not in pictures:
-        known = f"choose one of {', '.join(pictures)}" if pictures else "it has no picture"
+        known = one_of(name, pictures) if pictures else "it has no picture"
         raise UsageError(f"picture '{name}' of a {type(result).__name__}: {known}")
     return pictures[name]
 
