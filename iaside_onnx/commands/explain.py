@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .measure import measure, model_on_images
-from .numbers import INTEGER
+from .numbers import FILE, INTEGER
 from .options import (
     Listed,
     bands_option,
@@ -24,6 +24,7 @@ from .output import check_targets, print_json, print_written
 @click.command()
 @model_on_images(
     "FILE.h5|FOLDER",
+    None,
     click.option(
         "--corruption", cls=Listed, table="corruptions.severity.choices", multiple=True,
         metavar="NAME", help="What perturbs the images; may be repeated: {names}.",
@@ -42,6 +43,10 @@ from .output import check_targets, print_json, print_written
         "[default: 4/255 for linf; for l2 0.5 at 32 x 32, more for larger images]",
     ),
     queries_option,
+    click.option(
+        "--perturbed", type=FILE, multiple=True, metavar="FOLDER",
+        help="Your own perturbed pictures, matched by their paths without suffix; may be repeated.",
+    ),
     click.option(
         "--split", is_flag=True,
         help="Part each band's share into what is taken away and what is added.",
@@ -76,10 +81,14 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
 
     \b
     Example:
-      iaside explain models/demo-plain.onnx demo/test --corruption fog -o fog.h5
-      iaside explain net.onnx val/ --corruption imagenet-c --estimator permutation -o damage/
+      iaside explain model.onnx photos/ --corruption fog -o fog.h5
+      iaside explain model.onnx photos/ --perturbed photos-as-jpeg/ --split -o jpeg.h5
+      iaside explain model.onnx photos/ --corruption imagenet-c --estimator permutation -o damage/
     """
     from ..measure.damage import explain as explained
+    from ..results.damage_words import perturbation_name
+    from ..views.terminal import terminal
+    from ..views.text import one_line
 
     check_targets("measured")
     found = measure(explained, model, images, target, options=options)
@@ -87,8 +96,9 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
         print_written(found, f"Report: {target}", options)
     elif options["as_json"]:
         print_json({"explanations": [report.summary() for report in found]})
-    else:
+    elif not options["quiet"]:
+        out = terminal()
         for report in found:
-            print_written(report, "", options)
-        if not options["quiet"]:
-            click.echo(f"Reports: {target}, {len(found)} files")
+            name = perturbation_name(report.settings["perturbation"])
+            out.say(one_line(f"{name}: {report.sentence()}"))
+        click.echo(f"Reports: {target}, {len(found)} files; iaside show and plot read them")

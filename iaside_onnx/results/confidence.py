@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from ..mathematics.calibration import calibrated_error, expected_calibration_error
 from ..mathematics.score import resampled_means
 from .spread import RESAMPLES, Spread, plain
-
-if TYPE_CHECKING:
-    from .robustness import RobustnessReport
 
 
 @dataclass(frozen=True)
@@ -73,16 +70,31 @@ class Confidences:
     cells: Confidence
 
 
-def confidences(report: RobustnessReport) -> Confidences | None:
-    """What a report says of confidence; None where it holds no probabilities of answers."""
-    if report.max_prob is None or report.corrupted_max_prob is None:
-        return None
-    cells = report.wrong.shape[1:]
+def confidences(
+    clean: tuple[NDArray[Any], NDArray[np.bool_]],
+    perturbed: tuple[NDArray[Any], NDArray[np.bool_]],
+    seed: int,
+    level: float,
+) -> Confidences:
+    """Confidence in answers, from the probability of each and whether it is wrong.
+
+    Parameters
+    ----------
+    clean : tuple of ndarrays, shape (n,)
+    perturbed : tuple of ndarrays, shape (n, P, S)
+    seed : int
+        Of the resamples.
+    level : float
+        Coverage of the intervals.
+    """
+    cells = perturbed[0].shape[1:]
     # The untouched image comes before the cells.
-    sure = _beside(report.max_prob, report.corrupted_max_prob).astype(np.float64)
-    wrong = _beside(report.clean_wrong, report.wrong).astype(bool)
+    sure, wrong = (
+        np.concatenate([one[:, None], many.reshape(len(one), -1)], axis=1)
+        for one, many in zip(clean, perturbed, strict=True)
+    )
+    sure = sure.astype(np.float64)
     rows = np.concatenate([sure - ~wrong, sure * wrong, wrong], axis=1)
-    seed, level = int(report.settings["seed"]), report.confidence
     drawn = resampled_means(rows, seed, RESAMPLES)
     means = np.concatenate([rows.mean(axis=0)[None], drawn]).reshape(len(drawn) + 1, 3, -1)
     sure = sure.clip(0.0, 1.0)  # rounding may carry a probability beyond 1
@@ -98,12 +110,7 @@ def confidences(report: RobustnessReport) -> Confidences | None:
         ece = ece.mean(axis=behind) if axes else ece
         return Confidence(Spread.of(gap, level), Spread.of(ratio, level), ece[0], ece[1])
 
-    clean = of(means[..., 0], errors[:, 0])
+    untouched = of(means[..., 0], errors[:, 0])
     means = means[..., 1:].reshape(*means.shape[:2], *cells)
     errors = errors[:, 1:].reshape(2, *cells)
-    return Confidences(clean, of(means, errors, 0, 1), of(means, errors, 1), of(means, errors))
-
-
-def _beside(clean: NDArray[Any], perturbed: NDArray[Any]) -> NDArray[Any]:
-    """Values of the untouched image and of all cells, shape (n, 1 + P * S)."""
-    return np.concatenate([clean[:, None], perturbed.reshape(len(clean), -1)], axis=1)
+    return Confidences(untouched, of(means, errors, 0, 1), of(means, errors, 1), of(means, errors))

@@ -313,7 +313,11 @@ class RobustnessReport(ModelResult):
     @cached_property
     def confidences(self) -> Confidences | None:
         """How sure the answers are beside how often they are right; None in early files."""
-        return confidences(self)
+        if self.max_prob is None or self.corrupted_max_prob is None:
+            return None
+        clean = self.max_prob, self.clean_wrong
+        corrupted = self.corrupted_max_prob, self.wrong
+        return confidences(clean, corrupted, int(self.settings["seed"]), self.confidence)
 
     @property
     def clean_spread(self) -> Spread:
