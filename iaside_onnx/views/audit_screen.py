@@ -54,7 +54,7 @@ def group_lines(audit: Audit, width: int) -> list[str]:
     found, wide = audit.verdicts, width >= _WIDE
     groups = worst_first(found)
     right = f"right answers of {found.clean.n} images"
-    head = f"    {right:<{_NAME + _BAR + 17}}  weakest corruption{' and what it leaves' * wide}"
+    head = f"    {right:<{_NAME + _BAR + 16}}  weakest corruption{' and what it leaves' * wide}"
     lines = [head, _line("untouched", found.clean, "")]
     return lines + [_line(group.kind, group, _weakest(group, wide)) for group in groups]
 
