@@ -31,9 +31,10 @@ def html(
 ) -> None:
     """Write one self-contained page, to send to others.
 
-    Of one report or of several. Files of iaside robustness of the same models, and one of iaside
-    snr, may stand among the reports: then the page shows measured errors beside the score. Of
-    the folder of an audit it is the page with the answer.
+    Of one report or of several. Files of iaside robustness of the same models, of iaside explain,
+    and one of iaside snr may stand among the reports: then the page shows what was measured beside
+    the score. Files of iaside explain make a page of their own too, and so does the folder of an
+    audit: the page with its answer.
 
     It works offline and from an e-mail, on narrow screens, on paper, by keyboard and with a
     screen reader.
@@ -58,7 +59,7 @@ def html(
     names = []
     for path in reports:
         opened = load(path)
-        parts = [opened.analysis, opened.robustness] if path.is_dir() else [opened]
+        parts = opened.reports if path.is_dir() else [opened]
         for part in filter(None, parts):
             result = viewed(part, **view)
             command = MADE_BY[result.SCHEMA.format]
@@ -67,10 +68,11 @@ def html(
                 names.append(path.name if path.is_dir() else path.stem)
     first = next(iter(kinds))
     analyses, measured, snr = (kinds.pop(name, []) for name in ("analyze", "robustness", "snr"))
-    if not analyses:
+    damages = kinds.pop("explain", [])
+    if not analyses and (kinds or measured or snr or not damages):
         raise click.UsageError(
             f"{reports[0]}: is a file of iaside {first}; a page is of files of "
-            "iaside analyze, beside which such files may stand"
+            "iaside analyze, beside which such files may stand, or of iaside explain alone"
         )
     if kinds:
         other = next(iter(kinds))
@@ -86,5 +88,6 @@ def html(
         robustness=measured,
         baseline=baseline_of(baseline),
         snr=snr[0] if snr else None,
+        damages=damages,
     )
     click.echo(f"Page: {target}")

@@ -143,6 +143,14 @@ _ROWS = {
         "frames.comparison_frame",
         {"differences": Drawing("comparison_plot.comparison_figure")},
     ),
+    "DamageComparison": Views(
+        lambda c: (
+            f"against {c.reference['report']}, {c.unit} lost: "
+            f"{', '.join(f'{p.report} {p.damage.difference:+.3g}' for p in c.pairs)}"
+        ),
+        table="damage_comparison.print_damage_comparison",
+        pictures={"bands": Drawing("damage_comparison.damage_comparison_figure")},
+    ),
     "Correlation": Views(
         lambda c: f"{c.models} models: {', '.join(c.outcomes)}",
         table="correlation_table.print_correlation",
