@@ -214,6 +214,9 @@ def test_regression_estimates_and_split_refuses_it(network, pictures, between):
     exact = between(network, pictures, noisy(pictures), LABELS, value="log-prob").per_image
     found = between(network, pictures, noisy(pictures), LABELS, **many).per_image
     assert np.abs(found - exact).max() < 0.2 * np.abs(exact).max()
+    drawn = between(network, pictures, noisy(pictures), LABELS, split=True, bands=8, passes=35,
+                    separate_dc=True, norm="l1")  # fmt: skip
+    assert (drawn.settings["estimator"], drawn.log_prob.shape) == ("permutation", (6, 36))
     with pytest.raises(IasideError, match="split=True takes exact or permutation"):
         between(network, pictures, noisy(pictures), LABELS, split=True, estimator="regression")
 

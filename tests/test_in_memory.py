@@ -22,6 +22,7 @@ OPTIONS = {
     "measure_robustness": {
         "corruption": "fog", "severity": 2, "queries": 5, "epsilon": 0.1, "attack_samples": 2,
     },
+    "explain": {"corruption": "fog", "severity": 3, "bands": 3},
     "measure_heatmap": {"grid": 3},
     "measure_snr": {"attack": "square-linf", "epsilon": 0.1, "queries": 5, "severity": 3},
 }  # fmt: skip
@@ -88,12 +89,13 @@ def test_one_of_them_may_be_a_file_and_arrays_may_be_of_other_forms(made):
 def test_what_files_began_objects_go_on_with_and_the_other_way_round(made):
     model, images = objects(made)
     files, target = (made / "in-memory.onnx", made / "in-memory.npz"), made / "r.h5"
-    assert dies("analyze", *files, target, after=20, pause=0.01, batch=4, bands=3)
-    resumed = measured("analyze", model, images, target, resume=True, batch=4, threads=1)
+    assert dies("analyze", *files, target, after=300, pause=0.002, batch=4, bands=7)
+    assert not target.exists()
+    resumed = measured("analyze", model, images, target, resume=True, batch=4, bands=7)
     assert resumed.run["resumed_after"] > 0
-    plain = measured("analyze", model, images, batch=4, threads=1)
+    plain = measured("analyze", model, images, batch=4, bands=7)
     np.testing.assert_allclose(resumed.log_prob, plain.log_prob, atol=1e-6)
-    again = measured("analyze", *files, target, resume=True)
+    again = measured("analyze", *files, target, resume=True, bands=7)
     np.testing.assert_array_equal(again.log_prob, resumed.log_prob)
 
 

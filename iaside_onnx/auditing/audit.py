@@ -13,6 +13,7 @@ from ..checks import check_path, check_positive, check_share, check_truth, plain
 from ..errors import IasideError, UsageError
 from ..listener import Listener
 from ..measure.attacked import check_attacks
+from ..measure.in_memory import GivenImages, GivenModel
 from ..measure.request import LabelledOptions, Request, with_options
 from ..results.audit import Audit
 from ..views.audit_progress import interactive_listener
@@ -36,8 +37,8 @@ def _listener(given: Mapping[str, Any]) -> Listener | None:
 
 @with_options(LabelledOptions, without=_OWN, hearing=_listener, samples=_SAMPLES)
 def audit(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     time: float | None = TIME,
@@ -94,6 +95,7 @@ def audit(
                 time=time, keep=keep, quick=quick, attack=attack, perturbed=perturbed, **options,
             )  # fmt: skip
     request = Request.of(LabelledOptions, {"samples": 0, **options}, model, images, None)
+    assert request.model is not None
     time, keep, quick = map(plain, (time, keep, quick))
     if time is not None:
         check_positive("time", time)
@@ -116,8 +118,8 @@ def audit(
     folder = AuditFolder(Path(target))
     with folder.held(resume=request.resume, overwrite=request.overwrite, inputs=request.inputs):
         work = Work(
-            Path(model),
-            Path(images),
+            request.model,
+            request.reading.images,
             folder,
             Stages(request.listener),
             folder.settled({**asked, **own}, resume=request.resume),

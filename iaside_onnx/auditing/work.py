@@ -123,6 +123,9 @@ class Work:
         """The answer of what is there, written into the folder as summary and page."""
         audit = Audit.load(self.folder.path)
         audit.save_summary()
+        from ..page.page import save_audit_page  # loads what makes pages
+
+        save_audit_page(audit)
         return audit
 
     def _look_at_model(self) -> Inspection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .options import (
     offset_option,
     preprocess_option,
     reading_options,
+    resume_option,
     runtime_options,
     sample_options,
     skip_bad_option,
@@ -31,7 +33,7 @@ _TELLING = ("quiet", "progress", "as_json")
 @click.command()
 @click.argument("model", type=FILE)
 @click.argument("images", type=FILE)
-@target_option("DIR", "Folder for reports and page.  [default: MODEL-audit]", required=False)
+@target_option("DIR", "Folder for reports and page.", default="MODEL-audit")
 @click.option(
     "--time", "time", callback=duration, default="10m", show_default=True, metavar="SECONDS|10m",
     help="Measure no more images after so long.",
@@ -58,9 +60,9 @@ _TELLING = ("quiet", "progress", "as_json")
 @reading_options
 @offset_option
 @runtime_options
-@click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
+@resume_option
 @telling_options
-def audit(model: Path, images: Path, target: Path | None, time: float, **options: Any) -> None:
+def audit(model: Path, images: Path, target: Path, time: float, **options: Any) -> None:
     """Say whether a classifier is robust, why, how sure that is, and what now.
 
     It finds the preprocessing and the labels, measures the accuracy under the 19 corruptions of
@@ -69,8 +71,19 @@ def audit(model: Path, images: Path, target: Path | None, time: float, **options
 
     \b
     Example:
-      iaside audit models/demo-plain.onnx demo/test
-      iaside audit model.onnx photos/ --time 1h -o model-audit
+      iaside audit model.onnx photos/
+      iaside audit model-v2.onnx photos/ --time 1h -o v2
+    """
+    again = ["iaside", "audit", model, images, "-o", target]
+    answered(model, images, target, again, {"time": time, **options})
+
+
+def answered(
+    model: Path, images: Path, target: Path, again: Sequence[object], options: dict[str, Any]
+) -> None:
+    """Audit, with the options of the command that are given, and print the answer.
+
+    `again` is the command line that --resume goes on from.
     """
     from ..auditing.audit import audit as answer
     from ..views.audit_progress import audit_listener
@@ -78,7 +91,6 @@ def audit(model: Path, images: Path, target: Path | None, time: float, **options
 
     claim()
     context = click.get_current_context()
-    target = Path(f"{model.stem}-audit") if target is None else target
     telling = {name: options.pop(name) for name in _TELLING}
     given = {
         name: value
@@ -86,8 +98,8 @@ def audit(model: Path, images: Path, target: Path | None, time: float, **options
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT and value is not None
     }
     given["listener"] = audit_listener(quiet=telling["quiet"], progress=telling["progress"])
-    interrupts.go_on_with("iaside", "audit", model, images, "-o", target, "--resume")
-    found = answer(model, images, target, time=time, **given)
+    interrupts.go_on_with(*again, "--resume")
+    found = answer(model, images, target, **given)
     if telling["as_json"]:
         print_json(found.summary())
     elif not telling["quiet"]:

@@ -30,13 +30,14 @@ from .output import check_targets, present
 def compare(
     reports: tuple[Path, ...], target: Path | None, overwrite: bool, as_json: bool, **options: Any
 ) -> None:
-    """Say what differs between models, image by image: the first report is the reference.
+    """Say what differs between models, image by image.
+
+    The first report is the reference.
 
     \b
     Example:
-      iaside compare plain.h5 robust.h5
-      iaside compare float.h5 int8.h5 --margin 0.02 -o difference.png
-      iaside compare plain.h5 robust.h5 --replicate plain-2.h5 --replicate plain-3.h5
+      iaside compare report.h5 report-v2.h5
+      iaside compare report.h5 report-v2.h5 --margin 0.02 -o difference.png
     """
     from ..comparisons.comparison import compare as comparison_of
 

@@ -24,6 +24,7 @@ from .output import check_targets, print_json, print_written
 @click.command()
 @model_on_images(
     "FILE.h5|FOLDER",
+    None,
     click.option(
         "--corruption", cls=Listed, table="corruptions.severity.choices", multiple=True,
         metavar="NAME", help="What perturbs the images; may be repeated: {names}.",
@@ -80,9 +81,9 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
 
     \b
     Example:
-      iaside explain models/demo-plain.onnx demo/test --corruption fog -o fog.h5
-      iaside explain net.onnx val/ --perturbed val-as-jpeg/ --split -o jpeg.h5
-      iaside explain net.onnx val/ --corruption imagenet-c --estimator permutation -o damage/
+      iaside explain model.onnx photos/ --corruption fog -o fog.h5
+      iaside explain model.onnx photos/ --perturbed photos-as-jpeg/ --split -o jpeg.h5
+      iaside explain model.onnx photos/ --corruption imagenet-c --estimator permutation -o damage/
     """
     from ..measure.damage import explain as explained
     from ..results.damage_words import perturbation_name

@@ -65,21 +65,22 @@ def gate(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Hold a report against thresholds: exit code 0 if all hold, 1 with a line a reason if not.
+    """Hold a report against thresholds, for CI.
 
     REPORT is a file of iaside analyze, one of iaside robustness, or the folder of an audit.
 
-    A threshold is held against the unfavourable end of the interval, so that a lucky sample does
-    not pass. Lines go to standard output, or, where --json or --markdown - takes that, those of
-    failed criteria to standard error. Input that cannot be judged is exit code 2; so is a score
-    that is no finding (accuracy at chance, no gain to share), unless accuracy, which is judged
-    first, fails already, and a report that is not signed where --allowed-signers demands it. A
-    report's seal is a checksum that anyone can compute again: it shows damage, not who made it.
+    Exit code 0 if all hold, 1 with a line a reason if not. A threshold is held against the
+    unfavourable end of the interval, so that a lucky sample does not pass. Lines go to standard
+    output, or, where --json or --markdown - takes that, those of failed criteria to standard error.
+    Input that cannot be judged is exit code 2; so is a score that is no finding (accuracy at
+    chance, no gain to share), unless accuracy, which is judged first, fails already, and a report
+    that is not signed where --allowed-signers demands it. A report's seal is a checksum that anyone
+    can compute again: it shows damage, not who made it.
 
     \b
     Example:
-      iaside gate report.h5 --min-score 0.30 --min-accuracy 0.8
-      iaside gate report.h5 --baseline main.h5 --max-drop 0.02 --junit gate.xml
+      iaside gate report.h5 --min-score 0.10 --min-accuracy 0.8
+      iaside gate report-v2.h5 --baseline report.h5 --max-drop 0.02 --junit gate.xml
       iaside gate model-audit/ --max-error noise=0.5 --max-error fog=0.6
     """
     from ..comparisons.gate import gate as decide

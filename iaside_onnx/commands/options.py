@@ -8,6 +8,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 from importlib import import_module
+from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, TypeVar
 
 import click
@@ -201,6 +203,7 @@ progress_option = click.option(
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
 )
@@ -293,18 +296,35 @@ def robustness_option(*, several: bool = False) -> Callable[[F], F]:
 
 
 def target_option(
-    metavar: str, words: str = "Where it goes.", *, required: bool = True
+    metavar: str,
+    words: str = "Where it goes.",
+    *,
+    default: str | None = None,
+    required: bool = False,
 ) -> Callable[[F], F]:
-    """Where the file goes that a command makes."""
+    """Where the file goes that a command makes.
+
+    With a `default` such as ``MODEL-report.h5`` there is always one: in the working directory, the
+    name of the first file or folder that the command is given, its own ending replaced.
+    """
+    ending = (default or "").lstrip(ascii_uppercase)
+
+    def named(context: click.Context, _: click.Parameter, target: Path | None) -> Path | None:
+        if target is not None or not ending:
+            return target
+        first = next(each for each in context.command.params if isinstance(each, click.Argument))
+        given = context.params.get(first.name or "")
+        if not given:
+            raise click.MissingParameter(ctx=context, param=first)
+        path = given[0] if isinstance(given, tuple) else given
+        return Path(f"{path.stem or path.resolve().stem}{ending}")
+
+    if default is not None:
+        words += f"  [default: {default}]"
     return click.option(
-        "-o",
-        "--output-file",
-        "target",
-        type=NEW_FILE,
-        required=required,
-        metavar=metavar,
-        help=words,
-    )
+        "-o", "--output-file", "target", type=NEW_FILE, metavar=metavar, help=words,
+        callback=named, required=required,
+    )  # fmt: skip
 
 
 def overwrite_option(what: str) -> Callable[[F], F]:
@@ -312,10 +332,10 @@ def overwrite_option(what: str) -> Callable[[F], F]:
     return click.option("--overwrite", is_flag=True, help=f"Replace {what}.")
 
 
-def picture_options(words: str, *, required: bool = False) -> Callable[[F], F]:
+def picture_options(words: str, *, default: str | None = None) -> Callable[[F], F]:
     """Where a picture goes, and whether it may replace one."""
     return together(
-        target_option("FILE.png|svg|pdf", words, required=required),
+        target_option("FILE.png|svg|pdf", words, default=default),
         overwrite_option("an existing picture"),
     )
 

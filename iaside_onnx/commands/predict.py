@@ -33,11 +33,11 @@ def predict(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Foretell the damage of each corruption and severity from a report; no model is needed.
+    """Foretell what each corruption will cost, from a report.
 
-    The report must have the bands, norm and size of the SNR file. How well the order of the
-    corruptions was foretold differs much between networks and images: the output says where it
-    held and where it failed, and --measured says it for this model.
+    No model is needed. The report must have the bands, norm and size of the SNR file. How well the
+    order of the corruptions was foretold differs much between networks and images: the output says
+    where it held and where it failed, and --measured says it for this model.
 
     \b
     Example:

@@ -17,6 +17,7 @@ from .show import baseline_of
 @click.command()
 @model_on_images(
     "FILE.h5",
+    "MODEL-robustness.h5",
     corruption_options,
     perturbed_option,
     click.option(
@@ -49,9 +50,9 @@ def robustness(
 
     \b
     Example:
-      iaside robustness models/demo-plain.onnx demo/test -o plain-robustness.h5
-      iaside robustness b.onnx val/ -o b.h5 --baseline a.h5 --preprocess imagenet
-      iaside robustness b.onnx val/ -o c.h5 --perturbed val-as-jpeg/ --attack none
+      iaside robustness model.onnx photos/ -o robustness.h5
+      iaside robustness model-v2.onnx photos/ -o robustness-v2.h5 --baseline robustness.h5
+      iaside robustness model.onnx photos/ -o own.h5 --perturbed photos-as-jpeg/ --attack none
     """
     from ..measure.robustness import measure_robustness
 

@@ -38,14 +38,15 @@ def show(
     as_json: bool,
     **view: Any,
 ) -> None:
-    """Print the result of a report; view settings may change, the model is not needed.
+    """Print a result as a table or as JSON.
 
-    Also for files of iaside snr, iaside robustness, iaside heatmap and iaside explain.
+    View settings may change, the model is not needed. Also for files of iaside snr, iaside
+    robustness, iaside heatmap and iaside explain, and for the folder of an audit.
 
     \b
     Example:
-      iaside show plain.h5 --value prob --per-class
-      iaside show plain.h5 --robustness plain-robustness.h5
+      iaside show report.h5 --value prob --per-class
+      iaside show report.h5 --robustness robustness.h5
     """
     from ..storage.opening import begin_reading
     from ..storage.seal import NO_SEAL, is_sealed
@@ -72,7 +73,7 @@ def show(
 
 @click.command()
 @click.argument("reports", type=FILE, nargs=-1, required=True)
-@picture_options("Where the picture goes.", required=True)
+@picture_options("Where the picture goes.", default="REPORT.png")
 @click.option(
     "--picture", metavar="NAME", help="Another kind of picture than the first of the file's kind."
 )
@@ -95,9 +96,9 @@ def plot(
 
     \b
     Example:
-      iaside plot plain.h5 robust.h5 -o both.png
-      iaside plot plain.h5 --robustness plain-robustness.h5 -o plain.png
-      iaside plot plain.h5 --classes -o classes.png
+      iaside plot report.h5 report-v2.h5 -o both.png
+      iaside plot report.h5 --robustness robustness.h5 -o report.png
+      iaside plot report.h5 --classes -o classes.png
     """
     from ..results.kinds import load
     from ..storage.opening import MADE_BY, wrong_kind

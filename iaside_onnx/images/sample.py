@@ -16,7 +16,7 @@ from ..digest import data_digest
 from ..errors import DataError, InvalidOption, PictureError, UsageError
 from ..listener import Listener
 from ..spelling import option
-from ..storage.regular_file import check_regular
+from ..storage.regular_file import check_regular, nearby
 from .arrays import hdf5_images, npy_images, npz_images
 from .fingerprints import Fingerprints
 from .folders import class_folders, labelled_files, no_pictures
@@ -175,7 +175,7 @@ def _named_files(path: Path) -> list[Path]:
     check_regular(path, DataError)
     files = named_by(path)
     if files is None:
-        raise DataError(f"{path}: no such file or folder")
+        raise DataError(f"{path}: no such file or folder{nearby(path)}")
     return files
 
 
@@ -202,6 +202,8 @@ def _other_file(kinds: set[str]) -> str:
         )
     if kinds & {".csv", ".tsv", ".jsonl"}:
         return f"is a table; give the folder with the pictures, and this with {option('labels')}"
+    if kinds & {".onnx", ".ort"}:
+        return "is a model, not images; the model is named first, then the images"
     return "images are read from a folder, or from .npz, .npy, .h5, .tar or .parquet files"
 
 

@@ -5,7 +5,7 @@ What stands for absent bands is the perturbed image's own (method, section 9).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_choice, check_truth, plain, several
+from ..checks import check_choice, check_truth, is_whole, plain, several
 from ..errors import InvalidOption, ReportError, UsageError
 from ..inference.engine import Engine
 from ..mathematics.bands import band_index, split
@@ -30,6 +30,7 @@ from .batch_size import BatchSize
 from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, has_idle_cores, laid_out, play
+from .in_memory import GivenImages, GivenModel
 from .perturbing import Images, Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
 from .run import measure_each
@@ -48,8 +49,8 @@ _NOTHING = 1e-14
 
 @with_options(DamageOptions)
 def explain(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     corruption: str | Sequence[str] = (),
@@ -99,10 +100,13 @@ def explain(
     -------
     DamageReport, or a list of them where several perturbations are asked for
     """
-    options_given = Request.of(DamageOptions, options, model, images, target)
-    asked = options_given.settings
-    value, confidence, queries = map(plain, (value, confidence, queries))
     check_truth("split", split)
+    split, chosen = plain(split), options.get("estimator")
+    if split and chosen is None and _players(options) > _AFFORDABLE_SPLIT:
+        options["estimator"] = "permutation"
+    request = Request.of(DamageOptions, options, model, images, target)
+    asked = request.settings
+    value, confidence, queries = map(plain, (value, confidence, queries))
     check_choice("value", value, UNITS)
     check_confidence(confidence)
     perturbations = asked_perturbations(
@@ -110,16 +114,16 @@ def explain(
         several("attack", attack), several("epsilon", epsilon), queries,
         several("perturbed", perturbed),
     )  # fmt: skip
-    if options_given.target is not None:
+    if request.target is not None:
         places = [each.place for each in perturbations]
-        check_no_input(options_given.target, places, use="measured")
-    plan = _Plan.of(asked, split=bool(split))
+        check_no_input(request.target, places, use="measured")
+    plan = _Plan.of(asked, split=split)
 
     def settle(perturbation: Perturbation, subject: Subject) -> DamageGame:
         form = subject.classifier.form
         # Refuses more bands than the size has frequencies before anything is written.
         band_index(form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc)
-        if asked.estimator is None and plan.estimator != "exact":
+        if chosen is None and plan.estimator != "exact" and perturbation is perturbations[0]:
             subject.listener.note(
                 f"estimator: {plan.estimator}, since all coalitions of {plan.players} players are "
                 f"too many; {option('estimator')} settles it"
@@ -127,17 +131,23 @@ def explain(
         return DamageGame(plan, perturbation.settled(subject))
 
     single = len(perturbations) == 1
-    with _folder(None if single else options_given.target):
+    with _folder(None if single else request.target):
         measurements = []
         for each in perturbations:
-            place = options_given.target
+            place = request.target
             if place is not None and not single:
                 place = place / f"{each.stem}.h5"
-            measurements.append((replace(options_given, target=place), partial(settle, each)))
+            measurements.append((replace(request, target=place), partial(settle, each)))
         names = [] if single else [each.stem for each in perturbations]
         view = {"value": value, "confidence": float(confidence)}
         reports: list[DamageReport] = measure_each(measurements, view, names=names)
     return reports[0] if single else reports
+
+
+def _players(options: Mapping[str, Any]) -> int:
+    """Bands that are asked for, with DC where it stands apart; 0 where they are no number."""
+    bands = plain(options.get("bands", Settings.bands))
+    return bands + (options.get("separate_dc") is True) if is_whole(bands) else 0
 
 
 @contextmanager
@@ -182,10 +192,7 @@ class _Plan:
         """What is asked for, refused where the split game cannot be played so."""
         if not split:
             return cls(asked, split, asked.chosen_estimator, asked.coalitions)
-        players = asked.players
-        estimator = asked.estimator
-        if estimator is None:
-            estimator = "exact" if players <= _AFFORDABLE_SPLIT else "permutation"
+        players, estimator = asked.players, asked.chosen_estimator
         if estimator not in SPLIT_ESTIMATORS:
             raise InvalidOption(
                 "estimator", estimator,

@@ -42,7 +42,7 @@ class Own:
     has_severities: bool
 
     def setting(self, positions: Sequence[int] | None = None) -> dict[str, Any]:
-        """As the settings of a result have it: of all images, or of those at some positions."""
+        """As the settings of a result have it; of the images at some positions, or of all."""
         digests = [
             pairs.digest if positions is None else pairs.digest_of(positions)
             for pairs in self.pairs

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..checks import check_kind, check_number, plain, several
 from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
-from ..errors import ArtifactError, UsageError
+from ..errors import ArtifactError, ReportError, UsageError
 from ..images.sample import stratified
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
@@ -232,16 +232,21 @@ class Robustness(Measurement[RobustnessReport]):
         samples = {"attack_samples": self.attack_samples}
         return {**subject.settings(), **what, **samples, **_pairs(self.own)}
 
+    def settings_at(self, settings: dict[str, Any], positions: list[int]) -> dict[str, Any]:
+        """See `Measurement`."""
+        return {**settings, **_pairs(self.own, positions)}
+
     def settings_of(self, result: RobustnessReport) -> dict[str, Any]:
         """See `Measurement`."""
         return settings_of_answers(result)
 
-    def of_images(self, settings: dict[str, Any], positions: list[int]) -> dict[str, Any]:
-        """See `Measurement`."""
-        return {**settings, **_pairs(self.own, positions)}
-
     def table_of(self, result: RobustnessReport) -> NDArray[np.float32]:
         """See `Measurement`."""
+        if result.max_prob is None:
+            raise ReportError(
+                "the result whose rows are known is of an early version, which did not keep the "
+                "probabilities of answers; measure its images again"
+            )
         return table_of(result)
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:

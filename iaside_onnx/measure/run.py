@@ -189,15 +189,14 @@ def _take_over(
     before = identity_of(known, measurement.settings_of(known))
     here = subject.identity(settings)
     there = bool(at) and all(position in row_of for position in at)
+    wanted = as_json(measurement.settings_at(settings, at)) if there else settings
+    apart = identity_apart(*(without_sample(each) for each in (wanted, before["settings"])))
     same = (
         there
+        and not apart
         and all(before[key] == here[key] for key in ("model_sha256", "provider"))
         and sample.part(np.array(at, np.intp)).digest() == known.data["digest"]
     )
-    if same:
-        wanted = as_json(measurement.of_images(settings, at))
-        pair = without_sample(wanted), without_sample(before["settings"])
-        same = not identity_apart(*pair)
     if not same:
         raise ReportError(f"{what}: is of another model, of other images or of other settings")
     for position, values in zip(at, measurement.table_of(known), strict=True):

@@ -116,8 +116,8 @@ def how_sure(found: Verdicts, available: int | None) -> str:
         text += "." if available is None else f"; the data holds {available}."
     open_groups = [group for group in found.groups.values() if group.needed is not None]
     if open_groups:
-        needs = listed(f"{group.kind} about {round_up(group.needed or 0)}" for group in open_groups)
-        text += f" To decide, {needs} images."
+        each = (f"about {round_up(group.needed or 0)} for {group.kind}" for group in open_groups)
+        text += f" A decision needs {listed(each)}."
     return text
 
 
@@ -131,14 +131,12 @@ def not_measured(
     robustness: RobustnessReport, damages: Sequence[DamageReport], found: Verdicts
 ) -> list[str]:
     """What an audit says nothing of, each with the option that would measure it."""
-    own = bool(robustness.own) or any(
-        each.settings["perturbation"]["kind"] == "folder" for each in damages
-    )
+    kinds = [each.settings["perturbation"]["kind"] for each in damages]
+    own = bool(robustness.own) or "folder" in kinds
     gaps = []
     if missing := [kind for kind in GROUPS if kind not in found.groups]:
         gaps.append(f"{listed(missing)}: --corruption imagenet-c")
-    attacked = any(each.settings["perturbation"]["kind"] == "attack" for each in damages)
-    if not (robustness.attacks or attacked):
+    if not robustness.attacks and "attack" not in kinds:
         gaps.append("attacks: --attack")
     if not own:
         gaps.append("your own camera and conditions: --perturbed FOLDER")

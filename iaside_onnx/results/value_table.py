@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import one_of
 from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
 from ..mathematics.bands import band_names, check_bands
@@ -432,6 +433,6 @@ class ValueTable(ModelResult):
 def check_view(value: str, beta: float, confidence: float) -> None:
     """Refuse view settings that cannot be used, before any work is done."""
     if value not in shapley.VALUES:
-        raise UsageError(f"unknown value '{value}': choose one of {', '.join(shapley.VALUES)}")
+        raise UsageError(f"unknown value '{value}': {one_of(value, shapley.VALUES)}")
     score.signed_score(np.full(2, 0.5), beta)
     check_confidence(confidence)

@@ -17,7 +17,7 @@ from .figure import SMALL, WIDTH, Header, Picture, note_lines, title, wrapped
 from .text import both_ends, model_name, number, one_line, shortened
 
 # Inches.
-_ROW, _CELL, _GAP, _EDGE, _BELOW, _TITLE = 0.17, 0.3, 0.1, 0.12, 0.36, 0.16
+_ROW, _CELL, _GAP, _EDGE, _BELOW = 0.17, 0.3, 0.1, 0.12, 0.36
 _SIDE = 2.5
 # Orange: damage; blue: the perturbation of the band helps.
 _MAP = "PuOr_r"
@@ -48,9 +48,9 @@ def damage_map(reports: Sequence[DamageReport], names: Sequence[str]) -> Picture
     left = 0.058 * max(map(len, called)) + 0.2
     span, height = _CELL * first.players, _ROW * len(ordered)
     width = max(WIDTH, left + span + _GAP + _CELL * 1.3 + _EDGE)
-    drawn = Picture(width, header.height + _TITLE + height + _BELOW)
+    drawn = Picture(width, header.height - 0.04 + height + _BELOW)
     header.draw(drawn)
-    top = header.height + _TITLE
+    top = header.height - 0.04
     largest = max(float(np.abs(values).max()), 1e-9)
     axes = drawn.panel(left, top, span, height)
     _cells(axes, values, largest, first, _uncertain(ordered))
@@ -129,9 +129,9 @@ def interaction_map(report: DamageReport) -> Picture:
             *(line for text in pairs_of_bands(report) for line in wrapped(text, SMALL)),
         ],
     )
-    drawn = Picture(WIDTH, header.height + _SIDE + 0.45)
+    drawn = Picture(WIDTH, header.height + _SIDE + 0.33)
     header.draw(drawn)
-    axes = drawn.panel(0.55, header.height + 0.05, _SIDE, _SIDE)
+    axes = drawn.panel(0.55, header.height - 0.06, _SIDE, _SIDE)
     lower = np.tril(np.ones((players, players), bool), -1)
     shown = np.where(lower, interactions, np.nan)
     largest = max(float(np.abs(interactions).max()), 1e-9)
@@ -143,8 +143,10 @@ def interaction_map(report: DamageReport) -> Picture:
                 place, row, _cell(value, report), ha="center", va="center_baseline", fontsize=5.5,
                 color="white" if abs(value) > _DARK * largest else "#222222",
             )  # fmt: skip
-    axes.set_xticks(range(players), report.band_names)
-    axes.set_yticks(range(players), report.band_names)
+    axes.set_xticks(range(players - 1), report.band_names[:-1])
+    axes.set_yticks(range(1, players), report.band_names[1:])
+    axes.set_xlim(-0.5, players - 1.5)
+    axes.set_ylim(players - 0.5, 0.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     title(axes, "", "band, low to high frequency", "band")

@@ -122,7 +122,8 @@ def _one(report: DamageReport) -> Picture:
     header = Header(
         "Where the damage comes in", _about(report), below=wrapped(sentence(report), SMALL)
     )
-    return column(header, [Panel(_PANEL, 0.75, lambda axes: _bands(axes, report), above=0.1)])
+    below = 0.72 + 0.14 * report.split
+    return column(header, [Panel(_PANEL, below, lambda axes: _bands(axes, report), above=-0.05)])
 
 
 def _bands(axes: Axes, report: DamageReport) -> None:
@@ -139,7 +140,7 @@ def _bands(axes: Axes, report: DamageReport) -> None:
         axes.errorbar(places, bands.value, off, fmt="none", ecolor="#222222", elinewidth=0.8)
     for values, marker, label in (
         (report.only, "v", "that band alone perturbed"),
-        (report.alone, "^", "that band alone made clean"),
+        (report.alone, "^", "what that band alone made clean gives back"),
     ):
         if values is not None:
             axes.plot(
@@ -150,7 +151,7 @@ def _bands(axes: Axes, report: DamageReport) -> None:
     axes.set_xticks(places, report.band_names)
     title(axes, "", "band, low to high frequency", _SHORT[report.value])
     axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=SMALL, frameon=False,
+        loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=1, fontsize=SMALL, frameon=False,
         handletextpad=0.4, columnspacing=1.0, borderaxespad=0.2,
     )  # fmt: skip
 
@@ -159,7 +160,7 @@ def _split_bars(axes: Axes, parts: NDArray[np.float64], places: NDArray[Any]) ->
     """Each band's two parts on top of one another, those below 0 downwards."""
     up, down = np.zeros(len(places)), np.zeros(len(places))
     for values, colour, hatch, label in zip(
-        parts, (COLOURS[0], COLOURS[4]), ("", "//////"),
+        parts, (COLOURS[0], COLOURS[4]), ("", "////"),
         ("taken away of the band", "added to the band"), strict=True,
     ):  # fmt: skip
         base = np.where(values >= 0, up, down)
@@ -182,18 +183,19 @@ def _stacked(reports: Sequence[DamageReport]) -> Picture:
         )  # fmt: skip
     header = Header(
         "Where the damage comes in, by band",
-        f"{', '.join(shared)}; dots: the whole damage, with {percent(first.confidence)} intervals",
+        f"{', '.join(shared)}; dots: the whole damage, {percent(first.confidence)} intervals",
         below=below,
     )
     called = [both_ends(name, _LONGEST + 8) for name in called]
     left = max(_NAMES, 0.058 * max(map(len, called)) + 0.15)
     width = max(WIDTH + 0.6, left + 2.4 + _RIGHT)
     height = _ROW * len(ordered)
-    drawn = Picture(width, header.height + _KEY + height + _BELOW)
+    top = header.height + _KEY - 0.12
+    drawn = Picture(width, top + height + _BELOW)
     header.draw(drawn)
     colours = band_colours(first.players)
-    _key(drawn, header.height - 0.02, first, colours, left)
-    axes = drawn.panel(left, header.height + _KEY, width - left - _RIGHT, height)
+    _key(drawn, top - _KEY, first, colours, left)
+    axes = drawn.panel(left, top, width - left - _RIGHT, height)
     _draw_stacks(axes, ordered, colours)
     axes.set_yticks(range(len(ordered)), called, parse_math=False)
     axes.set_ylim(len(ordered) - 0.5, -0.5)

@@ -125,26 +125,26 @@ def _parts(report: DamageReport, level: str) -> Rows:
 
 
 def pairs_of_bands(report: DamageReport) -> list[str]:
-    """The pair of bands that most need each other to do damage, and that which least does."""
-    interactions = report.interactions
-    if interactions is None or report.players < 2:
+    """The pairs of bands whose damage most needs both, and most overlaps, in words.
+
+    None where coalitions were drawn, or where the damage cannot be told from none.
+    """
+    interactions, damage = report.interactions, report.damage
+    if interactions is None or report.players < 2 or damage.low <= 0 <= damage.high:
         return []
     digits, names = digits_of(report), report.band_names
     upper = np.triu_indices(report.players, 1)
     values = interactions[upper]
     lines = []
-    for at, words in (
-        (int(values.argmax()), "do damage together that neither does alone"),
-        (int(values.argmin()), "do the same damage twice: either alone is enough"),
+    for at, sign, words in (
+        (int(values.argmax()), 1, "need each other most: together they do more than each alone"),
+        (int(values.argmin()), -1, "overlap most: what one of them does the other does too"),
     ):
-        value = values[at]
-        if abs(value) >= 0.05 * max(1e-9, abs(float(report.damage.value))) and (
-            (value > 0) == ("together" in words)
-        ):
+        value = float(values[at])
+        if sign * value >= 0.05 * abs(float(damage.value)):
             pair = " and ".join(names[side[at]] for side in upper)
-            lines.append(
-                f"Bands {pair} {words} (interaction {number(value, digits, signed=True)})."
-            )
+            size = number(value, digits, signed=True)
+            lines.append(f"Bands {pair} {words} (interaction {size}).")
     return lines
 
 

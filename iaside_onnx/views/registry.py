@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checks import one_of
 from ..errors import UsageError
 from ..results.damage_words import perturbation_name
 from ..results.finding import NO_FINDING, NOT_A_FINDING
@@ -121,6 +122,7 @@ _ROWS = {
             "bands": Drawing("damage_plot.damage_figure", several=True),
             "map": Drawing("damage_maps.damage_map", several=True),
             "together": Drawing("damage_maps.interaction_map"),
+            "example": Drawing("damage_strip.damage_strip"),
         },
     ),
     "Audit": Views(
@@ -196,7 +198,7 @@ def drawing(result: object, picture: str | None = None) -> Drawing:
     pictures = _row(result).pictures
     name = picture or next(iter(pictures), "plot")
     if name not in pictures:
-        known = f"choose one of {', '.join(pictures)}" if pictures else "it has no picture"
+        known = one_of(name, pictures) if pictures else "it has no picture"
         raise UsageError(f"picture '{name}' of a {type(result).__name__}: {known}")
     return pictures[name]
 
