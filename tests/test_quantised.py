@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import iaside_onnx as ia
+from iaside_onnx.cli import main
+from iaside_onnx.measure.quantized import KINDS, model_inputs
 
 from .conftest import ROOT
 
@@ -15,17 +16,18 @@ from .conftest import ROOT
 @pytest.fixture(scope="module")
 def quantised(tmp_path_factory):
     """Reports of the plain demo model and of four quantised versions of it."""
-    spec = importlib.util.spec_from_file_location("quantize", ROOT / "tools" / "quantize.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    folder = tmp_path_factory.mktemp("quantised")
+    folder = tmp_path_factory.mktemp("quantised") / "made"
     model, images = ROOT / "models" / "demo-plain.onnx", ROOT / "demo" / "test"
-    fed = tool.model_inputs(model, images, None, 24, seed=1)
+    fed = model_inputs(model, images, None, 24, seed=1)
     assert sum(len(batch["image"]) for batch in fed) == 24
+    done = CliRunner().invoke(
+        main, ["quantize", *map(str, (model, images, "-o", folder)), "--samples", "24"]
+    )
+    assert done.exit_code == 0, done.stderr
     reports = {"float": ia.analyze(model, images, bands=3, samples=36)}
-    for kind in tool.KINDS:
-        target = folder / f"{kind}.onnx"
-        tool.quantize(model, kind, target, fed)
+    for kind in KINDS:
+        target = folder / f"demo-plain-{kind}.onnx"
+        assert str(target) in done.stdout
         reports[kind] = ia.analyze(target, images, bands=3, samples=36)
     return reports
 

@@ -1,29 +1,16 @@
-"""Write quantised versions of a float ONNX classifier with onnxruntime's own tools.
+"""Quantised versions of a float model, made with onnxruntime's own tools.
 
 Calibration uses real images through the package's own loader and preprocessing, so that the model
-sees what it sees in an audit. Run in the project's environment::
-
-    python tools/quantize.py models/demo-plain.onnx demo/test -o quantised/
-    iaside analyze models/demo-plain.onnx demo/test -o float.h5
-    iaside analyze quantised/demo-plain-qdq.onnx demo/test -o qdq.h5
-    iaside compare float.h5 qdq.h5
-
-Kinds, one file each, ``NAME-KIND.onnx``:
-
-- ``qdq``: INT8 weights per channel and activations, QuantizeLinear/DequantizeLinear pairs;
-- ``qoperator``: the same as integer operators (QLinearConv and others), per tensor;
-- ``dynamic``: INT8 weights, activations quantised on the fly;
-- ``float16``: weights, activations, input and output in half precision.
-
-The audit's own sample should not be the calibration's: ``--seed`` draws another one.
+sees what it sees in an audit.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
+import contextlib
+import io
+import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +27,23 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from iaside_onnx.images.sample import draw_sample, open_images
-from iaside_onnx.inference.classifier import open_classifier
-from iaside_onnx.inference.range_check import check_pixel_range
-from iaside_onnx.inference.session import choose_runtime
-from iaside_onnx.listener import Listener
-from iaside_onnx.settings import Settings
+from ..checks import check_choice
+from ..errors import ArtifactError, UsageError, one_line
+from ..images.sample import draw_sample, open_images
+from ..inference.classifier import open_classifier
+from ..inference.range_check import check_pixel_range
+from ..inference.session import choose_runtime
+from ..listener import Listener
+from ..settings import Settings
+from ..storage.output_file import check_free, check_no_input, whole_file
 
-KINDS = ("qdq", "qoperator", "dynamic", "float16")
+# Each kind, and what it is.
+KINDS = {
+    "qdq": "INT8 weights and activations, as QuantizeLinear and DequantizeLinear pairs",
+    "qoperator": "the same as integer operators",
+    "dynamic": "INT8 weights, activations quantised on the fly",
+    "float16": "half precision",
+}
 _GROUP = 8
 
 
@@ -75,8 +71,71 @@ class _Fed(CalibrationDataReader):  # type: ignore[misc]
         return next(self._left, None)
 
 
+def quantize(
+    model: Path,
+    images: Path,
+    folder: Path,
+    *,
+    kinds: Sequence[str] = (),
+    samples: int = 100,
+    seed: int = 1,
+    preprocess: str | None = None,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+    **reading: Any,
+) -> list[Path]:
+    """Write quantised versions of a model, by default of all kinds, into a folder.
+
+    Parameters
+    ----------
+    model, images, samples, seed, preprocess, **reading
+        As for `analyze`; on these images they are calibrated.
+    folder : Path
+        Where they go, as ``MODEL-KIND.onnx``.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of `KINDS`.
+
+    Raises
+    ------
+    IasideError
+        There is such a file, the model cannot be quantised, or anything is wrong with the images.
+    """
+    listener = listener or Listener()
+    for kind in kinds:
+        check_choice("kind", kind, KINDS)
+    targets = {
+        kind: folder / f"{model.stem}-{kind}.onnx" for kind in KINDS if not kinds or kind in kinds
+    }
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file; give a folder")
+    if not folder.parent.is_dir():
+        raise UsageError(f"{folder}: the folder {folder.parent} does not exist; create it first")
+    for target in targets.values():
+        check_free(target, overwrite=overwrite)
+        check_no_input(target, [model])
+    given = {name: value for name, value in reading.items() if value is not None}
+    fed = model_inputs(
+        model, images, given.pop("labels", None), samples, listener=listener, reading=given,
+        preprocess=preprocess, seed=seed,
+    )  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    for kind, target in targets.items():
+        quantized(model, kind, target, fed)
+    return list(targets.values())
+
+
 def model_inputs(
-    model: Path, images: Path, labels: Path | None, samples: int, **settings: Any
+    model: Path,
+    images: Path,
+    labels: Path | None,
+    samples: int,
+    *,
+    listener: Listener | None = None,
+    reading: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> list[dict[str, NDArray[Any]]]:
     """What the model is fed for a sample of the images, in batches.
 
@@ -87,10 +146,12 @@ def model_inputs(
     **settings
         Fields of `iaside_onnx.Settings`, such as preprocess or seed.
     """
+    listener = listener or Listener()
     wanted = Settings(samples=samples, **settings)
-    sample = draw_sample(open_images(images, labels), samples, wanted.seed)
-    classifier = open_classifier(model, choose_runtime("cpu", 0), wanted, sample, Listener())
-    check_pixel_range(classifier, sample, Listener(), asked=wanted.preprocess is not None)
+    source = open_images(images, labels, listener, **(reading or {}))
+    sample = draw_sample(source, samples, wanted.seed)
+    classifier = open_classifier(model, choose_runtime("cpu", 0), wanted, sample, listener)
+    check_pixel_range(classifier, sample, listener, asked=wanted.preprocess is not None)
     recorder = _Recorder(classifier.model.session)
     classifier.model.session = recorder
     for start in range(0, len(sample), _GROUP):
@@ -101,7 +162,7 @@ def model_inputs(
     return recorder.fed
 
 
-def quantize(
+def quantized(
     model: Path, kind: str, target: Path, fed: list[dict[str, NDArray[Any]]] | None = None
 ) -> None:
     """Write one quantised version; `fed` is needed for the static kinds.
@@ -112,7 +173,28 @@ def quantize(
         One of `KINDS`.
     fed : list of dict
         Inputs to calibrate on, from `model_inputs`.
+
+    Raises
+    ------
+    ArtifactError
+        onnxruntime's tools fail on the model.
     """
+    quiet = io.StringIO()  # the tools print their failures, which are told in one line below
+    logging.disable(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+            content = _quantized(model, kind, fed)
+    except Exception as error:  # of whatever kind the tools raise
+        raise ArtifactError(
+            f"{model}: cannot be written as {kind} by onnxruntime's tools: {one_line(error)}"
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)
+    with whole_file(target) as scratch:
+        scratch.write_bytes(content)
+
+
+def _quantized(model: Path, kind: str, fed: list[dict[str, NDArray[Any]]] | None) -> bytes:
     original = onnx.load(model)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.onnx"
@@ -141,7 +223,8 @@ def quantize(
     del written.metadata_props[:]
     written.metadata_props.extend(original.metadata_props)
     onnx.checker.check_model(written)
-    target.write_bytes(written.SerializeToString())
+    content: bytes = written.SerializeToString()
+    return content
 
 
 def _forget_shapes_of_weights(path: Path) -> None:
@@ -152,36 +235,3 @@ def _forget_shapes_of_weights(path: Path) -> None:
     del proto.graph.value_info[:]
     proto.graph.value_info.extend(kept)
     onnx.save(proto, path)
-
-
-def main() -> int:
-    """Parse the command line and write the files; return the exit status."""
-    parser = argparse.ArgumentParser(description="Quantise an ONNX classifier in several ways.")
-    parser.add_argument("model", type=Path)
-    parser.add_argument("images", type=Path, help="as for iaside analyze")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder")
-    parser.add_argument("--labels", type=Path, help="CSV with the columns file,label")
-    parser.add_argument("--preprocess", help="as for iaside analyze")
-    parser.add_argument("--samples", type=int, default=100, help="calibration images (100)")
-    parser.add_argument("--seed", type=int, default=1, help="of the calibration sample (1)")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
-    args = parser.parse_args()
-    args.output.mkdir(parents=True, exist_ok=True)
-    fed = model_inputs(
-        args.model,
-        args.images,
-        args.labels,
-        args.samples,
-        preprocess=args.preprocess,
-        seed=args.seed,
-    )
-    for kind in args.kinds:
-        target = args.output / f"{args.model.stem}-{kind}.onnx"
-        quantize(args.model, kind, target, fed)
-        share = target.stat().st_size / args.model.stat().st_size
-        print(f"{target}: {target.stat().st_size:,} bytes, {share:.0%} of the float file")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
