@@ -57,3 +57,19 @@ class Listener:
         """Pass a warning on, and keep it for the report."""
         self.warnings.append(on_command_line(message))
         self.warn(message)
+
+    def part(self, before: int, total: int) -> Listener:
+        """One for a part of the work, of whose `total` so much was done `before`.
+
+        This one hears all of it.
+        It keeps the warnings so far, and those of its own part alone.
+        """
+        return Listener(
+            note=self.note,
+            warn=self.warning,
+            start=lambda done, _: self.start(before + done, total),
+            advance=self.advance,
+            stop=self.stop,
+            warnings=list(self.warnings),
+            words=str,  # left to this one
+        )

@@ -58,6 +58,10 @@ ROBUSTNESS_SETTINGS = SETTINGS | _declared(
     (Belongs.DERIVED, "kinds"),
     (Belongs.SAMPLE, "attack_samples"),
 )
+DAMAGE_SETTINGS = SETTINGS | _declared(
+    (Belongs.GAME, "perturbation seed draws labels"),
+    (Belongs.ESTIMATE, "split"),
+)
 HEATMAP_SETTINGS = SETTINGS | _declared(
     (Belongs.GAME, "seed draws strength clip"),
     (Belongs.ESTIMATE, "grid"),
@@ -76,7 +80,7 @@ SNR_FIT = ("bands", "norm", "size")
 # What finished files hold beside the settings that determine them: views, and what follows.
 _BESIDE = {"height", "width", "channels"} | {
     name
-    for declared in (SETTINGS, ROBUSTNESS_SETTINGS, HEATMAP_SETTINGS)
+    for declared in (SETTINGS, ROBUSTNESS_SETTINGS, HEATMAP_SETTINGS, DAMAGE_SETTINGS)
     for name, owner in declared.items()
     if owner in (Belongs.VIEW, Belongs.DERIVED)
 }

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from onnx import helper
+from PIL import Image
 
 import iaside_onnx as ia
 from iaside_onnx.errors import IasideError
@@ -34,7 +35,8 @@ class Given(Perturbation):
     def stem(self):
         return "given"
 
-    def record(self, _):
+    @property
+    def record(self):
         return {"kind": "folder", "name": "given", "digest": "0" * 64}
 
     def groups(self, subject, positions, size, advance):  # noqa: ARG002
@@ -212,6 +214,9 @@ def test_regression_estimates_and_split_refuses_it(network, pictures, between):
     exact = between(network, pictures, noisy(pictures), LABELS, value="log-prob").per_image
     found = between(network, pictures, noisy(pictures), LABELS, **many).per_image
     assert np.abs(found - exact).max() < 0.2 * np.abs(exact).max()
+    drawn = between(network, pictures, noisy(pictures), LABELS, split=True, bands=8, passes=35,
+                    separate_dc=True, norm="l1")  # fmt: skip
+    assert (drawn.settings["estimator"], drawn.log_prob.shape) == ("permutation", (6, 36))
     with pytest.raises(IasideError, match="split=True takes exact or permutation"):
         between(network, pictures, noisy(pictures), LABELS, split=True, estimator="regression")
 
@@ -264,7 +269,7 @@ def test_several_perturbations_go_into_a_folder_and_go_on_there(
     assert again == [each["bands"] for each in explanations]
     assert iaside(*asked).exit_code == 2
     (folder / "fog-4.h5").unlink()
-    resumed = iaside(*asked, "--resume", "--json")
+    resumed = iaside(*asked, "--resume")
     assert resumed.exit_code == 0
     assert resumed.stderr.count("complete already") == 3
     assert sorted(path.stem for path in folder.iterdir()) == names
@@ -273,7 +278,10 @@ def test_several_perturbations_go_into_a_folder_and_go_on_there(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "say what perturbs the images: --corruption NAME or --attack NAME"),
+        (
+            [],
+            "say what perturbs the images: --corruption NAME, --attack NAME or --perturbed FOLDER",
+        ),
         (["--severity", 2], "--severity goes with --corruption"),
         (["--corruption", "fgo"], "--corruption 'fgo'"),
         (["--corruption", "fog", "--severity", 6], "choose one of 1 to 5"),
@@ -291,3 +299,54 @@ def test_a_bad_request_is_one_line_and_leaves_nothing(
     assert said.replace("'", "") in done.stderr.replace("'", "")
     assert done.stderr.splitlines()[-1].startswith("Error: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photographs"]
+
+
+def test_pictures_of_ones_own_are_a_perturbation(iaside, network, photographs, tmp_path):
+    folder = tmp_path / "night.v2"
+    for number, place in enumerate(sorted(photographs.rglob("*.png"))):
+        target = (folder / place.relative_to(photographs)).with_suffix(".bmp")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(place).point(lambda value: value // 3).save(target)
+        last = number, place
+    asked = ["explain", network, photographs, "--perturbed", folder, "--bands", 2]
+    done = iaside(*asked, "-o", tmp_path / "r.h5", "--json")
+    found = json.loads(done.stdout)
+    assert (found["perturbation"]["kind"], found["perturbation"]["name"]) == ("folder", "night.v2")
+    report = ia.load(tmp_path / "r.h5")
+    measured = ia.measure_robustness(network, photographs, perturbed=folder, attack=())
+    np.testing.assert_array_equal(report.right[:, 0], ~measured.wrong[:, 0, 0])
+    logs = measured.corrupted_log_prob[:, 0, 0]
+    np.testing.assert_allclose(report.log_prob[:, 0], logs, atol=1e-5)
+    assert report.example.mean() == pytest.approx(3 * report.example_perturbed.mean(), abs=6)
+    assert report.data["example"] == report.image_ids[0]
+    whole = iaside(*asked, "-o", tmp_path / "both", "--corruption", "fog", "--json")
+    assert whole.exit_code == 0
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {"fog-3.h5", "night.v2.h5"}
+    assert iaside("verify", tmp_path / "r.h5", "--redo", 1, "--model", network,
+                  "--images", photographs).exit_code == 2  # fmt: skip
+    # Whole or not at all, and never over the pictures themselves.
+    assert "is what would be measured" in iaside(*asked, "-o", folder / "class0" / "0.bmp").stderr
+    (folder / "class3" / "2.bmp").unlink()
+    lacking = iaside(*asked, "-o", tmp_path / "other.h5")
+    assert lacking.exit_code == 2
+    assert "has no picture for class3/2.png" in lacking.stderr
+    assert last[0] == 11
+
+
+def test_several_share_the_time_and_are_told_of_as_one(network, photographs, tmp_path):
+    starts, done, notes = [], [], []
+    listener = ia.Listener(
+        start=lambda *ends: starts.append(ends), advance=done.append, note=notes.append
+    )
+    what = {"corruption": ["fog", "snow"], "bands": 3, "listener": listener}
+    ia.explain(network, photographs, tmp_path / "d", **what)
+    assert starts == [(0, 192), (96, 192)]
+    assert sum(done) == 192
+    assert "cost: 2 times 12 images x 8 coalitions = 96 forward passes" in notes
+    assert [note for note in notes if " of 2)" in note] == ["snow-3 (1 of 2)", "fog-3 (2 of 2)"]
+    few = ia.explain(network, photographs, tmp_path / "e", **what, time_budget=1e-6)
+    assert [report.run["stopped_by"] for report in few] == ["time", "time"]
+    assert few[0].image_ids == few[1].image_ids
+    with pytest.raises(IasideError, match="no such file"):
+        ia.explain(photographs / "none.onnx", photographs, tmp_path / "f", **what)
+    assert not (tmp_path / "f").exists()

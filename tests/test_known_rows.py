@@ -50,6 +50,22 @@ def test_known_rows_are_not_measured_again_and_change_nothing(made):
         np.testing.assert_allclose(getattr(large, name), getattr(direct, name), atol=1e-6)
 
 
+def test_rows_of_perturbed_pictures_are_known_while_the_pictures_stay(made, tmp_path):
+    model, data = made
+    own = np.load(data)["images"] // 2
+    np.save(tmp_path / "own.npy", own)
+    asked = {**OPTIONS, "perturbed": tmp_path / "own.npy", "corruption": ["fog"]}
+    small = ia.measure_robustness(model, data, samples=6, **asked)
+    large = ia.measure_robustness(model, data, samples=15, known=small, **asked)
+    direct = ia.measure_robustness(model, data, samples=15, **asked)
+    assert large.settings == direct.settings != small.settings
+    np.testing.assert_allclose(large.change, direct.change, atol=1e-6)
+    own[int(small.image_ids[0]), 0, 0] += 1
+    np.save(tmp_path / "own.npy", own)
+    with pytest.raises(IasideError, match="rows are known"):
+        ia.measure_robustness(model, data, samples=15, known=small, **asked)
+
+
 @pytest.mark.parametrize(
     "other", [{"seed": 1}, {"severity": [1, 5]}, {"preprocess": "raw"}, {"samples": 3}]
 )

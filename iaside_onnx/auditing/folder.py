@@ -29,6 +29,8 @@ FORMAT, VERSION = "iaside-audit", 1
 RECIPE = "recipe.toml"
 # A look at more images is measured under this name, and takes the place of the one before it.
 NEXT = "robustness-next.h5"
+# What may be asked otherwise when an audit goes on.
+FREE = ("keep", "quick", "samples", "attack")
 _MOST_BYTES = 1 << 20
 
 
@@ -77,12 +79,17 @@ class AuditFolder:
             )
         with suppress(FileExistsError):
             path.mkdir()
-        with sole_writer(self.file(ABOUT)):
-            if overwrite:
-                self._clear()
-            elif there:
-                self.about = self._read()
-            yield
+        try:
+            with sole_writer(self.file(ABOUT)):
+                if overwrite:
+                    self._clear()
+                elif there:
+                    self.about = self._read()
+                yield
+        finally:
+            if not self.file(ABOUT).exists():  # it ended with nothing to go on from
+                with suppress(OSError):
+                    path.rmdir()
 
     def _read(self) -> dict[str, Any]:
         path = self.file(ABOUT)
@@ -131,7 +138,7 @@ class AuditFolder:
             )
         before = self.about.get("asked", {})
         for name, value in as_json(asked).items():
-            if before.get(name) != value:
+            if before.get(name) != value and name not in FREE:
                 was = option(name) if before.get(name) is None else option(name, before[name])
                 none = "without " if before.get(name) is None else "with "
                 raise ReportError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,11 +129,12 @@ def _tried(
     if len(values) > 1:
         stages.warn(
             f"on {count} images {len(values)} preprocessings cannot be told apart "
-            f"({', '.join(values[:3])}{', ...' if len(values) > 3 else ''}); {best['values']} is "
-            f"taken; {option('preprocess')} settles it"
+            f"({' | '.join(values[:4])}{' | ...' if len(values) > 4 else ''}); "
+            f"{best['values']} is taken, {option('preprocess')} settles it"
         )
-    preset, bgr = search["preset"], tomllib.loads(search["toml"]).get("channels") == "bgr"
-    right = f"{'BGR, ' * bgr}{best['accuracy']:.2f} right on {count} photos"
+    preset = search["preset"]
+    name, *order = best["values"].split(", ")
+    right = ", ".join([*order, f"{best['accuracy']:.2f} right on {count} photos"])
     needed = {
         name: value
         for name, value in search["options"].items()
@@ -143,7 +143,7 @@ def _tried(
     if preset is not None:
         needed["preprocess"] = preset
     return FoundInput(
-        f"{best['values']} ({right}); {told}",
+        f"{name} ({right}); {told}",
         available,
         {**options, **needed},
         search["toml"] if preset is None else None,

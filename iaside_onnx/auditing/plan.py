@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..results.group_verdict import SEVERITIES, Verdicts
+from ..results.group_verdict import ROBUST, SEVERITIES, Verdicts
 from ..results.robustness import RobustnessReport
 
 # Images at each look, and what all of them are multiplied with after the last one.
@@ -22,6 +22,8 @@ TRIAL = 2
 ENOUGH = 0.05
 # Images of the game that says where the evidence lies, and of those that say why it hurts.
 EVIDENCE_IMAGES = 60
+# Images that are attacked.
+ATTACKED = 40
 # Values of an input up to which a pass costs little, so that the game takes all coalitions.
 _SMALL = 3 * 64 * 64
 # Forward passes an image where coalitions are drawn: two orders of 8 bands, each with its reverse.
@@ -81,18 +83,25 @@ class WeakSpot:
     severity: int
 
     @property
+    def words(self) -> str:
+        """As people call it."""
+        return f"{self.corruption.replace('_', ' ')}, severity {self.severity}"
+
+    @property
     def file(self) -> str:
         """Name of its file."""
         return f"{self.corruption}-{self.severity}.h5"
 
 
 def weak_spots(report: RobustnessReport, verdicts: Verdicts) -> list[WeakSpot]:
-    """The weakest corruption of each group, at the mildest severity that shows the weakness.
+    """The weakest corruption of each group that is not robust, where it shows the weakness.
 
-    That is the first one at which less than asked is kept; the strongest one where none does.
+    That is the mildest severity at which less than asked is kept; the strongest where none does.
     """
     spots = []
     for group in verdicts.groups.values():
+        if group.verdict == ROBUST:
+            continue
         row = report.perturbations.index(group.weakest)
         asked = verdicts.guess + verdicts.keep * (verdicts.clean.right - verdicts.guess)
         levels = [level for level in SEVERITIES if level in report.severities]

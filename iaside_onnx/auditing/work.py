@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,33 @@ from ..errors import IasideError, ReportError, said
 from ..inference.inspection import Inspection, inspect
 from ..listener import Listener
 from ..measure.analysis import analyze
+from ..measure.damage import explain
 from ..measure.robustness import measure_robustness
-from ..results.audit import ANALYSIS, ROBUSTNESS, Audit
+from ..results.audit import ANALYSIS, DAMAGE, ROBUSTNESS, Audit
 from ..results.group_verdict import KEEP, SEVERITIES, verdicts
 from ..results.robustness import RobustnessReport
 from ..spelling import option
-from .folder import NEXT, RECIPE, AuditFolder, as_json
+from ..storage.output_file import whole_file
+from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
 from .found_input import find_input
-from .plan import EVIDENCE_IMAGES, TRIAL, game, is_cut_short, is_enough, looks, passes_of
+from .plan import (
+    ATTACKED,
+    EVIDENCE_IMAGES,
+    TRIAL,
+    game,
+    is_cut_short,
+    is_enough,
+    looks,
+    passes_of,
+    weak_spots,
+)
 from .stages import EXPLAIN, INPUT, MEASURE, MODEL, Stages
 
 _CORRUPTIONS = 19
 # Seconds of a measurement that begins when there are none left: it ends at an image's end.
 _LEAST = 1e-3
+# Of what is asked for, what measurements do not take as it is.
+_OWN = (*FREE, "perturbed")
 _INSPECTED = ("input", "output", "layout", "size", "set", "ort_extension")
 
 
@@ -75,6 +90,12 @@ class Work:
         """One look, and nothing else."""
         return bool(self.asked.get("quick", False))
 
+    @property
+    def _perturbed(self) -> dict[str, Any]:
+        """Pictures of the user's own, beside the corruptions that are made."""
+        given = self.asked.get("perturbed", ())
+        return {"perturbed": given, "corruption": "imagenet-c"} if given else {}
+
     def run(self) -> None:
         """All stages, as far as they are not done yet and time goes."""
         model = self._look_at_model()
@@ -84,8 +105,8 @@ class Work:
             report = self._trial(available)
         for look in looks(available, quick=self.quick):
             report = self._measure(look, report)
-            if not self.quick and self.left:
-                self._evidence(min(EVIDENCE_IMAGES, available), report)
+            if not self.quick:
+                self._explain(report, available)
             if not self.left or is_cut_short(report):
                 stopped = "time"
                 break
@@ -100,6 +121,9 @@ class Work:
         """The answer of what is there, written into the folder as summary and page."""
         audit = Audit.load(self.folder.path)
         audit.save_summary()
+        from ..page.page import save_audit_page  # loads what makes pages
+
+        save_audit_page(audit)
         return audit
 
     def _look_at_model(self) -> Inspection:
@@ -119,10 +143,6 @@ class Work:
         batch = "any batch" if found["batch"] == "dynamic" else f"batch {found['batch']}"
         classes = "classes unknown" if found["classes"] is None else f"{found['classes']} classes"
         self.stages.say(MODEL, ", ".join([classes, sides, batch, *types]))
-        self.folder.write(
-            model=str(self.model), sha256=found["sha256"], images=str(self.images),
-            keep=self.keep, asked=as_json(self.asked),
-        )  # fmt: skip
         return found
 
     def _look_at_input(self, model: Inspection) -> int:
@@ -131,22 +151,25 @@ class Work:
         if "input" not in about:
             classes = model["classes"] or 0
             found = find_input(self.model, self.images, classes, self.asked, self.stages)
-            if found.recipe is not None:
-                recipe.write_text(found.recipe, encoding="utf-8")
-            most = self.asked.get("samples") or found.available
+            # From here on there is something to go on from.
             self.folder.write(
-                input=found.words, found=as_json(found.options), recipe=found.recipe is not None,
-                available=min(most, found.available),
+                model=str(self.model), sha256=model["sha256"], images=str(self.images),
+                input=found.words, found=as_json(found.options), recipe=found.recipe,
+                available=found.available,
             )  # fmt: skip
+        self.folder.write(keep=self.keep, asked=as_json(self.asked))
         about = self.folder.about
         self.stages.say(INPUT, about["input"])
-        own = {name: value for name, value in self.asked.items() if name not in ("keep", "quick")}
+        own = {name: value for name, value in self.asked.items() if name not in _OWN}
         self._options = {**own, **about["found"], **self.running, "sampling": "nested"}
         if isinstance(self._options.get("size"), list):
             self._options["size"] = tuple(self._options["size"])
         if about["recipe"]:
+            with whole_file(recipe) as scratch:
+                scratch.write_text(about["recipe"], encoding="utf-8")
             self._options["preprocess"] = str(recipe)
-        return int(about["available"])
+        available = int(about["available"])
+        return min(self.asked.get("samples") or available, available)
 
     def _measured_before(self) -> RobustnessReport | None:
         """What an earlier run measured; a finished look takes its place first."""
@@ -158,8 +181,8 @@ class Work:
     def _robustness(self, images: int, **given: Any) -> RobustnessReport:
         return measure_robustness(
             self.model, self.images,
-            **{**self._options, "samples": images, "severity": SEVERITIES, "attack": "none",
-               **given},
+            **{**self._options, **self._perturbed, "samples": images, "severity": SEVERITIES,
+               "attack": "none", **given},
         )  # fmt: skip
 
     def _trial(self, available: int) -> RobustnessReport | None:
@@ -188,7 +211,8 @@ class Work:
         if known is not None and done and known.settings["samples"] >= look:
             return known
         levels = ", ".join(map(str, SEVERITIES))
-        text = f"{look} photos x {_CORRUPTIONS} corruptions x severities {levels}"
+        rows = len(known.perturbations) if known is not None else _CORRUPTIONS
+        text = f"{look} photos x {rows} corruptions x severities {levels}"
         listener = self.stages.of(MEASURE, text)
         ahead = self.folder.file(NEXT)
         report = self._robustness(
@@ -198,27 +222,42 @@ class Work:
         self.folder.write(look=look)
         return report
 
-    def _evidence(self, images: int, report: RobustnessReport) -> None:
-        """Where the evidence lies, unless that is known already."""
-        target = self.folder.file(ANALYSIS)
-        if target.is_file():
-            return
-        sizes = (report.settings[name] for name in ("height", "width", "channels"))
-        settings = game(*sizes)
-        text = f"{images} photos x {passes_of(settings)} coalitions"
-        self._if_possible(
-            "where the evidence lies",
-            lambda: analyze(
-                self.model, self.images, target,
-                **{**self._options, **settings, **self._limit, "samples": images, "resume": True,
-                   "listener": self.stages.of(EXPLAIN, text)},
-            ),
-        )  # fmt: skip
+    def _explain(self, report: RobustnessReport, available: int) -> None:
+        """Where the evidence lies, why weak spots hurt, and attacks, as far as that is not known.
 
-    def _if_possible(self, what: str, measure: Any) -> None:
-        """Measure something that the answer can be without."""
+        The images are the same at every look, however many there are in it.
+        """
+        images = min(EVIDENCE_IMAGES, available)
+        settings = game(*(report.settings[name] for name in ("height", "width", "channels")))
+        text = f"{images} photos x {passes_of(settings)} coalitions"
+        self._play(ANALYSIS, text, "where the evidence lies", analyze, samples=images, **settings)
+        for spot in weak_spots(report, verdicts(report, keep=self.keep)):
+            self._play(
+                f"{DAMAGE}/{spot.file}", f"{text}: {spot.words}", f"why {spot.words} hurts",
+                explain, samples=images, corruption=spot.corruption, severity=spot.severity,
+                **settings,
+            )  # fmt: skip
+        images = min(ATTACKED, available)
+        for name in self.asked.get("attack", ()):
+            self._play(
+                f"{DAMAGE}/{name}.h5", f"{images} photos: {name}", f"attack {name}",
+                explain, samples=images, attack=name, **settings,
+            )  # fmt: skip
+
+    def _play(
+        self, name: str, text: str, what: str, measure: Callable[..., Any], **given: Any
+    ) -> None:
+        """Measure something that the answer can be without, unless it is there or no time is."""
+        target = self.folder.file(name)
+        if target.is_file() or not self.left:
+            return
+        target.parent.mkdir(exist_ok=True)
+        options = {**self._options, **self._limit, **given, "resume": True}
         try:
-            measure()
+            measure(
+                self.model, self.images, target,
+                **{**options, "listener": self.stages.of(EXPLAIN, text)},
+            )  # fmt: skip
         except IasideError as error:
             self.stages.warn(f"{what} is not measured: {said(error)}")
 

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from .. import interrupts
 from .measure import claim, telling_options
-from .numbers import FILE, NUMBER
+from .numbers import FILE, NUMBER, TEXT
 from .options import (
     duration,
     label_options,
@@ -43,6 +43,15 @@ _TELLING = ("quiet", "progress", "as_json")
     help="Share of its accuracy that a robust model keeps under every corruption.  [default: 0.8]",
 )  # fmt: skip
 @click.option("--quick", is_flag=True, help="One look at 40 images, and nothing else.")
+@click.option(
+    "--attack", multiple=True, type=TEXT, metavar="NAME",
+    help="Try an attack on 40 images too: square-linf, square-l2, spsa-linf or spsa-l2; may be "
+    "repeated.",
+)  # fmt: skip
+@click.option(
+    "--perturbed", multiple=True, type=FILE, metavar="FOLDER",
+    help="Measure your own perturbed pictures too, as for iaside robustness; may be repeated.",
+)  # fmt: skip
 @label_options
 @naming_options
 @skip_bad_option
@@ -54,7 +63,7 @@ _TELLING = ("quiet", "progress", "as_json")
 @resume_option
 @telling_options
 def audit(model: Path, images: Path, target: Path, time: float, **options: Any) -> None:
-    """Say whether a classifier is robust, why, how sure that is, and what now.
+    """Say whether a classifier is robust, why, how sure, and what now.
 
     It finds the preprocessing and the labels, measures the accuracy under the 19 corruptions of
     ImageNet-C, where the evidence lies and why the weak spots hurt, and takes more images while

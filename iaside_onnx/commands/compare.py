@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .numbers import FILE, NUMBER
-from .options import json_option, picture_options, view_options
+from .options import any_view_options, json_option, picture_options
 from .output import check_targets, present
 
 
@@ -25,7 +25,7 @@ from .output import check_targets, present
     help="Say whether the signed scores differ by no more than D.",
 )  # fmt: skip
 @picture_options("Also draw the differences.")
-@view_options
+@any_view_options
 @json_option
 def compare(
     reports: tuple[Path, ...], target: Path | None, overwrite: bool, as_json: bool, **options: Any

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .measure import measure, model_on_images
-from .numbers import INTEGER
+from .numbers import FILE, INTEGER
 from .options import (
     Listed,
     bands_option,
@@ -44,6 +44,10 @@ from .output import check_targets, print_json, print_written
     ),
     queries_option,
     click.option(
+        "--perturbed", type=FILE, multiple=True, metavar="FOLDER",
+        help="Your own perturbed pictures, matched by their paths without suffix; may be repeated.",
+    ),
+    click.option(
         "--split", is_flag=True,
         help="Part each band's share into what is taken away and what is added.",
     ),
@@ -78,9 +82,13 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
     \b
     Example:
       iaside explain model.onnx photos/ --corruption fog -o fog.h5
+      iaside explain model.onnx photos/ --perturbed photos-as-jpeg/ --split -o jpeg.h5
       iaside explain model.onnx photos/ --corruption imagenet-c --estimator permutation -o damage/
     """
     from ..measure.damage import explain as explained
+    from ..results.damage_words import perturbation_name
+    from ..views.terminal import terminal
+    from ..views.text import one_line
 
     check_targets("measured")
     found = measure(explained, model, images, target, options=options)
@@ -88,8 +96,9 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
         print_written(found, f"Report: {target}", options)
     elif options["as_json"]:
         print_json({"explanations": [report.summary() for report in found]})
-    else:
+    elif not options["quiet"]:
+        out = terminal()
         for report in found:
-            print_written(report, "", options)
-        if not options["quiet"]:
-            click.echo(f"Reports: {target}, {len(found)} files")
+            name = perturbation_name(report.settings["perturbation"])
+            out.say(one_line(f"{name}: {report.sentence()}"))
+        click.echo(f"Reports: {target}, {len(found)} files; iaside show and plot read them")

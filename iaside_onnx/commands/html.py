@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .numbers import FILE
-from .options import overwrite_option, target_option, view_options
+from .options import any_view_options, overwrite_option, target_option
 from .output import check_targets
 from .show import baseline_of, viewed, warn_of_silent
 
@@ -20,7 +20,7 @@ from .show import baseline_of, viewed, warn_of_silent
     "--baseline", type=FILE, metavar="FILE.h5",
     help="File of iaside robustness that mCE is relative to.",
 )  # fmt: skip
-@view_options
+@any_view_options
 @overwrite_option("an existing page")
 def html(
     reports: tuple[Path, ...],

@@ -118,11 +118,22 @@ def confidence_option(default: float | None = 0.95) -> Callable[[F], F]:
     )  # fmt: skip
 
 
-score_options = together(
-    click.option("--value", type=TEXT, metavar="KIND", help="log-prob, log-prob-clipped or prob."),
-    click.option("--beta", type=NUMBER, help="Decay of the score's weights, in (0, 1)."),
-)
+_VALUES = "log-prob, log-prob-clipped or prob"
+
+
+def _value_option(kinds: str) -> Callable[[F], F]:
+    return click.option("--value", type=TEXT, metavar="KIND", help=f"{kinds}.")
+
+
+_beta_option = click.option("--beta", type=NUMBER, help="Decay of the score's weights, in (0, 1).")
+score_options = together(_value_option(_VALUES), _beta_option)
 view_options = together(score_options, confidence_option(None))
+# Of commands that show files of several kinds.
+any_view_options = together(
+    _value_option(f"{_VALUES}; of damage by band right, same-answer or log-prob"),
+    _beta_option,
+    confidence_option(None),
+)
 extension_option = click.option(
     "--ort-extension", "ort_extension", type=FILE, multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",

@@ -9,19 +9,20 @@ from typing import Any
 import click
 
 from .numbers import FILE
-from .options import json_option, picture_options, robustness_option, view_options
+from .options import any_view_options, json_option, picture_options, robustness_option
 from .output import check_targets, print_result
 
 # Options of show and plot that apply to files of a format; --confidence does to all.
 _OPTIONS = {
     "iaside-report": {"value", "beta", "per_class", "robustness", "classes"},
     "iaside-robustness": {"baseline"},
+    "iaside-damage": {"value", "per_class"},
 }
 
 
 @click.command()
 @click.argument("report", type=FILE)
-@view_options
+@any_view_options
 @click.option("--per-class", is_flag=True, help="Add the profile of every class.")
 @click.option(
     "--baseline", type=FILE, metavar="BASELINE.h5",
@@ -40,7 +41,7 @@ def show(
     """Print a result as a table or as JSON.
 
     View settings may change, the model is not needed. Also for files of iaside snr, iaside
-    robustness and iaside heatmap.
+    robustness, iaside heatmap and iaside explain, and for the folder of an audit.
 
     \b
     Example:
@@ -65,6 +66,8 @@ def show(
     if result.SCHEMA.format == "iaside-report":
         (measured,) = _measurements_of([result], [robustness], view["confidence"])
         shown = {"per_class": per_class, "robustness": measured}
+    elif per_class:
+        shown = {"per_class": True}
     print_result(result, as_json=as_json, **shown)
 
 
@@ -76,7 +79,7 @@ def show(
 )
 @click.option("--classes", is_flag=True, help="Draw the map of the classes of one report.")
 @robustness_option(several=True)
-@view_options
+@any_view_options
 def plot(
     reports: tuple[Path, ...],
     target: Path,
@@ -88,8 +91,8 @@ def plot(
 ) -> None:
     """Draw one report, or several side by side.
 
-    Also one file of iaside snr, several of iaside robustness, or heat maps with reports of the
-    same models.
+    Also one file of iaside snr, several of iaside robustness or iaside explain, or heat maps
+    with reports of the same models.
 
     \b
     Example:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Pairs:
         self.name, self._place, self._rows = name, place, rows
         self._source: ImageSource = source
         self._known = Fingerprints()
-        pairs = []
+        self._clean: list[bytes] = []
         for position in range(len(sample)):
             own, clean = self.picture(position), sample.picture(position)
             if _size(own) != _size(clean):
@@ -68,9 +69,10 @@ class Pairs:
                     f"{source.where(int(rows[position]))}: is {_shown(own)} pixels, but its clean "
                     f"form, {sample.ids[position]}, {_shown(clean)}; bring both to one size"
                 )
-            pairs.append((sample.pixel_digest(position), self._known.pixels[position]))
-        self.unchanged = sum(clean == own for clean, own in pairs)
-        self.digest = hashlib.sha256(b"".join(map(b"".join, sorted(pairs)))).hexdigest()
+            self._clean.append(sample.pixel_digest(position))
+        own_digests = self._known.pixels
+        self.unchanged = sum(own_digests[at] == clean for at, clean in enumerate(self._clean))
+        self.digest = self.digest_of(range(len(sample)))
 
     @classmethod
     def of(cls, sample: Sample, folder: Path, clean: Path) -> Pairs:
@@ -103,6 +105,11 @@ class Pairs:
             raise DataError(f"{folder}: cannot be read ({why(error)})") from error
         source, name = rows_beside(sample, folder, clean)
         return cls(sample, source, sample.chosen, folder.stem, (folder, name))
+
+    def digest_of(self, positions: Iterable[int]) -> str:
+        """What `digest` would be of the images at some positions alone."""
+        pairs = sorted((self._clean[each], self._known.pixels[each]) for each in positions)
+        return hashlib.sha256(b"".join(map(b"".join, pairs))).hexdigest()
 
     def picture(self, position: int) -> Picture:
         """The perturbed form of the image at a position of the sample, decoded.

@@ -18,7 +18,7 @@ corrupted versions together, taken as far out as the number of images demands
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,8 @@ class Resampled:
         The same of untouched images; None where the quantity is the shares themselves.
     guess : float
         Accuracy of guessing.
+    least : float
+        What an image can count at least, where the quantity is the means themselves; at most 1.
     """
 
     value: Array
@@ -63,15 +65,22 @@ class Resampled:
     means: Array
     clean: float | None
     guess: float
+    least: float = 0.0
+
+    def __getitem__(self, places: Any) -> Resampled:
+        """The same of some of the quantities."""
+        parts = self.value[places], self.drawn[:, places], self.means[places]
+        return replace(self, value=parts[0], drawn=parts[1], means=parts[2])
 
     def ends(self, confidence: float) -> tuple[Array, Array]:
         """Lower and upper ends, shape (k,), infinite where nothing bounds the quantity."""
-        tail = tail_of(self.images, confidence)
-        below = np.where(np.isnan(self.drawn), -np.inf, self.drawn)
-        above = np.where(np.isnan(self.drawn), np.inf, self.drawn)
-        outer = int(tail * (len(below) - 1))
-        low = np.partition(below, outer, axis=0)[outer]
-        high = np.partition(above, len(above) - 1 - outer, axis=0)[len(above) - 1 - outer]
+        outer = int(tail_of(self.images, confidence) * (len(self.drawn) - 1))
+        places = outer, len(self.drawn) - 1 - outer
+        if np.isnan(self.drawn).any():
+            sides = [np.nan_to_num(self.drawn, nan=end) for end in (-np.inf, np.inf)]
+            low, high = (np.sort(side, axis=0)[at] for side, at in zip(sides, places, strict=True))
+        else:
+            low, high = np.partition(self.drawn, places, axis=0)[list(places)]
         least, most = self._unseen((1.0 - confidence) / 2)
         low, high = np.minimum(low, least), np.maximum(high, most)
         undefined = np.isnan(self.value)
@@ -81,7 +90,7 @@ class Resampled:
         share = 1.0 - tail ** (1.0 / self.images)
         fewer = (1.0 - share) * self.means
         if self.clean is None:
-            return fewer, fewer + share
+            return fewer + share * self.least, fewer + share
         clean = (1.0 - share) * self.clean
         return (
             kept(fewer, clean + share, self.guess),
@@ -137,12 +146,12 @@ def resampled_kept(clean: NDArray[Any], right: NDArray[Any], guess: float, seed:
     return Resampled(value, resamples, len(rows), means[1:], float(means[0]), guess)
 
 
-def resampled_share(right: NDArray[Any], seed: int) -> Resampled:
-    """Shares of right answers, shape (n, k) of means in [0, 1], with their resamples."""
+def resampled_share(right: NDArray[Any], seed: int, least: float = 0.0) -> Resampled:
+    """Means over images, shape (n, k), of numbers from `least` to 1, with their resamples."""
     rows = np.asarray(right, np.float64)
     rows = rows[in_order(rows)]
-    means = rows.mean(axis=0)
-    return Resampled(means, resampled_means(rows, seed, RESAMPLES), len(rows), means, None, 0.0)
+    means, drawn = rows.mean(axis=0), resampled_means(rows, seed, RESAMPLES)
+    return Resampled(means, drawn, len(rows), means, None, 0.0, least)
 
 
 def strict_confidence(confidence: float, corruptions: int) -> float:

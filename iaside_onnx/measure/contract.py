@@ -136,6 +136,14 @@ class Measurement(ABC, Generic[R]):
         """What determines the table beside model, images and provider, as JSON values."""
         return subject.settings()
 
+    def settings_at(
+        self,
+        settings: dict[str, Any],
+        positions: list[int],  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Settings of this measurement as they would be of the images at some positions alone."""
+        return settings
+
     def settings_of(self, result: R) -> dict[str, Any]:
         """The same of a finished result, which may hold how it is viewed as well."""
         return result.settings

@@ -5,7 +5,7 @@ What stands for absent bands is the perturbed image's own (method, section 9).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_choice, check_truth, plain, several
+from ..checks import check_choice, check_truth, is_whole, plain, several
 from ..errors import InvalidOption, ReportError, UsageError
 from ..inference.engine import Engine
 from ..mathematics.bands import band_index, split
@@ -25,10 +25,12 @@ from ..results.damage import UNITS, DamageReport
 from ..results.spread import check_confidence
 from ..settings import Settings
 from ..spelling import option
+from ..storage.output_file import check_no_input
 from .batch_size import BatchSize
-from .clean_pass import CleanPass
+from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, has_idle_cores, laid_out, play
+from .in_memory import GivenImages, GivenModel
 from .perturbing import Images, Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
 from .run import measure_each
@@ -47,8 +49,8 @@ _NOTHING = 1e-14
 
 @with_options(DamageOptions)
 def explain(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     corruption: str | Sequence[str] = (),
@@ -56,6 +58,7 @@ def explain(
     attack: str | Sequence[str] = (),
     epsilon: float | Sequence[float] = (),
     queries: int = 500,
+    perturbed: str | Path | Sequence[str | Path] = (),
     split: bool = False,
     value: str = "right",
     confidence: float = 0.95,
@@ -79,6 +82,9 @@ def explain(
         "square-linf", "square-l2", "spsa-linf", "spsa-l2": the attacked image is the perturbed one.
     epsilon, queries
         As for `measure_robustness`.
+    perturbed : path or sequence of paths
+        Folders of perturbed pictures of one's own, matched with the images by relative path without
+        suffix; or arrays in the same order.
     split : bool
         Part the share of each band into what the perturbation takes away of the band and what it
         adds to it.
@@ -94,41 +100,54 @@ def explain(
     -------
     DamageReport, or a list of them where several perturbations are asked for
     """
-    options_given = Request.of(DamageOptions, options, model, images, target)
-    asked = options_given.settings
-    value, confidence, queries = map(plain, (value, confidence, queries))
     check_truth("split", split)
+    split, chosen = plain(split), options.get("estimator")
+    if split and chosen is None and _players(options) > _AFFORDABLE_SPLIT:
+        options["estimator"] = "permutation"
+    request = Request.of(DamageOptions, options, model, images, target)
+    asked = request.settings
+    value, confidence, queries = map(plain, (value, confidence, queries))
     check_choice("value", value, UNITS)
     check_confidence(confidence)
     perturbations = asked_perturbations(
         several("corruption", corruption), several("severity", severity),
         several("attack", attack), several("epsilon", epsilon), queries,
+        several("perturbed", perturbed),
     )  # fmt: skip
-    plan = _Plan.of(asked, split=bool(split))
+    if request.target is not None:
+        places = [each.place for each in perturbations]
+        check_no_input(request.target, places, use="measured")
+    plan = _Plan.of(asked, split=split)
 
     def settle(perturbation: Perturbation, subject: Subject) -> DamageGame:
         form = subject.classifier.form
         # Refuses more bands than the size has frequencies before anything is written.
         band_index(form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc)
-        if asked.estimator is None and plan.estimator != "exact":
+        if chosen is None and plan.estimator != "exact" and perturbation is perturbations[0]:
             subject.listener.note(
                 f"estimator: {plan.estimator}, since all coalitions of {plan.players} players are "
                 f"too many; {option('estimator')} settles it"
             )
-        return DamageGame(plan, perturbation, perturbation.record(subject))
+        return DamageGame(plan, perturbation.settled(subject))
 
     single = len(perturbations) == 1
-    with _folder(None if single else options_given.target):
+    with _folder(None if single else request.target):
         measurements = []
         for each in perturbations:
-            place = options_given.target
+            place = request.target
             if place is not None and not single:
                 place = place / f"{each.stem}.h5"
-            measurements.append((replace(options_given, target=place), partial(settle, each)))
+            measurements.append((replace(request, target=place), partial(settle, each)))
         names = [] if single else [each.stem for each in perturbations]
         view = {"value": value, "confidence": float(confidence)}
         reports: list[DamageReport] = measure_each(measurements, view, names=names)
     return reports[0] if single else reports
+
+
+def _players(options: Mapping[str, Any]) -> int:
+    """Bands that are asked for, with DC where it stands apart; 0 where they are no number."""
+    bands = plain(options.get("bands", Settings.bands))
+    return bands + (options.get("separate_dc") is True) if is_whole(bands) else 0
 
 
 @contextmanager
@@ -173,10 +192,7 @@ class _Plan:
         """What is asked for, refused where the split game cannot be played so."""
         if not split:
             return cls(asked, split, asked.chosen_estimator, asked.coalitions)
-        players = asked.players
-        estimator = asked.estimator
-        if estimator is None:
-            estimator = "exact" if players <= _AFFORDABLE_SPLIT else "permutation"
+        players, estimator = asked.players, asked.chosen_estimator
         if estimator not in SPLIT_ESTIMATORS:
             raise InvalidOption(
                 "estimator", estimator,
@@ -218,15 +234,12 @@ class DamageGame(Measurement[DamageReport]):
 
     Attributes
     ----------
-    record : dict
-        The perturbation as settings have it.
     drawn : ndarray of uint64, shape (n, C), or None
         The coalitions of each row; None where all rows hold the same.
     """
 
     plan: _Plan
     perturbation: Perturbation
-    record: dict[str, Any]
     drawn: NDArray[np.uint64] | None = None
 
     kind = DamageReport
@@ -266,7 +279,7 @@ class DamageGame(Measurement[DamageReport]):
             "estimator": self.plan.estimator,
             "passes": None if self.plan.estimator == "exact" else self.plan.columns - 1,
             "players": asked.players,
-            "perturbation": self.record,
+            "perturbation": self.perturbation.record,
             "split": self.plan.split,
             **subject.settings(),
         }
@@ -307,6 +320,8 @@ class DamageGame(Measurement[DamageReport]):
         if self.plan.split and coalitions is None:
             assert self.plan.shared is not None
             coalitions = np.tile(self.plan.shared, (len(log_prob), 1))
+        example = self._example(filled)
+        origin = filled.origin()
         return DamageReport(
             log_prob=np.ascontiguousarray(log_prob),
             right=answers == sample.labels[:, None],
@@ -316,8 +331,28 @@ class DamageGame(Measurement[DamageReport]):
             predicted=answers[:, -1].astype(np.int64),
             settings=filled.all_settings,
             class_names=sample.class_names or subject.classifier.class_names,
-            **{**filled.origin(), "image_digests": sample.image_digests},
+            **{name: image for name, image in example.items() if name != "id"},
+            **{
+                **origin,
+                "image_digests": sample.image_digests,
+                "data": {**origin["data"], **({"example": example["id"]} if example else {})},
+            },
         )
+
+    def _example(self, filled: Filled) -> dict[str, Any]:
+        """The first image, clean and perturbed, for pictures; none where that costs passes."""
+        subject, clean = filled.subject, filled.clean
+        assert clean is not None
+        if filled.used[0] or self.perturbation.queries:
+            return {}
+        first = subject.positions[0]
+        groups = self.perturbation.groups(subject, [first], BatchSize(1), lambda _: None)
+        planes = next(groups)[1](first)
+        return {
+            "id": subject.sample.ids[first],
+            "example": clean.example,
+            "example_perturbed": shown_pixels(planes),
+        }
 
 
 @dataclass(frozen=True)

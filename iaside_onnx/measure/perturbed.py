@@ -41,10 +41,12 @@ class Own:
     pairs: tuple[Pairs, ...]
     has_severities: bool
 
-    @property
-    def setting(self) -> dict[str, Any]:
-        """As the settings of a result have it."""
-        digests = [pairs.digest for pairs in self.pairs]
+    def setting(self, positions: Sequence[int] | None = None) -> dict[str, Any]:
+        """As the settings of a result have it; of the images at some positions, or of all."""
+        digests = [
+            pairs.digest if positions is None else pairs.digest_of(positions)
+            for pairs in self.pairs
+        ]
         joined = hashlib.sha256("\n".join(digests).encode()).hexdigest()
         digest = joined if len(digests) > 1 else digests[0]
         return {"digest": digest, "severities": self.has_severities}

@@ -1,17 +1,21 @@
-"""What perturbs the images of a sample: one corruption at one severity, or one attack."""
+"""What perturbs the images of a sample: a corruption at a severity, an attack, or own pictures."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_path
 from ..corruptions.corrupt import corrupt, generator
 from ..errors import UsageError
+from ..images.pairs import Pairs
 from ..spelling import option
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
@@ -23,6 +27,7 @@ from .subject import Subject
 # Position to its perturbed image in pixel space, shape (C, H, W).
 Images = Callable[[int], NDArray[np.float32]]
 DEFAULT_SEVERITY = 3
+_OF_ATTACK = ("name", "epsilon", "queries")
 
 
 class Perturbation(ABC):
@@ -32,15 +37,21 @@ class Perturbation(ABC):
     """
 
     queries = 0  # Forward passes that it may take for an image.
+    place: Path | None = None  # Where its pictures lie, if it has some.
 
     @property
     @abstractmethod
     def stem(self) -> str:
         """What names it, and a file of its own."""
 
+    @property
     @abstractmethod
-    def record(self, subject: Subject) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """What determines it, as ``settings["perturbation"]`` has it: JSON values."""
+
+    def settled(self, subject: Subject) -> Perturbation:  # noqa: ARG002
+        """The perturbation with what follows from model and sample, refused where it fits not."""
+        return self
 
     @abstractmethod
     def groups(
@@ -61,7 +72,8 @@ class Corrupted(Perturbation):
         """See `Perturbation`."""
         return f"{self.name}-{self.severity}"
 
-    def record(self, subject: Subject) -> dict[str, Any]:  # noqa: ARG002
+    @property
+    def record(self) -> dict[str, Any]:
         """See `Perturbation`."""
         return {"kind": "corruption", "name": self.name, "severity": self.severity}
 
@@ -97,27 +109,78 @@ class Attacked(Perturbation):
         """See `Perturbation`."""
         return self.name
 
-    def _settled(self, subject: Subject) -> dict[str, Any]:
+    def _attack(self, features: int) -> dict[str, Any]:
+        """As a report of robustness holds it."""
         radii = [] if self.epsilon is None else [self.epsilon]
-        features = subject.classifier.form.features
         (settled,) = settled_attacks([self.name], radii, self.queries, features)
         return settled
 
-    def record(self, subject: Subject) -> dict[str, Any]:
+    def settled(self, subject: Subject) -> Attacked:
         """See `Perturbation`."""
-        return {"kind": "attack", **self._settled(subject)}
+        attack = self._attack(subject.classifier.form.features)
+        return replace(self, epsilon=attack["epsilon"])
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """See `Perturbation`."""
+        return {"kind": "attack", **{key: getattr(self, key) for key in _OF_ATTACK}}
 
     def groups(
         self, subject: Subject, positions: list[int], size: BatchSize, advance: Advance
     ) -> Iterator[tuple[list[int], Images]]:
         """See `Perturbation`."""
         scorer = Scorer(subject.classifier, subject.temperature, size)
-        asked = self._settled(subject)
+        asked = self._attack(subject.classifier.form.features)
         for group in attacked_together(subject, positions):
             images = np.stack([subject.pixels(position) for position in group])
             targets = subject.targets[group]
             found = attack_images(subject, scorer, group, images, targets, asked, advance)
             yield group, dict(zip(group, found.images, strict=True)).__getitem__
+
+
+@dataclass(frozen=True)
+class Paired(Perturbation):
+    """Perturbed pictures of the user's own; `pairs` is None before they are read."""
+
+    place: Path
+    pairs: Pairs | None = None
+
+    @property
+    def stem(self) -> str:
+        """See `Perturbation`."""
+        place = self.place.absolute()
+        return place.name if place.is_dir() else place.stem
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """See `Perturbation`."""
+        assert self.pairs is not None
+        return {"kind": "folder", "name": self.pairs.name, "digest": self.pairs.digest}
+
+    def settled(self, subject: Subject) -> Paired:
+        """See `Perturbation`."""
+        images = len(subject.sample)
+        subject.listener.note(
+            f"{self.stem}: {images:,} perturbed pictures are read and held against the clean ones"
+        )
+        pairs = Pairs.of(subject.sample, self.place, subject.request.reading.images)
+        if pairs.unchanged == images:
+            subject.listener.warning(
+                f"{self.stem}: all of its pictures are the clean ones, pixel by pixel"
+            )
+        return replace(self, pairs=pairs)
+
+    def groups(
+        self,
+        subject: Subject,
+        positions: list[int],
+        size: BatchSize,  # noqa: ARG002
+        advance: Advance,  # noqa: ARG002
+    ) -> Iterator[tuple[list[int], Images]]:
+        """See `Perturbation`."""
+        pairs = self.pairs
+        assert pairs is not None
+        yield positions, lambda position: subject.classifier.pixels(pairs.picture(position))
 
 
 def asked_perturbations(
@@ -126,8 +189,9 @@ def asked_perturbations(
     attack: str | Sequence[str],
     epsilon: Sequence[float],
     queries: int,
+    perturbed: Sequence[str | Path],
 ) -> list[Perturbation]:
-    """What is asked for: each corruption at each severity, then each attack.
+    """What is asked for: each corruption at each severity, then each attack, then own pictures.
 
     Raises
     ------
@@ -145,9 +209,15 @@ def asked_perturbations(
     if len(radii) == 1:
         radii *= len(attacks)
     asked += [Attacked(*each, queries) for each in zip(attacks, radii, strict=True)]
+    for path in perturbed:
+        check_path("perturbed", path)
+    asked += [Paired(Path(path)) for path in perturbed]
     if not asked:
         raise UsageError(
-            f"say what perturbs the images: {option('corruption', like='NAME')} or "
-            f"{option('attack', like='NAME')}"
+            f"say what perturbs the images: {option('corruption', like='NAME')}, "
+            f"{option('attack', like='NAME')} or {option('perturbed', like='FOLDER')}"
         )
+    twice = [stem for stem, count in Counter(each.stem for each in asked).items() if count > 1]
+    if twice:
+        raise UsageError(f"two of the perturbations are called {twice[0]}; explain them one by one")
     return asked

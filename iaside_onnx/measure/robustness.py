@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..checks import check_kind, check_number, plain, several
 from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
-from ..errors import ArtifactError, UsageError
+from ..errors import ArtifactError, ReportError, UsageError
 from ..images.sample import stratified
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
@@ -27,6 +27,7 @@ from .attacked import attack_images, attacked_together, check_attacks, settled_a
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import corrupted, corruption_threads
+from .in_memory import GivenImages, GivenModel
 from .perturbed import Own, Wanted, kind_of
 from .request import LabelledOptions, Request, with_options
 from .run import measure
@@ -41,8 +42,8 @@ _CLEAN, _OF_CELL, _OF_ATTACK = 2, 4, 3
 
 @with_options(LabelledOptions)
 def measure_robustness(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     corruption: str | Sequence[str] = (),
@@ -231,12 +232,21 @@ class Robustness(Measurement[RobustnessReport]):
         samples = {"attack_samples": self.attack_samples}
         return {**subject.settings(), **what, **samples, **_pairs(self.own)}
 
+    def settings_at(self, settings: dict[str, Any], positions: list[int]) -> dict[str, Any]:
+        """See `Measurement`."""
+        return {**settings, **_pairs(self.own, positions)}
+
     def settings_of(self, result: RobustnessReport) -> dict[str, Any]:
         """See `Measurement`."""
         return settings_of_answers(result)
 
     def table_of(self, result: RobustnessReport) -> NDArray[np.float32]:
         """See `Measurement`."""
+        if result.max_prob is None:
+            raise ReportError(
+                "the result whose rows are known is of an early version, which did not keep the "
+                "probabilities of answers; measure its images again"
+            )
         return table_of(result)
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
@@ -388,6 +398,6 @@ def table_of(report: RobustnessReport) -> NDArray[np.float32]:
     return np.concatenate(flat, axis=1)
 
 
-def _pairs(own: Sequence[Own]) -> dict[str, Any]:
+def _pairs(own: Sequence[Own], positions: Sequence[int] | None = None) -> dict[str, Any]:
     """What the settings say of pictures of the user's own; nothing where there are none."""
-    return {"pairs": {each.name: each.setting for each in own}} if own else {}
+    return {"pairs": {each.name: each.setting(positions) for each in own}} if own else {}

@@ -114,18 +114,20 @@ def measure_each(
             subject = replace(subject, temperature=clean.temperature)
         subject = replace(subject, keys=_keys(subject, whole_sample=whole_sample))
         batch = request.batch or (1 if _one_by_one(subject, clean) else None)
-        shared, results = list(listener.warnings), []
+        listeners, results = [listener], []
+        if len(asked) > 1:
+            works = [sum(each.work(subject.positions)) for each in measurements]
+            befores = [sum(works[:number]) for number in range(len(works))]
+            listeners = [listener.part(before, sum(works)) for before in befores]
         for number, ((each, _), measurement) in enumerate(zip(asked, measurements, strict=True)):
             if names:
                 listener.note(f"{names[number]} ({number + 1} of {len(names)})")
             limits = each.limits.share(len(asked) - number)
-            own = replace(subject, request=replace(each, limits=limits))
-            own_warnings = listener.warnings[len(shared) :]
-            listener.warnings[len(shared) :] = []
+            own = replace(each, limits=limits, listener=listeners[number])
+            there = replace(subject, request=own)
             if clean is not None:
-                measurement = measurement.settled(own, clean)
-            results.append(_measured(measurement, own, clean, view, batch, workers, known))
-            listener.warnings[len(shared) :] = [*own_warnings, *listener.warnings[len(shared) :]]
+                measurement = measurement.settled(there, clean)
+            results.append(_measured(measurement, there, clean, view, batch, workers, known))
         return results
 
 
@@ -186,11 +188,13 @@ def _take_over(
     at = [places.get(name, -1) for name in known.image_ids]
     before = identity_of(known, measurement.settings_of(known))
     here = subject.identity(settings)
-    apart = identity_apart(*(without_sample(each) for each in (settings, before["settings"])))
+    there = bool(at) and all(position in row_of for position in at)
+    wanted = as_json(measurement.settings_at(settings, at)) if there else settings
+    apart = identity_apart(*(without_sample(each) for each in (wanted, before["settings"])))
     same = (
-        not apart
+        there
+        and not apart
         and all(before[key] == here[key] for key in ("model_sha256", "provider"))
-        and all(position in row_of for position in at)
         and sample.part(np.array(at, np.intp)).digest() == known.data["digest"]
     )
     if not same:

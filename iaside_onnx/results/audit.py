@@ -20,7 +20,15 @@ from ..storage.opening import begin_reading
 from ..storage.output_file import whole_file
 from ..storage.regular_file import read_bounded, why
 from . import kinds
-from .audit_words import how_sure, next_steps, not_measured, why_words
+from .audit_words import (
+    confidence_words,
+    damage_words,
+    how_sure,
+    next_steps,
+    not_measured,
+    why_words,
+)
+from .damage import DamageReport
 from .group_verdict import KEEP, SEVERITIES, Verdicts, verdicts
 from .report import Report
 from .result import ModelResult
@@ -45,7 +53,9 @@ class Audit(Shown):
     analysis : Report or None
         Where the evidence lies; None where there was no time for it.
     damages : list of DamageReport
-        Why single corruptions hurt, by the names of their files.
+        Why single perturbations hurt, in the order of the names of their files.
+    files : list of str
+        Paths of the reports within the folder.
     about : dict
         Content of ``audit.json``; of these keys, all optional, something is read here: ``keep``
         (of the rule), ``available`` (images in the data) and ``model`` and ``images`` (paths as
@@ -55,7 +65,8 @@ class Audit(Shown):
     folder: Path
     robustness: RobustnessReport
     analysis: Report | None = None
-    damages: list[Any] = field(default_factory=list)
+    damages: list[DamageReport] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -77,8 +88,7 @@ class Audit(Shown):
                 f"{folder}: is no folder of an audit, for it holds no {ROBUSTNESS}; give a report, "
                 "or audit the model: iaside audit MODEL IMAGES"
             )
-        paths = [main, folder / ANALYSIS, *sorted((folder / DAMAGE).glob("*.h5"))]
-        paths = [path for path in paths if path.is_file()]
+        paths = [path for path in audit_files(folder) if path.is_file()]
         if len(paths) > _MOST_DAMAGES:
             raise ReportError(f"{folder / DAMAGE}: holds {len(paths)} files; is this an audit's?")
         # All are read at once, each by a process of its own.
@@ -98,7 +108,8 @@ class Audit(Shown):
             folder=folder,
             robustness=robustness,
             analysis=analysis,
-            damages=[_of_damage(path, result) for path, result in results.items()],
+            damages=[_of_kind(path, result, DamageReport) for path, result in results.items()],
+            files=[path.relative_to(folder).as_posix() for path in paths],
             about=_about(folder / ABOUT),
         )
 
@@ -129,7 +140,7 @@ class Audit(Shown):
         """All reports of the folder."""
         return [each for each in (self.robustness, self.analysis, *self.damages) if each]
 
-    def damages_of(self, kind: str) -> list[Any]:
+    def damages_of(self, kind: str) -> list[DamageReport]:
         """The damage reports of the corruptions of a group, the most harmful first."""
         kinds_of = self.robustness.settings["kinds"]
         chosen = [
@@ -145,6 +156,11 @@ class Audit(Shown):
         kinds = self.verdicts.groups
         damages = {kind: self.damages_of(kind) for kind in kinds}
         return why_words(self.verdicts, damages, self.analysis)
+
+    @property
+    def confidence(self) -> str | None:
+        """Whether the model knows when it is wrong; None where that was not measured."""
+        return confidence_words(self.robustness)
 
     @property
     def how_sure(self) -> str:
@@ -194,6 +210,7 @@ class Audit(Shown):
             "bands": self._bands(),
             "damage": {group.kind: list(map(_damage, self.damages_of(group.kind)))
                        for group in groups},
+            "confidence": self._confidence(),
             "sentence": found.sentence,
             "verdict": {group.kind: group.verdict for group in groups},
             "verdict_rule": {
@@ -208,7 +225,7 @@ class Audit(Shown):
             "not_measured": self.not_measured,
             "how_sure": self.how_sure,
             "next": " ".join(self.next),
-            "reports": self._files(),
+            "reports": self.files,
             "seconds": math.fsum(float(each.run.get("seconds", 0.0)) for each in self.reports),
             "forward_passes": sum(int(each.run.get("forward_passes", 0)) for each in self.reports),
         }  # fmt: skip
@@ -231,14 +248,11 @@ class Audit(Shown):
             scratch.write_text(json.dumps(self.summary(), indent=2) + "\n", encoding="utf-8")
         return target
 
-    def _files(self) -> dict[str, Any]:
-        """Paths of the reports within the folder."""
-        damage = sorted(path.name for path in (self.folder / DAMAGE).glob("*.h5"))
-        return {
-            "robustness": ROBUSTNESS,
-            "analysis": None if self.analysis is None else ANALYSIS,
-            "damage": [f"{DAMAGE}/{name}" for name in damage],
-        }
+    def _confidence(self) -> dict[str, Any] | None:
+        sure = self.robustness.confidences
+        if sure is None:
+            return None
+        return {"untouched": sure.clean.summary(), "corrupted": sure.perturbed.summary()}
 
     def _score(self) -> dict[str, Any] | None:
         report = self.analysis
@@ -266,6 +280,11 @@ class Audit(Shown):
         ]  # fmt: skip
 
 
+def audit_files(folder: Path) -> list[Path]:
+    """Files of reports in the folder of an audit, of which those of later stages may be missing."""
+    return [folder / ROBUSTNESS, folder / ANALYSIS, *sorted((folder / DAMAGE).glob("*.h5"))]
+
+
 def _of_kind(path: Path, result: Any, kind: type[Any]) -> Any:
     if not isinstance(result, kind):
         raise ReportError(
@@ -274,24 +293,11 @@ def _of_kind(path: Path, result: Any, kind: type[Any]) -> Any:
     return result
 
 
-def _of_damage(path: Path, result: Any) -> Any:
-    if "perturbation" not in result.settings:
-        raise _misplaced(path, result, "DamageReport")
-    return result
-
-
-def _misplaced(path: Path, result: Any, needed: str) -> ReportError:
-    return ReportError(
-        f"{path}: is a {type(result).__name__}, and a {needed} belongs here; keep the reports of "
-        "one audit alone in its folder"
-    )
-
-
-def _damage(report: Any) -> dict[str, Any]:
+def _damage(report: DamageReport) -> dict[str, Any]:
     """What `summary` says of a damage report."""
     summary = report.summary()
     keys = ("perturbation", "unit", "clean", "perturbed", "damage", "bands")
-    return {**{key: summary[key] for key in keys}, "sentence": report.sentence()}
+    return {**{key: summary[key] for key in keys}, "sentence": damage_words(report)}
 
 
 def _about(path: Path) -> dict[str, Any]:

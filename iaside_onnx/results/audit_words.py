@@ -6,14 +6,20 @@ Each sentence follows from reports alone; where nothing is known, it says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .damage_words import perturbation_name
 from .finding import no_finding
 from .group_verdict import GROUPS, NOT_ROBUST, ROBUST, GroupVerdict, Verdicts, listed
 from .report import Report
 from .robustness import RobustnessReport
+from .spread import Spread
+from .what_helped import WHERE, best_helpers
+
+if TYPE_CHECKING:
+    from .damage import DamageReport
 
 # Half of the interval of right answers, in points, at which an audit is sure enough to stop.
 NARROW = 5
@@ -21,20 +27,51 @@ _MOST_REASONS = 3
 
 
 def why_words(
-    found: Verdicts, damages: Mapping[str, Sequence[Any]], analysis: Report | None
+    found: Verdicts, damages: Mapping[str, Sequence[DamageReport]], analysis: Report | None
 ) -> list[str]:
     """Why corruptions hurt: a sentence for the most harmful damage of each group that is short.
 
     Where no damage was measured of any of them, that is said, and where the evidence lies.
     """
     hurt = [group for group in worst_first(found) if group.verdict != ROBUST]
-    sentences = [damages[group.kind][0].sentence() for group in hurt if damages.get(group.kind)]
-    if sentences:
-        return sentences[:_MOST_REASONS]
+    named = [damage_words(damages[group.kind][0]) for group in hurt if damages.get(group.kind)]
+    if named:
+        return named[:_MOST_REASONS]
     if found.groups and not hurt:
         return [evidence_words(analysis)] if analysis is not None else ["Nothing to explain."]
     rest = [] if analysis is None else [evidence_words(analysis)]
     return ["Not measured yet.", *rest]
+
+
+def damage_words(report: DamageReport) -> str:
+    """The sentence of a damage report, behind the name of the perturbation."""
+    name, text = perturbation_name(report.settings["perturbation"]), report.sentence()
+    start = text[0].lower() if text.startswith("Of ") else text[0]
+    return f"{name[0].upper()}{name[1:]}: {start}{text[1:]}"
+
+
+def confidence_words(report: RobustnessReport) -> str | None:
+    """Whether the model knows when it is wrong; None where that was not measured."""
+    sure = report.confidences
+    if sure is None:
+        return None
+    wrong, gap = sure.perturbed.when_wrong, sure.perturbed.gap
+    if not np.isfinite(wrong.value):
+        return "It was never wrong under corruptions."
+    points = 100 * float(gap.value)
+    whole = f"{abs(points):.0f} points {'surer' if points >= 0 else 'less sure'} than right"
+    if gap.low <= 0 <= gap.high:
+        whole = "about as sure as right"
+    return (
+        f"Where corruptions make it wrong it is still {percent_words(wrong)} sure; over all "
+        f"answers under corruptions it is {whole}."
+    )
+
+
+def percent_words(share: Spread) -> str:
+    """A share with its interval, in whole points."""
+    value, low, high = (100 * float(end) for end in (share.value, share.low, share.high))
+    return f"{value:.0f} % [{low:.0f}, {high:.0f}]"
 
 
 def evidence_words(report: Report) -> str:
@@ -79,8 +116,8 @@ def how_sure(found: Verdicts, available: int | None) -> str:
         text += "." if available is None else f"; the data holds {available}."
     open_groups = [group for group in found.groups.values() if group.needed is not None]
     if open_groups:
-        needs = listed(f"{group.kind} about {round_up(group.needed or 0)}" for group in open_groups)
-        text += f" To decide, {needs} images."
+        each = (f"about {round_up(group.needed or 0)} for {group.kind}" for group in open_groups)
+        text += f" A decision needs {listed(each)}."
     return text
 
 
@@ -91,14 +128,15 @@ def round_up(images: float) -> int:
 
 
 def not_measured(
-    robustness: RobustnessReport, damages: Sequence[Any], found: Verdicts
+    robustness: RobustnessReport, damages: Sequence[DamageReport], found: Verdicts
 ) -> list[str]:
     """What an audit says nothing of, each with the option that would measure it."""
-    own = any(each.settings["perturbation"].get("kind") == "folder" for each in damages)
+    kinds = [each.settings["perturbation"]["kind"] for each in damages]
+    own = bool(robustness.own) or "folder" in kinds
     gaps = []
     if missing := [kind for kind in GROUPS if kind not in found.groups]:
         gaps.append(f"{listed(missing)}: --corruption imagenet-c")
-    if not robustness.attacks:
+    if not robustness.attacks and "attack" not in kinds:
         gaps.append("attacks: --attack")
     if not own:
         gaps.append("your own camera and conditions: --perturbed FOLDER")
@@ -124,4 +162,25 @@ def next_steps(found: Verdicts) -> list[str]:
     if not short:
         undecided = [group for group in found.groups.values() if group.verdict != ROBUST]
         return ["Measure more images, which would decide."] if undecided else []
-    return [f"Nothing that was measured here helped against {kind}." for kind in short]
+    by_recipe: dict[tuple[str, ...], list[str]] = {}
+    unknown = []
+    for kind in short:
+        named = best_helpers(kind)
+        if named:
+            by_recipe.setdefault(tuple(each.name for each in named), []).append(kind)
+        else:
+            unknown.append(kind)
+    sentences = [_helped(kinds) for kinds in by_recipe.values()]
+    if unknown:
+        sentences.append(f"Nothing measured here is known to help against {listed(unknown)}.")
+    return [*sentences, f"(Measured on {WHERE}.)"]
+
+
+def _helped(kinds: Sequence[str]) -> str:
+    """What helped against some groups, the same recipes against each."""
+    gains = []
+    for recipes in zip(*map(best_helpers, kinds), strict=True):
+        each = (f"{recipe.group} {recipe.text}" for recipe in recipes)
+        numbers = "; ".join(each) if len(kinds) > 1 else recipes[0].text
+        gains.append(f"{recipes[0].words} ({numbers})")
+    return f"Against {listed(kinds)}: networks trained with {', or with '.join(gains)}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -9,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
 from ..mathematics.band_sums import Run, largest_run, mean_ends
 from ..mathematics.bands import band_names, check_bands
 from ..mathematics.damage import MOST_SPLIT, are_split, owen_values, whole_bands
@@ -156,9 +157,17 @@ class DamageReport(ModelResult):
             (0, 1).
         """
         if value is not None:
-            held = {"rightness": self.right is not None, "answered": self.answers is not None}
-            check_value(value, own=self.of_own_answers, **held)
+            check_value(value, self.values)
         return self._viewed(value=value, confidence=confidence)
+
+    @property
+    def values(self) -> list[str]:
+        """Keys of `UNITS` that the report can be told in."""
+        return held_values(
+            rightness=self.right is not None,
+            own=self.of_own_answers,
+            answered=self.answers is not None,
+        )
 
     @property
     def value(self) -> str:
@@ -241,12 +250,19 @@ class DamageReport(ModelResult):
         return float(abs(self.per_image.mean(axis=0).sum() - lost))
 
     @property
+    def band_columns(self) -> NDArray[np.intp]:
+        """Column of each coalition of whole bands, shape (2**M,), where all were evaluated."""
+        if self.split:
+            return whole_bands(self.players)
+        return np.arange(1 << self.players)
+
+    @property
     def bands_game(self) -> NDArray[np.float64] | None:
         """The table at all coalitions of whole bands, shape (K, 2**M); None where drawn."""
         if not self.exact:
             return None
         game = self.game()
-        return game[:, whole_bands(self.players)] if self.split else game
+        return game[:, self.band_columns] if self.split else game
 
     @property
     def interactions(self) -> NDArray[np.float64] | None:
@@ -334,7 +350,7 @@ class DamageReport(ModelResult):
         if game is None:
             return None
         grand = (1 << self.players) - 1
-        without = game[:, [grand ^ bit for bit in self._bits]].mean(axis=0)
+        without = game[:, [grand ^ bit for bit in self.bits]].mean(axis=0)
         return np.asarray(game[:, -1].mean() - without)
 
     @property
@@ -343,10 +359,11 @@ class DamageReport(ModelResult):
         game = self.bands_game
         if game is None:
             return None
-        return np.asarray(game[:, self._bits].mean(axis=0) - game[:, 0].mean())
+        return np.asarray(game[:, self.bits].mean(axis=0) - game[:, 0].mean())
 
     @property
-    def _bits(self) -> list[int]:
+    def bits(self) -> list[int]:
+        """The coalition of each band alone."""
         return [1 << band for band in range(self.players)]
 
     @property
@@ -458,12 +475,8 @@ class DamageReport(ModelResult):
             )
         else:
             check_columns(settings, columns, self.coalitions)
-        rightness, answers = self.right is not None, self.answers
-        fits = self.value == "log-prob" or (
-            rightness and (self.value == "same-answer") == self.of_own_answers
-        )
-        fits = fits or (self.value == "same-answer" and answers is not None)
-        rules.need(fits, f"it holds no values in '{self.value}'")
+        answers = self.answers
+        rules.need(self.value in self.values, f"it holds no values in '{self.value}'")
         if answers is not None:
             fits = bool((answers[:, -1] == self.predicted).all())
             rules.need(fits, "its answers to the untouched images are not those of the game")
@@ -491,30 +504,21 @@ class DamageReport(ModelResult):
             check_bands(height, width, bands, norm, separate_dc=dc)
 
 
-def default_value(*, rightness: bool, own: bool) -> str:
-    """What a damage game is shown in where nothing was asked for.
+def held_values(*, rightness: bool, own: bool, answered: bool = False) -> list[str]:
+    """Keys of `UNITS` that a table can be told in; the first is that of no other wish.
 
     `rightness` says that the table holds which answers are right, `own` that the model's own clean
-    answers stand for labels.
+    answers stand for labels, `answered` that it holds the answers themselves.
     """
-    if not rightness:
-        return "log-prob"
-    return "same-answer" if own else "right"
+    held = ["right"] * (rightness and not own)
+    held += ["same-answer"] * (answered or (rightness and own))
+    return [*held, "log-prob"]
 
 
-def check_value(value: str, *, rightness: bool, own: bool, answered: bool = False) -> None:
-    """Refuse a value that a table does not hold; see `default_value`.
-
-    `answered` says that the table holds the answers themselves.
-    """
-    if value not in UNITS:
-        raise UsageError(f"unknown value '{value}': choose one of {', '.join(UNITS)}")
-    has = default_value(rightness=rightness, own=own)
-    if value in ("log-prob", has) or (answered and value == "same-answer"):
+def check_value(value: str, held: Sequence[str]) -> None:
+    """Refuse a value that a table does not hold; see `held_values`."""
+    known = isinstance(value, str) and value in UNITS
+    if known and value in held:
         return
-    why = {
-        "right": "without labels no answer is known to be right",
-        "same-answer": f"it needs {option('labels', 'model')}",
-        "log-prob": "the model gives no answers that could be right",
-    }["log-prob" if has == "log-prob" else value]
-    raise UsageError(f"{option('value', value)}: {why}; choose {option('value', has)}")
+    why = "this report cannot be told in it; " if known else ""
+    raise InvalidOption("value", value, f"{why}choose one of {', '.join(held)}")

@@ -116,7 +116,8 @@ def _digits(report: DamageReport, size: float) -> int:
 
 def _with_ends(spread: Spread, digits: int) -> str:
     value, low, high = (
-        f"{float(end) + 0.0:.{digits}f}" for end in (spread.value, spread.low, spread.high)
+        f"{round(float(end), digits) + 0.0:.{digits}f}"  # no minus before 0
+        for end in (spread.value, spread.low, spread.high)
     )
     return f"{value} [{low}, {high}]"
 

@@ -152,6 +152,8 @@ class Verdicts:
         Accuracy of guessing: the larger of 1/classes and the share of the commonest label.
     clean : Accuracy
         On untouched images, with Wilson's interval.
+    rights : dict of str to dict of str to Accuracy
+        Right answers under each corruption of each group, mean over the severities.
     worst : list of Cell
         Every corruption at every severity of the rule, the least kept first.
     reason : str or None
@@ -163,6 +165,7 @@ class Verdicts:
     confidence: float
     guess: float
     clean: Accuracy
+    rights: dict[str, dict[str, Accuracy]]
     worst: list[Cell]
     reason: str | None
 
@@ -190,7 +193,7 @@ class Verdicts:
         """The verdicts in one sentence, with the weakest corruption of each group that has one."""
         if self.reason is not None:
             return f"Undecided: {self.reason}."
-        return _sentence(self.groups.values(), percent(self.keep))
+        return _sentence(self.groups.values(), percent(self.keep), self.clean.n)
 
     def of(self, verdict: str) -> list[str]:
         """The groups with this verdict."""
@@ -249,8 +252,10 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
         kinds.setdefault(report.settings["kinds"][name], []).append(place)
     kinds = {kind: kinds[kind] for kind in sorted(kinds, key=_place)}
     shares = np.stack([cells[:, places].mean(axis=(1, 2)) for places in kinds.values()], axis=1)
+    shares = np.concatenate([shares, cells.mean(axis=2)], axis=1)
     rights = resampled_share(shares, seed)
     spreads = Spread(rights.value, *rights.ends(CONFIDENCE))
+    own = spreads[len(kinds) :]
     groups = {
         kind: _group(
             kind,
@@ -271,7 +276,16 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
         for at, severity in enumerate(SEVERITIES)
     ]
     worst.sort(key=lambda cell: float(np.nan_to_num(cell.kept.value, nan=np.inf)))
-    return Verdicts(groups, float(keep), CONFIDENCE, guess, accuracy, worst, reason)
+    by_name = {
+        kind: {
+            report.perturbations[place]: Accuracy(
+                float(own.value[place]), float(own.low[place]), float(own.high[place]), images
+            )
+            for place in places
+        }
+        for kind, places in kinds.items()
+    }
+    return Verdicts(groups, float(keep), CONFIDENCE, guess, accuracy, by_name, worst, reason)
 
 
 def guessing(report: RobustnessReport) -> float:
@@ -327,14 +341,14 @@ def _group(
 ) -> GroupVerdict:
     chosen = list(places.values())
     low = every.low[chosen]
-    high = resampled.ends(strict_confidence(CONFIDENCE, len(chosen)))[1][chosen]
+    high = resampled[chosen].ends(strict_confidence(CONFIDENCE, len(chosen)))[1]
     kept = every[chosen]
     order = np.nan_to_num(kept.value, nan=np.inf)
     weakest = int(order.argmin())
     verdict, since = UNDECIDED, None
     if judged:
         verdict = decision(low, high, keep)
-        since = _since(single[chosen[weakest]], keep)
+        since = _since(single[chosen[weakest]], keep) if kind in GROUPS else None
         needed = None
         if verdict == UNDECIDED:
             needed = images_that_decide(kept.value, low, high, keep, resampled.images)
@@ -377,7 +391,7 @@ def _named(groups: Iterable[GroupVerdict]) -> str:
     return listed(f"{group.kind} ({group.weakest.replace('_', ' ')})" for group in groups)
 
 
-def _sentence(groups: Iterable[GroupVerdict], keep: str) -> str:
+def _sentence(groups: Iterable[GroupVerdict], keep: str, images: int) -> str:
     of: dict[str, list[GroupVerdict]] = {ROBUST: [], NOT_ROBUST: [], UNDECIDED: []}
     for group in groups:
         of[group.verdict].append(group)
@@ -392,7 +406,7 @@ def _sentence(groups: Iterable[GroupVerdict], keep: str) -> str:
             "gets right"
         )
     if of[UNDECIDED]:
-        parts.append(f"{_named(of[UNDECIDED])} may keep {keep} of what it gets right or not")
+        parts.append(f"{_named(of[UNDECIDED])} cannot be told from {images} images")
     if not of[ROBUST]:
         answer = "No" if of[NOT_ROBUST] else "Undecided"
     else:

@@ -15,10 +15,10 @@ from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
+from .confidence import Confidences, confidences
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
-from .spread import Spread
+from .spread import RESAMPLES, Spread
 
-RESAMPLES = 2000
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
 _ATTACK = {
@@ -310,6 +310,15 @@ class RobustnessReport(ModelResult):
             means = resampled_means(lost, int(self.settings["seed"]), RESAMPLES)
             return Spread.of(np.concatenate([lost.mean(axis=0)[None], means]), self.confidence)
 
+    @cached_property
+    def confidences(self) -> Confidences | None:
+        """How sure the answers are beside how often they are right; None in early files."""
+        if self.max_prob is None or self.corrupted_max_prob is None:
+            return None
+        clean = self.max_prob, self.clean_wrong
+        corrupted = self.corrupted_max_prob, self.wrong
+        return confidences(clean, corrupted, int(self.settings["seed"]), self.confidence)
+
     @property
     def clean_spread(self) -> Spread:
         """The clean error with Wilson's interval, which keeps a width at 0 and 1."""
@@ -358,7 +367,7 @@ class RobustnessReport(ModelResult):
         """All results as plain JSON values; null where a ratio is infinite or not defined."""
         if (some := self.with_attacks_run()) is not self:
             return some.summary()
-        damage = self.damage
+        damage, sure = self.damage, self.confidences
         corrupted = {
             "error": damage.corruption_errors,
             "mpe": damage.corruption_mpe,
@@ -366,6 +375,17 @@ class RobustnessReport(ModelResult):
             "mpes": damage.mpe,
             "lost_log_prob": self.lost_log_prob,
         }
+        rows = [
+            {"name": name, **{key: spread[row].json() for key, spread in corrupted.items()}}
+            for row, name in enumerate(self.perturbations)
+        ]
+        overall: dict[str, Any] = {}
+        if sure is not None:
+            overall["clean_confidence"] = sure.clean.summary()
+            overall["corrupted_confidence"] = sure.perturbed.summary()
+            for row, values in enumerate(rows):
+                values["confidence"] = sure.perturbations[row].summary()
+                values["confidences"] = sure.cells[row].summary()
         return {
             **self.provenance,
             "severities": self.severities,
@@ -373,10 +393,8 @@ class RobustnessReport(ModelResult):
             "clean_error": self.clean_spread.json(),
             "mean_error": damage.mean_error.json(),
             "mean_mpe": damage.mean_mpe.json(),
-            "corruptions": [
-                {"name": name, **{key: spread[row].json() for key, spread in corrupted.items()}}
-                for row, name in enumerate(self.perturbations)
-            ],
+            **overall,
+            "corruptions": rows,
             "attacks": [
                 {
                     **attack,

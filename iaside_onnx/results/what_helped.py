@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 _HELPED = "helped"
-_WHERE = "small networks on 64-pixel crops of 12 photographs"
+WHERE = "small networks on 64-pixel crops of 12 photographs"
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,15 @@ def helpers(kind: str) -> list[Recipe]:
     return sorted(found, key=lambda each: -each.low)
 
 
+def best_helpers(kind: str) -> list[Recipe]:
+    """Of `helpers` the first and, where that is known of one pair alone, the best known of more."""
+    found = helpers(kind)
+    named = found[:1]
+    if named and named[0].pairs == 1:
+        named += [each for each in found if each.pairs > 1][:1]
+    return named
+
+
 def what_helped(kind: str) -> str | None:
     """One sentence on what helped against a group of corruptions where it was measured.
 
@@ -122,11 +131,8 @@ def what_helped(kind: str) -> str | None:
     measured = [each for each in recipes() if each.group == kind]
     if not measured:
         return None
-    found = helpers(kind)
-    if not found:
-        return f"Nothing measured here is known to help against {kind} ({_WHERE})."
-    named = found[:1]
-    if named[0].pairs == 1:
-        named += [each for each in found if each.pairs > 1][:1]
+    named = best_helpers(kind)
+    if not named:
+        return f"Nothing measured here is known to help against {kind} ({WHERE})."
     gains = ", or with ".join(f"{each.words} ({each.text})" for each in named)
-    return f"Networks trained with {gains} got more right under {kind}; measured on {_WHERE}."
+    return f"Networks trained with {gains} got more right under {kind}; measured on {WHERE}."

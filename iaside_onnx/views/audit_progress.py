@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 from rich.console import Console
 from rich.progress import (
@@ -15,12 +17,22 @@ from rich.progress import (
 )
 
 from ..listener import Listener
-from ..spelling import on_command_line
+from ..spelling import in_python, on_command_line
 from .text import one_line
 
 _BAR = 8
 # What stands right of a title: a bar, how far it is, and the time left.
 _BESIDE = 26
+
+
+def interactive_listener() -> Listener:
+    """What tells somebody at a terminal or a notebook of the stages, and nobody else."""
+    errors = Console(stderr=True)
+    if not (errors.is_terminal or errors.is_jupyter):
+        return Listener()
+    listener = audit_listener(quiet=False, progress=False)
+    listener.words = in_python
+    return listener
 
 
 def audit_listener(*, quiet: bool, progress: bool) -> Listener:
@@ -31,10 +43,10 @@ def audit_listener(*, quiet: bool, progress: bool) -> Listener:
     bars: list[tuple[Progress, TaskID]] = []
 
     def say(message: str) -> None:
-        click.echo(one_line(message), err=True)
+        click.echo(_aligned(message), err=True)
 
     def begin(text: str) -> None:
-        title[:] = [one_line(text)]
+        title[:] = [_aligned(text)]
         if not quiet and not shown:
             say(text)
 
@@ -69,3 +81,10 @@ def audit_listener(*, quiet: bool, progress: bool) -> Listener:
         advance=advance,
         stop=stop,
     )
+
+
+def _aligned(line: str) -> str:
+    """One line, which keeps the spaces after the name of its stage."""
+    stage = re.match(r"\[\d/\d\] \w+ *", line)
+    at = stage.end() if stage else 0
+    return line[:at] + one_line(line[at:])

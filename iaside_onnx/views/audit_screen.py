@@ -33,6 +33,8 @@ def print_audit(audit: Audit) -> None:
     for line in group_lines(audit, out.width):
         out.say(line, verbatim=True)
     _say(out, "Why?", audit.why)
+    if audit.confidence is not None:
+        _say(out, "Its confidence", [audit.confidence])
     _say(out, "How sure?", [audit.how_sure])
     _say(out, "Not measured", ["; ".join(audit.not_measured) or "Nothing that iaside can measure."])
     _say(out, "What now?", audit.next)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks import one_of
 from ..errors import UsageError
+from ..results.damage_words import perturbation_name
 from ..results.finding import NO_FINDING, NOT_A_FINDING
 from ..storage.output_file import whole_file
 from .text import ends, model_name, number, one_line
@@ -70,8 +71,7 @@ def _of_pair(pair: Any) -> str:
 
 
 def _of_damage(report: Any) -> str:
-    lost = report.damage
-    name = one_line(report.settings["perturbation"]["name"])
+    lost, name = report.damage, perturbation_name(report.settings["perturbation"])
     return f"{name}, {len(report.labels)} images, {number(lost.value)} {report.unit} lost"
 
 
@@ -115,7 +115,16 @@ _ROWS = {
         table="snr_table.print_snr",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
     ),
-    "DamageReport": Views(lambda r: f"{r.model['path']}: {_of_damage(r)}"),
+    "DamageReport": Views(
+        lambda r: f"{r.model['path']}: {_of_damage(r)}",
+        table="damage_table.print_damage",
+        pictures={
+            "bands": Drawing("damage_plot.damage_figure", several=True),
+            "map": Drawing("damage_maps.damage_map", several=True),
+            "together": Drawing("damage_maps.interaction_map"),
+            "example": Drawing("damage_strip.damage_strip"),
+        },
+    ),
     "Audit": Views(
         lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
         table="audit_screen.print_audit",

@@ -14,7 +14,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sound_files import part, proven, sound_heatmap, sound_report, sound_robustness, sound_snr
+from sound_files import (
+    part,
+    proven,
+    sound_damage,
+    sound_heatmap,
+    sound_report,
+    sound_robustness,
+    sound_snr,
+)
 
 from iaside_onnx.comparisons.baseline import summary
 from iaside_onnx.comparisons.comparison import compare
@@ -23,6 +31,7 @@ from iaside_onnx.comparisons.gate import gate
 from iaside_onnx.comparisons.prediction import predict_damage
 from iaside_onnx.errors import IasideError
 from iaside_onnx.page.page import page
+from iaside_onnx.results.damage import DamageReport
 from iaside_onnx.results.heatmap import HeatmapReport
 from iaside_onnx.results.merging import merge
 from iaside_onnx.results.report import Report
@@ -30,6 +39,7 @@ from iaside_onnx.results.robustness import RobustnessReport
 from iaside_onnx.results.snr import SnrReport
 from iaside_onnx.views.comparison_table import print_comparison
 from iaside_onnx.views.correlation_table import print_correlation
+from iaside_onnx.views.damage_table import print_damage
 from iaside_onnx.views.gate_output import junit, lines, markdown
 from iaside_onnx.views.heatmap_table import print_heatmap
 from iaside_onnx.views.prediction_table import print_prediction
@@ -192,16 +202,25 @@ def _heatmap_picture(report: HeatmapReport, picture: Path) -> None:
     save([report], picture, [_NAME])
 
 
+def _damage_pictures(report: DamageReport, picture: Path) -> None:
+    save([report, sound_damage()], picture, [_NAME, "b"])
+    for kind in ("map", "together", "example"):
+        with contextlib.suppress(IasideError):
+            save([report], picture, [_NAME], None, kind, overwrite=True)
+
+
 _PRINTS: dict[type, Callable[[Any], None]] = {
     Report: lambda report: print_report(report, per_class=True),
     RobustnessReport: print_robustness,
     SnrReport: print_snr,
     HeatmapReport: print_heatmap,
+    DamageReport: lambda report: print_damage(report, per_class=True),
 }
 _SOUND: dict[type, Callable[[], Any]] = {
     RobustnessReport: sound_robustness,
     SnrReport: sound_snr,
     HeatmapReport: sound_heatmap,
+    DamageReport: sound_damage,
 }
 _USES: dict[type, Sequence[Use]] = {
     Report: (
@@ -213,4 +232,5 @@ _USES: dict[type, Sequence[Use]] = {
     ),
     SnrReport: (_snr_picture, _snr_page, _predict, _join),
     HeatmapReport: (_heatmap_picture, _heatmap_beside, _join),
+    DamageReport: (_damage_pictures, _join),
 }  # fmt: skip
