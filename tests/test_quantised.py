@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 
@@ -10,6 +11,7 @@ import iaside_onnx as ia
 from iaside_onnx.cli import main
 from iaside_onnx.measure.quantized import KINDS, model_inputs
 
+from . import graphs
 from .conftest import ROOT
 
 
@@ -50,3 +52,22 @@ def test_quantised_artifacts_are_read_right_and_keep_the_profile(quantised):
         assert pair.srs_signed.high - pair.srs_signed.low < 0.6 * unpaired
     half = pairs[-1].srs_signed
     assert half.high - half.low < 0.002
+
+
+def test_what_cannot_be_quantised_is_said_and_a_fixed_batch_is_kept(iaside, tmp_path, photographs):
+    model = graphs.small_network(tmp_path / "net.onnx")
+    proto = onnx.load(model)
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(proto, model)
+    few = (photographs, "--samples", 4, "-o", tmp_path / "made")
+    done = iaside("quantize", model, *few, "--kind", "qdq", "--kind", "float16")
+    assert done.exit_code == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [
+        "net-float16.onnx",
+        "net-qdq.onnx",
+    ]
+    again = iaside("quantize", model, *few)
+    assert "net-qdq.onnx: exists already; use --overwrite" in again.stderr
+    half = iaside("quantize", tmp_path / "made" / "net-float16.onnx", *few)
+    assert half.exit_code == 2
+    assert "give the float32 file" in half.stderr

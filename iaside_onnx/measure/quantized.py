@@ -34,6 +34,7 @@ from ..inference.classifier import open_classifier
 from ..inference.range_check import check_pixel_range
 from ..inference.session import choose_runtime
 from ..listener import Listener
+from ..onnx_file.artifact import load_graph
 from ..settings import Settings
 from ..storage.output_file import check_free, check_no_input, whole_file
 
@@ -116,6 +117,12 @@ def quantize(
     for target in targets.values():
         check_free(target, overwrite=overwrite)
         check_no_input(target, [model])
+    if any(
+        each.data_type == onnx.TensorProto.FLOAT16 for each in load_graph(model).graph.initializer
+    ):
+        raise ArtifactError(
+            f"{model}: holds float16 weights already; give the float32 file that it was made of"
+        )
     given = {name: value for name, value in reading.items() if value is not None}
     fed = model_inputs(
         model, images, given.pop("labels", None), samples, listener=listener, reading=given,
@@ -212,7 +219,7 @@ def _quantized(model: Path, kind: str, fed: list[dict[str, NDArray[Any]]] | None
                 quantize_static(
                     ready,
                     made,
-                    _Fed(fed),
+                    _Fed(_in_batches(fed, original)),
                     quant_format=QuantFormat.QDQ if kind == "qdq" else QuantFormat.QOperator,
                     per_channel=kind == "qdq",
                     activation_type=QuantType.QInt8 if kind == "qdq" else QuantType.QUInt8,
@@ -225,6 +232,26 @@ def _quantized(model: Path, kind: str, fed: list[dict[str, NDArray[Any]]] | None
     onnx.checker.check_model(written)
     content: bytes = written.SerializeToString()
     return content
+
+
+def _in_batches(
+    fed: list[dict[str, NDArray[Any]]], original: onnx.ModelProto
+) -> list[dict[str, NDArray[Any]]]:
+    """The inputs in batches of the size that the file fixes, where it fixes one."""
+    fixed = {
+        each.name: each.type.tensor_type.shape.dim[0].dim_value
+        for each in original.graph.input
+        if each.name in fed[0] and each.type.tensor_type.shape.dim
+    }
+    size = max(fixed.values(), default=0)
+    if not size:
+        return fed
+    batched = [name for name, rows in fixed.items() if rows == size]
+    return [
+        {**batch, **{name: batch[name][start : start + size] for name in batched}}
+        for batch in fed
+        for start in range(0, len(batch[batched[0]]) - size + 1, size)
+    ]
 
 
 def _forget_shapes_of_weights(path: Path) -> None:
