@@ -345,6 +345,7 @@ def test_several_share_the_time_and_are_told_of_as_one(network, photographs, tmp
     assert starts == [(0, 192), (96, 192)]
     assert sum(done) == 192
     assert "cost: 2 times 12 images x 8 coalitions = 96 forward passes" in notes
+    assert "cost of all 2: 192" in notes
     assert [note for note in notes if " of 2)" in note] == ["snow-3 (1 of 2)", "fog-3 (2 of 2)"]
     few = ia.explain(network, photographs, tmp_path / "e", **what, time_budget=1e-6)
     assert [report.run["stopped_by"] for report in few] == ["time", "time"]
