@@ -27,6 +27,7 @@ from ..settings import Settings
 from ..spelling import option
 from ..storage.output_file import check_no_input
 from .batch_size import BatchSize
+from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, has_idle_cores, laid_out, play
@@ -233,11 +234,13 @@ class DamageGame(Measurement[DamageReport]):
     ----------
     drawn : ndarray of uint64, shape (n, C), or None
         The coalitions of each row; None where all rows hold the same.
+    check : CleanCheck or None
     """
 
     plan: _Plan
     perturbation: Perturbation
     drawn: NDArray[np.uint64] | None = None
+    check: CleanCheck | None = None
 
     kind = DamageReport
 
@@ -261,12 +264,13 @@ class DamageGame(Measurement[DamageReport]):
         """A pass for each coalition, and those of an attack."""
         return [len(positions) * self._passes]
 
-    def settled(self, subject: Subject, clean: CleanPass) -> DamageGame:  # noqa: ARG002
+    def settled(self, subject: Subject, clean: CleanPass) -> DamageGame:
         """See `Measurement`."""
-        if self.plan.shared is not None:
-            return self
-        keys = [subject.keys[position] for position in subject.positions]
-        return replace(self, drawn=np.stack([self.plan.drawn(key) for key in keys]))
+        drawn, check = None, CleanCheck.of(subject, clean)
+        if self.plan.shared is None:
+            keys = [subject.keys[position] for position in subject.positions]
+            drawn = np.stack([self.plan.drawn(key) for key in keys])
+        return replace(self, drawn=drawn, check=check)
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
@@ -303,7 +307,7 @@ class DamageGame(Measurement[DamageReport]):
                 bands = prepare(subject.pixels, perturbed, index, engine)
                 play(
                     engine, bands, coalitions, subject.targets, group, size, store, advance,
-                    lambda position: sample.ids[position], ahead=ahead,
+                    lambda position: sample.ids[position], ahead=ahead, check=self.check,
                 )  # fmt: skip
 
         return [fill]
