@@ -226,6 +226,8 @@ def _written(facts: Facts, names: Sequence[str]) -> str:
     context |= _overview(facts, names) if facts.reports else _no_overview(facts, names)
     environment = _environment()
     style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
+    if facts.audit is not None:
+        style += _inline(environment, "answer.css")
     return environment.get_template("page.html").render(
         **context,
         answer=None if facts.audit is None else answer(facts.audit),

@@ -52,6 +52,12 @@ def load(path: str | Path, reading: Child | None = None) -> Any:
     path = Path(path)
     if path.is_dir():
         return import_module(".audit", __package__).Audit.load(path)
+    return load_file(path, reading)
+
+
+def load_file(path: str | Path, reading: Child | None = None) -> Any:
+    """As `load`, of files alone; a folder is a ReportError."""
+    path = Path(path)
     stored, arrays = stored_content(path, reading)
     if stored["format"] not in KINDS:
         raise wrong_kind(path, stored["format"])

@@ -130,6 +130,10 @@ _ROWS = {
         table="audit_screen.print_audit",
         pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
     ),
+    "AuditComparison": Views(
+        lambda c: " ".join(pair.sentence for pair in c.pairs),
+        table="audit_comparison_table.print_audit_comparison",
+    ),
     "Comparison": Views(
         lambda c: (
             f"against {c.reference['report']}, signed SRS: {', '.join(map(_of_pair, c.pairs))}"
