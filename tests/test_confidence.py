@@ -110,9 +110,10 @@ def test_a_partial_file_of_a_version_without_probabilities_is_not_continued(
     def stop(*_):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(Scorer, "__call__", stop)
-        ia.measure_robustness(model, data, target, **asked)
+        with pytest.raises(KeyboardInterrupt):
+            ia.measure_robustness(model, data, target, **asked)
     with h5py.File(target.with_name("r.h5.partial")) as file:
         identity, rows = json.loads(file.attrs["identity"]), len(file["game/log_prob"])
     create_partial(target, identity, rows, 1 + 3 * 2)
