@@ -366,7 +366,7 @@ class DamageNumbers(ModelResult):
         """The coalition of each band alone."""
         return [1 << band for band in range(self.players)]
 
-    @property
+    @cached_property
     def per_image_log_prob(self) -> NDArray[np.float64] | None:
         """As `per_image`, in log-probability; None where some probability is 0."""
         if not np.isfinite(self.log_prob).all():
