@@ -210,10 +210,10 @@ def test_the_shares_of_every_pair_sum_to_its_damage(network, pictures, between):
 
 
 def test_regression_estimates_and_split_refuses_it(network, pictures, between):
-    many = {"estimator": "regression", "passes": 201, "value": "log-prob"}
+    many = {"estimator": "regression", "passes": 61, "value": "log-prob"}
     exact = between(network, pictures, noisy(pictures), LABELS, value="log-prob").per_image
     found = between(network, pictures, noisy(pictures), LABELS, **many).per_image
-    assert np.abs(found - exact).max() < 0.2 * np.abs(exact).max()
+    assert np.abs(found - exact).max() < 0.3 * np.abs(exact).max()
     drawn = between(network, pictures, noisy(pictures), LABELS, split=True, bands=8, passes=35,
                     separate_dc=True, norm="l1")  # fmt: skip
     assert (drawn.settings["estimator"], drawn.log_prob.shape) == ("permutation", (6, 36))
@@ -233,6 +233,8 @@ def test_the_pair_is_that_of_a_measurement_of_robustness(network, photographs):
         np.testing.assert_array_equal(report.right[:, 0], ~wrong[:, column])
         np.testing.assert_allclose(report.log_prob[:, 0], logs[:, column], atol=1e-5)
         np.testing.assert_allclose(report.log_prob[:, -1], measured.log_prob, atol=1e-6)
+        # Of the clean image itself, whatever its bands sum to.
+        np.testing.assert_array_equal(report.log_prob[:, -1], found[0].log_prob[:, -1])
     np.testing.assert_array_equal(found[-1].right[:, 0], ~measured.attack_wrong[:, 0])
     assert [report.settings["perturbation"]["name"] for report in found[::2]] == [
         "gaussian_noise", "glass_blur", "fog", "square-linf",

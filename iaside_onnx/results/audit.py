@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import ReportError
-from ..storage.opening import begin_reading
+from ..storage.opening import begin_reading, is_folder
 from ..storage.output_file import whole_file
 from ..storage.regular_file import read_bounded, why
 from . import kinds
@@ -85,8 +85,7 @@ class Audit(Shown):
         main = folder / ROBUSTNESS
         if not main.is_file():
             raise ReportError(
-                f"{folder}: is no folder of an audit, for it holds no {ROBUSTNESS}; give a report, "
-                "or audit the model: iaside audit MODEL IMAGES"
+                f"{is_folder(folder)} (the folder of an audit would hold a {ROBUSTNESS})"
             )
         paths = [path for path in audit_files(folder) if path.is_file()]
         if len(paths) > _MOST_DAMAGES:

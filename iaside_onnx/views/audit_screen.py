@@ -20,6 +20,7 @@ _LABEL = 16
 _INDENT = 2
 _BAR = 8
 _NAME = 10
+_FIXED = "\N{NO-BREAK SPACE}"
 # Room for what is kept under the weakest corruption, beside its name.
 _WIDE = 100
 _WIDEST = 120
@@ -53,7 +54,7 @@ def group_lines(audit: Audit, width: int) -> list[str]:
     found, wide = audit.verdicts, width >= _WIDE
     groups = worst_first(found)
     right = f"right answers of {found.clean.n} images"
-    head = f"    {right:<{_NAME + _BAR + 17}}  weakest corruption{' and what it leaves' * wide}"
+    head = f"    {right:<{_NAME + _BAR + 16}}  weakest corruption{' and what it leaves' * wide}"
     lines = [head, _line("untouched", found.clean, "")]
     return lines + [_line(group.kind, group, _weakest(group, wide)) for group in groups]
 
@@ -97,7 +98,8 @@ def _say(out: Terminal, label: str, sentences: Sequence[str]) -> None:
     indent = " " * (_INDENT + _LABEL)
     first = _labelled(label, "")
     for sentence in sentences:
-        text = one_line(sentence)
+        # No line ends between a number and its unit.
+        text = one_line(sentence).replace(" %", f"{_FIXED}%")
         wrapped = textwrap.wrap(
             text,
             min(out.width, _WIDEST) if out.is_terminal else max(out.width, len(text) + len(first)),
@@ -106,7 +108,7 @@ def _say(out: Terminal, label: str, sentences: Sequence[str]) -> None:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        out.say(*wrapped, verbatim=True)
+        out.say(*(line.replace(_FIXED, " ") for line in wrapped), verbatim=True)
         first = indent
 
 
