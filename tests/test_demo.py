@@ -101,8 +101,9 @@ def small(words):
         words = [*words, "--samples", "7"]
     if words[0] in ("analyze", "explain"):
         words = [*words, "--bands", "2"]
-    if words[0] == "robustness" and "--perturbed" not in words:
-        words = [*words, "--corruption", "fog", "--queries", "4"]
+    if words[0] == "robustness":
+        words = [*words, "--queries", "2"]
+        words += [] if {"--baseline", "--perturbed"} & {*words} else ["--corruption", "fog"]
     if words[0] == "heatmap":
         words = [*words, "--grid", "3"]
     if words[0] == "snr":
