@@ -171,3 +171,15 @@ def test_the_number_of_images_that_decide_follows_the_root():
     assert images_that_decide(value, *ends, 0.8, 50) == 200  # half the width, from 0.2 to 0.1
     assert images_that_decide(value - 0.2, ends[0] - 0.2, ends[1] - 0.2, 0.8, 50) == 200
     assert images_that_decide(np.array([0.8]), *ends, 0.8, 50) is None
+
+
+def test_a_few_images_that_lose_everything_are_not_taken_for_few():
+    """Plain percentiles err in 5 % of such samples on the side of "kept", corrected ones do not."""
+    rng = np.random.default_rng(0)
+    wrong, share_right = 0, (0.1 + 0.8 * 0.72) / 0.82  # exactly 0.8 is kept
+    for _ in range(200):
+        clean = rng.random(40) < 0.82
+        right = clean & (rng.random(40) < share_right)
+        low = resampled_kept(clean, right[:, None], 0.1, 0).ends(0.95)[0]
+        wrong += bool(low[0] >= 0.8)
+    assert wrong <= 6  # expected are at most 5 of 200
