@@ -198,8 +198,8 @@ def test_how_sure_names_what_is_open(tmp_path):
     found = Audit(folder=tmp_path, robustness=measured(RIGHT * 0 + 48)).verdicts
     text = how_sure(found, None)
     assert text == (
-        "60 images: ±10 points at most (noise). ±5 needs about 250 images. A decision on noise, "
-        "blur, weather and digital needs about 120 images."
+        "60 images: ±10 points at most (noise). ±5 needs about 240 images. A decision on noise, "
+        "blur, weather and digital needs about 160 images."
     )
 
 
