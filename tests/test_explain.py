@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from itertools import product
 
@@ -326,6 +327,11 @@ def test_pictures_of_ones_own_are_a_perturbation(iaside, network, photographs, t
     assert {path.name for path in (tmp_path / "both").iterdir()} == {"fog-3.h5", "night.v2.h5"}
     assert iaside("verify", tmp_path / "r.h5", "--redo", 1, "--model", network,
                   "--images", photographs).exit_code == 2  # fmt: skip
+    shutil.copytree(folder, tmp_path / "day" / folder.name)
+    both = ia.explain(network, photographs, bands=1,
+                      perturbed=[folder, tmp_path / "day" / folder.name])  # fmt: skip
+    names = [each.settings["perturbation"]["name"] for each in both]
+    assert names == [f"{tmp_path.name}-night.v2", "day-night.v2"]
     # Whole or not at all, and never over the pictures themselves.
     assert "is what would be measured" in iaside(*asked, "-o", folder / "class0" / "0.bmp").stderr
     (folder / "class3" / "2.bmp").unlink()
