@@ -59,7 +59,7 @@ def _damage_bands(report: DamageReport) -> dict[str, Any]:
 
 
 def _damage_images(report: DamageReport) -> dict[str, Any]:
-    per_image = {
+    per_image: dict[str, Any] = {
         "image": report.image_ids,
         "class": report.labels,
         "name": [report.class_name(int(label)) for label in report.labels],
