@@ -24,6 +24,7 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.cli import main
 
+from . import exporters
 from .conftest import ROOT
 
 DOCS = ROOT / "docs"
@@ -110,6 +111,7 @@ def test_options_in_the_guide_exist(page):
         if words[0].startswith("-"):
             continue
         known = {"--help", "-h", "--help-all"}
+        known |= exporters.options() if words[0] == "export" else set()
         for parameter in main.commands[words[0]].params:
             known |= {*parameter.opts, *parameter.secondary_opts}
         used = {word.partition("=")[0] for word in words if word.startswith("-")}
