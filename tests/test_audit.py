@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import runpy
 import shutil
+import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ from iaside_onnx.results.audit import Audit
 from iaside_onnx.results.group_verdict import SEVERITIES
 
 from . import graphs
-from .conftest import write_npz
+from .conftest import ROOT, write_npz
 from .dying import dies
 
 REPORTS = ("robustness.h5", "analysis.h5")
@@ -65,10 +68,10 @@ def write_labels(root):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A random network, and eight random images with any labels."""
+    """A random network, and six random images with any labels."""
     folder = tmp_path_factory.mktemp("audit")
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
-    data = write_npz(folder / "d.npz", pixels, np.arange(8) % 4)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+    data = write_npz(folder / "d.npz", pixels, np.arange(6) % 4)
     return graphs.small_network(folder / "m.onnx"), data
 
 
@@ -145,7 +148,7 @@ def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
     done = iaside("audit", *made, "-o", tmp_path / "answer")
     assert done.exit_code == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error:")]
-    assert "which preprocessing it wants cannot be told on 8 of these images" in line
+    assert "which preprocessing it wants cannot be told on 6 of these images" in line
     assert "--preprocess" in line
     assert not (tmp_path / "answer").exists()
 
@@ -153,8 +156,8 @@ def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
 @pytest.mark.parametrize(
     ("after", "stage"),
     [
-        (100, "robustness-next"), (8 * WIDTH + 700, "analysis"),
-        (8 * (WIDTH + 256) + 300, "damage/"),
+        (100, "robustness-next"), (6 * WIDTH + 700, "analysis"),
+        (6 * (WIDTH + 256) + 300, "damage/"),
     ],
 )  # fmt: skip
 def test_a_killed_audit_goes_on_and_comes_to_the_same(made, whole, tmp_path, after, stage):
@@ -179,13 +182,13 @@ def test_a_search_that_was_killed_begins_anew(tmp_path):
 
 
 def test_looks_are_parts_of_each_other_and_equal_a_direct_measurement(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "_LOOKS", (3, 5))
+    monkeypatch.setattr(plan, "_LOOKS", (2, 4))
     seen = []
     listener = ia.Listener(title=seen.append)
     audit = ia.audit(*made, tmp_path / "audit", preprocess="unit", listener=listener)
-    assert [line.split()[2] for line in seen if "corruptions" in line] == ["3", "5", "8"]
+    assert [line.split()[2] for line in seen if "corruptions" in line] == ["2", "4", "6"]
     direct = ia.measure_robustness(
-        *made, severity=SEVERITIES, attack="none", preprocess="unit", samples=8, sampling="nested"
+        *made, severity=SEVERITIES, attack="none", preprocess="unit", samples=6, sampling="nested"
     )
     assert audit.robustness.settings == direct.settings
     np.testing.assert_array_equal(audit.robustness.wrong, direct.wrong)
@@ -197,27 +200,27 @@ def test_time_ends_it_at_an_images_end_and_more_time_goes_on(made, whole, tmp_pa
     folder = tmp_path / "audit"
     audit = ia.audit(*made, folder, preprocess="unit", time=0.01)
     assert audit.about["stopped_by"] == "time"
-    assert 2 <= len(audit.robustness.image_ids) < 8
+    assert 2 <= len(audit.robustness.image_ids) < 6
     assert set(audit.summary()["verdict"].values()) == {"undecided"}
     ia.audit(*made, folder, resume=True, time=None)
     same(folder, whole)
 
 
 def test_an_interruption_leaves_the_answer_of_what_is_there(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "_LOOKS", (3, 5))
+    monkeypatch.setattr(plan, "_LOOKS", (2, 4))
     done = 0
 
     def advance(passes):
         nonlocal done
         done += passes
-        if done > 3 * WIDTH + 10 and (tmp_path / "audit" / "analysis.h5").exists():
+        if done > 2 * WIDTH + 10 and (tmp_path / "audit" / "analysis.h5").exists():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         ia.audit(
             *made, tmp_path / "audit", preprocess="unit", listener=ia.Listener(advance=advance)
         )
-    assert json.loads((tmp_path / "audit" / "summary.json").read_text())["accuracy"]["n"] == 3
+    assert json.loads((tmp_path / "audit" / "summary.json").read_text())["accuracy"]["n"] == 2
     assert Audit.load(tmp_path / "audit").analysis is not None
 
 
@@ -270,3 +273,55 @@ def test_plans():
     assert list(plan.looks(50_000))[-3:] == [10_000, 25_000, 50_000]
     assert plan.game(64, 64, 3) == {"bands": 8, "estimator": "exact"}
     assert plan.game(224, 224, 3) == {"bands": 8, "estimator": "permutation", "passes": 29}
+
+
+class Anything:
+    """Stands in for a base class of a framework."""
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Loads an example, with stand-ins for the frameworks that it imports."""
+
+    def load(name):
+        torch = ModuleType("torch")
+        torch.zeros = lambda *shape, **_: np.zeros(shape)
+        lightning, keras = ModuleType("lightning"), ModuleType("keras")
+        lightning.pytorch = ModuleType("lightning.pytorch")
+        lightning.pytorch.Callback = Anything
+        keras.callbacks = SimpleNamespace(Callback=Anything)
+        for module in (torch, lightning, lightning.pytorch, keras):
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+        return runpy.run_path(str(ROOT / "examples" / f"{name}.py"))["RobustnessCallback"]
+
+    return load
+
+
+def test_the_callback_for_lightning_logs_what_is_right(made, example):
+    logged, data = {}, np.load(made[1])
+    module = SimpleNamespace(
+        device="cpu",
+        to_onnx=lambda file, *_, **__: file.write(made[0].read_bytes()),
+        log=lambda name, value: logged.update({name: value}),
+    )
+    callback = example("lightning_callback")(data["images"], data["labels"], every=2)
+    for epoch, sanity in ((1, True), (0, False)):
+        callback.on_validation_epoch_end(
+            SimpleNamespace(current_epoch=epoch, sanity_checking=sanity), module
+        )
+    assert logged == {}
+    callback.on_validation_epoch_end(
+        SimpleNamespace(current_epoch=1, sanity_checking=False), module
+    )
+    assert set(logged) == {"right/noise", "right/blur", "right/weather", "right/digital"}
+    assert all(0 <= value <= 1 for value in logged.values())
+
+
+def test_the_callback_for_keras_logs_what_is_right(made, example):
+    logs, data = {}, np.load(made[1])
+    callback = example("keras_callback")(data["images"], data["labels"], every=1)
+    callback.model = SimpleNamespace(
+        export=lambda file, **_: file.write_bytes(made[0].read_bytes())
+    )
+    callback.on_epoch_end(0, logs)
+    assert set(logs) == {"right/noise", "right/blur", "right/weather", "right/digital"}
