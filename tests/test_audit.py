@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
-import runpy
+import re
 import shutil
 import sys
 from types import ModuleType, SimpleNamespace
@@ -280,48 +281,50 @@ class Anything:
 
 
 @pytest.fixture
-def example(monkeypatch):
-    """Loads an example, with stand-ins for the frameworks that it imports."""
+def callback(monkeypatch):
+    """Gives a callback of the guide, with stand-ins for the frameworks that it imports."""
+    torch, lightning, keras = map(ModuleType, ("torch", "lightning", "keras"))
+    torch.zeros = lambda *shape, **_: np.zeros(shape)
+    lightning.Callback = Anything
+    keras.callbacks = SimpleNamespace(Callback=Anything)
+    text = (ROOT / "docs" / "training.md").read_text()
+    tree = ast.parse("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)))
 
-    def load(name):
-        torch = ModuleType("torch")
-        torch.zeros = lambda *shape, **_: np.zeros(shape)
-        lightning, keras = ModuleType("lightning"), ModuleType("keras")
-        lightning.pytorch = ModuleType("lightning.pytorch")
-        lightning.pytorch.Callback = Anything
-        keras.callbacks = SimpleNamespace(Callback=Anything)
-        for module in (torch, lightning, lightning.pytorch, keras):
-            monkeypatch.setitem(sys.modules, module.__name__, module)
-        return runpy.run_path(str(ROOT / "examples" / f"{name}.py"))["RobustnessCallback"]
+    def of(name):
+        kept = ast.Import, ast.ImportFrom, ast.ClassDef
+        tree.body = [
+            node
+            for node in tree.body
+            if isinstance(node, kept) and getattr(node, "name", name) == name
+        ]
+        with monkeypatch.context() as there:  # others must not take them for the real ones
+            for module in (torch, lightning, keras):
+                there.setitem(sys.modules, module.__name__, module)
+            exec(compile(tree, "training.md", "exec"), names := {})
+        return names[name], torch
 
-    return load
+    return of
 
 
-def test_the_callback_for_lightning_logs_what_is_right(made, example):
+def test_the_callback_for_lightning_logs_what_is_right(made, callback):
     logged, data = {}, np.load(made[1])
-    module = SimpleNamespace(
-        device="cpu",
-        to_onnx=lambda file, *_, **__: file.write(made[0].read_bytes()),
-        log=lambda name, value: logged.update({name: value}),
-    )
-    callback = example("lightning_callback")(data["images"], data["labels"], every=2)
+    kind, torch = callback("Audit")
+    torch.onnx = SimpleNamespace(export=lambda _, __, file, **___: file.write(made[0].read_bytes()))
+    audit = kind(data["images"], data["labels"], every=2)
+    module = SimpleNamespace(device="cpu", log=lambda name, value: logged.update({name: value}))
     for epoch, sanity in ((1, True), (0, False)):
-        callback.on_validation_epoch_end(
-            SimpleNamespace(current_epoch=epoch, sanity_checking=sanity), module
-        )
+        trainer = SimpleNamespace(current_epoch=epoch, sanity_checking=sanity)
+        audit.on_validation_epoch_end(trainer, module)
     assert logged == {}
-    callback.on_validation_epoch_end(
-        SimpleNamespace(current_epoch=1, sanity_checking=False), module
-    )
+    audit.on_validation_epoch_end(SimpleNamespace(current_epoch=1, sanity_checking=False), module)
     assert set(logged) == {"right/noise", "right/blur", "right/weather", "right/digital"}
     assert all(0 <= value <= 1 for value in logged.values())
 
 
-def test_the_callback_for_keras_logs_what_is_right(made, example):
+def test_the_callback_for_keras_logs_what_is_right(made, callback, tmp_path):
     logs, data = {}, np.load(made[1])
-    callback = example("keras_callback")(data["images"], data["labels"], every=1)
-    callback.model = SimpleNamespace(
-        export=lambda file, **_: file.write_bytes(made[0].read_bytes())
-    )
-    callback.on_epoch_end(0, logs)
+    network = graphs.small_network(tmp_path / "k.onnx", layout="nhwc")
+    audit = callback("KerasAudit")[0](data["images"], data["labels"], every=1)
+    audit.model = SimpleNamespace(export=lambda file, **_: file.write_bytes(network.read_bytes()))
+    audit.on_epoch_end(0, logs)
     assert set(logs) == {"right/noise", "right/blur", "right/weather", "right/digital"}

@@ -198,6 +198,7 @@ class Work:
         self.pace = report.run["seconds"] / (len(report.image_ids) * passes)
         first = next(looks(available, quick=self.quick))
         seconds = self.pace * passes * first
+        self.folder.write(estimate=round(seconds, 1))
         until = "" if self.seconds == math.inf else f" of at most {_lasting(self.seconds)}"
         self.stages.say(
             MEASURE,
