@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -109,7 +110,7 @@ def test_it_finds_preprocessing_and_labels_and_leaves_ordinary_files(tmp_path, i
     found = f"raw (RGB, 1.00 right on 12 photos); labels: 2 of 2 classes, by {photos}/labels.csv"
     assert f"[2/4] input     {found}" in lines
     assert "[3/4] measure   12 photos x 19 corruptions x severities 1, 3, 5" in lines
-    assert "[4/4] explain   12 photos x 256 passes: where the evidence lies" in lines
+    assert "[4/4] explain   12 photos x 256 passes: evidence" in lines
     summary = json.loads((folder / "summary.json").read_text())
     assert json.loads(done.stdout) == summary
     assert summary["accuracy"]["right"] == 1.0
@@ -244,6 +245,15 @@ def test_folders_that_are_no_audit_of_this_model_are_left_alone(made, whole, tmp
     other = graphs.small_network(tmp_path / "other.onnx", seed=1)
     with pytest.raises(IasideError, match="audit of another model"):
         ia.audit(other, made[1], whole, resume=True)
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+    (tmp_path / "new").mkdir()
+    data = write_npz(tmp_path / "new" / "d.npz", pixels, np.arange(6) % 4)
+    shutil.copytree(whole, tmp_path / "begun")
+    report = ia.load(whole / "robustness.h5").rows([0, 1, 2])
+    report = replace(report, run={**report.run, "stopped_by": "time"})
+    report.save(tmp_path / "begun" / "robustness.h5", overwrite=True)
+    with pytest.raises(IasideError, match="was measured on other images than these"):
+        ia.audit(made[0], data, tmp_path / "begun", resume=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     for options in ({}, {"overwrite": True}, {"resume": True}):

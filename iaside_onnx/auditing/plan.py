@@ -102,7 +102,7 @@ class WeakSpot:
     @property
     def words(self) -> str:
         """As people call it."""
-        return f"{self.corruption.replace('_', ' ')}, severity {self.severity}"
+        return f"{self.corruption.replace('_', ' ')} {self.severity}"
 
     @property
     def file(self) -> str:
