@@ -198,6 +198,25 @@ def test_looks_are_parts_of_each_other_and_equal_a_direct_measurement(made, tmp_
     assert audit.about["stopped_by"] == "images"
 
 
+def test_attacks_and_pictures_of_ones_own_are_measured_too(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "_LOOKS", (3,))
+    monkeypatch.setattr("iaside_onnx.auditing.work.QUERIES", 5)
+    camera = tmp_path / "camera.npz"
+    np.savez(camera, images=np.load(made[1])["images"][:, ::-1])
+    audit = ia.audit(
+        *made, tmp_path / "audit", preprocess="unit", perturbed=camera, attack="square-linf"
+    )
+    direct = ia.measure_robustness(
+        *made, severity=SEVERITIES, attack="none", preprocess="unit", samples=6, sampling="nested",
+        perturbed=camera, corruption="imagenet-c",
+    )  # fmt: skip
+    assert audit.robustness.settings == direct.settings
+    np.testing.assert_array_equal(audit.robustness.wrong, direct.wrong)
+    kinds = [each.settings["perturbation"]["kind"] for each in audit.damages]
+    assert (kinds.count("attack"), kinds.count("folder")) == (1, 1)
+    assert audit.not_measured == []
+
+
 def test_time_ends_it_at_an_images_end_and_more_time_goes_on(made, whole, tmp_path):
     folder = tmp_path / "audit"
     audit = ia.audit(*made, folder, preprocess="unit", time=0.01)

@@ -194,10 +194,10 @@ class Work:
             return None
         self.stages.say(MEASURE, "trial: how fast is it here?")
         # What there is to warn of is said of the first look.
-        report = self._robustness(min(TRIAL, available), listener=Listener())
+        first = next(looks(available, quick=self.quick))
+        report = self._robustness(min(TRIAL, first), listener=Listener())
         passes = 1 + len(report.perturbations) * len(SEVERITIES)
         pace = report.run["seconds"] / (len(report.image_ids) * passes)
-        first = next(looks(available, quick=self.quick))
         seconds = pace * passes * first
         self.folder.write(estimate=round(seconds, 1))
         most = "" if self.seconds == math.inf else f", {_lasting(self.seconds)} at most"
@@ -242,10 +242,16 @@ class Work:
         images, settings = min(EVIDENCE_IMAGES, available), game(*size)
         self._play(pace, ANALYSIS, "evidence", analyze, images, settings)
         settings = damage_game(*size)
+        own = {_name(Path(path)): path for path in self.asked.get("perturbed", ())}
         for spot in weak_spots(report, verdicts(report, keep=self.keep)):
+            what = {"corruption": spot.name, "severity": spot.severity}
+            if spot.severity is None:
+                what = {"perturbed": own.get(spot.name)}
+            if None in what.values():
+                continue
             self._play(
                 pace, f"{DAMAGE}/{spot.file}", spot.words, explain, images,
-                settings, corruption=spot.corruption, severity=spot.severity,
+                settings, **what,
             )  # fmt: skip
         for name in self.asked.get("attack", ()):
             self._play(
@@ -279,6 +285,11 @@ class Work:
             measure(self.model, self.images, target, **{**options, "listener": listener})
         except IasideError as error:
             self.stages.warn(f"{name} is not measured: {said(error)}")
+
+
+def _name(path: Path) -> str:
+    """What a report calls perturbed pictures of one's own."""
+    return path.absolute().name if path.is_dir() else path.stem
 
 
 def _lasting(seconds: float) -> str:
