@@ -281,6 +281,7 @@ def test_the_same_command_gives_the_same_file(tmp_path, planted):
         {"batch": 3},
         {"batch": 1, "layout": "nhwc", "dtype": np.float16},
         {"opset": 11},
+        {"size": 12, "extra_inputs": [onnx.helper.make_tensor_value_info("training", 9, [])]},
     ],
 )
 def test_networks_of_all_forms_take_a_filter(tmp_path, photographs, options):
@@ -325,9 +326,10 @@ def test_users_own_pictures_are_filtered_against(tmp_path, planted, iaside):
     ("words", "said"),
     [
         ([], "nothing to filter against: give --against CORRUPTION or --perturbed FOLDER"),
-        (["--against", "fog:9"], "--severity 9: choose one of 1 to 5"),
+        (["--against", "fog:9"], "--against fog:9: choose one of 1 to 5"),
         (["--against", "fog:x"], "--against fog:x: give CORRUPTION or CORRUPTION:SEVERITY"),
-        (["--against", "mist"], "--corruption mist: choose one of"),
+        (["--against", "mist"], "--against mist: choose one of"),
+        (["--against", "fog:٣"], "give CORRUPTION or CORRUPTION:SEVERITY"),
         (["--against", "fog", "--against", "fog:3"], "it is named twice"),
         (["--against", "fog", "--kernel", "4"], "--kernel 4: give an odd number from 3 to 15"),
         (["--against", "fog", "-o", "f.h5"], "-o f.h5: give a name that ends in .onnx"),

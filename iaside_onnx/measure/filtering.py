@@ -37,6 +37,7 @@ from .subject import Subject, draw_key, open_subject
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 _USUAL_SEVERITY = 3
+_LONGEST_NUMBER = 9  # digits
 _LEAST_IMAGES, _LEAST_SIDE = 8, 8
 _ENDING = ".onnx"
 # Options of measurements that fill a table, which this one does not.
@@ -143,11 +144,15 @@ def _asked(against: str | Sequence[str]) -> list[tuple[str, int]]:
     for each in several("against", against):
         check_kind("against", each, str, "names of corruptions, such as 'gaussian_noise:3'")
         name, colon, text = each.partition(":")
-        if colon and not (text.isdecimal() and len(text) == 1):
+        if colon and not (text.isascii() and text.isdecimal()):
             raise InvalidOption("against", each, "give CORRUPTION or CORRUPTION:SEVERITY")
-        severity = int(text) if colon else _USUAL_SEVERITY
-        check_severity(severity)
-        for one in chosen([name]):
+        severity = int(text[:_LONGEST_NUMBER]) if colon else _USUAL_SEVERITY
+        try:
+            check_severity(severity)
+            names = chosen([name])
+        except InvalidOption as error:
+            raise InvalidOption("against", each, error.reason) from error
+        for one in names:
             if (one, severity) in found:
                 raise InvalidOption("against", each, "it is named twice")
             found.append((one, severity))
