@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .auditing.audit import audit
+    from .comparisons.audits import AuditComparison, compare_audits
     from .comparisons.comparison import compare
     from .comparisons.correlation import Correlation, correlate
     from .comparisons.gate import Gate, gate
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
+    from .results.audit import Audit
     from .results.damage import DamageReport
+    from .results.group_verdict import Verdicts, verdicts
     from .results.heatmap import HeatmapReport, load_heatmap
     from .results.kinds import load
     from .results.merging import merge
@@ -40,6 +43,11 @@ if TYPE_CHECKING:
     from .views.registry import plot
 
 _HOMES = {
+    "Audit": "results.audit",
+    "AuditComparison": "comparisons.audits",
+    "compare_audits": "comparisons.audits",
+    "Verdicts": "results.group_verdict",
+    "verdicts": "results.group_verdict",
     "Comparison": "comparisons.pairs",
     "compare": "comparisons.comparison",
     "Correlation": "comparisons.correlation",
@@ -80,13 +88,13 @@ _HOMES = {
 }
 
 __all__ = [
-    "Comparison", "Correlation", "DamageReport", "Gate", "HeatmapReport", "IasideError",
-    "Listener", "Prediction", "Report", "RobustnessReport", "Settings", "SnrReport", "analyze",
-    "audit", "band_images", "band_index", "compare", "correlate", "corrupt", "explain",
-    "fit_filter", "gate", "load", "load_heatmap", "load_robustness", "load_snr", "measure_heatmap",
-    "measure_robustness", "measure_snr", "merge", "plot", "predict_damage",
-    "shapley_interactions", "shapley_values", "signed_score", "spectral_importance",
-    "spectral_robustness_score",
+    "Audit", "AuditComparison", "Comparison", "Correlation", "DamageReport", "Gate",
+    "HeatmapReport", "IasideError", "Listener", "Prediction", "Report", "RobustnessReport",
+    "Settings", "SnrReport", "Verdicts", "analyze", "audit", "band_images", "band_index",
+    "compare", "compare_audits", "correlate", "corrupt", "explain", "fit_filter",
+    "gate", "load", "load_heatmap", "load_robustness", "load_snr", "measure_heatmap", "measure_robustness",
+    "measure_snr", "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values",
+    "signed_score", "spectral_importance", "spectral_robustness_score", "verdicts",
 ]  # fmt: skip
 
 

@@ -160,7 +160,7 @@ def test_what_the_audit_asked_for_is_read_and_damage_to_it_refused(tmp_path):
     (path / "audit.json").unlink()
     assert ia.load(path).verdicts.keep == 0.8
     (path / "robustness.h5").rename(path / "x.h5")
-    with pytest.raises(ReportError, match=r"holds no robustness\.h5"):
+    with pytest.raises(ReportError, match=r"would hold a robustness\.h5"):
         ia.load(path)
 
 

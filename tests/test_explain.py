@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from itertools import product
 
@@ -326,6 +327,11 @@ def test_pictures_of_ones_own_are_a_perturbation(iaside, network, photographs, t
     assert {path.name for path in (tmp_path / "both").iterdir()} == {"fog-3.h5", "night.v2.h5"}
     assert iaside("verify", tmp_path / "r.h5", "--redo", 1, "--model", network,
                   "--images", photographs).exit_code == 2  # fmt: skip
+    shutil.copytree(folder, tmp_path / "day" / folder.name)
+    both = ia.explain(network, photographs, bands=1,
+                      perturbed=[folder, tmp_path / "day" / folder.name])  # fmt: skip
+    names = [each.settings["perturbation"]["name"] for each in both]
+    assert names == [f"{tmp_path.name}-night.v2", "day-night.v2"]
     # Whole or not at all, and never over the pictures themselves.
     assert "is what would be measured" in iaside(*asked, "-o", folder / "class0" / "0.bmp").stderr
     (folder / "class3" / "2.bmp").unlink()
@@ -345,6 +351,7 @@ def test_several_share_the_time_and_are_told_of_as_one(network, photographs, tmp
     assert starts == [(0, 192), (96, 192)]
     assert sum(done) == 192
     assert "cost: 2 times 12 images x 8 coalitions = 96 forward passes" in notes
+    assert "cost of all 2: 192" in notes
     assert [note for note in notes if " of 2)" in note] == ["snow-3 (1 of 2)", "fog-3 (2 of 2)"]
     few = ia.explain(network, photographs, tmp_path / "e", **what, time_budget=1e-6)
     assert [report.run["stopped_by"] for report in few] == ["time", "time"]

@@ -37,8 +37,8 @@ def compare(
 
     \b
     Example:
-      iaside compare report.h5 report-v2.h5
-      iaside compare report.h5 report-v2.h5 --margin 0.02 -o difference.png
+      iaside compare analyses/model.h5 analyses/model-v2.h5
+      iaside compare analyses/model.h5 analyses/model-v2.h5 --margin 0.02 -o difference.png
     """
     from ..comparisons.comparison import compare as comparison_of
 

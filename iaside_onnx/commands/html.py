@@ -41,8 +41,8 @@ def html(
 
     \b
     Example:
-      iaside html report.h5 report-v2.h5 -o page.html
-      iaside html report.h5 robustness.h5 snr.h5 -o measured.html
+      iaside html analyses/model.h5 analyses/model-v2.h5 -o page.html
+      iaside html analyses/model.h5 robustness/model.h5 snr.h5 -o measured.html
     """
     from ..page.page import save_audit_page, save_page
     from ..results.audit import Audit

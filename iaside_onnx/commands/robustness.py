@@ -52,7 +52,7 @@ def robustness(
     \b
     Example:
       iaside robustness model.onnx photos/ -o robustness.h5
-      iaside robustness model-v2.onnx photos/ -o robustness-v2.h5 --baseline robustness.h5
+      iaside robustness model-v2.onnx photos/ --samples 21 --baseline robustness/model.h5
       iaside robustness model.onnx photos/ -o own.h5 --perturbed photos-as-jpeg/
     """
     from ..measure.robustness import measure_robustness

@@ -45,8 +45,8 @@ def show(
 
     \b
     Example:
-      iaside show report.h5 --value prob --per-class
-      iaside show report.h5 --robustness robustness.h5
+      iaside show analyses/model.h5 --value prob --per-class
+      iaside show analyses/model.h5 --robustness robustness/model.h5
     """
     from ..storage.opening import begin_reading
     from ..storage.seal import NO_SEAL, is_sealed
@@ -103,9 +103,9 @@ def plot(
 
     \b
     Example:
-      iaside plot report.h5 report-v2.h5 -o both.png
-      iaside plot report.h5 --robustness robustness.h5 -o report.png
-      iaside plot report.h5 --classes -o classes.png
+      iaside plot analyses/model.h5 analyses/model-v2.h5 -o both.png
+      iaside plot analyses/model.h5 --robustness robustness/model.h5 -o report.png
+      iaside plot analyses/model.h5 --classes -o classes.png
     """
     from ..results.kinds import load
     from ..storage.opening import MADE_BY, wrong_kind

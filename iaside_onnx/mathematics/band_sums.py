@@ -91,7 +91,8 @@ class RunSums:
         off = np.abs(drawn - self.means)
         varies = self._errors > 0
         furthest = np.where(varies, off / np.where(varies, self._errors, 1.0), 0.0).max(axis=1)
-        self._width = float(np.quantile(furthest, confidence)) * np.sqrt(images / (images - 1))
+        widening = float(np.sqrt(images / (images - 1)))
+        self._width = float(np.quantile(furthest, confidence)) * widening
 
     def run(self, first: int, last: int) -> Run:
         """One of them."""

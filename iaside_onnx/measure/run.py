@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -106,9 +107,9 @@ def measure_each(
             workers = stack.enter_context(open_workers(request.dask, request.threads, listener))
         subject = open_subject(request, labelled=labelled)
         measurements = [settle(subject) for _, settle in asked]
-        times = f"{len(measurements)} times " if len(measurements) > 1 else ""
-        for cost in dict.fromkeys(each.cost(len(subject.positions)) for each in measurements):
-            listener.note(f"cost: {times}{cost}")
+        costs = Counter(each.cost(len(subject.positions)) for each in measurements)
+        for cost, times in costs.items():
+            listener.note(f"cost: {f'{times} times ' * (times > 1)}{cost}")
         whole_sample, clean = any(each.of_whole_sample for each in measurements), None
         if labelled:
             clean = clean_pass(subject, whole_sample=whole_sample)
@@ -118,6 +119,7 @@ def measure_each(
         listeners, results = [listener], []
         if len(asked) > 1:
             works = [sum(each.work(subject.positions)) for each in measurements]
+            listener.note(f"cost of all {len(asked)}: {sum(works):,}")
             befores = [sum(works[:number]) for number in range(len(works))]
             listeners = [listener.part(before, sum(works)) for before in befores]
         for number, ((each, _), measurement) in enumerate(zip(asked, measurements, strict=True)):

@@ -38,7 +38,7 @@ def answer(audit: Audit) -> dict[str, Any]:
         "not_measured": [gap.split(": ", 1) for gap in audit.not_measured],
         "next": [*map(_unbroken, audit.next)],
         "rule": _unbroken(found.text),
-        "commands": [audit.command("compare"), audit.command("gate")],
+        "commands": [audit.command(name) for name in ("compare", "gate") if found.reason is None],
     }
 
 

@@ -14,7 +14,7 @@ from ..views.text import both_ends, model_name, percent
 from .charts import Words, stacked_rows
 
 _SHADES = 9
-_NAME_LETTERS = 25
+_NAME_LETTERS = 21
 # Low bands to high ones; between these colours others are mixed.
 _COLOURS = np.array(
     [(0x5B, 0x3F, 0xA3), (0x2F, 0x7F, 0xA8), (0x3C, 0xB0, 0x83), (0xE3, 0xC5, 0x2B)]

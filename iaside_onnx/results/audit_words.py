@@ -110,7 +110,7 @@ def how_sure(found: Verdicts, available: int | None) -> str:
     """How far the shares of right answers may be off, and what would make them surer."""
     images, widest = found.clean.n, found.widest
     points = 100 * widest.half_width
-    text = f"{images} images: ±{points:.0f} points at most ({widest.kind})."
+    text = f"{images} image{'s' * (images > 1)}: ±{points:.0f} points at most ({widest.kind})."
     if points > NARROW:
         text += f" ±{NARROW} needs about {round_up(images * (points / NARROW) ** 2)} images"
         text += "." if available is None else f"; the data holds {available}."

@@ -39,11 +39,14 @@ def print_audit(audit: Audit) -> None:
     _say(out, "How sure?", [audit.how_sure])
     _say(out, "Not measured", ["; ".join(audit.not_measured) or "Nothing that iaside can measure."])
     _say(out, "What now?", audit.next)
-    out.say(command_line("Afterwards", audit.command("compare")), verbatim=True)
+    judged = audit.verdicts.reason is None
+    if judged:
+        out.say(command_line("Afterwards", audit.command("compare")), verbatim=True)
     page = audit.folder / PAGE
     if page.is_file():
         out.say(_labelled("Page", one_line(str(page))), verbatim=True)
-    out.say(command_line("CI", audit.command("gate")), verbatim=True)
+    if judged:
+        out.say(command_line("CI", audit.command("gate")), verbatim=True)
 
 
 def group_lines(audit: Audit, width: int) -> list[str]:
