@@ -92,9 +92,10 @@ __all__ = [
     "HeatmapReport", "IasideError", "Listener", "Prediction", "Report", "RobustnessReport",
     "Settings", "SnrReport", "Verdicts", "analyze", "audit", "band_images", "band_index",
     "compare", "compare_audits", "correlate", "corrupt", "explain", "fit_filter",
-    "gate", "load", "load_heatmap", "load_robustness", "load_snr", "measure_heatmap", "measure_robustness",
-    "measure_snr", "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values",
-    "signed_score", "spectral_importance", "spectral_robustness_score", "verdicts",
+    "gate", "load", "load_heatmap", "load_robustness", "load_snr", "measure_heatmap",
+    "measure_robustness", "measure_snr", "merge", "plot", "predict_damage",
+    "shapley_interactions", "shapley_values", "signed_score", "spectral_importance",
+    "spectral_robustness_score", "verdicts",
 ]  # fmt: skip
 
 
