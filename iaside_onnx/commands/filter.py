@@ -55,12 +55,13 @@ from .output import check_targets, print_json
 @confidence_option()
 @telling_options
 def filter_model(model: Path, images: Path, target: Path | None, **options: Any) -> None:
-    """Look for a linear filter that helps a model against a perturbation, without training.
+    """Look for a filter that helps a model against a perturbation.
 
-    One half of the images builds the filter and chooses its strength, the other half says what it
-    gains and costs. It helps if the interval of its gain lies above 0 and clean accuracy falls by
-    no more than --max-clean-loss; only then is the model written with the filter in front of its
-    input. Where none helps, that is the answer, and the exit code is 0 too.
+    The filter is linear, one convolution in front of the model, and nothing is trained. One half
+    of the images builds it and chooses its strength, the other half says what it gains and costs.
+    It helps if the interval of its gain lies above 0 and clean accuracy falls by no more than
+    --max-clean-loss; only then is the model written with it. Where none helps, that is the answer,
+    and the exit code is 0 too.
 
     \b
     Example:
