@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .measure.analysis import analyze
     from .measure.damage import explain
+    from .measure.filtering import fit_filter
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
@@ -53,6 +54,7 @@ _HOMES = {
     "DamageReport": "results.damage",
     "correlate": "comparisons.correlation",
     "Gate": "comparisons.gate",
+    "fit_filter": "measure.filtering",
     "gate": "comparisons.gate",
     "HeatmapReport": "results.heatmap",
     "Listener": "listener",
@@ -89,10 +91,11 @@ __all__ = [
     "Audit", "AuditComparison", "Comparison", "Correlation", "DamageReport", "Gate",
     "HeatmapReport", "IasideError", "Listener", "Prediction", "Report", "RobustnessReport",
     "Settings", "SnrReport", "Verdicts", "analyze", "audit", "band_images", "band_index",
-    "compare", "compare_audits", "correlate", "corrupt", "explain", "gate", "load",
-    "load_heatmap", "load_robustness", "load_snr", "measure_heatmap", "measure_robustness",
-    "measure_snr", "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values",
-    "signed_score", "spectral_importance", "spectral_robustness_score", "verdicts",
+    "compare", "compare_audits", "correlate", "corrupt", "explain", "fit_filter",
+    "gate", "load", "load_heatmap", "load_robustness", "load_snr", "measure_heatmap",
+    "measure_robustness", "measure_snr", "merge", "plot", "predict_damage",
+    "shapley_interactions", "shapley_values", "signed_score", "spectral_importance",
+    "spectral_robustness_score", "verdicts",
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from ..listener import Listener
 from ..measure.request import ModelOptions
 from ..recipe_search.search import given_recipes, search_recipes
 from ..spelling import option
-from .stages import INPUT, Stages
+from .stages import INPUT, Stages, photos
 
 # In a folder of pictures: taken for its labels.
 LABELS = "labels.csv"
@@ -64,7 +64,7 @@ def find_labels(images: Path, asked: Mapping[str, Any], listener: Listener) -> P
 
 
 def find_input(
-    model: Path, images: Path, classes: int, asked: Mapping[str, Any], stages: Stages
+    model: Path, images: Path, classes: int | None, asked: Mapping[str, Any], stages: Stages
 ) -> FoundInput:
     """Find the preprocessing and the labels, or refuse.
 
@@ -85,9 +85,9 @@ def find_input(
     source = Reading.asked(images, labels, asked.get("class_names"), **reading).open(Listener())
     options = {} if labels is None else {"labels": str(labels)}
     present, naming = len(np.unique(source.labels)), _NAMING[source.naming]
-    if labels is not None:
-        naming = str(labels)
-    told = f"labels: {present} of {classes} classes, by {naming}"
+    if labels is not None or source.class_names is None:
+        naming = "number" if labels is None else str(labels)
+    told = f"labels: {present} {f'of {classes} ' if classes else ''}classes, by {naming}"
     given = None
     if asked.get("preprocess") is None:
         extensions = tuple(map(Path, asked.get("ort_extension", ())))
@@ -134,7 +134,7 @@ def _tried(
         )
     preset = search["preset"]
     name, *order = best["values"].split(", ")
-    right = ", ".join([*order, f"{best['accuracy']:.2f} right on {count} photos"])
+    right = ", ".join([*order, f"{best['accuracy']:.2f} right on {photos(count)}"])
     needed = {
         name: value
         for name, value in search["options"].items()
