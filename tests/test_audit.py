@@ -306,6 +306,25 @@ def test_without_a_folder_nothing_is_left(made, tmp_path, monkeypatch):
         ia.audit(*made, quick=True, shard="1/2")
 
 
+def test_a_quick_audit_is_gone_on_with_in_full(made, whole, tmp_path):
+    folder = tmp_path / "audit"
+    with pytest.raises(IasideError, match="quick=True goes without attack"):
+        ia.audit(*made, folder, quick=True, attack="square-linf")
+    ia.audit(*made, folder, quick=True, preprocess="unit")
+    assert not (folder / "analysis.h5").exists()
+    ia.audit(*made, folder, resume=True)
+    same(folder, whole)
+
+
+def test_nothing_is_left_of_an_audit_that_could_measure_nothing(made, tmp_path):
+    with pytest.raises(IasideError, match="no such file or folder"):
+        ia.audit(*made, tmp_path / "a", preprocess="unit", perturbed=tmp_path / "nowhere")
+    np.savez(tmp_path / "small.npz", images=np.zeros((6, 8, 8, 3), np.uint8))
+    with pytest.raises(IasideError):
+        ia.audit(*made, tmp_path / "a", preprocess="unit", perturbed=tmp_path / "small.npz")
+    assert not (tmp_path / "a").exists()
+
+
 def test_plans():
     assert list(plan.looks(39)) == [39]
     assert list(plan.looks(60)) == [40, 60]
