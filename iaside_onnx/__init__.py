@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .comparisons.gate import Gate, gate
     from .comparisons.pairs import Comparison
     from .comparisons.prediction import Prediction, predict_damage
+    from .comparisons.shares import Shares, damage_shares
     from .corruptions.corrupt import corrupt
     from .errors import IasideError
     from .listener import Listener
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
+    from .measure.stand_ins import measure_stand_ins
     from .results.heatmap import HeatmapReport, load_heatmap
     from .results.kinds import load
     from .results.merging import merge
     from .results.report import Report
     from .results.robustness import RobustnessReport, load_robustness
     from .results.snr import SnrReport, load_snr
+    from .results.stand_ins import StandInReport
     from .settings import Settings
     from .views.registry import plot
 
@@ -47,7 +50,11 @@ _HOMES = {
     "Settings": "settings",
     "Prediction": "comparisons.prediction",
     "predict_damage": "comparisons.prediction",
+    "Shares": "comparisons.shares",
+    "damage_shares": "comparisons.shares",
     "SnrReport": "results.snr",
+    "StandInReport": "results.stand_ins",
+    "measure_stand_ins": "measure.stand_ins",
     "analyze": "measure.analysis",
     "band_images": "mathematics.bands",
     "band_index": "mathematics.bands",
@@ -72,11 +79,12 @@ _HOMES = {
 }
 
 __all__ = [
-    "Comparison", "Correlation", "Gate", "HeatmapReport", "IasideError", "Listener", "Prediction",
-    "Report", "RobustnessReport", "Settings", "SnrReport", "analyze", "band_images", "band_index",
-    "compare", "correlate", "corrupt", "gate", "load", "load_heatmap", "load_robustness",
-    "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "merge", "plot",
-    "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
+    "Comparison", "Correlation", "Gate", "HeatmapReport", "IasideError", "Listener",
+    "Prediction", "Report", "RobustnessReport", "Settings", "Shares", "SnrReport",
+    "StandInReport", "analyze", "band_images", "band_index", "compare", "correlate", "corrupt",
+    "damage_shares", "gate", "load", "load_heatmap", "load_robustness", "load_snr",
+    "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins", "merge",
+    "plot", "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
     "spectral_importance", "spectral_robustness_score",
 ]  # fmt: skip
 

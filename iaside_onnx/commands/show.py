@@ -16,6 +16,7 @@ from .output import check_targets, print_result
 _OPTIONS = {
     "iaside-report": {"value", "beta", "per_class", "robustness", "classes"},
     "iaside-robustness": {"baseline"},
+    "iaside-stand-ins": {"robustness"},
 }
 
 
@@ -39,7 +40,7 @@ def show(
 ) -> None:
     """Print the result of a report; view settings may change, the model is not needed.
 
-    Also for files of iaside snr, iaside robustness and iaside heatmap.
+    Also for files of iaside snr, iaside robustness, iaside heatmap and iaside predict --model.
 
     \b
     Example:
@@ -64,6 +65,8 @@ def show(
     if result.SCHEMA.format == "iaside-report":
         (measured,) = _measurements_of([result], [robustness], view["confidence"])
         shown = {"per_class": per_class, "robustness": measured}
+    if result.SCHEMA.format == "iaside-stand-ins" and robustness is not None:
+        result = _shares_of(result, robustness)
     print_result(result, as_json=as_json, **shown)
 
 
@@ -87,8 +90,8 @@ def plot(
 ) -> None:
     """Draw one report, or several side by side.
 
-    Also one file of iaside snr, several of iaside robustness, or heat maps with reports of the
-    same models.
+    Also one file of iaside snr or iaside predict --model, several of iaside robustness, or heat
+    maps with reports of the same models.
 
     \b
     Example:
@@ -124,6 +127,10 @@ def plot(
         beside = _beside_reports(drawn, names, robustness, view["confidence"], row.several)
     else:
         beside = _analyses_of(drawn, analyses, MADE_BY[kind])
+    if kind == "iaside-stand-ins" and robustness:
+        if len(robustness) > 1:
+            raise click.UsageError("--robustness: one file goes with a file of iaside predict")
+        drawn, picture = [_shares_of(drawn[0], robustness[0])], None
     save(drawn, target, names, beside, picture, overwrite=overwrite)
     if picture == "classes":
         from ..results.class_rows import reservation
@@ -187,6 +194,14 @@ def measurement_of(path: Path, models: Sequence[Any], confidence: float | None) 
     measurement = RobustnessReport.load(path).view(confidence=confidence)
     check_measures(path, measurement, models)
     return measurement
+
+
+def _shares_of(stand_ins: Any, path: Path) -> Any:
+    """Stand-ins held against what iaside robustness measured on the same images."""
+    from ..comparisons.shares import damage_shares
+    from ..results.robustness import RobustnessReport
+
+    return damage_shares(stand_ins, RobustnessReport.load(path))
 
 
 def _measurements_of(

@@ -19,6 +19,7 @@ KINDS = {
     "iaside-robustness": ("robustness", "RobustnessReport"),
     "iaside-heatmap": ("heatmap", "HeatmapReport"),
     "iaside-snr": ("snr", "SnrReport"),
+    "iaside-stand-ins": ("stand_ins", "StandInReport"),
 }
 
 
@@ -40,7 +41,7 @@ def load(path: str | Path, reading: Child | None = None) -> Any:
 
     Returns
     -------
-    Report, RobustnessReport, HeatmapReport or SnrReport
+    Report, RobustnessReport, HeatmapReport, SnrReport or StandInReport
         ``isinstance`` tells which; a file of one kind is read by ``load`` of its class.
 
     Raises

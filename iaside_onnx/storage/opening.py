@@ -22,6 +22,7 @@ MADE_BY = {
     "iaside-robustness": "robustness",
     "iaside-heatmap": "heatmap",
     "iaside-snr": "snr",
+    "iaside-stand-ins": "predict",
 }
 # By name, as what a file holds is known to results: the one place that storage knows of them.
 _READER = f"{__package__.partition('.')[0]}.results.stored:read_stored"
