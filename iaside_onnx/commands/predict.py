@@ -79,6 +79,11 @@ _PICTURES = (".png", ".svg", ".pdf")
     help="With --model: rings of the stand-ins.  [default: 32, or as many as the size resolves]",
 )
 @norm_option
+@click.option(
+    "--placed",
+    is_flag=True,
+    help="With --model: lay the noise of a stand-in where the corruption lays its own.",
+)
 @corruption_options
 @label_options
 @naming_options

@@ -205,4 +205,4 @@ def check_same_images(
 
 
 # Settings of stand-ins that no measurement of corruptions has.
-_OWN = {"perturbations", "severities", "rings", "norm", "spectra", "spectra_digest"}
+_OWN = {"perturbations", "severities", "rings", "norm", "spectra", "spectra_digest", "placed"}

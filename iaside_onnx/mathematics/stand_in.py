@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from .signal_noise import Rings
 
 # Shares of a ring's power below which nothing but rounding is left of it.
 _NOTHING = 1e-10
+# Width of the window in which energy counts as being at one place, as a share of the image's side.
+_PLACE = 1 / 20
 
 
 @dataclass(frozen=True)
@@ -173,12 +176,29 @@ class Plane:
             residual = mean[:, None, None] * np.eye(len(diagonal))
         return Spectrum(gain, residual, moments.shift / moments.images)
 
+    def place(
+        self,
+        clean: NDArray[np.complex128],
+        perturbed: NDArray[np.complex128],
+        spectrum: Spectrum,
+    ) -> NDArray[np.float64]:
+        """Where in an image the residual lies: its local root mean square, shape (H, W)."""
+        left = perturbed.copy()
+        left[:, 0] = 0.0
+        left[:, 1:] -= clean[:, 1:] * spectrum.gain.T[:, self._ring]
+        energy = np.square(self.image(left)).mean(axis=0)
+        width = _PLACE * min(energy.shape)
+        energy = scipy.ndimage.gaussian_filter(energy, width, mode="wrap")
+        # Nowhere exactly none, so that every ring has noise to give its power to.
+        return np.asarray(np.sqrt(np.maximum(energy, 0) + _NOTHING))
+
     def stand_in(
         self,
         clean: NDArray[np.complex128],
         spectrum: Spectrum,
         rng: np.random.Generator,
         *,
+        place: NDArray[Any] | None = None,
         cut: bool = True,
     ) -> NDArray[np.float64]:
         """The image that differs from a clean one by a perturbation's spectrum alone.
@@ -192,6 +212,8 @@ class Plane:
             From `spectrum`.
         rng : numpy.random.Generator
             Of the noise's phases and of how its power lies within a ring.
+        place : array, shape (H, W), optional
+            How strong the noise is where, before its rings get their power; from `place`.
         cut : bool
             Cut the pixels to [0, 1], where all perturbed images lie.
         """
@@ -205,7 +227,8 @@ class Plane:
             own = _trace(power) / self._divisors[:, 0, 0]
             residual = residual + own[:, None, None] * spectrum.following
         if residual.any():
-            white = self.spectrum(rng.standard_normal((channels, height, width)))
+            noise = rng.standard_normal((channels, height, width))
+            white = self.spectrum(noise if place is None else noise * place)
             changed += self._coloured(clean, power, white, residual)
         image = self.image(changed)
         return np.clip(image, 0.0, 1.0) if cut else image

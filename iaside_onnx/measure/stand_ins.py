@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_kind, check_whole, plain, several
+from ..checks import check_kind, check_truth, check_whole, plain, several
 from ..comparisons.shares import check_same_images
 from ..corruptions.corrupt import corrupt, generator
 from ..corruptions.severity import CATALOGUE
@@ -49,6 +49,7 @@ def measure_stand_ins(
     spectrum: str | Path | Sequence[str | Path] = (),
     rings: int | None = None,
     norm: str = "linf",
+    placed: bool = False,
     measured: str | Path | RobustnessReport | None = None,
     confidence: float = 0.95,
     **options: Unpack[LabelledOptions],
@@ -77,6 +78,9 @@ def measure_stand_ins(
     rings : int, optional
         By default 32, or as many as the size resolves.
     norm : {"linf", "l2", "l1"}
+    placed : bool
+        Lay the noise where the corruption lays its own: with the local energy of what it leaves
+        besides the gain, within a window of a twentieth of the side.
     measured : path or RobustnessReport, optional
         What will be held against the result: refused at once where it is of another model, other
         images, or has no corruption and severity in common.
@@ -89,13 +93,19 @@ def measure_stand_ins(
     -------
     StandInReport
     """
-    rings, norm, confidence = map(plain, (rings, norm, confidence))
+    rings, norm, placed, confidence = map(plain, (rings, norm, placed, confidence))
+    check_truth("placed", placed)
     if rings is not None:
         check_whole("rings", rings)
     check_confidence(confidence)
     paths = [Path(path) for path in several("spectrum", spectrum)]
     given = several("corruption", corruption), several("severity", severity)
     _check_source(snr, paths, given, rings, norm)
+    if placed and (snr is not None or paths):
+        raise UsageError(
+            f"{option('placed', True)} goes without {option('snr')} and {option('spectrum')}: "
+            "where noise lies is known of each image's own corrupted copy alone"
+        )
     # A file of iaside snr may name an attack.
     names, levels = asked_corruptions((), severity) if snr else asked_corruptions(*given)
     request = Request.of(LabelledOptions, options, model, images, target, bands=1, norm=norm)
@@ -124,7 +134,7 @@ def measure_stand_ins(
         else:
             grid = Rings(*size, rings or max(1, min(_RINGS, min(size) // 2)), norm)
             known = tables(paths, grid, form.channels) if paths else None
-            made = StandIns(names, levels, grid, None)
+            made = StandIns(names, levels, grid, None, placed)
             if known is not None:
                 made = StandIns(known.names, known.levels, grid, known)
         if measured is not None:
@@ -162,13 +172,15 @@ def _check_source(
 class StandIns(Measurement[StandInReport]):
     """Stand-ins of images: a row holds `wrong` (0 or 1) of each perturbation, then `change`.
 
-    `spectra` is None where each image's own corrupted copy gives its spectrum.
+    `spectra` is None where each image's own corrupted copy gives its spectrum, and, where noise is
+    `placed`, where it lies.
     """
 
     perturbations: list[str]
     severities: list[int]
     grid: Rings
     spectra: Spectra | None
+    placed: bool = False
 
     kind = StandInReport
 
@@ -203,6 +215,7 @@ class StandIns(Measurement[StandInReport]):
             "rings": self.grid.rings,
             "norm": self.grid.norm,
             "spectra": OWN if self.spectra is None else self.spectra.source,
+            "placed": self.placed,
             **of_file,
         }
 
@@ -220,14 +233,16 @@ class StandIns(Measurement[StandInReport]):
             return plane.spectrum(subject.pixels(position))
 
         def make(clean: Image, position: int, name: str, level: int) -> Image:
-            own, key = spectrum(position), keys[position]
+            own, key, place = spectrum(position), keys[position], None
             if self.spectra is None:
                 image = corrupt(clean, name, level, generator(seed, key, name, level))
-                described = plane.described(plane.moments_of(own, plane.spectrum(image)))
+                other = plane.spectrum(image)
+                described = plane.described(plane.moments_of(own, other))
+                place = plane.place(own, other, described) if self.placed else None
             else:
                 described = self.spectra.of(name, level)
             rng = generator(seed, key, f"stand-in {name}", level)
-            return plane.stand_in(own, described, rng).astype(np.float32)
+            return plane.stand_in(own, described, rng, place=place).astype(np.float32)
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
             stream = perturbed(

@@ -274,6 +274,7 @@ def _of_stand_ins(report: StandInReport) -> _Redo:
         "corruption": report.perturbations,
         "severity": report.severities,
         "rings": settings["rings"],
+        "placed": settings["placed"],
     }
     return _Redo(measure_stand_ins, options, answers_of, settings)
 

@@ -34,6 +34,7 @@ SCHEMA = Schema(
             "rings": rules.whole(1, MOST_BANDS),
             "norm": rules.is_norm,
             "spectra": lambda value: value in SOURCES,
+            "placed": rules.is_truth,
             "kinds": rules.are_kinds,
         },
         **rules.INSIDE,
@@ -88,9 +89,9 @@ class StandInReport(ModelResult):
     change : ndarray of float32, shape (n, P, S)
         ``||Q(.|x') - Q(.|x)||_1`` with x' the stand-in, in [0, 2].
     settings : dict
-        rings, norm, spectra ("own", "average" or "table", and their digest where they come from a
-        file), seed, samples, height, width, channels, confidence, kinds, and the other settings
-        that determine the answers.
+        rings, norm, spectra ("own", "average" or "table"; `spectra_digest` where they come from a
+        file), placed (noise lies where the corruption has it), seed, samples, height, width,
+        channels, confidence, kinds, and the other settings that determine the answers.
     """
 
     SCHEMA: ClassVar[Schema] = SCHEMA

@@ -49,10 +49,11 @@ def print_shares(shares: Shares) -> None:
     out.say("Fall of the accuracy as measured, and its two shares:")
     headings = ["measured", ends, "spectral", ends, "structural", ends]
     out.print(table(["corruption"], headings, rows, tight=True))
+    placed = ", laid where the corruption lies" * report.settings["placed"]
     total = [with_interval(shares.total[part], level) for part in range(3)]
     out.say(
         f"Mean fall: {total[0]}; spectral {total[1]}; structural {total[2]}",
-        "Spectral is what images with the corruption's spectrum and random phases cost, "
+        f"Spectral is what images with the corruption's spectrum and random phases cost{placed}, "
         "structural the rest; it is negative where these cost more than the corruption.",
     )
     for name, words in (("accuracy_drop", "fall of accuracy"), ("mpe", "mPE")):
@@ -69,6 +70,7 @@ def _print_heading(out: Terminal, report: StandInReport) -> None:
     settings, passes = report.settings, report.run.get("forward_passes")
     severities = "severity" if len(report.severities) == 1 else "severities"
     spectra = _SPECTRA.get(settings["spectra"], "spectra of tables")
+    spectra += ", noise where the corruption has it" * settings["placed"]
     cost = "" if passes is None else f"; {passes:,} forward passes"
     out.heading(
         report,
