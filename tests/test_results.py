@@ -41,6 +41,7 @@ def sound():
         "unattacked": sound_files.sound_robustness(1),
         "heatmap": sound_files.sound_heatmap(1),
         "snr": sound_files.sound_snr(1),
+        "stand-ins": sound_files.sound_stand_ins(1),
     }
     proven = {name: sound_files.proven(result) for name, result in made.items()}
     return SimpleNamespace(wholes=proven, part=partial(sound_files.part, of=3))
@@ -297,6 +298,7 @@ def test_named_axes_hold_the_values(sound, kind):
             assert table[each.name].dims[each.dims.index("image")] == "image"
             np.testing.assert_array_equal(table[each.name], getattr(whole, each.name))
     main = {"report": "log_prob", "drawn": "log_prob", "heatmap": "change", "snr": "noise"}
+    main["stand-ins"] = "change"
     assert main.get(kind, "corrupted_log_prob") in table.data_vars
     if kind == "robustness":
         fog = table["wrong"].sel(perturbation="fog", severity=3).mean("image")

@@ -1,4 +1,4 @@
-"""Mutated measurements (robustness, heat maps, signal to noise); read, printed and used."""
+"""Mutated measurements (all kinds beside reports); read, printed and used."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ import numpy as np
 from hdf5_damage import Anatomy, mutate
 from hostile_values import some
 from reading_here import read_here
-from sound_files import part, proven, sound_heatmap, sound_robustness, sound_snr
+from sound_files import part, proven, sound_heatmap, sound_robustness, sound_snr, sound_stand_ins
 from uses import show, use
 
-from iaside_onnx.results import heatmap, robustness, snr
+from iaside_onnx.results import heatmap, robustness, snr, stand_ins
 from iaside_onnx.results.kinds import load
 
 _MAKERS: dict[str, Callable[[int], Any]] = {
     "robustness": sound_robustness,
     "heatmap": sound_heatmap,
     "snr": sound_snr,
+    "stand_ins": sound_stand_ins,
 }
-_SCHEMAS = {"robustness": robustness.SCHEMA, "heatmap": heatmap.SCHEMA, "snr": snr.SCHEMA}
+_SCHEMAS = {
+    "robustness": robustness.SCHEMA,
+    "heatmap": heatmap.SCHEMA,
+    "snr": snr.SCHEMA,
+    "stand_ins": stand_ins.SCHEMA,
+}
 _HEADER = "header"
 
 
