@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .auditing.audit import audit
     from .comparisons.comparison import compare
     from .comparisons.correlation import Correlation, correlate
     from .comparisons.gate import Gate, gate
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from .mathematics.score import signed_score, spectral_importance, spectral_robustness_score
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .measure.analysis import analyze
+    from .measure.damage import explain
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
     from .measure.stand_ins import measure_stand_ins
+    from .results.damage import DamageReport
     from .results.heatmap import HeatmapReport, load_heatmap
     from .results.kinds import load
     from .results.merging import merge
@@ -42,6 +45,7 @@ _HOMES = {
     "Comparison": "comparisons.pairs",
     "compare": "comparisons.comparison",
     "Correlation": "comparisons.correlation",
+    "DamageReport": "results.damage",
     "correlate": "comparisons.correlation",
     "Gate": "comparisons.gate",
     "gate": "comparisons.gate",
@@ -56,9 +60,11 @@ _HOMES = {
     "StandInReport": "results.stand_ins",
     "measure_stand_ins": "measure.stand_ins",
     "analyze": "measure.analysis",
+    "audit": "auditing.audit",
     "band_images": "mathematics.bands",
     "band_index": "mathematics.bands",
     "corrupt": "corruptions.corrupt",
+    "explain": "measure.damage",
     "IasideError": "errors",
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
@@ -79,12 +85,12 @@ _HOMES = {
 }
 
 __all__ = [
-    "Comparison", "Correlation", "Gate", "HeatmapReport", "IasideError", "Listener",
-    "Prediction", "Report", "RobustnessReport", "Settings", "Shares", "SnrReport",
-    "StandInReport", "analyze", "band_images", "band_index", "compare", "correlate", "corrupt",
-    "damage_shares", "gate", "load", "load_heatmap", "load_robustness", "load_snr",
-    "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins", "merge",
-    "plot", "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
+    "Comparison", "Correlation", "DamageReport", "Gate", "HeatmapReport", "IasideError",
+    "Listener", "Prediction", "Report", "RobustnessReport", "Settings", "Shares", "SnrReport",
+    "StandInReport", "analyze", "audit", "band_images", "band_index", "compare", "correlate",
+    "corrupt", "damage_shares", "explain", "gate", "load", "load_heatmap", "load_robustness",
+    "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins",
+    "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
     "spectral_importance", "spectral_robustness_score",
 ]  # fmt: skip
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any
 
 from .errors import InvalidOption
+
+# How like a name must be to be taken for another one, from 0 to 1; longer ones are cut off.
+_ALIKE, _LONGEST_NAME = 0.7, 100
 
 
 def plain(value: Any) -> Any:
@@ -132,6 +136,17 @@ def check_share(parameter: str, value: float) -> None:
         raise InvalidOption(parameter, value, "must lie between 0 and 1, both excluded")
 
 
+def check_positive(parameter: str, value: float) -> None:
+    """Refuse what is no positive, finite number.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    if not is_number(value) or not 0.0 < value < math.inf:
+        raise InvalidOption(parameter, value, "must be a positive number")
+
+
 def check_choice(parameter: str, value: str | None, choices: Iterable[str | None]) -> None:
     """Refuse what is not among the choices; None may be one, which is not named.
 
@@ -141,5 +156,29 @@ def check_choice(parameter: str, value: str | None, choices: Iterable[str | None
     """
     choices = tuple(choices)
     if not isinstance(value, str | None) or value not in choices:
-        names = ", ".join(name for name in choices if name)
-        raise InvalidOption(parameter, value, f"choose one of {names}")
+        raise InvalidOption(parameter, value, one_of(value, filter(None, choices)))
+
+
+def one_of(value: Any, choices: Iterable[str], ask: str = "choose") -> str:
+    """What to say of a value that is none of the choices: which is meant, and which there are.
+
+    Examples
+    --------
+    >>> one_of("gausian", ["gaussian", "mean"])
+    'did you mean gaussian? choose one of gaussian, mean'
+    >>> one_of("x", ["gaussian", "mean"])
+    'choose one of gaussian, mean'
+    """
+    names = list(choices)
+    near = likeliest(value, names)
+    question = f"did you mean {near}? " if near else ""
+    return f"{question}{ask} one of {', '.join(names)}"
+
+
+def likeliest(value: Any, choices: Iterable[str]) -> str | None:
+    """The choice that a value was most likely meant to be; None where none is like it."""
+    from difflib import get_close_matches
+
+    names = {name.lower(): name for name in choices}
+    near = get_close_matches(str(value).lower()[:_LONGEST_NAME], names, 1, _ALIKE)
+    return names[near[0]] if near else None

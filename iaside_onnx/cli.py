@@ -14,10 +14,14 @@ import click
 
 from . import __version__, interrupts
 from .commands.analyze import analyze
+from .commands.audit import audit
 from .commands.compare import compare
 from .commands.correlate import correlate
+from .commands.demo import demo
+from .commands.explain import explain
 from .commands.gate import gate
 from .commands.heatmap import heatmap
+from .commands.help import Command, Context, overview, write_commands
 from .commands.html import html
 from .commands.inspect import inspect
 from .commands.measure import OWN_PROCESS
@@ -39,6 +43,33 @@ DEBUG = "IASIDE_DEBUG"
 
 class OneLineErrors(click.Group):
     """A command group whose every failure is one line on standard error, and never exit code 1."""
+
+    context_class = Context
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command; its help shows its options in groups."""
+        super().add_command(Command.of(cmd), name)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command's name; `help` and `version` are the options of these names."""
+        if args[:1] == ["help"]:
+            args = [*args[1:2], "--help"]
+        elif args == ["version"]:
+            args = ["--version"]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant; a model in its place is one for the audit."""
+        if args[0] not in self.commands and args[0].lower().endswith((".onnx", ".ort")):
+            line = " ".join(["iaside audit", *args])
+            raise click.UsageError(f"a command comes first; did you mean: {line}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands in groups."""
+        write_commands(self, formatter)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run; in standalone mode exit with the code of the command, 2, 3 or 130."""
@@ -69,12 +100,16 @@ def _report(error: BaseException) -> int:
 
 def _message(error: BaseException) -> tuple[str, int]:
     """What to say of an error, and the exit code that it means."""
+    if isinstance(error, click.MissingParameter) and error.ctx is not None:
+        pieces = " ".join(error.ctx.command.collect_usage_pieces(error.ctx)[1:])
+        line = f"{error.ctx.command_path} {pieces}"
+        return f"{error.format_message().rstrip('.')}; it is {line} (--help has an example)", 2
     if isinstance(error, click.ClickException):
         return error.format_message(), 2
     if isinstance(error, IasideError):
         return on_command_line(said(error)), 2
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return interrupts.LINE, interrupts.INTERRUPTED
+        return interrupts.line(), interrupts.INTERRUPTED
     if isinstance(error, MemoryError):
         return (
             "not enough memory for this; use fewer --samples, --bands or a smaller --batch, or a "
@@ -109,16 +144,15 @@ def _of_system(error: OSError) -> str:
 @click.version_option(__version__, prog_name="iaside")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Tell which frequencies an image classifier lives on.
+    """Say whether an image classifier is robust, why, and how sure that is.
 
     \b
     Example:
-      iaside inspect model.onnx
-      iaside analyze model.onnx photos/ -o report.h5
-      iaside plot report.h5 -o report.png
+      iaside demo
+      iaside audit model.onnx photos/
     """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        click.echo(overview(main))
 
 
 def run() -> None:
@@ -129,13 +163,13 @@ def run() -> None:
         # Remarks of libraries on their own code; what users need to know is said by us.
         warnings.simplefilter("ignore")
     try:
-        main(obj=OWN_PROCESS)
+        main(obj=OWN_PROCESS, prog_name="iaside")
     finally:
         give_up_output()
 
 
 for command in (
-    inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
-    correlate, predict, verify,
+    demo, audit, inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
+    correlate, predict, verify, explain,
 ):  # fmt: skip
     main.add_command(command)

@@ -8,6 +8,7 @@ process ends by itself. It leaves what a kill would leave, from which --resume g
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Callable
@@ -18,6 +19,8 @@ INTERRUPTED = 130
 LINE = "interrupted; analyze, robustness, heatmap and snr go on with --resume"
 # Seconds that the interpreter has to hear of the signal.
 _GRACE = 3.0
+# The words of the command that goes on from here, where it is another one.
+_further: list[str] = []
 _stoppers: list[Callable[[], Any]] = []
 _heard = threading.Event()
 
@@ -25,6 +28,16 @@ _heard = threading.Event()
 def when_interrupted(stop: Callable[[], Any]) -> None:
     """Have a function called at the first Ctrl-C, in a thread of its own."""
     _stoppers.append(stop)
+
+
+def go_on_with(*words: object) -> None:
+    """Have the line of an interruption name the command that goes on."""
+    _further[:] = map(str, words)
+
+
+def line() -> str:
+    """What is said where the process was interrupted."""
+    return f"interrupted; go on with {shlex.join(_further)}" if _further else LINE
 
 
 def listen() -> None:
@@ -63,7 +76,7 @@ def _give_up() -> None:
 
 def _end() -> None:
     try:
-        os.write(2, f"Error: {LINE}\n".encode())
+        os.write(2, f"Error: {line()}\n".encode())
     except OSError:
         pass
     finally:

@@ -26,6 +26,8 @@ class Listener:
     ----------
     note, warn : callable
         Take one line each, in the words of `words`.
+    title : callable
+        Takes what the long part is that begins next, in the words of `words`.
     start : callable
         Takes the forward passes done already and in all, when the long part begins.
     advance : callable
@@ -40,6 +42,7 @@ class Listener:
 
     note: Callable[[str], None] = _nothing
     warn: Callable[[str], None] = _nothing
+    title: Callable[[str], None] = _nothing
     start: Callable[[int, int], None] = _nothing
     advance: Callable[[int], None] = _nothing
     stop: Callable[[], None] = _nothing
@@ -47,10 +50,26 @@ class Listener:
     words: Callable[[str], str] = in_python
 
     def __setattr__(self, name: str, value: Any) -> None:
-        takes_text = name in ("note", "warn")
+        takes_text = name in ("note", "warn", "title")
         super().__setattr__(name, partial(_worded, self, value) if takes_text else value)
 
     def warning(self, message: str) -> None:
         """Pass a warning on, and keep it for the report."""
         self.warnings.append(on_command_line(message))
         self.warn(message)
+
+    def part(self, before: int, total: int) -> Listener:
+        """One for a part of the work, of whose `total` so much was done `before`.
+
+        This one hears all of it.
+        It keeps the warnings so far, and those of its own part alone.
+        """
+        return Listener(
+            note=self.note,
+            warn=self.warning,
+            start=lambda done, _: self.start(before + done, total),
+            advance=self.advance,
+            stop=self.stop,
+            warnings=list(self.warnings),
+            words=str,  # left to this one
+        )

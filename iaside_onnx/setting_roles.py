@@ -44,7 +44,7 @@ SETTINGS = _declared(
     (Belongs.FITTED, "temperature tf32"),
     (Belongs.MODEL, "floor set allow_random"),
     (Belongs.SIZE, "size"),
-    (Belongs.SAMPLE, "samples"),
+    (Belongs.SAMPLE, "samples sampling"),
     (Belongs.ESTIMATE, "estimator passes"),
     (Belongs.DERIVED, "players"),
     (Belongs.VIEW, "value beta confidence"),
@@ -52,11 +52,15 @@ SETTINGS = _declared(
 # Where measurements of robustness and heat maps deviate: their perturbations are drawn, whatever
 # stands for absent bands; bands are a view of a heat map.
 ROBUSTNESS_SETTINGS = SETTINGS | _declared(
-    (Belongs.GAME, "seed draws"),
+    (Belongs.GAME, "seed draws pairs"),
     (Belongs.SIZE, "height width"),
     (Belongs.MODEL, "channels"),
     (Belongs.DERIVED, "kinds"),
     (Belongs.SAMPLE, "attack_samples"),
+)
+DAMAGE_SETTINGS = SETTINGS | _declared(
+    (Belongs.GAME, "perturbation seed draws labels"),
+    (Belongs.ESTIMATE, "split"),
 )
 HEATMAP_SETTINGS = SETTINGS | _declared(
     (Belongs.GAME, "seed draws strength clip"),
@@ -76,7 +80,7 @@ SNR_FIT = ("bands", "norm", "size")
 # What finished files hold beside the settings that determine them: views, and what follows.
 _BESIDE = {"height", "width", "channels"} | {
     name
-    for declared in (SETTINGS, ROBUSTNESS_SETTINGS, HEATMAP_SETTINGS)
+    for declared in (SETTINGS, ROBUSTNESS_SETTINGS, HEATMAP_SETTINGS, DAMAGE_SETTINGS)
     for name, owner in declared.items()
     if owner in (Belongs.VIEW, Belongs.DERIVED)
 }
@@ -135,6 +139,14 @@ def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> l
     """
     apart = settings_apart(settings, written, {})
     return [each for each in apart if each.setting in settings or each.setting not in _BESIDE]
+
+
+def without_sample(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that determine the values of an image, whichever others are measured with it."""
+    owners = {**SETTINGS, **ROBUSTNESS_SETTINGS}
+    return {
+        name: value for name, value in settings.items() if owners.get(name) is not Belongs.SAMPLE
+    }
 
 
 def _owner(key: str, settings: Mapping[str, Any], declared: Mapping[str, Belongs]) -> Belongs:

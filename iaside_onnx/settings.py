@@ -32,6 +32,7 @@ MOST_COUNT = 1 << 31
 MOST_OFFSET = 1_000_000
 # Beyond these logits are all equal, or no numbers, in the single precision of the game.
 TEMPERATURES = (1e-6, 1e6)
+SAMPLINGS = ("stratified", "nested")
 
 
 def check_seed(seed: int) -> None:
@@ -68,6 +69,8 @@ class Settings:
         What stands for an absent band, a key of `mathematics.absence.ABSENCES`.
     samples : int
         Images to draw; 0 takes all.
+    sampling : {"stratified", "nested"}
+        How they are drawn: "nested" draws make a smaller sample a part of every larger one.
     seed : int
         Of all that is drawn: the sample, the noise, the coalitions. Not negative.
     preprocess : str or None
@@ -102,6 +105,7 @@ class Settings:
     norm: str = "linf"
     absence: str = "gaussian"
     samples: int = 200
+    sampling: str = "stratified"
     seed: int = 0
     preprocess: str | None = None
     size: tuple[int, int] | None = None
@@ -159,6 +163,7 @@ class Settings:
         """Refuse values that cannot be used with a `UsageError`, before any work is done."""
         check_choice("norm", self.norm, NORMS)
         check_choice("absence", self.absence, ABSENCES)
+        check_choice("sampling", self.sampling, SAMPLINGS)
         check_choice("output_map", self.output_map, OUTPUT_MAPS)
         check_choice("estimator", self.estimator, (None, *ESTIMATORS))
         check_choice("layout", self.layout, (None, *LAYOUTS))

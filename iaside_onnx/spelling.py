@@ -140,7 +140,8 @@ def _typed(parameter: str, values: Sequence[Any]) -> str:
     flag = _flag(parameter)
     if not values:
         return flag
-    typed = [words(parameter, value) or [flag, str(value)] for value in values]
+    short = [value if len(str(value)) <= _LONGEST else _literal(value) for value in values]
+    typed = [words(parameter, value) or [flag, str(value)] for value in short]
     if all(len(each) == 1 for each in typed):
         return " or ".join(each[0] for each in typed)
     return f"{flag} {' or '.join(each[-1] for each in typed)}"

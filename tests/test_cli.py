@@ -338,10 +338,3 @@ def test_times_are_seconds_or_hours_and_minutes():
     for text in ("", "m", "30m1h", "1d", "ten", "1e"):
         with pytest.raises(click.BadParameter, match="is no time"):
             duration(None, None, text)
-
-
-def test_the_command_alone_prints_its_help(iaside):
-    alone = iaside()
-    assert alone.exit_code == 0
-    assert alone.stdout == iaside("--help").stdout
-    assert alone.stderr == ""

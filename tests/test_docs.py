@@ -109,7 +109,7 @@ def test_options_in_the_guide_exist(page):
     for words in commands(page):
         if words[0].startswith("-"):
             continue
-        known = {"--help", "-h"}
+        known = {"--help", "-h", "--help-all"}
         for parameter in main.commands[words[0]].params:
             known |= {*parameter.opts, *parameter.secondary_opts}
         used = {word.partition("=")[0] for word in words if word.startswith("-")}
@@ -193,8 +193,9 @@ def test_the_command_page_says_what_help_says(name, hooks, iaside):
     page = hooks.on_page_markdown(read("command-line.md"))
     section = page.partition(f"## iaside {name} ")[2].partition("\n## ")[0]
     cells = re.findall(r"<td>(.*?)</td>", section)
-    shown = escape(" ".join(iaside(name, "--help").stdout.split()))
-    # Every text of the page stands in --help, and every option of --help on the page.
+    everything = "--help-all" if main.commands[name].has_many else "--help"
+    shown = escape(" ".join(iaside(name, everything).stdout.split()))
+    # Every text of the page stands in the help, and every option of the help on the page.
     for cell in cells:
         text = " ".join(re.sub("</?code>", "", cell).split())
         assert text in shown

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
+from iaside_onnx.images.sample import seeded_order
 from iaside_onnx.mathematics.coalitions import (
     are_drawn,
     draw_coalitions,
@@ -21,7 +22,7 @@ from iaside_onnx.mathematics.coalitions import (
 )
 from iaside_onnx.mathematics.estimators import image_values
 from iaside_onnx.mathematics.shapley import shapley_values, shapley_weights
-from iaside_onnx.measure.stopping import FIRST_LOOK, Limits, looks, play_rounds, seeded_order
+from iaside_onnx.measure.stopping import FIRST_LOOK, Limits, looks, play_rounds
 from iaside_onnx.page.repeat import repetition
 
 from . import graphs

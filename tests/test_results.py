@@ -20,7 +20,7 @@ from iaside_onnx.storage.opening import MADE_BY
 
 from .conftest import ROOT
 
-KINDS = ["report", "drawn", "robustness", "unattacked", "heatmap", "snr"]
+KINDS = ["report", "drawn", "robustness", "unattacked", "heatmap", "snr", "damage", "split"]
 
 
 def tool(folder, name):
@@ -41,6 +41,8 @@ def sound():
         "unattacked": sound_files.sound_robustness(1),
         "heatmap": sound_files.sound_heatmap(1),
         "snr": sound_files.sound_snr(1),
+        "damage": sound_files.sound_damage(0),
+        "split": sound_files.sound_damage(1),
         "stand-ins": sound_files.sound_stand_ins(1),
     }
     proven = {name: sound_files.proven(result) for name, result in made.items()}
@@ -214,6 +216,7 @@ def test_nothing_is_written_that_could_not_be_read_again(sound, kind, how, tmp_p
         ("heatmap", "bands", True),
         ("heatmap", "bands", 2.0),
         ("heatmap", "norm", "l7"),
+        ("damage", "value", "prob"),
     ],
 )
 def test_views_are_refused_at_the_door_by_the_name_of_the_setting(sound, kind, name, value):
@@ -298,7 +301,7 @@ def test_named_axes_hold_the_values(sound, kind):
             assert table[each.name].dims[each.dims.index("image")] == "image"
             np.testing.assert_array_equal(table[each.name], getattr(whole, each.name))
     main = {"report": "log_prob", "drawn": "log_prob", "heatmap": "change", "snr": "noise"}
-    main["stand-ins"] = "change"
+    main |= {"damage": "damage", "split": "damage", "stand-ins": "change"}
     assert main.get(kind, "corrupted_log_prob") in table.data_vars
     if kind == "robustness":
         fog = table["wrong"].sel(perturbation="fog", severity=3).mean("image")

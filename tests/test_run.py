@@ -42,6 +42,18 @@ KINDS = {
     "heatmap": (ia.measure_heatmap, {"bands": 2, "temperature": "auto"}),
     "snr": (ia.measure_snr, {**CORRUPTED, "bands": 2}),
     "attacked": (ia.measure_snr, {**ATTACKED, "corruption": ["fog"]}),
+    "explain": (ia.explain, {"bands": 3, "corruption": "fog"}),
+    "split": (
+        ia.explain,
+        {
+            "attack": "square-linf",
+            "queries": 12,
+            "epsilon": 0.05,
+            "bands": 3,
+            "split": True,
+            "estimator": "permutation",
+        },
+    ),
 }
 WITH_MODEL = sorted(KINDS.keys() - {"snr"})
 

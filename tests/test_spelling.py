@@ -83,8 +83,8 @@ def typed(error):
         ),
         (
             lambda _: load_preprocess("imagenett"),
-            "preprocess='imagenett': give one of unit",
-            "--preprocess imagenett: give one of unit",
+            "preprocess='imagenett': did you mean imagenet? give one of unit",
+            "--preprocess imagenett: did you mean imagenet? give one of unit",
         ),
         (
             lambda folder: Reading.asked(folder, label_order="size"),
@@ -217,8 +217,8 @@ def test_a_listener_hears_its_own_language_and_reports_keep_that_of_the_command_
 
 
 def test_choices_that_are_refused_name_no_absent_one():
-    with pytest.raises(InvalidOption, match=r"^layout='hwc': choose one of nchw, nhwc$"):
-        check_choice("layout", "hwc", (None, "nchw", "nhwc"))
+    with pytest.raises(InvalidOption, match=r"^layout='tiled': choose one of nchw, nhwc$"):
+        check_choice("layout", "tiled", (None, "nchw", "nhwc"))
 
 
 @pytest.mark.parametrize("room", SILENT)

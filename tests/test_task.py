@@ -31,6 +31,7 @@ class Cosine:
 
     width: int
     bounds = (-1.0, 1.0)
+    columns = 1
 
     @property
     def reference(self):
@@ -110,7 +111,7 @@ def test_the_engine_holds_each_image_against_a_tensor_of_its_own(embedder, own):
     table = engine.values(
         engine.place(rows.reshape(2, 5, -1)), 0, 16, references, 7,
         np.tile(coalitions, (2, 1)) if own else None,
-    )  # fmt: skip
+    )[..., 0]  # fmt: skip
     present = (coalitions[:, None] >> np.arange(4, dtype=np.uint64) & np.uint64(1)).astype(bool)
     kept = (strengths[:, None] ** 2 * present).sum(axis=-1)
     expected = np.sqrt(kept / (strengths**2).sum(axis=1, keepdims=True))
@@ -162,13 +163,17 @@ def test_of_classes_too_the_tail_and_the_host_agree(form, temperature):
     )
     scores = scores[:, :1] if form.binary else scores
     scores = scores.astype(helper.tensor_dtype_to_np_dtype(form.elem_type))
-    task: Task = OneLabel(form, temperature)
+    task: Task = OneLabel(form, temperature, answered=True)
     references = rng.integers(0, 2, 8)
     tail = ort.InferenceSession(task.tail(), providers=["CPUExecutionProvider"])
     (found,) = tail.run(["value"], {"scores": scores, "reference": references[:, None]})
     host = task.values(scores.astype(np.float32), references)
     np.testing.assert_allclose(found[:, 0], host, atol=2e-6)
     readings = task.readings(scores.astype(np.float32))
+    np.testing.assert_array_equal(found[:, 1], task.answers(readings))
+    alone = ort.InferenceSession(OneLabel(form, temperature).tail())
+    (value,) = alone.run(["value"], {"scores": scores, "reference": references[:, None]})
+    np.testing.assert_array_equal(value, found[:, :1])
     margin, wrong = task.margins(readings, references)
     np.testing.assert_array_equal(wrong, ~task.right(readings, references))
     np.testing.assert_array_equal(wrong, margin < 0)

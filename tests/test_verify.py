@@ -64,6 +64,10 @@ def made(tmp_path_factory):
         bands=2,
         corruption=["fog"],
     )
+    ia.explain(model, images, folder / "e.h5", corruption="fog", bands=3, separate_dc=True)
+    attack = {"attack": "square-linf", "queries": 20, "epsilon": 0.1}
+    ia.explain(model, images, folder / "w.h5", **attack, bands=3, split=True,
+               estimator="permutation", passes=22, shard="2/2")  # fmt: skip
     return folder
 
 
@@ -71,7 +75,7 @@ def checks(found):
     return {check.name: check.holds for check in found.checks}
 
 
-@pytest.mark.parametrize("name", ["a", "d", "h", "p", "r", "s", "z", "t"])
+@pytest.mark.parametrize("name", ["a", "d", "h", "p", "r", "s", "z", "t", "e", "w"])
 def test_rows_done_again_are_the_same_bit_for_bit(iaside, made, name):
     model = [] if name in ("s", "z") else ["--model", made / "m.onnx"]
     done = iaside("verify", made / f"{name}.h5", *model, "--images",
@@ -85,7 +89,7 @@ def test_rows_done_again_are_the_same_bit_for_bit(iaside, made, name):
     assert found["not_shown"] == ["who made the file: a seal can be computed again by anyone"]
 
 
-@pytest.mark.parametrize("name", ["a", "d", "h", "r", "s"])
+@pytest.mark.parametrize("name", ["a", "d", "h", "r", "s", "e"])
 def test_every_kind_of_file_is_held_against_its_images(made, name, tmp_path):
     assert verify(made / f"{name}.h5", images=made / "d.npz").holds
     other = np.load(made / "d.npz")

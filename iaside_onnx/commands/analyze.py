@@ -18,6 +18,7 @@ from .show import measurement_of
 @click.command()
 @model_on_images(
     "REPORT.h5",
+    "MODEL-report.h5",
     bands_option,
     click.option("--separate-dc", is_flag=True, help="Make the mean colour a player of its own."),
     norm_option,
@@ -49,7 +50,7 @@ from .show import measurement_of
 def analyze(
     model: Path, images: Path, target: Path, robustness: Path | None, **options: Any
 ) -> None:
-    """Audit a classifier: find the frequency bands that its predictions rest on.
+    """Find the frequency bands that a model's predictions rest on.
 
     IMAGES is a folder with one sub-folder per class, any folder with --labels FILE.csv, a .npz
     or .h5 file with the arrays images and labels, or WebDataset tar shards or Hugging Face
@@ -57,8 +58,8 @@ def analyze(
 
     \b
     Example:
-      iaside analyze models/demo-plain.onnx demo/test -o plain.h5
-      iaside analyze resnet50.onnx val/ -o r50.h5 --preprocess imagenet --samples 500
+      iaside analyze model.onnx photos/ -o report.h5
+      iaside analyze model-v2.onnx photos/ -o report-v2.h5 --preprocess unit
     """
     from ..measure.analysis import analyze as audit
     from ..onnx_file.artifact import read_artifact

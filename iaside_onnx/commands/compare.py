@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .numbers import FILE, NUMBER
-from .options import json_option, picture_options, view_options
+from .options import any_view_options, json_option, picture_options
 from .output import check_targets, present
 
 
@@ -25,18 +25,19 @@ from .output import check_targets, present
     help="Say whether the signed scores differ by no more than D.",
 )  # fmt: skip
 @picture_options("Also draw the differences.")
-@view_options
+@any_view_options
 @json_option
 def compare(
     reports: tuple[Path, ...], target: Path | None, overwrite: bool, as_json: bool, **options: Any
 ) -> None:
-    """Say what differs between models, image by image: the first report is the reference.
+    """Say what differs between models, image by image.
+
+    The first report is the reference.
 
     \b
     Example:
-      iaside compare plain.h5 robust.h5
-      iaside compare float.h5 int8.h5 --margin 0.02 -o difference.png
-      iaside compare plain.h5 robust.h5 --replicate plain-2.h5 --replicate plain-3.h5
+      iaside compare report.h5 report-v2.h5
+      iaside compare report.h5 report-v2.h5 --margin 0.02 -o difference.png
     """
     from ..comparisons.comparison import compare as comparison_of
 

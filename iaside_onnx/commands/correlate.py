@@ -25,14 +25,14 @@ from .output import check_targets, present
 def correlate(
     files: tuple[Path, ...], target: Path | None, overwrite: bool, as_json: bool, **options: Any
 ) -> None:
-    """Say how well the score foretells measured robustness over several models.
+    """Say how well the score foretells measured robustness.
 
-    Takes files of analyze and of robustness in any order; two of one model (by hash) make one
-    point. At least four models are needed.
+    Over several models. Takes files of analyze and of robustness in any order; two of one model (by
+    hash) make one point. At least four models are needed.
 
     \b
     Example:
-      iaside correlate analyses/*.h5 robustness/*.h5 --baseline robustness/plain.h5 -o models.png
+      iaside correlate analyses/*.h5 robustness/*.h5 -o models.png
     """
     from ..comparisons.correlation import correlate as over_models
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .numbers import FILE, NEW_FILE, NUMBER
+from .numbers import BOUND, FILE, NEW_FILE, NUMBER
 from .options import json_option, overwrite_option, signature_options, view_options
 from .output import check_targets, print_json
 
@@ -28,6 +28,19 @@ from .output import check_targets, print_json
 @click.option(
     "--max-accuracy-drop", type=NUMBER, metavar="D", help="Largest drop of clean accuracy."
 )
+@click.option(
+    "--max-error", type=BOUND, multiple=True, metavar="NAME=E",
+    help="Largest measured error under a group of corruptions (noise, blur, weather, digital) or "
+    "one of them; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--max-error-rise", type=BOUND, multiple=True, metavar="NAME=D",
+    help="Largest rise of that error over the baseline's; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--max-mce", type=NUMBER, metavar="X",
+    help="Largest mean corruption error relative to the baseline's.",
+)  # fmt: skip
 @click.option(
     "--point", is_flag=True,
     help="Judge the estimates, not the unfavourable ends of their intervals.",
@@ -52,21 +65,26 @@ def gate(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Hold a report against thresholds: exit code 0 if all hold, 1 with a line a reason if not.
+    """Hold a report against thresholds, for CI.
 
-    A threshold is held against the unfavourable end of the interval, so that a lucky sample does
-    not pass. Lines go to standard output, or, where --json or --markdown - takes that, those of
-    failed criteria to standard error. Input that cannot be judged is exit code 2; so is a score
-    that is no finding (accuracy at chance, no gain to share), unless accuracy, which is judged
-    first, fails already, and a report that is not signed where --allowed-signers demands it. A
-    report's seal is a checksum that anyone can compute again: it shows damage, not who made it.
+    REPORT is a file of iaside analyze, one of iaside robustness, or the folder of an audit.
+
+    Exit code 0 if all hold, 1 with a line a reason if not. A threshold is held against the
+    unfavourable end of the interval, so that a lucky sample does not pass. Lines go to standard
+    output, or, where --json or --markdown - takes that, those of failed criteria to standard error.
+    Input that cannot be judged is exit code 2; so is a score that is no finding (accuracy at
+    chance, no gain to share), unless accuracy, which is judged first, fails already, and a report
+    that is not signed where --allowed-signers demands it. A report's seal is a checksum that anyone
+    can compute again: it shows damage, not who made it.
 
     \b
     Example:
-      iaside gate report.h5 --min-score 0.30 --min-accuracy 0.8
-      iaside gate report.h5 --baseline main.h5 --max-drop 0.02 --junit gate.xml
+      iaside gate report.h5 --min-score 0.10 --min-accuracy 0.8
+      iaside gate report-v2.h5 --baseline report.h5 --max-drop 0.02 --junit gate.xml
+      iaside gate model-audit/ --max-error noise=0.5 --max-error fog=0.6
     """
     from ..comparisons.gate import gate as decide
+    from ..comparisons.gated import files_of
     from ..errors import UsageError
     from ..results.signature import demand_signature
     from ..storage.output_file import check_free, whole_file
@@ -83,9 +101,13 @@ def gate(
     for path in files:
         check_free(path, overwrite=overwrite)
     signers, signer = options.pop("allowed_signers"), options.pop("identity")
-    demand_signature(report, signers, signer, options.pop("signature"))
-    if options["baseline"] is not None:
-        demand_signature(options["baseline"], signers, signer)
+    signature = options.pop("signature")
+    for path in files_of(report):
+        demand_signature(path, signers, signer, signature)
+    for path in files_of(options["baseline"]):
+        demand_signature(path, signers, signer)
+    for name in ("max_error", "max_error_rise"):
+        options[name] = dict(options[name])
     decision = decide(report, **options)
     with ExitStack() as written:  # all of them, or none
         scratches = {path: written.enter_context(whole_file(path)) for path in files}

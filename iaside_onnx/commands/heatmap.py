@@ -16,6 +16,7 @@ from .output import check_targets, print_written
 @click.command()
 @model_on_images(
     "FILE.h5",
+    "MODEL-heatmap.h5",
     click.option(
         "--grid", callback=number_or("full", int, "full"), metavar="N|full",
         help="Frequencies an axis, an odd number, or all.  [default: 2 bands + 1]",
@@ -44,15 +45,16 @@ def heatmap(
     picture: Path | None,
     **options: Any,
 ) -> None:
-    """Measure error and prediction change under each Fourier basis vector of one strength.
+    """Measure the error under each wave of one strength, as a heat map.
 
-    The Fourier heat map of Yin et al. (NeurIPS 2019), with the bands of the SID drawn over it.
-    IMAGES is what analyze takes; `iaside show` and `iaside plot` read the file again.
+    Error and prediction change under each Fourier basis vector: the Fourier heat map of Yin et al.
+    (NeurIPS 2019), with the bands of the SID drawn over it. IMAGES is what analyze takes; `iaside
+    show` and `iaside plot` read the file again.
 
     \b
     Example:
-      iaside heatmap models/demo-plain.onnx demo/test -o map.h5 --plot map.png
-      iaside plot map.h5 plain.h5 -o both.png
+      iaside heatmap model.onnx photos/ -o heatmap.h5 --plot heatmap.png
+      iaside plot heatmap.h5 report.h5 -o heatmap-bands.png
     """
     from ..measure.heatmap import measure_heatmap
     from ..results.report import load

@@ -8,19 +8,19 @@ from typing import Any
 import click
 
 from .numbers import FILE
-from .options import overwrite_option, target_option, view_options
+from .options import any_view_options, overwrite_option, target_option
 from .output import check_targets
 from .show import baseline_of, viewed, warn_of_silent
 
 
 @click.command()
 @click.argument("reports", type=FILE, nargs=-1, required=True)
-@target_option("FILE.html", "Where the page goes.")
+@target_option("FILE.html", "Where the page goes.", default="REPORT.html")
 @click.option(
     "--baseline", type=FILE, metavar="FILE.h5",
     help="File of iaside robustness that mCE is relative to.",
 )  # fmt: skip
-@view_options
+@any_view_options
 @overwrite_option("an existing page")
 def html(
     reports: tuple[Path, ...],
@@ -29,18 +29,18 @@ def html(
     overwrite: bool,
     **view: Any,
 ) -> None:
-    """Write one self-contained page of one report or several, to send to others.
+    """Write one self-contained page, to send to others.
 
-    Files of iaside robustness of the same models, and one of iaside snr, may stand among the
-    reports: then the page shows measured errors beside the score.
+    Of one report or of several. Files of iaside robustness of the same models, and one of iaside
+    snr, may stand among the reports: then the page shows measured errors beside the score.
 
     It works offline and from an e-mail, on narrow screens, on paper, by keyboard and with a
     screen reader.
 
     \b
     Example:
-      iaside html plain.h5 robust.h5 -o audit.html
-      iaside html plain.h5 plain-robustness.h5 snr.h5 -o audit.html
+      iaside html report.h5 report-v2.h5 -o page.html
+      iaside html report.h5 robustness.h5 snr.h5 -o measured.html
     """
     from ..page.page import save_page
     from ..results.kinds import load

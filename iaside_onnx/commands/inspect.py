@@ -50,15 +50,15 @@ def inspect(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Say what an ONNX artifact is, and which providers would really run it.
+    """Say what an ONNX file is, and which providers would run it.
 
     With --data it tries preprocessing recipes, channel orders and label offsets on a few images
     and ranks them.
 
     \b
     Example:
-      iaside inspect models/demo-plain.onnx
-      iaside inspect unknown.onnx --data val/ --labels val.csv --write-recipe mine.toml
+      iaside inspect model.onnx
+      iaside inspect model.onnx --data photos/ --write-recipe recipe.toml
     """
     from ..inference.inspection import inspect as describe
     from ..storage.output_file import whole_file

@@ -21,6 +21,7 @@ from .options import (
     progress_option,
     quiet_option,
     reading_options,
+    resume_option,
     running_options,
     sample_options,
     skip_bad_option,
@@ -42,7 +43,7 @@ run_options = together(
         "--dask", type=TEXT, metavar="ADDRESS|local:N",
         help="Evaluate on the workers of a Dask scheduler, or in N processes here.",
     ),
-    click.option("--resume", is_flag=True, help="Continue where it was interrupted."),
+    resume_option,
 )  # fmt: skip
 telling_options = together(
     overwrite_option("what is there"),
@@ -53,13 +54,13 @@ telling_options = together(
 
 
 def model_on_images(
-    target: str, *own: Callable[[F], F], view: Callable[[F], F] | None = None
+    target: str, default: str | None, *own: Callable[[F], F], view: Callable[[F], F] | None = None
 ) -> Callable[[F], F]:
     """Arguments and options of a command that runs a model on images, with those of its `own`."""
     return together(
         click.argument("model", type=FILE),
         click.argument("images", type=FILE),
-        target_option(target),
+        target_option(target, default=default, required=default is None),
         label_options,
         naming_options,
         skip_bad_option,

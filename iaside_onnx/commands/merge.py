@@ -14,7 +14,7 @@ from .output import check_targets, print_written
 
 @click.command()
 @click.argument("reports", type=FILE, nargs=-1, required=True)
-@target_option("REPORT.h5", "Where the report goes.")
+@target_option("REPORT.h5", "Where the report goes.", default="REPORT-merged.h5")
 @click.option("--allow-missing", is_flag=True, help="Join what there is, as a part of the sample.")
 @view_options
 @overwrite_option("an existing report")
@@ -29,15 +29,16 @@ def merge(
     as_json: bool,
     **view: Any,
 ) -> None:
-    """Join the files of runs with --shard into the one that a single run would have written.
+    """Join the files of runs with --shard into one.
 
-    The order of the reports does not matter. The view options set the view of all parts.
+    It is the file that a single run would have written. The order of the reports does not matter.
+    The view options set the view of all parts.
 
     \b
     Example:
-      iaside analyze models/demo-plain.onnx demo/test -o part1.h5 --shard 1/2
-      iaside analyze models/demo-plain.onnx demo/test -o part2.h5 --shard 2/2
-      iaside merge part1.h5 part2.h5 -o plain.h5
+      iaside analyze model.onnx photos/ -o part1.h5 --shard 1/2
+      iaside analyze model.onnx photos/ -o part2.h5 --shard 2/2
+      iaside merge part1.h5 part2.h5 -o merged.h5
     """
     from ..results.merging import merge as joined
     from ..storage.output_file import check_folder, check_free_for_result, sole_writer

@@ -56,8 +56,27 @@ class _Text(click.types.StringParamType):
         return text
 
 
+class _Bound(click.ParamType):  # type: ignore[type-arg]
+    name = "bound"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        """A name and the number behind its last ``=``."""
+        if isinstance(value, tuple):
+            return value
+        name, _, number = str(value).rpartition("=")
+        try:
+            if not name.strip():
+                raise ValueError
+            return name.strip(), plain(number.strip(), float)
+        except ValueError:
+            self.fail(f"{value!r} is no bound; write it as noise=0.5", param, ctx)
+
+
 INTEGER = _Number(int, "integer")
 NUMBER = _Number(float, "float")
+BOUND = _Bound()
 TEXT = _Text()
 FILE = click.Path(path_type=Path)
 # What a command writes; all other files are what it reads.

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 from importlib import import_module
+from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, TypeVar
 
 import click
@@ -116,11 +118,22 @@ def confidence_option(default: float | None = 0.95) -> Callable[[F], F]:
     )  # fmt: skip
 
 
-score_options = together(
-    click.option("--value", type=TEXT, metavar="KIND", help="log-prob, log-prob-clipped or prob."),
-    click.option("--beta", type=NUMBER, help="Decay of the score's weights, in (0, 1)."),
-)
+_VALUES = "log-prob, log-prob-clipped or prob"
+
+
+def _value_option(kinds: str) -> Callable[[F], F]:
+    return click.option("--value", type=TEXT, metavar="KIND", help=f"{kinds}.")
+
+
+_beta_option = click.option("--beta", type=NUMBER, help="Decay of the score's weights, in (0, 1).")
+score_options = together(_value_option(_VALUES), _beta_option)
 view_options = together(score_options, confidence_option(None))
+# Of commands that show files of several kinds.
+any_view_options = together(
+    _value_option(f"{_VALUES}; of damage by band right, same-answer or log-prob"),
+    _beta_option,
+    confidence_option(None),
+)
 extension_option = click.option(
     "--ort-extension", "ort_extension", type=FILE, multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
@@ -190,6 +203,7 @@ progress_option = click.option(
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
 )
@@ -224,12 +238,12 @@ runtime_options = together(
         help="Let GPUs round the factors of float32 products to 10 bits.",
     ),
 )  # fmt: skip
+offset_option = click.option(
+    "--label-offset", type=INTEGER, metavar="N",
+    help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
+)  # fmt: skip
 running_options = together(
-    click.option(
-        "--label-offset", type=INTEGER, metavar="N",
-        help="Added to labels (1 for models with a background class 0).  "
-        "[default: as declared, or 0]",
-    ),
+    offset_option,
     runtime_options,
     click.option(
         "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
@@ -261,6 +275,11 @@ corruption_options = together(
         help="Only this one; may be repeated.",
     ),
 )  # fmt: skip
+perturbed_option = click.option(
+    "--perturbed", type=FILE, multiple=True, metavar="FOLDER",
+    help="Your own perturbed pictures, matched by their paths without suffix; also ImageNet-C and "
+    "CIFAR-10-C; may be repeated. Corruptions are then made only where --corruption names them.",
+)  # fmt: skip
 queries_option = click.option(
     "--queries", type=INTEGER, default=500, show_default=True,
     help="Budget of an attack on an image.",
@@ -278,18 +297,35 @@ def robustness_option(*, several: bool = False) -> Callable[[F], F]:
 
 
 def target_option(
-    metavar: str, words: str = "Where it goes.", *, required: bool = True
+    metavar: str,
+    words: str = "Where it goes.",
+    *,
+    default: str | None = None,
+    required: bool = False,
 ) -> Callable[[F], F]:
-    """Where the file goes that a command makes."""
+    """Where the file goes that a command makes.
+
+    With a `default` such as ``MODEL-report.h5`` there is always one: in the working directory, the
+    name of the first file or folder that the command is given, its own ending replaced.
+    """
+    ending = (default or "").lstrip(ascii_uppercase)
+
+    def named(context: click.Context, _: click.Parameter, target: Path | None) -> Path | None:
+        if target is not None or not ending:
+            return target
+        first = next(each for each in context.command.params if isinstance(each, click.Argument))
+        given = context.params.get(first.name or "")
+        if not given:
+            raise click.MissingParameter(ctx=context, param=first)
+        path = given[0] if isinstance(given, tuple) else given
+        return Path(f"{path.stem or path.resolve().stem}{ending}")
+
+    if default is not None:
+        words += f"  [default: {default}]"
     return click.option(
-        "-o",
-        "--output-file",
-        "target",
-        type=NEW_FILE,
-        required=required,
-        metavar=metavar,
-        help=words,
-    )
+        "-o", "--output-file", "target", type=NEW_FILE, metavar=metavar, help=words,
+        callback=named, required=required,
+    )  # fmt: skip
 
 
 def overwrite_option(what: str) -> Callable[[F], F]:
@@ -297,10 +333,10 @@ def overwrite_option(what: str) -> Callable[[F], F]:
     return click.option("--overwrite", is_flag=True, help=f"Replace {what}.")
 
 
-def picture_options(words: str, *, required: bool = False) -> Callable[[F], F]:
+def picture_options(words: str, *, default: str | None = None) -> Callable[[F], F]:
     """Where a picture goes, and whether it may replace one."""
     return together(
-        target_option("FILE.png|svg|pdf", words, required=required),
+        target_option("FILE.png|svg|pdf", words, default=default),
         overwrite_option("an existing picture"),
     )
 
@@ -311,6 +347,10 @@ def sample_options(images: int) -> Callable[[F], F]:
         click.option(
             "--samples", type=INTEGER, default=images, show_default=True,
             help="Images to draw; 0 takes all.",
+        ),
+        click.option(
+            "--sampling", default="stratified", show_default=True, metavar="stratified|nested",
+            help="How they are drawn; nested: so that a smaller sample is a part of a larger one.",
         ),
         click.option(
             "--seed", type=INTEGER, default=0, show_default=True, help="Of sample and draws."

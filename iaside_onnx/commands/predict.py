@@ -144,6 +144,7 @@ def _from_report(
     overwrite: bool,
     as_json: bool,
 ) -> None:
+    """From a report and a file of iaside snr; options that go with a model are refused."""
     import iaside_onnx as ia
 
     context = click.get_current_context()

@@ -9,7 +9,7 @@ import click
 
 from .measure import measure, model_on_images
 from .numbers import FILE, INTEGER
-from .options import corruption_options, queries_option, radius
+from .options import corruption_options, perturbed_option, queries_option, radius
 from .output import check_targets, print_written
 from .show import baseline_of
 
@@ -17,7 +17,9 @@ from .show import baseline_of
 @click.command()
 @model_on_images(
     "FILE.h5",
+    "MODEL-robustness.h5",
     corruption_options,
+    perturbed_option,
     click.option(
         "--attack", multiple=True, default=("square-linf",), show_default=True, metavar="NAME",
         help="square-linf, square-l2, spsa-linf, spsa-l2 or none; may be repeated.",
@@ -48,8 +50,9 @@ def robustness(
 
     \b
     Example:
-      iaside robustness models/demo-plain.onnx demo/test -o plain-robustness.h5
-      iaside robustness b.onnx val/ -o b.h5 --baseline a.h5 --preprocess imagenet
+      iaside robustness model.onnx photos/ -o robustness.h5
+      iaside robustness model-v2.onnx photos/ -o robustness-v2.h5 --baseline robustness.h5
+      iaside robustness model.onnx photos/ -o own.h5 --perturbed photos-as-jpeg/ --attack none
     """
     from ..measure.robustness import measure_robustness
 

@@ -9,20 +9,21 @@ from typing import Any
 import click
 
 from .numbers import FILE
-from .options import json_option, picture_options, robustness_option, view_options
+from .options import any_view_options, json_option, picture_options, robustness_option
 from .output import check_targets, print_result
 
 # Options of show and plot that apply to files of a format; --confidence does to all.
 _OPTIONS = {
     "iaside-report": {"value", "beta", "per_class", "robustness", "classes"},
     "iaside-robustness": {"baseline"},
+    "iaside-damage": {"value", "per_class"},
     "iaside-stand-ins": {"robustness"},
 }
 
 
 @click.command()
 @click.argument("report", type=FILE)
-@view_options
+@any_view_options
 @click.option("--per-class", is_flag=True, help="Add the profile of every class.")
 @click.option(
     "--baseline", type=FILE, metavar="BASELINE.h5",
@@ -38,14 +39,16 @@ def show(
     as_json: bool,
     **view: Any,
 ) -> None:
-    """Print the result of a report; view settings may change, the model is not needed.
+    """Print a result as a table or as JSON.
 
-    Also for files of iaside snr, iaside robustness, iaside heatmap and iaside predict --model.
+    View settings may change, the model is not needed. Also for files of iaside snr, iaside
+    robustness, iaside heatmap, iaside explain and iaside predict --model, and for the folder of an
+    audit.
 
     \b
     Example:
-      iaside show plain.h5 --value prob --per-class
-      iaside show plain.h5 --robustness plain-robustness.h5
+      iaside show report.h5 --value prob --per-class
+      iaside show report.h5 --robustness robustness.h5
     """
     from ..storage.opening import begin_reading
     from ..storage.seal import NO_SEAL, is_sealed
@@ -65,6 +68,8 @@ def show(
     if result.SCHEMA.format == "iaside-report":
         (measured,) = _measurements_of([result], [robustness], view["confidence"])
         shown = {"per_class": per_class, "robustness": measured}
+    elif per_class:
+        shown = {"per_class": True}
     if result.SCHEMA.format == "iaside-stand-ins" and robustness is not None:
         result = _shares_of(result, robustness)
     print_result(result, as_json=as_json, **shown)
@@ -72,13 +77,13 @@ def show(
 
 @click.command()
 @click.argument("reports", type=FILE, nargs=-1, required=True)
-@picture_options("Where the picture goes.", required=True)
+@picture_options("Where the picture goes.", default="REPORT.png")
 @click.option(
     "--picture", metavar="NAME", help="Another kind of picture than the first of the file's kind."
 )
 @click.option("--classes", is_flag=True, help="Draw the map of the classes of one report.")
 @robustness_option(several=True)
-@view_options
+@any_view_options
 def plot(
     reports: tuple[Path, ...],
     target: Path,
@@ -90,14 +95,14 @@ def plot(
 ) -> None:
     """Draw one report, or several side by side.
 
-    Also one file of iaside snr or iaside predict --model, several of iaside robustness, or heat
-    maps with reports of the same models.
+    Also one file of iaside snr or iaside predict --model, several of iaside robustness or iaside
+    explain, or heat maps with reports of the same models.
 
     \b
     Example:
-      iaside plot plain.h5 robust.h5 -o both.png
-      iaside plot plain.h5 --robustness plain-robustness.h5 -o plain.png
-      iaside plot plain.h5 --classes -o classes.png
+      iaside plot report.h5 report-v2.h5 -o both.png
+      iaside plot report.h5 --robustness robustness.h5 -o report.png
+      iaside plot report.h5 --classes -o classes.png
     """
     from ..results.kinds import load
     from ..storage.opening import MADE_BY, wrong_kind

@@ -31,7 +31,7 @@ from .output import check_targets, print_written
 
 @click.command()
 @click.argument("images", type=FILE)
-@target_option("FILE.h5")
+@target_option("FILE.h5", default="IMAGES-snr.h5")
 @label_options
 @skip_bad_option
 @bands_option
@@ -67,17 +67,17 @@ from .output import check_targets, print_written
 @confidence_option()
 @telling_options
 def snr(images: Path, target: Path, **options: Any) -> None:
-    """Measure the signal-to-noise ratio, band by band, of corruptions at 5 severities.
+    """Measure what corruptions do to each band, without a model.
 
-    No model is needed; IMAGES is what analyze takes. With --attack it is measured what a black-box
-    attack on a model adds; how that is read and run is asked for as in analyze. `iaside show` and
-    `iaside plot` read the file again.
+    The signal-to-noise ratio, band by band, of corruptions at 5 severities. IMAGES is what analyze
+    takes. With --attack it is measured what a black-box attack on a model adds; how that is read
+    and run is asked for as in analyze. `iaside show` and `iaside plot` read the file again.
 
     \b
     Example:
-      iaside snr demo/test -o snr.h5
-      iaside snr val/ -o snr.h5 --preprocess imagenet --size 224 --severity 3
-      iaside snr demo/test -o attack.h5 --attack square-linf --model models/demo-plain.onnx \\
+      iaside snr photos/ -o snr.h5
+      iaside snr photos/ -o snr-224.h5 --preprocess imagenet --size 224 --severity 3
+      iaside snr photos/ -o attack.h5 --attack square-linf --model model.onnx \\
         --epsilon 4/255 --severity 3
     """
     from ..measure.snr import measure_snr

@@ -44,7 +44,7 @@ def verify(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Say whether a file is whole, follows from its own table, and can be repeated.
+    """Say whether a file is whole, sound, and can be repeated.
 
     Without more it is asked whether the file is as it was sealed and whether all stored numbers
     follow from the table. That shows damage, not who made the file: anyone can seal a file again.
@@ -52,9 +52,8 @@ def verify(
 
     \b
     Example:
-      iaside verify plain.h5
-      iaside verify plain.h5 --model models/demo-plain.onnx --images demo/test --redo 5
-      iaside verify plain.h5 --allowed-signers signers --identity audits@example.org
+      iaside verify report.h5
+      iaside verify report.h5 --model model.onnx --images photos/ --redo 5
     """
     from ..measure.verification import verify as ask
     from ..results.signature import check_signature

@@ -114,6 +114,9 @@ def grounds_apart(
     for each in chosen(apart, Belongs.GAME):
         if each.setting == "draws":
             values = f"seed (draws by {each.other} against draws by {each.first})"
+        elif each.setting == "pairs":
+            refusals.append(_other_pictures(each.first or {}, each.other or {}))
+            continue
         else:
             values = f"{each.setting} ({each.other} against {each.first})"
         refusals.append(f"another {values}")
@@ -130,6 +133,11 @@ def grounds_apart(
             "constants, and corruptions are not the same pixels"
         )
     return refusals, notes
+
+
+def _other_pictures(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    names = [name for name in dict.fromkeys([*first, *other]) if first.get(name) != other.get(name)]
+    return f"other perturbed pictures ({', '.join(names)})"
 
 
 def shared_attacks(reports: Sequence[RobustnessReport]) -> list[dict[str, Any]]:

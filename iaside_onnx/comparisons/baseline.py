@@ -9,8 +9,8 @@ import numpy as np
 from ..errors import ReportError
 from ..mathematics.corruption_error import corruption_errors, relative_corruption_errors
 from ..mathematics.score import resampled_means
-from ..results.robustness import RESAMPLES, Relative, RobustnessReport
-from ..results.spread import Spread
+from ..results.robustness import Relative, RobustnessReport
+from ..results.spread import RESAMPLES, Spread
 from .agreement import Ground, grounds_apart
 
 

@@ -10,33 +10,47 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import InvalidOption, UsageError
+from ..mathematics.paired import right_answers
 from ..mathematics.proportion import wilson
 from ..results.finding import no_finding
 from ..results.part import part_note
-from ..results.report import FEW_IMAGES, Report, check_view, load
+from ..results.report import FEW_IMAGES, Report, check_view
 from ..results.shown import Shown
-from ..setting_roles import VIEW
 from ..spelling import on_command_line, option
 from ..storage.seal import NO_SEAL, is_sealed
 from .comparable import Named
 from .comparison import compare
-from .pairs import Pair
+from .gated import (
+    Ends,
+    Gated,
+    Judged,
+    check_errors,
+    check_paired,
+    error,
+    files_of,
+    mce,
+    rise,
+    words_of,
+)
 from .verdict import decimals_of
 
 # What each parameter sets a threshold on, in the order in which they are judged.
 _WHAT = {
     "min_accuracy": "clean accuracy",
     "max_accuracy_drop": "drop of clean accuracy",
+    "max_mce": "mean corruption error (mCE)",
     "min_score": "signed score",
     "max_drop": "drop of signed score",
 }
-_DROPS = {"max_accuracy_drop", "max_drop"}
+_DROPS = ("max_drop", "max_accuracy_drop")
+_SCORES = ("min_score", "max_drop")
+_FROM_ERRORS: tuple[str, ...] = ("max_mce", "max_error_rise")
+_FROM_BASELINE = (*_DROPS, *_FROM_ERRORS)
 
 
 @dataclass(frozen=True)
@@ -100,7 +114,7 @@ class Gate(Shown):
     notes : list of str
         What to bear in mind.
     model, data, view : dict
-        What was audited, on what; ``value``, ``beta``, ``confidence``.
+        What was audited, on what; ``confidence``, and of scores ``value`` and ``beta``.
     """
 
     report: str
@@ -126,13 +140,16 @@ class Gate(Shown):
 
 
 def gate(
-    report: str | Path | Report,
+    report: Judged,
     *,
     min_score: float | None = None,
     min_accuracy: float | None = None,
-    baseline: str | Path | Report | None = None,
+    baseline: Judged | None = None,
     max_drop: float | None = None,
     max_accuracy_drop: float | None = None,
+    max_error: Mapping[str, float] | None = None,
+    max_error_rise: Mapping[str, float] | None = None,
+    max_mce: float | None = None,
     point: bool = False,
     value: str | None = None,
     beta: float | None = None,
@@ -142,16 +159,24 @@ def gate(
 
     Parameters
     ----------
-    report : path or Report
+    report : path, Report, RobustnessReport or Audit
+        Scores are those of a `Report`, errors those of a `RobustnessReport`; an audit and its
+        folder have both.
     min_score : float, optional
         Least signed score (not the published one, whose absolute value a model on the highest
         band would pass). Bootstrap interval.
     min_accuracy : float, optional
         Least clean accuracy, 0 to 1. Wilson interval.
-    baseline : path or Report, optional
-        What drops are counted from, on the images that both reports share.
+    baseline : path, Report, RobustnessReport or Audit, optional
+        What drops and rises are counted from, on the images that both reports share; errors on
+        the same images.
     max_drop, max_accuracy_drop : float, optional
         Largest drop of the signed score (paired bootstrap) and of accuracy (score interval).
+    max_error, max_error_rise : dict of str to float, optional
+        By corruption or group of corruptions ("noise"): largest share of wrong answers, mean over
+        severities, and its largest rise (bootstrap, paired for a rise).
+    max_mce : float, optional
+        Largest mean corruption error relative to the baseline's.
     point : bool
         Judge the estimates instead of the unfavourable ends of their intervals.
     value, beta, confidence
@@ -177,83 +202,78 @@ def gate(
     given = {
         "min_accuracy": min_accuracy,
         "max_accuracy_drop": max_accuracy_drop,
+        "max_mce": max_mce,
         "min_score": min_score,
         "max_drop": max_drop,
     }
     limits = {name: limit for name, limit in given.items() if limit is not None}
-    _check(limits, baseline)
-    opened = report if isinstance(report, Report) else load(report)
-    audited = opened.view(value=value, beta=beta, confidence=confidence)
-    view = {key: audited.settings[key] for key in VIEW}
-    check_view(**view)
-    images = len(audited.labels)
-    if images < 2 and not point:
-        one = option("point", True)
-        raise UsageError(f"{_name(report)}: one image has no interval; judge it with {one}")
-    notes = list(filter(None, [part_note(audited)]))
-    files = [Path(file) for file in (report, baseline) if isinstance(file, str | Path)]
-    notes += [f"{file}: {NO_SEAL}" for file in files if file.is_file() and not is_sealed(file)]
-    if images < FEW_IMAGES and not point:
-        notes.append(f"{images} images are few: their bootstrap intervals are too narrow")
-    lowest, highest = audited.srs_range
-    if min_score is not None and not lowest <= min_score <= highest:
-        raise InvalidOption(
-            "min_score",
-            min_score,
-            f"the signed score lies between {lowest:.3f} and {highest:.3f} for "
-            f"{audited.players} bands and beta {audited.beta:g}",
+    by_name = {"max_error": dict(max_error or {}), "max_error_rise": dict(max_error_rise or {})}
+    by_name = {name: bounds for name, bounds in by_name.items() if bounds}
+    _check(limits, by_name, baseline)
+    gated = Gated.of(report)
+    for name, asked in (("value", value), ("beta", beta)):
+        if asked is not None:
+            gated.analysed(name)
+    gated = gated.view(value=value, beta=beta, confidence=confidence)
+    reference = None if baseline is None else Gated.of(baseline)
+    if gated.analysis is not None:
+        check_view(**gated.view_settings)
+    notes = _notes([report, baseline], gated, point=point)
+    silent: dict[str, str] = {}
+    if limits.keys() & set(_SCORES):
+        _check_score(
+            min_score, gated.analysed("min_score" if "min_score" in limits else "max_drop")
         )
-    named = [(_name(report), audited)]
-    if baseline is not None:
-        reference = baseline if isinstance(baseline, Report) else load(baseline)
-        named.append((_name(baseline), reference))
-    silent = _silent(named)
+        others = [reference] if reference is not None and max_drop is not None else []
+        silent = _silent([(each.name, each.analysed("max_drop")) for each in (gated, *others)])
     not_judged = [
         NotJudged(_flag(name), _WHAT[name], name.startswith("min"), limit, silent[name])
         for name, limit in limits.items()
         if name in silent
     ]
     judged = {name: limit for name, limit in limits.items() if name not in silent}
-    pair = None
-    if baseline is not None and _DROPS & judged.keys():
-        pair = compare(baseline, report, **view).pairs[0]
-        notes += pair.notes
-        if any(pair.left_out.values()):
-            notes.append(
-                f"drops speak of the {pair.shared} shared images: {pair.left_out['reference']} of "
-                f"the baseline and {pair.left_out['other']} of the report are left out"
-            )
+    found: dict[str, tuple[float, Ends]] = {}
+    if reference is not None:
+        found, further = _from_baseline(judged, by_name, gated, reference)
+        notes += further
     criteria = [
-        _judged(name, limit, *_measured(name, audited, pair), point=point)
+        _judged(
+            _flag(name), _WHAT[name], limit, *(found.get(name) or _own(name, gated)),
+            at_least=name.startswith("min"), point=point,
+        )
         for name, limit in judged.items()
-    ]
+    ]  # fmt: skip
+    criteria += _errors(by_name, gated, reference, point=point)
     return Gate(
-        report=_name(report),
-        baseline=None if baseline is None else _name(baseline),
+        report=gated.name,
+        baseline=None if reference is None else reference.name,
         passed=not not_judged and all(criterion.passed for criterion in criteria),
         point=point,
         criteria=criteria,
         not_judged=not_judged,
         reasons=[criterion.reason for criterion in criteria if not criterion.passed],
         notes=notes,
-        model=audited.model,
-        data=audited.data,
-        view=view,
+        model=gated.first.model,
+        data=gated.first.data,
+        view=gated.view_settings,
     )
 
 
-def _check(limits: Mapping[str, float], baseline: object | None) -> None:
-    """Refuse thresholds that cannot be used; the least score depends on the report's bands."""
-    drops = f"{option('max_drop')} or {option('max_accuracy_drop')}"
-    if not limits and baseline is None:
+def _check(
+    limits: Mapping[str, float], by_name: Mapping[str, Mapping[str, float]], baseline: object | None
+) -> None:
+    """Refuse thresholds that cannot be used; some depend on what the report holds."""
+    drops = " or ".join(map(option, _FROM_BASELINE))
+    asked = [name for name in _FROM_BASELINE if name in limits or name in by_name]
+    if not limits and not by_name and baseline is None:
         raise UsageError(
             f"no threshold: give at least one of {option('min_score')}, {option('min_accuracy')}, "
-            f"or {option('baseline')} with {drops}"
+            f"{option('max_error')}, or {option('baseline')} with {drops}"
         )
-    if baseline is None and _DROPS & limits.keys():
-        reference = option("baseline", like="REPORT")
-        raise UsageError(f"a largest drop needs {reference} to count from")
-    if baseline is not None and not _DROPS & limits.keys():
+    if baseline is None and asked:
+        like = option("baseline", like="REPORT")
+        raise UsageError(f"{option(asked[0])} needs {like} to count from")
+    if baseline is not None and not asked:
         raise UsageError(f"{option('baseline')} needs {drops}")
     for name, limit in limits.items():
         share = "accuracy" in name
@@ -261,6 +281,32 @@ def _check(limits: Mapping[str, float], baseline: object | None) -> None:
         if name != "min_score" and not 0 <= limit <= most:
             allowed = "a share from 0 to 1" if share else "0 or a positive number"
             raise InvalidOption(name, limit, f"must be {allowed}")
+
+
+def _check_score(least: float | None, report: Report) -> None:
+    """Refuse a least score that no score can have."""
+    lowest, highest = report.srs_range
+    if least is not None and not lowest <= least <= highest:
+        raise InvalidOption(
+            "min_score",
+            least,
+            f"the signed score lies between {lowest:.3f} and {highest:.3f} for "
+            f"{report.players} bands and beta {report.beta:g}",
+        )
+
+
+def _notes(given: Sequence[Judged | None], gated: Gated, *, point: bool) -> list[str]:
+    """What to bear in mind of the files, and of few images."""
+    images = min(len(each.labels) for each in gated.reports)
+    if images < 2 and not point:
+        one = option("point", True)
+        raise UsageError(f"{gated.name}: one image has no interval; judge it with {one}")
+    notes = list(filter(None, [part_note(gated.first)]))
+    files = [file for each in given for file in files_of(each)]
+    notes += [f"{file}: {NO_SEAL}" for file in files if file.is_file() and not is_sealed(file)]
+    if images < FEW_IMAGES and not point:
+        notes.append(f"{images} images are few: their bootstrap intervals are too narrow")
+    return notes
 
 
 def _silent(named: Sequence[Named]) -> dict[str, str]:
@@ -273,24 +319,93 @@ def _silent(named: Sequence[Named]) -> dict[str, str]:
     return {name: reason for name, reason in silent.items() if reason}
 
 
-def _measured(name: str, report: Report, pair: Pair | None) -> tuple[float, tuple[float, float]]:
-    """The quantity that a threshold bounds, and its interval."""
+def _own(name: str, gated: Gated) -> tuple[float, Ends]:
+    """The quantity of the report alone that a threshold bounds, and its interval."""
     if name == "min_accuracy":
+        report = gated.robustness or gated.first
         right = int(np.sum(report.predicted == report.labels))
         low, high = wilson(right, len(report.labels), report.confidence)
         return report.accuracy, (float(low), float(high))
-    if name == "min_score":
-        return report.srs_signed, report.intervals.srs_signed
-    assert pair is not None
-    fall = pair.accuracy if name == "max_accuracy_drop" else pair.srs_signed
-    # Subtracting from 0 leaves no negative zero in reports of models that do not differ.
-    return 0.0 - fall.difference, (0.0 - fall.high, 0.0 - fall.low)
+    scores = gated.analysed(name)
+    return scores.srs_signed, scores.intervals.srs_signed
+
+
+def _from_baseline(
+    judged: Mapping[str, float],
+    by_name: Mapping[str, Any],
+    gated: Gated,
+    reference: Gated,
+) -> tuple[dict[str, tuple[float, Ends]], list[str]]:
+    """Quantities that are counted from a baseline, and what to bear in mind."""
+    found: dict[str, tuple[float, Ends]] = {}
+    notes: list[str] = []
+    measured = [name for name in _FROM_ERRORS if name in {*judged, *by_name}]
+    scored = gated.analysis is not None and reference.analysis is not None
+    if "max_accuracy_drop" in judged and not scored:
+        measured.append("max_accuracy_drop")
+    for name in measured:
+        for each in (gated, reference):
+            each.measured(name)
+    if measured:
+        notes += check_paired(gated, reference)
+    if "max_mce" in judged:
+        found["max_mce"] = mce(gated.measured("max_mce"), reference.measured("max_mce"))
+    drops = [name for name in _DROPS if name in judged]
+    if scored and drops:
+        assert reference.source is not None
+        assert gated.source is not None
+        pair = compare(reference.source, gated.source, **gated.view_settings).pairs[0]
+        notes += pair.notes
+        if any(pair.left_out.values()):
+            notes.append(
+                f"drops speak of the {pair.shared} shared images: {pair.left_out['reference']} of "
+                f"the baseline and {pair.left_out['other']} of the report are left out"
+            )
+        falls = {"max_accuracy_drop": pair.accuracy, "max_drop": pair.srs_signed}
+    elif "max_accuracy_drop" in judged:
+        first, other = (each.measured("max_accuracy_drop") for each in (reference, gated))
+        level = other.confidence
+        answers = right_answers(~first.clean_wrong, ~other.clean_wrong, level)
+        falls = {"max_accuracy_drop": answers}
+    for name in drops:
+        # Subtracting from 0 leaves no negative zero in reports of models that do not differ.
+        fall = falls[name]
+        found[name] = 0.0 - fall.difference, (0.0 - fall.high, 0.0 - fall.low)
+    return found, notes
+
+
+def _errors(
+    by_name: Mapping[str, Mapping[str, float]],
+    gated: Gated,
+    reference: Gated | None,
+    *,
+    point: bool,
+) -> list[Criterion]:
+    """Thresholds on measured errors, by corruption or group."""
+    criteria = []
+    for parameter, limits in by_name.items():
+        report = gated.measured(parameter)
+        check_errors(parameter, limits, report)
+        for name, limit in limits.items():
+            if parameter == "max_error" or reference is None:
+                found = error(report, name)
+            else:
+                found = rise(report, reference.measured(parameter), name)
+            flag, what = f"{_flag(parameter)} {name}=", words_of(parameter, name, report)
+            criteria.append(_judged(flag, what, limit, *found, at_least=False, point=point))
+    return criteria
 
 
 def _judged(
-    name: str, threshold: float, estimate: float, ends: tuple[float, float], *, point: bool
+    flag: str,
+    what: str,
+    threshold: float,
+    estimate: float,
+    ends: Ends,
+    *,
+    at_least: bool,
+    point: bool,
 ) -> Criterion:
-    at_least, what, flag = name.startswith("min"), _WHAT[name], _flag(name)
     judged = estimate if point else ends[0 if at_least else 1]
     passed = bool(judged >= threshold if at_least else judged <= threshold)
     low, high = ends
@@ -301,15 +416,13 @@ def _judged(
     measured = f"{what} {estimate:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
     end = f"its {'lower' if at_least else 'upper'} end {judged:.{digits}f}"
     verdicts = ("is below", "reaches") if at_least else ("exceeds", "stays within")
-    reason = (
-        f"{measured}: {'the estimate' if point else end} {verdicts[passed]} {flag} {threshold:g}"
+    asked = f"{flag}{'' if flag.endswith('=') else ' '}{threshold:g}"
+    reason = f"{measured}: {'the estimate' if point else end} {verdicts[passed]} {asked}"
+    option_name = flag.removesuffix("=")
+    return Criterion(
+        option_name, what, at_least, threshold, estimate, low, high, judged, passed, reason
     )
-    return Criterion(flag, what, at_least, threshold, estimate, low, high, judged, passed, reason)
 
 
 def _flag(name: str) -> str:
     return on_command_line(option(name))
-
-
-def _name(report: str | Path | Report) -> str:
-    return Path(report.model["path"]).stem if isinstance(report, Report) else str(report)

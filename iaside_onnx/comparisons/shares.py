@@ -189,7 +189,9 @@ def check_same_images(
             "the measured damage is of a part of a sample; join the parts with iaside merge first"
         )
     whole = measured.run.get("sample_digest", measured.data["digest"])
-    ground = Ground(whole, measured.settings, *cells, Ground.of(measured).samples)
+    # Pictures of the user's own, measured beside the corruptions, have no stand-ins.
+    others = {name: value for name, value in measured.settings.items() if name != "pairs"}
+    ground = Ground(whole, others, *cells, Ground.of(measured).samples)
     own = {name: settings[name] for name in settings.keys() - _OWN}
     refusals, _ = grounds_apart(Ground(digest, own, *cells), ground)
     if refusals:

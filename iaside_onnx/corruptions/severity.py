@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ..checks import check_choice, is_whole
+from ..checks import check_choice, is_whole, one_of
 from ..errors import InvalidOption
 from .planes import Planes
 
@@ -88,7 +88,7 @@ def chosen(names: Iterable[str]) -> list[str]:
     """Corruptions asked for by their names or by those of sets, in the order of `known`."""
     asked = {one for name in names for one in SETS.get(name, (name,))}
     if unknown := sorted(asked - CATALOGUE.keys()):
-        raise InvalidOption("corruption", unknown[0], f"choose one of {', '.join(choices())}")
+        raise InvalidOption("corruption", unknown[0], one_of(unknown[0], choices()))
     return [name for name in known() if name in asked]
 
 

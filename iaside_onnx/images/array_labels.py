@@ -95,6 +95,13 @@ def choose_arrays(
     )
 
 
+def label_name(images: str, stored: Sequence[str]) -> str | None:
+    """Which array of a file holds the labels of one with images, by the usual names; or None."""
+    usual = [labels for name, labels in _PAIRS if name == images.lower()]
+    spelled = {name.lower(): name for name in reversed(stored)}
+    return next((spelled[name] for name in usual if name in spelled), None)
+
+
 def images_last(images: tuple[int, ...], labels: tuple[int, ...]) -> bool:
     """Whether images lie along the last axis, H x W x C x N, going by the labels' number."""
     count = max(labels, default=0)

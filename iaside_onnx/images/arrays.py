@@ -6,7 +6,9 @@ import math
 import struct
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, PictureError, one_line
 from ..listener import Listener
 from ..spelling import option
-from .array_labels import ArrayNames, choose_arrays, images_last, label_numbers
+from .array_labels import ArrayNames, choose_arrays, images_last, label_name, label_numbers
 from .pictures import MAX_BYTES, ImageSource, check_bytes, check_pixels
 
 # The most that a compressed .npz may unpack to; it has to be held in memory.
@@ -31,6 +33,7 @@ _MOST_NAMES = 1000
 # Groups in groups that are looked into.
 _DEEPEST = 2
 _SEVERITY_ROWS = 10_000
+ARRAY_SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 _LOCAL_HEADER = 30
 # HDF5's own filters and LZF; any other is code that the library would load from a folder.
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000}
@@ -125,8 +128,7 @@ def npy_images(path: Path, labels: Path | None, listener: Listener) -> ArrayImag
             "50,000 rows as CIFAR-10-C has them, five severities of 10,000 each: all are taken "
             "together; save the rows of one severity to audit it alone"
         )
-    stored = np.fromfile(beside, numbers.dtype, offset=numbers.offset).reshape(numbers.shape)
-    return _array_images(path, (path.name, beside.name), images, stored)
+    return _array_images(path, (path.name, beside.name), images, numbers.whole())
 
 
 def _npy_array(path: Path) -> _InPlace:
@@ -159,6 +161,10 @@ class _InPlace:
         start = self.offset + index * count * self.dtype.itemsize
         # Fewer values than asked for, of a file that has become shorter, do not fit the shape.
         return np.fromfile(self.path, self.dtype, count, offset=start).reshape(self.shape[1:])
+
+    def whole(self) -> NDArray[Any]:
+        """All of it, in memory."""
+        return np.fromfile(self.path, self.dtype, offset=self.offset).reshape(self.shape)
 
 
 def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -233,6 +239,106 @@ def hdf5_images(path: Path, names: ArrayNames, listener: Listener) -> ArrayImage
         return _array_images(path, pair, images, labels)
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: cannot be read as HDF5: it is damaged") from error
+
+
+def array_beside(path: Path, clean: ArrayImages, times: int = 1) -> tuple[ArrayImages, str]:
+    """The images of an array file that are other forms of an array's own, in its order.
+
+    Parameters
+    ----------
+    path : Path
+        ``.npy``, ``.npz`` or ``.h5``; labels in it must be those of the clean images.
+    times : int
+        How often each image is there: all of them, and all of them again.
+
+    Returns
+    -------
+    images : ArrayImages
+    name : str
+        Of the array in the file, for `stored_array`.
+
+    Raises
+    ------
+    DataError
+        No array of that shape and type, or several, or other labels.
+    """
+    wanted = (times * clean.images.shape[0], *clean.images.shape[1:])
+    with _reading(path):
+        shapes = array_shapes(path)
+    names = [name for name, shape in shapes.items() if shape == wanted]
+    if len(names) != 1:
+        found = ", ".join(f"{name[:60]} {' x '.join(map(str, shape))}"
+                          for name, shape in islice(shapes.items(), 12))  # fmt: skip
+        which = "several arrays" if names else "no array"
+        todo = "save the perturbed one alone" if names else "images must be the same, in one order"
+        raise DataError(
+            f"{path}: holds {which} of shape {' x '.join(map(str, wanted))}, as the images of "
+            f"{clean.source} have, but {found or 'nothing'}; {todo}"
+        )
+    images = stored_array(path, names[0])
+    if images.dtype != clean.images.dtype:
+        raise DataError(
+            f"{path}: images are {images.dtype}, those of {clean.source} are "
+            f"{clean.images.dtype}; store both alike"
+        )
+    labels = np.tile(clean.labels, times)
+    if (partner := label_name(names[0], list(shapes))) is not None:
+        check_same_labels(path, stored_array(path, partner, in_place=False), labels, clean.source)
+    ids = [f"{index:08d}" for index in range(wanted[0])]
+    return ArrayImages(ids, labels, None, images, clean.channels_first, str(path)), names[0]
+
+
+def check_same_labels(path: Path, stored: Any, labels: NDArray[np.int64], clean: str) -> None:
+    """Refuse labels in a file that are not those of the clean images, by whatever numbers."""
+    with _reading(path):
+        own, _ = label_numbers(path, stored, len(labels))
+    if len(set(zip(own.tolist(), labels.tolist(), strict=True))) != len(set(own.tolist())):
+        raise DataError(
+            f"{path}: its labels are not those of {clean}; the images must be the same ones in the "
+            "same order"
+        )
+
+
+def stored_array(path: Path, name: str, *, in_place: bool = True) -> Any:
+    """An array of a file, where it lies if the file allows it; that of an ``.npy`` has any name.
+
+    Raises
+    ------
+    DataError
+    """
+    with _reading(path):
+        if path.suffix.lower() == ".npy":
+            array = _npy_array(path)
+            return array if in_place else array.whole()
+        if path.suffix.lower() == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                return _npz_array(path, archive, name, in_place=in_place)
+        dataset = dict(_datasets(h5py.File(path, "r")))[name]
+        _check_storage(path, name, dataset)
+        return dataset
+
+
+def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays of a file by name; an ``.npy`` holds one."""
+    if path.suffix.lower() == ".npy":
+        return {path.name: _npy_array(path).shape}
+    if path.suffix.lower() == ".npz":
+        with zipfile.ZipFile(path) as archive:
+            names = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
+            return {name: _shape(archive, name) for name in names[:_MOST_NAMES]}
+    with h5py.File(path, "r") as file:
+        return {name: each.shape or () for name, each in _datasets(file)}
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever readers of arrays raise into one line."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # zip, header, HDF5 and dtype errors have no common base
+        raise DataError(f"{path}: cannot be read as an array ({one_line(error)})") from error
 
 
 def _check_storage(path: Path, name: str, dataset: h5py.Dataset) -> None:

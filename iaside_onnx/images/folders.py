@@ -259,7 +259,7 @@ def no_pictures(root: Path) -> DataError:
     tables = [name for name in files if Path(name).suffix.lower() in _LABEL_SUFFIXES]
     # Those first whose names say so.
     tables.sort(key=lambda name: not name.lower().startswith(_LABEL_FILES))
-    table = next((name for name in tables if _takes(root, name)), None)
+    table = next((name for name in tables if holds_labels(root, root / name)), None)
     if table is None:
         hint = f"{option('labels', like='FILE.csv')} (columns file,label)"
     else:
@@ -291,10 +291,10 @@ def _holds_pictures(parent: Path, names: list[str], but: Path) -> bool:
     return False
 
 
-def _takes(root: Path, name: str) -> bool:
+def holds_labels(root: Path, table: Path) -> bool:
     """Whether a file would be taken for `labels`."""
     try:
-        labelled_files(root, root / name)
+        labelled_files(root, table)
     except DataError:
         return False
     return True

@@ -16,7 +16,7 @@ from ..digest import data_digest
 from ..errors import DataError, InvalidOption, PictureError, UsageError
 from ..listener import Listener
 from ..spelling import option
-from ..storage.regular_file import check_regular
+from ..storage.regular_file import check_regular, nearby
 from .arrays import hdf5_images, npy_images, npz_images
 from .fingerprints import Fingerprints
 from .folders import class_folders, labelled_files, no_pictures
@@ -175,7 +175,7 @@ def _named_files(path: Path) -> list[Path]:
     check_regular(path, DataError)
     files = named_by(path)
     if files is None:
-        raise DataError(f"{path}: no such file or folder")
+        raise DataError(f"{path}: no such file or folder{nearby(path)}")
     return files
 
 
@@ -202,6 +202,8 @@ def _other_file(kinds: set[str]) -> str:
         )
     if kinds & {".csv", ".tsv", ".jsonl"}:
         return f"is a table; give the folder with the pictures, and this with {option('labels')}"
+    if kinds & {".onnx", ".ort"}:
+        return "is a model, not images; the model is named first, then the images"
     return "images are read from a folder, or from .npz, .npy, .h5, .tar or .parquet files"
 
 
@@ -283,19 +285,25 @@ class Sample:
         return data_digest(self.ids, self.labels, self.image_digests)
 
 
-def draw_sample(source: ImageSource, size: int, seed: int) -> Sample:
+def draw_sample(
+    source: ImageSource, size: int, seed: int, *, sampling: str = "stratified"
+) -> Sample:
     """Draw a stratified, seeded sample, kept in the order of the source.
 
-    Classes keep their shares of the whole (largest remainders, ties by the seed), so the
-    sample's mean estimates the whole set's.
+    Classes keep their shares of the whole, so the sample's mean estimates the whole set's.
 
     Parameters
     ----------
     size : int
         Images wanted; 0, or more than there are, takes all.
+    sampling : {"stratified", "nested"}
+        By largest remainders, ties by the seed; or so that every smaller sample is a part of it.
     """
     if size < 0:
         raise InvalidOption("samples", size, "give 0 for all images or a positive number")
+    if sampling == "nested":
+        order = seeded_order(source.labels, seed)
+        return Sample(source, np.sort(order[: size or len(order)]))
     return Sample(source, stratified(source.labels, size, seed))
 
 
@@ -315,6 +323,18 @@ def stratified(labels: NDArray[np.int64], size: int, seed: int) -> NDArray[np.in
         for position, count in enumerate(counts)
     ]
     return np.sort(np.concatenate(chosen))
+
+
+def seeded_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.intp]:
+    """Positions in a random order whose every beginning holds the classes in their shares."""
+    rng = np.random.default_rng([seed, len(labels)])
+    shuffled = rng.permutation(len(labels))
+    _, inverse, counts = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
+    by_class = np.argsort(inverse, kind="stable")
+    rank = np.empty(len(labels))
+    rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    due = (rank + rng.random(len(counts))[inverse]) / counts[inverse]
+    return np.asarray(shuffled[np.argsort(due, kind="stable")])
 
 
 def leave_out_bad(sample: Sample, listener: Listener) -> tuple[Sample, list[dict[str, str]]]:

@@ -91,9 +91,12 @@ class Classifier(Opened):
         """A decoded picture in pixel space, shape (C, H, W)."""
         return self.preprocess.pixels(picture, self.form.channels)
 
-    def task(self, temperature: float = 1.0) -> Task:
-        """What its scores mean, at a temperature T of softmax(z / T)."""
-        return OneLabel(self.scores, temperature)
+    def task(self, temperature: float = 1.0, *, answered: bool = False) -> Task:
+        """What its scores mean, at a temperature T of softmax(z / T).
+
+        Where it is `answered`, the tail gives the model's own answer beside the value.
+        """
+        return OneLabel(self.scores, temperature, answered)
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores as logits, shape (n, classes): probabilities become their logarithm."""

@@ -69,6 +69,9 @@ class Engine:
     coalitions : ndarray of uint64, shape (C,), optional
         The coalitions of every image, whose masks then stay on the device; None where each image
         has its own.
+    whole : bool
+        The grand coalition is the untouched image itself and no sum of bands: its row stands before
+        that of the baseline.
     """
 
     def __init__(
@@ -78,9 +81,12 @@ class Engine:
         task: Task,
         output_map: str = "real",
         coalitions: NDArray[np.uint64] | None = None,
+        *,
+        whole: bool = False,
     ) -> None:
         self.model = model
         self.players = players
+        self.whole = whole
         execution = model.runtime.execution
         self._device, self._on_host = execution.device, execution.in_host_memory
         self._masks = None if coalitions is None else self._rows_of(coalitions)
@@ -91,11 +97,12 @@ class Engine:
         self._companion = open_session(companion, helper_graph=True)
         self._tail = open_session(task.tail(), helper_graph=True)
         self._task = task
+        self.columns = task.columns
         self._placed_masks: dict[tuple[int, int, int], ort.OrtValue] = {}
         self._wirings: dict[tuple[int, int, int], _Wiring] = {}
 
     def place(self, rows: NDArray[np.float32]) -> ort.OrtValue:
-        """Put band rows of some images, shape (images, M + 1, features), on the device."""
+        """Put band rows of some images, shape (images, rows, features), on the device."""
         return self._put(np.ascontiguousarray(rows, dtype=np.float32))
 
     def span(self, batch: int) -> int:
@@ -135,7 +142,7 @@ class Engine:
 
         Returns
         -------
-        ndarray of float32, shape (images, stop - start)
+        ndarray of float32, shape (images, stop - start, columns of the task)
 
         Raises
         ------
@@ -167,15 +174,19 @@ class Engine:
         except Exception as error:  # onnxruntime's errors have no common base
             raise run_error(error, self.model.path) from error
         self.model.confirm_file()
-        return wiring.values.reshape(images, rows)[:, :count].copy()
+        return wiring.values.reshape(images, rows, -1)[:, :count].copy()
 
     def _put(self, array: NDArray[Any]) -> ort.OrtValue:
         return ort.OrtValue.ortvalue_from_numpy(array, self._device, 0)
 
     def _rows_of(self, coalitions: NDArray[np.uint64]) -> NDArray[np.float32]:
-        """Masks of coalitions, shape (..., M + 1); the last row of an image is its baseline."""
+        """Masks of coalitions, shape (..., rows); the last row of an image is its baseline."""
         bits = members(coalitions, self.players)
-        return np.concatenate([bits, np.ones((*bits.shape[:-1], 1))], axis=-1, dtype=np.float32)
+        columns = [bits, np.ones((*bits.shape[:-1], 1), np.bool_)]
+        if self.whole:
+            grand = np.asarray(bits.all(axis=-1, keepdims=True))
+            columns = [bits & ~grand, grand, ~grand]
+        return np.concatenate(columns, axis=-1, dtype=np.float32)
 
     def _shared_masks(self, start: int, stop: int, rows: int) -> ort.OrtValue:
         """Masks on the device."""
@@ -201,7 +212,7 @@ class Engine:
         scores = self._sliced([total, *self.model.score_shape], self.model.score_dtype, batch)
         reference = self._task.reference
         references = self._put(np.zeros((total, *reference.shape), reference.dtype))
-        values = np.empty((total, 1), np.float32)
+        values = np.empty((total, self.columns), np.float32)
         result = ort.OrtValue.ortvalue_from_numpy(values)
         companion = self._companion.io_binding()
         companion.bind_ortvalue_output("images", images[0])

@@ -15,7 +15,7 @@ from typing import Any
 import onnxruntime as ort
 from onnx import TensorProto
 
-from ..checks import check_number
+from ..checks import check_number, one_of
 from ..errors import ArtifactError, InvalidOption, ProviderError
 from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
@@ -226,9 +226,7 @@ def choose_runtime(
         An unknown provider, a negative number of threads, or no TF32 where it is always on.
     """
     if provider not in choices():
-        raise InvalidOption(
-            "provider", provider, f"not supported; choose one of {', '.join(choices())}"
-        )
+        raise InvalidOption("provider", provider, f"not supported; {one_of(provider, choices())}")
     check_number("threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
     if provider == AUTO:
         *first, last = automatic()

@@ -32,9 +32,15 @@ class Task(Protocol):
     ----------
     bounds : tuple of float
         Least and largest value of an image.
+    columns : int
+        Numbers that the tail gives an image: its value, and what else is asked of it.
     """
 
     bounds: tuple[float, float]
+
+    @property
+    def columns(self) -> int:
+        """Numbers that the tail gives an image."""
 
     @property
     def reference(self) -> Reference:
@@ -44,7 +50,7 @@ class Task(Protocol):
         """The graph after the model, a session of its own.
 
         Inputs are ``scores``, as the model gives them, and ``reference`` (batch, ...); the output
-        is ``value`` (batch, 1), float32.
+        is ``value`` (batch, columns), float32, whose first column is what an image is worth.
         """
 
     def values(self, scores: NDArray[np.float32], references: NDArray[Any]) -> NDArray[np.float32]:
@@ -81,12 +87,20 @@ class OneLabel:
     scores : ScoreForm
     temperature : float
         T of softmax(z / T).
+    answered : bool
+        The tail gives the index of the most probable class too, in a second column.
     """
 
     scores: ScoreForm
     temperature: float = 1.0
+    answered: bool = False
     bounds = (-np.inf, 0.0)
     reference = Reference(np.int64, (1,))
+
+    @property
+    def columns(self) -> int:
+        """The log-probability, and the answer where it is asked for."""
+        return 1 + self.answered
 
     @property
     def _normalised(self) -> bool:
@@ -94,7 +108,7 @@ class OneLabel:
         return self.scores.kind == "logits" or self.temperature != 1.0
 
     def tail(self) -> bytes:
-        """Scores and the index of a class in, log-probability of the class out.
+        """Scores and the index of a class in, log-probability of the class out, or answer too.
 
         Probabilities are floored at what their type cannot tell from zero before the logarithm; a
         binary score becomes two columns.
@@ -114,12 +128,16 @@ class OneLabel:
             last = graph.add("Log", graph.add("Max", last, np.float32(scores.floor)))
         elif scores.binary:
             last = graph.add("Pad", last, np.array([0, 1, 0, 0], np.int64))
+        logits = last
         if self.temperature != 1.0:
             last = graph.add("Div", last, np.float32(self.temperature))
         if self._normalised:
             last = graph.add("LogSoftmax", last, axis=-1)
-        graph.add("GatherElements", last, "reference", axis=1)
-        return graph.serialised("value", float32, ["batch", 1])
+        value = graph.add("GatherElements", last, "reference", axis=1)
+        if self.answered:
+            first = graph.add("ArgMax", logits, axis=1, keepdims=1)
+            graph.add("Concat", value, graph.add("Cast", first, to=float32), axis=1)
+        return graph.serialised("value", float32, ["batch", self.columns])
 
     def values(
         self, scores: NDArray[np.float32], references: NDArray[np.int64]

@@ -78,8 +78,7 @@ def draw_coalitions(
     key : str
         What names the image.
     """
-    name = hashlib.sha256(f"{estimator}\0{key}".encode(errors="replace")).digest()
-    rng = np.random.default_rng([seed, int.from_bytes(name[:16], "big")])
+    rng = drawing(estimator, seed, key)
     grand = np.uint64((1 << players) - 1)
     if estimator == "permutation":
         chosen = []
@@ -92,6 +91,12 @@ def draw_coalitions(
         halves = drawn.astype(np.uint64)
         chosen = [np.stack([halves, grand - halves], axis=1).ravel()]
     return np.concatenate([[np.uint64(0)], *chosen, [grand]])
+
+
+def drawing(what: str, seed: int, key: str) -> np.random.Generator:
+    """What draws for one image, which `key` names, whatever other images there are."""
+    name = hashlib.sha256(f"{what}\0{key}".encode(errors="replace")).digest()
+    return np.random.default_rng([seed, int.from_bytes(name[:16], "big")])
 
 
 @lru_cache(maxsize=4)

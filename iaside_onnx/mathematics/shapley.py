@@ -107,7 +107,7 @@ def shapley_values(table: NDArray[Any]) -> NDArray[np.float64]:
     values = real_numbers("coalition values", table)
     players = player_count(values)
     rows = values.reshape(-1, 1 << players)
-    weights = _coalition_weights(players - 1, players)
+    weights = coalition_weights(players - 1, players)
     psi = np.empty((rows.shape[0], players))
     # A few rows at a time keep the float64 work space near 32 MB at any number of players.
     step = max(1, (1 << 22) >> players)
@@ -126,7 +126,7 @@ def shapley_weights(players: int) -> NDArray[np.float64]:
     A coalition and its complement weigh the same with opposite signs.
     """
     masks = coalition_masks(players)
-    others = _coalition_weights(players, 1)
+    others = coalition_weights(players, 1)
     sizes = masks.sum(axis=1)
     # 1 / (M C(M - 1, s - 1)) for a member of a coalition of size s, else -1 / (M C(M - 1, s)).
     inside = others / np.maximum(sizes, 1)
@@ -162,7 +162,7 @@ def shapley_interactions(values: NDArray[Any]) -> NDArray[np.float64]:
     result = np.zeros((players, players))
     if players < 2:
         return result
-    weights = _coalition_weights(players - 2, players - 1)
+    weights = coalition_weights(players - 2, players - 1)
     for low in range(players):
         for high in range(low + 1, players):
             cube = game.reshape(-1, 2, 1 << (high - low - 1), 2, 1 << low)
@@ -171,7 +171,7 @@ def shapley_interactions(values: NDArray[Any]) -> NDArray[np.float64]:
     return result
 
 
-def _coalition_weights(others: int, denominator: int) -> NDArray[np.float64]:
+def coalition_weights(others: int, denominator: int) -> NDArray[np.float64]:
     """Shapley weight of every coalition of `others` players: 1 / (denominator * C(others, s))."""
     sizes = np.bitwise_count(np.arange(1 << others))
     by_size = np.array([1.0 / (denominator * comb(others, s)) for s in range(others + 1)])

@@ -26,6 +26,7 @@ from .batch_size import BatchSize
 from .clean_pass import CleanPass
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, has_idle_cores, play
+from .in_memory import GivenImages, GivenModel
 from .request import GameOptions, Request, with_options
 from .run import measure
 from .subject import Subject
@@ -33,8 +34,8 @@ from .subject import Subject
 
 @with_options(GameOptions)
 def analyze(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     target_stderr: float | None = None,
@@ -47,10 +48,11 @@ def analyze(
 
     Parameters
     ----------
-    model : path
-        The ``.onnx`` file.
-    images : path
-        A folder, an ``.npz`` or ``.h5``, tar shards or Parquet files.
+    model : path, bytes or onnx.ModelProto
+        The ``.onnx`` file, its content, or a graph object.
+    images : path, or (images, labels)
+        A folder, an ``.npz`` or ``.h5``, tar shards or Parquet files; or arrays as such files hold
+        them, such as uint8 of shape (n, H, W, C) or (n, C, H, W).
     target : path, optional
         Where the report goes, written as the work proceeds. None: keep it in memory only.
     target_stderr : float, optional
@@ -192,7 +194,7 @@ class Game(Measurement[Report]):
             form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
         )
         affine = asked.output_map == "real"
-        bands = BandRows(subject.pixels, baselines, index, engine, affine=affine)
+        bands = BandRows(subject.pixels, baselines.image, index, engine, affine=affine)
         ahead = has_idle_cores(subject.runtime)
         row_of = {position: row for row, position in enumerate(subject.positions)}
 

@@ -106,8 +106,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
                 positions.append(position)
                 images.append(pixels)
             if position == subject.positions[0]:
-                planes = np.rint(pixels * 255).clip(0, 255).astype(np.uint8)
-                example = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+                example = shown_pixels(pixels)
         if not positions:
             continue
         stack = np.stack(images)
@@ -150,6 +149,12 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
         clean = classifier.task(temperature).values(raw[subject.positions], classes)
         listener.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
     return CleanPass(statistics, predicted, clean, float(temperature), example, one_by_one)
+
+
+def shown_pixels(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """An image in pixel space, shape (C, H, W), as pictures show it: (H, W, C)."""
+    planes = np.rint(pixels * 255).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
 
 
 def _size_advice(classifier: Classifier) -> str:

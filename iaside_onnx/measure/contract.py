@@ -136,9 +136,21 @@ class Measurement(ABC, Generic[R]):
         """What determines the table beside model, images and provider, as JSON values."""
         return subject.settings()
 
+    def settings_at(
+        self,
+        settings: dict[str, Any],
+        positions: list[int],  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Settings of this measurement as they would be of the images at some positions alone."""
+        return settings
+
     def settings_of(self, result: R) -> dict[str, Any]:
         """The same of a finished result, which may hold how it is viewed as well."""
         return result.settings
+
+    def table_of(self, result: R) -> NDArray[Any]:
+        """The table that a finished result was made of, which `known` rows are taken from."""
+        raise NotImplementedError
 
     def stderr(self, table: NDArray[Any], used: NDArray[np.intp], view: dict[str, Any]) -> float:
         """The error bar that `Limits.target_stderr` holds."""

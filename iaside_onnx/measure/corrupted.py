@@ -58,6 +58,7 @@ def corrupted(
     *,
     features: int,
     threads: int,
+    own: Sequence[Callable[[int], list[NDArray[np.float32]]]] = (),
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """Each image of `positions` untouched, then under each corruption and severity, in order.
 
@@ -69,7 +70,7 @@ def corrupted(
         Position to image in [0, 1], shape (C, H, W); called from other threads.
     keys : list of str
         From `draw_key`, of all images of the sample.
-    features, threads
+    features, threads, own
         As for `perturbed`, and so is what is yielded.
     """
 
@@ -77,7 +78,7 @@ def corrupted(
         return corrupt(clean, name, level, generator(seed, keys[position], name, level))
 
     what = positions, names, levels, make
-    return perturbed(pixels, *what, features=features, threads=threads)
+    return perturbed(pixels, *what, features=features, threads=threads, own=own)
 
 
 def perturbed(
@@ -89,6 +90,7 @@ def perturbed(
     *,
     features: int,
     threads: int,
+    own: Sequence[Callable[[int], list[NDArray[np.float32]]]] = (),
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """Each image of `positions` untouched, then as `make` perturbs it, in order.
 
@@ -102,6 +104,9 @@ def perturbed(
         Takes an image, its position, the name of a perturbation and a severity.
     features : int
         Numbers in an image; the fewer, the more are made ahead.
+    own : sequence of callable
+        Further perturbations, after those of `names`: position to images, at each severity or only
+        at the first.
 
     Yields
     ------
@@ -121,6 +126,8 @@ def perturbed(
             yield position, -1, image
             for row, name in enumerate(names):
                 yield position, row * len(levels), pool.submit(at_levels, image, position, name)
+            for row, pictures in enumerate(own, len(names)):
+                yield position, row * len(levels), pool.submit(pictures, position)
 
     ahead = max(threads + 1, min(_AHEAD, _AHEAD_BYTES // (4 * features * len(levels))))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="iaside-corrupt")

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from ..errors import ArtifactError, said
 from ..inference.engine import Engine
+from ..inference.input_form import InputForm
 from ..inference.model import OutOfMemoryError
 from ..inference.session import Runtime
-from ..mathematics.absence import Baselines
 from ..mathematics.bands import split
 from .batch_size import BatchSize
 
@@ -34,6 +34,8 @@ class BandRows:
     ----------
     pixels : callable
         Position in the sample to its image in pixel space, shape (C, H, W).
+    baseline : callable
+        Position to the image whose bands stand for absent ones, of the same shape.
     index : ndarray of int, shape (H, W)
         From `band_index`.
     affine : bool
@@ -41,31 +43,39 @@ class BandRows:
     """
 
     pixels: Callable[[int], NDArray[np.float32]]
-    baselines: Baselines
+    baseline: Callable[[int], NDArray[np.float32]]
     index: NDArray[np.intp]
     engine: Engine
     affine: bool = True
 
     def __call__(self, position: int) -> NDArray[np.float32]:
-        """Rows of one image, shape (M + 1, features): what each band adds, then the baseline.
+        """Rows of one image, shape (rows, features): what each band adds, then the baseline.
 
         ``x_S = sum_{i in S} x_i + sum_{i not in S} b_i`` is the baseline plus the bands of the
         difference x - b, so one decomposition serves every absence scheme.
         """
         form, step = self.engine.model.form, self.engine.model.affine
-        baseline = self.baselines.image(position)
-        difference = self.pixels(position) - baseline
+        baseline = self.baseline(position)
+        pixels = self.pixels(position)
+        difference = pixels - baseline
         if self.affine:
             difference, baseline = step.linear(difference), step.full(baseline)
         else:
             difference, baseline = difference[step.order], baseline[step.order]
-        planes = (form.channels, form.height, form.width)
-        rows = np.empty((self.engine.players + 1, *planes), np.float32)
-        split(difference, self.index, out=rows[:-1])
+        planes, players = (form.channels, form.height, form.width), self.engine.players
+        rows = np.empty((players + self.engine.whole + 1, *planes), np.float32)
+        split(difference, self.index, out=rows[:players])
+        if self.engine.whole:
+            rows[-2] = step.full(pixels)
         rows[-1] = baseline
-        if form.layout == "nhwc":
-            rows = np.moveaxis(rows, 1, -1)
-        return rows.reshape(len(rows), -1)
+        return laid_out(rows, form)
+
+
+def laid_out(rows: NDArray[np.float32], form: InputForm) -> NDArray[np.float32]:
+    """Rows of shape (R, C, H, W) as the engine takes them, (R, features) in the model's layout."""
+    if form.layout == "nhwc":
+        rows = np.moveaxis(rows, 1, -1)
+    return rows.reshape(len(rows), -1)
 
 
 def has_idle_cores(runtime: Runtime) -> bool:
@@ -114,7 +124,8 @@ def play(
     labels : ndarray of int64, shape (K,)
         Class index in the model's output, for each position of the sample.
     store, progress : callable
-        As `Store` and `Advance` of a measurement.
+        As `Store` and `Advance` of a measurement; a row holds the values of all coalitions, and
+        after them, where the task has more columns, each of these.
     name : callable
         Position to the image's id, for errors.
     """
@@ -132,13 +143,13 @@ def play(
             table = _evaluate(engine, rows, own, columns, labels[group], batch, progress)
             for position, values in zip(group, table, strict=True):
                 if np.isnan(values).any():
-                    at = int(np.flatnonzero(np.isnan(values))[0])
+                    at = int(np.flatnonzero(np.isnan(values).any(axis=1))[0])
                     mask = coalitions[at] if coalitions.ndim == 1 else coalitions[position, at]
                     raise ArtifactError(
                         f"{engine.model.path}: returns NaN for image {name(position)} under "
                         f"coalition {mask}"
                     )
-                store(position, values)
+                store(position, values.T.ravel())
 
 
 def _evaluate(
@@ -150,9 +161,12 @@ def _evaluate(
     batch: BatchSize,
     progress: Callable[[int], None],
 ) -> NDArray[np.float32]:
-    """Table rows of some images, shape (images, columns); `own` where each has its coalitions."""
+    """What the engine gives, shape (images, columns, columns of the task).
+
+    `own` where each image has its coalitions.
+    """
     count = len(rows)
-    table = np.empty((count, columns), np.float32)
+    table = np.empty((count, columns, engine.columns), np.float32)
     bands, first, start = engine.place(rows), 0, 0
     while first < count:
         size, searching = batch.size, batch.searching

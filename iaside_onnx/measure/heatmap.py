@@ -19,6 +19,7 @@ from ..results.report import Report
 from ..results.spread import check_confidence
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
+from .in_memory import GivenImages, GivenModel
 from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
@@ -30,8 +31,8 @@ _STRENGTHS = (1e-6, 1e6)
 
 @with_options(LabelledOptions)
 def measure_heatmap(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     grid: int | Literal["full"] | None = None,

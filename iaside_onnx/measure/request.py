@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
+from functools import wraps
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
@@ -18,6 +19,7 @@ from ..preprocessing.preprocess import names_a_file
 from ..results.part import Part
 from ..settings import MOST_COUNT, Settings
 from ..spelling import option
+from .in_memory import as_files
 from .stopping import Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,6 +35,11 @@ _CHECKS: dict[Callable[[str, Any], None], tuple[str, ...]] = {
     ),
     check_path: ("labels", "class_names"),
 }  # fmt: skip
+
+_GIVEN = {
+    "model": "a path, the bytes of a model or an onnx.ModelProto",
+    "images": "a path, or arrays (images, labels)",
+}
 
 
 class RunOptions(TypedDict, total=False):
@@ -108,6 +115,7 @@ class ModelOptions(RunOptions, total=False):
     """Which images are drawn, and how the model is read: fields of `Settings`, described there."""
 
     samples: int
+    sampling: str
     seed: int
     preprocess: str | None
     size: tuple[int, int] | None
@@ -126,16 +134,21 @@ class LabelledOptions(ModelOptions, total=False):
     temperature: float | str
 
 
-class GameOptions(LabelledOptions, total=False):
-    """Those of `analyze`: all fields of `Settings`."""
+class DamageOptions(LabelledOptions, total=False):
+    """Those of `explain`: all fields of `Settings` that say what the damage game is."""
 
     bands: int
     separate_dc: bool
     norm: str
-    absence: str
-    output_map: str
     estimator: str | None
     passes: int | None
+
+
+class GameOptions(DamageOptions, total=False):
+    """Those of `analyze`: all fields of `Settings`."""
+
+    absence: str
+    output_map: str
 
 
 @dataclass(frozen=True)
@@ -188,8 +201,8 @@ class Request:
         cls,
         kind: type[Any],
         options: Mapping[str, Any],
-        model: str | Path | None,
-        images: str | Path,
+        model: Any,
+        images: Any,
         target: str | Path | None,
         *,
         target_stderr: float | None = None,
@@ -215,7 +228,7 @@ class Request:
         if model is not None or "label_offset" in kind.__optional_keys__:
             paths["model"] = model
         for name, path in paths.items():
-            check_kind(name, path, (str, PathLike), "a path")
+            check_kind(name, path, (str, PathLike), _GIVEN[name])
         check_path("target", target)
         extensions = several("ort_extension", options.get("ort_extension", ()))
         for extension in extensions:
@@ -250,11 +263,20 @@ class Request:
         )
 
 
-def with_options(kind: type[Any], **defaults: Any) -> Callable[[F], F]:
-    """Show the options of `kind` in the signature of a function that takes them as ``**options``.
+def with_options(
+    kind: type[Any],
+    *,
+    without: tuple[str, ...] = (),
+    hearing: Callable[[Mapping[str, Any]], Listener | None] | None = None,
+    **defaults: Any,
+) -> Callable[[F], F]:
+    """What all functions that measure share, which take the options of `kind` as ``**options``.
 
-    Help and completion of notebooks read signatures, which hold no typed dictionaries. `defaults`
-    are those of the function that differ from the ones of `Request` and `Settings`.
+    Model and images may be objects in memory: the function gets paths. Its signature shows the
+    options, since help and completion of notebooks read signatures, which hold no typed
+    dictionaries. `defaults` are those of the function that differ from the ones of `Request` and
+    `Settings`; it does not take those in `without`. `hearing` gives the listener, of all that is
+    given, where none is.
     """
     usual = {
         each.name: each.default
@@ -273,10 +295,30 @@ def with_options(kind: type[Any], **defaults: Any) -> Callable[[F], F]:
                 annotation=kind.__annotations__[name].__forward_arg__,
             )
             for name in kind.__annotations__
-            if name not in signature.parameters
+            if name not in signature.parameters and name not in without
         ]
-        described: Any = function
+
+        @wraps(function)
+        def call(*positional: Any, **given: Any) -> Any:
+            try:
+                bound = signature.bind(*positional, **given)
+            except TypeError:  # Python says what is missing, or too much
+                return function(*positional, **given)
+            known, options = bound.arguments, bound.arguments.get("options", {})
+            if hearing is not None and options.get("listener") is None:
+                options = known["options"] = {**options, "listener": hearing(known)}
+            what = known.get("model"), known.get("images"), options.get("listener")
+            with as_files(*what) as as_paths:
+                for name, path in zip(("model", "images"), as_paths, strict=False):
+                    if name in known:
+                        known[name] = path
+                if as_paths[2] is not None:
+                    known["options"] = {**options, "listener": as_paths[2]}
+                return function(*bound.args, **bound.kwargs)
+
+        described: Any = call
         described.__signature__ = signature.replace(parameters=[*own, *named])
-        return function
+        measuring: F = described
+        return measuring
 
     return decorate

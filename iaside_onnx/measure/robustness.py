@@ -15,40 +15,47 @@ from numpy.typing import NDArray
 from ..checks import check_kind, check_number, plain, several
 from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
-from ..corruptions.severity import CATALOGUE
-from ..errors import ArtifactError
+from ..errors import ArtifactError, ReportError, UsageError
 from ..images.sample import stratified
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT
+from ..spelling import option
 from ..storage.output_file import check_no_input
 from ..storage.partial import Columns
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .corrupted import asked_corruptions, corrupted, corruption_threads
+from .corrupted import corrupted, corruption_threads
+from .in_memory import GivenImages, GivenModel
+from .perturbed import Own, Wanted, kind_of
 from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
 from .subject import Subject
 
 _WHAT = ("perturbations", "severities", "attacks")
+# Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
+# each attack.
+_CLEAN, _OF_CELL, _OF_ATTACK = 2, 4, 3
 
 
 @with_options(LabelledOptions)
 def measure_robustness(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     corruption: str | Sequence[str] = (),
     severity: int | Sequence[int] = (),
+    perturbed: str | Path | Sequence[str | Path] = (),
     attack: str | Sequence[str] = ("square-linf",),
     epsilon: float | Sequence[float] = (),
     queries: int = 500,
     attack_samples: int = 50,
     baseline: str | Path | RobustnessReport | None = None,
     confidence: float = 0.95,
+    known: RobustnessReport | None = None,
     **options: Unpack[LabelledOptions],
 ) -> RobustnessReport:
     """Error and change of prediction of an ONNX classifier under corruptions and attacks.
@@ -60,6 +67,11 @@ def measure_robustness(
     corruption, severity : sequences, or one of their values
         Which corruptions and which of the severities 1 to 5; empty: those of ImageNet-C, and all
         severities. They are applied to images at the size of the model's input, in [0, 1].
+    perturbed : path or sequence of paths
+        Perturbed pictures of one's own, each folder a row of the table: matched with the images by
+        relative path without suffix, or arrays in the same order. ImageNet-C and CIFAR-10-C are
+        read as they lie, and `corruption` and `severity` choose among what they hold. Corruptions
+        are made beside them only where `corruption` names some.
     attack : str or sequence of str
         "square-linf", "square-l2", "spsa-linf", "spsa-l2"; empty, or "none", for no attack.
     epsilon : float or sequence of float
@@ -75,6 +87,9 @@ def measure_robustness(
         images, corruptions or severities.
     confidence : float
         Coverage of the intervals, in (0, 1).
+    known : RobustnessReport, optional
+        The same measurement of some of these images, whose rows are taken over; without attacks.
+        Samples that are drawn with ``sampling="nested"`` hold the smaller ones.
     **options
         As for `analyze`, and so are the errors that are raised.
 
@@ -83,12 +98,14 @@ def measure_robustness(
     RobustnessReport
     """
     request = Request.of(LabelledOptions, options, model, images, target)
-    names, levels = asked_corruptions(corruption, severity)
+    wanted = Wanted.asked(perturbed, corruption, severity)
     radii, queries = several("epsilon", epsilon), plain(queries)
     attack_samples, confidence = plain(attack_samples), plain(confidence)
     attacks = check_attacks(several("attack", attack), radii, queries)
     check_confidence(confidence)
     check_number("attack_samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number")
+    if request.target is not None:
+        check_no_input(request.target, wanted.perturbed, use="measured")
     if isinstance(baseline, str | Path):
         if request.target is not None:
             check_no_input(request.target, [baseline])
@@ -96,30 +113,37 @@ def measure_robustness(
     if baseline is not None:
         kind = "a RobustnessReport, or the path of one"
         check_kind("baseline", baseline, RobustnessReport, kind)
+    check_kind("known", known, (RobustnessReport, type(None)), "a RobustnessReport")
+    if known is not None and (attacks or known.attacks):
+        raise UsageError(f"{option('known')} goes without attacks, whose images follow the sample")
 
     def settle(subject: Subject) -> Robustness:
         sample = subject.sample
         chosen = set(stratified(sample.labels, attack_samples, subject.seed).tolist())
+        made, levels, own = wanted.settled(subject)
+        names = [*made, *(each.name for each in own)]
         if baseline is not None:
-            check_same_ground(baseline, Ground(sample.digest(), subject.settings(), names, levels))
+            settings = {**subject.settings(), **_pairs(own)}
+            check_same_ground(baseline, Ground(sample.digest(), settings, names, levels))
         return Robustness(
             names,
             levels,
             settled_attacks(attacks, radii, queries, subject.classifier.form.features),
             attack_samples if attacks else None,
             sorted(chosen & set(subject.positions)),
+            own,
         )
 
-    return measure(request, settle, {"confidence": float(confidence)})
+    return measure(request, settle, {"confidence": float(confidence)}, known=known)
 
 
 @dataclass(frozen=True)
 class Robustness(Measurement[RobustnessReport]):
     """Corrupted and attacked images, and where they stand in a table.
 
-    A row is an image: the clean log-probability, then `wrong`, `change` and `corrupted_log_prob`
-    of each corruption and severity, then `attack_wrong`, `attack_queries` and `attack_change` of
-    each attack.
+    A row is an image: the clean log-probability and highest probability, then `wrong`, `change`,
+    `corrupted_log_prob` and `corrupted_max_prob` of each corruption and severity, then
+    `attack_wrong`, `attack_queries` and `attack_change` of each attack.
 
     Attributes
     ----------
@@ -129,6 +153,9 @@ class Robustness(Measurement[RobustnessReport]):
         Images to attack, as asked for; None where there is no attack.
     chosen : list of int
         Positions of the images to attack.
+    own : tuple of Own
+        The last of the perturbations: pictures of the user's own. Those without severities stand
+        at each severity alike.
     """
 
     perturbations: list[str]
@@ -136,6 +163,7 @@ class Robustness(Measurement[RobustnessReport]):
     attacks: list[dict[str, Any]]
     attack_samples: int | None
     chosen: list[int]
+    own: tuple[Own, ...] = ()
 
     kind = RobustnessReport
 
@@ -145,9 +173,20 @@ class Robustness(Measurement[RobustnessReport]):
         return len(self.perturbations) * len(self.severities)
 
     @property
+    def _made(self) -> list[str]:
+        """The corruptions that are made here."""
+        return self.perturbations[: len(self.perturbations) - len(self.own)]
+
+    @property
+    def _passes(self) -> int:
+        """Forward passes of an image, attacks aside."""
+        own = sum(len(each.pairs) for each in self.own)
+        return 1 + len(self._made) * len(self.severities) + own
+
+    @property
     def columns(self) -> int:
         """See `Measurement`."""
-        return 1 + 3 * self.cells + 3 * len(self.attacks)
+        return _CLEAN + _OF_CELL * self.cells + _OF_ATTACK * len(self.attacks)
 
     @property
     def parts(self) -> list[Columns]:
@@ -160,9 +199,12 @@ class Robustness(Measurement[RobustnessReport]):
 
     def cost(self, images: int) -> str:
         """See `Measurement`."""
+        own = self._passes - 1 - len(self._made) * len(self.severities)
+        terms = [f"{len(self._made)} corruptions x {len(self.severities)} severities"]
+        terms = terms * bool(self._made) + [f"{own} perturbed pictures"] * bool(own)
         text = (
-            f"{images} images x ({len(self.perturbations)} corruptions x {len(self.severities)} "
-            f"severities + the image itself) = {images * (self.cells + 1):,} forward passes"
+            f"{images} images x ({' + '.join(terms)} + the image itself) = "
+            f"{images * self._passes:,} forward passes"
         )
         for attack in self.attacks:
             text += (
@@ -176,7 +218,7 @@ class Robustness(Measurement[RobustnessReport]):
         """Passes of the corruptions, and the most that each attack may take."""
         attacked = sum(position in self._attacked for position in positions)
         most = [attacked * int(attack["queries"]) for attack in self.attacks]
-        return [len(positions) * (self.cells + 1), *most]
+        return [len(positions) * self._passes, *most]
 
     def passes(self, table: NDArray[Any], positions: list[int]) -> dict[str, int]:
         """Those of the corruptions, and the queries that attacks took."""
@@ -187,11 +229,25 @@ class Robustness(Measurement[RobustnessReport]):
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
         what = {name: getattr(self, name) for name in _WHAT}
-        return {**subject.settings(), **what, "attack_samples": self.attack_samples}
+        samples = {"attack_samples": self.attack_samples}
+        return {**subject.settings(), **what, **samples, **_pairs(self.own)}
+
+    def settings_at(self, settings: dict[str, Any], positions: list[int]) -> dict[str, Any]:
+        """See `Measurement`."""
+        return {**settings, **_pairs(self.own, positions)}
 
     def settings_of(self, result: RobustnessReport) -> dict[str, Any]:
         """See `Measurement`."""
         return settings_of_answers(result)
+
+    def table_of(self, result: RobustnessReport) -> NDArray[np.float32]:
+        """See `Measurement`."""
+        if result.max_prob is None:
+            raise ReportError(
+                "the result whose rows are known is of an early version, which did not keep the "
+                "probabilities of answers; measure its images again"
+            )
+        return table_of(result)
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
@@ -203,12 +259,14 @@ class Robustness(Measurement[RobustnessReport]):
         self, subject: Subject, scorer: Scorer, positions: list[int], store: Store, advance: Advance
     ) -> None:
         """Fill the columns of the corruptions."""
-        what = self.perturbations, self.severities, subject.seed
+        what = self._made, self.severities, subject.seed
         features = subject.classifier.form.features
         threads = corruption_threads(subject.runtime.execution)
+        own = [partial(each.pixels, subject) for each in self.own]
         stream = corrupted(
-            subject.pixels, subject.keys, positions, *what, features=features, threads=threads
-        )
+            subject.pixels, subject.keys, positions, *what,
+            features=features, threads=threads, own=own,
+        )  # fmt: skip
         # The stream holds all of an image before the next one.
         clean, task, row = np.empty(0), scorer.task, np.empty(0, np.float32)
         while group := list(islice(stream, scorer.size.size)):
@@ -218,22 +276,31 @@ class Robustness(Measurement[RobustnessReport]):
                     name = f"{subject.sample.ids[position]} ({self._describe(column)})"
                     path = subject.classifier.artifact.path
                     raise ArtifactError(f"{path}: returns NaN for image {name}")
-                target = subject.targets[position]
+                target, most = subject.targets[position], np.exp(log.max())
                 if column < 0:
-                    clean, row = log, np.empty(1 + 3 * self.cells, np.float32)
-                    row[0] = log[target]
+                    clean, row = log, np.empty(_CLEAN + _OF_CELL * self.cells, np.float32)
+                    row[:_CLEAN] = log[target], most
                     continue
                 wrong, change = not task.right(log, target), task.change(log, clean)
-                row[1 + column :: self.cells] = wrong, change, log[target]
-                if column == self.cells - 1:
+                for cell in self._cells_of(column):
+                    row[_CLEAN + cell :: self.cells] = wrong, change, log[target], most
+                if cell == self.cells - 1:
                     store(position, row)
             advance(len(group))
+
+    def _cells_of(self, column: int) -> range:
+        """The cells that a column of the stream fills: several for what has no severities."""
+        place = column // len(self.severities) - len(self._made)
+        alike = place >= 0 and not self.own[place].has_severities
+        return range(column, column + (len(self.severities) if alike else 1))
 
     def _describe(self, column: int) -> str:
         """A column of the corruptions in words; -1 is the untouched image."""
         if column < 0:
             return "untouched"
         row, severity = divmod(column, len(self.severities))
+        if len(self._cells_of(column)) > 1:
+            return self.perturbations[row]
         return f"{self.perturbations[row]}, severity {self.severities[severity]}"
 
     def _attack(
@@ -263,7 +330,8 @@ class Robustness(Measurement[RobustnessReport]):
         """See `Measurement`."""
         table, form = filled.table, filled.subject.classifier.form
         shape = (len(table), len(self.perturbations), len(self.severities))
-        ends = np.cumsum([1, *[self.cells] * 3, *[len(self.attacks)] * 3])[:-1]
+        blocks = [1, 1, *[self.cells] * _OF_CELL, *[len(self.attacks)] * _OF_ATTACK]
+        ends = np.cumsum(blocks)[:-1]
         parts = [np.array(part) for part in np.split(table, ends, axis=1)]
         settings = {key: value for key, value in filled.settings.items() if key not in _WHAT}
         names = self.perturbations
@@ -273,19 +341,21 @@ class Robustness(Measurement[RobustnessReport]):
             labels=filled.sample.labels,
             predicted=filled.predicted,
             log_prob=parts[0][:, 0],
-            wrong=parts[1].reshape(shape) != 0,
-            change=parts[2].reshape(shape),
-            corrupted_log_prob=parts[3].reshape(shape),
+            max_prob=parts[1][:, 0],
+            wrong=parts[2].reshape(shape) != 0,
+            change=parts[3].reshape(shape),
+            corrupted_log_prob=parts[4].reshape(shape),
+            corrupted_max_prob=parts[5].reshape(shape),
             attacks=self.attacks,
-            attack_wrong=parts[4] != 0,
-            attack_queries=parts[5].astype(np.int32),
-            attack_change=parts[6],
+            attack_wrong=parts[6] != 0,
+            attack_queries=parts[7].astype(np.int32),
+            attack_change=parts[8],
             settings={
                 **settings,
                 "height": form.height,
                 "width": form.width,
                 "channels": form.channels,
-                "kinds": {name: CATALOGUE[name].kind for name in names},
+                "kinds": {name: kind_of(name) for name in names},
                 **filled.view,
             },
             **filled.origin(),
@@ -296,9 +366,10 @@ class Robustness(Measurement[RobustnessReport]):
 
 def table_parts(cells: int, attacks: int) -> list[Columns]:
     """Columns that are filled together, for a number of corrupted images and of attacks."""
-    corruptions: list[Columns] = [slice(1 + 3 * cells)]
+    first = _CLEAN + _OF_CELL * cells
+    corruptions: list[Columns] = [slice(first)]
     return corruptions + [
-        [1 + 3 * cells + column * attacks + number for column in range(3)]
+        [first + column * attacks + number for column in range(_OF_ATTACK)]
         for number in range(attacks)
     ]
 
@@ -309,9 +380,24 @@ def settings_of_answers(report: RobustnessReport) -> dict[str, Any]:
 
 
 def table_of(report: RobustnessReport) -> NDArray[np.float32]:
-    """The table that a report was made of."""
-    rows = len(report.labels)
-    columns = [report.log_prob, report.wrong, report.change, report.corrupted_log_prob]
-    columns += [report.attack_wrong, report.attack_queries, report.attack_change]
+    """The table that a report was made of; zeros where an early one does not hold probabilities."""
+    rows, cells = len(report.labels), report.wrong.shape
+    clean, corrupted = report.max_prob, report.corrupted_max_prob
+    columns = [
+        report.log_prob,
+        np.zeros(rows) if clean is None else clean,
+        report.wrong,
+        report.change,
+        report.corrupted_log_prob,
+        np.zeros(cells) if corrupted is None else corrupted,
+        report.attack_wrong,
+        report.attack_queries,
+        report.attack_change,
+    ]
     flat = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
     return np.concatenate(flat, axis=1)
+
+
+def _pairs(own: Sequence[Own], positions: Sequence[int] | None = None) -> dict[str, Any]:
+    """What the settings say of pictures of the user's own; nothing where there are none."""
+    return {"pairs": {each.name: each.setting(positions) for each in own}} if own else {}

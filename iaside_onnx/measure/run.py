@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError, said
+from ..images.sample import seeded_order
 from ..results.part import PartOfSample, part_of
+from ..setting_roles import identity_apart, without_sample
 from ..spelling import option
 from ..storage.output_file import (
     check_folder,
@@ -40,7 +42,7 @@ from .clean_pass import CleanPass, clean_pass, decoded_positions, mixes_images
 from .contract import Filled, Measurement, R
 from .job import Job, sized
 from .request import Request
-from .stopping import play_rounds, seeded_order
+from .stopping import play_rounds
 from .subject import Subject, as_json, draw_key, open_subject
 from .workers import Workers, open_workers
 
@@ -51,6 +53,7 @@ def measure(
     view: dict[str, Any],
     *,
     labelled: bool = True,
+    known: R | None = None,
 ) -> R:
     """Measure what is asked for.
 
@@ -62,36 +65,96 @@ def measure(
         How the result is viewed, as its `view` takes it.
     labelled : bool
         The measurement needs the true classes, and a pass of the untouched images.
+    known : Result, optional
+        The same of fewer of these images: its rows are taken over. Refused where it is of something
+        else.
     """
+    (result,) = measure_each([(request, settle)], view, labelled=labelled, known=known)
+    return result
+
+
+def measure_each(
+    asked: Sequence[tuple[Request, Callable[[Subject], Measurement[R]]]],
+    view: dict[str, Any],
+    *,
+    labelled: bool = True,
+    names: Sequence[str] = (),
+    known: R | None = None,
+) -> list[R]:
+    """Several measurements of one model and sample, which are opened and looked at once.
+
+    Parameters
+    ----------
+    asked : sequence
+        Requests that differ in nothing but their target and limits, each with what settles its
+        measurement, as `measure` has them. Time that is left is shared by those to come.
+    view, labelled
+        As for `measure`.
+    names : sequence of str
+        What notes call each of them, where there are several.
+    known : Result, optional
+        As for `measure`, of one measurement.
+    """
+    request = asked[0][0]
     listener = request.listener
     with ExitStack() as stack:
-        stack.enter_context(_writing(request))
+        for each, _ in asked:
+            stack.enter_context(_writing(each))
         workers = None
         if request.dask is not None:
             workers = stack.enter_context(open_workers(request.dask, request.threads, listener))
         subject = open_subject(request, labelled=labelled)
-        measurement = settle(subject)
-        listener.note(f"cost: {measurement.cost(len(subject.positions))}")
-        whole_sample, clean = measurement.of_whole_sample, None
+        measurements = [settle(subject) for _, settle in asked]
+        times = f"{len(measurements)} times " if len(measurements) > 1 else ""
+        for cost in dict.fromkeys(each.cost(len(subject.positions)) for each in measurements):
+            listener.note(f"cost: {times}{cost}")
+        whole_sample, clean = any(each.of_whole_sample for each in measurements), None
         if labelled:
             clean = clean_pass(subject, whole_sample=whole_sample)
             subject = replace(subject, temperature=clean.temperature)
         subject = replace(subject, keys=_keys(subject, whole_sample=whole_sample))
-        if clean is not None:
-            measurement = measurement.settled(subject, clean)
         batch = request.batch or (1 if _one_by_one(subject, clean) else None)
-        settings = as_json(measurement.settings(subject))
+        listeners, results = [listener], []
+        if len(asked) > 1:
+            works = [sum(each.work(subject.positions)) for each in measurements]
+            befores = [sum(works[:number]) for number in range(len(works))]
+            listeners = [listener.part(before, sum(works)) for before in befores]
+        for number, ((each, _), measurement) in enumerate(zip(asked, measurements, strict=True)):
+            if names:
+                listener.note(f"{names[number]} ({number + 1} of {len(names)})")
+            limits = each.limits.share(len(asked) - number)
+            own = replace(each, limits=limits, listener=listeners[number])
+            there = replace(subject, request=own)
+            if clean is not None:
+                measurement = measurement.settled(there, clean)
+            results.append(_measured(measurement, there, clean, view, batch, workers, known))
+        return results
 
-        def finish(partial: Partial) -> R:
-            used, run = _fill(measurement, subject, view, partial, batch, workers)
-            # No longer on the partial file, which will go.
-            table = np.array(partial.table[used])
-            sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
-            return measurement.result(
-                Filled(subject, table, used, sample, clean, settings, view, run)
-            )
 
-        return _kept(measurement, subject, settings, finish).view(**view)
+def _measured(
+    measurement: Measurement[R],
+    subject: Subject,
+    clean: CleanPass | None,
+    view: dict[str, Any],
+    batch: int | None,
+    workers: Workers | None,
+    known: R | None,
+) -> R:
+    """One measurement of what is opened and looked at."""
+    settings = as_json(measurement.settings(subject))
+
+    def finish(partial: Partial) -> R:
+        if known is not None:
+            _take_over(known, measurement, subject, settings, partial)
+        used, run = _fill(measurement, subject, view, partial, batch, workers)
+        # No longer on the partial file, which will go.
+        table = np.array(partial.table[used])
+        sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
+        if known is not None:
+            run["seconds"] = round(run["seconds"] + known.run["seconds"], 3)
+        return measurement.result(Filled(subject, table, used, sample, clean, settings, view, run))
+
+    return _kept(measurement, subject, settings, finish).view(**view)
 
 
 def _keys(subject: Subject, *, whole_sample: bool) -> list[str]:
@@ -108,6 +171,38 @@ def _one_by_one(subject: Subject, clean: CleanPass | None) -> bool:
         return clean is not None and clean.one_by_one
     free = subject.classifier.form.fixed_batch is None
     return free and mixes_images(subject.sample, subject.classifier, subject.listener)
+
+
+def _take_over(
+    known: R,
+    measurement: Measurement[R],
+    subject: Subject,
+    settings: dict[str, Any],
+    partial: Partial,
+) -> None:
+    """Store the rows of a result of fewer of the same images, where they are not there yet."""
+    assert not measurement.of_whole_sample
+    sample, what = subject.sample, "the result whose rows are known"
+    places = {name: position for position, name in enumerate(sample.ids)}
+    row_of = {position: row for row, position in enumerate(subject.positions)}
+    at = [places.get(name, -1) for name in known.image_ids]
+    before = identity_of(known, measurement.settings_of(known))
+    here = subject.identity(settings)
+    there = bool(at) and all(position in row_of for position in at)
+    wanted = as_json(measurement.settings_at(settings, at)) if there else settings
+    apart = identity_apart(*(without_sample(each) for each in (wanted, before["settings"])))
+    same = (
+        there
+        and not apart
+        and all(before[key] == here[key] for key in ("model_sha256", "provider"))
+        and sample.part(np.array(at, np.intp)).digest() == known.data["digest"]
+    )
+    if not same:
+        raise ReportError(f"{what}: is of another model, of other images or of other settings")
+    for position, values in zip(at, measurement.table_of(known), strict=True):
+        for part, columns in enumerate(measurement.parts):
+            if not partial.sums[row_of[position], part]:
+                partial.store(row_of[position], values[columns], part)
 
 
 def _fill(

@@ -28,10 +28,11 @@ from .attacked import attack_images, attacked_together, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import asked_corruptions, corrupted, corruption_threads
+from .in_memory import GivenImages, GivenModel
 from .request import ModelOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
-from .subject import DRAWS, Subject
+from .subject import Subject
 
 # Rings of one band unless asked for otherwise, where the image is large enough.
 _RINGS_A_BAND = 4
@@ -47,7 +48,7 @@ _OF_MODEL = {
 
 @with_options(ModelOptions, samples=50)
 def measure_snr(
-    images: str | Path,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     grey: bool = False,
@@ -58,7 +59,7 @@ def measure_snr(
     corruption: str | Sequence[str] = (),
     severity: int | Sequence[int] = (),
     attack: str | None = None,
-    model: str | Path | None = None,
+    model: GivenModel | None = None,
     epsilon: float | None = None,
     queries: int = 500,
     confidence: float = 0.95,
@@ -129,7 +130,9 @@ def measure_snr(
             assert epsilon is not None
             recipe, channels = subject.model.preprocess, subject.model.form.channels
             if grey and channels != 1:
-                raise InvalidOption("grey", True, f"{model} takes {channels} channels")
+                raise InvalidOption(
+                    "grey", True, f"{subject.model.artifact.path} takes {channels} channels"
+                )
             asked = settled_attacks([attack], [epsilon], queries, subject.model.form.features)
             attacked = {**asked[0], **_attacked_model(subject)}
         assert recipe.crop is not None
@@ -273,9 +276,7 @@ class SignalToNoise(Measurement[SnrReport]):
             "bands": self.bands,
             "rings": self.grid.rings,
             "norm": self.grid.norm,
-            "seed": subject.seed,
-            "draws": DRAWS,
-            "samples": subject.request.settings.samples,
+            **subject.drawn,
             "height": self.grid.height,
             "width": self.grid.width,
             "channels": self.channels,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import is_number
-from ..errors import InvalidOption
+from ..checks import check_positive
 from ..listener import Listener
 from ..spelling import option
 
@@ -21,6 +20,7 @@ from ..spelling import option
 # a lucky one (tools/studies/check_coverage.py).
 FIRST_LOOK = 100
 _GROWTH = 1.5
+_NO_TIME = 1e-9
 # Images that are worth a report.
 _LEAST = 2
 
@@ -44,8 +44,8 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("target_stderr", "time_budget"):
             value = getattr(self, name)
-            if value is not None and not (is_number(value) and 0 < value < math.inf):
-                raise InvalidOption(name, value, "must be a positive number")
+            if value is not None:
+                check_positive(name, value)
 
     @property
     def any(self) -> bool:
@@ -68,24 +68,18 @@ class Limits:
         limits = {"target_stderr": self.target_stderr, "time_budget": self.time_budget}
         return {**limits, "stopped_by": reason, "sample": images, "sample_digest": digest}
 
+    def share(self, parts: int) -> Limits:
+        """The limits of the next one of so many parts of the work, from now on."""
+        if self.time_budget is None or parts == 1:
+            return self
+        return replace(self, time_budget=max(self.left / parts, _NO_TIME), _began=time.monotonic())
+
     @property
     def left(self) -> float:
         """Seconds left."""
         if self.time_budget is None:
             return math.inf
         return self.time_budget - (time.monotonic() - self._began)
-
-
-def seeded_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.intp]:
-    """Positions in a random order whose every beginning holds the classes in their shares."""
-    rng = np.random.default_rng([seed, len(labels)])
-    shuffled = rng.permutation(len(labels))
-    _, inverse, counts = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
-    by_class = np.argsort(inverse, kind="stable")
-    rank = np.empty(len(labels))
-    rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    due = (rank + rng.random(len(counts))[inverse]) / counts[inverse]
-    return np.asarray(shuffled[np.argsort(due, kind="stable")])
 
 
 def looks(images: int) -> Iterator[int]:

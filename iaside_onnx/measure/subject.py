@@ -102,16 +102,22 @@ class Subject:
         """An image of the sample in pixel space at the model's size, shape (C, H, W)."""
         return self.classifier.pixels(self.sample.picture(position))
 
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """Which images were drawn, and from what all draws were made: JSON values."""
+        asked = self.request.settings
+        # A setting that is not written down is the only one there was.
+        nested = {} if asked.sampling == "stratified" else {"sampling": asked.sampling}
+        return {"samples": asked.samples, **nested, "seed": asked.seed, "draws": DRAWS}
+
     def settings(self) -> dict[str, Any]:
         """Which images were drawn and how the model was read, settled: JSON values."""
-        asked = self.request.settings
-        drawn = {"samples": asked.samples, "seed": asked.seed, "draws": DRAWS}
         if self.model is None:
-            return drawn
+            return self.drawn
         fixed = self.model.model.fixed.said
         return as_json(
             {
-                **drawn,
+                **self.drawn,
                 **self.model.settled,
                 "label_offset": self.model.label_offset,
                 "temperature": self.temperature,
@@ -190,7 +196,8 @@ def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dic
     unnamed = not labelled and request.reading.class_names is None
     if unnamed and isinstance(source, PhotoFiles) and source.doubt:
         raise DataError(source.doubt)
-    sample = draw_sample(source, request.settings.samples, request.settings.seed)
+    asked = request.settings
+    sample = draw_sample(source, asked.samples, asked.seed, sampling=asked.sampling)
     skipped: list[dict[str, str]] = []
     if request.skip_bad:
         sample, skipped = leave_out_bad(sample, request.listener)

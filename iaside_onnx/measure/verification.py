@@ -26,6 +26,7 @@ from ..listener import Listener
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
 from ..preprocessing.preprocess import PRESETS, load_preprocess, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
+from ..results.damage import DamageReport
 from ..results.heatmap import HeatmapReport
 from ..results.part import part_of
 from ..results.report import Report
@@ -39,6 +40,7 @@ from ..storage.partial import WHOLE_ROWS, Columns, create_partial
 from ..storage.value_rules import is_name, is_text
 from .analysis import analyze
 from .attacked import NO_ATTACK
+from .damage import explain
 from .heatmap import measure_heatmap
 from .model_names import NO_NAMES
 from .robustness import measure_robustness, settings_of_answers, table_of, table_parts
@@ -87,7 +89,8 @@ def verify(
     Parameters
     ----------
     path : path
-        A file of ``analyze``, ``robustness``, ``heatmap``, ``snr`` or ``predict --model``.
+        A file of ``analyze``, ``robustness``, ``heatmap``, ``snr``, ``explain`` or
+        ``predict --model``.
     model, images : path, optional
         Whether they are the ones that the file names.
     labels, class_names : path, optional
@@ -227,8 +230,44 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
         "queries": attacks[0]["queries"] if attacks else 1,
         "attack_samples": settings.get("attack_samples") or 0,
     }
+    if pairs := settings.get("pairs"):
+        raise _own_pictures(", ".join(pairs))
     parts = table_parts(len(report.perturbations) * len(report.severities), len(attacks))
-    return _Redo(measure_robustness, options, table_of, settings_of_answers(report), parts)
+    early = report.max_prob is None  # holds no such probabilities, so none are held against it
+
+    def rows_of(one: RobustnessReport) -> NDArray[np.float32]:
+        return table_of(replace(one, max_prob=None, corrupted_max_prob=None) if early else one)
+
+    return _Redo(measure_robustness, options, rows_of, settings_of_answers(report), parts)
+
+
+def _of_damage(report: DamageReport) -> _Redo:
+    perturbation = report.settings["perturbation"]
+    if perturbation["kind"] == "folder":
+        raise _own_pictures(perturbation["name"])
+    if report.answers is None:
+        raise UsageError(f"{_ASKED}: the file does not hold the model's answers")
+    names = {"corruption": ("severity",), "attack": ("epsilon", "queries")}[perturbation["kind"]]
+    options = {
+        perturbation["kind"]: perturbation["name"],
+        **{name: perturbation[name] for name in names},
+        "split": report.split,
+    }
+
+    def rows_of(one: DamageReport) -> NDArray[np.float32]:
+        assert one.answers is not None
+        offset = int(one.settings.get("label_offset") or 0)
+        return np.concatenate([one.log_prob, one.answers + offset], axis=1, dtype=np.float32)
+
+    return _Redo(explain, options, rows_of, report.settings)
+
+
+def _own_pictures(names: str) -> UsageError:
+    """Rows that were made of perturbed pictures of the user's own."""
+    return UsageError(
+        f"{_ASKED}: the file does not say where the perturbed pictures of {names} lie; measure "
+        "them again and compare"
+    )
 
 
 def _of_snr(report: SnrReport) -> _Redo:
@@ -283,6 +322,7 @@ _KINDS: dict[type, Callable[[Any], _Redo]] = {
     Report: _of_report,
     HeatmapReport: _of_heatmap,
     RobustnessReport: _of_robustness,
+    DamageReport: _of_damage,
     SnrReport: _of_snr,
     StandInReport: _of_stand_ins,
 }
@@ -359,7 +399,9 @@ def _settings(result: Any, folder: Path) -> dict[str, Any]:
     settings = {**(result.settings.get("attack") or {}), **result.settings}
     names = {each.name for each in fields(Settings)} - {"preprocess", "layout", "size"}
     if not isinstance(result, Report):
-        names -= {"estimator", "passes", "absence", "output_map", "separate_dc"}
+        names -= {"absence", "output_map"}
+    if not isinstance(result, Report | DamageReport):
+        names -= {"estimator", "passes", "separate_dc"}
     options = {name: settings[name] for name in sorted(names) if name in settings}
     if isinstance(settings.get("set"), dict):
         options["set"] = tuple(f"{name}={value}" for name, value in settings["set"].items())

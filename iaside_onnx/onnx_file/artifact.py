@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from ..errors import ArtifactError, ChangedModelError
 from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
-from ..storage.regular_file import check_regular, irregular
+from ..storage.regular_file import check_regular, irregular, nearby
 from .bounds import LONGEST_NAME, bounded, shortened
 from .graph import external_files, output_kind, read_names, weight_tensors, without_large_weights
 from .heads import Decision, decision_of
@@ -140,7 +140,9 @@ def _content(path: Path) -> bytes:
         kind = folder_of_model({file.name for file in path.iterdir()})
         raise ArtifactError(f"{path}: is {kind or 'a folder; give the .onnx file'}") from error
     except OSError as error:
-        raise ArtifactError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        reason = (error.strerror or str(error)).lower()
+        hint = nearby(path) if isinstance(error, FileNotFoundError) else ""
+        raise ArtifactError(f"{path}: {reason}{hint}") from error
 
 
 def _parsed(path: Path, content: bytes) -> onnx.ModelProto:

@@ -76,8 +76,9 @@ class Chart:
     """Everything a template needs to draw one chart.
 
     The value 0 lies at `zero`, and a value of 1 is `unit` SVG units long (upwards). `paths` are the
-    lines: series and points. `reference` is a dotted line across, with its text. Series that are no
-    models are of a `group`, so that what hides a model leaves them alone.
+    lines: series and points. `reference` is a dotted line across, with its text; `uprights` are
+    lines upwards, of the kinds that their texts name. Series that are no models are of a `group`,
+    so that what hides a model leaves them alone.
     """
 
     words: Words
@@ -88,6 +89,7 @@ class Chart:
     unit: float
     paths: list[tuple[int, str]] = field(default_factory=list)
     reference: Tick | None = None
+    uprights: list[Tick] = field(default_factory=list)
     group: str = ""
     width: int = WIDTH
     height: int = _HEIGHT
@@ -179,8 +181,11 @@ def dot_rows(
     *,
     numbers: Sequence[int],
     most: float,
+    uprights: Sequence[tuple[str, float]] = (),
 ) -> Chart:
     """Dots with intervals on a line from 0 to `most` for each name, the first on top.
+
+    `uprights` are lines across all rows: what they stand for, and the value that they stand at.
 
     A series is of the report of its number; dots of several lie close.
     """
@@ -197,6 +202,7 @@ def dot_rows(
         marks=[replace(mark, series=numbers[mark.series], x=mark.y, y=mark.x) for mark in marks],
         zero=along.zero,
         unit=along.unit,
+        uprights=[Tick(along.at(value), kind) for kind, value in uprights],
         left=_ROWS_LEFT,
         top=_ROWS_TOP,
         bottom=bottom,

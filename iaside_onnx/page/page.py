@@ -26,6 +26,7 @@ from ..comparisons.contrast import contrasts
 from ..errors import UsageError
 from ..mathematics.absence import scheme_of
 from ..mathematics.shapley import coalition_curves
+from ..results.audit import PAGE, Audit
 from ..results.class_rows import class_notes, shown_estimate
 from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.part import part_note
@@ -36,6 +37,7 @@ from ..spelling import on_command_line
 from ..storage.output_file import check_free, whole_file
 from ..views.text import band_table, interval, model_name, number, percent, shortened, value_name
 from . import perturbations
+from .answer import answer
 from .example_pictures import WINDOW, Example, examples
 from .repeat import repetition
 from .report_charts import curve_charts, profile_chart, score_chart, shapley_chart, sid_chart
@@ -51,7 +53,8 @@ class Facts:
     """What a page is of; by the number of its report, what was measured of a model.
 
     `labels` are what legends call the reports, with a word beside those that say nothing; `models`
-    is what the page says of each beyond the charts.
+    is what the page says of each beyond the charts. `audit` is the answer that stands above all
+    else, where there is one.
     """
 
     reports: Sequence[Report]
@@ -60,11 +63,12 @@ class Facts:
     robustness: dict[int, RobustnessReport]
     baseline: RobustnessReport | None
     snr: SnrReport | None
+    audit: Audit | None = None
 
     @property
     def exact(self) -> bool:
         """Whether the values of all coalitions of all reports are known."""
-        return all(report.exact for report in self.reports)
+        return bool(self.reports) and all(report.exact for report in self.reports)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ class Section:
         Shown from the values of bands: no finding of a report that says nothing.
     markup : str or None
         Its template; by default the file of the anchor's name in ``templates/``.
+    analysed : bool
+        Of reports of ``iaside analyze``: left out where there is none.
     """
 
     anchor: str
@@ -87,6 +93,7 @@ class Section:
     make: Callable[[Facts], Mapping[str, Any] | None]
     derived: bool = False
     markup: str | None = None
+    analysed: bool = True
 
     @property
     def template(self) -> str:
@@ -111,10 +118,14 @@ def save_page(
     ReportError
         The file exists and `overwrite` is not set, it cannot be written, or as for `page`.
     """
+    _save(target, lambda: page(reports, names, **measured), overwrite=overwrite)
+
+
+def _save(target: Path, make: Callable[[], str], *, overwrite: bool) -> None:
     if target.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{target}: a page's name ends in .html")
     check_free(target, overwrite=overwrite)
-    text = page(reports, names, **measured)
+    text = make()
     with whole_file(target) as scratch:
         scratch.write_text(text, encoding="utf-8", newline="\n")
 
@@ -163,24 +174,67 @@ def page(
         {**_model(report, measured.get(at)), "number": at, "name": names[at], "label": labels[at]}
         for at, report in enumerate(reports)
     ]
-    facts = Facts(reports, labels, models, measured, baseline, snr)
+    return _written(Facts(reports, labels, models, measured, baseline, snr), names)
+
+
+def audit_page(audit: Audit) -> str:
+    """The page of an audit as text, as `page` makes it: the answer first, then its reports."""
+    analysis, measured = audit.analysis, {0: audit.robustness}
+    name = model_name(audit)
+    if analysis is None:
+        return _written(Facts([], [name], [], {}, None, None, audit), [name])
+    label = name if analysis.precondition.holds else f"{name} ({NOT_A_FINDING})"
+    model = {**_model(analysis, audit.robustness), "number": 0, "name": name, "label": label}
+    return _written(Facts([analysis], [label], [model], measured, None, None, audit), [name])
+
+
+def save_audit_page(audit: Audit, target: Path | None = None, *, overwrite: bool = True) -> Path:
+    """Write the page of an audit, by default as ``index.html`` into its folder.
+
+    Raises
+    ------
+    UsageError, ReportError
+        As for `save_page`.
+    """
+    target = audit.folder / PAGE if target is None else target
+    _save(target, lambda: audit_page(audit), overwrite=overwrite)
+    return target
+
+
+def _written(facts: Facts, names: Sequence[str]) -> str:
+    """The page of these facts."""
     context: dict[str, Any] = {"sections": []}
     for section in SECTIONS:
+        if section.analysed and not facts.reports:
+            continue
         needed = section.make(facts)
         if needed is not None:
             context["sections"].append(section)
             context |= needed
-    context |= _overview(facts, names)
+    context |= _overview(facts, names) if facts.reports else _no_overview(facts)
     environment = _environment()
     style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
     return environment.get_template("page.html").render(
         **context,
+        answer=None if facts.audit is None else answer(facts.audit),
         style=Markup(style),  # noqa: S704 - our own file, no data in it
         script=Markup(script),  # noqa: S704
         style_hash=_hash(style),
         script_hash=_hash(script),
         version=__version__,
     )
+
+
+def _no_overview(facts: Facts) -> dict[str, Any]:
+    """What the page's frame needs where no report says where the evidence lies."""
+    assert facts.audit is not None
+    return {
+        "title": str(facts.audit.model["path"]),
+        "models": [],
+        "several": False,
+        "mute": [],
+        "not_a_finding": NOT_A_FINDING,
+    }
 
 
 def _labels(names: Sequence[str]) -> list[str]:
@@ -375,6 +429,12 @@ def _interactions(report: Report) -> list[list[tuple[str, str]]]:
 
 # In the order of the page; one more is one entry.
 SECTIONS = [
+    Section(
+        "evidence",
+        "Where the evidence lies",
+        lambda facts: None if facts.audit is None else {},
+        markup='{% include "overview.html" %}',
+    ),
     Section("bands", "Which bands carry the predictions", _bands, derived=True),
     Section("curves", "How few bands are enough", _curves, derived=True),
     Section(

@@ -16,8 +16,9 @@ from ..spelling import words as option_words
 
 _RECIPE_FILE = "recipe.toml"
 _SETTINGS = (
-    "bands", "norm", "absence", "samples", "seed", "input", "output", "layout", "label_offset",
-    "temperature", "output_map", "estimator", "passes", "value", "beta", "confidence",
+    "bands", "norm", "absence", "samples", "sampling", "seed", "input", "output", "layout",
+    "label_offset", "temperature", "output_map", "estimator", "passes", "value", "beta",
+    "confidence",
 )  # fmt: skip
 _DATA = ("labels", "columns", "class_names", "label_order", "image_column", "label_column")
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..checks import one_of
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.sample import Picture
 from ..storage.regular_file import read_bounded
@@ -319,7 +320,7 @@ def load_preprocess(choice: str | None) -> Preprocess:
         raise InvalidOption(
             "preprocess",
             choice,
-            f"give one of {', '.join(PRESETS)}, a torchvision name such as "
+            f"{one_of(choice, PRESETS, 'give')}, a torchvision name such as "
             "ResNet50_Weights.IMAGENET1K_V2, a .toml file, or the .json file of Hugging Face or "
             "timm that lies beside the model",
         )

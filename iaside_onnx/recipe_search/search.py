@@ -96,7 +96,7 @@ def search_recipes(
     sample, _ = open_sample(request)
     if labels_file is not None:
         check_files(sample)
-    given = _given_recipes(model, request.extensions, listener)
+    given = given_recipes(model, request.extensions, listener)
     first = next(iter(given.values()), None)
     size = common_size(sample)
     # Recipes that resize make a free input 224 pixels, others take the pictures' own size.
@@ -142,7 +142,7 @@ def search_recipes(
     }
 
 
-def _given_recipes(
+def given_recipes(
     model: Path, extensions: tuple[Path, ...], listener: Listener
 ) -> dict[str, Preprocess]:
     """The recipes that the file declares and that lie beside it, as far as they can be used."""

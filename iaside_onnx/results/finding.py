@@ -204,7 +204,8 @@ def measured_values(robustness: RobustnessReport) -> dict[str, Any]:
     return {
         "images": len(robustness.labels),
         "source": robustness.data["source"],
-        "corruptions": len(robustness.perturbations),
+        "corruptions": len(robustness.perturbations) - len(robustness.own),
+        **({"own": len(robustness.own)} if robustness.own else {}),
         "severities": robustness.severities,
         "clean_error": robustness.clean_spread.json(),
         "mean_error": damage.mean_error.json(),
@@ -218,6 +219,12 @@ def measured_values(robustness: RobustnessReport) -> dict[str, Any]:
 def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
     values = measured_values(robustness)
     worst, count, levels = values["worst"], values["corruptions"], values["severities"]
+    over = [
+        f"{count} corruption{'s' if count > 1 else ''} at "
+        f"{'severities' if len(levels) > 1 else 'severity'} {', '.join(map(str, levels))}"
+    ] * bool(count)
+    if own := values.get("own"):
+        over.append(f"{own} folder{'s' if own > 1 else ''} of perturbed pictures")
     both = [name for name in FED if name in report.settings and name in robustness.settings]
     apart = settings_apart(report.settings, robustness.settings, only=both)
     others = ", ".join(each.setting.replace("_", " ") for each in apart)
@@ -225,9 +232,8 @@ def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
     return (
         f"Errors measured of this model ({values['images']} images of {values['source']}"
         f"{otherwise}): {_spread(values['clean_error'])} on "
-        f"untouched images, {_spread(values['mean_error'])} on average over {count} "
-        f"corruption{'s' if count > 1 else ''} at {'severities' if len(levels) > 1 else 'severity'}"
-        f" {', '.join(map(str, levels))}, {_spread(worst['error'])} under the worst of them, "
+        f"untouched images, {_spread(values['mean_error'])} on average over "
+        f"{' and '.join(over)}, {_spread(worst['error'])} under the worst of them, "
         f"{worst['name'].replace('_', ' ')}."
     )
 

@@ -19,6 +19,7 @@ KINDS = {
     "iaside-robustness": ("robustness", "RobustnessReport"),
     "iaside-heatmap": ("heatmap", "HeatmapReport"),
     "iaside-snr": ("snr", "SnrReport"),
+    "iaside-damage": ("damage", "DamageReport"),
     "iaside-stand-ins": ("stand_ins", "StandInReport"),
 }
 
@@ -31,7 +32,7 @@ def class_of(kind: str) -> type[Result]:
 
 
 def load(path: str | Path, reading: Child | None = None) -> Any:
-    """Read a finished file of any kind.
+    """Read a finished file of any kind, or the folder of an audit.
 
     Parameters
     ----------
@@ -41,15 +42,17 @@ def load(path: str | Path, reading: Child | None = None) -> Any:
 
     Returns
     -------
-    Report, RobustnessReport, HeatmapReport, SnrReport or StandInReport
+    Report, RobustnessReport, HeatmapReport, SnrReport, DamageReport, StandInReport or Audit
         ``isinstance`` tells which; a file of one kind is read by ``load`` of its class.
 
     Raises
     ------
     ReportError
-        No file of iaside, an unknown version, unfinished, or damaged.
+        No file of iaside, no folder of an audit, an unknown version, unfinished, or damaged.
     """
     path = Path(path)
+    if path.is_dir():
+        return import_module(".audit", __package__).Audit.load(path)
     stored, arrays = stored_content(path, reading)
     if stored["format"] not in KINDS:
         raise wrong_kind(path, stored["format"])

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import errors
-from ..checks import check_kind
+from ..checks import check_kind, one_of
 from ..digest import data_digest, rows_digest
 from ..errors import IasideError, InvalidOption, ReportError, UsageError, again, said
 from ..mathematics.bands import MOST_BANDS, NORMS
@@ -58,12 +58,11 @@ _SHARE = "must lie between 0 and 1, both excluded"
 # What the view settings can be; the rules are those of the file.
 _TAKEN = {
     "bands": f"give a whole number from 1 to {MOST_BANDS}",
-    "norm": f"choose one of {', '.join(NORMS)}",
     "separate_dc": "give True or False",
-    "value": f"choose one of {', '.join(VALUES)}",
     "beta": _SHARE,
     "confidence": _SHARE,
 }
+_CHOICES = {"norm": NORMS, "value": VALUES}
 _LABELS = {"labels": "label", "predicted": "predicted class"}
 
 
@@ -137,7 +136,10 @@ class Result(Shown):
         rules = self.SCHEMA.inside.get("settings", {})
         for name, value in changed.items():
             if name in rules and not rules[name](value):
-                raise InvalidOption(name, value, _TAKEN[name])
+                choices = _CHOICES.get(name)
+                raise InvalidOption(
+                    name, value, one_of(value, choices) if choices else _TAKEN[name]
+                )
         if "confidence" in changed:
             check_confidence(changed["confidence"])
         if not changed:

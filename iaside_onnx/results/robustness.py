@@ -15,10 +15,10 @@ from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
+from .confidence import Confidences, confidences
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
-from .spread import Spread
+from .spread import RESAMPLES, Spread
 
-RESAMPLES = 2000
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
 _ATTACK = {
@@ -70,6 +70,11 @@ SCHEMA = Schema(
         replace(CHANGE, name="attack_change", dims=(IMAGE, "attack"),
                 meaning="as `/change`, after the attack"),
         DIGESTS,
+        Field("max_prob", (IMAGE,), "float32",
+              "probability of the model's answer to the untouched image", low=0, high=1,
+              slack=ROUNDING, optional=True),
+        Field("corrupted_max_prob", _CELLS, "float32", "as `/max_prob`, of the corrupted image",
+              low=0, high=1, slack=ROUNDING, optional=True),
     ),
 )  # fmt: skip
 
@@ -165,9 +170,15 @@ class RobustnessReport(ModelResult):
         Queries used: 0 where the answer was wrong before, -1 where the image was not attacked.
     attack_change : ndarray of float32, shape (n, A)
         As `change`, for the attacked image; 0 where it was not attacked.
+    max_prob : ndarray of float32, shape (n,), or None
+        How sure the model is: the probability of its own answer to the untouched image, at the
+        temperature of the settings. None in files of early versions.
+    corrupted_max_prob : ndarray of float32, shape (n, P, S), or None
+        The same of the corrupted image.
     settings : dict
         seed, samples, height, width, channels, preprocess, temperature, confidence, kinds
-        (corruption to kind), and the other settings that determine the answers.
+        (corruption to kind), and the other settings that determine the answers. ``pairs`` where
+        rows are pictures of the user's own: ``digest``, and whether there are ``severities``.
     """
 
     SCHEMA: ClassVar[Schema] = SCHEMA
@@ -182,10 +193,15 @@ class RobustnessReport(ModelResult):
     attack_wrong: NDArray[np.bool_]
     attack_queries: NDArray[np.int32]
     attack_change: NDArray[np.float32]
+    max_prob: NDArray[np.float32] | None = None
+    corrupted_max_prob: NDArray[np.float32] | None = None
 
     def check(self) -> None:
         """Refuse attacks that contradict themselves; see `Result.check`."""
-        kinds = self.settings["kinds"]
+        kinds, pairs = self.settings["kinds"], self.settings.get("pairs", {})
+        rules.need(set(self.perturbations) >= set(pairs), "pairs of a perturbation it has not")
+        both = (self.max_prob is None) == (self.corrupted_max_prob is None)
+        rules.need(both, "holds probabilities of some images alone")
         rules.need(set(self.perturbations) <= set(kinds), "a perturbation has no kind")
         for attack in self.attacks:
             rules.check_rules(attack, _ATTACK, "attribute attacks")
@@ -221,6 +237,14 @@ class RobustnessReport(ModelResult):
             attack_queries=self.attack_queries[:, kept],
             attack_change=self.attack_change[:, kept],
         )
+
+    @property
+    def own(self) -> list[str]:
+        """Perturbations without severities, pictures of the user's own: these stand at each."""
+        pairs = self.settings.get("pairs", {})
+        return [
+            name for name in self.perturbations if name in pairs and not pairs[name]["severities"]
+        ]
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -286,6 +310,15 @@ class RobustnessReport(ModelResult):
             means = resampled_means(lost, int(self.settings["seed"]), RESAMPLES)
             return Spread.of(np.concatenate([lost.mean(axis=0)[None], means]), self.confidence)
 
+    @cached_property
+    def confidences(self) -> Confidences | None:
+        """How sure the answers are beside how often they are right; None in early files."""
+        if self.max_prob is None or self.corrupted_max_prob is None:
+            return None
+        clean = self.max_prob, self.clean_wrong
+        corrupted = self.corrupted_max_prob, self.wrong
+        return confidences(clean, corrupted, int(self.settings["seed"]), self.confidence)
+
     @property
     def clean_spread(self) -> Spread:
         """The clean error with Wilson's interval, which keeps a width at 0 and 1."""
@@ -334,7 +367,7 @@ class RobustnessReport(ModelResult):
         """All results as plain JSON values; null where a ratio is infinite or not defined."""
         if (some := self.with_attacks_run()) is not self:
             return some.summary()
-        damage = self.damage
+        damage, sure = self.damage, self.confidences
         corrupted = {
             "error": damage.corruption_errors,
             "mpe": damage.corruption_mpe,
@@ -342,6 +375,17 @@ class RobustnessReport(ModelResult):
             "mpes": damage.mpe,
             "lost_log_prob": self.lost_log_prob,
         }
+        rows = [
+            {"name": name, **{key: spread[row].json() for key, spread in corrupted.items()}}
+            for row, name in enumerate(self.perturbations)
+        ]
+        overall: dict[str, Any] = {}
+        if sure is not None:
+            overall["clean_confidence"] = sure.clean.summary()
+            overall["corrupted_confidence"] = sure.perturbed.summary()
+            for row, values in enumerate(rows):
+                values["confidence"] = sure.perturbations[row].summary()
+                values["confidences"] = sure.cells[row].summary()
         return {
             **self.provenance,
             "severities": self.severities,
@@ -349,10 +393,8 @@ class RobustnessReport(ModelResult):
             "clean_error": self.clean_spread.json(),
             "mean_error": damage.mean_error.json(),
             "mean_mpe": damage.mean_mpe.json(),
-            "corruptions": [
-                {"name": name, **{key: spread[row].json() for key, spread in corrupted.items()}}
-                for row, name in enumerate(self.perturbations)
-            ],
+            **overall,
+            "corruptions": rows,
             "attacks": [
                 {
                     **attack,

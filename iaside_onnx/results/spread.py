@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from ..checks import check_share
 from ..errors import InvalidOption
 
+# Of the images of a measurement, for its intervals.
+RESAMPLES = 2000
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -39,12 +42,13 @@ class Spread:
 
     def json(self) -> dict[str, Any]:
         """Lists, or numbers; null where a quantity is infinite or not defined."""
-        return {name: _plain(getattr(self, name)) for name in ("value", "low", "high")}
+        return {name: plain(getattr(self, name)) for name in ("value", "low", "high")}
 
 
-def _plain(values: NDArray[np.float64]) -> Any:
+def plain(values: NDArray[np.float64]) -> Any:
+    """Numbers, or lists of them, for JSON; None where one is infinite or not defined."""
     if values.ndim:
-        return [_plain(part) for part in values]
+        return [plain(part) for part in values]
     return float(values) if np.isfinite(values) else None
 
 

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import one_of
 from ..errors import ReportError, UsageError
 from ..mathematics import score, shapley
 from ..mathematics.bands import band_names, check_bands
-from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, members
+from ..mathematics.coalitions import members
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
 from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema
+from .coalition_table import check_columns, players_of
 from .precondition import Precondition, precondition
 from .result import IDS, LABELS, PREDICTED, ModelResult
 from .spread import check_confidence
@@ -157,7 +159,7 @@ class ValueTable(ModelResult):
         """Number of bands M (one more with DC as a player of its own)."""
         if self.coalitions is None:
             return shapley.player_count(self.log_prob)
-        return int(self.settings["bands"]) + int(self.settings["separate_dc"])
+        return players_of(self.settings)
 
     @property
     def floor_share(self) -> float | None:
@@ -411,27 +413,7 @@ class ValueTable(ModelResult):
 
     def check(self) -> None:
         """Refuse a report that no audit can have written; see `Result.check`."""
-        columns = self.log_prob.shape[1]
-        players = int(self.settings["bands"]) + int(self.settings["separate_dc"])
-        estimator, drawn = str(self.settings["estimator"]), self.coalitions is not None
-        rules.need(
-            not drawn or (estimator in PLAYERS and estimator != "exact"),
-            f"no estimator {estimator}",
-        )
-        low, high = PLAYERS[estimator if drawn else "exact"]
-        rules.need(
-            low <= players <= high, f"the {estimator} estimator does not take {players} players"
-        )
-        if self.coalitions is None:
-            fits = columns == 1 << players
-            rules.need(fits, f"a value table of {columns} columns is no game of {players}")
-        else:
-            passes = rules.whole(0, rules.MOST_COUNT)(self.settings.get("passes"))
-            rules.need(passes, "attribute settings holds no usable 'passes'")
-            rules.need(
-                columns <= MOST_COALITIONS and are_drawn(estimator, players, self.coalitions),
-                f"its coalitions are not such as the {estimator} estimator draws",
-            )
+        check_columns(self.settings, self.log_prob.shape[1], self.coalitions)
         names, offset = self.class_names, int(self.settings.get("label_offset", 0))
         fits = names is None or len(names) + offset <= self.data["classes"]
         rules.need(fits, "there are more class names than classes")
@@ -451,6 +433,6 @@ class ValueTable(ModelResult):
 def check_view(value: str, beta: float, confidence: float) -> None:
     """Refuse view settings that cannot be used, before any work is done."""
     if value not in shapley.VALUES:
-        raise UsageError(f"unknown value '{value}': choose one of {', '.join(shapley.VALUES)}")
+        raise UsageError(f"unknown value '{value}': {one_of(value, shapley.VALUES)}")
     score.signed_score(np.full(2, 0.5), beta)
     check_confidence(confidence)

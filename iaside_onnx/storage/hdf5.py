@@ -23,7 +23,7 @@ from ..errors import ReportError, UnreadableError
 from ..spelling import option
 from .isolated import Arrays
 from .output_file import whole_file
-from .schema import HEADER, JSON, LINES, TEXT, Field, Schema
+from .schema import BOOLEAN, HEADER, JSON, LINES, TEXT, Field, Schema
 from .seal import SEAL_BYTES, seal
 from .value_rules import need
 
@@ -41,6 +41,7 @@ _TYPES = {
     "int64": (h5t.STD_I64LE, h5t.STD_I64BE),
     "int32": (h5t.STD_I32LE, h5t.STD_I32BE),
     "uint8": (h5t.STD_U8LE, h5t.STD_U8BE),
+    BOOLEAN: (h5t.py_create(np.dtype(bool), logical=True),),
 }
 _SCALARS = {str: h5t.STRING, int: h5t.INTEGER, bool: h5t.ENUM}
 
@@ -117,7 +118,7 @@ def _as_stored(each: Field, value: Any) -> NDArray[Any] | None:
         encoded = [line.encode(errors="replace") for line in lines]
         length = max([1, *map(len, encoded)])
         return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
-    array = np.asarray(value, each.stored)
+    array = np.asarray(value, bool if each.stored == BOOLEAN else each.stored)
     return array if array.size else None
 
 
@@ -304,9 +305,10 @@ def in_place(path: Path, file: h5py.File, name: str, kind: str) -> list[int] | N
 
 
 def _values(dataset: h5d.DatasetID, kind: str) -> NDArray[Any]:
-    dtype = f"S{dataset.get_type().get_size()}" if kind == TEXT else kind
-    values = np.empty(dataset.shape, dtype)
-    # Text is taken as its bytes, whatever padding and encoding the type claims.
-    memory = dataset.get_type() if kind == TEXT else None
+    # Text is taken as its bytes, whatever padding and encoding the type claims, and truths too,
+    # which may be none.
+    bytes_of = {TEXT: f"S{dataset.get_type().get_size()}", BOOLEAN: "uint8"}
+    values = np.empty(dataset.shape, bytes_of.get(kind, kind))
+    memory = dataset.get_type() if kind in bytes_of else None
     dataset.read(h5s.ALL, h5s.ALL, values, memory)
     return values

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import ReportError
 from .isolated import Arrays, Child, IsolationError, Job, isolated
-from .regular_file import check_regular, why
+from .regular_file import check_regular, nearby, why
 from .seal import check_seal
 
 # Formats, and the commands that write such files.
@@ -22,6 +22,7 @@ MADE_BY = {
     "iaside-robustness": "robustness",
     "iaside-heatmap": "heatmap",
     "iaside-snr": "snr",
+    "iaside-damage": "explain",
     "iaside-stand-ins": "predict",
 }
 # By name, as what a file holds is known to results: the one place that storage knows of them.
@@ -67,7 +68,11 @@ def check_is_file(path: Path) -> None:
     """Refuse a path that is no file."""
     check_regular(path, ReportError)
     if not path.is_file():
-        raise ReportError(f"{path}: no such report file")
+        if path.is_dir():
+            held = sorted(each.name for each in path.glob("*.h5"))
+            hint = f"such as {path / held[0]}" if held else "there is none in it"
+            raise ReportError(f"{path}: is a folder; give a report, {hint}")
+        raise ReportError(f"{path}: no such report file{nearby(path)}")
 
 
 @contextmanager

@@ -28,6 +28,8 @@ try:
 except ImportError:  # Windows knows no such locks; runs are not told apart there
     fcntl = None  # type: ignore[assignment]
 
+# How the names of locks and scratch files begin.
+SCRATCH = ".iaside-"
 # What a lock file of iaside holds; any other file is left alone.
 _MARK = b"iaside lock\n"
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK if os.name == "posix" else 0
@@ -110,7 +112,7 @@ def _check_regular(target: Path) -> None:
 
 def _beside(target: Path, ending: str) -> Path:
     name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
-    return target.with_name(f".iaside-{name}.{ending}")
+    return target.with_name(f"{SCRATCH}{name}.{ending}")
 
 
 @contextmanager

@@ -214,6 +214,11 @@ def open_partial(
     table, sums = stored["table"], stored["sums"]
     ends = table[0] + kind.itemsize * rows * columns, sums[0] + 4 * rows * len(parts)
     fits = table[1:] == [rows, columns] and sums[1:] == [rows, len(parts)]
+    if table[1:] != [rows, columns] and table[1] == rows:
+        raise ReportError(
+            f"{path}: keeps {table[2]} numbers of each image, and this version {columns}, so it "
+            f"cannot go on from there; {_ANEW}"
+        )
     if stored["dtype"] != dtype or not fits or max(ends) > path.stat().st_size:
         raise ReportError(f"{path}: is damaged: its table is not of this audit; {_ANEW}")
     partial = _mapped(path, table, sums, kind, parts)

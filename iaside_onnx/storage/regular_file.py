@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import islice
 from pathlib import Path
 
+from ..checks import likeliest
 from ..errors import IasideError
 
+_MOST_NAMES = 1000  # of a folder, that are compared with a name that is not in it
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -34,6 +37,16 @@ def irregular(path: Path) -> str | None:
     if kind in (stat.S_IFREG, stat.S_IFDIR):
         return None
     return f"is {_KINDS.get(kind, 'no regular file')}; give a file"
+
+
+def nearby(path: Path) -> str:
+    """Of a path that does not exist: the question whether one with a like name was meant."""
+    try:
+        names = sorted(each.name for each in islice(path.parent.iterdir(), _MOST_NAMES))
+    except (OSError, ValueError):
+        return ""
+    near = likeliest(path.name, names)
+    return f"; did you mean {path.with_name(near)}?" if near else ""
 
 
 def check_regular(path: Path, error: type[IasideError], name: str | None = None) -> None:

@@ -25,6 +25,8 @@ from .value_rules import (
 )
 
 TEXT, TRUTH, JSON = "text", "bool", "json"
+# Truths that the file holds as h5py does, an enumeration of FALSE and TRUE, and not as numbers.
+BOOLEAN = "boolean"
 # Datasets that hold text, and how each of its lines is made and read.
 LINES = (TEXT, JSON)
 IMAGE = "image"
@@ -44,7 +46,8 @@ class Field:
     dims : tuple of str or int
         Names of the axes, which have one length in all fields of a file, or their lengths.
     dtype : str
-        Of numpy; "text" and "json" are lists of text and of JSON objects, "bool" is kept as uint8.
+        Of numpy; "text" and "json" are lists of text and of JSON objects, "bool" is kept as uint8,
+        and "boolean" as what h5py reads as one.
     meaning : str
         For docs/format.md.
     place : str
@@ -97,7 +100,7 @@ class Field:
 
     def check(self, values: NDArray[Any]) -> None:
         """Refuse values that are none, or beyond the bounds, as a WrongContentError."""
-        if self.dtype == TRUTH and values.max(initial=0) > 1:
+        if self.dtype in (TRUTH, BOOLEAN) and values.max(initial=0) > 1:
             raise WrongContentError(f"'{self.where}' holds something else than 0 and 1")
         if not values.size:
             return
@@ -218,7 +221,7 @@ class Schema:
                 shape = [dim if isinstance(dim, int) else sizes[dim] for dim in each.dims]
                 return np.empty(shape, each.dtype)
             need(
-                not self._counted(each),
+                each.optional or not self._counted(each),
                 f"dataset '{each.where}' is missing: the arrays do not match what the header names",
             )
             return [] if each.dtype == JSON else None
@@ -236,4 +239,4 @@ class Schema:
             lines = [line.decode() for line in stored.tolist()]
             return [parse(each.where, line) for line in lines] if each.dtype == JSON else lines
         each.check(stored)
-        return stored.astype(bool) if each.dtype == TRUTH else stored
+        return stored.astype(bool) if each.dtype in (TRUTH, BOOLEAN) else stored

@@ -137,6 +137,17 @@ def are_kinds(value: Any) -> bool:
     return isinstance(value, dict) and all(is_name(k) and is_name(v) for k, v in value.items())
 
 
+def are_pairs(value: Any) -> bool:
+    """An object of names to digests of pictures, and whether these are of several severities."""
+    return isinstance(value, dict) and all(
+        is_name(name)
+        and isinstance(pairs, dict)
+        and is_digest(pairs.get("digest"))
+        and is_truth(pairs.get("severities"))
+        for name, pairs in value.items()
+    )
+
+
 def each(rule: Rule, most: int) -> Rule:
     """A list of one to `most` entries, without repetition, every one of which passes."""
     return lambda value: (
@@ -188,6 +199,7 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "temperature": is_positive,
         "norm": is_norm,
         "tf32": is_truth,
+        "pairs": are_pairs,
     },
     "run": {"forward_passes": whole(0, MOST_COUNT)},
     "data": {"classes": whole(1, MOST_CLASSES)},

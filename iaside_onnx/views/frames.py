@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks import one_of
 from ..comparisons.pairs import Comparison
 from ..errors import UsageError
 from ..mathematics.paired import Difference
@@ -54,7 +55,7 @@ def _pandas() -> Any:
 def _chosen(kinds: Mapping[str, Callable[[Any], Any]], rows: str | None) -> Callable[[Any], Any]:
     name = rows or next(iter(kinds))
     if name not in kinds:
-        raise UsageError(f"to_pandas rows '{rows}': choose one of {', '.join(kinds)}")
+        raise UsageError(f"to_pandas rows '{rows}': {one_of(name, kinds)}")
     return kinds[name]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 from xml.etree import ElementTree
 
 from ..comparisons.gate import Criterion, Gate, NotJudged
@@ -51,8 +52,7 @@ def markdown(decision: Gate) -> str:
     about = [
         f"Report {_code(decision.report)}: model {_code(decision.model['path'])} (SHA-256 "
         f"{sha256}) on {_plain(decision.data['samples'])} images of "
-        f"{_code(decision.data['source'])}; {decision.view['value']}, beta "
-        f"{decision.view['beta']:g}."
+        f"{_code(decision.data['source'])}{_of_scores(decision.view)}."
     ]
     if decision.baseline is not None:
         about.append(f"Drops are counted from {_code(decision.baseline)}.")
@@ -64,6 +64,11 @@ def markdown(decision: Gate) -> str:
     seal = "A seal shows damage, not who made a report (for that: --allowed-signers)."
     parts = [*lead, *head, "| --- | --- | --- | --- | --- |", *rows, "", f"Judged: {judged}."]
     return "\n".join([*parts, *about, seal, *(["", *notes] if notes else []), ""])
+
+
+def _of_scores(view: dict[str, Any]) -> str:
+    """How scores are seen, where there are any."""
+    return f"; {view['value']}, beta {view['beta']:g}" if "beta" in view else ""
 
 
 def _bound(entry: Criterion | NotJudged) -> str:

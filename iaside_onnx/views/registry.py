@@ -13,7 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checks import one_of
 from ..errors import UsageError
+from ..results.damage_words import perturbation_name
 from ..results.finding import NO_FINDING, NOT_A_FINDING
 from ..storage.output_file import whole_file
 from .text import ends, model_name, number, one_line
@@ -68,6 +70,11 @@ def _of_pair(pair: Any) -> str:
     return f"{pair.report} {difference}"
 
 
+def _of_damage(report: Any) -> str:
+    lost, name = report.damage, perturbation_name(report.settings["perturbation"])
+    return f"{name}, {len(report.labels)} images, {number(lost.value)} {report.unit} lost"
+
+
 def _of_prediction(prediction: Any) -> str:
     fall = prediction.mean_drop
     return NO_FINDING if prediction.no_finding else f"mean fall {number(fall.value)} [{ends(fall)}]"
@@ -107,6 +114,21 @@ _ROWS = {
         ),
         table="snr_table.print_snr",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
+    ),
+    "DamageReport": Views(
+        lambda r: f"{r.model['path']}: {_of_damage(r)}",
+        table="damage_table.print_damage",
+        pictures={
+            "bands": Drawing("damage_plot.damage_figure", several=True),
+            "map": Drawing("damage_maps.damage_map", several=True),
+            "together": Drawing("damage_maps.interaction_map"),
+            "example": Drawing("damage_strip.damage_strip"),
+        },
+    ),
+    "Audit": Views(
+        lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
+        table="audit_screen.print_audit",
+        pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
     ),
     "Comparison": Views(
         lambda c: (
@@ -192,7 +214,7 @@ def drawing(result: object, picture: str | None = None) -> Drawing:
     pictures = _row(result).pictures
     name = picture or next(iter(pictures), "plot")
     if name not in pictures:
-        known = f"choose one of {', '.join(pictures)}" if pictures else "it has no picture"
+        known = one_of(name, pictures) if pictures else "it has no picture"
         raise UsageError(f"picture '{name}' of a {type(result).__name__}: {known}")
     return pictures[name]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..comparisons.baseline import relative
+from ..results.confidence import Confidence
 from ..results.robustness import Relative, RobustnessReport
 from .terminal import Rows, table, terminal
-from .text import number, one_line, percent, value_and_ends, with_interval
+from .text import counted, interval, number, one_line, percent, value_and_ends, with_interval
 
 _LOST = "lost log-prob"
 
@@ -16,23 +17,24 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     level = percent(report.confidence)
     against = None if baseline is None else relative(report, baseline)
     damage = report.damage
-    severities = "severity" if len(report.severities) == 1 else "severities"
     out.heading(
         report,
         f"{len(report.labels)} images of {report.settings['width']} x "
-        f"{report.settings['height']}, {len(report.perturbations)} corruptions x "
-        f"{severities} {', '.join(map(str, report.severities))}",
+        f"{report.settings['height']}, {_perturbations(report)}",
         f"Clean error: {with_interval(report.clean_spread, level)}",
     )
     ends = f"{level} int."
-    tables = [_corruptions(report, ends, against, lost=True)]
-    if out.measure(tables[0], options=out.options.update(max_width=500)).maximum > out.width:
-        tables = [_corruptions(report, ends, against), _lost(report, ends)]
-    out.print(*tables)
+    wide = [_corruptions(report, ends, against, lost=True, sure=sure) for sure in (True, False)]
+    room = out.options.update(max_width=500)
+    fitting = [each for each in wide if out.measure(each, options=room).maximum <= out.width]
+    out.print(*(fitting[:1] or [_corruptions(report, ends, against), _lost(report, ends)]))
     out.say(
         f"Mean error: {with_interval(damage.mean_error, level)}",
         f"Mean mPE: {with_interval(damage.mean_mpe, level)}",
     )
+    if (sure := report.confidences) is not None:
+        pairs = (("untouched", sure.clean), ("perturbed", sure.perturbed))
+        out.say(*(_sure(what, each, level) for what, each in pairs))
     if against is not None:
         out.say(
             f"mCE against {one_line(against.model['path'])}: "
@@ -45,19 +47,52 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     out.noted(report.run.get("warnings", []))
 
 
+def _perturbations(report: RobustnessReport) -> str:
+    """How many of what, and at which severities."""
+    own = len(report.own)
+    made = len(report.perturbations) - own
+    severities = "severity" if len(report.severities) == 1 else "severities"
+    levels = f"{severities} {', '.join(map(str, report.severities))}"
+    said = [f"{made} corruptions x {levels}"] if made else []
+    if own:
+        said.append(counted(own, "folder of perturbed pictures", "folders of perturbed pictures"))
+    return " and ".join(said)
+
+
+def _sure(what: str, answers: Confidence, level: str) -> str:
+    """How sure the answers are, in a line."""
+    gap = answers.gap
+    return (
+        f"Confidence, {what}: {number(gap.value, signed=True)} [{level}: "
+        f"{interval(gap.low, gap.high, signed=True)}] beyond accuracy; when wrong "
+        f"{with_interval(answers.when_wrong, level)}; calibration error {number(answers.ece)} "
+        f"(calibrated: {number(answers.ece_if_calibrated)})"
+    )
+
+
 def _corruptions(
-    report: RobustnessReport, ends: str, against: Relative | None, *, lost: bool = False
+    report: RobustnessReport,
+    ends: str,
+    against: Relative | None,
+    *,
+    lost: bool = False,
+    sure: bool = False,
 ) -> Rows:
     headings = ["error", ends, "by severity", "mPE", ends]
     headings += [_LOST, ends] * lost + ["CE", ends] * (against is not None)
-    damage = report.damage
+    damage, confidences = report.damage, report.confidences if sure else None
+    headings += ["too sure by", ends, "sure when wrong", ends] * (confidences is not None)
     rows = []
     for row, name in enumerate(report.perturbations):
-        by_severity = (number(value, 2).removeprefix("0") for value in damage.errors[row].value)
+        errors = damage.errors[row].value[: 1 if name in report.own else None]
+        by_severity = (number(value, 2).removeprefix("0") for value in errors)
         cells = [*value_and_ends(damage.corruption_errors[row]), " ".join(by_severity)]
         cells += value_and_ends(damage.corruption_mpe[row])
         cells += value_and_ends(report.lost_log_prob[row]) if lost else []
         cells += [] if against is None else value_and_ends(against.ce[row])
+        if confidences is not None:
+            answers = confidences.perturbations[row]
+            cells += [*value_and_ends(answers.gap), *value_and_ends(answers.when_wrong)]
         rows.append([one_line(name), *cells])
     return table(["corruption"], headings, rows, tight=True)
 

@@ -10,22 +10,33 @@ import numpy as np
 from hdf5_damage import Anatomy, mutate
 from hostile_values import some
 from reading_here import read_here
-from sound_files import part, proven, sound_heatmap, sound_robustness, sound_snr, sound_stand_ins
+from sound_files import (
+    part,
+    proven,
+    sound_damage,
+    sound_heatmap,
+    sound_robustness,
+    sound_snr,
+    sound_stand_ins,
+)
 from uses import show, use
 
-from iaside_onnx.results import heatmap, robustness, snr, stand_ins
+from iaside_onnx.results import damage, heatmap, robustness, snr, stand_ins
 from iaside_onnx.results.kinds import load
+from iaside_onnx.storage.value_rules import is_object
 
 _MAKERS: dict[str, Callable[[int], Any]] = {
     "robustness": sound_robustness,
     "heatmap": sound_heatmap,
     "snr": sound_snr,
+    "damage": sound_damage,
     "stand_ins": sound_stand_ins,
 }
 _SCHEMAS = {
     "robustness": robustness.SCHEMA,
     "heatmap": heatmap.SCHEMA,
     "snr": snr.SCHEMA,
+    "damage": damage.SCHEMA,
     "stand_ins": stand_ins.SCHEMA,
 }
 _HEADER = "header"
@@ -51,11 +62,16 @@ def make(
     for old in folder.glob("case.*"):
         old.unlink()
     path = folder / f"case.{name}.h5"
+    schema = _SCHEMAS[name]
+    datasets = tuple(each.where for each in schema.fields)
+    # Where the header lies in attributes, its objects are some of these.
+    own = tuple(schema.header) if schema.attributes else ()
+    objects = tuple(key for key in own if schema.header[key] is is_object)
     anatomy = Anatomy(
-        datasets=(*(each.where for each in _SCHEMAS[name].fields), _HEADER),
-        groups=(),
-        attributes=("format", "format_version"),
-        json=(_HEADER,),
+        datasets=datasets if own else (*datasets, _HEADER),
+        groups=("game", "data") if own else (),
+        attributes=("format", "format_version", *own, *schema.copies),
+        json=objects or (_HEADER,),
     )
     recipe, sealed = mutate(rng, path, content, anatomy, folder)
     return path, f"{name}: {recipe}", summary if sealed else None

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from iaside_onnx.digest import data_digest
 from iaside_onnx.mathematics.coalitions import draw_coalitions, drawn_count
+from iaside_onnx.mathematics.damage import split_coalitions
 from iaside_onnx.mathematics.fourier_basis import FrequencyGrid
+from iaside_onnx.results.damage import DamageReport
 from iaside_onnx.results.heatmap import HeatmapReport
 from iaside_onnx.results.part import Part, PartOfSample
 from iaside_onnx.results.report import Report
@@ -218,6 +220,38 @@ def sound_snr(kind: int = 0) -> SnrReport:
         data=of.data,
         run={"seconds": 0.5, "warnings": ["something"]},
         **_WHEN,
+    )  # fmt: skip
+
+
+@cache
+def sound_damage(kind: int = 0, model: int = 0) -> DamageReport:
+    """Of the images of a report of kind 0: by a corruption (0), or split and by an attack (1)."""
+    rng = np.random.default_rng([40 + kind, model])
+    of = sound_report(0, model)
+    images, bands = len(of.labels), 3
+    row = split_coalitions(bands) if kind else np.arange(1 << bands, dtype=np.uint64)
+    answers = rng.integers(0, _CLASSES, (images, len(row)), dtype=np.int32)
+    answers[:, -1] = of.predicted
+    perturbations = (
+        {"kind": "corruption", "name": "gaussian_noise", "severity": 3},
+        {"kind": "attack", "name": "square-linf", "epsilon": 4 / 255, "queries": 50},
+    )
+    return DamageReport(
+        log_prob=-rng.exponential(size=answers.shape).astype(np.float32),
+        right=answers == of.labels[:, None],
+        answers=answers,
+        coalitions=np.tile(row, (images, 1)) if kind else None,
+        class_names=of.class_names,
+        example=of.example,
+        example_perturbed=of.example,
+        settings={
+            "bands": bands, "separate_dc": False, "norm": "linf", "samples": 200, "seed": 7,
+            "draws": "pixels", "preprocess": {"name": "unit"}, "size": [8, 8], "label_offset": 0,
+            "temperature": 1.0, "estimator": "exact", "passes": None, "players": bands,
+            "perturbation": perturbations[kind], "split": bool(kind), "value": "right",
+            "confidence": 0.95,
+        },
+        **{**_measured(of), "data": {**of.data, "example": of.image_ids[0]}},
     )  # fmt: skip
 
 

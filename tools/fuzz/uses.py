@@ -17,6 +17,7 @@ from typing import Any
 from sound_files import (
     part,
     proven,
+    sound_damage,
     sound_heatmap,
     sound_report,
     sound_robustness,
@@ -32,6 +33,7 @@ from iaside_onnx.comparisons.prediction import predict_damage
 from iaside_onnx.comparisons.shares import damage_shares
 from iaside_onnx.errors import IasideError
 from iaside_onnx.page.page import page
+from iaside_onnx.results.damage import DamageReport
 from iaside_onnx.results.heatmap import HeatmapReport
 from iaside_onnx.results.merging import merge
 from iaside_onnx.results.report import Report
@@ -40,6 +42,7 @@ from iaside_onnx.results.snr import SnrReport
 from iaside_onnx.results.stand_ins import StandInReport
 from iaside_onnx.views.comparison_table import print_comparison
 from iaside_onnx.views.correlation_table import print_correlation
+from iaside_onnx.views.damage_table import print_damage
 from iaside_onnx.views.gate_output import junit, lines, markdown
 from iaside_onnx.views.heatmap_table import print_heatmap
 from iaside_onnx.views.prediction_table import print_prediction
@@ -203,6 +206,13 @@ def _heatmap_picture(report: HeatmapReport, picture: Path) -> None:
     save([report], picture, [_NAME])
 
 
+def _damage_pictures(report: DamageReport, picture: Path) -> None:
+    save([report, sound_damage()], picture, [_NAME, "b"])
+    for kind in ("map", "together", "example"):
+        with contextlib.suppress(IasideError):
+            save([report], picture, [_NAME], None, kind, overwrite=True)
+
+
 def _shares(report: StandInReport | RobustnessReport, picture: Path) -> None:
     made = report if isinstance(report, StandInReport) else sound_stand_ins()
     measured = report if isinstance(report, RobustnessReport) else sound_robustness()
@@ -218,12 +228,14 @@ _PRINTS: dict[type, Callable[[Any], None]] = {
     RobustnessReport: print_robustness,
     SnrReport: print_snr,
     HeatmapReport: print_heatmap,
+    DamageReport: lambda report: print_damage(report, per_class=True),
     StandInReport: print_stand_ins,
 }
 _SOUND: dict[type, Callable[[], Any]] = {
     RobustnessReport: sound_robustness,
     SnrReport: sound_snr,
     HeatmapReport: sound_heatmap,
+    DamageReport: sound_damage,
     StandInReport: sound_stand_ins,
 }
 _USES: dict[type, Sequence[Use]] = {
@@ -236,5 +248,6 @@ _USES: dict[type, Sequence[Use]] = {
     ),
     SnrReport: (_snr_picture, _snr_page, _predict, _join),
     HeatmapReport: (_heatmap_picture, _heatmap_beside, _join),
+    DamageReport: (_damage_pictures, _join),
     StandInReport: (_shares, _join),
 }  # fmt: skip

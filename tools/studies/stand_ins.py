@@ -156,7 +156,7 @@ class Group:
             return self.table
         values = self.answers["measured" if form in RIVALS else form][what]
         if form == "third":
-            values = values[:, : values.shape[1] // 3]
+            values = values[:, ::3]  # they stand in the order of their classes
         if form == "level":
             middle = values.shape[3] // 2
             values = np.repeat(values[..., middle : middle + 1], values.shape[3], axis=3)

@@ -1,0 +1,171 @@
+"""The folder of an audit: whose it is, what was asked for, and what is left of a run before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..errors import ReportError, UsageError
+from ..results.audit import ABOUT, ANALYSIS, DAMAGE, PAGE, ROBUSTNESS, SUMMARY
+from ..spelling import option
+from ..storage.output_file import (
+    SCRATCH,
+    check_no_input,
+    clear_leftovers,
+    sole_writer,
+    whole_file,
+)
+from ..storage.partial import partial_path
+from ..storage.regular_file import read_bounded, why
+
+FORMAT, VERSION = "iaside-audit", 1
+RECIPE = "recipe.toml"
+# A look at more images is measured under this name, and takes the place of the one before it.
+NEXT = "robustness-next.h5"
+# What may be asked otherwise when an audit goes on.
+FREE = ("keep", "quick", "samples", "attack")
+_MOST_BYTES = 1 << 20
+
+
+@dataclass
+class AuditFolder:
+    """Where an audit keeps its reports.
+
+    Attributes
+    ----------
+    path : Path
+    about : dict
+        The content of ``audit.json``: what was asked for, and what was found of the input.
+    """
+
+    path: Path
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def file(self, name: str) -> Path:
+        """A file of the folder."""
+        return self.path / name
+
+    @contextmanager
+    def held(self, *, resume: bool, overwrite: bool, inputs: list[Path]) -> Iterator[None]:
+        """Hold the folder for the time of an audit, or refuse to.
+
+        Raises
+        ------
+        UsageError
+            Resuming and overwriting at once.
+        ReportError
+            What is there is no audit, or one that is to be neither continued nor replaced.
+        """
+        if resume and overwrite:
+            raise UsageError(f"{option('resume')} and {option('overwrite')} exclude each other")
+        path = self.path
+        if path.exists() and not path.is_dir():
+            raise ReportError(f"{path}: is a file; give a folder for the audit")
+        if not path.parent.is_dir():
+            raise ReportError(f"{path}: the folder {path.parent} does not exist; create it first")
+        check_no_input(path, inputs, use="measured")
+        there = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
+        there = [name for name in there if not name.startswith(SCRATCH)]
+        if there and not self.file(ABOUT).is_file():
+            raise ReportError(
+                f"{path}: holds other files ({there[0]}) and no audit; give another folder"
+            )
+        with suppress(FileExistsError):
+            path.mkdir()
+        try:
+            with sole_writer(self.file(ABOUT)):
+                if overwrite:
+                    self._clear()
+                elif there:
+                    self.about = self._read()
+                yield
+        finally:
+            if not self.file(ABOUT).exists():  # it ended with nothing to go on from
+                with suppress(OSError):
+                    path.rmdir()
+
+    def _read(self) -> dict[str, Any]:
+        path = self.file(ABOUT)
+        try:
+            content = json.loads(read_bounded(path, _MOST_BYTES, ReportError))
+        except OSError as error:
+            raise ReportError(f"{path}: cannot be read: {why(error)}") from error
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+            raise ReportError(f"{path}: is damaged; use {option('overwrite', True)} to start anew")
+        if content.get("format_version") != VERSION:
+            raise ReportError(
+                f"{path}: is of another version of iaside ({content.get('iaside_version')}); use "
+                f"{option('overwrite', True)} to start anew"
+            )
+        return dict(content)
+
+    def write(self, **values: Any) -> None:
+        """Add to what is known of the audit, on disk too."""
+        self.about |= values
+        content = {
+            "format": FORMAT, "format_version": VERSION, "iaside_version": __version__,
+            **self.about,
+        }  # fmt: skip
+        with whole_file(self.file(ABOUT)) as scratch:
+            scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def settled(self, asked: dict[str, Any], *, resume: bool) -> dict[str, Any]:
+        """What determines the reports: as asked for when the audit was begun.
+
+        What is given now must be as it was then; what is not given is as it was.
+
+        Raises
+        ------
+        ReportError
+            There is an audit already, or one that was asked for otherwise.
+        """
+        if not self.about:
+            return asked
+        if not resume:
+            raise ReportError(
+                f"{self.path}: holds an audit of {self.about.get('model')} on "
+                f"{self.about.get('images')} already; continue it with {option('resume', True)}, "
+                f"or discard it with {option('overwrite', True)}"
+            )
+        before = self.about.get("asked", {})
+        for name, value in as_json(asked).items():
+            if before.get(name) != value and name not in FREE:
+                was = option(name) if before.get(name) is None else option(name, before[name])
+                none = "without " if before.get(name) is None else "with "
+                raise ReportError(
+                    f"{self.path}: was begun {none}{was}, not with {option(name, value)}; leave it "
+                    f"out to go on, or use {option('overwrite', True)} to start anew"
+                )
+        return {**before, **asked}
+
+    def _clear(self) -> None:
+        """Remove what an audit has written, and nothing else."""
+        damages = sorted(self.file(DAMAGE).glob("*.h5*"))
+        names = (ROBUSTNESS, NEXT, ANALYSIS, RECIPE, SUMMARY, PAGE, ABOUT)
+        for path in [*map(self.file, names), *damages]:
+            clear_leftovers(partial_path(path))
+            for each in (path, partial_path(path)):
+                with suppress(FileNotFoundError):
+                    each.unlink()
+        with suppress(OSError):
+            self.file(DAMAGE).rmdir()
+
+
+def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as JSON values: paths as text, pairs as lists."""
+    return {
+        name: str(value) if isinstance(value, Path) else
+        list(map(str, value)) if name in ("set", "ort_extension") else
+        list(value) if isinstance(value, tuple) else
+        value.item() if isinstance(value, np.generic) else value
+        for name, value in values.items()
+    }  # fmt: skip

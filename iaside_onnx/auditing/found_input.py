@@ -1,0 +1,150 @@
+"""What a model and a folder of images want: the preprocessing, and where the labels are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError
+from ..images.folders import class_folders, holds_labels
+from ..images.sample import Reading
+from ..listener import Listener
+from ..measure.request import ModelOptions
+from ..recipe_search.search import given_recipes, search_recipes
+from ..spelling import option
+from .stages import INPUT, Stages
+
+# In a folder of pictures: taken for its labels.
+LABELS = "labels.csv"
+# Images on which preprocessing is tried.
+_TRIED = 50
+_READING = ("columns", "image_column", "label_column", "label_order")
+_SOURCES = {"declared": "declared in the file", "beside": "in a file beside the model"}
+_NAMING = {"folders": "class folders", "list": "names in the file", "words": "the file of labels"}
+
+
+@dataclass(frozen=True)
+class FoundInput:
+    """How images go into a model, and which classes they are of.
+
+    Attributes
+    ----------
+    words : str
+        What was found, in a line.
+    options : dict
+        What a measurement has to be given: parameters of `analyze`, JSON values.
+    recipe : str or None
+        TOML text of a preprocessing that is no preset.
+    available : int
+        Images that there are.
+    """
+
+    words: str
+    available: int
+    options: dict[str, Any] = field(default_factory=dict)
+    recipe: str | None = None
+
+
+def find_labels(images: Path, asked: Mapping[str, Any], listener: Listener) -> Path | None:
+    """The file of labels: as asked for, else the one in the folder of images that is called so."""
+    if asked.get("labels") is not None:
+        return Path(asked["labels"])
+    path = images / LABELS
+    if not images.is_dir() or not path.is_file():
+        return None
+    # Beside class folders it may be a table of something else.
+    if holds_labels(images, path) or class_folders(images, Listener()) is None:
+        return path
+    listener.note(f"{path} lists no pictures of the folder, so the class folders are the classes")
+    return None
+
+
+def find_input(
+    model: Path, images: Path, classes: int, asked: Mapping[str, Any], stages: Stages
+) -> FoundInput:
+    """Find the preprocessing and the labels, or refuse.
+
+    Parameters
+    ----------
+    asked : mapping
+        Options of `analyze` that were given.
+
+    Raises
+    ------
+    UsageError
+        Which preprocessing the model wants cannot be told.
+    IasideError
+        Images or labels that cannot be read, as for `analyze`.
+    """
+    labels = find_labels(images, asked, stages.listener)
+    reading = {name: asked.get(name) for name in _READING}
+    source = Reading.asked(images, labels, asked.get("class_names"), **reading).open(Listener())
+    options = {} if labels is None else {"labels": str(labels)}
+    present, naming = len(np.unique(source.labels)), _NAMING[source.naming]
+    if labels is not None:
+        naming = str(labels)
+    told = f"labels: {present} of {classes} classes, by {naming}"
+    given = None
+    if asked.get("preprocess") is None:
+        extensions = tuple(map(Path, asked.get("ort_extension", ())))
+        given = next(iter(given_recipes(model, extensions, stages.of(INPUT)).items()), None)
+    if asked.get("preprocess") is not None:
+        name = Path(str(asked["preprocess"])).name
+        return FoundInput(f"{name} (as given); {told}", len(source.ids), options)
+    if given is not None:
+        where, recipe = given
+        words = f"{recipe.name or recipe.channels.upper()} ({_SOURCES[where]}); {told}"
+        return FoundInput(words, len(source.ids), options)
+    return _tried(model, images, {**asked, **options}, options, told, len(source.ids), stages)
+
+
+def _tried(
+    model: Path,
+    images: Path,
+    asked: Mapping[str, Any],
+    options: dict[str, Any],
+    told: str,
+    available: int,
+    stages: Stages,
+) -> FoundInput:
+    """The preprocessing that does best on some of the images."""
+    known = ModelOptions.__optional_keys__
+    tried: Any = {name: value for name, value in asked.items() if name in known}
+    tried |= {"samples": _TRIED, "sampling": "nested"}
+    listener = stages.of(INPUT, "trying which preprocessing the model wants")
+    found = search_recipes(model, images, **{**tried, "listener": listener})
+    search, rows = found["search"], found["candidates"]
+    best, count = rows[0], search["images"]
+    if not search["above_chance"] or search["class_order"] is not None:
+        raise UsageError(
+            f"{model}: which preprocessing it wants cannot be told on {count} of these images; "
+            f"give it with {option('preprocess')}: " + " ".join(search["findings"][:1])
+        )
+    alike = [row for row in rows if not row["told_apart"]]
+    values = list(dict.fromkeys(row["values"] for row in alike))
+    if len(values) > 1:
+        stages.warn(
+            f"on {count} images {len(values)} preprocessings cannot be told apart "
+            f"({' | '.join(values[:4])}{' | ...' if len(values) > 4 else ''}); "
+            f"{best['values']} is taken, {option('preprocess')} settles it"
+        )
+    preset = search["preset"]
+    name, *order = best["values"].split(", ")
+    right = ", ".join([*order, f"{best['accuracy']:.2f} right on {count} photos"])
+    needed = {
+        name: value
+        for name, value in search["options"].items()
+        if value not in (None, []) and name not in asked
+    }
+    if preset is not None:
+        needed["preprocess"] = preset
+    return FoundInput(
+        f"{name} ({right}); {told}",
+        available,
+        {**options, **needed},
+        search["toml"] if preset is None else None,
+    )

@@ -1,0 +1,114 @@
+"""What an audit measures, in which order, and when it has enough; no verdict has a say in it.
+
+The plan follows from the inputs, the seed and the images there are; time alone cuts it short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..results.group_verdict import ROBUST, SEVERITIES, Verdicts
+from ..results.robustness import RobustnessReport
+
+# Images at each look, and what all of them are multiplied with after the last one.
+_LOOKS, _GROWTH = (40, 100, 250, 600, 1500), 100
+# Images that are left out of no look: so few more than it holds that they come with it.
+_FEW_MORE = 1.25
+# Images of the trial that finds out how fast everything is.
+TRIAL = 2
+# Half of the interval of a group's accuracy at which there are images enough.
+ENOUGH = 0.05
+# Images of the game that says where the evidence lies, and of those that say why it hurts.
+EVIDENCE_IMAGES = 60
+# Images that are attacked.
+ATTACKED = 40
+# Values of an input up to which a pass costs little, so that the game takes all coalitions.
+_SMALL = 3 * 64 * 64
+# Forward passes an image where coalitions are drawn: two orders of 8 bands, each with its reverse.
+_PASSES = 29
+_BANDS = 8
+
+
+def looks(images: int, *, quick: bool = False) -> Iterator[int]:
+    """How many images there are at each look, of all that there are.
+
+    Examples
+    --------
+    >>> list(looks(700)), list(looks(45)), list(looks(700, quick=True))
+    ([40, 100, 250, 700], [45], [40])
+    """
+    scale = 1
+    while True:
+        for base in _LOOKS:
+            if images <= _FEW_MORE * base * scale:
+                yield min(images, base * scale) if quick else images
+                return
+            yield base * scale
+            if quick:
+                return
+        scale *= _GROWTH
+
+
+def is_enough(verdicts: Verdicts) -> bool:
+    """Whether more images would tell little more: never because a verdict has turned."""
+    return verdicts.widest.half_width <= ENOUGH
+
+
+def is_cut_short(report: RobustnessReport) -> bool:
+    """Whether a look ended because there was no time left."""
+    return report.run.get("stopped_by") == "time"
+
+
+def game(height: int, width: int, channels: int) -> dict[str, Any]:
+    """The game's settings for a size of input, as `analyze` takes them."""
+    bands = max(1, min(_BANDS, min(height, width) // 2))
+    if height * width * channels <= _SMALL or bands < 2:
+        return {"bands": bands, "estimator": "exact"}
+    passes = _PASSES if bands == _BANDS else 4 * (bands - 1) + 1
+    return {"bands": bands, "estimator": "permutation", "passes": passes}
+
+
+def passes_of(settings: dict[str, Any]) -> int:
+    """Forward passes of an image in a game."""
+    return int(settings.get("passes") or 1 << settings["bands"])
+
+
+@dataclass(frozen=True)
+class WeakSpot:
+    """A corruption whose damage is to be explained, at one severity."""
+
+    corruption: str
+    severity: int
+
+    @property
+    def words(self) -> str:
+        """As people call it."""
+        return f"{self.corruption.replace('_', ' ')}, severity {self.severity}"
+
+    @property
+    def file(self) -> str:
+        """Name of its file."""
+        return f"{self.corruption}-{self.severity}.h5"
+
+
+def weak_spots(report: RobustnessReport, verdicts: Verdicts) -> list[WeakSpot]:
+    """The weakest corruption of each group that is not robust, where it shows the weakness.
+
+    That is the mildest severity at which less than asked is kept; the strongest where none does.
+    """
+    spots = []
+    for group in verdicts.groups.values():
+        if group.verdict == ROBUST:
+            continue
+        row = report.perturbations.index(group.weakest)
+        asked = verdicts.guess + verdicts.keep * (verdicts.clean.right - verdicts.guess)
+        levels = [level for level in SEVERITIES if level in report.severities]
+        right = {
+            level: 1 - float(report.wrong[:, row, report.severities.index(level)].mean())
+            for level in levels
+        }
+        weak = (level for level in levels if right[level] < asked)
+        spots.append(WeakSpot(group.weakest, next(weak, levels[-1])))
+    return spots

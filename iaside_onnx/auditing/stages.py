@@ -1,0 +1,52 @@
+"""The four stages of an audit as a listener hears them."""
+
+from __future__ import annotations
+
+from ..listener import Listener
+
+MODEL, INPUT, MEASURE, EXPLAIN = "model", "input", "measure", "explain"
+_ORDER = (MODEL, INPUT, MEASURE, EXPLAIN)
+
+
+class Stages:
+    """Tells a listener which stage there is, and passes the warnings of its measurements on once.
+
+    Attributes
+    ----------
+    listener : Listener
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self._warned: set[str] = set()
+
+    def say(self, stage: str, text: str) -> None:
+        """One line of a stage."""
+        self.listener.note(_line(stage, text))
+
+    def warn(self, message: str) -> None:
+        """A warning, unless it was given before."""
+        if message not in self._warned:
+            self._warned.add(message)
+            self.listener.warning(message)
+
+    def of(self, stage: str, text: str | None = None) -> Listener:
+        """The listener of a measurement: its notes are not passed on, its progress has a title.
+
+        Without a text there is no progress.
+        """
+        inner = Listener(words=self.listener.words)
+        inner.warn = self.warn
+        if text is not None:
+            outer, title = self.listener, _line(stage, text)
+
+            def start(done: int, total: int) -> None:
+                outer.title(title)
+                outer.start(done, total)
+
+            inner.start, inner.advance, inner.stop = start, outer.advance, outer.stop
+        return inner
+
+
+def _line(stage: str, text: str) -> str:
+    return f"[{1 + _ORDER.index(stage)}/{len(_ORDER)}] {stage:<9} {text}"

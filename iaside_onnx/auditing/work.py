@@ -1,0 +1,271 @@
+"""The work of an audit: its stages one after the other, each kept on disk as soon as it is done."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import IasideError, ReportError, said
+from ..inference.inspection import Inspection, inspect
+from ..listener import Listener
+from ..measure.analysis import analyze
+from ..measure.damage import explain
+from ..measure.robustness import measure_robustness
+from ..results.audit import ANALYSIS, DAMAGE, ROBUSTNESS, Audit
+from ..results.group_verdict import KEEP, SEVERITIES, verdicts
+from ..results.robustness import RobustnessReport
+from ..spelling import option
+from ..storage.output_file import whole_file
+from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
+from .found_input import find_input
+from .plan import (
+    ATTACKED,
+    EVIDENCE_IMAGES,
+    TRIAL,
+    game,
+    is_cut_short,
+    is_enough,
+    looks,
+    passes_of,
+    weak_spots,
+)
+from .stages import EXPLAIN, INPUT, MEASURE, MODEL, Stages
+
+_CORRUPTIONS = 19
+# Seconds of a measurement that begins when there are none left: it ends at an image's end.
+_LEAST = 1e-3
+# Of what is asked for, what measurements do not take as it is.
+_OWN = (*FREE, "perturbed")
+_INSPECTED = ("input", "output", "layout", "size", "set", "ort_extension")
+
+
+@dataclass
+class Work:
+    """An audit under way.
+
+    Attributes
+    ----------
+    asked : dict
+        Options that determine the reports, as they were given, now or before.
+    running : dict
+        Options that say how and where it runs.
+    seconds : float
+        After which no more images are measured.
+    pace : float
+        Seconds of a forward pass with the making of its image, as the trial showed.
+    """
+
+    model: Path
+    images: Path
+    folder: AuditFolder
+    stages: Stages
+    asked: dict[str, Any]
+    running: dict[str, Any]
+    seconds: float = math.inf
+    pace: float = 0.0
+    _began: float = field(default_factory=time.monotonic)
+    _options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def left(self) -> float:
+        """Seconds left."""
+        return max(0.0, self.seconds - (time.monotonic() - self._began))
+
+    @property
+    def _limit(self) -> dict[str, float]:
+        """The time left, as a measurement takes it."""
+        return {} if self.seconds == math.inf else {"time_budget": max(_LEAST, self.left)}
+
+    @property
+    def keep(self) -> float:
+        """Share of the accuracy that a robust model keeps."""
+        return float(self.asked.get("keep", KEEP))
+
+    @property
+    def quick(self) -> bool:
+        """One look, and nothing else."""
+        return bool(self.asked.get("quick", False))
+
+    @property
+    def _perturbed(self) -> dict[str, Any]:
+        """Pictures of the user's own, beside the corruptions that are made."""
+        given = self.asked.get("perturbed", ())
+        return {"perturbed": given, "corruption": "imagenet-c"} if given else {}
+
+    def run(self) -> None:
+        """All stages, as far as they are not done yet and time goes."""
+        model = self._look_at_model()
+        available = self._look_at_input(model)
+        report = self._measured_before()
+        if report is None:
+            report = self._trial(available)
+        for look in looks(available, quick=self.quick):
+            report = self._measure(look, report)
+            if not self.quick:
+                self._explain(report, available)
+            if not self.left or is_cut_short(report):
+                stopped = "time"
+                break
+            if is_enough(verdicts(report, keep=self.keep)):
+                stopped = "enough"
+                break
+        else:
+            stopped = "quick" if self.quick else "images"
+        self.folder.write(stopped_by=stopped)
+
+    def conclude(self) -> Audit:
+        """The answer of what is there, written into the folder as summary and page."""
+        audit = Audit.load(self.folder.path)
+        audit.save_summary()
+        from ..page.page import save_audit_page  # loads what makes pages
+
+        save_audit_page(audit)
+        return audit
+
+    def _look_at_model(self) -> Inspection:
+        """Open the model and say what it is; refuse the folder of another one."""
+        named = {name: self.asked[name] for name in _INSPECTED if name in self.asked}
+        found = inspect(self.model, **named)
+        before = self.folder.about.get("sha256", found["sha256"])
+        if before != found["sha256"]:
+            raise ReportError(
+                f"{self.folder.path}: holds the audit of another model "
+                f"({self.folder.about.get('model')}); give another folder, or "
+                f"{option('overwrite', True)}"
+            )
+        size = found["size"] or found["size_tried"] or []
+        sides = "x".join("free" if side is None else str(side) for side in size)
+        types = [each["dtype"] for each in found["inputs"] if each["layout"] is not None]
+        batch = "any batch" if found["batch"] == "dynamic" else f"batch {found['batch']}"
+        classes = "classes unknown" if found["classes"] is None else f"{found['classes']} classes"
+        self.stages.say(MODEL, ", ".join([classes, sides, batch, *types]))
+        return found
+
+    def _look_at_input(self, model: Inspection) -> int:
+        """Find preprocessing and labels, unless that is done; how many images there are to use."""
+        about, recipe = self.folder.about, self.folder.file(RECIPE)
+        if "input" not in about:
+            classes = model["classes"] or 0
+            found = find_input(self.model, self.images, classes, self.asked, self.stages)
+            # From here on there is something to go on from.
+            self.folder.write(
+                model=str(self.model), sha256=model["sha256"], images=str(self.images),
+                input=found.words, found=as_json(found.options), recipe=found.recipe,
+                available=found.available,
+            )  # fmt: skip
+        self.folder.write(keep=self.keep, asked=as_json(self.asked))
+        about = self.folder.about
+        self.stages.say(INPUT, about["input"])
+        own = {name: value for name, value in self.asked.items() if name not in _OWN}
+        self._options = {**own, **about["found"], **self.running, "sampling": "nested"}
+        if isinstance(self._options.get("size"), list):
+            self._options["size"] = tuple(self._options["size"])
+        if about["recipe"]:
+            with whole_file(recipe) as scratch:
+                scratch.write_text(about["recipe"], encoding="utf-8")
+            self._options["preprocess"] = str(recipe)
+        available = int(about["available"])
+        return min(self.asked.get("samples") or available, available)
+
+    def _measured_before(self) -> RobustnessReport | None:
+        """What an earlier run measured; a finished look takes its place first."""
+        ahead, target = self.folder.file(NEXT), self.folder.file(ROBUSTNESS)
+        if ahead.is_file():
+            ahead.replace(target)
+        return RobustnessReport.load(target) if target.is_file() else None
+
+    def _robustness(self, images: int, **given: Any) -> RobustnessReport:
+        return measure_robustness(
+            self.model, self.images,
+            **{**self._options, **self._perturbed, "samples": images, "severity": SEVERITIES,
+               "attack": "none", **given},
+        )  # fmt: skip
+
+    def _trial(self, available: int) -> RobustnessReport | None:
+        """Measure very few images, to say how long the first look will take."""
+        if self.folder.file(NEXT + ".partial").exists():  # begun before, and said then
+            return None
+        self.stages.say(MEASURE, "trial: how fast is it here?")
+        # What there is to warn of is said of the first look.
+        report = self._robustness(min(TRIAL, available), listener=Listener())
+        passes = 1 + len(report.perturbations) * len(SEVERITIES)
+        self.pace = report.run["seconds"] / (len(report.image_ids) * passes)
+        first = next(looks(available, quick=self.quick))
+        seconds = self.pace * passes * first
+        until = "" if self.seconds == math.inf else f" of at most {_lasting(self.seconds)}"
+        self.stages.say(
+            MEASURE,
+            f"{1 / self.pace:,.0f} passes a second here: about {_lasting(seconds)} for a first "
+            f"answer on {first} photos, of {available} and{until}",
+        )
+        return report
+
+    def _measure(self, look: int, known: RobustnessReport | None) -> RobustnessReport:
+        """The accuracy under corruptions at a look, of which `known` images are done already."""
+        target = self.folder.file(ROBUSTNESS)
+        done = known is not None and target.is_file() and not is_cut_short(known)
+        if known is not None and done and known.settings["samples"] >= look:
+            return known
+        levels = ", ".join(map(str, SEVERITIES))
+        rows = len(known.perturbations) if known is not None else _CORRUPTIONS
+        text = f"{look} photos x {rows} corruptions x severities {levels}"
+        listener = self.stages.of(MEASURE, text)
+        ahead = self.folder.file(NEXT)
+        report = self._robustness(
+            look, target=ahead, resume=True, known=known, listener=listener, **self._limit
+        )
+        ahead.replace(target)
+        self.folder.write(look=look)
+        return report
+
+    def _explain(self, report: RobustnessReport, available: int) -> None:
+        """Where the evidence lies, why weak spots hurt, and attacks, as far as that is not known.
+
+        The images are the same at every look, however many there are in it.
+        """
+        images = min(EVIDENCE_IMAGES, available)
+        settings = game(*(report.settings[name] for name in ("height", "width", "channels")))
+        text = f"{images} photos x {passes_of(settings)} coalitions"
+        self._play(ANALYSIS, text, "where the evidence lies", analyze, samples=images, **settings)
+        for spot in weak_spots(report, verdicts(report, keep=self.keep)):
+            self._play(
+                f"{DAMAGE}/{spot.file}", f"{text}: {spot.words}", f"why {spot.words} hurts",
+                explain, samples=images, corruption=spot.corruption, severity=spot.severity,
+                **settings,
+            )  # fmt: skip
+        images = min(ATTACKED, available)
+        for name in self.asked.get("attack", ()):
+            self._play(
+                f"{DAMAGE}/{name}.h5", f"{images} photos: {name}", f"attack {name}",
+                explain, samples=images, attack=name, **settings,
+            )  # fmt: skip
+
+    def _play(
+        self, name: str, text: str, what: str, measure: Callable[..., Any], **given: Any
+    ) -> None:
+        """Measure something that the answer can be without, unless it is there or no time is."""
+        target = self.folder.file(name)
+        if target.is_file() or not self.left:
+            return
+        target.parent.mkdir(exist_ok=True)
+        options = {**self._options, **self._limit, **given, "resume": True}
+        try:
+            measure(
+                self.model, self.images, target,
+                **{**options, "listener": self.stages.of(EXPLAIN, text)},
+            )  # fmt: skip
+        except IasideError as error:
+            self.stages.warn(f"{what} is not measured: {said(error)}")
+
+
+def _lasting(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds < 100:
+        return f"{math.ceil(seconds):.0f} s"
+    if seconds < 6000:
+        return f"{math.ceil(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"

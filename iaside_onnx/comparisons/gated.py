@@ -1,0 +1,193 @@
+"""What a gate judges: the reports behind a path, and the errors that were measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidOption, ReportError, UsageError
+from ..mathematics.kept import resampled_share
+from ..results.audit import ANALYSIS, Audit, audit_files
+from ..results.group_verdict import listed
+from ..results.kinds import load
+from ..results.report import Report
+from ..results.robustness import RobustnessReport
+from ..setting_roles import VIEW
+from ..spelling import option
+from ..storage.opening import wrong_kind
+from .agreement import grounds_apart
+from .baseline import relative
+
+Judged = str | Path | Report | RobustnessReport | Audit
+# What each parameter bounds, by the corruption or group of them.
+ERRORS = {"max_error": "error", "max_error_rise": "rise of error"}
+Ends = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Gated:
+    """A name, and the reports that thresholds are held against; at least one of them is there.
+
+    `source` is the file of the analysis, or the analysis itself.
+    """
+
+    name: str
+    analysis: Report | None
+    robustness: RobustnessReport | None
+    source: str | Path | Report | None = None
+
+    @classmethod
+    def of(cls, given: Judged) -> Gated:
+        """What is behind a path, a report or an audit.
+
+        Raises
+        ------
+        ReportError
+            A file of another kind, or one that cannot be read.
+        """
+        opened = load(given) if isinstance(given, str | Path) else given
+        name = str(given) if isinstance(given, str | Path) else Path(opened.model["path"]).stem
+        if isinstance(opened, Audit):
+            path = opened.folder / ANALYSIS
+            source = path if path.is_file() else opened.analysis
+            return cls(name, opened.analysis, opened.robustness, source)
+        if isinstance(opened, RobustnessReport):
+            return cls(name, None, opened)
+        if isinstance(opened, Report):
+            return cls(name, opened, None, given if isinstance(given, str | Path) else opened)
+        raise wrong_kind(name, opened.SCHEMA.format, "iaside-report")
+
+    def view(self, **asked: Any) -> Gated:
+        """The same with other view settings; None keeps the present ones."""
+        analysis = None if self.analysis is None else self.analysis.view(**asked)
+        measured = self.robustness
+        if measured is not None:
+            measured = measured.view(confidence=asked.get("confidence"))
+        return replace(self, analysis=analysis, robustness=measured)
+
+    @property
+    def reports(self) -> list[Report | RobustnessReport]:
+        """Those that are there."""
+        return [each for each in (self.analysis, self.robustness) if each is not None]
+
+    @property
+    def first(self) -> Report | RobustnessReport:
+        """The report that says what was audited, on what."""
+        first = self.analysis if self.analysis is not None else self.robustness
+        assert first is not None
+        return first
+
+    @property
+    def view_settings(self) -> dict[str, Any]:
+        """How the numbers are seen."""
+        return {key: self.first.settings[key] for key in VIEW if key in self.first.settings}
+
+    def analysed(self, parameter: str) -> Report:
+        """The report of scores, which a parameter needs."""
+        if self.analysis is None:
+            raise UsageError(
+                f"{self.name}: {option(parameter)} needs a report of iaside analyze, and there is "
+                "none"
+            )
+        return self.analysis
+
+    def measured(self, parameter: str) -> RobustnessReport:
+        """The measured errors, which a parameter needs."""
+        if self.robustness is None:
+            raise UsageError(
+                f"{self.name}: {option(parameter)} needs errors that were measured; give a file of "
+                "iaside robustness, or the folder of an audit"
+            )
+        return self.robustness
+
+
+def files_of(given: object) -> list[Path]:
+    """The files behind a path, which may be the folder of an audit."""
+    if not isinstance(given, str | Path):
+        return []
+    path = Path(given)
+    return [each for each in audit_files(path) if each.is_file()] if path.is_dir() else [path]
+
+
+def check_errors(parameter: str, limits: Mapping[str, Any], report: RobustnessReport) -> None:
+    """Refuse thresholds on what was not measured, or that are no shares."""
+    known = [*dict.fromkeys(_kinds(report)), *report.perturbations]
+    for name, limit in limits.items():
+        if name not in known:
+            raise InvalidOption(
+                parameter, f"{name}={limit:g}", f"'{name}' was not measured; choose one of "
+                f"{', '.join(known)}"
+            )  # fmt: skip
+        if not 0 <= limit <= 1:
+            raise InvalidOption(parameter, f"{name}={limit:g}", "must be a share from 0 to 1")
+
+
+def words_of(parameter: str, name: str, report: RobustnessReport) -> str:
+    """What a threshold bounds, in words."""
+    levels = list(map(str, report.severities))
+    return (
+        f"{ERRORS[parameter]} under {name.replace('_', ' ')} "
+        f"({'severities' if len(levels) > 1 else 'severity'} {listed(levels)})"
+    )
+
+
+def error(report: RobustnessReport, name: str) -> tuple[float, Ends]:
+    """Share of wrong answers under a corruption or a group, mean over severities, and its ends."""
+    found = resampled_share(_rows(report, name), int(report.settings["seed"]))
+    low, high = found.ends(report.confidence)
+    return float(found.value[0]), (float(low[0]), float(high[0]))
+
+
+def rise(report: RobustnessReport, baseline: RobustnessReport, name: str) -> tuple[float, Ends]:
+    """By how much that share exceeds a baseline's, paired image by image."""
+    same = report.model["sha256"] == baseline.model["sha256"]
+    rows = _rows(report, name) - _rows(baseline, name)
+    if same and not rows.any():  # one and the same model
+        return 0.0, (0.0, 0.0)
+    found = resampled_share(rows, int(report.settings["seed"]), least=-1.0)
+    low, high = found.ends(report.confidence)
+    return float(found.value[0]), (float(low[0]), float(high[0]))
+
+
+def mce(report: RobustnessReport, baseline: RobustnessReport) -> tuple[float, Ends]:
+    """Mean corruption error relative to a baseline's, and its ends."""
+    spread = relative(report, baseline).mce
+    if not np.isfinite(spread.value):
+        raise UsageError(
+            f"{option('max_mce')}: the baseline makes no error under some corruption, so that the "
+            "ratio is not defined"
+        )
+    return float(spread.value), (float(spread.low), float(spread.high))
+
+
+def check_paired(report: Gated, baseline: Gated) -> list[str]:
+    """What to bear in mind of a baseline of errors; one on another ground is a ReportError."""
+    first, other = report.robustness, baseline.robustness
+    assert first is not None
+    assert other is not None
+    refusals, notes = grounds_apart(other, first)
+    same = first.image_ids == other.image_ids and np.array_equal(first.labels, other.labels)
+    if not refusals and not same:
+        refusals = ["other images or labels under the same digest"]
+    if refusals:
+        raise ReportError(
+            f"{report.name}: was measured with {', '.join(refusals)}, so that errors cannot be "
+            f"paired with those of {baseline.name}; measure both models alike"
+        )
+    return notes
+
+
+def _kinds(report: RobustnessReport) -> list[str]:
+    return [report.settings["kinds"][name] for name in report.perturbations]
+
+
+def _rows(report: RobustnessReport, name: str) -> NDArray[np.float64]:
+    """Wrong answers to each image, mean over severities and the corruptions of a name, (n, 1)."""
+    names = zip(report.perturbations, _kinds(report), strict=True)
+    chosen = [at for at, pair in enumerate(names) if name in pair]
+    return np.asarray(report.wrong[:, chosen].mean(axis=(1, 2)))[:, None]

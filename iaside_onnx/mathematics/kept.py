@@ -1,0 +1,208 @@
+"""What a model keeps of its accuracy under corruptions, with intervals that few images do not fool.
+
+``kept = (A_c - q) / (A_clean - q)``: accuracy A_c under corruption c and A_clean on untouched
+images, both counted from the accuracy q of guessing. 1 is as on untouched images, 0 no better than
+guessing.
+
+The intervals are percentiles of a bootstrap over images, the answers to an image and to its
+corrupted versions together, taken as far out as the number of images demands
+(`intervals.expanded_tail`). Two things a percentile alone gets wrong:
+
+- n images that all say the same have resamples that all say the same, so no width. What n images
+  did not show may yet happen to a share 1 - tail^(1/n) of all others. So an end is never nearer
+  than where such a share takes it: for the lower end images that only the untouched version of is
+  answered right, for the upper end images of which only the corrupted one is.
+- A resample may lie at or below q on untouched images, where the ratio says nothing. It counts as
+  below every lower end and as above every upper one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .intervals import expanded_tail
+from .score import in_order, resampled_means
+
+RESAMPLES = 4000
+# With fewer images there is no verdict.
+LEAST_IMAGES = 30
+# Half a hair: what a threshold and a quotient that should be equal may differ by.
+_ROUNDING = 1e-9
+# More images than anyone measures decide nothing.
+_MOST_IMAGES = 10_000_000
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A quantity of n images and its resamples, from which intervals of any confidence follow.
+
+    Attributes
+    ----------
+    value : ndarray, shape (k,)
+        Not a number where it is not defined.
+    drawn : ndarray, shape (resamples, k)
+        Not a number where a resample does not define it.
+    images : int
+    means : ndarray, shape (k,)
+        Shares of right answers.
+    clean : float or None
+        The same of untouched images; None where the quantity is the shares themselves.
+    guess : float
+        Accuracy of guessing.
+    least : float
+        What an image can count at least, where the quantity is the means themselves; at most 1.
+    """
+
+    value: Array
+    drawn: Array
+    images: int
+    means: Array
+    clean: float | None
+    guess: float
+    least: float = 0.0
+
+    def __getitem__(self, places: Any) -> Resampled:
+        """The same of some of the quantities."""
+        parts = self.value[places], self.drawn[:, places], self.means[places]
+        return replace(self, value=parts[0], drawn=parts[1], means=parts[2])
+
+    def ends(self, confidence: float) -> tuple[Array, Array]:
+        """Lower and upper ends, shape (k,), infinite where nothing bounds the quantity."""
+        outer = int(tail_of(self.images, confidence) * (len(self.drawn) - 1))
+        places = outer, len(self.drawn) - 1 - outer
+        if np.isnan(self.drawn).any():
+            sides = [np.nan_to_num(self.drawn, nan=end) for end in (-np.inf, np.inf)]
+            low, high = (np.sort(side, axis=0)[at] for side, at in zip(sides, places, strict=True))
+        else:
+            low, high = np.partition(self.drawn, places, axis=0)[list(places)]
+        least, most = self._unseen((1.0 - confidence) / 2)
+        low, high = np.minimum(low, least), np.maximum(high, most)
+        undefined = np.isnan(self.value)
+        return np.where(undefined, -np.inf, low), np.where(undefined, np.inf, high)
+
+    def _unseen(self, tail: float) -> tuple[Array, Array]:
+        share = 1.0 - tail ** (1.0 / self.images)
+        fewer = (1.0 - share) * self.means
+        if self.clean is None:
+            return fewer + share * self.least, fewer + share
+        clean = (1.0 - share) * self.clean
+        return (
+            kept(fewer, clean + share, self.guess),
+            np.nan_to_num(kept(fewer + share, clean, self.guess), nan=np.inf),
+        )
+
+
+def tail_of(images: int, confidence: float) -> float:
+    """Share of resamples beyond either end; a single image leaves none."""
+    return expanded_tail(images, confidence) if images > 1 else 0.0
+
+
+def kept(right: Any, clean: Any, guess: float) -> Array:
+    """What is kept of the accuracy on untouched images; not a number where that is at most q.
+
+    Parameters
+    ----------
+    right, clean : array
+        Shares of right answers to corrupted and to untouched images, of shapes that broadcast.
+    guess : float
+        q, the share of right answers that guessing gives.
+
+    Examples
+    --------
+    >>> round(float(kept(0.5, 0.9, 0.1)), 3)
+    0.5
+    """
+    above = np.asarray(right, np.float64) - guess
+    room = np.asarray(clean, np.float64) - guess
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(room > 0.0, above / room, np.nan))
+
+
+def resampled_kept(clean: NDArray[Any], right: NDArray[Any], guess: float, seed: int) -> Resampled:
+    """What is kept under k corruptions, with its resamples.
+
+    Parameters
+    ----------
+    clean : array of bool, shape (n,)
+        Right answers to untouched images.
+    right : array, shape (n, k)
+        Right answers to each image under each corruption, in [0, 1] where it is a mean over
+        severities.
+    guess : float
+    seed : int
+        Of the resamples, which do not depend on the order of the images.
+    """
+    rows = np.column_stack([clean, right]).astype(np.float64)
+    rows = rows[in_order(rows)]
+    means, drawn = rows.mean(axis=0), resampled_means(rows, seed, RESAMPLES)
+    value = kept(means[1:], means[0], guess)
+    resamples = kept(drawn[:, 1:], drawn[:, :1], guess)
+    return Resampled(value, resamples, len(rows), means[1:], float(means[0]), guess)
+
+
+def resampled_share(right: NDArray[Any], seed: int, least: float = 0.0) -> Resampled:
+    """Means over images, shape (n, k), of numbers from `least` to 1, with their resamples."""
+    rows = np.asarray(right, np.float64)
+    rows = rows[in_order(rows)]
+    means, drawn = rows.mean(axis=0), resampled_means(rows, seed, RESAMPLES)
+    return Resampled(means, drawn, len(rows), means, None, 0.0, least)
+
+
+def strict_confidence(confidence: float, corruptions: int) -> float:
+    """Confidence at which one of several corruptions may fall short: Bonferroni's correction."""
+    return 1.0 - (1.0 - confidence) / corruptions
+
+
+def decision(low: Array, high: Array, keep: float) -> str:
+    """The verdict on a group of corruptions.
+
+    Parameters
+    ----------
+    low : ndarray, shape (k,)
+        Lower ends of what is kept under each.
+    high : ndarray, shape (k,)
+        Upper ends at `strict_confidence`.
+    keep : float
+        What has to be kept.
+
+    Returns
+    -------
+    str
+        "robust" where every lower end reaches `keep`, "not robust" where some upper end lies below
+        it, else "undecided".
+
+    Examples
+    --------
+    >>> decision(np.array([0.8, 0.9]), np.array([0.95, 1.0]), 0.8)
+    'robust'
+    >>> decision(np.array([0.3, 0.9]), np.array([0.79, 1.0]), 0.8)
+    'not robust'
+    """
+    if bool((low >= keep - _ROUNDING).all()):
+        return "robust"
+    return "not robust" if bool((high < keep - _ROUNDING).any()) else "undecided"
+
+
+def images_that_decide(
+    value: Array, low: Array, high: Array, keep: float, images: int
+) -> int | None:
+    """About how many images would decide, should the estimates stay as they are.
+
+    Intervals shrink with the root of the number of images. One corruption that falls short is
+    enough for "not robust"; for "robust" all have to reach `keep`. The arguments are those of
+    `decision` and the estimates; None where no number would.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        short = ((high - value) / (keep - value)) ** 2
+        enough = ((value - low) / (value - keep)) ** 2
+    below = value < keep - _ROUNDING
+    factor = float(short[below].min() if below.any() else enough.max())
+    if not factor < _MOST_IMAGES / images:
+        return None
+    return max(images + 1, LEAST_IMAGES, int(np.ceil(round(factor * images, 6))))

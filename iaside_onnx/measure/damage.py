@@ -1,0 +1,389 @@
+"""Where a perturbation does its damage: the damage game of images and perturbed images.
+
+What stands for absent bands is the perturbed image's own (method, section 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks import check_choice, check_truth, is_whole, plain, several
+from ..errors import InvalidOption, ReportError, UsageError
+from ..inference.engine import Engine
+from ..mathematics.bands import band_index, split
+from ..mathematics.coalitions import draw_coalitions, drawn_count
+from ..mathematics.damage import SPLIT_ESTIMATORS, draw_split, split_coalitions
+from ..results.damage import UNITS, DamageReport
+from ..results.spread import check_confidence
+from ..settings import Settings
+from ..spelling import option
+from ..storage.output_file import check_no_input
+from .batch_size import BatchSize
+from .clean_pass import CleanPass, shown_pixels
+from .contract import Advance, Filled, Measurement, Rows, Store
+from .game import BandRows, has_idle_cores, laid_out, play
+from .in_memory import GivenImages, GivenModel
+from .perturbing import Images, Perturbation, asked_perturbations
+from .request import DamageOptions, Request, with_options
+from .run import measure_each
+from .subject import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Bands up to which all coalitions of the split game are affordable for every image: 2,304 at 8.
+_AFFORDABLE_SPLIT = 8
+# Two players a band, each a bit of 64.
+_MOST_DRAWN_SPLIT = 32
+# Mean square of a band's pixels up to which it holds nothing but rounding of float32.
+_NOTHING = 1e-14
+
+
+@with_options(DamageOptions)
+def explain(
+    model: GivenModel,
+    images: GivenImages,
+    target: str | Path | None = None,
+    *,
+    corruption: str | Sequence[str] = (),
+    severity: int | Sequence[int] = (),
+    attack: str | Sequence[str] = (),
+    epsilon: float | Sequence[float] = (),
+    queries: int = 500,
+    perturbed: str | Path | Sequence[str | Path] = (),
+    split: bool = False,
+    value: str = "right",
+    confidence: float = 0.95,
+    **options: Unpack[DamageOptions],
+) -> DamageReport | list[DamageReport]:
+    """By which frequency bands a perturbation damages an ONNX classifier's answers.
+
+    Exact Shapley values of a game whose coalitions hold some bands clean and the others perturbed:
+    they sum to the accuracy, or log-probability, that the perturbation costs.
+
+    Parameters
+    ----------
+    model, images
+        As for `analyze`: the same seed and number of samples draw the same images.
+    target : path, optional
+        Where the result goes; where several perturbations are asked for, the folder of their files,
+        such as ``gaussian_noise-3.h5``.
+    corruption, severity : sequences, or one of their values
+        Each corruption at each severity, which is 3 unless given; drawn as by `measure_robustness`.
+    attack : str or sequence of str
+        "square-linf", "square-l2", "spsa-linf", "spsa-l2": the attacked image is the perturbed one.
+    epsilon, queries
+        As for `measure_robustness`.
+    perturbed : path or sequence of paths
+        Folders of perturbed pictures of one's own, matched with the images by relative path without
+        suffix; or arrays in the same order.
+    split : bool
+        Part the share of each band into what the perturbation takes away of the band and what it
+        adds to it.
+    value : {"right", "log-prob", "same-answer"}
+        What damage is counted in: points of accuracy, log-probability, or points of the same answer
+        as to the clean image. Like `confidence` it belongs to the view.
+    confidence : float
+        Coverage of the intervals, in (0, 1).
+    **options
+        As for `analyze`, and so are the errors that are raised.
+
+    Returns
+    -------
+    DamageReport, or a list of them where several perturbations are asked for
+    """
+    check_truth("split", split)
+    split, chosen = plain(split), options.get("estimator")
+    if split and chosen is None and _players(options) > _AFFORDABLE_SPLIT:
+        options["estimator"] = "permutation"
+    request = Request.of(DamageOptions, options, model, images, target)
+    asked = request.settings
+    value, confidence, queries = map(plain, (value, confidence, queries))
+    check_choice("value", value, UNITS)
+    check_confidence(confidence)
+    perturbations = asked_perturbations(
+        several("corruption", corruption), several("severity", severity),
+        several("attack", attack), several("epsilon", epsilon), queries,
+        several("perturbed", perturbed),
+    )  # fmt: skip
+    if request.target is not None:
+        places = [each.place for each in perturbations]
+        check_no_input(request.target, places, use="measured")
+    plan = _Plan.of(asked, split=split)
+
+    def settle(perturbation: Perturbation, subject: Subject) -> DamageGame:
+        form = subject.classifier.form
+        # Refuses more bands than the size has frequencies before anything is written.
+        band_index(form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc)
+        if chosen is None and plan.estimator != "exact" and perturbation is perturbations[0]:
+            subject.listener.note(
+                f"estimator: {plan.estimator}, since all coalitions of {plan.players} players are "
+                f"too many; {option('estimator')} settles it"
+            )
+        return DamageGame(plan, perturbation.settled(subject))
+
+    single = len(perturbations) == 1
+    with _folder(None if single else request.target):
+        measurements = []
+        for each in perturbations:
+            place = request.target
+            if place is not None and not single:
+                place = place / f"{each.stem}.h5"
+            measurements.append((replace(request, target=place), partial(settle, each)))
+        names = [] if single else [each.stem for each in perturbations]
+        view = {"value": value, "confidence": float(confidence)}
+        reports: list[DamageReport] = measure_each(measurements, view, names=names)
+    return reports[0] if single else reports
+
+
+def _players(options: Mapping[str, Any]) -> int:
+    """Bands that are asked for, with DC where it stands apart; 0 where they are no number."""
+    bands = plain(options.get("bands", Settings.bands))
+    return bands + (options.get("separate_dc") is True) if is_whole(bands) else 0
+
+
+@contextmanager
+def _folder(target: Path | None) -> Iterator[None]:
+    """Make the folder of several results, and leave none behind where nothing came of them."""
+    if target is None or target.is_dir():
+        yield
+        return
+    if target.exists():
+        raise ReportError(f"{target}: is no folder, and several results need one; give its name")
+    try:
+        target.mkdir()
+    except FileNotFoundError:
+        raise ReportError(
+            f"{target}: the folder {target.parent} does not exist; create it first"
+        ) from None
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it holds what can be resumed
+            target.rmdir()
+        raise
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which coalitions are played.
+
+    Attributes
+    ----------
+    columns : int
+        Coalitions of an image; the first is empty, the last the grand one.
+    """
+
+    asked: Settings
+    split: bool
+    estimator: str
+    columns: int
+
+    @classmethod
+    def of(cls, asked: Settings, *, split: bool) -> _Plan:
+        """What is asked for, refused where the split game cannot be played so."""
+        if not split:
+            return cls(asked, split, asked.chosen_estimator, asked.coalitions)
+        players, estimator = asked.players, asked.chosen_estimator
+        if estimator not in SPLIT_ESTIMATORS:
+            raise InvalidOption(
+                "estimator", estimator,
+                f"{option('split', True)} takes {' or '.join(SPLIT_ESTIMATORS)}",
+            )  # fmt: skip
+        if estimator == "exact":
+            return cls(asked, split, estimator, len(split_coalitions(players)))
+        if players > _MOST_DRAWN_SPLIT:
+            raise UsageError(
+                f"{option('split', True)} takes at most {_MOST_DRAWN_SPLIT} bands, not {players}"
+            )
+        return cls(asked, split, estimator, drawn_count(estimator, 2 * players, asked.passes))
+
+    @property
+    def players(self) -> int:
+        """Players of the game: bands, or gains and residuals of bands."""
+        return self.asked.players * (2 if self.split else 1)
+
+    @property
+    def shared(self) -> NDArray[np.uint64] | None:
+        """The coalitions of every image, shape (C,); None where each has its own."""
+        if self.estimator != "exact":
+            return None
+        return split_coalitions(self.asked.players) if self.split else self.asked.every_coalition
+
+    def drawn(self, key: str) -> NDArray[np.uint64]:
+        """The coalitions of one image, shape (C,)."""
+        players, seed = self.asked.players, self.asked.seed
+        if self.split:
+            return draw_split(players, self.columns, seed, key)
+        return draw_coalitions(self.estimator, players, self.columns, seed, key)
+
+
+@dataclass(frozen=True)
+class DamageGame(Measurement[DamageReport]):
+    """The damage game of one perturbation.
+
+    A row holds the log-probability of the true class under each coalition, then the answer to each.
+
+    Attributes
+    ----------
+    drawn : ndarray of uint64, shape (n, C), or None
+        The coalitions of each row; None where all rows hold the same.
+    """
+
+    plan: _Plan
+    perturbation: Perturbation
+    drawn: NDArray[np.uint64] | None = None
+
+    kind = DamageReport
+
+    @property
+    def columns(self) -> int:
+        """See `Measurement`."""
+        return 2 * self.plan.columns
+
+    @property
+    def _passes(self) -> int:
+        """Most of an image."""
+        return self.plan.columns + self.perturbation.queries
+
+    def cost(self, images: int) -> str:
+        """See `Measurement`."""
+        played, queries = self.plan.columns, self.perturbation.queries
+        each = f"({played} coalitions + {queries} queries)" if queries else f"{played} coalitions"
+        return f"{images} images x {each} = {images * self._passes:,} forward passes"
+
+    def work(self, positions: list[int]) -> list[int]:
+        """A pass for each coalition, and those of an attack."""
+        return [len(positions) * self._passes]
+
+    def settled(self, subject: Subject, clean: CleanPass) -> DamageGame:  # noqa: ARG002
+        """See `Measurement`."""
+        if self.plan.shared is not None:
+            return self
+        keys = [subject.keys[position] for position in subject.positions]
+        return replace(self, drawn=np.stack([self.plan.drawn(key) for key in keys]))
+
+    def settings(self, subject: Subject) -> dict[str, Any]:
+        """See `Measurement`."""
+        asked = self.plan.asked
+        return {
+            **{name: getattr(asked, name) for name in ("bands", "separate_dc", "norm")},
+            "estimator": self.plan.estimator,
+            "passes": None if self.plan.estimator == "exact" else self.plan.columns - 1,
+            "players": asked.players,
+            "perturbation": self.perturbation.record,
+            "split": self.plan.split,
+            **subject.settings(),
+        }
+
+    def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
+        """See `Measurement`."""
+        asked, classifier, sample = self.plan.asked, subject.classifier, subject.sample
+        form, shared = classifier.form, self.plan.shared
+        coalitions = shared
+        if coalitions is None:  # a row for each image of the sample, whichever are measured
+            assert self.drawn is not None
+            coalitions = np.zeros((len(sample), self.plan.columns), np.uint64)
+            coalitions[subject.positions] = self.drawn
+        task = classifier.task(subject.temperature, answered=True)
+        engine = Engine(classifier.model, self.plan.players, task, coalitions=shared, whole=True)
+        index = band_index(
+            form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
+        )
+        prepare = SplitRows if self.plan.split else BandRows
+        ahead = has_idle_cores(subject.runtime)
+
+        def fill(positions: list[int], store: Store, advance: Advance) -> None:
+            for group, perturbed in self.perturbation.groups(subject, positions, size, advance):
+                bands = prepare(subject.pixels, perturbed, index, engine)
+                play(
+                    engine, bands, coalitions, subject.targets, group, size, store, advance,
+                    lambda position: sample.ids[position], ahead=ahead,
+                )  # fmt: skip
+
+        return [fill]
+
+    def result(self, filled: Filled) -> DamageReport:
+        """See `Measurement`."""
+        sample, subject = filled.sample, filled.subject
+        log_prob, answers = np.split(filled.table, 2, axis=1)
+        answers = answers.astype(np.int32) - np.int32(subject.classifier.label_offset)
+        coalitions = None if self.drawn is None else self.drawn[filled.used]
+        if self.plan.split and coalitions is None:
+            assert self.plan.shared is not None
+            coalitions = np.tile(self.plan.shared, (len(log_prob), 1))
+        example = self._example(filled)
+        origin = filled.origin()
+        return DamageReport(
+            log_prob=np.ascontiguousarray(log_prob),
+            right=answers == sample.labels[:, None],
+            answers=answers,
+            coalitions=coalitions,
+            labels=sample.labels,
+            predicted=answers[:, -1].astype(np.int64),
+            settings=filled.all_settings,
+            class_names=sample.class_names or subject.classifier.class_names,
+            **{name: image for name, image in example.items() if name != "id"},
+            **{
+                **origin,
+                "image_digests": sample.image_digests,
+                "data": {**origin["data"], **({"example": example["id"]} if example else {})},
+            },
+        )
+
+    def _example(self, filled: Filled) -> dict[str, Any]:
+        """The first image, clean and perturbed, for pictures; none where that costs passes."""
+        subject, clean = filled.subject, filled.clean
+        assert clean is not None
+        if filled.used[0] or self.perturbation.queries:
+            return {}
+        first = subject.positions[0]
+        groups = self.perturbation.groups(subject, [first], BatchSize(1), lambda _: None)
+        planes = next(groups)[1](first)
+        return {
+            "id": subject.sample.ids[first],
+            "example": clean.example,
+            "example_perturbed": shown_pixels(planes),
+        }
+
+
+@dataclass(frozen=True)
+class SplitRows:
+    """Prepares images for the engine where each band is split into gain and residual.
+
+    With e_i the clean band without DC, ``g_i = <x'_i, e_i> / ||e_i||^2`` over all channels (0 where
+    e_i is nothing but rounding), a perturbed band is ``x'_i = x_i + (g_i - 1) e_i + r_i``: what is
+    taken away of the band, and what is added to it, a shift of DC included. So
+    ``x_(G,R) = x' + sum_{i in G} (1 - g_i) e_i - sum_{i in R} r_i``.
+    """
+
+    pixels: Images
+    perturbed: Images
+    index: NDArray[np.intp]
+    engine: Engine
+
+    def __call__(self, position: int) -> NDArray[np.float32]:
+        """Rows of one image, shape (2 M + 2, features), as `BandRows` makes them."""
+        form, step = self.engine.model.form, self.engine.model.affine
+        perturbed = self.perturbed(position)
+        clean = self.pixels(position)
+        bands = split(clean.astype(np.float64), self.index)
+        others = split(perturbed.astype(np.float64), self.index)
+        bands_apart = bands - bands.mean(axis=(-2, -1), keepdims=True)
+        power = np.square(bands_apart).sum(axis=(1, 2, 3))
+        power[power < _NOTHING * clean.size] = 0
+        together = (others * bands_apart).sum(axis=(1, 2, 3))
+        gains = np.divide(together, power, out=np.zeros_like(power), where=power > 0)
+        missing = (1 - gains)[:, None, None, None] * bands_apart
+        added = bands - others - missing  # -r_i
+        rows = np.concatenate([missing, added]).astype(np.float32)
+        rows = np.concatenate([step.linear(rows), step.full(np.stack([clean, perturbed]))])
+        return laid_out(rows, form)

@@ -1,0 +1,89 @@
+"""The first screen of an audit's page: is it robust, why, how sure is that, and what now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..results.audit import Audit
+from ..results.audit_words import worst_first
+from ..results.group_verdict import NOT_ROBUST, ROBUST, SEVERITIES, UNDECIDED, GroupVerdict
+from ..views.text import percent, words
+from .charts import Chart, Values, Words, dot_rows
+
+_MARKS = {ROBUST: "yes", NOT_ROBUST: "no", UNDECIDED: "open"}
+
+
+def answer(audit: Audit) -> dict[str, Any]:
+    """What the template ``answer.html`` needs."""
+    found = audit.verdicts
+    short, _, rest = found.sentence.partition(": ")
+    groups = worst_first(found)
+    return {
+        "short": short,
+        "rest": _unbroken(f"{rest[:1].upper()}{rest[1:]}"),
+        "marks": _MARKS,
+        "images": found.clean.n,
+        "clean": _share(found.clean),
+        "guess": f"{100 * found.guess:.3g}",
+        "keep": f"{100 * found.keep:.4g}",
+        "severities": SEVERITIES,
+        "level": percent(found.confidence),
+        "groups": [(group, _share(group), _kept(group)) for group in groups],
+        "charts": [_chart(audit, group) for group in groups],
+        "why": [*map(_unbroken, [*audit.why, *filter(None, [audit.confidence])])],
+        "how_sure": _unbroken(audit.how_sure),
+        # What, and the option that would measure it.
+        "not_measured": [gap.split(": ", 1) for gap in audit.not_measured],
+        "next": [*map(_unbroken, audit.next)],
+        "rule": _unbroken(found.text),
+        "commands": [audit.command("compare"), audit.command("gate")],
+    }
+
+
+def _unbroken(text: str) -> str:
+    """A sentence in which no line breaks between a number and its unit."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _share(share: Any) -> str:
+    """Points of right answers with their interval."""
+    low, high = 100 * share.low, 100 * share.high
+    return f"{100 * share.right:.0f}\N{NO-BREAK SPACE}% [{low:.0f}, {high:.0f}]"
+
+
+def _kept(group: GroupVerdict) -> str:
+    kept = group.weakest_kept
+    if not np.isfinite([kept.value, kept.low, kept.high]).all():
+        return "not known"
+    return (
+        f"{100 * kept.value:.0f}\N{NO-BREAK SPACE}% [{100 * kept.low:.0f}, {100 * kept.high:.0f}]"
+    )
+
+
+def _chart(audit: Audit, group: GroupVerdict) -> Chart:
+    """Right answers under each corruption of a group, the least first, and what to hold them to."""
+    found = audit.verdicts
+    rights = found.rights[group.kind]
+    names = sorted(rights, key=lambda name: (rights[name].right, name))
+    shares = [rights[name] for name in names]
+    series = Values(
+        np.array([each.right for each in shares]),
+        [
+            f"{words(name)}: {_share(each)} right, severities {', '.join(map(str, SEVERITIES))}"
+            for name, each in zip(names, shares, strict=True)
+        ],
+        (np.array([each.low for each in shares]), np.array([each.high for each in shares])),
+    )
+    clean = found.clean.right
+    kept = found.guess + found.keep * (clean - found.guess)
+    about = Words(
+        f"answer-{group.kind}",
+        group.kind.capitalize(),
+        f"A dot for each corruption: share of right answers, with its interval. Untouched images: "
+        f"{clean:.2f}; guessing: {found.guess:.2f}; at least {kept:.2f} is to be kept.",
+        "share of right answers",
+    )
+    lines = [("clean", clean), ("keep", kept), ("guess", found.guess)]
+    return dot_rows([series], list(map(words, names)), about, numbers=[0], most=1.0, uprights=lines)

@@ -1,0 +1,325 @@
+"""The answer of ``iaside audit``: a folder of reports read back, and what they say together.
+
+The folder holds ordinary files that every command reads: ``robustness.h5``, ``analysis.h5`` where
+there was time for it, ``damage/*.h5``, and ``audit.json`` with what was asked and found of the
+input. Every number here follows from the reports.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import ReportError
+from ..storage.opening import begin_reading
+from ..storage.output_file import whole_file
+from ..storage.regular_file import read_bounded, why
+from . import kinds
+from .audit_words import (
+    confidence_words,
+    damage_words,
+    how_sure,
+    next_steps,
+    not_measured,
+    why_words,
+)
+from .damage import DamageReport
+from .group_verdict import KEEP, SEVERITIES, Verdicts, verdicts
+from .report import Report
+from .result import ModelResult
+from .robustness import RobustnessReport
+from .shown import Shown
+
+ROBUSTNESS, ANALYSIS, DAMAGE = "robustness.h5", "analysis.h5", "damage"
+ABOUT, SUMMARY, PAGE = "audit.json", "summary.json", "index.html"
+_MOST_BYTES = 1 << 20
+_MOST_DAMAGES = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(Shown):
+    """What an audit measured of one model, and its answer.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the reports are, as it was named.
+    robustness : RobustnessReport
+    analysis : Report or None
+        Where the evidence lies; None where there was no time for it.
+    damages : list of DamageReport
+        Why single perturbations hurt, in the order of the names of their files.
+    files : list of str
+        Paths of the reports within the folder.
+    about : dict
+        Content of ``audit.json``; of these keys, all optional, something is read here: ``keep``
+        (of the rule), ``available`` (images in the data) and ``model`` and ``images`` (paths as
+        they were given).
+    """
+
+    folder: Path
+    robustness: RobustnessReport
+    analysis: Report | None = None
+    damages: list[DamageReport] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read the folder of an audit.
+
+        Raises
+        ------
+        ReportError
+            No folder, no ``robustness.h5`` in it, or a file in it that cannot be read or is of
+            another model.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise ReportError(f"{folder}: no such folder of an audit")
+        main = folder / ROBUSTNESS
+        if not main.is_file():
+            raise ReportError(
+                f"{folder}: is no folder of an audit, for it holds no {ROBUSTNESS}; give a report, "
+                "or audit the model: iaside audit MODEL IMAGES"
+            )
+        paths = [path for path in audit_files(folder) if path.is_file()]
+        if len(paths) > _MOST_DAMAGES:
+            raise ReportError(f"{folder / DAMAGE}: holds {len(paths)} files; is this an audit's?")
+        # All are read at once, each by a process of its own.
+        reading = {path: begin_reading(path) for path in paths}
+        results = {path: kinds.load(path, child) for path, child in reading.items()}
+        robustness = _of_kind(main, results.pop(main), RobustnessReport)
+        analysis = results.pop(folder / ANALYSIS, None)
+        if analysis is not None:
+            _of_kind(folder / ANALYSIS, analysis, Report)
+        for path, result in [(folder / ANALYSIS, analysis), *results.items()]:
+            if result is not None and result.model.get("sha256") != robustness.model["sha256"]:
+                raise ReportError(
+                    f"{path}: is of another model than {main}; keep the reports of one audit in "
+                    "one folder"
+                )
+        return cls(
+            folder=folder,
+            robustness=robustness,
+            analysis=analysis,
+            damages=[_of_kind(path, result, DamageReport) for path, result in results.items()],
+            files=[path.relative_to(folder).as_posix() for path in paths],
+            about=_about(folder / ABOUT),
+        )
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """Path and SHA-256 of the model."""
+        return self.robustness.model
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Source and digest of the images."""
+        return self.robustness.data
+
+    @property
+    def available(self) -> int | None:
+        """Images that the data holds, where the audit wrote that down."""
+        return _whole(self.about.get("available"))
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """The verdict on each group of corruptions; see `group_verdict.verdicts`."""
+        keep = self.about.get("keep", KEEP)
+        usable = isinstance(keep, float | int) and not isinstance(keep, bool) and 0 < keep < 1
+        return verdicts(self.robustness, keep=float(keep) if usable else KEEP)
+
+    @property
+    def reports(self) -> list[ModelResult]:
+        """All reports of the folder."""
+        return [each for each in (self.robustness, self.analysis, *self.damages) if each]
+
+    def damages_of(self, kind: str) -> list[DamageReport]:
+        """The damage reports of the corruptions of a group, the most harmful first."""
+        kinds_of = self.robustness.settings["kinds"]
+        chosen = [
+            each
+            for each in self.damages
+            if kinds_of.get(each.settings["perturbation"].get("name")) == kind
+        ]
+        return sorted(chosen, key=lambda each: -float(each.damage.value))
+
+    @property
+    def why(self) -> list[str]:
+        """Why it is not robust, in sentences; what is not measured yet is said."""
+        kinds = self.verdicts.groups
+        damages = {kind: self.damages_of(kind) for kind in kinds}
+        return why_words(self.verdicts, damages, self.analysis)
+
+    @property
+    def confidence(self) -> str | None:
+        """Whether the model knows when it is wrong; None where that was not measured."""
+        return confidence_words(self.robustness)
+
+    @property
+    def how_sure(self) -> str:
+        """How far the answer may be off, and what would make it surer."""
+        return how_sure(self.verdicts, self.available)
+
+    @property
+    def not_measured(self) -> list[str]:
+        """What this audit says nothing of, each with the option that would measure it."""
+        return not_measured(self.robustness, self.damages, self.verdicts)
+
+    @property
+    def next(self) -> list[str]:
+        """What to do now, in sentences that rest on measurements alone."""
+        return next_steps(self.verdicts)
+
+    def command(self, name: str) -> list[str]:
+        """The words of a command that goes on from here: "compare" or "gate"."""
+        folder = _folder_words(self.folder)
+        if name == "compare":
+            other = self.folder.with_name(f"{self.folder.name or 'model'}-2")
+            return ["iaside", "compare", folder, _folder_words(other)]
+        kind, most = self.threshold
+        return ["iaside", "gate", folder, "--max-error", f"{kind}={most:g}"]
+
+    @property
+    def threshold(self) -> tuple[str, float]:
+        """The group with the most errors, and the error at which `keep` of its accuracy is left."""
+        found = self.verdicts
+        worst = min(found.groups.values(), key=lambda group: group.right)
+        kept = found.guess + found.keep * (found.clean.right - found.guess)
+        return worst.kind, math.ceil(100 * (1 - kept) - 1e-9) / 100
+
+    def summary(self) -> dict[str, Any]:
+        """The answer as plain JSON values: the content of ``summary.json``."""
+        found = self.verdicts
+        groups = found.groups.values()
+        return {
+            "model": {key: self.model.get(key) for key in ("path", "sha256")},
+            "data": {
+                key: self.data.get(key) for key in ("source", "digest", "samples", "classes")
+            },
+            "accuracy": found.clean.json(),
+            "groups": {group.kind: group.json() for group in groups},
+            "worst": [cell.json() for cell in found.worst],
+            "score": self._score(),
+            "bands": self._bands(),
+            "damage": {group.kind: list(map(_damage, self.damages_of(group.kind)))
+                       for group in groups},
+            "confidence": self._confidence(),
+            "sentence": found.sentence,
+            "verdict": {group.kind: group.verdict for group in groups},
+            "verdict_rule": {
+                "keep": found.keep,
+                "severities": list(SEVERITIES),
+                "confidence": found.confidence,
+                "guessing": found.guess,
+                "text": found.text,
+            },
+            "weakest": {group.kind: group.weakest for group in groups},
+            "why": " ".join(self.why),
+            "not_measured": self.not_measured,
+            "how_sure": self.how_sure,
+            "next": " ".join(self.next),
+            "reports": self.files,
+            "seconds": math.fsum(float(each.run.get("seconds", 0.0)) for each in self.reports),
+            "forward_passes": sum(int(each.run.get("forward_passes", 0)) for each in self.reports),
+        }  # fmt: skip
+
+    def save_summary(self) -> Path:
+        """Write `summary` into the folder, in place of one that is there.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        ReportError
+            It cannot be written.
+        """
+        target = self.folder / SUMMARY
+        with whole_file(target) as scratch:
+            scratch.write_text(json.dumps(self.summary(), indent=2) + "\n", encoding="utf-8")
+        return target
+
+    def _confidence(self) -> dict[str, Any] | None:
+        sure = self.robustness.confidences
+        if sure is None:
+            return None
+        return {"untouched": sure.clean.summary(), "corrupted": sure.perturbed.summary()}
+
+    def _score(self) -> dict[str, Any] | None:
+        report = self.analysis
+        if report is None or not report.precondition.holds:
+            return None
+        low, high = report.intervals.srs_signed
+        return {
+            "srs": float(report.srs),
+            "srs_signed": float(report.srs_signed),
+            "low": float(low),
+            "high": float(high),
+            "range": list(map(float, report.srs_range)),
+        }
+
+    def _bands(self) -> list[dict[str, Any]] | None:
+        report = self.analysis
+        if report is None or not report.precondition.holds:
+            return None
+        ends = report.intervals
+        columns = (report.sid, ends.sid_low, ends.sid_high, report.shapley)
+        return [
+            {"band": name, "sid": float(sid), "low": float(low), "high": float(high),
+             "shapley": float(shapley)}
+            for name, sid, low, high, shapley in zip(report.band_names, *columns, strict=True)
+        ]  # fmt: skip
+
+
+def audit_files(folder: Path) -> list[Path]:
+    """Files of reports in the folder of an audit, of which those of later stages may be missing."""
+    return [folder / ROBUSTNESS, folder / ANALYSIS, *sorted((folder / DAMAGE).glob("*.h5"))]
+
+
+def _of_kind(path: Path, result: Any, kind: type[Any]) -> Any:
+    if not isinstance(result, kind):
+        raise ReportError(
+            f"{path}: is a {type(result).__name__}, and a {kind.__name__} belongs here"
+        )
+    return result
+
+
+def _damage(report: DamageReport) -> dict[str, Any]:
+    """What `summary` says of a damage report."""
+    summary = report.summary()
+    keys = ("perturbation", "unit", "clean", "perturbed", "damage", "bands")
+    return {**{key: summary[key] for key in keys}, "sentence": damage_words(report)}
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What was asked and found; empty where it is not there."""
+    try:
+        content = json.loads(read_bounded(path, _MOST_BYTES, ReportError))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read: {why(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise ReportError(f"{path}: is damaged: it is no JSON; remove it, or audit anew") from error
+    if not isinstance(content, Mapping):
+        raise ReportError(f"{path}: is damaged: it is no JSON object; remove it, or audit anew")
+    return dict(content)
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _folder_words(folder: Path) -> str:
+    """A folder as a word of a command, with the slash that says what it is."""
+    text = str(folder)
+    return f"{text if not text.startswith('-') else f'./{text}'}/".replace("//", "/")

@@ -1,0 +1,186 @@
+"""What an audit says in words: why, how sure, what was not measured, and what to do now.
+
+Each sentence follows from reports alone; where nothing is known, it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .damage_words import perturbation_name
+from .finding import no_finding
+from .group_verdict import GROUPS, NOT_ROBUST, ROBUST, GroupVerdict, Verdicts, listed
+from .report import Report
+from .robustness import RobustnessReport
+from .spread import Spread
+from .what_helped import WHERE, best_helpers
+
+if TYPE_CHECKING:
+    from .damage import DamageReport
+
+# Half of the interval of right answers, in points, at which an audit is sure enough to stop.
+NARROW = 5
+_MOST_REASONS = 3
+
+
+def why_words(
+    found: Verdicts, damages: Mapping[str, Sequence[DamageReport]], analysis: Report | None
+) -> list[str]:
+    """Why corruptions hurt: a sentence for the most harmful damage of each group that is short.
+
+    Where no damage was measured of any of them, that is said, and where the evidence lies.
+    """
+    hurt = [group for group in worst_first(found) if group.verdict != ROBUST]
+    named = [damage_words(damages[group.kind][0]) for group in hurt if damages.get(group.kind)]
+    if named:
+        return named[:_MOST_REASONS]
+    if found.groups and not hurt:
+        return [evidence_words(analysis)] if analysis is not None else ["Nothing to explain."]
+    rest = [] if analysis is None else [evidence_words(analysis)]
+    return ["Not measured yet.", *rest]
+
+
+def damage_words(report: DamageReport) -> str:
+    """The sentence of a damage report, behind the name of the perturbation."""
+    name, text = perturbation_name(report.settings["perturbation"]), report.sentence()
+    start = text[0].lower() if text.startswith("Of ") else text[0]
+    return f"{name[0].upper()}{name[1:]}: {start}{text[1:]}"
+
+
+def confidence_words(report: RobustnessReport) -> str | None:
+    """Whether the model knows when it is wrong; None where that was not measured."""
+    sure = report.confidences
+    if sure is None:
+        return None
+    wrong, gap = sure.perturbed.when_wrong, sure.perturbed.gap
+    if not np.isfinite(wrong.value):
+        return "It was never wrong under corruptions."
+    points = 100 * float(gap.value)
+    whole = f"{abs(points):.0f} points {'surer' if points >= 0 else 'less sure'} than right"
+    if gap.low <= 0 <= gap.high:
+        whole = "about as sure as right"
+    return (
+        f"Where corruptions make it wrong it is still {percent_words(wrong)} sure; over all "
+        f"answers under corruptions it is {whole}."
+    )
+
+
+def percent_words(share: Spread) -> str:
+    """A share with its interval, in whole points."""
+    value, low, high = (100 * float(end) for end in (share.value, share.low, share.high))
+    return f"{value:.0f} % [{low:.0f}, {high:.0f}]"
+
+
+def evidence_words(report: Report) -> str:
+    """Where the evidence of a model lies, in one sentence."""
+    silent = no_finding(report)
+    if silent is not None:
+        return silent
+    if report.uniform:
+        return "Its evidence lies evenly on all bands."
+    order = np.argsort(-report.sid, kind="stable")
+    count = 1 + int(np.searchsorted(np.cumsum(report.sid[order]), 0.5 - 1e-9))
+    bands = sorted(order[:count].tolist())
+    share = float(report.sid[bands].sum())
+    return (
+        f"Its evidence lies in {band_words(bands, report.band_names)} of {len(report.sid)} "
+        f"({share:.0%})."
+    ).replace("%)", " %)")
+
+
+def band_words(bands: Sequence[int], names: Sequence[str]) -> str:
+    """Bands by their names, runs as "bands 1 to 3"."""
+    runs: list[list[int]] = []
+    for band in bands:
+        if runs and runs[-1][-1] == band - 1:
+            runs[-1].append(band)
+        else:
+            runs.append([band])
+    parts = []
+    for run in runs:
+        first, last = names[run[0]], names[run[-1]]
+        parts += [f"{first} to {last}"] if len(run) > 2 else [names[band] for band in run]
+    return f"band{'s' if len(bands) > 1 else ''} {listed(parts)}"
+
+
+def how_sure(found: Verdicts, available: int | None) -> str:
+    """How far the shares of right answers may be off, and what would make them surer."""
+    images, widest = found.clean.n, found.widest
+    points = 100 * widest.half_width
+    text = f"{images} images: ±{points:.0f} points at most ({widest.kind})."
+    if points > NARROW:
+        text += f" ±{NARROW} needs about {round_up(images * (points / NARROW) ** 2)} images"
+        text += "." if available is None else f"; the data holds {available}."
+    open_groups = [group for group in found.groups.values() if group.needed is not None]
+    if open_groups:
+        each = (f"about {round_up(group.needed or 0)} for {group.kind}" for group in open_groups)
+        text += f" A decision needs {listed(each)}."
+    return text
+
+
+def round_up(images: float) -> int:
+    """A number of images in two figures, rounded up."""
+    unit = 10 ** max(0, len(str(int(images))) - 2)
+    return int(-(-images // unit) * unit)
+
+
+def not_measured(
+    robustness: RobustnessReport, damages: Sequence[DamageReport], found: Verdicts
+) -> list[str]:
+    """What an audit says nothing of, each with the option that would measure it."""
+    kinds = [each.settings["perturbation"]["kind"] for each in damages]
+    own = bool(robustness.own) or "folder" in kinds
+    gaps = []
+    if missing := [kind for kind in GROUPS if kind not in found.groups]:
+        gaps.append(f"{listed(missing)}: --corruption imagenet-c")
+    if not robustness.attacks and "attack" not in kinds:
+        gaps.append("attacks: --attack")
+    if not own:
+        gaps.append("your own camera and conditions: --perturbed FOLDER")
+    return gaps
+
+
+def worst_first(found: Verdicts) -> list[GroupVerdict]:
+    """Groups, the one whose weakest corruption keeps least first."""
+    return sorted(
+        found.groups.values(),
+        key=lambda group: float(np.nan_to_num(group.weakest_kept.value, nan=np.inf)),
+    )
+
+
+def next_steps(found: Verdicts) -> list[str]:
+    """What to do now: what helped networks that were measured, and nothing else."""
+    if found.reason is not None:
+        return [
+            "Audit more images, or see whether they reach the model as it expects them: iaside "
+            "inspect MODEL --data IMAGES."
+        ]
+    short = [group.kind for group in worst_first(found) if group.verdict == NOT_ROBUST]
+    if not short:
+        undecided = [group for group in found.groups.values() if group.verdict != ROBUST]
+        return ["Measure more images, which would decide."] if undecided else []
+    by_recipe: dict[tuple[str, ...], list[str]] = {}
+    unknown = []
+    for kind in short:
+        named = best_helpers(kind)
+        if named:
+            by_recipe.setdefault(tuple(each.name for each in named), []).append(kind)
+        else:
+            unknown.append(kind)
+    sentences = [_helped(kinds) for kinds in by_recipe.values()]
+    if unknown:
+        sentences.append(f"Nothing measured here is known to help against {listed(unknown)}.")
+    return [*sentences, f"(Measured on {WHERE}.)"]
+
+
+def _helped(kinds: Sequence[str]) -> str:
+    """What helped against some groups, the same recipes against each."""
+    gains = []
+    for recipes in zip(*map(best_helpers, kinds), strict=True):
+        each = (f"{recipe.group} {recipe.text}" for recipe in recipes)
+        numbers = "; ".join(each) if len(kinds) > 1 else recipes[0].text
+        gains.append(f"{recipes[0].words} ({numbers})")
+    return f"Against {listed(kinds)}: networks trained with {', or with '.join(gains)}."

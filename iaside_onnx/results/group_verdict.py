@@ -1,0 +1,414 @@
+"""Whether a model is robust to each group of corruptions: the rule, its words, and how sure it is.
+
+A verdict follows from what was measured of the model itself (`RobustnessReport`), from nothing
+else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks import check_kind, check_share
+from ..errors import UsageError
+from ..mathematics.kept import (
+    LEAST_IMAGES,
+    Resampled,
+    decision,
+    images_that_decide,
+    resampled_kept,
+    resampled_share,
+    strict_confidence,
+)
+from ..mathematics.proportion import wilson
+from .robustness import RobustnessReport
+from .spread import Spread
+
+GROUPS = ("noise", "blur", "weather", "digital")
+SEVERITIES = (1, 3, 5)
+KEEP = 0.8
+# The coverage of the rule, whatever that of the report.
+CONFIDENCE = 0.95
+ROBUST, NOT_ROBUST, UNDECIDED = "robust", "not robust", "undecided"
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A share of right answers with its interval over n images."""
+
+    right: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval."""
+        return (self.high - self.low) / 2
+
+    def json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"right": self.right, "low": self.low, "high": self.high, "n": self.n}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is kept under one corruption at one severity."""
+
+    corruption: str
+    severity: int
+    kept: Spread
+
+    def json(self) -> dict[str, Any]:
+        """Plain JSON values; null where nothing bounds an end."""
+        kept = self.kept.json()
+        return {
+            "corruption": self.corruption,
+            "severity": self.severity,
+            "kept": kept["value"],
+            "low": kept["low"],
+            "high": kept["high"],
+        }
+
+
+@dataclass(frozen=True)
+class GroupVerdict:
+    """The verdict on a group of corruptions.
+
+    Attributes
+    ----------
+    kind : str
+        "noise", "blur", "weather" or "digital".
+    verdict : str
+        "robust", "not robust" or "undecided".
+    right, low, high : float
+        Share of right answers, mean over the group's corruptions and the severities.
+    kept : dict of str to Spread
+        What is kept under each corruption, mean over the severities.
+    weakest : str
+        The corruption under which least is kept.
+    weakest_kept : Spread
+    from_severity : int or None
+        From this severity on the weakest corruption keeps less than asked, each severity judged
+        alone; None where the intervals do not say so.
+    needed : int or None
+        About how many images would decide; None where the verdict is one, or none would.
+    """
+
+    kind: str
+    verdict: str
+    right: float
+    low: float
+    high: float
+    kept: dict[str, Spread]
+    weakest: str
+    weakest_kept: Spread
+    from_severity: int | None
+    needed: int | None
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval of `right`."""
+        return (self.high - self.low) / 2
+
+    def json(self) -> dict[str, Any]:
+        """Plain JSON values; null where nothing bounds an end."""
+        kept = self.weakest_kept.json()
+        return {
+            "right": self.right,
+            "low": self.low,
+            "high": self.high,
+            "weakest": {
+                "corruption": self.weakest,
+                "kept": kept["value"],
+                "low": kept["low"],
+                "high": kept["high"],
+                "from_severity": self.from_severity,
+            },
+            "images_that_decide": self.needed,
+        }
+
+    @property
+    def weakest_words(self) -> str:
+        """The weakest corruption, and from which severity on, in words."""
+        since = "" if self.from_severity is None else f", from severity {self.from_severity} on"
+        return f"{self.weakest.replace('_', ' ')}{since}"
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Verdicts on all groups of corruptions that were measured.
+
+    Attributes
+    ----------
+    groups : dict of str to GroupVerdict
+    keep, confidence : float
+        Of the rule.
+    guess : float
+        Accuracy of guessing: the larger of 1/classes and the share of the commonest label.
+    clean : Accuracy
+        On untouched images, with Wilson's interval.
+    rights : dict of str to dict of str to Accuracy
+        Right answers under each corruption of each group, mean over the severities.
+    worst : list of Cell
+        Every corruption at every severity of the rule, the least kept first.
+    reason : str or None
+        Why there is no verdict on any group; None where there may be.
+    """
+
+    groups: dict[str, GroupVerdict]
+    keep: float
+    confidence: float
+    guess: float
+    clean: Accuracy
+    rights: dict[str, dict[str, Accuracy]]
+    worst: list[Cell]
+    reason: str | None
+
+    @property
+    def text(self) -> str:
+        """The rule in words."""
+        return (
+            f"Robust to a group: under every corruption in it, at least {percent(self.keep)} of "
+            "the right answers beyond guessing are kept (mean of severities "
+            f"{listed(map(str, SEVERITIES))}; lower ends of {percent(self.confidence)} bootstrap "
+            "intervals over images, clean and corrupted paired). Not robust: under some corruption "
+            f"less is kept (upper end at a confidence of 1 - {1 - self.confidence:.2g} / "
+            "corruptions in the group). Else undecided, as with fewer than "
+            f"{LEAST_IMAGES} images or an accuracy that is not clearly above guessing "
+            f"({self.guess:.3g})."
+        )
+
+    @property
+    def widest(self) -> GroupVerdict:
+        """The group whose share of right answers is known least."""
+        return max(self.groups.values(), key=lambda group: group.half_width)
+
+    @property
+    def sentence(self) -> str:
+        """The verdicts in one sentence, with the weakest corruption of each group that has one."""
+        if self.reason is not None:
+            return f"Undecided: {self.reason}."
+        return _sentence(self.groups.values(), percent(self.keep), self.clean.n)
+
+    def of(self, verdict: str) -> list[str]:
+        """The groups with this verdict."""
+        return [group.kind for group in self.groups.values() if group.verdict == verdict]
+
+
+def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
+    """The verdict on each group of corruptions.
+
+    For a corruption c, with A_c the accuracy averaged over severities 1, 3 and 5 and q the larger
+    of 1/classes and the share of the commonest label, ``kept = (A_c - q) / (A_clean - q)``, with
+    95 % bootstrap intervals over images, clean and corrupted paired. A group is robust where the
+    lower end of every corruption in it is at least `keep`, not robust where the upper end of some
+    corruption lies below it at confidence 1 - 0.05 / (corruptions in the group), else undecided,
+    as it is with fewer than 30 images or a clean accuracy that is not clearly above q.
+
+    Parameters
+    ----------
+    report : RobustnessReport
+        With severities 1, 3 and 5 among its own. A group is what was measured of it.
+    keep : float
+        What has to be kept, in (0, 1).
+
+    Raises
+    ------
+    UsageError
+        No corruption, or a severity of the rule is missing.
+    """
+    check_kind("report", report, RobustnessReport, "a RobustnessReport")
+    check_share("keep", keep)
+    missing = sorted(set(SEVERITIES) - set(report.severities))
+    if missing or not report.perturbations:
+        lacks = f"severity {missing[0]}" if missing else "every corruption"
+        raise UsageError(
+            f"{report.model['path']}: a verdict takes severities {listed(map(str, SEVERITIES))} "
+            f"of the corruptions, and {lacks} was not measured"
+        )
+    cells = ~report.wrong[:, :, [report.severities.index(severity) for severity in SEVERITIES]]
+    clean = ~report.clean_wrong
+    guess, seed = guessing(report), int(report.settings["seed"])
+    images, corruptions = cells.shape[:2]
+    accuracy = _clean(clean)
+    # Means over severities first, then the single severities of each corruption.
+    rows = np.concatenate([cells.mean(axis=2), cells.reshape(images, -1)], axis=1)
+    resampled = resampled_kept(clean, rows, guess, seed)
+    every = Spread(resampled.value, *resampled.ends(CONFIDENCE))
+    single = Spread(
+        *(
+            part[corruptions:].reshape(corruptions, -1)
+            for part in (every.value, every.low, every.high)
+        )
+    )
+    reason = _reason(accuracy, guess)
+    kinds: dict[str, list[int]] = {}
+    for place, name in enumerate(report.perturbations):
+        kinds.setdefault(report.settings["kinds"][name], []).append(place)
+    kinds = {kind: kinds[kind] for kind in sorted(kinds, key=_place)}
+    shares = np.stack([cells[:, places].mean(axis=(1, 2)) for places in kinds.values()], axis=1)
+    shares = np.concatenate([shares, cells.mean(axis=2)], axis=1)
+    rights = resampled_share(shares, seed)
+    spreads = Spread(rights.value, *rights.ends(CONFIDENCE))
+    own = spreads[len(kinds) :]
+    groups = {
+        kind: _group(
+            kind,
+            {report.perturbations[place]: place for place in places},
+            every,
+            single,
+            resampled,
+            spreads[at],
+            keep,
+            None if reason is None else _images_for_any(accuracy, guess),
+            judged=reason is None,
+        )
+        for at, (kind, places) in enumerate(kinds.items())
+    }
+    worst = [
+        Cell(name, severity, single[place, at])
+        for place, name in enumerate(report.perturbations)
+        for at, severity in enumerate(SEVERITIES)
+    ]
+    worst.sort(key=lambda cell: float(np.nan_to_num(cell.kept.value, nan=np.inf)))
+    by_name = {
+        kind: {
+            report.perturbations[place]: Accuracy(
+                float(own.value[place]), float(own.low[place]), float(own.high[place]), images
+            )
+            for place in places
+        }
+        for kind, places in kinds.items()
+    }
+    return Verdicts(groups, float(keep), CONFIDENCE, guess, accuracy, by_name, worst, reason)
+
+
+def guessing(report: RobustnessReport) -> float:
+    """Accuracy of guessing: the larger of 1/classes and the share of the commonest label."""
+    commonest = np.unique(report.labels, return_counts=True)[1].max() / len(report.labels)
+    classes = report.data.get("classes")
+    return float(max(commonest, 1.0 / classes if classes else 0.0))
+
+
+def percent(share: float) -> str:
+    """A share as a percentage, with as many digits as it has."""
+    return f"{100 * share:.4g} %"
+
+
+def _clean(right: NDArray[np.bool_]) -> Accuracy:
+    images = len(right)
+    low, high = wilson(right.sum(), images, CONFIDENCE)
+    return Accuracy(float(right.mean()), float(low), float(high), images)
+
+
+def _reason(clean: Accuracy, guess: float) -> str | None:
+    """Why there is no verdict at all."""
+    if clean.n < LEAST_IMAGES:
+        return f"{clean.n} images are fewer than the {LEAST_IMAGES} that a verdict takes"
+    if clean.low <= guess:
+        return (
+            f"{percent(round(clean.right, 3))} right on untouched images is not clearly more than "
+            f"guessing gets ({percent(round(guess, 3))})"
+        )
+    return None
+
+
+def _images_for_any(clean: Accuracy, guess: float) -> int | None:
+    """About how many images a verdict takes where there is none, at least; None if unknown."""
+    if clean.low > guess:
+        return LEAST_IMAGES
+    return images_that_decide(
+        np.array([clean.right]), np.array([clean.low]), np.array([np.inf]), guess, clean.n
+    )
+
+
+def _group(
+    kind: str,
+    places: dict[str, int],
+    every: Spread,
+    single: Spread,
+    resampled: Resampled,
+    right: Spread,
+    keep: float,
+    needed: int | None,
+    *,
+    judged: bool,
+) -> GroupVerdict:
+    chosen = list(places.values())
+    low = every.low[chosen]
+    high = resampled[chosen].ends(strict_confidence(CONFIDENCE, len(chosen)))[1]
+    kept = every[chosen]
+    order = np.nan_to_num(kept.value, nan=np.inf)
+    weakest = int(order.argmin())
+    verdict, since = UNDECIDED, None
+    if judged:
+        verdict = decision(low, high, keep)
+        since = _since(single[chosen[weakest]], keep) if kind in GROUPS else None
+        needed = None
+        if verdict == UNDECIDED:
+            needed = images_that_decide(kept.value, low, high, keep, resampled.images)
+    return GroupVerdict(
+        kind,
+        verdict,
+        float(right.value),
+        float(right.low),
+        float(right.high),
+        {name: every[place] for name, place in places.items()},
+        list(places)[weakest],
+        kept[weakest],
+        since,
+        needed,
+    )
+
+
+def _since(kept: Spread, keep: float) -> int | None:
+    """The severity from which on all keep less, by their upper ends."""
+    short = kept.high < keep
+    since = None
+    for at in reversed(range(len(SEVERITIES))):
+        if not short[at]:
+            break
+        since = SEVERITIES[at]
+    return since
+
+
+def _place(kind: str) -> tuple[int, str]:
+    return (GROUPS.index(kind) if kind in GROUPS else len(GROUPS), kind)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a list in a sentence."""
+    every = list(names)
+    return " and ".join(filter(None, [", ".join(every[:-1]), every[-1]]))
+
+
+def _named(groups: Iterable[GroupVerdict]) -> str:
+    return listed(f"{group.kind} ({group.weakest.replace('_', ' ')})" for group in groups)
+
+
+def _sentence(groups: Iterable[GroupVerdict], keep: str, images: int) -> str:
+    of: dict[str, list[GroupVerdict]] = {ROBUST: [], NOT_ROBUST: [], UNDECIDED: []}
+    for group in groups:
+        of[group.verdict].append(group)
+    parts = []
+    if of[ROBUST]:
+        kinds = listed(group.kind for group in of[ROBUST])
+        parts.append(f"every corruption of {kinds} keeps at least {keep} of what it gets right")
+    if of[NOT_ROBUST]:
+        hold = "each hold" if len(of[NOT_ROBUST]) > 1 else "holds"
+        parts.append(
+            f"{_named(of[NOT_ROBUST])} {hold} a corruption that keeps less than {keep} of what it "
+            "gets right"
+        )
+    if of[UNDECIDED]:
+        parts.append(f"{_named(of[UNDECIDED])} cannot be told from {images} images")
+    if not of[ROBUST]:
+        answer = "No" if of[NOT_ROBUST] else "Undecided"
+    else:
+        answer = "In part" if of[NOT_ROBUST] or of[UNDECIDED] else "Yes"
+    return f"{answer}: {'; '.join(parts)}."

@@ -1,0 +1,118 @@
+"""The answer of an audit on a terminal: is it robust, why, how sure is that, what now."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..results.audit import PAGE, Audit
+from ..results.audit_words import worst_first
+from ..results.group_verdict import Accuracy, GroupVerdict
+from .terminal import Terminal, share_bar, terminal
+from .text import model_name, one_line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LABEL = 16
+_INDENT = 2
+_BAR = 8
+_NAME = 10
+# Room for what is kept under the weakest corruption, beside its name.
+_WIDE = 100
+_WIDEST = 120
+
+
+def print_audit(audit: Audit) -> None:
+    """The answer; figures are those of the reports in the audit's folder."""
+    out = terminal()
+    out.say()
+    _say(out, "Is it robust?", [audit.verdicts.sentence])
+    for line in group_lines(audit, out.width):
+        out.say(line, verbatim=True)
+    _say(out, "Why?", audit.why)
+    if audit.confidence is not None:
+        _say(out, "Its confidence", [audit.confidence])
+    _say(out, "How sure?", [audit.how_sure])
+    _say(out, "Not measured", ["; ".join(audit.not_measured) or "Nothing that iaside can measure."])
+    _say(out, "What now?", audit.next)
+    out.say(command_line("Afterwards", audit.command("compare")), verbatim=True)
+    page = audit.folder / PAGE
+    if page.is_file():
+        out.say(_labelled("Page", one_line(str(page))), verbatim=True)
+    out.say(command_line("CI", audit.command("gate")), verbatim=True)
+
+
+def group_lines(audit: Audit, width: int) -> list[str]:
+    """The lines of the groups, the worst first, under that of untouched images.
+
+    Where `width` has room for it, they say too what is kept under the weakest corruption.
+    """
+    found, wide = audit.verdicts, width >= _WIDE
+    groups = worst_first(found)
+    right = f"right answers of {found.clean.n} images"
+    head = f"    {right:<{_NAME + _BAR + 17}}  weakest corruption{' and what it leaves' * wide}"
+    lines = [head, _line("untouched", found.clean, "")]
+    return lines + [_line(group.kind, group, _weakest(group, wide)) for group in groups]
+
+
+def _line(name: str, share: Accuracy | GroupVerdict, further: str) -> str:
+    bar = share_bar(share.right, _BAR)
+    ends = f"[{_points(share.low):>2}, {_points(share.high):>2}]"
+    text = f"    {name:<{_NAME}}{bar:<{_BAR}} {_points(share.right):>3} % {ends:<9}  {further}"
+    return text.rstrip()
+
+
+def _weakest(group: GroupVerdict, wide: bool) -> str:
+    words = group.weakest_words
+    if not wide:
+        return words
+    kept = group.weakest_kept
+    return f"{words}: {_signed(kept.value)} % [{_signed(kept.low)}, {_signed(kept.high)}] kept"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def _signed(share: object) -> str:
+    """Points of what is kept, which may be below 0 or unbounded."""
+    value = 100 * float(share)  # type: ignore[arg-type]
+    return f"{value + 0.0:.0f}" if abs(value) < 1e6 else "?"
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{' ' * _INDENT}{label:<{_LABEL}}{text}"
+
+
+def command_line(label: str, words: Sequence[str]) -> str:
+    """A command as it is typed, which gets no line breaks."""
+    return _labelled(label, shlex.join(words))
+
+
+def _say(out: Terminal, label: str, sentences: Sequence[str]) -> None:
+    """Sentences behind their label, broken at words where the terminal ends."""
+    indent = " " * (_INDENT + _LABEL)
+    first = _labelled(label, "")
+    for sentence in sentences:
+        text = one_line(sentence)
+        wrapped = textwrap.wrap(
+            text,
+            min(out.width, _WIDEST) if out.is_terminal else max(out.width, len(text) + len(first)),
+            initial_indent=first,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        out.say(*wrapped, verbatim=True)
+        first = indent
+
+
+def audit_figure(audits: Sequence[Audit], names: Sequence[str]) -> Figure:
+    """The errors of audits under every corruption; see `robustness_plot`."""
+    from .robustness_plot import robustness_figure
+
+    named = [name or model_name(audit) for name, audit in zip(names, audits, strict=True)]
+    return robustness_figure([audit.robustness for audit in audits], named)

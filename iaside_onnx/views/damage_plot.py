@@ -1,0 +1,242 @@
+"""Damage by band as pictures: the bands of one perturbation, or several as stacked bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from numpy.typing import NDArray
+
+from ..comparisons.damage_agreement import bands_apart
+from ..errors import UsageError
+from ..results.damage import DamageReport
+from ..results.damage_words import perturbation_name, sentence
+from .figure import (
+    COLOURS,
+    EDGE,
+    GREY,
+    SMALL,
+    WIDTH,
+    Header,
+    Line,
+    Panel,
+    Picture,
+    column,
+    note_lines,
+    title,
+    wrapped,
+)
+from .text import both_ends, counted, model_name, one_line, percent, shortened
+
+MOST_BARS = 100
+# Inches.
+_ROW, _NAMES, _RIGHT, _BELOW, _KEY = 0.19, 1.3, 0.34, 0.42, 0.2
+_PANEL = 1.7
+_LONGEST = 24
+_SHORT = {
+    "right": "points of accuracy lost",
+    "same-answer": "points of same answer lost",
+    "log-prob": "log-probability lost, nats",
+}
+
+
+def damage_figure(reports: Sequence[DamageReport], names: Sequence[str]) -> Picture:
+    """One report band by band with intervals; several as bars stacked by band, one bar each.
+
+    Raises
+    ------
+    UsageError
+        Reports of other bands or told in other units, or more than a picture takes.
+    """
+    check_together(reports, names)
+    return _one(reports[0]) if len(reports) == 1 else _stacked(reports)
+
+
+def check_together(reports: Sequence[DamageReport], names: Sequence[str]) -> None:
+    """Refuse reports that no picture holds together with a `UsageError`."""
+    if len(reports) > MOST_BARS:
+        raise UsageError(f"a picture takes 1 to {MOST_BARS} reports, not {len(reports)}")
+    for report, name in zip(reports[1:], names[1:], strict=True):
+        if apart := bands_apart(reports[0], report):
+            raise UsageError(f"not on one picture: {name} and {names[0]}: {'; '.join(apart)}")
+
+
+def in_order(
+    reports: Sequence[DamageReport],
+) -> tuple[list[DamageReport], list[str], list[str]]:
+    """Reports in the order in which pictures show them, with what each row is called.
+
+    By perturbation, the most harmful first, then by severity and by model. Returns the reports,
+    names of rows, and what all rows share, which a header says once.
+    """
+    groups: dict[str, list[DamageReport]] = {}
+    for report in reports:
+        groups.setdefault(str(report.settings["perturbation"]["name"]), []).append(report)
+
+    def harm(group: list[DamageReport]) -> float:
+        return -float(np.mean([report.damage.value for report in group]))
+
+    models = list(dict.fromkeys(model_name(report) for report in reports))
+    ordered = [
+        report
+        for group in sorted(groups.values(), key=harm)
+        for report in sorted(group, key=lambda report: _strength(report, models))
+    ]
+    several = len(models) > 1
+    called = [
+        perturbation_name(report.settings["perturbation"])
+        + (f", {model_name(report)}" if several else "")
+        for report in ordered
+    ]
+    shared = [] if several else [shortened(models[0], 30)]
+    images = sorted({len(report.labels) for report in reports})
+    span = str(images[0]) if len(images) == 1 else f"{images[0]} to {images[-1]}"
+    shared.append(f"{span} image{'s' * (images[-1] > 1)}")
+    return ordered, [one_line(name) for name in called], shared
+
+
+def _strength(report: DamageReport, models: list[str]) -> tuple[float, int]:
+    perturbation = report.settings["perturbation"]
+    strength = perturbation.get("severity", perturbation.get("epsilon", 0.0))
+    return float(strength), models.index(model_name(report))
+
+
+def band_colours(bands: int) -> list[str]:
+    """A colour each, dark for the lowest band."""
+    return [to_hex(colormaps["viridis"](place)) for place in np.linspace(0.0, 0.96, bands)]
+
+
+def _about(report: DamageReport) -> str:
+    name = perturbation_name(report.settings["perturbation"])
+    return (
+        f"{shortened(model_name(report), 30)}, {one_line(name)}, "
+        f"{counted(len(report.labels), 'image', 'images')}; {percent(report.confidence)} intervals"
+    )
+
+
+def _one(report: DamageReport) -> Picture:
+    header = Header(
+        "Where the damage comes in", _about(report), below=wrapped(sentence(report), SMALL)
+    )
+    below = 0.72 + 0.14 * report.split
+    return column(header, [Panel(_PANEL, below, lambda axes: _bands(axes, report), above=-0.05)])
+
+
+def _bands(axes: Axes, report: DamageReport) -> None:
+    """A bar a band with its interval, and marks for the band perturbed, and made clean, alone."""
+    bands, places = report.bands, np.arange(report.players)
+    off = np.clip([bands.value - bands.low, bands.high - bands.value], 0, None)
+    axes.axhline(0, color=GREY, linewidth=0.6)
+    parts = report.parts
+    if parts is None:
+        axes.bar(places, bands.value, color=COLOURS[5], width=0.7, label="share of the damage")
+    else:
+        _split_bars(axes, parts.value[:, :-1], places)
+    if np.isfinite(off).all():
+        axes.errorbar(places, bands.value, off, fmt="none", ecolor="#222222", elinewidth=0.8)
+    for values, marker, label in (
+        (report.only, "v", "that band alone perturbed"),
+        (report.alone, "^", "what that band alone made clean gives back"),
+    ):
+        if values is not None:
+            axes.plot(
+                places, values, marker, markersize=3.5, color=COLOURS[1],
+                markerfacecolor="none" if marker == "^" else COLOURS[1], linestyle="none",
+                markeredgewidth=0.7, label=label,
+            )  # fmt: skip
+    axes.set_xticks(places, report.band_names)
+    title(axes, "", "band, low to high frequency", _SHORT[report.value])
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=1, fontsize=SMALL, frameon=False,
+        handletextpad=0.4, columnspacing=1.0, borderaxespad=0.2,
+    )  # fmt: skip
+
+
+def _split_bars(axes: Axes, parts: NDArray[np.float64], places: NDArray[Any]) -> None:
+    """Each band's two parts on top of one another, those below 0 downwards."""
+    up, down = np.zeros(len(places)), np.zeros(len(places))
+    for values, colour, hatch, label in zip(
+        parts, (COLOURS[0], COLOURS[4]), ("", "////"),
+        ("taken away of the band", "added to the band"), strict=True,
+    ):  # fmt: skip
+        base = np.where(values >= 0, up, down)
+        axes.bar(
+            places, values, bottom=base, color=colour, width=0.7, label=label, hatch=hatch,
+            edgecolor="white", linewidth=0.3,
+        )  # fmt: skip
+        up, down = up + np.maximum(values, 0), down + np.minimum(values, 0)
+
+
+def _stacked(reports: Sequence[DamageReport]) -> Picture:
+    ordered, called, shared = in_order(reports)
+    first = ordered[0]
+    negative = any((report.bands.value < 0).any() for report in ordered)
+    below: list[Line] = []
+    if negative:
+        below = note_lines(
+            ["left of 0: bands whose perturbation helps; a dot is the whole damage, what is right "
+             "of 0 less what is left of it"]
+        )  # fmt: skip
+    header = Header(
+        "Where the damage comes in, by band",
+        f"{', '.join(shared)}; dots: the whole damage, {percent(first.confidence)} intervals",
+        below=below,
+    )
+    called = [both_ends(name, _LONGEST + 8) for name in called]
+    left = max(_NAMES, 0.058 * max(map(len, called)) + 0.15)
+    width = max(WIDTH + 0.6, left + 2.4 + _RIGHT)
+    height = _ROW * len(ordered)
+    top = header.height + _KEY - 0.12
+    drawn = Picture(width, top + height + _BELOW)
+    header.draw(drawn)
+    colours = band_colours(first.players)
+    _key(drawn, top - _KEY, first, colours, left)
+    axes = drawn.panel(left, top, width - left - _RIGHT, height)
+    _draw_stacks(axes, ordered, colours)
+    axes.set_yticks(range(len(ordered)), called, parse_math=False)
+    axes.set_ylim(len(ordered) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0, pad=3)
+    title(axes, "", _SHORT[first.value])
+    return drawn
+
+
+def _draw_stacks(axes: Axes, reports: Sequence[DamageReport], colours: Sequence[str]) -> None:
+    axes.axvline(0, color=GREY, linewidth=0.6)
+    values = np.stack([report.bands.value for report in reports])
+    places = np.arange(len(reports))
+    right, left = np.zeros(len(reports)), np.zeros(len(reports))
+    for band, colour in enumerate(colours):
+        share = values[:, band]
+        base = np.where(share >= 0, right, left)
+        axes.barh(
+            places, share, left=base, height=0.72, color=colour, edgecolor="white", linewidth=0.3
+        )
+        right, left = right + np.maximum(share, 0), left + np.minimum(share, 0)
+    for place, report in enumerate(reports):
+        damage = report.damage
+        ends = np.array([damage.low, damage.high])
+        if np.isfinite(ends).all():
+            axes.plot(ends, [place, place], color="white", linewidth=2.2, solid_capstyle="butt")
+            axes.plot(ends, [place, place], color="#222222", linewidth=0.8)
+        axes.plot(
+            float(damage.value), place, "o", markersize=3.4, markerfacecolor="white",
+            markeredgecolor="#222222", markeredgewidth=0.8,
+        )  # fmt: skip
+
+
+def _key(
+    drawn: Picture, top: float, report: DamageReport, colours: Sequence[str], left: float
+) -> None:
+    """The colours of the bands, low to high."""
+    drawn.put(EDGE, top + 0.08, "band, low to high:", SMALL)
+    room = drawn.width - _RIGHT - left
+    step = min(0.32, room / max(1, report.players))
+    every = max(1, int(np.ceil(0.14 / step)))
+    for band, (name, colour) in enumerate(zip(report.band_names, colours, strict=True)):
+        drawn.put(left + band * step, top + 0.085, "■", SMALL + 1.5, color=colour)
+        if band % every == 0:
+            drawn.put(left + band * step + 0.1, top + 0.08, name, SMALL)

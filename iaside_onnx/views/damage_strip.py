@@ -1,0 +1,122 @@
+"""One image with each of its bands perturbed alone, and what the model then says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..mathematics.bands import band_images
+from ..results.damage import DamageReport
+from ..results.damage_words import perturbation_name
+from .figure import GREY, NOTE, RED, SMALL, WIDTH, Header, Picture
+from .text import model_name, one_line, shortened
+
+# Inches.
+_TILE, _GAP, _LABEL, _EDGE, _BELOW = 0.62, 0.05, 0.36, 0.105, 0.04
+_ROW = 5
+_GREEN = "#00674A"
+_LETTERS = 13
+
+
+def damage_strip(report: DamageReport) -> Picture:
+    """The example clean, perturbed, and with each band perturbed alone, each with its answer.
+
+    Raises
+    ------
+    UsageError
+        The report holds no example, or its coalitions were drawn.
+    """
+    row = _row_of_example(report)
+    clean, perturbed = (
+        np.moveaxis(np.asarray(each, np.float64) / 255.0, -1, 0)
+        for each in (report.example, report.example_perturbed)
+        if each is not None
+    )
+    settings = report.settings
+    look: dict[str, Any] = {
+        "bands": int(settings["bands"]),
+        "norm": str(settings["norm"]),
+        "separate_dc": bool(settings["separate_dc"]),
+    }
+    change = band_images(perturbed - clean, **look)
+    tiles = [("clean", clean), ("all perturbed", perturbed)]
+    tiles += [
+        (f"band {name}" if name != "DC" else name, clean + change[band])
+        for band, name in enumerate(report.band_names)
+    ]
+    label = int(report.labels[row])
+    header = Header(
+        "Each band perturbed alone",
+        f"{shortened(model_name(report), 30)}, "
+        f"{one_line(perturbation_name(settings['perturbation']))}; "
+        f"{shortened(report.image_ids[row], 40)}, true class "
+        f"{shortened(report.class_name(label), 24)}; below each: the answer, and the probability "
+        "of the true class",
+    )
+    lines = -(-len(tiles) // _ROW)
+    top = header.height - 0.02
+    drawn = Picture(WIDTH, top + lines * (_TILE + _GAP + _LABEL) + _BELOW)
+    header.draw(drawn)
+    for number, ((name, pixels), column) in enumerate(zip(tiles, _columns(report), strict=True)):
+        down, across = divmod(number, _ROW)
+        place = _EDGE + across * (_TILE + _GAP), top + down * (_TILE + _GAP + _LABEL)
+        axes = drawn.panel(*place, _TILE, _TILE)
+        _show(axes, pixels)
+        drawn.put(place[0], place[1] - 0.03, name, SMALL)
+        answer, right = _answer(report, row, column)
+        chance = float(np.exp(min(0.0, float(report.log_prob[row, column]))))
+        below = place[1] + _TILE + 0.1
+        drawn.put(
+            place[0], below, f"{'' if right else '≠ '}{shortened(answer, _LETTERS)}", NOTE,
+            color=_GREEN if right else RED,
+        )  # fmt: skip
+        drawn.put(place[0], below + 0.1, f"{chance:.2f}", NOTE, color=GREY)
+    return drawn
+
+
+def has_strip(report: DamageReport) -> bool:
+    """Whether a report holds what the picture needs."""
+    if report.bands_game is None or report.example is None or report.example_perturbed is None:
+        return False
+    if report.example.shape != report.example_perturbed.shape:
+        return False
+    return report.data.get("example") in report.image_ids
+
+
+def _row_of_example(report: DamageReport) -> int:
+    if not has_strip(report):
+        raise UsageError(
+            "this picture takes a report of all coalitions that holds an example of its images"
+        )
+    return report.image_ids.index(str(report.data["example"]))
+
+
+def _columns(report: DamageReport) -> list[int]:
+    """Columns of the table for the clean, the perturbed image, and for each band alone."""
+    codes = range(1 << report.players)
+    columns = report.band_columns
+    grand = codes[-1]
+    return [int(columns[code]) for code in (grand, 0, *(grand ^ bit for bit in report.bits))]
+
+
+def _answer(report: DamageReport, row: int, column: int) -> tuple[str, bool]:
+    """What the model says, and whether that is the true class."""
+    label = int(report.labels[row])
+    if report.answers is not None:
+        answer = int(report.answers[row, column])
+        return one_line(report.class_name(answer)), answer == label
+    right = report.right is not None and bool(report.right[row, column])
+    return one_line(report.class_name(label)) if right else "another class", right
+
+
+def _show(axes: Axes, pixels: NDArray[np.float64]) -> None:
+    shown = np.clip(np.moveaxis(pixels, 0, -1), 0, 1)
+    if shown.shape[-1] == 1:
+        axes.imshow(shown[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    else:
+        axes.imshow(shown, interpolation="nearest")
+    axes.set_axis_off()

@@ -1,0 +1,194 @@
+"""Damage by band on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..results.damage import FEW_IMAGES, DamageReport
+from ..results.damage_words import perturbation_name, sentence, split_sentence
+from .terminal import Rows, table, terminal
+from .text import UNDEFINED, counted, number, one_line, percent, with_ends
+
+_WORST = 5
+_QUANTITY = {
+    "right": "Accuracy in per cent",
+    "same-answer": "Same answer in per cent",
+    "log-prob": "Log-probability of the true class",
+}
+_MEANING = (
+    "{unit}: what of the damage comes in through the band; the bands sum to all of it, and below "
+    "0 the perturbation of a band helps. only: the damage of that band perturbed alone. alone: "
+    "what that band made clean alone gives back."
+)
+
+
+def print_damage(report: DamageReport, *, per_class: bool = False) -> None:
+    """The damage, what says where it comes in, a row a band, and the images that suffer most."""
+    out = terminal()
+    settings = report.settings
+    drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
+    out.heading(
+        report,
+        f"{one_line(perturbation_name(settings['perturbation']))}, "
+        f"{counted(len(report.labels), 'image', 'images')}, "
+        f"{counted(report.players, 'band', 'bands')} ({settings['norm']}){drawn}",
+    )
+    out.say(sentence(report), *filter(None, [split_sentence(report)]), bold=True)
+    level = f"{percent(report.confidence)} int."
+    out.say(ends_sentence(report))
+    out.print(_bands(report, level))
+    if report.split:
+        out.print(_parts(report, level))
+    out.say(*pairs_of_bands(report))
+    if worst := report.worst(_WORST):
+        out.print(_worst(report, worst))
+    if per_class:
+        out.print(_classes(report, level))
+    out.noted(report.run.get("warnings", []))
+
+
+def digits_of(report: DamageReport) -> int:
+    """Digits after the point of what is counted in the report's unit."""
+    return 3 if report.value == "log-prob" else 1
+
+
+def ends_sentence(report: DamageReport) -> str:
+    """What the model does on clean and on perturbed images, with intervals."""
+    digits = digits_of(report)
+    clean, perturbed, damage = (
+        f"{number(spread.value, digits)} [{number(spread.low, digits)}, "
+        f"{number(spread.high, digits)}]"
+        for spread in (report.clean, report.perturbed, report.damage)
+    )
+    return (
+        f"{_QUANTITY[report.value]}: {clean} clean, {perturbed} perturbed, {damage} lost "
+        f"({percent(report.confidence)} intervals)."
+    )
+
+
+def signed(value: Any, digits: int) -> str:
+    """A number without a minus before 0; a sign where there is none."""
+    return UNDEFINED if value is None else number(round(float(value), digits) + 0.0, digits)
+
+
+def _bands(report: DamageReport, level: str) -> Rows:
+    digits, bands = digits_of(report), report.bands
+    logs = report.per_image_log_prob
+    columns: dict[str, list[str]] = {
+        "points" if digits == 1 else "nats": [signed(value, digits) for value in bands.value],
+        level: [_ends(bands[band], digits) for band in range(report.players)],
+    }
+    for name, values in (("only", report.only), ("alone", report.alone)):
+        if values is not None:
+            columns[name] = [signed(value, digits) for value in values]
+    if digits == 1 and logs is not None:
+        columns["log-prob"] = [signed(value, 3) for value in logs.mean(axis=0)]
+    largest = max(float(bands.value.max()), 1e-12)
+    return table(
+        ["band"],
+        list(columns),
+        zip(with_ends(report.band_names), *columns.values(), strict=True),
+        caption=_MEANING.format(unit=next(iter(columns))),
+        tight=True,
+        bars=[max(0.0, float(value)) / largest for value in bands.value],
+    )
+
+
+def _ends(spread: Any, digits: int) -> str:
+    return f"{signed(spread.low, digits)} to {signed(spread.high, digits)}"
+
+
+def _parts(report: DamageReport, level: str) -> Rows:
+    digits, parts = digits_of(report), report.parts
+    assert parts is not None
+    rows = []
+    for band, name in enumerate([*with_ends(report.band_names), "all"]):
+        cells = [
+            text
+            for row in range(2)
+            for text in (
+                signed(parts.value[row, band], digits),
+                _ends(parts[row, band], digits),
+            )
+        ]
+        rows.append([name, *cells])
+    return table(
+        ["band"],
+        ["taken away", level, "added", level],
+        rows,
+        caption="taken away: by what is left of the band itself (gain); added: by what is there "
+        "beside it (residual). The two sum to the band's share.",
+        tight=True,
+    )
+
+
+def pairs_of_bands(report: DamageReport) -> list[str]:
+    """The pairs of bands whose damage most needs both, and most overlaps, in words.
+
+    None where coalitions were drawn, or where the damage cannot be told from none.
+    """
+    interactions, damage = report.interactions, report.damage
+    if interactions is None or report.players < 2 or damage.low <= 0 <= damage.high:
+        return []
+    digits, names = digits_of(report), report.band_names
+    upper = np.triu_indices(report.players, 1)
+    values = interactions[upper]
+    lines = []
+    for at, sign, words in (
+        (int(values.argmax()), 1, "need each other most: together they do more than each alone"),
+        (int(values.argmin()), -1, "overlap most: what one of them does the other does too"),
+    ):
+        value = float(values[at])
+        if sign * value >= 0.05 * abs(float(damage.value)):
+            pair = " and ".join(names[side[at]] for side in upper)
+            size = number(value, digits, signed=True)
+            lines.append(f"Bands {pair} {words} (interaction {size}).")
+    return lines
+
+
+def _worst(report: DamageReport, worst: list[dict[str, Any]]) -> Rows:
+    rows = [
+        [
+            one_line(entry["image"]),
+            one_line(entry["name"]),
+            entry["band"],
+            signed(entry["points"], digits_of(report)),
+            signed(entry["log_prob"], 2),
+        ]
+        for entry in worst
+    ]
+    return table(
+        ["suffers most", "class", "through band"],
+        ["points" if digits_of(report) == 1 else "nats", "log-prob"],
+        rows,
+        tight=True,
+    )
+
+
+def _classes(report: DamageReport, level: str) -> Rows:
+    digits, rows = digits_of(report), []
+    classes = report.per_class()
+    for entry in classes:
+        damage = entry["damage"]
+        shares = entry["bands"] or [None] * report.players
+        rows.append(
+            [
+                one_line(entry["name"]),
+                f"{entry['n']}{'*' if entry['few'] else ' '}",
+                signed(damage["points"], digits),
+                UNDEFINED if damage["low"] is None
+                else f"{signed(damage['low'], digits)} to {signed(damage['high'], digits)}",
+                *(signed(share, digits) for share in shares),
+            ]
+        )  # fmt: skip
+    few = any(entry["few"] for entry in classes)
+    return table(
+        ["class"],
+        ["images", "lost", level, *report.band_names],
+        rows,
+        caption=f"* fewer than {FEW_IMAGES} images: too few to say through which bands"
+        if few else None,
+        tight=True,
+    )  # fmt: skip

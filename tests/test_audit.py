@@ -1,0 +1,272 @@
+"""The audit's work: what it finds of the input, its looks, its time, and going on after any end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from onnx import helper
+from PIL import Image
+
+import iaside_onnx as ia
+from iaside_onnx import interrupts
+from iaside_onnx.auditing import plan
+from iaside_onnx.errors import IasideError
+from iaside_onnx.results.audit import Audit
+from iaside_onnx.results.group_verdict import SEVERITIES
+
+from . import graphs
+from .conftest import write_npz
+from .dying import dies
+
+REPORTS = ("robustness.h5", "analysis.h5")
+WIDTH = 1 + 19 * len(SEVERITIES)
+
+
+def brightness(path):
+    """Class 1 is what is bright, for an input of 0..255 that nothing declares."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["level"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Reshape", ["level", "column"], ["one"]),
+        helper.make_node("Gemm", ["one", "gains", "shift"], ["scores"]),
+    ]
+    constants = {
+        "column": np.array([-1, 1], np.int64),
+        "gains": np.array([[-0.1, 0.1]], np.float32),
+        "shift": np.array([12.8, -12.8], np.float32),
+    }
+    return graphs.save(
+        path, nodes, constants, input_shape=["n", 3, 16, 16], output_shape=["n", 2]
+    )  # fmt: skip
+
+
+def pictures(root, folders):
+    """Twelve pictures, dark and light by turns, in a folder for each class or in one."""
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        light = number % 2
+        place = root / ("light" if light else "dark") if folders else root
+        place.mkdir(parents=True, exist_ok=True)
+        level = rng.integers(165, 215) if light else rng.integers(40, 90)
+        pixels = np.clip(rng.normal(level, 20, (16, 16, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(place / f"{number:02}.png")
+    return root
+
+
+def write_labels(root):
+    with (root / "labels.csv").open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["file", "label"])
+        rows.writerows([f"{number:02}.png", number % 2] for number in range(12))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A random network, and eight random images with any labels."""
+    folder = tmp_path_factory.mktemp("audit")
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    data = write_npz(folder / "d.npz", pixels, np.arange(8) % 4)
+    return graphs.small_network(folder / "m.onnx"), data
+
+
+@pytest.fixture(scope="module")
+def whole(made, tmp_path_factory):
+    """The folder of an audit that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole") / "audit"
+    ia.audit(*made, folder, preprocess="unit", time=None)
+    return folder
+
+
+def same(one, other):
+    """Whether the reports of two folders hold the same numbers."""
+    names = sorted(path.relative_to(one).as_posix() for path in one.rglob("*.h5"))
+    assert len(names) == 6
+    for name in names:
+        first, second = ia.load(one / name), ia.load(other / name)
+        assert first.settings == second.settings
+        assert first.image_ids == second.image_ids
+        for field in first.own_rows():
+            a, b = (getattr(each, field.name) for each in (first, second))
+            if isinstance(a, np.ndarray):
+                np.testing.assert_allclose(a, b, atol=1e-5, err_msg=field.name)
+
+
+def test_it_finds_preprocessing_and_labels_and_leaves_ordinary_files(tmp_path, iaside):
+    model, photos = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=False)
+    write_labels(photos)
+    folder = tmp_path / "answer"
+    done = iaside("audit", model, photos, "-o", folder, "--json")
+    assert done.exit_code == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[0] == "[1/4] model     2 classes, 16x16, any batch, float32"
+    found = f"raw (RGB, 1.00 right on 12 photos); labels: 2 of 2 classes, by {photos}/labels.csv"
+    assert f"[2/4] input     {found}" in lines
+    assert "[3/4] measure   12 photos x 19 corruptions x severities 1, 3, 5" in lines
+    assert "[4/4] explain   12 photos x 256 coalitions" in lines
+    summary = json.loads((folder / "summary.json").read_text())
+    assert json.loads(done.stdout) == summary
+    assert summary["accuracy"]["right"] == 1.0
+    assert set(summary["verdict"].values()) == {"undecided"}  # of 12 images
+    for name in REPORTS:
+        assert iaside("show", folder / name).exit_code == 0
+        assert ia.load(folder / name).settings["preprocess"]["name"] == "raw"
+    # The same folder again.
+    again = iaside("audit", model, photos, "-o", folder)
+    assert again.exit_code == 2
+    assert "continue it with --resume, or discard it with --overwrite" in again.stderr
+    before = [(folder / name).read_bytes() for name in REPORTS]
+    assert iaside("audit", model, photos, "-o", folder, "--resume").exit_code == 0
+    assert before == [(folder / name).read_bytes() for name in REPORTS]
+    other = iaside("audit", model, photos, "-o", folder, "--resume", "--seed", "1")
+    assert (other.exit_code, "was begun without --seed" in other.stderr) == (2, True)
+
+
+def test_class_folders_count_where_a_table_beside_them_lists_no_pictures(tmp_path, iaside):
+    model, photos = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=True)
+    (photos / "labels.csv").write_text("label,meaning\n0,dark\n1,light\n")
+    done = iaside("audit", model, photos, "-o", tmp_path / "answer", "--quick")
+    assert done.exit_code == 0, done.stderr
+    assert "lists no pictures of the folder" in done.stderr
+    assert "labels: 2 of 2 classes, by class folders" in done.stderr
+    assert not (tmp_path / "answer" / "analysis.h5").exists()
+
+
+def test_images_without_labels_are_refused_with_what_to_do(tmp_path, iaside):
+    model, photos = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=False)
+    done = iaside("audit", model, photos, "-o", tmp_path / "answer")
+    assert done.exit_code == 2
+    assert "make one sub-folder per class or give --labels FILE.csv" in done.stderr
+
+
+def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
+    done = iaside("audit", *made, "-o", tmp_path / "answer")
+    assert done.exit_code == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error:")]
+    assert "which preprocessing it wants cannot be told on 8 of these images" in line
+    assert "--preprocess" in line
+    assert not (tmp_path / "answer").exists()
+
+
+@pytest.mark.parametrize(
+    ("after", "stage"),
+    [
+        (100, "robustness-next"), (8 * WIDTH + 700, "analysis"),
+        (8 * (WIDTH + 256) + 700, "damage/"),
+    ],
+)  # fmt: skip
+def test_a_killed_audit_goes_on_and_comes_to_the_same(made, whole, tmp_path, after, stage):
+    folder = tmp_path / "audit"
+    assert dies(
+        "audit", *made, folder, after=after, pause=0.001, preprocess="unit", time=None, batch=2
+    )
+    (partial,) = folder.rglob("*.h5.partial")
+    assert partial.relative_to(folder).as_posix().startswith(stage)
+    ia.audit(*made, folder, resume=True, time=None)
+    same(folder, whole)
+    assert sorted(path.name for path in folder.rglob("*")) == sorted(
+        path.name for path in whole.rglob("*")
+    )
+
+
+def test_a_search_that_was_killed_begins_anew(tmp_path):
+    model, photos = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=True)
+    folder = tmp_path / "audit"
+    assert dies("audit", model, photos, folder, after=20, pause=0.001)
+    assert ia.audit(model, photos, folder, resume=True, quick=True).available == 12
+
+
+def test_looks_are_parts_of_each_other_and_equal_a_direct_measurement(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "_LOOKS", (3, 5))
+    seen = []
+    listener = ia.Listener(title=seen.append)
+    audit = ia.audit(*made, tmp_path / "audit", preprocess="unit", listener=listener)
+    assert [line.split()[2] for line in seen if "corruptions" in line] == ["3", "5", "8"]
+    direct = ia.measure_robustness(
+        *made, severity=SEVERITIES, attack="none", preprocess="unit", samples=8, sampling="nested"
+    )
+    assert audit.robustness.settings == direct.settings
+    np.testing.assert_array_equal(audit.robustness.wrong, direct.wrong)
+    np.testing.assert_allclose(audit.robustness.change, direct.change, atol=1e-5)
+    assert audit.about["stopped_by"] == "images"
+
+
+def test_time_ends_it_at_an_images_end_and_more_time_goes_on(made, whole, tmp_path):
+    folder = tmp_path / "audit"
+    audit = ia.audit(*made, folder, preprocess="unit", time=0.01)
+    assert audit.about["stopped_by"] == "time"
+    assert 2 <= len(audit.robustness.image_ids) < 8
+    assert set(audit.summary()["verdict"].values()) == {"undecided"}
+    ia.audit(*made, folder, resume=True, time=None)
+    same(folder, whole)
+
+
+def test_an_interruption_leaves_the_answer_of_what_is_there(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "_LOOKS", (3, 5))
+    done = 0
+
+    def advance(passes):
+        nonlocal done
+        done += passes
+        if done > 3 * WIDTH + 10 and (tmp_path / "audit" / "analysis.h5").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ia.audit(
+            *made, tmp_path / "audit", preprocess="unit", listener=ia.Listener(advance=advance)
+        )
+    assert json.loads((tmp_path / "audit" / "summary.json").read_text())["accuracy"]["n"] == 3
+    assert Audit.load(tmp_path / "audit").analysis is not None
+
+
+def test_an_interruption_names_the_command_that_goes_on(made, tmp_path, iaside, monkeypatch):
+    monkeypatch.setattr(interrupts, "_further", [])
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("iaside_onnx.auditing.work.inspect", stop)
+    done = iaside("audit", *made, "-o", tmp_path / "a folder")
+    assert done.exit_code == 130
+    model, data = made
+    assert (
+        f"go on with iaside audit {model} {data} -o '{tmp_path}/a folder' --resume" in done.stderr
+    )
+
+
+def test_folders_that_are_no_audit_of_this_model_are_left_alone(made, whole, tmp_path):
+    other = graphs.small_network(tmp_path / "other.onnx", seed=1)
+    with pytest.raises(IasideError, match="audit of another model"):
+        ia.audit(other, made[1], whole, resume=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    for options in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(IasideError, match="holds other files"):
+            ia.audit(*made, tmp_path / "mine", **options)
+    with pytest.raises(IasideError, match="is a file"):
+        ia.audit(*made, tmp_path / "other.onnx")
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    (copy / "notes.txt").write_text("x")
+    ia.audit(*made, copy, overwrite=True, quick=True, preprocess="unit")
+    assert not (copy / "analysis.h5").exists()
+    assert (copy / "notes.txt").read_text() == "x"
+
+
+def test_without_a_folder_nothing_is_left(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    audit = ia.audit(*made, quick=True, preprocess="unit")
+    assert list(tmp_path.iterdir()) == []
+    assert set(audit.summary()["verdict"]) == {"noise", "blur", "weather", "digital"}
+    with pytest.raises(IasideError, match="no option 'shard'"):
+        ia.audit(*made, quick=True, shard="1/2")
+
+
+def test_plans():
+    assert list(plan.looks(39)) == [39]
+    assert list(plan.looks(60)) == [40, 60]
+    assert list(plan.looks(50_000))[-3:] == [10_000, 25_000, 50_000]
+    assert plan.game(64, 64, 3) == {"bands": 8, "estimator": "exact"}
+    assert plan.game(224, 224, 3) == {"bands": 8, "estimator": "permutation", "passes": 29}
