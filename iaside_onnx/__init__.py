@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .auditing.audit import audit
+    from .comparisons.audits import AuditComparison, compare_audits
     from .comparisons.comparison import compare
     from .comparisons.correlation import Correlation, correlate
     from .comparisons.gate import Gate, gate
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
     from .measure.stand_ins import measure_stand_ins
+    from .results.audit import Audit
     from .results.damage import DamageReport
+    from .results.group_verdict import Verdicts, verdicts
     from .results.heatmap import HeatmapReport, load_heatmap
     from .results.kinds import load
     from .results.merging import merge
@@ -42,6 +45,11 @@ if TYPE_CHECKING:
     from .views.registry import plot
 
 _HOMES = {
+    "Audit": "results.audit",
+    "AuditComparison": "comparisons.audits",
+    "compare_audits": "comparisons.audits",
+    "Verdicts": "results.group_verdict",
+    "verdicts": "results.group_verdict",
     "Comparison": "comparisons.pairs",
     "compare": "comparisons.comparison",
     "Correlation": "comparisons.correlation",
@@ -85,13 +93,14 @@ _HOMES = {
 }
 
 __all__ = [
-    "Comparison", "Correlation", "DamageReport", "Gate", "HeatmapReport", "IasideError",
-    "Listener", "Prediction", "Report", "RobustnessReport", "Settings", "Shares", "SnrReport",
-    "StandInReport", "analyze", "audit", "band_images", "band_index", "compare", "correlate",
-    "corrupt", "damage_shares", "explain", "gate", "load", "load_heatmap", "load_robustness",
-    "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins",
-    "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
-    "spectral_importance", "spectral_robustness_score",
+    "Audit", "AuditComparison", "Comparison", "Correlation", "DamageReport", "Gate",
+    "HeatmapReport", "IasideError", "Listener", "Prediction", "Report", "RobustnessReport",
+    "Settings", "Shares", "SnrReport", "StandInReport", "Verdicts", "analyze", "audit",
+    "band_images", "band_index", "compare", "compare_audits", "correlate", "corrupt",
+    "damage_shares", "explain", "gate", "load", "load_heatmap", "load_robustness", "load_snr",
+    "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins", "merge",
+    "plot", "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
+    "spectral_importance", "spectral_robustness_score", "verdicts",
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from .commands.compare import compare
 from .commands.correlate import correlate
 from .commands.demo import demo
 from .commands.explain import explain
+from .commands.export import export
 from .commands.gate import gate
 from .commands.heatmap import heatmap
 from .commands.help import Command, Context, overview, write_commands
@@ -27,6 +28,7 @@ from .commands.inspect import inspect
 from .commands.measure import OWN_PROCESS
 from .commands.merge import merge
 from .commands.predict import predict
+from .commands.quantize import quantize
 from .commands.robustness import robustness
 from .commands.show import plot, show
 from .commands.snr import snr
@@ -169,7 +171,7 @@ def run() -> None:
 
 
 for command in (
-    demo, audit, inspect, analyze, show, plot, html, compare, gate, merge, robustness, snr, heatmap,
-    correlate, predict, verify, explain,
+    demo, audit, inspect, export, quantize, analyze, show, plot, html, compare, gate, merge,
+    robustness, snr, heatmap, correlate, predict, verify, explain,
 ):  # fmt: skip
     main.add_command(command)

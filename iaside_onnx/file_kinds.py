@@ -25,22 +25,22 @@ _MARKS: tuple[tuple[int, bytes, str], ...] = (
         0,
         b"\x89HDF\r\n\x1a\n",
         "an HDF5 file, perhaps a Keras model or its weights: load it in Keras and "
-        f"{_EXPORT} (tools/export/from_keras.py)",
+        f"{_EXPORT} (iaside export keras)",
     ),
-    (4, b"TFL3", f"a TensorFlow Lite model: {_EXPORT} (tools/export/from_keras.py takes it)"),
+    (4, b"TFL3", f"a TensorFlow Lite model: {_EXPORT} (iaside export keras takes it)"),
     (257, b"ustar", f"a tar archive: {_UNPACK}"),
 )
 _PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")
-_KERAS = f"a Keras model (.keras): {_EXPORT} (tools/export/from_keras.py)"
+_KERAS = f"a Keras model (.keras): {_EXPORT} (iaside export keras)"
 _PYTORCH = (
-    f"a PyTorch file: load it in PyTorch and {_EXPORT} (of weights: tools/export/from_pytorch.py "
+    f"a PyTorch file: load it in PyTorch and {_EXPORT} (of weights: iaside export pytorch "
     "package.module:factory --weights FILE)"
 )
 _TENSORRT = "a TensorRT engine: give the ONNX file that it was built from"
 _CORE_ML = "a Core ML model: give the model that it was converted from, as ONNX"
 # Formats known by their suffix where the bytes do not say: what it is, and the remedy.
 _SUFFIXES = {
-    ".pb": "a TensorFlow graph: convert its SavedModel with tools/export/from_keras.py, or "
+    ".pb": "a TensorFlow graph: convert its SavedModel with iaside export keras, or "
     "python -m tf2onnx.convert --graphdef",
     ".pth": _PYTORCH,
     ".pt": _PYTORCH,
@@ -52,8 +52,7 @@ _SUFFIXES = {
     ".plan": _TENSORRT,
     ".mlmodel": _CORE_ML,
     ".mlpackage": _CORE_ML,
-    ".joblib": f"a pickled object, perhaps of scikit-learn: {_EXPORT} "
-    "(tools/export/from_sklearn.py)",
+    ".joblib": f"a pickled object, perhaps of scikit-learn: {_EXPORT} (iaside export sklearn)",
 }
 
 
@@ -90,14 +89,14 @@ def kind_of_file(head: bytes, name: str = "", content: bytes | None = None) -> s
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
         return (
             "a Python pickle, perhaps of PyTorch or scikit-learn: load it there and "
-            f"{_EXPORT} (tools/export/from_pytorch.py, from_sklearn.py)"
+            f"{_EXPORT} (iaside export pytorch, iaside export sklearn)"
         )
     if not text.startswith(b"{"):
         return _SUFFIXES.get(Path(name).suffix.lower())
     if any(word in head for word in (b"modelTopology", b"layers-model", b"graph-model")):
         return (
             "a TensorFlow.js model: export the model that it was converted from to ONNX "
-            "(tools/export/from_keras.py)"
+            "(iaside export keras)"
         )
     return "a JSON text, not the file itself"
 
@@ -125,7 +124,7 @@ def _archive(content: bytes | None) -> str:
 def folder_of_model(names: set[str]) -> str | None:
     """What a folder is, by the names in it, that was given in place of a model's file."""
     if "saved_model.pb" in names:
-        return f"a TensorFlow SavedModel: {_EXPORT} (tools/export/from_keras.py takes the folder)"
+        return f"a TensorFlow SavedModel: {_EXPORT} (iaside export keras takes the folder)"
     models = sorted(name for name in names if name.lower().endswith((".onnx", ".ort")))
     if models:
         return f"a folder: give the file in it, such as {models[0]}"

@@ -11,7 +11,8 @@ import os
 import shlex
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -21,6 +22,7 @@ LINE = "interrupted; analyze, robustness, heatmap and snr go on with --resume"
 _GRACE = 3.0
 # The words of the command that goes on from here, where it is another one.
 _further: list[str] = []
+_kept: list[Callable[[], str]] = []
 _stoppers: list[Callable[[], Any]] = []
 _heard = threading.Event()
 
@@ -35,9 +37,33 @@ def go_on_with(*words: object) -> None:
     _further[:] = map(str, words)
 
 
+@contextmanager
+def keeping(kept: Callable[[], str]) -> Iterator[None]:
+    """Have the line of an interruption say what is kept of the work that is done meanwhile.
+
+    `kept` gives it in words, such as "120 of 400 images"; it may be called from another thread.
+    """
+    _kept[:] = [kept]
+    try:
+        yield
+    except KeyboardInterrupt:
+        words = kept()  # of files that are closed when the line is said
+        _kept[:] = [lambda: words]
+        raise
+    except BaseException:
+        _kept.clear()
+        raise
+    _kept.clear()
+
+
 def line() -> str:
     """What is said where the process was interrupted."""
-    return f"interrupted; go on with {shlex.join(_further)}" if _further else LINE
+    if _further:
+        return f"interrupted; go on with {shlex.join(_further)}"
+    with suppress(Exception):  # a file that is gone
+        if _kept:
+            return f"interrupted; {_kept[0]()} kept; go on with --resume"
+    return LINE
 
 
 def listen() -> None:

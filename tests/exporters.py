@@ -6,7 +6,6 @@ import importlib
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -24,10 +23,8 @@ SIZE = 16
 
 
 def tool(name: str) -> ModuleType:
-    """A module of tools/export, imported as the commands import it."""
-    if str(TOOLS) not in sys.path:
-        sys.path.append(str(TOOLS))
-    return importlib.import_module(name)
+    """A module of the exports."""
+    return importlib.import_module(f"iaside_onnx.exporting.{name}")
 
 
 def sound_export(tmp_path):

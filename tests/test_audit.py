@@ -105,7 +105,7 @@ def test_it_finds_preprocessing_and_labels_and_leaves_ordinary_files(tmp_path, i
     found = f"raw (RGB, 1.00 right on 12 photos); labels: 2 of 2 classes, by {photos}/labels.csv"
     assert f"[2/4] input     {found}" in lines
     assert "[3/4] measure   12 photos x 19 corruptions x severities 1, 3, 5" in lines
-    assert "[4/4] explain   12 photos x 256 coalitions" in lines
+    assert "[4/4] explain   12 photos x 256 passes: where the evidence lies" in lines
     summary = json.loads((folder / "summary.json").read_text())
     assert json.loads(done.stdout) == summary
     assert summary["accuracy"]["right"] == 1.0
@@ -154,7 +154,7 @@ def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
     ("after", "stage"),
     [
         (100, "robustness-next"), (8 * WIDTH + 700, "analysis"),
-        (8 * (WIDTH + 256) + 700, "damage/"),
+        (8 * (WIDTH + 256) + 300, "damage/"),
     ],
 )  # fmt: skip
 def test_a_killed_audit_goes_on_and_comes_to_the_same(made, whole, tmp_path, after, stage):

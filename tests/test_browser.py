@@ -18,6 +18,7 @@ try:
 except ImportError:
     webdriver = None
 
+from .damage_reports import made_damage
 from .pages import BREAKOUT, HOSTILE, SCRIPT, hostile_report, made_report
 
 FLAGS = (
@@ -29,7 +30,7 @@ PROGRAMS = {
     "browser": ("chromium", "chromium-browser", "google-chrome"),
     "driver": ("chromedriver",),
 }
-ENTER, TAB, RIGHT, HOME, ESCAPE = "\ue007", "\ue004", "\ue014", "\ue011", "\ue00c"
+ENTER, TAB, RIGHT, DOWN, HOME, ESCAPE = "\ue007", "\ue004", "\ue014", "\ue015", "\ue011", "\ue00c"
 BLANK = "about:blank"
 WHITE = "rgb(255, 255, 255)"
 PROBE = Path(__file__).with_name("probe.js").read_text(encoding="utf-8")
@@ -67,9 +68,9 @@ def browser(chromium, tmp_path):
     class Browser:
         driver = chromium
 
-        def open(self, *reports, names=None, width=1400, dark=False):
+        def open(self, *reports, names=None, width=1400, dark=False, **measured):
             target = tmp_path / "page.html"
-            target.write_text(page(reports, names), encoding="utf-8")
+            target.write_text(page(reports, names, **measured), encoding="utf-8")
             scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
             chromium.execute_cdp_cmd(
                 "Emulation.setEmulatedMedia", {"media": "", "features": [scheme]}
@@ -262,3 +263,16 @@ def test_paper_is_light_unfolded_and_bounded(browser):
     assert browser.run("getComputedStyle(document.body).backgroundColor") == WHITE
     assert browser.ask("seen", ".classes tbody tr") == 50
     assert browser.ask("seen", "nav") == 0
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_page_of_damage_alone_is_quiet_and_fits_and_its_rows_are_reached_by_keys(browser, dark):
+    reports = [made_damage(), made_damage(model="n" * 60), made_damage(split=True, model=SCRIPT)]
+    browser.open(damages=reports, width=390, dark=dark)
+    assert browser.run("document.documentElement.scrollWidth") <= 390
+    browser.focus(".chart .mark")
+    browser.press(DOWN)
+    said = browser.run("document.activeElement.getAttribute('aria-label')")
+    rows = browser.run("[...document.querySelectorAll('.mark')].map((m) => m.ariaLabel)")
+    assert said == rows[1]
+    assert browser.run("document.querySelector('#tip').textContent") == said

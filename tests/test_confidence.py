@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
 import iaside_onnx as ia
+from iaside_onnx.errors import ReportError
 from iaside_onnx.mathematics.calibration import calibrated_error, expected_calibration_error
+from iaside_onnx.measure.scorer import Scorer
+from iaside_onnx.storage.partial import create_partial
 
 from .test_robustness import STRENGTH, brightness_model, grey_images
 
@@ -94,3 +98,26 @@ def test_confidence_is_what_the_planted_model_says(planted, tmp_path, iaside):
     for name in ("early.h5", "r.h5"):
         result = iaside("verify", tmp_path / name, "--redo", 3, "--model", model, "--images", data)
         assert result.exit_code == 0, result.stdout + result.stderr
+
+
+def test_a_partial_file_of_a_version_without_probabilities_is_not_continued(
+    planted, tmp_path, monkeypatch
+):
+    model, data, _ = planted
+    target = tmp_path / "r.h5"
+    asked = {"corruption": "brightness", "severity": [1, 5], "attack": []}
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Scorer, "__call__", stop)
+        with pytest.raises(KeyboardInterrupt):
+            ia.measure_robustness(model, data, target, **asked)
+    with h5py.File(target.with_name("r.h5.partial")) as file:
+        identity, rows = json.loads(file.attrs["identity"]), len(file["game/log_prob"])
+    create_partial(target, identity, rows, 1 + 3 * 2)
+    with pytest.raises(ReportError, match="keeps 7 numbers of each image, and this version 10"):
+        ia.measure_robustness(model, data, target, resume=True, **asked)
+    report = ia.measure_robustness(model, data, target, overwrite=True, **asked)
+    assert report.max_prob is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from itertools import permutations
 
@@ -11,6 +13,7 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ReportError, UsageError
+from iaside_onnx.mathematics.band_sums import largest_run, mean_ends
 from iaside_onnx.mathematics.coalitions import drawn_count
 from iaside_onnx.mathematics.damage import (
     are_split,
@@ -20,8 +23,13 @@ from iaside_onnx.mathematics.damage import (
     whole_bands,
 )
 from iaside_onnx.mathematics.shapley import shapley_values
+from iaside_onnx.page.page import page
+from iaside_onnx.results.damage_words import split_sentence
+from iaside_onnx.views.registry import draw
 
-from .damage_reports import made_damage
+from .damage_reports import CORRUPTION, made_damage
+from .made_reports import made, profiles
+from .pages import BREAKOUT, SCRIPT, Markup, made_report
 
 
 def orders_of_unions(players):
@@ -144,3 +152,296 @@ def test_a_truth_that_is_none_is_refused(tmp_path):
 def _saved(report, path):
     report.save(path)
     return path
+
+
+NOISY = (0.0, 0.02, 0.02, 0.04, 0.2, 0.3, 0.3, 0.2)
+FOGGY = (0.5, 0.3, 0.1, 0.01, 0.0, 0.0, 0.0, 0.0)
+
+
+def test_an_additive_game_gives_each_band_its_own_share_and_no_interactions():
+    report = made_damage(NOISY, 200).view(value="log-prob")
+    spoils = report.log_prob[:, -1:] - report.log_prob[:, [255 ^ 1 << band for band in range(8)]]
+    assert np.allclose(report.bands.value, spoils.mean(axis=0), atol=1e-6)
+    assert np.allclose(report.only, report.bands.value, atol=1e-6)
+    assert np.allclose(report.alone, report.bands.value, atol=1e-6)
+    assert np.allclose(report.interactions, 0, atol=1e-6)
+    assert abs(report.damage.value - report.bands.value.sum()) < 1e-9
+    assert report.bands.value[0] == 0  # which perturbs nothing
+    points = report.view(value="right")
+    # Either of two bands that spoil the same image does the damage alone.
+    assert points.interactions.max() < 1e-9
+    assert points.interactions.min() < -1
+    assert (points.only >= points.alone).all()
+
+
+def test_clean_and_perturbed_swapped_turn_the_signs():
+    report = made_damage(NOISY, 60)
+    swapped = replace(
+        report,
+        log_prob=report.log_prob[:, ::-1],
+        right=report.right[:, ::-1],
+        predicted=np.where(report.right[:, 0], report.labels, (report.labels + 1) % 4),
+    )
+    for value in ("right", "log-prob"):
+        one, other = (each.view(value=value) for each in (report, swapped))
+        assert np.allclose(one.bands.value, -other.bands.value, atol=1e-9)
+        assert np.allclose(one.interactions, other.interactions, atol=1e-9)
+    assert "gained" in swapped.sentence()
+
+
+def test_gain_and_residual_sum_to_the_band_and_tell_which_does_the_damage():
+    report = made_damage(FOGGY[:4], 100, split=True, residual=[0, 1, 0.5, 0])
+    gain, residual = report.parts.value[:, :-1]
+    assert np.allclose(gain + residual, report.bands.value, atol=1e-9)
+    assert np.allclose(report.parts.value[:, -1].sum(), report.damage.value, atol=1e-9)
+    assert (gain[1], residual[0]) == (0, 0)
+    assert gain[0] > 0 < residual[1]
+    whole = made_damage(FOGGY[:4], 100)
+    assert np.allclose(report.bands.value, whole.bands.value, atol=1e-9)
+    drawn = made_damage(
+        FOGGY[:4], 100, split=True, residual=[0, 1, 0.5, 0], estimator="permutation"
+    )
+    assert drawn.damage.value == report.damage.value
+    assert np.allclose(drawn.parts.value, report.parts.value, atol=4)
+    assert drawn.only is drawn.alone is drawn.interactions is None
+    assert "takes away of the bands" in str(split_sentence(report))
+
+
+@pytest.mark.parametrize(
+    ("chance", "images", "said"),
+    [
+        (NOISY, 200, r"^Of \d+ points of accuracy lost, \d+ \[\d+, \d+\] come .* bands 4 to 7\.$"),
+        (FOGGY, 200, r"through bands 0 and 1\.$"),
+        ((0.1,) * 8, 200, r"spread over the bands: no 4 neighbouring bands hold 75% of it\.$"),
+        (NOISY, 12, r"on 12 images: with fewer than 20 no band is named\.$"),
+        ((0.005,) * 4, 100, r"on 100 images this cannot be told from no damage"),
+        ((0.5,), 50, r"there is only one band\.$"),
+    ],
+)  # fmt: skip
+def test_the_sentence_names_bands_only_where_the_data_allow_it(chance, images, said):
+    report = made_damage(chance, images)
+    assert re.search(said, report.sentence())
+    named = report.summary()["named"]
+    assert (named is not None) == ("come in through" in report.sentence())
+    if named:
+        bands = slice(named["first"], named["last"] + 1)
+        assert named["points"] == pytest.approx(report.bands.value[bands].sum())
+        rows = report.per_image[:, bands].sum(axis=1, keepdims=True)
+        low, high = mean_ends(rows, 0.95, 0)
+        # Wider than that of bands that had been named before.
+        assert named["high"] - named["low"] > high[0] - low[0]
+
+
+def test_intervals_of_bands_chosen_on_the_data_cover_as_often_as_they_say():
+    # Four bands alike: naming the two that look largest would take their luck for theirs.
+    rng, held, named = np.random.default_rng(3), 0, 0
+    for _ in range(80):
+        rows = 100.0 * (rng.random((40, 4)) < 0.3)
+        run = largest_run(np.column_stack([rows[:, :2] * 3, rows[:, 2:] / 2]), 0.95, 0)
+        if run is not None:
+            named += 1
+            true = [90.0, 90.0, 15.0, 15.0]
+            held += run.low <= sum(true[run.first : run.last + 1]) <= run.high
+    assert named > 50
+    assert held >= 0.93 * named
+
+
+def test_pictures_that_suffer_most_and_classes_of_few_images():
+    report = made_damage(NOISY, 100)
+    worst = report.worst(5)
+    lost = [(entry["points"], entry["log_prob"]) for entry in worst]
+    assert lost == sorted(lost, reverse=True)
+    first = report.image_ids.index(worst[0]["image"])
+    assert worst[0]["bands"] == pytest.approx(report.per_image[first])
+    assert worst[0]["band"] in {"4", "5", "6", "7", "3", "2", "1"}
+    rows = report.per_class()
+    assert [row["n"] for row in rows] == [25] * 4
+    assert np.mean([row["bands"] for row in rows], axis=0) == pytest.approx(report.bands.value)
+    few = made_damage(NOISY, 40).per_class()
+    assert all(row["few"] and row["bands"] is None for row in few)
+
+
+def test_a_report_is_told_only_in_what_it_holds():
+    report = made_damage()
+    with pytest.raises(UsageError, match="cannot be told in it"):
+        report.view(value="same-answer")
+    own = replace(report, settings={**report.settings, "labels": "model", "value": "same-answer"})
+    assert own.summary()["unit"] == "points of same answer"
+    assert own.summary()["accuracy"] is None
+    assert np.array_equal(own.bands.value, report.bands.value)
+    answers = np.where(report.right, report.labels[:, None], 7).astype("i4")
+    answered = replace(report, answers=answers, predicted=answers[:, -1]).view(value="same-answer")
+    assert answered.clean.value == 100
+    bare = replace(report, right=None, settings={**report.settings, "value": "log-prob"})
+    assert bare.summary()["unit"] == "nats of log-probability"
+
+
+def test_one_image_says_nothing_of_others():
+    report = made_damage(NOISY, 1)
+    bands = report.summary()["bands"]
+    assert {(band["low"], band["high"]) for band in bands} == {(-100, 100)}
+    logs = report.view(value="log-prob").summary()["bands"]
+    assert {(band["low"], band["high"]) for band in logs} == {(None, None)}
+
+
+def half_as_much(images=200, **changed):
+    """The same images and model, but for bands 4 to 7, which let in half as often."""
+    chance = [share / 2 if band > 3 else share for band, share in enumerate(NOISY)]
+    return made_damage(chance, images, model="n", **changed)
+
+
+def test_two_models_on_the_same_pairs_are_compared_band_by_band(tmp_path, iaside):
+    plain, trained = made_damage(NOISY, 200), half_as_much()
+    found = ia.compare(plain, trained)
+    (pair,) = found.pairs
+    assert pair.damage.difference == pytest.approx(trained.damage.value - plain.damage.value)
+    shares = [band.difference for band in pair.bands]
+    assert sum(shares) == pytest.approx(pair.damage.difference, abs=1e-9)
+    assert shares == pytest.approx(trained.bands.value - plain.bands.value)
+    assert re.search(r"^gaussian noise 3 costs n \d.* less than m ", pair.verdict["damage"])
+    assert "Through bands 4 to 7 come" in pair.verdict["bands"]
+    assert re.search(r"Bands? 0.*: as before, to within", pair.verdict["bands"])
+    paths = [tmp_path / "plain.h5", tmp_path / "trained.h5"]
+    for path, report in zip(paths, (plain, trained), strict=True):
+        report.save(path)
+    told = iaside("compare", *paths, "-o", tmp_path / "c.png")
+    assert told.exit_code == 0, told.stderr
+    assert "Through bands 4 to 7 come" in told.stdout
+    assert (tmp_path / "c.png").exists()
+    refused = iaside("compare", *paths, "--beta", "0.5")
+    assert refused.exit_code == 2
+    assert refused.stderr == "Error: --beta does not apply to damage reports\n"
+    same = ia.compare(plain, plain).pairs[0]
+    assert "suffer alike on every image" in same.verdict["bands"]
+
+
+def test_no_difference_is_made_of_chance_and_other_pairs_are_refused():
+    plain = made_damage(NOISY, 100)
+    again = ia.compare(plain, made_damage(NOISY, 100, seed=5, model="n")).pairs[0]
+    assert "No difference of the damage seen" in again.verdict["damage"]
+    assert "No band is seen to differ" in again.verdict["bands"]
+    few = ia.compare(made_damage(NOISY, 12), made_damage(NOISY, 12, seed=5)).pairs[0]
+    assert few.verdict["bands"] == "With fewer than 20 images no band is judged."
+    folder = {"kind": "folder", "name": "a", "digest": "0" * 64}
+    moved, others = {**folder, "name": "b"}, {**folder, "digest": "1" * 64}
+    assert ia.compare(*(made_damage(NOISY, 40, perturbation=each) for each in (folder, moved)))
+    for other, words in (
+        (made_damage(NOISY, 100, perturbation={**CORRUPTION, "severity": 4}), "noise 4 against"),
+        (made_damage(NOISY, 100, norm="l2"), "norm l2 against linf"),
+        (made_damage(FOGGY[:4], 100), "bands 4 against 8"),
+        (replace(plain, image_ids=[f"x{n}" for n in range(100)]), "share 0 image"),
+        (ia_report(), "is no file of iaside explain"),
+    ):
+        with pytest.raises(ReportError, match=words):
+            ia.compare(plain, other)
+    with pytest.raises(ReportError, match="other pixels or constants"):
+        ia.compare(
+            *(
+                made_damage(NOISY, 40, perturbation=each)
+                for each in (folder, {**others, "name": "a"})
+            )
+        )
+
+
+def ia_report():
+    return made(profiles(30))
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """Files of two perturbations, one of which is split, and of another model."""
+    folder = tmp_path_factory.mktemp("damage")
+    fog = {**CORRUPTION, "name": "fog"}
+    reports = [
+        made_damage(NOISY, 60),
+        made_damage(FOGGY, 60, perturbation=fog, split=True, residual=[0.5] * 8),
+        half_as_much(60),
+    ]
+    paths = [folder / f"{number}.h5" for number in range(3)]
+    for path, report in zip(paths, reports, strict=True):
+        report.save(path)
+    return reports, paths
+
+
+def test_the_bars_of_a_picture_sum_to_the_damage(several):
+    reports, _ = several
+    drawn = ia.plot(*reports)
+    axes = drawn.axes[0]
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert names == ["fog 3, m", "gaussian noise 3, m", "gaussian noise 3, n"]
+    widths = np.array([bar.get_width() for bar in axes.patches]).reshape(8, 3)
+    wanted = [float(reports[at].damage.value) for at in (1, 0, 2)]
+    assert widths.sum(axis=0) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("picture", ["bands", "map", "together", "example"])
+def test_every_picture_is_written(several, picture, tmp_path, iaside):
+    _, paths = several
+    for number, path in enumerate(paths[:2]):
+        target = tmp_path / f"{number}.png"
+        done = iaside("plot", path, "--picture", picture, "-o", target)
+        assert done.exit_code == 0, done.stderr
+        assert target.stat().st_size > 10_000
+    both = iaside("plot", *paths, "--picture", picture, "-o", tmp_path / "both.svg")
+    assert both.exit_code == (0 if picture in ("bands", "map") else 2)
+
+
+def test_pictures_that_cannot_be_are_refused_in_a_line(several):
+    reports, _ = several
+    with pytest.raises(UsageError, match="not on one picture: b and a: bands 4 against 8"):
+        draw([reports[0], made_damage(FOGGY[:4], 60)], ["a", "b"])
+    drawn = made_damage(estimator="permutation")
+    for picture, words in (("together", "drawn ones"), ("example", "holds an example")):
+        with pytest.raises(UsageError, match=words):
+            draw([drawn], picture=picture)
+    gone = reports[0].rows(range(1, 60))  # without the image of the example
+    with pytest.raises(UsageError, match="holds an example"):
+        draw([gone], picture="example")
+
+
+def test_the_page_has_the_numbers_of_the_reports(several, tmp_path, iaside):
+    reports, paths = several
+    text = page([], damages=reports)
+    seen = Markup(text)
+    rows = seen.table("Damage by perturbation and band")
+    assert rows[0][-8:] == list("01234567")
+    assert [row[0] for row in rows[1:]] == [
+        "fog 3, m",
+        "gaussian noise 3, m",
+        "gaussian noise 3, n",
+    ]
+    for row, report in zip(rows[1:], (reports[1], reports[0], reports[2]), strict=True):
+        assert float(row[1]) == pytest.approx(report.clean.value, abs=0.05)
+        assert float(row[3].split()[0]) == pytest.approx(report.damage.value, abs=0.05)
+        assert [float(cell) for cell in row[4:]] == pytest.approx(report.bands.value, abs=0.51)
+        assert report.sentence() in seen.text
+    assert "style" not in {key for _, held in seen.elements for key in held}
+    done = iaside("html", *paths, "-o", tmp_path / "p.html")
+    assert done.exit_code == 0, done.stderr
+    beside = page([made_report(bands=8)], damages=reports)
+    assert Markup(beside).all("section", id="damage")
+    hostile = {"kind": "folder", "name": BREAKOUT, "digest": "0" * 64}
+    broken = made_damage(NOISY, 30, perturbation=hostile, model=SCRIPT)
+    seen = Markup(page([], damages=[broken, reports[0]]))
+    assert len(seen.all("script")) == 1
+    assert not seen.all("img")
+    with pytest.raises(UsageError, match="not on one page"):
+        page([], damages=[reports[0], made_damage(FOGGY[:4], 60)])
+
+
+def test_show_tells_all_at_80_columns(several, iaside):
+    reports, paths = several
+    told = iaside("show", paths[1], "--per-class")
+    assert told.exit_code == 0, told.stderr
+    assert reports[1].sentence() in told.stdout
+    for word in ("taken away", "added", "suffers most", "through band", "* fewer than 20 images"):
+        assert word in told.stdout
+    asked = iaside("show", paths[0], "--json", "--value", "log-prob")
+    summary = json.loads(asked.stdout)
+    assert summary["unit"] == "nats of log-probability"
+    keys = {"perturbation", "clean", "perturbed", "damage", "bands", "interactions", "unit"}
+    assert keys | {"efficiency_residual"} <= summary.keys()
+    assert {"points", "low", "high", "log_prob", "only", "alone"} <= summary["bands"][0].keys()
+    refused = iaside("show", paths[0], "--value", "prob")
+    assert refused.exit_code == 2
+    assert refused.stderr == "Error: --value prob: choose one of right, log-prob\n"

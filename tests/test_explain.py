@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from itertools import product
 
@@ -210,10 +211,10 @@ def test_the_shares_of_every_pair_sum_to_its_damage(network, pictures, between):
 
 
 def test_regression_estimates_and_split_refuses_it(network, pictures, between):
-    many = {"estimator": "regression", "passes": 201, "value": "log-prob"}
+    many = {"estimator": "regression", "passes": 61, "value": "log-prob"}
     exact = between(network, pictures, noisy(pictures), LABELS, value="log-prob").per_image
     found = between(network, pictures, noisy(pictures), LABELS, **many).per_image
-    assert np.abs(found - exact).max() < 0.2 * np.abs(exact).max()
+    assert np.abs(found - exact).max() < 0.3 * np.abs(exact).max()
     drawn = between(network, pictures, noisy(pictures), LABELS, split=True, bands=8, passes=35,
                     separate_dc=True, norm="l1")  # fmt: skip
     assert (drawn.settings["estimator"], drawn.log_prob.shape) == ("permutation", (6, 36))
@@ -233,6 +234,8 @@ def test_the_pair_is_that_of_a_measurement_of_robustness(network, photographs):
         np.testing.assert_array_equal(report.right[:, 0], ~wrong[:, column])
         np.testing.assert_allclose(report.log_prob[:, 0], logs[:, column], atol=1e-5)
         np.testing.assert_allclose(report.log_prob[:, -1], measured.log_prob, atol=1e-6)
+        # Of the clean image itself, whatever its bands sum to.
+        np.testing.assert_array_equal(report.log_prob[:, -1], found[0].log_prob[:, -1])
     np.testing.assert_array_equal(found[-1].right[:, 0], ~measured.attack_wrong[:, 0])
     assert [report.settings["perturbation"]["name"] for report in found[::2]] == [
         "gaussian_noise", "glass_blur", "fog", "square-linf",
@@ -324,6 +327,11 @@ def test_pictures_of_ones_own_are_a_perturbation(iaside, network, photographs, t
     assert {path.name for path in (tmp_path / "both").iterdir()} == {"fog-3.h5", "night.v2.h5"}
     assert iaside("verify", tmp_path / "r.h5", "--redo", 1, "--model", network,
                   "--images", photographs).exit_code == 2  # fmt: skip
+    shutil.copytree(folder, tmp_path / "day" / folder.name)
+    both = ia.explain(network, photographs, bands=1,
+                      perturbed=[folder, tmp_path / "day" / folder.name])  # fmt: skip
+    names = [each.settings["perturbation"]["name"] for each in both]
+    assert names == [f"{tmp_path.name}-night.v2", "day-night.v2"]
     # Whole or not at all, and never over the pictures themselves.
     assert "is what would be measured" in iaside(*asked, "-o", folder / "class0" / "0.bmp").stderr
     (folder / "class3" / "2.bmp").unlink()
@@ -343,6 +351,7 @@ def test_several_share_the_time_and_are_told_of_as_one(network, photographs, tmp
     assert starts == [(0, 192), (96, 192)]
     assert sum(done) == 192
     assert "cost: 2 times 12 images x 8 coalitions = 96 forward passes" in notes
+    assert "cost of all 2: 192" in notes
     assert [note for note in notes if " of 2)" in note] == ["snow-3 (1 of 2)", "fog-3 (2 of 2)"]
     few = ia.explain(network, photographs, tmp_path / "e", **what, time_budget=1e-6)
     assert [report.run["stopped_by"] for report in few] == ["time", "time"]

@@ -226,7 +226,7 @@ def test_the_version_of_keras_that_saved_a_file_is_named(tmp_path):
 
 
 def test_what_commands_share_names_no_option_of_one_of_them():
-    tree = ast.parse((TOOLS / "from_pytorch.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "iaside_onnx" / "exporting" / "from_pytorch.py").read_text())
     shared = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     texts = [
         node.value for node in ast.walk(shared["export_module"]) if isinstance(node, ast.Constant)

@@ -59,7 +59,7 @@ def test_imagenet_c_is_measured_as_the_same_corruptions_made_here(network, photo
     root = imagenet_c(photographs, tmp_path / "c", names, [1, 3])
     (root / "README").write_text("no folder")
     (root / "noise" / "list.txt").write_text("nor this")
-    given = ia.measure_robustness(network, photographs, perturbed=root, attack=[])
+    given = ia.measure_robustness(network, photographs, perturbed=root)
     assert given.perturbations == ["gaussian_noise", "defocus_blur"]
     assert given.severities == [1, 3]
     assert given.settings["kinds"] == {"gaussian_noise": "noise", "defocus_blur": "blur"}
@@ -209,6 +209,6 @@ def test_what_cannot_stand_in_the_table_is_refused(network, photographs, tmp_pat
 
 
 def test_clean_pictures_in_place_of_perturbed_ones_are_noticed(network, photographs):
-    report = ia.measure_robustness(network, photographs, perturbed=photographs, attack=[])
+    report = ia.measure_robustness(network, photographs, perturbed=photographs)
     np.testing.assert_allclose(report.change, 0, atol=1e-6)
     assert any("are the clean ones, pixel by pixel" in line for line in report.run["warnings"])

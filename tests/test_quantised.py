@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
+import onnx
 import pytest
+from click.testing import CliRunner
 
 import iaside_onnx as ia
+from iaside_onnx.cli import main
+from iaside_onnx.measure.quantized import KINDS, model_inputs
 
+from . import graphs
 from .conftest import ROOT
 
 
 @pytest.fixture(scope="module")
 def quantised(tmp_path_factory):
     """Reports of the plain demo model and of four quantised versions of it."""
-    spec = importlib.util.spec_from_file_location("quantize", ROOT / "tools" / "quantize.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    folder = tmp_path_factory.mktemp("quantised")
+    folder = tmp_path_factory.mktemp("quantised") / "made"
     model, images = ROOT / "models" / "demo-plain.onnx", ROOT / "demo" / "test"
-    fed = tool.model_inputs(model, images, None, 24, seed=1)
+    fed = model_inputs(model, images, None, 24, seed=1)
     assert sum(len(batch["image"]) for batch in fed) == 24
+    done = CliRunner().invoke(
+        main, ["quantize", *map(str, (model, images, "-o", folder)), "--samples", "24"]
+    )
+    assert done.exit_code == 0, done.stderr
     reports = {"float": ia.analyze(model, images, bands=3, samples=36)}
-    for kind in tool.KINDS:
-        target = folder / f"{kind}.onnx"
-        tool.quantize(model, kind, target, fed)
+    for kind in KINDS:
+        target = folder / f"demo-plain-{kind}.onnx"
+        assert str(target) in done.stdout
         reports[kind] = ia.analyze(target, images, bands=3, samples=36)
     return reports
 
@@ -48,3 +52,22 @@ def test_quantised_artifacts_are_read_right_and_keep_the_profile(quantised):
         assert pair.srs_signed.high - pair.srs_signed.low < 0.6 * unpaired
     half = pairs[-1].srs_signed
     assert half.high - half.low < 0.002
+
+
+def test_what_cannot_be_quantised_is_said_and_a_fixed_batch_is_kept(iaside, tmp_path, photographs):
+    model = graphs.small_network(tmp_path / "net.onnx")
+    proto = onnx.load(model)
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(proto, model)
+    few = (photographs, "--samples", 4, "-o", tmp_path / "made")
+    done = iaside("quantize", model, *few, "--kind", "qdq", "--kind", "float16")
+    assert done.exit_code == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [
+        "net-float16.onnx",
+        "net-qdq.onnx",
+    ]
+    again = iaside("quantize", model, *few)
+    assert "net-qdq.onnx: exists already; use --overwrite" in again.stderr
+    half = iaside("quantize", tmp_path / "made" / "net-float16.onnx", *few)
+    assert half.exit_code == 2
+    assert "give the float32 file" in half.stderr

@@ -193,7 +193,8 @@ def test_a_file_gives_back_what_was_written(tmp_path, attacks):
 
 def swap(name, values):
     def change(file):
-        del file[name]
+        if name in file:
+            del file[name]
         file[name] = values
 
     return change
@@ -229,6 +230,13 @@ def entry(part, key, value):
         (entry("settings", "confidence", 1e999), "damaged"),
         (entry("settings", "kinds", {}), "has no kind"),
         (entry("settings", "draws", ["x"]), "no usable 'draws'"),
+        (entry("settings", "pairs", {"corruption0": {"digest": "x"}}), "no usable 'pairs'"),
+        (
+            entry("settings", "pairs", {"fog": {"digest": "ab" * 32, "severities": True}}),
+            "pairs of a perturbation it has not",
+        ),
+        (swap("max_prob", np.zeros(4, np.float32)), "probabilities of some images alone"),
+        (swap("corrupted_max_prob", np.full((4, 2, 2), 2, np.float32)), "outside [0, 1]"),
         (entry("run", "warnings", [["x"]]), "no usable 'warnings'"),
         (entry(None, "attacks", [[]]), "no usable 'attacks'"),
         (entry("data", "samples", 5), "counts other images than the 4 it holds"),

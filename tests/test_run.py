@@ -419,3 +419,31 @@ def test_a_fifth_measurement_has_it_all_from_the_run(case, tmp_path, monkeypatch
     parts = [measured("brightness", case, shard=f"{number}/2") for number in (2, 1)]
     same(as_one_run_writes(Brightness.join(parts)), whole)
     assert whole.to_xarray()["change"].dims == ("image", "shift")
+
+
+@pytest.mark.parametrize(
+    ("attack", "kept"), [("none", "4 of 9 images are"), ("square-linf", "10% of the work is")]
+)
+def test_an_interruption_says_what_is_kept(tmp_path, iaside, monkeypatch, attack, kept):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
+    data = write_npz(tmp_path / "d.npz", pixels, np.arange(9) % 4)
+    model, scored = graphs.small_network(tmp_path / "m.onnx"), []
+    asked = ["robustness", model, data, "-o", tmp_path / "r.h5", "--batch", 1, "--attack", attack,
+             "--corruption", "fog", "--severity", 1, "--queries", 15, "--epsilon", 0.01,
+             "--attack-samples", 4]  # fmt: skip
+    asked = [each for each in asked if attack != "none" or each not in ("--epsilon", 0.01)]
+    real = Scorer.__call__
+
+    def scores(self, images):
+        scored.append(len(images))
+        if len(scored) == 9:  # the fifth image is under way
+            raise KeyboardInterrupt
+        return real(self, images)
+
+    monkeypatch.setattr(Scorer, "__call__", scores)
+    stopped = iaside(*asked)
+    assert stopped.exit_code == 130
+    assert f"Error: interrupted; {kept} kept; go on with --resume\n" in stopped.stderr
+    resumed = iaside(*asked, "--resume")
+    assert resumed.exit_code == 0
+    assert f"resumed: {kept} kept from before\n" in resumed.stderr

@@ -126,7 +126,7 @@ def test_a_further_provider_is_one_row(monkeypatch, tmp_path, iaside):
 
 
 def test_the_options_help_is_that_of_the_table(iaside):
-    shown = " ".join(iaside("analyze", "--help").stdout.split())
+    shown = " ".join(iaside("analyze", "--help-all").stdout.split())
     assert f"Where to run: {providers.words()}." in shown
 
 

@@ -28,6 +28,7 @@ ARROWS = {
     "storage": {"mathematics", "setting_roles"},
     "images": {"storage"},
     "bundled": {"storage"},
+    "exporting": set(),
     "preprocessing": {"images", "storage"},
     "onnx_file": {"images", "preprocessing", "settings", "storage"},
     "inference": {"images", "mathematics", "onnx_file", "preprocessing", "settings", "storage"},
@@ -78,6 +79,9 @@ TOP = {"__init__", "__main__", "cli", "commands"}
 LATE = {
     "__init__": "the public names, each loaded when it is first used",
     "commands.options": "texts of help that registered rows give",
+    "exporting.command_line": "the exporter of a framework, where that is installed",
+    "exporting.exporting": "the module that a user names",
+    "exporting.from_keras": "modules that register a user's layers",
     "results.kinds": "the class of each format",
     "storage.isolated": "work done in a process of its own",
     "views.frames": "packages that are optional",

@@ -83,7 +83,7 @@ def test_thirty_images_all_right_decide_for_what_they_can_show_and_29_decide_not
     few = of(29, 0.8)
     assert few.groups["noise"].verdict == "undecided"
     assert few.groups["noise"].needed == 30
-    assert "29 images are fewer than the 30" in few.sentence
+    assert "a verdict takes at least 30 images, not 29" in few.sentence
 
 
 def test_the_rule_at_its_edges():

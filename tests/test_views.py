@@ -18,6 +18,8 @@ from iaside_onnx.results.shown import Shown
 from iaside_onnx.views import (
     comparison_table,
     correlation_table,
+    damage_comparison,
+    damage_table,
     heatmap_table,
     inspection_table,
     prediction_table,
@@ -118,6 +120,9 @@ def test_every_result_says_what_it_is_in_one_line_and_draws_itself(sound):
         ),
         "<HeatmapReport m0.onnx: 12 images, 34 Fourier basis vectors, clean": heatmap,
         "<SnrReport photos: 12 images, 3 perturbations, 4 bands>": snr,
+        "<DamageReport m0.onnx: gaussian noise 3, 12 images, -8.333 points of accuracy lost>": (
+            sound.sound_damage()
+        ),
         "<Prediction m0.onnx: No finding>": predict_damage(report, snr),
         "<Comparison against m0, signed SRS: m1 ": ia.compare(*several[:2]),
         "<Correlation 4 models: mean_error, ": ia.correlate(*several, *measured),
@@ -174,6 +179,7 @@ def candidate(values, geometry, accuracy):
 def printed(sound):
     """Each kind of table by its name: how it is printed."""
     report, heatmap, snr = sound.sound_report(0), sound.sound_heatmap(), sound.sound_snr()
+    damage, damages = sound.sound_damage(1), sound.sound_damage(1, 1)
     robustness = sound.sound_robustness()
     several = [
         dataclasses.replace(
@@ -202,6 +208,11 @@ def printed(sound):
         ),
         "heatmap": (heatmap_table, lambda: heatmap_table.print_heatmap(heatmap, report)),
         "snr": (snr_table, lambda: snr_table.print_snr(snr)),
+        "damage": (damage_table, lambda: damage_table.print_damage(damage, per_class=True)),
+        "damages compared": (
+            damage_comparison,
+            lambda: damage_comparison.print_damage_comparison(ia.compare(damage, damages)),
+        ),
         "prediction": (prediction_table, lambda: prediction_table.print_prediction(predicted)),
         "correlation": (
             correlation_table,

@@ -22,12 +22,12 @@ TRIAL = 2
 ENOUGH = 0.05
 # Images of the game that says where the evidence lies, and of those that say why it hurts.
 EVIDENCE_IMAGES = 60
-# Images that are attacked.
-ATTACKED = 40
+# Images that are attacked, and the budget of an attack on each.
+ATTACKED, QUERIES = 40, 500
 # Values of an input up to which a pass costs little, so that the game takes all coalitions.
 _SMALL = 3 * 64 * 64
-# Forward passes an image where coalitions are drawn: two orders of 8 bands, each with its reverse.
-_PASSES = 29
+# Orders of the bands that are drawn for an image, each with its reverse, where not all are taken.
+_ORDERS, _ORDERS_OF_DAMAGE = 2, 1
 _BANDS = 8
 
 
@@ -62,11 +62,28 @@ def is_cut_short(report: RobustnessReport) -> bool:
 
 
 def game(height: int, width: int, channels: int) -> dict[str, Any]:
-    """The game's settings for a size of input, as `analyze` takes them."""
-    bands = max(1, min(_BANDS, min(height, width) // 2))
+    """Settings of the game that says where the evidence lies, as `analyze` takes them."""
+    bands = _bands(height, width)
     if height * width * channels <= _SMALL or bands < 2:
         return {"bands": bands, "estimator": "exact"}
-    passes = _PASSES if bands == _BANDS else 4 * (bands - 1) + 1
+    return _drawn(bands, _ORDERS)
+
+
+def damage_game(height: int, width: int, channels: int) -> dict[str, Any]:
+    """Settings of the games that say why it hurts, of which there are several."""
+    bands = _bands(height, width)
+    if bands < 2:
+        return {"bands": bands, "estimator": "exact"}
+    small = height * width * channels <= _SMALL
+    return _drawn(bands, _ORDERS if small else _ORDERS_OF_DAMAGE)
+
+
+def _bands(height: int, width: int) -> int:
+    return max(1, min(_BANDS, min(height, width) // 2))
+
+
+def _drawn(bands: int, orders: int) -> dict[str, Any]:
+    passes = 1 + orders * 2 * (bands - 1)
     return {"bands": bands, "estimator": "permutation", "passes": passes}
 
 

@@ -25,7 +25,9 @@ from .found_input import find_input
 from .plan import (
     ATTACKED,
     EVIDENCE_IMAGES,
+    QUERIES,
     TRIAL,
+    damage_game,
     game,
     is_cut_short,
     is_enough,
@@ -227,37 +229,46 @@ class Work:
 
         The images are the same at every look, however many there are in it.
         """
-        images = min(EVIDENCE_IMAGES, available)
-        settings = game(*(report.settings[name] for name in ("height", "width", "channels")))
-        text = f"{images} photos x {passes_of(settings)} coalitions"
-        self._play(ANALYSIS, text, "where the evidence lies", analyze, samples=images, **settings)
+        size = [report.settings[name] for name in ("height", "width", "channels")]
+        pace = report.run["seconds"] / max(1, report.run["forward_passes"])
+        images, settings = min(EVIDENCE_IMAGES, available), game(*size)
+        self._play(pace, ANALYSIS, "where the evidence lies", analyze, images, settings)
+        settings = damage_game(*size)
         for spot in weak_spots(report, verdicts(report, keep=self.keep)):
             self._play(
-                f"{DAMAGE}/{spot.file}", f"{text}: {spot.words}", f"why {spot.words} hurts",
-                explain, samples=images, corruption=spot.corruption, severity=spot.severity,
-                **settings,
+                pace, f"{DAMAGE}/{spot.file}", f"why {spot.words} hurts", explain, images,
+                settings, corruption=spot.corruption, severity=spot.severity,
             )  # fmt: skip
-        images = min(ATTACKED, available)
         for name in self.asked.get("attack", ()):
             self._play(
-                f"{DAMAGE}/{name}.h5", f"{images} photos: {name}", f"attack {name}",
-                explain, samples=images, attack=name, **settings,
+                pace, f"{DAMAGE}/{name}.h5", f"attack {name}", explain, min(ATTACKED, available),
+                settings, attack=name, queries=QUERIES,
             )  # fmt: skip
 
     def _play(
-        self, name: str, text: str, what: str, measure: Callable[..., Any], **given: Any
+        self,
+        pace: float,
+        name: str,
+        what: str,
+        measure: Callable[..., Any],
+        images: int,
+        settings: dict[str, Any],
+        **given: Any,
     ) -> None:
-        """Measure something that the answer can be without, unless it is there or no time is."""
+        """Measure something that the answer can be without, unless it is there.
+
+        It is measured whole or, where it does not fit in the time that is left, not at all.
+        """
         target = self.folder.file(name)
-        if target.is_file() or not self.left:
+        passes = passes_of(settings) + given.get("queries", 0)
+        if target.is_file() or pace * images * passes > self.left:
             return
         target.parent.mkdir(exist_ok=True)
-        options = {**self._options, **self._limit, **given, "resume": True}
+        text = f"{images} photos x {passes} passes: {what}"
+        listener = self.stages.of(EXPLAIN, text)
+        options = {**self._options, **settings, **given, "samples": images, "resume": True}
         try:
-            measure(
-                self.model, self.images, target,
-                **{**options, "listener": self.stages.of(EXPLAIN, text)},
-            )  # fmt: skip
+            measure(self.model, self.images, target, **{**options, "listener": listener})
         except IasideError as error:
             self.stages.warn(f"{what} is not measured: {said(error)}")
 

@@ -63,7 +63,7 @@ _TELLING = ("quiet", "progress", "as_json")
 @resume_option
 @telling_options
 def audit(model: Path, images: Path, target: Path, time: float, **options: Any) -> None:
-    """Say whether a classifier is robust, why, how sure that is, and what now.
+    """Say whether a classifier is robust, why, how sure, and what now.
 
     It finds the preprocessing and the labels, measures the accuracy under the 19 corruptions of
     ImageNet-C, where the evidence lies and why the weak spots hurt, and takes more images while

@@ -9,7 +9,7 @@ import click
 
 from .numbers import FILE, NUMBER
 from .options import any_view_options, json_option, picture_options
-from .output import check_targets, present
+from .output import check_targets, present, print_result, refuse_for_audits
 
 
 @click.command()
@@ -32,14 +32,25 @@ def compare(
 ) -> None:
     """Say what differs between models, image by image.
 
-    The first report is the reference.
+    The first report is the reference. Folders of audits are compared in what each model gets
+    right under the same corruptions.
 
     \b
     Example:
-      iaside compare report.h5 report-v2.h5
-      iaside compare report.h5 report-v2.h5 --margin 0.02 -o difference.png
+      iaside compare analyses/model.h5 analyses/model-v2.h5
+      iaside compare analyses/model.h5 analyses/model-v2.h5 --margin 0.02 -o difference.png
     """
     from ..comparisons.comparison import compare as comparison_of
 
     check_targets()
+    folders = [path for path in reports if path.is_dir()]
+    if folders:
+        from ..comparisons.audits import check_alone, compare_audits
+
+        check_alone(folders, [path for path in reports if not path.is_dir()])
+        given = {**options, "target": target, "overwrite": overwrite}
+        refuse_for_audits(given, "confidence")
+        compared = compare_audits(*reports, confidence=options["confidence"])
+        print_result(compared, as_json=as_json)
+        return
     present(comparison_of(*reports, **options), target, overwrite=overwrite, as_json=as_json)

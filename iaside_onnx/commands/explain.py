@@ -83,7 +83,7 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
     Example:
       iaside explain model.onnx photos/ --corruption fog -o fog.h5
       iaside explain model.onnx photos/ --perturbed photos-as-jpeg/ --split -o jpeg.h5
-      iaside explain model.onnx photos/ --corruption imagenet-c --estimator permutation -o damage/
+      iaside explain model.onnx photos/ --corruption fog --corruption snow -o damage/
     """
     from ..measure.damage import explain as explained
     from ..results.damage_words import perturbation_name

@@ -79,9 +79,9 @@ def gate(
 
     \b
     Example:
-      iaside gate report.h5 --min-score 0.10 --min-accuracy 0.8
-      iaside gate report-v2.h5 --baseline report.h5 --max-drop 0.02 --junit gate.xml
-      iaside gate model-audit/ --max-error noise=0.5 --max-error fog=0.6
+      iaside gate analyses/model.h5 --min-score 0.10 --min-accuracy 0.6
+      iaside gate analyses/model-v2.h5 --baseline analyses/model.h5 --max-drop 0.02 --junit gate.xml
+      iaside gate robustness/model.h5 --max-error noise=0.7 --max-error fog=0.9
     """
     from ..comparisons.gate import gate as decide
     from ..comparisons.gated import files_of

@@ -54,7 +54,7 @@ def heatmap(
     \b
     Example:
       iaside heatmap model.onnx photos/ -o heatmap.h5 --plot heatmap.png
-      iaside plot heatmap.h5 report.h5 -o heatmap-bands.png
+      iaside plot heatmap.h5 analyses/model.h5 -o heatmap-bands.png
     """
     from ..measure.heatmap import measure_heatmap
     from ..results.report import load

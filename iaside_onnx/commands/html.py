@@ -9,7 +9,7 @@ import click
 
 from .numbers import FILE
 from .options import any_view_options, overwrite_option, target_option
-from .output import check_targets
+from .output import check_targets, refuse_for_audits
 from .show import baseline_of, viewed, warn_of_silent
 
 
@@ -31,36 +31,48 @@ def html(
 ) -> None:
     """Write one self-contained page, to send to others.
 
-    Of one report or of several. Files of iaside robustness of the same models, and one of iaside
-    snr, may stand among the reports: then the page shows measured errors beside the score.
+    Of one report or of several. Files of iaside robustness of the same models, of iaside explain,
+    and one of iaside snr may stand among the reports: then the page shows what was measured beside
+    the score. Files of iaside explain make a page of their own too, and so does the folder of an
+    audit: the page with its answer.
 
     It works offline and from an e-mail, on narrow screens, on paper, by keyboard and with a
     screen reader.
 
     \b
     Example:
-      iaside html report.h5 report-v2.h5 -o page.html
-      iaside html report.h5 robustness.h5 snr.h5 -o measured.html
+      iaside html analyses/model.h5 analyses/model-v2.h5 -o page.html
+      iaside html analyses/model.h5 robustness/model.h5 snr.h5 -o measured.html
     """
-    from ..page.page import save_page
+    from ..page.page import save_audit_page, save_page
+    from ..results.audit import Audit
     from ..results.kinds import load
     from ..storage.opening import MADE_BY
 
     check_targets()
+    if len(reports) == 1 and reports[0].is_dir():
+        refuse_for_audits({**view, "baseline": baseline})
+        save_audit_page(Audit.load(reports[0]), target, overwrite=overwrite)
+        click.echo(f"Page: {target}")
+        return
     kinds: dict[str, list[Any]] = {}
     names = []
     for path in reports:
-        result = viewed(load(path), **view)
-        command = MADE_BY[result.SCHEMA.format]
-        kinds.setdefault(command, []).append(result)
-        if command == "analyze":
-            names.append(path.stem)
+        opened = load(path)
+        parts = opened.reports if path.is_dir() else [opened]
+        for part in filter(None, parts):
+            result = viewed(part, **view)
+            command = MADE_BY[result.SCHEMA.format]
+            kinds.setdefault(command, []).append(result)
+            if command == "analyze":
+                names.append(path.name if path.is_dir() else path.stem)
     first = next(iter(kinds))
     analyses, measured, snr = (kinds.pop(name, []) for name in ("analyze", "robustness", "snr"))
-    if not analyses:
+    damages = kinds.pop("explain", [])
+    if not analyses and (kinds or measured or snr or not damages):
         raise click.UsageError(
             f"{reports[0]}: is a file of iaside {first}; a page is of files of "
-            "iaside analyze, beside which such files may stand"
+            "iaside analyze, beside which such files may stand, or of iaside explain alone"
         )
     if kinds:
         other = next(iter(kinds))
@@ -76,5 +88,6 @@ def html(
         robustness=measured,
         baseline=baseline_of(baseline),
         snr=snr[0] if snr else None,
+        damages=damages,
     )
     click.echo(f"Page: {target}")

@@ -41,6 +41,18 @@ def check_targets(use: str = "read") -> None:
         check_no_input(target, inputs, use=use, within=target.suffix.lower() in endings)
 
 
+def refuse_for_audits(given: Mapping[str, Any], *known: str) -> None:
+    """Refuse options that do not apply to folders of audits; the `known` ones do."""
+    from ..spelling import on_command_line, option
+
+    for name, value in given.items():
+        if value and name not in known:
+            raise click.UsageError(
+                f"{on_command_line(option(name))} does not apply to the folder of an audit, but to "
+                "a report in it"
+            )
+
+
 def print_json(values: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
     click.echo(json.dumps(values, indent=2))

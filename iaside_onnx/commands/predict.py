@@ -122,8 +122,8 @@ def predict(
 
     \b
     Example:
-      iaside predict report.h5 --snr snr.h5
-      iaside predict report.h5 --snr snr.h5 --measured robustness.h5 -o foretold.png
+      iaside predict analyses/model.h5 --snr snr.h5
+      iaside predict analyses/model.h5 --snr snr.h5 --measured robustness/model.h5 -o foretold.png
       iaside predict --model model.onnx photos/ --measured robustness.h5
       iaside predict --model model.onnx photos/ --spectrum night.csv
     """

@@ -21,8 +21,9 @@ from .show import baseline_of
     corruption_options,
     perturbed_option,
     click.option(
-        "--attack", multiple=True, default=("square-linf",), show_default=True, metavar="NAME",
-        help="square-linf, square-l2, spsa-linf, spsa-l2 or none; may be repeated.",
+        "--attack", multiple=True, metavar="NAME", callback=lambda _, __, names: names or None,
+        help="square-linf, square-l2, spsa-linf, spsa-l2 or none; may be repeated.  "
+        "[default: square-linf; none with --perturbed]",
     ),
     click.option(
         "--epsilon", multiple=True, callback=radius, metavar="R",
@@ -51,8 +52,8 @@ def robustness(
     \b
     Example:
       iaside robustness model.onnx photos/ -o robustness.h5
-      iaside robustness model-v2.onnx photos/ -o robustness-v2.h5 --baseline robustness.h5
-      iaside robustness model.onnx photos/ -o own.h5 --perturbed photos-as-jpeg/ --attack none
+      iaside robustness model-v2.onnx photos/ --samples 21 --baseline robustness/model.h5
+      iaside robustness model.onnx photos/ -o own.h5 --perturbed photos-as-jpeg/
     """
     from ..measure.robustness import measure_robustness
 

@@ -10,7 +10,7 @@ import click
 
 from .numbers import FILE
 from .options import any_view_options, json_option, picture_options, robustness_option
-from .output import check_targets, print_result
+from .output import check_targets, print_result, refuse_for_audits
 
 # Options of show and plot that apply to files of a format; --confidence does to all.
 _OPTIONS = {
@@ -47,12 +47,19 @@ def show(
 
     \b
     Example:
-      iaside show report.h5 --value prob --per-class
-      iaside show report.h5 --robustness robustness.h5
+      iaside show analyses/model.h5 --value prob --per-class
+      iaside show analyses/model.h5 --robustness robustness/model.h5
     """
     from ..storage.opening import begin_reading
     from ..storage.seal import NO_SEAL, is_sealed
 
+    if report.is_dir():
+        from ..results.audit import Audit
+
+        further = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
+        refuse_for_audits({**view, **further})
+        print_result(Audit.load(report), as_json=as_json)
+        return
     reading = begin_reading(report)
     if not as_json:
         from ..views import report_table  # noqa: F401 - loaded while the file is read
@@ -100,9 +107,9 @@ def plot(
 
     \b
     Example:
-      iaside plot report.h5 report-v2.h5 -o both.png
-      iaside plot report.h5 --robustness robustness.h5 -o report.png
-      iaside plot report.h5 --classes -o classes.png
+      iaside plot analyses/model.h5 analyses/model-v2.h5 -o both.png
+      iaside plot analyses/model.h5 --robustness robustness/model.h5 -o report.png
+      iaside plot analyses/model.h5 --classes -o classes.png
     """
     from ..results.kinds import load
     from ..storage.opening import MADE_BY, wrong_kind
@@ -114,7 +121,7 @@ def plot(
         raise click.UsageError(f"--classes takes one report, not {len(reports)}")
     if picture == "classes" and robustness:
         raise click.UsageError("--robustness does not apply to the map of --classes")
-    results = [load(path) for path in reports]
+    results = [measured_of(load(path)) for path in reports]
     _check_options(reports[0], results[0], classes=classes, robustness=robustness, **view)
     row, kind = drawing(results[0], picture), results[0].SCHEMA.format
     if len(reports) > 1 and not row.several:
@@ -123,7 +130,7 @@ def plot(
     for path, result in zip(reports, results, strict=True):
         if result.SCHEMA.format == kind:
             drawn.append(viewed(result, **view))
-            names.append(path.stem)
+            names.append(path.name if path.is_dir() else path.stem)
         elif row.beside == type(result).__name__ == "Report":
             analyses.append((path, result))
         else:
@@ -145,6 +152,11 @@ def plot(
         if reserved is not None:
             click.echo(f"Warning: {reserved}", err=True)
     click.echo(f"Picture: {target}")
+
+
+def measured_of(result: Any) -> Any:
+    """What pictures show of a result: of an audit its errors under corruptions."""
+    return result if hasattr(result, "SCHEMA") else result.robustness
 
 
 def _check_options(path: Path, result: Any, **given: Any) -> None:

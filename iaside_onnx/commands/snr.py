@@ -75,7 +75,7 @@ def snr(images: Path, target: Path, **options: Any) -> None:
 
     \b
     Example:
-      iaside snr photos/ -o snr.h5
+      iaside snr photos/ -o photos-snr.h5
       iaside snr photos/ -o snr-224.h5 --preprocess imagenet --size 224 --severity 3
       iaside snr photos/ -o attack.h5 --attack square-linf --model model.onnx \\
         --epsilon 4/255 --severity 3

@@ -52,8 +52,8 @@ def verify(
 
     \b
     Example:
-      iaside verify report.h5
-      iaside verify report.h5 --model model.onnx --images photos/ --redo 5
+      iaside verify analyses/model.h5
+      iaside verify analyses/model.h5 --model model.onnx --images photos/ --redo 5
     """
     from ..measure.verification import verify as ask
     from ..results.signature import check_signature

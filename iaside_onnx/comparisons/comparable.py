@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from ..errors import ReportError, said
 from ..mathematics.absence import scheme_of
 from ..results.report import Report
+from ..results.result import ModelResult
 from ..setting_roles import VIEW, Apart, Belongs, chosen, settings_apart
 from ..spelling import on_command_line
 from .agreement import settings_notes
 
 Named = tuple[str, Report]
+NamedResult = tuple[str, ModelResult]
 # Parts of a preprocessing recipe that decide which pixels an image has.
 _GEOMETRY = ("resize", "crop", "interpolation", "antialias", "pad", "pad_position")
 _LEAST_IMAGES = 2
@@ -83,8 +86,8 @@ def agreement(reference: Named, compared: Named) -> Agreement:
     images: list[str] = []
     rows, contents = (np.empty(0, np.intp), np.empty(0, np.intp)), "not checked"
     try:
-        shared = _shared_rows(reference, compared)
-        contents = _contents(reference, compared, shared)
+        shared = shared_rows(reference, compared)
+        contents = contents_of(reference, compared, shared)
         rows = shared
     except ReportError as error:
         images.append(on_command_line(said(error)))
@@ -98,7 +101,7 @@ def agreement(reference: Named, compared: Named) -> Agreement:
             f"absence {absence.name} takes each image's stand-in from the whole sample, and the "
             "samples of these reports differ; audit both models on the same images"
         )
-    settings = _permitted(apart)
+    settings = permitted(apart)
     notes = settings_notes(first.settings, other.settings)
     if not images:
         if not whole and absence.needs_statistics:
@@ -107,7 +110,7 @@ def agreement(reference: Named, compared: Named) -> Agreement:
                 "differ, so what stands for absent bands is not quite the same and Shapley values "
                 "can differ a little for that alone"
             )
-        notes += _reservations(first, other, settings, contents)
+        notes += reservations_of(first, other, settings, contents)
     game = chosen(apart, Belongs.GAME)
     if not game and first.players != other.players:  # a table contradicts its settings
         game = [Apart("players", Belongs.GAME, first.players, other.players)]
@@ -191,7 +194,16 @@ def drawn_together(reports: Sequence[Named]) -> tuple[list[Report], list[str]]:
     return [report for _, report in alike], notes + together.notes
 
 
-def _shared_rows(reference: Named, compared: Named) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def names_of(reports: Sequence[str | Path | ModelResult]) -> list[str]:
+    """What to call the reports: shortest of file stem or path that tells them apart."""
+    paths = [Path(r.model["path"] if isinstance(r, ModelResult) else r) for r in reports]
+    stems = [path.stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [path.as_posix() for path in paths]
+
+
+def shared_rows(
+    reference: NamedResult, compared: NamedResult
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows of the shared images in both reports, in the order of their ids."""
     (first_name, first), (name, other) = reference, compared
     row_of = []
@@ -219,8 +231,8 @@ def _shared_rows(reference: Named, compared: Named) -> tuple[NDArray[np.intp], N
     return rows[0], rows[1]
 
 
-def _contents(
-    reference: Named, compared: Named, rows: tuple[NDArray[np.intp], NDArray[np.intp]]
+def contents_of(
+    reference: NamedResult, compared: NamedResult, rows: tuple[NDArray[np.intp], NDArray[np.intp]]
 ) -> str:
     """Whether images of the same id are the same, as far as the reports can tell."""
     (first_name, first), (name, other) = reference, compared
@@ -238,7 +250,7 @@ def _contents(
     return "not checked"
 
 
-def _permitted(apart: Sequence[Apart]) -> list[dict[str, Any]]:
+def permitted(apart: Sequence[Apart]) -> list[dict[str, Any]]:
     """Settings that may differ and do, preprocessing recipes part by part."""
     parts: list[tuple[str, Any, Any]] = []
     for each in chosen(apart, Belongs.MODEL, Belongs.FITTED, Belongs.SIZE, Belongs.ESTIMATE):
@@ -257,8 +269,8 @@ def _permitted(apart: Sequence[Apart]) -> list[dict[str, Any]]:
     return [{"setting": name, "reference": a, "other": b} for name, a, b in parts]
 
 
-def _reservations(
-    first: Report, other: Report, settings: list[dict[str, Any]], contents: str
+def reservations_of(
+    first: ModelResult, other: ModelResult, settings: list[dict[str, Any]], contents: str
 ) -> list[str]:
     """What to bear in mind about models and images of a pair, in plain words."""
     names = {entry["setting"] for entry in settings}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +27,13 @@ from ..mathematics.paired import (
 from ..mathematics.paired_score import ScoreDifference
 from ..mathematics.replicates import TrainingBootstrap
 from ..mathematics.score import signed_score, spectral_importance
+from ..results.damage import DamageReport
 from ..results.finding import no_finding
-from ..results.report import FEW_IMAGES, Report, check_view, load
+from ..results.kinds import load_one_of
+from ..results.report import FEW_IMAGES, Report, check_view
 from ..setting_roles import VIEW
-from .comparable import Agreement, agreement, in_view_of
+from .comparable import Agreement, agreement, in_view_of, names_of
+from .damage import compare_damage, refuse_others
 from .pairs import ClassDifference, Comparison, Pair
 from .replication import check_trainings, replicate_rows
 from .verdict import verdict
@@ -107,7 +111,8 @@ def compare(
     Returns
     -------
     Comparison
-        A pair for every report after the reference.
+        A pair for every report after the reference. Of damage reports (`iaside_onnx.explain`) a
+        `DamageComparison`, which takes `value` and `confidence` alone.
 
     Raises
     ------
@@ -123,11 +128,18 @@ def compare(
     if margin is not None and not 0 < margin < np.inf:
         raise InvalidOption("margin", margin, "must be a positive number")
     given = [reference, *others, *replicates]
-    reports = [each if isinstance(each, Report) else load(each) for each in given]
+    read = [_read(each) for each in given]
+    if isinstance(read[0], DamageReport):
+        given_too = {"beta": beta, "margin": margin, "replicates": replicates}
+        refuse_others(given_too | {"per_class": per_class})
+        named = list(zip(names_of(given), read, strict=True))
+        damages: Any = compare_damage(named, value=value, confidence=confidence)
+        return damages  # type: ignore[no-any-return]
+    reports = [each if isinstance(each, Report) else Report.load(each) for each in read]
     first = reports[0] = reports[0].view(value=value, beta=beta, confidence=confidence)
     view = {key: first.settings[key] for key in VIEW}
     check_view(view["value"], first.beta, first.confidence)
-    base, *rest = zip(_names(given), reports, strict=True)
+    base, *rest = zip(names_of(given), reports, strict=True)
     agreements = [agreement(base, each) for each in rest]
     for agreed in agreements:
         agreed.check(images=False)
@@ -162,11 +174,10 @@ def compare(
     )
 
 
-def _names(reports: Sequence[str | Path | Report]) -> list[str]:
-    """What to call the reports: shortest of file stem or path that tells them apart."""
-    paths = [Path(r.model["path"] if isinstance(r, Report) else r) for r in reports]
-    stems = [path.stem for path in paths]
-    return stems if len(set(stems)) == len(stems) else [path.as_posix() for path in paths]
+def _read(given: str | Path | Report) -> Any:
+    if isinstance(given, str | Path):
+        return load_one_of(given, Report, DamageReport)
+    return given
 
 
 def _pair(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import ReportError, UsageError
 from ..mathematics.correlation import LEAST_MODELS, METHODS, Correlations, correlations
 from ..results.finding import no_finding
-from ..results.kinds import load
+from ..results.kinds import load_file
 from ..results.report import Report, check_view
 from ..results.result import Result
 from ..results.robustness import RobustnessReport
@@ -285,7 +285,7 @@ def _outcomes(
 
 
 def _read(entry: Report | RobustnessReport | str | Path) -> Report | RobustnessReport:
-    result = entry if isinstance(entry, Result) else load(entry)
+    result = entry if isinstance(entry, Result) else load_file(entry)
     if isinstance(result, Report | RobustnessReport):
         return result
     raise wrong_kind(_called(entry), result.SCHEMA.format, Report.SCHEMA.format)

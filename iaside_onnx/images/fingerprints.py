@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import ChangedError, DataError
-from .pictures import Picture
+from .pictures import Picture, size_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -66,11 +66,14 @@ class Fingerprints:
     ----------
     contents, pixels : dict
         SHA-256 of the bytes that were read, and of the pixels that were decoded.
+    sizes : dict
+        Height and width of those that were decoded.
     """
 
     def __init__(self) -> None:
         self.contents: dict[int, bytes] = {}
         self.pixels: dict[int, bytes] = {}
+        self.sizes: dict[int, tuple[int, int]] = {}
         self._decoded: set[int] = set()
 
     def expect(
@@ -106,4 +109,5 @@ class Fingerprints:
             raise DataError(
                 f"image {name}: decodes to other pixels here; use the same version of pillow"
             )
+        self.sizes[index] = size_of(picture)
         self._decoded.add(index)

@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..errors import DataError, PictureError
 from ..storage.regular_file import check_regular, why
 from .arrays import ARRAY_SUFFIXES, ArrayImages, array_beside, stored_array
 from .fingerprints import Fingerprints
 from .folders import PhotoFiles
-from .pictures import ImageSource, Picture, is_picture
+from .pictures import ImageSource, Picture, is_picture, size_of
 from .sample import Sample
 from .tree import advice, entries, is_litter
 
@@ -63,11 +62,12 @@ class Pairs:
         self._known = Fingerprints()
         self._clean: list[bytes] = []
         for position in range(len(sample)):
-            own, clean = self.picture(position), sample.picture(position)
-            if _size(own) != _size(clean):
+            own, clean = size_of(self.picture(position)), sample.size(position)
+            if own != clean:
                 raise DataError(
-                    f"{source.where(int(rows[position]))}: is {_shown(own)} pixels, but its clean "
-                    f"form, {sample.ids[position]}, {_shown(clean)}; bring both to one size"
+                    f"{source.where(int(rows[position]))}: is {own[1]} x {own[0]} pixels, but its "
+                    f"clean form, {sample.ids[position]}, {clean[1]} x {clean[0]}; bring both to "
+                    "one size"
                 )
             self._clean.append(sample.pixel_digest(position))
         own_digests = self._known.pixels
@@ -258,15 +258,3 @@ def _missing(
             f"({parent}/, ...)"
         )
     return f"{text}; perturbed pictures need the paths of the clean ones, suffixes aside"
-
-
-def _size(picture: Picture) -> tuple[int, int]:
-    """Height and width."""
-    if isinstance(picture, Image.Image):
-        return picture.height, picture.width
-    return int(picture.shape[0]), int(picture.shape[1])
-
-
-def _shown(picture: Picture) -> str:
-    height, width = _size(picture)
-    return f"{width} x {height}"

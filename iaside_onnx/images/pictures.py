@@ -133,6 +133,13 @@ def decode(content: bytes, where: str) -> Image.Image:
     return picture
 
 
+def size_of(picture: Picture) -> tuple[int, int]:
+    """Height and width."""
+    if isinstance(picture, Image.Image):
+        return picture.height, picture.width
+    return int(picture.shape[0]), int(picture.shape[1])
+
+
 def is_picture(name: str) -> bool:
     """Whether a file is a picture that can be read, by its suffix."""
     return Path(name).suffix.lower() in SUFFIXES

@@ -263,6 +263,13 @@ class Sample:
         self._digests.decoded(index, picture, name)
         return picture
 
+    def size(self, position: int) -> tuple[int, int]:
+        """Height and width of the picture at a position."""
+        index = int(self.chosen[position])
+        if index not in self._digests.sizes:
+            self.picture(position)
+        return self._digests.sizes[index]
+
     def pixel_digest(self, position: int) -> bytes:
         """SHA-256 of the decoded pixels, which name an image where something is drawn for it."""
         index = int(self.chosen[position])

@@ -46,8 +46,9 @@ class _Wiring:
     """
 
     companion: ort.IOBinding
-    models: list[ort.IOBinding]
+    models: list[tuple[ort.IOBinding, ort.OrtValue]]
     tail: ort.IOBinding
+    scores: ort.OrtValue
     references: ort.OrtValue
     values: NDArray[np.float32]
     tensors: list[ort.OrtValue]
@@ -102,8 +103,17 @@ class Engine:
         self._wirings: dict[tuple[int, int, int], _Wiring] = {}
 
     def place(self, rows: NDArray[np.float32]) -> ort.OrtValue:
-        """Put band rows of some images, shape (images, rows, features), on the device."""
-        return self._put(np.ascontiguousarray(rows, dtype=np.float32))
+        """Put band rows of some images, shape (images, rows, features), on the device.
+
+        Raises
+        ------
+        OutOfMemoryError
+            The device cannot hold them.
+        """
+        try:
+            return self._put(np.ascontiguousarray(rows, dtype=np.float32))
+        except Exception as error:  # onnxruntime's errors have no common base
+            raise run_error(error, self.model.path) from error
 
     def span(self, batch: int) -> int:
         """Coalitions of one image to hand over at once when the model's batch is `batch`.
@@ -168,8 +178,13 @@ class Engine:
             wiring.companion.bind_ortvalue_input("bands", bands)
             wiring.companion.bind_ortvalue_input("masks", masks)
             self._companion.run_with_iobinding(wiring.companion, run_options())
-            for piece in wiring.models:
+            # Binding copies an input whose first node runs on another device than it lies on, so
+            # what was bound once would be read as it was then.
+            for piece, images_in in wiring.models:
+                piece.bind_ortvalue_input(self.model.form.name, images_in)
                 self.model.session.run_with_iobinding(piece, run_options())
+            wiring.tail.bind_ortvalue_input("scores", wiring.scores)
+            wiring.tail.bind_ortvalue_input("reference", wiring.references)
             self._tail.run_with_iobinding(wiring.tail, run_options())
         except Exception as error:  # onnxruntime's errors have no common base
             raise run_error(error, self.model.path) from error
@@ -218,16 +233,15 @@ class Engine:
         companion.bind_ortvalue_output("images", images[0])
         models = []
         for one_in, one_out in zip(images[1:], scores[1:], strict=True):
-            models.append(self.model.session.io_binding())
-            models[-1].bind_ortvalue_input(form.name, one_in)
-            models[-1].bind_ortvalue_output(self.model.output, one_out)
+            piece = self.model.session.io_binding()
+            piece.bind_ortvalue_output(self.model.output, one_out)
             for name, value in self.model.fixed.feed(one_in.shape()[0]).items():
-                models[-1].bind_cpu_input(name, value)
+                piece.bind_cpu_input(name, value)
+            models.append((piece, one_in))
         tail = self._tail.io_binding()
-        tail.bind_ortvalue_input("scores", scores[0])
-        tail.bind_ortvalue_input("reference", references)
         tail.bind_ortvalue_output("value", result)
-        return _Wiring(companion, models, tail, references, values, [*images, *scores, result])
+        tensors = [*images, *scores, result]
+        return _Wiring(companion, models, tail, scores[0], references, values, tensors)
 
     def _sliced(
         self, shape: list[int], dtype: Any, batch: int, seen_as: list[int] | None = None

@@ -19,7 +19,11 @@ from .input_form import InputForm
 from .output_meaning import NoClassScoresError, output_meaning
 from .session import Runtime, reason, run_options
 
-_MEMORY_WORDS = ("out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory")
+# In an error, lower case: of the system, of arenas, of cuBLAS and cuDNN, of other providers.
+_MEMORY_WORDS = (
+    "out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory",
+    "is smaller than requested bytes", "alloc_failed", "allocation_failed", "resource exhausted",
+)  # fmt: skip
 
 
 class RunError(ArtifactError):

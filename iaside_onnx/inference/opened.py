@@ -333,7 +333,9 @@ def _free(
         copy = freed.model
         scores = [copy.scores(probe[:1]), copy.scores(np.concatenate([probe, probe]))]
         gap = difference(np.concatenate([expected[:1], expected, expected]), np.concatenate(scores))
-        if gap <= _COPY_TOLERANCE[source.output.dtype]:
+        # On a GPU other batches may run other kernels.
+        coarse = source.runtime.execution.coarse
+        if gap <= _COPY_TOLERANCE["float16" if coarse else source.output.dtype]:
             say(
                 f"{cause}; made free in a copy of the graph (largest relative difference to the "
                 f"file on {len(probe)} images: {gap:.1e})"

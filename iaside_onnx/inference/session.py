@@ -12,7 +12,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ..checks import check_number, one_of
@@ -55,6 +57,8 @@ _MOST_THREADS = 1024
 # Of every run of a model, so that all of them can be told to stop.
 _running = ort.RunOptions()
 _FATAL = 4
+# Of probabilities that a provider gives for a network of ours, TF32 included.
+_PROBE_TOLERANCE = 1e-2
 _ERROR = 3
 _running.log_severity_level = _FATAL
 
@@ -132,7 +136,9 @@ class Runtime:
             self._register(options)
         first = PROVIDERS[self.execution.helper] if helper_graph else self.execution
         rows = [first, *(PROVIDERS[name] for name in first.fallbacks)]
-        providers = [(row.runtime_name, row.options(self.tf32)) for row in rows]
+        # Sums of bands are rounded like the images that they make, which no product rounds.
+        tf32 = self.tf32 and not helper_graph
+        providers = [(row.runtime_name, row.options(tf32)) for row in rows]
         source = str(model) if isinstance(model, Path) else model
         name = str(model) if isinstance(model, Path) else "helper graph"
         with quiet_runtime():
@@ -284,21 +290,43 @@ def is_active(name: str) -> bool:
 
 @cache
 def _becomes_active(provider: Provider) -> bool:
+    """Whether it runs a small network, and runs it right: being registered promises neither.
+
+    A convolution, a product and a softmax need libraries, and kernels for the card, that a session
+    is made without.
+    """
     if provider.runtime_name not in ort.get_available_providers():
         return False
-    probe = SmallGraph("probe", {"x": (TensorProto.FLOAT, [1])})
-    probe.add("Identity", "x")
+    graph, pixels, expected = _probe()
     # preload_dlls prints what it does not find.
     with quiet_runtime(), redirect_stdout(StringIO()):
         if provider.libraries and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
         try:
             session = ort.InferenceSession(
-                probe.serialised("y", TensorProto.FLOAT, [1]), providers=[provider.runtime_name]
+                graph, providers=[provider.runtime_name], enable_fallback=0
             )
+            (found,) = session.run(None, {"x": pixels}, run_options())
         except Exception:  # whatever the reason, it is not active
             return False
-    return provider.runtime_name in session.get_providers()
+    active = provider.runtime_name in session.get_providers()
+    return active and bool(np.abs(found - expected).max() < _PROBE_TOLERANCE)
+
+
+def _probe() -> tuple[bytes, NDArray[np.float32], NDArray[np.float64]]:
+    """A small network, its input, and what it has to give."""
+    rng = np.random.default_rng(0)
+    pixels, kernels, weights = (
+        rng.normal(size=shape).astype(np.float32)
+        for shape in ((1, 3, 8, 8), (4, 3, 3, 3), (144, 5))
+    )
+    graph = SmallGraph("probe", {"x": (TensorProto.FLOAT, [1, 3, 8, 8])})
+    flat = graph.add("Reshape", graph.add("Conv", "x", kernels), np.array([1, -1], np.int64))
+    graph.add("Softmax", graph.add("MatMul", flat, weights * np.float32(0.01)), axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(pixels[0].astype(np.float64), (3, 3), (1, 2))
+    maps = np.einsum("chwij,kcij->khw", windows, kernels)
+    powers = np.exp(maps.reshape(1, -1) @ weights * 0.01)
+    return graph.serialised("y", TensorProto.FLOAT, [1, 5]), pixels, powers / powers.sum()
 
 
 def runtime_clash() -> str | None:

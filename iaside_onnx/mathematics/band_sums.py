@@ -58,41 +58,61 @@ def mean_ends(
     return low, high
 
 
-def largest_run(rows: NDArray[np.float64], confidence: float, seed: int) -> Run | None:
-    """The fewest neighbouring bands that hold `MOST_OF_IT` of a positive sum over all bands.
-
-    Of several runs of as few, that with the largest sum. None where it takes more than half of the
-    bands, so that naming them says little, or where the sum is not positive.
+class RunSums:
+    """Sums over runs of neighbouring bands, with intervals that hold for all of them at once.
 
     Parameters
     ----------
     rows : ndarray, shape (n, M)
         Of each image by band, n at least 2.
     confidence : float
-        That all runs of up to half of the bands lie within their intervals at once.
+        That all of the runs lie within their intervals.
+    longest : int, optional
+        Bands of the longest run; all by default.
     """
-    images, bands = rows.shape
-    most = max(1, bands // 2)
-    spans = [
-        (first, last) for first in range(bands) for last in range(first, min(bands, first + most))
-    ]
-    member = np.zeros((len(spans), bands))
-    for row, (first, last) in enumerate(spans):
-        member[row, first : last + 1] = 1
-    sums = rows @ member.T
-    means, widths = sums.mean(axis=0), member.sum(axis=1)
+
+    def __init__(
+        self, rows: NDArray[np.float64], confidence: float, seed: int, longest: int | None = None
+    ) -> None:
+        images, bands = rows.shape
+        most = bands if longest is None else longest
+        self.spans = [
+            (first, last)
+            for first in range(bands)
+            for last in range(first, min(bands, first + most))
+        ]
+        member = np.zeros((len(self.spans), bands))
+        for row, (first, last) in enumerate(self.spans):
+            member[row, first : last + 1] = 1
+        sums = rows @ member.T
+        self.means = sums.mean(axis=0)
+        self._errors = sums.std(axis=0, ddof=1) / np.sqrt(images)
+        drawn = resampled_means(rows[in_order(rows)], seed, BOOTSTRAP_RESAMPLES) @ member.T
+        off = np.abs(drawn - self.means)
+        varies = self._errors > 0
+        furthest = np.where(varies, off / np.where(varies, self._errors, 1.0), 0.0).max(axis=1)
+        widening = float(np.sqrt(images / (images - 1)))
+        self._width = float(np.quantile(furthest, confidence)) * widening
+
+    def run(self, first: int, last: int) -> Run:
+        """One of them."""
+        at = self.spans.index((first, last))
+        value, half = float(self.means[at]), self._width * float(self._errors[at])
+        return Run(first, last, value, value - half, value + half)
+
+
+def largest_run(rows: NDArray[np.float64], confidence: float, seed: int) -> Run | None:
+    """The fewest neighbouring bands that hold `MOST_OF_IT` of a positive sum over all bands.
+
+    Of several runs of as few, that with the largest sum. None where it takes more than half of the
+    bands, so that naming them says little, or where the sum is not positive. The interval is one of
+    `RunSums` of up to half of the bands, whose parameters these are.
+    """
+    sums = RunSums(rows, confidence, seed, max(1, rows.shape[1] // 2))
+    widths = np.array([1 + last - first for first, last in sums.spans])
     whole = float(rows.mean(axis=0).sum())
-    enough = means >= MOST_OF_IT * whole
+    enough = sums.means >= MOST_OF_IT * whole
     if whole <= 0 or not enough.any():
         return None
-    few = np.where(enough & (widths == widths[enough].min()), means, -np.inf)
-    chosen = int(few.argmax())
-    errors = sums.std(axis=0, ddof=1) / np.sqrt(images)
-    drawn = resampled_means(rows[in_order(rows)], seed, BOOTSTRAP_RESAMPLES) @ member.T
-    off = np.abs(drawn - means)
-    scale = np.where(errors > 0, errors, 1.0)
-    furthest = np.where(errors > 0, off / scale, 0.0).max(axis=1)
-    width = float(np.quantile(furthest, confidence)) * np.sqrt(images / (images - 1))
-    half = width * float(errors[chosen])
-    value = float(means[chosen])
-    return Run(*spans[chosen], value, value - half, value + half)
+    few = np.where(enough & (widths == widths[enough].min()), sums.means, -np.inf)
+    return sums.run(*sums.spans[int(few.argmax())])

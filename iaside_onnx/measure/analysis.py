@@ -23,6 +23,7 @@ from ..results.report import Report, check_view
 from ..settings import Settings
 from ..spelling import option
 from .batch_size import BatchSize
+from .clean_check import CleanCheck
 from .clean_pass import CleanPass
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, has_idle_cores, play
@@ -116,12 +117,15 @@ class Game(Measurement[Report]):
         The coalitions of each row; None where all rows hold all coalitions.
     clean : ndarray of float32, shape (n,)
         The value of the grand coalition of each row, as the clean pass found it.
+    check : CleanCheck or None
+        None where the grand coalition is not the untouched image.
     """
 
     asked: Settings
     statistics: SampleStatistics = field(default_factory=SampleStatistics)
     drawn: NDArray[np.uint64] | None = None
     clean: NDArray[np.float32] | None = None
+    check: CleanCheck | None = None
 
     kind = Report
 
@@ -161,7 +165,8 @@ class Game(Measurement[Report]):
             keys = [subject.keys[position] for position in subject.positions]
             drawn = np.stack([draw_coalitions(*what, key) for key in keys])
         known = clean.clean if self.grand_is_known else None
-        return replace(self, statistics=clean.statistics, drawn=drawn, clean=known)
+        check = CleanCheck.of(subject, clean) if asked.output_map == "real" else None
+        return replace(self, statistics=clean.statistics, drawn=drawn, clean=known, check=check)
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
@@ -205,7 +210,7 @@ class Game(Measurement[Report]):
 
             play(
                 engine, bands, coalitions, subject.targets, positions, size, keep, advance,
-                lambda position: sample.ids[position], ahead=ahead,
+                lambda position: sample.ids[position], ahead=ahead, check=self.check,
             )  # fmt: skip
 
         return [fill]

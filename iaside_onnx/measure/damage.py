@@ -5,12 +5,12 @@ What stands for absent bands is the perturbed image's own (method, section 9).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from ..settings import Settings
 from ..spelling import option
 from ..storage.output_file import check_no_input
 from .batch_size import BatchSize
+from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, has_idle_cores, laid_out, play
@@ -35,9 +36,6 @@ from .perturbing import Images, Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
 from .run import measure_each
 from .subject import Subject
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Bands up to which all coalitions of the split game are affordable for every image: 2,304 at 8.
 _AFFORDABLE_SPLIT = 8
@@ -236,11 +234,13 @@ class DamageGame(Measurement[DamageReport]):
     ----------
     drawn : ndarray of uint64, shape (n, C), or None
         The coalitions of each row; None where all rows hold the same.
+    check : CleanCheck or None
     """
 
     plan: _Plan
     perturbation: Perturbation
     drawn: NDArray[np.uint64] | None = None
+    check: CleanCheck | None = None
 
     kind = DamageReport
 
@@ -264,12 +264,13 @@ class DamageGame(Measurement[DamageReport]):
         """A pass for each coalition, and those of an attack."""
         return [len(positions) * self._passes]
 
-    def settled(self, subject: Subject, clean: CleanPass) -> DamageGame:  # noqa: ARG002
+    def settled(self, subject: Subject, clean: CleanPass) -> DamageGame:
         """See `Measurement`."""
-        if self.plan.shared is not None:
-            return self
-        keys = [subject.keys[position] for position in subject.positions]
-        return replace(self, drawn=np.stack([self.plan.drawn(key) for key in keys]))
+        drawn, check = None, CleanCheck.of(subject, clean)
+        if self.plan.shared is None:
+            keys = [subject.keys[position] for position in subject.positions]
+            drawn = np.stack([self.plan.drawn(key) for key in keys])
+        return replace(self, drawn=drawn, check=check)
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
@@ -306,7 +307,7 @@ class DamageGame(Measurement[DamageReport]):
                 bands = prepare(subject.pixels, perturbed, index, engine)
                 play(
                     engine, bands, coalitions, subject.targets, group, size, store, advance,
-                    lambda position: sample.ids[position], ahead=ahead,
+                    lambda position: sample.ids[position], ahead=ahead, check=self.check,
                 )  # fmt: skip
 
         return [fill]
@@ -343,7 +344,7 @@ class DamageGame(Measurement[DamageReport]):
         """The first image, clean and perturbed, for pictures; none where that costs passes."""
         subject, clean = filled.subject, filled.clean
         assert clean is not None
-        if filled.used[0] or self.perturbation.queries:
+        if self.perturbation.queries:
             return {}
         first = subject.positions[0]
         groups = self.perturbation.groups(subject, [first], BatchSize(1), lambda _: None)

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from ..inference.model import OutOfMemoryError
 from ..inference.session import Runtime
 from ..mathematics.bands import split
 from .batch_size import BatchSize
+from .clean_check import CleanCheck
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def play(
     name: Callable[[int], str] = str,
     *,
     ahead: bool = True,
+    check: CleanCheck | None = None,
 ) -> None:
     """Evaluate the coalitions of the images at `positions`.
 
@@ -128,8 +131,19 @@ def play(
         after them, where the task has more columns, each of these.
     name : callable
         Position to the image's id, for errors.
+    check : CleanCheck, optional
+        Holds the grand coalition against the clean pass: of every image, or of the first one where
+        it is none of the coalitions.
     """
-    columns = coalitions.shape[-1]
+    if not positions:
+        return
+    columns, grand = coalitions.shape[-1], (1 << engine.players) - 1
+    # Where images have coalitions of their own, the grand one of each stands in the same place.
+    places = np.flatnonzero(
+        (coalitions if coalitions.ndim == 1 else coalitions[positions[0]]) == grand
+    )
+    if check is not None and not len(places):
+        _check_first(engine, prepare, labels, positions[0], check, name)
     with _prepared(prepare, positions, ahead=ahead) as take:
         waiting = list(positions)
         while waiting:
@@ -149,7 +163,25 @@ def play(
                         f"{engine.model.path}: returns NaN for image {name(position)} under "
                         f"coalition {mask}"
                     )
+                if check is not None and len(places):
+                    check(position, float(values[places[-1], 0]), name)
                 store(position, values.T.ravel())
+
+
+def _check_first(
+    engine: Engine,
+    prepare: Callable[[int], NDArray[np.float32]],
+    labels: NDArray[np.int64],
+    position: int,
+    check: CleanCheck,
+    name: Callable[[int], str],
+) -> None:
+    """Hold the grand coalition of one image, which is not played, against the clean pass."""
+    bands, grand = engine.place(prepare(position)[None]), (1 << engine.players) - 1
+    own = np.full((1, 1), grand, np.uint64)
+    value = engine.values(bands, 0, 1, labels[[position]], 1, own)
+    engine.forget()
+    check(position, float(value[0, 0, 0]), name)
 
 
 def _evaluate(
@@ -167,7 +199,8 @@ def _evaluate(
     """
     count = len(rows)
     table = np.empty((count, columns, engine.columns), np.float32)
-    bands, first, start = engine.place(rows), 0, 0
+    bands: Any = None
+    first, start = 0, 0
     while first < count:
         size, searching = batch.size, batch.searching
         whole = start == 0 and size >= columns * (count - first)
@@ -176,7 +209,10 @@ def _evaluate(
         passes = many * (stop - start)
         began = time.perf_counter()
         try:
-            part = bands if many == count else engine.place(rows[first : first + many])
+            if many < count:
+                part = engine.place(rows[first : first + many])
+            else:
+                part = bands = engine.place(rows) if bands is None else bands
             chosen = slice(first, first + many)
             masks = None if own is None else own[chosen]
             values = engine.values(part, start, stop, labels[chosen], min(size, passes), masks)

@@ -140,22 +140,33 @@ class Attacked(Perturbation):
 
 @dataclass(frozen=True)
 class Paired(Perturbation):
-    """Perturbed pictures of the user's own; `pairs` is None before they are read."""
+    """Perturbed pictures of the user's own at a place; `pairs` is None before they are read."""
 
+    name: str
     place: Path
     pairs: Pairs | None = None
+
+    @classmethod
+    def each(cls, places: Sequence[Path]) -> list[Paired]:
+        """Those of several places; ones of one name are called by the folder they lie in too."""
+        whole = [place.absolute() for place in places]
+        names = [place.name if place.is_dir() else place.stem for place in whole]
+        counts = Counter(names)
+        return [
+            cls(f"{there.parent.name}-{name}" if counts[name] > 1 else name, place)
+            for place, there, name in zip(places, whole, names, strict=True)
+        ]
 
     @property
     def stem(self) -> str:
         """See `Perturbation`."""
-        place = self.place.absolute()
-        return place.name if place.is_dir() else place.stem
+        return self.name
 
     @property
     def record(self) -> dict[str, Any]:
         """See `Perturbation`."""
         assert self.pairs is not None
-        return {"kind": "folder", "name": self.pairs.name, "digest": self.pairs.digest}
+        return {"kind": "folder", "name": self.name, "digest": self.pairs.digest}
 
     def settled(self, subject: Subject) -> Paired:
         """See `Perturbation`."""
@@ -211,7 +222,7 @@ def asked_perturbations(
     asked += [Attacked(*each, queries) for each in zip(attacks, radii, strict=True)]
     for path in perturbed:
         check_path("perturbed", path)
-    asked += [Paired(Path(path)) for path in perturbed]
+    asked += Paired.each([Path(path) for path in perturbed])
     if not asked:
         raise UsageError(
             f"say what perturbs the images: {option('corruption', like='NAME')}, "

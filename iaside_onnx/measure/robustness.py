@@ -34,6 +34,7 @@ from .run import measure
 from .scorer import Scorer
 from .subject import Subject
 
+_ATTACK = "square-linf"
 _WHAT = ("perturbations", "severities", "attacks")
 # Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
 # each attack.
@@ -49,7 +50,7 @@ def measure_robustness(
     corruption: str | Sequence[str] = (),
     severity: int | Sequence[int] = (),
     perturbed: str | Path | Sequence[str | Path] = (),
-    attack: str | Sequence[str] = ("square-linf",),
+    attack: str | Sequence[str] | None = None,
     epsilon: float | Sequence[float] = (),
     queries: int = 500,
     attack_samples: int = 50,
@@ -72,8 +73,9 @@ def measure_robustness(
         relative path without suffix, or arrays in the same order. ImageNet-C and CIFAR-10-C are
         read as they lie, and `corruption` and `severity` choose among what they hold. Corruptions
         are made beside them only where `corruption` names some.
-    attack : str or sequence of str
-        "square-linf", "square-l2", "spsa-linf", "spsa-l2"; empty, or "none", for no attack.
+    attack : str or sequence of str, optional
+        "square-linf", "square-l2", "spsa-linf", "spsa-l2"; empty, or "none", for no attack. None:
+        "square-linf", and no attack with `perturbed`.
     epsilon : float or sequence of float
         Radius of the attacks in pixel space, where 1 is from black to white: one for each attack,
         or one for all. Empty: 4/255 for l-inf, and for l2 0.5 at 32 x 32 x 3, growing with the
@@ -101,6 +103,8 @@ def measure_robustness(
     wanted = Wanted.asked(perturbed, corruption, severity)
     radii, queries = several("epsilon", epsilon), plain(queries)
     attack_samples, confidence = plain(attack_samples), plain(confidence)
+    if attack is None:
+        attack = () if wanted.perturbed else _ATTACK
     attacks = check_attacks(several("attack", attack), radii, queries)
     check_confidence(confidence)
     check_number("attack_samples", attack_samples, 0, MOST_COUNT, "0 for all, or a positive number")

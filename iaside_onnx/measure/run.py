@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError, said
 from ..images.sample import seeded_order
+from ..interrupts import keeping
 from ..results.part import PartOfSample, part_of
 from ..setting_roles import identity_apart, without_sample
 from ..spelling import option
@@ -105,9 +107,9 @@ def measure_each(
             workers = stack.enter_context(open_workers(request.dask, request.threads, listener))
         subject = open_subject(request, labelled=labelled)
         measurements = [settle(subject) for _, settle in asked]
-        times = f"{len(measurements)} times " if len(measurements) > 1 else ""
-        for cost in dict.fromkeys(each.cost(len(subject.positions)) for each in measurements):
-            listener.note(f"cost: {times}{cost}")
+        costs = Counter(each.cost(len(subject.positions)) for each in measurements)
+        for cost, times in costs.items():
+            listener.note(f"cost: {f'{times} times ' * (times > 1)}{cost}")
         whole_sample, clean = any(each.of_whole_sample for each in measurements), None
         if labelled:
             clean = clean_pass(subject, whole_sample=whole_sample)
@@ -117,6 +119,7 @@ def measure_each(
         listeners, results = [listener], []
         if len(asked) > 1:
             works = [sum(each.work(subject.positions)) for each in measurements]
+            listener.note(f"cost of all {len(asked)}: {sum(works):,}")
             befores = [sum(works[:number]) for number in range(len(works))]
             listeners = [listener.part(before, sum(works)) for before in befores]
         for number, ((each, _), measurement) in enumerate(zip(asked, measurements, strict=True)):
@@ -248,8 +251,13 @@ def _fill(
 
     began = time.monotonic()
     used, reason = np.arange(len(positions)), "sample"
+    if request.resume and ahead < total:
+        listener.note(f"resumed: {_done(measurement, positions, partial)} kept from before")
     listener.start(total - ahead, total)
-    try:
+    with ExitStack() as stack:
+        stack.callback(listener.stop)
+        if request.target is not None:
+            stack.enter_context(keeping(lambda: _done(measurement, positions, partial)))
         if limits.any:
             order = seeded_order(subject.sample.labels[positions], subject.seed)
             begun, finished = _before(measurement, positions, lacking)
@@ -262,8 +270,6 @@ def _fill(
             used, reason = play_rounds(limits, order, finished, evaluate, stderr)
         else:
             evaluate(used)
-    finally:
-        listener.stop()
     digest, of_shard = subject.sample.digest(), {}
     if request.shard is not None:
         of_shard["shard"] = PartOfSample(request.shard, len(subject.sample), digest).record()
@@ -276,6 +282,18 @@ def _fill(
         **subject.environment(),
         **of_shard,
     }
+
+
+def _done(measurement: Measurement[R], positions: list[int], partial: Partial) -> str:
+    """How much of a table is filled: images where a row is filled at once, else work, in words."""
+    parts = range(len(measurement.parts))
+    lacking = [partial.unfinished(part) for part in parts]
+    if len(parts) == 1:
+        done = len(positions) - len(lacking[0])
+        return f"{done} of {len(positions)} images are"
+    total = sum(measurement.work(positions))
+    ahead = sum(measurement.work([positions[row] for row in lacking[part]])[part] for part in parts)
+    return f"{(total - ahead) / total:.0%} of the work is"
 
 
 def _before(

@@ -1,6 +1,6 @@
 """What an ONNX file declares about itself in its metadata, under keys that start with ``iaside.``.
 
-The keys are written by the exporters in ``tools/export`` and documented there. They are defaults:
+The keys are written by the exporters in ``exporting`` and documented there. They are defaults:
 an option overrides its key, and then even a broken value does no harm.
 """
 

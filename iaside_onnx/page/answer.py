@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def answer(audit: Audit) -> dict[str, Any]:
         "not_measured": [gap.split(": ", 1) for gap in audit.not_measured],
         "next": [*map(_unbroken, audit.next)],
         "rule": _unbroken(found.text),
-        "commands": [audit.command("compare"), audit.command("gate")],
+        "commands": [audit.command(name) for name in ("compare", "gate") if found.reason is None],
     }
 
 
@@ -49,17 +49,20 @@ def _unbroken(text: str) -> str:
 
 def _share(share: Any) -> str:
     """Points of right answers with their interval."""
-    low, high = 100 * share.low, 100 * share.high
-    return f"{100 * share.right:.0f}\N{NO-BREAK SPACE}% [{low:.0f}, {high:.0f}]"
+    return _points(share.right, share.low, share.high)
 
 
 def _kept(group: GroupVerdict) -> str:
     kept = group.weakest_kept
     if not np.isfinite([kept.value, kept.low, kept.high]).all():
         return "not known"
-    return (
-        f"{100 * kept.value:.0f}\N{NO-BREAK SPACE}% [{100 * kept.low:.0f}, {100 * kept.high:.0f}]"
-    )
+    return _points(kept.value, kept.low, kept.high)
+
+
+def _points(*shares: SupportsFloat) -> str:
+    """A share and the ends of its interval in points."""
+    value, low, high = (f"{100 * float(each) + 0.0:.0f}" for each in shares)
+    return _unbroken(f"{value} % [{low}, {high}]")
 
 
 def _chart(audit: Audit, group: GroupVerdict) -> Chart:

@@ -19,6 +19,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 472, 28, 208
 _GAUGE_ENDS = (24, 456)
 _GAUGE_TOP, _GAUGE_ROW = 30, 36
 _ROWS_LEFT, _ROWS_TOP = 130, 20
+_STACKS_LEFT, _STACK_ROW = 186, 24.0
 # Up and down: ticks are floats.
 _MOST_DECADES = 300.0
 
@@ -97,6 +98,22 @@ class Chart:
     right: int = _RIGHT
     top: int = _TOP
     bottom: int = _BOTTOM
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One row of a chart of stacked bars, which can be pointed at and focused.
+
+    `segments` are the left end, width and part of each piece; `x` is where the sum lies, `low` and
+    `high` the ends of its interval.
+    """
+
+    y: float
+    text: str
+    segments: list[tuple[float, float, int]]
+    x: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -208,6 +225,51 @@ def dot_rows(
         bottom=bottom,
         height=bottom + 44,
     )
+
+
+def stacked_rows(
+    values: NDArray[Any],
+    sums: Sequence[tuple[float, float, float]],
+    names: Sequence[str],
+    texts: Sequence[str],
+    words: Words,
+) -> tuple[Chart, list[Stack]]:
+    """Rows of stacked bars; parts below 0 go to the left of it, and a dot shows the sum.
+
+    Parameters
+    ----------
+    values : ndarray, shape (rows, parts)
+    sums : sequence of (value, low, high)
+    names, texts : sequence of str
+        What a row is called, and what is said about it.
+    """
+    ends = np.array([values.clip(min=0).sum(axis=1), values.clip(max=0).sum(axis=1)])
+    low, high, steps = _steps([0.0, *ends.ravel(), *np.ravel(sums)])
+    along = _Scale(_STACKS_LEFT, (_RIGHT - _STACKS_LEFT) / (high - low), low, (low, high))
+    middles = [_ROWS_TOP + _STACK_ROW * (row + 0.5) for row in range(len(names))]
+    stacks = []
+    for row, (middle, text) in enumerate(zip(middles, texts, strict=True)):
+        right = left = 0.0
+        segments = []
+        for part, value in enumerate(map(float, values[row])):
+            start = right if value >= 0 else left + value
+            segments.append((along.at(start), _round(abs(value) * along.unit), part))
+            right, left = right + max(value, 0.0), left + min(value, 0.0)
+        stacks.append(Stack(_round(middle), text, segments, *map(along.at, sums[row])))
+    bottom = math.ceil(_ROWS_TOP + _STACK_ROW * len(names))
+    chart = Chart(
+        words,
+        x_ticks=[Tick(along.at(step), f"{step:g}") for step in steps],
+        y_ticks=_ticks(middles, names),
+        marks=[],
+        zero=along.zero,
+        unit=along.unit,
+        left=_STACKS_LEFT,
+        top=_ROWS_TOP,
+        bottom=bottom,
+        height=bottom + 44,
+    )
+    return chart, stacks
 
 
 def scatter(points: Sequence[tuple[int, float, float, str]], words: Words) -> Chart:

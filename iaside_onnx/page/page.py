@@ -28,6 +28,7 @@ from ..mathematics.absence import scheme_of
 from ..mathematics.shapley import coalition_curves
 from ..results.audit import PAGE, Audit
 from ..results.class_rows import class_notes, shown_estimate
+from ..results.damage import DamageReport
 from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.part import part_note
 from ..results.report import FEW_IMAGES, ONLY_EXACT, Report
@@ -38,6 +39,7 @@ from ..storage.output_file import check_free, whole_file
 from ..views.text import band_table, interval, model_name, number, percent, shortened, value_name
 from . import perturbations
 from .answer import answer
+from .damage import damage
 from .example_pictures import WINDOW, Example, examples
 from .repeat import repetition
 from .report_charts import curve_charts, profile_chart, score_chart, shapley_chart, sid_chart
@@ -64,6 +66,7 @@ class Facts:
     baseline: RobustnessReport | None
     snr: SnrReport | None
     audit: Audit | None = None
+    damages: Sequence[DamageReport] = ()
 
     @property
     def exact(self) -> bool:
@@ -137,13 +140,15 @@ def page(
     robustness: Sequence[RobustnessReport] = (),
     baseline: RobustnessReport | None = None,
     snr: SnrReport | None = None,
+    damages: Sequence[DamageReport] = (),
 ) -> str:
     """The page as text, HTML that loads nothing from anywhere: a pure function of the reports.
 
     Parameters
     ----------
     reports : sequence of Report
-        At most 12; they may differ in anything but the number of bands.
+        At most 12; they may differ in anything but the number of bands. None where there are
+        `damages`.
     names : sequence of str, optional
         What legends call them; the models' file names by default.
     robustness : sequence of RobustnessReport
@@ -152,6 +157,8 @@ def page(
         What mCE is relative to.
     snr : SnrReport, optional
         What perturbations do to the bands.
+    damages : sequence of DamageReport
+        Of any models and perturbations, all of the same bands.
 
     Raises
     ------
@@ -160,6 +167,9 @@ def page(
     ReportError
         A baseline measured on something else.
     """
+    if damages and not reports and not robustness and snr is None:
+        names = list(dict.fromkeys(map(model_name, damages)))
+        return _written(Facts([], names, [], {}, None, None, None, damages), names)
     if not 1 <= len(reports) <= MOST_REPORTS:
         raise UsageError(f"a page takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
     if len({tuple(report.band_names) for report in reports}) > 1:
@@ -174,7 +184,8 @@ def page(
         {**_model(report, measured.get(at)), "number": at, "name": names[at], "label": labels[at]}
         for at, report in enumerate(reports)
     ]
-    return _written(Facts(reports, labels, models, measured, baseline, snr), names)
+    facts = Facts(reports, labels, models, measured, baseline, snr, None, damages)
+    return _written(facts, names)
 
 
 def audit_page(audit: Audit) -> str:
@@ -182,10 +193,11 @@ def audit_page(audit: Audit) -> str:
     analysis, measured = audit.analysis, {0: audit.robustness}
     name = model_name(audit)
     if analysis is None:
-        return _written(Facts([], [name], [], {}, None, None, audit), [name])
+        return _written(Facts([], [name], [], {}, None, None, audit, audit.damages), [name])
     label = name if analysis.precondition.holds else f"{name} ({NOT_A_FINDING})"
     model = {**_model(analysis, audit.robustness), "number": 0, "name": name, "label": label}
-    return _written(Facts([analysis], [label], [model], measured, None, None, audit), [name])
+    facts = Facts([analysis], [label], [model], measured, None, None, audit, audit.damages)
+    return _written(facts, [name])
 
 
 def save_audit_page(audit: Audit, target: Path | None = None, *, overwrite: bool = True) -> Path:
@@ -211,9 +223,11 @@ def _written(facts: Facts, names: Sequence[str]) -> str:
         if needed is not None:
             context["sections"].append(section)
             context |= needed
-    context |= _overview(facts, names) if facts.reports else _no_overview(facts)
+    context |= _overview(facts, names) if facts.reports else _no_overview(facts, names)
     environment = _environment()
     style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
+    if facts.audit is not None:
+        style += _inline(environment, "answer.css")
     return environment.get_template("page.html").render(
         **context,
         answer=None if facts.audit is None else answer(facts.audit),
@@ -225,11 +239,15 @@ def _written(facts: Facts, names: Sequence[str]) -> str:
     )
 
 
-def _no_overview(facts: Facts) -> dict[str, Any]:
+def _no_overview(facts: Facts, names: Sequence[str]) -> dict[str, Any]:
     """What the page's frame needs where no report says where the evidence lies."""
-    assert facts.audit is not None
+    paths = [str(damage.model["path"]) for damage in facts.damages]
+    if facts.audit is not None:
+        paths = [str(facts.audit.model["path"])]
+    few = len(names) <= _MOST_TITLE_NAMES
+    several = ", ".join(names) if few else f"{len(names)} models"
     return {
-        "title": str(facts.audit.model["path"]),
+        "title": several if len(set(paths)) > 1 else paths[0],
         "models": [],
         "several": False,
         "mute": [],
@@ -444,6 +462,12 @@ SECTIONS = [
         derived=True,
     ),
     Section("robustness", "What corruptions cost", _cost),
+    Section(
+        "damage",
+        "Where the damage comes in",
+        lambda facts: {"damage": damage(facts.damages)} if facts.damages else None,
+        analysed=False,
+    ),
     Section(
         "noise",
         "What perturbations do to the bands",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import ReportError
-from ..storage.opening import begin_reading
+from ..storage.opening import begin_reading, is_folder
 from ..storage.output_file import whole_file
 from ..storage.regular_file import read_bounded, why
 from . import kinds
@@ -85,8 +85,7 @@ class Audit(Shown):
         main = folder / ROBUSTNESS
         if not main.is_file():
             raise ReportError(
-                f"{folder}: is no folder of an audit, for it holds no {ROBUSTNESS}; give a report, "
-                "or audit the model: iaside audit MODEL IMAGES"
+                f"{is_folder(folder)} (the folder of an audit would hold a {ROBUSTNESS})"
             )
         paths = [path for path in audit_files(folder) if path.is_file()]
         if len(paths) > _MOST_DAMAGES:
@@ -181,8 +180,7 @@ class Audit(Shown):
         """The words of a command that goes on from here: "compare" or "gate"."""
         folder = _folder_words(self.folder)
         if name == "compare":
-            other = self.folder.with_name(f"{self.folder.name or 'model'}-2")
-            return ["iaside", "compare", folder, _folder_words(other)]
+            return ["iaside", "compare", folder, _folder_words(_beside(self.folder))]
         kind, most = self.threshold
         return ["iaside", "gate", folder, "--max-error", f"{kind}={most:g}"]
 
@@ -317,6 +315,13 @@ def _about(path: Path) -> dict[str, Any]:
 
 def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _beside(folder: Path) -> Path:
+    """Where the audit of the next version may go."""
+    if folder.name not in ("", ".."):
+        return folder.with_name(f"{folder.name}-2")
+    return folder / ".." / f"{folder.resolve().name or 'audit'}-2"
 
 
 def _folder_words(folder: Path) -> str:

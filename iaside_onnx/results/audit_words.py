@@ -110,14 +110,15 @@ def how_sure(found: Verdicts, available: int | None) -> str:
     """How far the shares of right answers may be off, and what would make them surer."""
     images, widest = found.clean.n, found.widest
     points = 100 * widest.half_width
-    text = f"{images} images: ±{points:.0f} points at most ({widest.kind})."
+    text = f"{images} image{'s' * (images > 1)}: ±{points:.0f} points at most ({widest.kind})."
     if points > NARROW:
         text += f" ±{NARROW} needs about {round_up(images * (points / NARROW) ** 2)} images"
         text += "." if available is None else f"; the data holds {available}."
-    open_groups = [group for group in found.groups.values() if group.needed is not None]
-    if open_groups:
-        each = (f"about {round_up(group.needed or 0)} for {group.kind}" for group in open_groups)
-        text += f" A decision needs {listed(each)}."
+    needs = {group.kind: group.needed for group in found.groups.values() if group.needed}
+    if needs:
+        text += (
+            f" A decision on {listed(needs)} needs about {round_up(max(needs.values()))} images."
+        )
     return text
 
 

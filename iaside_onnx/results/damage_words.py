@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.band_sums import MOST_OF_IT
+from .damage_numbers import FEW_IMAGES, DamageNumbers
 from .spread import Spread
-
-if TYPE_CHECKING:
-    from .damage import DamageReport
 
 # From this size on points are said without decimals.
 _WHOLE = 19.5
@@ -48,15 +46,15 @@ def bands_named(names: Sequence[str], first: int, last: int) -> str:
     return f"bands {names[first]} {joint} {names[last]}"
 
 
-def sentence(report: DamageReport) -> str:
+def sentence(report: DamageNumbers) -> str:
     """See `DamageReport.sentence`."""
     damage, images, unit = report.damage, len(report.labels), report.unit
     digits = _digits(report, float(damage.value))
     lost = f"{float(damage.value):.{digits}f}"
     whole = f"{_with_ends(damage, digits)} {unit} lost"
-    if images < few_images():
+    if images < FEW_IMAGES:
         return (
-            f"{whole} on {images} image{'s' * (images > 1)}: with fewer than {few_images()} no "
+            f"{whole} on {images} image{'s' * (images > 1)}: with fewer than {FEW_IMAGES} no "
             "band is named."
         )
     if damage.low <= 0 <= damage.high:
@@ -87,10 +85,10 @@ def sentence(report: DamageReport) -> str:
     return f"{text}."
 
 
-def split_sentence(report: DamageReport) -> str | None:
+def split_sentence(report: DamageNumbers) -> str | None:
     """How much comes of what is taken away, and of what is added; None without a split."""
     parts = report.parts
-    if parts is None or len(report.labels) < few_images():
+    if parts is None or len(report.labels) < FEW_IMAGES:
         return None
     digits = _digits(report, float(report.damage.value))
     taken, added = (_with_ends(parts[row, -1], digits) for row in range(2))
@@ -100,14 +98,7 @@ def split_sentence(report: DamageReport) -> str | None:
     )
 
 
-def few_images() -> int:
-    """With fewer images no band is named, and no class is judged."""
-    from .damage import FEW_IMAGES
-
-    return FEW_IMAGES
-
-
-def _digits(report: DamageReport, size: float) -> int:
+def _digits(report: DamageNumbers, size: float) -> int:
     """Digits after the point in which a sentence tells a damage of this size."""
     if report.value == "log-prob":
         return 2
@@ -122,12 +113,12 @@ def _with_ends(spread: Spread, digits: int) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def class_rows(report: DamageReport) -> list[dict[str, Any]]:
+def class_rows(report: DamageNumbers) -> list[dict[str, Any]]:
     """See `DamageReport.per_class`."""
     rows = []
     for label in np.unique(report.labels).tolist():
         chosen = report.labels == label
-        few = int(chosen.sum()) < few_images()
+        few = int(chosen.sum()) < FEW_IMAGES
         bands = None if few else report.per_image[chosen].mean(axis=0).tolist()
         rows.append(
             {
@@ -142,7 +133,7 @@ def class_rows(report: DamageReport) -> list[dict[str, Any]]:
     return rows
 
 
-def worst_images(report: DamageReport, count: int) -> list[dict[str, Any]]:
+def worst_images(report: DamageNumbers, count: int) -> list[dict[str, Any]]:
     """See `DamageReport.worst`."""
     shares, in_logs = report.per_image, report.per_image_log_prob
     lost_log = np.zeros(len(shares)) if in_logs is None else in_logs.sum(axis=1)
@@ -178,7 +169,7 @@ def points(spread: Spread) -> dict[str, Any]:
     return {"points": values["value"], "low": values["low"], "high": values["high"]}
 
 
-def summary(report: DamageReport) -> dict[str, Any]:
+def summary(report: DamageNumbers) -> dict[str, Any]:
     """What ``iaside explain --json`` says beside where the report comes from."""
     interactions, run, parts = report.interactions, report.named, report.parts
     logs = report.per_image_log_prob
@@ -217,11 +208,11 @@ def summary(report: DamageReport) -> dict[str, Any]:
         "sentence": sentence(report),
         "rule": RULE,
         "accuracy": None if report.of_own_answers else report.accuracy,
-        "images": report.worst(_WORST),
+        "images": worst_images(report, _WORST),
         "forward_passes": report.run["forward_passes"],
         "seconds": report.run["seconds"],
     }
 
 
-def _plain(values: NDArray[np.float64] | None, report: DamageReport) -> list[Any]:
+def _plain(values: NDArray[np.float64] | None, report: DamageNumbers) -> list[Any]:
     return [None] * report.players if values is None else (values + 0.0).tolist()

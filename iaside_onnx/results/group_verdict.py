@@ -309,7 +309,7 @@ def _clean(right: NDArray[np.bool_]) -> Accuracy:
 def _reason(clean: Accuracy, guess: float) -> str | None:
     """Why there is no verdict at all."""
     if clean.n < LEAST_IMAGES:
-        return f"{clean.n} images are fewer than the {LEAST_IMAGES} that a verdict takes"
+        return f"a verdict takes at least {LEAST_IMAGES} images, not {clean.n}"
     if clean.low <= guess:
         return (
             f"{percent(round(clean.right, 3))} right on untouched images is not clearly more than "

@@ -53,7 +53,23 @@ def load(path: str | Path, reading: Child | None = None) -> Any:
     path = Path(path)
     if path.is_dir():
         return import_module(".audit", __package__).Audit.load(path)
+    return load_file(path, reading)
+
+
+def load_file(path: str | Path, reading: Child | None = None) -> Any:
+    """As `load`, of files alone; a folder is a ReportError."""
+    path = Path(path)
     stored, arrays = stored_content(path, reading)
     if stored["format"] not in KINDS:
         raise wrong_kind(path, stored["format"])
     return class_of(stored["format"]).of_stored(path, stored, arrays)
+
+
+def load_one_of(path: str | Path, *kinds: type[Result]) -> Any:
+    """Read a finished file of one of some kinds; others are refused as by ``load`` of the first."""
+    path = Path(path)
+    stored, arrays = stored_content(path, None)
+    kind = next((each for each in kinds if each.SCHEMA.format == stored["format"]), None)
+    if kind is None:
+        raise wrong_kind(path, stored["format"], kinds[0].SCHEMA.format)
+    return kind.of_stored(path, stored, arrays)

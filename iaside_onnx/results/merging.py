@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import UsageError
 from ..spelling import option
 from .joining import joined
-from .kinds import load
+from .kinds import load_file
 from .result import Result
 
 
@@ -47,7 +47,7 @@ def merge(
     asked = {name: value for name, value in view.items() if value is not None}
     parts = []
     for number, given in enumerate(reports, 1):
-        result = given if isinstance(given, Result) else load(given)
+        result = given if isinstance(given, Result) else load_file(given)
         name = f"report {number}" if isinstance(given, Result) else str(given)
         for setting in asked:
             if setting not in signature(result.view).parameters:

@@ -14,7 +14,7 @@ from ..mathematics.intervals import METHODS
 from ..spelling import on_command_line
 from ..storage.opening import MADE_BY, check_is_file, read_isolated, report_errors
 from ..storage.seal import BEGINNINGS, NO_SEAL, SEAL_BYTES, check_seal, is_sealed
-from .kinds import load
+from .kinds import load_file
 from .part import part_note
 from .report import FORMAT, Report
 from .stored import read_derived, read_format
@@ -113,7 +113,7 @@ def verify_file(path: Path) -> Verification:
     checks, kind, result = [_sealed(path)], FORMAT, None
     if checks[0].holds is not False:
         try:
-            result = load(path)
+            result = load_file(path)
             kind = result.SCHEMA.format
             note = part_note(result)
             text = f"of {MADE_BY[kind]}, as {kind} has it"

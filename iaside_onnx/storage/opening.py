@@ -69,10 +69,15 @@ def check_is_file(path: Path) -> None:
     check_regular(path, ReportError)
     if not path.is_file():
         if path.is_dir():
-            held = sorted(each.name for each in path.glob("*.h5"))
-            hint = f"such as {path / held[0]}" if held else "there is none in it"
-            raise ReportError(f"{path}: is a folder; give a report, {hint}")
+            raise ReportError(is_folder(path))
         raise ReportError(f"{path}: no such report file{nearby(path)}")
+
+
+def is_folder(path: Path) -> str:
+    """What to say where a folder was given for a report: it may hold one."""
+    held = sorted(each.name for each in path.glob("*.h5"))
+    hint = f"such as {path / held[0]}" if held else "there is none in it"
+    return f"{path}: is a folder; give a report, {hint}"
 
 
 @contextmanager

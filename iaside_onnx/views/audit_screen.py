@@ -20,6 +20,7 @@ _LABEL = 16
 _INDENT = 2
 _BAR = 8
 _NAME = 10
+_FIXED = "\N{NO-BREAK SPACE}"
 # Room for what is kept under the weakest corruption, beside its name.
 _WIDE = 100
 _WIDEST = 120
@@ -38,11 +39,14 @@ def print_audit(audit: Audit) -> None:
     _say(out, "How sure?", [audit.how_sure])
     _say(out, "Not measured", ["; ".join(audit.not_measured) or "Nothing that iaside can measure."])
     _say(out, "What now?", audit.next)
-    out.say(command_line("Afterwards", audit.command("compare")), verbatim=True)
+    judged = audit.verdicts.reason is None
+    if judged:
+        out.say(command_line("Afterwards", audit.command("compare")), verbatim=True)
     page = audit.folder / PAGE
     if page.is_file():
         out.say(_labelled("Page", one_line(str(page))), verbatim=True)
-    out.say(command_line("CI", audit.command("gate")), verbatim=True)
+    if judged:
+        out.say(command_line("CI", audit.command("gate")), verbatim=True)
 
 
 def group_lines(audit: Audit, width: int) -> list[str]:
@@ -53,7 +57,7 @@ def group_lines(audit: Audit, width: int) -> list[str]:
     found, wide = audit.verdicts, width >= _WIDE
     groups = worst_first(found)
     right = f"right answers of {found.clean.n} images"
-    head = f"    {right:<{_NAME + _BAR + 17}}  weakest corruption{' and what it leaves' * wide}"
+    head = f"    {right:<{_NAME + _BAR + 16}}  weakest corruption{' and what it leaves' * wide}"
     lines = [head, _line("untouched", found.clean, "")]
     return lines + [_line(group.kind, group, _weakest(group, wide)) for group in groups]
 
@@ -97,7 +101,8 @@ def _say(out: Terminal, label: str, sentences: Sequence[str]) -> None:
     indent = " " * (_INDENT + _LABEL)
     first = _labelled(label, "")
     for sentence in sentences:
-        text = one_line(sentence)
+        # No line ends between a number and its unit.
+        text = one_line(sentence).replace(" %", f"{_FIXED}%")
         wrapped = textwrap.wrap(
             text,
             min(out.width, _WIDEST) if out.is_terminal else max(out.width, len(text) + len(first)),
@@ -106,7 +111,7 @@ def _say(out: Terminal, label: str, sentences: Sequence[str]) -> None:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        out.say(*wrapped, verbatim=True)
+        out.say(*(line.replace(_FIXED, " ") for line in wrapped), verbatim=True)
         first = indent
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
-from .damage_plot import check_together, in_order
+from .damage_rows import cell, check_together, in_order
 from .damage_table import pairs_of_bands
 from .figure import SMALL, WIDTH, Header, Picture, note_lines, title, wrapped
-from .text import both_ends, model_name, number, one_line, shortened
+from .text import both_ends, model_name, one_line, shortened
 
 # Inches.
 _ROW, _CELL, _GAP, _EDGE, _BELOW = 0.17, 0.3, 0.1, 0.12, 0.36
@@ -32,7 +32,7 @@ def damage_map(reports: Sequence[DamageReport], names: Sequence[str]) -> Picture
     UsageError
         As for `damage_figure`.
     """
-    check_together(reports, names)
+    check_together(reports, names, "picture")
     ordered, called, shared = in_order(reports)
     first = ordered[0]
     values = np.stack([report.bands.value for report in ordered])
@@ -61,7 +61,7 @@ def damage_map(reports: Sequence[DamageReport], names: Sequence[str]) -> Picture
     sums.imshow(np.zeros_like(whole), cmap="Greys", vmin=0, vmax=1, aspect="auto")
     for row, value in enumerate(whole[:, 0]):
         sums.text(
-            0, row, _cell(value, first), ha="center", va="center_baseline", fontsize=SMALL,
+            0, row, cell(value, first), ha="center", va="center_baseline", fontsize=SMALL,
             fontweight="bold",
         )  # fmt: skip
     sums.set_yticks([])
@@ -77,12 +77,6 @@ def _uncertain(reports: Sequence[DamageReport]) -> NDArray[np.bool_]:
     return np.stack([(each.bands.low <= 0) & (each.bands.high >= 0) for each in reports])
 
 
-def _cell(value: float, report: DamageReport) -> str:
-    if report.value == "log-prob":
-        return number(round(value, 2) + 0.0, 2)
-    return number(round(value, 1) + 0.0, 1) if abs(value) < 9.95 else number(value, 0)
-
-
 def _cells(
     axes: Axes,
     values: NDArray[np.float64],
@@ -96,7 +90,7 @@ def _cells(
     for (row, place), value in np.ndenumerate(values):
         colour = "white" if abs(value) > _DARK * largest else "#222222"
         axes.text(
-            place, row, _cell(float(value), report), ha="center", va="center_baseline",
+            place, row, cell(float(value), report), ha="center", va="center_baseline",
             fontsize=5.5, color="#8a8a8a" if uncertain[row, place] else colour,
         )  # fmt: skip
 
@@ -140,7 +134,7 @@ def interaction_map(report: DamageReport) -> Picture:
         for row, place in zip(*np.nonzero(lower), strict=True):
             value = float(interactions[row, place])
             axes.text(
-                place, row, _cell(value, report), ha="center", va="center_baseline", fontsize=5.5,
+                place, row, cell(value, report), ha="center", va="center_baseline", fontsize=5.5,
                 color="white" if abs(value) > _DARK * largest else "#222222",
             )  # fmt: skip
     axes.set_xticks(range(players - 1), report.band_names[:-1])

@@ -11,10 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from ..comparisons.damage_agreement import bands_apart
-from ..errors import UsageError
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name, sentence
+from .damage_rows import LOST, check_together, in_order
 from .figure import (
     COLOURS,
     EDGE,
@@ -32,16 +31,10 @@ from .figure import (
 )
 from .text import both_ends, counted, model_name, one_line, percent, shortened
 
-MOST_BARS = 100
 # Inches.
 _ROW, _NAMES, _RIGHT, _BELOW, _KEY = 0.19, 1.3, 0.34, 0.42, 0.2
 _PANEL = 1.7
 _LONGEST = 24
-_SHORT = {
-    "right": "points of accuracy lost",
-    "same-answer": "points of same answer lost",
-    "log-prob": "log-probability lost, nats",
-}
 
 
 def damage_figure(reports: Sequence[DamageReport], names: Sequence[str]) -> Picture:
@@ -52,57 +45,8 @@ def damage_figure(reports: Sequence[DamageReport], names: Sequence[str]) -> Pict
     UsageError
         Reports of other bands or told in other units, or more than a picture takes.
     """
-    check_together(reports, names)
+    check_together(reports, names, "picture")
     return _one(reports[0]) if len(reports) == 1 else _stacked(reports)
-
-
-def check_together(reports: Sequence[DamageReport], names: Sequence[str]) -> None:
-    """Refuse reports that no picture holds together with a `UsageError`."""
-    if len(reports) > MOST_BARS:
-        raise UsageError(f"a picture takes 1 to {MOST_BARS} reports, not {len(reports)}")
-    for report, name in zip(reports[1:], names[1:], strict=True):
-        if apart := bands_apart(reports[0], report):
-            raise UsageError(f"not on one picture: {name} and {names[0]}: {'; '.join(apart)}")
-
-
-def in_order(
-    reports: Sequence[DamageReport],
-) -> tuple[list[DamageReport], list[str], list[str]]:
-    """Reports in the order in which pictures show them, with what each row is called.
-
-    By perturbation, the most harmful first, then by severity and by model. Returns the reports,
-    names of rows, and what all rows share, which a header says once.
-    """
-    groups: dict[str, list[DamageReport]] = {}
-    for report in reports:
-        groups.setdefault(str(report.settings["perturbation"]["name"]), []).append(report)
-
-    def harm(group: list[DamageReport]) -> float:
-        return -float(np.mean([report.damage.value for report in group]))
-
-    models = list(dict.fromkeys(model_name(report) for report in reports))
-    ordered = [
-        report
-        for group in sorted(groups.values(), key=harm)
-        for report in sorted(group, key=lambda report: _strength(report, models))
-    ]
-    several = len(models) > 1
-    called = [
-        perturbation_name(report.settings["perturbation"])
-        + (f", {model_name(report)}" if several else "")
-        for report in ordered
-    ]
-    shared = [] if several else [shortened(models[0], 30)]
-    images = sorted({len(report.labels) for report in reports})
-    span = str(images[0]) if len(images) == 1 else f"{images[0]} to {images[-1]}"
-    shared.append(f"{span} image{'s' * (images[-1] > 1)}")
-    return ordered, [one_line(name) for name in called], shared
-
-
-def _strength(report: DamageReport, models: list[str]) -> tuple[float, int]:
-    perturbation = report.settings["perturbation"]
-    strength = perturbation.get("severity", perturbation.get("epsilon", 0.0))
-    return float(strength), models.index(model_name(report))
 
 
 def band_colours(bands: int) -> list[str]:
@@ -149,7 +93,7 @@ def _bands(axes: Axes, report: DamageReport) -> None:
                 markeredgewidth=0.7, label=label,
             )  # fmt: skip
     axes.set_xticks(places, report.band_names)
-    title(axes, "", "band, low to high frequency", _SHORT[report.value])
+    title(axes, "", "band, low to high frequency", LOST[report.value])
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=1, fontsize=SMALL, frameon=False,
         handletextpad=0.4, columnspacing=1.0, borderaxespad=0.2,
@@ -200,7 +144,7 @@ def _stacked(reports: Sequence[DamageReport]) -> Picture:
     axes.set_yticks(range(len(ordered)), called, parse_math=False)
     axes.set_ylim(len(ordered) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0, pad=3)
-    title(axes, "", _SHORT[first.value])
+    title(axes, "", LOST[first.value])
     return drawn
 
 

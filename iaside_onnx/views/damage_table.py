@@ -8,6 +8,7 @@ import numpy as np
 
 from ..results.damage import FEW_IMAGES, DamageReport
 from ..results.damage_words import perturbation_name, sentence, split_sentence
+from .damage_rows import digits_of, signed
 from .terminal import Rows, table, terminal
 from .text import UNDEFINED, counted, number, one_line, percent, with_ends
 
@@ -41,17 +42,13 @@ def print_damage(report: DamageReport, *, per_class: bool = False) -> None:
     out.print(_bands(report, level))
     if report.split:
         out.print(_parts(report, level))
-    out.say(*pairs_of_bands(report))
+    if pairs := pairs_of_bands(report):
+        out.say(*pairs)
     if worst := report.worst(_WORST):
         out.print(_worst(report, worst))
     if per_class:
         out.print(_classes(report, level))
     out.noted(report.run.get("warnings", []))
-
-
-def digits_of(report: DamageReport) -> int:
-    """Digits after the point of what is counted in the report's unit."""
-    return 3 if report.value == "log-prob" else 1
 
 
 def ends_sentence(report: DamageReport) -> str:
@@ -66,11 +63,6 @@ def ends_sentence(report: DamageReport) -> str:
         f"{_QUANTITY[report.value]}: {clean} clean, {perturbed} perturbed, {damage} lost "
         f"({percent(report.confidence)} intervals)."
     )
-
-
-def signed(value: Any, digits: int) -> str:
-    """A number without a minus before 0; a sign where there is none."""
-    return UNDEFINED if value is None else number(round(float(value), digits) + 0.0, digits)
 
 
 def _bands(report: DamageReport, level: str) -> Rows:

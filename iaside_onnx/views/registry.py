@@ -130,6 +130,10 @@ _ROWS = {
         table="audit_screen.print_audit",
         pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
     ),
+    "AuditComparison": Views(
+        lambda c: " ".join(pair.sentence for pair in c.pairs),
+        table="audit_comparison_table.print_audit_comparison",
+    ),
     "Comparison": Views(
         lambda c: (
             f"against {c.reference['report']}, signed SRS: {', '.join(map(_of_pair, c.pairs))}"
@@ -138,6 +142,14 @@ _ROWS = {
         "comparison_table.print_comparison",
         "frames.comparison_frame",
         {"differences": Drawing("comparison_plot.comparison_figure")},
+    ),
+    "DamageComparison": Views(
+        lambda c: (
+            f"against {c.reference['report']}, {c.unit} lost: "
+            f"{', '.join(f'{p.report} {p.damage.difference:+.3g}' for p in c.pairs)}"
+        ),
+        table="damage_comparison.print_damage_comparison",
+        pictures={"bands": Drawing("damage_comparison.damage_comparison_figure")},
     ),
     "Correlation": Views(
         lambda c: f"{c.models} models: {', '.join(c.outcomes)}",

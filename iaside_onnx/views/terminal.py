@@ -77,6 +77,8 @@ def listener(*, quiet: bool, progress: bool, unit: str = "forward passes") -> Li
     tasks: list[Any] = []
 
     def start(done: int, total: int) -> None:
+        for before in tasks:  # where several runs follow each other, one bar shows the last
+            bar.remove_task(before)
         tasks[:] = [bar.add_task(unit, completed=done, total=total)]
         bar.start()
 

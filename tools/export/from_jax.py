@@ -11,98 +11,17 @@ Run with::
 
 or ``uv run --script tools/export/from_jax.py ...``. Keep it out of iaside's own environment:
 jax2onnx brings the CPU build of onnxruntime, which overwrites the GPU build.
+
+Where iaside is installed beside the framework, ``iaside export jax`` is the same.
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
-import tempfile
-import warnings
-from collections.abc import Callable
+import sys
 from pathlib import Path
-from typing import Any
 
-import jax
-import numpy as np
-import onnx
-from numpy.typing import NDArray
-
-from exporting import (
-    Export,
-    call_factory,
-    finish,
-    is_module_reference,
-    load_object,
-    parse,
-    parser,
-    run,
-)
-from refusal import ExportError, step
-
-EXAMPLE = """\
-  python tools/export/from_jax.py mypackage.nets:build -o net.onnx --image 64x64x3
-  python tools/export/from_jax.py train:predictor -o net.onnx --image 32x32x3 \\
-      --path ~/project --preprocess unit --classes names.txt
-"""
-
-
-def main() -> None:
-    """Parse the command line and export."""
-    made = parser(
-        "Export a JAX or Flax classifier of images as a verified ONNX file. Naming a module runs "
-        "its\ncode: use your own.",
-        "package.module:factory, which returns an nnx module or a function of a batch of images "
-        "(for linen: lambda x: net.apply(variables, x, train=False))",
-        EXAMPLE,
-    )
-    args = parse(made)
-    jax.config.update("jax_platforms", "cpu")  # accelerators may round to fewer digits
-    warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
-    finish(args, convert(load(args), args))
-
-
-def load(args: argparse.Namespace) -> Callable[[Any], Any]:
-    """The function from images to scores that the factory returns."""
-    if not is_module_reference(args.source):
-        raise ExportError(f"{args.source}: give package.module:factory")
-    if args.image is None:
-        raise ExportError(f"{args.source}: say the shape of one image, such as --image 64x64x3")
-    made = load_object(args.source, args.path)
-    model = made if _is_module(made) else call_factory(args.source, made)
-    if _is_module(model):
-        model.eval()  # dropout and batch statistics as in prediction
-    if not callable(model):
-        raise ExportError(
-            f"{args.source}: returns a {type(model).__name__}; an nnx module or a function of a "
-            "batch of images is needed"
-        )
-    return model  # type: ignore[no-any-return]
-
-
-def _is_module(found: Any) -> bool:
-    try:
-        from flax import nnx
-    except ImportError:
-        return False
-    return isinstance(found, nnx.Module)
-
-
-def convert(model: Callable[[Any], Any], args: argparse.Namespace) -> Export:
-    """The function as ONNX, with a free batch."""
-    with step("jax2onnx cannot be imported here"):
-        from jax2onnx import to_onnx
-    with tempfile.TemporaryDirectory() as scratch, step("jax2onnx cannot convert it"):
-        target = Path(scratch) / "model.onnx"
-        to_onnx(model, [("B", *args.image)], return_mode="file", output_path=str(target))
-        converted = onnx.load(target)
-
-    def reference(rows: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(model(jax.numpy.asarray(rows)))
-
-    return Export(converted, reference, f"JAX {jax.__version__}")
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from iaside_onnx.exporting.command_line import run_alone
 
 if __name__ == "__main__":
-    run(main)
+    run_alone("jax")

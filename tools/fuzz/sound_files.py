@@ -140,7 +140,7 @@ def _measured(of: Report) -> dict[str, Any]:
 
 @cache
 def sound_robustness(kind: int = 0, model: int = 0) -> RobustnessReport:
-    """Of the images of a report of kind 0: with two attacks (0), or without any (1)."""
+    """Of the images of a report of kind 0: with two attacks (0), or own pictures (1)."""
     rng = np.random.default_rng([10 + kind, model])
     of = sound_report(0, model)
     rows, shape = len(of.labels), (len(of.labels), len(_NAMES), len(_LEVELS))
@@ -163,7 +163,10 @@ def sound_robustness(kind: int = 0, model: int = 0) -> RobustnessReport:
         attack_wrong=attacked & (rng.random(attacked.shape) < 0.7),
         attack_queries=queries,
         attack_change=np.where(attacked, rng.random(attacked.shape), 0).astype(np.float32),
+        max_prob=rng.random(rows).astype(np.float32) if kind else None,
+        corrupted_max_prob=rng.random(shape).astype(np.float32) if kind else None,
         settings={
+            **({"pairs": {"fog": {"digest": "ab" * 32, "severities": False}}} if kind else {}),
             "seed": 7, "samples": 200, "confidence": 0.95, "height": 8, "width": 8, "channels": 3,
             "label_offset": 0, "temperature": 1.0, "preprocess": {"name": "unit"},
             "kinds": {"gaussian_noise": "noise", "fog": "weather", "contrast": "digital"},

@@ -210,7 +210,8 @@ def report(given: argparse.Namespace) -> None:
               f"truth on {images[0]} others\n")  # fmt: skip
         print("| form | truth | over models | over corruptions | pairs | slope | error | bias |")
         print(f"| --- | --- |{' --- |' * 6}")
-        forms = [*FORMS, *(["table"] if group.table.size else []), *RIVALS]
+        forms = [*FORMS, *(["table"] if group.table.size else []), "measured", "third"]
+        forms += ["level"] * (group.answers["truth"]["fall"].shape[3] > 1)
         rng = np.random.default_rng(0)
         drawn = [group.drawn(rng) for _ in range(given.resamples)]
         for form, (what, words) in product(forms, (("change", "mPE"), ("fall", "fall"))):

@@ -123,7 +123,8 @@
     more.textContent = `Show all ${found}, not only the first ${limit}`;
     return wanted || sound ? `${found} of ${total} rows` : `${total} rows`;
   };
-  const refilter = () => { status.textContent = filterClasses(); };
+  /* A page of what was measured alone has no classes. */
+  const refilter = () => { if (more) status.textContent = filterClasses(); };
 
   /* The profile of one class. */
   const choice = byId("class-pick");
@@ -170,13 +171,13 @@
       pickClass();
     });
   }
-  byId("class-search").addEventListener("input", refilter);
+  byId("class-search")?.addEventListener("input", refilter);
   byId("class-few")?.addEventListener("change", refilter);
-  more.addEventListener("click", () => {
+  more?.addEventListener("click", () => {
     limit = Infinity;
     refilter();
   });
-  choice.addEventListener("change", pickClass);
+  choice?.addEventListener("change", pickClass);
 
   /* Copying the command. */
   document.addEventListener("click", async (event) => {
@@ -201,5 +202,5 @@
   addEventListener("afterprint", () => { for (const part of folded) part.open = false; });
 
   pickModels();
-  pickClass();
+  if (choice) pickClass();
 })();

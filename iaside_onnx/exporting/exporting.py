@@ -8,7 +8,7 @@ import json
 import shlex
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,13 +16,13 @@ from typing import Any, NoReturn
 import numpy as np
 import onnx
 
-from declared import PRESETS, kind_of, read_classes, read_recipe
-from gate import BATCHES, TOLERANCE, Comparison, Reference, admit, check_target, spread_of
-from gate_graph import Image, image_input, shape_text
-from probe_images import full_shape, test_images
-from refusal import ExportError, one_line, step
+from .declared import PRESETS, kind_of, read_classes, read_recipe
+from .gate import BATCHES, TOLERANCE, Comparison, Reference, admit, check_target, spread_of
+from .gate_graph import Image, image_input, shape_text
+from .probe_images import full_shape, test_images
+from .refusal import ExportError, one_line, step
 
-PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "demo" / "test"
+PHOTOGRAPHS = Path(__file__).resolve().parents[1] / "bundled" / "photos"
 
 
 @dataclass
@@ -150,9 +150,9 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-def parse(made: Parser) -> argparse.Namespace:
-    """Read the command line; what can be refused at once is refused at once."""
-    args = made.parse_args()
+def parse(made: Parser, words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read a command line, of the process if not given; refuse at once what can be refused."""
+    args = made.parse_args(words)
     check_target(args.output, args.overwrite)
     if not 0 < args.tolerance < 1:
         raise ExportError(f"--tolerance {args.tolerance:g}: give a number between 0 and 1")

@@ -26,8 +26,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from gate_graph import check_file, clean
-from refusal import ExportError, one_line
+from .gate_graph import check_file, clean
+from .refusal import ExportError, one_line
 
 Reference = Callable[[NDArray[Any]], Any]
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from gate import BATCHES
-from gate_graph import Image, shape_text
-from refusal import ExportError, step
+from .gate import BATCHES
+from .gate_graph import Image, shape_text
+from .refusal import ExportError, step
 
 
 def full_shape(image: Image, asked: tuple[int, ...] | None) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal import ExportError, step
+from .refusal import ExportError, step
 
 RECIPE_KEYS = (
     "resize", "crop", "interpolation", "antialias", "pad", "pad_position",

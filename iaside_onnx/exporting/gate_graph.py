@@ -13,7 +13,7 @@ import onnx
 from google.protobuf.message import Message
 from onnx import TensorProto
 
-from refusal import ExportError, one_line
+from .refusal import ExportError, one_line
 
 INPUT_TYPES: dict[int, Any] = {
     TensorProto.FLOAT: np.float32,

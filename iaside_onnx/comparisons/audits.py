@@ -1,0 +1,260 @@
+"""Audits of several models side by side: what each gets right under the same corruptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import IasideError, ReportError, UsageError, said
+from ..mathematics.paired import Difference, PairedBootstrap, holm
+from ..results.audit import ANALYSIS, Audit
+from ..results.group_verdict import SEVERITIES, listed
+from ..results.robustness import RobustnessReport
+from ..results.shown import Shown
+from .agreement import Ground, grounds_apart
+from .comparison import compare
+
+_LEAST_IMAGES = 2
+
+
+@dataclass(frozen=True)
+class AuditPair:
+    """One audit compared with the reference, on the images that both measured.
+
+    Attributes
+    ----------
+    audit, model : str, dict
+        The audit's name, and its model.
+    shared : int
+        Images in both; everything but the verdicts speaks of these alone.
+    left_out : dict
+        Images of ``reference`` and ``other`` that are not shared.
+    clean : Difference
+        Share of right answers to untouched images.
+    groups, corruptions : dict of str to Difference
+        The same under corruptions, mean over severities; ``p_holm`` over each family.
+    verdicts : dict of str to tuple of str
+        The verdict of the reference and of the other, by group, each from all its own images.
+    scores : list of str
+        What `compare` says of the analyses, where both have one of the same game.
+    notes : list of str
+        What to bear in mind.
+    sentence : str
+    """
+
+    audit: str
+    model: dict[str, Any]
+    shared: int
+    left_out: dict[str, int]
+    clean: Difference
+    groups: dict[str, Difference]
+    corruptions: dict[str, Difference]
+    verdicts: dict[str, tuple[str, str]]
+    scores: list[str]
+    notes: list[str]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class AuditComparison(Shown):
+    """Result of `compare_audits`.
+
+    Attributes
+    ----------
+    reference : dict
+        ``audit``, ``model``, ``data``.
+    confidence : float
+        Of the intervals.
+    pairs : list of AuditPair
+    """
+
+    reference: dict[str, Any]
+    confidence: float
+    pairs: list[AuditPair]
+
+    def summary(self) -> dict[str, Any]:
+        """The result as plain JSON values."""
+        return asdict(self)
+
+
+def compare_audits(
+    reference: str | Path | Audit, *others: str | Path | Audit, confidence: float | None = None
+) -> AuditComparison:
+    """Compare audits with a reference, image by image.
+
+    Parameters
+    ----------
+    reference, *others : path or Audit
+        Folders of audits; differences are other minus reference.
+    confidence : float, optional
+        Of the intervals, paired bootstrap over images; by default as in the reference.
+
+    Raises
+    ------
+    ReportError
+        They were measured under other corruptions, severities or draws, or share fewer than two
+        images.
+    UsageError
+        No audit to compare with, or a confidence that cannot be used.
+    """
+    if not others:
+        raise UsageError("give at least two audits: the reference first, then what to compare")
+    audits = [
+        each if isinstance(each, Audit) else Audit.load(each) for each in (reference, *others)
+    ]
+    first = replace(audits[0], robustness=audits[0].robustness.view(confidence=confidence))
+    names = _names(audits)
+    return AuditComparison(
+        {"audit": names[0], "model": first.model, "data": first.data},
+        first.robustness.confidence,
+        [_pair(names[0], first, *each) for each in zip(names[1:], audits[1:], strict=True)],
+    )
+
+
+def _names(audits: Sequence[Audit]) -> list[str]:
+    names = [audit.folder.name for audit in audits]
+    return names if len(set(names)) == len(names) else [str(audit.folder) for audit in audits]
+
+
+def _pair(base: str, reference: Audit, name: str, other: Audit) -> AuditPair:
+    first, second = reference.robustness, other.robustness
+    notes = _check(base, first, name, second)
+    rows = _shared(base, first, name, second)
+    kinds = first.settings["kinds"]
+    groups = list(dict.fromkeys(kinds[each] for each in first.perturbations))
+    tables = [
+        _table(report, chosen, groups) for report, chosen in zip((first, second), rows, strict=True)
+    ]
+    seed = int(first.settings["seed"])
+    resamples = PairedBootstrap(tables[0], tables[1], first.confidence, seed)
+    clean, *rest = resamples.differences(lambda means: means)
+    of_groups = dict(zip(groups, _adjusted(rest[: len(groups)]), strict=True))
+    single = dict(zip(first.perturbations, _adjusted(rest[len(groups) :]), strict=True))
+    found = [each.verdicts.groups for each in (reference, other)]
+    left_out = {
+        "reference": len(first.labels) - len(rows[0]),
+        "other": len(second.labels) - len(rows[1]),
+    }
+    scores, further = _scores(reference, other)
+    return AuditPair(
+        name,
+        second.model,
+        len(rows[0]),
+        left_out,
+        clean,
+        of_groups,
+        single,
+        {kind: (found[0][kind].verdict, found[1][kind].verdict) for kind in groups},
+        scores,
+        notes + further,
+        _sentence(name, base, of_groups, clean, 1 - first.confidence),
+    )
+
+
+def _check(base: str, first: RobustnessReport, name: str, second: RobustnessReport) -> list[str]:
+    """Refuse what was measured otherwise; what to bear in mind. The images are paired later."""
+    grounds = [replace(Ground.of(report), digest="") for report in (first, second)]
+    refusals, notes = grounds_apart(*grounds)
+    if refusals:
+        raise ReportError(
+            f"{name} was measured with {', '.join(refusals)}, so that it cannot be compared with "
+            f"{base}; audit both models alike"
+        )
+    return notes
+
+
+def _shared(
+    base: str, first: RobustnessReport, name: str, second: RobustnessReport
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of the images that both measured, in the order of their ids."""
+    places = [{image: at for at, image in enumerate(each.image_ids)} for each in (first, second)]
+    ids = sorted(places[0].keys() & places[1].keys())
+    if len(ids) < _LEAST_IMAGES:
+        raise ReportError(
+            f"{name} and {base} share {len(ids)} images; at least {_LEAST_IMAGES} are needed: "
+            "audit both models on the same images"
+        )
+    rows = tuple(np.array([place[image] for image in ids], np.intp) for place in places)
+    same = np.array_equal(first.labels[rows[0]], second.labels[rows[1]])
+    contents = first.image_digests, second.image_digests
+    if contents[0] is not None and contents[1] is not None:
+        same = same and np.array_equal(contents[0][rows[0]], contents[1][rows[1]])
+    elif first.image_ids == second.image_ids:
+        same = same and first.data["digest"] == second.data["digest"]
+    if not same:
+        raise ReportError(
+            f"{name} and {base} hold other images or labels under the same names; audit both "
+            "models on the same images"
+        )
+    return rows[0], rows[1]
+
+
+def _table(
+    report: RobustnessReport, rows: NDArray[np.intp], groups: Sequence[str]
+) -> NDArray[np.float64]:
+    """Right answers of each image: untouched, under each group, under each corruption."""
+    places = [report.severities.index(severity) for severity in SEVERITIES]
+    right = (~report.wrong[rows][:, :, places]).mean(axis=2)
+    kinds = np.array([report.settings["kinds"][name] for name in report.perturbations])
+    of_groups = [right[:, kinds == kind].mean(axis=1) for kind in groups]
+    return np.column_stack([~report.clean_wrong[rows], *of_groups, right]).astype(np.float64)
+
+
+def _adjusted(family: Sequence[Difference]) -> list[Difference]:
+    adjusted = holm(np.array([each.p for each in family]))
+    return [replace(each, p_holm=float(p)) for each, p in zip(family, adjusted, strict=True)]
+
+
+def _scores(reference: Audit, other: Audit) -> tuple[list[str], list[str]]:
+    """What their analyses say side by side, or why they say nothing."""
+    if reference.analysis is None or other.analysis is None:
+        return [], []
+    paths = [audit.folder / ANALYSIS for audit in (reference, other)]
+    there = all(path.is_file() for path in paths)
+    try:
+        given = paths if there else [reference.analysis, other.analysis]
+        pair = compare(*given).pairs[0]
+    except IasideError as error:
+        return [], [f"their scores are not compared: {said(error)}"]
+    return list(dict.fromkeys(pair.verdict.values())), pair.notes
+
+
+def _sentence(
+    name: str, base: str, groups: dict[str, Difference], clean: Difference, level: float
+) -> str:
+    more: list[str] = []
+    fewer: list[str] = []
+    same: list[str] = []
+    for kind, found in groups.items():
+        text = f"{kind} ({_points(found)})"
+        if found.p_holm is None or found.p_holm >= level:
+            same.append(text)
+        else:
+            (more if found.difference > 0 else fewer).append(text)
+    parts = []
+    if more:
+        parts.append(f"{name} gets more right than {base} under {listed(more)}")
+    if fewer:
+        parts.append(f"{name} gets fewer right than {base} under {listed(fewer)}")
+    if same:
+        parts.append(f"no difference of {name} and {base} is seen under {listed(same)}")
+    return f"{'; '.join(parts)}; untouched: {_points(clean)} points of accuracy."
+
+
+def _points(found: Difference) -> str:
+    low, value, high = (f"{100 * end:+.0f}" for end in (found.low, found.difference, found.high))
+    return f"{value} [{low}, {high}]"
+
+
+def check_alone(folders: Sequence[Path], files: Sequence[Path]) -> None:
+    """Refuse folders of audits among files of reports."""
+    if folders and files:
+        raise UsageError(
+            f"{folders[0]} is the folder of an audit and {files[0]} a file; compare audits with "
+            f"audits, or files such as {folders[0] / ANALYSIS}"
+        )

@@ -1,0 +1,305 @@
+"""Damage by band of models on the same pairs of images: what differs, band by band."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReportError, UsageError
+from ..mathematics.band_sums import RunSums
+from ..mathematics.paired import Difference, PairedBootstrap, holm, right_answers
+from ..results.damage import FEW_IMAGES, DamageReport
+from ..results.damage_words import bands_named, perturbation_name
+from ..results.result import ModelResult
+from ..results.shown import Shown
+from ..setting_roles import DAMAGE_SETTINGS, settings_apart
+from ..spelling import option
+from .agreement import settings_notes
+from .comparable import contents_of, permitted, reservations_of, shared_rows
+from .damage_agreement import pairs_apart
+
+Named = tuple[str, DamageReport]
+# A band stays as it was where its difference is surely below this share of the reference's damage.
+_UNMOVED = 0.1
+
+
+@dataclass(frozen=True)
+class DamagePair:
+    """One report compared with the reference.
+
+    Attributes
+    ----------
+    report, model : str, dict
+        The report's name, and its model.
+    shared : int
+        Images in both reports; everything below speaks of these alone.
+    left_out : dict
+        Images of ``reference`` and ``other`` that the pair leaves out.
+    contents : str
+        "equal" where digests prove the images equal, else "not checked".
+    settings : list of dict
+        Permitted differences: ``setting``, ``reference``, ``other``.
+    notes : list of str
+        What to bear in mind.
+    clean, perturbed, damage : Difference
+        In the unit of the comparison.
+    bands : list of Difference
+        Of what comes in through each band; ``p_holm`` over the bands of this pair.
+    verdict : dict
+        Plain sentences: ``damage``, ``bands``.
+    """
+
+    report: str
+    model: dict[str, Any]
+    shared: int
+    left_out: dict[str, int]
+    contents: str
+    settings: list[dict[str, Any]]
+    notes: list[str]
+    clean: Difference
+    perturbed: Difference
+    damage: Difference
+    bands: list[Difference]
+    verdict: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DamageComparison(Shown):
+    """Result of `compare` of damage reports.
+
+    Attributes
+    ----------
+    reference : dict
+        ``report``, ``model``, ``data``.
+    perturbation : dict
+        That of all reports.
+    view : dict
+        ``value``, ``confidence``: one set for all reports.
+    unit : str
+        What damage is counted in.
+    bands : list of str
+        Names of the bands, lowest first.
+    pairs : list of DamagePair
+    """
+
+    reference: dict[str, Any]
+    perturbation: dict[str, Any]
+    view: dict[str, Any]
+    unit: str
+    bands: list[str]
+    pairs: list[DamagePair]
+
+    def summary(self) -> dict[str, Any]:
+        """The result as plain JSON values; the keys are those of ``iaside compare --json``."""
+        return asdict(self)
+
+
+def refuse_others(given: Mapping[str, Any]) -> None:
+    """Refuse what a comparison of damage reports does not take."""
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"{option(name)} does not apply to damage reports")
+
+
+def compare_damage(
+    reports: Sequence[tuple[str, ModelResult]],
+    *,
+    value: str | None = None,
+    confidence: float | None = None,
+) -> DamageComparison:
+    """Compare damage reports with the first; see `comparison.compare`.
+
+    Raises
+    ------
+    ReportError
+        Not damage reports all, of other pairs of images or other bands, or that share fewer than
+        two images.
+    """
+    named: list[Named] = []
+    for name, report in reports:
+        if not isinstance(report, DamageReport):
+            raise ReportError(
+                f"{name}: is no file of iaside explain, and {reports[0][0]} is; compare files of "
+                "one kind"
+            )
+        named.append((name, report))
+    base = named[0][0], named[0][1].view(value=value, confidence=confidence)
+    view = {key: base[1].settings[key] for key in ("value", "confidence")}
+    pairs = [_pair(base, (name, report.view(**view))) for name, report in named[1:]]
+    return DamageComparison(
+        reference={"report": base[0], "model": base[1].model, "data": base[1].data},
+        perturbation=base[1].settings["perturbation"],
+        view=view,
+        unit=base[1].unit,
+        bands=base[1].band_names,
+        pairs=pairs,
+    )
+
+
+def _pair(base: Named, compared: Named) -> DamagePair:
+    (first_name, first), (name, other) = base, compared
+    if apart := pairs_apart(first, other):
+        raise ReportError(
+            f"{name} and {first_name} play different games: {'; '.join(apart)}; make one of the "
+            "reports anew with the settings of the other"
+        )
+    rows = shared_rows(base, compared)
+    contents = contents_of(base, compared, rows)
+    sides = [report.per_image[own] for report, own in zip((first, other), rows, strict=True)]
+    games = [report.game()[own] for report, own in zip((first, other), rows, strict=True)]
+    before, after = (_columns(*each) for each in zip(games, sides, strict=True))
+    drawn = PairedBootstrap(before, after, first.confidence)
+    clean, perturbed, damage, *bands = drawn.differences(lambda means: means)
+    if first.value != "log-prob":
+        clean, perturbed = (_accuracy(games, column, first.confidence) for column in (-1, 0))
+    adjusted = holm(np.array([band.p for band in bands]))
+    settings = permitted(settings_apart(first.settings, other.settings, DAMAGE_SETTINGS))
+    pair = DamagePair(
+        report=name,
+        model=other.model,
+        shared=len(rows[0]),
+        left_out={
+            "reference": len(first.labels) - len(rows[0]),
+            "other": len(other.labels) - len(rows[1]),
+        },
+        contents=contents,
+        settings=settings,
+        notes=_notes(first, other, settings, contents),
+        clean=clean,
+        perturbed=perturbed,
+        damage=damage,
+        bands=[replace(band, p_holm=float(p)) for band, p in zip(bands, adjusted, strict=True)],
+        verdict={},
+    )
+    sums = RunSums(sides[1] - sides[0], first.confidence, 0)
+    return replace(pair, verdict=_verdict(pair, first_name, first, sums))
+
+
+def _columns(game: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Clean, perturbed and lost, then the bands, a row an image."""
+    ends = game[:, [-1, 0]]
+    return np.column_stack([ends, ends[:, 0] - ends[:, 1], shares])
+
+
+def _accuracy(games: list[NDArray[np.float64]], column: int, confidence: float) -> Difference:
+    """Difference of right answers in points, by the score test."""
+    before, after = (game[:, column] > 0 for game in games)
+    found = right_answers(before, after, confidence)
+    points = {
+        name: 100.0 * getattr(found, name)
+        for name in ("reference", "other", "difference", "low", "high", "stderr", "mde")
+    }
+    return replace(found, **points)
+
+
+def _notes(
+    first: DamageReport, other: DamageReport, settings: list[dict[str, Any]], contents: str
+) -> list[str]:
+    notes = settings_notes(first.settings, other.settings)
+    notes += reservations_of(first, other, settings, contents)
+    if first.settings.get("size") != other.settings.get("size"):
+        notes.append("perturbations of other sizes are not the same pixels")
+    if first.settings["perturbation"]["kind"] == "attack":
+        notes.append(
+            "each model was attacked by itself: the clean images are the same, the perturbed ones "
+            "are not"
+        )
+    return notes
+
+
+def _verdict(
+    pair: DamagePair, reference: str, first: DamageReport, sums: RunSums
+) -> dict[str, str]:
+    """Plain sentences about a pair, as `DamagePair.verdict` holds them."""
+    level, digits = 1 - first.confidence, 2 if first.value == "log-prob" else 1
+    d, name = pair.damage, pair.report
+    if d.difference == d.stderr == 0 and all(band.stderr == 0 for band in pair.bands):
+        return dict.fromkeys(
+            ("damage", "bands"), f"{name} and {reference} suffer alike on every image they share."
+        )
+    between = (
+        f"({_text(d.reference, digits)} with {reference}, {_text(d.other, digits)} with {name})"
+    )
+    if d.p < level:
+        less = d.difference < 0
+        low, high = sorted((abs(d.low), abs(d.high)))
+        ends = f"[{_text(low, digits)}, {_text(high, digits)}]"
+        damage = (
+            f"{perturbation_name(first.settings['perturbation'])} costs {name} "
+            f"{_text(abs(d.difference), digits)} {ends} {first.unit} "
+            f"{'less' if less else 'more'} than {reference} {between}."
+        )
+    else:
+        damage = (
+            f"No difference of the damage seen on {pair.shared} images {between}; one of "
+            f"{_text(d.mde, digits)} {first.unit} would have been seen (with a probability of 0.8)."
+        )
+    if pair.shared < FEW_IMAGES:
+        bands = f"With fewer than {FEW_IMAGES} images no band is judged."
+    else:
+        bands = " ".join(_bands_said(pair, reference, first, sums, digits))
+    return {"damage": damage, "bands": bands}
+
+
+def _bands_said(
+    pair: DamagePair, reference: str, first: DamageReport, sums: RunSums, digits: int
+) -> list[str]:
+    level, names = 1 - first.confidence, first.band_names
+    said = []
+    for start, end in _moved(pair.bands, level):
+        run = sums.run(start, end)
+        if run.low <= 0 <= run.high:
+            continue
+        before, after = (
+            sum(getattr(band, side) for band in pair.bands[start : end + 1])
+            for side in ("reference", "other")
+        )
+        less = run.value < 0
+        low, high = sorted((abs(run.low), abs(run.high)))
+        said.append(
+            f"Through {bands_named(names, start, end)} come {_text(abs(run.value), digits)} "
+            f"[{_text(low, digits)}, {_text(high, digits)}] {first.unit} "
+            f"{'less' if less else 'more'} than with {reference} "
+            f"({_text(before, digits)} became {_text(after, digits)})."
+        )
+    most = _UNMOVED * abs(pair.damage.reference)
+    still = [
+        band
+        for band in range(len(names))
+        if (run := sums.run(band, band)) and max(-run.low, run.high) <= most
+    ]
+    if not said:
+        said.append(f"No band is seen to differ (Holm over {len(names)} bands).")
+    if still and pair.damage.reference > 0:
+        listed = ", ".join(names[band] for band in still)
+        reach = max(max(-sums.run(b, b).low, sums.run(b, b).high) for b in still)
+        said.append(
+            f"{'Band' if len(still) == 1 else 'Bands'} {listed}: as before, to within "
+            f"{_text(reach, digits)} either way."
+        )
+    return said
+
+
+def _moved(bands: Sequence[Difference], level: float) -> list[tuple[int, int]]:
+    """Runs of neighbouring bands that differ, all of a run in one direction; first and last."""
+    signs = [
+        int(np.sign(band.difference)) if band.p_holm is not None and band.p_holm < level else 0
+        for band in bands
+    ]
+    runs: list[tuple[int, int]] = []
+    for band, sign in enumerate(signs):
+        if not sign:
+            continue
+        if runs and runs[-1][1] == band - 1 and signs[band - 1] == sign:
+            runs[-1] = runs[-1][0], band
+        else:
+            runs.append((band, band))
+    return runs
+
+
+def _text(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}"

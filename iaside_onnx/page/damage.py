@@ -1,0 +1,112 @@
+"""The page's part on damage: what perturbations cost, and through which bands it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..results.damage import DamageReport
+from ..results.damage_words import RULE, sentence, split_sentence
+from ..views.damage_rows import LOST, cell, check_together, digits_of, in_order, signed
+from ..views.text import both_ends, model_name, percent
+from .charts import Words, stacked_rows
+
+_SHADES = 9
+_NAME_LETTERS = 21
+# Low bands to high ones; between these colours others are mixed.
+_COLOURS = np.array(
+    [(0x5B, 0x3F, 0xA3), (0x2F, 0x7F, 0xA8), (0x3C, 0xB0, 0x83), (0xE3, 0xC5, 0x2B)]
+)
+
+
+def damage(reports: Sequence[DamageReport]) -> dict[str, Any]:
+    """What the template ``damage.html`` needs.
+
+    Raises
+    ------
+    UsageError
+        Reports of other bands or told in other units, or too many.
+    """
+    check_together(reports, list(map(model_name, reports)), "page")
+    ordered, called, shared = in_order(reports)
+    first = ordered[0]
+    values = np.stack([report.bands.value for report in ordered])
+    largest = float(np.abs(values).max()) or 1.0
+    sums = [_sum(report) for report in ordered]
+    texts = [_said(name, report) for name, report in zip(called, ordered, strict=True)]
+    words = Words(
+        "damage-chart",
+        "Where the damage comes in, by band",
+        "A bar for each perturbation, made of what comes in through each band from the lowest to "
+        "the highest; left of 0 bands whose perturbation helps. A dot is the whole damage.",
+        LOST[first.value],
+    )
+    names = [both_ends(name, _NAME_LETTERS) for name in called]
+    chart, stacks = stacked_rows(values, sums, names, texts, words)
+    rows = [
+        {
+            "name": name,
+            "sentences": [sentence(report), *filter(None, [split_sentence(report)])],
+            "numbers": _numbers(report),
+            "cells": [
+                (cell(float(value), report), _shade(float(value) / largest))
+                for value in report.bands.value
+            ],
+        }
+        for name, report in zip(called, ordered, strict=True)
+    ]
+    return {
+        "about": ", ".join(shared),
+        "unit": first.unit,
+        "level": percent(first.confidence),
+        "rule": RULE,
+        "bands": first.band_names,
+        "colours": _colours(first.players),
+        "chart": chart,
+        "stacks": stacks,
+        "rows": rows,
+    }
+
+
+def _sum(report: DamageReport) -> tuple[float, float, float]:
+    """The damage and the ends of its interval, where it has any."""
+    whole = report.damage
+    value = float(whole.value)
+    low, high = (float(end) if np.isfinite(end) else value for end in (whole.low, whole.high))
+    return value, low, high
+
+
+def _said(name: str, report: DamageReport) -> str:
+    digits = digits_of(report)
+    shares = ", ".join(
+        f"{band}: {signed(value, digits)}"
+        for band, value in zip(report.band_names, report.bands.value, strict=True)
+    )
+    return f"{name}: {signed(report.damage.value, digits)} {report.unit} lost; by band {shares}"
+
+
+def _numbers(report: DamageReport) -> list[str]:
+    """Clean, perturbed and lost, the last with its interval."""
+    digits, lost = digits_of(report), report.damage
+    ends = f"[{signed(lost.low, digits)}, {signed(lost.high, digits)}]"
+    return [
+        signed(report.clean.value, digits),
+        signed(report.perturbed.value, digits),
+        f"{signed(lost.value, digits)} {ends}",
+    ]
+
+
+def _shade(share: float) -> str:
+    """Class of a cell: p1 to p9 where the band lets damage in, n1 to n9 where it helps."""
+    shade = round(_SHADES * abs(share))
+    return f"{'n' if share > 0 else 'p'}{shade}" if shade else ""
+
+
+def _colours(bands: int) -> list[str]:
+    """A colour for each band."""
+    places = np.linspace(0, len(_COLOURS) - 1, bands)
+    channels = [np.interp(places, range(len(_COLOURS)), channel) for channel in _COLOURS.T]
+    mixed = np.rint(np.stack(channels, axis=1)).astype(int)
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in mixed.tolist()]

@@ -1,0 +1,137 @@
+"""Damage by band of several models, on a terminal and as a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..comparisons.damage import DamageComparison, DamagePair
+from ..mathematics.paired import Difference
+from ..results.damage_words import perturbation_name
+from .comparison_rows import difference_cells
+from .figure import (
+    COLOURS,
+    MARKERS,
+    Header,
+    Panel,
+    Picture,
+    check_count,
+    column,
+    note_lines,
+    title,
+)
+from .terminal import Rows, table, terminal
+from .text import both_ends, number, one_line, percent, shortened
+
+_NAME = 14
+
+
+def print_damage_comparison(comparison: DamageComparison) -> None:
+    """For every pair what differs, then the values of both reports with their differences."""
+    out = terminal()
+    name, model = comparison.reference["report"], comparison.reference["model"]["path"]
+    out.say(
+        f"Reference: {one_line(name)} ({one_line(model)}), "
+        f"{one_line(perturbation_name(comparison.perturbation))}. Differences are other - "
+        f"reference in {comparison.unit}, with {percent(comparison.view['confidence'])} intervals"
+    )
+    for pair in comparison.pairs:
+        left = pair.left_out
+        counts = f"{pair.report}: {pair.shared} shared images (contents {pair.contents})"
+        if any(left.values()):
+            counts += (
+                f"; left out: {left['reference']} of the reference, {left['other']} of its own"
+            )
+        said = [counts, *dict.fromkeys(pair.verdict.values())]
+        out.say(*map(one_line, said), *(f"Note: {one_line(note)}." for note in pair.notes))
+        out.print(_table(comparison, pair))
+
+
+def _digits(comparison: DamageComparison) -> int:
+    return 3 if comparison.view["value"] == "log-prob" else 1
+
+
+def _rows(comparison: DamageComparison, pair: DamagePair) -> list[tuple[str, Difference]]:
+    rows = [("clean", pair.clean), ("perturbed", pair.perturbed), ("lost", pair.damage)]
+    names = (f"band {name}" if name != "DC" else name for name in comparison.bands)
+    return [*rows, *zip(names, pair.bands, strict=True)]
+
+
+def _table(comparison: DamageComparison, pair: DamagePair) -> Rows:
+    level, digits = 1 - float(comparison.view["confidence"]), _digits(comparison)
+    rows = []
+    for name, d in _rows(comparison, pair):
+        cells = [number(round(value, digits) + 0.0, digits) for value in (d.reference, d.other)]
+        cells += difference_cells(d, digits)
+        p = d.p if d.p_holm is None else d.p_holm
+        rows.append([name, *cells[:-1], cells[-1] + ("*" if p < level else " ")])
+    headings = [
+        f"reference\n{both_ends(comparison.reference['report'], _NAME)}",
+        f"other\n{both_ends(pair.report, _NAME)}", "other -\nreference", "interval", "p",
+    ]  # fmt: skip
+    caption = (
+        "lost: what the perturbation costs; the bands sum to it. Interval and p are of each row "
+        f"alone. * below {level:.2g}; of bands, where that also holds among all "
+        f"{len(comparison.bands)} (Holm)."
+    )
+    filled = table([""], headings, rows, caption=caption, tight=True)
+    filled.sections = {2}
+    return filled
+
+
+def damage_comparison_figure(comparison: DamageComparison) -> Picture:
+    """What comes in through each band with each model, and below it the differences.
+
+    Raises
+    ------
+    UsageError
+        More pairs than there are colours.
+    """
+    check_count(1 + len(comparison.pairs), "reports")
+    header = Header(
+        "Damage by band, compared",
+        f"{one_line(perturbation_name(comparison.perturbation))}, {comparison.unit}; "
+        f"{percent(comparison.view['confidence'])} intervals; filled: seen (Holm)",
+        [
+            f"{shortened(comparison.reference['report'], 40)} (reference)",
+            *(f"{shortened(pair.report, 30)}: {pair.shared} shared" for pair in comparison.pairs),
+        ],
+        below=note_lines([f"{pair.report}: {n}." for pair in comparison.pairs for n in pair.notes]),
+    )
+    return column(
+        header,
+        [
+            Panel(1.3, 0.5, lambda axes: _draw_shares(axes, comparison)),
+            Panel(1.3, 0.45, lambda axes: _draw_differences(axes, comparison)),
+        ],
+    )
+
+
+def _draw_shares(axes: Axes, comparison: DamageComparison) -> None:
+    count = 1 + len(comparison.pairs)
+    width = 0.8 / count
+    series = [[band.reference for band in comparison.pairs[0].bands]]
+    series += [[band.other for band in pair.bands] for pair in comparison.pairs]
+    places = np.arange(len(comparison.bands))
+    for place, values in enumerate(series):
+        off = (place - (count - 1) / 2) * width
+        axes.bar(places + off, values, width=0.92 * width, color=COLOURS[place])
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_xticks(places, comparison.bands)
+    title(axes, "What comes in through each band", "band, lowest frequency first", "lost")
+
+
+def _draw_differences(axes: Axes, comparison: DamageComparison) -> None:
+    level, count = 1 - float(comparison.view["confidence"]), len(comparison.pairs)
+    for place, pair in enumerate(comparison.pairs, 1):
+        for band, d in enumerate(pair.bands):
+            x = band + (place - 1 - (count - 1) / 2) * 0.6 / count
+            axes.plot([x, x], [d.low, d.high], color=COLOURS[place], linewidth=1.1)
+            seen = d.p_holm is not None and d.p_holm < level
+            axes.plot(
+                x, d.difference, MARKERS[place], color=COLOURS[place], markersize=4,
+                markeredgewidth=0.8, markerfacecolor=COLOURS[place] if seen else "white",
+            )  # fmt: skip
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_xticks(np.arange(len(comparison.bands)), comparison.bands)
+    title(axes, "Difference, other - reference", "band, lowest frequency first", "lost")

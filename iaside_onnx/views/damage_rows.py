@@ -1,0 +1,88 @@
+"""Damage reports as rows: their order, what each is called, and numbers in their unit as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..comparisons.damage_agreement import bands_apart
+from ..errors import UsageError
+from ..results.damage import DamageReport
+from ..results.damage_words import perturbation_name
+from .text import UNDEFINED, model_name, number, one_line, shortened
+
+MOST_ROWS = 100
+# What is counted, as the title of an axis.
+LOST = {
+    "right": "points of accuracy lost",
+    "same-answer": "points of same answer lost",
+    "log-prob": "log-probability lost, nats",
+}
+
+
+def check_together(reports: Sequence[DamageReport], names: Sequence[str], what: str) -> None:
+    """Refuse reports that do not go on one picture or page with a `UsageError`."""
+    if len(reports) > MOST_ROWS:
+        raise UsageError(f"a {what} takes 1 to {MOST_ROWS} damage reports, not {len(reports)}")
+    for report, name in zip(reports[1:], names[1:], strict=True):
+        if apart := bands_apart(reports[0], report):
+            raise UsageError(f"not on one {what}: {name} and {names[0]}: {'; '.join(apart)}")
+
+
+def in_order(
+    reports: Sequence[DamageReport],
+) -> tuple[list[DamageReport], list[str], list[str]]:
+    """Reports in the order in which they are shown, with what each row is called.
+
+    By perturbation, the most harmful first, then by severity and by model. Returns the reports,
+    names of rows, and what all rows share, which a heading says once.
+    """
+    groups: dict[str, list[DamageReport]] = {}
+    for report in reports:
+        groups.setdefault(str(report.settings["perturbation"]["name"]), []).append(report)
+
+    def harm(group: list[DamageReport]) -> float:
+        return -float(np.mean([report.damage.value for report in group]))
+
+    models = list(dict.fromkeys(model_name(report) for report in reports))
+    ordered = [
+        report
+        for group in sorted(groups.values(), key=harm)
+        for report in sorted(group, key=lambda report: _strength(report, models))
+    ]
+    several = len(models) > 1
+    called = [
+        perturbation_name(report.settings["perturbation"])
+        + (f", {model_name(report)}" if several else "")
+        for report in ordered
+    ]
+    shared = [] if several else [shortened(models[0], 30)]
+    images = sorted({len(report.labels) for report in reports})
+    span = str(images[0]) if len(images) == 1 else f"{images[0]} to {images[-1]}"
+    shared.append(f"{span} image{'s' * (images[-1] > 1)}")
+    return ordered, [one_line(name) for name in called], shared
+
+
+def _strength(report: DamageReport, models: list[str]) -> tuple[float, int]:
+    perturbation = report.settings["perturbation"]
+    strength = perturbation.get("severity", perturbation.get("epsilon", 0.0))
+    return float(strength), models.index(model_name(report))
+
+
+def digits_of(report: DamageReport) -> int:
+    """Digits after the point of what is counted in the report's unit."""
+    return 3 if report.value == "log-prob" else 1
+
+
+def signed(value: Any, digits: int) -> str:
+    """A number without a minus before 0; a sign where there is none."""
+    return UNDEFINED if value is None else number(round(float(value), digits) + 0.0, digits)
+
+
+def cell(value: float, report: DamageReport) -> str:
+    """A number for the cell of a map: as short as it can be."""
+    if report.value == "log-prob":
+        return signed(value, 2)
+    return signed(value, 1 if abs(value) < 9.95 else 0)

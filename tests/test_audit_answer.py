@@ -1,0 +1,281 @@
+"""The answer of an audit: a folder of made reports read back, summed up, shown, held to bounds."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import iaside_onnx as ia
+from iaside_onnx.errors import ReportError, UsageError
+from iaside_onnx.page.page import audit_page, save_audit_page
+from iaside_onnx.results.audit import Audit
+from iaside_onnx.results.audit_words import band_words, how_sure, round_up
+from iaside_onnx.views import audit_screen
+
+from .made_reports import made, profiles
+from .robustness_reports import made_up
+
+KINDS = {
+    "gaussian_noise": "noise", "impulse_noise": "noise", "defocus_blur": "blur",
+    "fog": "weather", "jpeg_compression": "digital",
+}  # fmt: skip
+KEYS = {
+    "model", "data", "accuracy", "groups", "worst", "score", "bands", "damage", "verdict",
+    "verdict_rule", "weakest", "not_measured", "how_sure", "next", "reports", "seconds",
+    "forward_passes",
+}  # fmt: skip
+# Right answers of 60 images to each corruption at severities 1, 3, 5.
+RIGHT = np.array([[30, 20, 10], [6, 6, 6], [54, 54, 54], [54, 40, 20], [54, 54, 48]])
+SCREEN = """
+  Is it robust?   In part: every corruption of blur and digital keeps at least
+                  80 % of what it gets right; noise (impulse noise) and weather
+                  (fog) each hold a corruption that keeps less than 80 % of what
+                  it gets right.
+    right answers of 60 images          weakest corruption
+    untouched ███████▎  90 % [80, 95]
+    noise     █▊        22 % [14, 30]   impulse noise, from severity 1 on
+    weather   █████▏    63 % [55, 72]   fog, from severity 5 on
+    digital   ██████▉   87 % [78, 94]   jpeg compression
+    blur      ███████▎  90 % [82, 97]   defocus blur
+  Why?            Not measured yet.
+                  Its evidence lies in band 0 of 4 (53 %).
+  How sure?       60 images: ±8 points at most (weather). ±5 needs about 170
+                  images; the data holds 100.
+  Not measured    attacks: --attack; your own camera and conditions: --perturbed
+                  FOLDER
+"""
+
+
+def measured(right=RIGHT, images=60, clean=54, name="net", **changed):
+    """A robustness report in which the first images are right, as many as said."""
+    place = np.arange(images)
+    wrong = place[:, None, None] >= np.asarray(right)[None]
+    labels = place % 10
+    made = made_up(place >= clean, wrong)
+    return made_up(
+        place >= clean,
+        wrong,
+        **{
+            "perturbations": list(KINDS),
+            "severities": [1, 3, 5],
+            "labels": labels,
+            "predicted": np.where(place >= clean, (labels + 1) % 10, labels),
+            "settings": {**made.settings, "kinds": KINDS},
+            "model": {"path": f"{name}.onnx", "sha256": "0" * 64},
+            "data": {**made.data, "classes": 10, "samples": images},
+            **changed,
+        },
+    )
+
+
+def folder(path, report=None, about=None):
+    """The folder of an audit, with an analysis."""
+    path.mkdir()
+    report = measured() if report is None else report
+    report.save(path / "robustness.h5")
+    made(profiles(60)).save(path / "analysis.h5")
+    about = {"available": 100, "images": "photos"} if about is None else about
+    (path / "audit.json").write_text(json.dumps(about))
+    return path
+
+
+@pytest.fixture
+def audit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return ia.load(folder(Path("net-audit")))
+
+
+def shown(audit, width, capsys, monkeypatch):
+    """The lines of the screen on a terminal of this width, or of none."""
+    if width is not None:
+        wide = audit_screen.Terminal(width=width, force_terminal=True, color_system=None)
+        monkeypatch.setattr(audit_screen, "terminal", lambda: wide)
+    audit_screen.print_audit(audit)
+    return [line.rstrip() for line in capsys.readouterr().out.split("\n")]
+
+
+def test_the_screen_at_80_columns(audit, capsys, monkeypatch):
+    found = shown(audit, 80, capsys, monkeypatch)
+    assert max(map(len, found)) <= 80
+    assert "\n".join(found).startswith(SCREEN)
+
+
+@pytest.mark.parametrize("width", [60, 120, None])
+def test_the_screen_elsewhere(audit, width, capsys, monkeypatch):
+    found = shown(audit, width, capsys, monkeypatch)
+    text = "\n".join(found)
+    assert ("impulse noise, from severity 1 on: 0 % [" in text) is (width != 60)
+    assert "\x1b" not in text
+    assert all("FOLDER" not in line or width for line in found if line.startswith(" " * 18))
+    command = next(line for line in found if "iaside gate" in line)
+    assert command.split("iaside ", 1)[1] == "gate net-audit/ --max-error noise=0.26"
+
+
+def test_printed_commands_run(tmp_path, monkeypatch, iaside):
+    monkeypatch.chdir(tmp_path)
+    found = ia.load(folder(tmp_path / "a net's audit"))
+    relative = replace(found, folder=found.folder.relative_to(tmp_path))
+    folder(tmp_path / "a net's audit-2", measured(RIGHT // 2, name="other"))
+    gate, compare = relative.command("gate"), relative.command("compare")
+    assert shlex.split(shlex.join(gate)) == gate
+    assert iaside(*gate[1:]).exit_code == 1
+    done = iaside(*compare[1:])
+    assert done.exit_code == 0, done.stderr
+    assert "gets fewer right than a net's audit under" in done.stdout
+
+
+def test_the_summary_has_its_keys_and_every_figure_follows_from_the_reports(audit):
+    summary = audit.summary()
+    assert summary.keys() >= KEYS
+    assert summary["verdict"] == {
+        "noise": "not robust", "blur": "robust", "weather": "not robust", "digital": "robust",
+    }  # fmt: skip
+    assert summary["weakest"]["noise"] == "impulse_noise"
+    assert summary["accuracy"] == pytest.approx(
+        {"right": 0.9, "low": 0.799, "high": 0.953, "n": 60}, abs=1e-3
+    )
+    assert summary["groups"]["noise"]["right"] == pytest.approx(RIGHT[:2].mean() / 60)
+    assert summary["worst"][0] | {"low": 0, "high": 0} == {
+        "corruption": "impulse_noise", "severity": 1, "kept": 0.0, "low": 0, "high": 0,
+    }  # fmt: skip
+    rule = summary["verdict_rule"]
+    assert (rule["keep"], rule["severities"], rule["confidence"]) == (0.8, [1, 3, 5], 0.95)
+    assert summary["reports"] == ["robustness.h5", "analysis.h5"]
+    assert summary["score"]["srs_signed"] == pytest.approx(audit.analysis.srs_signed)
+    assert sum(band["sid"] for band in summary["bands"]) == pytest.approx(1)
+    assert json.loads(audit.save_summary().read_text()) == json.loads(json.dumps(summary))
+
+
+def test_what_the_audit_asked_for_is_read_and_damage_to_it_refused(tmp_path):
+    path = folder(tmp_path / "a", about={"keep": 0.3, "available": 60})
+    assert ia.load(path).verdicts.keep == 0.3
+    (path / "audit.json").write_text("[1")
+    with pytest.raises(ReportError, match=r"audit\.json: is damaged"):
+        ia.load(path)
+    (path / "audit.json").unlink()
+    assert ia.load(path).verdicts.keep == 0.8
+    (path / "robustness.h5").rename(path / "x.h5")
+    with pytest.raises(ReportError, match=r"would hold a robustness\.h5"):
+        ia.load(path)
+
+
+def test_reports_of_several_models_are_no_audit(tmp_path):
+    path = folder(tmp_path / "a")
+    other = made(profiles(60), name="other")
+    replace(other, model={**other.model, "sha256": "1" * 64}).save(
+        path / "analysis.h5", overwrite=True
+    )
+    with pytest.raises(ReportError, match="of another model"):
+        ia.load(path)
+
+
+def test_no_more_is_said_than_was_measured(tmp_path):
+    few = Audit(folder=tmp_path, robustness=measured(images=20, clean=18))
+    assert set(few.summary()["verdict"].values()) == {"undecided"}
+    assert few.summary()["bands"] is None
+    assert few.why == ["Not measured yet."]
+    attacked = measured(attacks=[[False]] * 60)
+    assert Audit(folder=tmp_path, robustness=attacked).not_measured == [
+        "your own camera and conditions: --perturbed FOLDER"
+    ]
+    assert "helped" not in " ".join(few.next)
+
+
+def test_words_of_bands_and_numbers():
+    names = ["dc", "0", "1", "2", "3"]
+    assert band_words([1, 2, 3], names) == "bands 0 to 2"
+    assert band_words([0, 1, 4], names) == "bands dc, 0 and 3"
+    assert band_words([2], names) == "band 1"
+    assert [round_up(images) for images in (42, 99, 100.1, 231, 1001)] == [42, 99, 110, 240, 1100]
+
+
+def test_how_sure_names_what_is_open(tmp_path):
+    found = Audit(folder=tmp_path, robustness=measured(RIGHT * 0 + 48)).verdicts
+    text = how_sure(found, None)
+    assert text == (
+        "60 images: ±10 points at most (noise). ±5 needs about 250 images. A decision on noise, "
+        "blur, weather and digital needs about 120 images."
+    )
+
+
+def test_gate_of_a_folder_and_of_a_file(audit, iaside, tmp_path):
+    path = audit.folder
+    passed = iaside("gate", path, "--max-error", "digital=0.25", "--min-accuracy", 0.75,
+                    "--junit", tmp_path / "gate.xml", "--markdown", "-")  # fmt: skip
+    assert passed.exit_code == 0, passed.stderr
+    assert "error under digital (severities 1, 3 and 5)" in passed.stdout
+    assert 'tests="2" failures="0"' in (tmp_path / "gate.xml").read_text()
+    failed = iaside(
+        "gate", path / "robustness.h5", "--max-error", "fog=0.4", "--max-error", "noise=0.9"
+    )
+    assert failed.exit_code == 1
+    # 22 of 60 wrong: the estimate would pass, its unfavourable end does not.
+    assert failed.stdout.startswith("FAIL error under fog (severities 1, 3 and 5) 0.367 [")
+    for options, message in (
+        (["--max-error", "nose=0.5"], "'nose' was not measured; choose one of noise"),
+        (["--max-error", "0.5"], "write it as noise=0.5"),
+        (["--max-error", "noise=50"], "must be a share from 0 to 1"),
+        (["--max-error-rise", "noise=0.1"], "--max-error-rise needs --baseline REPORT"),
+    ):
+        refused = iaside("gate", path, *options)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+    with pytest.raises(UsageError, match="min_score needs a report of iaside analyze"):
+        ia.gate(audit.robustness, min_score=0.1)
+    with pytest.raises(UsageError, match="max_error needs errors that were measured"):
+        ia.gate(audit.analysis, max_error={"noise": 0.5})
+
+
+def test_a_rise_of_errors_is_paired():
+    first = measured()
+    worse = measured(RIGHT - 6, name="worse")
+    worse = replace(worse, model={**worse.model, "sha256": "1" * 64})
+    found = ia.gate(worse, baseline=first, max_error_rise={"blur": 0.25}).criteria[0]
+    assert found.estimate == pytest.approx(0.1)
+    assert found.passed
+    assert found.high - found.low < 0.2  # unpaired: more than 0.25
+    assert ia.gate(first, baseline=first, max_error_rise={"noise": 0.0}).passed
+    same = replace(first, model=worse.model)  # another model that answered alike so far
+    assert not ia.gate(same, baseline=first, max_error_rise={"noise": 0.0}).passed
+    with pytest.raises(ReportError, match="cannot be paired"):
+        ia.gate(measured(images=58), baseline=first, max_error_rise={"noise": 0.1})
+
+
+def test_show_compare_html_and_plot_take_the_folder(audit, iaside, tmp_path):
+    path = audit.folder
+    assert json.loads(iaside("show", path, "--json").stdout) == json.loads(
+        json.dumps(audit.summary())
+    )
+    other = folder(tmp_path / "better", measured(RIGHT * 0 + 54))
+    compared = json.loads(iaside("compare", path, other, "--json").stdout)["pairs"][0]
+    assert compared["groups"]["noise"]["difference"] == pytest.approx(0.9 - 78 / 360)
+    assert compared["verdicts"]["noise"] == ["not robust", "robust"]
+    assert "gets more right than net-audit under noise (+68" in compared["sentence"]
+    assert iaside("html", path, "-o", tmp_path / "page.html").exit_code == 0
+    assert iaside("plot", path, other, "-o", tmp_path / "x.png").exit_code == 0
+    for arguments in (
+        ["show", path, "--beta", 0.5],
+        ["compare", path, path / "robustness.h5"],
+        ["compare", path, other, "--margin", 0.1],
+        ["merge", path, other, "-o", tmp_path / "m.h5"],
+        ["correlate", path, other],
+        ["show", tmp_path],
+    ):
+        assert iaside(*arguments).exit_code == 2, arguments
+
+
+def test_the_page_answers_first_and_stands_without_an_analysis(audit):
+    text = save_audit_page(audit).read_text()
+    answered, evidence = text.index("Is it robust?"), text.index("Where the evidence lies")
+    assert answered < text.index("Right answers under each corruption") < evidence
+    assert text.count("upright clean") == 5  # a legend, and four groups
+    bare = audit_page(replace(audit, analysis=None))
+    assert "Is it robust?" in bare
+    assert "Where the evidence lies" not in bare
+    hostile = replace(audit.robustness, model={"path": "<b>x.onnx", "sha256": "0" * 64})
+    assert "<b>x.onnx" not in audit_page(replace(audit, robustness=hostile, analysis=None))
