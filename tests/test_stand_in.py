@@ -342,7 +342,7 @@ def test_the_command_foretells_splits_and_goes_on(iaside, planted, tmp_path):
     assert first.exit_code == 0, first.stderr
     assert "9 images x (4 perturbations x 1 severities + the image itself) = 45" in first.stderr
     assert "45 forward passes" in first.stdout
-    assert "No corruption was measured" in first.stdout
+    assert "Run iaside robustness on the same images" in first.stdout
     ia.measure_robustness(model, data, held, attack="none", samples=0, severity=5, **WHAT)
     again = iaside(*words, *what, "-o", kept, "--resume", "--measured", held, "--json")
     assert "is complete already" in again.stderr
@@ -365,6 +365,7 @@ def test_the_command_foretells_splits_and_goes_on(iaside, planted, tmp_path):
     assert table.exit_code == 0, table.stderr
     assert "night" in table.stdout
     assert "spectra of tables" in table.stdout
+    assert "Run iaside robustness" not in table.stdout
     redone = iaside("verify", kept, "--model", model, "--images", data, "--redo", 2)
     assert "rows:      holds: 2 of 9 rows done again" in redone.stdout
 

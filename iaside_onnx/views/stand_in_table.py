@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from ..comparisons.shares import Shares
-from ..results.stand_ins import AVERAGE, OWN, StandInReport
+from ..results.stand_ins import AVERAGE, OWN, TABLE, StandInReport
 from .terminal import Terminal, table, terminal
 from .text import number, one_line, percent, rank_text, value_and_ends, with_interval
 
+_MEASURE = (
+    " Run iaside robustness on the same images, which takes as many passes, and give its file with "
+    "--measured."
+)
 _SPECTRA = {
     OWN: "spectra of each image's own corrupted copy",
     AVERAGE: "average spectra of a file of iaside snr",
+    TABLE: "spectra of tables",
 }
 
 
@@ -29,8 +34,8 @@ def print_stand_ins(report: StandInReport) -> None:
     out.say(
         f"Mean fall: {with_interval(foretold.mean_drop, level)}",
         f"Mean mPE: {with_interval(foretold.mean_mpe, level)}",
-        "No corruption was measured: what hangs on where it strikes is not in a stand-in. Run "
-        "iaside robustness on the same images and give its file with --measured.",
+        "Nothing was measured: what hangs on where in the picture a perturbation strikes is not in "
+        f"a stand-in.{_MEASURE if report.settings['spectra'] != TABLE else ''}",
     )
     out.noted(report.run.get("warnings", []))
 
@@ -69,7 +74,7 @@ def print_shares(shares: Shares) -> None:
 def _print_heading(out: Terminal, report: StandInReport) -> None:
     settings, passes = report.settings, report.run.get("forward_passes")
     severities = "severity" if len(report.severities) == 1 else "severities"
-    spectra = _SPECTRA.get(settings["spectra"], "spectra of tables")
+    spectra = _SPECTRA[settings["spectra"]]
     spectra += ", noise where the corruption has it" * settings["placed"]
     cost = "" if passes is None else f"; {passes:,} forward passes"
     out.heading(
