@@ -137,6 +137,12 @@ def test_a_graph_without_its_weights_is_refused(made):
     np.testing.assert_array_equal(whole.log_prob, measured("analyze", content, images).log_prob)
 
 
+def test_a_temporary_folder_that_cannot_be_made_is_one_line(made, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(made / "gone"))
+    with pytest.raises(IasideError, match="make room, or set TMPDIR"):
+        measured("analyze", *objects(made))
+
+
 def test_notes_and_warnings_do_not_name_the_folder(made):
     said = []
     heard = ia.Listener(note=said.append, warn=said.append)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -66,9 +66,10 @@ def as_files(
     if not (is_in_memory(model) or is_in_memory(images)):
         yield model, images, listener
         return
-    with tempfile.TemporaryDirectory(prefix="iaside-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
         try:
+            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="iaside-"))
+            folder = Path(name)
             if is_in_memory(model):
                 (folder / MODEL).write_bytes(_content(model))
                 model = folder / MODEL
@@ -77,7 +78,7 @@ def as_files(
                 images = folder / IMAGES
         except OSError as error:
             raise UsageError(
-                f"model and images in memory are written to {folder.parent} for the time of the "
+                "model and images in memory are written to a temporary folder for the time of the "
                 f"call, which fails ({one_line(error)}); make room, or set TMPDIR to another folder"
             ) from error
         try:
