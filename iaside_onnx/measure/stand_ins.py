@@ -27,6 +27,7 @@ from ..spelling import option
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import Image, asked_corruptions, corruption_threads, perturbed
+from .in_memory import GivenImages, GivenModel
 from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
@@ -39,8 +40,8 @@ _RINGS = 32
 
 @with_options(LabelledOptions)
 def measure_stand_ins(
-    model: str | Path,
-    images: str | Path,
+    model: GivenModel,
+    images: GivenImages,
     target: str | Path | None = None,
     *,
     corruption: str | Sequence[str] = (),
