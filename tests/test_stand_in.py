@@ -412,6 +412,9 @@ def test_options_of_a_model_are_refused_without_one(iaside, tmp_path):
     model = graphs.small_network(tmp_path / "m.onnx")
     refused = iaside("predict", "--model", model, tmp_path, "--resume")
     assert "--resume needs the file of the result" in refused.stderr
+    data = write_npz(tmp_path / "d.npz", np.zeros((4, 16, 16, 3), np.uint8), [0, 1, 2, 3])
+    refused = iaside("predict", "--model", model, data, "--rings", 0)
+    assert (refused.exit_code, "--rings 0: at least one band" in refused.stderr) == (2, True)
     night = tmp_path / "night.csv"
     night.write_text(NIGHT)
     refused = iaside("predict", "--model", model, tmp_path, "--spectrum", night, "--severity", 3)

@@ -133,7 +133,8 @@ def measure_stand_ins(
                 spectra,
             )
         else:
-            grid = Rings(*size, rings or max(1, min(_RINGS, min(size) // 2)), norm)
+            finest = max(1, min(_RINGS, min(size) // 2))
+            grid = Rings(*size, finest if rings is None else rings, norm)
             known = tables(paths, grid, form.channels) if paths else None
             made = StandIns(names, levels, grid, None, placed)
             if known is not None:

@@ -90,7 +90,7 @@ def verify(
     ----------
     path : path
         A file of ``analyze``, ``robustness``, ``heatmap``, ``snr``, ``explain`` or
-        ``predict --model``.
+        ``predict``.
     model, images : path, optional
         Whether they are the ones that the file names.
     labels, class_names : path, optional
