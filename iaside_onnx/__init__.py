@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .mathematics.shapley import shapley_interactions, shapley_values
     from .measure.analysis import analyze
     from .measure.damage import explain
+    from .measure.filtering import fit_filter
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
@@ -56,6 +57,7 @@ _HOMES = {
     "DamageReport": "results.damage",
     "correlate": "comparisons.correlation",
     "Gate": "comparisons.gate",
+    "fit_filter": "measure.filtering",
     "gate": "comparisons.gate",
     "HeatmapReport": "results.heatmap",
     "Listener": "listener",
@@ -97,9 +99,9 @@ __all__ = [
     "HeatmapReport", "IasideError", "Listener", "Prediction", "Report", "RobustnessReport",
     "Settings", "Shares", "SnrReport", "StandInReport", "Verdicts", "analyze", "audit",
     "band_images", "band_index", "compare", "compare_audits", "correlate", "corrupt",
-    "damage_shares", "explain", "gate", "load", "load_heatmap", "load_robustness", "load_snr",
-    "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins", "merge",
-    "plot", "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
+    "damage_shares", "explain", "fit_filter", "gate", "load", "load_heatmap", "load_robustness",
+    "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins",
+    "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
     "spectral_importance", "spectral_robustness_score", "verdicts",
 ]  # fmt: skip
 

@@ -20,6 +20,7 @@ from .commands.correlate import correlate
 from .commands.demo import demo
 from .commands.explain import explain
 from .commands.export import export
+from .commands.filter import filter_model
 from .commands.gate import gate
 from .commands.heatmap import heatmap
 from .commands.help import Command, Context, overview, write_commands
@@ -172,6 +173,6 @@ def run() -> None:
 
 for command in (
     demo, audit, inspect, export, quantize, analyze, show, plot, html, compare, gate, merge,
-    robustness, snr, heatmap, correlate, predict, verify, explain,
+    robustness, snr, heatmap, correlate, predict, verify, explain, filter_model,
 ):  # fmt: skip
     main.add_command(command)

@@ -148,5 +148,9 @@ class ReportError(IasideError):
     """A report file cannot be read, written or continued."""
 
 
+class OtherRowsError(ReportError):
+    """Rows that are to be taken over are of something else."""
+
+
 class UnreadableError(ReportError):
     """A file that may be whole, but is not one that this version reads: unfinished, or newer."""

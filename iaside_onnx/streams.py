@@ -10,7 +10,9 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import shutil
 import sys
+import textwrap
 from typing import Any, TextIO
 
 # What stands for characters that we write ourselves; all others are written as their number.
@@ -38,6 +40,16 @@ _PLAIN = {
     "❌": "x",
     "\N{NO-BREAK SPACE}": " ",
 }
+
+
+def broken(line: str, stream: TextIO) -> str:
+    """A line of prose as a stream shows it best: on a terminal broken at words where that ends."""
+    if not stream.isatty():
+        return line
+    room = shutil.get_terminal_size().columns
+    return textwrap.fill(line, room, break_long_words=False, break_on_hyphens=False)
+
+
 DEGRADE = "iaside-degrade"
 # click takes a stream in plain ASCII for a mistake, and would write UTF-8 to it.
 _ASCII = "iaside_ascii"

@@ -27,6 +27,12 @@ def tool(name: str) -> ModuleType:
     return importlib.import_module(f"iaside_onnx.exporting.{name}")
 
 
+def options():
+    """Options of all exports, which their own command lines hold."""
+    rows = tool("command_line").FRAMEWORKS.values()
+    return {name for row in rows for name in row.parser()._option_string_actions}
+
+
 def sound_export(tmp_path):
     """A sound model [n, 3, 16, 16] -> [n, 4], what it answers, and images for it."""
     path = graphs.small_network(tmp_path / "sound.onnx", size=SIZE)

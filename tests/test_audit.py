@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
+import re
 import shutil
+import sys
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +24,7 @@ from iaside_onnx.results.audit import Audit
 from iaside_onnx.results.group_verdict import SEVERITIES
 
 from . import graphs
-from .conftest import write_npz
+from .conftest import ROOT, write_npz
 from .dying import dies
 
 REPORTS = ("robustness.h5", "analysis.h5")
@@ -65,10 +70,10 @@ def write_labels(root):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A random network, and eight random images with any labels."""
+    """A random network, and six random images with any labels."""
     folder = tmp_path_factory.mktemp("audit")
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
-    data = write_npz(folder / "d.npz", pixels, np.arange(8) % 4)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+    data = write_npz(folder / "d.npz", pixels, np.arange(6) % 4)
     return graphs.small_network(folder / "m.onnx"), data
 
 
@@ -105,7 +110,7 @@ def test_it_finds_preprocessing_and_labels_and_leaves_ordinary_files(tmp_path, i
     found = f"raw (RGB, 1.00 right on 12 photos); labels: 2 of 2 classes, by {photos}/labels.csv"
     assert f"[2/4] input     {found}" in lines
     assert "[3/4] measure   12 photos x 19 corruptions x severities 1, 3, 5" in lines
-    assert "[4/4] explain   12 photos x 256 passes: where the evidence lies" in lines
+    assert "[4/4] explain   12 photos x 256 passes: evidence" in lines
     summary = json.loads((folder / "summary.json").read_text())
     assert json.loads(done.stdout) == summary
     assert summary["accuracy"]["right"] == 1.0
@@ -145,7 +150,7 @@ def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
     done = iaside("audit", *made, "-o", tmp_path / "answer")
     assert done.exit_code == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error:")]
-    assert "which preprocessing it wants cannot be told on 8 of these images" in line
+    assert "which preprocessing it wants cannot be told on 6 of these images" in line
     assert "--preprocess" in line
     assert not (tmp_path / "answer").exists()
 
@@ -153,8 +158,8 @@ def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
 @pytest.mark.parametrize(
     ("after", "stage"),
     [
-        (100, "robustness-next"), (8 * WIDTH + 700, "analysis"),
-        (8 * (WIDTH + 256) + 300, "damage/"),
+        (100, "robustness-next"), (6 * WIDTH + 700, "analysis"),
+        (6 * (WIDTH + 256) + 300, "damage/"),
     ],
 )  # fmt: skip
 def test_a_killed_audit_goes_on_and_comes_to_the_same(made, whole, tmp_path, after, stage):
@@ -179,13 +184,13 @@ def test_a_search_that_was_killed_begins_anew(tmp_path):
 
 
 def test_looks_are_parts_of_each_other_and_equal_a_direct_measurement(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "_LOOKS", (3, 5))
+    monkeypatch.setattr(plan, "_LOOKS", (2, 4))
     seen = []
     listener = ia.Listener(title=seen.append)
     audit = ia.audit(*made, tmp_path / "audit", preprocess="unit", listener=listener)
-    assert [line.split()[2] for line in seen if "corruptions" in line] == ["3", "5", "8"]
+    assert [line.split()[2] for line in seen if "corruptions" in line] == ["2", "4", "6"]
     direct = ia.measure_robustness(
-        *made, severity=SEVERITIES, attack="none", preprocess="unit", samples=8, sampling="nested"
+        *made, severity=SEVERITIES, attack="none", preprocess="unit", samples=6, sampling="nested"
     )
     assert audit.robustness.settings == direct.settings
     np.testing.assert_array_equal(audit.robustness.wrong, direct.wrong)
@@ -193,31 +198,50 @@ def test_looks_are_parts_of_each_other_and_equal_a_direct_measurement(made, tmp_
     assert audit.about["stopped_by"] == "images"
 
 
+def test_attacks_and_pictures_of_ones_own_are_measured_too(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "_LOOKS", (3,))
+    monkeypatch.setattr("iaside_onnx.auditing.work.QUERIES", 5)
+    camera = tmp_path / "camera.npz"
+    np.savez(camera, images=np.load(made[1])["images"][:, ::-1])
+    audit = ia.audit(
+        *made, tmp_path / "audit", preprocess="unit", perturbed=camera, attack="square-linf"
+    )
+    direct = ia.measure_robustness(
+        *made, severity=SEVERITIES, attack="none", preprocess="unit", samples=6, sampling="nested",
+        perturbed=camera, corruption="imagenet-c",
+    )  # fmt: skip
+    assert audit.robustness.settings == direct.settings
+    np.testing.assert_array_equal(audit.robustness.wrong, direct.wrong)
+    kinds = [each.settings["perturbation"]["kind"] for each in audit.damages]
+    assert (kinds.count("attack"), kinds.count("folder")) == (1, 1)
+    assert audit.not_measured == []
+
+
 def test_time_ends_it_at_an_images_end_and_more_time_goes_on(made, whole, tmp_path):
     folder = tmp_path / "audit"
     audit = ia.audit(*made, folder, preprocess="unit", time=0.01)
     assert audit.about["stopped_by"] == "time"
-    assert 2 <= len(audit.robustness.image_ids) < 8
+    assert 2 <= len(audit.robustness.image_ids) < 6
     assert set(audit.summary()["verdict"].values()) == {"undecided"}
     ia.audit(*made, folder, resume=True, time=None)
     same(folder, whole)
 
 
 def test_an_interruption_leaves_the_answer_of_what_is_there(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "_LOOKS", (3, 5))
+    monkeypatch.setattr(plan, "_LOOKS", (2, 4))
     done = 0
 
     def advance(passes):
         nonlocal done
         done += passes
-        if done > 3 * WIDTH + 10 and (tmp_path / "audit" / "analysis.h5").exists():
+        if done > 2 * WIDTH + 10 and (tmp_path / "audit" / "analysis.h5").exists():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         ia.audit(
             *made, tmp_path / "audit", preprocess="unit", listener=ia.Listener(advance=advance)
         )
-    assert json.loads((tmp_path / "audit" / "summary.json").read_text())["accuracy"]["n"] == 3
+    assert json.loads((tmp_path / "audit" / "summary.json").read_text())["accuracy"]["n"] == 2
     assert Audit.load(tmp_path / "audit").analysis is not None
 
 
@@ -240,6 +264,15 @@ def test_folders_that_are_no_audit_of_this_model_are_left_alone(made, whole, tmp
     other = graphs.small_network(tmp_path / "other.onnx", seed=1)
     with pytest.raises(IasideError, match="audit of another model"):
         ia.audit(other, made[1], whole, resume=True)
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+    (tmp_path / "new").mkdir()
+    data = write_npz(tmp_path / "new" / "d.npz", pixels, np.arange(6) % 4)
+    shutil.copytree(whole, tmp_path / "begun")
+    report = ia.load(whole / "robustness.h5").rows([0, 1, 2])
+    report = replace(report, run={**report.run, "stopped_by": "time"})
+    report.save(tmp_path / "begun" / "robustness.h5", overwrite=True)
+    with pytest.raises(IasideError, match="was measured on other images than these"):
+        ia.audit(made[0], data, tmp_path / "begun", resume=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     for options in ({}, {"overwrite": True}, {"resume": True}):
@@ -270,3 +303,57 @@ def test_plans():
     assert list(plan.looks(50_000))[-3:] == [10_000, 25_000, 50_000]
     assert plan.game(64, 64, 3) == {"bands": 8, "estimator": "exact"}
     assert plan.game(224, 224, 3) == {"bands": 8, "estimator": "permutation", "passes": 29}
+
+
+class Anything:
+    """Stands in for a base class of a framework."""
+
+
+@pytest.fixture
+def callback(monkeypatch):
+    """Gives a callback of the guide, with stand-ins for the frameworks that it imports."""
+    torch, lightning, keras = map(ModuleType, ("torch", "lightning", "keras"))
+    torch.zeros = lambda *shape, **_: np.zeros(shape)
+    lightning.Callback = Anything
+    keras.callbacks = SimpleNamespace(Callback=Anything)
+    text = (ROOT / "docs" / "training.md").read_text()
+    tree = ast.parse("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)))
+
+    def of(name):
+        kept = ast.Import, ast.ImportFrom, ast.ClassDef
+        tree.body = [
+            node
+            for node in tree.body
+            if isinstance(node, kept) and getattr(node, "name", name) == name
+        ]
+        with monkeypatch.context() as there:  # others must not take them for the real ones
+            for module in (torch, lightning, keras):
+                there.setitem(sys.modules, module.__name__, module)
+            exec(compile(tree, "training.md", "exec"), names := {})
+        return names[name], torch
+
+    return of
+
+
+def test_the_callback_for_lightning_logs_what_is_right(made, callback):
+    logged, data = {}, np.load(made[1])
+    kind, torch = callback("Audit")
+    torch.onnx = SimpleNamespace(export=lambda _, __, file, **___: file.write(made[0].read_bytes()))
+    audit = kind(data["images"], data["labels"], every=2)
+    module = SimpleNamespace(device="cpu", log=lambda name, value: logged.update({name: value}))
+    for epoch, sanity in ((1, True), (0, False)):
+        trainer = SimpleNamespace(current_epoch=epoch, sanity_checking=sanity)
+        audit.on_validation_epoch_end(trainer, module)
+    assert logged == {}
+    audit.on_validation_epoch_end(SimpleNamespace(current_epoch=1, sanity_checking=False), module)
+    assert set(logged) == {"right/noise", "right/blur", "right/weather", "right/digital"}
+    assert all(0 <= value <= 1 for value in logged.values())
+
+
+def test_the_callback_for_keras_logs_what_is_right(made, callback, tmp_path):
+    logs, data = {}, np.load(made[1])
+    network = graphs.small_network(tmp_path / "k.onnx", layout="nhwc")
+    audit = callback("KerasAudit")[0](data["images"], data["labels"], every=1)
+    audit.model = SimpleNamespace(export=lambda file, **_: file.write_bytes(network.read_bytes()))
+    audit.on_epoch_end(0, logs)
+    assert set(logs) == {"right/noise", "right/blur", "right/weather", "right/digital"}

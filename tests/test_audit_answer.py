@@ -274,6 +274,8 @@ def test_the_page_answers_first_and_stands_without_an_analysis(audit):
     answered, evidence = text.index("Is it robust?"), text.index("Where the evidence lies")
     assert answered < text.index("Right answers under each corruption") < evidence
     assert text.count("upright clean") == 5  # a legend, and four groups
+    assert "80\N{NO-BREAK SPACE}%" in text
+    assert "?%" not in text
     bare = audit_page(replace(audit, analysis=None))
     assert "Is it robust?" in bare
     assert "Where the evidence lies" not in bare

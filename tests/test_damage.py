@@ -429,6 +429,16 @@ def test_the_page_has_the_numbers_of_the_reports(several, tmp_path, iaside):
         page([], damages=[reports[0], made_damage(FOGGY[:4], 60)])
 
 
+def test_frames_hold_bands_and_images(several):
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    report = several[0][0]
+    bands, images = report.to_pandas(), report.to_pandas("images")
+    assert bands.damage.tolist() == report.bands.value.tolist()
+    assert bands.band.tolist() == report.band_names
+    sums = images.groupby("image", sort=False).damage.sum()
+    assert sums.to_numpy() == pytest.approx(report.lost)
+
+
 def test_show_tells_all_at_80_columns(several, iaside):
     reports, paths = several
     told = iaside("show", paths[1], "--per-class")

@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 from html.parser import HTMLParser
 
@@ -22,8 +22,10 @@ import click
 import pytest
 
 import iaside_onnx as ia
+from iaside_onnx.auditing.audit import audit
 from iaside_onnx.cli import main
 
+from . import exporters
 from .conftest import ROOT
 
 DOCS = ROOT / "docs"
@@ -93,7 +95,9 @@ def test_python_of_the_guide_runs(page):
 
 @pytest.mark.usefixtures("workspace")
 @pytest.mark.parametrize("page", DEMO_PAGES)
-def test_commands_of_the_guide_run(page, iaside):
+def test_commands_of_the_guide_run(page, iaside, monkeypatch):
+    small = partial(audit, quick=True, samples=14)
+    monkeypatch.setattr("iaside_onnx.auditing.audit.audit", small)
     assert commands(page)
     for words in commands(page):
         if words[0] == "analyze" or "--data" in words:
@@ -110,6 +114,7 @@ def test_options_in_the_guide_exist(page):
         if words[0].startswith("-"):
             continue
         known = {"--help", "-h", "--help-all"}
+        known |= exporters.options() if words[0] == "export" else set()
         for parameter in main.commands[words[0]].params:
             known |= {*parameter.opts, *parameter.secondary_opts}
         used = {word.partition("=")[0] for word in words if word.startswith("-")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import click
@@ -10,6 +11,7 @@ import pytest
 from iaside_onnx import __version__
 from iaside_onnx.cli import main
 from iaside_onnx.commands.help import GROUPS, OTHERS, first_sentence, grouped
+from iaside_onnx.streams import broken
 
 from . import graphs
 
@@ -109,3 +111,18 @@ def test_without_a_target_files_are_named_after_what_they_are_of(iaside, here, p
     iaside("html", "./net-report.h5")
     found = {path.name for path in here.iterdir()} - {"net.onnx", "photos", photographs.name}
     assert found == {"net-report.h5", "photos-snr.h5", "net-report.png", "net-report.html"}
+
+
+def test_prose_breaks_at_words_on_a_terminal_alone(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "30")
+    line = "a threshold is held against --min-accuracy of some-report.h5"
+    assert broken(line, io.StringIO()) == line
+    assert broken(line, Terminal()).splitlines() == [
+        "a threshold is held against",
+        "--min-accuracy of",
+        "some-report.h5",
+    ]

@@ -6,15 +6,18 @@ import ast
 import re
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 
 import click
 import pytest
 
 import iaside_onnx as ia
+from iaside_onnx import bundled
+from iaside_onnx.auditing.audit import audit
 from iaside_onnx.cli import main
 
+from . import exporters
 from .conftest import ROOT
 
 PACKAGE = ROOT / "iaside_onnx"
@@ -317,7 +320,7 @@ def test_options_in_the_readme_exist():
         for command in main.commands.values()
         for option in command.params
         for name in [*option.opts, *option.secondary_opts]
-    }
+    } | exporters.options()
     text = "\n".join(readme_blocks()[2:])
     commands = "\n".join(line for line in text.splitlines() if line.startswith("iaside"))
     assert set(re.findall(r"(?<=\s)--[a-z-]+", commands)) <= known
@@ -326,26 +329,32 @@ def test_options_in_the_readme_exist():
 def small(line):
     """A README command made small, as words."""
     words = line.removesuffix("&&").split()[1:]
-    return [*words, "--samples", "6", "--bands", "2"] if "analyze" in words else words
+    if words[0] == "analyze":
+        words += ["--samples", "6", "--bands", "2"]
+    return [*words, "--samples", "14"] if words[0] == "audit" else words
 
 
 def test_readme_commands_run_as_they_stand(tmp_path, monkeypatch, iaside):
-    for name in ("models", "demo"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "model.onnx").symlink_to(ROOT / "models" / "demo-plain.onnx")
-    (tmp_path / "photos").symlink_to(ROOT / "demo" / "test")
+    photos = tmp_path / "photos"
+    for path in (path for path in bundled.PHOTOS.glob("*/00[01].png")):
+        (photos / path.parent.name).mkdir(parents=True, exist_ok=True)
+        (photos / path.parent.name / path.name).symlink_to(path)
+    (tmp_path / "model.onnx").symlink_to(bundled.MODEL)
+    monkeypatch.setattr(bundled, "PHOTOS", photos)
+    monkeypatch.setattr("iaside_onnx.auditing.audit.audit", partial(audit, quick=True))
     monkeypatch.chdir(tmp_path)
     blocks = readme_blocks()
     commands = [
-        line.strip()
+        found
         for line in (blocks[0] + blocks[2]).splitlines()
-        if line.strip().startswith(("iaside ", ".venv/bin/iaside "))
+        if (found := re.search(r"(?:^|&& )(?:\.venv/bin/)?(iaside .*)", line.strip()))
     ]
     assert len(commands) >= 7
     for command in commands:
-        done = iaside(*small(command))
-        assert done.exit_code == 0, (command, done.stderr)
-    assert (tmp_path / "demo.png").stat().st_size > 10_000
+        done = iaside(*small(command[1]))
+        assert done.exit_code == 0, (command[1], done.stderr)
+    for folder in ("demo-audit", "model-audit"):
+        assert (tmp_path / folder / "index.html").stat().st_size > 10_000
     python = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     code = python.replace("samples=100", "samples=6, bands=2").replace("report.h5", "again.h5")
     exec(code, {})

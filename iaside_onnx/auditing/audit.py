@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -88,12 +88,6 @@ def audit(
     for name in _OWN:
         if name in options:
             raise UsageError(f"there is no option '{name}'")
-    if target is None:
-        with tempfile.TemporaryDirectory(prefix="iaside-") as place:
-            return audit(
-                model, images, Path(place) / "audit",
-                time=time, keep=keep, quick=quick, attack=attack, perturbed=perturbed, **options,
-            )  # fmt: skip
     request = Request.of(LabelledOptions, {"samples": 0, **options}, model, images, None)
     assert request.model is not None
     time, keep, quick = map(plain, (time, keep, quick))
@@ -115,8 +109,13 @@ def audit(
     given: dict[str, Any] = {name: plain(value) for name, value in options.items()}
     asked = {name: value for name, value in given.items() if name not in _RUNNING}
     running = {name: value for name, value in given.items() if name in _MACHINE}
-    folder = AuditFolder(Path(target))
-    with folder.held(resume=request.resume, overwrite=request.overwrite, inputs=request.inputs):
+    check_path("target", target)
+    held: dict[str, Any] = {
+        "resume": request.resume,
+        "overwrite": request.overwrite,
+        "inputs": request.inputs,
+    }
+    with _place(target) as place, (folder := AuditFolder(place)).held(**held):
         work = Work(
             request.model,
             request.reading.images,
@@ -125,6 +124,7 @@ def audit(
             folder.settled({**asked, **own}, resume=request.resume),
             running,
             math.inf if time is None else float(time),
+            page=target is not None,
         )
         try:
             work.run()
@@ -133,3 +133,13 @@ def audit(
                 work.conclude()
             raise
         return work.conclude()
+
+
+@contextmanager
+def _place(target: str | Path | None) -> Iterator[Path]:
+    """Where the reports go: a folder that vanishes again where none is named."""
+    if target is not None:
+        yield Path(target)
+        return
+    with tempfile.TemporaryDirectory(prefix="iaside-") as name:
+        yield Path(name) / "audit"

@@ -64,7 +64,7 @@ def find_labels(images: Path, asked: Mapping[str, Any], listener: Listener) -> P
 
 
 def find_input(
-    model: Path, images: Path, classes: int, asked: Mapping[str, Any], stages: Stages
+    model: Path, images: Path, classes: int | None, asked: Mapping[str, Any], stages: Stages
 ) -> FoundInput:
     """Find the preprocessing and the labels, or refuse.
 
@@ -85,9 +85,9 @@ def find_input(
     source = Reading.asked(images, labels, asked.get("class_names"), **reading).open(Listener())
     options = {} if labels is None else {"labels": str(labels)}
     present, naming = len(np.unique(source.labels)), _NAMING[source.naming]
-    if labels is not None:
-        naming = str(labels)
-    told = f"labels: {present} of {classes} classes, by {naming}"
+    if labels is not None or source.class_names is None:
+        naming = "number" if labels is None else str(labels)
+    told = f"labels: {present} {f'of {classes} ' if classes else ''}classes, by {naming}"
     given = None
     if asked.get("preprocess") is None:
         extensions = tuple(map(Path, asked.get("ort_extension", ())))

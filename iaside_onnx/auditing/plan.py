@@ -17,7 +17,7 @@ _LOOKS, _GROWTH = (40, 100, 250, 600, 1500), 100
 # Images that are left out of no look: so few more than it holds that they come with it.
 _FEW_MORE = 1.25
 # Images of the trial that finds out how fast everything is.
-TRIAL = 2
+TRIAL = 4
 # Half of the interval of a group's accuracy at which there are images enough.
 ENOUGH = 0.05
 # Images of the game that says where the evidence lies, and of those that say why it hurts.
@@ -94,34 +94,50 @@ def passes_of(settings: dict[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class WeakSpot:
-    """A corruption whose damage is to be explained, at one severity."""
+    """What a model is weak at, so that its damage is to be explained.
 
-    corruption: str
-    severity: int
+    Attributes
+    ----------
+    name : str
+        Of a corruption, or of a folder of the user's own pictures.
+    severity : int or None
+        None of pictures of the user's own, which have none.
+    """
+
+    name: str
+    severity: int | None
 
     @property
     def words(self) -> str:
         """As people call it."""
-        return f"{self.corruption.replace('_', ' ')}, severity {self.severity}"
+        return " ".join([self.name.replace("_", " "), *map(str, self._severity)])
 
     @property
     def file(self) -> str:
         """Name of its file."""
-        return f"{self.corruption}-{self.severity}.h5"
+        return "-".join([self.name, *map(str, self._severity)]) + ".h5"
+
+    @property
+    def _severity(self) -> list[int]:
+        return [] if self.severity is None else [self.severity]
 
 
 def weak_spots(report: RobustnessReport, verdicts: Verdicts) -> list[WeakSpot]:
     """The weakest corruption of each group that is not robust, where it shows the weakness.
 
     That is the mildest severity at which less than asked is kept; the strongest where none does.
+    Pictures of a set of one's own that has severities are left out.
     """
-    spots = []
+    spots, pairs = [], report.settings.get("pairs", {})
+    asked = verdicts.guess + verdicts.keep * (verdicts.clean.right - verdicts.guess)
+    levels = [level for level in SEVERITIES if level in report.severities]
     for group in verdicts.groups.values():
-        if group.verdict == ROBUST:
+        if group.verdict == ROBUST or pairs.get(group.weakest, {}).get("severities"):
+            continue
+        if group.weakest in pairs:
+            spots.append(WeakSpot(group.weakest, None))
             continue
         row = report.perturbations.index(group.weakest)
-        asked = verdicts.guess + verdicts.keep * (verdicts.clean.right - verdicts.guess)
-        levels = [level for level in SEVERITIES if level in report.severities]
         right = {
             level: 1 - float(report.wrong[:, row, report.severities.index(level)].mean())
             for level in levels

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ..listener import Listener
+from ..results.precondition import speaks_of_accuracy
 
 MODEL, INPUT, MEASURE, EXPLAIN = "model", "input", "measure", "explain"
 _ORDER = (MODEL, INPUT, MEASURE, EXPLAIN)
+_ACCURACY = "accuracy"
 
 
 class Stages:
@@ -25,9 +27,10 @@ class Stages:
         self.listener.note(_line(stage, text))
 
     def warn(self, message: str) -> None:
-        """A warning, unless it was given before."""
-        if message not in self._warned:
-            self._warned.add(message)
+        """A warning, unless it was given before, be it with the numbers of fewer images."""
+        kind = _ACCURACY if speaks_of_accuracy(message) else message
+        if kind not in self._warned:
+            self._warned.add(kind)
             self.listener.warning(message)
 
     def of(self, stage: str, text: str | None = None) -> Listener:

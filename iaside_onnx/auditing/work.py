@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import IasideError, ReportError, said
+from ..errors import IasideError, OtherRowsError, ReportError, said
 from ..inference.inspection import Inspection, inspect
 from ..listener import Listener
 from ..measure.analysis import analyze
@@ -57,8 +57,8 @@ class Work:
         Options that say how and where it runs.
     seconds : float
         After which no more images are measured.
-    pace : float
-        Seconds of a forward pass with the making of its image, as the trial showed.
+    page : bool
+        A page is made of the answer.
     """
 
     model: Path
@@ -68,7 +68,7 @@ class Work:
     asked: dict[str, Any]
     running: dict[str, Any]
     seconds: float = math.inf
-    pace: float = 0.0
+    page: bool = True
     _began: float = field(default_factory=time.monotonic)
     _options: dict[str, Any] = field(default_factory=dict)
 
@@ -123,9 +123,10 @@ class Work:
         """The answer of what is there, written into the folder as summary and page."""
         audit = Audit.load(self.folder.path)
         audit.save_summary()
-        from ..page.page import save_audit_page  # loads what makes pages
+        if self.page:
+            from ..page.page import save_audit_page  # loads what makes pages
 
-        save_audit_page(audit)
+            save_audit_page(audit)
         return audit
 
     def _look_at_model(self) -> Inspection:
@@ -151,7 +152,7 @@ class Work:
         """Find preprocessing and labels, unless that is done; how many images there are to use."""
         about, recipe = self.folder.about, self.folder.file(RECIPE)
         if "input" not in about:
-            classes = model["classes"] or 0
+            classes = model["classes"]
             found = find_input(self.model, self.images, classes, self.asked, self.stages)
             # From here on there is something to go on from.
             self.folder.write(
@@ -193,16 +194,17 @@ class Work:
             return None
         self.stages.say(MEASURE, "trial: how fast is it here?")
         # What there is to warn of is said of the first look.
-        report = self._robustness(min(TRIAL, available), listener=Listener())
-        passes = 1 + len(report.perturbations) * len(SEVERITIES)
-        self.pace = report.run["seconds"] / (len(report.image_ids) * passes)
         first = next(looks(available, quick=self.quick))
-        seconds = self.pace * passes * first
-        until = "" if self.seconds == math.inf else f" of at most {_lasting(self.seconds)}"
+        report = self._robustness(min(TRIAL, first), listener=Listener())
+        passes = 1 + len(report.perturbations) * len(SEVERITIES)
+        pace = report.run["seconds"] / (len(report.image_ids) * passes)
+        seconds = pace * passes * first
+        self.folder.write(estimate=round(seconds, 1))
+        most = "" if self.seconds == math.inf else f", {_lasting(self.seconds)} at most"
         self.stages.say(
             MEASURE,
-            f"{1 / self.pace:,.0f} passes a second here: about {_lasting(seconds)} for a first "
-            f"answer on {first} photos, of {available} and{until}",
+            f"{1 / pace:,.0f} passes/s: about {_lasting(seconds)} for the first {first} of "
+            f"{available} photos{most}",
         )
         return report
 
@@ -217,9 +219,15 @@ class Work:
         text = f"{look} photos x {rows} corruptions x severities {levels}"
         listener = self.stages.of(MEASURE, text)
         ahead = self.folder.file(NEXT)
-        report = self._robustness(
-            look, target=ahead, resume=True, known=known, listener=listener, **self._limit
-        )
+        try:
+            report = self._robustness(
+                look, target=ahead, resume=True, known=known, listener=listener, **self._limit
+            )
+        except OtherRowsError as error:
+            raise ReportError(
+                f"{self.folder.path}: was measured on other images than these, or by another "
+                f"provider; give another folder, or {option('overwrite', True)} to start anew"
+            ) from error
         ahead.replace(target)
         self.folder.write(look=look)
         return report
@@ -232,16 +240,22 @@ class Work:
         size = [report.settings[name] for name in ("height", "width", "channels")]
         pace = report.run["seconds"] / max(1, report.run["forward_passes"])
         images, settings = min(EVIDENCE_IMAGES, available), game(*size)
-        self._play(pace, ANALYSIS, "where the evidence lies", analyze, images, settings)
+        self._play(pace, ANALYSIS, "evidence", analyze, images, settings)
         settings = damage_game(*size)
+        own = {_name(Path(path)): path for path in self.asked.get("perturbed", ())}
         for spot in weak_spots(report, verdicts(report, keep=self.keep)):
+            what = {"corruption": spot.name, "severity": spot.severity}
+            if spot.severity is None:
+                what = {"perturbed": own.get(spot.name)}
+            if None in what.values():
+                continue
             self._play(
-                pace, f"{DAMAGE}/{spot.file}", f"why {spot.words} hurts", explain, images,
-                settings, corruption=spot.corruption, severity=spot.severity,
+                pace, f"{DAMAGE}/{spot.file}", spot.words, explain, images,
+                settings, **what,
             )  # fmt: skip
         for name in self.asked.get("attack", ()):
             self._play(
-                pace, f"{DAMAGE}/{name}.h5", f"attack {name}", explain, min(ATTACKED, available),
+                pace, f"{DAMAGE}/{name}.h5", name, explain, min(ATTACKED, available),
                 settings, attack=name, queries=QUERIES,
             )  # fmt: skip
 
@@ -270,7 +284,12 @@ class Work:
         try:
             measure(self.model, self.images, target, **{**options, "listener": listener})
         except IasideError as error:
-            self.stages.warn(f"{what} is not measured: {said(error)}")
+            self.stages.warn(f"{name} is not measured: {said(error)}")
+
+
+def _name(path: Path) -> str:
+    """What a report calls perturbed pictures of one's own."""
+    return path.absolute().name if path.is_dir() else path.stem
 
 
 def _lasting(seconds: float) -> str:

@@ -11,7 +11,7 @@ import click
 from .measure import measure, model_on_images
 from .numbers import INTEGER, NUMBER
 from .options import Listed, bands_option, norm_option, robustness_option, view_options
-from .output import check_targets, print_written
+from .output import check_targets, print_written, say
 from .show import measurement_of
 
 
@@ -75,5 +75,5 @@ def analyze(
     if options["as_json"] or options["quiet"]:
         # The run has warned of the accuracy already, and the table is not printed.
         for reason in filterfalse(speaks_of_accuracy, report.precondition.reasons):
-            click.echo(f"Warning: {NO_FINDING}: {reason}", err=True)
+            say(f"Warning: {NO_FINDING}: {reason}", err=True)
     print_written(report, f"Report: {target}", options, robustness=measured)

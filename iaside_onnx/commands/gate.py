@@ -10,7 +10,7 @@ import click
 
 from .numbers import BOUND, FILE, NEW_FILE, NUMBER
 from .options import json_option, overwrite_option, signature_options, view_options
-from .output import check_targets, print_json
+from .output import check_targets, print_json, say
 
 
 @click.command()
@@ -114,7 +114,7 @@ def gate(
         for path, scratch in scratches.items():
             scratch.write_text(files[path](decision), encoding="utf-8")
     for note in decision.notes:
-        click.echo(log_line(f"Note: {note}"), err=True)
+        say(log_line(f"Note: {note}"), err=True)
     if as_json:
         print_json(decision.summary())
     elif shown:
@@ -123,6 +123,5 @@ def gate(
         which = ", ".join(entry.option for entry in decision.not_judged)
         raise UsageError(f"{which} cannot be judged: {log_line(decision.not_judged[0].reason)}")
     taken = as_json or shown
-    for line in lines(decision, failed_only=taken):
-        click.echo(line, err=taken)
+    say(*lines(decision, failed_only=taken), err=taken)
     return 0 if decision.passed else 1

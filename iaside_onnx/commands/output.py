@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..streams import broken
 from .numbers import NEW_FILE
 
 # Options of texts that may name a file.
@@ -51,6 +53,13 @@ def refuse_for_audits(given: Mapping[str, Any], *known: str) -> None:
                 f"{on_command_line(option(name))} does not apply to the folder of an audit, but to "
                 "a report in it"
             )
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Prose on standard output or error, a paragraph a line; terminals get it broken at words."""
+    stream = sys.stderr if err else sys.stdout
+    for line in lines:
+        click.echo(broken(line, stream), err=err)
 
 
 def print_json(values: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import click
 
 from .numbers import FILE
 from .options import any_view_options, json_option, picture_options, robustness_option
-from .output import check_targets, print_result, refuse_for_audits
+from .output import check_targets, print_result, refuse_for_audits, say
 
 # Options of show and plot that apply to files of a format; --confidence does to all.
 _OPTIONS = {
@@ -69,7 +69,7 @@ def show(
     result = load(report, reading)
     _check_options(report, result, **given, **view)
     if not is_sealed(report):
-        click.echo(f"Note: {report}: {NO_SEAL}", err=True)
+        say(f"Note: {report}: {NO_SEAL}", err=True)
     result = viewed(result, **view)
     shown: dict[str, Any] = {} if baseline is None else {"baseline": baseline_of(baseline)}
     if result.SCHEMA.format == "iaside-report":
@@ -150,7 +150,7 @@ def plot(
 
         reserved = reservation(drawn[0].class_profiles, FEW_IMAGES)
         if reserved is not None:
-            click.echo(f"Warning: {reserved}", err=True)
+            say(f"Warning: {reserved}", err=True)
     click.echo(f"Picture: {target}")
 
 
@@ -191,7 +191,7 @@ def warn_of_silent(reports: Sequence[Any], names: Sequence[str]) -> None:
     for report, name in zip(reports, names, strict=True):
         reason = no_finding(report)
         if reason is not None:
-            click.echo(f"Warning: {name}: {reason}", err=True)
+            say(f"Warning: {name}: {reason}", err=True)
 
 
 def baseline_of(path: Path | None) -> Any:
@@ -247,7 +247,7 @@ def _beside_reports(
         from ..comparisons.comparable import drawn_together
 
         for note in drawn_together(list(zip(names, reports, strict=True)))[1]:
-            click.echo(f"Warning: {note}", err=True)
+            say(f"Warning: {note}", err=True)
     return measured
 
 

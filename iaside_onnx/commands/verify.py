@@ -10,7 +10,7 @@ import click
 from .measure import claim
 from .numbers import FILE, INTEGER, TEXT
 from .options import extension_option, json_option, signature_options, threads_option
-from .output import print_json
+from .output import print_json, say
 
 
 @click.command()
@@ -65,5 +65,5 @@ def verify(
     if as_json:
         print_json(verification.summary())
     else:
-        click.echo("\n".join(lines(verification)))
+        say(*lines(verification))
     return 0 if verification.holds else 1

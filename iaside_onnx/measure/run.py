@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReportError, UsageError, said
+from ..errors import OtherRowsError, ReportError, UsageError, said
 from ..images.sample import seeded_order
 from ..interrupts import keeping
 from ..results.part import PartOfSample, part_of
@@ -201,7 +201,7 @@ def _take_over(
         and sample.part(np.array(at, np.intp)).digest() == known.data["digest"]
     )
     if not same:
-        raise ReportError(f"{what}: is of another model, of other images or of other settings")
+        raise OtherRowsError(f"{what}: is of another model, of other images or of other settings")
     for position, values in zip(at, measurement.table_of(known), strict=True):
         for part, columns in enumerate(measurement.parts):
             if not partial.sums[row_of[position], part]:

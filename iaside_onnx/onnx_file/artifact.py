@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from ..errors import ArtifactError, ChangedModelError
 from ..file_kinds import HEAD_BYTES, folder_of_model, kind_of_file
-from ..storage.regular_file import check_regular, irregular, nearby
+from ..storage.regular_file import check_regular, irregular, nearby, real_path
 from .bounds import LONGEST_NAME, bounded, shortened
 from .graph import external_files, output_kind, read_names, weight_tensors, without_large_weights
 from .heads import Decision, decision_of
@@ -22,6 +22,8 @@ from .tensors import Tensor, tensor_from, text_of
 
 # Identifier of the runtime's own file format, at byte 4.
 _ORT_MAGIC = b"ORTM"
+# Of weights in one file; protobuf reads no message of 2 GiB.
+_MOST_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,27 @@ def load_graph(path: Path) -> onnx.ModelProto:
         No such file, or bytes that are no ONNX model.
     """
     return _parsed(path, _content(path))
+
+
+def load_whole(path: Path) -> onnx.ModelProto:
+    """Parse an ONNX file together with the weights that lie in files beside it.
+
+    Raises
+    ------
+    ArtifactError
+        Weights that are missing or lie outside its folder, or more of them than one file holds.
+    """
+    model = load_graph(path)
+    files = external_files(path, model)
+    size = sum(file.stat().st_size for file in files)
+    if size > _MOST_BYTES:
+        raise ArtifactError(
+            f"{path}: has {size / 1e9:.1f} GB of weights in other files, and an ONNX file that "
+            "holds its own weights holds less than 2 GB; such a model cannot be copied into one"
+        )
+    if files:
+        onnx.load_external_data_for_model(model, str(real_path(path).parent))
+    return model
 
 
 def _content(path: Path) -> bytes:

@@ -48,6 +48,7 @@ MOST_REPORTS = 12
 _SHADES = 9
 _LEGEND_LETTERS = 40
 _MOST_TITLE_NAMES = 3
+_FIXED_SPACE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,9 @@ def save_audit_page(audit: Audit, target: Path | None = None, *, overwrite: bool
 def _written(facts: Facts, names: Sequence[str]) -> str:
     """The page of these facts."""
     context: dict[str, Any] = {"sections": []}
-    for section in SECTIONS:
+    # Under the answer of an audit, why comes before the rest.
+    why_first = sorted(SECTIONS, key=lambda section: section.anchor != "damage")
+    for section in SECTIONS if facts.audit is None else why_first:
         if section.analysed and not facts.reports:
             continue
         needed = section.make(facts)
@@ -292,7 +295,8 @@ def _printable(value: Any) -> Any:
     """What every `{{ ... }}` of the templates goes through before it is escaped."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return "".join(character if character.isprintable() else "?" for character in value)
+    shown = (each if each.isprintable() or each == _FIXED_SPACE else "?" for each in value)
+    return "".join(shown)
 
 
 def _inline(environment: Environment, name: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import ReportError
-from ..storage.opening import begin_reading, is_folder
+from ..storage.opening import is_folder
 from ..storage.output_file import whole_file
 from ..storage.regular_file import read_bounded, why
 from . import kinds
@@ -90,9 +90,7 @@ class Audit(Shown):
         paths = [path for path in audit_files(folder) if path.is_file()]
         if len(paths) > _MOST_DAMAGES:
             raise ReportError(f"{folder / DAMAGE}: holds {len(paths)} files; is this an audit's?")
-        # All are read at once, each by a process of its own.
-        reading = {path: begin_reading(path) for path in paths}
-        results = {path: kinds.load(path, child) for path, child in reading.items()}
+        results = {path: kinds.load_file(path) for path in paths}
         robustness = _of_kind(main, results.pop(main), RobustnessReport)
         analysis = results.pop(folder / ANALYSIS, None)
         if analysis is not None:

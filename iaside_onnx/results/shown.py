@@ -65,6 +65,13 @@ class Shown:
               within an entry as ``outer_inner``), so the scores of a class stand in each of its
               rows; missing values are NaN.
 
+            Of a `DamageReport`, in its unit:
+
+            - ``bands``: a band. Columns ``band``, ``damage``, ``low``, ``high``, ``log_prob``,
+              ``only``, ``alone``.
+            - ``images``: a band of an image. Columns ``image``, ``class``, ``name``, ``lost`` (of
+              the image), ``band``, ``damage``.
+
             Of a `Comparison`, where a row is one `Difference` (columns ``report`` of the pair,
             ``quantity``, and the fields of `Difference`):
 

@@ -60,8 +60,9 @@ def audit_listener(*, quiet: bool, progress: bool) -> Listener:
         ]
         if len(title[0]) + _BESIDE <= errors.width:
             columns.insert(1, BarColumn(bar_width=_BAR))
+        room = errors.width - len(f" {total}/{total} 00:00 ")
         bar = Progress(*columns, console=errors)
-        bars[:] = [(bar, bar.add_task(title[0], completed=done, total=total))]
+        bars[:] = [(bar, bar.add_task(title[0][:room], completed=done, total=total))]
         bar.start()
 
     def advance(passes: int) -> None:

@@ -18,10 +18,13 @@ _QUANTITY = {
     "same-answer": "Same answer in per cent",
     "log-prob": "Log-probability of the true class",
 }
-_MEANING = (
-    "{unit}: what of the damage comes in through the band; the bands sum to all of it, and below "
-    "0 the perturbation of a band helps. only: the damage of that band perturbed alone. alone: "
-    "what that band made clean alone gives back."
+_SHARES = (
+    "{unit}: what of the damage comes in through the band; the bands sum to all of it, and below 0 "
+    "the perturbation of a band helps."
+)
+_ALONE = (
+    " only: the damage of that band perturbed alone. alone: what that band made clean alone gives "
+    "back."
 )
 
 
@@ -82,7 +85,7 @@ def _bands(report: DamageReport, level: str) -> Rows:
         ["band"],
         list(columns),
         zip(with_ends(report.band_names), *columns.values(), strict=True),
-        caption=_MEANING.format(unit=next(iter(columns))),
+        caption=_SHARES.format(unit=next(iter(columns))) + _ALONE * ("only" in columns),
         tight=True,
         bars=[max(0.0, float(value)) / largest for value in bands.value],
     )

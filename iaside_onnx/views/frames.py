@@ -13,6 +13,7 @@ from ..checks import one_of
 from ..comparisons.pairs import Comparison
 from ..errors import UsageError
 from ..mathematics.paired import Difference
+from ..results.damage import DamageReport
 from ..results.report import Report
 
 if TYPE_CHECKING:
@@ -31,6 +32,44 @@ def report_frame(report: Report, rows: str | None = None) -> DataFrame:
     columns["band"] = pandas.Categorical(columns["band"], categories=names, ordered=True)
     frame: DataFrame = pandas.DataFrame(columns)
     return frame
+
+
+def damage_frame(report: DamageReport, rows: str | None = None) -> DataFrame:
+    """See `DamageReport.to_pandas`."""
+    kinds = {"bands": _damage_bands, "images": _damage_images}
+    columns = _chosen(kinds, rows)(report)
+    pandas = _pandas()
+    names = report.band_names
+    columns["band"] = pandas.Categorical(columns["band"], categories=names, ordered=True)
+    frame: DataFrame = pandas.DataFrame(columns)
+    return frame
+
+
+def _damage_bands(report: DamageReport) -> dict[str, Any]:
+    logs, nothing = report.per_image_log_prob, np.full(report.players, np.nan)
+    return {
+        "band": report.band_names,
+        "damage": report.bands.value,
+        "low": report.bands.low,
+        "high": report.bands.high,
+        "log_prob": nothing if logs is None else logs.mean(axis=0),
+        "only": nothing if report.only is None else report.only,
+        "alone": nothing if report.alone is None else report.alone,
+    }
+
+
+def _damage_images(report: DamageReport) -> dict[str, Any]:
+    per_image: dict[str, Any] = {
+        "image": report.image_ids,
+        "class": report.labels,
+        "name": [report.class_name(int(label)) for label in report.labels],
+        "lost": report.lost,
+    }
+    return {
+        **{name: np.repeat(values, report.players) for name, values in per_image.items()},
+        "band": report.band_names * len(report.labels),
+        "damage": report.per_image.ravel(),
+    }
 
 
 def comparison_frame(comparison: Comparison, rows: str | None = None) -> DataFrame:

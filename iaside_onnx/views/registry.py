@@ -118,6 +118,7 @@ _ROWS = {
     "DamageReport": Views(
         lambda r: f"{r.model['path']}: {_of_damage(r)}",
         table="damage_table.print_damage",
+        frame="frames.damage_frame",
         pictures={
             "bands": Drawing("damage_plot.damage_figure", several=True),
             "map": Drawing("damage_maps.damage_map", several=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..comparisons.baseline import relative
-from ..results.confidence import Confidence
+from ..results.confidence import Confidence, Confidences
 from ..results.robustness import Relative, RobustnessReport
 from .terminal import Rows, table, terminal
 from .text import counted, interval, number, one_line, percent, value_and_ends, with_interval
@@ -27,7 +27,10 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     wide = [_corruptions(report, ends, against, lost=True, sure=sure) for sure in (True, False)]
     room = out.options.update(max_width=500)
     fitting = [each for each in wide if out.measure(each, options=room).maximum <= out.width]
-    out.print(*(fitting[:1] or [_corruptions(report, ends, against), _lost(report, ends)]))
+    shown = fitting[:1] or [_corruptions(report, ends, against), _lost(report, ends)]
+    if report.confidences is not None and wide[0] not in shown:
+        shown.append(_surety(report, report.confidences, ends))
+    out.print(*shown)
     out.say(
         f"Mean error: {with_interval(damage.mean_error, level)}",
         f"Mean mPE: {with_interval(damage.mean_mpe, level)}",
@@ -91,8 +94,7 @@ def _corruptions(
         cells += value_and_ends(report.lost_log_prob[row]) if lost else []
         cells += [] if against is None else value_and_ends(against.ce[row])
         if confidences is not None:
-            answers = confidences.perturbations[row]
-            cells += [*value_and_ends(answers.gap), *value_and_ends(answers.when_wrong)]
+            cells += _how_sure(confidences.perturbations[row])
         rows.append([one_line(name), *cells])
     return table(["corruption"], headings, rows, tight=True)
 
@@ -104,6 +106,19 @@ def _lost(report: RobustnessReport, ends: str) -> Rows:
         for row, name in enumerate(report.perturbations)
     )
     return table(["corruption"], [_LOST, ends], rows, tight=True)
+
+
+def _surety(report: RobustnessReport, sure: Confidences, ends: str) -> Rows:
+    """How sure the answers under corruptions are, for terminals too narrow for one table."""
+    rows = (
+        [one_line(name), *_how_sure(sure.perturbations[row])]
+        for row, name in enumerate(report.perturbations)
+    )
+    return table(["corruption"], ["too sure by", ends, "sure when wrong", ends], rows, tight=True)
+
+
+def _how_sure(answers: Confidence) -> list[str]:
+    return [*value_and_ends(answers.gap), *value_and_ends(answers.when_wrong)]
 
 
 def _attacks(report: RobustnessReport, ends: str) -> Rows:

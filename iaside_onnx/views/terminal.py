@@ -6,6 +6,7 @@ Results go to standard output; notes, warnings and progress to standard error.
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from rich.text import Text
 from ..listener import Listener
 from ..results.part import part_note
 from ..spelling import on_command_line
+from ..streams import broken
 from .text import one_line
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def listener(*, quiet: bool, progress: bool, unit: str = "forward passes") -> Li
 
 
 def _say(message: str) -> None:
-    click.echo(one_line(message), err=True)
+    click.echo(broken(one_line(message), sys.stderr), err=True)
 
 
 class Terminal(Console):

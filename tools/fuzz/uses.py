@@ -42,6 +42,7 @@ from iaside_onnx.results.snr import SnrReport
 from iaside_onnx.results.stand_ins import StandInReport
 from iaside_onnx.views.comparison_table import print_comparison
 from iaside_onnx.views.correlation_table import print_correlation
+from iaside_onnx.views.damage_comparison import print_damage_comparison
 from iaside_onnx.views.damage_table import print_damage
 from iaside_onnx.views.gate_output import junit, lines, markdown
 from iaside_onnx.views.heatmap_table import print_heatmap
@@ -206,6 +207,19 @@ def _heatmap_picture(report: HeatmapReport, picture: Path) -> None:
     save([report], picture, [_NAME])
 
 
+def _damage_page(report: DamageReport, _: Path) -> None:
+    _check_page(page([], damages=[report, sound_damage()]))
+
+
+def _damage_compare(report: DamageReport, picture: Path) -> None:
+    for pair in ([sound_damage(0, 1), report], [report, sound_damage(1, 1)], [report, report]):
+        with contextlib.suppress(IasideError):
+            found: Any = compare(*pair)  # type: ignore[arg-type]
+            json.dumps(found.summary(), allow_nan=False)
+            print_damage_comparison(found)
+            save([found], picture, overwrite=True)
+
+
 def _damage_pictures(report: DamageReport, picture: Path) -> None:
     save([report, sound_damage()], picture, [_NAME, "b"])
     for kind in ("map", "together", "example"):
@@ -248,6 +262,6 @@ _USES: dict[type, Sequence[Use]] = {
     ),
     SnrReport: (_snr_picture, _snr_page, _predict, _join),
     HeatmapReport: (_heatmap_picture, _heatmap_beside, _join),
-    DamageReport: (_damage_pictures, _join),
+    DamageReport: (_damage_pictures, _damage_page, _damage_compare, _join),
     StandInReport: (_shares, _join),
 }  # fmt: skip
