@@ -21,11 +21,12 @@ from iaside_onnx import interrupts
 from iaside_onnx.auditing import plan
 from iaside_onnx.errors import IasideError
 from iaside_onnx.results.audit import Audit
-from iaside_onnx.results.group_verdict import SEVERITIES
+from iaside_onnx.results.group_verdict import SEVERITIES, verdicts
 
 from . import graphs
 from .conftest import ROOT, write_npz
 from .dying import dies
+from .robustness_reports import made_up
 
 REPORTS = ("robustness.h5", "analysis.h5")
 WIDTH = 1 + 19 * len(SEVERITIES)
@@ -311,6 +312,21 @@ def test_plans():
     assert list(plan.looks(50_000))[-3:] == [10_000, 25_000, 50_000]
     assert plan.game(64, 64, 3) == {"bands": 8, "estimator": "exact"}
     assert plan.game(224, 224, 3) == {"bands": 8, "estimator": "permutation", "passes": 29}
+
+
+@pytest.mark.parametrize(
+    ("shares", "severity"),
+    [((0.3, 0.6, 0.9), 3), ((0.0, 0.3, 0.4), 5), ((0.8, 0.9, 1.0), 1), ((0.0, 0.0, 0.0), None)],
+)
+def test_damage_is_explained_where_it_is_large_and_where_the_model_is_weak(shares, severity):
+    wrong = np.stack([np.arange(200) < 200 * share for share in shares], axis=1)[:, None]
+    classes = {"source": "photos", "digest": "cd" * 32, "samples": 200, "classes": 100}
+    report = made_up(
+        np.zeros(200, bool), wrong, severities=[1, 3, 5], data=classes,
+        labels=np.arange(200) % 100, predicted=np.arange(200) % 100,
+    )  # fmt: skip
+    spots = plan.weak_spots(report, verdicts(report))
+    assert [spot.severity for spot in spots] == ([] if severity is None else [severity])
 
 
 class Anything:
