@@ -20,7 +20,7 @@ from iaside_onnx.cli import main
 CLASSES = ["astronaut", "cat", "coffee", "galaxies", "retina", "rocket", "tissue"]
 # Audits are tested elsewhere, exports need frameworks.
 ELSEWHERE = {"demo", "audit", "export"}
-MEASURING = {"analyze", "robustness", "explain", "heatmap", "snr"}
+MEASURING = {"analyze", "robustness", "explain", "heatmap", "snr", "filter"}
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def examples(name):
 def small(words):
     """An example made small."""
     if words[0] in MEASURING and "--samples" not in words:
-        words = [*words, "--samples", "7"]
+        words = [*words, "--samples", "14" if words[0] == "filter" else "7"]
     if words[0] in ("analyze", "explain"):
         words = [*words, "--bands", "2"]
     if words[0] == "robustness":
