@@ -146,6 +146,14 @@ def test_images_without_labels_are_refused_with_what_to_do(tmp_path, iaside):
     assert "make one sub-folder per class or give --labels FILE.csv" in done.stderr
 
 
+def test_a_folder_within_the_images_is_refused_since_it_would_be_a_class(tmp_path, iaside):
+    model, root = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=True)
+    done = iaside("audit", model, root, "-o", root / "answer")
+    assert done.exit_code == 2
+    assert "where it would count as a class" in done.stderr
+    assert sorted(path.name for path in root.iterdir()) == ["dark", "light"]
+
+
 def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
     done = iaside("audit", *made, "-o", tmp_path / "answer")
     assert done.exit_code == 2
