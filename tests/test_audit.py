@@ -164,20 +164,16 @@ def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
     assert not (tmp_path / "answer").exists()
 
 
-@pytest.mark.parametrize(
-    ("after", "stage"),
-    [
-        (100, "robustness-next"), (6 * WIDTH + 700, "analysis"),
-        (6 * (WIDTH + 256) + 300, "damage/"),
-    ],
-)  # fmt: skip
-def test_a_killed_audit_goes_on_and_comes_to_the_same(made, whole, tmp_path, after, stage):
+# In the first look, in the evidence, and in the damage.
+@pytest.mark.parametrize("after", [60, 6 * WIDTH + 700, 6 * (WIDTH + 256) + 200])
+def test_a_killed_audit_goes_on_and_comes_to_the_same(made, whole, tmp_path, after):
     folder = tmp_path / "audit"
     assert dies(
         "audit", *made, folder, after=after, pause=0.001, preprocess="unit", time=None, batch=2
     )
-    (partial,) = folder.rglob("*.h5.partial")
-    assert partial.relative_to(folder).as_posix().startswith(stage)
+    assert not (folder / "summary.json").exists()
+    with pytest.raises(IasideError, match="already; continue it with resume=True"):
+        ia.audit(*made, folder)
     ia.audit(*made, folder, resume=True, time=None)
     same(folder, whole)
     assert sorted(path.name for path in folder.rglob("*")) == sorted(
