@@ -252,7 +252,8 @@ class Work:
             what = {"corruption": spot.name, "severity": spot.severity}
             if spot.severity is None:
                 what = {"perturbed": own.get(spot.name)}
-            if None in what.values():
+            before = self.folder.file(DAMAGE).glob(f"{spot.name}-*.h5")
+            if None in what.values() or any(before):  # whatever the severity
                 continue
             self._play(
                 pace, f"{DAMAGE}/{spot.file}", spot.words, explain, images,
