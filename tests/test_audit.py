@@ -276,7 +276,7 @@ def test_folders_that_are_no_audit_of_this_model_are_left_alone(made, whole, tmp
     report = ia.load(whole / "robustness.h5").rows([0, 1, 2])
     report = replace(report, run={**report.run, "stopped_by": "time"})
     report.save(tmp_path / "begun" / "robustness.h5", overwrite=True)
-    with pytest.raises(IasideError, match="was measured on other images than these"):
+    with pytest.raises(IasideError, match="was measured on other images than those of"):
         ia.audit(made[0], data, tmp_path / "begun", resume=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
@@ -291,6 +291,91 @@ def test_folders_that_are_no_audit_of_this_model_are_left_alone(made, whole, tmp
     ia.audit(*made, copy, overwrite=True, quick=True, preprocess="unit")
     assert not (copy / "analysis.h5").exists()
     assert (copy / "notes.txt").read_text() == "x"
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_audit_is_replaced_only_by_one_that_has_measured_something(made, whole, tmp_path):
+    folder = tmp_path / "audit"
+    shutil.copytree(whole, folder)
+    before = files(folder)
+    np.savez(tmp_path / "small.npz", images=np.zeros((6, 8, 8, 3), np.uint8))
+    model, data = made
+    for wrong, given in [
+        ((tmp_path / "typo.onnx", data), {}),
+        ((model, tmp_path / "nowhere"), {}),
+        ((model, data), {"preprocess": "no such"}),
+        ((model, data), {"preprocess": "unit", "perturbed": tmp_path / "small.npz"}),
+    ]:
+        with pytest.raises(IasideError):
+            ia.audit(*wrong, folder, overwrite=True, **given)
+        assert files(folder) == before
+    ia.audit(model, data, folder, overwrite=True, preprocess="raw", quick=True)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "audit.json", "index.html", "robustness.h5", "summary.json",
+    ]  # fmt: skip
+    assert ia.load(folder / "robustness.h5").settings["preprocess"]["name"] == "raw"
+
+
+def test_going_on_with_other_images_or_labels_is_refused(tmp_path):
+    model, photos = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=False)
+    write_labels(photos)
+    folder = tmp_path / "audit"
+    ia.audit(model, photos, folder, quick=True, preprocess="raw")
+    before = files(folder)
+    other = tmp_path / "other"
+    shutil.copytree(photos, other)
+    # The same pictures at another place.
+    assert ia.audit(model, other, folder, quick=True, resume=True).robustness.data["samples"] == 12
+    for changed in ("picture", "label", "one more", "gone"):
+        shutil.rmtree(other)
+        shutil.copytree(photos, other)
+        if changed == "picture":
+            picture = np.asarray(Image.open(other / "03.png"))
+            Image.fromarray(255 - picture).save(other / "03.png")
+        elif changed == "label":
+            text = (other / "labels.csv").read_text()
+            (other / "labels.csv").write_text(text.replace("03.png,1", "03.png,0"))
+        elif changed == "one more":
+            shutil.copy(other / "03.png", other / "12.png")
+            with (other / "labels.csv").open("a") as stream:
+                stream.write("12.png,1\n")
+        else:
+            shutil.rmtree(other)
+        for given in ({"quick": True}, {"quick": False, "samples": 8}):
+            with pytest.raises(IasideError, match="no such file" if changed == "gone" else "other"):
+                ia.audit(model, other, folder, resume=True, **given)
+        assert files(folder).keys() == before.keys()
+        assert files(folder)["audit.json"] == before["audit.json"]
+
+
+def test_reports_of_one_folder_are_of_the_same_images(made, whole, tmp_path):
+    data = np.load(made[1])
+    other = write_npz(tmp_path / "d.npz", data["images"] // 2, data["labels"])
+    mixed = tmp_path / "mixed"
+    shutil.copytree(whole, mixed)
+    (mixed / "analysis.h5").unlink()
+    ia.analyze(
+        made[0], other, mixed / "analysis.h5", preprocess="unit", bands=2, samples=3,
+        sampling="nested",
+    )  # fmt: skip
+    for opened in (ia.load, ia.gate):
+        given = {} if opened is ia.load else {"min_accuracy": 0.1}
+        with pytest.raises(IasideError, match="other contents"):
+            opened(mixed, **given)
+    # As an earlier version wrote it.
+    old = replace(ia.load(whole / "robustness.h5"), image_digests=None)
+    old.save(mixed / "robustness.h5", overwrite=True)
+    for path in (mixed / "damage").glob("*.h5"):
+        path.unlink()
+    Audit.load(mixed)  # of three of six images nothing is known
+    (mixed / "analysis.h5").unlink()
+    ia.analyze(made[0], other, mixed / "analysis.h5", preprocess="unit", bands=2, samples=6,
+               sampling="nested")  # fmt: skip
+    with pytest.raises(IasideError, match="their contents differ"):
+        Audit.load(mixed)
 
 
 def test_without_a_folder_nothing_is_left(made, tmp_path, monkeypatch):

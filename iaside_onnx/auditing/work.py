@@ -14,14 +14,16 @@ from ..inference.inspection import Inspection, inspect
 from ..listener import Listener
 from ..measure.analysis import analyze
 from ..measure.damage import explain
+from ..measure.request import LabelledOptions, Request
 from ..measure.robustness import measure_robustness
+from ..measure.subject import open_subject
 from ..results.audit import ANALYSIS, DAMAGE, ROBUSTNESS, Audit
 from ..results.group_verdict import KEEP, SEVERITIES, verdicts
 from ..results.robustness import RobustnessReport
 from ..spelling import option
 from ..storage.output_file import whole_file
 from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
-from .found_input import find_input
+from .found_input import find_input, find_labels
 from .plan import (
     ATTACKED,
     EVIDENCE_IMAGES,
@@ -151,7 +153,8 @@ class Work:
     def _look_at_input(self, model: Inspection) -> int:
         """Find preprocessing and labels, unless that is done; how many images there are to use."""
         about, recipe = self.folder.about, self.folder.file(RECIPE)
-        if "input" not in about:
+        before = self.folder.has_measured and "input" in about
+        if not before:
             classes = model["classes"]
             found = find_input(self.model, self.images, classes, self.asked, self.stages)
             # From here on there is something to go on from.
@@ -160,7 +163,6 @@ class Work:
                 input=found.words, found=as_json(found.options), recipe=found.recipe,
                 available=found.available,
             )  # fmt: skip
-        self.folder.write(keep=self.keep, asked=as_json(self.asked))
         about = self.folder.about
         self.stages.say(INPUT, about["input"])
         own = {name: value for name, value in self.asked.items() if name not in _OWN}
@@ -172,7 +174,30 @@ class Work:
                 scratch.write_text(about["recipe"], encoding="utf-8")
             self._options["preprocess"] = str(recipe)
         available = int(about["available"])
+        if before:
+            self._check_images(available)
+        self.folder.write(keep=self.keep, asked=as_json(self.asked))
         return min(self.asked.get("samples") or available, available)
+
+    def _check_images(self, available: int) -> None:
+        """Refuse to go on from what was measured of other images, or with other labels."""
+        if self.asked.get("labels") is None:  # those that are there now
+            labels = find_labels(self.images, self.asked, Listener())
+            self._options.pop("labels", None)
+            self._options |= {} if labels is None else {"labels": str(labels)}
+        known = self._measured_before()
+        if known is None:  # the measurement that goes on looks for itself
+            return
+        options = {**self._options, "samples": known.settings["samples"], "listener": Listener()}
+        request = Request.of(LabelledOptions, options, self.model, self.images, None)
+        sample = open_subject(request).sample
+        digest = known.run.get("sample_digest", known.data["digest"])
+        if sample.digest() != digest or len(sample.source.ids) != available:
+            raise ReportError(
+                f"{self.folder.path}: was measured on other images than those of {self.images}, "
+                "or with other labels; give another folder, or "
+                f"{option('overwrite', True)} to start anew"
+            )
 
     def _measured_before(self) -> RobustnessReport | None:
         """What an earlier run measured; a finished look takes its place first."""
@@ -199,7 +224,6 @@ class Work:
         passes = 1 + len(report.perturbations) * len(SEVERITIES)
         pace = report.run["seconds"] / (len(report.image_ids) * passes)
         seconds = pace * passes * first
-        self.folder.write(estimate=round(seconds, 1))
         size = [report.settings[name] for name in ("height", "width", "channels")]
         played = min(EVIDENCE_IMAGES, available) * (
             passes_of(game(*size)) + _GROUPS * passes_of(damage_game(*size))
@@ -234,7 +258,7 @@ class Work:
                 f"provider; give another folder, or {option('overwrite', True)} to start anew"
             ) from error
         ahead.replace(target)
-        self.folder.write(look=look)
+        self.folder.forget_the_replaced()
         return report
 
     def _explain(self, report: RobustnessReport, available: int) -> None:

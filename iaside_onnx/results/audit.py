@@ -15,6 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
+from ..digest import data_digest
 from ..errors import ReportError
 from ..storage.opening import is_folder
 from ..storage.output_file import whole_file
@@ -77,7 +80,7 @@ class Audit(Shown):
         ------
         ReportError
             No folder, no ``robustness.h5`` in it, or a file in it that cannot be read or is of
-            another model.
+            another model or of other images.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -101,6 +104,7 @@ class Audit(Shown):
                     f"{path}: is of another model than {main}; keep the reports of one audit in "
                     "one folder"
                 )
+        _check_one_sample({main: robustness, folder / ANALYSIS: analysis, **results})
         return cls(
             folder=folder,
             robustness=robustness,
@@ -287,6 +291,42 @@ def _of_kind(path: Path, result: Any, kind: type[Any]) -> Any:
             f"{path}: is a {type(result).__name__}, and a {kind.__name__} belongs here"
         )
     return result
+
+
+def _check_one_sample(results: Mapping[Path, Any]) -> None:
+    """Refuse reports that give one name to images of other contents, or of other classes.
+
+    Where a report holds no digests of its images, the one of all of them is held against those of
+    the others, if these hold all of its images.
+    """
+    seen: dict[str, tuple[Path, bytes]] = {}
+    labels: dict[str, tuple[Path, int]] = {}
+    there = {path: result for path, result in results.items() if result is not None}
+    for path, result in there.items():
+        for name, label in zip(result.image_ids, result.labels.tolist(), strict=True):
+            first, known = labels.setdefault(name, (path, label))
+            if known != label:
+                raise _other_images(path, first, f"{name} is of class {label}, there of {known}")
+        if result.image_digests is None:
+            continue
+        for name, content in zip(result.image_ids, result.image_digests, strict=True):
+            first, digest = seen.setdefault(name, (path, content.tobytes()))
+            if digest != content.tobytes():
+                raise _other_images(path, first, f"{name} has other contents")
+    for path, result in there.items():
+        if result.image_digests is None and seen and set(result.image_ids) <= set(seen):
+            contents = np.frombuffer(b"".join(seen[name][1] for name in result.image_ids), np.uint8)
+            contents = contents.reshape(len(result.image_ids), -1)
+            digest = data_digest(result.image_ids, result.labels, contents)
+            if digest != result.data["digest"]:
+                raise _other_images(path, seen[result.image_ids[0]][0], "their contents differ")
+
+
+def _other_images(path: Path, first: Path, how: str) -> ReportError:
+    return ReportError(
+        f"{path}: is of other images than {first} ({how}); keep the reports of one audit in one "
+        "folder"
+    )
 
 
 def _damage(report: DamageReport) -> dict[str, Any]:
