@@ -19,6 +19,9 @@ from PIL import Image
 import iaside_onnx as ia
 from iaside_onnx import interrupts
 from iaside_onnx.auditing import plan
+from iaside_onnx.auditing.folder import AuditFolder
+from iaside_onnx.auditing.stages import Stages
+from iaside_onnx.auditing.work import Work
 from iaside_onnx.errors import IasideError
 from iaside_onnx.results.audit import Audit
 from iaside_onnx.results.group_verdict import SEVERITIES, verdicts
@@ -220,6 +223,40 @@ def test_attacks_and_pictures_of_ones_own_are_measured_too(made, tmp_path, monke
     kinds = [each.settings["perturbation"]["kind"] for each in audit.damages]
     assert (kinds.count("attack"), kinds.count("folder")) == (1, 1)
     assert audit.not_measured == []
+
+
+def test_pictures_of_ones_own_are_explained_whatever_their_folder_is_called(tmp_path):
+    # The classes of a network that answers by brightness, and pictures that turn them round.
+    model, photos = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=False)
+    write_labels(photos)
+    places = [tmp_path / name for name in ("my photos", "a/dusk", "b/dusk", "fog-3", "x")]
+    for worst, row, file in [
+        (0, "my_photos", "my_photos.h5"), (1, "a-dusk", "a-dusk.h5"), (3, "fog-3", "own-fog-3.h5"),
+    ]:  # fmt: skip
+        for each in places:
+            shutil.rmtree(each, ignore_errors=True)
+            shutil.copytree(photos, each)
+        for picture in places[worst].glob("*.png"):
+            Image.fromarray(255 - np.asarray(Image.open(picture))).save(picture)
+        folder = tmp_path / f"audit{worst}"
+        (folder / "damage").mkdir(parents=True)
+        (folder / "damage" / "fog-3.h5").write_bytes(b"of the corruption")
+        work = Work(
+            model, photos, AuditFolder(folder), Stages(ia.Listener()),
+            {"perturbed": list(map(str, places))}, {},
+        )  # fmt: skip
+        work._options = {"preprocess": "raw", "labels": str(photos / "labels.csv")}
+        report = ia.measure_robustness(
+            model, photos, perturbed=places, corruption="gaussian_noise", severity=[1, 3, 5],
+            attack=[], preprocess="raw", labels=photos / "labels.csv",
+        )  # fmt: skip
+        assert row in report.own
+        work._explain(report, 12)
+        report.save(folder / "robustness.h5")
+        (folder / "damage" / "fog-3.h5").unlink()
+        assert (folder / "damage" / file).is_file()
+        (own,) = Audit.load(folder).damages_of("own")
+        assert own.damage.value == 100
 
 
 def test_time_ends_it_at_an_images_end_and_more_time_goes_on(made, whole, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import IasideError, OtherRowsError, ReportError, said
+from ..images.layouts import names_apart, place_name
 from ..inference.inspection import Inspection, inspect
 from ..listener import Listener
 from ..measure.analysis import analyze
@@ -271,13 +272,15 @@ class Work:
         images, settings = min(EVIDENCE_IMAGES, available), game(*size)
         self._play(pace, ANALYSIS, "evidence", analyze, images, settings)
         settings = damage_game(*size)
-        own = {_name(Path(path)): path for path in self.asked.get("perturbed", ())}
         for spot in weak_spots(report, verdicts(report, keep=self.keep)):
             what = {"corruption": spot.name, "severity": spot.severity}
             if spot.severity is None:
-                what = {"perturbed": own.get(spot.name)}
-            before = self.folder.file(DAMAGE).glob(f"{spot.name}-*.h5")
-            if None in what.values() or any(before):  # whatever the severity
+                places = self._places_of(spot.name)
+                if len(places) != 1:
+                    self.stages.warn(f"{spot.name} is not explained: {len(places)} places have it")
+                    continue
+                what = {"perturbed": places[0]}
+            if any(self.folder.file(f"{DAMAGE}/{name}").is_file() for name in spot.files):
                 continue
             self._play(
                 pace, f"{DAMAGE}/{spot.file}", spot.words, explain, images,
@@ -288,6 +291,13 @@ class Work:
                 pace, f"{DAMAGE}/{name}.h5", name, explain, min(ATTACKED, available),
                 settings, attack=name, queries=QUERIES,
             )  # fmt: skip
+
+    def _places_of(self, name: str) -> list[str]:
+        """Where pictures of one's own lie that results call so."""
+        given = self.asked.get("perturbed", ())
+        paths = list(map(Path, given))
+        named = zip(given, map(place_name, paths), names_apart(paths), strict=True)
+        return [place for place, *names in named if name in names]
 
     def _play(
         self,
@@ -315,11 +325,6 @@ class Work:
             measure(self.model, self.images, target, **{**options, "listener": listener})
         except IasideError as error:
             self.stages.warn(f"{name} is not measured: {said(error)}")
-
-
-def _name(path: Path) -> str:
-    """What a report calls perturbed pictures of one's own."""
-    return path.absolute().name if path.is_dir() else path.stem
 
 
 def _lasting(seconds: float) -> str:

@@ -35,7 +35,7 @@ from .damage import DamageReport
 from .group_verdict import KEEP, SEVERITIES, Verdicts, verdicts
 from .report import Report
 from .result import ModelResult
-from .robustness import RobustnessReport
+from .robustness import OWN, RobustnessReport
 from .shown import Shown
 
 ROBUSTNESS, ANALYSIS, DAMAGE = "robustness.h5", "analysis.h5", "damage"
@@ -143,13 +143,16 @@ class Audit(Shown):
 
     def damages_of(self, kind: str) -> list[DamageReport]:
         """The damage reports of the corruptions of a group, the most harmful first."""
-        kinds_of = self.robustness.settings["kinds"]
-        chosen = [
-            each
-            for each in self.damages
-            if kinds_of.get(each.settings["perturbation"].get("name")) == kind
-        ]
+        chosen = [each for each in self.damages if self._kind_of(each) == kind]
         return sorted(chosen, key=lambda each: -float(each.damage.value))
+
+    def _kind_of(self, report: DamageReport) -> str | None:
+        """The group of a damage; that of pictures of one's own, whatever tells them apart here."""
+        kinds_of, of = self.robustness.settings["kinds"], report.settings["perturbation"]
+        if of["kind"] == "folder" and of["name"] not in self.robustness.own:
+            return OWN
+        found: str | None = kinds_of.get(of.get("name"))
+        return found
 
     @property
     def why(self) -> list[str]:
@@ -310,8 +313,8 @@ def _check_one_sample(results: Mapping[Path, Any]) -> None:
         if result.image_digests is None:
             continue
         for name, content in zip(result.image_ids, result.image_digests, strict=True):
-            first, digest = seen.setdefault(name, (path, content.tobytes()))
-            if digest != content.tobytes():
+            first, kept = seen.setdefault(name, (path, content.tobytes()))
+            if kept != content.tobytes():
                 raise _other_images(path, first, f"{name} has other contents")
     for path, result in there.items():
         if result.image_digests is None and seen and set(result.image_ids) <= set(seen):

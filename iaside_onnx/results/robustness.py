@@ -21,6 +21,8 @@ from .spread import RESAMPLES, Spread
 
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
+# The kind of pictures of the user's own, in `settings["kinds"]`.
+OWN = "own"
 _ATTACK = {
     "name": rules.is_name,
     "norm": lambda value: value in ("linf", "l2"),
