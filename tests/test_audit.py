@@ -89,6 +89,14 @@ def whole(made, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def quick(made, tmp_path_factory):
+    """The folder of a quick audit."""
+    folder = tmp_path_factory.mktemp("quick") / "audit"
+    ia.audit(*made, folder, preprocess="unit", quick=True)
+    return folder
+
+
 def same(one, other):
     """Whether the reports of two folders hold the same numbers."""
     names = sorted(path.relative_to(one).as_posix() for path in one.rglob("*.h5"))
@@ -386,6 +394,28 @@ def test_going_on_with_other_images_or_labels_is_refused(tmp_path):
                 ia.audit(model, other, folder, resume=True, **given)
         assert files(folder).keys() == before.keys()
         assert files(folder)["audit.json"] == before["audit.json"]
+
+
+@pytest.mark.parametrize("altered", [
+    {"recipe": 7}, {"available": "x"}, {"available": 0}, {"found": 5}, {"asked": [1]},
+    {"asked": {"keep": "x"}}, {"asked": {"samples": [2]}}, {"asked": {"attack": 5}},
+    {"found": {"labels": 5}}, {"found": {"size": ["a", 1]}}, {"asked": {"seed": "x"}},
+    {"asked": {"set": "x"}}, {"asked": {"input": 5}}, {"asked": {"size": 3}},
+    {"keep": True}, {"sha256": None}, {"found": {"x": {}}}, {"found": {"no_option": 1}},
+    {"asked": {"label_offset": "x"}}, {"asked": {"layout": 3}}, {"asked": {"output_kind": 3}},
+])  # fmt: skip
+def test_an_altered_record_of_what_was_asked_is_refused(made, quick, iaside, altered):
+    about = json.loads((quick / "audit.json").read_text())
+    (quick / "audit.json").write_text(json.dumps({**about, **altered}))
+    try:
+        done = iaside("audit", *made, "-o", quick, "--resume", "--quick")
+        assert done.exit_code == 2, done.stderr
+        assert sum(line.startswith("Error:") for line in done.stderr.splitlines()) == 1
+        if set(altered) & {"recipe", "available", "keep", "sha256"}:
+            with pytest.raises(IasideError, match="holds no usable"):
+                ia.load(quick)
+    finally:
+        (quick / "audit.json").write_text(json.dumps(about))
 
 
 def test_reports_of_one_folder_are_of_the_same_images(made, whole, tmp_path):

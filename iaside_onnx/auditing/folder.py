@@ -14,6 +14,7 @@ import numpy as np
 from .. import __version__
 from ..errors import ReportError, UsageError
 from ..results.audit import ABOUT, ANALYSIS, DAMAGE, PAGE, ROBUSTNESS, SUMMARY
+from ..results.audit_about import read_about
 from ..spelling import option
 from ..storage.output_file import (
     SCRATCH,
@@ -23,7 +24,7 @@ from ..storage.output_file import (
     whole_file,
 )
 from ..storage.partial import partial_path
-from ..storage.regular_file import read_bounded, real_path, why
+from ..storage.regular_file import real_path, why
 
 FORMAT, VERSION = "iaside-audit", 1
 RECIPE = "recipe.toml"
@@ -33,7 +34,6 @@ _ASIDE = f"{SCRATCH}replaced"
 NEXT = "robustness-next.h5"
 # What may be asked otherwise when an audit goes on.
 FREE = ("keep", "quick", "samples", "attack")
-_MOST_BYTES = 1 << 20
 
 
 @dataclass
@@ -104,19 +104,17 @@ class AuditFolder:
     def _read(self) -> dict[str, Any]:
         path = self.file(ABOUT)
         try:
-            content = json.loads(read_bounded(path, _MOST_BYTES, ReportError))
-        except OSError as error:
+            content = read_about(path)
+        except FileNotFoundError as error:
             raise ReportError(f"{path}: cannot be read: {why(error)}") from error
-        except (ValueError, RecursionError):
-            content = None
-        if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        if content.get("format") != FORMAT:
             raise ReportError(f"{path}: is damaged; use {option('overwrite', True)} to start anew")
         if content.get("format_version") != VERSION:
             raise ReportError(
                 f"{path}: is of another version of iaside ({content.get('iaside_version')}); use "
                 f"{option('overwrite', True)} to start anew"
             )
-        return dict(content)
+        return content
 
     def write(self, **values: Any) -> None:
         """Add to what is known of the audit, on disk too."""

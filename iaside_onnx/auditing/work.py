@@ -101,6 +101,11 @@ class Work:
         given = self.asked.get("perturbed", ())
         return {"perturbed": given, "corruption": "imagenet-c"} if given else {}
 
+    @property
+    def _given(self) -> dict[str, Any]:
+        """What was asked for, as measurements take it."""
+        return _as_options({name: self.asked[name] for name in self.asked if name not in _OWN})
+
     def run(self) -> None:
         """All stages, as far as they are not done yet and time goes."""
         model = self._look_at_model()
@@ -134,7 +139,9 @@ class Work:
 
     def _look_at_model(self) -> Inspection:
         """Open the model and say what it is; refuse the folder of another one."""
-        named = {name: self.asked[name] for name in _INSPECTED if name in self.asked}
+        # What an earlier run wrote down counts as given too.
+        Request.of(LabelledOptions, self._given, self.model, self.images, None)
+        named = {name: self._given[name] for name in _INSPECTED if name in self._given}
         found = inspect(self.model, **named)
         before = self.folder.about.get("sha256", found["sha256"])
         if before != found["sha256"]:
@@ -166,10 +173,9 @@ class Work:
             )  # fmt: skip
         about = self.folder.about
         self.stages.say(INPUT, about["input"])
-        own = {name: value for name, value in self.asked.items() if name not in _OWN}
-        self._options = {**own, **about["found"], **self.running, "sampling": "nested"}
-        if isinstance(self._options.get("size"), list):
-            self._options["size"] = tuple(self._options["size"])
+        self._options = _as_options(
+            {**self._given, **about["found"], **self.running, "sampling": "nested"}
+        )
         if about["recipe"]:
             with whole_file(recipe) as scratch:
                 scratch.write_text(about["recipe"], encoding="utf-8")
@@ -325,6 +331,14 @@ class Work:
             measure(self.model, self.images, target, **{**options, "listener": listener})
         except IasideError as error:
             self.stages.warn(f"{name} is not measured: {said(error)}")
+
+
+def _as_options(values: dict[str, Any]) -> dict[str, Any]:
+    """Options that may have been JSON values."""
+    return {
+        name: tuple(value) if name == "size" and isinstance(value, list) else value
+        for name, value in values.items()
+    }
 
 
 def _lasting(seconds: float) -> str:

@@ -21,8 +21,8 @@ from ..digest import data_digest
 from ..errors import ReportError
 from ..storage.opening import is_folder
 from ..storage.output_file import whole_file
-from ..storage.regular_file import read_bounded, why
 from . import kinds
+from .audit_about import read_about
 from .audit_words import (
     confidence_words,
     damage_words,
@@ -40,7 +40,6 @@ from .shown import Shown
 
 ROBUSTNESS, ANALYSIS, DAMAGE = "robustness.h5", "analysis.h5", "damage"
 ABOUT, SUMMARY, PAGE = "audit.json", "summary.json", "index.html"
-_MOST_BYTES = 1 << 20
 _MOST_DAMAGES = 200
 
 
@@ -127,14 +126,13 @@ class Audit(Shown):
     @property
     def available(self) -> int | None:
         """Images that the data holds, where the audit wrote that down."""
-        return _whole(self.about.get("available"))
+        found: int | None = self.about.get("available")
+        return found
 
     @cached_property
     def verdicts(self) -> Verdicts:
         """The verdict on each group of corruptions; see `group_verdict.verdicts`."""
-        keep = self.about.get("keep", KEEP)
-        usable = isinstance(keep, float | int) and not isinstance(keep, bool) and 0 < keep < 1
-        return verdicts(self.robustness, keep=float(keep) if usable else KEEP)
+        return verdicts(self.robustness, keep=float(self.about.get("keep", KEEP)))
 
     @property
     def reports(self) -> list[ModelResult]:
@@ -342,20 +340,9 @@ def _damage(report: DamageReport) -> dict[str, Any]:
 def _about(path: Path) -> dict[str, Any]:
     """What was asked and found; empty where it is not there."""
     try:
-        content = json.loads(read_bounded(path, _MOST_BYTES, ReportError))
+        return read_about(path)
     except FileNotFoundError:
         return {}
-    except OSError as error:
-        raise ReportError(f"{path}: cannot be read: {why(error)}") from error
-    except (ValueError, RecursionError) as error:
-        raise ReportError(f"{path}: is damaged: it is no JSON; remove it, or audit anew") from error
-    if not isinstance(content, Mapping):
-        raise ReportError(f"{path}: is damaged: it is no JSON object; remove it, or audit anew")
-    return dict(content)
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _beside(folder: Path) -> Path:
