@@ -103,6 +103,7 @@ def reservations(report: ValueTable) -> list[str]:
     few = images < FEW_IMAGES
     return [
         *report.precondition.reasons,
+        *filter(None, [report.precondition.accuracy_note]),
         *([f"{images} image(s) are few: their intervals are too narrow"] if few else []),
         *([] if part is None else [part]),
         *run_warnings(report),

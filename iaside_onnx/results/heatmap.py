@@ -28,7 +28,7 @@ _RESAMPLES = 1000
 _MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know the bands
 SCHEMA = Schema(
     format="iaside-heatmap",
-    versions=(1,),
+    versions=(1, 2),
     header=rules.OF_ALL,
     inside={
         "settings": {
@@ -153,6 +153,7 @@ class HeatmapReport(ModelResult):
 
     def check(self) -> None:
         """Refuse a grid that the file cannot hold; see `Result.check`."""
+        self.check_own_answers()
         (height, width), lines = self.settings["size"], self.settings["grid"]
         # Before the grid is laid out: a file that claims a large one must hold one.
         waves = self.wrong.shape[1]
@@ -161,13 +162,8 @@ class HeatmapReport(ModelResult):
         rules.need(len(self.band_of) == waves, "the bands do not fit the images")
 
     @property
-    def clean_error(self) -> float:
-        """Share of untouched images whose first class is wrong."""
-        return 1.0 - self.accuracy
-
-    @property
     def error(self) -> NDArray[np.float64]:
-        """Error rate under each vector, shape (V,)."""
+        """Error rate under each vector, shape (V,); with own answers the flip rate."""
         return np.asarray(self.wrong.mean(axis=0))
 
     @property
@@ -237,9 +233,10 @@ class HeatmapReport(ModelResult):
         """
         damage = self.seen_as(report).band_damage
         if np.count_nonzero(damage.coefficients) < _LEAST_RANKED:
-            return {"error": None, "mpe": None}
-        sides = {"error": damage.error, "mpe": damage.mpe}
-        return {name: _spearman(report.sid, side.value) for name, side in sides.items()}
+            return {**self.as_errors("error", "flip_rate", None), "mpe": None}
+        error = _spearman(report.sid, damage.error.value)
+        mpe = _spearman(report.sid, damage.mpe.value)
+        return {**self.as_errors("error", "flip_rate", error), "mpe": mpe}
 
     def summary(self, analysis: Report | None = None) -> dict[str, Any]:
         """The result as plain JSON values; with an analysis, its SID and the correlation."""
@@ -257,11 +254,11 @@ class HeatmapReport(ModelResult):
             "clean_error": self.clean_error,
             "rows": self.grid.rows.tolist(),
             "columns": self.grid.columns.tolist(),
-            "error": self.error_map.tolist(),
+            **self.as_errors("error", "flip_rate", self.error_map.tolist()),
             "mpe": self.mpe_map.tolist(),
             "band_names": self.band_names,
             "band_coefficients": damage.coefficients.tolist(),
-            "band_error": damage.error.json(),
+            **self.as_errors("band_error", "band_flip_rate", damage.error.json()),
             "band_mpe": damage.mpe.json(),
         }
 
