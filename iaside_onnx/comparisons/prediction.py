@@ -171,6 +171,12 @@ class Prediction(Shown):
                 "the measured damage has no corruption and severity in common with the "
                 "signal-to-noise report; measure both on the same ones"
             )
+        clean = measured.accuracy
+        if clean is None:
+            raise ReportError(
+                f"the measured damage has labels from the model ({option('labels', 'model')}), so "
+                "that no fall of accuracy is known; measure it with true labels"
+            )
         own, other = (
             np.ix_(
                 [table.perturbations.index(name) for name in names],
@@ -184,7 +190,7 @@ class Prediction(Shown):
             severities=levels,
             presence=self.presence[own],
             foretold=self.foretold[:, own[0].ravel()][:, :, own[1].ravel()],
-            measured_drop=measured.errors[other] - (1.0 - measured.accuracy),
+            measured_drop=measured.errors[other] - (1.0 - clean),
             measured_mpe=measured.mpe[other],
         )
 

@@ -141,20 +141,8 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     for pictures, oddity in zip(oddities, _ODDITIES, strict=True):
         if pictures:
             listener.warning(f"{pictures} picture(s) {oddity}")
-    classes, count = targets[subject.positions], len(row_of)
-    mean = f"mean log-probability {plain.mean():.3f}"
-    if subject.own_answers:
-        listener.note(
-            f"labels: the model's own answers to {count} images, of {len(np.unique(predicted))} "
-            f"classes, {mean}; clean accuracy is not known"
-        )
-    else:
-        right = int((predicted == classes).sum())
-        listener.note(
-            f"clean accuracy: {right / count:.3f} ({right} of {count} images), {mean}"
-        )
-        if warning := accuracy_reason(right, classes, classifier.classes):
-            listener.warning(warning + _size_advice(classifier))
+    classes = targets[subject.positions]
+    _say_accuracy(subject, predicted, classes, float(plain.mean()))
     temperature = settings.temperature
     if fit:
         raw = np.concatenate(scores)
@@ -162,6 +150,24 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
         clean = classifier.task(temperature).values(raw[subject.positions], classes)
         listener.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
     return CleanPass(statistics, predicted, targets, clean, float(temperature), example, one_by_one)
+
+
+def _say_accuracy(
+    subject: Subject, predicted: NDArray[np.int64], classes: NDArray[np.int64], mean: float
+) -> None:
+    """Note how many answers are right, and warn where that is no more than chance."""
+    listener, count = subject.listener, len(predicted)
+    mean_text = f"mean log-probability {mean:.3f}"
+    if subject.own_answers:
+        listener.note(
+            f"labels: the model's own answers to {count} images, of {len(np.unique(predicted))} "
+            f"classes, {mean_text}; clean accuracy is not known"
+        )
+        return
+    right = int((predicted == classes).sum())
+    listener.note(f"clean accuracy: {right / count:.3f} ({right} of {count} images), {mean_text}")
+    if warning := accuracy_reason(right, classes, subject.classifier.classes):
+        listener.warning(warning + _size_advice(subject.classifier))
 
 
 def shown_pixels(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -88,8 +88,9 @@ def explain(
         Part the share of each band into what the perturbation takes away of the band and what it
         adds to it.
     value : {"right", "log-prob", "same-answer"}, optional
-        By default "right", or "same-answer" where ``labels="model"``. What damage is counted in: points of accuracy, log-probability, or points of the same answer
-        as to the clean image. Like `confidence` it belongs to the view.
+        What damage is counted in: points of accuracy, log-probability, or points of the same answer
+        as to the clean image; None: "right", and "same-answer" with the model's own answers as
+        labels. Like `confidence` it belongs to the view.
     confidence : float
         Coverage of the intervals, in (0, 1).
     **options

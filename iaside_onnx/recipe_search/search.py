@@ -33,8 +33,7 @@ from ..measure.subject import class_targets, open_model, open_sample, refuse_own
 from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings
-from ..spelling import on_command_line
-from ..spelling import option
+from ..spelling import on_command_line, option
 from ..storage.output_file import check_no_input
 from .axes import Given, geometry_axis, joined, values_axis
 from .candidate import NEGLIGIBLE, Candidate

@@ -233,17 +233,20 @@ class HeatmapReport(ModelResult):
         """
         damage = self.seen_as(report).band_damage
         if np.count_nonzero(damage.coefficients) < _LEAST_RANKED:
-            return {**self.as_errors("error", "flip_rate", None), "mpe": None}
-        error = _spearman(report.sid, damage.error.value)
-        mpe = _spearman(report.sid, damage.mpe.value)
-        return {**self.as_errors("error", "flip_rate", error), "mpe": mpe}
+            return {"error": None, "mpe": None}
+        sides = {"error": damage.error, "mpe": damage.mpe}
+        return {name: _spearman(report.sid, side.value) for name, side in sides.items()}
 
     def summary(self, analysis: Report | None = None) -> dict[str, Any]:
         """The result as plain JSON values; with an analysis, its SID and the correlation."""
         if analysis is not None:
+            ranks = self.rank_correlation(analysis)
             beside = {
                 "sid": analysis.sid.tolist(),
-                "spearman": self.rank_correlation(analysis),
+                "spearman": {
+                    **self.as_errors("error", "flip_rate", ranks["error"]),
+                    "mpe": ranks["mpe"],
+                },
                 "no_finding": no_finding(analysis),
             }
             return {**self.seen_as(analysis).summary(), "analysis": beside}

@@ -416,6 +416,11 @@ class ModelResult(Result):
         ).computed_digest()
 
     @property
+    def class_words(self) -> str:
+        """What the labels are, in words."""
+        return "model's own answer" if self.of_own_answers else "true class"
+
+    @property
     def error_name(self) -> str:
         """What the share of answers that are not the label is called."""
         return "flip rate" if self.of_own_answers else "error"

@@ -93,7 +93,7 @@ SCHEMA = Schema(
             ("shapley_per_image", (IMAGE, "band"), "in the view of the file", "shapley/per_image"),
             ("shapley", ("band",), "mean over images", "shapley/mean"),
             ("shapley_stderr", ("band",), "standard errors over images", "shapley/stderr"),
-            ("interactions", ("band", "band"), "pairwise indices, where all coalitions were evaluated",
+            ("interactions", ("band", "band"), "pairwise indices, where no coalitions were drawn",
              "shapley/interactions"),
             ("sid", ("band",), "spectral importance distribution", "sid/values"),
             ("sid_low", ("band",), "lower ends", "sid/low"),

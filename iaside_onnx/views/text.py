@@ -51,7 +51,7 @@ def model_name(result: Any) -> str:
 
 
 def number(value: SupportsFloat | None, digits: int = 3, *, signed: bool = False) -> str:
-    """A number with so many digits after the point; what is not defined as a sign, None in words."""
+    """A number with so many digits after the point; no number as a sign, None in words."""
     if value is None:
         return NOT_KNOWN
     exact = float(value)
