@@ -21,11 +21,12 @@ from iaside_onnx import interrupts
 from iaside_onnx.auditing import plan
 from iaside_onnx.errors import IasideError
 from iaside_onnx.results.audit import Audit
-from iaside_onnx.results.group_verdict import SEVERITIES
+from iaside_onnx.results.group_verdict import SEVERITIES, verdicts
 
 from . import graphs
 from .conftest import ROOT, write_npz
 from .dying import dies
+from .robustness_reports import made_up
 
 REPORTS = ("robustness.h5", "analysis.h5")
 WIDTH = 1 + 19 * len(SEVERITIES)
@@ -144,6 +145,14 @@ def test_images_without_labels_are_refused_with_what_to_do(tmp_path, iaside):
     done = iaside("audit", model, photos, "-o", tmp_path / "answer")
     assert done.exit_code == 2
     assert "make one sub-folder per class or give --labels FILE.csv" in done.stderr
+
+
+def test_a_folder_within_the_images_is_refused_since_it_would_be_a_class(tmp_path, iaside):
+    model, root = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=True)
+    done = iaside("audit", model, root, "-o", root / "answer")
+    assert done.exit_code == 2
+    assert "where it would count as a class" in done.stderr
+    assert sorted(path.name for path in root.iterdir()) == ["dark", "light"]
 
 
 def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
@@ -303,6 +312,21 @@ def test_plans():
     assert list(plan.looks(50_000))[-3:] == [10_000, 25_000, 50_000]
     assert plan.game(64, 64, 3) == {"bands": 8, "estimator": "exact"}
     assert plan.game(224, 224, 3) == {"bands": 8, "estimator": "permutation", "passes": 29}
+
+
+@pytest.mark.parametrize(
+    ("shares", "severity"),
+    [((0.3, 0.6, 0.9), 3), ((0.0, 0.3, 0.4), 5), ((0.8, 0.9, 1.0), 1), ((0.0, 0.0, 0.0), None)],
+)
+def test_damage_is_explained_where_it_is_large_and_where_the_model_is_weak(shares, severity):
+    wrong = np.stack([np.arange(200) < 200 * share for share in shares], axis=1)[:, None]
+    classes = {"source": "photos", "digest": "cd" * 32, "samples": 200, "classes": 100}
+    report = made_up(
+        np.zeros(200, bool), wrong, severities=[1, 3, 5], data=classes,
+        labels=np.arange(200) % 100, predicted=np.arange(200) % 100,
+    )  # fmt: skip
+    spots = plan.weak_spots(report, verdicts(report))
+    assert [spot.severity for spot in spots] == ([] if severity is None else [severity])
 
 
 class Anything:

@@ -23,7 +23,7 @@ from ..storage.output_file import (
     whole_file,
 )
 from ..storage.partial import partial_path
-from ..storage.regular_file import read_bounded, why
+from ..storage.regular_file import read_bounded, real_path, why
 
 FORMAT, VERSION = "iaside-audit", 1
 RECIPE = "recipe.toml"
@@ -71,6 +71,12 @@ class AuditFolder:
         if not path.parent.is_dir():
             raise ReportError(f"{path}: the folder {path.parent} does not exist; create it first")
         check_no_input(path, inputs, use="measured")
+        for each in inputs:
+            if each.is_dir() and real_path(path).is_relative_to(real_path(each)):
+                raise ReportError(
+                    f"{path}: lies in {each}, where it would count as a class; give a folder "
+                    f"elsewhere with {option('target')}"
+                )
         there = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
         there = [name for name in there if not name.startswith(SCRATCH)]
         if there and not self.file(ABOUT).is_file():
