@@ -199,8 +199,10 @@ class Audit(Shown):
             "data": {
                 key: self.data.get(key) for key in ("source", "digest", "samples", "classes")
             },
-            "accuracy": found.clean.json(),
-            "groups": {group.kind: group.json() for group in groups},
+            "accuracy": _accuracy(found),
+            "groups": {
+                group.kind: group.json(own_answers=found.own_answers) for group in groups
+            },
             "worst": [cell.json() for cell in found.worst],
             "score": self._score(),
             "bands": self._bands(),
@@ -287,6 +289,13 @@ def _of_kind(path: Path, result: Any, kind: type[Any]) -> Any:
             f"{path}: is a {type(result).__name__}, and a {kind.__name__} belongs here"
         )
     return result
+
+
+def _accuracy(found: Verdicts) -> dict[str, Any]:
+    """On untouched images; null where labels are the model's own answers."""
+    if found.accuracy is None:
+        return {"right": None, "low": None, "high": None, "n": found.clean.n}
+    return found.accuracy.json()
 
 
 def _damage(report: DamageReport) -> dict[str, Any]:
