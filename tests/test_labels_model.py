@@ -16,8 +16,10 @@ from iaside_onnx.errors import DataError, IasideError, ReportError, UsageError
 from iaside_onnx.images.sample import Reading, open_images
 from iaside_onnx.measure import run
 from iaside_onnx.measure.filtering import fit_filter
+from iaside_onnx.results.group_verdict import verdicts
 
 from . import graphs
+from .robustness_reports import made_up
 from .test_results import as_one_run_writes, same
 from .test_run import Elsewhere
 
@@ -227,8 +229,69 @@ def test_reports_with_true_labels_and_others_are_told_apart(case, tmp_path, iasi
         measured[0].against(measured[1])
     with pytest.raises(IasideError, match="neither errors nor accuracy are known"):
         ia.correlate(own, second, *measured)
+    waves = ia.measure_heatmap(model, images, labels="model", bands=2, samples=0)
+    assert waves.summary(own)["analysis"]["spearman"]["error"] is None
+    with pytest.raises(UsageError, match="heat map has the model's own answers as labels"):
+        waves.seen_as(given)
+    assert set(own.to_pandas("images")["correct"]) == {None}
+    snr = ia.measure_snr(images, bands=3, samples=0, severity=[1, 3], corruption=["fog"])
+    foretold = ia.predict_damage(own, snr)
+    with pytest.raises(ReportError, match="no fall of accuracy is foretold"):
+        foretold.beside(measured[0])
     gated = ia.gate(measured[0], max_error={"fog": 1.0})
     assert gated.passed
     assert gated.criteria[0].what.startswith("flip rate under fog")
     rise = ia.gate(measured[0], baseline=measured[1], max_error_rise={"fog": 1.0})
     assert rise.criteria[0].what.startswith("rise of flip rate")
+
+
+def test_a_verdict_without_labels_is_told_in_answers_kept():
+    """The same answers, once as right and once as same: one verdict, other words."""
+    wrong = np.zeros((60, 1, 5), bool)
+    wrong[:30] = True
+    report = made_up(np.zeros(60), wrong)
+    own = replace(report, settings={**report.settings, "labels": "model"})
+    known, kept = verdicts(report), verdicts(own)
+    assert [group.verdict for group in kept.groups.values()] == ["not robust"]
+    assert kept.groups["noise"].weakest_kept.value == known.groups["noise"].weakest_kept.value == 0
+    assert known.accuracy is not None
+    assert kept.accuracy is None
+    assert "of its own answers. This counts" in kept.sentence
+    assert "not accuracy" in kept.sentence
+    assert "right" not in kept.sentence + kept.text
+    said = kept.groups["noise"].json(own_answers=True)
+    assert said["right"] is said["low"] is said["high"] is None
+    assert said["same"]["value"] == 0.5
+    constant = replace(own, labels=np.zeros(60, int), predicted=np.zeros(60, int))
+    assert "one and the same answer" in verdicts(constant).sentence
+
+
+def test_an_audit_without_labels(case, tmp_path, iaside):
+    model, images = case
+    folder = tmp_path / "audit"
+    given = ["--preprocess", "unit", "--quick", "--labels", "model"]
+    done = iaside("audit", model, images, "-o", folder, *given)
+    assert done.exit_code == 0, done.stderr
+    assert "labels: the model's own answers" in done.stderr
+    assert "same answers of 12 images" in done.stdout
+    assert "untouched  " not in done.stdout
+    assert "accuracy: --labels FILE" in done.stdout
+    told = json.loads((folder / "summary.json").read_text())
+    assert told["accuracy"] == {"right": None, "low": None, "high": None, "n": 12}
+    assert told["groups"]["noise"]["right"] is None
+    assert 0 <= told["groups"]["noise"]["same"]["value"] <= 1
+    page = re.sub(r"<[^>]+>", " ", (folder / "index.html").read_text())
+    assert "accuracy not known" in page
+    assert "right answers" not in page.lower()
+    assert ia.load(folder).robustness.of_own_answers
+    bounded = iaside("gate", folder, "--max-error", "noise=1")
+    assert bounded.exit_code == 0, bounded.stderr
+    assert "flip rate under noise" in bounded.stdout
+    assert iaside("gate", folder, "--min-accuracy", "0.1").exit_code == 2
+    again = iaside("compare", folder, folder)
+    assert again.exit_code == 0, again.stderr
+    assert "accuracy, which is not known" in again.stdout
+    assert "untouched" not in again.stdout
+    untried = iaside("audit", model, images, "-o", tmp_path / "b", "--quick", "--labels", "model")
+    assert untried.exit_code == 2
+    assert "held against true labels; give --preprocess" in untried.stderr

@@ -133,6 +133,12 @@ class HeatmapReport(ModelResult):
                 f"the analysis is of {report.model['path']}, the heat map of "
                 f"{self.model['path']}: the model files differ"
             )
+        if report.of_own_answers != self.of_own_answers:
+            own, given = ("analysis", "heat map")[:: 1 if report.of_own_answers else -1]
+            raise UsageError(
+                f"the {own} has the model's own answers as labels, the {given} true ones; measure "
+                "both alike"
+            )
         size = {"size": list(self.settings["size"])}
         if settings_apart({"size": list(report.size)}, size, only=HEATMAP_FIT):
             raise UsageError("the analysis and the heat map are of images of different sizes")

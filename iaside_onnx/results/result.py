@@ -53,6 +53,8 @@ CHANGE = Field(
 DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
                 "SHA-256 of each image's content, in parts of a sample",
                 optional=True, part_only=True)  # fmt: skip
+# As ``settings["labels"]`` has it.
+OWN_ANSWERS = "model"
 _PROVENANCE = ("iaside_version", "created", "model", "data", "settings", "provider", "run")
 _SHARE = "must lie between 0 and 1, both excluded"
 # What the view settings can be; the rules are those of the file.
@@ -400,7 +402,7 @@ class ModelResult(Result):
     @property
     def of_own_answers(self) -> bool:
         """Whether the model's own answers to the untouched images stand for labels."""
-        return self.settings.get("labels") == "model"
+        return self.settings.get("labels") == OWN_ANSWERS
 
     @property
     def format_version(self) -> int:

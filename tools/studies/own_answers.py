@@ -25,14 +25,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def row_of(
-    model: Path, images: Path, labels: Path | None, bands: int, samples: int
-) -> dict[str, object]:
+def row_of(model: Path, images: Path, asked: argparse.Namespace) -> dict[str, object]:
     """What both ways give for one network."""
     scores, damages = [], []
-    for given in (labels, "model"):
-        options = {"labels": given, "samples": samples}
-        report = ia.analyze(model, images, bands=bands, **options)
+    for given in (asked.labels, "model"):
+        options = {
+            "labels": given, "samples": asked.samples, "preprocess": asked.preprocess,
+        }  # fmt: skip
+        report = ia.analyze(model, images, bands=asked.bands, **options)
         scores.append((report.srs_signed, *report.intervals.srs_signed))
         damages.append(
             ia.measure_robustness(
@@ -57,13 +57,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("pairs", nargs="+", type=Path, metavar="MODEL IMAGES")
     parser.add_argument("--labels", type=Path)
+    parser.add_argument("--preprocess")
     parser.add_argument("--bands", type=int, default=8)
     parser.add_argument("--samples", type=int, default=60)
     asked = parser.parse_args()
     table = csv.DictWriter(sys.stdout, COLUMNS)
     table.writeheader()
     for model, images in zip(asked.pairs[::2], asked.pairs[1::2], strict=True):
-        table.writerow(row_of(model, images, asked.labels, asked.bands, asked.samples))
+        table.writerow(row_of(model, images, asked))
         sys.stdout.flush()
 
 
