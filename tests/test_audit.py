@@ -164,20 +164,16 @@ def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
     assert not (tmp_path / "answer").exists()
 
 
-@pytest.mark.parametrize(
-    ("after", "stage"),
-    [
-        (100, "robustness-next"), (6 * WIDTH + 700, "analysis"),
-        (6 * (WIDTH + 256) + 300, "damage/"),
-    ],
-)  # fmt: skip
-def test_a_killed_audit_goes_on_and_comes_to_the_same(made, whole, tmp_path, after, stage):
+# In the first look, in the evidence, and in the damage.
+@pytest.mark.parametrize("after", [60, 6 * WIDTH + 700, 6 * (WIDTH + 256) + 200])
+def test_a_killed_audit_goes_on_and_comes_to_the_same(made, whole, tmp_path, after):
     folder = tmp_path / "audit"
     assert dies(
         "audit", *made, folder, after=after, pause=0.001, preprocess="unit", time=None, batch=2
     )
-    (partial,) = folder.rglob("*.h5.partial")
-    assert partial.relative_to(folder).as_posix().startswith(stage)
+    assert not (folder / "summary.json").exists()
+    with pytest.raises(IasideError, match="already; continue it with resume=True"):
+        ia.audit(*made, folder)
     ia.audit(*made, folder, resume=True, time=None)
     same(folder, whole)
     assert sorted(path.name for path in folder.rglob("*")) == sorted(
@@ -304,6 +300,25 @@ def test_without_a_folder_nothing_is_left(made, tmp_path, monkeypatch):
     assert set(audit.summary()["verdict"]) == {"noise", "blur", "weather", "digital"}
     with pytest.raises(IasideError, match="no option 'shard'"):
         ia.audit(*made, quick=True, shard="1/2")
+
+
+def test_a_quick_audit_is_gone_on_with_in_full(made, whole, tmp_path):
+    folder = tmp_path / "audit"
+    with pytest.raises(IasideError, match="quick=True goes without attack"):
+        ia.audit(*made, folder, quick=True, attack="square-linf")
+    ia.audit(*made, folder, quick=True, preprocess="unit")
+    assert not (folder / "analysis.h5").exists()
+    ia.audit(*made, folder, resume=True)
+    same(folder, whole)
+
+
+def test_nothing_is_left_of_an_audit_that_could_measure_nothing(made, tmp_path):
+    with pytest.raises(IasideError, match="no such file or folder"):
+        ia.audit(*made, tmp_path / "a", preprocess="unit", perturbed=tmp_path / "nowhere")
+    np.savez(tmp_path / "small.npz", images=np.zeros((6, 8, 8, 3), np.uint8))
+    with pytest.raises(IasideError):
+        ia.audit(*made, tmp_path / "a", preprocess="unit", perturbed=tmp_path / "small.npz")
+    assert not (tmp_path / "a").exists()
 
 
 def test_plans():

@@ -142,7 +142,9 @@ class AuditFolder:
                 f"{self.about.get('images')} already; continue it with {option('resume', True)}, "
                 f"or discard it with {option('overwrite', True)}"
             )
-        before = self.about.get("asked", {})
+        before = dict(self.about.get("asked", {}))
+        if self.about.get("stopped_by") == "quick":  # done, so what is left is all the rest
+            before.pop("quick", None)
         for name, value in as_json(asked).items():
             if before.get(name) != value and name not in FREE:
                 was = option(name) if before.get(name) is None else option(name, before[name])
@@ -152,6 +154,12 @@ class AuditFolder:
                     f"out to go on, or use {option('overwrite', True)} to start anew"
                 )
         return {**before, **asked}
+
+    def forget_the_unbegun(self) -> None:
+        """Clear the folder of an audit that failed before anything was measured."""
+        ahead = self.file(NEXT)
+        if not any(path.exists() for path in (self.file(ROBUSTNESS), ahead, partial_path(ahead))):
+            self._clear()
 
     def _clear(self) -> None:
         """Remove what an audit has written, and nothing else."""

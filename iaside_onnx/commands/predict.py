@@ -124,7 +124,7 @@ def predict(
     Example:
       iaside predict analyses/model.h5 --snr snr.h5
       iaside predict analyses/model.h5 --snr snr.h5 --measured robustness/model.h5 -o foretold.png
-      iaside predict --model model.onnx photos/ --measured robustness.h5
+      iaside predict --model model.onnx photos/ --samples 21 --measured robustness/model.h5
       iaside predict --model model.onnx photos/ --spectrum night.csv
     """
     check_targets("read" if model is None else "measured")
