@@ -181,6 +181,9 @@ def correlate(
     measured = [(n, r) for n, r in named if isinstance(r, RobustnessReport)]
     for _, report in analyses[:1]:
         check_view(report.settings["value"], report.beta, confidence)
+    audited = _by_model(analyses, "analyses")
+    damaged = _by_model(measured, "robustness reports")
+    notes = _check_analyses(analyses)
     for name, each in (*analyses, *measured):
         if each.of_own_answers:
             raise UsageError(
@@ -188,9 +191,6 @@ def correlate(
                 "errors nor accuracy are known, which the score is held against; measure with true "
                 "labels"
             )
-    audited = _by_model(analyses, "analyses")
-    damaged = _by_model(measured, "robustness reports")
-    notes = _check_analyses(analyses)
     base: RobustnessReport | None = None
     if baseline is not None:
         name, given = _called(baseline), _read(baseline)
