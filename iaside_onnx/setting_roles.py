@@ -36,7 +36,7 @@ def _declared(*groups: tuple[Belongs, str]) -> dict[str, Belongs]:
 
 
 SETTINGS = _declared(
-    (Belongs.GAME, "bands separate_dc norm absence output_map"),
+    (Belongs.GAME, "bands separate_dc norm absence output_map labels"),
     (Belongs.DRAWS, "seed draws"),
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),
@@ -59,7 +59,7 @@ ROBUSTNESS_SETTINGS = SETTINGS | _declared(
     (Belongs.SAMPLE, "attack_samples"),
 )
 DAMAGE_SETTINGS = SETTINGS | _declared(
-    (Belongs.GAME, "perturbation seed draws labels"),
+    (Belongs.GAME, "perturbation seed draws"),
     (Belongs.ESTIMATE, "split"),
 )
 HEATMAP_SETTINGS = SETTINGS | _declared(
@@ -91,7 +91,9 @@ def _missing() -> dict[str, Any]:
     """What was so before a setting was written down: what a file says that lacks the key."""
     from .settings import Settings  # loads scipy, which reading a report does without
 
-    before = {"estimator": "exact", "draws": "name", "tf32": True, "label_offset": 0}
+    before = {
+        "labels": "given", "estimator": "exact", "draws": "name", "tf32": True, "label_offset": 0,
+    }  # fmt: skip
     return {**asdict(Settings()), **before}
 
 

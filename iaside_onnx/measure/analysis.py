@@ -229,7 +229,7 @@ class Game(Measurement[Report]):
         report = Report(
             log_prob=filled.table,
             coalitions=None if self.drawn is None else self.drawn[filled.used],
-            labels=sample.labels,
+            labels=filled.labels,
             predicted=filled.predicted,
             settings=filled.all_settings,
             class_names=sample.class_names or filled.subject.classifier.class_names,

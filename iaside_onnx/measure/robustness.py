@@ -342,7 +342,7 @@ class Robustness(Measurement[RobustnessReport]):
         report = RobustnessReport(
             perturbations=names,
             severities=self.severities,
-            labels=filled.sample.labels,
+            labels=filled.labels,
             predicted=filled.predicted,
             log_prob=parts[0][:, 0],
             max_prob=parts[1][:, 0],

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..checks import check_number
 from ..digest import data_digest
 from ..errors import IasideError, ReportError, UsageError, said
-from ..images.sample import Reading, Sample
+from ..images.sample import OWN_ANSWERS, Reading, Sample
 from ..inference.providers import PROVIDERS
 from ..inference.session import is_active
 from ..listener import Listener
@@ -127,6 +127,12 @@ def verify(
     if result is not None and model is not None:
         checks.append(_same_model(result, Path(model)))
     if result is not None and images is not None:
+        if result.settings.get("labels") == OWN_ANSWERS:
+            if labels not in (None, OWN_ANSWERS):
+                raise UsageError(
+                    f"{path}: has the model's own answers as labels; leave out {option('labels')}"
+                )
+            labels = OWN_ANSWERS
         reading = {"labels": labels, **_reading(result, class_names)}
         checks.append(_same_images(result, Reading.asked(images, **reading)))
         if redo and all(check.holds is not False for check in checks):

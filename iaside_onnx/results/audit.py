@@ -204,8 +204,10 @@ class Audit(Shown):
             "data": {
                 key: self.data.get(key) for key in ("source", "digest", "samples", "classes")
             },
-            "accuracy": found.clean.json(),
-            "groups": {group.kind: group.json() for group in groups},
+            "accuracy": _accuracy(found),
+            "groups": {
+                group.kind: group.json(own_answers=found.own_answers) for group in groups
+            },
             "worst": [cell.json() for cell in found.worst],
             "score": self._score(),
             "bands": self._bands(),
@@ -328,6 +330,13 @@ def _other_images(path: Path, first: Path, how: str) -> ReportError:
         f"{path}: is of other images than {first} ({how}); keep the reports of one audit in one "
         "folder"
     )
+
+
+def _accuracy(found: Verdicts) -> dict[str, Any]:
+    """On untouched images; null where labels are the model's own answers."""
+    if found.accuracy is None:
+        return {"right": None, "low": None, "high": None, "n": found.clean.n}
+    return found.accuracy.json()
 
 
 def _damage(report: DamageReport) -> dict[str, Any]:
