@@ -122,6 +122,8 @@ def test_printed_commands_run(tmp_path, monkeypatch, iaside):
     relative = replace(found, folder=found.folder.relative_to(tmp_path))
     folder(tmp_path / "a net's audit-2", measured(RIGHT // 2, name="other"))
     gate, compare = relative.command("gate"), relative.command("compare")
+    again = ["iaside", "audit", "NEWMODEL", "IMAGES", "-o", compare[-1]]
+    assert relative.command("audit") == again
     assert shlex.split(shlex.join(gate)) == gate
     assert iaside(*gate[1:]).exit_code == 1
     done = iaside(*compare[1:])
@@ -244,6 +246,30 @@ def test_a_rise_of_errors_is_paired():
     assert not ia.gate(same, baseline=first, max_error_rise={"noise": 0.0}).passed
     with pytest.raises(ReportError, match="cannot be paired"):
         ia.gate(measured(images=58), baseline=first, max_error_rise={"noise": 0.1})
+
+
+def test_single_corruptions_that_differ_otherwise_than_their_group_are_named(tmp_path):
+    first = Audit(folder=tmp_path / "a", robustness=measured())
+    right = RIGHT + np.array([[-15] * 3, [15] * 3, [0] * 3, [0] * 3, [0] * 3]).clip(-RIGHT)
+    second = Audit(folder=tmp_path / "b", robustness=measured(right, name="b"))
+    (pair,) = ia.compare_audits(first, second).pairs
+    assert pair.groups["noise"].p_holm > 0.05
+    assert "no difference of b and a is seen under noise (+1 [" in pair.sentence
+    assert "as a whole; of single corruptions it gets more under impulse noise (+25 [" in (
+        pair.sentence
+    )
+    assert "fewer under gaussian noise (-22 [" in pair.sentence
+    (pair,) = ia.compare_audits(first, replace(first, folder=tmp_path / "c")).pairs
+    assert "as a whole" not in pair.sentence
+    assert "of single" not in pair.sentence
+
+
+def test_a_folder_that_is_not_there_is_no_file(audit, iaside):
+    refused = iaside(*audit.command("compare")[1:])
+    assert refused.exit_code == 2
+    assert "net-audit-2: no such folder; make it with iaside audit NEWMODEL IMAGES -o" in (
+        refused.stderr
+    )
 
 
 def test_show_compare_html_and_plot_take_the_folder(audit, iaside, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -156,7 +156,7 @@ def _pair(base: str, reference: Audit, name: str, other: Audit) -> AuditPair:
         {kind: (found[0][kind].verdict, found[1][kind].verdict) for kind in groups},
         scores,
         notes + further,
-        _sentence(name, base, of_groups, clean, 1 - first.confidence),
+        _sentence(name, base, of_groups, single, kinds, clean, 1 - first.confidence),
     )
 
 
@@ -230,29 +230,50 @@ def _scores(reference: Audit, other: Audit) -> tuple[list[str], list[str]]:
 
 
 def _sentence(
-    name: str, base: str, groups: dict[str, Difference], clean: Difference | None, level: float
+    name: str,
+    base: str,
+    groups: dict[str, Difference],
+    single: dict[str, Difference],
+    kinds: Mapping[str, str],
+    clean: Difference | None,
+    level: float,
 ) -> str:
-    more: list[str] = []
-    fewer: list[str] = []
-    same: list[str] = []
+    """Groups, then the corruptions that differ otherwise than their group does."""
+    signs = {kind: _sign(found, level) for kind, found in groups.items()}
+    of_groups: dict[int, list[str]] = {1: [], -1: [], 0: []}
     for kind, found in groups.items():
-        text = f"{kind} ({_points(found)})"
-        if found.p_holm is None or found.p_holm >= level:
-            same.append(text)
-        else:
-            (more if found.difference > 0 else fewer).append(text)
-    parts = []
+        of_groups[signs[kind]].append(f"{kind} ({_points(found)})")
+    apart: dict[int, list[str]] = {1: [], -1: [], 0: []}
+    for each, found in single.items():
+        sign = _sign(found, level)
+        if sign != signs[kinds[each]]:
+            apart[sign].append(f"{each.replace('_', ' ')} ({_points(found)})")
     words = ("keeps more", "keeps fewer") if clean is None else ("gets more", "gets fewer")
     what = "of its own answers" if clean is None else "right"
-    if more:
-        parts.append(f"{name} {words[0]} {what} than {base} under {listed(more)}")
-    if fewer:
-        parts.append(f"{name} {words[1]} {what} than {base} under {listed(fewer)}")
-    if same:
-        parts.append(f"no difference of {name} and {base} is seen under {listed(same)}")
+    parts = [
+        f"{name} {way} {what} than {base} under {listed(of_groups[sign])}"
+        for way, sign in zip(words, (1, -1), strict=True)
+        if of_groups[sign]
+    ]
+    more, fewer = (listed(apart[sign]) for sign in (1, -1))
+    if of_groups[0]:
+        whole = " as a whole" if more or fewer else ""
+        parts.append(
+            f"no difference of {name} and {base} is seen under {listed(of_groups[0])}{whole}"
+        )
+    if more or fewer:
+        told = [f"{way} under {each}" for way, each in (("more", more), ("fewer", fewer)) if each]
+        parts.append(f"of single corruptions it {words[0].split()[0]} {', '.join(told)}")
     if clean is None:
         return f"{'; '.join(parts)}. {OWN_ANSWERS}"
     return f"{'; '.join(parts)}; untouched: {_points(clean)} points of accuracy."
+
+
+def _sign(found: Difference, level: float) -> int:
+    """1 or -1 where a difference is seen, 0 where none is."""
+    if found.p_holm is None or found.p_holm >= level:
+        return 0
+    return 1 if found.difference > 0 else -1
 
 
 def _points(found: Difference) -> str:
@@ -261,7 +282,13 @@ def _points(found: Difference) -> str:
 
 
 def check_alone(folders: Sequence[Path], files: Sequence[Path]) -> None:
-    """Refuse folders of audits among files of reports."""
+    """Refuse folders of audits among files of reports, or among folders that are not there."""
+    missing = [path for path in files if not path.exists()]
+    if folders and missing:
+        raise UsageError(
+            f"{missing[0]}: no such folder; make it with iaside audit NEWMODEL IMAGES -o "
+            f"{missing[0]}"
+        )
     if folders and files:
         raise UsageError(
             f"{folders[0]} is the folder of an audit and {files[0]} a file; compare audits with "

@@ -12,6 +12,7 @@ from ..results.group_verdict import NOT_ROBUST, ROBUST, SEVERITIES, UNDECIDED, G
 from ..views.text import percent, words
 from .charts import Chart, Values, Words, dot_rows
 
+_COMMANDS = ("audit", "compare", "gate")
 _MARKS = {ROBUST: "yes", NOT_ROBUST: "no", UNDECIDED: "open"}
 
 
@@ -40,7 +41,7 @@ def answer(audit: Audit) -> dict[str, Any]:
         "not_measured": [gap.split(": ", 1) for gap in audit.not_measured],
         "next": [*map(_unbroken, audit.next)],
         "rule": _unbroken(found.text),
-        "commands": [audit.command(name) for name in ("compare", "gate") if found.reason is None],
+        "commands": [audit.command(name) for name in _COMMANDS if found.reason is None],
     }
 
 

@@ -180,8 +180,11 @@ class Audit(Shown):
         return next_steps(self.verdicts)
 
     def command(self, name: str) -> list[str]:
-        """The words of a command that goes on from here: "compare" or "gate"."""
+        """The words of a command that goes on from here: "audit", "compare" or "gate"."""
         folder = _folder_words(self.folder)
+        if name == "audit":
+            beside = _folder_words(_beside(self.folder))
+            return ["iaside", "audit", "NEWMODEL", "IMAGES", "-o", beside]
         if name == "compare":
             return ["iaside", "compare", folder, _folder_words(_beside(self.folder))]
         kind, most = self.threshold

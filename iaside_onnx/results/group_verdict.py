@@ -429,7 +429,7 @@ def _place(kind: str) -> tuple[int, str]:
 def listed(names: Iterable[str]) -> str:
     """Names as a list in a sentence."""
     every = list(names)
-    return " and ".join(filter(None, [", ".join(every[:-1]), every[-1]]))
+    return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
 
 
 def _named(groups: Iterable[GroupVerdict]) -> str:

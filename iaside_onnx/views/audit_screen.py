@@ -41,7 +41,8 @@ def print_audit(audit: Audit) -> None:
     _say(out, "What now?", audit.next)
     judged = audit.verdicts.reason is None
     if judged:
-        out.say(command_line("Afterwards", audit.command("compare")), verbatim=True)
+        out.say(command_line("Afterwards", audit.command("audit")), verbatim=True)
+        out.say(command_line("", audit.command("compare")), verbatim=True)
     page = audit.folder / PAGE
     if page.is_file():
         out.say(_labelled("Page", one_line(str(page))), verbatim=True)
