@@ -11,6 +11,7 @@ import pytest
 from scipy.fft import dctn
 
 import iaside_onnx as ia
+from iaside_onnx.mathematics.paired import right_answers
 from iaside_onnx.mathematics.wiener import (
     Spectra,
     filtered,
@@ -19,6 +20,7 @@ from iaside_onnx.mathematics.wiener import (
 )
 from iaside_onnx.onnx_file.artifact import load_graph, load_whole
 from iaside_onnx.onnx_file.edits import with_filter
+from iaside_onnx.results.filtering import FilterResult
 
 from . import graphs
 from .conftest import write_npz
@@ -253,6 +255,31 @@ def test_where_no_filter_helps_it_is_said_and_nothing_written(tmp_path, planted,
     assert iaside(*command, "--force").exit_code == 0
     assert target.exists()
     assert iaside(*command).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("images", "lost", "words"),
+    [
+        (31, 1, "but may cost more than 2 points on clean images: "),
+        (31, 20, "but costs more than 2 points on clean images: "),
+        (2000, 0, "A filter helps this model against fog:3: "),
+    ],
+)
+def test_few_images_do_not_show_what_a_filter_costs(images, lost, words):
+    place = np.arange(images)
+    result = FilterResult(
+        model={}, data={}, settings={"seed": 0, "confidence": 0.95, "max_clean_loss": 0.02},
+        provider="cpu", against=["fog:3"], weights=np.eye(3), missed=0.0, gain=[], tried=[],
+        strength=1.0, choosing=4, clean=np.stack([place >= 0, place >= lost]),
+        perturbed=np.stack([place < 0, place >= 0])[..., None], written=None, run={},
+    )  # fmt: skip
+    assert words in result.sentence
+    needed = "So few cannot show whether the cost stays under 2 points; about 410 would, if"
+    assert (needed in result.sentence) is (lost == 1)
+    # As many as that do show it.
+    turned = np.arange(410) < 7
+    effect = right_answers(~turned, ~turned[::-1], 0.95)
+    assert effect.low == pytest.approx(-0.02, abs=0.003)
 
 
 def test_the_same_command_gives_the_same_file(tmp_path, planted):

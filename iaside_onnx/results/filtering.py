@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.paired import Difference, PairedBootstrap, right_answers
+from .audit_words import round_up
 
 # Right answers on clean images that a filter may cost.
 MOST_CLEAN_LOSS = 0.02
@@ -137,6 +139,21 @@ class FilterResult:
         return self.gains and not self.dear
 
     @property
+    def too_few(self) -> str:
+        """That the images leave open whether clean ones lose too much; empty where they do not."""
+        bound, clean = float(self.settings["max_clean_loss"]), self.clean_effect
+        if clean.high < -bound - ROUNDING or clean.low >= -bound - ROUNDING:
+            return ""
+        text = f"So few cannot show whether the cost stays under {100 * bound:g} points"
+        if bound <= 0:
+            return f"{text}."
+        # Of the score interval of no difference, which takes as many answers to turn as here.
+        turned = float(np.mean(self.clean[0] != self.clean[1]))
+        critical = NormalDist().inv_cdf((1 + self.confidence) / 2)
+        needed = critical**2 * max(turned + bound / 2, bound) / bound**2
+        return f"{text}; about {round_up(max(needed, self.held_out + 1))} would, if there is none."
+
+    @property
     def sentence(self) -> str:
         """The finding."""
         against, effect, clean = ", ".join(self.against), self.effect, self.clean_effect
@@ -150,13 +167,15 @@ class FilterResult:
             return (
                 f"No filter helps this model against {against}, as far as {images} show: {figures}."
             )
+        few = f" {self.too_few}" if self.too_few else ""
         if self.dear:
             most = f"{100 * self.settings['max_clean_loss']:g}"
+            costs = "may cost" if few else "costs"
             return (
-                f"A filter gains against {against}, but costs more than {most} points on clean "
-                f"images: {figures}, on {images}."
+                f"A filter gains against {against}, but {costs} more than {most} points on clean "
+                f"images: {figures}, on {images}.{few}"
             )
-        return f"A filter helps this model against {against}: {figures}, on {images}."
+        return f"A filter helps this model against {against}: {figures}, on {images}.{few}"
 
     def summary(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
