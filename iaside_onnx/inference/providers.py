@@ -120,6 +120,12 @@ _TENSORRT = replace(
 PROVIDERS = {row.name: row for row in (_CPU, _CUDA, _TENSORRT)}
 
 
+def named(runtime_name: str) -> str:
+    """What a provider of onnxruntime is called in options and reports."""
+    known = {row.runtime_name: row.name for row in PROVIDERS.values()}
+    return known.get(runtime_name, runtime_name.lower().removesuffix("executionprovider"))
+
+
 def choices() -> tuple[str, ...]:
     """What may be asked for."""
     return (AUTO, *PROVIDERS)

@@ -26,6 +26,8 @@ from .providers import AUTO, PROVIDERS, Provider, automatic, choices
 from .small_graph import SmallGraph
 
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+# Which provider runs which node is kept (onnxruntime 1.24 or newer; older ones pass over it).
+_WHICH_NODES = "session.record_ep_graph_assignment_info"
 _UPDATE = "update it (pip install -U onnxruntime-gpu, or onnxruntime)"
 # What the runtime says of files that it cannot load, and what that means for the user.
 _LOAD_ERRORS = (
@@ -134,6 +136,7 @@ class Runtime:
             options.add_session_config_entry(_DATA_FOLDER, str(folder.resolve()))
         if not helper_graph:
             self._register(options)
+            options.add_session_config_entry(_WHICH_NODES, "1")
         first = PROVIDERS[self.execution.helper] if helper_graph else self.execution
         rows = [first, *(PROVIDERS[name] for name in first.fallbacks)]
         # Sums of bands are rounded like the images that they make, which no product rounds.

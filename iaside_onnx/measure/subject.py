@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, ProviderError, said
 from ..images.class_names import shown as shown_names
 from ..images.folders import PhotoFiles
 from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
 from ..inference.classifier import Classifier, open_classifier
+from ..inference.providers import AUTO, automatic
 from ..inference.range_check import check_pixel_range
 from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
 from ..listener import Listener
@@ -213,11 +214,21 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
     assert request.model is not None
     if clash := runtime_clash():
         request.listener.warning(clash)
-    runtime = choose_runtime(
-        request.provider, request.threads, request.extensions, tf32=request.tf32
-    )
     settings = request.settings
-    classifier = open_classifier(request.model, runtime, settings, sample, request.listener)
+
+    def opened(provider: str) -> Classifier:
+        assert request.model is not None
+        runtime = choose_runtime(provider, request.threads, request.extensions, tf32=request.tf32)
+        return open_classifier(request.model, runtime, settings, sample, request.listener)
+
+    try:
+        classifier = opened(request.provider)
+    except ProviderError as error:
+        if request.provider != AUTO:
+            raise
+        *_, last = automatic()
+        request.listener.warning(f"{said(error)}: so it runs on {last}")
+        classifier = opened(last)
     if check_range:
         chosen = settings.preprocess is not None
         check_pixel_range(classifier, sample, request.listener, asked=chosen)
