@@ -104,9 +104,11 @@ class Placement:
         if 2 * lost <= total or not total:
             return
         others = "; ".join(f"{name}: {_listed(each)}" for name, each in self.left.items())
-        runs = f"none of its {what}" if lost >= total else f"{total - lost} of its {total} {what}"
+        runs = (
+            f"only {total - lost} of its {total} {what}" if lost < total else f"none of its {what}"
+        )
         raise ProviderError(
-            f"{path}: {self.provider} runs {runs}, and leaves the rest to others ({others}); "
+            f"{path}: {self.provider} runs {runs}, and leaves to others: {others}; "
             f"use {option('provider', *self.left)}"
         )
 

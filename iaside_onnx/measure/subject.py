@@ -19,10 +19,11 @@ from ..errors import DataError, ProviderError, said
 from ..images.class_names import shown as shown_names
 from ..images.folders import PhotoFiles
 from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
+from ..inference.choosing import choose_runtime, runtime_clash, runtime_details
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.providers import AUTO, automatic
 from ..inference.range_check import check_pixel_range
-from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
+from ..inference.session import Runtime
 from ..listener import Listener
 from ..spelling import option
 from .labelling import settle_labels
@@ -83,6 +84,11 @@ class Subject:
     def provider(self) -> str:
         """The execution provider; empty where nothing of a model is measured."""
         return "" if self.model is None else self.runtime.provider
+
+    @property
+    def asked(self) -> str:
+        """The execution provider with its options; empty where nothing of a model is measured."""
+        return "" if self.model is None else self.runtime.asked
 
     @property
     def sha256(self) -> str:
@@ -166,7 +172,7 @@ class Subject:
             return {}
         return {
             **self.model.how,
-            "onnxruntime": runtime_version(),
+            **runtime_details(self.runtime),
             "ort_extensions": self.runtime.extension_digests,
         }
 
