@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import onnx
 import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ProviderError, UsageError
 from iaside_onnx.inference import choosing, cuda_diagnosis, providers
 from iaside_onnx.inference.choosing import choose_runtime
+from iaside_onnx.inference.engine import Engine
+from iaside_onnx.inference.model import Model
 from iaside_onnx.inference.providers import Provider, asked, row_of
 from iaside_onnx.inference.session import Runtime
+from iaside_onnx.measure import game
+from iaside_onnx.measure.batch_size import BatchSize
+from iaside_onnx.onnx_file.graph import quantises_on_the_fly
 
 from . import graphs
 from .conftest import write_npz
@@ -173,3 +179,66 @@ def test_several_builds_of_onnxruntime_are_a_clash(monkeypatch):
     assert "onnxruntime and onnxruntime-openvino are both installed" in choosing.runtime_clash()
     monkeypatch.setattr(choosing, "runtime_builds", lambda: {"onnxruntime": "1"})
     assert choosing.runtime_clash() is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "batch"),
+    [({"bands": 3}, 3), ({"bands": 3}, 20), ({"bands": 3, "estimator": "permutation"}, 5)],
+)
+def test_no_shape_is_new_where_each_is_planned_anew(case, asked, batch, monkeypatch):
+    row = Provider("processor", "CPUExecutionProvider", fallbacks=(), one_shape=True)
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+    wire, shapes = Engine._wire, set()
+
+    def wired(self, images, rows, size):
+        wiring = wire(self, images, rows, size)
+        shapes.update(tuple(each.shape()) for _, each in wiring.models)
+        return wiring
+
+    monkeypatch.setattr(Engine, "_wire", wired)
+    same = {**asked, "samples": 4, "batch": batch}
+    found = ia.analyze(*case, provider="processor", **same)
+    assert len(shapes) == 1
+    expected = ia.analyze(*case, provider="cpu", **same)
+    np.testing.assert_allclose(found.log_prob, expected.log_prob, atol=1e-5)
+
+
+def test_an_attack_on_such_a_provider_sees_powers_of_two(case, monkeypatch):
+    row = Provider("processor", "CPUExecutionProvider", fallbacks=(), one_shape=True)
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+    raw, sizes = Model.raw, set()
+    monkeypatch.setattr(Model, "raw", lambda self, x: (sizes.add(len(x)), raw(self, x))[1])
+    same = {"corruption": [], "attack": ["square-linf"], "queries": 20, "batch": 4}
+    found = ia.measure_robustness(*case, provider="processor", **same)
+    assert sizes <= {1, 2, 3, 4, 8}
+    expected = ia.measure_robustness(*case, provider="cpu", **same)
+    np.testing.assert_array_equal(found.attack_wrong, expected.attack_wrong)
+
+
+@pytest.mark.parametrize("kind", ["DynamicQuantizeLinear", "Relu"])
+def test_a_graph_that_quantises_on_the_fly_mixes_images_however_little_they_differ(kind):
+    node = onnx.helper.make_node(kind, ["x"], ["y"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], []))
+    assert quantises_on_the_fly(model) is (kind != "Relu")
+
+
+@pytest.mark.parametrize(("own_cores", "threads"), [(True, range(2)), (False, range(1, 5))])
+def test_a_device_is_fed_by_several_threads(own_cores, threads, monkeypatch, case):
+    row = Provider("processor", "CPUExecutionProvider", fallbacks=(), own_cores=own_cores)
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+    assert game.preparing_threads(Runtime("processor")) in threads
+    monkeypatch.setattr(game, "available_cores", lambda: 16)
+    assert game.preparing_threads(Runtime("processor")) == (1 if own_cores else 4)
+    found = ia.analyze(*case, bands=2, provider="processor")
+    np.testing.assert_allclose(found.log_prob, ia.analyze(*case, bands=2).log_prob, atol=1e-5)
+
+
+def test_the_search_for_a_batch_ends_where_warming_up_takes_long():
+    size = BatchSize(None, 4, 1024, work=100_000)
+    seen = []
+    while size.searching:
+        seen.append(size.size)
+        # A plan for each shape takes as long as 9000 passes.
+        first = seen.count(size.size) == 1
+        size.record(64, 9.0 if first else 0.064)
+    assert len(set(seen)) <= 3

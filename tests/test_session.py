@@ -53,8 +53,9 @@ def test_tensorrt_leaves_to_cuda_what_it_does_not_know_and_all_helper_graphs(ask
 @pytest.mark.parametrize("tf32", [True, False])
 def test_cuda_is_told_whether_products_may_be_rounded(asked, tf32):
     asked.active = [CUDA, CPU]
+    plan = {"cudnn_conv_algo_search": "HEURISTIC"}
     Runtime("cuda", tf32=tf32).open(b"")
-    assert asked.providers == [[(CUDA, {"use_tf32": str(int(tf32))}), (CPU, {})]]
+    assert asked.providers == [[(CUDA, {"use_tf32": str(int(tf32)), **plan}), (CPU, {})]]
 
 
 @pytest.mark.parametrize("active", [[CPU], [CUDA, CPU]])
