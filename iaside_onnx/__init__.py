@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .comparisons.gate import Gate, gate
     from .comparisons.pairs import Comparison
     from .comparisons.prediction import Prediction, predict_damage
+    from .comparisons.shares import Shares, damage_shares
     from .corruptions.corrupt import corrupt
     from .errors import IasideError
     from .listener import Listener
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .measure.heatmap import measure_heatmap
     from .measure.robustness import measure_robustness
     from .measure.snr import measure_snr
+    from .measure.stand_ins import measure_stand_ins
     from .results.audit import Audit
     from .results.damage import DamageReport
     from .results.group_verdict import Verdicts, verdicts
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from .results.report import Report
     from .results.robustness import RobustnessReport, load_robustness
     from .results.snr import SnrReport, load_snr
+    from .results.stand_ins import StandInReport
     from .settings import Settings
     from .views.registry import plot
 
@@ -61,7 +64,11 @@ _HOMES = {
     "Settings": "settings",
     "Prediction": "comparisons.prediction",
     "predict_damage": "comparisons.prediction",
+    "Shares": "comparisons.shares",
+    "damage_shares": "comparisons.shares",
     "SnrReport": "results.snr",
+    "StandInReport": "results.stand_ins",
+    "measure_stand_ins": "measure.stand_ins",
     "analyze": "measure.analysis",
     "audit": "auditing.audit",
     "band_images": "mathematics.bands",
@@ -90,12 +97,12 @@ _HOMES = {
 __all__ = [
     "Audit", "AuditComparison", "Comparison", "Correlation", "DamageReport", "Gate",
     "HeatmapReport", "IasideError", "Listener", "Prediction", "Report", "RobustnessReport",
-    "Settings", "SnrReport", "Verdicts", "analyze", "audit", "band_images", "band_index",
-    "compare", "compare_audits", "correlate", "corrupt", "explain", "fit_filter",
-    "gate", "load", "load_heatmap", "load_robustness", "load_snr", "measure_heatmap",
-    "measure_robustness", "measure_snr", "merge", "plot", "predict_damage",
-    "shapley_interactions", "shapley_values", "signed_score", "spectral_importance",
-    "spectral_robustness_score", "verdicts",
+    "Settings", "Shares", "SnrReport", "StandInReport", "Verdicts", "analyze", "audit",
+    "band_images", "band_index", "compare", "compare_audits", "correlate", "corrupt",
+    "damage_shares", "explain", "fit_filter", "gate", "load", "load_heatmap", "load_robustness",
+    "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins",
+    "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
+    "spectral_importance", "spectral_robustness_score", "verdicts",
 ]  # fmt: skip
 
 

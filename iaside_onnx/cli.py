@@ -105,7 +105,9 @@ def _message(error: BaseException) -> tuple[str, int]:
     """What to say of an error, and the exit code that it means."""
     if isinstance(error, click.MissingParameter) and error.ctx is not None:
         pieces = " ".join(error.ctx.command.collect_usage_pieces(error.ctx)[1:])
-        line = f"{error.ctx.command_path} {pieces}"
+        missing = error.param
+        option = f" {missing.opts[0]} ..." if isinstance(missing, click.Option) else ""
+        line = f"{error.ctx.command_path} {pieces}{option}"
         return f"{error.format_message().rstrip('.')}; it is {line} (--help has an example)", 2
     if isinstance(error, click.ClickException):
         return error.format_message(), 2

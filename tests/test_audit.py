@@ -21,11 +21,12 @@ from iaside_onnx import interrupts
 from iaside_onnx.auditing import plan
 from iaside_onnx.errors import IasideError
 from iaside_onnx.results.audit import Audit
-from iaside_onnx.results.group_verdict import SEVERITIES
+from iaside_onnx.results.group_verdict import SEVERITIES, verdicts
 
 from . import graphs
 from .conftest import ROOT, write_npz
 from .dying import dies
+from .robustness_reports import made_up
 
 REPORTS = ("robustness.h5", "analysis.h5")
 WIDTH = 1 + 19 * len(SEVERITIES)
@@ -146,6 +147,14 @@ def test_images_without_labels_are_refused_with_what_to_do(tmp_path, iaside):
     assert "make one sub-folder per class or give --labels FILE.csv" in done.stderr
 
 
+def test_a_folder_within_the_images_is_refused_since_it_would_be_a_class(tmp_path, iaside):
+    model, root = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=True)
+    done = iaside("audit", model, root, "-o", root / "answer")
+    assert done.exit_code == 2
+    assert "where it would count as a class" in done.stderr
+    assert sorted(path.name for path in root.iterdir()) == ["dark", "light"]
+
+
 def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
     done = iaside("audit", *made, "-o", tmp_path / "answer")
     assert done.exit_code == 2
@@ -155,20 +164,16 @@ def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
     assert not (tmp_path / "answer").exists()
 
 
-@pytest.mark.parametrize(
-    ("after", "stage"),
-    [
-        (100, "robustness-next"), (6 * WIDTH + 700, "analysis"),
-        (6 * (WIDTH + 256) + 300, "damage/"),
-    ],
-)  # fmt: skip
-def test_a_killed_audit_goes_on_and_comes_to_the_same(made, whole, tmp_path, after, stage):
+# In the first look, in the evidence, and in the damage.
+@pytest.mark.parametrize("after", [60, 6 * WIDTH + 700, 6 * (WIDTH + 256) + 200])
+def test_a_killed_audit_goes_on_and_comes_to_the_same(made, whole, tmp_path, after):
     folder = tmp_path / "audit"
     assert dies(
         "audit", *made, folder, after=after, pause=0.001, preprocess="unit", time=None, batch=2
     )
-    (partial,) = folder.rglob("*.h5.partial")
-    assert partial.relative_to(folder).as_posix().startswith(stage)
+    assert not (folder / "summary.json").exists()
+    with pytest.raises(IasideError, match="already; continue it with resume=True"):
+        ia.audit(*made, folder)
     ia.audit(*made, folder, resume=True, time=None)
     same(folder, whole)
     assert sorted(path.name for path in folder.rglob("*")) == sorted(
@@ -297,12 +302,46 @@ def test_without_a_folder_nothing_is_left(made, tmp_path, monkeypatch):
         ia.audit(*made, quick=True, shard="1/2")
 
 
+def test_a_quick_audit_is_gone_on_with_in_full(made, whole, tmp_path):
+    folder = tmp_path / "audit"
+    with pytest.raises(IasideError, match="quick=True goes without attack"):
+        ia.audit(*made, folder, quick=True, attack="square-linf")
+    ia.audit(*made, folder, quick=True, preprocess="unit")
+    assert not (folder / "analysis.h5").exists()
+    ia.audit(*made, folder, resume=True)
+    same(folder, whole)
+
+
+def test_nothing_is_left_of_an_audit_that_could_measure_nothing(made, tmp_path):
+    with pytest.raises(IasideError, match="no such file or folder"):
+        ia.audit(*made, tmp_path / "a", preprocess="unit", perturbed=tmp_path / "nowhere")
+    np.savez(tmp_path / "small.npz", images=np.zeros((6, 8, 8, 3), np.uint8))
+    with pytest.raises(IasideError):
+        ia.audit(*made, tmp_path / "a", preprocess="unit", perturbed=tmp_path / "small.npz")
+    assert not (tmp_path / "a").exists()
+
+
 def test_plans():
     assert list(plan.looks(39)) == [39]
     assert list(plan.looks(60)) == [40, 60]
     assert list(plan.looks(50_000))[-3:] == [10_000, 25_000, 50_000]
     assert plan.game(64, 64, 3) == {"bands": 8, "estimator": "exact"}
     assert plan.game(224, 224, 3) == {"bands": 8, "estimator": "permutation", "passes": 29}
+
+
+@pytest.mark.parametrize(
+    ("shares", "severity"),
+    [((0.3, 0.6, 0.9), 3), ((0.0, 0.3, 0.4), 5), ((0.8, 0.9, 1.0), 1), ((0.0, 0.0, 0.0), None)],
+)
+def test_damage_is_explained_where_it_is_large_and_where_the_model_is_weak(shares, severity):
+    wrong = np.stack([np.arange(200) < 200 * share for share in shares], axis=1)[:, None]
+    classes = {"source": "photos", "digest": "cd" * 32, "samples": 200, "classes": 100}
+    report = made_up(
+        np.zeros(200, bool), wrong, severities=[1, 3, 5], data=classes,
+        labels=np.arange(200) % 100, predicted=np.arange(200) % 100,
+    )  # fmt: skip
+    spots = plan.weak_spots(report, verdicts(report))
+    assert [spot.severity for spot in spots] == ([] if severity is None else [severity])
 
 
 class Anything:

@@ -38,13 +38,13 @@ SCREEN = """
                   it gets right.
     right answers of 60 images          weakest corruption
     untouched ███████▎  90 % [80, 95]
-    noise     █▊        22 % [14, 30]   impulse noise, from severity 1 on
-    weather   █████▏    63 % [55, 72]   fog, from severity 5 on
-    digital   ██████▉   87 % [78, 94]   jpeg compression
-    blur      ███████▎  90 % [82, 97]   defocus blur
+    noise     █▊        22 % [15, 31]   impulse noise, from severity 1 on
+    weather   █████▏    63 % [55, 71]   fog, from severity 5 on
+    digital   ██████▉   87 % [77, 93]   jpeg compression
+    blur      ███████▎  90 % [80, 95]   defocus blur
   Why?            Not measured yet.
                   Its evidence lies in band 0 of 4 (53 %).
-  How sure?       60 images: ±8 points at most (weather). ±5 needs about 170
+  How sure?       60 images: ±8 points at most (weather). ±5 needs about 160
                   images; the data holds 100.
   Not measured    attacks: --attack; your own camera and conditions: --perturbed
                   FOLDER
@@ -198,8 +198,8 @@ def test_how_sure_names_what_is_open(tmp_path):
     found = Audit(folder=tmp_path, robustness=measured(RIGHT * 0 + 48)).verdicts
     text = how_sure(found, None)
     assert text == (
-        "60 images: ±10 points at most (noise). ±5 needs about 250 images. A decision on noise, "
-        "blur, weather and digital needs about 120 images."
+        "60 images: ±10 points at most (noise). ±5 needs about 240 images. A decision on noise, "
+        "blur, weather and digital needs about 160 images."
     )
 
 

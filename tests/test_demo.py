@@ -6,6 +6,8 @@ import hashlib
 import inspect
 import re
 import shlex
+import shutil
+import subprocess
 import zlib
 from importlib.resources import files
 from pathlib import Path
@@ -17,10 +19,12 @@ import iaside_onnx as ia
 from iaside_onnx import bundled
 from iaside_onnx.cli import main
 
+from .conftest import ROOT
+
 CLASSES = ["astronaut", "cat", "coffee", "galaxies", "retina", "rocket", "tissue"]
 # Audits are tested elsewhere, exports need frameworks.
 ELSEWHERE = {"demo", "audit", "export"}
-MEASURING = {"analyze", "robustness", "explain", "heatmap", "snr"}
+MEASURING = {"analyze", "robustness", "explain", "heatmap", "snr", "filter"}
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +102,16 @@ def examples(name):
 def small(words):
     """An example made small."""
     if words[0] in MEASURING and "--samples" not in words:
-        words = [*words, "--samples", "7"]
+        words = [*words, "--samples", "14" if words[0] == "filter" else "7"]
     if words[0] in ("analyze", "explain"):
         words = [*words, "--bands", "2"]
     if words[0] == "robustness":
         words = [*words, "--queries", "2"]
         words += [] if {"--baseline", "--perturbed"} & {*words} else ["--corruption", "fog"]
+    if words[0] == "predict" and "--spectrum" in words:
+        words = [*words, "--samples", "7"]
+    if words[0] == "predict" and "--measured" in words and "--model" in words:
+        words = [*words, "--corruption", "fog", "--severity", "3"]
     if words[0] == "heatmap":
         words = [*words, "--grid", "3"]
     if words[0] == "snr":
@@ -130,5 +138,15 @@ def test_every_example_of_every_help_runs_in_a_copy(name, copied, iaside, tmp_pa
 
 def test_it_makes_the_wheel_little_larger():
     held = [path for path in bundled.FOLDER.rglob("*") if path.suffix not in ("", ".py", ".pyc")]
-    assert len(held) == 63 + 2 + 4 + 4 + 2
+    assert len(held) == 63 + 2 + 4 + 4 + 3
     assert sum(len(zlib.compress(path.read_bytes())) for path in held) < 1_500_000
+
+
+def test_no_file_of_it_is_left_out_of_the_wheel():
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("no clone: which files git ignores, and the wheel with it, cannot be asked")
+    held = sorted(str(path) for path in bundled.FOLDER.rglob("*.*") if path.suffix != ".pyc")
+    done = subprocess.run(
+        ["git", "check-ignore", *held], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == ""

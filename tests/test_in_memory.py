@@ -24,6 +24,7 @@ OPTIONS = {
     },
     "explain": {"corruption": "fog", "severity": 3, "bands": 3},
     "measure_heatmap": {"grid": 3},
+    "measure_stand_ins": {"corruption": "fog", "severity": 2, "placed": True},
     "measure_snr": {"attack": "square-linf", "epsilon": 0.1, "queries": 5, "severity": 3},
 }  # fmt: skip
 

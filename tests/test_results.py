@@ -43,6 +43,7 @@ def sound():
         "snr": sound_files.sound_snr(1),
         "damage": sound_files.sound_damage(0),
         "split": sound_files.sound_damage(1),
+        "stand-ins": sound_files.sound_stand_ins(1),
     }
     proven = {name: sound_files.proven(result) for name, result in made.items()}
     return SimpleNamespace(wholes=proven, part=partial(sound_files.part, of=3))
@@ -300,7 +301,7 @@ def test_named_axes_hold_the_values(sound, kind):
             assert table[each.name].dims[each.dims.index("image")] == "image"
             np.testing.assert_array_equal(table[each.name], getattr(whole, each.name))
     main = {"report": "log_prob", "drawn": "log_prob", "heatmap": "change", "snr": "noise"}
-    main |= {"damage": "damage", "split": "damage"}
+    main |= {"damage": "damage", "split": "damage", "stand-ins": "change"}
     assert main.get(kind, "corrupted_log_prob") in table.data_vars
     if kind == "robustness":
         fog = table["wrong"].sel(perturbation="fog", severity=3).mean("image")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from math import comb
 
 import numpy as np
 import pytest
@@ -171,3 +172,14 @@ def test_the_number_of_images_that_decide_follows_the_root():
     assert images_that_decide(value, *ends, 0.8, 50) == 200  # half the width, from 0.2 to 0.1
     assert images_that_decide(value - 0.2, ends[0] - 0.2, ends[1] - 0.2, 0.8, 50) == 200
     assert images_that_decide(np.array([0.8]), *ends, 0.8, 50) is None
+
+
+def test_a_few_images_that_lose_everything_are_not_taken_for_few():
+    """2 of 40 images lost: where exactly 0.8 is kept, 1 sample in 15 has no more than that."""
+    clean, right = np.arange(40) < 33, np.arange(40) < 31
+    found = resampled_kept(clean, right[:, None], 0.1, 0)
+    lost = (33 / 40 - 0.1) * 0.2
+    chance = sum(comb(40, k) * lost**k * (1 - lost) ** (40 - k) for k in range(3))
+    assert chance > 0.05
+    assert np.percentile(found.drawn, 2.5) > 0.8  # what plain percentiles would say
+    assert found.ends(0.95)[0][0] < 0.8

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from iaside_onnx.results import damage, heatmap, report, robustness, snr
+from iaside_onnx.results import damage, heatmap, report, robustness, snr, stand_ins
 from iaside_onnx.storage.schema import LINES, Field, Schema
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "format.md"
-_OF = report, robustness, heatmap, snr, damage
+_OF = report, robustness, heatmap, snr, damage, stand_ins
 _SCHEMAS = {each.format: each for each in (module.SCHEMA for module in _OF)}
 _NO_BOUND = 1e30  # which is there to keep sums finite
 _HEAD = "| dataset | shape | type | meaning |\n| --- | --- | --- | --- |\n"

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from ..checks import check_path, check_positive, check_share, check_truth, plain, several
-from ..errors import IasideError, UsageError
+from ..errors import DataError, IasideError, UsageError
 from ..listener import Listener
 from ..measure.attacked import check_attacks
 from ..measure.in_memory import GivenImages, GivenModel
 from ..measure.request import LabelledOptions, Request, with_options
 from ..results.audit import Audit
+from ..spelling import option
 from ..views.audit_progress import interactive_listener
 from .folder import AuditFolder
 from .stages import Stages
@@ -104,6 +105,10 @@ def audit(
     places = several("perturbed", perturbed)
     for each in places:
         check_path("perturbed", each)
+        if not Path(each).exists():
+            raise DataError(f"{each}: no such file or folder")
+    if quick and attacks:
+        raise UsageError(f"{option('quick', True)} goes without {option('attack')}")
     own |= {"attack": list(attacks)} if attacks else {}
     own |= {"perturbed": list(map(str, places))} if places else {}
     given: dict[str, Any] = {name: plain(value) for name, value in options.items()}
@@ -131,6 +136,9 @@ def audit(
         except KeyboardInterrupt:
             with suppress(IasideError):
                 work.conclude()
+            raise
+        except IasideError:
+            folder.forget_the_unbegun()
             raise
         return work.conclude()
 

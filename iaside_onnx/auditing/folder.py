@@ -23,7 +23,7 @@ from ..storage.output_file import (
     whole_file,
 )
 from ..storage.partial import partial_path
-from ..storage.regular_file import read_bounded, why
+from ..storage.regular_file import read_bounded, real_path, why
 
 FORMAT, VERSION = "iaside-audit", 1
 RECIPE = "recipe.toml"
@@ -71,6 +71,12 @@ class AuditFolder:
         if not path.parent.is_dir():
             raise ReportError(f"{path}: the folder {path.parent} does not exist; create it first")
         check_no_input(path, inputs, use="measured")
+        for each in inputs:
+            if each.is_dir() and real_path(path).is_relative_to(real_path(each)):
+                raise ReportError(
+                    f"{path}: lies in {each}, where it would count as a class; give a folder "
+                    f"elsewhere with {option('target')}"
+                )
         there = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
         there = [name for name in there if not name.startswith(SCRATCH)]
         if there and not self.file(ABOUT).is_file():
@@ -136,7 +142,9 @@ class AuditFolder:
                 f"{self.about.get('images')} already; continue it with {option('resume', True)}, "
                 f"or discard it with {option('overwrite', True)}"
             )
-        before = self.about.get("asked", {})
+        before = dict(self.about.get("asked", {}))
+        if self.about.get("stopped_by") == "quick":  # done, so what is left is all the rest
+            before.pop("quick", None)
         for name, value in as_json(asked).items():
             if before.get(name) != value and name not in FREE:
                 was = option(name) if before.get(name) is None else option(name, before[name])
@@ -146,6 +154,12 @@ class AuditFolder:
                     f"out to go on, or use {option('overwrite', True)} to start anew"
                 )
         return {**before, **asked}
+
+    def forget_the_unbegun(self) -> None:
+        """Clear the folder of an audit that failed before anything was measured."""
+        ahead = self.file(NEXT)
+        if not any(path.exists() for path in (self.file(ROBUSTNESS), ahead, partial_path(ahead))):
+            self._clear()
 
     def _clear(self) -> None:
         """Remove what an audit has written, and nothing else."""

@@ -16,7 +16,7 @@ from ..listener import Listener
 from ..measure.request import ModelOptions
 from ..recipe_search.search import given_recipes, search_recipes
 from ..spelling import option
-from .stages import INPUT, Stages
+from .stages import INPUT, Stages, photos
 
 # In a folder of pictures: taken for its labels.
 LABELS = "labels.csv"
@@ -134,7 +134,7 @@ def _tried(
         )
     preset = search["preset"]
     name, *order = best["values"].split(", ")
-    right = ", ".join([*order, f"{best['accuracy']:.2f} right on {count} photos"])
+    right = ", ".join([*order, f"{best['accuracy']:.2f} right on {photos(count)}"])
     needed = {
         name: value
         for name, value in search["options"].items()

@@ -24,6 +24,8 @@ ENOUGH = 0.05
 EVIDENCE_IMAGES = 60
 # Images that are attacked, and the budget of an attack on each.
 ATTACKED, QUERIES = 40, 500
+# What a corruption leaves where its damage is large.
+_HALF = 0.5
 # Values of an input up to which a pass costs little, so that the game takes all coalitions.
 _SMALL = 3 * 64 * 64
 # Orders of the bands that are drawn for an image, each with its reverse, where not all are taken.
@@ -123,13 +125,14 @@ class WeakSpot:
 
 
 def weak_spots(report: RobustnessReport, verdicts: Verdicts) -> list[WeakSpot]:
-    """The weakest corruption of each group that is not robust, where it shows the weakness.
+    """The weakest corruption of each group that is not robust, where its damage is large.
 
-    That is the mildest severity at which less than asked is kept; the strongest where none does.
+    That is the mildest severity that leaves no more than half of the right answers beyond
+    guessing, for of a smaller damage few images tell little; the strongest where none does.
     Pictures of a set of one's own that has severities are left out.
     """
     spots, pairs = [], report.settings.get("pairs", {})
-    asked = verdicts.guess + verdicts.keep * (verdicts.clean.right - verdicts.guess)
+    half = verdicts.guess + _HALF * (verdicts.clean.right - verdicts.guess)
     levels = [level for level in SEVERITIES if level in report.severities]
     for group in verdicts.groups.values():
         if group.verdict == ROBUST or pairs.get(group.weakest, {}).get("severities"):
@@ -142,6 +145,6 @@ def weak_spots(report: RobustnessReport, verdicts: Verdicts) -> list[WeakSpot]:
             level: 1 - float(report.wrong[:, row, report.severities.index(level)].mean())
             for level in levels
         }
-        weak = (level for level in levels if right[level] < asked)
+        weak = (level for level in levels if right[level] <= half)
         spots.append(WeakSpot(group.weakest, next(weak, levels[-1])))
     return spots

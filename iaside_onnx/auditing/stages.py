@@ -53,3 +53,8 @@ class Stages:
 
 def _line(stage: str, text: str) -> str:
     return f"[{1 + _ORDER.index(stage)}/{len(_ORDER)}] {stage:<9} {text}"
+
+
+def photos(count: int) -> str:
+    """How many of them, in words."""
+    return f"{count} photo{'s' * (count != 1)}"

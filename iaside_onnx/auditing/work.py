@@ -35,9 +35,9 @@ from .plan import (
     passes_of,
     weak_spots,
 )
-from .stages import EXPLAIN, INPUT, MEASURE, MODEL, Stages
+from .stages import EXPLAIN, INPUT, MEASURE, MODEL, Stages, photos
 
-_CORRUPTIONS = 19
+_CORRUPTIONS, _GROUPS = 19, 4
 # Seconds of a measurement that begins when there are none left: it ends at an image's end.
 _LEAST = 1e-3
 # Of what is asked for, what measurements do not take as it is.
@@ -200,12 +200,17 @@ class Work:
         pace = report.run["seconds"] / (len(report.image_ids) * passes)
         seconds = pace * passes * first
         self.folder.write(estimate=round(seconds, 1))
-        most = "" if self.seconds == math.inf else f", {_lasting(self.seconds)} at most"
-        self.stages.say(
-            MEASURE,
-            f"{1 / pace:,.0f} passes/s: about {_lasting(seconds)} for the first {first} of "
-            f"{available} photos{most}",
+        size = [report.settings[name] for name in ("height", "width", "channels")]
+        played = min(EVIDENCE_IMAGES, available) * (
+            passes_of(game(*size)) + _GROUPS * passes_of(damage_game(*size))
         )
+        whole = pace * (passes * available + (0 if self.quick else played))
+        text = f"about {_lasting(seconds)} for {first} of {photos(available)}"
+        if whole > self.seconds:
+            text += f", and more of them until {_lasting(self.seconds)} are over"
+        elif not self.quick:
+            text += f", {_lasting(whole)} for all of it"
+        self.stages.say(MEASURE, f"{1 / pace:,.0f} passes/s: {text}")
         return report
 
     def _measure(self, look: int, known: RobustnessReport | None) -> RobustnessReport:
@@ -216,7 +221,7 @@ class Work:
             return known
         levels = ", ".join(map(str, SEVERITIES))
         rows = len(known.perturbations) if known is not None else _CORRUPTIONS
-        text = f"{look} photos x {rows} corruptions x severities {levels}"
+        text = f"{photos(look)} x {rows} corruptions x severities {levels}"
         listener = self.stages.of(MEASURE, text)
         ahead = self.folder.file(NEXT)
         try:
@@ -247,7 +252,8 @@ class Work:
             what = {"corruption": spot.name, "severity": spot.severity}
             if spot.severity is None:
                 what = {"perturbed": own.get(spot.name)}
-            if None in what.values():
+            before = self.folder.file(DAMAGE).glob(f"{spot.name}-*.h5")
+            if None in what.values() or any(before):  # whatever the severity
                 continue
             self._play(
                 pace, f"{DAMAGE}/{spot.file}", spot.words, explain, images,
@@ -278,7 +284,7 @@ class Work:
         if target.is_file() or pace * images * passes > self.left:
             return
         target.parent.mkdir(exist_ok=True)
-        text = f"{images} photos x {passes} passes: {what}"
+        text = f"{photos(images)} x {passes} passes: {what}"
         listener = self.stages.of(EXPLAIN, text)
         options = {**self._options, **settings, **given, "samples": images, "resume": True}
         try:

@@ -65,9 +65,9 @@ def filter_model(model: Path, images: Path, target: Path | None, **options: Any)
 
     \b
     Example:
-      iaside filter models/demo-plain.onnx demo/test --against gaussian_noise:2 -o filtered.onnx
-      iaside filter model.onnx val/ --against jpeg_compression --against shot_noise:4
-      iaside filter model.onnx clean/ --perturbed other-camera/ -o filtered.onnx
+      iaside filter model.onnx photos/ --against gaussian_noise:2 -o filtered.onnx
+      iaside filter model.onnx photos/ --against jpeg_compression --against shot_noise:4
+      iaside filter model.onnx photos/ --perturbed photos-as-jpeg/ -o filtered-jpeg.onnx
     """
     from ..measure.filtering import fit_filter
     from ..views.filter_table import print_filter

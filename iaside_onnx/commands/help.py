@@ -23,7 +23,7 @@ OTHERS = "More"
 SECTIONS = {
     "Images and labels": (
         "labels", "columns", "image_column", "label_column", "class_names", "label_order",
-        "label_offset", "skip_bad", "samples", "seed",
+        "label_offset", "skip_bad", "samples", "sampling", "seed",
     ),
     "Model": (
         "preprocess", "size", "input", "output", "layout", "output_kind", "temperature", "set",

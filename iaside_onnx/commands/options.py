@@ -290,7 +290,8 @@ def robustness_option(*, several: bool = False) -> Callable[[F], F]:
     """A measurement of the model that a report is of; of several reports, one each."""
     return click.option(
         "--robustness", type=FILE, multiple=several, metavar="FILE.h5",
-        help="What iaside robustness measured of the same model, to say beside the score."
+        help="What iaside robustness measured of the same model, to say beside the score, or to "
+        "split the damage of a file of iaside predict."
         + (" May be repeated." if several else ""),
     )  # fmt: skip
 

@@ -84,11 +84,11 @@ def print_result(result: Any, *, as_json: bool, **shown: Any) -> None:
 
 
 def print_written(result: Any, written: str, options: Mapping[str, Any], **shown: Any) -> None:
-    """A result unless --quiet is among the options, and, beside its table, where it was written."""
+    """A result unless --quiet is among the options, and beside its table where it was written."""
     as_json, quiet = options["as_json"], options["quiet"]
     if as_json or not quiet:
         print_result(result, as_json=as_json, **shown)
-    if not (as_json or quiet):
+    if written and not (as_json or quiet):
         click.echo(written)
 
 

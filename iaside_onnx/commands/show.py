@@ -17,6 +17,7 @@ _OPTIONS = {
     "iaside-report": {"value", "beta", "per_class", "robustness", "classes"},
     "iaside-robustness": {"baseline"},
     "iaside-damage": {"value", "per_class"},
+    "iaside-stand-ins": {"robustness"},
 }
 
 
@@ -41,7 +42,8 @@ def show(
     """Print a result as a table or as JSON.
 
     View settings may change, the model is not needed. Also for files of iaside snr, iaside
-    robustness, iaside heatmap and iaside explain, and for the folder of an audit.
+    robustness, iaside heatmap, iaside explain and iaside predict --model, and for the folder of an
+    audit.
 
     \b
     Example:
@@ -75,6 +77,8 @@ def show(
         shown = {"per_class": per_class, "robustness": measured}
     elif per_class:
         shown = {"per_class": True}
+    if result.SCHEMA.format == "iaside-stand-ins" and robustness is not None:
+        result = _shares_of(result, robustness)
     print_result(result, as_json=as_json, **shown)
 
 
@@ -98,8 +102,8 @@ def plot(
 ) -> None:
     """Draw one report, or several side by side.
 
-    Also one file of iaside snr, several of iaside robustness or iaside explain, or heat maps
-    with reports of the same models.
+    Also one file of iaside snr or iaside predict --model, several of iaside robustness or iaside
+    explain, or heat maps with reports of the same models.
 
     \b
     Example:
@@ -135,6 +139,10 @@ def plot(
         beside = _beside_reports(drawn, names, robustness, view["confidence"], row.several)
     else:
         beside = _analyses_of(drawn, analyses, MADE_BY[kind])
+    if kind == "iaside-stand-ins" and robustness:
+        if len(robustness) > 1:
+            raise click.UsageError("--robustness: one file goes with a file of iaside predict")
+        drawn, picture = [_shares_of(drawn[0], robustness[0])], None
     save(drawn, target, names, beside, picture, overwrite=overwrite)
     if picture == "classes":
         from ..results.class_rows import reservation
@@ -203,6 +211,14 @@ def measurement_of(path: Path, models: Sequence[Any], confidence: float | None) 
     measurement = RobustnessReport.load(path).view(confidence=confidence)
     check_measures(path, measurement, models)
     return measurement
+
+
+def _shares_of(stand_ins: Any, path: Path) -> Any:
+    """Stand-ins held against what iaside robustness measured on the same images."""
+    from ..comparisons.shares import damage_shares
+    from ..results.robustness import RobustnessReport
+
+    return damage_shares(stand_ins, RobustnessReport.load(path))
 
 
 def _measurements_of(

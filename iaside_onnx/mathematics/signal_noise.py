@@ -29,16 +29,17 @@ class Rings:
     norm: str
 
     def __post_init__(self) -> None:
-        self._parts  # noqa: B018 - refuses what cannot be, before any work
+        self.parts  # noqa: B018 - refuses what cannot be, before any work
 
     @cached_property
-    def _parts(self) -> NDArray[np.intp]:
+    def parts(self) -> NDArray[np.intp]:
+        """Part of each frequency of the half plane, flat: 0 for DC, 1 + k for ring k."""
         parts = partition(self.height, self.width, self.rings, self.norm, parameter="rings") + 1
         parts[0, 0] = 0
         return parts[:, : self.width // 2 + 1].ravel()
 
     @cached_property
-    def _weights(self) -> NDArray[np.float64]:
+    def weights(self) -> NDArray[np.float64]:
         """How many frequencies of the whole plane each one of the half plane stands for."""
         twice = np.full(self.width // 2 + 1, 2.0)
         twice[0] = 1.0
@@ -49,7 +50,7 @@ class Rings:
     @cached_property
     def counts(self) -> NDArray[np.float64]:
         """Frequencies in each part, shape (rings + 1,)."""
-        return np.asarray(np.bincount(self._parts, self._weights, self.rings + 1), np.float64)
+        return np.asarray(np.bincount(self.parts, self.weights, self.rings + 1), np.float64)
 
     def spectrum(self, image: NDArray[Any]) -> NDArray[np.complexfloating[Any, Any]]:
         """The half plane of an image's DFT, flat: shape (C, H * (W // 2 + 1))."""
@@ -57,8 +58,8 @@ class Rings:
 
     def sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Sums over the frequencies of each part and over channels, shape (rings + 1,)."""
-        weighted = values.sum(axis=0, dtype=np.float64) * self._weights
-        return np.asarray(np.bincount(self._parts, weighted, self.rings + 1), np.float64)
+        weighted = values.sum(axis=0, dtype=np.float64) * self.weights
+        return np.asarray(np.bincount(self.parts, weighted, self.rings + 1), np.float64)
 
     def signal(self, clean: NDArray[Any]) -> NDArray[np.float64]:
         """Sums of ``|X|`` and ``|X|^2`` of a spectrum, shape (2, rings + 1)."""

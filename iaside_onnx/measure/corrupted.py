@@ -20,6 +20,7 @@ from .game import available_cores
 _AHEAD_BYTES = 1 << 26
 _AHEAD = 64
 _MOST_THREADS = 8
+Image = NDArray[np.float32]  # shape (C, H, W)
 
 
 def asked_corruptions(
@@ -61,8 +62,7 @@ def corrupted(
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """Each image of `positions` untouched, then under each corruption and severity, in order.
 
-    The order, and each image, is the same however many threads there are, so `measure_robustness`
-    and `measure_snr` perturb images alike with one seed.
+    `measure_robustness` and `measure_snr` perturb images alike with one seed.
 
     Parameters
     ----------
@@ -70,6 +70,38 @@ def corrupted(
         Position to image in [0, 1], shape (C, H, W); called from other threads.
     keys : list of str
         From `draw_key`, of all images of the sample.
+    features, threads, own
+        As for `perturbed`, and so is what is yielded.
+    """
+
+    def make(clean: NDArray[np.float32], position: int, name: str, level: int) -> Image:
+        return corrupt(clean, name, level, generator(seed, keys[position], name, level))
+
+    what = positions, names, levels, make
+    return perturbed(pixels, *what, features=features, threads=threads, own=own)
+
+
+def perturbed(
+    pixels: Callable[[int], NDArray[np.float32]],
+    positions: list[int],
+    names: list[str],
+    levels: list[int],
+    make: Callable[[NDArray[np.float32], int, str, int], NDArray[np.float32]],
+    *,
+    features: int,
+    threads: int,
+    own: Sequence[Callable[[int], list[NDArray[np.float32]]]] = (),
+) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    """Each image of `positions` untouched, then as `make` perturbs it, in order.
+
+    The order, and each image, is the same however many threads there are.
+
+    Parameters
+    ----------
+    pixels : callable
+        Position to image in [0, 1], shape (C, H, W); called from other threads, and so is `make`.
+    make : callable
+        Takes an image, its position, the name of a perturbation and a severity.
     features : int
         Numbers in an image; the fewer, the more are made ahead.
     own : sequence of callable
@@ -79,28 +111,23 @@ def corrupted(
     Yields
     ------
     position, column : int
-        Column -1 is the untouched image, the others count severities within corruptions.
+        Column -1 is the untouched image, the others count severities within perturbations.
     image : ndarray of float32, shape (C, H, W)
     """
 
-    def at_levels(
-        image: Future[list[NDArray[np.float32]]], position: int, name: str
-    ) -> list[NDArray[np.float32]]:
+    def at_levels(image: Future[list[Image]], position: int, name: str) -> list[Image]:
         # Submitted before, so under way or done: threads take what came first.
         (clean,) = image.result()
-        return [
-            corrupt(clean, name, level, generator(seed, keys[position], name, level))
-            for level in levels
-        ]
+        return [make(clean, position, name, level) for level in levels]
 
-    def submitted() -> Iterator[tuple[int, int, Future[list[NDArray[np.float32]]]]]:
+    def submitted() -> Iterator[tuple[int, int, Future[list[Image]]]]:
         for position in positions:
             image = pool.submit(lambda position: [pixels(position)], position)
             yield position, -1, image
             for row, name in enumerate(names):
                 yield position, row * len(levels), pool.submit(at_levels, image, position, name)
-            for row, make in enumerate(own, len(names)):
-                yield position, row * len(levels), pool.submit(make, position)
+            for row, pictures in enumerate(own, len(names)):
+                yield position, row * len(levels), pool.submit(pictures, position)
 
     ahead = max(threads + 1, min(_AHEAD, _AHEAD_BYTES // (4 * features * len(levels))))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="iaside-corrupt")

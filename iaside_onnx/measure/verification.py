@@ -32,6 +32,7 @@ from ..results.part import part_of
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
+from ..results.stand_ins import OWN, StandInReport
 from ..results.verification import Check, Verification, verify_file
 from ..settings import LAYOUTS, MOST_COUNT, Settings
 from ..spelling import on_command_line, option
@@ -45,6 +46,7 @@ from .model_names import NO_NAMES
 from .robustness import measure_robustness, settings_of_answers, table_of, table_parts
 from .run import identity_of, model_of
 from .snr import measure_snr, settings_of_sums, sums_of, sums_parts
+from .stand_ins import answers_of, measure_stand_ins, settings_of_stand_ins
 from .subject import DRAWS, as_json
 
 # Values that kernels of another machine may round to: of the CPU, and of GPUs, which keep 11 bits.
@@ -87,7 +89,8 @@ def verify(
     Parameters
     ----------
     path : path
-        A file of ``analyze``, ``robustness``, ``heatmap``, ``snr`` or ``explain``.
+        A file of ``analyze``, ``robustness``, ``heatmap``, ``snr``, ``explain`` or
+        ``predict``.
     model, images : path, optional
         Whether they are the ones that the file names.
     labels, class_names : path, optional
@@ -299,12 +302,29 @@ def _of_snr(report: SnrReport) -> _Redo:
     return _Redo(job, options, sums_of, settings, parts, "float64", scale)
 
 
+def _of_stand_ins(report: StandInReport) -> _Redo:
+    settings = settings_of_stand_ins(report)
+    if settings["spectra"] != OWN:
+        raise UsageError(
+            f"{_ASKED}: these stand-ins were made from a file of spectra, which the result does "
+            "not hold"
+        )
+    options = {
+        "corruption": report.perturbations,
+        "severity": report.severities,
+        "rings": settings["rings"],
+        "placed": settings["placed"],
+    }
+    return _Redo(measure_stand_ins, options, answers_of, settings)
+
+
 _KINDS: dict[type, Callable[[Any], _Redo]] = {
     Report: _of_report,
     HeatmapReport: _of_heatmap,
     RobustnessReport: _of_robustness,
     DamageReport: _of_damage,
     SnrReport: _of_snr,
+    StandInReport: _of_stand_ins,
 }
 
 

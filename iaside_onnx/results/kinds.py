@@ -20,6 +20,7 @@ KINDS = {
     "iaside-heatmap": ("heatmap", "HeatmapReport"),
     "iaside-snr": ("snr", "SnrReport"),
     "iaside-damage": ("damage", "DamageReport"),
+    "iaside-stand-ins": ("stand_ins", "StandInReport"),
 }
 
 
@@ -41,7 +42,7 @@ def load(path: str | Path, reading: Child | None = None) -> Any:
 
     Returns
     -------
-    Report, RobustnessReport, HeatmapReport, SnrReport, DamageReport or Audit
+    Report, RobustnessReport, HeatmapReport, SnrReport, DamageReport, StandInReport or Audit
         ``isinstance`` tells which; a file of one kind is read by ``load`` of its class.
 
     Raises

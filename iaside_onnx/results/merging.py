@@ -32,7 +32,7 @@ def merge(
 
     Returns
     -------
-    Report, RobustnessReport, HeatmapReport or SnrReport
+    Report, RobustnessReport, HeatmapReport, SnrReport or StandInReport
         Its values, images and everything derived are those of a run over the whole sample.
         ``run`` has the sums of passes and seconds, and under ``parts`` how each part ran.
 

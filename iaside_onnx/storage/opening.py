@@ -23,6 +23,7 @@ MADE_BY = {
     "iaside-heatmap": "heatmap",
     "iaside-snr": "snr",
     "iaside-damage": "explain",
+    "iaside-stand-ins": "predict",
 }
 # By name, as what a file holds is known to results: the one place that storage knows of them.
 _READER = f"{__package__.partition('.')[0]}.results.stored:read_stored"

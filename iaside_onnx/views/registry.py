@@ -162,6 +162,22 @@ _ROWS = {
         table="prediction_table.print_prediction",
         pictures={"corruptions": Drawing("prediction_plot.prediction_figure")},
     ),
+    "StandInReport": Views(
+        lambda s: (
+            f"{s.model['path']}: {len(s.labels)} images, {len(s.perturbations)} perturbations, "
+            f"mean fall foretold {number(s.foretold.mean_drop.value)}"
+        ),
+        table="stand_in_table.print_stand_ins",
+        pictures={"perturbations": Drawing("stand_in_plot.stand_in_figure")},
+    ),
+    "Shares": Views(
+        lambda s: (
+            f"{s.report.model['path']}: {len(s.report.perturbations)} corruptions, mean fall "
+            f"{number(s.total.value[0])}, spectral {number(s.total.value[1])}"
+        ),
+        table="stand_in_table.print_shares",
+        pictures={"shares": Drawing("stand_in_plot.shares_figure")},
+    ),
     "Gate": Views(
         lambda g: (
             f"{g.report}: {'undecided' if g.undecided else 'passed' if g.passed else 'failed'}"

@@ -1,4 +1,4 @@
-"""Mutated measurements (robustness, heat maps, signal to noise, damage); read, printed and used."""
+"""Mutated measurements (all kinds beside reports); read, printed and used."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from sound_files import (
     sound_heatmap,
     sound_robustness,
     sound_snr,
+    sound_stand_ins,
 )
 from uses import show, use
 
-from iaside_onnx.results import damage, heatmap, robustness, snr
+from iaside_onnx.results import damage, heatmap, robustness, snr, stand_ins
 from iaside_onnx.results.kinds import load
 from iaside_onnx.storage.value_rules import is_object
 
@@ -29,12 +30,14 @@ _MAKERS: dict[str, Callable[[int], Any]] = {
     "heatmap": sound_heatmap,
     "snr": sound_snr,
     "damage": sound_damage,
+    "stand_ins": sound_stand_ins,
 }
 _SCHEMAS = {
     "robustness": robustness.SCHEMA,
     "heatmap": heatmap.SCHEMA,
     "snr": snr.SCHEMA,
     "damage": damage.SCHEMA,
+    "stand_ins": stand_ins.SCHEMA,
 }
 _HEADER = "header"
 

@@ -20,6 +20,7 @@ from iaside_onnx.results.part import Part, PartOfSample
 from iaside_onnx.results.report import Report
 from iaside_onnx.results.robustness import RobustnessReport
 from iaside_onnx.results.snr import SnrReport
+from iaside_onnx.results.stand_ins import StandInReport
 
 # Exact ones: everything there is; as little as possible; DC as a player. Then drawn coalitions by
 # permutation, and by regression in one of two shards.
@@ -254,4 +255,27 @@ def sound_damage(kind: int = 0, model: int = 0) -> DamageReport:
             "confidence": 0.95,
         },
         **{**_measured(of), "data": {**of.data, "example": of.image_ids[0]}},
+    )  # fmt: skip
+
+
+@cache
+def sound_stand_ins(kind: int = 0) -> StandInReport:
+    """Of the images of a report of kind 0: of their own corrupted copies (0), or of tables (1)."""
+    rng = np.random.default_rng(40 + kind)
+    of = sound_report(0)
+    levels = [1] if kind else list(_LEVELS)
+    shape = (len(of.labels), len(_NAMES), len(levels))
+    kinds = {"gaussian_noise": "noise", "fog": "weather", "contrast": "digital"}
+    return StandInReport(
+        perturbations=list(_NAMES),
+        severities=levels,
+        wrong=rng.random(shape) < 0.5,
+        change=(2 * rng.random(shape)).astype(np.float32),
+        settings={
+            "seed": 7, "samples": 200, "confidence": 0.95, "height": 8, "width": 8, "channels": 3,
+            "label_offset": 0, "temperature": 1.0, "preprocess": {"name": "unit"}, "rings": 4,
+            "norm": "linf", "spectra": "table" if kind else "own", "placed": not kind,
+            "kinds": kinds, **({"spectra_digest": _sha(0)} if kind else {}),
+        },
+        **_measured(of),
     )  # fmt: skip

@@ -22,6 +22,7 @@ from sound_files import (
     sound_report,
     sound_robustness,
     sound_snr,
+    sound_stand_ins,
 )
 
 from iaside_onnx.comparisons.baseline import summary
@@ -29,6 +30,7 @@ from iaside_onnx.comparisons.comparison import compare
 from iaside_onnx.comparisons.correlation import correlate
 from iaside_onnx.comparisons.gate import gate
 from iaside_onnx.comparisons.prediction import predict_damage
+from iaside_onnx.comparisons.shares import damage_shares
 from iaside_onnx.errors import IasideError
 from iaside_onnx.page.page import page
 from iaside_onnx.results.damage import DamageReport
@@ -37,6 +39,7 @@ from iaside_onnx.results.merging import merge
 from iaside_onnx.results.report import Report
 from iaside_onnx.results.robustness import RobustnessReport
 from iaside_onnx.results.snr import SnrReport
+from iaside_onnx.results.stand_ins import StandInReport
 from iaside_onnx.views.comparison_table import print_comparison
 from iaside_onnx.views.correlation_table import print_correlation
 from iaside_onnx.views.damage_comparison import print_damage_comparison
@@ -48,6 +51,7 @@ from iaside_onnx.views.registry import save
 from iaside_onnx.views.report_table import print_report
 from iaside_onnx.views.robustness_table import print_robustness
 from iaside_onnx.views.snr_table import print_snr
+from iaside_onnx.views.stand_in_table import print_shares, print_stand_ins
 
 _MODELS = 5
 # What a file name may be; it stands in pictures and pages too.
@@ -223,18 +227,30 @@ def _damage_pictures(report: DamageReport, picture: Path) -> None:
             save([report], picture, [_NAME], None, kind, overwrite=True)
 
 
+def _shares(report: StandInReport | RobustnessReport, picture: Path) -> None:
+    made = report if isinstance(report, StandInReport) else sound_stand_ins()
+    measured = report if isinstance(report, RobustnessReport) else sound_robustness()
+    save([made], picture)
+    shares = damage_shares(made, measured)
+    json.dumps(shares.summary(), allow_nan=False)
+    print_shares(shares)
+    save([shares], picture)
+
+
 _PRINTS: dict[type, Callable[[Any], None]] = {
     Report: lambda report: print_report(report, per_class=True),
     RobustnessReport: print_robustness,
     SnrReport: print_snr,
     HeatmapReport: print_heatmap,
     DamageReport: lambda report: print_damage(report, per_class=True),
+    StandInReport: print_stand_ins,
 }
 _SOUND: dict[type, Callable[[], Any]] = {
     RobustnessReport: sound_robustness,
     SnrReport: sound_snr,
     HeatmapReport: sound_heatmap,
     DamageReport: sound_damage,
+    StandInReport: sound_stand_ins,
 }
 _USES: dict[type, Sequence[Use]] = {
     Report: (
@@ -242,9 +258,10 @@ _USES: dict[type, Sequence[Use]] = {
         _heatmap_beside, _cell,
     ),
     RobustnessReport: (
-        _robustness_picture, _against, _robustness_page, _correlate, _predict, _join,
+        _robustness_picture, _against, _robustness_page, _correlate, _predict, _shares, _join,
     ),
     SnrReport: (_snr_picture, _snr_page, _predict, _join),
     HeatmapReport: (_heatmap_picture, _heatmap_beside, _join),
     DamageReport: (_damage_pictures, _damage_page, _damage_compare, _join),
+    StandInReport: (_shares, _join),
 }  # fmt: skip
