@@ -139,7 +139,7 @@ _CUDA = Provider(
     advice="pip install 'iaside-onnx[cuda]' brings the libraries of CUDA 13, and "
     "'iaside-onnx[cuda12]' those of CUDA 12 with the onnxruntime for them",
     rounding="asked",
-    # A plan for each convolution is made anew for each shape; the default search takes seconds.
+    # Convolutions are planned anew for each shape; heuristics are the quick way to a plan.
     options=lambda tf32: {"use_tf32": str(int(tf32)), "cudnn_conv_algo_search": "HEURISTIC"},
     first_batch=16,
     most_batch=1024,
