@@ -31,7 +31,7 @@ from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .game import BandRows, has_idle_cores, laid_out, play
+from .game import BandRows, laid_out, play, preparing_threads
 from .in_memory import GivenImages, GivenModel
 from .perturbing import Images, Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
@@ -310,14 +310,14 @@ class DamageGame(Measurement[DamageReport]):
             form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
         )
         prepare = SplitRows if self.plan.split else BandRows
-        ahead = has_idle_cores(subject.runtime)
+        threads = min(1, preparing_threads(subject.runtime))
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
             for group, perturbed in self.perturbation.groups(subject, positions, size, advance):
                 bands = prepare(subject.pixels, perturbed, index, engine)
                 play(
                     engine, bands, coalitions, subject.targets, group, size, store, advance,
-                    lambda position: sample.ids[position], ahead=ahead, check=self.check,
+                    lambda position: sample.ids[position], threads=threads, check=self.check,
                 )  # fmt: skip
 
         return [fill]
