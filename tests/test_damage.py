@@ -343,6 +343,36 @@ def test_no_difference_is_made_of_chance_and_other_pairs_are_refused():
         )
 
 
+def test_the_sentence_names_the_very_bands_that_the_table_marks():
+    # The interval for all runs of bands reaches 0 here, Holm's p-value of the one band does not.
+    plain = made_damage((0.1, 0.3, 0.0, 0.2), 40)
+    other = made_damage((0.3, 0.3, 0.0, 0.2), 40, seed=11, model="n")
+    pair = ia.compare(plain, other).pairs[0]
+    assert [band.p_holm < 0.05 for band in pair.bands] == [True, False, False, False]
+    said = pair.verdict["bands"]
+    assert re.search(r"band 0 come 16.7 \[-\d.*more than with m .*Holm over 4 bands.*open\.", said)
+    assert "No band" not in said
+    assert not re.search("Bands? 0", said)
+
+
+def test_the_same_answers_at_both_ends_make_no_effect_of_0_detectable():
+    plain = made_damage((0.4, 0.0), 60)
+    other = replace(  # the two bands swapped
+        plain,
+        **{name: getattr(plain, name)[:, [0, 2, 1, 3]] for name in ("log_prob", "right")},
+        model={"path": "n.onnx", "sha256": "0" * 64},
+    )
+    verdict = ia.compare(plain, other).pairs[0].verdict
+    assert "No difference of the damage seen" in verdict["damage"]
+    assert "one of 0.0" not in verdict["damage"]
+    assert "Through band 0 come" in verdict["bands"]
+    # Every image alike loses elsewhere: nothing varies over images, and yet they do not agree.
+    right = np.tile([False, True, False, True], (60, 1))
+    sure = replace(plain, right=right, predicted=plain.labels)
+    swapped = replace(sure, right=right[:, [0, 2, 1, 3]])
+    assert "suffer alike" not in ia.compare(sure, swapped).pairs[0].verdict["bands"]
+
+
 def ia_report():
     return made(profiles(30))
 
