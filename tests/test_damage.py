@@ -123,13 +123,30 @@ def test_shares_sum_to_the_damage_and_files_come_back(split, estimator, tmp_path
 
 
 def test_a_report_whose_table_is_of_another_game_is_refused(tmp_path):
-    report = made_damage()
+    report, drawn = made_damage(), {"estimator": "permutation"}
     for wrong in (
         replace(report, settings={**report.settings, "split": True}),
         replace(report, settings={**report.settings, "value": "same-answer"}),
         replace(report, settings={**report.settings, "perturbation": {"kind": "corruption"}}),
         replace(report, right=None),
         replace(made_damage(split=True), coalitions=None),
+        # Settings and answers that contradict the table.
+        *(
+            replace(each, settings={**each.settings, **changed})
+            for each in (report, made_damage(split=True), made_damage(split=True, **drawn))
+            for changed in (
+                {"estimator": "x"},
+                {"estimator": "permutation" if each.exact else "exact"},
+                {"players": 9},
+                {"passes": -3},
+                {"passes": 8},
+                {"labels": 9},
+                {"perturbation": {**CORRUPTION, "severity": 999}},
+            )
+        ),
+        replace(report, right=~report.right),
+        replace(report, right=report.right ^ (np.arange(16) == 15)),
+        replace(made(profiles(30)), settings={**made(profiles(30)).settings, "estimator": "x"}),
     ):
         with pytest.raises(UsageError, match="nothing could read it again"):
             wrong.save(tmp_path / "x.h5")

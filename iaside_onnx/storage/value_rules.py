@@ -200,6 +200,7 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "norm": is_norm,
         "tf32": is_truth,
         "pairs": are_pairs,
+        "labels": lambda value: value == "model",
     },
     "run": {"forward_passes": whole(0, MOST_COUNT)},
     "data": {"classes": whole(1, MOST_CLASSES)},
