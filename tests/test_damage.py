@@ -325,6 +325,9 @@ def test_two_models_on_the_same_pairs_are_compared_band_by_band(tmp_path, iaside
     assert told.exit_code == 0, told.stderr
     assert "Through bands 4 to 7 come" in told.stdout
     assert (tmp_path / "c.png").exists()
+    ia_report().save(tmp_path / "a.h5")
+    other = iaside("compare", paths[0], tmp_path / "a.h5")
+    assert "a file of iaside analyze, and one of iaside explain is needed" in other.stderr
     refused = iaside("compare", *paths, "--beta", "0.5")
     assert refused.exit_code == 2
     assert refused.stderr == "Error: --beta does not apply to damage reports\n"
