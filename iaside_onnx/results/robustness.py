@@ -21,6 +21,8 @@ from .spread import RESAMPLES, Spread
 
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
+# The kind of pictures of the user's own, in `settings["kinds"]`.
+OWN = "own"
 _ATTACK = {
     "name": rules.is_name,
     "norm": lambda value: value in ("linf", "l2"),
@@ -69,7 +71,7 @@ SCHEMA = Schema(
               "queries used; 0: wrong before, -1: not attacked", low=NOT_ATTACKED),
         replace(CHANGE, name="attack_change", dims=(IMAGE, "attack"),
                 meaning="as `/change`, after the attack"),
-        DIGESTS,
+        replace(DIGESTS, part_only=False, meaning="SHA-256 of each image's content"),
         Field("max_prob", (IMAGE,), "float32",
               "probability of the model's answer to the untouched image", low=0, high=1,
               slack=ROUNDING, optional=True),
