@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from ..inference.providers import words as provider_words
-from .numbers import FILE, INTEGER, NEW_FILE, NUMBER, TEXT, plain
+from .numbers import FILE, INTEGER, NEW_FILE, NUMBER, TABLE, TEXT, plain
 
 _SIDE = re.compile(r"[1-9][0-9]{0,4}")
 _DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
@@ -170,8 +170,9 @@ reading_options = together(
 )
 label_options = together(
     click.option(
-        "--labels", type=FILE, metavar="FILE",
-        help="Columns file,label, or another usual layout; numbers, class names or WordNet ids.",
+        "--labels", type=TABLE, metavar="FILE|model",
+        help="Columns file,label, or another usual layout; numbers, class names or WordNet ids. "
+        "'model': the model's own answers, where there are no labels.",
     ),
     click.option(
         "--columns", type=TEXT, metavar="FILE,LABEL",

@@ -26,7 +26,7 @@ from .baseline import relative
 Judged = str | Path | Report | RobustnessReport | Audit
 JUDGED = (Report.SCHEMA.format, RobustnessReport.SCHEMA.format)
 # What each parameter bounds, by the corruption or group of them.
-ERRORS = {"max_error": "error", "max_error_rise": "rise of error"}
+ERRORS = {"max_error": "{}", "max_error_rise": "rise of {}"}
 Ends = tuple[float, float]
 
 
@@ -134,7 +134,7 @@ def words_of(parameter: str, name: str, report: RobustnessReport) -> str:
     """What a threshold bounds, in words."""
     levels = list(map(str, report.severities))
     return (
-        f"{ERRORS[parameter]} under {name.replace('_', ' ')} "
+        f"{ERRORS[parameter].format(report.error_name)} under {name.replace('_', ' ')} "
         f"({'severities' if len(levels) > 1 else 'severity'} {listed(levels)})"
     )
 
@@ -174,7 +174,9 @@ def check_paired(report: Gated, baseline: Gated) -> list[str]:
     assert first is not None
     assert other is not None
     refusals, notes = grounds_apart(other, first)
-    same = first.image_ids == other.image_ids and np.array_equal(first.labels, other.labels)
+    same = first.image_ids == other.image_ids and (
+        first.of_own_answers or np.array_equal(first.labels, other.labels)
+    )
     if not refusals and not same:
         refusals = ["other images or labels under the same digest"]
     if refusals:

@@ -17,12 +17,12 @@ from ..corruptions.severity import CATALOGUE, SETS, known
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.layouts import Place, named_apart, places
 from ..images.pairs import Pairs, asked_places
+from ..results.robustness import OWN
 from ..spelling import option
 from ..storage.value_rules import MOST_PERTURBATIONS
 from .corrupted import asked_corruptions
 from .subject import Subject
 
-OWN_KIND = "own"
 # What stands as severity of a table in which nothing has severities.
 _NO_SEVERITY = 1
 
@@ -156,7 +156,7 @@ class Wanted:
 
 def kind_of(name: str) -> str:
     """The kind of a perturbation; "own" for one that is none of the catalogue."""
-    return CATALOGUE[name].kind if name in CATALOGUE else OWN_KIND
+    return CATALOGUE[name].kind if name in CATALOGUE else OWN
 
 
 def _check_names(names: list[str]) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..corruptions.corrupt import corrupt, generator
 from ..errors import UsageError
+from ..images.layouts import names_apart
 from ..images.pairs import Pairs
 from ..spelling import option
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
@@ -148,13 +149,7 @@ class Paired(Perturbation):
     @classmethod
     def each(cls, places: Sequence[Path]) -> list[Paired]:
         """Those of several places; ones of one name are called by the folder they lie in too."""
-        whole = [place.absolute() for place in places]
-        names = [place.name if place.is_dir() else place.stem for place in whole]
-        counts = Counter(names)
-        return [
-            cls(f"{there.parent.name}-{name}" if counts[name] > 1 else name, place)
-            for place, there, name in zip(places, whole, names, strict=True)
-        ]
+        return [cls(*each) for each in zip(names_apart(places), places, strict=True)]
 
     @property
     def stem(self) -> str:

@@ -342,7 +342,7 @@ class Robustness(Measurement[RobustnessReport]):
         report = RobustnessReport(
             perturbations=names,
             severities=self.severities,
-            labels=filled.sample.labels,
+            labels=filled.labels,
             predicted=filled.predicted,
             log_prob=parts[0][:, 0],
             max_prob=parts[1][:, 0],
@@ -362,7 +362,7 @@ class Robustness(Measurement[RobustnessReport]):
                 "kinds": {name: kind_of(name) for name in names},
                 **filled.view,
             },
-            **filled.origin(),
+            **{**filled.origin(), "image_digests": filled.sample.image_digests},
         )
         # Shards are joined, so all of them name the same attacks.
         return report if filled.subject.request.shard else report.with_attacks_run()

@@ -180,11 +180,6 @@ class DamageNumbers(ModelResult):
         return UNITS[self.value]
 
     @property
-    def of_own_answers(self) -> bool:
-        """Whether the model's own clean answers stand for labels."""
-        return self.settings.get("labels") == "model"
-
-    @property
     def players(self) -> int:
         """Number of bands M (one more with DC as a player of its own)."""
         return players_of(self.settings)
