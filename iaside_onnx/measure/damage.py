@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..checks import check_choice, check_truth, is_whole, plain, several
 from ..errors import InvalidOption, ReportError, UsageError
+from ..images.pairs import asked_places
 from ..inference.engine import Engine
 from ..mathematics.bands import band_index, split
 from ..mathematics.coalitions import draw_coalitions, drawn_count
@@ -83,7 +84,7 @@ def explain(
         As for `measure_robustness`.
     perturbed : path or sequence of paths
         Folders of perturbed pictures of one's own, matched with the images by relative path without
-        suffix; or arrays in the same order.
+        suffix; or array files in the same order, as `images` are. No arrays in memory.
     split : bool
         Part the share of each band into what the perturbation takes away of the band and what it
         adds to it.
@@ -120,7 +121,7 @@ def explain(
     perturbations = asked_perturbations(
         several("corruption", corruption), several("severity", severity),
         several("attack", attack), several("epsilon", epsilon), queries,
-        several("perturbed", perturbed),
+        asked_places(perturbed),
     )  # fmt: skip
     if request.target is not None:
         places = [each.place for each in perturbations]
@@ -166,6 +167,11 @@ def _folder(target: Path | None) -> Iterator[None]:
         return
     if target.exists():
         raise ReportError(f"{target}: is no folder, and several results need one; give its name")
+    if target.suffix.lower() == ".h5":
+        raise UsageError(
+            f"{target}: several results need a folder, and this is the name of a file; give the "
+            f"name of a folder, such as {target.with_suffix('')}"
+        )
     try:
         target.mkdir()
     except FileNotFoundError:

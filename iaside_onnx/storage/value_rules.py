@@ -203,6 +203,7 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "tf32": is_truth,
         "execution": is_execution,
         "pairs": are_pairs,
+        "labels": lambda value: value == "model",
     },
     "run": {"forward_passes": whole(0, MOST_COUNT)},
     "data": {"classes": whole(1, MOST_CLASSES)},
