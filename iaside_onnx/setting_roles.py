@@ -41,7 +41,7 @@ SETTINGS = _declared(
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),
     (Belongs.MODEL, "layout output_kind label_offset"),
-    (Belongs.FITTED, "temperature tf32"),
+    (Belongs.FITTED, "temperature tf32 execution"),
     (Belongs.MODEL, "floor set allow_random"),
     (Belongs.SIZE, "size"),
     (Belongs.SAMPLE, "samples sampling"),
@@ -73,7 +73,8 @@ VIEW = tuple(name for name, owner in SETTINGS.items() if owner is Belongs.VIEW)
 HEATMAP_FIT = ("size",)
 # How a model was fed and read, which measurements of one model that are read together should share.
 FED = (
-    "preprocess", "output", "layout", "output_kind", "label_offset", "temperature", "tf32", "set",
+    "preprocess", "output", "layout", "output_kind", "label_offset", "temperature", "tf32",
+    "execution", "set",
     "size",
 )  # fmt: skip
 SNR_FIT = ("bands", "norm", "size")
@@ -92,8 +93,13 @@ def _missing() -> dict[str, Any]:
     from .settings import Settings  # loads scipy, which reading a report does without
 
     before = {
-        "labels": "given", "estimator": "exact", "draws": "name", "tf32": True, "label_offset": 0,
-    }  # fmt: skip
+        "labels": "given",
+        "estimator": "exact",
+        "draws": "name",
+        "tf32": True,
+        "label_offset": 0,
+        "execution": "cpu",
+    }
     return {**asdict(Settings()), **before}
 
 

@@ -30,7 +30,7 @@ OTHERS = {
     "preprocess": {"name": "raw", "scale": 255.0}, "input": "x",
     "output": "y", "layout": "nhwc", "output_kind": "probabilities", "label_offset": 1,
     "temperature": 2.0, "tf32": False, "size": [20, 20], "samples": 100, "sampling": "nested",
-    "estimator": "permutation",
+    "estimator": "permutation", "execution": "openvino:precision=FP16",
     "passes": 8, "players": 5, "value": "prob", "beta": 0.5, "confidence": 0.9,
     "floor": 1e-7, "set": {"flag": "true"}, "allow_random": True, "a_setting_to_come": 1,
 }  # fmt: skip

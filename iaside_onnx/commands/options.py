@@ -206,7 +206,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but war
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 skip_bad_option = click.option(
-    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
+    "--skip-bad", is_flag=True, help="Leave out clean pictures that cannot be read, and list them."
 )
 bands_option = click.option(
     "--bands", type=INTEGER, default=8, show_default=True, help="Number of bands M."

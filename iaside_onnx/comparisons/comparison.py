@@ -31,6 +31,7 @@ from ..results.damage import DamageReport
 from ..results.finding import no_finding
 from ..results.kinds import load_one_of
 from ..results.report import FEW_IMAGES, Report, check_view
+from ..results.result import Result
 from ..setting_roles import VIEW
 from ..spelling import option
 from .comparable import Agreement, agreement, in_view_of, names_of
@@ -129,8 +130,10 @@ def compare(
     if margin is not None and not 0 < margin < np.inf:
         raise InvalidOption("margin", margin, "must be a positive number")
     given = [reference, *others, *replicates]
-    read = [_read(each) for each in given]
-    if isinstance(read[0], DamageReport):
+    first_read = _read(reference, Report, DamageReport)
+    kind = DamageReport if isinstance(first_read, DamageReport) else Report
+    read = [first_read, *(_read(each, kind) for each in given[1:])]
+    if isinstance(first_read, DamageReport):
         given_too = {"beta": beta, "margin": margin, "replicates": replicates}
         refuse_others(given_too | {"per_class": per_class})
         named = list(zip(names_of(given), read, strict=True))
@@ -180,10 +183,9 @@ def compare(
     )
 
 
-def _read(given: str | Path | Report) -> Any:
-    if isinstance(given, str | Path):
-        return load_one_of(given, Report, DamageReport)
-    return given
+def _read(given: str | Path | Report, *kinds: type[Result]) -> Any:
+    """A report of one of some kinds."""
+    return load_one_of(given, *kinds) if isinstance(given, str | Path) else given
 
 
 def _pair(

@@ -297,7 +297,8 @@ def _read(entry: Report | RobustnessReport | str | Path) -> Report | RobustnessR
     result = entry if isinstance(entry, Result) else load_file(entry)
     if isinstance(result, Report | RobustnessReport):
         return result
-    raise wrong_kind(_called(entry), result.SCHEMA.format, Report.SCHEMA.format)
+    kinds = (Report.SCHEMA.format, RobustnessReport.SCHEMA.format)
+    raise wrong_kind(_called(entry), result.SCHEMA.format, *kinds)
 
 
 def _called(entry: Report | RobustnessReport | str | Path) -> str:

@@ -26,6 +26,7 @@ from ..storage.seal import NO_SEAL, is_sealed
 from .comparable import Named
 from .comparison import compare
 from .gated import (
+    JUDGED,
     Ends,
     Gated,
     Judged,
@@ -213,12 +214,13 @@ def gate(
     by_name = {"max_error": dict(max_error or {}), "max_error_rise": dict(max_error_rise or {})}
     by_name = {name: bounds for name, bounds in by_name.items() if bounds}
     _check(limits, by_name, baseline)
-    gated = Gated.of(report)
+    needed = _needed(limits, by_name)
+    gated = Gated.of(report, needed)
     for name, asked in (("value", value), ("beta", beta)):
         if asked is not None:
             gated.analysed(name)
     gated = gated.view(value=value, beta=beta, confidence=confidence)
-    reference = None if baseline is None else Gated.of(baseline)
+    reference = None if baseline is None else Gated.of(baseline, needed)
     for each in filter(None, (gated, reference)):
         _check_known(limits, each)
     if gated.analysis is not None:
@@ -262,6 +264,14 @@ def gate(
         data=gated.first.data,
         view=gated.view_settings,
     )
+
+
+def _needed(limits: Mapping[str, float], by_name: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Formats of the files that hold what thresholds are on; accuracy is in either."""
+    analysis, measurement = JUDGED
+    asked = [analysis] * bool(limits.keys() & set(_SCORES))
+    asked += [measurement] * bool(by_name or "max_mce" in limits)
+    return asked or list(JUDGED)
 
 
 def _check(

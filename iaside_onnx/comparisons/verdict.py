@@ -106,11 +106,13 @@ def _power(pair: Pair, difference: Difference, trainings: int) -> str:
     at = f"at this sample size ({size})"
     if trainings > 1:
         at = f"at this number of trainings ({trainings} and 1, on {size})"
-    return (
-        f"{at}: {with_interval(difference)}; a difference of "
-        f"{difference.mde:.{decimals([difference])}f} would have been seen (with a probability of "
-        f"{POWER})."
-    )
+    text = f"{at}: {with_interval(difference)}"
+    if difference.mde > 0:  # none where resamples of the images do not vary
+        text += (
+            f"; a difference of {difference.mde:.{decimals([difference])}f} would have been seen "
+            f"(with a probability of {POWER})"
+        )
+    return f"{text}."
 
 
 def p_text(p: float) -> str:

@@ -14,7 +14,7 @@ from ..inference.model import RunError
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature
-from ..onnx_file.graph import in_float32
+from ..onnx_file.graph import in_float32, quantises_on_the_fly
 from ..results.precondition import accuracy_reason
 from ..spelling import option
 from .subject import Subject
@@ -212,6 +212,8 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
     coarse = classifier.output.dtype == "float16" or classifier.model.runtime.execution.coarse
     mixed = worst > (_MIXED_TOLERANCE_11_BITS if coarse else _MIXED_TOLERANCE)
     graph = classifier.artifact.model
+    if coarse and graph is not None:  # where rounding hides it, the graph tells
+        mixed |= worst > 0 and quantises_on_the_fly(graph)
     if not coarse and not mixed and graph is not None and in_float32(graph):
         spread = float(np.ptp(alone, axis=0).max() / max(np.abs(alone).max(), 1e-12))
         mixed = worst > max(_MIXED_SPREAD * spread, _MIXED_ROUNDING)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..checks import check_choice, check_truth, is_whole, plain, several
 from ..errors import InvalidOption, ReportError, UsageError
+from ..images.pairs import asked_places
 from ..inference.engine import Engine
 from ..mathematics.bands import band_index, split
 from ..mathematics.coalitions import draw_coalitions, drawn_count
@@ -31,7 +32,7 @@ from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .game import BandRows, has_idle_cores, laid_out, play
+from .game import BandRows, laid_out, play, preparing_threads
 from .in_memory import GivenImages, GivenModel
 from .perturbing import Images, Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
@@ -83,7 +84,7 @@ def explain(
         As for `measure_robustness`.
     perturbed : path or sequence of paths
         Folders of perturbed pictures of one's own, matched with the images by relative path without
-        suffix; or arrays in the same order.
+        suffix; or array files in the same order, as `images` are. No arrays in memory.
     split : bool
         Part the share of each band into what the perturbation takes away of the band and what it
         adds to it.
@@ -120,7 +121,7 @@ def explain(
     perturbations = asked_perturbations(
         several("corruption", corruption), several("severity", severity),
         several("attack", attack), several("epsilon", epsilon), queries,
-        several("perturbed", perturbed),
+        asked_places(perturbed),
     )  # fmt: skip
     if request.target is not None:
         places = [each.place for each in perturbations]
@@ -166,6 +167,11 @@ def _folder(target: Path | None) -> Iterator[None]:
         return
     if target.exists():
         raise ReportError(f"{target}: is no folder, and several results need one; give its name")
+    if target.suffix.lower() == ".h5":
+        raise UsageError(
+            f"{target}: several results need a folder, and this is the name of a file; give the "
+            f"name of a folder, such as {target.with_suffix('')}"
+        )
     try:
         target.mkdir()
     except FileNotFoundError:
@@ -310,14 +316,14 @@ class DamageGame(Measurement[DamageReport]):
             form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
         )
         prepare = SplitRows if self.plan.split else BandRows
-        ahead = has_idle_cores(subject.runtime)
+        threads = min(1, preparing_threads(subject.runtime))
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
             for group, perturbed in self.perturbation.groups(subject, positions, size, advance):
                 bands = prepare(subject.pixels, perturbed, index, engine)
                 play(
                     engine, bands, coalitions, subject.targets, group, size, store, advance,
-                    lambda position: sample.ids[position], ahead=ahead, check=self.check,
+                    lambda position: sample.ids[position], threads=threads, check=self.check,
                 )  # fmt: skip
 
         return [fill]

@@ -30,9 +30,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from ..checks import check_choice
 from ..errors import ArtifactError, UsageError, one_line
 from ..images.sample import OWN_ANSWERS, draw_sample, open_images
+from ..inference.choosing import choose_runtime
 from ..inference.classifier import open_classifier
 from ..inference.range_check import check_pixel_range
-from ..inference.session import choose_runtime
 from ..listener import Listener
 from ..onnx_file.artifact import load_graph
 from ..settings import Settings

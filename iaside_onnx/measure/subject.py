@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, ProviderError, UsageError, said
 from ..images.class_names import shown as shown_names
 from ..images.folders import PhotoFiles
 from ..images.sample import OWN_ANSWERS, Reading, Sample, draw_sample, leave_out_bad
+from ..inference.choosing import choose_runtime, runtime_clash, runtime_details
 from ..inference.classifier import Classifier, open_classifier
+from ..inference.providers import AUTO, automatic
 from ..inference.range_check import check_pixel_range
-from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
+from ..inference.session import Runtime
 from ..listener import Listener
 from ..spelling import option
 from .labelling import settle_labels
@@ -83,6 +85,11 @@ class Subject:
     def provider(self) -> str:
         """The execution provider; empty where nothing of a model is measured."""
         return "" if self.model is None else self.runtime.provider
+
+    @property
+    def asked(self) -> str:
+        """The execution provider with its options; empty where nothing of a model is measured."""
+        return "" if self.model is None else self.runtime.asked
 
     @property
     def sha256(self) -> str:
@@ -172,7 +179,7 @@ class Subject:
             return {}
         return {
             **self.model.how,
-            "onnxruntime": runtime_version(),
+            **runtime_details(self.runtime),
             "ort_extensions": self.runtime.extension_digests,
         }
 
@@ -230,11 +237,21 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
     assert request.model is not None
     if clash := runtime_clash():
         request.listener.warning(clash)
-    runtime = choose_runtime(
-        request.provider, request.threads, request.extensions, tf32=request.tf32
-    )
     settings = request.settings
-    classifier = open_classifier(request.model, runtime, settings, sample, request.listener)
+
+    def opened(provider: str) -> Classifier:
+        assert request.model is not None
+        runtime = choose_runtime(provider, request.threads, request.extensions, tf32=request.tf32)
+        return open_classifier(request.model, runtime, settings, sample, request.listener)
+
+    try:
+        classifier = opened(request.provider)
+    except ProviderError as error:
+        if request.provider != AUTO:
+            raise
+        *_, last = automatic()
+        request.listener.warning(f"{said(error)}: so it runs on {last}")
+        classifier = opened(last)
     if check_range:
         chosen = settings.preprocess is not None
         labelled = not request.reading.own_answers

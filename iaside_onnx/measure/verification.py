@@ -20,8 +20,8 @@ from ..checks import check_number
 from ..digest import data_digest
 from ..errors import IasideError, ReportError, UsageError, said
 from ..images.sample import OWN_ANSWERS, Reading, Sample
-from ..inference.providers import PROVIDERS
-from ..inference.session import is_active
+from ..inference.choosing import is_active
+from ..inference.providers import asked, row_of
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
 from ..preprocessing.preprocess import PRESETS, load_preprocess, preprocess_from
@@ -345,7 +345,9 @@ def _redone(
 ) -> Check:
     """Have some rows done again, and say how far they lie from those of the file."""
     redo, stored = _redo_of(result), model_of(result)
-    provider = str(result.provider or stored.get("provider", "auto"))
+    named = result.provider or stored.get("provider", "auto")
+    ran = {**result.settings, **(result.settings.get("attack") or {})}.get("execution")
+    provider = str(ran or named)
     if stored and not is_active(provider):
         raise UsageError(f"{_ASKED}: the file was made with {provider}, which is not active here")
     table, identity = redo.table_of(result), as_json(identity_of(result, redo.settings))
@@ -376,7 +378,8 @@ def _redone(
             reason = on_command_line(said(error)).replace(f"{target}.partial: ", "")
             text = f"the job comes to something else: {reason.partition('; use ')[0]}"
             return Check("rows", False, text)
-    coarse = bool(stored) and PROVIDERS[provider].coarse
+    row = row_of(asked(provider)[0])
+    coarse = bool(stored) and row is not None and row.coarse
     worst = _distance(table[rows], redo.table_of(again)[rows], redo.scale(table[rows]))
     limit = _TOLERANCE_11_BITS if coarse else _TOLERANCE
     done = f"{len(rows)} of {len(table)} rows done again" + (f" with {provider}" if stored else "")
