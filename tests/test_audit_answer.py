@@ -16,6 +16,7 @@ from iaside_onnx.page.page import audit_page, save_audit_page
 from iaside_onnx.results.audit import Audit
 from iaside_onnx.results.audit_words import band_words, how_sure, round_up
 from iaside_onnx.views import audit_screen
+from iaside_onnx.views.robustness_plot import _columns
 
 from .made_reports import made, profiles
 from .robustness_reports import made_up
@@ -246,6 +247,30 @@ def test_a_rise_of_errors_is_paired():
     assert not ia.gate(same, baseline=first, max_error_rise={"noise": 0.0}).passed
     with pytest.raises(ReportError, match="cannot be paired"):
         ia.gate(measured(images=58), baseline=first, max_error_rise={"noise": 0.1})
+
+
+def test_an_error_has_one_interval_wherever_it_is_told():
+    report = measured()
+    verdicts, damage = Audit(folder=Path("a"), robustness=report).verdicts, report.damage
+    for place, name in enumerate(report.perturbations):
+        error = damage.corruption_errors[place]
+        gated = ia.gate(report, max_error={name: 0.5}).criteria[0]
+        ends = float(error.value), float(error.low), float(error.high)
+        assert (gated.estimate, gated.low, gated.high) == pytest.approx(ends, abs=1e-9)
+        right = verdicts.rights[KINDS[name]][name]
+        assert (1 - right.high, 1 - right.low) == pytest.approx(ends[1:], abs=0.01)
+
+
+def test_pictures_of_ones_own_have_no_severities():
+    kinds = dict.fromkeys(KINDS, "own")
+    pairs = {name: {"severities": []} for name in KINDS}
+    report = measured(settings={**measured().settings, "kinds": kinds, "pairs": pairs})
+    for name in ("fog", "own"):
+        (criterion,) = ia.gate(report, max_error={name: 0.5}).criteria
+        assert criterion.what == f"error under {name}"
+    assert _columns(report) == ""
+    pairs.pop("fog")
+    assert _columns(report) == "; columns are severities; your own pictures have none"
 
 
 def test_single_corruptions_that_differ_otherwise_than_their_group_are_named(tmp_path):

@@ -2,7 +2,7 @@
 
 `tests/data/README.md` has the commands that made them. Tables are held bit for bit, numbers that
 follow from them to the last digits that another BLAS may turn, words not at all. Intervals of
-analyses are held as percentile intervals, which they were.
+analyses and of errors are held as percentile intervals, which they were.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.mathematics.intervals import bootstrap_intervals
+from iaside_onnx.mathematics.score import resampled_means
+from iaside_onnx.results.spread import RESAMPLES, Spread
 
 from .conftest import ROOT
 
@@ -58,7 +60,24 @@ def test_show_says_of_an_old_file_what_it_said_then(iaside, kind):
     now = json.loads(result.stdout)
     if kind.startswith("analysis"):
         now |= percentile_ends(ia.load(DATA / f"{kind}.h5"))
+    if kind.startswith("robustness"):
+        with_percentiles(ia.load(DATA / f"{kind}.h5"), now)
     assert differences(golden, now) == []
+
+
+def with_percentiles(report, now):
+    """The same for the errors of a measurement of robustness, in place of those that it has now."""
+    rows = report.wrong.reshape(len(report.labels), -1).astype(float)
+    drawn = resampled_means(rows, int(report.settings["seed"]), RESAMPLES)
+    drawn = np.concatenate([rows.mean(axis=0)[None], drawn]).reshape(-1, *report.errors.shape)
+    cells, means, whole = (
+        Spread.of(values, report.confidence).json()
+        for values in (drawn, drawn.mean(axis=2), drawn.mean(axis=(1, 2)))
+    )
+    now["mean_error"] = whole
+    for place, row in enumerate(now["corruptions"]):
+        row["error"] = {name: values[place] for name, values in means.items()}
+        row["errors"] = {name: values[place] for name, values in cells.items()}
 
 
 def percentile_ends(report):

@@ -132,11 +132,12 @@ def check_errors(parameter: str, limits: Mapping[str, Any], report: RobustnessRe
 
 def words_of(parameter: str, name: str, report: RobustnessReport) -> str:
     """What a threshold bounds, in words."""
+    what = f"{ERRORS[parameter].format(report.error_name)} under {name.replace('_', ' ')}"
+    pairs = zip(report.perturbations, _kinds(report), strict=True)
+    if all(one in report.own for one, kind in pairs if name in (one, kind)):
+        return what  # pictures of one's own have no severities
     levels = list(map(str, report.severities))
-    return (
-        f"{ERRORS[parameter].format(report.error_name)} under {name.replace('_', ' ')} "
-        f"({'severities' if len(levels) > 1 else 'severity'} {listed(levels)})"
-    )
+    return f"{what} ({'severities' if len(levels) > 1 else 'severity'} {listed(levels)})"
 
 
 def error(report: RobustnessReport, name: str) -> tuple[float, Ends]:

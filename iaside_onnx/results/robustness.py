@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..mathematics.kept import resampled_share
 from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
 from ..storage import value_rules as rules
@@ -292,16 +293,32 @@ class RobustnessReport(ModelResult):
 
     @cached_property
     def damage(self) -> Damage:
-        """Errors and prediction changes with percentile bootstrap intervals over images."""
-        images, shape = len(self.labels), self.errors.shape
-        rows = np.stack([self.wrong, self.change], axis=1).reshape(images, -1)
-        drawn = resampled_means(rows, int(self.settings["seed"]), RESAMPLES)
-        both = np.concatenate([rows.mean(axis=0, dtype=np.float64)[None], drawn])
-        errors, mpe = both.reshape(-1, 2, *shape).swapaxes(0, 1)
-        # As `Damage` has them: by corruption and severity, by corruption, and over all.
-        pair = errors, mpe
-        means = *pair, *(part.mean(axis=axes) for axes in (2, (1, 2)) for part in pair)
-        return Damage(*(Spread.of(values, self.confidence) for values in means))
+        """Errors and prediction changes with bootstrap intervals over images.
+
+        Those of errors are the ones that verdicts and gates hold to bounds; those of prediction
+        changes are percentiles.
+        """
+        images, shape, seed = len(self.labels), self.errors.shape, int(self.settings["seed"])
+        # By corruption and severity, by corruption, and over all, as `Damage` has them.
+        wrong = self.wrong.astype(np.float64)
+        whole = wrong.reshape(images, -1)
+        table = np.column_stack([whole, wrong.mean(axis=2), whole.mean(axis=1)])
+        found = resampled_share(table, seed)
+        errors = Spread(found.value, *found.ends(self.confidence))
+        cells, rows = whole.shape[1], shape[0]
+        changes = self.change.reshape(images, -1)
+        drawn = resampled_means(changes, seed, RESAMPLES)
+        mpe = np.concatenate([changes.mean(axis=0, dtype=np.float64)[None], drawn])
+        mpe = mpe.reshape(-1, *shape)
+        mpe_cells, mpe_rows, mpe_all = (
+            Spread.of(part, self.confidence)
+            for part in (mpe, mpe.mean(axis=2), mpe.mean(axis=(1, 2)))
+        )
+        in_cells = Spread(
+            *(part[:cells].reshape(shape) for part in (errors.value, errors.low, errors.high))
+        )
+        of_rows = errors[cells : cells + rows]
+        return Damage(in_cells, mpe_cells, of_rows, mpe_rows, errors[-1], mpe_all)
 
     @cached_property
     def lost_log_prob(self) -> Spread:

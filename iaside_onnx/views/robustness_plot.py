@@ -47,7 +47,7 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
     model = f"{first.model['path']}: " if len(reports) == 1 else ""
     header = Header(
         f"{first.error_name.capitalize()} under corruptions, per cent",
-        f"{model}{', '.join(sizes)} images; columns are severities"
+        f"{model}{', '.join(sizes)} images{_columns(first)}"
         + (" (sizes differ: other constants)" if other_sizes else ""),
     )
     rows, columns = first.errors.shape
@@ -70,6 +70,14 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
     return drawn
 
 
+def _columns(report: RobustnessReport) -> str:
+    """What columns are; pictures of the user's own have no severities and stand in each."""
+    if len(report.own) == len(report.perturbations):
+        return ""
+    own = "; your own pictures have none" if report.own else ""
+    return f"; columns are severities{own}"
+
+
 def _map(axes: Axes, report: RobustnessReport, *, named: bool) -> None:
     errors = report.errors
     axes.imshow(errors, cmap=_MAP, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
@@ -82,7 +90,8 @@ def _map(axes: Axes, report: RobustnessReport, *, named: bool) -> None:
     for row in range(1, len(kinds)):
         if kinds[row] != kinds[row - 1]:
             axes.axhline(row - 0.5, color="white", linewidth=2.5)
-    axes.set_xticks(range(len(report.severities)), [str(level) for level in report.severities])
+    levels = [str(level) if _columns(report) else "" for level in report.severities]
+    axes.set_xticks(range(len(levels)), levels)
     labels = [words(name) for name in report.perturbations]
     axes.set_yticks(range(len(labels)), labels if named else [""] * len(labels))
     axes.tick_params(length=0, labelsize=SMALL, pad=2)
