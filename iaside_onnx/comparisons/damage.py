@@ -158,16 +158,13 @@ def _pair(base: Named, compared: Named) -> DamagePair:
     sides = [report.per_image[own] for report, own in zip((first, other), rows, strict=True)]
     games = [report.game()[own] for report, own in zip((first, other), rows, strict=True)]
     before, after = (_columns(*each) for each in zip(games, sides, strict=True))
-    # Between what one model loses of an image and what another gains of it.
-    seed, attainable = int(first.settings["seed"]), 2.0 * first.attainable
+    seed, one = int(first.settings["seed"]), first.attainable
     if first.value == "log-prob":
         drawn = PairedBootstrap(before, after, first.confidence, seed)
         clean, perturbed, damage, *bands = drawn.differences(lambda means: means)
     else:
         clean, perturbed = (_accuracy(games, column, first.confidence) for column in (-1, 0))
-        damage, *bands = mean_differences(
-            before[:, 2:], after[:, 2:], first.confidence, seed, attainable
-        )
+        damage, *bands = mean_differences(before[:, 2:], after[:, 2:], first.confidence, seed, one)
     adjusted = holm(np.array([band.p for band in bands]))
     settings = permitted(settings_apart(first.settings, other.settings, DAMAGE_SETTINGS))
     pair = DamagePair(
@@ -190,7 +187,7 @@ def _pair(base: Named, compared: Named) -> DamagePair:
     if np.array_equal(before, after):
         alike = f"{name} and {first_name} suffer alike on every image they share."
         return replace(pair, verdict=dict.fromkeys(("damage", "bands"), alike))
-    sums = RunSums(sides[1] - sides[0], first.confidence, seed, attainable=attainable)
+    sums = RunSums(sides[1] - sides[0], first.confidence, seed, attainable=one, models=2)
     return replace(pair, verdict=_verdict(pair, first_name, first, sums))
 
 

@@ -109,6 +109,9 @@ class RunSums:
     attainable : float
         What one image counts at most through one band, with either sign. For runs no end lies
         beyond what they can sum to, see `most_of_run`.
+    models : int
+        2 where the rows are differences of two models, which can be twice as large; an image that
+        was not seen counts one answer all the same.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class RunSums:
         seed: int,
         longest: int | None = None,
         attainable: float = np.inf,
+        models: int = 1,
     ) -> None:
         images, bands = rows.shape
         most = bands if longest is None else longest
@@ -149,7 +153,7 @@ class RunSums:
         if np.isfinite(attainable):
             unseen = unseen_share(images, (1.0 - confidence) / (2 * len(self.spans)))
             least = {count: attainable * most_of_run(count, bands) for count in range(1, most + 1)}
-            bounds = np.array([least[1 + last - first] for first, last in self.spans])
+            bounds = models * np.array([least[1 + last - first] for first, last in self.spans])
             low, high = (
                 (1.0 - unseen) * self.means + sign * unseen * attainable for sign in (-1.0, 1.0)
             )

@@ -244,7 +244,7 @@ def mean_differences(
     other: NDArray[Any],
     confidence: float = 0.95,
     seed: int = 0,
-    attainable: float = 1.0,
+    one: float = 1.0,
 ) -> list[Difference]:
     """Differences of means over the same images of numbers that are bounded.
 
@@ -258,8 +258,8 @@ def mean_differences(
     confidence : float
     seed : int
         Of the resamples, which do not depend on the order of the images.
-    attainable : float
-        The most that `other` less `reference` is for one image, with either sign.
+    one : float
+        What an image counts that was not seen, with either sign: a whole answer.
 
     Notes
     -----
@@ -269,20 +269,20 @@ def mean_differences(
     """
     before, after = (np.asarray(each, np.float64) for each in (reference, other))
     # Without rounding, so that ties are ties however the means came about.
-    rows = ((after - before) / attainable).round(_DIGITS).clip(-1.0, 1.0)
+    rows = ((after - before) / one).round(_DIGITS)
     images = len(rows)
     found = resampled_share(np.sort(rows, axis=0), seed, least=-1.0)
     found = replace(found, value=found.value.round(_DIGITS), drawn=found.drawn.round(_DIGITS))
-    low, high = (end.clip(-1.0, 1.0) for end in found.ends(confidence))
+    low, high = found.ends(confidence)
     # As many right answers more on either side as `right_answers` counts.
     padded = np.concatenate([rows, np.ones_like(rows[:1]), -np.ones_like(rows[:1])])
-    stderr = attainable * padded.std(axis=0) / np.sqrt(images + 2)
+    stderr = one * padded.std(axis=0) / np.sqrt(images + 2)
     mde = stderr * float(ndtri(0.5 + confidence / 2) + ndtri(POWER))
     differences = []
     for at in range(rows.shape[1]):
         p = _level_at_none(found[[at]], confidence, (float(low[at]), float(high[at])))
-        ends = attainable * float(low[at]), attainable * float(high[at])
-        value = attainable * float(found.value[at])
+        ends = one * float(low[at]), one * float(high[at])
+        value = one * float(found.value[at])
         means = float(before[:, at].mean()), float(after[:, at].mean())
         differences.append(Difference(*means, value, *ends, p, float(stderr[at]), float(mde[at])))
     return differences
