@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_choice, check_truth, is_whole, plain, several
-from ..errors import InvalidOption, ReportError, UsageError
+from ..errors import InvalidOption, UsageError
 from ..inference.engine import Engine
 from ..mathematics.bands import band_index, split
 from ..mathematics.coalitions import draw_coalitions, drawn_count
@@ -25,7 +25,7 @@ from ..results.damage import UNITS, DamageReport
 from ..results.spread import check_confidence
 from ..settings import Settings
 from ..spelling import option
-from ..storage.output_file import check_no_input
+from ..storage.output_file import check_no_input, make_folder
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
@@ -154,14 +154,7 @@ def _folder(target: Path | None) -> Iterator[None]:
     if target is None or target.is_dir():
         yield
         return
-    if target.exists():
-        raise ReportError(f"{target}: is no folder, and several results need one; give its name")
-    try:
-        target.mkdir()
-    except FileNotFoundError:
-        raise ReportError(
-            f"{target}: the folder {target.parent} does not exist; create it first"
-        ) from None
+    make_folder(target)
     try:
         yield
     except BaseException:
