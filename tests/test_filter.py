@@ -11,6 +11,7 @@ import pytest
 from scipy.fft import dctn
 
 import iaside_onnx as ia
+from iaside_onnx.errors import UsageError
 from iaside_onnx.mathematics.wiener import (
     Spectra,
     filtered,
@@ -270,6 +271,13 @@ def test_a_mean_over_targets_has_the_intervals_of_single_ones():
     assert result.effect.p > 0.05
     assert not result.helps
     assert result.sentence.startswith("This filter does not help against fog:3, snow:3, as far as")
+
+
+@pytest.mark.parametrize("kernel", [3.0, True, "3", 4])
+def test_a_kernel_of_no_odd_whole_number_is_refused(tmp_path, planted, kernel):
+    path = high_passing(tmp_path / "m.onnx", 0.5, 5.0)
+    with pytest.raises(UsageError, match="give an odd number from 3 to 15"):
+        ia.fit_filter(path, planted, against="fog", kernel=kernel)
 
 
 def test_the_same_command_gives_the_same_file(tmp_path, planted):

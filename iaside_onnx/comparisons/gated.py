@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_kind, check_text, is_number
 from ..errors import InvalidOption, ReportError, UsageError
 from ..mathematics.kept import resampled_share
 from ..mathematics.paired import mean_differences
@@ -113,6 +114,16 @@ def files_of(given: object) -> list[Path]:
         return []
     path = Path(given)
     return [each for each in audit_files(path) if each.is_file()] if path.is_dir() else [path]
+
+
+def checked_limits(parameter: str, limits: Any) -> dict[str, float]:
+    """Thresholds by the corruption or group; anything else is refused."""
+    check_kind(parameter, limits, Mapping, "shares by corruption or group, as {'noise': 0.5}")
+    for name, limit in limits.items():
+        check_text(parameter, name)
+        if not is_number(limit):
+            raise InvalidOption(parameter, f"{name}={limit}", "must be a share from 0 to 1")
+    return dict(limits)
 
 
 def check_errors(parameter: str, limits: Mapping[str, Any], report: RobustnessReport) -> None:
