@@ -111,7 +111,7 @@ def test_confidences_do_not_depend_on_the_order_of_images():
     other = confidences(*moved, 0, 0.95)
     for name in ("gap", "when_wrong"):
         spreads = [getattr(each.perturbed, name) for each in (one, other)]
-        ends = [(spread.low, spread.high) for spread in spreads]
+        ends = [(float(spread.low), float(spread.high)) for spread in spreads]
         assert ends[0] == pytest.approx(ends[1], abs=1e-12)
     assert one.cells.ece_if_calibrated == pytest.approx(other.cells.ece_if_calibrated, abs=1e-12)
 
