@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import IasideError, ReportError, UsageError, said
 from ..mathematics.paired import Difference, holm, mean_differences, right_answers
 from ..results.audit import ANALYSIS, Audit
-from ..results.group_verdict import SEVERITIES, listed, percent, verdicts
+from ..results.group_verdict import OWN_ANSWERS, SEVERITIES, listed, percent, verdicts
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
 from .agreement import Ground, grounds_apart
@@ -34,10 +34,11 @@ class AuditPair:
         Images in both; everything but the verdicts speaks of these alone.
     left_out : dict
         Images of ``reference`` and ``other`` that are not shared.
-    clean : Difference
-        Share of right answers to untouched images.
+    clean : Difference or None
+        Share of right answers to untouched images; None where labels are the models' own answers.
     groups, corruptions : dict of str to Difference
-        The same under corruptions, mean over severities; ``p_holm`` over each family.
+        Share of right answers, or of each model's own answers, under corruptions, mean over
+        severities; ``p_holm`` over each family.
     verdicts : dict of str to tuple of str
         The verdict of the reference and of the other, by group, each from all its own images, both
         by the reference's rule.
@@ -52,7 +53,7 @@ class AuditPair:
     model: dict[str, Any]
     shared: int
     left_out: dict[str, int]
-    clean: Difference
+    clean: Difference | None
     groups: dict[str, Difference]
     corruptions: dict[str, Difference]
     verdicts: dict[str, tuple[str, str]]
@@ -132,8 +133,10 @@ def _pair(base: str, reference: Audit, name: str, other: Audit) -> AuditPair:
     kinds = first.settings["kinds"]
     groups = list(dict.fromkeys(kinds[each] for each in first.perturbations))
     names, seed = [*groups, *first.perturbations], int(first.settings["seed"])
-    before, after = ~first.clean_wrong[rows[0]], ~second.clean_wrong[rows[1]]
-    clean = right_answers(before, after, first.confidence)
+    clean: Difference | None = None
+    if not first.of_own_answers:
+        before, after = ~first.clean_wrong[rows[0]], ~second.clean_wrong[rows[1]]
+        clean = right_answers(before, after, first.confidence)
     tables = _table(first, rows[0], names), _table(second, rows[1], names)
     rest = mean_differences(*tables, first.confidence, seed)
     of_groups = dict(zip(groups, _adjusted(rest[: len(groups)]), strict=True))
@@ -205,7 +208,7 @@ def _scores(reference: Audit, other: Audit) -> tuple[list[str], list[str]]:
 
 
 def _sentence(
-    name: str, base: str, groups: dict[str, Difference], clean: Difference, level: float
+    name: str, base: str, groups: dict[str, Difference], clean: Difference | None, level: float
 ) -> str:
     more: list[str] = []
     fewer: list[str] = []
@@ -217,12 +220,16 @@ def _sentence(
         else:
             (more if found.difference > 0 else fewer).append(text)
     parts = []
+    words = ("keeps more", "keeps fewer") if clean is None else ("gets more", "gets fewer")
+    what = "of its own answers" if clean is None else "right"
     if more:
-        parts.append(f"{name} gets more right than {base} under {listed(more)}")
+        parts.append(f"{name} {words[0]} {what} than {base} under {listed(more)}")
     if fewer:
-        parts.append(f"{name} gets fewer right than {base} under {listed(fewer)}")
+        parts.append(f"{name} {words[1]} {what} than {base} under {listed(fewer)}")
     if same:
         parts.append(f"no difference of {name} and {base} is seen under {listed(same)}")
+    if clean is None:
+        return f"{'; '.join(parts)}. {OWN_ANSWERS}"
     return f"{'; '.join(parts)}; untouched: {_points(clean)} points of accuracy."
 
 
