@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mathematics.paired import Difference, PairedBootstrap, right_answers
+from ..mathematics.paired import Difference, mean_differences, right_answers
 from .audit_words import round_up
 
 # Right answers on clean images that a filter may cost.
@@ -119,8 +119,7 @@ class FilterResult:
             return self.effects[0]
         before, after = self.perturbed.mean(axis=-1)[..., None]
         seed = int(self.settings["seed"])
-        bootstrap = PairedBootstrap(before, after, self.confidence, seed)
-        return bootstrap.differences(lambda means: means)[0]
+        return mean_differences(before, after, self.confidence, seed)[0]
 
     @property
     def gains(self) -> bool:
@@ -165,7 +164,7 @@ class FilterResult:
         images = f"{self.held_out} images that had no part in it"
         if not self.gains:
             return (
-                f"No filter helps this model against {against}, as far as {images} show: {figures}."
+                f"This filter does not help against {against}, as far as {images} show: {figures}."
             )
         few = f" {self.too_few}" if self.too_few else ""
         if self.dear:
