@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from ..checks import check_kind, check_text, is_number
 from ..errors import InvalidOption, ReportError, UsageError
-from ..mathematics.kept import resampled_share
 from ..mathematics.paired import mean_differences
 from ..results.audit import ANALYSIS, Audit, audit_files
 from ..results.group_verdict import listed
 from ..results.kinds import load
 from ..results.report import Report
-from ..results.robustness import RobustnessReport
+from ..results.robustness import RobustnessReport, resampled_errors
 from ..setting_roles import VIEW
 from ..spelling import option
 from ..storage.opening import wrong_kind
@@ -154,9 +153,8 @@ def words_of(parameter: str, name: str, report: RobustnessReport) -> str:
 
 def error(report: RobustnessReport, name: str) -> tuple[float, Ends]:
     """Share of wrong answers under a corruption or a group, mean over severities, and its ends."""
-    found = resampled_share(wrong_under(report, name), int(report.settings["seed"]))
-    low, high = found.ends(report.confidence)
-    return float(found.value[0]), (float(low[0]), float(high[0]))
+    found = resampled_errors(wrong_under(report, name), report)[0]
+    return float(found.value), (float(found.low), float(found.high))
 
 
 def rise(report: RobustnessReport, baseline: RobustnessReport, name: str) -> tuple[float, Ends]:

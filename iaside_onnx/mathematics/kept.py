@@ -35,6 +35,8 @@ RESAMPLES = 4000
 LEAST_IMAGES = 30
 # Half a hair: what a threshold and a quotient that should be equal may differ by.
 _ROUNDING = 1e-9
+# Of means, so that what is equal is equal however it was summed up.
+_DIGITS = 12
 # Shares of resamples nearer to 0 or 1 have no normal quantile.
 _HAIR = 1e-6
 # More images than anyone measures decide nothing.
@@ -187,10 +189,13 @@ def resampled_kept(clean: NDArray[Any], right: NDArray[Any], guess: float, seed:
 
 
 def resampled_share(right: NDArray[Any], seed: int, least: float = 0.0) -> Resampled:
-    """Means over images, shape (n, k), of numbers from `least` to 1, with their resamples."""
-    rows = np.asarray(right, np.float64)
-    rows = rows[in_order(rows)]
+    """Means over images, shape (n, k), of numbers from `least` to 1, with their resamples.
+
+    Each is resampled in its own order, so that its interval is the same whatever stands beside it.
+    """
+    rows = np.sort(np.asarray(right, np.float64), axis=0)
     means, drawn = rows.mean(axis=0), resampled_means(rows, seed, RESAMPLES)
+    means, drawn = (np.round(each, _DIGITS) for each in (means, drawn))
     return Resampled(means, drawn, _acceleration(rows), len(rows), means, None, 0.0, least)
 
 

@@ -271,7 +271,7 @@ def mean_differences(
     # Without rounding, so that ties are ties however the means came about.
     rows = ((after - before) / one).round(_DIGITS)
     images = len(rows)
-    found = resampled_share(np.sort(rows, axis=0), seed, least=-1.0)
+    found = resampled_share(rows, seed, least=-1.0)
     found = replace(found, value=found.value.round(_DIGITS), drawn=found.drawn.round(_DIGITS))
     low, high = found.ends(confidence)
     # As many right answers more on either side as `right_answers` counts.

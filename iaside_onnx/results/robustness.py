@@ -309,8 +309,7 @@ class RobustnessReport(ModelResult):
         wrong = self.wrong.astype(np.float64)
         whole = wrong.reshape(images, -1)
         table = np.column_stack([whole, wrong.mean(axis=2), whole.mean(axis=1)])
-        found = resampled_share(table, seed)
-        errors = Spread(found.value, *found.ends(self.confidence))
+        errors = resampled_errors(table, self)
         cells, rows = whole.shape[1], shape[0]
         changes = self.change.reshape(images, -1)
         drawn = resampled_means(changes, seed, RESAMPLES)
@@ -455,3 +454,13 @@ class RobustnessReport(ModelResult):
 
 
 load_robustness = RobustnessReport.load
+
+
+def resampled_errors(wrong: NDArray[np.float64], report: RobustnessReport) -> Spread:
+    """Shares of wrong answers, shape (n, k), with their intervals, which `report` has a say in.
+
+    They are those of right answers that verdicts show, seen from the other side.
+    """
+    right = resampled_share(1.0 - wrong, int(report.settings["seed"]))
+    low, high = right.ends(report.confidence)
+    return Spread(1.0 - right.value, 1.0 - high, 1.0 - low)
