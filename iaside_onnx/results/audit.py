@@ -177,7 +177,7 @@ class Audit(Shown):
     @property
     def next(self) -> list[str]:
         """What to do now, in sentences that rest on measurements alone."""
-        return next_steps(self.verdicts)
+        return next_steps(self.verdicts, self.available)
 
     def command(self, name: str) -> list[str]:
         """The words of a command that goes on from here: "compare" or "gate"."""
