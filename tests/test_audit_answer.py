@@ -53,9 +53,8 @@ SCREEN = """
     blur      ███████▎  90 % [80, 95]   defocus blur
   Why?            Not measured yet.
                   On these 60 images its evidence lies in band 0 of 4 (53 %).
-  How sure?       60 images: the right answers to a group are known to ±8 points
-                  at most (weather). ±5 needs about 160 images; the data holds
-                  100.
+  How sure?       60 images: ±8 points at most for the mean of a group
+                  (weather). ±5 needs about 160 images; the data holds 100.
   Not measured    attacks: --attack; your own camera and conditions: --perturbed
                   FOLDER
 """
@@ -208,8 +207,8 @@ def test_how_sure_names_what_is_open(tmp_path):
     found = Audit(folder=tmp_path, robustness=measured(RIGHT * 0 + 48)).verdicts
     text = how_sure(found, None)
     assert text == (
-        "60 images: the right answers to a group are known to ±10 points at most (noise). ±5 needs "
-        "about 240 images. A decision on noise, blur, weather and digital needs about 160 images."
+        "60 images: ±10 points at most for the mean of a group (noise). ±5 needs about 240 "
+        "images. A decision on noise, blur, weather and digital needs about 160 images."
     )
     assert next_steps(found, 200) == ["Measure more images: about 160 would decide."]
     (more,) = next_steps(found, 60)
@@ -230,7 +229,7 @@ def test_pictures_of_ones_own_are_not_called_corruptions(tmp_path):
     )
     assert "known to help against your own pictures" in " ".join(found.next)
     page = audit_page(found)
-    assert page.count("right, severities 1, 3, 5") == len(KINDS) - 1
+    assert page.count("right answers, severities 1, 3, 5") == len(KINDS) - 1
     assert not any("your own camera" in line for line in found.not_measured)
     of_set = {"fog": {"digest": "0" * 64, "severities": True}}
     given = measured(settings={**measured().settings, "pairs": of_set})

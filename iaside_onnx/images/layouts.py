@@ -138,7 +138,8 @@ def _arrays(sample: Sample, folder: Path, clean: Path) -> Iterator[Place]:
                 "clean images that the set was made of, in its order"
             )
         wanted = np.tile(sample.source.labels, count // images)
-        check_same_labels(labels, stored_array(labels, "", in_place=False), wanted, str(clean))
+        stored = stored_array(labels, "", in_place=False)
+        check_same_labels(labels, stored, wanted, sample.source.class_names, str(clean))
     elif names and not isinstance(sample.source, ArrayImages):
         raise DataError(
             f"{folder}: holds arrays ({names[0]}, ...), which go with clean images in an array; "

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_path
 from ..corruptions.corrupt import corrupt, generator
 from ..errors import UsageError
 from ..images.layouts import names_apart
@@ -195,7 +194,7 @@ def asked_perturbations(
     attack: str | Sequence[str],
     epsilon: Sequence[float],
     queries: int,
-    perturbed: Sequence[str | Path],
+    perturbed: Sequence[Path],
 ) -> list[Perturbation]:
     """What is asked for: each corruption at each severity, then each attack, then own pictures.
 
@@ -215,9 +214,7 @@ def asked_perturbations(
     if len(radii) == 1:
         radii *= len(attacks)
     asked += [Attacked(*each, queries) for each in zip(attacks, radii, strict=True)]
-    for path in perturbed:
-        check_path("perturbed", path)
-    asked += Paired.each([Path(path) for path in perturbed])
+    asked += Paired.each(perturbed)
     if not asked:
         raise UsageError(
             f"say what perturbs the images: {option('corruption', like='NAME')}, "

@@ -113,7 +113,7 @@ def measure_each(
         whole_sample, clean = any(each.of_whole_sample for each in measurements), None
         if labelled:
             clean = clean_pass(subject, whole_sample=whole_sample)
-            subject = replace(subject, temperature=clean.temperature)
+            subject = replace(subject, temperature=clean.temperature, targets=clean.targets)
         subject = replace(subject, keys=_keys(subject, whole_sample=whole_sample))
         batch = request.batch or (1 if _one_by_one(subject, clean) else None)
         listeners, results = [listener], []

@@ -125,8 +125,8 @@ def how_sure(found: Verdicts, available: int | None) -> str:
     images, widest = found.clean.n, found.widest
     points = 100 * widest.half_width
     text = (
-        f"{images} image{'s' * (images > 1)}: the right answers to a group are known to "
-        f"±{points:.0f} points at most ({kinds_words([widest.kind])})."
+        f"{images} image{'s' * (images > 1)}: ±{points:.0f} points at most for the mean of a group "
+        f"({kinds_words([widest.kind])})."
     )
     if points > NARROW:
         text += f" ±{NARROW} needs about {round_up(images * (points / NARROW) ** 2)} images"
@@ -155,6 +155,8 @@ def not_measured(
         gaps.append(f"{listed(missing)}: iaside robustness --corruption imagenet-c")
     if not robustness.attacks and "attack" not in kinds:
         gaps.append("attacks: --attack")
+    if found.own_answers:
+        gaps.append("accuracy: --labels FILE")
     if not own:
         gaps.append("your own camera and conditions: --perturbed FOLDER")
     return gaps
@@ -186,6 +188,8 @@ def _more_images(found: Verdicts, available: int | None) -> str:
 
 def next_steps(found: Verdicts, available: int | None = None) -> list[str]:
     """What to do now: what helped networks that were measured, and nothing else."""
+    if found.reason is not None and found.own_answers:
+        return ["Audit more images, and of more kinds."]
     if found.reason is not None:
         return [
             "Audit more images, or see whether they reach the model as it expects them: iaside "
