@@ -36,12 +36,12 @@ def _declared(*groups: tuple[Belongs, str]) -> dict[str, Belongs]:
 
 
 SETTINGS = _declared(
-    (Belongs.GAME, "bands separate_dc norm absence output_map"),
+    (Belongs.GAME, "bands separate_dc norm absence output_map labels"),
     (Belongs.DRAWS, "seed draws"),
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),
     (Belongs.MODEL, "layout output_kind label_offset"),
-    (Belongs.FITTED, "temperature tf32"),
+    (Belongs.FITTED, "temperature tf32 execution"),
     (Belongs.MODEL, "floor set allow_random"),
     (Belongs.SIZE, "size"),
     (Belongs.SAMPLE, "samples sampling"),
@@ -59,7 +59,7 @@ ROBUSTNESS_SETTINGS = SETTINGS | _declared(
     (Belongs.SAMPLE, "attack_samples"),
 )
 DAMAGE_SETTINGS = SETTINGS | _declared(
-    (Belongs.GAME, "perturbation seed draws labels"),
+    (Belongs.GAME, "perturbation seed draws"),
     (Belongs.ESTIMATE, "split"),
 )
 HEATMAP_SETTINGS = SETTINGS | _declared(
@@ -73,7 +73,8 @@ VIEW = tuple(name for name, owner in SETTINGS.items() if owner is Belongs.VIEW)
 HEATMAP_FIT = ("size",)
 # How a model was fed and read, which measurements of one model that are read together should share.
 FED = (
-    "preprocess", "output", "layout", "output_kind", "label_offset", "temperature", "tf32", "set",
+    "preprocess", "output", "layout", "output_kind", "label_offset", "temperature", "tf32",
+    "execution", "set",
     "size",
 )  # fmt: skip
 SNR_FIT = ("bands", "norm", "size")
@@ -91,7 +92,14 @@ def _missing() -> dict[str, Any]:
     """What was so before a setting was written down: what a file says that lacks the key."""
     from .settings import Settings  # loads scipy, which reading a report does without
 
-    before = {"estimator": "exact", "draws": "name", "tf32": True, "label_offset": 0}
+    before = {
+        "labels": "given",
+        "estimator": "exact",
+        "draws": "name",
+        "tf32": True,
+        "label_offset": 0,
+        "execution": "cpu",
+    }
     return {**asdict(Settings()), **before}
 
 

@@ -26,15 +26,17 @@ from .robustness_reports import made_up
 # Another value of every setting that a report can hold.
 OTHERS = {
     "bands": 3, "separate_dc": True, "norm": "l2", "absence": "zero", "output_map": "magnitude",
-    "seed": 1, "draws": "pixels", "preprocess": {"name": "raw", "scale": 255.0}, "input": "x",
+    "seed": 1, "labels": "model", "draws": "pixels",
+    "preprocess": {"name": "raw", "scale": 255.0}, "input": "x",
     "output": "y", "layout": "nhwc", "output_kind": "probabilities", "label_offset": 1,
     "temperature": 2.0, "tf32": False, "size": [20, 20], "samples": 100, "sampling": "nested",
-    "estimator": "permutation",
+    "estimator": "permutation", "execution": "openvino:precision=FP16",
     "passes": 8, "players": 5, "value": "prob", "beta": 0.5, "confidence": 0.9,
     "floor": 1e-7, "set": {"flag": "true"}, "allow_random": True, "a_setting_to_come": 1,
 }  # fmt: skip
 GAME = {
-    "bands", "separate_dc", "norm", "absence", "output_map", "seed", "draws", "a_setting_to_come",
+    "bands", "separate_dc", "norm", "absence", "output_map", "seed", "draws", "labels",
+    "a_setting_to_come",
 }  # fmt: skip
 PSI = profiles(30)
 

@@ -19,6 +19,9 @@ from PIL import Image
 import iaside_onnx as ia
 from iaside_onnx import interrupts
 from iaside_onnx.auditing import plan
+from iaside_onnx.auditing.folder import AuditFolder
+from iaside_onnx.auditing.stages import Stages
+from iaside_onnx.auditing.work import Work
 from iaside_onnx.errors import IasideError
 from iaside_onnx.results.audit import Audit
 from iaside_onnx.results.group_verdict import SEVERITIES, verdicts
@@ -83,6 +86,14 @@ def whole(made, tmp_path_factory):
     """The folder of an audit that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole") / "audit"
     ia.audit(*made, folder, preprocess="unit", time=None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quick(made, tmp_path_factory):
+    """The folder of a quick audit."""
+    folder = tmp_path_factory.mktemp("quick") / "audit"
+    ia.audit(*made, folder, preprocess="unit", quick=True)
     return folder
 
 
@@ -222,6 +233,40 @@ def test_attacks_and_pictures_of_ones_own_are_measured_too(made, tmp_path, monke
     assert audit.not_measured == []
 
 
+def test_pictures_of_ones_own_are_explained_whatever_their_folder_is_called(tmp_path):
+    # The classes of a network that answers by brightness, and pictures that turn them round.
+    model, photos = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=False)
+    write_labels(photos)
+    places = [tmp_path / name for name in ("my photos", "a/dusk", "b/dusk", "fog-3", "x")]
+    for worst, row, file in [
+        (0, "my_photos", "my_photos.h5"), (1, "a-dusk", "a-dusk.h5"), (3, "fog-3", "own-fog-3.h5"),
+    ]:  # fmt: skip
+        for each in places:
+            shutil.rmtree(each, ignore_errors=True)
+            shutil.copytree(photos, each)
+        for picture in places[worst].glob("*.png"):
+            Image.fromarray(255 - np.asarray(Image.open(picture))).save(picture)
+        folder = tmp_path / f"audit{worst}"
+        (folder / "damage").mkdir(parents=True)
+        (folder / "damage" / "fog-3.h5").write_bytes(b"of the corruption")
+        work = Work(
+            model, photos, AuditFolder(folder), Stages(ia.Listener()),
+            {"perturbed": list(map(str, places))}, {},
+        )  # fmt: skip
+        work._options = {"preprocess": "raw", "labels": str(photos / "labels.csv")}
+        report = ia.measure_robustness(
+            model, photos, perturbed=places, corruption="gaussian_noise", severity=[1, 3, 5],
+            attack=[], preprocess="raw", labels=photos / "labels.csv",
+        )  # fmt: skip
+        assert row in report.own
+        work._explain(report, 12)
+        report.save(folder / "robustness.h5")
+        (folder / "damage" / "fog-3.h5").unlink()
+        assert (folder / "damage" / file).is_file()
+        (own,) = Audit.load(folder).damages_of("own")
+        assert own.damage.value == 100
+
+
 def test_time_ends_it_at_an_images_end_and_more_time_goes_on(made, whole, tmp_path):
     folder = tmp_path / "audit"
     audit = ia.audit(*made, folder, preprocess="unit", time=0.01)
@@ -276,7 +321,7 @@ def test_folders_that_are_no_audit_of_this_model_are_left_alone(made, whole, tmp
     report = ia.load(whole / "robustness.h5").rows([0, 1, 2])
     report = replace(report, run={**report.run, "stopped_by": "time"})
     report.save(tmp_path / "begun" / "robustness.h5", overwrite=True)
-    with pytest.raises(IasideError, match="was measured on other images than these"):
+    with pytest.raises(IasideError, match="was measured on other images than those of"):
         ia.audit(made[0], data, tmp_path / "begun", resume=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
@@ -291,6 +336,113 @@ def test_folders_that_are_no_audit_of_this_model_are_left_alone(made, whole, tmp
     ia.audit(*made, copy, overwrite=True, quick=True, preprocess="unit")
     assert not (copy / "analysis.h5").exists()
     assert (copy / "notes.txt").read_text() == "x"
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_audit_is_replaced_only_by_one_that_has_measured_something(made, whole, tmp_path):
+    folder = tmp_path / "audit"
+    shutil.copytree(whole, folder)
+    before = files(folder)
+    np.savez(tmp_path / "small.npz", images=np.zeros((6, 8, 8, 3), np.uint8))
+    model, data = made
+    for wrong, given in [
+        ((tmp_path / "typo.onnx", data), {}),
+        ((model, tmp_path / "nowhere"), {}),
+        ((model, data), {"preprocess": "no such"}),
+        ((model, data), {"preprocess": "unit", "perturbed": tmp_path / "small.npz"}),
+    ]:
+        with pytest.raises(IasideError):
+            ia.audit(*wrong, folder, overwrite=True, **given)
+        assert files(folder) == before
+    ia.audit(model, data, folder, overwrite=True, preprocess="raw", quick=True)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "audit.json", "index.html", "robustness.h5", "summary.json",
+    ]  # fmt: skip
+    assert ia.load(folder / "robustness.h5").settings["preprocess"]["name"] == "raw"
+
+
+def test_going_on_with_other_images_or_labels_is_refused(tmp_path):
+    model, photos = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=False)
+    write_labels(photos)
+    folder = tmp_path / "audit"
+    ia.audit(model, photos, folder, quick=True, preprocess="raw")
+    before = files(folder)
+    other = tmp_path / "other"
+    shutil.copytree(photos, other)
+    # The same pictures at another place.
+    assert ia.audit(model, other, folder, quick=True, resume=True).robustness.data["samples"] == 12
+    for changed in ("picture", "label", "one more", "gone"):
+        shutil.rmtree(other)
+        shutil.copytree(photos, other)
+        if changed == "picture":
+            picture = np.asarray(Image.open(other / "03.png"))
+            Image.fromarray(255 - picture).save(other / "03.png")
+        elif changed == "label":
+            text = (other / "labels.csv").read_text()
+            (other / "labels.csv").write_text(text.replace("03.png,1", "03.png,0"))
+        elif changed == "one more":
+            shutil.copy(other / "03.png", other / "12.png")
+            with (other / "labels.csv").open("a") as stream:
+                stream.write("12.png,1\n")
+        else:
+            shutil.rmtree(other)
+        for given in ({"quick": True}, {"quick": False, "samples": 8}):
+            with pytest.raises(IasideError, match="no such file" if changed == "gone" else "other"):
+                ia.audit(model, other, folder, resume=True, **given)
+        assert files(folder).keys() == before.keys()
+        assert files(folder)["audit.json"] == before["audit.json"]
+
+
+@pytest.mark.parametrize("altered", [
+    {"recipe": 7}, {"available": "x"}, {"available": 0}, {"found": 5}, {"asked": [1]},
+    {"asked": {"keep": "x"}}, {"asked": {"samples": [2]}}, {"asked": {"attack": 5}},
+    {"found": {"labels": 5}}, {"found": {"size": ["a", 1]}}, {"asked": {"seed": "x"}},
+    {"asked": {"set": "x"}}, {"asked": {"input": 5}}, {"asked": {"size": 3}},
+    {"keep": True}, {"sha256": None}, {"found": {"x": {}}}, {"found": {"no_option": 1}},
+    {"asked": {"label_offset": "x"}}, {"asked": {"layout": 3}}, {"asked": {"output_kind": 3}},
+])  # fmt: skip
+def test_an_altered_record_of_what_was_asked_is_refused(made, quick, iaside, altered):
+    about = json.loads((quick / "audit.json").read_text())
+    (quick / "audit.json").write_text(json.dumps({**about, **altered}))
+    try:
+        done = iaside("audit", *made, "-o", quick, "--resume", "--quick")
+        assert done.exit_code == 2, done.stderr
+        assert sum(line.startswith("Error:") for line in done.stderr.splitlines()) == 1
+        if set(altered) & {"recipe", "available", "keep", "sha256"}:
+            with pytest.raises(IasideError, match="holds no usable"):
+                ia.load(quick)
+    finally:
+        (quick / "audit.json").write_text(json.dumps(about))
+
+
+def test_reports_of_one_folder_are_of_the_same_images(made, whole, tmp_path):
+    data = np.load(made[1])
+    other = write_npz(tmp_path / "d.npz", data["images"] // 2, data["labels"])
+    mixed = tmp_path / "mixed"
+    shutil.copytree(whole, mixed)
+    (mixed / "analysis.h5").unlink()
+    ia.analyze(
+        made[0], other, mixed / "analysis.h5", preprocess="unit", bands=2, samples=3,
+        sampling="nested",
+    )  # fmt: skip
+    for opened in (ia.load, ia.gate):
+        given = {} if opened is ia.load else {"min_accuracy": 0.1}
+        with pytest.raises(IasideError, match="other contents"):
+            opened(mixed, **given)
+    # As an earlier version wrote it.
+    old = replace(ia.load(whole / "robustness.h5"), image_digests=None)
+    old.save(mixed / "robustness.h5", overwrite=True)
+    for path in (mixed / "damage").glob("*.h5"):
+        path.unlink()
+    Audit.load(mixed)  # of three of six images nothing is known
+    (mixed / "analysis.h5").unlink()
+    ia.analyze(made[0], other, mixed / "analysis.h5", preprocess="unit", bands=2, samples=6,
+               sampling="nested")  # fmt: skip
+    with pytest.raises(IasideError, match="their contents differ"):
+        Audit.load(mixed)
 
 
 def test_without_a_folder_nothing_is_left(made, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import onnxruntime as ort
 import pytest
 
 import iaside_onnx as ia
-from iaside_onnx.inference.session import choose_runtime
+from iaside_onnx.inference.choosing import choose_runtime
 from iaside_onnx.mathematics.bands import band_index
 from iaside_onnx.measure.subject import class_targets
 

@@ -7,7 +7,7 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError
-from iaside_onnx.inference import session
+from iaside_onnx.inference import choosing
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.model import OutOfMemoryError, run_error
 
@@ -65,7 +65,7 @@ def test_inputs_are_bound_anew_for_every_run(case, monkeypatch):
             bound.append(name)
             self._binding.bind_ortvalue_input(name, value)
 
-    plain = session.ort.InferenceSession
+    plain = choosing.ort.InferenceSession
 
     class Session(plain):
         def io_binding(self):
@@ -75,7 +75,7 @@ def test_inputs_are_bound_anew_for_every_run(case, monkeypatch):
             bound.append("run")
             super().run_with_iobinding(binding._binding, options)
 
-    monkeypatch.setattr(session.ort, "InferenceSession", Session)
+    monkeypatch.setattr(choosing.ort, "InferenceSession", Session)
     ia.analyze(*case, bands=3, preprocess="unit", batch=8)
     runs = " ".join(bound).split("run")[:-1]
     assert len(runs) == 18
@@ -110,7 +110,7 @@ def test_a_full_device_is_one_line_where_images_are_placed(case, monkeypatch):
 
 @pytest.mark.parametrize("fault", ["wrong", "fails", "sound"])
 def test_a_provider_is_active_if_it_runs_a_network_rightly(fault, monkeypatch):
-    plain = session.ort.InferenceSession
+    plain = choosing.ort.InferenceSession
 
     class Session(plain):
         def run(self, *arguments):
@@ -119,9 +119,9 @@ def test_a_provider_is_active_if_it_runs_a_network_rightly(fault, monkeypatch):
             (found,) = super().run(*arguments)
             return [found if fault == "sound" else found[:, ::-1]]
 
-    monkeypatch.setattr(session.ort, "InferenceSession", Session)
-    session._becomes_active.cache_clear()
+    monkeypatch.setattr(choosing.ort, "InferenceSession", Session)
+    choosing._fault.cache_clear()
     try:
-        assert session.is_active("cpu") is (fault == "sound")
+        assert choosing.is_active("cpu") is (fault == "sound")
     finally:
-        session._becomes_active.cache_clear()
+        choosing._fault.cache_clear()

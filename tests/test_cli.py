@@ -234,7 +234,7 @@ def test_bad_input_is_one_line_exit_2_and_leaves_nothing(iaside, tmp_path, parts
     make, text = BAD[name]
     arguments = make(parts)
     if name in ("cuda without cuda", "tensorrt without it"):
-        from iaside_onnx.inference.session import is_active
+        from iaside_onnx.inference.choosing import is_active
 
         if is_active(name.partition(" ")[0]):
             pytest.skip("the provider is active on this machine")

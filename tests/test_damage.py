@@ -125,13 +125,30 @@ def test_shares_sum_to_the_damage_and_files_come_back(split, estimator, tmp_path
 
 
 def test_a_report_whose_table_is_of_another_game_is_refused(tmp_path):
-    report = made_damage()
+    report, drawn = made_damage(), {"estimator": "permutation"}
     for wrong in (
         replace(report, settings={**report.settings, "split": True}),
         replace(report, settings={**report.settings, "value": "same-answer"}),
         replace(report, settings={**report.settings, "perturbation": {"kind": "corruption"}}),
         replace(report, right=None),
         replace(made_damage(split=True), coalitions=None),
+        # Settings and answers that contradict the table.
+        *(
+            replace(each, settings={**each.settings, **changed})
+            for each in (report, made_damage(split=True), made_damage(split=True, **drawn))
+            for changed in (
+                {"estimator": "x"},
+                {"estimator": "permutation" if each.exact else "exact"},
+                {"players": 9},
+                {"passes": -3},
+                {"passes": 8},
+                {"labels": 9},
+                {"perturbation": {**CORRUPTION, "severity": 999}},
+            )
+        ),
+        replace(report, right=~report.right),
+        replace(report, right=report.right ^ (np.arange(16) == 15)),
+        replace(made(profiles(30)), settings={**made(profiles(30)).settings, "estimator": "x"}),
     ):
         with pytest.raises(UsageError, match="nothing could read it again"):
             wrong.save(tmp_path / "x.h5")
@@ -310,6 +327,9 @@ def test_two_models_on_the_same_pairs_are_compared_band_by_band(tmp_path, iaside
     assert told.exit_code == 0, told.stderr
     assert "Through bands 4 to 7 come" in told.stdout
     assert (tmp_path / "c.png").exists()
+    ia_report().save(tmp_path / "a.h5")
+    other = iaside("compare", paths[0], tmp_path / "a.h5")
+    assert "a file of iaside analyze, and one of iaside explain is needed" in other.stderr
     refused = iaside("compare", *paths, "--beta", "0.5")
     assert refused.exit_code == 2
     assert refused.stderr == "Error: --beta does not apply to damage reports\n"
@@ -343,6 +363,36 @@ def test_no_difference_is_made_of_chance_and_other_pairs_are_refused():
                 for each in (folder, {**others, "name": "a"})
             )
         )
+
+
+def test_the_sentence_names_the_very_bands_that_the_table_marks():
+    # The interval for all runs of bands reaches 0 here, Holm's p-value of the one band does not.
+    plain = made_damage((0.1, 0.3, 0.0, 0.2), 40)
+    other = made_damage((0.3, 0.3, 0.0, 0.2), 40, seed=11, model="n")
+    pair = ia.compare(plain, other).pairs[0]
+    assert [band.p_holm < 0.05 for band in pair.bands] == [True, False, False, False]
+    said = pair.verdict["bands"]
+    assert re.search(r"band 0 come 16.7 \[-\d.*more than with m .*Holm over 4 bands.*open\.", said)
+    assert "No band" not in said
+    assert not re.search("Bands? 0", said)
+
+
+def test_the_same_answers_at_both_ends_make_no_effect_of_0_detectable():
+    plain = made_damage((0.4, 0.0), 60)
+    other = replace(  # the two bands swapped
+        plain,
+        **{name: getattr(plain, name)[:, [0, 2, 1, 3]] for name in ("log_prob", "right")},
+        model={"path": "n.onnx", "sha256": "0" * 64},
+    )
+    verdict = ia.compare(plain, other).pairs[0].verdict
+    assert "No difference of the damage seen" in verdict["damage"]
+    assert "one of 0.0" not in verdict["damage"]
+    assert "Through band 0 come" in verdict["bands"]
+    # Every image alike loses elsewhere: nothing varies over images, and yet they do not agree.
+    right = np.tile([False, True, False, True], (60, 1))
+    sure = replace(plain, right=right, predicted=plain.labels)
+    swapped = replace(sure, right=right[:, [0, 2, 1, 3]])
+    assert "suffer alike" not in ia.compare(sure, swapped).pairs[0].verdict["bands"]
 
 
 def ia_report():

@@ -326,5 +326,5 @@ def test_forged_coalitions_are_refused(model, pictures):
         forged[2, at] = value
         with pytest.raises(ValueError, match="not such as the permutation estimator draws"):
             replace(report, coalitions=forged).check()
-    with pytest.raises(ValueError, match="is no game of 5"):
+    with pytest.raises(ValueError, match="permutation has a table without coalitions"):
         replace(report, coalitions=None).check()

@@ -268,6 +268,10 @@ def test_several_perturbations_go_into_a_folder_and_go_on_there(
     assert [each["perturbation"]["name"] for each in explanations[::2]] == [
         "fog", "jpeg_compression",
     ]  # fmt: skip
+    for command, target in (("html", "d.html"), ("plot", "d.png")):  # the folder as a whole
+        whole = iaside(command, folder, "-o", tmp_path / target)
+        assert (whole.exit_code, whole.stderr) == (0, "")
+    assert "fog 4" in (tmp_path / "d.html").read_text("utf-8")
     again = [ia.load(folder / f"{name}.h5").summary()["bands"] for name in names]
     assert again == [each["bands"] for each in explanations]
     assert iaside(*asked).exit_code == 2
@@ -339,6 +343,29 @@ def test_pictures_of_ones_own_are_a_perturbation(iaside, network, photographs, t
     assert lacking.exit_code == 2
     assert "has no picture for class3/2.png" in lacking.stderr
     assert last[0] == 11
+
+
+def test_places_of_pictures_are_looked_at_before_anything_is_said(
+    iaside, network, photographs, tmp_path
+):
+    asked = [network, photographs, "-o", tmp_path / "r.h5"]
+    own = tmp_path / "own"
+    shutil.copytree(photographs, own)
+    for command in ("explain", "robustness"):
+        done = iaside(command, *asked, "--perturbed", tmp_path / "none")
+        assert done.stderr == f"Error: {tmp_path / 'none'}: no such file or folder\n"
+        done = iaside(command, *asked, "--perturbed", own, "--perturbed", f"{own}/../own")
+        assert "own is given twice" in done.stderr
+        assert done.stderr.count("\n") == 1
+    for measured in (ia.explain, ia.measure_robustness):
+        with pytest.raises(IasideError, match=r"^perturbed takes paths of .*, not ndarray; save "):
+            measured(network, photographs, perturbed=np.zeros((12, 16, 16, 3)))
+    done = iaside("explain", *asked, "--corruption", "fog", "--corruption", "snow", "--bands", 2)
+    assert "r.h5: several results need a folder" in done.stderr
+    assert not (tmp_path / "r.h5").exists()
+    next(own.rglob("*.png")).write_bytes(b"none")
+    done = iaside("explain", *asked, "--perturbed", own, "--skip-bad")
+    assert "--skip-bad leaves out none of the perturbed pictures" in done.stderr
 
 
 def test_several_share_the_time_and_are_told_of_as_one(network, photographs, tmp_path):

@@ -385,8 +385,6 @@ def test_the_file_of_labels_that_an_error_suggests_is_taken(tmp_path, flat):
     with pytest.raises(DataError, match=r"labels are names \(airplane.*class_names=FILE"):
         audit(model(tmp_path / "m.onnx"), flat, labels=tmp_path / "n.csv")
     assert audit(model(tmp_path / "d.onnx", NAMES), flat, labels=tmp_path / "n.csv")[0] == 1.0
-    with pytest.raises(UsageError, match="not taken as labels yet"):
-        open_images(flat, "model")
     with pytest.raises(DataError, match="is a workbook; save it as CSV"):
         open_images(flat, tmp_path / "l.xlsx")
     with pytest.raises(UsageError, match="columns goes with labels"):

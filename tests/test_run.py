@@ -207,6 +207,9 @@ def test_an_interrupted_run_goes_on_where_it_was(case, kind, tmp_path, monkeypat
     whole = measured(kind, case, listener=listener)
     with pytest.raises(StoppedError):
         measured(kind, case, target, listener=after(totals[0][1] * 0.7))
+    with h5py.File(f"{target}.partial", "r+") as file:
+        assert 0 < file["game/seconds"][0, 0] < 100
+        file["game/seconds"][0, 0] += 100
     with pytest.raises(ReportError, match="resume=True or discard"):
         measured(kind, case, target)
     with pytest.raises(ReportError, match="was made with seed 0, not 1"):
@@ -217,6 +220,7 @@ def test_an_interrupted_run_goes_on_where_it_was(case, kind, tmp_path, monkeypat
             measured(kind, case, target, resume=True)
     resumed = measured(kind, case, target, resume=True)
     assert 0 < resumed.run["resumed_after"] < totals[0][1]
+    assert resumed.run["seconds"] > 100  # as the first part says that it took
     same(resumed, whole)
     assert [path.name for path in tmp_path.iterdir()] == ["r.h5"]
 

@@ -11,10 +11,11 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ProviderError
-from iaside_onnx.inference import providers, session
+from iaside_onnx.inference import choosing, providers, session
+from iaside_onnx.inference.choosing import choose_runtime
 from iaside_onnx.inference.inspection import inspect
 from iaside_onnx.inference.providers import Provider
-from iaside_onnx.inference.session import Runtime, choose_runtime
+from iaside_onnx.inference.session import Runtime
 
 from . import graphs
 from .conftest import ROOT
@@ -52,8 +53,9 @@ def test_tensorrt_leaves_to_cuda_what_it_does_not_know_and_all_helper_graphs(ask
 @pytest.mark.parametrize("tf32", [True, False])
 def test_cuda_is_told_whether_products_may_be_rounded(asked, tf32):
     asked.active = [CUDA, CPU]
+    plan = {"cudnn_conv_algo_search": "HEURISTIC"}
     Runtime("cuda", tf32=tf32).open(b"")
-    assert asked.providers == [[(CUDA, {"use_tf32": str(int(tf32))}), (CPU, {})]]
+    assert asked.providers == [[(CUDA, {"use_tf32": str(int(tf32)), **plan}), (CPU, {})]]
 
 
 @pytest.mark.parametrize("active", [[CPU], [CUDA, CPU]])
@@ -64,10 +66,11 @@ def test_another_provider_than_the_one_asked_for_is_an_error(asked, active):
 
 
 def test_auto_never_chooses_tensorrt(monkeypatch):
-    monkeypatch.setattr(session, "is_active", lambda _: True)
+    monkeypatch.setattr(choosing, "is_active", lambda _: True)
+    monkeypatch.setattr(choosing, "inactive", lambda *_: None)
     assert choose_runtime("auto").provider == "cuda"
     assert choose_runtime("tensorrt").provider == "tensorrt"
-    monkeypatch.setattr(session, "is_active", lambda name: name == "cpu")
+    monkeypatch.setattr(choosing, "is_active", lambda name: name == "cpu")
     assert choose_runtime("auto").provider == "cpu"
 
 
@@ -82,7 +85,7 @@ def test_the_processor_knows_no_tf32_and_its_reports_do_not_speak_of_it(tmp_path
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_a_real_gpu_gives_the_answer_of_the_processor(provider, tmp_path):
-    if not session.is_active(provider):
+    if not choosing.is_active(provider):
         pytest.skip(f"{provider} does not become active on this machine")
     model, images = ROOT / "models" / "demo-plain.onnx", ROOT / "demo" / "test"
     expected = ia.analyze(model, images, bands=4, samples=20, provider="cpu")
@@ -115,13 +118,13 @@ def test_a_further_provider_is_one_row(monkeypatch, tmp_path, iaside):
         attack=["square-linf"], queries=5,
     )  # fmt: skip
     assert (measured.provider, measured.settings["tf32"]) == ("processor", True)
-    assert "cuda, tensorrt or processor" in providers.words()
+    assert "or processor, or another" in providers.words()
     known = inspect(model)
     assert "processor" in known["provider_names"]
     done = iaside("verify", target, "--model", model, "--images", images, "--redo", "2")
     assert "2 of 4 rows done again with processor" in " ".join(done.stdout.split())
     done = iaside("analyze", model, images, "-o", tmp_path / "n.h5", "--provider", "tpu")
-    assert (done.exit_code, "cpu, cuda, tensorrt, processor" in done.stderr) == (2, True)
+    assert (done.exit_code, "auto, cpu, cuda, tensorrt, " in done.stderr) == (2, True)
     assert len(done.stderr.strip().splitlines()) == 1
 
 

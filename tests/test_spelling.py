@@ -15,7 +15,7 @@ from iaside_onnx import errors
 from iaside_onnx.checks import check_choice
 from iaside_onnx.errors import InvalidOption, UsageError, again, said
 from iaside_onnx.images.sample import Reading, open_images
-from iaside_onnx.inference.session import choose_runtime
+from iaside_onnx.inference.choosing import choose_runtime
 from iaside_onnx.mathematics.signal_noise import Rings
 from iaside_onnx.preprocessing.preprocess import load_preprocess
 from iaside_onnx.spelling import in_python, on_command_line, option, words

@@ -14,6 +14,7 @@ import numpy as np
 from .. import __version__
 from ..errors import ReportError, UsageError
 from ..results.audit import ABOUT, ANALYSIS, DAMAGE, PAGE, ROBUSTNESS, SUMMARY
+from ..results.audit_about import read_about
 from ..spelling import option
 from ..storage.output_file import (
     SCRATCH,
@@ -23,15 +24,16 @@ from ..storage.output_file import (
     whole_file,
 )
 from ..storage.partial import partial_path
-from ..storage.regular_file import read_bounded, real_path, why
+from ..storage.regular_file import real_path, why
 
 FORMAT, VERSION = "iaside-audit", 1
 RECIPE = "recipe.toml"
+# Where a finished audit waits until the one that replaces it has measured something.
+_ASIDE = f"{SCRATCH}replaced"
 # A look at more images is measured under this name, and takes the place of the one before it.
 NEXT = "robustness-next.h5"
 # What may be asked otherwise when an audit goes on.
 FREE = ("keep", "quick", "samples", "attack")
-_MOST_BYTES = 1 << 20
 
 
 @dataclass
@@ -43,10 +45,13 @@ class AuditFolder:
     path : Path
     about : dict
         The content of ``audit.json``: what was asked for, and what was found of the input.
+    replacing : bool
+        What lies there is another audit, which is to be replaced as soon as this one has begun.
     """
 
     path: Path
     about: dict[str, Any] = field(default_factory=dict)
+    replacing: bool = False
 
     def file(self, name: str) -> Path:
         """A file of the folder."""
@@ -87,9 +92,8 @@ class AuditFolder:
             path.mkdir()
         try:
             with sole_writer(self.file(ABOUT)):
-                if overwrite:
-                    self._clear()
-                elif there:
+                self.replacing = overwrite and bool(there)
+                if there and not overwrite:
                     self.about = self._read()
                 yield
         finally:
@@ -100,22 +104,22 @@ class AuditFolder:
     def _read(self) -> dict[str, Any]:
         path = self.file(ABOUT)
         try:
-            content = json.loads(read_bounded(path, _MOST_BYTES, ReportError))
-        except OSError as error:
+            content = read_about(path)
+        except FileNotFoundError as error:
             raise ReportError(f"{path}: cannot be read: {why(error)}") from error
-        except (ValueError, RecursionError):
-            content = None
-        if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        if content.get("format") != FORMAT:
             raise ReportError(f"{path}: is damaged; use {option('overwrite', True)} to start anew")
         if content.get("format_version") != VERSION:
             raise ReportError(
                 f"{path}: is of another version of iaside ({content.get('iaside_version')}); use "
                 f"{option('overwrite', True)} to start anew"
             )
-        return dict(content)
+        return content
 
     def write(self, **values: Any) -> None:
         """Add to what is known of the audit, on disk too."""
+        if self.replacing:
+            self._set_aside()
         self.about |= values
         content = {
             "format": FORMAT, "format_version": VERSION, "iaside_version": __version__,
@@ -155,23 +159,75 @@ class AuditFolder:
                 )
         return {**before, **asked}
 
+    @property
+    def has_measured(self) -> bool:
+        """Whether there is something that an audit can go on from."""
+        ahead = self.file(NEXT)
+        return any(path.exists() for path in (self.file(ROBUSTNESS), ahead, partial_path(ahead)))
+
     def forget_the_unbegun(self) -> None:
         """Clear the folder of an audit that failed before anything was measured."""
-        ahead = self.file(NEXT)
-        if not any(path.exists() for path in (self.file(ROBUSTNESS), ahead, partial_path(ahead))):
-            self._clear()
+        if self.replacing or self.has_measured:
+            return
+        self._clear()
+        aside = self.file(_ASIDE)
+        if aside.is_dir():
+            with _writing(self.path):
+                _move(aside, self.path)
+
+    def forget_the_replaced(self) -> None:
+        """Remove the audit that this one replaces, now that it has measured something."""
+        AuditFolder(self.file(_ASIDE))._clear()
+        with suppress(OSError):
+            self.file(_ASIDE).rmdir()
+
+    def _set_aside(self) -> None:
+        """Move the audit that is there away, if it is one that has measured something."""
+        self.replacing = False
+        if self.file(ROBUSTNESS).is_file():
+            self.forget_the_replaced()
+            with _writing(self.path):
+                self.file(_ASIDE).mkdir(exist_ok=True)
+                _move(self.path, self.file(_ASIDE))
+        self._clear()
 
     def _clear(self) -> None:
         """Remove what an audit has written, and nothing else."""
-        damages = sorted(self.file(DAMAGE).glob("*.h5*"))
-        names = (ROBUSTNESS, NEXT, ANALYSIS, RECIPE, SUMMARY, PAGE, ABOUT)
-        for path in [*map(self.file, names), *damages]:
+        for path in _written(self.path):
             clear_leftovers(partial_path(path))
             for each in (path, partial_path(path)):
                 with suppress(FileNotFoundError):
                     each.unlink()
         with suppress(OSError):
             self.file(DAMAGE).rmdir()
+
+
+def _written(folder: Path) -> list[Path]:
+    """Every file that an audit may have written into a folder; last what says that it is one."""
+    names = (ROBUSTNESS, NEXT, ANALYSIS, RECIPE, SUMMARY, PAGE)
+    damages = sorted((folder / DAMAGE).glob("*.h5*"))
+    return [*(folder / name for name in names), *damages, folder / ABOUT]
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move what an audit has written from a folder to another."""
+    for path in _written(source):
+        for each in (path, partial_path(path)):
+            place = target / each.relative_to(source)
+            if each.is_file():
+                place.parent.mkdir(exist_ok=True)
+                each.replace(place)
+    for each in (source / DAMAGE, source):
+        with suppress(OSError):  # what holds other files stays
+            each.rmdir()
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ReportError(f"{folder}: cannot be written: {why(error)}") from error
 
 
 def as_json(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..images.folders import class_folders, holds_labels
-from ..images.sample import Reading
+from ..images.sample import OWN_ANSWERS, Reading
 from ..listener import Listener
 from ..measure.request import ModelOptions
 from ..recipe_search.search import given_recipes, search_recipes
@@ -49,16 +49,18 @@ class FoundInput:
     recipe: str | None = None
 
 
-def find_labels(images: Path, asked: Mapping[str, Any], listener: Listener) -> Path | None:
+def find_labels(images: Path, asked: Mapping[str, Any], listener: Listener) -> str | None:
     """The file of labels: as asked for, else the one in the folder of images that is called so."""
     if asked.get("labels") is not None:
-        return Path(asked["labels"])
+        given = asked["labels"]
+        # As text, a path of that name would be the word.
+        return f"./{given}" if isinstance(given, Path) and str(given) == OWN_ANSWERS else str(given)
     path = images / LABELS
     if not images.is_dir() or not path.is_file():
         return None
     # Beside class folders it may be a table of something else.
     if holds_labels(images, path) or class_folders(images, Listener()) is None:
-        return path
+        return str(path)
     listener.note(f"{path} lists no pictures of the folder, so the class folders are the classes")
     return None
 
@@ -83,11 +85,13 @@ def find_input(
     labels = find_labels(images, asked, stages.listener)
     reading = {name: asked.get(name) for name in _READING}
     source = Reading.asked(images, labels, asked.get("class_names"), **reading).open(Listener())
-    options = {} if labels is None else {"labels": str(labels)}
+    options = {} if labels is None else {"labels": labels}
     present, naming = len(np.unique(source.labels)), _NAMING[source.naming]
     if labels is not None or source.class_names is None:
-        naming = "number" if labels is None else str(labels)
-    told = f"labels: {present} {f'of {classes} ' if classes else ''}classes, by {naming}"
+        naming = "number" if labels is None else labels
+    told = "labels: the model's own answers"
+    if labels != OWN_ANSWERS:
+        told = f"labels: {present} {f'of {classes} ' if classes else ''}classes, by {naming}"
     given = None
     if asked.get("preprocess") is None:
         extensions = tuple(map(Path, asked.get("ort_extension", ())))

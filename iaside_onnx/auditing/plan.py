@@ -5,6 +5,7 @@ The plan follows from the inputs, the seed and the images there are; time alone 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,10 @@ _SMALL = 3 * 64 * 64
 # Orders of the bands that are drawn for an image, each with its reverse, where not all are taken.
 _ORDERS, _ORDERS_OF_DAMAGE = 2, 1
 _BANDS = 8
+# Names of one's own pictures that may be those of files of corruptions and attacks (fog-3,
+# square-l2), and what goes before them there.
+_OF_OTHERS = re.compile(r".+-(\d|l2|linf)")
+_OWN_FILE = "own-"
 
 
 def looks(images: int, *, quick: bool = False) -> Iterator[int]:
@@ -116,8 +121,17 @@ class WeakSpot:
 
     @property
     def file(self) -> str:
-        """Name of its file."""
-        return "-".join([self.name, *map(str, self._severity)]) + ".h5"
+        """Name of its file, that of no corruption or attack where it is of one's own pictures."""
+        if self.severity is None:
+            return f"{_OWN_FILE if _OF_OTHERS.fullmatch(self.name) else ''}{self.name}.h5"
+        return f"{self.name}-{self.severity}.h5"
+
+    @property
+    def files(self) -> list[str]:
+        """Names of files that explain it, whatever the severity."""
+        if self.severity is None:
+            return [self.file]
+        return [f"{self.name}-{level}.h5" for level in SEVERITIES]
 
     @property
     def _severity(self) -> list[int]:

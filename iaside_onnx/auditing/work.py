@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import IasideError, OtherRowsError, ReportError, said
+from ..images.layouts import names_apart, place_name
 from ..inference.inspection import Inspection, inspect
 from ..listener import Listener
 from ..measure.analysis import analyze
 from ..measure.damage import explain
+from ..measure.request import LabelledOptions, Request
 from ..measure.robustness import measure_robustness
+from ..measure.subject import open_subject
 from ..results.audit import ANALYSIS, DAMAGE, ROBUSTNESS, Audit
 from ..results.group_verdict import KEEP, SEVERITIES, verdicts
 from ..results.robustness import RobustnessReport
 from ..spelling import option
 from ..storage.output_file import whole_file
 from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
-from .found_input import find_input
+from .found_input import find_input, find_labels
 from .plan import (
     ATTACKED,
     EVIDENCE_IMAGES,
@@ -98,6 +101,11 @@ class Work:
         given = self.asked.get("perturbed", ())
         return {"perturbed": given, "corruption": "imagenet-c"} if given else {}
 
+    @property
+    def _given(self) -> dict[str, Any]:
+        """What was asked for, as measurements take it."""
+        return _as_options({name: self.asked[name] for name in self.asked if name not in _OWN})
+
     def run(self) -> None:
         """All stages, as far as they are not done yet and time goes."""
         model = self._look_at_model()
@@ -131,7 +139,9 @@ class Work:
 
     def _look_at_model(self) -> Inspection:
         """Open the model and say what it is; refuse the folder of another one."""
-        named = {name: self.asked[name] for name in _INSPECTED if name in self.asked}
+        # What an earlier run wrote down counts as given too.
+        Request.of(LabelledOptions, self._given, self.model, self.images, None)
+        named = {name: self._given[name] for name in _INSPECTED if name in self._given}
         found = inspect(self.model, **named)
         before = self.folder.about.get("sha256", found["sha256"])
         if before != found["sha256"]:
@@ -151,7 +161,8 @@ class Work:
     def _look_at_input(self, model: Inspection) -> int:
         """Find preprocessing and labels, unless that is done; how many images there are to use."""
         about, recipe = self.folder.about, self.folder.file(RECIPE)
-        if "input" not in about:
+        before = self.folder.has_measured and "input" in about
+        if not before:
             classes = model["classes"]
             found = find_input(self.model, self.images, classes, self.asked, self.stages)
             # From here on there is something to go on from.
@@ -160,19 +171,40 @@ class Work:
                 input=found.words, found=as_json(found.options), recipe=found.recipe,
                 available=found.available,
             )  # fmt: skip
-        self.folder.write(keep=self.keep, asked=as_json(self.asked))
         about = self.folder.about
         self.stages.say(INPUT, about["input"])
-        own = {name: value for name, value in self.asked.items() if name not in _OWN}
-        self._options = {**own, **about["found"], **self.running, "sampling": "nested"}
-        if isinstance(self._options.get("size"), list):
-            self._options["size"] = tuple(self._options["size"])
+        self._options = _as_options(
+            {**self._given, **about["found"], **self.running, "sampling": "nested"}
+        )
         if about["recipe"]:
             with whole_file(recipe) as scratch:
                 scratch.write_text(about["recipe"], encoding="utf-8")
             self._options["preprocess"] = str(recipe)
         available = int(about["available"])
+        if before:
+            self._check_images(available)
+        self.folder.write(keep=self.keep, asked=as_json(self.asked))
         return min(self.asked.get("samples") or available, available)
+
+    def _check_images(self, available: int) -> None:
+        """Refuse to go on from what was measured of other images, or with other labels."""
+        if self.asked.get("labels") is None:  # those that are there now
+            labels = find_labels(self.images, self.asked, Listener())
+            self._options.pop("labels", None)
+            self._options |= {} if labels is None else {"labels": str(labels)}
+        known = self._measured_before()
+        if known is None:  # the measurement that goes on looks for itself
+            return
+        options = {**self._options, "samples": known.settings["samples"], "listener": Listener()}
+        request = Request.of(LabelledOptions, options, self.model, self.images, None)
+        sample = open_subject(request).sample
+        digest = known.run.get("sample_digest", known.data["digest"])
+        if sample.digest() != digest or len(sample.source.ids) != available:
+            raise ReportError(
+                f"{self.folder.path}: was measured on other images than those of {self.images}, "
+                "or with other labels; give another folder, or "
+                f"{option('overwrite', True)} to start anew"
+            )
 
     def _measured_before(self) -> RobustnessReport | None:
         """What an earlier run measured; a finished look takes its place first."""
@@ -199,7 +231,6 @@ class Work:
         passes = 1 + len(report.perturbations) * len(SEVERITIES)
         pace = report.run["seconds"] / (len(report.image_ids) * passes)
         seconds = pace * passes * first
-        self.folder.write(estimate=round(seconds, 1))
         size = [report.settings[name] for name in ("height", "width", "channels")]
         played = min(EVIDENCE_IMAGES, available) * (
             passes_of(game(*size)) + _GROUPS * passes_of(damage_game(*size))
@@ -234,7 +265,7 @@ class Work:
                 f"provider; give another folder, or {option('overwrite', True)} to start anew"
             ) from error
         ahead.replace(target)
-        self.folder.write(look=look)
+        self.folder.forget_the_replaced()
         return report
 
     def _explain(self, report: RobustnessReport, available: int) -> None:
@@ -247,13 +278,15 @@ class Work:
         images, settings = min(EVIDENCE_IMAGES, available), game(*size)
         self._play(pace, ANALYSIS, "evidence", analyze, images, settings)
         settings = damage_game(*size)
-        own = {_name(Path(path)): path for path in self.asked.get("perturbed", ())}
         for spot in weak_spots(report, verdicts(report, keep=self.keep)):
             what = {"corruption": spot.name, "severity": spot.severity}
             if spot.severity is None:
-                what = {"perturbed": own.get(spot.name)}
-            before = self.folder.file(DAMAGE).glob(f"{spot.name}-*.h5")
-            if None in what.values() or any(before):  # whatever the severity
+                places = self._places_of(spot.name)
+                if len(places) != 1:
+                    self.stages.warn(f"{spot.name} is not explained: {len(places)} places have it")
+                    continue
+                what = {"perturbed": places[0]}
+            if any(self.folder.file(f"{DAMAGE}/{name}").is_file() for name in spot.files):
                 continue
             self._play(
                 pace, f"{DAMAGE}/{spot.file}", spot.words, explain, images,
@@ -264,6 +297,13 @@ class Work:
                 pace, f"{DAMAGE}/{name}.h5", name, explain, min(ATTACKED, available),
                 settings, attack=name, queries=QUERIES,
             )  # fmt: skip
+
+    def _places_of(self, name: str) -> list[str]:
+        """Where pictures of one's own lie that results call so."""
+        given = self.asked.get("perturbed", ())
+        paths = list(map(Path, given))
+        named = zip(given, map(place_name, paths), names_apart(paths), strict=True)
+        return [place for place, *names in named if name in names]
 
     def _play(
         self,
@@ -293,9 +333,12 @@ class Work:
             self.stages.warn(f"{name} is not measured: {said(error)}")
 
 
-def _name(path: Path) -> str:
-    """What a report calls perturbed pictures of one's own."""
-    return path.absolute().name if path.is_dir() else path.stem
+def _as_options(values: dict[str, Any]) -> dict[str, Any]:
+    """Options that may have been JSON values."""
+    return {
+        name: tuple(value) if name == "size" and isinstance(value, list) else value
+        for name, value in values.items()
+    }
 
 
 def _lasting(seconds: float) -> str:

@@ -66,8 +66,9 @@ from .output import check_targets, print_json, print_written
     ),
     view=together(
         click.option(
-            "--value", default="right", show_default=True, metavar="KIND",
-            help="Damage in right (points of accuracy), same-answer or log-prob.",
+            "--value", metavar="KIND",
+            help="Damage in right (points of accuracy), same-answer or log-prob.  "
+            "[default: right; same-answer with --labels model]",
         ),
         confidence_option(),
     ),

@@ -9,7 +9,7 @@ import click
 
 from .numbers import FILE
 from .options import any_view_options, overwrite_option, target_option
-from .output import check_targets, refuse_for_audits
+from .output import check_targets, files_in, refuse_for_audits
 from .show import baseline_of, viewed, warn_of_silent
 
 
@@ -34,7 +34,7 @@ def html(
     Of one report or of several. Files of iaside robustness of the same models, of iaside explain,
     and one of iaside snr may stand among the reports: then the page shows what was measured beside
     the score. Files of iaside explain make a page of their own too, and so does the folder of an
-    audit: the page with its answer.
+    audit: the page with its answer. Another folder stands for the files in it.
 
     It works offline and from an e-mail, on narrow screens, on paper, by keyboard and with a
     screen reader.
@@ -50,6 +50,7 @@ def html(
     from ..storage.opening import MADE_BY
 
     check_targets()
+    reports = files_in(reports)
     if len(reports) == 1 and reports[0].is_dir():
         refuse_for_audits({**view, "baseline": baseline})
         save_audit_page(Audit.load(reports[0]), target, overwrite=overwrite)

@@ -21,7 +21,7 @@ from .output import check_targets, print_json
 
 
 @click.command()
-@click.argument("model", type=FILE)
+@click.argument("model", type=FILE, required=False)
 @reading_options
 @click.option(
     "--data", "images", type=FILE, metavar="IMAGES",
@@ -38,13 +38,18 @@ from .output import check_targets, print_json
     "--write-labels", "labels_file", type=NEW_FILE, metavar="FILE.csv",
     help="Write the labels of all pictures of the folder for --labels.",
 )  # fmt: skip
+@click.option(
+    "--providers", is_flag=True,
+    help="Say which providers this machine has, and which would run MODEL, if one is given.",
+)  # fmt: skip
 @overwrite_option("what is written")
 @progress_option
 @json_option
 def inspect(
-    model: Path,
+    model: Path | None,
     images: Path | None,
     recipe: Path | None,
+    providers: bool,
     overwrite: bool,
     progress: bool,
     as_json: bool,
@@ -59,6 +64,7 @@ def inspect(
     Example:
       iaside inspect model.onnx
       iaside inspect model.onnx --data photos/ --write-recipe recipe.toml
+      iaside inspect model.onnx --providers
     """
     from ..inference.inspection import inspect as describe
     from ..storage.output_file import whole_file
@@ -71,6 +77,11 @@ def inspect(
     if images is None and (labels or recipe or written):
         raise click.UsageError("--labels, --write-recipe and --write-labels need --data IMAGES")
     check_targets()
+    if providers:
+        _inspect_providers(model, images, options["ort_extension"], as_json)
+        return
+    if model is None:
+        raise click.UsageError("Missing argument 'MODEL' (--providers goes without one).")
     _check_target("--write-labels", written, ".csv", overwrite)
     _check_target("--write-recipe", recipe, ".toml", overwrite)
     named = ("input", "output", "layout", "size", "set", "ort_extension")
@@ -98,6 +109,21 @@ def inspect(
         print_candidates(description, recipe)
     else:
         print_inspection(description)
+
+
+def _inspect_providers(
+    model: Path | None, images: Path | None, extensions: Any, as_json: bool
+) -> None:
+    from ..inference.provider_facts import provider_facts
+    from ..views.inspection_table import print_providers
+
+    if images is not None:
+        raise click.UsageError("--providers goes without --data")
+    software, facts = provider_facts(model, extensions)
+    if as_json:
+        print_json({**software, "model": None if model is None else str(model), "providers": facts})
+    else:
+        print_providers(software, facts, model)
 
 
 def _typed(options: dict[str, Any]) -> list[str]:

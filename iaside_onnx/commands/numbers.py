@@ -79,5 +79,7 @@ NUMBER = _Number(float, "float")
 BOUND = _Bound()
 TEXT = _Text()
 FILE = click.Path(path_type=Path)
+# Of labels: a word among them is none, which a path would not show ("./model").
+TABLE = click.Path(path_type=str)
 # What a command writes; all other files are what it reads.
 NEW_FILE = click.Path(path_type=Path, allow_dash=True)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from ..inference.providers import words as provider_words
-from .numbers import FILE, INTEGER, NEW_FILE, NUMBER, TEXT, plain
+from .numbers import FILE, INTEGER, NEW_FILE, NUMBER, TABLE, TEXT, plain
 
 _SIDE = re.compile(r"[1-9][0-9]{0,4}")
 _DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
@@ -170,8 +170,9 @@ reading_options = together(
 )
 label_options = together(
     click.option(
-        "--labels", type=FILE, metavar="FILE",
-        help="Columns file,label, or another usual layout; numbers, class names or WordNet ids.",
+        "--labels", type=TABLE, metavar="FILE|model",
+        help="Columns file,label, or another usual layout; numbers, class names or WordNet ids. "
+        "'model': the model's own answers, where there are no labels.",
     ),
     click.option(
         "--columns", type=TEXT, metavar="FILE,LABEL",
@@ -205,7 +206,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but war
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 skip_bad_option = click.option(
-    "--skip-bad", is_flag=True, help="Leave out pictures that cannot be read, and list them."
+    "--skip-bad", is_flag=True, help="Leave out clean pictures that cannot be read, and list them."
 )
 bands_option = click.option(
     "--bands", type=INTEGER, default=8, show_default=True, help="Number of bands M."

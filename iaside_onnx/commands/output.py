@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,20 @@ def check_targets(use: str = "read") -> None:
         endings = set(SUFFIXES)
     for target in targets:
         check_no_input(target, inputs, use=use, within=target.suffix.lower() in endings)
+
+
+def files_in(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The same, with its files for a folder of results that is not the folder of an audit."""
+    from ..results.audit import ROBUSTNESS
+
+    return tuple(
+        each
+        for path in paths
+        for each in (
+            (path.is_dir() and not (path / ROBUSTNESS).is_file() and sorted(path.glob("*.h5")))
+            or [path]
+        )
+    )
 
 
 def refuse_for_audits(given: Mapping[str, Any], *known: str) -> None:

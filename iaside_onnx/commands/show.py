@@ -10,7 +10,7 @@ import click
 
 from .numbers import FILE
 from .options import any_view_options, json_option, picture_options, robustness_option
-from .output import check_targets, print_result, refuse_for_audits, say
+from .output import check_targets, files_in, print_result, refuse_for_audits, say
 
 # Options of show and plot that apply to files of a format; --confidence does to all.
 _OPTIONS = {
@@ -103,7 +103,7 @@ def plot(
     """Draw one report, or several side by side.
 
     Also one file of iaside snr or iaside predict --model, several of iaside robustness or iaside
-    explain, or heat maps with reports of the same models.
+    explain, or heat maps with reports of the same models. A folder stands for the files in it.
 
     \b
     Example:
@@ -116,6 +116,7 @@ def plot(
     from ..views.registry import drawing, save
 
     check_targets()
+    reports = files_in(reports)
     picture = "classes" if classes else picture
     if picture == "classes" and len(reports) > 1:
         raise click.UsageError(f"--classes takes one report, not {len(reports)}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .measure import claim
-from .numbers import FILE, INTEGER, TEXT
+from .numbers import FILE, INTEGER, TABLE, TEXT
 from .options import extension_option, json_option, signature_options, threads_option
 from .output import print_json, say
 
@@ -21,7 +21,7 @@ from .output import print_json, say
     help="Are these the images that it names, with the same labels?",
 )  # fmt: skip
 @click.option(
-    "--labels", type=FILE, metavar="FILE.csv", help="Labels of the images, as for analyze."
+    "--labels", type=TABLE, metavar="FILE.csv", help="Labels of the images, as for analyze."
 )
 @click.option(
     "--class-names", type=TEXT, metavar="FILE|none",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import IasideError, ReportError, UsageError, said
 from ..mathematics.paired import Difference, PairedBootstrap, holm
 from ..results.audit import ANALYSIS, Audit
-from ..results.group_verdict import SEVERITIES, listed
+from ..results.group_verdict import OWN_ANSWERS, SEVERITIES, listed
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
 from .agreement import Ground, grounds_apart
@@ -34,10 +34,11 @@ class AuditPair:
         Images in both; everything but the verdicts speaks of these alone.
     left_out : dict
         Images of ``reference`` and ``other`` that are not shared.
-    clean : Difference
-        Share of right answers to untouched images.
+    clean : Difference or None
+        Share of right answers to untouched images; None where labels are the models' own answers.
     groups, corruptions : dict of str to Difference
-        The same under corruptions, mean over severities; ``p_holm`` over each family.
+        Share of right answers, or of each model's own answers, under corruptions, mean over
+        severities; ``p_holm`` over each family.
     verdicts : dict of str to tuple of str
         The verdict of the reference and of the other, by group, each from all its own images.
     scores : list of str
@@ -51,7 +52,7 @@ class AuditPair:
     model: dict[str, Any]
     shared: int
     left_out: dict[str, int]
-    clean: Difference
+    clean: Difference | None
     groups: dict[str, Difference]
     corruptions: dict[str, Difference]
     verdicts: dict[str, tuple[str, str]]
@@ -132,7 +133,10 @@ def _pair(base: str, reference: Audit, name: str, other: Audit) -> AuditPair:
     ]
     seed = int(first.settings["seed"])
     resamples = PairedBootstrap(tables[0], tables[1], first.confidence, seed)
+    clean: Difference | None
     clean, *rest = resamples.differences(lambda means: means)
+    if first.of_own_answers:
+        clean = None
     of_groups = dict(zip(groups, _adjusted(rest[: len(groups)]), strict=True))
     single = dict(zip(first.perturbations, _adjusted(rest[len(groups) :]), strict=True))
     found = [each.verdicts.groups for each in (reference, other)]
@@ -180,7 +184,8 @@ def _shared(
             "audit both models on the same images"
         )
     rows = tuple(np.array([place[image] for image in ids], np.intp) for place in places)
-    same = np.array_equal(first.labels[rows[0]], second.labels[rows[1]])
+    own = first.of_own_answers and second.of_own_answers  # each has its own
+    same = own or np.array_equal(first.labels[rows[0]], second.labels[rows[1]])
     contents = first.image_digests, second.image_digests
     if contents[0] is not None and contents[1] is not None:
         same = same and np.array_equal(contents[0][rows[0]], contents[1][rows[1]])
@@ -225,7 +230,7 @@ def _scores(reference: Audit, other: Audit) -> tuple[list[str], list[str]]:
 
 
 def _sentence(
-    name: str, base: str, groups: dict[str, Difference], clean: Difference, level: float
+    name: str, base: str, groups: dict[str, Difference], clean: Difference | None, level: float
 ) -> str:
     more: list[str] = []
     fewer: list[str] = []
@@ -237,12 +242,16 @@ def _sentence(
         else:
             (more if found.difference > 0 else fewer).append(text)
     parts = []
+    words = ("keeps more", "keeps fewer") if clean is None else ("gets more", "gets fewer")
+    what = "of its own answers" if clean is None else "right"
     if more:
-        parts.append(f"{name} gets more right than {base} under {listed(more)}")
+        parts.append(f"{name} {words[0]} {what} than {base} under {listed(more)}")
     if fewer:
-        parts.append(f"{name} gets fewer right than {base} under {listed(fewer)}")
+        parts.append(f"{name} {words[1]} {what} than {base} under {listed(fewer)}")
     if same:
         parts.append(f"no difference of {name} and {base} is seen under {listed(same)}")
+    if clean is None:
+        return f"{'; '.join(parts)}. {OWN_ANSWERS}"
     return f"{'; '.join(parts)}; untouched: {_points(clean)} points of accuracy."
 
 

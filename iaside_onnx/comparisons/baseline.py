@@ -11,6 +11,7 @@ from ..mathematics.corruption_error import corruption_errors, relative_corruptio
 from ..mathematics.score import resampled_means
 from ..results.robustness import Relative, RobustnessReport
 from ..results.spread import RESAMPLES, Spread
+from ..spelling import option
 from .agreement import Ground, grounds_apart
 
 
@@ -28,6 +29,13 @@ def check_same_ground(baseline: RobustnessReport, measured: Ground | RobustnessR
 
 def relative(report: RobustnessReport, baseline: RobustnessReport) -> Relative:
     """See `RobustnessReport.against`."""
+    for each in (report, baseline):
+        if each.of_own_answers:
+            raise ReportError(
+                f"{each.model['path']}: was measured with labels from the model "
+                f"({option('labels', 'model')}), so that no error is known that corruption errors "
+                "(CE) could be a ratio of; measure both models with true labels"
+            )
     check_same_ground(baseline, report)
     same_labels = np.array_equal(report.labels, baseline.labels)
     if report.image_ids != baseline.image_ids or not same_labels:

@@ -31,7 +31,9 @@ from ..results.damage import DamageReport
 from ..results.finding import no_finding
 from ..results.kinds import load_one_of
 from ..results.report import FEW_IMAGES, Report, check_view
+from ..results.result import Result
 from ..setting_roles import VIEW
+from ..spelling import option
 from .comparable import Agreement, agreement, in_view_of, names_of
 from .damage import compare_damage, refuse_others
 from .pairs import ClassDifference, Comparison, Pair
@@ -128,8 +130,10 @@ def compare(
     if margin is not None and not 0 < margin < np.inf:
         raise InvalidOption("margin", margin, "must be a positive number")
     given = [reference, *others, *replicates]
-    read = [_read(each) for each in given]
-    if isinstance(read[0], DamageReport):
+    first_read = _read(reference, Report, DamageReport)
+    kind = DamageReport if isinstance(first_read, DamageReport) else Report
+    read = [first_read, *(_read(each, kind) for each in given[1:])]
+    if isinstance(first_read, DamageReport):
         given_too = {"beta": beta, "margin": margin, "replicates": replicates}
         refuse_others(given_too | {"per_class": per_class})
         named = list(zip(names_of(given), read, strict=True))
@@ -139,6 +143,11 @@ def compare(
     first = reports[0] = reports[0].view(value=value, beta=beta, confidence=confidence)
     view = {key: first.settings[key] for key in VIEW}
     check_view(view["value"], first.beta, first.confidence)
+    if per_class and first.of_own_answers:
+        raise UsageError(
+            f"{option('per_class', True)} goes with true labels: these are each model's own "
+            "answers, so that a class has other images in each report"
+        )
     base, *rest = zip(names_of(given), reports, strict=True)
     agreements = [agreement(base, each) for each in rest]
     for agreed in agreements:
@@ -174,10 +183,9 @@ def compare(
     )
 
 
-def _read(given: str | Path | Report) -> Any:
-    if isinstance(given, str | Path):
-        return load_one_of(given, Report, DamageReport)
-    return given
+def _read(given: str | Path | Report, *kinds: type[Result]) -> Any:
+    """A report of one of some kinds."""
+    return load_one_of(given, *kinds) if isinstance(given, str | Path) else given
 
 
 def _pair(
@@ -192,7 +200,7 @@ def _pair(
         for part in ("log_prob", "predicted")
     )
     drawn: PairedBootstrap | TrainingBootstrap
-    accuracy: Difference
+    accuracy: Difference | None
 
     def score(means: NDArray[np.float64]) -> NDArray[np.float64]:
         """Signed score of mean outcomes, shape (..., 1)."""
@@ -213,6 +221,9 @@ def _pair(
             "a signed score lies near 0, where intervals of the published score, an absolute "
             "value, do not hold; judge by the signed score"
         )
+    own = first.of_own_answers
+    if own:
+        accuracy = None
     reasons = [f"{side.name}: {reason}" for side in sides if (reason := no_finding(side.report))]
     equivalent = None
     if margin is not None and not reasons:
@@ -229,7 +240,9 @@ def _pair(
         srs_signed=signed,
         srs=drawn.differences(lambda means: np.abs(score(means)))[0],
         accuracy=accuracy,
-        right_alone={
+        right_alone=None
+        if own
+        else {
             "reference": int(np.sum(base.right & ~other.right)),
             "other": int(np.sum(other.right & ~base.right)),
         },

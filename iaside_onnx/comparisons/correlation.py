@@ -184,6 +184,13 @@ def correlate(
     audited = _by_model(analyses, "analyses")
     damaged = _by_model(measured, "robustness reports")
     notes = _check_analyses(analyses)
+    for name, each in (*analyses, *measured):
+        if each.of_own_answers:
+            raise UsageError(
+                f"{name}: has labels from the model ({option('labels', 'model')}), so that neither "
+                "errors nor accuracy are known, which the score is held against; measure with true "
+                "labels"
+            )
     base: RobustnessReport | None = None
     if baseline is not None:
         name, given = _called(baseline), _read(baseline)
@@ -260,7 +267,9 @@ def _outcomes(
         against = [relative(table, base) for table in tables]
         columns["mce"] = [float(each.mce.value) for each in against]
         columns["relative_mce"] = [float(each.relative_mce.value) for each in against]
-    columns["added_error"] = [table.mean_error - table.clean_error for table in tables]
+    columns["added_error"] = [
+        table.mean_error - float(table.clean_wrong.mean()) for table in tables
+    ]
     columns["mpe"] = [table.mean_mpe for table in tables]
     warnings = []
     attacks = shared_attacks(tables)
@@ -288,7 +297,8 @@ def _read(entry: Report | RobustnessReport | str | Path) -> Report | RobustnessR
     result = entry if isinstance(entry, Result) else load_file(entry)
     if isinstance(result, Report | RobustnessReport):
         return result
-    raise wrong_kind(_called(entry), result.SCHEMA.format, Report.SCHEMA.format)
+    kinds = (Report.SCHEMA.format, RobustnessReport.SCHEMA.format)
+    raise wrong_kind(_called(entry), result.SCHEMA.format, *kinds)
 
 
 def _called(entry: Report | RobustnessReport | str | Path) -> str:

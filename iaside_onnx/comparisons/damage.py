@@ -25,6 +25,8 @@ from .damage_agreement import pairs_apart
 Named = tuple[str, DamageReport]
 # A band stays as it was where its difference is surely below this share of the reference's damage.
 _UNMOVED = 0.1
+# Decimals of a share that are more than rounding of the sums that make it.
+_DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def _pair(base: Named, compared: Named) -> DamagePair:
         )
     rows = shared_rows(base, compared)
     contents = contents_of(base, compared, rows)
-    sides = [report.per_image[own] for report, own in zip((first, other), rows, strict=True)]
+    sides = [_shares(report, own) for report, own in zip((first, other), rows, strict=True)]
     games = [report.game()[own] for report, own in zip((first, other), rows, strict=True)]
     before, after = (_columns(*each) for each in zip(games, sides, strict=True))
     drawn = PairedBootstrap(before, after, first.confidence)
@@ -176,13 +178,19 @@ def _pair(base: Named, compared: Named) -> DamagePair:
         verdict={},
     )
     sums = RunSums(sides[1] - sides[0], first.confidence, 0)
-    return replace(pair, verdict=_verdict(pair, first_name, first, sums))
+    alike = np.array_equal(before[:, 2:], after[:, 2:])
+    return replace(pair, verdict=_verdict(pair, first_name, first, sums, alike=alike))
 
 
 def _columns(game: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Clean, perturbed and lost, then the bands, a row an image."""
     ends = game[:, [-1, 0]]
     return np.column_stack([ends, ends[:, 0] - ends[:, 1], shares])
+
+
+def _shares(report: DamageReport, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Damage of some images by band, without what is but rounding: it is no difference."""
+    return np.round(report.per_image[rows], _DIGITS)
 
 
 def _accuracy(games: list[NDArray[np.float64]], column: int, confidence: float) -> Difference:
@@ -212,12 +220,15 @@ def _notes(
 
 
 def _verdict(
-    pair: DamagePair, reference: str, first: DamageReport, sums: RunSums
+    pair: DamagePair, reference: str, first: DamageReport, sums: RunSums, *, alike: bool
 ) -> dict[str, str]:
-    """Plain sentences about a pair, as `DamagePair.verdict` holds them."""
+    """Plain sentences about a pair, as `DamagePair.verdict` holds them.
+
+    `alike` says that the two lose the same, in all and band by band, on every image.
+    """
     level, digits = 1 - first.confidence, 2 if first.value == "log-prob" else 1
     d, name = pair.damage, pair.report
-    if d.difference == d.stderr == 0 and all(band.stderr == 0 for band in pair.bands):
+    if alike:
         return dict.fromkeys(
             ("damage", "bands"), f"{name} and {reference} suffer alike on every image they share."
         )
@@ -234,10 +245,13 @@ def _verdict(
             f"{'less' if less else 'more'} than {reference} {between}."
         )
     else:
-        damage = (
-            f"No difference of the damage seen on {pair.shared} images {between}; one of "
-            f"{_text(d.mde, digits)} {first.unit} would have been seen (with a probability of 0.8)."
-        )
+        damage = f"No difference of the damage seen on {pair.shared} images {between}"
+        if d.mde > 0:  # none where resamples of the images do not vary
+            damage += (
+                f"; one of {_text(d.mde, digits)} {first.unit} would have been seen (with a "
+                "probability of 0.8)"
+            )
+        damage += "."
     if pair.shared < FEW_IMAGES:
         bands = f"With fewer than {FEW_IMAGES} images no band is judged."
     else:
@@ -249,28 +263,28 @@ def _bands_said(
     pair: DamagePair, reference: str, first: DamageReport, sums: RunSums, digits: int
 ) -> list[str]:
     level, names = 1 - first.confidence, first.band_names
-    said = []
-    for start, end in _moved(pair.bands, level):
+    said, moved = [], _moved(pair.bands, level)
+    for start, end in moved:
         run = sums.run(start, end)
-        if run.low <= 0 <= run.high:
-            continue
         before, after = (
             sum(getattr(band, side) for band in pair.bands[start : end + 1])
             for side in ("reference", "other")
         )
         less = run.value < 0
-        low, high = sorted((abs(run.low), abs(run.high)))
+        low, high = (-run.high, -run.low) if less else (run.low, run.high)
+        seen = f"; the difference is seen (Holm over {len(names)} bands), its size is open"
         said.append(
             f"Through {bands_named(names, start, end)} come {_text(abs(run.value), digits)} "
             f"[{_text(low, digits)}, {_text(high, digits)}] {first.unit} "
             f"{'less' if less else 'more'} than with {reference} "
-            f"({_text(before, digits)} became {_text(after, digits)})."
+            f"({_text(before, digits)} became {_text(after, digits)}){seen if low <= 0 else ''}."
         )
     most = _UNMOVED * abs(pair.damage.reference)
+    apart = {band for start, end in moved for band in range(start, end + 1)}
     still = [
         band
         for band in range(len(names))
-        if (run := sums.run(band, band)) and max(-run.low, run.high) <= most
+        if band not in apart and (run := sums.run(band, band)) and max(-run.low, run.high) <= most
     ]
     if not said:
         said.append(f"No band is seen to differ (Holm over {len(names)} bands).")

@@ -26,6 +26,7 @@ from ..storage.seal import NO_SEAL, is_sealed
 from .comparable import Named
 from .comparison import compare
 from .gated import (
+    JUDGED,
     Ends,
     Gated,
     Judged,
@@ -49,6 +50,8 @@ _WHAT = {
 }
 _DROPS = ("max_drop", "max_accuracy_drop")
 _SCORES = ("min_score", "max_drop")
+# Those that mean nothing without true labels.
+_OF_LABELS = ("min_accuracy", "max_accuracy_drop", "max_mce")
 _FROM_ERRORS: tuple[str, ...] = ("max_mce", "max_error_rise")
 _FROM_BASELINE = (*_DROPS, *_FROM_ERRORS)
 
@@ -174,7 +177,8 @@ def gate(
         Largest drop of the signed score (paired bootstrap) and of accuracy (score interval).
     max_error, max_error_rise : dict of str to float, optional
         By corruption or group of corruptions ("noise"): largest share of wrong answers, mean over
-        severities, and its largest rise (bootstrap, paired for a rise).
+        severities, and its largest rise (bootstrap, paired for a rise). Of measurements with the
+        model's own answers as labels: of answers that flip.
     max_mce : float, optional
         Largest mean corruption error relative to the baseline's.
     point : bool
@@ -210,12 +214,15 @@ def gate(
     by_name = {"max_error": dict(max_error or {}), "max_error_rise": dict(max_error_rise or {})}
     by_name = {name: bounds for name, bounds in by_name.items() if bounds}
     _check(limits, by_name, baseline)
-    gated = Gated.of(report)
+    needed = _needed(limits, by_name)
+    gated = Gated.of(report, needed)
     for name, asked in (("value", value), ("beta", beta)):
         if asked is not None:
             gated.analysed(name)
     gated = gated.view(value=value, beta=beta, confidence=confidence)
-    reference = None if baseline is None else Gated.of(baseline)
+    reference = None if baseline is None else Gated.of(baseline, needed)
+    for each in filter(None, (gated, reference)):
+        _check_known(limits, each)
     if gated.analysis is not None:
         check_view(**gated.view_settings)
     notes = _notes([report, baseline], gated, point=point)
@@ -259,6 +266,14 @@ def gate(
     )
 
 
+def _needed(limits: Mapping[str, float], by_name: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Formats of the files that hold what thresholds are on; accuracy is in either."""
+    analysis, measurement = JUDGED
+    asked = [analysis] * bool(limits.keys() & set(_SCORES))
+    asked += [measurement] * bool(by_name or "max_mce" in limits)
+    return asked or list(JUDGED)
+
+
 def _check(
     limits: Mapping[str, float], by_name: Mapping[str, Mapping[str, float]], baseline: object | None
 ) -> None:
@@ -281,6 +296,17 @@ def _check(
         if name != "min_score" and not 0 <= limit <= most:
             allowed = "a share from 0 to 1" if share else "0 or a positive number"
             raise InvalidOption(name, limit, f"must be {allowed}")
+
+
+def _check_known(limits: Mapping[str, float], gated: Gated) -> None:
+    """Refuse thresholds on what is not known where labels are the model's own answers."""
+    unknown = [name for name in limits if name in _OF_LABELS]
+    if unknown and any(each.of_own_answers for each in gated.reports):
+        raise UsageError(
+            f"{gated.name}: {option(unknown[0])} needs true labels, and these are the model's own "
+            f"answers ({option('labels', 'model')}), so that accuracy is not known; "
+            f"{option('max_error')} bounds flips, {option('min_score')} the score"
+        )
 
 
 def _check_score(least: float | None, report: Report) -> None:
@@ -325,7 +351,7 @@ def _own(name: str, gated: Gated) -> tuple[float, Ends]:
         report = gated.robustness or gated.first
         right = int(np.sum(report.predicted == report.labels))
         low, high = wilson(right, len(report.labels), report.confidence)
-        return report.accuracy, (float(low), float(high))
+        return float(np.mean(report.predicted == report.labels)), (float(low), float(high))
     scores = gated.analysed(name)
     return scores.srs_signed, scores.intervals.srs_signed
 
@@ -361,7 +387,9 @@ def _from_baseline(
                 f"drops speak of the {pair.shared} shared images: {pair.left_out['reference']} of "
                 f"the baseline and {pair.left_out['other']} of the report are left out"
             )
-        falls = {"max_accuracy_drop": pair.accuracy, "max_drop": pair.srs_signed}
+        falls = {"max_drop": pair.srs_signed}
+        if pair.accuracy is not None:
+            falls["max_accuracy_drop"] = pair.accuracy
     elif "max_accuracy_drop" in judged:
         first, other = (each.measured("max_accuracy_drop") for each in (reference, gated))
         level = other.confidence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from .agreement import grounds_apart
 from .baseline import relative
 
 Judged = str | Path | Report | RobustnessReport | Audit
+JUDGED = (Report.SCHEMA.format, RobustnessReport.SCHEMA.format)
 # What each parameter bounds, by the corruption or group of them.
-ERRORS = {"max_error": "error", "max_error_rise": "rise of error"}
+ERRORS = {"max_error": "{}", "max_error_rise": "rise of {}"}
 Ends = tuple[float, float]
 
 
@@ -42,8 +43,10 @@ class Gated:
     source: str | Path | Report | None = None
 
     @classmethod
-    def of(cls, given: Judged) -> Gated:
+    def of(cls, given: Judged, needed: Sequence[str] = JUDGED) -> Gated:
         """What is behind a path, a report or an audit.
+
+        `needed` are the formats of files that the thresholds are held against.
 
         Raises
         ------
@@ -60,7 +63,7 @@ class Gated:
             return cls(name, None, opened)
         if isinstance(opened, Report):
             return cls(name, opened, None, given if isinstance(given, str | Path) else opened)
-        raise wrong_kind(name, opened.SCHEMA.format, "iaside-report")
+        raise wrong_kind(name, opened.SCHEMA.format, *needed)
 
     def view(self, **asked: Any) -> Gated:
         """The same with other view settings; None keeps the present ones."""
@@ -131,7 +134,7 @@ def words_of(parameter: str, name: str, report: RobustnessReport) -> str:
     """What a threshold bounds, in words."""
     levels = list(map(str, report.severities))
     return (
-        f"{ERRORS[parameter]} under {name.replace('_', ' ')} "
+        f"{ERRORS[parameter].format(report.error_name)} under {name.replace('_', ' ')} "
         f"({'severities' if len(levels) > 1 else 'severity'} {listed(levels)})"
     )
 
@@ -171,7 +174,9 @@ def check_paired(report: Gated, baseline: Gated) -> list[str]:
     assert first is not None
     assert other is not None
     refusals, notes = grounds_apart(other, first)
-    same = first.image_ids == other.image_ids and np.array_equal(first.labels, other.labels)
+    same = first.image_ids == other.image_ids and (
+        first.of_own_answers or np.array_equal(first.labels, other.labels)
+    )
     if not refusals and not same:
         refusals = ["other images or labels under the same digest"]
     if refusals:

@@ -42,7 +42,8 @@ class Pair:
         What to bear in mind.
     srs_signed, srs, accuracy, mean_log_prob : Difference
         Like those of bands `TrainingDifference` where the reference has replicates.
-    right_alone : dict
+        The accuracy is None where labels are the models' own answers.
+    right_alone : dict or None
         Images that only ``reference``, only ``other`` gets right.
     sid, shapley : list of Difference
         One a band; ``p_holm`` over the bands of this pair.
@@ -68,8 +69,8 @@ class Pair:
     notes: list[str]
     srs_signed: Difference
     srs: Difference
-    accuracy: Difference
-    right_alone: dict[str, int]
+    accuracy: Difference | None
+    right_alone: dict[str, int] | None
     mean_log_prob: Difference
     sid: list[Difference]
     shapley: list[Difference]

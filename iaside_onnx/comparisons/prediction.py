@@ -24,6 +24,7 @@ from ..mathematics.shapley import game_values
 from ..mathematics.signal_noise import gain_and_residual
 from ..results.finding import no_finding
 from ..results.report import Report
+from ..results.result import OWN_ANSWERS
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
 from ..results.snr import SnrReport
@@ -171,6 +172,13 @@ class Prediction(Shown):
                 "the measured damage has no corruption and severity in common with the "
                 "signal-to-noise report; measure both on the same ones"
             )
+        clean, unknown = measured.accuracy, self.settings.get("labels") == OWN_ANSWERS
+        if clean is None or unknown:
+            raise ReportError(
+                f"{'the report' if unknown else 'the measured damage'} has labels from the model "
+                f"({option('labels', 'model')}), so that no fall of accuracy is "
+                f"{'foretold' if unknown else 'known'}; measure both with true labels"
+            )
         own, other = (
             np.ix_(
                 [table.perturbations.index(name) for name in names],
@@ -184,7 +192,7 @@ class Prediction(Shown):
             severities=levels,
             presence=self.presence[own],
             foretold=self.foretold[:, own[0].ravel()][:, :, own[1].ravel()],
-            measured_drop=measured.errors[other] - (1.0 - measured.accuracy),
+            measured_drop=measured.errors[other] - (1.0 - clean),
             measured_mpe=measured.mpe[other],
         )
 
@@ -300,6 +308,7 @@ def predict_damage(
             "absence": report.settings["absence"],
             "seed": report.settings["seed"],
             "confidence": float(level),
+            **({"labels": OWN_ANSWERS} if report.of_own_answers else {}),
         },
         model=report.model,
         data=report.data,

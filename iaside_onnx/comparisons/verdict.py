@@ -74,6 +74,9 @@ def _sentences(
     if differing:
         bands = f"Bands that differ {family}: {', '.join(differing)}."
     alone = pair.right_alone
+    if accuracy is None or alone is None:
+        right = "Accuracy is not known, since labels are each model's own answers: not compared."
+        return _with_margin({"score": score, "bands": bands, "accuracy": right}, pair, margin)
     counts = (
         f"{reference} alone is right on {alone['reference']} image(s), {name} alone on "
         f"{alone['other']}"
@@ -88,7 +91,10 @@ def _sentences(
         right = (
             f"No difference of accuracy seen {between}{_power(pair, accuracy, trainings)} {counts}."
         )
-    sentences = {"score": score, "bands": bands, "accuracy": right}
+    return _with_margin({"score": score, "bands": bands, "accuracy": right}, pair, margin)
+
+
+def _with_margin(sentences: dict[str, str], pair: Pair, margin: float | None) -> dict[str, str]:
     if margin is not None:
         within = "lies within" if pair.equivalent else "is not shown to lie within"
         sentences["margin"] = f"The difference of the signed score {within} ±{margin:g}."
@@ -100,11 +106,13 @@ def _power(pair: Pair, difference: Difference, trainings: int) -> str:
     at = f"at this sample size ({size})"
     if trainings > 1:
         at = f"at this number of trainings ({trainings} and 1, on {size})"
-    return (
-        f"{at}: {with_interval(difference)}; a difference of "
-        f"{difference.mde:.{decimals([difference])}f} would have been seen (with a probability of "
-        f"{POWER})."
-    )
+    text = f"{at}: {with_interval(difference)}"
+    if difference.mde > 0:  # none where resamples of the images do not vary
+        text += (
+            f"; a difference of {difference.mde:.{decimals([difference])}f} would have been seen "
+            f"(with a probability of {POWER})"
+        )
+    return f"{text}."
 
 
 def p_text(p: float) -> str:

@@ -283,16 +283,31 @@ def array_beside(path: Path, clean: ArrayImages, times: int = 1) -> tuple[ArrayI
         )
     labels = np.tile(clean.labels, times)
     if (partner := label_name(names[0], list(shapes))) is not None:
-        check_same_labels(path, stored_array(path, partner, in_place=False), labels, clean.source)
+        stored = stored_array(path, partner, in_place=False)
+        check_same_labels(path, stored, labels, clean.class_names, clean.source)
     ids = [f"{index:08d}" for index in range(wanted[0])]
     return ArrayImages(ids, labels, None, images, clean.channels_first, str(path)), names[0]
 
 
-def check_same_labels(path: Path, stored: Any, labels: NDArray[np.int64], clean: str) -> None:
-    """Refuse labels in a file that are not those of the clean images, by whatever numbers."""
+def check_same_labels(
+    path: Path, stored: Any, labels: NDArray[np.int64], names: list[str] | None, clean: str
+) -> None:
+    """Refuse labels in a file that are not those of the clean images.
+
+    Where both are numbers, or both names, they are the same; numbers and names have to go together.
+    `names` are those that the clean labels stand for, None where these are numbers.
+    """
     with _reading(path):
-        own, _ = label_numbers(path, stored, len(labels))
-    if len(set(zip(own.tolist(), labels.tolist(), strict=True))) != len(set(own.tolist())):
+        own, own_names = label_numbers(path, stored, len(labels))
+    if names is None and own_names is None:
+        same = np.array_equal(own, labels)
+    elif names is not None and own_names is not None and set(own_names) <= set(names):
+        places = np.array([names.index(name) for name in own_names], np.int64)
+        same = np.array_equal(places[own], labels)
+    else:
+        together = set(zip(own.tolist(), labels.tolist(), strict=True))
+        same = len(together) == len(set(own.tolist())) == len(set(labels.tolist()))
+    if not same:
         raise DataError(
             f"{path}: its labels are not those of {clean}; the images must be the same ones in the "
             "same order"

@@ -106,6 +106,29 @@ def class_folders(root: Path, listener: Listener) -> PhotoFiles | None:
     return PhotoFiles(ids, labels, classes, root, doubt, skipped, naming="folders")
 
 
+def all_pictures(root: Path, listener: Listener) -> PhotoFiles | None:
+    """All pictures of a folder and of those below it, without labels; None where there are none.
+
+    Raises
+    ------
+    DataError
+        A folder cannot be read, or a name cannot be an id.
+    """
+    below = look_below(root)
+    if not below.pictures:
+        return None
+    _check_names(root, below.pictures)
+    if below.litter:
+        litter = shown(f"{name}/" for name in below.litter)
+        listener.note(f"skipped as hidden or left over: {litter}")
+    if below.other:
+        listener.warning(
+            f"{sum(below.other.values())} file(s) in the folder are not read: "
+            f"{passed_over(below.other)}{advice(below.other)}"
+        )
+    return PhotoFiles(below.pictures, np.zeros(len(below.pictures), np.int64), None, root)
+
+
 def _check_names(root: Path, ids: Sequence[str]) -> None:
     """Refuse names that cannot be ids."""
     odd = next((name for name in ids if relative_name(name) is None), None)
@@ -262,6 +285,8 @@ def no_pictures(root: Path) -> DataError:
     table = next((name for name in tables if holds_labels(root, root / name)), None)
     if table is None:
         hint = f"{option('labels', like='FILE.csv')} (columns file,label)"
+        if content.pictures:
+            hint += f"; without labels, {option('labels', 'model')} takes the model's own answers"
     else:
         hint = option("labels", root / table)
     if content.direct:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,7 +82,18 @@ def places(sample: Sample, path: Path, clean: Path) -> list[Place]:
                 return sorted(found, key=lambda place: place.name)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({why(error)})") from error
-    return [Place(_name(path.absolute().name), path)]
+    return [Place(place_name(path), path)]
+
+
+def place_name(path: Path) -> str:
+    """What results call the pictures at a place, where no other has that name."""
+    whole = path.absolute()
+    return _name(whole.name if path.is_dir() else whole.stem)
+
+
+def names_apart(paths: Sequence[Path]) -> list[str]:
+    """What results call the pictures at several places; see `named_apart`."""
+    return [each.name for each in named_apart([Place(place_name(path), path) for path in paths])]
 
 
 def _name(text: str) -> str:
@@ -110,7 +121,7 @@ def _array(sample: Sample, path: Path) -> Place:
         (shape,) = array_shapes(path).values()
         if shape[:1] == (len(SEVERITIES) * images,):
             several = tuple(map(int, SEVERITIES))
-    return Place(_name(path.stem), path, several)
+    return Place(place_name(path), path, several)
 
 
 def _arrays(sample: Sample, folder: Path, clean: Path) -> Iterator[Place]:
@@ -127,7 +138,8 @@ def _arrays(sample: Sample, folder: Path, clean: Path) -> Iterator[Place]:
                 "clean images that the set was made of, in its order"
             )
         wanted = np.tile(sample.source.labels, count // images)
-        check_same_labels(labels, stored_array(labels, "", in_place=False), wanted, str(clean))
+        stored = stored_array(labels, "", in_place=False)
+        check_same_labels(labels, stored, wanted, sample.source.class_names, str(clean))
     elif names and not isinstance(sample.source, ArrayImages):
         raise DataError(
             f"{folder}: holds arrays ({names[0]}, ...), which go with clean images in an array; "
@@ -140,7 +152,7 @@ def _arrays(sample: Sample, folder: Path, clean: Path) -> Iterator[Place]:
 def _folders(folder: Path) -> Iterator[Place]:
     """Folders that hold nothing but folders of severities: this one, or those below it."""
     if severities := _severities(folder):
-        yield Place(_name(folder.absolute().name), folder, severities)
+        yield Place(place_name(folder), folder, severities)
         return
     for name in _visible(folder):
         if severities := _severities(folder / name):

@@ -10,13 +10,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, PictureError
+from ..checks import several
+from ..errors import DataError, PictureError, UsageError
+from ..spelling import option
 from ..storage.regular_file import check_regular, why
 from .arrays import ARRAY_SUFFIXES, ArrayImages, array_beside, stored_array
 from .fingerprints import Fingerprints
@@ -127,7 +130,9 @@ class Pairs:
             picture = source.decoded(row, content)
         except PictureError as error:
             raise DataError(
-                f"{where}: cannot be read as a picture ({error.reason}); replace it"
+                f"{where}: cannot be read as a picture ({error.reason}); replace it, or take its "
+                f"clean form out of the images too: {option('skip_bad', True)} leaves out none of "
+                "the perturbed pictures"
             ) from error
         self._known.decoded(position, picture, where)
         return picture
@@ -148,6 +153,39 @@ class Pairs:
         elif isinstance(source, ArrayImages) and place is not None:
             source, place = replace(source, images=None), (place[0].absolute(), place[1])
         return {**vars(self), "_source": source, "_place": place, "_known": known}
+
+
+def asked_places(perturbed: Any) -> tuple[Path, ...]:
+    """Paths of perturbed pictures as a caller gives them, one or several.
+
+    Raises
+    ------
+    UsageError
+        Something else than paths, or one place twice.
+    DataError
+        A place where nothing is.
+    """
+    own = option("perturbed")
+    given = (perturbed,) if hasattr(perturbed, "shape") else several("perturbed", perturbed)
+    for each in given:
+        if not isinstance(each, str | PathLike):
+            raise UsageError(
+                f"{own} takes paths of folders or array files, not {type(each).__name__}; save "
+                "arrays to an .npy file first"
+            )
+    places = tuple(map(Path, given))
+    for number, place in enumerate(places):
+        check_regular(place, DataError)
+        try:
+            if not place.exists():
+                raise DataError(f"{place}: no such file or folder")
+            same = [other for other in places[:number] if other.samefile(place)]
+        except OSError as error:
+            raise DataError(f"{place}: cannot be read ({why(error)})") from error
+        if same:
+            too = "" if same[0] == place else f", as {same[0]} too"
+            raise UsageError(f"{own}: {place} is given twice{too}; give it once")
+    return places
 
 
 def photo_files(folder: Path, names: list[str]) -> PhotoFiles:

@@ -19,7 +19,7 @@ from ..spelling import option
 from ..storage.regular_file import check_regular, nearby
 from .arrays import hdf5_images, npy_images, npz_images
 from .fingerprints import Fingerprints
-from .folders import class_folders, labelled_files, no_pictures
+from .folders import all_pictures, class_folders, labelled_files, no_pictures
 from .parquet import parquet_pictures
 from .pictures import SUFFIXES, ImageSource, relative_name
 from .pictures import Picture as Picture
@@ -27,6 +27,8 @@ from .shards import in_folder, named_by
 from .webdataset import tar_pictures
 
 LABEL_ORDERS = ("text", "number")
+# What `labels` takes for: the model's own answers to the untouched images.
+OWN_ANSWERS = "model"
 _EXIF_ORIENTATION = 0x0112
 # The compressed ones are refused with what to do.
 _TAR = {".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst"}
@@ -55,6 +57,9 @@ class Reading:
         File of the model's class names in its order; "none": do not compare names with the folders.
     label_order : {"text", "number"} or None
         How folders named by numbers count.
+    own_answers : bool
+        Images have no labels: the model's own answers to them are taken. Any folder of pictures
+        will do, however they lie in it.
     """
 
     images: Path
@@ -64,6 +69,7 @@ class Reading:
     label_column: str | None = None
     class_names: str | None = None
     label_order: str | None = None
+    own_answers: bool = False
 
     @classmethod
     def asked(
@@ -79,9 +85,10 @@ class Reading:
         ------
         UsageError
         """
-        table = None if labels is None else Path(labels)
+        own = isinstance(labels, str) and labels == OWN_ANSWERS
+        table = None if labels is None or own else Path(labels)
         names = None if class_names is None else str(class_names)
-        reading = cls(Path(images), table, class_names=names, **options)
+        reading = cls(Path(images), table, class_names=names, own_answers=own, **options)
         check_choice("label_order", reading.label_order, (None, *LABEL_ORDERS))
         return reading
 
@@ -102,16 +109,16 @@ class Reading:
         """
         columns = _column_pair(self.columns)
         if self.labels is None and columns is not None:
-            raise UsageError(f"{option('columns')} goes with {option('labels')}")
-        if self.labels is not None and str(self.labels) == "model":
-            raise InvalidOption(
-                "labels",
-                "model",
-                "the model's own answers are not taken as labels yet; give a file (a file of that "
-                "name: ./model)",
+            like = option("labels", like="FILE")
+            raise UsageError(f"{option('columns')} goes with {like}")
+        if self.own_answers and self.label_order is not None:
+            raise UsageError(
+                f"{option('label_order')} does not go with {option('labels', OWN_ANSWERS)}, which "
+                "takes no labels from folders"
             )
         try:
-            return self._opened(columns, listener or Listener())
+            source = self._opened(columns, listener or Listener())
+            return without_labels(source) if self.own_answers else source
         except OSError as error:
             where = error.filename or self.images
             raise DataError(f"{where}: cannot be read ({error.strerror or error})") from error
@@ -120,7 +127,9 @@ class Reading:
         path, labels = self.images, self.labels
         source: ImageSource | None = None
         if path.is_dir():
-            if labels is None:
+            if self.own_answers:
+                source = all_pictures(path, listener)
+            elif labels is None:
                 source = class_folders(path, listener)
             else:
                 source = labelled_files(path, labels, columns)
@@ -162,10 +171,17 @@ class Reading:
 
 
 def open_images(
-    images: Path, labels: Path | None = None, listener: Listener | None = None, **columns: str
+    images: Path, labels: str | Path | None = None, listener: Listener | None = None, **columns: str
 ) -> ImageSource:
     """The images of a `Reading`, which has the other arguments."""
-    return Reading(images, labels, **columns).open(listener)
+    return Reading.asked(images, labels, **columns).open(listener)
+
+
+def without_labels(source: ImageSource) -> ImageSource:
+    """The same images with one and the same label, and no names of classes."""
+    bare = copy(source)
+    bare.labels, bare.class_names = np.zeros(len(source.ids), np.int64), None
+    return bare
 
 
 def _named_files(path: Path) -> list[Path]:

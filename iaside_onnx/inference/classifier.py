@@ -27,6 +27,7 @@ from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
+from .placement import Placement
 from .session import Runtime
 from .task import OneLabel, Task
 
@@ -53,6 +54,8 @@ class Classifier(Opened):
     class_names : list of str or None
         As declared in the file's metadata, in order of labels (before the offset), or as the
         graph's nodes call them.
+    placement : Placement or None
+        Which nodes the provider leaves to others; None for one that leaves none.
     """
 
     scores: ScoreForm
@@ -60,6 +63,7 @@ class Classifier(Opened):
     label_offset: int
     preprocess: Preprocess
     class_names: list[str] | None = None
+    placement: Placement | None = None
 
     @property
     def form(self) -> InputForm:
@@ -85,7 +89,8 @@ class Classifier(Opened):
     def how(self) -> dict[str, Any]:
         """What a report's ``run`` says about how the file was opened."""
         before = {} if self.head is None else {"read_before": self.head.operator}
-        return {"batch_mode": self.mode, **before}
+        placed = {} if self.placement is None else {"placement": self.placement.record}
+        return {"batch_mode": self.mode, **before, **placed}
 
     def pixels(self, picture: Picture) -> NDArray[np.float32]:
         """A decoded picture in pixel space, shape (C, H, W)."""
@@ -180,6 +185,7 @@ def open_classifier(
             wide=wide,
         )
         opened.model.confirm_file = artifact.watch()
+        placement = placement_of(opened, listener)
         scores = scores_of(opened.model, wide, _PROBE_IMAGES)
     except RunError as error:
         if not free or settings.size or declared.size():
@@ -194,8 +200,25 @@ def open_classifier(
     names = declared.classes(classes, offset) or _graph_names(artifact, classes, listener)
     return Classifier(
         **vars(opened), scores=score_form, classes=classes, label_offset=offset,
-        preprocess=preprocess, class_names=names,
+        preprocess=preprocess, class_names=names, placement=placement,
     )  # fmt: skip
+
+
+def placement_of(opened: Opened, listener: Listener) -> Placement | None:
+    """Which nodes the provider leaves to others, said in a note.
+
+    Raises
+    ------
+    ProviderError
+        It leaves them most of the work.
+    """
+    model, artifact = opened.model, opened.artifact
+    placement = Placement.of(model.session, model.runtime.execution, artifact.model)
+    if placement is not None:
+        placement.check(artifact.path)
+        if placement.words:
+            listener.note(placement.words)
+    return placement
 
 
 def _probe(sample: Sample, preprocess: Preprocess, channels: int) -> NDArray[np.float32]:

@@ -90,6 +90,7 @@ class Engine:
         self.whole = whole
         execution = model.runtime.execution
         self._device, self._on_host = execution.device, execution.in_host_memory
+        self.one_shape = execution.one_shape
         self._masks = None if coalitions is None else self._rows_of(coalitions)
         open_session = model.runtime.open
         # Where tensors share memory with arrays, their shape can be chosen.
@@ -162,10 +163,10 @@ class Engine:
             The model fails.
         """
         images, count = len(references), stop - start
-        fixed = self.model.form.fixed_batch
-        rows = -(-count // fixed) * fixed if fixed else count
+        size = self.model.form.fixed_batch or batch or images * count
+        rows = self._rows(images, count, size)
         try:
-            wiring = self._wiring(images, rows, fixed or batch or images * rows)
+            wiring = self._wiring(images, rows, size)
             referred = references.tobytes()
             if wiring.referred != referred:
                 repeated = np.repeat(references, rows, axis=0)
@@ -190,6 +191,12 @@ class Engine:
             raise run_error(error, self.model.path) from error
         self.model.confirm_file()
         return wiring.values.reshape(images, rows, -1)[:, :count].copy()
+
+    def _rows(self, images: int, count: int, size: int) -> int:
+        """Passes an image, filled up where the model is to see no other shape of batch."""
+        if self.model.form.fixed_batch or (self.one_shape and size < images * count):
+            return -(-count // size) * size
+        return max(count, size // images) if self.one_shape else count
 
     def _put(self, array: NDArray[Any]) -> ort.OrtValue:
         return ort.OrtValue.ortvalue_from_numpy(array, self._device, 0)

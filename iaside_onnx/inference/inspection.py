@@ -19,6 +19,7 @@ from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
 from ..spelling import on_command_line, option
+from .choosing import active_providers, runtime_clash
 from .class_scores import plain_kind, settled_kind
 from .classifier import check_class_scores
 from .ends import image_input, score_output, settled_layout
@@ -28,7 +29,7 @@ from .model import Affine
 from .opened import Opened, Source, open_source
 from .ort_format import describe
 from .output_meaning import NoClassScoresError, OutputMeaning
-from .session import Runtime, active_providers, runtime_clash
+from .session import Runtime
 from .steadiness import randomness_of, unsteadiness
 
 _ALLOW = option("allow_random", True)

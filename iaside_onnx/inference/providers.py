@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from ..errors import InvalidOption
+from ..spelling import option
+
 AUTO = "auto"
+Options = tuple[tuple[str, str], ...]
+_LONGEST = 1000
+# "a=1,b=2,3": a comma belongs to a value unless a key follows it.
+_NEXT_KEY = re.compile(r",(?=[\w.]+=)")
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,12 @@ class Provider:
     cards : str
         Environment variable that names the devices which a process may use, where workers on one
         machine share them out.
+    one_shape : bool
+        Runs of a new shape are planned or compiled anew, so the last one is filled up to the batch.
+    package : str
+        Distribution of onnxruntime that brings it, where the usual one does not.
+    threads_option : str
+        Its option for a number of threads, where it has threads of its own.
     """
 
     name: str
@@ -70,11 +84,37 @@ class Provider:
     most_bytes: int = 1 << 26
     attacked: int = 64
     cards: str = ""
+    one_shape: bool = False
+    package: str = ""
+    threads_option: str = ""
 
     @property
     def in_host_memory(self) -> bool:
         """Tensors share memory with arrays."""
         return self.device == "cpu"
+
+    @property
+    def is_reference(self) -> bool:
+        """It is onnxruntime's own, which runs whatever there is, everywhere."""
+        return self.name == _REFERENCE
+
+    def check_options(self, given: str, options: Options) -> None:
+        """Refuse options that would make another of ours untrue.
+
+        Raises
+        ------
+        InvalidOption
+        """
+        for key, _ in options:
+            if self.is_reference:
+                why = f"{self.name} takes no options; {option('threads')} is one of its own"
+            elif "tf32" in key:
+                why = f"give {option('tf32', False)} instead of {key}"
+            elif key == "device_id" and not self.in_host_memory:
+                why = f"{key}: set {self.cards} instead" if self.cards else f"{key} is always 0"
+            else:
+                continue
+            raise InvalidOption("provider", given, why)
 
     def visible_cards(self) -> tuple[str, ...]:
         """Devices that this process may use; none where there is nothing to share out."""
@@ -87,7 +127,8 @@ class Provider:
 
 # Holds an entry for each card of a machine.
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
-_CPU = Provider("cpu", "CPUExecutionProvider", own_cores=True, fallbacks=(), coarse=False)
+_REFERENCE = "cpu"
+_CPU = Provider(_REFERENCE, "CPUExecutionProvider", own_cores=True, fallbacks=(), coarse=False)
 _CUDA = Provider(
     "cuda",
     "CUDAExecutionProvider",
@@ -95,15 +136,18 @@ _CUDA = Provider(
     helper="cuda",
     automatic=True,
     libraries=True,
-    advice="no CUDA device, driver or libraries were found (pip install 'iaside-onnx[cuda]' "
-    "brings the libraries)",
+    advice="pip install 'iaside-onnx[cuda]' brings the libraries of CUDA 13, and "
+    "'iaside-onnx[cuda12]' those of CUDA 12 with the onnxruntime for them",
     rounding="asked",
-    options=lambda tf32: {"use_tf32": str(int(tf32))},
+    # Convolutions are planned anew for each shape; heuristics are the quick way to a plan.
+    options=lambda tf32: {"use_tf32": str(int(tf32)), "cudnn_conv_algo_search": "HEURISTIC"},
     first_batch=16,
     most_batch=1024,
     most_bytes=1 << 29,
     attacked=256,
     cards="CUDA_VISIBLE_DEVICES",
+    one_shape=True,
+    package="onnxruntime-gpu",
 )
 # On the same device; building engines for graphs of one product and a reshape is not worth it.
 _TENSORRT = replace(
@@ -112,12 +156,75 @@ _TENSORRT = replace(
     runtime_name="TensorrtExecutionProvider",
     fallbacks=("cuda", "cpu"),
     automatic=False,
-    advice="no CUDA device, driver or TensorRT libraries were found (put the folder of "
-    "libnvinfer, of the version that this onnxruntime names, into LD_LIBRARY_PATH)",
+    advice="put the folder of TensorRT's libraries, of the version that this onnxruntime names, "
+    "into LD_LIBRARY_PATH (pip install 'tensorrt-cu13<11' has version 10)",
     rounding="always",
     options=lambda _: {},
 )
-PROVIDERS = {row.name: row for row in (_CPU, _CUDA, _TENSORRT)}
+# Tensors go in and out through the memory of this machine, and the small graphs run on its
+# processor: slower than need be where memory is not shared, and right everywhere.
+_FURTHER = (
+    Provider(
+        "openvino", "OpenVINOExecutionProvider", own_cores=True, one_shape=True,
+        package="onnxruntime-openvino", threads_option="num_of_threads",
+    ),
+    Provider("coreml", "CoreMLExecutionProvider", one_shape=True, package="onnxruntime on macOS"),
+    Provider("dml", "DmlExecutionProvider", one_shape=True, package="onnxruntime-directml"),
+    Provider("webgpu", "WebGpuExecutionProvider", package="onnxruntime-webgpu"),
+    Provider(
+        "migraphx", "MIGraphXExecutionProvider", one_shape=True, package="onnxruntime-migraphx"
+    ),
+    Provider("qnn", "QNNExecutionProvider", one_shape=True, package="onnxruntime-qnn"),
+    Provider("xnnpack", "XnnpackExecutionProvider", own_cores=True),
+)  # fmt: skip
+PROVIDERS = {row.name: row for row in (_CPU, _CUDA, _TENSORRT, *_FURTHER)}
+
+
+def asked(text: str) -> tuple[str, Options]:
+    """A provider as options and reports write it: its short name, and options by their keys.
+
+    Raises
+    ------
+    InvalidOption
+        What follows the name are no options.
+
+    Examples
+    --------
+    >>> asked("OpenVINOExecutionProvider:device_type=AUTO:GPU,CPU,precision=FP32")
+    ('openvino', (('device_type', 'AUTO:GPU,CPU'), ('precision', 'FP32')))
+    """
+    name, colon, rest = text.partition(":")
+    options: dict[str, str] = {}
+    for each in _NEXT_KEY.split(rest) if colon else []:
+        key, equals, value = (part.strip() for part in each.partition("="))
+        if not (key and equals and value) or key in options:
+            raise InvalidOption("provider", text, "give NAME, or NAME:key=value,key=value")
+        options[key] = value
+    short = named(name.strip())
+    if not (text.isascii() and text.isprintable() and len(text) <= _LONGEST):
+        raise InvalidOption("provider", text, f"give at most {_LONGEST} plain characters")
+    if short == AUTO and options:
+        raise InvalidOption("provider", text, f"options need a provider's name, not {AUTO}")
+    return short, tuple(sorted(options.items()))
+
+
+def row_of(name: str) -> Provider | None:
+    """The row of a provider, one for any other that the installed onnxruntime has; else None."""
+    if name in PROVIDERS:
+        return PROVIDERS[name]
+    from onnxruntime import get_available_providers
+
+    for runtime_name in get_available_providers():
+        if named(runtime_name) == name:
+            return Provider(name, runtime_name, one_shape=True)
+    return None
+
+
+def named(runtime_name: str) -> str:
+    """What a provider of onnxruntime is called in options and reports."""
+    known = {row.runtime_name.lower(): row.name for row in PROVIDERS.values()}
+    lower = runtime_name.lower()
+    return known.get(lower, lower.removesuffix("executionprovider"))
 
 
 def choices() -> tuple[str, ...]:
@@ -135,4 +242,7 @@ def words() -> str:
     *first, last = automatic()
     tried = ", ".join(f"{name} if it becomes active" for name in first)
     *names, end = PROVIDERS
-    return f"{AUTO} ({tried}, else {last}), {', '.join(names)} or {end}"
+    return (
+        f"{AUTO} ({tried}, else {last}), {', '.join(names)} or {end}, or another that the "
+        "installed onnxruntime has"
+    )

@@ -20,7 +20,12 @@ _NAMES = {(0.0, 1.0): "unit", (0.0, 255.0): "raw", (-1.0, 1.0): "inception"}
 
 
 def check_pixel_range(
-    classifier: Classifier, sample: Sample, listener: Listener, *, asked: bool
+    classifier: Classifier,
+    sample: Sample,
+    listener: Listener,
+    *,
+    asked: bool,
+    labelled: bool = True,
 ) -> None:
     """Hold the recipe in use against the range that the graph seems made for.
 
@@ -30,6 +35,8 @@ def check_pixel_range(
     ----------
     asked : bool
         The recipe was asked for by the user: a disagreement is a warning then, else an error.
+    labelled : bool
+        False where the images have no labels, so that nothing can be tried.
 
     Raises
     ------
@@ -45,7 +52,7 @@ def check_pixel_range(
         f"{classifier.artifact.path}: {expected.text}, but preprocessing '{name}' gives it numbers "
         f"of {low + 0.0:.3g}..{high + 0.0:.3g}"
     )
-    outcome = _on_images(classifier, sample, expected)
+    outcome = _on_images(classifier, sample, expected) if labelled else None
     if outcome is not None:
         count, in_use, other = outcome
         text += f" (right on {in_use[0]} of {count} images, with {expected.words} on {other[0]})"

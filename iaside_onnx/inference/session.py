@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
-from onnx import TensorProto
 
-from ..checks import check_number, one_of
 from ..errors import ArtifactError, InvalidOption, ProviderError
 from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
 from ..spelling import option
-from .providers import AUTO, PROVIDERS, Provider, automatic, choices
-from .small_graph import SmallGraph
+from .providers import PROVIDERS, Options, Provider, row_of
 
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+# Which provider runs which node is kept (onnxruntime 1.24 or newer; older ones pass over it).
+WHICH_NODES = "session.record_ep_graph_assignment_info"
 _UPDATE = "update it (pip install -U onnxruntime-gpu, or onnxruntime)"
 # What the runtime says of files that it cannot load, and what that means for the user.
 _LOAD_ERRORS = (
@@ -40,6 +35,11 @@ _LOAD_ERRORS = (
         "export it with opset {2} or older",
     ),
     (
+        re.compile(r"requires f16 but the device does not support it"),
+        f"the device of this provider has no float16: use {option('provider', 'cpu')}, or a file "
+        "in float32",
+    ),
+    (
         re.compile(r"Could not find an implementation for (\w+)\((\d+)\) node"),
         "it has no kernel for {0}({1}) in the number type that the file uses: where that is "
         "bfloat16, export the model in float32 or float16 (model.float() before torch.onnx.export)",
@@ -52,13 +52,9 @@ _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "
 _SOURCE_PLACE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)? "
 )
-# More than machines have; each costs memory.
-_MOST_THREADS = 1024
 # Of every run of a model, so that all of them can be told to stop.
 _running = ort.RunOptions()
 _FATAL = 4
-# Of probabilities that a provider gives for a network of ours, TF32 included.
-_PROBE_TOLERANCE = 1e-2
 _ERROR = 3
 _running.log_severity_level = _FATAL
 
@@ -79,6 +75,8 @@ class Runtime:
         Libraries of custom operators. They are code, loaded only because the user named them.
     tf32 : bool
         The provider may round the factors of float32 products to 10 bits (TensorFloat-32).
+    options : tuple of (str, str)
+        The provider's own, as it was given them.
     """
 
     provider: str = "cpu"
@@ -86,6 +84,7 @@ class Runtime:
     shared_pool: bool = False
     extensions: tuple[Path, ...] = ()
     tf32: bool = True
+    options: Options = ()
 
     @cached_property
     def extension_digests(self) -> dict[str, str]:
@@ -95,12 +94,21 @@ class Runtime:
     @property
     def execution(self) -> Provider:
         """What the provider is like."""
-        return PROVIDERS[self.provider]
+        row = row_of(self.provider)
+        assert row is not None
+        return row
+
+    @property
+    def asked(self) -> str:
+        """The provider with its options, as `choose_runtime` takes it."""
+        options = ",".join(f"{key}={value}" for key, value in self.options)
+        return f"{self.provider}:{options}" if options else self.provider
 
     @property
     def settings(self) -> dict[str, Any]:
         """What a report's settings say about the arithmetic, as JSON values."""
-        return {} if self.execution.rounding == "never" else {"tf32": self.tf32}
+        rounding = {} if self.execution.rounding == "never" else {"tf32": self.tf32}
+        return rounding if self.execution.is_reference else {**rounding, "execution": self.asked}
 
     def open(
         self, model: Path | bytes, *, folder: Path | None = None, helper_graph: bool = False
@@ -134,11 +142,16 @@ class Runtime:
             options.add_session_config_entry(_DATA_FOLDER, str(folder.resolve()))
         if not helper_graph:
             self._register(options)
+            options.add_session_config_entry(WHICH_NODES, "1")
         first = PROVIDERS[self.execution.helper] if helper_graph else self.execution
         rows = [first, *(PROVIDERS[name] for name in first.fallbacks)]
         # Sums of bands are rounded like the images that they make, which no product rounds.
         tf32 = self.tf32 and not helper_graph
         providers = [(row.runtime_name, row.options(tf32)) for row in rows]
+        if not helper_graph:
+            key = first.threads_option
+            own = {key: str(self.threads)} if key and self.threads else {}
+            providers[0] = (first.runtime_name, {**providers[0][1], **own, **dict(self.options)})
         source = str(model) if isinstance(model, Path) else model
         name = str(model) if isinstance(model, Path) else "helper graph"
         with quiet_runtime():
@@ -213,47 +226,12 @@ def quiet_runtime() -> Iterator[None]:
         ort.set_default_logger_severity(_ERROR)
 
 
-def choose_runtime(
-    provider: str = "auto",
-    threads: int = 0,
-    extensions: tuple[Path, ...] = (),
-    *,
-    tf32: bool = True,
-) -> Runtime:
-    """Settle the provider: "auto" takes the first of `automatic` that really becomes active.
-
-    `extensions` are libraries of custom operators; `tf32` as in `Runtime`.
-
-    Raises
-    ------
-    ProviderError
-        What was asked for does not become active; the message says why where known.
-    UsageError
-        An unknown provider, a negative number of threads, or no TF32 where it is always on.
-    """
-    if provider not in choices():
-        raise InvalidOption("provider", provider, f"not supported; {one_of(provider, choices())}")
-    check_number("threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
-    if provider == AUTO:
-        *first, last = automatic()
-        provider = next((name for name in first if is_active(name)), last)
-    row = PROVIDERS[provider]
-    if row.rounding == "always" and not tf32:
-        able = [each.name for each in PROVIDERS.values() if each.rounding == "asked"]
-        others = option("provider", *able)
-        raise InvalidOption("tf32", tf32, f"{row.name} takes no such order; use it with {others}")
-    if not is_active(provider):
-        why = runtime_clash() or (
-            row.advice
-            if row.runtime_name in ort.get_available_providers()
-            else "this onnxruntime is a build without it"
-        )
-        raise ProviderError(f"{option('provider', provider)}: does not become active: {why}")
-    shared_pool = row.own_cores and _own_process and _one_pool(threads)
-    return Runtime(provider, threads, shared_pool, extensions, tf32)
-
-
 _own_process = False
+
+
+def takes_shared_pool(threads: int) -> bool:
+    """Whether sessions take their threads from one pool, of a size that the first call settles."""
+    return _own_process and _one_pool(threads)
 
 
 @cache
@@ -276,78 +254,6 @@ def claim_process() -> None:
     """
     global _own_process
     _own_process = True
-
-
-def active_providers() -> tuple[str, ...]:
-    """Providers that become active in a real session (the list of available ones promises more)."""
-    return tuple(name for name in PROVIDERS if is_active(name))
-
-
-def is_active(name: str) -> bool:
-    """Whether a provider becomes active in a real session; False for one that is not known."""
-    return name in PROVIDERS and _becomes_active(PROVIDERS[name])
-
-
-@cache
-def _becomes_active(provider: Provider) -> bool:
-    """Whether it runs a small network, and runs it right: being registered promises neither.
-
-    A convolution, a product and a softmax need libraries, and kernels for the card, that a session
-    is made without.
-    """
-    if provider.runtime_name not in ort.get_available_providers():
-        return False
-    graph, pixels, expected = _probe()
-    # preload_dlls prints what it does not find.
-    with quiet_runtime(), redirect_stdout(StringIO()):
-        if provider.libraries and hasattr(ort, "preload_dlls"):
-            ort.preload_dlls()
-        try:
-            session = ort.InferenceSession(
-                graph, providers=[provider.runtime_name], enable_fallback=0
-            )
-            (found,) = session.run(None, {"x": pixels}, run_options())
-        except Exception:  # whatever the reason, it is not active
-            return False
-    active = provider.runtime_name in session.get_providers()
-    return active and bool(np.abs(found - expected).max() < _PROBE_TOLERANCE)
-
-
-def _probe() -> tuple[bytes, NDArray[np.float32], NDArray[np.float64]]:
-    """A small network, its input, and what it has to give."""
-    rng = np.random.default_rng(0)
-    pixels, kernels, weights = (
-        rng.normal(size=shape).astype(np.float32)
-        for shape in ((1, 3, 8, 8), (4, 3, 3, 3), (144, 5))
-    )
-    graph = SmallGraph("probe", {"x": (TensorProto.FLOAT, [1, 3, 8, 8])})
-    flat = graph.add("Reshape", graph.add("Conv", "x", kernels), np.array([1, -1], np.int64))
-    graph.add("Softmax", graph.add("MatMul", flat, weights * np.float32(0.01)), axis=1)
-    windows = np.lib.stride_tricks.sliding_window_view(pixels[0].astype(np.float64), (3, 3), (1, 2))
-    maps = np.einsum("chwij,kcij->khw", windows, kernels)
-    powers = np.exp(maps.reshape(1, -1) @ weights * 0.01)
-    return graph.serialised("y", TensorProto.FLOAT, [1, 5]), pixels, powers / powers.sum()
-
-
-def runtime_clash() -> str | None:
-    """A sentence when both builds of onnxruntime are installed, else None.
-
-    They own the same folder: the one installed last shadows the other, and removing either
-    breaks both.
-    """
-    installed = set()
-    for name in ("onnxruntime", "onnxruntime-gpu"):
-        try:
-            importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        installed.add(name)
-    if len(installed) < 2:
-        return None
-    return (
-        "onnxruntime and onnxruntime-gpu are both installed and shadow each other: "
-        "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install onnxruntime-gpu"
-    )
 
 
 def runtime_version() -> str:

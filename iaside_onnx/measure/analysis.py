@@ -26,7 +26,7 @@ from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .game import BandRows, has_idle_cores, play
+from .game import BandRows, play, preparing_threads
 from .in_memory import GivenImages, GivenModel
 from .request import GameOptions, Request, with_options
 from .run import measure
@@ -200,7 +200,7 @@ class Game(Measurement[Report]):
         )
         affine = asked.output_map == "real"
         bands = BandRows(subject.pixels, baselines.image, index, engine, affine=affine)
-        ahead = has_idle_cores(subject.runtime)
+        threads = preparing_threads(subject.runtime)
         row_of = {position: row for row, position in enumerate(subject.positions)}
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
@@ -210,7 +210,7 @@ class Game(Measurement[Report]):
 
             play(
                 engine, bands, coalitions, subject.targets, positions, size, keep, advance,
-                lambda position: sample.ids[position], ahead=ahead, check=self.check,
+                lambda position: sample.ids[position], threads=threads, check=self.check,
             )  # fmt: skip
 
         return [fill]
@@ -229,7 +229,7 @@ class Game(Measurement[Report]):
         report = Report(
             log_prob=filled.table,
             coalitions=None if self.drawn is None else self.drawn[filled.used],
-            labels=sample.labels,
+            labels=filled.labels,
             predicted=filled.predicted,
             settings=filled.all_settings,
             class_names=sample.class_names or filled.subject.classifier.class_names,

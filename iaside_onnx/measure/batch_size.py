@@ -28,7 +28,7 @@ class BatchSize:
     Sizes double from the least; each is tried once to warm up and then timed. The climb ends when a
     size is clearly slower than the best, or when three doublings bring nothing. Since a machine may
     be slow for a moment, the sizes that came close then take turns. A twentieth of the whole work
-    ends the search wherever it stands.
+    ends the search wherever it stands, and so does a tenth of the time that it will take.
 
     Parameters
     ----------
@@ -44,6 +44,7 @@ class BatchSize:
         self._largest = max(1, largest)
         self._budget = work / 20
         self._spent = 0
+        self._seconds = 0.0
         self._best: dict[int, float] = {}
         self._timed: list[tuple[int, float]] = []
         self._warm = False
@@ -62,6 +63,7 @@ class BatchSize:
         if not self.searching:
             return
         self._spent += passes
+        self._seconds += seconds
         if not self._warm:
             self._warm = True
             return
@@ -74,7 +76,9 @@ class BatchSize:
         self._timed, self._warm = [], False
         following = self._following()
         costs = self._spent + (1 + _MEASUREMENTS) * following
-        if following == 0 or costs > self._budget:
+        # Where a new shape is planned or compiled first, passes say little of what a size costs.
+        late = self._seconds > 2 * self._budget * min(self._best.values())
+        if following == 0 or costs > self._budget or late:
             self.searching = False
             self.size = min(self._within(_WORTHWHILE))
         else:

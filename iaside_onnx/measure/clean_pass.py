@@ -14,7 +14,7 @@ from ..inference.model import RunError
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature
-from ..onnx_file.graph import in_float32
+from ..onnx_file.graph import in_float32, quantises_on_the_fly
 from ..results.precondition import accuracy_reason
 from ..spelling import option
 from .subject import Subject
@@ -48,6 +48,8 @@ class CleanPass:
         Of the whole sample, where rows depend on it; else of the images of the shard.
     predicted : ndarray of int64, shape (n,)
         Top-1 index in the model's output for the untouched images of the shard.
+    targets : ndarray of int64, shape (K,)
+        Those of the subject, or the model's own answers where these are taken.
     clean : ndarray of float32, shape (n,)
         Log-probability of their true classes, as the game counts it.
     example : ndarray of uint8, shape (H, W, C)
@@ -59,6 +61,7 @@ class CleanPass:
 
     statistics: SampleStatistics
     predicted: NDArray[np.int64]
+    targets: NDArray[np.int64]
     clean: NDArray[np.float32]
     temperature: float
     example: NDArray[np.uint8]
@@ -80,7 +83,8 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     temperature to fit, and pictures are decoded only where something depends on them.
     """
     sample, listener, settings = subject.sample, subject.listener, subject.request.settings
-    targets, classifier, form = subject.targets, subject.classifier, subject.classifier.form
+    targets, classifier = subject.targets.copy(), subject.classifier
+    form = classifier.form
     row_of = {position: row for row, position in enumerate(subject.positions)}
     fit = settings.temperature == "auto"
     task, plain_task = (
@@ -124,31 +128,46 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
         classifier.confirm_kind(raw)
         if fit:
             scores.append(raw)
-        of_shard = [position in row_of for position in positions]
-        raw, classes = raw[of_shard], targets[positions][of_shard]
-        rows = [row_of[position] for position in positions if position in row_of]
+        raw = raw[[position in row_of for position in positions]]
+        measured = [position for position in positions if position in row_of]
+        rows = [row_of[position] for position in measured]
         predicted[rows] = plain_task.answers(classifier.logits(raw))
+        if subject.own_answers:
+            targets[measured] = predicted[rows]
+        classes = targets[measured]
         plain[rows] = plain_task.readings(raw)[np.arange(len(rows)), classes]
         clean[rows] = task.values(raw, classes)
     assert example is not None
     for pictures, oddity in zip(oddities, _ODDITIES, strict=True):
         if pictures:
             listener.warning(f"{pictures} picture(s) {oddity}")
-    classes, count = targets[subject.positions], len(row_of)
-    right = int((predicted == classes).sum())
-    listener.note(
-        f"clean accuracy: {right / count:.3f} ({right} of {count} images), mean "
-        f"log-probability {plain.mean():.3f}"
-    )
-    if warning := accuracy_reason(right, classes, classifier.classes):
-        listener.warning(warning + _size_advice(classifier))
+    classes = targets[subject.positions]
+    _say_accuracy(subject, predicted, classes, float(plain.mean()))
     temperature = settings.temperature
     if fit:
         raw = np.concatenate(scores)
         temperature = fit_temperature(classifier.logits(raw), targets)
         clean = classifier.task(temperature).values(raw[subject.positions], classes)
         listener.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
-    return CleanPass(statistics, predicted, clean, float(temperature), example, one_by_one)
+    return CleanPass(statistics, predicted, targets, clean, float(temperature), example, one_by_one)
+
+
+def _say_accuracy(
+    subject: Subject, predicted: NDArray[np.int64], classes: NDArray[np.int64], mean: float
+) -> None:
+    """Note how many answers are right, and warn where that is no more than chance."""
+    listener, count = subject.listener, len(predicted)
+    mean_text = f"mean log-probability {mean:.3f}"
+    if subject.own_answers:
+        listener.note(
+            f"labels: the model's own answers to {count} images, of {len(np.unique(predicted))} "
+            f"classes, {mean_text}; clean accuracy is not known"
+        )
+        return
+    right = int((predicted == classes).sum())
+    listener.note(f"clean accuracy: {right / count:.3f} ({right} of {count} images), {mean_text}")
+    if warning := accuracy_reason(right, classes, subject.classifier.classes):
+        listener.warning(warning + _size_advice(subject.classifier))
 
 
 def shown_pixels(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -193,6 +212,8 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
     coarse = classifier.output.dtype == "float16" or classifier.model.runtime.execution.coarse
     mixed = worst > (_MIXED_TOLERANCE_11_BITS if coarse else _MIXED_TOLERANCE)
     graph = classifier.artifact.model
+    if coarse and graph is not None:  # where rounding hides it, the graph tells
+        mixed |= worst > 0 and quantises_on_the_fly(graph)
     if not coarse and not mixed and graph is not None and in_float32(graph):
         spread = float(np.ptp(alone, axis=0).max() / max(np.abs(alone).max(), 1e-12))
         mixed = worst > max(_MIXED_SPREAD * spread, _MIXED_ROUNDING)

@@ -72,6 +72,11 @@ class Filled:
         assert self.clean is not None
         return self.clean.predicted[self.used] - self.subject.classifier.label_offset
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Of the images, shape (n,): the model's own answers where these are taken."""
+        return self.predicted if self.subject.own_answers else self.sample.labels
+
     def origin(self) -> dict[str, Any]:
         """Where the result comes from: the fields of it that all kinds have."""
         subject, whole = self.subject, self.subject.request.shard is None

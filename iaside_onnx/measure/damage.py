@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from ..checks import check_choice, check_truth, is_whole, plain, several
 from ..errors import InvalidOption, ReportError, UsageError
+from ..images.pairs import asked_places
 from ..inference.engine import Engine
 from ..mathematics.bands import band_index, split
 from ..mathematics.coalitions import draw_coalitions, drawn_count
 from ..mathematics.damage import SPLIT_ESTIMATORS, draw_split, split_coalitions
 from ..results.damage import UNITS, DamageReport
+from ..results.damage_numbers import held_values
 from ..results.spread import check_confidence
 from ..settings import Settings
 from ..spelling import option
@@ -30,7 +32,7 @@ from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .game import BandRows, has_idle_cores, laid_out, play
+from .game import BandRows, laid_out, play, preparing_threads
 from .in_memory import GivenImages, GivenModel
 from .perturbing import Images, Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
@@ -58,7 +60,7 @@ def explain(
     queries: int = 500,
     perturbed: str | Path | Sequence[str | Path] = (),
     split: bool = False,
-    value: str = "right",
+    value: str | None = None,
     confidence: float = 0.95,
     **options: Unpack[DamageOptions],
 ) -> DamageReport | list[DamageReport]:
@@ -82,13 +84,14 @@ def explain(
         As for `measure_robustness`.
     perturbed : path or sequence of paths
         Folders of perturbed pictures of one's own, matched with the images by relative path without
-        suffix; or arrays in the same order.
+        suffix; or array files in the same order, as `images` are. No arrays in memory.
     split : bool
         Part the share of each band into what the perturbation takes away of the band and what it
         adds to it.
-    value : {"right", "log-prob", "same-answer"}
+    value : {"right", "log-prob", "same-answer"}, optional
         What damage is counted in: points of accuracy, log-probability, or points of the same answer
-        as to the clean image. Like `confidence` it belongs to the view.
+        as to the clean image; None: "right", and "same-answer" with the model's own answers as
+        labels. Like `confidence` it belongs to the view.
     confidence : float
         Coverage of the intervals, in (0, 1).
     **options
@@ -105,12 +108,20 @@ def explain(
     request = Request.of(DamageOptions, options, model, images, target)
     asked = request.settings
     value, confidence, queries = map(plain, (value, confidence, queries))
+    own = request.reading.own_answers
+    value = value or held_values(rightness=not own, own=own, answered=True)[0]
     check_choice("value", value, UNITS)
+    if own and value == "right":
+        raise InvalidOption(
+            "value", value,
+            f"which answers are right is not known with {option('labels', 'model')}; give "
+            f"{option('value', 'same-answer', 'log-prob')}",
+        )  # fmt: skip
     check_confidence(confidence)
     perturbations = asked_perturbations(
         several("corruption", corruption), several("severity", severity),
         several("attack", attack), several("epsilon", epsilon), queries,
-        several("perturbed", perturbed),
+        asked_places(perturbed),
     )  # fmt: skip
     if request.target is not None:
         places = [each.place for each in perturbations]
@@ -156,6 +167,11 @@ def _folder(target: Path | None) -> Iterator[None]:
         return
     if target.exists():
         raise ReportError(f"{target}: is no folder, and several results need one; give its name")
+    if target.suffix.lower() == ".h5":
+        raise UsageError(
+            f"{target}: several results need a folder, and this is the name of a file; give the "
+            f"name of a folder, such as {target.with_suffix('')}"
+        )
     try:
         target.mkdir()
     except FileNotFoundError:
@@ -300,14 +316,14 @@ class DamageGame(Measurement[DamageReport]):
             form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
         )
         prepare = SplitRows if self.plan.split else BandRows
-        ahead = has_idle_cores(subject.runtime)
+        threads = min(1, preparing_threads(subject.runtime))
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
             for group, perturbed in self.perturbation.groups(subject, positions, size, advance):
                 bands = prepare(subject.pixels, perturbed, index, engine)
                 play(
                     engine, bands, coalitions, subject.targets, group, size, store, advance,
-                    lambda position: sample.ids[position], ahead=ahead, check=self.check,
+                    lambda position: sample.ids[position], threads=threads, check=self.check,
                 )  # fmt: skip
 
         return [fill]
@@ -325,10 +341,10 @@ class DamageGame(Measurement[DamageReport]):
         origin = filled.origin()
         return DamageReport(
             log_prob=np.ascontiguousarray(log_prob),
-            right=answers == sample.labels[:, None],
+            right=None if subject.own_answers else answers == sample.labels[:, None],
             answers=answers,
             coalitions=coalitions,
-            labels=sample.labels,
+            labels=filled.labels,
             predicted=answers[:, -1].astype(np.int64),
             settings=filled.all_settings,
             class_names=sample.class_names or subject.classifier.class_names,

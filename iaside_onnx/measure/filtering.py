@@ -33,7 +33,7 @@ from .in_memory import GivenImages, GivenModel
 from .perturbed import Wanted
 from .request import LabelledOptions, Request, with_options
 from .scorer import Scorer
-from .subject import Subject, draw_key, open_subject
+from .subject import Subject, draw_key, open_subject, refuse_own_answers
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 _USUAL_SEVERITY = 3
@@ -122,6 +122,7 @@ def fit_filter(
     check_truth("force", force)
     if kernel is not None and (kernel not in range(3, LARGEST + 1, 2) or kernel is True):
         raise InvalidOption("kernel", kernel, f"give an odd number from 3 to {LARGEST}")
+    refuse_own_answers(request, "whether a filter helps is judged by true labels")
     _check_target(request, wanted)
     subject = open_subject(request)
     _check_subject(subject)

@@ -27,6 +27,9 @@ from ..mathematics.bands import split
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 
+# More are not known to help: what they would feed has not been measured on a GPU.
+_MOST_THREADS = 4
+
 
 @dataclass(frozen=True)
 class BandRows:
@@ -80,15 +83,20 @@ def laid_out(rows: NDArray[np.float32], form: InputForm) -> NDArray[np.float32]:
     return rows.reshape(len(rows), -1)
 
 
-def has_idle_cores(runtime: Runtime) -> bool:
-    """True where a second thread helps: it has a core of its own, or there are many.
+def preparing_threads(runtime: Runtime) -> int:
+    """Threads that prepare images while the model works; 0: prepared in turns with it.
+
+    A device has to be fed by as many cores as there are. Beside a model on the processor one thread
+    helps where it has a core of its own, or there are many.
 
     On 2 cores that the model keeps busy, preparing the next images meanwhile cost a tenth of the
     speed, because threads of the model waited for one that had lost its core; in turns it cost a
     fiftieth (SqueezeNet at 224 pixels).
     """
     cores = available_cores()
-    return not runtime.execution.own_cores or cores > 4 or 0 < runtime.threads < cores
+    if not runtime.execution.own_cores:
+        return max(1, min(_MOST_THREADS, cores - 1))
+    return int(cores > 4 or 0 < runtime.threads < cores)
 
 
 def available_cores() -> int:
@@ -109,7 +117,7 @@ def play(
     progress: Callable[[int], None],
     name: Callable[[int], str] = str,
     *,
-    ahead: bool = True,
+    threads: int = 1,
     check: CleanCheck | None = None,
 ) -> None:
     """Evaluate the coalitions of the images at `positions`.
@@ -120,8 +128,8 @@ def play(
     Parameters
     ----------
     prepare : callable
-        Position to band rows (a `BandRows`); called from another thread, while the model works,
-        with `ahead`.
+        Position to band rows (a `BandRows`); called from other threads, while the model works,
+        unless `threads` is 0.
     coalitions : ndarray of uint64, shape (C,) or (K, C)
         The engine's, which all images share; or a row for each position of the sample.
     labels : ndarray of int64, shape (K,)
@@ -143,8 +151,8 @@ def play(
         (coalitions if coalitions.ndim == 1 else coalitions[positions[0]]) == grand
     )
     if check is not None and not len(places):
-        _check_first(engine, prepare, labels, positions[0], check, name)
-    with _prepared(prepare, positions, ahead=ahead) as take:
+        _check_first(engine, prepare, labels, positions[0], batch.size, check, name)
+    with _prepared(prepare, positions, threads) as take:
         waiting = list(positions)
         while waiting:
             count = min(max(1, batch.size // columns), len(waiting))
@@ -173,13 +181,14 @@ def _check_first(
     prepare: Callable[[int], NDArray[np.float32]],
     labels: NDArray[np.int64],
     position: int,
+    size: int,
     check: CleanCheck,
     name: Callable[[int], str],
 ) -> None:
     """Hold the grand coalition of one image, which is not played, against the clean pass."""
     bands, grand = engine.place(prepare(position)[None]), (1 << engine.players) - 1
     own = np.full((1, 1), grand, np.uint64)
-    value = engine.values(bands, 0, 1, labels[[position]], 1, own)
+    value = engine.values(bands, 0, 1, labels[[position]], size, own)
     engine.forget()
     check(position, float(value[0, 0, 0]), name)
 
@@ -207,6 +216,7 @@ def _evaluate(
         many = count - first if whole else 1
         stop = min(columns, start + batch.at_once(engine.span(size)))
         passes = many * (stop - start)
+        run = size if engine.one_shape else min(size, passes)
         began = time.perf_counter()
         try:
             if many < count:
@@ -215,10 +225,10 @@ def _evaluate(
                 part = bands = engine.place(rows) if bands is None else bands
             chosen = slice(first, first + many)
             masks = None if own is None else own[chosen]
-            values = engine.values(part, start, stop, labels[chosen], min(size, passes), masks)
+            values = engine.values(part, start, stop, labels[chosen], run, masks)
         except OutOfMemoryError as error:
             engine.forget()
-            if engine.model.form.fixed_batch or not batch.halve(min(size, passes)):
+            if engine.model.form.fixed_batch or not batch.halve(run):
                 raise ArtifactError(f"even the smallest batch fails: {said(error)}") from error
             continue
         table[first : first + many, start:stop] = values
@@ -233,18 +243,18 @@ def _evaluate(
 
 @contextmanager
 def _prepared(
-    prepare: Callable[[int], NDArray[np.float32]], positions: list[int], *, ahead: bool
+    prepare: Callable[[int], NDArray[np.float32]], positions: list[int], threads: int
 ) -> Iterator[Callable[[int], list[NDArray[np.float32]]]]:
-    """What gives rows of the next images: a thread while the model works, or at once when asked."""
+    """What gives rows of the next images: threads while the model works, or at once when asked."""
     coming = iter(positions)
-    if not ahead:
+    if not threads:
         yield lambda count: list(map(prepare, islice(coming, count)))
         return
-    pool = ThreadPoolExecutor(1, thread_name_prefix="iaside-bands")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="iaside-bands")
     waiting: deque[Future[NDArray[np.float32]]] = deque()
 
     def take(count: int) -> list[NDArray[np.float32]]:
-        for position in islice(coming, max(0, 2 * count - len(waiting))):
+        for position in islice(coming, max(0, count + max(count, threads) - len(waiting))):
             waiting.append(pool.submit(prepare, position))
         return [waiting.popleft().result() for _ in range(count)]
 

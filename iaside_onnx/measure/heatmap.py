@@ -205,7 +205,7 @@ class Heatmap(Measurement[HeatmapReport]):
         return HeatmapReport(
             wrong=wrong != 0,
             change=np.array(change),
-            labels=filled.sample.labels,
+            labels=filled.labels,
             predicted=filled.predicted,
             settings=filled.all_settings,
             **filled.origin(),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..errors import ArtifactError, ChangedError, DataError, IasideError, UsageError, said
 from ..images.sample import Sample
-from ..inference.providers import PROVIDERS
+from ..inference.providers import asked, row_of
 from ..inference.session import claim_process, runtime_version
 from ..preprocessing.preprocess import names_a_file
 from .batch_size import BatchSize, batch_size
@@ -103,7 +103,7 @@ class Job:
                 there,
                 settings,
                 extensions=tuple(library.absolute() for library in request.extensions),
-                provider=subject.provider or request.provider,
+                provider=subject.asked or request.provider,
                 tf32=request.tf32,
                 batch=batch,
             ),
@@ -185,7 +185,9 @@ def _open(job: Job, number: object) -> Subject:
         if here[name] != version:
             raise UsageError(f"has {name} {here[name]}, not {version}; install the same version")
     if job.devices:
-        os.environ[PROVIDERS[request.provider].cards] = device_of(number, job.devices)
+        row = row_of(asked(request.provider)[0])
+        assert row is not None
+        os.environ[row.cards] = device_of(number, job.devices)
     if job.own_process:
         claim_process()
     source = request.reading.open()

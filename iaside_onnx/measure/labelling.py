@@ -59,7 +59,7 @@ def settle_labels(
     names = model_names(classifier, reading, listener)
     if names is not None:
         classifier = replace(classifier, class_names=names.names)
-        sample = _files_by_names(sample, names)
+        sample = sample if reading.own_answers else _files_by_names(sample, names)
     elif reading.class_names == NO_NAMES:
         classifier = replace(classifier, class_names=None)
     source = sample.source

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_path, several
+from ..checks import several
 from ..corruptions.severity import CATALOGUE, SETS, known
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.layouts import Place, named_apart, places
-from ..images.pairs import Pairs
+from ..images.pairs import Pairs, asked_places
+from ..results.robustness import OWN
 from ..spelling import option
 from ..storage.value_rules import MOST_PERTURBATIONS
 from .corrupted import asked_corruptions
 from .subject import Subject
 
-OWN_KIND = "own"
 # What stands as severity of a table in which nothing has severities.
 _NO_SEVERITY = 1
 
@@ -72,13 +72,11 @@ class Wanted:
         severity: int | Sequence[int],
     ) -> Wanted:
         """As a caller gives it, refused where no images are needed for that."""
-        paths = several("perturbed", perturbed)
-        for path in paths:
-            check_path("perturbed", path)
+        paths = asked_places(perturbed)
         names, levels = several("corruption", corruption), several("severity", severity)
         # Sets of one's own may hold corruptions of other names.
         asked_corruptions(() if paths else names, levels)
-        return cls(tuple(map(Path, paths)), names, levels)
+        return cls(paths, names, levels)
 
     def settled(self, subject: Subject) -> tuple[list[str], list[int], tuple[Own, ...]]:
         """Corruptions that are made, severities, and the user's own rows, which come after them.
@@ -158,7 +156,7 @@ class Wanted:
 
 def kind_of(name: str) -> str:
     """The kind of a perturbation; "own" for one that is none of the catalogue."""
-    return CATALOGUE[name].kind if name in CATALOGUE else OWN_KIND
+    return CATALOGUE[name].kind if name in CATALOGUE else OWN
 
 
 def _check_names(names: list[str]) -> None:

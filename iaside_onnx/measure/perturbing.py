@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_path
 from ..corruptions.corrupt import corrupt, generator
 from ..errors import UsageError
+from ..images.layouts import names_apart
 from ..images.pairs import Pairs
 from ..spelling import option
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
@@ -149,13 +149,7 @@ class Paired(Perturbation):
     @classmethod
     def each(cls, places: Sequence[Path]) -> list[Paired]:
         """Those of several places; ones of one name are called by the folder they lie in too."""
-        whole = [place.absolute() for place in places]
-        names = [place.name if place.is_dir() else place.stem for place in whole]
-        counts = Counter(names)
-        return [
-            cls(f"{there.parent.name}-{name}" if counts[name] > 1 else name, place)
-            for place, there, name in zip(places, whole, names, strict=True)
-        ]
+        return [cls(*each) for each in zip(names_apart(places), places, strict=True)]
 
     @property
     def stem(self) -> str:
@@ -200,7 +194,7 @@ def asked_perturbations(
     attack: str | Sequence[str],
     epsilon: Sequence[float],
     queries: int,
-    perturbed: Sequence[str | Path],
+    perturbed: Sequence[Path],
 ) -> list[Perturbation]:
     """What is asked for: each corruption at each severity, then each attack, then own pictures.
 
@@ -220,9 +214,7 @@ def asked_perturbations(
     if len(radii) == 1:
         radii *= len(attacks)
     asked += [Attacked(*each, queries) for each in zip(attacks, radii, strict=True)]
-    for path in perturbed:
-        check_path("perturbed", path)
-    asked += Paired.each([Path(path) for path in perturbed])
+    asked += Paired.each(perturbed)
     if not asked:
         raise UsageError(
             f"say what perturbs the images: {option('corruption', like='NAME')}, "

@@ -29,10 +29,10 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from ..checks import check_choice
 from ..errors import ArtifactError, UsageError, one_line
-from ..images.sample import draw_sample, open_images
+from ..images.sample import OWN_ANSWERS, draw_sample, open_images
+from ..inference.choosing import choose_runtime
 from ..inference.classifier import open_classifier
 from ..inference.range_check import check_pixel_range
-from ..inference.session import choose_runtime
 from ..listener import Listener
 from ..onnx_file.artifact import load_graph
 from ..settings import Settings
@@ -137,7 +137,7 @@ def quantize(
 def model_inputs(
     model: Path,
     images: Path,
-    labels: Path | None,
+    labels: str | Path | None,
     samples: int,
     *,
     listener: Listener | None = None,
@@ -158,7 +158,9 @@ def model_inputs(
     source = open_images(images, labels, listener, **(reading or {}))
     sample = draw_sample(source, samples, wanted.seed)
     classifier = open_classifier(model, choose_runtime("cpu", 0), wanted, sample, listener)
-    check_pixel_range(classifier, sample, listener, asked=wanted.preprocess is not None)
+    asked = wanted.preprocess is not None
+    labelled = labels != OWN_ANSWERS
+    check_pixel_range(classifier, sample, listener, asked=asked, labelled=labelled)
     recorder = _Recorder(classifier.model.session)
     classifier.model.session = recorder
     for start in range(0, len(sample), _GROUP):

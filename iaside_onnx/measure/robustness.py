@@ -70,9 +70,9 @@ def measure_robustness(
         severities. They are applied to images at the size of the model's input, in [0, 1].
     perturbed : path or sequence of paths
         Perturbed pictures of one's own, each folder a row of the table: matched with the images by
-        relative path without suffix, or arrays in the same order. ImageNet-C and CIFAR-10-C are
-        read as they lie, and `corruption` and `severity` choose among what they hold. Corruptions
-        are made beside them only where `corruption` names some.
+        relative path without suffix, or array files in the same order; no arrays in memory.
+        ImageNet-C and CIFAR-10-C are read as they lie, and `corruption` and `severity` choose among
+        what they hold. Corruptions are made beside them only where `corruption` names some.
     attack : str or sequence of str, optional
         "square-linf", "square-l2", "spsa-linf", "spsa-l2"; empty, or "none", for no attack. None:
         "square-linf", and no attack with `perturbed`.
@@ -342,7 +342,7 @@ class Robustness(Measurement[RobustnessReport]):
         report = RobustnessReport(
             perturbations=names,
             severities=self.severities,
-            labels=filled.sample.labels,
+            labels=filled.labels,
             predicted=filled.predicted,
             log_prob=parts[0][:, 0],
             max_prob=parts[1][:, 0],
@@ -362,7 +362,7 @@ class Robustness(Measurement[RobustnessReport]):
                 "kinds": {name: kind_of(name) for name in names},
                 **filled.view,
             },
-            **filled.origin(),
+            **{**filled.origin(), "image_digests": filled.sample.image_digests},
         )
         # Shards are joined, so all of them name the same attacks.
         return report if filled.subject.request.shard else report.with_attacks_run()

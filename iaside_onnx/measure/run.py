@@ -113,7 +113,7 @@ def measure_each(
         whole_sample, clean = any(each.of_whole_sample for each in measurements), None
         if labelled:
             clean = clean_pass(subject, whole_sample=whole_sample)
-            subject = replace(subject, temperature=clean.temperature)
+            subject = replace(subject, temperature=clean.temperature, targets=clean.targets)
         subject = replace(subject, keys=_keys(subject, whole_sample=whole_sample))
         batch = request.batch or (1 if _one_by_one(subject, clean) else None)
         listeners, results = [listener], []
@@ -149,12 +149,11 @@ def _measured(
     def finish(partial: Partial) -> R:
         if known is not None:
             _take_over(known, measurement, subject, settings, partial)
+            partial.seconds = partial.seconds or known.run["seconds"]
         used, run = _fill(measurement, subject, view, partial, batch, workers)
         # No longer on the partial file, which will go.
         table = np.array(partial.table[used])
         sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
-        if known is not None:
-            run["seconds"] = round(run["seconds"] + known.run["seconds"], 3)
         return measurement.result(Filled(subject, table, used, sample, clean, settings, view, run))
 
     return _kept(measurement, subject, settings, finish).view(**view)
@@ -241,6 +240,7 @@ def _fill(
 
             def store(position: int, values: NDArray[Any], part: int = part) -> None:
                 partial.store(row_of[position], values, part)
+                partial.seconds = before + time.monotonic() - began
 
             if workers is None:
                 here[part](left, store, listener.advance)
@@ -249,7 +249,7 @@ def _fill(
         if workers is None and subject.model is not None:
             run.update(batch=size.size, threads=subject.runtime.threads)
 
-    began = time.monotonic()
+    began, before = time.monotonic(), partial.seconds
     used, reason = np.arange(len(positions)), "sample"
     if request.resume and ahead < total:
         listener.note(f"resumed: {_done(measurement, positions, partial)} kept from before")
@@ -275,7 +275,7 @@ def _fill(
         of_shard["shard"] = PartOfSample(request.shard, len(subject.sample), digest).record()
     return used, {
         **measurement.passes(partial.table[used], [positions[row] for row in used.tolist()]),
-        "seconds": round(time.monotonic() - began, 3),
+        "seconds": round(before + time.monotonic() - began, 3),  # of earlier runs too
         "resumed_after": total - ahead,
         **limits.outcome(reason, len(positions), digest, listener),
         **run,

@@ -19,6 +19,13 @@ class Scorer:
     def __init__(self, classifier: Classifier, temperature: float, size: BatchSize) -> None:
         self._classifier, self.task, self.size = classifier, classifier.task(temperature), size
 
+    def _filled(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Images, the last one repeated up to a power of two where each new shape costs."""
+        if not self._classifier.model.runtime.execution.one_shape:
+            return part
+        missing = min(self.size.size, 1 << (len(part) - 1).bit_length()) - len(part)
+        return np.concatenate([part, np.repeat(part[-1:], max(0, missing), axis=0)])
+
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Logarithms of Q(. | x), shape (n, classes).
 
@@ -32,7 +39,7 @@ class Scorer:
             part = images[start : start + self.size.size]
             began = time.perf_counter()
             try:
-                raw = self._classifier.model.scores(part)
+                raw = self._classifier.model.scores(self._filled(part))[: len(part)]
             except OutOfMemoryError as error:
                 if self._classifier.form.fixed_batch or not self.size.halve(len(part)):
                     raise ArtifactError(f"even the smallest batch fails: {said(error)}") from error

@@ -32,7 +32,7 @@ from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
 from .spectra import Spectra, averages, check_size, tables
-from .subject import Subject
+from .subject import Subject, refuse_own_answers
 
 # As many as half of the smaller side resolves, up to this.
 _RINGS = 32
@@ -110,6 +110,7 @@ def measure_stand_ins(
     # A file of iaside snr may name an attack.
     names, levels = asked_corruptions((), severity) if snr else asked_corruptions(*given)
     request = Request.of(LabelledOptions, options, model, images, target, bands=1, norm=norm)
+    refuse_own_answers(request, "what is foretold is a fall of accuracy, which needs true labels")
     if isinstance(snr, str | Path):
         snr = SnrReport.load(snr)
     if snr is not None:

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, ProviderError, UsageError, said
 from ..images.class_names import shown as shown_names
 from ..images.folders import PhotoFiles
-from ..images.sample import Reading, Sample, draw_sample, leave_out_bad
+from ..images.sample import OWN_ANSWERS, Reading, Sample, draw_sample, leave_out_bad
+from ..inference.choosing import choose_runtime, runtime_clash, runtime_details
 from ..inference.classifier import Classifier, open_classifier
+from ..inference.providers import AUTO, automatic
 from ..inference.range_check import check_pixel_range
-from ..inference.session import Runtime, choose_runtime, runtime_clash, runtime_version
+from ..inference.session import Runtime
 from ..listener import Listener
 from ..spelling import option
 from .labelling import settle_labels
@@ -46,7 +48,8 @@ class Subject:
     positions : list of int
         Images that are measured, ascending; row n of a table is that of image positions[n].
     targets : ndarray of int64, shape (n,)
-        Classes of the whole sample in the model's output; all 0 where no labels are needed.
+        Classes of the whole sample in the model's output; all 0 where no labels are needed. Where
+        the model's own answers are taken, those of the positions, as the clean pass found them.
     model : Classifier or None
         None where nothing of a model is measured.
     source : dict
@@ -84,9 +87,19 @@ class Subject:
         return "" if self.model is None else self.runtime.provider
 
     @property
+    def asked(self) -> str:
+        """The execution provider with its options; empty where nothing of a model is measured."""
+        return "" if self.model is None else self.runtime.asked
+
+    @property
     def sha256(self) -> str:
         """Digest of the model; empty where nothing of a model is measured."""
         return "" if self.model is None else self.model.artifact.sha256
+
+    @property
+    def own_answers(self) -> bool:
+        """Whether the model's own clean answers stand for labels."""
+        return self.request.reading.own_answers
 
     @property
     def seed(self) -> int:
@@ -108,7 +121,8 @@ class Subject:
         asked = self.request.settings
         # A setting that is not written down is the only one there was.
         nested = {} if asked.sampling == "stratified" else {"sampling": asked.sampling}
-        return {"samples": asked.samples, **nested, "seed": asked.seed, "draws": DRAWS}
+        own = {"labels": OWN_ANSWERS} if self.own_answers else {}
+        return {"samples": asked.samples, **nested, "seed": asked.seed, "draws": DRAWS, **own}
 
     def settings(self) -> dict[str, Any]:
         """Which images were drawn and how the model was read, settled: JSON values."""
@@ -165,7 +179,7 @@ class Subject:
             return {}
         return {
             **self.model.how,
-            "onnxruntime": runtime_version(),
+            **runtime_details(self.runtime),
             "ort_extensions": self.runtime.extension_digests,
         }
 
@@ -182,7 +196,8 @@ def open_subject(request: Request, *, labelled: bool = True) -> Subject:
     targets = np.zeros(len(sample), np.int64)
     if model is not None and labelled:
         sample, model = settle_labels(sample, model, reading, request.listener)
-        targets = class_targets(sample, model, request.listener)
+        if not reading.own_answers:  # which the clean pass will give
+            targets = class_targets(sample, model, request.listener)
     elif model is not None and (reading.class_names or reading.label_order) is not None:
         settle_labels(sample, model, reading, request.listener)
     images, shard = len(sample), request.shard
@@ -190,8 +205,17 @@ def open_subject(request: Request, *, labelled: bool = True) -> Subject:
     return Subject(request, sample, positions, targets, model, source)
 
 
+def refuse_own_answers(request: Request, why: str) -> None:
+    """Refuse the model's own answers as labels, where they would tell nothing."""
+    if request.reading.own_answers:
+        raise UsageError(f"{option('labels', OWN_ANSWERS)} does not serve here: {why}")
+
+
 def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dict[str, Any]]:
     """Draw the sample; it, and where it came from as a result's ``data`` has it."""
+    if request.settings.temperature == "auto":
+        fit = option("temperature", "auto")
+        refuse_own_answers(request, f"{fit} is fitted by true labels; give a number")
     source = request.reading.open(request.listener)
     unnamed = not labelled and request.reading.class_names is None
     if unnamed and isinstance(source, PhotoFiles) and source.doubt:
@@ -213,14 +237,25 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
     assert request.model is not None
     if clash := runtime_clash():
         request.listener.warning(clash)
-    runtime = choose_runtime(
-        request.provider, request.threads, request.extensions, tf32=request.tf32
-    )
     settings = request.settings
-    classifier = open_classifier(request.model, runtime, settings, sample, request.listener)
+
+    def opened(provider: str) -> Classifier:
+        assert request.model is not None
+        runtime = choose_runtime(provider, request.threads, request.extensions, tf32=request.tf32)
+        return open_classifier(request.model, runtime, settings, sample, request.listener)
+
+    try:
+        classifier = opened(request.provider)
+    except ProviderError as error:
+        if request.provider != AUTO:
+            raise
+        *_, last = automatic()
+        request.listener.warning(f"{said(error)}: so it runs on {last}")
+        classifier = opened(last)
     if check_range:
         chosen = settings.preprocess is not None
-        check_pixel_range(classifier, sample, request.listener, asked=chosen)
+        labelled = not request.reading.own_answers
+        check_pixel_range(classifier, sample, request.listener, asked=chosen, labelled=labelled)
     return classifier
 
 
@@ -303,9 +338,10 @@ def _place(reading: Reading) -> dict[str, Any]:
     further = {
         "columns": reading.columns, "class_names": names, "label_order": reading.label_order,
     }  # fmt: skip
+    table = None if reading.labels is None else shown(reading.labels)
     return {
         "source": shown(reading.images),
-        "labels": None if reading.labels is None else shown(reading.labels),
+        "labels": OWN_ANSWERS if reading.own_answers else table,
         "image_column": reading.image_column,
         "label_column": reading.label_column,
         **{key: value for key, value in further.items() if value is not None},

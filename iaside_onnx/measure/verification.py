@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from ..checks import check_number
 from ..digest import data_digest
 from ..errors import IasideError, ReportError, UsageError, said
-from ..images.sample import Reading, Sample
-from ..inference.providers import PROVIDERS
-from ..inference.session import is_active
+from ..images.sample import OWN_ANSWERS, Reading, Sample
+from ..inference.choosing import is_active
+from ..inference.providers import asked, row_of
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
 from ..preprocessing.preprocess import PRESETS, load_preprocess, preprocess_from
@@ -127,6 +127,12 @@ def verify(
     if result is not None and model is not None:
         checks.append(_same_model(result, Path(model)))
     if result is not None and images is not None:
+        if result.settings.get("labels") == OWN_ANSWERS:
+            if labels not in (None, OWN_ANSWERS):
+                raise UsageError(
+                    f"{path}: has the model's own answers as labels; leave out {option('labels')}"
+                )
+            labels = OWN_ANSWERS
         reading = {"labels": labels, **_reading(result, class_names)}
         checks.append(_same_images(result, Reading.asked(images, **reading)))
         if redo and all(check.holds is not False for check in checks):
@@ -339,7 +345,9 @@ def _redone(
 ) -> Check:
     """Have some rows done again, and say how far they lie from those of the file."""
     redo, stored = _redo_of(result), model_of(result)
-    provider = str(result.provider or stored.get("provider", "auto"))
+    named = result.provider or stored.get("provider", "auto")
+    ran = {**result.settings, **(result.settings.get("attack") or {})}.get("execution")
+    provider = str(ran or named)
     if stored and not is_active(provider):
         raise UsageError(f"{_ASKED}: the file was made with {provider}, which is not active here")
     table, identity = redo.table_of(result), as_json(identity_of(result, redo.settings))
@@ -370,7 +378,8 @@ def _redone(
             reason = on_command_line(said(error)).replace(f"{target}.partial: ", "")
             text = f"the job comes to something else: {reason.partition('; use ')[0]}"
             return Check("rows", False, text)
-    coarse = bool(stored) and PROVIDERS[provider].coarse
+    row = row_of(asked(provider)[0])
+    coarse = bool(stored) and row is not None and row.coarse
     worst = _distance(table[rows], redo.table_of(again)[rows], redo.scale(table[rows]))
     limit = _TOLERANCE_11_BITS if coarse else _TOLERANCE
     done = f"{len(rows)} of {len(table)} rows done again" + (f" with {provider}" if stored else "")

@@ -203,6 +203,15 @@ def output_kind(graph: onnx.GraphProto, name: str) -> tuple[str, float]:
     return _KINDS.get(node.op_type, "unknown"), step
 
 
+def quantises_on_the_fly(model: onnx.ModelProto) -> bool:
+    """Whether the steps of quantised activations follow from a whole batch at a time."""
+    return any(
+        node.op_type.startswith("DynamicQuantize")
+        for graph in all_graphs(model)
+        for node in graph.node
+    )
+
+
 def in_float32(model: onnx.ModelProto) -> bool:
     """Whether no number of a graph is rounded more coarsely than float32 on its way."""
     coarse = {TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT8, TensorProto.UINT8}

@@ -25,7 +25,9 @@ def answer(audit: Audit) -> dict[str, Any]:
         "rest": _unbroken(f"{rest[:1].upper()}{rest[1:]}"),
         "marks": _MARKS,
         "images": found.clean.n,
-        "clean": _share(found.clean),
+        "clean": "accuracy not known" if found.accuracy is None else _share(found.accuracy),
+        "own": found.own_answers,
+        "counted": found.answers,
         "guess": f"{100 * found.guess:.3g}",
         "keep": f"{100 * found.keep:.4g}",
         "severities": SEVERITIES,
@@ -71,10 +73,11 @@ def _chart(audit: Audit, group: GroupVerdict) -> Chart:
     rights = found.rights[group.kind]
     names = sorted(rights, key=lambda name: (rights[name].right, name))
     shares = [rights[name] for name in names]
+    levels = ", ".join(map(str, SEVERITIES))
     series = Values(
         np.array([each.right for each in shares]),
         [
-            f"{words(name)}: {_share(each)} right, severities {', '.join(map(str, SEVERITIES))}"
+            f"{words(name)}: {_share(each)} {found.answers}, severities {levels}"
             for name, each in zip(names, shares, strict=True)
         ],
         (np.array([each.low for each in shares]), np.array([each.high for each in shares])),
@@ -84,9 +87,11 @@ def _chart(audit: Audit, group: GroupVerdict) -> Chart:
     about = Words(
         f"answer-{group.kind}",
         group.kind.capitalize(),
-        f"A dot for each corruption: share of right answers, with its interval. Untouched images: "
-        f"{clean:.2f}; guessing: {found.guess:.2f}; at least {kept:.2f} is to be kept.",
-        "share of right answers",
+        f"A dot for each corruption: share of {found.answers}, with its interval. "
+        f"{'' if found.own_answers else f'Untouched images: {clean:.2f}; '}"
+        f"guessing: {found.guess:.2f}; at least {kept:.2f} is to be kept.",
+        f"share of {found.answers}",
     )
-    lines = [("clean", clean), ("keep", kept), ("guess", found.guess)]
+    lines = [("keep", kept), ("guess", found.guess)]
+    lines = lines if found.own_answers else [("clean", clean), *lines]
     return dot_rows([series], list(map(words, names)), about, numbers=[0], most=1.0, uprights=lines)

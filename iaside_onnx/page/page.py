@@ -323,6 +323,7 @@ def _overview(facts: Facts, names: Sequence[str]) -> dict[str, Any]:
         "comparisons": contrasts(reports, names),
         "level": percent(first.confidence),
         "value_name": value_name(first),
+        "class_words": first.class_words,
         "band_names": first.band_names,
         # Settings that keep the reports from being compared, with their values.
         "disagreements": [
@@ -393,7 +394,7 @@ def _model(report: Report, measured: RobustnessReport | None) -> dict[str, Any]:
     return {
         "report": report,
         "finding": report.finding(measured),
-        "right": int((report.predicted == report.labels).sum()),
+        "right": None if report.of_own_answers else int((~report.clean_wrong).sum()),
         "classes": _classes(report),
         "drawn_classes": report.class_profiles.weight is not None,
         "signed": interval(*report.intervals.srs_signed, signed=True),

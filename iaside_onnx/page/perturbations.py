@@ -88,6 +88,8 @@ def cost(
     ]
     return {
         "level": percent(first.confidence),
+        "error": first.error_name,
+        "own_answers": first.of_own_answers,
         "perturbations": first.perturbations,
         "severities": [str(level) for level in first.severities],
         "baseline": None if baseline is None else Path(baseline.model["path"]).name,
@@ -128,8 +130,8 @@ def _corruptions(entry: RobustnessReport) -> list[list[str]]:
 def _rows(what: str, labels: Sequence[str], measured: dict[int, RobustnessReport]) -> Chart:
     """Errors, or changes of prediction, corruption by corruption."""
     names = [words(name) for name in next(iter(measured.values())).perturbations]
-    errors = what == "errors"
-    quantity = "error" if errors else "mPE"
+    errors, first = what == "errors", next(iter(measured.values()))
+    quantity = first.error_name if errors else "mPE"
     series = []
     for place, entry in measured.items():
         spread = entry.damage.corruption_errors if errors else entry.damage.corruption_mpe
@@ -141,10 +143,14 @@ def _rows(what: str, labels: Sequence[str], measured: dict[int, RobustnessReport
         series.append(Values(spread.value, said, (spread.low, spread.high)))
     words_of_chart = Words(
         what,
-        "Error under each corruption" if errors else "How far predictions move (mPE)",
+        f"{quantity.capitalize()} under each corruption"
+        if errors
+        else "How far predictions move (mPE)",
         f"A dot for each model and corruption: {quantity}, mean over severities, with its "
         "interval.",
-        "share of wrong answers" if errors else "mean change of the probabilities",
+        f"share of {'changed' if first.of_own_answers else 'wrong'} answers"
+        if errors
+        else "mean change of the probabilities",
     )
     most = 1.0 if errors else _MOST_MPE
     return dot_rows(series, names, words_of_chart, numbers=list(measured), most=most)
@@ -159,9 +165,14 @@ def _scatters(
     """The score against what was measured, a dot a model; none for too few models."""
     if len(measured) < _SCATTERED:
         return []
+    entries = list(measured.values())
     outcomes = {"mCE": {place: float(each.mce.value) for place, each in against.items()}}
     if not against or not all(map(np.isfinite, outcomes["mCE"].values())):
-        outcomes = {"mean error": {place: entry.mean_error for place, entry in measured.items()}}
+        outcomes = {
+            f"mean {entries[0].error_name}": {
+                place: entry.mean_error for place, entry in measured.items()
+            }
+        }
     outcomes["mPE"] = {place: entry.mean_mpe for place, entry in measured.items()}
     charts = []
     for position, (outcome, values) in enumerate(outcomes.items()):

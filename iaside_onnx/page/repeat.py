@@ -59,7 +59,7 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
         "output_kind": kind if kind in ("logits", "probabilities") else None,
         "set": [f"{name}={value}" for name, value in files.items()],
         "allow_random": bool(settings.get("allow_random")) or None,
-        "provider": str(report.provider),
+        "provider": str(settings.get("execution") or report.provider),
         "tf32": False if settings.get("tf32") is False else None,
         "shard": whole.part.option if whole and len(whole.part.numbers) == 1 else None,
         "ort_extension": [_operand(name) for name in _mapping(report.run.get("ort_extensions"))],

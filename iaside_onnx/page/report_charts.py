@@ -94,7 +94,7 @@ def curve_charts(reports: Sequence[Report], labels: Sequence[str]) -> list[Chart
         words = Words(
             f"from-{side}",
             f"Bands added from the {side} {way}",
-            f"Mean {value} of the true class when only the k {side} bands are kept.",
+            f"Mean {value} of the {reports[0].class_words} when only the k {side} bands are kept.",
             f"number of {side} bands kept",
             f"mean {value}",
         )

@@ -29,11 +29,11 @@ from ..listener import Listener
 from ..mathematics.temperature import log_softmax
 from ..measure.labelling import settle_labels
 from ..measure.request import ModelOptions, Request
-from ..measure.subject import class_targets, open_model, open_sample
+from ..measure.subject import class_targets, open_model, open_sample, refuse_own_answers
 from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings
-from ..spelling import on_command_line
+from ..spelling import on_command_line, option
 from ..storage.output_file import check_no_input
 from .axes import Given, geometry_axis, joined, values_axis
 from .candidate import NEGLIGIBLE, Candidate
@@ -93,6 +93,10 @@ def search_recipes(
     listener, settings, reading = request.listener, request.settings, request.reading
     if labels_file is not None:
         check_no_input(labels_file, request.inputs)
+    refuse_own_answers(
+        request,
+        f"preprocessings are held against true labels; give {option('preprocess', like='NAME')}",
+    )
     sample, _ = open_sample(request)
     if labels_file is not None:
         check_files(sample)

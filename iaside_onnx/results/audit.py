@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from ..errors import ReportError
 from ..storage.opening import is_folder
 from ..storage.output_file import whole_file
-from ..storage.regular_file import read_bounded, why
 from . import kinds
+from .audit_about import read_about
 from .audit_words import (
     confidence_words,
     damage_words,
@@ -32,12 +34,11 @@ from .damage import DamageReport
 from .group_verdict import KEEP, SEVERITIES, Verdicts, verdicts
 from .report import Report
 from .result import ModelResult
-from .robustness import RobustnessReport
+from .robustness import OWN, RobustnessReport
 from .shown import Shown
 
 ROBUSTNESS, ANALYSIS, DAMAGE = "robustness.h5", "analysis.h5", "damage"
 ABOUT, SUMMARY, PAGE = "audit.json", "summary.json", "index.html"
-_MOST_BYTES = 1 << 20
 _MOST_DAMAGES = 200
 
 
@@ -77,7 +78,7 @@ class Audit(Shown):
         ------
         ReportError
             No folder, no ``robustness.h5`` in it, or a file in it that cannot be read or is of
-            another model.
+            another model or of other images.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -101,6 +102,7 @@ class Audit(Shown):
                     f"{path}: is of another model than {main}; keep the reports of one audit in "
                     "one folder"
                 )
+        _check_one_sample({main: robustness, folder / ANALYSIS: analysis, **results})
         return cls(
             folder=folder,
             robustness=robustness,
@@ -123,14 +125,13 @@ class Audit(Shown):
     @property
     def available(self) -> int | None:
         """Images that the data holds, where the audit wrote that down."""
-        return _whole(self.about.get("available"))
+        found: int | None = self.about.get("available")
+        return found
 
     @cached_property
     def verdicts(self) -> Verdicts:
         """The verdict on each group of corruptions; see `group_verdict.verdicts`."""
-        keep = self.about.get("keep", KEEP)
-        usable = isinstance(keep, float | int) and not isinstance(keep, bool) and 0 < keep < 1
-        return verdicts(self.robustness, keep=float(keep) if usable else KEEP)
+        return verdicts(self.robustness, keep=float(self.about.get("keep", KEEP)))
 
     @property
     def reports(self) -> list[ModelResult]:
@@ -139,13 +140,16 @@ class Audit(Shown):
 
     def damages_of(self, kind: str) -> list[DamageReport]:
         """The damage reports of the corruptions of a group, the most harmful first."""
-        kinds_of = self.robustness.settings["kinds"]
-        chosen = [
-            each
-            for each in self.damages
-            if kinds_of.get(each.settings["perturbation"].get("name")) == kind
-        ]
+        chosen = [each for each in self.damages if self._kind_of(each) == kind]
         return sorted(chosen, key=lambda each: -float(each.damage.value))
+
+    def _kind_of(self, report: DamageReport) -> str | None:
+        """The group of a damage; that of pictures of one's own, whatever tells them apart here."""
+        kinds_of, of = self.robustness.settings["kinds"], report.settings["perturbation"]
+        if of["kind"] == "folder" and of["name"] not in self.robustness.own:
+            return OWN
+        found: str | None = kinds_of.get(of.get("name"))
+        return found
 
     @property
     def why(self) -> list[str]:
@@ -199,8 +203,10 @@ class Audit(Shown):
             "data": {
                 key: self.data.get(key) for key in ("source", "digest", "samples", "classes")
             },
-            "accuracy": found.clean.json(),
-            "groups": {group.kind: group.json() for group in groups},
+            "accuracy": _accuracy(found),
+            "groups": {
+                group.kind: group.json(own_answers=found.own_answers) for group in groups
+            },
             "worst": [cell.json() for cell in found.worst],
             "score": self._score(),
             "bands": self._bands(),
@@ -289,6 +295,48 @@ def _of_kind(path: Path, result: Any, kind: type[Any]) -> Any:
     return result
 
 
+def _accuracy(found: Verdicts) -> dict[str, Any]:
+    """On untouched images; null where labels are the model's own answers."""
+    if found.accuracy is None:
+        return {"right": None, "low": None, "high": None, "n": found.clean.n}
+    return found.accuracy.json()
+
+
+def _check_one_sample(results: Mapping[Path, Any]) -> None:
+    """Refuse reports that give one name to images of other contents, or of other classes.
+
+    Where a report holds no digests of its images, the one of all of them is held against those of
+    the others, if these hold all of its images.
+    """
+    seen: dict[str, tuple[Path, bytes]] = {}
+    labels: dict[str, tuple[Path, int]] = {}
+    there = {path: result for path, result in results.items() if result is not None}
+    for path, result in there.items():
+        for name, label in zip(result.image_ids, result.labels.tolist(), strict=True):
+            first, known = labels.setdefault(name, (path, label))
+            if known != label:
+                raise _other_images(path, first, f"{name} is of class {label}, there of {known}")
+        if result.image_digests is None:
+            continue
+        for name, content in zip(result.image_ids, result.image_digests, strict=True):
+            first, kept = seen.setdefault(name, (path, content.tobytes()))
+            if kept != content.tobytes():
+                raise _other_images(path, first, f"{name} has other contents")
+    for path, result in there.items():
+        if result.image_digests is None and seen and set(result.image_ids) <= set(seen):
+            contents = np.frombuffer(b"".join(seen[name][1] for name in result.image_ids), np.uint8)
+            contents = contents.reshape(len(result.image_ids), -1)
+            if replace(result, image_digests=contents).computed_digest() != result.data["digest"]:
+                raise _other_images(path, seen[result.image_ids[0]][0], "their contents differ")
+
+
+def _other_images(path: Path, first: Path, how: str) -> ReportError:
+    return ReportError(
+        f"{path}: is of other images than {first} ({how}); keep the reports of one audit in one "
+        "folder"
+    )
+
+
 def _damage(report: DamageReport) -> dict[str, Any]:
     """What `summary` says of a damage report."""
     summary = report.summary()
@@ -299,20 +347,9 @@ def _damage(report: DamageReport) -> dict[str, Any]:
 def _about(path: Path) -> dict[str, Any]:
     """What was asked and found; empty where it is not there."""
     try:
-        content = json.loads(read_bounded(path, _MOST_BYTES, ReportError))
+        return read_about(path)
     except FileNotFoundError:
         return {}
-    except OSError as error:
-        raise ReportError(f"{path}: cannot be read: {why(error)}") from error
-    except (ValueError, RecursionError) as error:
-        raise ReportError(f"{path}: is damaged: it is no JSON; remove it, or audit anew") from error
-    if not isinstance(content, Mapping):
-        raise ReportError(f"{path}: is damaged: it is no JSON object; remove it, or audit anew")
-    return dict(content)
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _beside(folder: Path) -> Path:

@@ -139,6 +139,8 @@ def not_measured(
         gaps.append(f"{listed(missing)}: --corruption imagenet-c")
     if not robustness.attacks and "attack" not in kinds:
         gaps.append("attacks: --attack")
+    if found.own_answers:
+        gaps.append("accuracy: --labels FILE")
     if not own:
         gaps.append("your own camera and conditions: --perturbed FOLDER")
     return gaps
@@ -154,6 +156,8 @@ def worst_first(found: Verdicts) -> list[GroupVerdict]:
 
 def next_steps(found: Verdicts) -> list[str]:
     """What to do now: what helped networks that were measured, and nothing else."""
+    if found.reason is not None and found.own_answers:
+        return ["Audit more images, and of more kinds."]
     if found.reason is not None:
         return [
             "Audit more images, or see whether they reach the model as it expects them: iaside "

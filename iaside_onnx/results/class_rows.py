@@ -18,7 +18,7 @@ def class_rows(report: ValueTable) -> list[dict[str, Any]]:
     where = np.searchsorted(profiles.labels, report.labels)
     right = np.bincount(where, report.predicted == report.labels, len(profiles.labels))
     ends = wilson(right, profiles.images, report.confidence)
-    rows = []
+    rows, known = [], not report.of_own_answers
     for row, label in enumerate(profiles.labels.tolist()):
         own = _estimate(profiles.own, row)
         shrunk = None if profiles.shrunk is None else _estimate(profiles.shrunk, row)
@@ -28,9 +28,9 @@ def class_rows(report: ValueTable) -> list[dict[str, Any]]:
                 "name": report.class_name(label),
                 "n": int(profiles.images[row]),
                 "few": bool(profiles.few[row]),
-                "accuracy": float(right[row] / profiles.images[row]),
-                "accuracy_low": float(ends[0][row]),
-                "accuracy_high": float(ends[1][row]),
+                "accuracy": float(right[row] / profiles.images[row]) if known else None,
+                "accuracy_low": float(ends[0][row]) if known else None,
+                "accuracy_high": float(ends[1][row]) if known else None,
                 "srs": abs(own["srs_signed"]),
                 **own,
                 "weight": None if profiles.weight is None else float(profiles.weight[row]),

@@ -6,7 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn
+from ..errors import UsageError
+from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, drawn_count
 from ..storage import value_rules as rules
 
 
@@ -20,18 +21,40 @@ def check_columns(settings: dict[str, Any], columns: int, coalitions: NDArray[An
     players = players_of(settings)
     estimator, drawn = str(settings["estimator"]), coalitions is not None
     rules.need(
-        not drawn or (estimator in PLAYERS and estimator != "exact"),
-        f"no estimator {estimator}",
+        estimator in PLAYERS and drawn == (estimator != "exact"),
+        f"no estimator {estimator} has a table {'with' if drawn else 'without'} coalitions",
     )
-    low, high = PLAYERS[estimator if drawn else "exact"]
+    low, high = PLAYERS[estimator]
     rules.need(low <= players <= high, f"the {estimator} estimator does not take {players} players")
     if coalitions is None:
         fits = columns == 1 << players
         rules.need(fits, f"a value table of {columns} columns is no game of {players}")
-        return
-    passes = rules.whole(0, rules.MOST_COUNT)(settings.get("passes"))
-    rules.need(passes, "attribute settings holds no usable 'passes'")
-    rules.need(
-        columns <= MOST_COALITIONS and are_drawn(estimator, players, coalitions),
-        f"its coalitions are not such as the {estimator} estimator draws",
-    )
+    else:
+        rules.need(
+            columns <= MOST_COALITIONS and are_drawn(estimator, players, coalitions),
+            f"its coalitions are not such as the {estimator} estimator draws",
+        )
+    check_counts(settings, columns, players)
+
+
+def check_counts(settings: dict[str, Any], columns: int, players: int) -> None:
+    """Refuse settings whose counts of players and passes are not those of the table.
+
+    `players` are those that draw, two a band where the game is split.
+    """
+    known = settings.get("players", players_of(settings)) == players_of(settings)
+    rules.need(known, "the settings count other players than bands")
+    estimator, passes = str(settings["estimator"]), settings.get("passes")
+    usable = passes is None
+    if estimator != "exact":
+        usable = rules.whole(1, MOST_COALITIONS)(passes)
+        usable = usable and _columns_of(estimator, players, int(passes or 0)) == columns
+    rules.need(usable, f"attribute settings holds no usable 'passes' for {columns} columns")
+
+
+def _columns_of(estimator: str, players: int, passes: int) -> int:
+    """Columns that so many passes make; 0 where they are too few for one draw."""
+    try:
+        return drawn_count(estimator, players, passes)
+    except UsageError:
+        return 0

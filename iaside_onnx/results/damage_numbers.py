@@ -20,7 +20,7 @@ from ..mathematics.shapley import shapley_interactions
 from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import BOOLEAN, IMAGE, JSON, ROUNDING, TEXT, Field, Schema
-from .coalition_table import check_columns, players_of
+from .coalition_table import check_columns, check_counts, players_of
 from .result import IDS, LABELS, PREDICTED, ModelResult
 from .spread import Spread
 
@@ -35,7 +35,7 @@ FEW_IMAGES = 20
 _MOST_PIXELS = 1 << 24
 _MOST_EPSILON = 1e6
 _PERTURBATIONS: dict[str, dict[str, rules.Rule]] = {
-    "corruption": {"name": rules.is_name, "severity": rules.whole(1, 1000)},
+    "corruption": {"name": rules.is_name, "severity": rules.whole(1, 5)},
     "attack": {
         "name": rules.is_name,
         "epsilon": rules.between(0, _MOST_EPSILON),
@@ -178,11 +178,6 @@ class DamageNumbers(ModelResult):
     def unit(self) -> str:
         """What damage is counted in."""
         return UNITS[self.value]
-
-    @property
-    def of_own_answers(self) -> bool:
-        """Whether the model's own clean answers stand for labels."""
-        return self.settings.get("labels") == "model"
 
     @property
     def players(self) -> int:
@@ -433,6 +428,7 @@ class DamageNumbers(ModelResult):
                 and are_split(estimator, players, self.coalitions),
                 "its coalitions are not those of a split game",
             )
+            check_counts(settings, columns, 2 * players)
         else:
             check_columns(settings, columns, self.coalitions)
         answers = self.answers
@@ -443,6 +439,9 @@ class DamageNumbers(ModelResult):
         if answers is not None and self.right is not None:
             fits = bool((self.right == (answers == self.labels[:, None])).all())
             rules.need(fits, "which answers are right does not follow from its answers")
+        if self.right is not None:
+            fits = bool((self.right[:, -1] == (self.predicted == self.labels)).all())
+            rules.need(fits, "which untouched images are right does not follow from the classes")
         names, offset = self.class_names, int(settings.get("label_offset", 0))
         fits = names is None or len(names) + offset <= self.data["classes"]
         rules.need(fits, "there are more class names than classes")

@@ -103,6 +103,7 @@ def reservations(report: ValueTable) -> list[str]:
     few = images < FEW_IMAGES
     return [
         *report.precondition.reasons,
+        *filter(None, [report.precondition.accuracy_note]),
         *([f"{images} image(s) are few: their intervals are too narrow"] if few else []),
         *([] if part is None else [part]),
         *run_warnings(report),
@@ -129,7 +130,9 @@ def distance_to_decide(
 
 def _evidence(report: ValueTable) -> str:
     images = len(report.labels)
-    on = f"On {images} images"
+    on, evidence = f"On {images} images", "evidence"
+    if report.of_own_answers:
+        evidence = "evidence for the model's own answers, right or not,"
     if report.uniform:
         return (
             f"{on} all bands have the same Shapley value: the distribution is uniform, and no "
@@ -146,19 +149,19 @@ def _evidence(report: ValueTable) -> str:
     low, high = _widened(score, interval, images, report.confidence)
     if margins[0] <= low and high <= margins[1]:
         return (
-            f"{on} neither low nor high frequencies carry more of the evidence: the signed score, "
-            f"{number}, lies within {MARGIN:.0%} of its attainable range on either side of 0 "
-            f"({margins[0]:+.3f} to {margins[1]:+.3f}){few}."
+            f"{on} neither low nor high frequencies carry more of the {evidence}: the signed "
+            f"score, {number}, lies within {MARGIN:.0%} of its attainable range on either side "
+            f"of 0 ({margins[0]:+.3f} to {margins[1]:+.3f}){few}."
         )
     if low <= 0.0 <= high:
         more = enough_in_words(images, *distance_to_decide(score, interval, margins))
         return (
-            "Whether low or high frequencies carry more of the evidence cannot be told from "
+            f"Whether low or high frequencies carry more of the {evidence} cannot be told from "
             f"{images} images: the signed score is {number}{few}; {more}."
         )
     side, end = ("lowest", ends[1]) if score > 0 else ("highest", ends[0])
     return (
-        f"{on} most of the evidence lies on {_bands(report)}. The signed score is {number}, "
+        f"{on} most of the {evidence} lies on {_bands(report)}. The signed score is {number}, "
         f"{score / end:.0%} of the way from even (0) to the {side} band alone ({end:+.3f}){few}."
     )
 
@@ -199,7 +202,7 @@ def _listed(parts: list[str]) -> str:
 
 def measured_values(robustness: RobustnessReport) -> dict[str, Any]:
     """What the sentence on a measurement rests on, as plain JSON values."""
-    damage = robustness.damage
+    damage, clean = robustness.damage, robustness.clean_spread
     worst = int(np.argmax(damage.corruption_errors.value))
     return {
         "images": len(robustness.labels),
@@ -207,11 +210,11 @@ def measured_values(robustness: RobustnessReport) -> dict[str, Any]:
         "corruptions": len(robustness.perturbations) - len(robustness.own),
         **({"own": len(robustness.own)} if robustness.own else {}),
         "severities": robustness.severities,
-        "clean_error": robustness.clean_spread.json(),
-        "mean_error": damage.mean_error.json(),
+        "clean_error": None if clean is None else clean.json(),
+        **robustness.as_errors("mean_error", "mean_flip_rate", damage.mean_error.json()),
         "worst": {
             "name": robustness.perturbations[worst],
-            "error": damage.corruption_errors[worst].json(),
+            **robustness.as_errors("error", "flip_rate", damage.corruption_errors[worst].json()),
         },
     }
 
@@ -229,12 +232,19 @@ def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
     apart = settings_apart(report.settings, robustness.settings, only=both)
     others = ", ".join(each.setting.replace("_", " ") for each in apart)
     otherwise = f", with another {others.replace('preprocess', 'preprocessing')}" if others else ""
+    about = f"{values['images']} images of {values['source']}{otherwise}"
+    under = f"{' and '.join(over)}"
+    name = worst["name"].replace("_", " ")
+    if robustness.of_own_answers:
+        return (
+            f"Flip rates measured of this model, shares of answers that are not those to the "
+            f"untouched images ({about}): {_spread(values['mean_flip_rate'])} on average over "
+            f"{under}, {_spread(worst['flip_rate'])} under the worst of them, {name}."
+        )
     return (
-        f"Errors measured of this model ({values['images']} images of {values['source']}"
-        f"{otherwise}): {_spread(values['clean_error'])} on "
+        f"Errors measured of this model ({about}): {_spread(values['clean_error'])} on "
         f"untouched images, {_spread(values['mean_error'])} on average over "
-        f"{' and '.join(over)}, {_spread(worst['error'])} under the worst of them, "
-        f"{worst['name'].replace('_', ' ')}."
+        f"{under}, {_spread(worst['error'])} under the worst of them, {name}."
     )
 
 

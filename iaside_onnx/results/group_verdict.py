@@ -33,6 +33,10 @@ SEVERITIES = (1, 3, 5)
 KEEP = 0.8
 # The coverage of the rule, whatever that of the report.
 CONFIDENCE = 0.95
+OWN_ANSWERS = (
+    "This counts the model's own answers that stay the same, not accuracy, which is not known "
+    "without labels; it can fall by no more points than answers change."
+)
 ROBUST, NOT_ROBUST, UNDECIDED = "robust", "not robust", "undecided"
 
 
@@ -115,13 +119,18 @@ class GroupVerdict:
         """Half of the interval of `right`."""
         return (self.high - self.low) / 2
 
-    def json(self) -> dict[str, Any]:
-        """Plain JSON values; null where nothing bounds an end."""
+    def json(self, *, own_answers: bool = False) -> dict[str, Any]:
+        """Plain JSON values; null where nothing bounds an end.
+
+        Where labels are the model's own answers nothing is right: the share is that of the ``same``
+        answers.
+        """
         kept = self.weakest_kept.json()
+        share = {"value": self.right, "low": self.low, "high": self.high}
+        unknown = {"right": None, "low": None, "high": None, "same": share}
+        known = {"right": self.right, "low": self.low, "high": self.high}
         return {
-            "right": self.right,
-            "low": self.low,
-            "high": self.high,
+            **(unknown if own_answers else known),
             "weakest": {
                 "corruption": self.weakest,
                 "kept": kept["value"],
@@ -158,6 +167,9 @@ class Verdicts:
         Every corruption at every severity of the rule, the least kept first.
     reason : str or None
         Why there is no verdict on any group; None where there may be.
+    own_answers : bool
+        Labels are the model's own answers: "right" is what equals them, and says nothing of
+        accuracy.
     """
 
     groups: dict[str, GroupVerdict]
@@ -168,19 +180,41 @@ class Verdicts:
     rights: dict[str, dict[str, Accuracy]]
     worst: list[Cell]
     reason: str | None
+    own_answers: bool = False
+
+    @property
+    def answers(self) -> str:
+        """What the shares count."""
+        return "same answers" if self.own_answers else "right answers"
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """On untouched images; None where labels are the model's own answers."""
+        return None if self.own_answers else self.clean
 
     @property
     def text(self) -> str:
         """The rule in words."""
+        if self.own_answers:
+            return f"{OWN_ANSWERS} {self._rule}"
+        return self._rule
+
+    @property
+    def _rule(self) -> str:
+        answers = "model's own answers" if self.own_answers else "right answers"
+        known = (
+            "answers that are nearly all of one class"
+            if self.own_answers
+            else ("an accuracy that is not clearly above guessing")
+        )
         return (
             f"Robust to a group: under every corruption in it, at least {percent(self.keep)} of "
-            "the right answers beyond guessing are kept (mean of severities "
+            f"the {answers} beyond guessing are kept (mean of severities "
             f"{listed(map(str, SEVERITIES))}; lower ends of {percent(self.confidence)} bootstrap "
             "intervals over images, clean and corrupted paired). Not robust: under some corruption "
             f"less is kept (upper end at a confidence of 1 - {1 - self.confidence:.2g} / "
             "corruptions in the group). Else undecided, as with fewer than "
-            f"{LEAST_IMAGES} images or an accuracy that is not clearly above guessing "
-            f"({self.guess:.3g})."
+            f"{LEAST_IMAGES} images or {known} ({self.guess:.3g})."
         )
 
     @property
@@ -193,7 +227,9 @@ class Verdicts:
         """The verdicts in one sentence, with the weakest corruption of each group that has one."""
         if self.reason is not None:
             return f"Undecided: {self.reason}."
-        return _sentence(self.groups.values(), percent(self.keep), self.clean.n)
+        what = "its own answers" if self.own_answers else "what it gets right"
+        text = _sentence(self.groups.values(), percent(self.keep), self.clean.n, what)
+        return f"{text} {OWN_ANSWERS}" if self.own_answers else text
 
     def of(self, verdict: str) -> list[str]:
         """The groups with this verdict."""
@@ -208,7 +244,9 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
     95 % bootstrap intervals over images, clean and corrupted paired. A group is robust where the
     lower end of every corruption in it is at least `keep`, not robust where the upper end of some
     corruption lies below it at confidence 1 - 0.05 / (corruptions in the group), else undecided,
-    as it is with fewer than 30 images or a clean accuracy that is not clearly above q.
+    as it is with fewer than 30 images or a clean accuracy that is not clearly above q. Where the
+    model's own answers stand for labels, A is the share of answers that are these, so that A_clean
+    is 1, whatever the accuracy is; it falls by no more than the share of answers that change.
 
     Parameters
     ----------
@@ -246,7 +284,8 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
             for part in (every.value, every.low, every.high)
         )
     )
-    reason = _reason(accuracy, guess)
+    own = report.of_own_answers
+    reason = _reason(accuracy, guess, own=own)
     kinds: dict[str, list[int]] = {}
     for place, name in enumerate(report.perturbations):
         kinds.setdefault(report.settings["kinds"][name], []).append(place)
@@ -255,7 +294,7 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
     shares = np.concatenate([shares, cells.mean(axis=2)], axis=1)
     rights = resampled_share(shares, seed)
     spreads = Spread(rights.value, *rights.ends(CONFIDENCE))
-    own = spreads[len(kinds) :]
+    singles = spreads[len(kinds) :]
     groups = {
         kind: _group(
             kind,
@@ -277,15 +316,12 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
     ]
     worst.sort(key=lambda cell: float(np.nan_to_num(cell.kept.value, nan=np.inf)))
     by_name = {
-        kind: {
-            report.perturbations[place]: Accuracy(
-                float(own.value[place]), float(own.low[place]), float(own.high[place]), images
-            )
-            for place in places
-        }
+        kind: {report.perturbations[place]: _share(singles[place], images) for place in places}
         for kind, places in kinds.items()
     }
-    return Verdicts(groups, float(keep), CONFIDENCE, guess, accuracy, by_name, worst, reason)
+    return Verdicts(
+        groups, float(keep), CONFIDENCE, guess, accuracy, by_name, worst, reason, own_answers=own
+    )
 
 
 def guessing(report: RobustnessReport) -> float:
@@ -306,10 +342,19 @@ def _clean(right: NDArray[np.bool_]) -> Accuracy:
     return Accuracy(float(right.mean()), float(low), float(high), images)
 
 
-def _reason(clean: Accuracy, guess: float) -> str | None:
+def _share(spread: Spread, images: int) -> Accuracy:
+    return Accuracy(float(spread.value), float(spread.low), float(spread.high), images)
+
+
+def _reason(clean: Accuracy, guess: float, *, own: bool) -> str | None:
     """Why there is no verdict at all."""
     if clean.n < LEAST_IMAGES:
         return f"a verdict takes at least {LEAST_IMAGES} images, not {clean.n}"
+    if clean.low <= guess and own:
+        return (
+            f"the model gives one and the same answer to {percent(round(guess, 3))} of the "
+            "untouched images, so that keeping it says little"
+        )
     if clean.low <= guess:
         return (
             f"{percent(round(clean.right, 3))} right on untouched images is not clearly more than "
@@ -391,19 +436,18 @@ def _named(groups: Iterable[GroupVerdict]) -> str:
     return listed(f"{group.kind} ({group.weakest.replace('_', ' ')})" for group in groups)
 
 
-def _sentence(groups: Iterable[GroupVerdict], keep: str, images: int) -> str:
+def _sentence(groups: Iterable[GroupVerdict], keep: str, images: int, what: str) -> str:
     of: dict[str, list[GroupVerdict]] = {ROBUST: [], NOT_ROBUST: [], UNDECIDED: []}
     for group in groups:
         of[group.verdict].append(group)
     parts = []
     if of[ROBUST]:
         kinds = listed(group.kind for group in of[ROBUST])
-        parts.append(f"every corruption of {kinds} keeps at least {keep} of what it gets right")
+        parts.append(f"every corruption of {kinds} keeps at least {keep} of {what}")
     if of[NOT_ROBUST]:
         hold = "each hold" if len(of[NOT_ROBUST]) > 1 else "holds"
         parts.append(
-            f"{_named(of[NOT_ROBUST])} {hold} a corruption that keeps less than {keep} of what it "
-            "gets right"
+            f"{_named(of[NOT_ROBUST])} {hold} a corruption that keeps less than {keep} of {what}"
         )
     if of[UNDECIDED]:
         parts.append(f"{_named(of[UNDECIDED])} cannot be told from {images} images")

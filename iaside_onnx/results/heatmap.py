@@ -28,7 +28,7 @@ _RESAMPLES = 1000
 _MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know the bands
 SCHEMA = Schema(
     format="iaside-heatmap",
-    versions=(1,),
+    versions=(1, 2),
     header=rules.OF_ALL,
     inside={
         "settings": {
@@ -133,6 +133,12 @@ class HeatmapReport(ModelResult):
                 f"the analysis is of {report.model['path']}, the heat map of "
                 f"{self.model['path']}: the model files differ"
             )
+        if report.of_own_answers != self.of_own_answers:
+            own, given = ("analysis", "heat map")[:: 1 if report.of_own_answers else -1]
+            raise UsageError(
+                f"the {own} has the model's own answers as labels, the {given} true ones; measure "
+                "both alike"
+            )
         size = {"size": list(self.settings["size"])}
         if settings_apart({"size": list(report.size)}, size, only=HEATMAP_FIT):
             raise UsageError("the analysis and the heat map are of images of different sizes")
@@ -153,6 +159,7 @@ class HeatmapReport(ModelResult):
 
     def check(self) -> None:
         """Refuse a grid that the file cannot hold; see `Result.check`."""
+        self.check_own_answers()
         (height, width), lines = self.settings["size"], self.settings["grid"]
         # Before the grid is laid out: a file that claims a large one must hold one.
         waves = self.wrong.shape[1]
@@ -161,13 +168,8 @@ class HeatmapReport(ModelResult):
         rules.need(len(self.band_of) == waves, "the bands do not fit the images")
 
     @property
-    def clean_error(self) -> float:
-        """Share of untouched images whose first class is wrong."""
-        return 1.0 - self.accuracy
-
-    @property
     def error(self) -> NDArray[np.float64]:
-        """Error rate under each vector, shape (V,)."""
+        """Error rate under each vector, shape (V,); with own answers the flip rate."""
         return np.asarray(self.wrong.mean(axis=0))
 
     @property
@@ -244,9 +246,13 @@ class HeatmapReport(ModelResult):
     def summary(self, analysis: Report | None = None) -> dict[str, Any]:
         """The result as plain JSON values; with an analysis, its SID and the correlation."""
         if analysis is not None:
+            ranks = self.rank_correlation(analysis)
             beside = {
                 "sid": analysis.sid.tolist(),
-                "spearman": self.rank_correlation(analysis),
+                "spearman": {
+                    **self.as_errors("error", "flip_rate", ranks["error"]),
+                    "mpe": ranks["mpe"],
+                },
                 "no_finding": no_finding(analysis),
             }
             return {**self.seen_as(analysis).summary(), "analysis": beside}
@@ -257,11 +263,11 @@ class HeatmapReport(ModelResult):
             "clean_error": self.clean_error,
             "rows": self.grid.rows.tolist(),
             "columns": self.grid.columns.tolist(),
-            "error": self.error_map.tolist(),
+            **self.as_errors("error", "flip_rate", self.error_map.tolist()),
             "mpe": self.mpe_map.tolist(),
             "band_names": self.band_names,
             "band_coefficients": damage.coefficients.tolist(),
-            "band_error": damage.error.json(),
+            **self.as_errors("band_error", "band_flip_rate", damage.error.json()),
             "band_mpe": damage.mpe.json(),
         }
 

@@ -66,10 +66,10 @@ def load_file(path: str | Path, reading: Child | None = None) -> Any:
 
 
 def load_one_of(path: str | Path, *kinds: type[Result]) -> Any:
-    """Read a finished file of one of some kinds; others are refused as by ``load`` of the first."""
+    """Read a finished file of one of some kinds; others are refused."""
     path = Path(path)
     stored, arrays = stored_content(path, None)
     kind = next((each for each in kinds if each.SCHEMA.format == stored["format"]), None)
     if kind is None:
-        raise wrong_kind(path, stored["format"], kinds[0].SCHEMA.format)
+        raise wrong_kind(path, stored["format"], *(each.SCHEMA.format for each in kinds))
     return kind.of_stored(path, stored, arrays)

@@ -23,6 +23,11 @@ LEAST_GAIN = 0.1
 _MOST_IMAGES = 100_000
 _CHANCE = "clean accuracy is at chance"
 _NOT_ABOVE = "clean accuracy is not clearly above chance"
+# Why accuracy is not known.
+NO_ACCURACY = (
+    "whether clean accuracy lies above chance does not apply: labels are the model's own answers, "
+    "so what is explained is what it answers, right or not"
+)
 # What a probability that float32 cannot hold is taken for.
 _LEAST_LOG_PROB = math.log(float(np.finfo(np.float32).smallest_subnormal))
 
@@ -34,9 +39,11 @@ class Precondition:
     Attributes
     ----------
     images, right : int
-        Images, and untouched ones whose class is right.
-    accuracy_low : float
+        Images, and untouched ones whose class is right; None where that is not known.
+    accuracy_low : float or None
         Lower 95 % end of their share (Wilson).
+    accuracy_note : str or None
+        Why the accuracy is not asked for; None where it is.
     guessing : float
         What guessing would get right; see `guessing`.
     gain, gain_low : float
@@ -49,13 +56,14 @@ class Precondition:
     """
 
     images: int
-    right: int
-    accuracy_low: float
+    right: int | None
+    accuracy_low: float | None
     guessing: float
     gain: float
     gain_low: float
     gain_needed: float
     reasons: list[str]
+    accuracy_note: str | None = None
 
     @property
     def holds(self) -> bool:
@@ -69,33 +77,43 @@ class Precondition:
 
 
 def precondition(
-    labels: NDArray[np.int64], predicted: NDArray[np.int64], ends: NDArray[np.float64], known: Any
+    labels: NDArray[np.int64],
+    predicted: NDArray[np.int64] | None,
+    ends: NDArray[np.float64],
+    known: Any,
 ) -> Precondition:
     """What speaks for or against reading a report, in whichever value it is viewed.
 
     Parameters
     ----------
     labels, predicted : ndarray of int64, shape (n,)
-        True class, and the class given to the untouched image.
+        True class, and the class given to the untouched image. None for the latter: it stands for
+        the label, so that accuracy cannot be asked for.
     ends : ndarray of float64, shape (n, 2)
-        Log-probability of the true class with no band, and with all.
+        Log-probability of the label with no band, and with all.
     known : int or other
         Classes that the model chooses among; else those that occur, two at least.
     """
-    images, occurring = len(labels), len(np.union1d(labels, predicted))
+    own = predicted is None
+    answers = labels if predicted is None else predicted
+    images, occurring = len(labels), len(np.union1d(labels, answers))
     classes = known if type(known) is int and known > 1 else max(2, occurring)
-    right = int((predicted == labels).sum())
+    right = None if own else int((answers == labels).sum())
     empty, grand = np.maximum(ends, _LEAST_LOG_PROB).T
     gain_low, _ = mean_interval(grand - empty, LEVEL)
     needed = LEAST_GAIN * math.log(classes)
-    reasons = [accuracy_reason(right, labels, classes)]
-    if gain_low < needed and images > 1:  # one image has its reason
-        reasons.append(_gain_reason(empty.mean(), grand.mean(), gain_low, classes, images))
+    reasons = [None if right is None else accuracy_reason(right, labels, classes)]
+    if images == 1 and own:
+        reasons.append("one image cannot show whether there is enough to share; audit more images")
+    elif gain_low < needed and images > 1:  # one image has its reason
+        whose = "the model's own answer" if own else "the true class"
+        reasons.append(_gain_reason(empty.mean(), grand.mean(), gain_low, classes, images, whose))
     return Precondition(
         images=images,
         right=right,
-        accuracy_low=float(wilson(right, images, LEVEL)[0]),
+        accuracy_low=None if right is None else float(wilson(right, images, LEVEL)[0]),
         guessing=guessing(labels, classes),
+        accuracy_note=None if right is not None else NO_ACCURACY,
         gain=float((grand - empty).mean()),
         gain_low=gain_low,
         gain_needed=needed,
@@ -145,12 +163,14 @@ def speaks_of_accuracy(warning: str) -> bool:
     return warning.startswith((_CHANCE, _NOT_ABOVE))
 
 
-def _gain_reason(empty: float, grand: float, low: float, classes: int, images: int) -> str:
+def _gain_reason(
+    empty: float, grand: float, low: float, classes: int, images: int, whose: str
+) -> str:
     values = f"v(all) {grand:.3f}, v(none) {empty:.3f}"
     if grand < empty:
         return (
-            "there is nothing to share out between the bands: untouched images make the true "
-            f"class less probable than images without any band ({values} in log-probability)"
+            "there is nothing to share out between the bands: untouched images make "
+            f"{whose} less probable than images without any band ({values} in log-probability)"
         )
     gain, needed = grand - empty, LEAST_GAIN * math.log(classes)
     numbers = (

@@ -53,6 +53,8 @@ CHANGE = Field(
 DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
                 "SHA-256 of each image's content, in parts of a sample",
                 optional=True, part_only=True)  # fmt: skip
+# As ``settings["labels"]`` has it.
+OWN_ANSWERS = "model"
 _PROVENANCE = ("iaside_version", "created", "model", "data", "settings", "provider", "run")
 _SHARE = "must lie between 0 and 1, both excluded"
 # What the view settings can be; the rules are those of the file.
@@ -387,7 +389,8 @@ class ModelResult(Result):
     Attributes
     ----------
     labels, predicted : ndarray of int64, shape (n,)
-        True class, and the class that the model gives the untouched image.
+        True class, and the class that the model gives the untouched image. With ``labels`` "model"
+        in the settings the latter stands for the former, and nothing is known of accuracy.
     image_digests : ndarray of uint8, shape (n, 32), or None
         SHA-256 of each image's content; None where the result carries none.
     """
@@ -397,19 +400,61 @@ class ModelResult(Result):
     image_digests: NDArray[np.uint8] | None = None
 
     @property
+    def of_own_answers(self) -> bool:
+        """Whether the model's own answers to the untouched images stand for labels."""
+        return self.settings.get("labels") == OWN_ANSWERS
+
+    @property
+    def format_version(self) -> int:
+        """Version of the file format; earlier readers would take own answers for true labels."""
+        return self.SCHEMA.versions[-1 if self.of_own_answers else 0]
+
+    def computed_digest(self) -> str | None:
+        """See `Result`; the model's own answers are no part of what the images are."""
+        if not self.of_own_answers:
+            return super().computed_digest()
+        return replace(
+            self, labels=np.zeros_like(self.labels), settings={**self.settings, "labels": None}
+        ).computed_digest()
+
+    @property
+    def class_words(self) -> str:
+        """What the labels are, in words."""
+        return "model's own answer" if self.of_own_answers else "true class"
+
+    @property
+    def error_name(self) -> str:
+        """What the share of answers that are not the label is called."""
+        return "flip rate" if self.of_own_answers else "error"
+
+    def as_errors(self, errors: str, flips: str, value: Any) -> dict[str, Any]:
+        """A share of answers that are not the label, for JSON: no error where labels are unknown.
+
+        Under the key `errors`; else None there, and the share under the key `flips`.
+        """
+        return {errors: None, flips: value} if self.of_own_answers else {errors: value}
+
+    def check_own_answers(self) -> None:
+        """Refuse labels that are said to be the model's answers and are not."""
+        fits = not self.of_own_answers or np.array_equal(self.labels, self.predicted)
+        need(fits, "its labels are not the answers to the untouched images")
+
+    @property
     def clean_wrong(self) -> NDArray[np.bool_]:
-        """The answer to the untouched image is wrong, shape (n,)."""
+        """The answer to the untouched image is not the label, shape (n,)."""
         return np.asarray(self.predicted != self.labels)
 
     @property
-    def accuracy(self) -> float:
-        """Share of untouched images whose top-1 class is right."""
+    def accuracy(self) -> float | None:
+        """Share of untouched images whose top-1 class is right; None where labels are unknown."""
+        if self.of_own_answers:
+            return None
         return float(np.mean(self.predicted == self.labels))
 
     @property
-    def clean_error(self) -> float:
-        """Share of untouched images whose top-1 class is wrong."""
-        return float(self.clean_wrong.mean())
+    def clean_error(self) -> float | None:
+        """Share of untouched images whose top-1 class is wrong; None where labels are unknown."""
+        return None if self.of_own_answers else float(self.clean_wrong.mean())
 
 
 def _reason(error: Exception) -> str:

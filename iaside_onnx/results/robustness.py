@@ -21,6 +21,8 @@ from .spread import RESAMPLES, Spread
 
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
+# The kind of pictures of the user's own, in `settings["kinds"]`.
+OWN = "own"
 _ATTACK = {
     "name": rules.is_name,
     "norm": lambda value: value in ("linf", "l2"),
@@ -30,7 +32,7 @@ _ATTACK = {
 _CELLS = (IMAGE, "perturbation", "severity")
 SCHEMA = Schema(
     format="iaside-robustness",
-    versions=(1,),
+    versions=(1, 2),
     header={
         **rules.PERTURBED,
         "attacks": lambda value: (
@@ -69,7 +71,7 @@ SCHEMA = Schema(
               "queries used; 0: wrong before, -1: not attacked", low=NOT_ATTACKED),
         replace(CHANGE, name="attack_change", dims=(IMAGE, "attack"),
                 meaning="as `/change`, after the attack"),
-        DIGESTS,
+        replace(DIGESTS, part_only=False, meaning="SHA-256 of each image's content"),
         Field("max_prob", (IMAGE,), "float32",
               "probability of the model's answer to the untouched image", low=0, high=1,
               slack=ROUNDING, optional=True),
@@ -198,6 +200,7 @@ class RobustnessReport(ModelResult):
 
     def check(self) -> None:
         """Refuse attacks that contradict themselves; see `Result.check`."""
+        self.check_own_answers()
         kinds, pairs = self.settings["kinds"], self.settings.get("pairs", {})
         rules.need(set(self.perturbations) >= set(pairs), "pairs of a perturbation it has not")
         both = (self.max_prob is None) == (self.corrupted_max_prob is None)
@@ -248,7 +251,11 @@ class RobustnessReport(ModelResult):
 
     @property
     def errors(self) -> NDArray[np.float64]:
-        """Share of wrong answers under each corruption and severity, shape (P, S)."""
+        """Share of wrong answers under each corruption and severity, shape (P, S).
+
+        Where the model's own answers stand for labels this is the flip rate: the share of answers
+        that are not those to the untouched images.
+        """
         return np.asarray(self.wrong.mean(axis=0))
 
     @property
@@ -312,16 +319,21 @@ class RobustnessReport(ModelResult):
 
     @cached_property
     def confidences(self) -> Confidences | None:
-        """How sure the answers are beside how often they are right; None in early files."""
-        if self.max_prob is None or self.corrupted_max_prob is None:
+        """How sure the answers are beside how often they are right.
+
+        None in early files, and where labels are unknown.
+        """
+        if self.max_prob is None or self.corrupted_max_prob is None or self.of_own_answers:
             return None
         clean = self.max_prob, self.clean_wrong
         corrupted = self.corrupted_max_prob, self.wrong
         return confidences(clean, corrupted, int(self.settings["seed"]), self.confidence)
 
     @property
-    def clean_spread(self) -> Spread:
-        """The clean error with Wilson's interval, which keeps a width at 0 and 1."""
+    def clean_spread(self) -> Spread | None:
+        """The clean error with Wilson's interval, which keeps a width at 0 and 1; None: unknown."""
+        if self.of_own_answers:
+            return None
         images = len(self.labels)
         wrong = self.clean_wrong.sum()
         return Spread(np.asarray(wrong / images), *wilson(wrong, images, self.confidence))
@@ -367,16 +379,17 @@ class RobustnessReport(ModelResult):
         """All results as plain JSON values; null where a ratio is infinite or not defined."""
         if (some := self.with_attacks_run()) is not self:
             return some.summary()
-        damage, sure = self.damage, self.confidences
-        corrupted = {
-            "error": damage.corruption_errors,
-            "mpe": damage.corruption_mpe,
-            "errors": damage.errors,
-            "mpes": damage.mpe,
-            "lost_log_prob": self.lost_log_prob,
-        }
+        damage, sure, errors = self.damage, self.confidences, self.as_errors
+        clean = self.clean_spread
         rows = [
-            {"name": name, **{key: spread[row].json() for key, spread in corrupted.items()}}
+            {
+                "name": name,
+                **errors("error", "flip_rate", damage.corruption_errors[row].json()),
+                "mpe": damage.corruption_mpe[row].json(),
+                **errors("errors", "flip_rates", damage.errors[row].json()),
+                "mpes": damage.mpe[row].json(),
+                "lost_log_prob": self.lost_log_prob[row].json(),
+            }
             for row, name in enumerate(self.perturbations)
         ]
         overall: dict[str, Any] = {}
@@ -390,8 +403,8 @@ class RobustnessReport(ModelResult):
             **self.provenance,
             "severities": self.severities,
             "accuracy": self.accuracy,
-            "clean_error": self.clean_spread.json(),
-            "mean_error": damage.mean_error.json(),
+            "clean_error": None if clean is None else clean.json(),
+            **errors("mean_error", "mean_flip_rate", damage.mean_error.json()),
             "mean_mpe": damage.mean_mpe.json(),
             **overall,
             "corruptions": rows,
@@ -399,14 +412,18 @@ class RobustnessReport(ModelResult):
                 {
                     **attack,
                     "samples": int(self.attacked[:, place].sum()),
-                    "clean_error": float(self.clean_wrong[self.attacked[:, place]].mean()),
-                    "error": self.adversarial_spread[place].json(),
+                    "clean_error": self.clean_error_of(self.attacked[:, place]),
+                    **errors("error", "flip_rate", self.adversarial_spread[place].json()),
                     "mpe": float(self.adversarial_mpe[place]),
                     "median_queries": self.median_queries(place),
                 }
                 for place, attack in enumerate(self.attacks)
             ],
         }
+
+    def clean_error_of(self, chosen: NDArray[np.bool_]) -> float | None:
+        """The clean error of some of the images; None where labels are unknown."""
+        return None if self.of_own_answers else float(self.clean_wrong[chosen].mean())
 
     def median_queries(self, attack: int) -> float | None:
         """Median number of queries that turned an answer that had been right; None if none did."""

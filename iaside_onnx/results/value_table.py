@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 FORMAT = "iaside-report"
 # Versions of reports of all coalitions, and of drawn ones.
 _EXACT, _DRAWN = 1, 2
+# Of either kind, with the model's own answers in place of labels.
+_OWN_ANSWERS = 3
 # With fewer images than this a class's own profile is mostly noise.
 FEW_IMAGES = 20
 ONLY_EXACT = (
@@ -43,7 +45,7 @@ ONLY_EXACT = (
 _MOST_PIXELS = 1 << 24
 SCHEMA = Schema(
     format=FORMAT,
-    versions=(_EXACT, _DRAWN),
+    versions=(_EXACT, _DRAWN, _OWN_ANSWERS),
     header={name: rules.OF_ALL[name] for name in (
         "provider", "iaside_version", "created", "settings", "model", "data", "run",
     )},
@@ -70,8 +72,9 @@ SCHEMA = Schema(
               "log-probability of the true class with the coalition's bands",
               "game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
         Field("coalitions", (IMAGE, "coalition"), "uint64",
-              "version 2 only: the coalition of each value", "game/coalitions",
-              versions=(_DRAWN,), coordinate="coalition"),
+              "the coalition of each value, where they were drawn (always in version 2)",
+              "game/coalitions", versions=(_DRAWN,), allowed=(_OWN_ANSWERS,),
+              coordinate="coalition"),
         *(replace(each, place=f"game/{each.name}") for each in (LABELS, PREDICTED, IDS)),
         Field("image_digests", (IMAGE, 32), "uint8",
               "SHA-256 of each image's content, by which comparisons pair images",
@@ -90,7 +93,7 @@ SCHEMA = Schema(
             ("shapley_per_image", (IMAGE, "band"), "in the view of the file", "shapley/per_image"),
             ("shapley", ("band",), "mean over images", "shapley/mean"),
             ("shapley_stderr", ("band",), "standard errors over images", "shapley/stderr"),
-            ("interactions", ("band", "band"), "pairwise indices; version 1 only",
+            ("interactions", ("band", "band"), "pairwise indices, where no coalitions were drawn",
              "shapley/interactions"),
             ("sid", ("band",), "spectral importance distribution", "sid/values"),
             ("sid_low", ("band",), "lower ends", "sid/low"),
@@ -181,6 +184,8 @@ class ValueTable(ModelResult):
     @property
     def format_version(self) -> int:
         """Version of the file format that holds this report."""
+        if self.of_own_answers:
+            return _OWN_ANSWERS
         return _EXACT if self.exact else _DRAWN
 
     @property
@@ -361,7 +366,8 @@ class ValueTable(ModelResult):
     def precondition(self) -> Precondition:
         """Whether shares and scores may be read at all: an accurate model, a gain to share."""
         ends = self.log_prob[:, [0, -1]].astype(np.float64)
-        return precondition(self.labels, self.predicted, ends, self.data.get("classes"))
+        predicted = None if self.of_own_answers else self.predicted
+        return precondition(self.labels, predicted, ends, self.data.get("classes"))
 
     def _derived(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         kind = {"confidence": self.confidence, "interval": METHODS[0]}
@@ -404,7 +410,8 @@ class ValueTable(ModelResult):
     @property
     def scores(self) -> dict[str, float]:
         """Accuracy and signed score; see `Result`."""
-        return {"accuracy": self.accuracy, "srs_signed": self.srs_signed}
+        accuracy = {} if self.accuracy is None else {"accuracy": self.accuracy}
+        return {**accuracy, "srs_signed": self.srs_signed}
 
     @property
     def axis_names(self) -> dict[str, str]:
@@ -414,6 +421,7 @@ class ValueTable(ModelResult):
     def check(self) -> None:
         """Refuse a report that no audit can have written; see `Result.check`."""
         check_columns(self.settings, self.log_prob.shape[1], self.coalitions)
+        self.check_own_answers()
         names, offset = self.class_names, int(self.settings.get("label_offset", 0))
         fits = names is None or len(names) + offset <= self.data["classes"]
         rules.need(fits, "there are more class names than classes")

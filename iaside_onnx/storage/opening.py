@@ -47,12 +47,12 @@ def stored_content(path: Path, reading: Child | None) -> tuple[dict[str, Any], A
         return reading.result()
 
 
-def wrong_kind(path: Path | str, kind: str, needed: str | None = None) -> ReportError:
-    """What to say of a file of another format than the one needed; None: any that is known."""
+def wrong_kind(path: Path | str, kind: str, *needed: str) -> ReportError:
+    """What to say of a file of another format than those needed; none given: any that is known."""
+    commands = [MADE_BY[each] for each in needed or MADE_BY]
     if kind not in MADE_BY:
-        commands = ", ".join(MADE_BY.values()) if needed is None else MADE_BY[needed]
-        return ReportError(f"{path}: is not a file of iaside {commands}")
-    other = "" if needed is None else f", and one of iaside {MADE_BY[needed]} is needed here"
+        return ReportError(f"{path}: is not a file of iaside {', '.join(commands)}")
+    other = f", and one of iaside {' or '.join(commands)} is needed here" if needed else ""
     return ReportError(
         f"{path}: is a file of iaside {MADE_BY[kind]}{other}; iaside show prints either"
     )
@@ -77,6 +77,7 @@ def is_folder(path: Path) -> str:
     """What to say where a folder was given for a report: it may hold one."""
     held = sorted(each.name for each in path.glob("*.h5"))
     hint = f"such as {path / held[0]}" if held else "there is none in it"
+    hint += f", or several as {path / '*.h5'}" * (len(held) > 1)
     return f"{path}: is a folder; give a report, {hint}"
 
 

@@ -10,6 +10,7 @@ report appears under its own name by one atomic rename.
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ from .value_rules import parse
 
 # Of partial files of whatever kind; 2 where the coalitions are drawn.
 _FORMAT, _VERSIONS = "iaside-report", (1, 2)
-_TABLE, _ROW_SUMS = "game/log_prob", "game/row_sums"
+_TABLE, _ROW_SUMS, _SECONDS = "game/log_prob", "game/row_sums", "game/seconds"
 _CHUNK_BYTES = 1 << 18
 _ANEW = f"use {option('overwrite', True)} to start anew"
 Columns = slice | list[int]
@@ -57,6 +58,8 @@ class Partial:
         Columns that are evaluated together, each in one part.
     damaged : int
         Finished rows that are not as they were written, and count as missing.
+    clock : memory map of float64, shape (1, 1), or None
+        Seconds that the finished rows took; None in a file of an early version.
     """
 
     path: Path
@@ -64,6 +67,18 @@ class Partial:
     sums: np.memmap[Any, np.dtype[np.uint32]]
     parts: Sequence[Columns] = WHOLE_ROWS
     damaged: int = 0
+    clock: np.memmap[Any, np.dtype[np.float64]] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """That the finished rows took, in all runs; 0 where the file does not know."""
+        spent = 0.0 if self.clock is None else float(self.clock[0, 0])
+        return spent if 0 <= spent < math.inf else 0.0
+
+    @seconds.setter
+    def seconds(self, spent: float) -> None:
+        if self.clock is not None:
+            self.clock[0, 0] = spent
 
     def unfinished(self, part: int = 0) -> list[int]:
         """Positions whose rows are not complete, as far as one part of the columns goes."""
@@ -171,19 +186,26 @@ def create_partial(
         for start in range(0, rows, step):
             table[start : start + step] = empty[: rows - start]
         sums = file.create_dataset(_ROW_SUMS, data=np.zeros((rows, len(parts)), np.uint32))
-        places = [[int(each.id.get_offset()), *each.shape] for each in (table, sums)]
-    return _mapped(path, places[0], places[1], kind, parts)
+        clock = file.create_dataset(_SECONDS, data=np.zeros((1, 1)))
+        places = [[int(each.id.get_offset()), *each.shape] for each in (table, sums, clock)]
+    return _mapped(path, places[0], places[1], places[2], kind, parts)
 
 
 def _mapped(
-    path: Path, table: list[int], sums: list[int], kind: np.dtype[Any], parts: Sequence[Columns]
+    path: Path,
+    table: list[int],
+    sums: list[int],
+    clock: list[int] | None,
+    kind: np.dtype[Any],
+    parts: Sequence[Columns],
 ) -> Partial:
-    """A partial file from where its two datasets lie, and their shapes."""
+    """A partial file from where its datasets lie, and their shapes."""
     return Partial(
         path,
         np.memmap(path, kind, "r+", table[0], (table[1], table[2])),
         np.memmap(path, np.uint32, "r+", sums[0], (sums[1], sums[2])),
         parts,
+        clock=None if clock is None else np.memmap(path, np.float64, "r+", clock[0], (1, 1)),
     )
 
 
@@ -211,8 +233,10 @@ def open_partial(
     check_identity(path, begun, identity)
     if stored["sums"] is None:
         raise ReportError(f"{path}: its rows carry no checksums, as iaside writes them; {_ANEW}")
-    table, sums = stored["table"], stored["sums"]
-    ends = table[0] + kind.itemsize * rows * columns, sums[0] + 4 * rows * len(parts)
+    table, sums, clock = stored["table"], stored["sums"], stored["seconds"]
+    ends = [table[0] + kind.itemsize * rows * columns, sums[0] + 4 * rows * len(parts)]
+    if clock is not None and (clock[1:] != [1, 1] or clock[0] + 8 > path.stat().st_size):
+        clock = None
     fits = table[1:] == [rows, columns] and sums[1:] == [rows, len(parts)]
     if table[1:] != [rows, columns] and table[1] == rows:
         raise ReportError(
@@ -221,16 +245,16 @@ def open_partial(
         )
     if stored["dtype"] != dtype or not fits or max(ends) > path.stat().st_size:
         raise ReportError(f"{path}: is damaged: its table is not of this audit; {_ANEW}")
-    partial = _mapped(path, table, sums, kind, parts)
+    partial = _mapped(path, table, sums, clock, kind, parts)
     partial.clear_damage()
     return partial
 
 
 def read_unfinished(path: Path) -> tuple[dict[str, Any], Arrays]:
-    """Identity of a partial file, type, offset and shape of its table, and those of its checksums.
+    """Identity of a partial file, type, offset and shape of its table, and of what goes with it.
 
-    The checksums are None where there are none: early versions wrote none. Runs in the process
-    that `open_partial` starts.
+    Checksums and seconds are None where there are none: early versions wrote none. Runs in the
+    process that `open_partial` starts.
     """
     with opened(path) as file:
         if stored_format(path, file) != _FORMAT:
@@ -241,7 +265,9 @@ def read_unfinished(path: Path) -> tuple[dict[str, Any], Arrays]:
         if table is None:
             raise ReportError(f"{path}: is not a partial report of this version")
         sums = in_place(path, file, _ROW_SUMS, "uint32")
-        return {"identity": identity, "dtype": dtype, "table": table, "sums": sums}, {}
+        clock = in_place(path, file, _SECONDS, "float64")
+        found = {"table": table, "sums": sums, "seconds": clock}
+        return {"identity": identity, "dtype": dtype, **found}, {}
 
 
 def check_identity(path: Path, begun: dict[str, Any], identity: dict[str, Any]) -> None:

@@ -62,6 +62,8 @@ class Field:
         May be missing, and is None or empty then.
     versions : tuple of int, optional
         Versions of the format that have it, and must; by default all.
+    allowed : tuple of int
+        Further versions, which may have it.
     part_only : bool
         Held by parts of a sample alone, whose joining checks it and drops it.
     by_rows : bool
@@ -83,6 +85,7 @@ class Field:
     finite: bool = True
     optional: bool = False
     versions: tuple[int, ...] | None = None
+    allowed: tuple[int, ...] = ()
     part_only: bool = False
     by_rows: bool = False
     checksum: bool = True
@@ -173,9 +176,9 @@ class Schema:
 
         Those that the header counts may have no entry, and are missing then.
         """
-        if each.versions is not None:
+        if each.versions is not None and version not in each.allowed:
             return True if version in each.versions else None
-        return not each.optional and not self._counted(each)
+        return not each.optional and not each.allowed and not self._counted(each)
 
     def _counted(self, each: Field) -> bool:
         return any(dim in self.counts for dim in each.dims)

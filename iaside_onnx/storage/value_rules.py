@@ -108,6 +108,8 @@ def is_time(value: Any) -> bool:
 is_truth, is_text, is_object = map(instance, (bool, str, dict))
 # A short word of letters, digits and signs that are harmless anywhere.
 is_name = matching(r"[A-Za-z0-9][\w.+-]{0,63}")
+# A provider, and its options after a colon.
+is_execution = matching(r"[A-Za-z0-9][\w.+-]{0,63}(:[ -~]{1,1000})?")
 is_digest = matching(r"[0-9a-f]{64}")  # SHA-256
 
 
@@ -199,7 +201,9 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "temperature": is_positive,
         "norm": is_norm,
         "tf32": is_truth,
+        "execution": is_execution,
         "pairs": are_pairs,
+        "labels": lambda value: value == "model",
     },
     "run": {"forward_passes": whole(0, MOST_COUNT)},
     "data": {"classes": whole(1, MOST_CLASSES)},

@@ -18,8 +18,10 @@ def print_audit_comparison(comparison: AuditComparison) -> None:
     out = terminal()
     name, model = comparison.reference["audit"], comparison.reference["model"]["path"]
     level = percent(comparison.confidence)
+    own = all(pair.clean is None for pair in comparison.pairs)
+    counted = "each model's own answers" if own else "right answers"
     out.say(
-        f"Reference: {one_line(name)} ({one_line(model)}). Points of right answers, mean of "
+        f"Reference: {one_line(name)} ({one_line(model)}). Points of {counted}, mean of "
         f"severities; differences are other - reference, with {level} intervals, paired image by "
         "image; p by Holm's method within groups and within corruptions"
     )
@@ -39,14 +41,15 @@ def print_audit_comparison(comparison: AuditComparison) -> None:
 
 def _table(pair: AuditPair, reference: str, level: str) -> Rows:
     verdicts = {kind: " -> ".join(dict.fromkeys(both)) for kind, both in pair.verdicts.items()}
-    rows = [["untouched", "", *_cells(pair.clean)]]
+    clean, counted = pair.clean, "same answers" if pair.clean is None else "right answers"
+    rows = [] if clean is None else [["untouched", "", *_cells(clean)]]
     rows += _rows(pair.groups, verdicts)
-    sections = {0, len(rows) - 1}
+    sections = {*([0] if clean is not None else []), len(rows) - 1}
     worst = dict(sorted(pair.corruptions.items(), key=lambda item: item[1].difference))
     rows += _rows(worst, {})
     names = told_apart([reference, pair.audit], _NAME)
     headings = [*names, "difference", f"{level} interval", "p"]
-    filled = table(["right answers", "verdict"], headings, rows, tight=True)
+    filled = table([counted, "verdict"], headings, rows, tight=True)
     filled.sections |= sections
     return filled
 

@@ -56,9 +56,11 @@ def group_lines(audit: Audit, width: int) -> list[str]:
     """
     found, wide = audit.verdicts, width >= _WIDE
     groups = worst_first(found)
-    right = f"right answers of {found.clean.n} images"
+    right = f"{found.answers} of {found.clean.n} images"
     head = f"    {right:<{_NAME + _BAR + 16}}  weakest corruption{' and what it leaves' * wide}"
-    lines = [head, _line("untouched", found.clean, "")]
+    lines = [head]
+    if found.accuracy is not None:
+        lines.append(_line("untouched", found.accuracy, ""))
     return lines + [_line(group.kind, group, _weakest(group, wide)) for group in groups]
 
 

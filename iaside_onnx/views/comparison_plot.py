@@ -58,9 +58,10 @@ def comparison_figure(comparison: Comparison) -> Picture:
         below=note_lines([f"{pair.report}: {note}." for pair in pairs for note in pair.notes]),
     )
     rows, margin = 0.14 + 0.19 * len(pairs), comparison.margin
+    known = all(pair.accuracy is not None for pair in pairs)
     panels = [
         Panel(rows, 0.5, lambda axes: _draw_rows(axes, pairs, level, "srs_signed", margin)),
-        Panel(rows, 0.5, lambda axes: _draw_rows(axes, pairs, level, "accuracy", None)),
+        *[Panel(rows, 0.5, lambda axes: _draw_rows(axes, pairs, level, "accuracy", None))] * known,
         Panel(1.3, 0.52, lambda axes: _draw_bands(axes, comparison, level, "sid")),
         Panel(1.3, 0.45, lambda axes: _draw_bands(axes, comparison, level, "shapley")),
     ]

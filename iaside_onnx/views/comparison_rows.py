@@ -23,7 +23,7 @@ def pair_rows(comparison: Comparison, pair: Pair) -> Iterator[tuple[str, list[st
     blocks = [
         {"signed SRS": pair.srs_signed},
         {"SRS": pair.srs},
-        {"accuracy": pair.accuracy},
+        {} if pair.accuracy is None else {"accuracy": pair.accuracy},
         {"log-prob": pair.mean_log_prob},
         {f"SID {band}": d for band, d in zip(comparison.bands, pair.sid, strict=True)},
         {f"Shapley {band}": d for band, d in zip(comparison.bands, pair.shapley, strict=True)},

@@ -89,9 +89,9 @@ def damage_strip(report: DamageReport) -> Picture:
         "Each band perturbed alone",
         f"{shortened(model_name(report), 30)}, "
         f"{one_line(perturbation_name(settings['perturbation']))}; "
-        f"{shortened(report.image_ids[row], 40)}, true class "
+        f"{shortened(report.image_ids[row], 40)}, {report.class_words} "
         f"{shortened(report.class_name(label), 24)}; below each: the answer, and the probability "
-        "of the true class",
+        f"of the {report.class_words}",
     )
     lines = -(-len(shown) // _ROW)
     top = header.height - 0.02

@@ -14,7 +14,7 @@ _WORST = 5
 _QUANTITY = {
     "right": "Accuracy in per cent",
     "same-answer": "Same answer in per cent",
-    "log-prob": "Log-probability of the true class",
+    "log-prob": "Log-probability of the {}",
 }
 _SHARES = (
     "{unit}: what of the damage comes in through the band; the bands sum to all of it, and below 0 "
@@ -60,8 +60,9 @@ def ends_sentence(report: DamageReport) -> str:
         f"{number(spread.high, digits)}]"
         for spread in (report.clean, report.perturbed, report.damage)
     )
+    quantity = _QUANTITY[report.value].format(report.class_words)
     return (
-        f"{_QUANTITY[report.value]}: {clean} clean, {perturbed} perturbed, {damage} lost "
+        f"{quantity}: {clean} clean, {perturbed} perturbed, {damage} lost "
         f"({percent(report.confidence)} intervals)."
     )
 

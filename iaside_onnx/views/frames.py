@@ -115,11 +115,14 @@ def _image_columns(report: Report) -> dict[str, Any]:
         "class": report.labels,
         "name": [report.class_name(int(label)) for label in report.labels],
         "predicted": report.predicted,
-        "correct": report.predicted == report.labels,
+        "correct": None if report.of_own_answers else report.predicted == report.labels,
         "log_prob": report.log_prob[:, -1],
     }
     return {
-        **{name: np.repeat(values, report.players) for name, values in per_image.items()},
+        **{
+            name: None if values is None else np.repeat(values, report.players)
+            for name, values in per_image.items()
+        },
         "band": report.band_names * len(report.labels),
         "shapley": report.shapley_per_image.ravel(),
     }

@@ -30,7 +30,7 @@ from .figure import (
     style,
     title,
 )
-from .text import rank_text, shortened
+from .text import NOT_KNOWN, rank_text, shortened
 
 _SIDE, _GAP, _LEFT = 1.4, 0.16, 0.34  # inches
 _NAME, _SCALE = 0.22, 0.54
@@ -85,7 +85,8 @@ def heatmap_figure(
     for number, (report, name, analysis) in enumerate(zip(shown, names, beside, strict=True)):
         top = header.height - _ABOVE + number * (_NAME + _SIDE) + _NAME
         last = number == len(shown) - 1
-        about = f"{len(report.labels)} images, clean error {report.clean_error:.3f}"
+        clean = NOT_KNOWN if report.clean_error is None else f"{report.clean_error:.3f}"
+        about = f"{len(report.labels)} images, clean error {clean}"
         drawn.put(_LEFT, top - 0.05, f"{shortened(name, _LONGEST_NAME)}: {about}")
         for column, left in enumerate(columns[:2]):
             axes = drawn.panel(left, top, _SIDE, _SIDE)
@@ -95,14 +96,14 @@ def heatmap_figure(
             axes.set_yticks([-1, 0, 1], ["-1", "0", "1"] if column == 0 else [])
             if last:
                 scale = drawn.panel(left + _INSET, height - 0.37, _SIDE - 2 * _INSET, 0.06)
-                label = ("error", "mPE")[column]
+                label = (report.error_name, "mPE")[column]
                 colour_scale(drawn, mesh, scale, label, orientation="horizontal")
         if analysis is not None:
             _draw_profile(drawn.panel(columns[2], top, _SIDE, _SIDE), report, analysis, last=last)
     if with_sid:
         keys = [Patch(color=_BARS), Line2D([], [], **_ERROR), Line2D([], [], **_MPE)]
         drawn.legend(
-            keys, ["SID", "error", "mPE"], fontsize=SMALL, frameon=False, ncols=3,
+            keys, ["SID", shown[0].error_name, "mPE"], fontsize=SMALL, frameon=False, ncols=3,
             loc="lower left", bbox_to_anchor=((columns[2] - 0.1) / drawn.width, 0),
             handlelength=1.4, columnspacing=1,
         )  # fmt: skip
@@ -172,7 +173,9 @@ def _draw_profile(axes: Axes, report: HeatmapReport, analysis: Report, *, last: 
     ranks = report.rank_correlation(analysis)
     error, mpe = (rank_text(ranks[key]) for key in ("error", "mpe"))
     title(axes, "", "band" if last else "", "SID")
-    said = f"rank corr.: error {error}, mPE {mpe}" if holds else f"SID: {NOT_A_FINDING}"
+    said = (
+        f"rank corr.: {report.error_name} {error}, mPE {mpe}" if holds else f"SID: {NOT_A_FINDING}"
+    )
     axes.set_title(said, fontsize=SMALL, loc="left", pad=3.5, color="black" if holds else RED)
     over = axes.twinx()
     style(over)

@@ -30,7 +30,7 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
     )
     level = f"{percent(settings['confidence'])} interval"
     sid = "SID" if reason is None else f"SID ({NOT_A_FINDING})"
-    headings = ["band", "coefficients", "error", level, "mPE", level]
+    headings = ["band", "coefficients", shown.error_name, level, "mPE", level]
     shares = damage.mpe.value
     largest = float(np.nanmax(shares))
     rows = [
@@ -56,6 +56,6 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
         )
         out.say(
             f"Spearman's correlation over {np.count_nonzero(damage.coefficients)} bands, SID with "
-            f"mPE {mpe_text}, with error {error_text}"
+            f"mPE {mpe_text}, with {shown.error_name} {error_text}"
         )
     out.noted(shown.run["warnings"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,25 @@ def print_inspection(facts: Mapping[str, Any]) -> None:
     for warning in facts["warnings"]:
         add("warning", warning)
     terminal().print(lines)
+
+
+def print_providers(
+    software: Mapping[str, Any], facts: Sequence[Mapping[str, Any]], model: Path | None
+) -> None:
+    """What this machine has to run models, what of it would run this one, and why not the rest."""
+    out = terminal()
+    builds = [f"{name} {version}" for name, version in software["builds"].items()]
+    out.print(f"onnxruntime {software['onnxruntime']} ({', '.join(builds) or 'of no package'})")
+    asked = "active" if model is None else f"runs {one_line(model.name)}"
+    lines = Table(box=None, pad_edge=False, header_style="bold")
+    lines.add_column("--provider")
+    lines.add_column(one_line(asked))
+    lines.add_column("", overflow="fold")
+    for fact in facts:
+        auto = ["what auto takes"] if fact["name"] == software["auto"] else []
+        words = "; ".join([*auto, *filter(None, [fact["why"] or fact["words"]])])
+        lines.add_row(fact["name"], "yes" if fact["active"] else "no", one_line(words))
+    out.print(lines)
 
 
 def print_candidates(facts: Mapping[str, Any], written: Path | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..comparisons.prediction import TRIALS, Prediction
 from ..results.finding import NOT_A_FINDING
+from ..results.result import OWN_ANSWERS
 from .terminal import Terminal, table, terminal
 from .text import interval, number, one_line, percent, rank_text
 
@@ -18,11 +19,13 @@ def print_prediction(prediction: Prediction) -> None:
         out.no_finding(
             [prediction.no_finding], "Nothing below is foretold: no number is a finding."
         )
+    own = prediction.settings.get("labels") == OWN_ANSWERS
+    answer = "model's own answer" if own else "true class"
     out.say(
         f"{one_line(prediction.model['path'])}: foretold from {len(prediction.probability)} images "
         f"of {one_line(prediction.data['source'])} and what corruptions do to the bands of "
         f"{one_line(prediction.snr['source'])}",
-        f"\nFall of the true class's probability (untouched: "
+        f"\nFall of the probability of the {answer} (untouched: "
         f"{number(prediction.probability.mean())}), by severity and on average with its {level} "
         "interval:",
     )

@@ -58,7 +58,9 @@ class Views:
 
 
 def _of_report(report: Any) -> str:
-    about = f"{len(report.labels)} images, {report.players} bands, accuracy {report.accuracy:.3f}"
+    about = (
+        f"{len(report.labels)} images, {report.players} bands, accuracy {number(report.accuracy)}"
+    )
     reasons = report.precondition.reasons
     if reasons:
         return f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
@@ -94,7 +96,7 @@ _ROWS = {
     "RobustnessReport": Views(
         lambda r: (
             f"{r.model['path']}: {len(r.labels)} images, {len(r.perturbations)} corruptions, clean "
-            f"error {number(r.clean_error)}, mean error {number(r.mean_error)}"
+            f"error {number(r.clean_error)}, mean {r.error_name} {number(r.mean_error)}"
         ),
         table="robustness_table.print_robustness",
         pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},

@@ -8,6 +8,8 @@ from ..results.robustness import RobustnessReport
 from .terminal import Rows, table, terminal
 from .text import band_table, interval, number, one_line, percent
 
+_OWN = " (labels are the model's own answers)"
+
 
 def print_report(
     report: Report, *, per_class: bool = False, robustness: RobustnessReport | None = None
@@ -29,7 +31,8 @@ def print_report(
     drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
     out.heading(
         report,
-        f"{report.data['samples']} images, clean accuracy {number(report.accuracy)}, "
+        f"{report.data['samples']} images, clean accuracy {number(report.accuracy)}"
+        f"{_OWN if report.of_own_answers else ''}, "
         f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
         f"value {settings['value']}{drawn}",
     )

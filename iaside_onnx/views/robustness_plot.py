@@ -46,7 +46,7 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
     sizes = dict.fromkeys(f"{len(report.labels)}" for report in reports)
     model = f"{first.model['path']}: " if len(reports) == 1 else ""
     header = Header(
-        "Error under corruptions, per cent",
+        f"{first.error_name.capitalize()} under corruptions, per cent",
         f"{model}{', '.join(sizes)} images; columns are severities"
         + (" (sizes differ: other constants)" if other_sizes else ""),
     )
@@ -66,7 +66,7 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
         label = shown[number] if len(reports) > 1 else ""
         axes.set_title(label, fontsize=SMALL, pad=3, color=COLOURS[number], parse_math=False)
     axes = drawn.panel(_NAMES, below, width - _NAMES - _EDGE, bar_height)
-    _draw_bars(axes, bars, shown, first.confidence)
+    _draw_bars(axes, bars, shown, first.confidence, first.error_name)
     return drawn
 
 
@@ -94,16 +94,17 @@ def _bars(reports: Sequence[RobustnessReport]) -> dict[str, dict[int, Spread]]:
     """Name of each quantity to the models that have it."""
     bars: dict[str, dict[int, Spread]] = {"clean": {}, "mean, corrupted": {}}
     for number, report in enumerate(reports):
-        bars["clean"][number] = report.clean_spread
+        if report.clean_spread is not None:
+            bars["clean"][number] = report.clean_spread
         bars["mean, corrupted"][number] = report.damage.mean_error
         for place, attack in enumerate(report.attacks):
             label = f"{attack['name']} {attack['epsilon']:.3g}"
             bars.setdefault(one_line(label), {})[number] = report.adversarial_spread[place]
-    return bars
+    return {name: of for name, of in bars.items() if of}
 
 
 def _draw_bars(
-    axes: Axes, bars: dict[str, dict[int, Spread]], names: list[str], confidence: float
+    axes: Axes, bars: dict[str, dict[int, Spread]], names: list[str], confidence: float, what: str
 ) -> None:
     step = 0.8 / len(names)
     for number, name in enumerate(names):
@@ -119,4 +120,4 @@ def _draw_bars(
     axes.set_ylim(len(bars) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.tick_params(axis="y", length=0, pad=2)
-    title(axes, "", f"error, {percent(confidence)} intervals")
+    title(axes, "", f"{what}, {percent(confidence)} intervals")

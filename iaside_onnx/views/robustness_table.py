@@ -9,6 +9,10 @@ from .terminal import Rows, table, terminal
 from .text import counted, interval, number, one_line, percent, value_and_ends, with_interval
 
 _LOST = "lost log-prob"
+OWN_ANSWERS = (
+    "Clean error: not known; labels are the model's own answers, and a flip is another answer than "
+    "to the untouched image"
+)
 
 
 def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None = None) -> None:
@@ -16,12 +20,12 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     out, report = terminal(), report.with_attacks_run()
     level = percent(report.confidence)
     against = None if baseline is None else relative(report, baseline)
-    damage = report.damage
+    damage, clean = report.damage, report.clean_spread
     out.heading(
         report,
         f"{len(report.labels)} images of {report.settings['width']} x "
         f"{report.settings['height']}, {_perturbations(report)}",
-        f"Clean error: {with_interval(report.clean_spread, level)}",
+        OWN_ANSWERS if clean is None else f"Clean error: {with_interval(clean, level)}",
     )
     ends = f"{level} int."
     wide = [_corruptions(report, ends, against, lost=True, sure=sure) for sure in (True, False)]
@@ -32,7 +36,7 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
         shown.append(_surety(report, report.confidences, ends))
     out.print(*shown)
     out.say(
-        f"Mean error: {with_interval(damage.mean_error, level)}",
+        f"Mean {report.error_name}: {with_interval(damage.mean_error, level)}",
         f"Mean mPE: {with_interval(damage.mean_mpe, level)}",
     )
     if (sure := report.confidences) is not None:
@@ -81,7 +85,7 @@ def _corruptions(
     lost: bool = False,
     sure: bool = False,
 ) -> Rows:
-    headings = ["error", ends, "by severity", "mPE", ends]
+    headings = [report.error_name, ends, "by severity", "mPE", ends]
     headings += [_LOST, ends] * lost + ["CE", ends] * (against is not None)
     damage, confidences = report.damage, report.confidences if sure else None
     headings += ["too sure by", ends, "sure when wrong", ends] * (confidences is not None)
@@ -123,7 +127,8 @@ def _how_sure(answers: Confidence) -> list[str]:
 
 def _attacks(report: RobustnessReport, ends: str) -> Rows:
     headings = (
-        "epsilon", "queries", "images", "clean error", "error", ends, "mPE", "median queries",
+        "epsilon", "queries", "images", "clean error", report.error_name, ends, "mPE",
+        "median queries",
     )  # fmt: skip
     attacks = table(["attack"], headings, tight=True)
     for place, attack in enumerate(report.attacks):
@@ -134,7 +139,7 @@ def _attacks(report: RobustnessReport, ends: str) -> Rows:
             f"{attack['epsilon']:.4g}",
             f"{attack['queries']:,}",
             str(int(attacked.sum())),
-            number(report.clean_wrong[attacked].mean()),
+            number(report.clean_error_of(attacked)),
             *value_and_ends(report.adversarial_spread[place]),
             number(report.adversarial_mpe[place]),
             "-" if median is None else f"{median:,.0f}",

@@ -18,6 +18,8 @@ _VALUE_NAMES = {
     "prob": "probability",
 }
 UNDEFINED = "-"
+# Of what cannot be known, such as accuracy without labels.
+NOT_KNOWN = "not known"
 
 
 def one_line(text: str) -> str:
@@ -82,8 +84,10 @@ def model_name(result: Any) -> str:
     return Path(getattr(result, "model", {}).get("path", "")).stem
 
 
-def number(value: SupportsFloat, digits: int = 3, *, signed: bool = False) -> str:
-    """A number with so many digits after the point; what is not defined as a sign."""
+def number(value: SupportsFloat | None, digits: int = 3, *, signed: bool = False) -> str:
+    """A number with so many digits after the point; no number as a sign, None in words."""
+    if value is None:
+        return NOT_KNOWN
     exact = float(value)
     if math.isnan(exact):
         return UNDEFINED

@@ -35,7 +35,8 @@ from published import agreement, measure_published
 from speed import Case, measure, speed_table
 
 import iaside_onnx as ia
-from iaside_onnx.inference.session import choose_runtime, claim_process
+from iaside_onnx.inference.choosing import choose_runtime
+from iaside_onnx.inference.session import claim_process
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 # Networks with random weights, written where they are measured.

@@ -38,9 +38,10 @@ from processes import ROOT
 from speed import Case, measure, spread
 
 import iaside_onnx as ia
+from iaside_onnx.inference.choosing import choose_runtime
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.providers import PROVIDERS
-from iaside_onnx.inference.session import choose_runtime, claim_process
+from iaside_onnx.inference.session import claim_process
 
 _BATCHES = (16, 32, 64, 128, 256, 512)
 _SEEN = ("utilization.gpu", "utilization.memory", "memory.used", "power.draw", "clocks.sm")

@@ -28,7 +28,8 @@ from processes import ROOT
 from speed import Bare, Case, Figures, best_batch, opened, rate
 
 import iaside_onnx as ia
-from iaside_onnx.inference.session import choose_runtime, claim_process
+from iaside_onnx.inference.choosing import choose_runtime
+from iaside_onnx.inference.session import claim_process
 from iaside_onnx.mathematics.score import spectral_importance
 from iaside_onnx.mathematics.shapley import shapley_values
 from iaside_onnx.measure.subject import class_targets

@@ -44,8 +44,8 @@ from torch.nn import functional
 from iaside_onnx.attacks.attack import attack
 from iaside_onnx.errors import IasideError
 from iaside_onnx.images.sample import draw_sample, open_images
+from iaside_onnx.inference.choosing import choose_runtime
 from iaside_onnx.inference.classifier import Classifier, open_classifier
-from iaside_onnx.inference.session import choose_runtime
 from iaside_onnx.listener import Listener
 from iaside_onnx.mathematics.temperature import log_softmax
 from iaside_onnx.measure.subject import class_targets

@@ -1,0 +1,205 @@
+"""Which provider runs a model: the one that was asked for, if it really is active here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from contextlib import redirect_stdout
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from ..checks import check_number, likeliest
+from ..errors import InvalidOption, ProviderError
+from ..spelling import option
+from .cuda_diagnosis import cuda_fault
+from .placement import assigned
+from .providers import AUTO, PROVIDERS, Provider, asked, automatic, choices, named, row_of
+from .session import (
+    WHICH_NODES,
+    Runtime,
+    quiet_runtime,
+    reason,
+    run_options,
+    runtime_version,
+    takes_shared_pool,
+)
+from .small_graph import SmallGraph
+
+# More than machines have; each costs memory.
+_MOST_THREADS = 1024
+# Of probabilities that a provider gives for a network of ours, TF32 included.
+_PROBE_TOLERANCE = 1e-2
+# Of the probe: what a provider has to run itself.
+_WORK = {"Conv", "MatMul"}
+# Distributions that own the folder of onnxruntime.
+_BUILDS = (
+    "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml",
+    "onnxruntime-webgpu", "onnxruntime-migraphx", "onnxruntime-rocm", "onnxruntime-qnn",
+    "onnxruntime-training",
+)  # fmt: skip
+
+
+def choose_runtime(
+    provider: str = "auto",
+    threads: int = 0,
+    extensions: tuple[Path, ...] = (),
+    *,
+    tf32: bool = True,
+) -> Runtime:
+    """Settle the provider: "auto" takes the first of `automatic` that really becomes active.
+
+    `provider` is a name, in any case, that options may follow ("openvino:device_type=CPU");
+    `extensions` are libraries of custom operators; `tf32` as in `Runtime`.
+
+    Raises
+    ------
+    ProviderError
+        What was asked for does not become active; the message says why where known.
+    UsageError
+        An unknown provider, options that it cannot be given, a negative number of threads, or no
+        TF32 where it is always on.
+    """
+    check_number("threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
+    name, options = asked(provider)
+    if name == AUTO:
+        *first, last = automatic()
+        name = next((each for each in first if is_active(each)), last)
+    row = row_of(name)
+    if row is None:
+        near = likeliest(name, choices())
+        question = f"did you mean {near}? " if near else ""
+        raise InvalidOption(
+            "provider",
+            provider,
+            f"not supported; {question}choose one of {', '.join(choices())}; this machine has "
+            f"{', '.join(active_providers())}",
+        )
+    row.check_options(provider, options)
+    if row.rounding == "always" and not tf32:
+        able = [each.name for each in PROVIDERS.values() if each.rounding == "asked"]
+        others = option("provider", *able)
+        raise InvalidOption("tf32", tf32, f"{row.name} takes no such order; use it with {others}")
+    if why := inactive(row, options):
+        raise ProviderError(f"{option('provider', provider)}: does not become active: {why}")
+    shared_pool = row.own_cores and row.is_reference and takes_shared_pool(threads)
+    return Runtime(row.name, threads, shared_pool, extensions, tf32, options)
+
+
+def active_providers() -> tuple[str, ...]:
+    """Providers that become active in a real session (the list of available ones promises more)."""
+    found = map(named, ort.get_available_providers())
+    return tuple(name for name in dict.fromkeys([*PROVIDERS, *found]) if is_active(name))
+
+
+def is_active(provider: str) -> bool:
+    """Whether a provider becomes active in a real session; False for one that is not known."""
+    name, options = asked(provider)
+    row = row_of(name)
+    return row is not None and inactive(row, options) is None
+
+
+def inactive(row: Provider, options: tuple[tuple[str, str], ...] = ()) -> str | None:
+    """Why a provider is not active here, in words; None: it is."""
+    if row.runtime_name not in ort.get_available_providers():
+        source = f"; {row.package} has it, in an environment of its own" if row.package else ""
+        return runtime_clash() or f"this onnxruntime is a build without it{source}"
+    fault = _fault(row, options)
+    if fault is None:
+        return None
+    return runtime_clash() or (cuda_fault(row, fault) if row.libraries else "") or fault
+
+
+@cache
+def _fault(row: Provider, options: tuple[tuple[str, str], ...]) -> str | None:
+    """Why it does not run a small network, or runs it wrong: being registered promises neither.
+
+    A convolution, a product and a softmax need libraries, and kernels for the card, that a session
+    is made without.
+    """
+    graph, pixels, expected = _probe()
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 4
+    settings.add_session_config_entry(WHICH_NODES, "1")
+    # preload_dlls prints what it does not find.
+    with quiet_runtime(), redirect_stdout(StringIO()):
+        if row.libraries and hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        try:
+            session = ort.InferenceSession(
+                graph,
+                settings,
+                providers=[(row.runtime_name, {**row.options(True), **dict(options)})],
+                enable_fallback=0,
+            )
+            (found,) = session.run(None, {"x": pixels}, run_options())
+        except Exception as error:  # whatever the reason, it is not active
+            return reason(error)
+    if row.runtime_name not in session.get_providers():
+        return row.advice
+    others = {named(each) for each in session.get_providers() if each != row.runtime_name}
+    left = assigned(session) or {}
+    if any(set(left[other]) >= _WORK for other in others if other in left):
+        return "it leaves a small network to others: no device that it can use was found"
+    if not bool(np.abs(found - expected).max() < _PROBE_TOLERANCE):
+        return "it computes a small network wrongly"
+    return None
+
+
+def _probe() -> tuple[bytes, NDArray[np.float32], NDArray[np.float64]]:
+    """A small network, its input, and what it has to give."""
+    rng = np.random.default_rng(0)
+    pixels, kernels, weights = (
+        rng.normal(size=shape).astype(np.float32)
+        for shape in ((1, 3, 8, 8), (4, 3, 3, 3), (144, 5))
+    )
+    graph = SmallGraph("probe", {"x": (TensorProto.FLOAT, [1, 3, 8, 8])})
+    flat = graph.add("Reshape", graph.add("Conv", "x", kernels), np.array([1, -1], np.int64))
+    graph.add("Softmax", graph.add("MatMul", flat, weights * np.float32(0.01)), axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(pixels[0].astype(np.float64), (3, 3), (1, 2))
+    maps = np.einsum("chwij,kcij->khw", windows, kernels)
+    powers = np.exp(maps.reshape(1, -1) @ weights * 0.01)
+    return graph.serialised("y", TensorProto.FLOAT, [1, 5]), pixels, powers / powers.sum()
+
+
+def runtime_builds() -> dict[str, str]:
+    """Version of each installed distribution that holds onnxruntime."""
+    found = {}
+    for name in _BUILDS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def runtime_clash() -> str | None:
+    """A sentence when several builds of onnxruntime are installed, else None.
+
+    They own the same folder: the one installed last shadows the others, and removing any breaks
+    all.
+    """
+    *first, last = [*runtime_builds(), ""]
+    builds = [*first, last][:-1]
+    if len(builds) < 2:
+        return None
+    return (
+        f"{', '.join(builds[:-1])} and {builds[-1]} are {'both' if len(builds) == 2 else 'all'} "
+        f"installed and shadow each other: pip uninstall -y {' '.join(builds)}, then pip install "
+        f"{builds[-1]}"
+    )
+
+
+def runtime_details(runtime: Runtime) -> dict[str, Any]:
+    """What a report's ``run`` says of the software that ran a model: JSON values."""
+    found: dict[str, Any] = {"onnxruntime": runtime_version()}
+    if not runtime.execution.is_reference:
+        found["onnxruntime_builds"] = runtime_builds()
+        if runtime.execution.libraries:
+            found["cuda"] = str(getattr(ort, "cuda_version", "") or "")
+    return found

@@ -1,0 +1,244 @@
+"""Any provider that the installed onnxruntime has: names, options, what a report says of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+import iaside_onnx as ia
+from iaside_onnx.errors import ProviderError, UsageError
+from iaside_onnx.inference import choosing, cuda_diagnosis, providers
+from iaside_onnx.inference.choosing import choose_runtime
+from iaside_onnx.inference.engine import Engine
+from iaside_onnx.inference.model import Model
+from iaside_onnx.inference.providers import Provider, asked, row_of
+from iaside_onnx.inference.session import Runtime
+from iaside_onnx.measure import game
+from iaside_onnx.measure.batch_size import BatchSize
+from iaside_onnx.onnx_file.graph import quantises_on_the_fly
+
+from . import graphs
+from .conftest import write_npz
+
+
+@pytest.fixture
+def case(tmp_path):
+    images = np.random.default_rng(5).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    model = graphs.small_network(tmp_path / "m.onnx", size=8)
+    return model, write_npz(tmp_path / "d.npz", images, np.arange(4) % 3)
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """The CPU's provider under a second name."""
+    row = Provider("processor", "CPUExecutionProvider", fallbacks=())
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "options"),
+    [
+        ("CPU", "cpu", {}),
+        ("OpenVINOExecutionProvider", "openvino", {}),
+        ("TensorRT", "tensorrt", {}),
+        ("WebGPU:a=1", "webgpu", {"a": "1"}),
+        ("openvino:device_type=HETERO:GPU,CPU,precision=FP32", "openvino",
+         {"device_type": "HETERO:GPU,CPU", "precision": "FP32"}),
+        ("VitisAIExecutionProvider", "vitisai", {}),
+    ],
+)  # fmt: skip
+def test_a_provider_is_a_name_in_any_case_and_options(text, name, options):
+    assert asked(text) == (name, tuple(sorted(options.items())))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("openvino:", "NAME:key=value"),
+        ("openvino:FP32", "NAME:key=value"),
+        ("openvino:a=1,a=2", "NAME:key=value"),
+        ("auto:a=1", "provider's name"),
+        ("cpu:a=1", "takes no options"),
+        ("cuda:use_tf32=0", "tf32=False"),
+        ("cuda:device_id=1", "CUDA_VISIBLE_DEVICES"),
+        ("openvino:a=\n", "NAME:key=value"),
+        ("openvino:a=\x1b[31m", "plain characters"),
+        ("openvno", r"did you mean openvino\? .* this machine has cpu"),
+    ],
+)
+def test_what_is_no_provider_is_one_line(text, says):
+    with pytest.raises(UsageError, match=says):
+        choose_runtime(text)
+
+
+def test_a_provider_without_a_row_gets_the_plainest(monkeypatch):
+    names = ["NewExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: names)
+    row = row_of("new")
+    assert (row.runtime_name, row.device, row.helper, row.one_shape) == (
+        names[0],
+        "cpu",
+        "cpu",
+        True,
+    )
+    assert row_of("other") is None
+
+
+def test_options_and_threads_reach_the_model_and_no_helper_graph(monkeypatch):
+    seen = []
+
+    class Session:
+        def __init__(self, *_, providers, **__):
+            seen.append(providers)
+
+        def get_providers(self):
+            return [name for name, _ in seen[-1]]
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", Session)
+    runtime = Runtime("openvino", threads=2, options=(("precision", "FP32"),))
+    runtime.open(b"")
+    runtime.open(b"", helper_graph=True)
+    cpu = ("CPUExecutionProvider", {})
+    told = {"num_of_threads": "2", "precision": "FP32"}
+    assert seen == [[("OpenVINOExecutionProvider", told), cpu], [cpu]]
+
+
+@pytest.mark.usefixtures("processor")
+def test_a_provider_that_leaves_the_probe_to_others_is_not_active(monkeypatch):
+    monkeypatch.setattr(choosing, "assigned", lambda _: {"foo": {"Conv": 1, "MatMul": 1}})
+    session = choosing.ort.InferenceSession
+    monkeypatch.setattr(session, "get_providers", lambda _: ["CPUExecutionProvider", "Foo"])
+    choosing._fault.cache_clear()
+    with pytest.raises(ProviderError, match="leaves a small network to others"):
+        choose_runtime("processor")
+    choosing._fault.cache_clear()
+
+
+@pytest.mark.usefixtures("processor")
+def test_a_report_says_what_ran_it_and_going_on_asks_for_the_same(case, tmp_path):
+    kept = {"bands": 2, "provider": "processor:a=1"}
+    first = ia.analyze(*case, tmp_path / "r.h5", **kept)
+    assert (first.provider, first.settings["execution"]) == ("processor", "processor:a=1")
+    assert first.run["onnxruntime_builds"]
+    assert ia.load(tmp_path / "r.h5").settings["execution"] == "processor:a=1"
+    again = ia.analyze(*case, tmp_path / "r.h5", resume=True, **kept)
+    np.testing.assert_array_equal(again.log_prob, first.log_prob)
+    with pytest.raises(ia.IasideError, match="execution"):
+        ia.analyze(*case, tmp_path / "r.h5", resume=True, bands=2, provider="processor")
+    plain = ia.analyze(*case, bands=2, provider="cpu")
+    assert "execution" not in plain.settings
+
+
+@pytest.mark.usefixtures("processor")
+def test_compare_names_other_arithmetic(case, tmp_path, iaside):
+    ia.analyze(*case, tmp_path / "a.h5", bands=2, provider="cpu")
+    ia.analyze(*case, tmp_path / "b.h5", bands=2, provider="processor:a=1")
+    done = iaside("compare", tmp_path / "a.h5", tmp_path / "b.h5")
+    assert "execution processor:a=1 against cpu" in " ".join((done.stdout + done.stderr).split())
+
+
+def test_inspect_lists_what_this_machine_has(case, iaside):
+    shown = iaside("inspect", "--providers").stdout
+    assert "what auto takes" in shown
+    assert "onnxruntime-openvino has it" in " ".join(shown.split())
+    held = json.loads(iaside("inspect", "--providers", case[0], "--json").stdout)
+    active = {each["name"]: each["active"] for each in held["providers"]}
+    assert active["cpu"]
+    assert set(active) >= set(providers.PROVIDERS)
+    assert iaside("inspect").exit_code == 2
+    assert iaside("inspect", "--providers", "--data", case[1]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("driver", "devices", "text", "library", "says"),
+    [
+        (None, 0, "", "", "no NVIDIA driver"),
+        (12080, 1, "", "", r"CUDA 12\.8.* for CUDA 13; update .* 580 .*onnx\[cuda12\]"),
+        (13000, 0, "", "", "finds no GPU"),
+        (13000, 1, "CUDA failure 209: no kernel image is available", "", "no kernels for this GPU"),
+        (13000, 1, "", "libcublasLt.so.13 is missing", r"libcublasLt.*iaside-onnx\[cuda"),
+        (13000, 1, "cuDNN is not available", "", r"cuDNN was not found; .*iaside-onnx\[cuda\]"),
+        (13000, 1, "something else", "", "^$"),
+    ],
+)  # fmt: skip
+def test_each_cause_has_its_own_words(driver, devices, text, library, says, monkeypatch):
+    monkeypatch.setattr(cuda_diagnosis.ort, "cuda_version", "13.0", raising=False)
+    monkeypatch.setattr(cuda_diagnosis, "_driver_version", lambda: driver)
+    monkeypatch.setattr(cuda_diagnosis, "_devices", lambda: devices)
+    monkeypatch.setattr(cuda_diagnosis, "_missing_library", lambda _: library)
+    with pytest.raises(AssertionError, match=says):
+        raise AssertionError(cuda_diagnosis.cuda_fault(providers.PROVIDERS["cuda"], text))
+
+
+def test_several_builds_of_onnxruntime_are_a_clash(monkeypatch):
+    builds = {"onnxruntime": "1", "onnxruntime-openvino": "2"}
+    monkeypatch.setattr(choosing, "runtime_builds", lambda: builds)
+    assert "onnxruntime and onnxruntime-openvino are both installed" in choosing.runtime_clash()
+    monkeypatch.setattr(choosing, "runtime_builds", lambda: {"onnxruntime": "1"})
+    assert choosing.runtime_clash() is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "batch"),
+    [({"bands": 3}, 3), ({"bands": 3}, 20), ({"bands": 3, "estimator": "permutation"}, 5)],
+)
+def test_no_shape_is_new_where_each_is_planned_anew(case, asked, batch, monkeypatch):
+    row = Provider("processor", "CPUExecutionProvider", fallbacks=(), one_shape=True)
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+    wire, shapes = Engine._wire, set()
+
+    def wired(self, images, rows, size):
+        wiring = wire(self, images, rows, size)
+        shapes.update(tuple(each.shape()) for _, each in wiring.models)
+        return wiring
+
+    monkeypatch.setattr(Engine, "_wire", wired)
+    same = {**asked, "samples": 4, "batch": batch}
+    found = ia.analyze(*case, provider="processor", **same)
+    assert len(shapes) == 1
+    expected = ia.analyze(*case, provider="cpu", **same)
+    np.testing.assert_allclose(found.log_prob, expected.log_prob, atol=1e-5)
+
+
+def test_an_attack_on_such_a_provider_sees_powers_of_two(case, monkeypatch):
+    row = Provider("processor", "CPUExecutionProvider", fallbacks=(), one_shape=True)
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+    raw, sizes = Model.raw, set()
+    monkeypatch.setattr(Model, "raw", lambda self, x: (sizes.add(len(x)), raw(self, x))[1])
+    same = {"corruption": [], "attack": ["square-linf"], "queries": 20, "batch": 4}
+    found = ia.measure_robustness(*case, provider="processor", **same)
+    assert sizes <= {1, 2, 3, 4, 8}
+    expected = ia.measure_robustness(*case, provider="cpu", **same)
+    np.testing.assert_array_equal(found.attack_wrong, expected.attack_wrong)
+
+
+@pytest.mark.parametrize("kind", ["DynamicQuantizeLinear", "Relu"])
+def test_a_graph_that_quantises_on_the_fly_mixes_images_however_little_they_differ(kind):
+    node = onnx.helper.make_node(kind, ["x"], ["y"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], []))
+    assert quantises_on_the_fly(model) is (kind != "Relu")
+
+
+@pytest.mark.parametrize(("own_cores", "threads"), [(True, range(2)), (False, range(1, 5))])
+def test_a_device_is_fed_by_several_threads(own_cores, threads, monkeypatch, case):
+    row = Provider("processor", "CPUExecutionProvider", fallbacks=(), own_cores=own_cores)
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+    assert game.preparing_threads(Runtime("processor")) in threads
+    monkeypatch.setattr(game, "available_cores", lambda: 16)
+    assert game.preparing_threads(Runtime("processor")) == (1 if own_cores else 4)
+    found = ia.analyze(*case, bands=2, provider="processor")
+    np.testing.assert_allclose(found.log_prob, ia.analyze(*case, bands=2).log_prob, atol=1e-5)
+
+
+def test_the_search_for_a_batch_ends_where_warming_up_takes_long():
+    size = BatchSize(None, 4, 1024, work=100_000)
+    seen = []
+    while size.searching:
+        seen.append(size.size)
+        # A plan for each shape takes as long as 9000 passes.
+        first = seen.count(size.size) == 1
+        size.record(64, 9.0 if first else 0.064)
+    assert len(set(seen)) <= 3
