@@ -21,6 +21,7 @@ from iaside_onnx.results.audit_words import (
     how_sure,
     next_steps,
     round_up,
+    why_words,
 )
 from iaside_onnx.results.group_verdict import verdicts
 from iaside_onnx.results.spread import Spread
@@ -46,7 +47,8 @@ SCREEN = """
                   digital (1 of 5) keeps at least 80 % of what it gets right;
                   noise (impulse noise) and weather (fog) each hold a corruption
                   that keeps less than 80 % of what it gets right.
-    right answers of 60 images          weakest corruption
+    right answers of 60 images; corrupted: mean of severities 1, 3 and 5
+                                        weakest corruption
     untouched ███████▎  90 % [80, 95]
     noise     █▊        22 % [15, 31]   impulse noise, from severity 1 on
     weather   █████▏    63 % [55, 71]   fog, from severity 5 on
@@ -124,6 +126,7 @@ def test_the_screen_elsewhere(audit, width, capsys, monkeypatch):
     assert all("FOLDER" not in line or width for line in found if line.startswith(" " * 18))
     command = next(line for line in found if "iaside gate" in line)
     assert command.split("iaside ", 1)[1] == "gate net-audit/ --max-error noise=0.26"
+    assert audit.gate_now == "(fails today: error 0.78, upper end 0.85; at 0.26 it keeps 80 %)"
 
 
 def test_printed_commands_run(tmp_path, monkeypatch, iaside):
@@ -268,6 +271,29 @@ def test_severities_are_named_by_the_ends_that_the_verdict_goes_by():
     assert since([54, 41, 30], 1) == 3  # 41 of 60: the upper end is 79 %
     assert since([54, 41, 30], 12) == 5
     assert since([60, 48, 30], 1) == 5
+    assert since([20, 54, 30], 1) is None  # it does not begin at 5
+
+
+def test_an_open_verdict_beside_an_interval_that_looks_decided_says_why():
+    names = [f"c{number}" for number in range(5)]
+    report = measured(np.array([[42] * 3] + [[60] * 3] * 4), clean=60, perturbations=names,
+                      settings={**measured().settings, "kinds": dict.fromkeys(names, "noise")},
+    )  # fmt: skip
+    found = verdicts(report)
+    group = found.groups["noise"]
+    assert group.verdict == "undecided"
+    assert group.weakest_kept.high < 0.8 <= group.rule_high
+    assert group.json()["weakest"]["high_for_all"] == group.rule_high
+    assert (
+        "C0 keeps less than 80 % on its own; as the weakest of 5, which the rule allows for, it "
+        f"may keep up to {100 * group.rule_high:.0f} %."
+    ) in how_sure(found, 60)
+    assert "BCa bootstrap over images" in found.text
+    few = SimpleNamespace(
+        labels=[0] * 40, settings={"perturbation": {"kind": "folder", "name": "c0"}}
+    )
+    few.sentence = lambda: "all."
+    assert why_words(found, {"noise": [few]}, None)[-1] == ("(Measured on 40 images, not all 60.)")
 
 
 def test_gate_of_a_folder_and_of_a_file(audit, iaside, tmp_path):

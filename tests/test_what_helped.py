@@ -30,9 +30,11 @@ def test_a_sentence_names_what_was_measured_and_on_what():
     first = helpers("noise")[0]
     assert first.words in sentence
     assert f"{100 * first.before:.0f} % -> {100 * first.after:.0f} %" in sentence
-    assert f"clean {100 * first.clean_change:+.1f}, {first.pairs} pair" in sentence
+    ends = (first.clean_change, first.clean_low, first.clean_high)
+    change, low, high = (f"{100 * end:+.1f}" for end in ends)
+    assert f"clean accuracy {change} [{low}, {high}] points, {first.pairs} pair" in sentence
     assert "64-pixel crops of 12 photographs" in sentence
-    assert "4 pairs" in sentence  # one pair of networks is not left to speak alone
+    assert 0 < sentence.index("4 pairs of networks") < sentence.index(", 1 pair of networks")
 
 
 def test_nothing_is_said_to_help_where_no_interval_shows_it(monkeypatch):

@@ -41,6 +41,7 @@ def answer(audit: Audit) -> dict[str, Any]:
         "not_measured": [gap.split(": ", 1) for gap in audit.not_measured],
         "next": [*map(_unbroken, audit.next)],
         "rule": _unbroken(found.text),
+        "gate_now": _unbroken(audit.gate_now),
         "commands": [audit.command(name) for name in _COMMANDS if found.reason is None],
     }
 

@@ -31,10 +31,10 @@ from .audit_words import (
     why_words,
 )
 from .damage import DamageReport
-from .group_verdict import KEEP, SEVERITIES, Verdicts, verdicts
+from .group_verdict import KEEP, SEVERITIES, Verdicts, percent, verdicts
 from .report import Report
 from .result import ModelResult
-from .robustness import OWN, RobustnessReport
+from .robustness import OWN, RobustnessReport, resampled_errors
 from .shown import Shown
 
 ROBUSTNESS, ANALYSIS, DAMAGE = "robustness.h5", "analysis.h5", "damage"
@@ -196,6 +196,19 @@ class Audit(Shown):
         worst = min(found.groups.values(), key=lambda group: group.right)
         kept = found.guess + found.keep * (found.clean.right - found.guess)
         return worst.kind, math.ceil(100 * (1 - kept) - 1e-9) / 100
+
+    @property
+    def gate_now(self) -> str:
+        """What the command "gate" says of this audit, and where its threshold comes from."""
+        kind, most = self.threshold
+        report, keep = self.robustness, percent(self.verdicts.keep)
+        chosen = [report.settings["kinds"][name] == kind for name in report.perturbations]
+        error = resampled_errors(report.wrong[:, chosen].mean(axis=(1, 2))[:, None], report)[0]
+        fails = "fails" if float(error.high) > most else "passes"
+        return (
+            f"({fails} today: {report.error_name} {error.value:.2f}, upper end {error.high:.2f}; "
+            f"at {most:g} it keeps {keep})"
+        )
 
     def summary(self) -> dict[str, Any]:
         """The answer as plain JSON values: the content of ``summary.json``."""

@@ -45,11 +45,29 @@ def why_words(
     hurt = [group for group in worst_first(found) if group.verdict != ROBUST]
     named = [damage_words(damages[group.kind][0]) for group in hurt if damages.get(group.kind)]
     if named:
-        return named[:_MOST_REASONS]
+        return [*named[:_MOST_REASONS], *_of_fewer(found, hurt, damages)]
     if found.groups and not hurt:
         return [evidence_words(analysis)] if analysis is not None else ["Nothing to explain."]
     rest = [] if analysis is None else [evidence_words(analysis)]
     return ["Not measured yet.", *rest]
+
+
+def _of_fewer(
+    found: Verdicts,
+    hurt: Sequence[GroupVerdict],
+    damages: Mapping[str, Sequence[DamageReport]],
+) -> list[str]:
+    """That damages were measured on other images than the verdicts, if they were."""
+    told = [damages[group.kind][0] for group in hurt if damages.get(group.kind)][:_MOST_REASONS]
+    counts = sorted({len(each.labels) for each in told} - {found.clean.n})
+    if not counts:
+        return []
+    return [
+        f"(Measured on {' and '.join(map(str, counts))} images, not all {found.clean.n}.)"
+        if counts[-1] < found.clean.n
+        else f"(Measured on {' and '.join(map(str, counts))} images; the verdict is of "
+        f"{found.clean.n}.)"
+    ]
 
 
 def damage_words(report: DamageReport) -> str:
@@ -131,6 +149,13 @@ def how_sure(found: Verdicts, available: int | None) -> str:
     if points > NARROW:
         text += f" ±{NARROW} needs about {round_up(images * (points / NARROW) ** 2)} images"
         text += "." if available is None else f"; the data holds {available}."
+    for group in [] if found.reason is not None else found.groups.values():
+        if group.verdict == UNDECIDED and group.weakest_kept.high < found.keep <= group.rule_high:
+            text += (
+                f" {group.weakest.replace('_', ' ').capitalize()} keeps less than "
+                f"{100 * found.keep:.4g} % on its own; as the weakest of {len(group.kept)}, which "
+                f"the rule allows for, it may keep up to {100 * group.rule_high:.0f} %."
+            )
     needs = {group.kind: group.needed for group in found.groups.values() if group.needed}
     if needs:
         most = round_up(max(needs.values()))
@@ -216,7 +241,6 @@ def _helped(kinds: Sequence[str]) -> str:
     """What helped against some groups, the same recipes against each."""
     gains = []
     for recipes in zip(*map(best_helpers, kinds), strict=True):
-        each = (f"{recipe.group} {recipe.text}" for recipe in recipes)
-        numbers = "; ".join(each) if len(kinds) > 1 else recipes[0].text
+        numbers = "; ".join(recipe.text for recipe in recipes)
         gains.append(f"{recipes[0].words} ({numbers})")
     return f"Against {listed(kinds)}: networks trained with {', or with '.join(gains)}."

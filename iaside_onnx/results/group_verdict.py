@@ -108,6 +108,9 @@ class GroupVerdict:
         upper end at the confidence of "not robust"; None where these do not say so.
     needed : int or None
         About how many images would decide; None where the verdict is one, or none would.
+    rule_high : float
+        Upper end of `weakest_kept` as the rule has it, which allows for all corruptions of the
+        group.
     """
 
     kind: str
@@ -120,6 +123,7 @@ class GroupVerdict:
     weakest_kept: Spread
     from_severity: int | None
     needed: int | None
+    rule_high: float = np.inf
 
     @property
     def half_width(self) -> float:
@@ -143,6 +147,7 @@ class GroupVerdict:
                 "kept": kept["value"],
                 "low": kept["low"],
                 "high": kept["high"],
+                "high_for_all": self.rule_high if np.isfinite(self.rule_high) else None,
                 "from_severity": self.from_severity,
             },
             "images_that_decide": self.needed,
@@ -217,8 +222,9 @@ class Verdicts:
         return (
             f"Robust to a group: under every corruption in it, at least {percent(self.keep)} of "
             f"the {answers} beyond guessing are kept (mean of severities "
-            f"{listed(map(str, SEVERITIES))}; lower ends of {percent(self.confidence)} bootstrap "
-            "intervals over images, clean and corrupted paired). Not robust: under some corruption "
+            f"{listed(map(str, SEVERITIES))}; lower ends of {percent(self.confidence)} "
+            "intervals: BCa bootstrap over images, clean and corrupted paired, and wide enough for "
+            "what so many images may not have shown). Not robust: under some corruption "
             f"less is kept (upper end at a confidence of 1 - {1 - self.confidence:.2g} / "
             "corruptions in the group). Else undecided, as with fewer than "
             f"{LEAST_IMAGES} images or {known} ({self.guess:.3g})."
@@ -403,7 +409,7 @@ def _group(
             # Rows of single severities stand behind the means over them.
             first = len(every.value) // (1 + len(SEVERITIES)) + len(SEVERITIES) * chosen[weakest]
             levels = list(range(first, first + len(SEVERITIES)))
-            since = _since(resampled[levels].ends(strict)[1], keep)
+            since = _since(resampled[levels].ends(strict)[1], every.value[levels], keep)
         needed = None
         if verdict == UNDECIDED:
             needed = images_that_decide(kept.value, low, high, keep, resampled.images)
@@ -418,21 +424,25 @@ def _group(
         kept[weakest],
         since,
         needed,
+        float(high[weakest]),
     )
 
 
-def _since(high: NDArray[np.float64], keep: float) -> int | None:
+def _since(high: NDArray[np.float64], value: NDArray[np.float64], keep: float) -> int | None:
     """The severity from which on all keep less, by their upper ends.
 
     From the strongest on each is judged only where those before it fall short, so that nothing but
-    the choice of the weakest corruption is to be corrected for.
+    the choice of the weakest corruption is to be corrected for. None where less is kept at a milder
+    one: it does not begin there.
     """
     since = None
     for at in reversed(range(len(SEVERITIES))):
         if decision(high[[at]], high[[at]], keep) != NOT_ROBUST:
             break
         since = SEVERITIES[at]
-    return since
+    first = len(SEVERITIES) if since is None else SEVERITIES.index(since)
+    milder = value[:first].min(initial=np.inf)
+    return None if since is None or milder < value[first:].max() else since
 
 
 def _place(kind: str) -> tuple[int, str]:

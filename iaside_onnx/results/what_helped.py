@@ -31,8 +31,8 @@ class Recipe:
         "noise", "blur", "weather" or "digital".
     pairs, better : int
         Pairs of networks, and in how many the trained one was right more often under the group.
-    clean_change : float
-        Of the accuracy on untouched images.
+    clean_change, clean_low, clean_high : float
+        Of the accuracy on untouched images, with its 95 % interval over images, paired.
     before, after : float
         Accuracy under the group, of the plain and of the trained networks.
     change, low, high : float
@@ -48,6 +48,8 @@ class Recipe:
     pairs: int
     better: int
     clean_change: float
+    clean_low: float
+    clean_high: float
     before: float
     after: float
     change: float
@@ -57,10 +59,14 @@ class Recipe:
 
     @property
     def text(self) -> str:
-        """Its numbers, as a sentence has them in brackets; accuracies and points."""
+        """Its numbers, as a sentence has them in brackets."""
+        change, low, high = (
+            f"{100 * end:+.1f}" for end in (self.clean_change, self.clean_low, self.clean_high)
+        )
         return (
-            f"{100 * self.before:.0f} % -> {100 * self.after:.0f} %, clean "
-            f"{100 * self.clean_change:+.1f}, {self.pairs} pair{'s' * (self.pairs > 1)}"
+            f"right under {self.group} {100 * self.before:.0f} % -> {100 * self.after:.0f} %, "
+            f"clean accuracy {change} [{low}, {high}] points, {self.pairs} "
+            f"pair{'s' * (self.pairs > 1)} of networks"
         )
 
 
@@ -77,6 +83,8 @@ def recipes() -> tuple[Recipe, ...]:
             pairs=int(row["pairs"]),
             better=int(row["better"]),
             clean_change=float(row["clean_change"]),
+            clean_low=float(row["clean_low"]),
+            clean_high=float(row["clean_high"]),
             before=float(row["before"]),
             after=float(row["after"]),
             change=float(row["change"]),
@@ -99,11 +107,14 @@ def helpers(kind: str) -> list[Recipe]:
 
 
 def best_helpers(kind: str) -> list[Recipe]:
-    """Of `helpers` the first and, where that is known of one pair alone, the best known of more."""
+    """Of `helpers` the first and, where that is known of one pair alone, the best known of more.
+
+    What is known of more pairs of networks comes first.
+    """
     found = helpers(kind)
     named = found[:1]
     if named and named[0].pairs == 1:
-        named += [each for each in found if each.pairs > 1][:1]
+        named = [each for each in found if each.pairs > 1][:1] + named
     return named
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..results.audit import PAGE, Audit
 from ..results.audit_words import worst_first
-from ..results.group_verdict import Accuracy, GroupVerdict
+from ..results.group_verdict import SEVERITIES, Accuracy, GroupVerdict, listed
 from .terminal import Terminal, share_bar, terminal
 from .text import model_name, one_line
 
@@ -50,6 +50,7 @@ def print_audit(audit: Audit) -> None:
         out.say(_labelled("Page", one_line(str(page))), verbatim=True)
     if judged:
         out.say(command_line("CI", audit.command("gate")), verbatim=True)
+        _say(out, "", [audit.gate_now])
 
 
 def group_lines(audit: Audit, width: int) -> list[str]:
@@ -59,9 +60,11 @@ def group_lines(audit: Audit, width: int) -> list[str]:
     """
     found, wide = audit.verdicts, width >= _WIDE
     groups = worst_first(found)
+    levels = listed(map(str, SEVERITIES))
     right = f"{found.answers} of {found.clean.n} images"
-    head = f"    {right:<{_NAME + _BAR + 16}}  weakest corruption{' and what it leaves' * wide}"
-    lines = [head]
+    about = f"corrupted: mean of severities {levels}"
+    lines = [f"    {right}; {about}"]
+    lines += [f"    {'':<{_NAME + _BAR + 16}}  weakest corruption{' and what it leaves' * wide}"]
     if found.accuracy is not None:
         lines.append(_line("untouched", found.accuracy, ""))
     return lines + [_line(group.kind, group, _weakest(group, wide)) for group in groups]
