@@ -130,7 +130,9 @@ def _tried(
         )
     alike = [row for row in rows if not row["told_apart"]]
     values = list(dict.fromkeys(row["values"] for row in alike))
+    doubt = ""
     if len(values) > 1:
+        doubt = f", which cannot be told from {' | '.join(values[1:4])}"
         stages.warn(
             f"on {count} images {len(values)} preprocessings cannot be told apart "
             f"({' | '.join(values[:4])}{' | ...' if len(values) > 4 else ''}); "
@@ -147,7 +149,7 @@ def _tried(
     if preset is not None:
         needed["preprocess"] = preset
     return FoundInput(
-        f"{name} ({right}); {told}",
+        f"{name} ({right}{doubt}); {told}",
         available,
         {**options, **needed},
         search["toml"] if preset is None else None,

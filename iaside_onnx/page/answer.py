@@ -41,9 +41,23 @@ def answer(audit: Audit) -> dict[str, Any]:
         "not_measured": [gap.split(": ", 1) for gap in audit.not_measured],
         "next": [*map(_unbroken, audit.next)],
         "rule": _unbroken(found.text),
+        "facts": _facts(audit),
         "gate_now": _unbroken(audit.gate_now),
         "commands": [audit.command(name) for name in _COMMANDS if found.reason is None],
     }
+
+
+def _facts(audit: Audit) -> list[tuple[str, str]]:
+    """What was measured, when and with what, for the end of the answer."""
+    report = audit.robustness
+    return [
+        ("Model", str(audit.model["path"])),
+        ("SHA-256", str(audit.model["sha256"])),
+        ("Images", f"{len(report.labels)} of {audit.data['source']}"),
+        ("Digest of images and labels", str(audit.data["digest"])),
+        ("Input", str(audit.about.get("input", "not written down"))),
+        ("Measured", f"{report.created}, iaside {report.iaside_version}, {report.provider}"),
+    ]
 
 
 def _unbroken(text: str) -> str:

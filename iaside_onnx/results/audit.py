@@ -166,7 +166,8 @@ class Audit(Shown):
     @property
     def how_sure(self) -> str:
         """How far the answer may be off, and what would make it surer."""
-        return how_sure(self.verdicts, self.available)
+        text, found = how_sure(self.verdicts, self.available), self.about.get("input")
+        return text if found is None else f"{text} Preprocessing: {found}."
 
     @property
     def not_measured(self) -> list[str]:
