@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from ..digest import data_digest
 from ..errors import ReportError
 from ..storage.opening import is_folder
 from ..storage.output_file import whole_file
@@ -296,13 +295,13 @@ def _of_kind(path: Path, result: Any, kind: type[Any]) -> Any:
     return result
 
 
-<<<<<<< HEAD
 def _accuracy(found: Verdicts) -> dict[str, Any]:
     """On untouched images; null where labels are the model's own answers."""
     if found.accuracy is None:
         return {"right": None, "low": None, "high": None, "n": found.clean.n}
     return found.accuracy.json()
-=======
+
+
 def _check_one_sample(results: Mapping[Path, Any]) -> None:
     """Refuse reports that give one name to images of other contents, or of other classes.
 
@@ -327,8 +326,7 @@ def _check_one_sample(results: Mapping[Path, Any]) -> None:
         if result.image_digests is None and seen and set(result.image_ids) <= set(seen):
             contents = np.frombuffer(b"".join(seen[name][1] for name in result.image_ids), np.uint8)
             contents = contents.reshape(len(result.image_ids), -1)
-            digest = data_digest(result.image_ids, result.labels, contents)
-            if digest != result.data["digest"]:
+            if replace(result, image_digests=contents).computed_digest() != result.data["digest"]:
                 raise _other_images(path, seen[result.image_ids[0]][0], "their contents differ")
 
 
@@ -337,7 +335,6 @@ def _other_images(path: Path, first: Path, how: str) -> ReportError:
         f"{path}: is of other images than {first} ({how}); keep the reports of one audit in one "
         "folder"
     )
->>>>>>> h11
 
 
 def _damage(report: DamageReport) -> dict[str, Any]:
