@@ -177,9 +177,11 @@ def _pair(base: Named, compared: Named) -> DamagePair:
         bands=[replace(band, p_holm=float(p)) for band, p in zip(bands, adjusted, strict=True)],
         verdict={},
     )
+    if np.array_equal(before, after):
+        alike = f"{name} and {first_name} suffer alike on every image they share."
+        return replace(pair, verdict=dict.fromkeys(("damage", "bands"), alike))
     sums = RunSums(sides[1] - sides[0], first.confidence, 0)
-    alike = np.array_equal(before[:, 2:], after[:, 2:])
-    return replace(pair, verdict=_verdict(pair, first_name, first, sums, alike=alike))
+    return replace(pair, verdict=_verdict(pair, first_name, first, sums))
 
 
 def _columns(game: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -220,18 +222,11 @@ def _notes(
 
 
 def _verdict(
-    pair: DamagePair, reference: str, first: DamageReport, sums: RunSums, *, alike: bool
+    pair: DamagePair, reference: str, first: DamageReport, sums: RunSums
 ) -> dict[str, str]:
-    """Plain sentences about a pair, as `DamagePair.verdict` holds them.
-
-    `alike` says that the two lose the same, in all and band by band, on every image.
-    """
+    """Plain sentences about a pair, as `DamagePair.verdict` holds them."""
     level, digits = 1 - first.confidence, 2 if first.value == "log-prob" else 1
     d, name = pair.damage, pair.report
-    if alike:
-        return dict.fromkeys(
-            ("damage", "bands"), f"{name} and {reference} suffer alike on every image they share."
-        )
     between = (
         f"({_text(d.reference, digits)} with {reference}, {_text(d.other, digits)} with {name})"
     )
