@@ -370,6 +370,12 @@ def test_two_models_on_the_same_pairs_are_compared_band_by_band(tmp_path, iaside
     assert told.exit_code == 0, told.stderr
     assert "Through bands 4 to 7 come" in told.stdout
     assert (tmp_path / "c.png").exists()
+    made_damage((0.9, 0.0), 12).save(tmp_path / "few.h5")
+    made_damage((0.0, 0.0), 12).save(tmp_path / "none.h5")
+    few = iaside("compare", tmp_path / "few.h5", tmp_path / "none.h5").stdout
+    assert "no band is judged" in few
+    assert re.search(r"perturbed [^\n]*\*", few)
+    assert not re.search(r"(lost|band \d) [^\n]*\*", few)  # nor is one marked
     ia_report().save(tmp_path / "a.h5")
     other = iaside("compare", paths[0], tmp_path / "a.h5")
     assert "a file of iaside analyze, and one of iaside explain is needed" in other.stderr

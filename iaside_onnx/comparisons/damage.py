@@ -74,6 +74,11 @@ class DamagePair:
     bands: list[Difference]
     verdict: dict[str, str]
 
+    @property
+    def judged(self) -> bool:
+        """Whether the images are enough to mark a difference of damage, or of a band, as seen."""
+        return self.shared >= FEW_IMAGES
+
 
 @dataclass(frozen=True)
 class DamageComparison(Shown):
@@ -239,7 +244,7 @@ def _verdict(
     between = (
         f"({_text(d.reference, digits)} with {reference}, {_text(d.other, digits)} with {name})"
     )
-    if pair.shared < FEW_IMAGES:
+    if not pair.judged:
         few = f"With fewer than {FEW_IMAGES} images"
         return {
             "damage": f"{few} no difference of the damage is judged {between}.",
