@@ -64,7 +64,8 @@ def _table(comparison: DamageComparison, pair: DamagePair) -> Rows:
         cells = [number(round(value, digits) + 0.0, digits) for value in (d.reference, d.other)]
         cells += difference_cells(d, digits)
         p = d.p if d.p_holm is None else d.p_holm
-        rows.append([name, *cells[:-1], cells[-1] + ("*" if p < level else " ")])
+        seen = p < level and (pair.judged or d is pair.clean or d is pair.perturbed)
+        rows.append([name, *cells[:-1], cells[-1] + ("*" if seen else " ")])
     headings = [
         f"reference\n{both_ends(comparison.reference['report'], _NAME)}",
         f"other\n{both_ends(pair.report, _NAME)}", "other -\nreference", "interval", "p",
@@ -127,7 +128,7 @@ def _draw_differences(axes: Axes, comparison: DamageComparison) -> None:
         for band, d in enumerate(pair.bands):
             x = band + (place - 1 - (count - 1) / 2) * 0.6 / count
             axes.plot([x, x], [d.low, d.high], color=COLOURS[place], linewidth=1.1)
-            seen = d.p_holm is not None and d.p_holm < level
+            seen = pair.judged and d.p_holm is not None and d.p_holm < level
             axes.plot(
                 x, d.difference, MARKERS[place], color=COLOURS[place], markersize=4,
                 markeredgewidth=0.8, markerfacecolor=COLOURS[place] if seen else "white",
