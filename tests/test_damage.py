@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from itertools import permutations
+from itertools import combinations, permutations
 
 import h5py
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ReportError, UsageError
@@ -22,9 +23,10 @@ from iaside_onnx.mathematics.damage import (
     split_coalitions,
     whole_bands,
 )
-from iaside_onnx.mathematics.shapley import shapley_values
+from iaside_onnx.mathematics.shapley import pair_interactions, shapley_values
 from iaside_onnx.page.page import page
-from iaside_onnx.results.damage_words import split_sentence
+from iaside_onnx.results.damage_pairs import pairs_told
+from iaside_onnx.results.damage_words import pairs_of_bands, split_sentence
 from iaside_onnx.views.registry import draw
 
 from .damage_reports import CORRUPTION, made_damage
@@ -328,7 +330,7 @@ def test_a_report_is_told_only_in_what_it_holds():
     with pytest.raises(UsageError, match="cannot be told in it"):
         report.view(value="same-answer")
     own = replace(report, settings={**report.settings, "labels": "model", "value": "same-answer"})
-    assert own.summary()["unit"] == "points of same answer"
+    assert own.summary()["unit"] == "points of the same answer"
     assert own.summary()["accuracy"] is None
     assert np.array_equal(own.bands.value, report.bands.value)
     answers = np.where(report.right, report.labels[:, None], 7).astype("i4")
@@ -534,9 +536,106 @@ def test_the_page_has_the_numbers_of_the_reports(several, tmp_path, iaside):
     broken = made_damage(NOISY, 30, perturbation=hostile, model=SCRIPT)
     seen = Markup(page([], damages=[broken, reports[0]]))
     assert len(seen.all("script")) == 1
-    assert not seen.all("img")
+    assert all(image["src"].startswith("data:image/png;base64,") for image in seen.all("img"))
     with pytest.raises(UsageError, match="not on one page"):
         page([], damages=[reports[0], made_damage(FOGGY[:4], 60)])
+
+
+def test_the_page_colours_only_what_can_be_told_and_gives_every_interval(several):
+    reports, _ = several
+    seen = Markup(page([], damages=reports))
+    cells = [held for tag, held in seen.elements if tag == "td" and "title" in held]
+    ordered = reports[1], reports[0], reports[2]
+    bands = [report.bands[band] for report in ordered for band in range(8)]
+    told = [not each.low <= 0 <= each.high for each in bands]
+    assert [re.search(r" [np]\d", cell["class"]) is not None for cell in cells] == told
+    assert ["untold" in cell["class"] for cell in cells] == [not each for each in told]
+    assert {True, False} == set(told)
+    for cell, each in zip(cells, bands, strict=True):
+        low, high = map(float, cell["title"].split(" to "))
+        assert (low, high) == pytest.approx((float(each.low), float(each.high)), abs=0.051)
+    rows = seen.table("Bands of fog 3, m")
+    assert rows[0][-4:] == ["taken away", "interval", "added", "interval"]
+    assert [float(row[5]) for row in rows[1:]] == pytest.approx(
+        reports[1].parts.value[0, :-1], abs=0.051
+    )
+    worst = seen.table("Images that gaussian noise 3, m harms most")
+    assert [row[0] for row in worst[1:]] == [each["image"] for each in reports[0].worst(5)]
+    pictures = [image["alt"] for image in seen.all("img")]
+    assert pictures == ["clean", "all perturbed", *(f"band {n}" for n in range(8))] * 3
+    assert "not of the same images" not in seen.text
+    other = replace(reports[0], image_ids=[f"x{n}" for n in range(60)])
+    assert "not of the same images" in Markup(page([], damages=[other, reports[1]])).text
+
+
+def test_rows_of_the_chart_are_told_apart_by_perturbation_and_model(several):
+    blur = {**CORRUPTION, "name": "gaussian_blur"}
+    models = "resnet-of-fifty-layers-trained-plain", "resnet-of-fifty-layers-trained-noisy"
+    pairs = [(each, model) for each in (CORRUPTION, blur) for model in models]
+    reports = [made_damage(NOISY, 30, perturbation=each, model=model) for each, model in pairs]
+    text = page([], damages=reports)
+    labels = re.findall(r'<text class="end( label)?" x="178"[^>]*>([^<]*)<', text)
+    rows = [(labels[at][1], labels[at + 1][1]) for at in range(0, len(labels), 2)]
+    assert len(set(rows)) == 4
+    assert {row[0] for row in rows} == {"gaussian noise 3", "gaussian blur 3"}
+    assert all(len(line) <= 24 for row in rows for line in row)
+    apart = [
+        replace(report, model={**report.model, "path": f"{folder}/m.onnx"})
+        for folder, report in zip("ab", several[0][::2], strict=True)
+    ]
+    names = [text.get_text() for text in ia.plot(*apart).axes[0].get_yticklabels()]
+    assert names == ["gaussian noise 3, a/m.onnx", "gaussian noise 3, b/m.onnx"]
+
+
+@pytest.mark.parametrize("picture", ["bands", "map", "together", "example"])
+def test_no_text_lies_outside_a_picture(several, picture):
+    reports, _ = several
+    shown = [reports[:1], reports[1:2], *([reports] if picture in ("bands", "map") else [])]
+    for given in shown:
+        drawn = draw(given, picture=picture)
+        renderer = drawn.canvas.get_renderer()
+        drawn.draw(renderer)
+        within = drawn.bbox.padded(1)
+        texts = [each for each in drawn.findobj(Text) if each.get_text() and each.get_visible()]
+        assert len(texts) > 5
+        for each in texts:
+            box = each.get_window_extent(renderer)
+            assert within.contains(box.x0, box.y0), each.get_text()
+            assert within.contains(box.x1, box.y1), each.get_text()
+    if picture == "bands":
+        said = " ".join(text.get_text() for text in draw(reports[1:2]).texts)
+        assert str(split_sentence(reports[1])) in said
+
+
+def test_the_map_greys_the_sum_that_cannot_be_told_from_none():
+    reports = [made_damage(NOISY, 60), made_damage((0.005,) * 8, 60, model="n")]
+    assert [report.damage.low > 0 for report in reports] == [True, False]
+    cells, sums = draw(reports, picture="map").axes
+    assert [text.get_color() for text in sums.texts] == ["#222222", "#8a8a8a"]
+    shown = np.asarray(cells.images[0].get_array())
+    bands = np.stack([report.bands.value for report in reports])
+    held = np.stack([(each.bands.low <= 0) & (each.bands.high >= 0) for each in reports])
+    assert np.array_equal(shown, np.where(held, 0, bands))
+
+
+def test_of_pairs_of_bands_only_what_can_be_told_is_said():
+    points = made_damage(NOISY, 200)
+    games = points.bands_game
+    each = pair_interactions(games)
+    assert each.mean(axis=0) == pytest.approx(
+        [-points.interactions[pair] for pair in combinations(range(8), 2)], abs=1e-9
+    )
+    assert pairs_of_bands(points) == []  # told, and small beside the damage
+    (said,) = pairs_of_bands(made_damage((0.0, 0.5, 0.6, 0.0), 100))
+    assert re.search(r"overlap most.*\(interaction -\d+\.\d \[-\d+\.\d, -\d+\.\d\]\)", said)
+    told = {(pair.first, pair.second): pair for pair in pairs_told(points)}
+    assert all(pair.high < 0 for pair in told.values())
+    assert not any(0 in pair for pair in told)  # band 0 perturbs nothing
+    assert pairs_told(points.view(value="log-prob")) == []  # which adds up, but for rounding
+    assert pairs_of_bands(made_damage(NOISY, 12)) == []
+    few = made_damage(NOISY, 30)
+    assert np.abs(few.interactions).max() > 0.05 * few.damage.value
+    assert pairs_of_bands(few) == []
 
 
 def test_frames_hold_bands_and_images(several):

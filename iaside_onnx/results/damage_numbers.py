@@ -27,7 +27,7 @@ from .spread import Spread
 # What the game may be played in, and what one of it is called.
 UNITS = {
     "right": "points of accuracy",
-    "same-answer": "points of same answer",
+    "same-answer": "points of the same answer",
     "log-prob": "nats of log-probability",
 }
 # With fewer images no band is named, nor is a class judged.
