@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
@@ -275,6 +276,33 @@ def test_time_ends_it_at_an_images_end_and_more_time_goes_on(made, whole, tmp_pa
     assert set(audit.summary()["verdict"].values()) == {"undecided"}
     ia.audit(*made, folder, resume=True, time=None)
     same(folder, whole)
+
+
+@pytest.mark.parametrize("by", ["time", "interruption"])
+def test_a_look_that_was_ended_is_gone_on_with(made, whole, tmp_path, monkeypatch, by):
+    monkeypatch.setattr(plan, "_LOOKS", (2, 4))
+    monkeypatch.setattr(Work, "_explain", lambda *_: None)
+    begun = tmp_path / "begun"
+
+    def affordable(_left, _spent, _evaluated, images):
+        if by == "interruption" and images == 3:
+            raise KeyboardInterrupt
+        return int(images < 3)
+
+    with monkeypatch.context() as there, suppress(KeyboardInterrupt):
+        there.setattr("iaside_onnx.measure.stopping._affordable", affordable)
+        ia.audit(*made, begun, preprocess="unit", time=1e6, samples=4)
+    left = {"time": 3, "interruption": 2}
+    assert Audit.load(begun).verdicts.clean.n == left[by]
+    for samples, images in ((0, 6), (5, 5), (3, 3)):
+        folder = tmp_path / str(samples)
+        shutil.copytree(begun, folder)
+        found = ia.audit(*made, folder, resume=True, time=None, samples=samples)
+        assert (found.about["stopped_by"], found.verdicts.clean.n) == ("images", images)
+        if samples == 0:
+            there = ia.load(whole / "robustness.h5")
+            assert found.robustness.settings == there.settings
+            np.testing.assert_allclose(found.robustness.change, there.change, atol=1e-5)
 
 
 def test_an_interruption_leaves_the_answer_of_what_is_there(made, tmp_path, monkeypatch):
