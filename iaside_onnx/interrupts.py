@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 INTERRUPTED = 130
-LINE = "interrupted; analyze, robustness, heatmap and snr go on with --resume"
+LINE = "interrupted"
 # Seconds that the interpreter has to hear of the signal.
 _GRACE = 3.0
 # The words of the command that goes on from here, where it is another one.

@@ -6,6 +6,7 @@ import ast
 import csv
 import json
 import re
+import shlex
 import shutil
 import sys
 from contextlib import suppress
@@ -330,12 +331,27 @@ def test_an_interruption_names_the_command_that_goes_on(made, tmp_path, iaside, 
         raise KeyboardInterrupt
 
     monkeypatch.setattr("iaside_onnx.auditing.work.inspect", stop)
-    done = iaside("audit", *made, "-o", tmp_path / "a folder")
+    said = [
+        "--time", "90", "--attack", "square-linf", "--attack", "spsa-l2", "--samples", "5",
+        "--labels", "a b.csv", "--size", "20x30", "--skip-bad", "--no-tf32", "--logits",
+    ]  # fmt: skip
+    done = iaside("audit", *made, "-o", tmp_path / "a folder", *said)
     assert done.exit_code == 130
+    (line,) = [each for each in done.stderr.splitlines() if "go on with" in each]
+    words = shlex.split(line.partition("go on with ")[2])
     model, data = made
-    assert (
-        f"go on with iaside audit {model} {data} -o '{tmp_path}/a folder' --resume" in done.stderr
-    )
+    start = ["iaside", "audit", str(model), str(data), "-o", f"{tmp_path}/a folder"]
+    assert (words[:6], words[-1]) == (start, "--resume")
+    monkeypatch.setattr("iaside_onnx.auditing.audit.audit", lambda *_, **given: asked.append(given))
+    asked = []
+    for each in ([*start[1:], *said], words[1:]):
+        with suppress(SystemExit):
+            iaside(*each, "--quiet")
+    first, again = ({**each, "listener": 0, "resume": 0} for each in asked)
+    assert first == again
+    assert first["time"] == 90
+    assert iaside("audit", *made, "--sampling", "nested").exit_code == 2
+    assert "--sampling" not in iaside("audit", "--help-all").stdout
 
 
 def test_folders_that_are_no_audit_of_this_model_are_left_alone(made, whole, tmp_path):

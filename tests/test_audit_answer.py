@@ -6,6 +6,7 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,15 @@ import iaside_onnx as ia
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.page.page import audit_page, save_audit_page
 from iaside_onnx.results.audit import Audit
-from iaside_onnx.results.audit_words import band_words, how_sure, round_up
+from iaside_onnx.results.audit_words import (
+    band_words,
+    confidence_words,
+    how_sure,
+    next_steps,
+    round_up,
+)
+from iaside_onnx.results.group_verdict import verdicts
+from iaside_onnx.results.spread import Spread
 from iaside_onnx.views import audit_screen
 
 from .made_reports import made, profiles
@@ -43,9 +52,9 @@ SCREEN = """
     digital   ██████▉   87 % [77, 93]   jpeg compression
     blur      ███████▎  90 % [80, 95]   defocus blur
   Why?            Not measured yet.
-                  Its evidence lies in band 0 of 4 (53 %).
-  How sure?       60 images: ±8 points at most (weather). ±5 needs about 160
-                  images; the data holds 100.
+                  On these 60 images its evidence lies in band 0 of 4 (53 %).
+  How sure?       60 images: ±8 points at most for the mean of a group
+                  (weather). ±5 needs about 160 images; the data holds 100.
   Not measured    attacks: --attack; your own camera and conditions: --perturbed
                   FOLDER
 """
@@ -198,9 +207,64 @@ def test_how_sure_names_what_is_open(tmp_path):
     found = Audit(folder=tmp_path, robustness=measured(RIGHT * 0 + 48)).verdicts
     text = how_sure(found, None)
     assert text == (
-        "60 images: ±10 points at most (noise). ±5 needs about 240 images. A decision on noise, "
-        "blur, weather and digital needs about 160 images."
+        "60 images: ±10 points at most for the mean of a group (noise). ±5 needs about 240 "
+        "images. A decision on noise, blur, weather and digital needs about 160 images."
     )
+    assert next_steps(found, 200) == ["Measure more images: about 160 would decide."]
+    (more,) = next_steps(found, 60)
+    assert more == "Audit more images than the 60 of the data: about 160 would decide."
+    none = replace(found, groups={
+        kind: replace(group, needed=None) for kind, group in found.groups.items()
+    })  # fmt: skip
+    assert "would hardly decide" in next_steps(none, 60)[0]
+
+
+def test_pictures_of_ones_own_are_not_called_corruptions(tmp_path):
+    settings = {**measured().settings, "kinds": {**KINDS, "impulse_noise": "own"},
+                "pairs": {"impulse_noise": {"digest": "0" * 64, "severities": False}}}  # fmt: skip
+    report = measured(settings=settings)
+    found = Audit(folder=tmp_path, robustness=report)
+    assert "and your own pictures (impulse noise) each hold a perturbation" in (
+        found.verdicts.sentence
+    )
+    assert "known to help against your own pictures" in " ".join(found.next)
+    page = audit_page(found)
+    assert page.count("right answers, severities 1, 3, 5") == len(KINDS) - 1
+    assert not any("your own camera" in line for line in found.not_measured)
+    of_set = {"fog": {"digest": "0" * 64, "severities": True}}
+    given = measured(settings={**measured().settings, "pairs": of_set})
+    assert Audit(folder=tmp_path, robustness=given).not_measured == ["attacks: --attack"]
+
+
+def test_what_cannot_be_told_has_no_brackets_and_no_verdict(tmp_path, capsys, monkeypatch):
+    def words(gap, wrong=(0.8, np.nan, np.nan)):
+        spreads = [Spread(*map(np.asarray, each)) for each in (gap, wrong)]
+        sure = SimpleNamespace(perturbed=SimpleNamespace(gap=spreads[0], when_wrong=spreads[1]))
+        return confidence_words(SimpleNamespace(confidences=sure))
+
+    assert "still 80 % sure; over" in words((0.01, -0.02, 0.03))
+    assert words((0.01, -0.02, 0.03)).endswith("it is about as sure as right.")
+    assert words((0.01, -0.2, 0.3)).endswith("it is +1 [-20, +30] points surer than right.")
+    few = measured(RIGHT[:, :] * 0 + 1, images=2, clean=1)
+    found = shown(Audit(folder=tmp_path, robustness=few), 120, capsys, monkeypatch)
+    assert not any("? %" in line or "nan" in line for line in found)
+    assert any("what is kept cannot be told" in line for line in found)
+
+
+def test_severities_are_named_by_the_ends_that_the_verdict_goes_by():
+    # Of 60 images all are right untouched, and so many under the only corruptions of noise.
+    def since(right, many):
+        rows = np.tile(np.array(right), (many, 1))
+        names = [f"c{number}" for number in range(many)]
+        return verdicts(
+            measured(rows, clean=60, perturbations=names, settings={
+                **measured().settings, "kinds": dict.fromkeys(names, "noise"),
+            })
+        ).groups["noise"].from_severity  # fmt: skip
+
+    assert since([54, 41, 30], 1) == 3  # 41 of 60: the upper end is 79 %
+    assert since([54, 41, 30], 12) == 5
+    assert since([60, 48, 30], 1) == 5
 
 
 def test_gate_of_a_folder_and_of_a_file(audit, iaside, tmp_path):

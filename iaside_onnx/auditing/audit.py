@@ -28,7 +28,7 @@ _OWN = ("shard", "dask", "time_budget", "temperature", "sampling")
 # What only says how and where it runs.
 _MACHINE = {"batch", "threads", "provider", "ort_extension"}
 _RUNNING = {"resume", "overwrite", "listener", *_MACHINE}
-_SAMPLES = 0
+_SAMPLES = 0  # All that there are.
 
 
 def _listener(given: Mapping[str, Any]) -> Listener | None:
@@ -89,7 +89,7 @@ def audit(
     for name in _OWN:
         if name in options:
             raise UsageError(f"there is no option '{name}'")
-    request = Request.of(LabelledOptions, {"samples": 0, **options}, model, images, None)
+    request = Request.of(LabelledOptions, {"samples": _SAMPLES, **options}, model, images, None)
     assert request.model is not None
     time, keep, quick = map(plain, (time, keep, quick))
     if time is not None:

@@ -14,15 +14,17 @@ from ..images.layouts import names_apart, place_name
 from ..inference.inspection import Inspection, inspect
 from ..listener import Listener
 from ..measure.analysis import analyze
+from ..measure.corrupted import asked_corruptions
 from ..measure.damage import explain
 from ..measure.request import LabelledOptions, Request
 from ..measure.robustness import measure_robustness
 from ..measure.subject import open_subject
 from ..results.audit import ANALYSIS, DAMAGE, ROBUSTNESS, Audit
-from ..results.group_verdict import KEEP, SEVERITIES, verdicts
+from ..results.group_verdict import GROUPS, KEEP, SEVERITIES, verdicts
 from ..results.robustness import RobustnessReport
 from ..spelling import option
 from ..storage.output_file import whole_file
+from ..storage.partial import partial_path
 from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
 from .found_input import find_input, find_labels
 from .plan import (
@@ -40,7 +42,7 @@ from .plan import (
 )
 from .stages import EXPLAIN, INPUT, MEASURE, MODEL, Stages, photos
 
-_CORRUPTIONS, _GROUPS = 19, 4
+_CORRUPTIONS = len(asked_corruptions((), ())[0])
 # Seconds of a measurement that begins when there are none left: it ends at an image's end.
 _LEAST = 1e-3
 # Of what is asked for, what measurements do not take as it is.
@@ -232,7 +234,7 @@ class Work:
 
     def _trial(self, available: int) -> RobustnessReport | None:
         """Measure very few images, to say how long the first look will take."""
-        if self.folder.file(NEXT + ".partial").exists():  # begun before, and said then
+        if partial_path(self.folder.file(NEXT)).exists():  # begun before, and said then
             return None
         self.stages.say(MEASURE, "trial: how fast is it here?")
         # What there is to warn of is said of the first look.
@@ -243,7 +245,7 @@ class Work:
         seconds = pace * passes * first
         size = [report.settings[name] for name in ("height", "width", "channels")]
         played = min(EVIDENCE_IMAGES, available) * (
-            passes_of(game(*size)) + _GROUPS * passes_of(damage_game(*size))
+            passes_of(game(*size)) + len(GROUPS) * passes_of(damage_game(*size))
         )
         whole = pace * (passes * available + (0 if self.quick else played))
         text = f"about {_lasting(seconds)} for {first} of {photos(available)}"

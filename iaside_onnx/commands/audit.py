@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from .. import interrupts
+from ..spelling import words
 from .measure import claim, telling_options
 from .numbers import FILE, NUMBER, TEXT
 from .options import (
@@ -27,6 +28,7 @@ from .options import (
 )
 from .output import print_json
 
+_REPEATED = ("attack", "perturbed", "ort_extension", "set")
 _TELLING = ("quiet", "progress", "as_json")
 
 
@@ -55,7 +57,7 @@ _TELLING = ("quiet", "progress", "as_json")
 @label_options
 @naming_options
 @skip_bad_option
-@sample_options(0)
+@sample_options(0, sampling=False)
 @preprocess_option
 @reading_options
 @offset_option
@@ -78,6 +80,17 @@ def audit(model: Path, images: Path, target: Path, time: float, **options: Any) 
     answered(model, images, target, again, {"time": time, **options})
 
 
+def _said(given: Mapping[str, Any]) -> list[str]:
+    """Options as they are typed, but for those that say whether to begin anew."""
+    return [
+        word
+        for name, value in given.items()
+        if name not in ("resume", "overwrite")
+        for each in (value if name in _REPEATED else [value])
+        for word in words(name, each)
+    ]
+
+
 def answered(
     model: Path, images: Path, target: Path, again: Sequence[object], options: dict[str, Any]
 ) -> None:
@@ -97,8 +110,9 @@ def answered(
         for name, value in options.items()
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT and value is not None
     }
+    said = _said(given)
     given["listener"] = audit_listener(quiet=telling["quiet"], progress=telling["progress"])
-    interrupts.go_on_with(*again, "--resume")
+    interrupts.go_on_with(*again, *said, "--resume")
     found = answer(model, images, target, **given)
     if telling["as_json"]:
         print_json(found.summary())

@@ -342,17 +342,18 @@ def picture_options(words: str, *, default: str | None = None) -> Callable[[F], 
     )
 
 
-def sample_options(images: int) -> Callable[[F], F]:
-    """How many images are drawn by default, and the seed."""
+def sample_options(images: int, *, sampling: bool = True) -> Callable[[F], F]:
+    """How many images are drawn by default, how if that is to be chosen, and the seed."""
+    how = click.option(
+        "--sampling", default="stratified", show_default=True, metavar="stratified|nested",
+        help="How they are drawn; nested: so that a smaller sample is a part of a larger one.",
+    )  # fmt: skip
     return together(
         click.option(
             "--samples", type=INTEGER, default=images, show_default=True,
             help="Images to draw; 0 takes all.",
         ),
-        click.option(
-            "--sampling", default="stratified", show_default=True, metavar="stratified|nested",
-            help="How they are drawn; nested: so that a smaller sample is a part of a larger one.",
-        ),
+        *([how] if sampling else []),
         click.option(
             "--seed", type=INTEGER, default=0, show_default=True, help="Of sample and draws."
         ),

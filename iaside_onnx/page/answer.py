@@ -73,11 +73,12 @@ def _chart(audit: Audit, group: GroupVerdict) -> Chart:
     rights = found.rights[group.kind]
     names = sorted(rights, key=lambda name: (rights[name].right, name))
     shares = [rights[name] for name in names]
-    levels = ", ".join(map(str, SEVERITIES))
+    own = audit.robustness.own  # without severities
+    levels = f", severities {', '.join(map(str, SEVERITIES))}"
     series = Values(
         np.array([each.right for each in shares]),
         [
-            f"{words(name)}: {_share(each)} {found.answers}, severities {levels}"
+            f"{words(name)}: {_share(each)} {found.answers}{'' if name in own else levels}"
             for name, each in zip(names, shares, strict=True)
         ],
         (np.array([each.low for each in shares]), np.array([each.high for each in shares])),

@@ -12,7 +12,16 @@ import numpy as np
 
 from .damage_words import perturbation_name
 from .finding import no_finding
-from .group_verdict import GROUPS, NOT_ROBUST, ROBUST, GroupVerdict, Verdicts, listed
+from .group_verdict import (
+    GROUPS,
+    NOT_ROBUST,
+    ROBUST,
+    UNDECIDED,
+    GroupVerdict,
+    Verdicts,
+    kinds_words,
+    listed,
+)
 from .report import Report
 from .robustness import RobustnessReport
 from .spread import Spread
@@ -58,10 +67,12 @@ def confidence_words(report: RobustnessReport) -> str | None:
     wrong, gap = sure.perturbed.when_wrong, sure.perturbed.gap
     if not np.isfinite(wrong.value):
         return "It was never wrong under corruptions."
-    points = 100 * float(gap.value)
+    points, low, high = (100 * float(end) for end in (gap.value, gap.low, gap.high))
     whole = f"{abs(points):.0f} points {'surer' if points >= 0 else 'less sure'} than right"
-    if gap.low <= 0 <= gap.high:
+    if low <= 0 <= high:
         whole = "about as sure as right"
+        if max(-low, high) > NARROW:
+            whole = f"{points:+.0f} [{low:+.0f}, {high:+.0f}] points surer than right"
     return (
         f"Where corruptions make it wrong it is still {percent_words(wrong)} sure; over all "
         f"answers under corruptions it is {whole}."
@@ -69,8 +80,10 @@ def confidence_words(report: RobustnessReport) -> str | None:
 
 
 def percent_words(share: Spread) -> str:
-    """A share with its interval, in whole points."""
+    """A share with its interval, if it has one, in whole points."""
     value, low, high = (100 * float(end) for end in (share.value, share.low, share.high))
+    if not np.isfinite([low, high]).all():
+        return f"{value:.0f} %"
     return f"{value:.0f} % [{low:.0f}, {high:.0f}]"
 
 
@@ -85,9 +98,10 @@ def evidence_words(report: Report) -> str:
     count = 1 + int(np.searchsorted(np.cumsum(report.sid[order]), 0.5 - 1e-9))
     bands = sorted(order[:count].tolist())
     share = float(report.sid[bands].sum())
+    where = band_words(bands, report.band_names)
     return (
-        f"Its evidence lies in {band_words(bands, report.band_names)} of {len(report.sid)} "
-        f"({share:.0%})."
+        f"On these {len(report.image_ids)} images its evidence lies in {where} of "
+        f"{len(report.sid)} ({share:.0%})."
     ).replace("%)", " %)")
 
 
@@ -110,15 +124,17 @@ def how_sure(found: Verdicts, available: int | None) -> str:
     """How far the shares of right answers may be off, and what would make them surer."""
     images, widest = found.clean.n, found.widest
     points = 100 * widest.half_width
-    text = f"{images} image{'s' * (images > 1)}: ±{points:.0f} points at most ({widest.kind})."
+    text = (
+        f"{images} image{'s' * (images > 1)}: ±{points:.0f} points at most for the mean of a group "
+        f"({kinds_words([widest.kind])})."
+    )
     if points > NARROW:
         text += f" ±{NARROW} needs about {round_up(images * (points / NARROW) ** 2)} images"
         text += "." if available is None else f"; the data holds {available}."
     needs = {group.kind: group.needed for group in found.groups.values() if group.needed}
     if needs:
-        text += (
-            f" A decision on {listed(needs)} needs about {round_up(max(needs.values()))} images."
-        )
+        most = round_up(max(needs.values()))
+        text += f" A decision on {kinds_words(needs)} needs about {most} images."
     return text
 
 
@@ -133,10 +149,10 @@ def not_measured(
 ) -> list[str]:
     """What an audit says nothing of, each with the option that would measure it."""
     kinds = [each.settings["perturbation"]["kind"] for each in damages]
-    own = bool(robustness.own) or "folder" in kinds
+    own = bool(robustness.settings.get("pairs")) or "folder" in kinds
     gaps = []
     if missing := [kind for kind in GROUPS if kind not in found.groups]:
-        gaps.append(f"{listed(missing)}: --corruption imagenet-c")
+        gaps.append(f"{listed(missing)}: iaside robustness --corruption imagenet-c")
     if not robustness.attacks and "attack" not in kinds:
         gaps.append("attacks: --attack")
     if found.own_answers:
@@ -154,7 +170,23 @@ def worst_first(found: Verdicts) -> list[GroupVerdict]:
     )
 
 
-def next_steps(found: Verdicts) -> list[str]:
+def _more_images(found: Verdicts, available: int | None) -> str:
+    """What to do where no group falls short, and some are undecided."""
+    needs = [group.needed for group in found.groups.values() if group.verdict == UNDECIDED]
+    known = [need for need in needs if need is not None]
+    if not known:
+        return "More images of this kind would hardly decide: what is kept is about the threshold."
+    most = max(known)
+    of = "" if len(known) == len(needs) else f" on {len(known)} of {len(needs)} groups"
+    if available is not None and most > available:
+        return (
+            f"Audit more images than the {available} of the data: about {round_up(most)} would "
+            f"decide{of}."
+        )
+    return f"Measure more images: about {round_up(most)} would decide{of}."
+
+
+def next_steps(found: Verdicts, available: int | None = None) -> list[str]:
     """What to do now: what helped networks that were measured, and nothing else."""
     if found.reason is not None and found.own_answers:
         return ["Audit more images, and of more kinds."]
@@ -165,8 +197,7 @@ def next_steps(found: Verdicts) -> list[str]:
         ]
     short = [group.kind for group in worst_first(found) if group.verdict == NOT_ROBUST]
     if not short:
-        undecided = [group for group in found.groups.values() if group.verdict != ROBUST]
-        return ["Measure more images, which would decide."] if undecided else []
+        return [_more_images(found, available)] if found.of(UNDECIDED) else []
     by_recipe: dict[tuple[str, ...], list[str]] = {}
     unknown = []
     for kind in short:
@@ -177,7 +208,7 @@ def next_steps(found: Verdicts) -> list[str]:
             unknown.append(kind)
     sentences = [_helped(kinds) for kinds in by_recipe.values()]
     if unknown:
-        sentences.append(f"Nothing measured here is known to help against {listed(unknown)}.")
+        sentences.append(f"Nothing measured here is known to help against {kinds_words(unknown)}.")
     return [*sentences, f"(Measured on {WHERE}.)"]
 
 

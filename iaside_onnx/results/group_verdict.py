@@ -25,7 +25,7 @@ from ..mathematics.kept import (
     strict_confidence,
 )
 from ..mathematics.proportion import wilson
-from .robustness import RobustnessReport
+from .robustness import OWN, RobustnessReport
 from .spread import Spread
 
 GROUPS = ("noise", "blur", "weather", "digital")
@@ -97,8 +97,8 @@ class GroupVerdict:
         The corruption under which least is kept.
     weakest_kept : Spread
     from_severity : int or None
-        From this severity on the weakest corruption keeps less than asked, each severity judged
-        alone; None where the intervals do not say so.
+        From this severity on the weakest corruption keeps less than asked, each severity by its
+        upper end at the confidence of "not robust"; None where these do not say so.
     needed : int or None
         About how many images would decide; None where the verdict is one, or none would.
     """
@@ -300,7 +300,6 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
             kind,
             {report.perturbations[place]: place for place in places},
             every,
-            single,
             resampled,
             spreads[at],
             keep,
@@ -376,7 +375,6 @@ def _group(
     kind: str,
     places: dict[str, int],
     every: Spread,
-    single: Spread,
     resampled: Resampled,
     right: Spread,
     keep: float,
@@ -386,14 +384,19 @@ def _group(
 ) -> GroupVerdict:
     chosen = list(places.values())
     low = every.low[chosen]
-    high = resampled[chosen].ends(strict_confidence(CONFIDENCE, len(chosen)))[1]
+    strict = strict_confidence(CONFIDENCE, len(chosen))
+    high = resampled[chosen].ends(strict)[1]
     kept = every[chosen]
     order = np.nan_to_num(kept.value, nan=np.inf)
     weakest = int(order.argmin())
     verdict, since = UNDECIDED, None
     if judged:
         verdict = decision(low, high, keep)
-        since = _since(single[chosen[weakest]], keep) if kind in GROUPS else None
+        if kind in GROUPS:
+            # Rows of single severities stand behind the means over them.
+            first = len(every.value) // (1 + len(SEVERITIES)) + len(SEVERITIES) * chosen[weakest]
+            levels = list(range(first, first + len(SEVERITIES)))
+            since = _since(resampled[levels].ends(strict)[1], keep)
         needed = None
         if verdict == UNDECIDED:
             needed = images_that_decide(kept.value, low, high, keep, resampled.images)
@@ -411,12 +414,15 @@ def _group(
     )
 
 
-def _since(kept: Spread, keep: float) -> int | None:
-    """The severity from which on all keep less, by their upper ends."""
-    short = kept.high < keep
+def _since(high: NDArray[np.float64], keep: float) -> int | None:
+    """The severity from which on all keep less, by their upper ends.
+
+    From the strongest on each is judged only where those before it fall short, so that nothing but
+    the choice of the weakest corruption is to be corrected for.
+    """
     since = None
     for at in reversed(range(len(SEVERITIES))):
-        if not short[at]:
+        if decision(high[[at]], high[[at]], keep) != NOT_ROBUST:
             break
         since = SEVERITIES[at]
     return since
@@ -432,8 +438,19 @@ def listed(names: Iterable[str]) -> str:
     return " and ".join(filter(None, [", ".join(every[:-1]), every[-1]]))
 
 
+def kinds_words(kinds: Iterable[str]) -> str:
+    """Groups in a sentence."""
+    return listed("your own pictures" if kind == OWN else kind for kind in kinds)
+
+
 def _named(groups: Iterable[GroupVerdict]) -> str:
-    return listed(f"{group.kind} ({group.weakest.replace('_', ' ')})" for group in groups)
+    return listed(
+        f"{kinds_words([group.kind])} ({group.weakest.replace('_', ' ')})" for group in groups
+    )
+
+
+def _what(groups: Iterable[GroupVerdict]) -> str:
+    return "perturbation" if any(group.kind == OWN for group in groups) else "corruption"
 
 
 def _sentence(groups: Iterable[GroupVerdict], keep: str, images: int, what: str) -> str:
@@ -442,12 +459,13 @@ def _sentence(groups: Iterable[GroupVerdict], keep: str, images: int, what: str)
         of[group.verdict].append(group)
     parts = []
     if of[ROBUST]:
-        kinds = listed(group.kind for group in of[ROBUST])
-        parts.append(f"every corruption of {kinds} keeps at least {keep} of {what}")
+        kinds = kinds_words(group.kind for group in of[ROBUST])
+        parts.append(f"every {_what(of[ROBUST])} of {kinds} keeps at least {keep} of {what}")
     if of[NOT_ROBUST]:
         hold = "each hold" if len(of[NOT_ROBUST]) > 1 else "holds"
         parts.append(
-            f"{_named(of[NOT_ROBUST])} {hold} a corruption that keeps less than {keep} of {what}"
+            f"{_named(of[NOT_ROBUST])} {hold} a {_what(of[NOT_ROBUST])} that keeps less than "
+            f"{keep} of {what}"
         )
     if of[UNDECIDED]:
         parts.append(f"{_named(of[UNDECIDED])} cannot be told from {images} images")

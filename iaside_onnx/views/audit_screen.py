@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..results.audit import PAGE, Audit
 from ..results.audit_words import worst_first
 from ..results.group_verdict import Accuracy, GroupVerdict
@@ -76,6 +78,8 @@ def _weakest(group: GroupVerdict, wide: bool) -> str:
     if not wide:
         return words
     kept = group.weakest_kept
+    if not np.isfinite([kept.value, kept.low, kept.high]).any():
+        return f"{words}: what is kept cannot be told"
     return f"{words}: {_signed(kept.value)} % [{_signed(kept.low)}, {_signed(kept.high)}] kept"
 
 
