@@ -64,6 +64,8 @@ class Work:
         After which no more images are measured.
     page : bool
         A page is made of the answer.
+    past_enough : bool
+        An audit that had ended by itself is gone on with, up to `samples` images.
     """
 
     model: Path
@@ -74,6 +76,7 @@ class Work:
     running: dict[str, Any]
     seconds: float = math.inf
     page: bool = True
+    past_enough: bool = False
     _began: float = field(default_factory=time.monotonic)
     _options: dict[str, Any] = field(default_factory=dict)
 
@@ -113,6 +116,7 @@ class Work:
         model = self._look_at_model()
         available = self._look_at_input(model)
         report = self._measured_before()
+        ended = self.folder.about.get("stopped_by") in ("enough", "images")
         if report is None:
             report = self._trial(available)
         for look in self._ahead(available):
@@ -122,7 +126,7 @@ class Work:
             if not self.left or _held(report) < look:
                 stopped = "time"
                 break
-            if is_enough(verdicts(report, keep=self.keep)):
+            if not (ended and self.past_enough) and is_enough(verdicts(report, keep=self.keep)):
                 stopped = "enough"
                 break
         else:
@@ -249,7 +253,10 @@ class Work:
         )
         whole = pace * (passes * available + (0 if self.quick else played))
         text = f"about {_lasting(seconds)} for {first} of {photos(available)}"
-        if whole > self.seconds:
+        if seconds > self.left:
+            few = max(TRIAL // 2, int(self.left / (pace * passes)))
+            text += f", and the time left is enough for about {min(few, first)}"
+        elif whole > self.seconds:
             text += f", and more of them until {_lasting(self.seconds)} are over"
         elif not self.quick:
             text += f", {_lasting(whole)} for all of it"
