@@ -40,7 +40,9 @@ def answer(audit: Audit) -> dict[str, Any]:
         "not_measured": [gap.split(": ", 1) for gap in audit.not_measured],
         "next": [*map(_unbroken, audit.next)],
         "rule": _unbroken(found.text),
-        "commands": [audit.command(name) for name in ("compare", "gate") if found.reason is None],
+        "judged": "gate" in audit.commands,
+        "goes_on": "audit" in audit.commands,
+        "commands": list(audit.commands.values()),
     }
 
 
