@@ -8,13 +8,14 @@ process ends by itself. It leaves what a kill would leave, from which --resume g
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
+
+from .spelling import command_text
 
 INTERRUPTED = 130
 LINE = "interrupted"
@@ -59,7 +60,7 @@ def keeping(kept: Callable[[], str]) -> Iterator[None]:
 def line() -> str:
     """What is said where the process was interrupted."""
     if _further:
-        return f"interrupted; go on with {shlex.join(_further)}"
+        return f"interrupted; go on with {command_text(_further)}"
     with suppress(Exception):  # a file that is gone
         if _kept:
             return f"interrupted; {_kept[0]()} kept; go on with --resume"

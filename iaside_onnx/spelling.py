@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike, fspath
 from typing import Any
@@ -133,6 +134,37 @@ def words(parameter: str, value: Any) -> list[str]:
         return [flag, "x".join(map(str, value))]
     own = _VALUE_FLAGS.get((parameter, str(value)))
     return [flag, str(value)] if own is None else [own]
+
+
+def path_word(path: str | PathLike[str]) -> str:
+    """A path as a word of a command, which passes for no option.
+
+    Examples
+    --------
+    >>> path_word("-m.onnx"), path_word("m.onnx")
+    ('./-m.onnx', 'm.onnx')
+    """
+    text = fspath(path)
+    return f"./{text}" if text.startswith("-") else text
+
+
+def command_text(typed: Iterable[str]) -> str:
+    """The words of a command as a shell reads them, whatever bytes are in them.
+
+    Examples
+    --------
+    >>> command_text(["show", "a b.h5", os.fsdecode(b"caf\\xe9's.h5")])
+    "show 'a b.h5' $'caf\\\\351\\\\047s.h5'"
+    """
+    return " ".join(map(_shell_word, typed))
+
+
+def _shell_word(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\{byte:03o}"
+             for byte in os.fsencode(word))  # fmt: skip
+    return f"$'{''.join(plain)}'"
 
 
 def _typed(parameter: str, values: Sequence[Any]) -> str:

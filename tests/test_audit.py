@@ -279,6 +279,71 @@ def test_time_ends_it_at_an_images_end_and_more_time_goes_on(made, whole, tmp_pa
     same(folder, whole)
 
 
+@pytest.mark.parametrize("by", ["time", "interruption"])
+def test_a_look_that_was_ended_is_gone_on_with(made, whole, tmp_path, monkeypatch, by):
+    monkeypatch.setattr(plan, "_LOOKS", (2, 4))
+    monkeypatch.setattr(Work, "_explain", lambda *_: None)
+    begun = tmp_path / "begun"
+
+    def affordable(_left, _spent, _evaluated, images):
+        if by == "interruption" and images == 3:
+            raise KeyboardInterrupt
+        return int(images < 3)
+
+    with monkeypatch.context() as there, suppress(KeyboardInterrupt):
+        there.setattr("iaside_onnx.measure.stopping._affordable", affordable)
+        ia.audit(*made, begun, preprocess="unit", time=1e6, samples=4)
+    left = {"time": 3, "interruption": 2}
+    assert Audit.load(begun).verdicts.clean.n == left[by]
+    for samples, images in ((0, 6), (5, 5), (3, 3)):
+        folder = tmp_path / str(samples)
+        shutil.copytree(begun, folder)
+        found = ia.audit(*made, folder, resume=True, time=None, samples=samples)
+        assert (found.about["stopped_by"], found.verdicts.clean.n) == ("images", images)
+        if samples == 0:
+            there = ia.load(whole / "robustness.h5")
+            assert found.robustness.settings == there.settings
+            np.testing.assert_allclose(found.robustness.change, there.change, atol=1e-5)
+
+
+def test_an_audit_that_could_measure_more_says_so_with_the_command(
+    made, quick, tmp_path, iaside, monkeypatch
+):
+    shutil.copytree(quick, tmp_path / "-a")
+    shutil.copy(made[0], tmp_path / "-m.onnx")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plan, "_LOOKS", (4,))
+    about = json.loads((tmp_path / "-a" / "audit.json").read_text())
+    del about["asked"]["quick"]
+    report = ia.load(quick / "robustness.h5").rows([0, 1, 2, 3])
+    report = replace(report, settings={**report.settings, "samples": 4})
+    report.save(tmp_path / "-a" / "robustness.h5", overwrite=True)
+    for stopped, words, more in (
+        ("quick", "a quick look, with 4 of the 6 images", ["--resume"]),
+        ("time", "by its time limit, with 4 of the 6 images", ["--resume", "--time", "10m"]),
+    ):
+        about |= {"model": "-m.onnx", "images": str(made[1]), "stopped_by": stopped}
+        (tmp_path / "-a" / "audit.json").write_text(json.dumps(about))
+        text = iaside("show", "./-a").stdout
+        assert words in " ".join(text.split())
+        assert "why noise" in text
+        assert "where the evidence lies: --resume" in text
+        command = next(line for line in text.splitlines() if line.startswith("  Go on"))
+        command = command.removeprefix("  Go on").strip()
+        start = f"iaside audit ./-m.onnx {made[1]} -o ./-a"
+        assert command == " ".join([start, *more])
+    monkeypatch.setattr("iaside_onnx.auditing.work.is_enough", lambda _: True)
+    monkeypatch.setattr(Work, "_explain", lambda *_: None)
+    monkeypatch.setattr(Work, "_check_images", lambda *_: None)  # these are the first, not drawn
+    monkeypatch.setattr(Work, "_measure", lambda _, look, known: seen.append(look) or known)
+    for stopped, samples, looks in (("enough", [], [4]), ("enough", ["--samples", "6"], [4, 6])):
+        seen = []
+        (tmp_path / "-a" / "audit.json").write_text(json.dumps({**about, "stopped_by": stopped}))
+        done = iaside(*command.removeprefix("iaside ").split(), *samples)
+        assert done.exit_code == 0, done.stderr
+        assert seen == looks
+
+
 def test_an_interruption_leaves_the_answer_of_what_is_there(made, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "_LOOKS", (2, 4))
     done = 0

@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -130,6 +131,7 @@ def audit(
             running,
             math.inf if time is None else float(time),
             page=target is not None,
+            past_enough=bool(request.resume and given.get("samples")),
         )
         try:
             work.run()
@@ -140,7 +142,7 @@ def audit(
         except IasideError:
             folder.forget_the_unbegun()
             raise
-        return work.conclude()
+        return replace(work.conclude(), kept=target is not None)
 
 
 @contextmanager

@@ -165,6 +165,18 @@ class AuditFolder:
         ahead = self.file(NEXT)
         return any(path.exists() for path in (self.file(ROBUSTNESS), ahead, partial_path(ahead)))
 
+    @property
+    def look(self) -> int | None:
+        """Images of the look that an earlier run was in, of which there are rows."""
+        look: int | None = self.about.get("look")
+        return look if partial_path(self.file(NEXT)).exists() else None
+
+    def begin(self, look: int) -> None:
+        """Write down which look is measured, and forget the rows of another one."""
+        if self.look not in (None, look):
+            partial_path(self.file(NEXT)).unlink(missing_ok=True)
+        self.write(look=look)
+
     def forget_the_unbegun(self) -> None:
         """Clear the folder of an audit that failed before anything was measured."""
         if self.replacing or self.has_measured:

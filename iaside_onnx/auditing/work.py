@@ -64,6 +64,8 @@ class Work:
         After which no more images are measured.
     page : bool
         A page is made of the answer.
+    past_enough : bool
+        An audit that had ended by itself is gone on with, up to `samples` images.
     """
 
     model: Path
@@ -74,6 +76,7 @@ class Work:
     running: dict[str, Any]
     seconds: float = math.inf
     page: bool = True
+    past_enough: bool = False
     _began: float = field(default_factory=time.monotonic)
     _options: dict[str, Any] = field(default_factory=dict)
 
@@ -113,21 +116,32 @@ class Work:
         model = self._look_at_model()
         available = self._look_at_input(model)
         report = self._measured_before()
+        ended = self.folder.about.get("stopped_by") in ("enough", "images")
         if report is None:
             report = self._trial(available)
-        for look in looks(available, quick=self.quick):
+        for look in self._ahead(available):
             report = self._measure(look, report)
             if not self.quick:
                 self._explain(report, available)
-            if not self.left or is_cut_short(report):
+            if not self.left or _held(report) < look:
                 stopped = "time"
                 break
-            if is_enough(verdicts(report, keep=self.keep)):
+            if not (ended and self.past_enough) and is_enough(verdicts(report, keep=self.keep)):
                 stopped = "enough"
                 break
         else:
             stopped = "quick" if self.quick else "images"
         self.folder.write(stopped_by=stopped)
+
+    def _ahead(self, images: int) -> list[int]:
+        """The looks, and those that an earlier run was in, which are gone on with as they were."""
+        planned = list(looks(images, quick=self.quick))
+        known, begun = self._measured_before(), self.folder.look
+        measured = 0 if known is None else known.settings["samples"]
+        before = {look for look in (measured, begun) if look and look <= planned[-1]}
+        if not before or self.quick:
+            return planned
+        return sorted(before | {look for look in planned if look > max(before)})
 
     def conclude(self) -> Audit:
         """The answer of what is there, written into the folder as summary and page."""
@@ -239,7 +253,10 @@ class Work:
         )
         whole = pace * (passes * available + (0 if self.quick else played))
         text = f"about {_lasting(seconds)} for {first} of {photos(available)}"
-        if whole > self.seconds:
+        if seconds > self.left:
+            few = max(TRIAL // 2, int(self.left / (pace * passes)))
+            text += f", and the time left is enough for about {min(few, first)}"
+        elif whole > self.seconds:
             text += f", and more of them until {_lasting(self.seconds)} are over"
         elif not self.quick:
             text += f", {_lasting(whole)} for all of it"
@@ -249,14 +266,17 @@ class Work:
     def _measure(self, look: int, known: RobustnessReport | None) -> RobustnessReport:
         """The accuracy under corruptions at a look, of which `known` images are done already."""
         target = self.folder.file(ROBUSTNESS)
-        done = known is not None and target.is_file() and not is_cut_short(known)
-        if known is not None and done and known.settings["samples"] >= look:
-            return known
+        if known is not None and target.is_file() and known.settings["samples"] >= look:
+            if _held(known) >= look:
+                return known
+            if known.settings["samples"] > look:  # cut short, and not all of it is in this look
+                known = None
         levels = ", ".join(map(str, SEVERITIES))
         rows = len(known.perturbations) if known is not None else _CORRUPTIONS
         text = f"{photos(look)} x {rows} corruptions x severities {levels}"
         listener = self.stages.of(MEASURE, text)
         ahead = self.folder.file(NEXT)
+        self.folder.begin(look)
         try:
             report = self._robustness(
                 look, target=ahead, resume=True, known=known, listener=listener, **self._limit
@@ -333,6 +353,11 @@ class Work:
             measure(self.model, self.images, target, **{**options, "listener": listener})
         except IasideError as error:
             self.stages.warn(f"{name} is not measured: {said(error)}")
+
+
+def _held(report: RobustnessReport) -> int:
+    """How many images of its look a report holds: all, unless it was cut short."""
+    return len(report.image_ids) if is_cut_short(report) else int(report.settings["samples"])
 
 
 def _as_options(values: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from .. import interrupts
-from ..spelling import words
+from ..spelling import path_word, words
 from .measure import claim, telling_options
 from .numbers import FILE, NUMBER, TEXT
 from .options import (
@@ -76,7 +76,7 @@ def audit(model: Path, images: Path, target: Path, time: float, **options: Any) 
       iaside audit model.onnx photos/
       iaside audit model-v2.onnx photos/ --time 1h -o v2
     """
-    again = ["iaside", "audit", model, images, "-o", target]
+    again = ["iaside", "audit", path_word(model), path_word(images), "-o", path_word(target)]
     answered(model, images, target, again, {"time": time, **options})
 
 

@@ -74,6 +74,11 @@ class DamagePair:
     bands: list[Difference]
     verdict: dict[str, str]
 
+    @property
+    def judged(self) -> bool:
+        """Whether the images are enough to mark a difference of damage, or of a band, as seen."""
+        return self.shared >= FEW_IMAGES
+
 
 @dataclass(frozen=True)
 class DamageComparison(Shown):
@@ -186,9 +191,11 @@ def _pair(base: Named, compared: Named) -> DamagePair:
         bands=[replace(band, p_holm=float(p)) for band, p in zip(bands, adjusted, strict=True)],
         verdict={},
     )
+    if np.array_equal(before, after):
+        alike = f"{name} and {first_name} suffer alike on every image they share."
+        return replace(pair, verdict=dict.fromkeys(("damage", "bands"), alike))
     sums = RunSums(sides[1] - sides[0], first.confidence, seed, attainable=one, models=2)
-    alike = np.array_equal(before[:, 2:], after[:, 2:])
-    return replace(pair, verdict=_verdict(pair, first_name, first, sums, alike=alike))
+    return replace(pair, verdict=_verdict(pair, first_name, first, sums))
 
 
 def _columns(game: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -229,22 +236,15 @@ def _notes(
 
 
 def _verdict(
-    pair: DamagePair, reference: str, first: DamageReport, sums: RunSums, *, alike: bool
+    pair: DamagePair, reference: str, first: DamageReport, sums: RunSums
 ) -> dict[str, str]:
-    """Plain sentences about a pair, as `DamagePair.verdict` holds them.
-
-    `alike` says that the two lose the same, in all and band by band, on every image.
-    """
+    """Plain sentences about a pair, as `DamagePair.verdict` holds them."""
     level, digits = 1 - first.confidence, 2 if first.value == "log-prob" else 1
     d, name = pair.damage, pair.report
-    if alike:
-        return dict.fromkeys(
-            ("damage", "bands"), f"{name} and {reference} suffer alike on every image they share."
-        )
     between = (
         f"({_text(d.reference, digits)} with {reference}, {_text(d.other, digits)} with {name})"
     )
-    if pair.shared < FEW_IMAGES:
+    if not pair.judged:
         few = f"With fewer than {FEW_IMAGES} images"
         return {
             "damage": f"{few} no difference of the damage is judged {between}.",

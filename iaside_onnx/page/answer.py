@@ -12,7 +12,6 @@ from ..results.group_verdict import NOT_ROBUST, ROBUST, SEVERITIES, UNDECIDED, G
 from ..views.text import percent, words
 from .charts import Chart, Values, Words, dot_rows
 
-_COMMANDS = ("audit", "compare", "gate")
 _MARKS = {ROBUST: "yes", NOT_ROBUST: "no", UNDECIDED: "open"}
 
 
@@ -43,7 +42,9 @@ def answer(audit: Audit) -> dict[str, Any]:
         "rule": _unbroken(found.text),
         "facts": _facts(audit),
         "gate_now": _unbroken(audit.gate_now),
-        "commands": [audit.command(name) for name in _COMMANDS if found.reason is None],
+        "judged": "gate" in audit.commands,
+        "goes_on": "audit" in audit.commands,
+        "commands": list(audit.commands.values()),
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import ReportError
+from ..spelling import path_word, words
 from ..storage.opening import is_folder
 from ..storage.output_file import whole_file
 from . import kinds
@@ -25,13 +26,24 @@ from .audit_about import read_about
 from .audit_words import (
     confidence_words,
     damage_words,
+    decides,
     how_sure,
     next_steps,
     not_measured,
+    stopped_words,
     why_words,
 )
 from .damage import DamageReport
-from .group_verdict import KEEP, SEVERITIES, Verdicts, percent, verdicts
+from .group_verdict import (
+    GROUPS,
+    KEEP,
+    ROBUST,
+    SEVERITIES,
+    Verdicts,
+    kinds_words,
+    percent,
+    verdicts,
+)
 from .report import Report
 from .result import ModelResult
 from .robustness import OWN, RobustnessReport, resampled_errors
@@ -59,8 +71,10 @@ class Audit(Shown):
         Paths of the reports within the folder.
     about : dict
         Content of ``audit.json``; of these keys, all optional, something is read here: ``keep``
-        (of the rule), ``available`` (images in the data) and ``model`` and ``images`` (paths as
-        they were given).
+        (of the rule), ``available`` (images in the data), ``stopped_by``, and ``model`` and
+        ``images`` (paths as they were given).
+    kept : bool
+        The folder is still there for commands to go on from.
     """
 
     folder: Path
@@ -69,6 +83,7 @@ class Audit(Shown):
     damages: list[DamageReport] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
+    kept: bool = True
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -166,23 +181,68 @@ class Audit(Shown):
     @property
     def how_sure(self) -> str:
         """How far the answer may be off, and what would make it surer."""
-        text, found = how_sure(self.verdicts, self.available), self.about.get("input")
-        return text if found is None else f"{text} Preprocessing: {found}."
+        stopped = stopped_words(self.about.get("stopped_by"), self.verdicts, self.available)
+        found = self.about.get("input")
+        given = [] if found is None else [f"Preprocessing: {found}."]
+        return " ".join([how_sure(self.verdicts, self.available), *stopped, *given])
 
     @property
     def not_measured(self) -> list[str]:
         """What this audit says nothing of, each with the option that would measure it."""
-        return not_measured(self.robustness, self.damages, self.verdicts)
+        resume = " ".join(self._more() or [])
+        gaps = [f"{each}: {resume}" for each in self._unexplained]
+        return gaps + not_measured(self.robustness, self.damages, self.verdicts)
 
     @property
     def next(self) -> list[str]:
         """What to do now, in sentences that rest on measurements alone."""
         return next_steps(self.verdicts, self.available)
 
+    @property
+    def commands(self) -> dict[str, list[str]]:
+        """The words of commands that go on from here, by name, as far as there is one.
+
+        "audit" measures what was left out; "again" audits another model; "compare" and "gate" take
+        this answer further.
+        """
+        if not self.kept:
+            return {}
+        names = ("again", "compare", "gate") if self.verdicts.reason is None else ()
+        found = {name: self.command(name) for name in names}
+        more = self._more()
+        if more is None or not {"model", "images"} <= self.about.keys():
+            return found
+        model, images = (path_word(self.about[name]) for name in ("model", "images"))
+        folder = path_word(self.folder)
+        return {"audit": ["iaside", "audit", model, images, "-o", folder, *more], **found}
+
+    def _more(self) -> list[str] | None:
+        """Options with which the audit would measure more; None where it would not."""
+        stopped = self.about.get("stopped_by")
+        if stopped in ("time", "quick") or self._unexplained:
+            return words("resume", True) + (words("time", "10m") if stopped != "quick" else [])
+        enough = decides(self.verdicts)
+        if stopped not in ("enough", "images") or enough is None:
+            return None
+        if self.available is None or not self.verdicts.clean.n < enough <= self.available:
+            return None
+        return words("resume", True) + words("samples", enough)
+
+    @property
+    def _unexplained(self) -> list[str]:
+        """Of an audit that can be gone on with: what says why, and was not measured."""
+        if "stopped_by" not in self.about:
+            return []
+        found = self.verdicts
+        hurt = [kind for kind, group in found.groups.items() if group.verdict != ROBUST]
+        kinds = [kind for kind in hurt if kind in GROUPS and not self.damages_of(kind)]
+        evidence = [] if self.analysis is not None else ["where the evidence lies"]
+        return evidence + ([f"why {kinds_words(kinds)} hurts"] if kinds else [])
+
     def command(self, name: str) -> list[str]:
-        """The words of a command that goes on from here: "audit", "compare" or "gate"."""
+        """The words of a command that goes on from here: "again", "compare" or "gate"."""
         folder = _folder_words(self.folder)
-        if name == "audit":
+        if name == "again":
             beside = _folder_words(_beside(self.folder))
             return ["iaside", "audit", "NEWMODEL", "IMAGES", "-o", beside]
         if name == "compare":
@@ -384,5 +444,4 @@ def _beside(folder: Path) -> Path:
 
 def _folder_words(folder: Path) -> str:
     """A folder as a word of a command, with the slash that says what it is."""
-    text = str(folder)
-    return f"{text if not text.startswith('-') else f'./{text}'}/".replace("//", "/")
+    return f"{path_word(folder)}/".replace("//", "/")

@@ -62,6 +62,7 @@ _RULES: dict[str, Rule] = {
     "available": whole(1, MOST_COUNT),
     "keep": is_share,
     "asked": _are_options,
+    "look": whole(1, MOST_COUNT),
     "stopped_by": or_none(is_text),
 }
 # An audit goes on with these together, or with none of them.

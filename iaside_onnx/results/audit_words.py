@@ -49,7 +49,7 @@ def why_words(
     if found.groups and not hurt:
         return [evidence_words(analysis)] if analysis is not None else ["Nothing to explain."]
     rest = [] if analysis is None else [evidence_words(analysis)]
-    return ["Not measured yet.", *rest]
+    return ["Not measured yet; --resume goes on.", *rest]
 
 
 def _of_fewer(
@@ -156,11 +156,25 @@ def how_sure(found: Verdicts, available: int | None) -> str:
                 f"{100 * found.keep:.4g} % on its own; as the weakest of {len(group.kept)}, which "
                 f"the rule allows for, it may keep up to {100 * group.rule_high:.0f} %."
             )
-    needs = {group.kind: group.needed for group in found.groups.values() if group.needed}
-    if needs:
-        most = round_up(max(needs.values()))
+    needs = [group.kind for group in found.groups.values() if group.needed]
+    if (most := decides(found)) is not None:
         text += f" A decision on {kinds_words(needs)} needs about {most} images."
     return text
+
+
+def decides(found: Verdicts) -> int | None:
+    """About how many images would decide where no verdict is given yet; None: nobody knows."""
+    needs = [group.needed for group in found.groups.values() if group.needed]
+    return round_up(max(needs)) if needs else None
+
+
+def stopped_words(stopped: str | None, found: Verdicts, available: int | None) -> list[str]:
+    """That an audit left images out, where it was because of time."""
+    whole = "images" if available is None else f"{available} images"
+    of = f"with {found.clean.n} of the {whole} of the data"
+    if stopped == "time":
+        return [f"It was stopped by its time limit, {of}."]
+    return [f"It was a quick look, {of}."] if stopped == "quick" else []
 
 
 def round_up(images: float) -> int:

@@ -472,7 +472,7 @@ def _what(groups: Iterable[GroupVerdict]) -> str:
 
 def _every(groups: Iterable[GroupVerdict]) -> str:
     """All corruptions of groups; of a group that was measured in part, how many."""
-    whole, part = [], []
+    whole, part, groups = [], [], list(groups)
     for group in groups:
         published = PUBLISHED.get(group.kind, set())
         count = len(published & group.kept.keys())
@@ -483,7 +483,7 @@ def _every(groups: Iterable[GroupVerdict]) -> str:
             part.append(f"{group.kind} ({of})")
     said = [f"every {_what(whole)} of {kinds_words(each.kind for each in whole)}"] if whole else []
     if part:
-        said.append(f"every {'one' if whole else 'corruption'} measured of {listed(part)}")
+        said.append(f"every {'one' if whole else _what(groups)} measured of {listed(part)}")
     return listed(said)
 
 

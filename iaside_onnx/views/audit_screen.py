@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 from ..results.audit import PAGE, Audit
 from ..results.audit_words import worst_first
 from ..results.group_verdict import SEVERITIES, Accuracy, GroupVerdict, listed
+from ..spelling import command_text, path_word
 from .terminal import Terminal, share_bar, terminal
 from .text import model_name, one_line
 
@@ -41,15 +41,14 @@ def print_audit(audit: Audit) -> None:
     _say(out, "How sure?", [audit.how_sure])
     _say(out, "Not measured", ["; ".join(audit.not_measured) or "Nothing that iaside can measure."])
     _say(out, "What now?", audit.next)
-    judged = audit.verdicts.reason is None
-    if judged:
-        out.say(command_line("Afterwards", audit.command("audit")), verbatim=True)
-        out.say(command_line("", audit.command("compare")), verbatim=True)
-    page = audit.folder / PAGE
+    commands, page = audit.commands, audit.folder / PAGE
+    for label, name in (("Go on", "audit"), ("Afterwards", "again"), ("", "compare")):
+        if name in commands:
+            out.say(command_line(label, commands[name]), verbatim=True)
     if page.is_file():
-        out.say(_labelled("Page", one_line(str(page))), verbatim=True)
-    if judged:
-        out.say(command_line("CI", audit.command("gate")), verbatim=True)
+        out.say(_labelled("Page", command_text([path_word(page)])), verbatim=True)
+    if "gate" in commands:
+        out.say(command_line("CI", commands["gate"]), verbatim=True)
         _say(out, "", [audit.gate_now])
 
 
@@ -103,7 +102,7 @@ def _labelled(label: str, text: str) -> str:
 
 def command_line(label: str, words: Sequence[str]) -> str:
     """A command as it is typed, which gets no line breaks."""
-    return _labelled(label, shlex.join(words))
+    return _labelled(label, command_text(words))
 
 
 def _say(out: Terminal, label: str, sentences: Sequence[str]) -> None:

@@ -65,7 +65,8 @@ def _table(comparison: DamageComparison, pair: DamagePair) -> Rows:
         cells = [number(round(value, digits) + 0.0, digits) for value in (d.reference, d.other)]
         cells += difference_cells(d, digits)
         p = d.p if d.p_holm is None else d.p_holm
-        rows.append([name, *cells[:-1], cells[-1] + ("*" if p < level else " ")])
+        seen = p < level and (pair.judged or d is pair.clean or d is pair.perturbed)
+        rows.append([name, *cells[:-1], cells[-1] + ("*" if seen else " ")])
     reference, other = told_apart([comparison.reference["report"], pair.report], _NAME)
     headings = [
         f"reference\n{reference}", f"other\n{other}", "other -\nreference", "interval", "p",
@@ -133,7 +134,7 @@ def _draw_differences(axes: Axes, comparison: DamageComparison) -> None:
         for band, d in enumerate(pair.bands):
             x = band + (place - 1 - (count - 1) / 2) * 0.6 / count
             axes.plot([x, x], [d.low, d.high], color=COLOURS[place], linewidth=1.1)
-            seen = d.p_holm is not None and d.p_holm < level
+            seen = pair.judged and d.p_holm is not None and d.p_holm < level
             axes.plot(
                 x, d.difference, MARKERS[place], color=COLOURS[place], markersize=4,
                 markeredgewidth=0.8, markerfacecolor=COLOURS[place] if seen else "white",
