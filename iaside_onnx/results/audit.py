@@ -162,7 +162,8 @@ class Audit(Shown):
         """Why it is not robust, in sentences; what is not measured yet is said."""
         kinds = self.verdicts.groups
         damages = {kind: self.damages_of(kind) for kind in kinds}
-        return why_words(self.verdicts, damages, self.analysis)
+        goes_on = self.kept and self._more() is not None
+        return why_words(self.verdicts, damages, self.analysis, goes_on=goes_on)
 
     @property
     def confidence(self) -> str | None:
@@ -225,7 +226,9 @@ class Audit(Shown):
         hurt = [kind for kind, group in found.groups.items() if group.verdict != ROBUST]
         kinds = [kind for kind in hurt if kind in GROUPS and not self.damages_of(kind)]
         evidence = [] if self.analysis is not None else ["where the evidence lies"]
-        return evidence + ([f"why {kinds_words(kinds)} hurts"] if kinds else [])
+        return evidence + (
+            [f"why {kinds_words(kinds)} hurt{'s' * (len(kinds) == 1)}"] if kinds else []
+        )
 
     def command(self, name: str) -> list[str]:
         """The words of a command that goes on from here: "compare" or "gate"."""
