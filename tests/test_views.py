@@ -30,7 +30,7 @@ from iaside_onnx.views import (
 )
 from iaside_onnx.views.figure import Header, Panel, column
 from iaside_onnx.views.terminal import Terminal, table
-from iaside_onnx.views.text import both_ends, figures, interval, number, shortened
+from iaside_onnx.views.text import both_ends, figures, interval, number, shortened, told_apart
 
 from .conftest import ROOT
 from .made_reports import made, profiles
@@ -165,6 +165,21 @@ def test_numbers_and_names_are_written_in_one_way():
     assert written == ["0.00", "9.99", "12.3", "123", "1e+06", "-", "inf"]
     assert shortened("a\nlong name", 6) == "a lon…"
     assert both_ends("abcdefghijkl", 6) == "ab…jkl"
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["fog.h5", "snow.h5"], ["fog.h5", "snow.h5"]),
+        (["x/plain/noise.h5", "x/robust/noise.h5"], ["plain", "robust"]),
+        (["model-seed-1-of-ten", "model-seed-2-of-ten"], ["…1…", "…2…"]),
+        (["a-long-long-name", "a-long-long-name"], ["a-lon…g-name"] * 2),
+        (["x/plain/noise", "x/plain"], ["x/pla…/noise", "x/plain"]),
+        (["long-long-longer", "long-xx-longer"], ["…long…", "…xx…"]),
+    ],
+)
+def test_names_are_cut_so_that_those_that_differ_still_do(names, shown):
+    assert told_apart(names, 12) == shown
 
 
 def candidate(values, geometry, accuracy):

@@ -102,4 +102,7 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
         for report in found:
             name = perturbation_name(report.settings["perturbation"])
             out.say(one_line(f"{name}: {report.sentence()}"))
-        click.echo(f"Reports: {target}, {len(found)} files; iaside show and plot read them")
+        click.echo(
+            f"Reports: {target}, {len(found)} files; iaside plot and html show them "
+            "together, iaside show one of them"
+        )

@@ -6,6 +6,7 @@ coalition S at index S of their last axis, so a game of M players has a last axi
 
 from __future__ import annotations
 
+from itertools import combinations
 from math import comb
 from typing import Any, Literal, get_args
 
@@ -160,14 +161,34 @@ def shapley_interactions(values: NDArray[Any]) -> NDArray[np.float64]:
         raise UsageError(f"interactions are those of one game, not of a table {game.shape}")
     players = player_count(game)
     result = np.zeros((players, players))
-    if players < 2:
+    for (low, high), of_pair in zip(
+        combinations(range(players), 2), pair_interactions(game[None]).T, strict=True
+    ):
+        result[low, high] = result[high, low] = of_pair[0]
+    return result
+
+
+def pair_interactions(values: NDArray[Any]) -> NDArray[np.float64]:
+    """`shapley_interactions` of several games, a column a pair of bands: shape (K, M (M - 1) / 2).
+
+    Pairs are in the order of ``itertools.combinations``.
+
+    Parameters
+    ----------
+    values : array, shape (K, 2**M)
+    """
+    games = real_numbers("coalition values", values, 2).astype(np.float64, copy=False)
+    players = player_count(games[0])
+    pairs = list(combinations(range(players), 2))
+    result = np.zeros((len(games), len(pairs)))
+    if not pairs:
         return result
     weights = coalition_weights(players - 2, players - 1)
-    for low in range(players):
-        for high in range(low + 1, players):
-            cube = game.reshape(-1, 2, 1 << (high - low - 1), 2, 1 << low)
-            both = cube[:, 1, :, 1] - cube[:, 1, :, 0] - cube[:, 0, :, 1] + cube[:, 0, :, 0]
-            result[low, high] = result[high, low] = both.reshape(-1) @ weights
+    for column, (low, high) in enumerate(pairs):
+        cube = games.reshape(len(games), -1, 2, 1 << (high - low - 1), 2, 1 << low)
+        one, other = cube[:, :, 1], cube[:, :, 0]
+        both = one[:, :, :, 1] - one[:, :, :, 0] - other[:, :, :, 1] + other[:, :, :, 0]
+        result[:, column] = both.reshape(len(games), -1) @ weights
     return result
 
 

@@ -19,7 +19,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 472, 28, 208
 _GAUGE_ENDS = (24, 456)
 _GAUGE_TOP, _GAUGE_ROW = 30, 36
 _ROWS_LEFT, _ROWS_TOP = 130, 20
-_STACKS_LEFT, _STACK_ROW = 186, 24.0
+# A second line of a name takes its part of the height of a row.
+_STACKS_LEFT, _STACK_ROW, _STACK_LINE = 186, 24.0, 12.0
 # Up and down: ticks are floats.
 _MOST_DECADES = 300.0
 
@@ -241,12 +242,13 @@ def stacked_rows(
     values : ndarray, shape (rows, parts)
     sums : sequence of (value, low, high)
     names, texts : sequence of str
-        What a row is called, and what is said about it.
+        What a row is called, in one line or two, and what is said about it.
     """
     ends = np.array([values.clip(min=0).sum(axis=1), values.clip(max=0).sum(axis=1)])
     low, high, steps = _steps([0.0, *ends.ravel(), *np.ravel(sums)])
     along = _Scale(_STACKS_LEFT, (_RIGHT - _STACKS_LEFT) / (high - low), low, (low, high))
-    middles = [_ROWS_TOP + _STACK_ROW * (row + 0.5) for row in range(len(names))]
+    height = _STACK_ROW + _STACK_LINE * max(name.count("\n") for name in names)
+    middles = [_ROWS_TOP + height * (row + 0.5) for row in range(len(names))]
     stacks = []
     for row, (middle, text) in enumerate(zip(middles, texts, strict=True)):
         right = left = 0.0
@@ -256,7 +258,7 @@ def stacked_rows(
             segments.append((along.at(start), _round(abs(value) * along.unit), part))
             right, left = right + max(value, 0.0), left + min(value, 0.0)
         stacks.append(Stack(_round(middle), text, segments, *map(along.at, sums[row])))
-    bottom = math.ceil(_ROWS_TOP + _STACK_ROW * len(names))
+    bottom = math.ceil(_ROWS_TOP + height * len(names))
     chart = Chart(
         words,
         x_ticks=[Tick(along.at(step), f"{step:g}") for step in steps],

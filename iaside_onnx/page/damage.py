@@ -8,13 +8,27 @@ from typing import Any
 import numpy as np
 
 from ..results.damage import DamageReport
-from ..results.damage_words import RULE, sentence, split_sentence
-from ..views.damage_rows import LOST, cell, check_together, digits_of, in_order, signed
-from ..views.text import both_ends, model_name, percent
+from ..results.damage_words import RULE, perturbation_name, sentence, split_sentence
+from ..views.damage_rows import (
+    LOST,
+    cell,
+    check_together,
+    digits_of,
+    ends,
+    holds_zero,
+    in_order,
+    model_names,
+    notes_beside,
+    signed,
+)
+from ..views.text import model_name, percent, told_apart
 from .charts import Words, stacked_rows
+from .damage_details import details
 
 _SHADES = 9
-_NAME_LETTERS = 21
+_NAME_LETTERS = 24
+# Pictures of more reports would make the page heavy.
+_MOST_STRIPS = 12
 # Low bands to high ones; between these colours others are mixed.
 _COLOURS = np.array(
     [(0x5B, 0x3F, 0xA3), (0x2F, 0x7F, 0xA8), (0x3C, 0xB0, 0x83), (0xE3, 0xC5, 0x2B)]
@@ -43,22 +57,20 @@ def damage(reports: Sequence[DamageReport]) -> dict[str, Any]:
         "the highest; left of 0 bands whose perturbation helps. A dot is the whole damage.",
         LOST[first.value],
     )
-    names = [both_ends(name, _NAME_LETTERS) for name in called]
-    chart, stacks = stacked_rows(values, sums, names, texts, words)
+    chart, stacks = stacked_rows(values, sums, _names(ordered), texts, words)
     rows = [
         {
             "name": name,
             "sentences": [sentence(report), *filter(None, [split_sentence(report)])],
             "numbers": _numbers(report),
-            "cells": [
-                (cell(float(value), report), _shade(float(value) / largest))
-                for value in report.bands.value
-            ],
+            "cells": _cells(report, largest),
+            "details": details(report, with_strip=number < _MOST_STRIPS),
         }
-        for name, report in zip(called, ordered, strict=True)
+        for number, (name, report) in enumerate(zip(called, ordered, strict=True))
     ]
     return {
         "about": ", ".join(shared),
+        "notes": notes_beside(ordered),
         "unit": first.unit,
         "level": percent(first.confidence),
         "rule": RULE,
@@ -98,10 +110,29 @@ def _numbers(report: DamageReport) -> list[str]:
     ]
 
 
-def _shade(share: float) -> str:
-    """Class of a cell: p1 to p9 where the band lets damage in, n1 to n9 where it helps."""
-    shade = round(_SHADES * abs(share))
-    return f"{'n' if share > 0 else 'p'}{shade}" if shade else ""
+def _names(reports: Sequence[DamageReport]) -> list[str]:
+    """What a row of the chart is called: the perturbation, and below it the model if of several."""
+    perturbations = [perturbation_name(report.settings["perturbation"]) for report in reports]
+    lines = [told_apart(perturbations, _NAME_LETTERS)]
+    models = model_names(reports)
+    if len(set(models)) > 1:
+        lines.append(told_apart(models, _NAME_LETTERS))
+    return ["\n".join(each) for each in zip(*lines, strict=True)]
+
+
+def _cells(report: DamageReport, largest: float) -> list[tuple[str, str, str]]:
+    """Text, class and interval of each cell.
+
+    p1 to p9 where the band helps, n1 to n9 where it lets damage in, untold where its interval
+    holds 0.
+    """
+    cells, bands = [], report.bands
+    for band, untold in enumerate(holds_zero(bands)):
+        value = float(bands.value[band])
+        shade = round(_SHADES * abs(value) / largest)
+        look = f"{'n' if value > 0 else 'p'}{shade}" if shade else ""
+        cells.append((cell(value, report), "untold" if untold else look, ends(report, bands[band])))
+    return cells
 
 
 def _colours(bands: int) -> list[str]:

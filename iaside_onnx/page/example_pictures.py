@@ -92,7 +92,7 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
     return Example(
         image_id=report.image_ids[0],
         true_class=report.class_name(int(report.labels[0])),
-        whole=Tile("all bands", _data_uri(_fitted(report.example)), chances(grand)),
+        whole=Tile("all bands", data_uri(fitted(report.example)), chances(grand)),
         size=(width, height),
         cut=max(height, width) > WINDOW,
         nothing=chances(0),
@@ -121,20 +121,22 @@ def _window_parts(report: Report) -> NDArray[np.float32]:
 
 def _shown(pixels: NDArray[np.float32], *, has_lowest: bool) -> str:
     shades = np.rint(visible(pixels, has_lowest=has_lowest) * 255).astype(np.uint8)
-    return _data_uri(np.moveaxis(shades, 0, -1))
+    return data_uri(np.moveaxis(shades, 0, -1))
 
 
 def _image(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _fitted(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def fitted(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image, shape (H, W, C), shrunk to what the page shows at most."""
     image = _image(pixels)
     image.thumbnail((_WHOLE, _WHOLE))
     return np.atleast_3d(np.asarray(image))
 
 
-def _data_uri(pixels: NDArray[np.uint8]) -> str:
+def data_uri(pixels: NDArray[np.uint8]) -> str:
+    """An image, shape (H, W, C), as what stands in a page."""
     image, stream = _image(pixels), io.BytesIO()
     kind = "png" if image.width * image.height <= _LOSSLESS else "jpeg"
     # Each format ignores what belongs to the other.

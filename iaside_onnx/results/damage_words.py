@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from ..mathematics.band_sums import MOST_OF_IT
 from .damage_numbers import FEW_IMAGES, DamageNumbers
+from .damage_pairs import BandPair, pairs_told
 from .spread import Spread
 
 # From this size on points are said without decimals.
 _WHOLE = 19.5
 _WORST = 10
+# Of the damage: the least interaction of which anything is said.
+_MATTERS = 0.05
 RULE = (
     f"the bands named are the fewest neighbouring ones that hold at least {MOST_OF_IT:.0%} of the "
     "damage, at most half of all; the interval is that of their sum and counts that they were "
@@ -96,6 +99,35 @@ def split_sentence(report: DamageNumbers) -> str | None:
         f"Of the {float(report.damage.value):.{digits}f} {report.unit}, {taken} come of what the "
         f"perturbation takes away of the bands, {added} of what it adds to them."
     )
+
+
+def pairs_of_bands(report: DamageNumbers) -> list[str]:
+    """The pairs of bands whose damage most needs both, and most overlaps, where that can be told.
+
+    See `damage_pairs.pairs_told`. Of a pair that matters little beside the damage nothing is said.
+    """
+    least, names = _MATTERS * abs(float(report.damage.value)), report.band_names
+    told = [pair for pair in pairs_told(report) if abs(pair.value) >= least]
+    needed = [pair for pair in told if pair.value > 0]
+    shared = [pair for pair in told if pair.value < 0]
+    return [
+        f"Bands {names[pair.first]} and {names[pair.second]} {words} (interaction "
+        f"{_interaction(pair, report)})."
+        for pair, words in (
+            *((pair, "need each other most: together they do more than each alone")
+              for pair in needed[:1]),
+            *((pair, "overlap most: what one of them does the other does too")
+              for pair in shared[-1:]),
+        )
+    ]  # fmt: skip
+
+
+def _interaction(pair: BandPair, report: DamageNumbers) -> str:
+    """With its interval, in as many digits as show that it leaves out 0."""
+    digits = 3 if report.value == "log-prob" else 1
+    while digits < 6 and 0 in (round(pair.low, digits), round(pair.high, digits)):
+        digits += 1
+    return f"{pair.value:+.{digits}f} [{pair.low:.{digits}f}, {pair.high:.{digits}f}]"
 
 
 def _digits(report: DamageNumbers, size: float) -> int:

@@ -29,6 +29,13 @@ from .robustness import OWN, RobustnessReport
 from .spread import Spread
 
 GROUPS = ("noise", "blur", "weather", "digital")
+# The published corruptions of each; a verdict on fewer of them says so.
+PUBLISHED = {
+    "noise": {"gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"},
+    "blur": {"defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"},
+    "weather": {"snow", "frost", "fog", "brightness", "spatter"},
+    "digital": {"contrast", "elastic_transform", "pixelate", "jpeg_compression", "saturate"},
+}
 SEVERITIES = (1, 3, 5)
 KEEP = 0.8
 # The coverage of the rule, whatever that of the report.
@@ -453,14 +460,30 @@ def _what(groups: Iterable[GroupVerdict]) -> str:
     return "perturbation" if any(group.kind == OWN for group in groups) else "corruption"
 
 
+def _every(groups: Iterable[GroupVerdict]) -> str:
+    """All corruptions of groups; of a group that was measured in part, how many."""
+    whole, part, groups = [], [], list(groups)
+    for group in groups:
+        published = PUBLISHED.get(group.kind, set())
+        count = len(published & group.kept.keys())
+        if not published or count == len(published):
+            whole.append(group.kind)
+        else:
+            of = f"{count} of {len(published)}" if count else f"{len(group.kept)}, none published"
+            part.append(f"{group.kind} ({of})")
+    said = [f"every {_what(groups)} of {kinds_words(whole)}"] if whole else []
+    if part:
+        said.append(f"every {'one' if whole else _what(groups)} measured of {listed(part)}")
+    return listed(said)
+
+
 def _sentence(groups: Iterable[GroupVerdict], keep: str, images: int, what: str) -> str:
     of: dict[str, list[GroupVerdict]] = {ROBUST: [], NOT_ROBUST: [], UNDECIDED: []}
     for group in groups:
         of[group.verdict].append(group)
     parts = []
     if of[ROBUST]:
-        kinds = kinds_words(group.kind for group in of[ROBUST])
-        parts.append(f"every {_what(of[ROBUST])} of {kinds} keeps at least {keep} of {what}")
+        parts.append(f"{_every(of[ROBUST])} keeps at least {keep} of {what}")
     if of[NOT_ROBUST]:
         hold = "each hold" if len(of[NOT_ROBUST]) > 1 else "holds"
         parts.append(

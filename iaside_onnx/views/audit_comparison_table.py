@@ -8,7 +8,7 @@ from ..comparisons.audits import AuditComparison, AuditPair
 from ..comparisons.verdict import p_text
 from ..mathematics.paired import Difference
 from .terminal import Rows, table, terminal
-from .text import both_ends, one_line, percent, words
+from .text import one_line, percent, told_apart, words
 
 _NAME = 14
 
@@ -47,7 +47,7 @@ def _table(pair: AuditPair, reference: str, level: str) -> Rows:
     sections = {*([0] if clean is not None else []), len(rows) - 1}
     worst = dict(sorted(pair.corruptions.items(), key=lambda item: item[1].difference))
     rows += _rows(worst, {})
-    names = [both_ends(each, _NAME) for each in (reference, pair.audit)]
+    names = told_apart([reference, pair.audit], _NAME)
     headings = [*names, "difference", f"{level} interval", "p"]
     filled = table([counted, "verdict"], headings, rows, tight=True)
     filled.sections |= sections

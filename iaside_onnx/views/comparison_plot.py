@@ -24,7 +24,9 @@ from .figure import (
     reason_lines,
     title,
 )
-from .text import percent, shortened
+from .text import percent, told_apart
+
+_NAME = 24  # letters
 
 
 def comparison_figure(comparison: Comparison) -> Picture:
@@ -42,14 +44,16 @@ def comparison_figure(comparison: Comparison) -> Picture:
     pairs, view = comparison.pairs, comparison.view
     check_count(len(pairs), "comparisons")
     level = 1 - float(view["confidence"])
-    name = shortened(comparison.reference["report"], 30)
+    name, *others = told_apart(
+        [comparison.reference["report"], *(pair.report for pair in pairs)], _NAME
+    )
     if comparison.replicates:
         name = f"{1 + len(comparison.replicates)} trainings like {name}"
     header = Header(
         f"Against {name}",
         f"other - reference, {view['value']}, {percent(view['confidence'])} intervals; filled: "
         "seen" + ("; x: trainings" if comparison.replicates else ""),
-        [_entry(pair) for pair in pairs],
+        list(map(_entry, pairs, others)),
         above=reason_lines(" ".join(no_finding_of(comparison)) or None),
         below=note_lines([f"{pair.report}: {note}." for pair in pairs for note in pair.notes]),
     )
@@ -64,11 +68,11 @@ def comparison_figure(comparison: Comparison) -> Picture:
     return column(header, panels)
 
 
-def _entry(pair: Pair) -> str:
+def _entry(pair: Pair, name: str) -> str:
     if pair.no_finding:
-        return f"{shortened(pair.report, 30)}: {NOT_A_FINDING}"
+        return f"{name}: {NOT_A_FINDING}"
     return (
-        f"{shortened(pair.report, 20)}: {pair.shared} shared, signed SRS "
+        f"{name}: {pair.shared} shared, signed SRS "
         f"{pair.srs_signed.other:+.3f} against {pair.srs_signed.reference:+.3f}"
     )
 

@@ -8,7 +8,7 @@ from ..mathematics.replicates import TrainingDifference
 from ..results.report import FEW_IMAGES
 from .comparison_rows import difference_cells, no_finding_of, pair_rows
 from .terminal import Rows, table, terminal
-from .text import both_ends, one_line, percent
+from .text import one_line, percent, told_apart
 
 _FILES_ONLY = (
     "A difference seen is one between these files. Trainings that differ only by their seed may "
@@ -77,8 +77,8 @@ def _lines(pair: Pair) -> list[str]:
 def _table(comparison: Comparison, pair: Pair) -> Rows:
     level = 1 - float(comparison.view["confidence"])
     mean = f"mean of {1 + len(comparison.replicates)}" if comparison.replicates else ""
-    reference = both_ends(mean or comparison.reference["report"], _NAME)
-    both = [f"reference\n{reference}", f"other\n{both_ends(pair.report, _NAME)}"]
+    reference, other = told_apart([mean or comparison.reference["report"], pair.report], _NAME)
+    both = [f"reference\n{reference}", f"other\n{other}"]
     rows = (
         [name, *_judged(cells, difference, level)]
         for name, cells, difference in pair_rows(comparison, pair)

@@ -21,9 +21,10 @@ from .figure import (
     title,
 )
 from .terminal import Rows, table, terminal
-from .text import both_ends, number, one_line, percent, shortened
+from .text import number, one_line, percent, told_apart
 
-_NAME = 14
+# Letters of a name over a column, and beside its colour.
+_NAME, _ENTRY = 14, 40
 
 
 def print_damage_comparison(comparison: DamageComparison) -> None:
@@ -64,10 +65,11 @@ def _table(comparison: DamageComparison, pair: DamagePair) -> Rows:
         cells = [number(round(value, digits) + 0.0, digits) for value in (d.reference, d.other)]
         cells += difference_cells(d, digits)
         p = d.p if d.p_holm is None else d.p_holm
-        rows.append([name, *cells[:-1], cells[-1] + ("*" if p < level else " ")])
+        seen = p < level and (pair.judged or d is pair.clean or d is pair.perturbed)
+        rows.append([name, *cells[:-1], cells[-1] + ("*" if seen else " ")])
+    reference, other = told_apart([comparison.reference["report"], pair.report], _NAME)
     headings = [
-        f"reference\n{both_ends(comparison.reference['report'], _NAME)}",
-        f"other\n{both_ends(pair.report, _NAME)}", "other -\nreference", "interval", "p",
+        f"reference\n{reference}", f"other\n{other}", "other -\nreference", "interval", "p",
     ]  # fmt: skip
     caption = (
         "lost: what the perturbation costs; the bands sum to it. Interval and p are of each row "
@@ -88,13 +90,18 @@ def damage_comparison_figure(comparison: DamageComparison) -> Picture:
         More pairs than there are colours.
     """
     check_count(1 + len(comparison.pairs), "reports")
+    reports = [comparison.reference["report"], *(pair.report for pair in comparison.pairs)]
+    reference, *names = told_apart(reports, _ENTRY)
     header = Header(
         "Damage by band, compared",
         f"{one_line(perturbation_name(comparison.perturbation))}, {comparison.unit}; "
         f"{percent(comparison.view['confidence'])} intervals; filled: seen (Holm)",
         [
-            f"{shortened(comparison.reference['report'], 40)} (reference)",
-            *(f"{shortened(pair.report, 30)}: {pair.shared} shared" for pair in comparison.pairs),
+            f"{reference} (reference)",
+            *(
+                f"{name}: {pair.shared} shared"
+                for name, pair in zip(names, comparison.pairs, strict=True)
+            ),
         ],
         below=note_lines([f"{pair.report}: {n}." for pair in comparison.pairs for n in pair.notes]),
     )
@@ -127,7 +134,7 @@ def _draw_differences(axes: Axes, comparison: DamageComparison) -> None:
         for band, d in enumerate(pair.bands):
             x = band + (place - 1 - (count - 1) / 2) * 0.6 / count
             axes.plot([x, x], [d.low, d.high], color=COLOURS[place], linewidth=1.1)
-            seen = d.p_holm is not None and d.p_holm < level
+            seen = pair.judged and d.p_holm is not None and d.p_holm < level
             axes.plot(
                 x, d.difference, MARKERS[place], color=COLOURS[place], markersize=4,
                 markeredgewidth=0.8, markerfacecolor=COLOURS[place] if seen else "white",

@@ -12,12 +12,13 @@ from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from ..results.damage import DamageReport
-from ..results.damage_words import perturbation_name, sentence
+from ..results.damage_words import perturbation_name, sentence, split_sentence
 from .damage_rows import LOST, check_together, in_order
 from .figure import (
     COLOURS,
     EDGE,
     GREY,
+    NOTE,
     SMALL,
     WIDTH,
     Header,
@@ -25,16 +26,16 @@ from .figure import (
     Panel,
     Picture,
     column,
-    note_lines,
     title,
     wrapped,
 )
-from .text import both_ends, counted, model_name, one_line, percent, shortened
+from .text import counted, model_name, one_line, percent, shortened, told_apart
 
 # Inches.
 _ROW, _NAMES, _RIGHT, _BELOW, _KEY = 0.19, 1.3, 0.34, 0.42, 0.2
 _PANEL = 1.7
 _LONGEST = 24
+_ENTRY = 0.145  # of a legend
 
 
 def damage_figure(reports: Sequence[DamageReport], names: Sequence[str]) -> Picture:
@@ -64,9 +65,17 @@ def _about(report: DamageReport) -> str:
 
 def _one(report: DamageReport) -> Picture:
     header = Header(
-        "Where the damage comes in", _about(report), below=wrapped(sentence(report), SMALL)
+        "Where the damage comes in",
+        _about(report),
+        below=[
+            line
+            for text in (sentence(report), split_sentence(report))
+            if text is not None
+            for line in wrapped(text, SMALL)
+        ],
     )
-    below = 0.72 + 0.14 * report.split
+    entries = 1 + report.split + (report.only is not None) + (report.alone is not None)
+    below = 0.42 + _ENTRY * entries
     return column(header, [Panel(_PANEL, below, lambda axes: _bands(axes, report), above=-0.05)])
 
 
@@ -121,16 +130,16 @@ def _stacked(reports: Sequence[DamageReport]) -> Picture:
     negative = any((report.bands.value < 0).any() for report in ordered)
     below: list[Line] = []
     if negative:
-        below = note_lines(
-            ["left of 0: bands whose perturbation helps; a dot is the whole damage, what is right "
-             "of 0 less what is left of it"]
+        below = wrapped(
+            "left of 0: bands whose perturbation helps; a dot is the whole damage, what is right "
+            "of 0 less what is left of it", NOTE, colour=GREY,
         )  # fmt: skip
     header = Header(
         "Where the damage comes in, by band",
         f"{', '.join(shared)}; dots: the whole damage, {percent(first.confidence)} intervals",
         below=below,
     )
-    called = [both_ends(name, _LONGEST + 8) for name in called]
+    called = told_apart(called, _LONGEST + 8)
     left = max(_NAMES, 0.058 * max(map(len, called)) + 0.15)
     width = max(WIDTH + 0.6, left + 2.4 + _RIGHT)
     height = _ROW * len(ordered)

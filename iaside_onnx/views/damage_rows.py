@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..comparisons.damage_agreement import bands_apart
 from ..errors import UsageError
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
+from ..results.spread import Spread
 from .text import UNDEFINED, model_name, number, one_line, shortened
 
 MOST_ROWS = 100
 # What is counted, as the title of an axis.
 LOST = {
     "right": "points of accuracy lost",
-    "same-answer": "points of same answer lost",
+    "same-answer": "points of the same answer lost",
     "log-prob": "log-probability lost, nats",
 }
 
@@ -46,16 +48,20 @@ def in_order(
     def harm(group: list[DamageReport]) -> float:
         return -float(np.mean([report.damage.value for report in group]))
 
-    models = list(dict.fromkeys(model_name(report) for report in reports))
+    called_so = model_names(reports)
+    models = list(dict.fromkeys(called_so))
+    by_report = {id(report): name for report, name in zip(reports, called_so, strict=True)}
     ordered = [
         report
         for group in sorted(groups.values(), key=harm)
-        for report in sorted(group, key=lambda report: _strength(report, models))
+        for report in sorted(
+            group, key=lambda report: (_strength(report), models.index(by_report[id(report)]))
+        )
     ]
     several = len(models) > 1
     called = [
         perturbation_name(report.settings["perturbation"])
-        + (f", {model_name(report)}" if several else "")
+        + (f", {by_report[id(report)]}" if several else "")
         for report in ordered
     ]
     shared = [] if several else [shortened(models[0], 30)]
@@ -65,10 +71,33 @@ def in_order(
     return ordered, [one_line(name) for name in called], shared
 
 
-def _strength(report: DamageReport, models: list[str]) -> tuple[float, int]:
+def model_names(reports: Sequence[DamageReport]) -> list[str]:
+    """What each report's model is called; those of one name in different folders by their paths."""
+    paths = {str(report.model["path"]): model_name(report) for report in reports}
+    alike = len(set(paths.values())) < len(paths)
+    return [
+        one_line(str(report.model["path"])) if alike else model_name(report) for report in reports
+    ]
+
+
+def notes_beside(reports: Sequence[DamageReport]) -> list[str]:
+    """What to bear in mind where reports stand side by side: other images, or another seed."""
+    if len({tuple(sorted(report.image_ids)) for report in reports}) < 2:
+        return []
+    return [
+        "These reports are not of the same images: rows may differ because their images do. "
+        "iaside compare holds two against each other on the images that they share."
+    ]
+
+
+def _strength(report: DamageReport) -> float:
     perturbation = report.settings["perturbation"]
-    strength = perturbation.get("severity", perturbation.get("epsilon", 0.0))
-    return float(strength), models.index(model_name(report))
+    return float(perturbation.get("severity", perturbation.get("epsilon", 0.0)))
+
+
+def holds_zero(spread: Spread) -> NDArray[np.bool_]:
+    """Where the interval of a quantity holds 0, so that it cannot be told from none."""
+    return np.asarray((spread.low <= 0) & (spread.high >= 0))
 
 
 def digits_of(report: DamageReport) -> int:
@@ -79,6 +108,12 @@ def digits_of(report: DamageReport) -> int:
 def signed(value: Any, digits: int) -> str:
     """A number without a minus before 0; a sign where there is none."""
     return UNDEFINED if value is None else number(round(float(value), digits) + 0.0, digits)
+
+
+def ends(report: DamageReport, spread: Spread) -> str:
+    """The interval of a quantity in the report's unit."""
+    digits = digits_of(report)
+    return f"{signed(spread.low, digits)} to {signed(spread.high, digits)}"
 
 
 def cell(value: float, report: DamageReport) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,27 @@ _GREEN = "#00674A"
 _LETTERS = 13
 
 
-def damage_strip(report: DamageReport) -> Picture:
-    """The example clean, perturbed, and with each band perturbed alone, each with its answer.
+@dataclass(frozen=True)
+class Tile:
+    """The example with some bands perturbed, values 0 to 1, shape (C, H, W), and the answer to it.
+
+    `chance` is the probability of the true class.
+    """
+
+    name: str
+    pixels: NDArray[np.float64]
+    answer: str
+    right: bool
+    chance: float
+
+
+def tiles(report: DamageReport) -> tuple[int, list[Tile]]:
+    """The row of the example, and it clean, perturbed, and with each band perturbed alone.
 
     Raises
     ------
     UsageError
-        The report holds no example, or its coalitions were drawn.
+        As for `damage_strip`.
     """
     row = _row_of_example(report)
     clean, perturbed = (
@@ -43,11 +58,32 @@ def damage_strip(report: DamageReport) -> Picture:
         "separate_dc": bool(settings["separate_dc"]),
     }
     change = band_images(perturbed - clean, **look)
-    tiles = [("clean", clean), ("all perturbed", perturbed)]
-    tiles += [
+    named = [("clean", clean), ("all perturbed", perturbed)]
+    named += [
         (f"band {name}" if name != "DC" else name, clean + change[band])
         for band, name in enumerate(report.band_names)
     ]
+    return row, [
+        Tile(
+            name,
+            np.clip(pixels, 0, 1),
+            *_answer(report, row, column),
+            float(np.exp(min(0.0, float(report.log_prob[row, column])))),
+        )
+        for (name, pixels), column in zip(named, _columns(report), strict=True)
+    ]
+
+
+def damage_strip(report: DamageReport) -> Picture:
+    """The example clean, perturbed, and with each band perturbed alone, each with its answer.
+
+    Raises
+    ------
+    UsageError
+        The report holds no example, or its coalitions were drawn.
+    """
+    row, shown = tiles(report)
+    settings = report.settings
     label = int(report.labels[row])
     header = Header(
         "Each band perturbed alone",
@@ -57,24 +93,22 @@ def damage_strip(report: DamageReport) -> Picture:
         f"{shortened(report.class_name(label), 24)}; below each: the answer, and the probability "
         f"of the {report.class_words}",
     )
-    lines = -(-len(tiles) // _ROW)
+    lines = -(-len(shown) // _ROW)
     top = header.height - 0.02
     drawn = Picture(WIDTH, top + lines * (_TILE + _GAP + _LABEL) + _BELOW)
     header.draw(drawn)
-    for number, ((name, pixels), column) in enumerate(zip(tiles, _columns(report), strict=True)):
+    for number, tile in enumerate(shown):
         down, across = divmod(number, _ROW)
         place = _EDGE + across * (_TILE + _GAP), top + down * (_TILE + _GAP + _LABEL)
         axes = drawn.panel(*place, _TILE, _TILE)
-        _show(axes, pixels)
-        drawn.put(place[0], place[1] - 0.03, name, SMALL)
-        answer, right = _answer(report, row, column)
-        chance = float(np.exp(min(0.0, float(report.log_prob[row, column]))))
+        _show(axes, tile.pixels)
+        drawn.put(place[0], place[1] - 0.03, tile.name, SMALL)
         below = place[1] + _TILE + 0.1
         drawn.put(
-            place[0], below, f"{'' if right else '≠ '}{shortened(answer, _LETTERS)}", NOTE,
-            color=_GREEN if right else RED,
+            place[0], below, f"{'' if tile.right else '≠ '}{shortened(tile.answer, _LETTERS)}",
+            NOTE, color=_GREEN if tile.right else RED,
         )  # fmt: skip
-        drawn.put(place[0], below + 0.1, f"{chance:.2f}", NOTE, color=GREY)
+        drawn.put(place[0], below + 0.1, f"{tile.chance:.2f}", NOTE, color=GREY)
     return drawn
 
 
@@ -114,7 +148,7 @@ def _answer(report: DamageReport, row: int, column: int) -> tuple[str, bool]:
 
 
 def _show(axes: Axes, pixels: NDArray[np.float64]) -> None:
-    shown = np.clip(np.moveaxis(pixels, 0, -1), 0, 1)
+    shown = np.moveaxis(pixels, 0, -1)
     if shown.shape[-1] == 1:
         axes.imshow(shown[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     else:

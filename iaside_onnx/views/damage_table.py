@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..results.damage import FEW_IMAGES, DamageReport
-from ..results.damage_words import perturbation_name, sentence, split_sentence
-from .damage_rows import digits_of, signed
+from ..results.damage_words import pairs_of_bands, perturbation_name, sentence, split_sentence
+from .damage_rows import digits_of, ends, signed
 from .terminal import Rows, table, terminal
 from .text import UNDEFINED, counted, number, one_line, percent, with_ends
 
@@ -74,7 +72,7 @@ def _bands(report: DamageReport, level: str) -> Rows:
     logs = report.per_image_log_prob
     columns: dict[str, list[str]] = {
         "points" if digits == 1 else "nats": [signed(value, digits) for value in bands.value],
-        level: [_ends(bands[band], digits) for band in range(report.players)],
+        level: [ends(report, bands[band]) for band in range(report.players)],
     }
     for name, values in (("only", report.only), ("alone", report.alone)):
         if values is not None:
@@ -92,10 +90,6 @@ def _bands(report: DamageReport, level: str) -> Rows:
     )
 
 
-def _ends(spread: Any, digits: int) -> str:
-    return f"{signed(spread.low, digits)} to {signed(spread.high, digits)}"
-
-
 def _parts(report: DamageReport, level: str) -> Rows:
     digits, parts = digits_of(report), report.parts
     assert parts is not None
@@ -106,7 +100,7 @@ def _parts(report: DamageReport, level: str) -> Rows:
             for row in range(2)
             for text in (
                 signed(parts.value[row, band], digits),
-                _ends(parts[row, band], digits),
+                ends(report, parts[row, band]),
             )
         ]
         rows.append([name, *cells])
@@ -120,44 +114,21 @@ def _parts(report: DamageReport, level: str) -> Rows:
     )
 
 
-def pairs_of_bands(report: DamageReport) -> list[str]:
-    """The pairs of bands whose damage most needs both, and most overlaps, in words.
-
-    None where coalitions were drawn, or where the damage cannot be told from none.
-    """
-    interactions, damage = report.interactions, report.damage
-    if interactions is None or report.players < 2 or damage.low <= 0 <= damage.high:
-        return []
-    digits, names = digits_of(report), report.band_names
-    upper = np.triu_indices(report.players, 1)
-    values = interactions[upper]
-    lines = []
-    for at, sign, words in (
-        (int(values.argmax()), 1, "need each other most: together they do more than each alone"),
-        (int(values.argmin()), -1, "overlap most: what one of them does the other does too"),
-    ):
-        value = float(values[at])
-        if sign * value >= 0.05 * abs(float(damage.value)):
-            pair = " and ".join(names[side[at]] for side in upper)
-            size = number(value, digits, signed=True)
-            lines.append(f"Bands {pair} {words} (interaction {size}).")
-    return lines
-
-
 def _worst(report: DamageReport, worst: list[dict[str, Any]]) -> Rows:
+    nats = digits_of(report) == 3
     rows = [
         [
             one_line(entry["image"]),
             one_line(entry["name"]),
             entry["band"],
             signed(entry["points"], digits_of(report)),
-            signed(entry["log_prob"], 2),
+            *([] if nats else [signed(entry["log_prob"], 2)]),
         ]
         for entry in worst
     ]
     return table(
         ["suffers most", "class", "through band"],
-        ["points" if digits_of(report) == 1 else "nats", "log-prob"],
+        ["nats"] if nats else ["points", "log-prob"],
         rows,
         tight=True,
     )

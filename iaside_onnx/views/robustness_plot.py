@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..results.robustness import RobustnessReport
 from ..results.spread import Spread
 from .figure import COLOURS, SMALL, WIDTH, Header, Picture, check_count, title
-from .text import both_ends, one_line, percent, words
+from .text import one_line, percent, told_apart, words
 
 # Inches.
 _NAMES, _CELL, _GAP, _EDGE = 1.2, 0.21, 0.14, 0.1
@@ -58,7 +58,7 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
     below = header.height + map_height + _BETWEEN
     drawn = Picture(width, below + bar_height + _BELOW)
     header.draw(drawn)
-    shown = [both_ends(name, _LONGEST_NAME) for name in names]
+    shown = told_apart(names, _LONGEST_NAME)
     for number, report in enumerate(reports):
         left = _NAMES + number * (panel + _GAP)
         axes = drawn.panel(left, header.height, panel, map_height)

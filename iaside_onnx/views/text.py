@@ -40,6 +40,40 @@ def both_ends(name: str, letters: int) -> str:
     return line if len(line) <= letters else f"{line[: half - 1]}…{line[-half:]}"
 
 
+def told_apart(names: Sequence[str], letters: int) -> list[str]:
+    """Names of at most so many letters, cut so that those that differ still do.
+
+    Where one is longer, the folders and file names that all paths share are left out first. Then
+    `both_ends` are kept, or if that made two names alike, what stands between the letters that all
+    begin and end with.
+    """
+    lines = [one_line(name) for name in names]
+    if all(len(line) <= letters for line in lines):
+        return lines
+    parts = [line.split("/") for line in lines]
+    shared = _shared(parts)
+    end = _shared([each[shared:][::-1] for each in parts])
+    inner = ["/".join(each[shared : len(each) - end]) for each in parts]
+    begun = _shared(inner)
+    ended = _shared([each[begun:][::-1] for each in inner])
+    core = [
+        "…" * (begun > 0) + each[begun : len(each) - ended] + "…" * (ended > 0) for each in inner
+    ]
+    for tried in (inner, lines, core):
+        cut = [both_ends(each, letters) for each in tried]
+        if all(cut) and len(set(cut)) == len(set(names)):
+            return cut
+    return [f"{both_ends(line, letters - 4)} ({n})" for n, line in enumerate(lines, 1)]
+
+
+def _shared(rows: Sequence[Sequence[str]]) -> int:
+    """How many entries all begin with."""
+    for place, entries in enumerate(zip(*rows, strict=False)):
+        if len(set(entries)) > 1:
+            return place
+    return min(map(len, rows))
+
+
 def words(name: str) -> str:
     """A name made of words, such as that of a corruption, as words."""
     return one_line(name.replace("_", " "))
