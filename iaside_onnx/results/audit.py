@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import ReportError
-from ..spelling import path_word, words
+from ..spelling import folder_word, path_word, words
 from ..storage.opening import is_folder
 from ..storage.output_file import whole_file
 from . import kinds
@@ -232,9 +232,9 @@ class Audit(Shown):
 
     def command(self, name: str) -> list[str]:
         """The words of a command that goes on from here: "compare" or "gate"."""
-        folder = _folder_words(self.folder)
+        folder = folder_word(self.folder)
         if name == "compare":
-            return ["iaside", "compare", folder, _folder_words(_beside(self.folder))]
+            return ["iaside", "compare", folder, folder_word(_beside(self.folder))]
         kind, most = self.threshold
         return ["iaside", "gate", folder, "--max-error", f"{kind}={most:g}"]
 
@@ -415,8 +415,3 @@ def _beside(folder: Path) -> Path:
     if folder.name not in ("", ".."):
         return folder.with_name(f"{folder.name}-2")
     return folder / ".." / f"{folder.resolve().name or 'audit'}-2"
-
-
-def _folder_words(folder: Path) -> str:
-    """A folder as a word of a command, with the slash that says what it is."""
-    return f"{path_word(folder)}/".replace("//", "/")
