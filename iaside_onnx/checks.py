@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from os import PathLike
@@ -134,6 +135,24 @@ def check_share(parameter: str, value: float) -> None:
     """
     if not is_number(value) or not 0.0 < value < 1.0:
         raise InvalidOption(parameter, value, "must lie between 0 and 1, both excluded")
+
+
+_DURATION = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
+
+
+def duration_seconds(text: str) -> float | None:
+    """Seconds of a time such as 10m or 1h30m; None where it is none.
+
+    Examples
+    --------
+    >>> duration_seconds("1h30m"), duration_seconds("30")
+    (5400.0, None)
+    """
+    parts = _DURATION.fullmatch(text)
+    if parts is None or not text:
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    return 3600.0 * hours + 60.0 * minutes + seconds
 
 
 def check_positive(parameter: str, value: float) -> None:

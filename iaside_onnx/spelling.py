@@ -148,6 +148,11 @@ def path_word(path: str | PathLike[str]) -> str:
     return f"./{text}" if text.startswith("-") else text
 
 
+def folder_word(path: str | PathLike[str]) -> str:
+    """A folder as a word of a command, with the slash that says what it is."""
+    return f"{path_word(path)}/".replace("//", "/")
+
+
 def command_text(typed: Iterable[str]) -> str:
     """The words of a command as a shell reads them, whatever bytes are in them.
 

@@ -160,6 +160,22 @@ def test_images_without_labels_are_refused_with_what_to_do(tmp_path, iaside):
     assert "make one sub-folder per class or give --labels FILE.csv" in done.stderr
 
 
+def test_pictures_that_the_labels_leave_out_are_told(tmp_path):
+    model, root = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=False)
+    (root / "labels.csv").write_text(
+        "file,label\n" + "".join(f"{n:02}.png,{n % 2}\n" for n in range(9))
+    )
+    seen = []
+    listener = ia.Listener(warn=seen.append)
+    with pytest.raises(IasideError, match="or a time such as"):
+        ia.audit(model, root, time="soon")
+    audit = ia.audit(model, root, time="10m", quick=True, preprocess="raw", listener=listener)
+    assert any(
+        line.endswith(f"lists 9 photos of {root}; the 3 others are left out") for line in seen
+    )
+    assert audit.commands == {}
+
+
 def test_a_folder_within_the_images_is_refused_since_it_would_be_a_class(tmp_path, iaside):
     model, root = brightness(tmp_path / "m.onnx"), pictures(tmp_path / "photos", folders=True)
     done = iaside("audit", model, root, "-o", root / "answer")

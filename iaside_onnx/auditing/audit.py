@@ -10,8 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from ..checks import check_path, check_positive, check_share, check_truth, plain, several
-from ..errors import DataError, IasideError, UsageError
+from ..checks import (
+    check_path,
+    check_positive,
+    check_share,
+    check_truth,
+    duration_seconds,
+    plain,
+    several,
+)
+from ..errors import DataError, IasideError, InvalidOption, UsageError
 from ..listener import Listener
 from ..measure.attacked import check_attacks
 from ..measure.in_memory import GivenImages, GivenModel
@@ -43,7 +51,7 @@ def audit(
     images: GivenImages,
     target: str | Path | None = None,
     *,
-    time: float | None = TIME,
+    time: float | str | None = TIME,
     keep: float | None = None,
     quick: bool | None = None,
     attack: str | Sequence[str] = (),
@@ -62,8 +70,9 @@ def audit(
         As for `analyze`. A ``labels.csv`` in a folder of images is used.
     target : path, optional
         Folder for the reports, the page and the summary; None keeps nothing on disk.
-    time : float or None
-        Seconds after which no more images are measured; None: until all are, or there are enough.
+    time : float, str or None
+        Seconds, or a time such as "10m", after which no more images are measured; None: until all
+        are, or there are enough.
     keep : float, optional
         Share of the accuracy that a robust model keeps, 0.8 by default.
     quick : bool, optional
@@ -93,6 +102,10 @@ def audit(
     request = Request.of(LabelledOptions, {"samples": _SAMPLES, **options}, model, images, None)
     assert request.model is not None
     time, keep, quick = map(plain, (time, keep, quick))
+    if isinstance(time, str):
+        if (seconds := duration_seconds(time)) is None:
+            raise InvalidOption("time", time, 'give seconds, or a time such as "10m" or "1h30m"')
+        time = seconds
     if time is not None:
         check_positive("time", time)
     own: dict[str, Any] = {}

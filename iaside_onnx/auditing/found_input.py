@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from ..images.folders import class_folders, holds_labels
+from ..images.folders import all_pictures, class_folders, holds_labels
 from ..images.sample import OWN_ANSWERS, Reading
 from ..listener import Listener
 from ..measure.request import ModelOptions
@@ -86,6 +86,8 @@ def find_input(
     reading = {name: asked.get(name) for name in _READING}
     source = Reading.asked(images, labels, asked.get("class_names"), **reading).open(Listener())
     options = {} if labels is None else {"labels": labels}
+    if labels not in (None, OWN_ANSWERS) and images.is_dir():
+        _say_left_out(images, labels, len(source.ids), stages)
     present, naming = len(np.unique(source.labels)), _NAMING[source.naming]
     if labels is not None or source.class_names is None:
         naming = "number" if labels is None else labels
@@ -104,6 +106,14 @@ def find_input(
         words = f"{recipe.name or recipe.channels.upper()} ({_SOURCES[where]}); {told}"
         return FoundInput(words, len(source.ids), options)
     return _tried(model, images, {**asked, **options}, options, told, len(source.ids), stages)
+
+
+def _say_left_out(images: Path, labels: Any, listed: int, stages: Stages) -> None:
+    """Warn where a table of labels does not list all pictures of a folder."""
+    there = all_pictures(images, Listener())
+    left = 0 if there is None else len(there.ids) - listed
+    if left > 0:
+        stages.warn(f"{labels} lists {photos(listed)} of {images}; the {left} others are left out")
 
 
 def _tried(

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 import click
 
+from ..checks import duration_seconds
 from ..inference.providers import words as provider_words
 from .numbers import FILE, INTEGER, NEW_FILE, NUMBER, TABLE, TEXT, plain
 
 _SIDE = re.compile(r"[1-9][0-9]{0,4}")
-_DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 _LONGEST_FRACTION = 100
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -93,11 +93,8 @@ def _radius(text: str) -> float:
 
 
 def _seconds(text: str) -> float:
-    parts = _DURATION.fullmatch(text)
-    if parts is None or not text:
-        return float(plain(text, float))
-    hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-    return 3600.0 * hours + 60.0 * minutes + seconds
+    seconds = duration_seconds(text)
+    return float(plain(text, float)) if seconds is None else seconds
 
 
 size = read_by(_sides, "no size; give pixels, such as 224 or 240x320")

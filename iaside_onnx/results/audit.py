@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import ReportError
-from ..spelling import path_word, words
+from ..spelling import folder_word, path_word, words
 from ..storage.opening import is_folder
 from ..storage.output_file import whole_file
 from . import kinds
@@ -171,7 +171,8 @@ class Audit(Shown):
         """Why it is not robust, in sentences; what is not measured yet is said."""
         kinds = self.verdicts.groups
         damages = {kind: self.damages_of(kind) for kind in kinds}
-        return why_words(self.verdicts, damages, self.analysis)
+        goes_on = self.kept and self._more() is not None
+        return why_words(self.verdicts, damages, self.analysis, goes_on=goes_on)
 
     @property
     def confidence(self) -> str | None:
@@ -237,16 +238,18 @@ class Audit(Shown):
         hurt = [kind for kind, group in found.groups.items() if group.verdict != ROBUST]
         kinds = [kind for kind in hurt if kind in GROUPS and not self.damages_of(kind)]
         evidence = [] if self.analysis is not None else ["where the evidence lies"]
-        return evidence + ([f"why {kinds_words(kinds)} hurts"] if kinds else [])
+        return evidence + (
+            [f"why {kinds_words(kinds)} hurt{'s' * (len(kinds) == 1)}"] if kinds else []
+        )
 
     def command(self, name: str) -> list[str]:
         """The words of a command that goes on from here: "again", "compare" or "gate"."""
-        folder = _folder_words(self.folder)
+        folder = folder_word(self.folder)
         if name == "again":
-            beside = _folder_words(_beside(self.folder))
+            beside = folder_word(_beside(self.folder))
             return ["iaside", "audit", "NEWMODEL", "IMAGES", "-o", beside]
         if name == "compare":
-            return ["iaside", "compare", folder, _folder_words(_beside(self.folder))]
+            return ["iaside", "compare", folder, folder_word(_beside(self.folder))]
         kind, most = self.threshold
         return ["iaside", "gate", folder, "--max-error", f"{kind}={most:g}"]
 
@@ -440,8 +443,3 @@ def _beside(folder: Path) -> Path:
     if folder.name not in ("", ".."):
         return folder.with_name(f"{folder.name}-2")
     return folder / ".." / f"{folder.resolve().name or 'audit'}-2"
-
-
-def _folder_words(folder: Path) -> str:
-    """A folder as a word of a command, with the slash that says what it is."""
-    return f"{path_word(folder)}/".replace("//", "/")

@@ -36,11 +36,16 @@ _MOST_REASONS = 3
 
 
 def why_words(
-    found: Verdicts, damages: Mapping[str, Sequence[DamageReport]], analysis: Report | None
+    found: Verdicts,
+    damages: Mapping[str, Sequence[DamageReport]],
+    analysis: Report | None,
+    *,
+    goes_on: bool = False,
 ) -> list[str]:
     """Why corruptions hurt: a sentence for the most harmful damage of each group that is short.
 
-    Where no damage was measured of any of them, that is said, and where the evidence lies.
+    Where no damage was measured of any of them, that is said, and where the evidence lies;
+    `goes_on` says that the audit can be gone on with to measure it.
     """
     hurt = [group for group in worst_first(found) if group.verdict != ROBUST]
     named = [damage_words(damages[group.kind][0]) for group in hurt if damages.get(group.kind)]
@@ -49,7 +54,7 @@ def why_words(
     if found.groups and not hurt:
         return [evidence_words(analysis)] if analysis is not None else ["Nothing to explain."]
     rest = [] if analysis is None else [evidence_words(analysis)]
-    return ["Not measured yet; --resume goes on.", *rest]
+    return [f"Not measured yet{'; --resume goes on' * goes_on}.", *rest]
 
 
 def _of_fewer(
