@@ -32,10 +32,10 @@ KEYS = {
 # Right answers of 60 images to each corruption at severities 1, 3, 5.
 RIGHT = np.array([[30, 20, 10], [6, 6, 6], [54, 54, 54], [54, 40, 20], [54, 54, 48]])
 SCREEN = """
-  Is it robust?   In part: every corruption of blur and digital keeps at least
-                  80 % of what it gets right; noise (impulse noise) and weather
-                  (fog) each hold a corruption that keeps less than 80 % of what
-                  it gets right.
+  Is it robust?   In part: every corruption measured of blur (1 of 5) and
+                  digital (1 of 5) keeps at least 80 % of what it gets right;
+                  noise (impulse noise) and weather (fog) each hold a corruption
+                  that keeps less than 80 % of what it gets right.
     right answers of 60 images          weakest corruption
     untouched ███████▎  90 % [80, 95]
     noise     █▊        22 % [15, 31]   impulse noise, from severity 1 on
@@ -244,6 +244,38 @@ def test_a_rise_of_errors_is_paired():
     assert not ia.gate(same, baseline=first, max_error_rise={"noise": 0.0}).passed
     with pytest.raises(ReportError, match="cannot be paired"):
         ia.gate(measured(images=58), baseline=first, max_error_rise={"noise": 0.1})
+
+
+def test_compare_and_gate_give_one_difference_one_interval(tmp_path):
+    paths = [folder(tmp_path / "first")]
+    worse = measured(RIGHT - 6, clean=51, name="worse")
+    worse = replace(worse, model={**worse.model, "sha256": "1" * 64})
+    paths.append(tmp_path / "worse")
+    paths[1].mkdir()
+    worse.save(paths[1] / "robustness.h5")
+    (pair,) = ia.compare_audits(*paths).pairs
+    for name, compared in {**pair.groups, **pair.corruptions}.items():
+        (gated,) = ia.gate(paths[1], baseline=paths[0], max_error_rise={name: 0.0}).criteria
+        ends = -gated.estimate, -gated.high, -gated.low
+        assert ends == pytest.approx((compared.difference, compared.low, compared.high), abs=1e-12)
+        assert (compared.p < 0.05) == (compared.high < 0)
+        assert compared.low < compared.difference < compared.high
+    assert compared.stderr > 0
+    (gated,) = ia.gate(paths[1], baseline=paths[0], max_accuracy_drop=0.5).criteria
+    ends = -gated.estimate, -gated.high, -gated.low
+    assert ends == (pair.clean.difference, pair.clean.low, pair.clean.high)
+
+
+def test_audits_of_other_rules_are_judged_by_that_of_the_reference(tmp_path):
+    strict = folder(tmp_path / "strict")
+    lenient = folder(tmp_path / "lenient", about={"keep": 0.1})
+    (pair,) = ia.compare_audits(strict, lenient).pairs
+    assert all(one == other for one, other in pair.verdicts.values())
+    assert "lenient was audited with a rule of 10 %; both are judged by that of strict, 80 %" in (
+        pair.notes
+    )
+    (pair,) = ia.compare_audits(lenient, strict).pairs
+    assert pair.verdicts["weather"] == ("robust", "robust")
 
 
 def test_show_compare_html_and_plot_take_the_folder(audit, iaside, tmp_path):

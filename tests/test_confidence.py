@@ -13,6 +13,7 @@ import iaside_onnx as ia
 from iaside_onnx.errors import ReportError
 from iaside_onnx.mathematics.calibration import calibrated_error, expected_calibration_error
 from iaside_onnx.measure.scorer import Scorer
+from iaside_onnx.results.confidence import confidences
 from iaside_onnx.storage.partial import create_partial
 
 from .test_robustness import STRENGTH, brightness_model, grey_images
@@ -98,6 +99,21 @@ def test_confidence_is_what_the_planted_model_says(planted, tmp_path, iaside):
     for name in ("early.h5", "r.h5"):
         result = iaside("verify", tmp_path / name, "--redo", 3, "--model", model, "--images", data)
         assert result.exit_code == 0, result.stdout + result.stderr
+
+
+def test_confidences_do_not_depend_on_the_order_of_images():
+    rng = np.random.default_rng(0)
+    clean = rng.random(30), rng.random(30) < 0.3
+    cells = rng.random((30, 2, 2)), rng.random((30, 2, 2)) < 0.5
+    order = rng.permutation(30)
+    one = confidences(clean, cells, 0, 0.95)
+    moved = [tuple(each[order] for each in pair) for pair in (clean, cells)]
+    other = confidences(*moved, 0, 0.95)
+    for name in ("gap", "when_wrong"):
+        spreads = [getattr(each.perturbed, name) for each in (one, other)]
+        ends = [(float(spread.low), float(spread.high)) for spread in spreads]
+        assert ends[0] == pytest.approx(ends[1], abs=1e-12)
+    assert one.cells.ece_if_calibrated == pytest.approx(other.cells.ece_if_calibrated, abs=1e-12)
 
 
 def test_a_partial_file_of_a_version_without_probabilities_is_not_continued(

@@ -345,6 +345,18 @@ def test_pictures_of_ones_own_are_a_perturbation(iaside, network, photographs, t
     assert last[0] == 11
 
 
+def test_a_folder_of_results_that_cannot_be_made_is_one_line(network, photographs, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "at all")
+    for target, words in (
+        (tmp_path / "file", "is no folder, and several files need one"),
+        (tmp_path / "file" / "x", "does not exist; create it first"),
+        (tmp_path / "link", "is no folder, and several files need one"),
+    ):
+        with pytest.raises(IasideError, match=words):
+            ia.explain(network, photographs, target, corruption=["fog", "snow"], bands=2)
+
+
 def test_places_of_pictures_are_looked_at_before_anything_is_said(
     iaside, network, photographs, tmp_path
 ):
@@ -365,7 +377,7 @@ def test_places_of_pictures_are_looked_at_before_anything_is_said(
     assert not (tmp_path / "r.h5").exists()
     next(own.rglob("*.png")).write_bytes(b"none")
     done = iaside("explain", *asked, "--perturbed", own, "--skip-bad")
-    assert "--skip-bad leaves out none of the perturbed pictures" in done.stderr
+    assert "replace it, or take its clean form out of the images" in done.stderr
 
 
 def test_several_share_the_time_and_are_told_of_as_one(network, photographs, tmp_path):

@@ -66,6 +66,7 @@ if __name__ == "__main__":
         torch.export.save(program, f"{name}.pt2")
 '''
 IMAGE = ("--image", "3x32x32")
+PRETRAINED = ("--weights", "pretrained")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,8 @@ def test_other_ways_out_of_pytorch(pytorch, source, options):
         ("weights.pth", IMAGE, "package.module:factory --weights FILE"),
         ("networks:attention", (), "--image"),
         ("networks:missing", IMAGE, "cannot be imported"),
+        ("torchvision:resnet18", (*PRETRAINED, "--num-classes", "5"), "classes of its own"),
+        ("timm:resnet18", (*PRETRAINED, "--num-classes", "5"), "classes of its own"),
     ],
 )
 def test_what_must_not_be_exported_is_not(pytorch, source, options, message):

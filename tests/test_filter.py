@@ -11,6 +11,7 @@ import pytest
 from scipy.fft import dctn
 
 import iaside_onnx as ia
+from iaside_onnx.errors import UsageError
 from iaside_onnx.mathematics.wiener import (
     Spectra,
     filtered,
@@ -19,6 +20,7 @@ from iaside_onnx.mathematics.wiener import (
 )
 from iaside_onnx.onnx_file.artifact import load_graph, load_whole
 from iaside_onnx.onnx_file.edits import with_filter
+from iaside_onnx.results.filtering import FilterResult
 
 from . import graphs
 from .conftest import write_npz
@@ -247,12 +249,35 @@ def test_where_no_filter_helps_it_is_said_and_nothing_written(tmp_path, planted,
     command = ("filter", path, planted, "--against", "brightness:5", "-o", target)
     done = iaside(*command)
     assert done.exit_code == 0, done.stderr
-    assert done.stdout.startswith("No filter helps this model against brightness:5, as far as 40 ")
+    assert done.stdout.startswith("This filter does not help against brightness:5, as far as 40 ")
     assert "Nothing was written (--force" in done.stdout
     assert not target.exists()
     assert iaside(*command, "--force").exit_code == 0
     assert target.exists()
     assert iaside(*command).exit_code == 2
+
+
+def test_a_mean_over_targets_has_the_intervals_of_single_ones():
+    # Four images that all gain a half say little of others, as four that gain a whole do.
+    right = np.array([[[False, False]] * 4, [[True, False]] * 4])
+    result = FilterResult(
+        model={}, data={}, settings={"seed": 0, "confidence": 0.95, "max_clean_loss": 0.02},
+        provider="cpu", against=["fog:3", "snow:3"], weights=np.eye(3), missed=0.0, gain=[],
+        tried=[], strength=1.0, choosing=4, clean=np.ones((2, 4), bool), perturbed=right,
+        written=None, run={},
+    )  # fmt: skip
+    assert result.effect.difference == 0.5
+    assert result.effect.low < 0 < result.effect.high
+    assert result.effect.p > 0.05
+    assert not result.helps
+    assert result.sentence.startswith("This filter does not help against fog:3, snow:3, as far as")
+
+
+@pytest.mark.parametrize("kernel", [3.0, True, "3", 4])
+def test_a_kernel_of_no_odd_whole_number_is_refused(tmp_path, planted, kernel):
+    path = high_passing(tmp_path / "m.onnx", 0.5, 5.0)
+    with pytest.raises(UsageError, match="give an odd number from 3 to 15"):
+        ia.fit_filter(path, planted, against="fog", kernel=kernel)
 
 
 def test_the_same_command_gives_the_same_file(tmp_path, planted):

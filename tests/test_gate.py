@@ -91,6 +91,13 @@ def test_the_view_is_that_of_the_report():
         ({"baseline": True, "max_drop": -0.1}, "max_drop=-0.1"),
         ({"baseline": True, "max_drop": float("inf")}, "max_drop=inf"),
         ({"min_score": 0.1, "confidence": 1.5}, "confidence=1.5"),
+        ({"min_accuracy": "x"}, "min_accuracy='x': must be a number"),
+        ({"baseline": True, "max_mce": "a"}, "max_mce='a': must be a number"),
+        ({"min_score": True}, "min_score=True: must be a number"),
+        ({"max_error": "noise=0.5"}, "give shares by corruption or group"),
+        ({"max_error": ["noise"]}, "give shares by corruption or group"),
+        ({"max_error": {"noise": "a"}}, "max_error='noise=a': must be a share"),
+        ({"max_error": {"noise": True}}, "max_error='noise=True': must be a share"),
     ],
 )
 def test_questions_that_make_no_sense_are_usage_errors(options, message):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import iaside_onnx as ia
 from iaside_onnx.cli import main
-from iaside_onnx.measure.quantized import KINDS, model_inputs
+from iaside_onnx.measure.quantized import KINDS, _in_batches, model_inputs
 
 from . import graphs
 from .conftest import ROOT
@@ -54,12 +54,25 @@ def test_quantised_artifacts_are_read_right_and_keep_the_profile(quantised):
     assert half.high - half.low < 0.002
 
 
+@pytest.mark.parametrize(("images", "size"), [(5, 16), (20, 16), (8, 3)])
+def test_a_fixed_batch_takes_all_images(tmp_path, images, size):
+    proto = onnx.load(graphs.small_network(tmp_path / "net.onnx"))
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
+    name = proto.graph.input[0].name
+    rows = np.arange(images)[:, None]
+    fed = [{name: rows[start : start + 8]} for start in range(0, images, 8)]
+    made = _in_batches(fed, proto)
+    assert {len(batch[name]) for batch in made} == {size}
+    assert {int(row[0]) for batch in made for row in batch[name]} == set(range(images))
+    assert len(made) == -(-images // size)
+
+
 def test_what_cannot_be_quantised_is_said_and_a_fixed_batch_is_kept(iaside, tmp_path, photographs):
     model = graphs.small_network(tmp_path / "net.onnx")
     proto = onnx.load(model)
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
     onnx.save(proto, model)
-    few = (photographs, "--samples", 4, "-o", tmp_path / "made")
+    few = (photographs, "--samples", 3, "-o", tmp_path / "made")
     done = iaside("quantize", model, *few, "--kind", "qdq", "--kind", "float16")
     assert done.exit_code == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [

@@ -255,7 +255,13 @@ def test_the_two_shares_are_the_measured_fall_of_the_same_images():
     assert spectral["contrast"] > 0.3
     assert abs(structural["contrast"]) < 0.1
     assert structural["elastic_transform"] < -0.1
+    # Pictures of the user's own are no corruption, though their folder be called as one.
+    own = {"contrast": {"digest": "0" * 64, "severities": False}}
+    beside = replace(measured, settings={**measured.settings, "pairs": own})
+    assert ia.damage_shares(made, beside).report.perturbations == ["elastic_transform"]
+    own["elastic_transform"] = own["contrast"]
     for other, message in (
+        (beside, "no corruption and severity in common"),
         (replace(measured, model={**measured.model, "sha256": "1" * 64}), "of another model"),
         (replace(measured, data={**measured.data, "digest": "1" * 64}), "other images"),
         (replace(measured, settings={**measured.settings, "seed": 5}), "another seed"),

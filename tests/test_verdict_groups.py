@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from math import comb
 
 import numpy as np
 import pytest
 
+from iaside_onnx.corruptions.severity import CATALOGUE, IMAGENET_C
 from iaside_onnx.errors import UsageError
 from iaside_onnx.mathematics.kept import (
     decision,
@@ -16,7 +18,7 @@ from iaside_onnx.mathematics.kept import (
     resampled_kept,
     strict_confidence,
 )
-from iaside_onnx.results.group_verdict import guessing, verdicts
+from iaside_onnx.results.group_verdict import GROUPS, PUBLISHED, guessing, verdicts
 
 from .robustness_reports import made_up
 
@@ -108,10 +110,24 @@ def test_one_corruption_that_falls_short_settles_the_group_and_the_others_do_not
     assert (blur.verdict, blur.weakest, blur.needed) == ("not robust", "corruption3", None)
     assert blur.right == pytest.approx(0.62)
     assert found.sentence == (
-        "In part: every corruption of noise keeps at least 80 % of what it gets right; blur "
-        "(corruption3) holds a corruption that keeps less than 80 % of what it gets right."
+        "In part: every corruption measured of noise (2, none published) keeps at least 80 % of "
+        "what it gets right; blur (corruption3) holds a corruption that keeps less than 80 % of "
+        "what it gets right."
     )
     assert [cell.corruption for cell in found.worst[:3]] == ["corruption3"] * 3
+
+
+def test_a_group_that_was_measured_in_part_says_so():
+    of = {kind: {n for n in IMAGENET_C if CATALOGUE[n].kind == kind} for kind in GROUPS}
+    assert of == PUBLISHED
+    names = [*sorted(of["blur"]), "jpeg_compression"]
+    made = report(np.ones(200), share(200, 200, 6), ["blur"] * 5 + ["digital"])
+    kinds = dict(zip(names, made.settings["kinds"].values(), strict=True))
+    made = replace(made, perturbations=names, settings={**made.settings, "kinds": kinds})
+    assert verdicts(made).sentence == (
+        "Yes: every corruption of blur and every one measured of digital (1 of 5) keeps at least "
+        "80 % of what it gets right."
+    )
 
 
 def test_more_corruptions_need_more_evidence_against_one():

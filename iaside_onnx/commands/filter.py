@@ -44,7 +44,7 @@ from .output import check_targets, print_json
     "--max-clean-loss", type=NUMBER, default=0.02, show_default=True,
     help="Accuracy on clean images that it may cost, in (0, 1).",
 )  # fmt: skip
-@click.option("--force", is_flag=True, help="Write the file even if no filter helps.")
+@click.option("--force", is_flag=True, help="Write the file even if the filter does not help.")
 @label_options
 @naming_options
 @skip_bad_option

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import IasideError, ReportError, UsageError, said
-from ..mathematics.paired import Difference, PairedBootstrap, holm
+from ..mathematics.paired import Difference, holm, mean_differences, right_answers
 from ..results.audit import ANALYSIS, Audit
-from ..results.group_verdict import OWN_ANSWERS, SEVERITIES, listed
+from ..results.group_verdict import OWN_ANSWERS, SEVERITIES, listed, percent, verdicts
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
 from .agreement import Ground, grounds_apart
+from .comparable import contents_of, shared_rows
 from .comparison import compare
-
-_LEAST_IMAGES = 2
+from .gated import wrong_under
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class AuditPair:
         Share of right answers, or of each model's own answers, under corruptions, mean over
         severities; ``p_holm`` over each family.
     verdicts : dict of str to tuple of str
-        The verdict of the reference and of the other, by group, each from all its own images.
+        The verdict of the reference and of the other, by group, each from all its own images, both
+        by the reference's rule.
     scores : list of str
         What `compare` says of the analyses, where both have one of the same game.
     notes : list of str
@@ -93,7 +94,8 @@ def compare_audits(
     reference, *others : path or Audit
         Folders of audits; differences are other minus reference.
     confidence : float, optional
-        Of the intervals, paired bootstrap over images; by default as in the reference.
+        Of the intervals; by default as in the reference. They are those of `gate`: of the score
+        test on untouched images, and of the paired bootstrap over images under corruptions.
 
     Raises
     ------
@@ -125,21 +127,27 @@ def _names(audits: Sequence[Audit]) -> list[str]:
 def _pair(base: str, reference: Audit, name: str, other: Audit) -> AuditPair:
     first, second = reference.robustness, other.robustness
     notes = _check(base, first, name, second)
-    rows = _shared(base, first, name, second)
+    pair = (base, first), (name, second)
+    rows = shared_rows(*pair)
+    contents_of(*pair, rows)
     kinds = first.settings["kinds"]
     groups = list(dict.fromkeys(kinds[each] for each in first.perturbations))
-    tables = [
-        _table(report, chosen, groups) for report, chosen in zip((first, second), rows, strict=True)
-    ]
-    seed = int(first.settings["seed"])
-    resamples = PairedBootstrap(tables[0], tables[1], first.confidence, seed)
-    clean: Difference | None
-    clean, *rest = resamples.differences(lambda means: means)
-    if first.of_own_answers:
-        clean = None
+    names, seed = [*groups, *first.perturbations], int(first.settings["seed"])
+    clean: Difference | None = None
+    if not first.of_own_answers:
+        before, after = ~first.clean_wrong[rows[0]], ~second.clean_wrong[rows[1]]
+        clean = right_answers(before, after, first.confidence)
+    tables = _table(first, rows[0], names), _table(second, rows[1], names)
+    rest = mean_differences(*tables, first.confidence, seed)
     of_groups = dict(zip(groups, _adjusted(rest[: len(groups)]), strict=True))
     single = dict(zip(first.perturbations, _adjusted(rest[len(groups) :]), strict=True))
-    found = [each.verdicts.groups for each in (reference, other)]
+    rule = reference.verdicts
+    found = rule.groups, verdicts(second, keep=rule.keep).groups
+    if other.verdicts.keep != rule.keep:
+        notes.append(
+            f"{name} was audited with a rule of {percent(other.verdicts.keep)}; both are judged "
+            f"by that of {base}, {percent(rule.keep)}"
+        )
     left_out = {
         "reference": len(first.labels) - len(rows[0]),
         "other": len(second.labels) - len(rows[1]),
@@ -172,42 +180,12 @@ def _check(base: str, first: RobustnessReport, name: str, second: RobustnessRepo
     return notes
 
 
-def _shared(
-    base: str, first: RobustnessReport, name: str, second: RobustnessReport
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows of the images that both measured, in the order of their ids."""
-    places = [{image: at for at, image in enumerate(each.image_ids)} for each in (first, second)]
-    ids = sorted(places[0].keys() & places[1].keys())
-    if len(ids) < _LEAST_IMAGES:
-        raise ReportError(
-            f"{name} and {base} share {len(ids)} images; at least {_LEAST_IMAGES} are needed: "
-            "audit both models on the same images"
-        )
-    rows = tuple(np.array([place[image] for image in ids], np.intp) for place in places)
-    own = first.of_own_answers and second.of_own_answers  # each has its own
-    same = own or np.array_equal(first.labels[rows[0]], second.labels[rows[1]])
-    contents = first.image_digests, second.image_digests
-    if contents[0] is not None and contents[1] is not None:
-        same = same and np.array_equal(contents[0][rows[0]], contents[1][rows[1]])
-    elif first.image_ids == second.image_ids:
-        same = same and first.data["digest"] == second.data["digest"]
-    if not same:
-        raise ReportError(
-            f"{name} and {base} hold other images or labels under the same names; audit both "
-            "models on the same images"
-        )
-    return rows[0], rows[1]
-
-
 def _table(
-    report: RobustnessReport, rows: NDArray[np.intp], groups: Sequence[str]
+    report: RobustnessReport, rows: NDArray[np.intp], names: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Right answers of each image: untouched, under each group, under each corruption."""
-    places = [report.severities.index(severity) for severity in SEVERITIES]
-    right = (~report.wrong[rows][:, :, places]).mean(axis=2)
-    kinds = np.array([report.settings["kinds"][name] for name in report.perturbations])
-    of_groups = [right[:, kinds == kind].mean(axis=1) for kind in groups]
-    return np.column_stack([~report.clean_wrong[rows], *of_groups, right]).astype(np.float64)
+    """Right answers to each image under corruptions and groups of them, shape (n, k)."""
+    wrong = [wrong_under(report, name, SEVERITIES)[rows] for name in names]
+    return np.asarray(1.0 - np.concatenate(wrong, axis=1))
 
 
 def _adjusted(family: Sequence[Difference]) -> list[Difference]:

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..mathematics.band_sums import RunSums
-from ..mathematics.paired import Difference, PairedBootstrap, holm, right_answers
+from ..mathematics.paired import (
+    Difference,
+    PairedBootstrap,
+    holm,
+    mean_differences,
+    right_answers,
+)
 from ..results.damage import FEW_IMAGES, DamageReport
 from ..results.damage_words import bands_named, perturbation_name
 from ..results.result import ModelResult
@@ -154,10 +160,13 @@ def _pair(base: Named, compared: Named) -> DamagePair:
     sides = [_shares(report, own) for report, own in zip((first, other), rows, strict=True)]
     games = [report.game()[own] for report, own in zip((first, other), rows, strict=True)]
     before, after = (_columns(*each) for each in zip(games, sides, strict=True))
-    drawn = PairedBootstrap(before, after, first.confidence)
-    clean, perturbed, damage, *bands = drawn.differences(lambda means: means)
-    if first.value != "log-prob":
+    seed, one = int(first.settings["seed"]), first.attainable
+    if first.value == "log-prob":
+        drawn = PairedBootstrap(before, after, first.confidence, seed)
+        clean, perturbed, damage, *bands = drawn.differences(lambda means: means)
+    else:
         clean, perturbed = (_accuracy(games, column, first.confidence) for column in (-1, 0))
+        damage, *bands = mean_differences(before[:, 2:], after[:, 2:], first.confidence, seed, one)
     adjusted = holm(np.array([band.p for band in bands]))
     settings = permitted(settings_apart(first.settings, other.settings, DAMAGE_SETTINGS))
     pair = DamagePair(
@@ -177,9 +186,11 @@ def _pair(base: Named, compared: Named) -> DamagePair:
         bands=[replace(band, p_holm=float(p)) for band, p in zip(bands, adjusted, strict=True)],
         verdict={},
     )
-    sums = RunSums(sides[1] - sides[0], first.confidence, 0)
-    alike = np.array_equal(before[:, 2:], after[:, 2:])
-    return replace(pair, verdict=_verdict(pair, first_name, first, sums, alike=alike))
+    if np.array_equal(before, after):
+        alike = f"{name} and {first_name} suffer alike on every image they share."
+        return replace(pair, verdict=dict.fromkeys(("damage", "bands"), alike))
+    sums = RunSums(sides[1] - sides[0], first.confidence, seed, attainable=one, models=2)
+    return replace(pair, verdict=_verdict(pair, first_name, first, sums))
 
 
 def _columns(game: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -220,21 +231,20 @@ def _notes(
 
 
 def _verdict(
-    pair: DamagePair, reference: str, first: DamageReport, sums: RunSums, *, alike: bool
+    pair: DamagePair, reference: str, first: DamageReport, sums: RunSums
 ) -> dict[str, str]:
-    """Plain sentences about a pair, as `DamagePair.verdict` holds them.
-
-    `alike` says that the two lose the same, in all and band by band, on every image.
-    """
+    """Plain sentences about a pair, as `DamagePair.verdict` holds them."""
     level, digits = 1 - first.confidence, 2 if first.value == "log-prob" else 1
     d, name = pair.damage, pair.report
-    if alike:
-        return dict.fromkeys(
-            ("damage", "bands"), f"{name} and {reference} suffer alike on every image they share."
-        )
     between = (
         f"({_text(d.reference, digits)} with {reference}, {_text(d.other, digits)} with {name})"
     )
+    if pair.shared < FEW_IMAGES:
+        few = f"With fewer than {FEW_IMAGES} images"
+        return {
+            "damage": f"{few} no difference of the damage is judged {between}.",
+            "bands": f"{few} no band is judged.",
+        }
     if d.p < level:
         less = d.difference < 0
         low, high = sorted((abs(d.low), abs(d.high)))
@@ -252,10 +262,7 @@ def _verdict(
                 "probability of 0.8)"
             )
         damage += "."
-    if pair.shared < FEW_IMAGES:
-        bands = f"With fewer than {FEW_IMAGES} images no band is judged."
-    else:
-        bands = " ".join(_bands_said(pair, reference, first, sums, digits))
+    bands = " ".join(_bands_said(pair, reference, first, sums, digits))
     return {"damage": damage, "bands": bands}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import is_number
 from ..errors import InvalidOption, UsageError
 from ..mathematics.paired import right_answers
 from ..mathematics.proportion import wilson
@@ -32,6 +33,7 @@ from .gated import (
     Judged,
     check_errors,
     check_paired,
+    checked_limits,
     error,
     files_of,
     mce,
@@ -211,8 +213,8 @@ def gate(
         "max_drop": max_drop,
     }
     limits = {name: limit for name, limit in given.items() if limit is not None}
-    by_name = {"max_error": dict(max_error or {}), "max_error_rise": dict(max_error_rise or {})}
-    by_name = {name: bounds for name, bounds in by_name.items() if bounds}
+    errors = {"max_error": max_error, "max_error_rise": max_error_rise}
+    by_name = {name: checked_limits(name, each) for name, each in errors.items() if each}
     _check(limits, by_name, baseline)
     needed = _needed(limits, by_name)
     gated = Gated.of(report, needed)
@@ -291,6 +293,8 @@ def _check(
     if baseline is not None and not asked:
         raise UsageError(f"{option('baseline')} needs {drops}")
     for name, limit in limits.items():
+        if not is_number(limit):
+            raise InvalidOption(name, limit, "must be a number")
         share = "accuracy" in name
         most = 1.0 if share else sys.float_info.max
         if name != "min_score" and not 0 <= limit <= most:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_kind, check_text, is_number
 from ..errors import InvalidOption, ReportError, UsageError
 from ..mathematics.kept import resampled_share
+from ..mathematics.paired import mean_differences
 from ..results.audit import ANALYSIS, Audit, audit_files
 from ..results.group_verdict import listed
 from ..results.kinds import load
@@ -117,6 +119,16 @@ def files_of(given: object) -> list[Path]:
     return [each for each in audit_files(path) if each.is_file()] if path.is_dir() else [path]
 
 
+def checked_limits(parameter: str, limits: Any) -> dict[str, float]:
+    """Thresholds by the corruption or group; anything else is refused."""
+    check_kind(parameter, limits, Mapping, "shares by corruption or group, as {'noise': 0.5}")
+    for name, limit in limits.items():
+        check_text(parameter, name)
+        if not is_number(limit):
+            raise InvalidOption(parameter, f"{name}={limit}", "must be a share from 0 to 1")
+    return dict(limits)
+
+
 def check_errors(parameter: str, limits: Mapping[str, Any], report: RobustnessReport) -> None:
     """Refuse thresholds on what was not measured, or that are no shares."""
     known = [*dict.fromkeys(_kinds(report)), *report.perturbations]
@@ -141,7 +153,7 @@ def words_of(parameter: str, name: str, report: RobustnessReport) -> str:
 
 def error(report: RobustnessReport, name: str) -> tuple[float, Ends]:
     """Share of wrong answers under a corruption or a group, mean over severities, and its ends."""
-    found = resampled_share(_rows(report, name), int(report.settings["seed"]))
+    found = resampled_share(wrong_under(report, name), int(report.settings["seed"]))
     low, high = found.ends(report.confidence)
     return float(found.value[0]), (float(low[0]), float(high[0]))
 
@@ -149,12 +161,14 @@ def error(report: RobustnessReport, name: str) -> tuple[float, Ends]:
 def rise(report: RobustnessReport, baseline: RobustnessReport, name: str) -> tuple[float, Ends]:
     """By how much that share exceeds a baseline's, paired image by image."""
     same = report.model["sha256"] == baseline.model["sha256"]
-    rows = _rows(report, name) - _rows(baseline, name)
-    if same and not rows.any():  # one and the same model
+    wrong = wrong_under(report, name), wrong_under(baseline, name)
+    if same and np.array_equal(wrong[0], wrong[1]):  # one and the same model
         return 0.0, (0.0, 0.0)
-    found = resampled_share(rows, int(report.settings["seed"]), least=-1.0)
-    low, high = found.ends(report.confidence)
-    return float(found.value[0]), (float(low[0]), float(high[0]))
+    # Counted in right answers, as comparisons of audits are.
+    seed = int(report.settings["seed"])
+    (found,) = mean_differences(1.0 - wrong[1], 1.0 - wrong[0], report.confidence, seed)
+    # Subtracting from 0 leaves no negative zero.
+    return 0.0 - found.difference, (0.0 - found.high, 0.0 - found.low)
 
 
 def mce(report: RobustnessReport, baseline: RobustnessReport) -> tuple[float, Ends]:
@@ -191,8 +205,14 @@ def _kinds(report: RobustnessReport) -> list[str]:
     return [report.settings["kinds"][name] for name in report.perturbations]
 
 
-def _rows(report: RobustnessReport, name: str) -> NDArray[np.float64]:
-    """Wrong answers to each image, mean over severities and the corruptions of a name, (n, 1)."""
+def wrong_under(
+    report: RobustnessReport, name: str, severities: Sequence[int] | None = None
+) -> NDArray[np.float64]:
+    """Wrong answers to each image, mean over severities and the corruptions of a name, (n, 1).
+
+    Of all severities of the report unless some are given.
+    """
     names = zip(report.perturbations, _kinds(report), strict=True)
     chosen = [at for at, pair in enumerate(names) if name in pair]
-    return np.asarray(report.wrong[:, chosen].mean(axis=(1, 2)))[:, None]
+    levels = [report.severities.index(each) for each in severities or report.severities]
+    return np.asarray(report.wrong[:, chosen][:, :, levels].mean(axis=(1, 2)))[:, None]

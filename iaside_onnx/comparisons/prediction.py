@@ -165,7 +165,7 @@ class Prediction(Shown):
                 f"the measured damage is of another model ({measured.model['path']}, the report "
                 f"is of {self.model['path']}); measure the model of the report"
             )
-        names = [name for name in self.perturbations if name in measured.perturbations]
+        names = [name for name in self.perturbations if name in measured.corruptions]
         levels = [level for level in self.severities if level in measured.severities]
         if not names or not levels:
             raise ReportError(

@@ -120,7 +120,7 @@ def damage_shares(report: StandInReport, measured: RobustnessReport) -> Shares:
         (report.perturbations, report.severities),
     )
     rows = _rows(report, measured)
-    names = [name for name in report.perturbations if name in measured.perturbations]
+    names = [name for name in report.perturbations if name in measured.corruptions]
     levels = [level for level in report.severities if level in measured.severities]
     stand_ins = report.only(names, levels)
     cells: Any = np.ix_(
@@ -198,7 +198,7 @@ def check_same_images(
         raise ReportError(
             f"the measured damage was measured with {', '.join(refusals)}; measure both alike"
         )
-    shared = [set(cells[0]) & set(measured.perturbations), set(cells[1]) & set(measured.severities)]
+    shared = [set(cells[0]) & set(measured.corruptions), set(cells[1]) & set(measured.severities)]
     if not all(shared):
         raise ReportError(
             "the measured damage has no corruption and severity in common with the stand-ins; "

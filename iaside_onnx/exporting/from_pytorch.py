@@ -100,9 +100,9 @@ def from_timm(
     name: str, args: argparse.Namespace
 ) -> tuple[torch.nn.Module, tuple[int, ...], dict[str, Any]]:
     """A timm model and the preprocessing that it declares."""
+    weights = _weights_choice(args)
     with step("timm cannot be imported here"):
         import timm
-    weights = _weights_choice(args)
     more = {"num_classes": args.num_classes} if args.num_classes else {}
     with step(f"timm:{name}"):
         module = timm.create_model(name, pretrained=weights == "pretrained", **more)
@@ -135,9 +135,9 @@ def from_torchvision(
     name: str, args: argparse.Namespace
 ) -> tuple[torch.nn.Module, tuple[int, ...] | None, dict[str, Any]]:
     """A torchvision model; the preprocessing and class names of weights that are its own."""
+    choice = _weights_choice(args)
     with step("torchvision cannot be imported here"):
         import torchvision
-    choice = _weights_choice(args)
     more = {"num_classes": args.num_classes} if args.num_classes else {}
     if "inception" in name or "googlenet" in name:
         more["init_weights"] = False
@@ -170,6 +170,11 @@ def _weights_choice(args: argparse.Namespace) -> str:
         raise ExportError(
             f"{args.source}: say --weights FILE, --weights pretrained (downloads them) or "
             "--weights random"
+        )
+    if args.weights == "pretrained" and args.num_classes:
+        raise ExportError(
+            f"{args.source}: --weights pretrained has classes of its own, and --num-classes asks "
+            "for others; leave it out, or give --weights FILE of a network with so many"
         )
     return str(args.weights)
 

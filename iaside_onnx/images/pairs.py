@@ -131,8 +131,7 @@ class Pairs:
         except PictureError as error:
             raise DataError(
                 f"{where}: cannot be read as a picture ({error.reason}); replace it, or take its "
-                f"clean form out of the images too: {option('skip_bad', True)} leaves out none of "
-                "the perturbed pictures"
+                "clean form out of the images too"
             ) from error
         self._known.decoded(position, picture, where)
         return picture

@@ -118,7 +118,7 @@ class Resampled:
         return np.asarray(np.take_along_axis(ordered, np.array(at)[None], axis=0)[0])
 
     def _unseen(self, tail: float) -> tuple[Array, Array]:
-        share = 1.0 - tail ** (1.0 / self.images)
+        share = unseen_share(self.images, tail)
         fewer = (1.0 - share) * self.means
         if self.clean is None:
             return fewer + share * self.least, fewer + share
@@ -127,6 +127,17 @@ class Resampled:
             kept(fewer, clean + share, self.guess),
             np.nan_to_num(kept(fewer + share, clean, self.guess), nan=np.inf),
         )
+
+
+def unseen_share(images: int, tail: float) -> float:
+    """The largest share of all images that is missing among so many with a probability of `tail`.
+
+    Examples
+    --------
+    >>> round(unseen_share(40, 0.025), 3)
+    0.088
+    """
+    return float(1.0 - tail ** (1.0 / images))
 
 
 def kept(right: Any, clean: Any, guess: float) -> Array:

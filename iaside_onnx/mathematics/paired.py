@@ -7,7 +7,7 @@ cancels out (method, section 5: the paired bootstrap).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,14 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from ..errors import UsageError
 from .intervals import expanded_tail
+from .kept import RESAMPLES as SHARE_RESAMPLES
+from .kept import Resampled, resampled_share
 from .score import resampled_means
 
 RESAMPLES = 5000
 _HALVINGS = 60
+# Decimals of means over images beyond which there is only rounding.
+_DIGITS = 12
 # The chance to see a difference that the minimum detectable effect stands for.
 POWER = 0.8
 
@@ -233,6 +237,75 @@ def right_answers(
         stderr,
         stderr * (critical + float(ndtri(POWER))),
     )
+
+
+def mean_differences(
+    reference: NDArray[Any],
+    other: NDArray[Any],
+    confidence: float = 0.95,
+    seed: int = 0,
+    one: float = 1.0,
+) -> list[Difference]:
+    """Differences of means over the same images of numbers that are bounded.
+
+    Means over corruptions of right answers are such numbers. Single right answers have
+    `right_answers`, numbers without a bound `PairedBootstrap`.
+
+    Parameters
+    ----------
+    reference, other : array, shape (n, k)
+        A row for each image.
+    confidence : float
+    seed : int
+        Of the resamples, which do not depend on the order of the images.
+    one : float
+        What an image counts that was not seen, with either sign: a whole answer.
+
+    Notes
+    -----
+    The interval is that of `kept.resampled_share`, which keeps a width where both models say the
+    same of every image. The p-value is the level at which it just reaches 0, and not below what
+    the resamples resolve. Each column is treated as if it were alone.
+    """
+    before, after = (np.asarray(each, np.float64) for each in (reference, other))
+    # Without rounding, so that ties are ties however the means came about.
+    rows = ((after - before) / one).round(_DIGITS)
+    images = len(rows)
+    found = resampled_share(np.sort(rows, axis=0), seed, least=-1.0)
+    found = replace(found, value=found.value.round(_DIGITS), drawn=found.drawn.round(_DIGITS))
+    low, high = found.ends(confidence)
+    # As many right answers more on either side as `right_answers` counts.
+    padded = np.concatenate([rows, np.ones_like(rows[:1]), -np.ones_like(rows[:1])])
+    stderr = one * padded.std(axis=0) / np.sqrt(images + 2)
+    mde = stderr * float(ndtri(0.5 + confidence / 2) + ndtri(POWER))
+    differences = []
+    for at in range(rows.shape[1]):
+        p = _level_at_none(found[[at]], confidence, (float(low[at]), float(high[at])))
+        ends = one * float(low[at]), one * float(high[at])
+        value = one * float(found.value[at])
+        means = float(before[:, at].mean()), float(after[:, at].mean())
+        differences.append(Difference(*means, value, *ends, p, float(stderr[at]), float(mde[at])))
+    return differences
+
+
+def _level_at_none(found: Resampled, confidence: float, ends: tuple[float, float]) -> float:
+    """The level at which the interval of one quantity just reaches 0.
+
+    It is on the side of ``1 - confidence`` that the interval, `ends`, says.
+    """
+    value, level = float(found.value[0]), 1.0 - confidence
+    seen = ends[0] > 0.0 or ends[1] < 0.0
+    least, most = 2.0 / (SHARE_RESAMPLES + 1), 1.0
+    if value == 0.0:
+        return most
+    for _ in range(_HALVINGS // 2):
+        middle = float(np.sqrt(least * most))
+        low, high = found.ends(1.0 - middle)
+        out = low[0] > 0.0 or high[0] < 0.0
+        least, most = (least, middle) if out else (middle, most)
+    if seen:
+        return min(most, float(np.nextafter(level, 0.0)))
+    return max(most, level)
 
 
 def paired_score(won: int, lost: int, images: int, difference: float) -> float:

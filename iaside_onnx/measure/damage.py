@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_choice, check_truth, is_whole, plain, several
-from ..errors import InvalidOption, ReportError, UsageError
+from ..errors import InvalidOption, UsageError
 from ..images.pairs import asked_places
 from ..inference.engine import Engine
 from ..mathematics.bands import band_index, split
@@ -27,7 +27,7 @@ from ..results.damage_numbers import held_values
 from ..results.spread import check_confidence
 from ..settings import Settings
 from ..spelling import option
-from ..storage.output_file import check_no_input
+from ..storage.output_file import check_no_input, make_folder
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
@@ -165,19 +165,12 @@ def _folder(target: Path | None) -> Iterator[None]:
     if target is None or target.is_dir():
         yield
         return
-    if target.exists():
-        raise ReportError(f"{target}: is no folder, and several results need one; give its name")
-    if target.suffix.lower() == ".h5":
+    if target.suffix.lower() == ".h5" and not target.exists():
         raise UsageError(
             f"{target}: several results need a folder, and this is the name of a file; give the "
             f"name of a folder, such as {target.with_suffix('')}"
         )
-    try:
-        target.mkdir()
-    except FileNotFoundError:
-        raise ReportError(
-            f"{target}: the folder {target.parent} does not exist; create it first"
-        ) from None
+    make_folder(target)
     try:
         yield
     except BaseException:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..checks import check_kind, check_share, check_truth, plain, several
+from ..checks import check_kind, check_share, check_truth, is_whole, plain, several
 from ..corruptions.corrupt import corrupt, generator
 from ..corruptions.severity import check_severity, chosen
 from ..errors import ArtifactError, DataError, InvalidOption, UsageError, said
@@ -120,7 +120,7 @@ def fit_filter(
     check_confidence(confidence)
     check_share("max_clean_loss", max_clean_loss)
     check_truth("force", force)
-    if kernel is not None and (kernel not in range(3, LARGEST + 1, 2) or kernel is True):
+    if kernel is not None and not (is_whole(kernel) and kernel in range(3, LARGEST + 1, 2)):
         raise InvalidOption("kernel", kernel, f"give an odd number from 3 to {LARGEST}")
     refuse_own_answers(request, "whether a filter helps is judged by true labels")
     _check_target(request, wanted)

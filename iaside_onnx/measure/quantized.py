@@ -36,7 +36,7 @@ from ..inference.range_check import check_pixel_range
 from ..listener import Listener
 from ..onnx_file.artifact import load_graph
 from ..settings import Settings
-from ..storage.output_file import check_free, check_no_input, whole_file
+from ..storage.output_file import check_free, check_no_input, make_folder, whole_file
 
 # Each kind, and what it is.
 KINDS = {
@@ -128,7 +128,7 @@ def quantize(
         model, images, given.pop("labels", None), samples, listener=listener, reading=given,
         preprocess=preprocess, seed=seed,
     )  # fmt: skip
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     for kind, target in targets.items():
         quantized(model, kind, target, fed)
     return list(targets.values())
@@ -239,7 +239,7 @@ def _quantized(model: Path, kind: str, fed: list[dict[str, NDArray[Any]]] | None
 def _in_batches(
     fed: list[dict[str, NDArray[Any]]], original: onnx.ModelProto
 ) -> list[dict[str, NDArray[Any]]]:
-    """The inputs in batches of the size that the file fixes, where it fixes one."""
+    """All inputs in batches of the size that the file fixes, where it fixes one."""
     fixed = {
         each.name: each.type.tensor_type.shape.dim[0].dim_value
         for each in original.graph.input
@@ -249,11 +249,11 @@ def _in_batches(
     if not size:
         return fed
     batched = [name for name, rows in fixed.items() if rows == size]
-    return [
-        {**batch, **{name: batch[name][start : start + size] for name in batched}}
-        for batch in fed
-        for start in range(0, len(batch[batched[0]]) - size + 1, size)
-    ]
+    rows = {name: np.concatenate([batch[name] for batch in fed]) for name in batched}
+    images = len(rows[batched[0]])
+    # The last batch is filled up with the first images, which changes no range of values.
+    places = np.arange(-(-images // size) * size).reshape(-1, size) % images
+    return [{**fed[0], **{name: rows[name][chosen] for name in batched}} for chosen in places]
 
 
 def _forget_shapes_of_weights(path: Path) -> None:

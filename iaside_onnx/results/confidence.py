@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.calibration import calibrated_error, expected_calibration_error
-from ..mathematics.score import resampled_means
+from ..mathematics.score import in_order, resampled_means
 from .spread import RESAMPLES, Spread, plain
 
 
@@ -83,7 +83,7 @@ def confidences(
     clean : tuple of ndarrays, shape (n,)
     perturbed : tuple of ndarrays, shape (n, P, S)
     seed : int
-        Of the resamples.
+        Of the resamples, which do not depend on the order of the images.
     level : float
         Coverage of the intervals.
     """
@@ -94,6 +94,8 @@ def confidences(
         for one, many in zip(clean, perturbed, strict=True)
     )
     sure = sure.astype(np.float64)
+    order = in_order(np.concatenate([sure, wrong], axis=1))
+    sure, wrong = sure[order], wrong[order]
     rows = np.concatenate([sure - ~wrong, sure * wrong, wrong], axis=1)
     drawn = resampled_means(rows, seed, RESAMPLES)
     means = np.concatenate([rows.mean(axis=0)[None], drawn]).reshape(len(drawn) + 1, 3, -1)

@@ -313,10 +313,14 @@ class DamageNumbers(ModelResult):
         of = right_answers(game[:, 0] > 0, game[:, -1] > 0, self.confidence)
         return Spread(*(np.asarray(100.0 * end) for end in (of.difference, of.low, of.high)))
 
+    @property
+    def attainable(self) -> float:
+        """The most that one image counts, in the report's unit, with either sign."""
+        return np.inf if self.value == "log-prob" else 100.0
+
     def spread_of(self, rows: NDArray[np.float64]) -> Spread:
         """Column means of a row an image, shape (k,), with bootstrap intervals over images."""
-        attainable = np.inf if self.value == "log-prob" else 100.0
-        ends = mean_ends(rows, self.confidence, int(self.settings["seed"]), attainable)
+        ends = mean_ends(rows, self.confidence, int(self.settings["seed"]), self.attainable)
         return Spread(rows.mean(axis=0), *ends)
 
     @cached_property
@@ -379,7 +383,8 @@ class DamageNumbers(ModelResult):
         few = len(self.labels) < FEW_IMAGES or self.players < 2
         if few or not self.damage.low > 0:
             return None
-        return largest_run(self.per_image, self.confidence, int(self.settings["seed"]))
+        seed = int(self.settings["seed"])
+        return largest_run(self.per_image, self.confidence, seed, self.attainable)
 
     @property
     def named(self) -> Run | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mathematics.paired import Difference, PairedBootstrap, right_answers
+from ..mathematics.paired import Difference, mean_differences, right_answers
 
 # Right answers on clean images that a filter may cost.
 MOST_CLEAN_LOSS = 0.02
@@ -117,8 +117,7 @@ class FilterResult:
             return self.effects[0]
         before, after = self.perturbed.mean(axis=-1)[..., None]
         seed = int(self.settings["seed"])
-        bootstrap = PairedBootstrap(before, after, self.confidence, seed)
-        return bootstrap.differences(lambda means: means)[0]
+        return mean_differences(before, after, self.confidence, seed)[0]
 
     @property
     def gains(self) -> bool:
@@ -148,7 +147,7 @@ class FilterResult:
         images = f"{self.held_out} images that had no part in it"
         if not self.gains:
             return (
-                f"No filter helps this model against {against}, as far as {images} show: {figures}."
+                f"This filter does not help against {against}, as far as {images} show: {figures}."
             )
         if self.dear:
             most = f"{100 * self.settings['max_clean_loss']:g}"

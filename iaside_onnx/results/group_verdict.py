@@ -29,6 +29,13 @@ from .robustness import RobustnessReport
 from .spread import Spread
 
 GROUPS = ("noise", "blur", "weather", "digital")
+# The published corruptions of each; a verdict on fewer of them says so.
+PUBLISHED = {
+    "noise": {"gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"},
+    "blur": {"defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"},
+    "weather": {"snow", "frost", "fog", "brightness", "spatter"},
+    "digital": {"contrast", "elastic_transform", "pixelate", "jpeg_compression", "saturate"},
+}
 SEVERITIES = (1, 3, 5)
 KEEP = 0.8
 # The coverage of the rule, whatever that of the report.
@@ -436,14 +443,30 @@ def _named(groups: Iterable[GroupVerdict]) -> str:
     return listed(f"{group.kind} ({group.weakest.replace('_', ' ')})" for group in groups)
 
 
+def _every(groups: Iterable[GroupVerdict]) -> str:
+    """All corruptions of groups; of a group that was measured in part, how many."""
+    whole, part = [], []
+    for group in groups:
+        published = PUBLISHED.get(group.kind, set())
+        count = len(published & group.kept.keys())
+        if not published or count == len(published):
+            whole.append(group.kind)
+        else:
+            of = f"{count} of {len(published)}" if count else f"{len(group.kept)}, none published"
+            part.append(f"{group.kind} ({of})")
+    said = [f"every corruption of {listed(whole)}"] if whole else []
+    if part:
+        said.append(f"every {'one' if whole else 'corruption'} measured of {listed(part)}")
+    return listed(said)
+
+
 def _sentence(groups: Iterable[GroupVerdict], keep: str, images: int, what: str) -> str:
     of: dict[str, list[GroupVerdict]] = {ROBUST: [], NOT_ROBUST: [], UNDECIDED: []}
     for group in groups:
         of[group.verdict].append(group)
     parts = []
     if of[ROBUST]:
-        kinds = listed(group.kind for group in of[ROBUST])
-        parts.append(f"every corruption of {kinds} keeps at least {keep} of {what}")
+        parts.append(f"{_every(of[ROBUST])} keeps at least {keep} of {what}")
     if of[NOT_ROBUST]:
         hold = "each hold" if len(of[NOT_ROBUST]) > 1 else "holds"
         parts.append(

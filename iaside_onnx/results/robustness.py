@@ -242,6 +242,12 @@ class RobustnessReport(ModelResult):
         )
 
     @property
+    def corruptions(self) -> list[str]:
+        """Perturbations but for pictures of the user's own, which are none whatever their names."""
+        pairs = self.settings.get("pairs", {})
+        return [name for name in self.perturbations if name not in pairs]
+
+    @property
     def own(self) -> list[str]:
         """Perturbations without severities, pictures of the user's own: these stand at each."""
         pairs = self.settings.get("pairs", {})

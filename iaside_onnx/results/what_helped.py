@@ -37,8 +37,6 @@ class Recipe:
         Accuracy under the group, of the plain and of the trained networks.
     change, low, high : float
         ``after - before`` with its 95 % interval over images, paired.
-    kept_before, kept_after : float
-        Share of the clean accuracy above chance that is left.
     verdict : str
         "helped" or "harmed" where an interval for all rows of the table together leaves out no
         change, else "undecided".
@@ -55,8 +53,6 @@ class Recipe:
     change: float
     low: float
     high: float
-    kept_before: float
-    kept_after: float
     verdict: str
 
     @property
@@ -86,8 +82,6 @@ def recipes() -> tuple[Recipe, ...]:
             change=float(row["change"]),
             low=float(row["low"]),
             high=float(row["high"]),
-            kept_before=float(row["kept_before"]),
-            kept_after=float(row["kept_after"]),
             verdict=row["verdict"],
         )
         for row in rows

@@ -97,6 +97,26 @@ def check_folder(target: Path) -> None:
         raise ReportError(f"{target}: the folder {target.parent} does not exist; create it first")
 
 
+def make_folder(target: Path) -> None:
+    """Make a folder for several files; one that is there already serves.
+
+    Raises
+    ------
+    ReportError
+        Something else has the name, or the folder cannot be made.
+    """
+    if target.is_dir():
+        return
+    if target.exists() or target.is_symlink():
+        raise ReportError(f"{target}: is no folder, and several files need one; give its name")
+    if not target.parent.is_dir():
+        raise ReportError(f"{target}: the folder {target.parent} does not exist; create it first")
+    try:
+        target.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"{target}: cannot be made: {why(error)}") from error
+
+
 def _check_regular(target: Path) -> None:
     """Refuse to put a file in the place of a device, a FIFO, a socket or a folder."""
     try:
