@@ -310,7 +310,10 @@ def test_gate_of_a_folder_and_of_a_file(audit, iaside, tmp_path):
     # 22 of 60 wrong: the estimate would pass, its unfavourable end does not.
     assert failed.stdout.startswith("FAIL error under fog (severities 1, 3 and 5) 0.367 [")
     for options, message in (
-        (["--max-error", "nose=0.5"], "'nose' was not measured; choose one of noise"),
+        (
+            ["--max-error", "nose=0.5"],
+            "'nose' was not measured (did you mean 'noise'?); choose",
+        ),
         (["--max-error", "0.5"], "write it as noise=0.5"),
         (["--max-error", "noise=50"], "must be a share from 0 to 1"),
         (["--max-error-rise", "noise=0.1"], "--max-error-rise needs --baseline REPORT"),

@@ -273,7 +273,8 @@ class Work:
                 known = None
         levels = ", ".join(map(str, SEVERITIES))
         rows = len(known.perturbations) if known is not None else _CORRUPTIONS
-        text = f"{photos(look)} x {rows} corruptions x severities {levels}"
+        more = "" if not target.is_file() else ", more images"
+        text = f"{photos(look)} x {rows} corruptions x severities {levels}{more}"
         listener = self.stages.of(MEASURE, text)
         ahead = self.folder.file(NEXT)
         self.folder.begin(look)

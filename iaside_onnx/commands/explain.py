@@ -103,6 +103,6 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
             name = perturbation_name(report.settings["perturbation"])
             out.say(one_line(f"{name}: {report.sentence()}"))
         click.echo(
-            f"Reports: {target}, {len(found)} files; iaside plot and html show them "
-            "together, iaside show one of them"
+            f"Reports: {target}, {len(found)} files; iaside plot and html take the "
+            "folder, iaside show one of them"
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..spelling import command_text, path_word
 from .numbers import FILE, INTEGER, TEXT
 from .options import (
     label_options,
@@ -68,3 +69,7 @@ def quantize(
     for path in [] if quiet else written:
         size, whole = path.stat().st_size, model.stat().st_size
         click.echo(f"{path}: {size:,} bytes, {size / whole:.0%} of the float file")
+    if written and not quiet:
+        click.echo(
+            f"Next: {command_text(['iaside', 'audit', *map(path_word, (written[0], images))])}"
+        )

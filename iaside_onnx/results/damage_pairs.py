@@ -38,7 +38,9 @@ def pairs_told(report: DamageNumbers) -> list[BandPair]:
     if game is None or few or damage.low <= 0 <= damage.high:
         return []
     rows = 0.0 - pair_interactions(game)
-    sums = RunSums(rows, report.confidence, int(report.settings["seed"]), longest=1)
+    # Four values of the game make the interaction of an image, two with either sign.
+    most, seed = 2 * report.attainable, int(report.settings["seed"])
+    sums = RunSums(rows, report.confidence, seed, longest=1, attainable=most)
     # Values are stored in single precision: what is less is rounding.
     least = ROUNDING * float(np.abs(game).max())
     found = []

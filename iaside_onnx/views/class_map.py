@@ -68,7 +68,7 @@ def _header(report: Report, name: str) -> Header:
     profiles = report.class_profiles
     sizes = profiles.images
     each = f"{sizes[0]}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
-    about = f"{len(sizes)} classes of {each} image(s)"
+    about = f"{len(sizes)} classes of {each} image{'s' * (each != '1')}"
     if np.isfinite(profiles.best.covariance).any():
         about += f"; ellipses hold the furthest with {percent(report.confidence)}"
     # The map has the one score alone.
