@@ -54,7 +54,7 @@ SCREEN = """
     weather   █████▏    63 % [55, 71]   fog, from severity 5 on
     digital   ██████▉   87 % [77, 93]   jpeg compression
     blur      ███████▎  90 % [80, 95]   defocus blur
-  Why?            Not measured yet; --resume goes on.
+  Why?            Not measured yet.
                   On these 60 images its evidence lies in band 0 of 4 (53 %).
   How sure?       60 images: ±8 points at most for the mean of a group
                   (weather). ±5 needs about 160 images; the data holds 100.
@@ -193,7 +193,7 @@ def test_no_more_is_said_than_was_measured(tmp_path):
     few = Audit(folder=tmp_path, robustness=measured(images=20, clean=18))
     assert set(few.summary()["verdict"].values()) == {"undecided"}
     assert few.summary()["bands"] is None
-    assert few.why == ["Not measured yet; --resume goes on."]
+    assert few.why == ["Not measured yet."]
     attacked = measured(attacks=[[False]] * 60)
     assert Audit(folder=tmp_path, robustness=attacked).not_measured == [
         "your own camera and conditions: --perturbed FOLDER"

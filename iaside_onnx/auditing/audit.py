@@ -24,7 +24,7 @@ from ..listener import Listener
 from ..measure.attacked import check_attacks
 from ..measure.in_memory import GivenImages, GivenModel
 from ..measure.request import LabelledOptions, Request, with_options
-from ..results.audit import Audit
+from ..results.audit import PAGE, Audit
 from ..spelling import option
 from ..views.audit_progress import interactive_listener
 from .folder import AuditFolder
@@ -150,7 +150,9 @@ def audit(
             work.run()
         except KeyboardInterrupt:
             with suppress(IasideError):
-                work.conclude()
+                so_far = work.conclude()
+                if target is not None:
+                    request.listener.note(f"The answer so far: {so_far.folder / PAGE}")
             raise
         except IasideError:
             folder.forget_the_unbegun()
