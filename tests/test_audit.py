@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
@@ -174,6 +175,23 @@ def test_pictures_that_the_labels_leave_out_are_told(tmp_path):
         line.endswith(f"lists 9 photos of {root}; the 3 others are left out") for line in seen
     )
     assert audit.commands == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_names_that_are_no_text(tmp_path, iaside, monkeypatch, made):
+    monkeypatch.chdir(tmp_path)
+    model, data, folder = (os.fsdecode(name) for name in (b"m\xff.onnx", b"p\xff", b"a\xff"))
+    shutil.copy(made[0], model)
+    pictures(tmp_path / data, folders=True)
+    network = brightness(tmp_path / "n.onnx")
+    for command in ("audit", "analyze"):
+        done = iaside(command, model, made[1], "-o", folder)
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error:")]
+        assert "its path is no UTF-8, so onnxruntime cannot open it; rename" in line
+    done = iaside("audit", network, data, "-o", folder, "--quick", "--preprocess", "raw")
+    assert done.exit_code == 0, done.stderr
+    assert "Page            $'a\\377/index.html'" in done.stdout
+    assert "Go on" not in done.stdout  # the name of the photographs is not kept
 
 
 def test_a_folder_within_the_images_is_refused_since_it_would_be_a_class(tmp_path, iaside):

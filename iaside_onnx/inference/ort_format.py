@@ -20,9 +20,19 @@ def describe(path: Path, runtime: Runtime) -> Artifact:
     Raises
     ------
     ArtifactError
-        No such file, or no model.
+        No such file, no model, or one at a path that onnxruntime cannot be given.
     """
+    if not _is_unicode(str(path)) and path.exists():
+        raise ArtifactError(
+            f"{path}: its path is no UTF-8, so onnxruntime cannot open it; rename the file or its "
+            "folder"
+        )
     return _read_ort_file(path, runtime) if is_ort_format(path) else read_artifact(path)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a path is text: bytes that are none stand in it as surrogates."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _read_ort_file(path: Path, runtime: Runtime) -> Artifact:

@@ -215,6 +215,8 @@ class Audit(Shown):
             return found
         model, images = (path_word(self.about[name]) for name in ("model", "images"))
         folder = path_word(self.folder)
+        if "?" in images and not Path(images).exists():  # it stands for bytes that are no text
+            return found
         return {"audit": ["iaside", "audit", model, images, "-o", folder, *more], **found}
 
     def _more(self) -> list[str] | None:
