@@ -94,7 +94,7 @@ def test_bars_become_plain_where_a_stream_knows_no_others(report):
         (ZeroDivisionError("a\nb"), 3, "report it with the command and what IASIDE_DEBUG=1"),
         (EOFError("ends"), 3, "unexpected EOFError"),
         (SystemExit(1), 3, "unexpected SystemExit"),
-        (KeyboardInterrupt(), 130, "--resume"),
+        (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
 def test_the_last_net_holds_every_error(monkeypatch, iaside, report, error, code, words):

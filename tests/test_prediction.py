@@ -221,6 +221,10 @@ class Truth:
     accuracy: float = 0.9
     model: dict = field(default_factory=lambda: {"path": "m.onnx", "sha256": "0" * 64})
 
+    @property
+    def corruptions(self):
+        return self.perturbations
+
 
 def test_measured_damage_is_put_beside_what_both_hold():
     residual = np.zeros((3, 2, 3))

@@ -14,7 +14,7 @@ from ..streams import broken
 from .numbers import NEW_FILE
 
 # Options of texts that may name a file.
-_MAY_BE_FILES = ("class_names", "preprocess")
+_MAY_BE_FILES = ("class_names", "labels", "preprocess")
 
 
 def check_targets(use: str = "read") -> None:
