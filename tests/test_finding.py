@@ -265,7 +265,7 @@ def test_what_was_measured_of_the_same_model_stands_beside_the_score(iaside, tmp
     shown = iaside("show", tmp_path / "m.h5", "--robustness", tmp_path / "r.h5")
     assert words in shown.stdout
     assert "0.750 [" in shown.stdout
-    assert "1.000 [1.000, 1.000] under the worst of them, corruption1" in shown.stdout
+    assert "1.000 [0.832, 1.000] under the worst of them, corruption1" in shown.stdout
     assert "(20 images of photos)" in shown.stdout
     assert "has to be measured" not in shown.stdout
     told = iaside("show", tmp_path / "m.h5", "--robustness", tmp_path / "r.h5", "--json")
