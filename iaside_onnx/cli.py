@@ -156,6 +156,7 @@ def main(context: click.Context) -> None:
       iaside demo
       iaside audit model.onnx photos/
     """
+    interrupts.go_on_with()  # of no earlier command in this process
     if context.invoked_subcommand is None:
         click.echo(overview(main))
 
