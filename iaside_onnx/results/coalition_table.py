@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -9,6 +11,27 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..mathematics.coalitions import MOST_COALITIONS, PLAYERS, are_drawn, drawn_count
 from ..storage import value_rules as rules
+from ..storage.schema import IMAGE, JSON, TEXT, Field
+from .result import IDS, LABELS, PREDICTED
+
+# What a file of such a table says of its images, in this order.
+OF_IMAGES = (
+    *(replace(each, place=f"game/{each.name}") for each in (LABELS, PREDICTED, IDS)),
+    Field("image_digests", (IMAGE, 32), "uint8",
+          "SHA-256 of each image's content, by which comparisons pair images",
+          "game/image_digests", optional=True),
+    Field("data.skipped", ("skipped",), JSON, "one JSON object for each picture left out",
+          "data/skipped", optional=True),
+    Field("class_names", ("class",), TEXT, "names in label order, at most one for each class",
+          "data/class_names", optional=True),
+)  # fmt: skip
+
+
+def name_of_class(names: Sequence[str] | None, label: int) -> str:
+    """Name of a class, or its number where no names are known."""
+    if names is not None and 0 <= label < len(names):
+        return names[label]
+    return str(label)
 
 
 def players_of(settings: dict[str, Any]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -19,9 +19,9 @@ from ..mathematics.proportion import wilson
 from ..mathematics.shapley import shapley_interactions
 from ..spelling import option
 from ..storage import value_rules as rules
-from ..storage.schema import BOOLEAN, IMAGE, JSON, ROUNDING, TEXT, Field, Schema
-from .coalition_table import check_columns, check_counts, players_of
-from .result import IDS, LABELS, PREDICTED, ModelResult
+from ..storage.schema import BOOLEAN, IMAGE, ROUNDING, Field, Schema
+from .coalition_table import OF_IMAGES, check_columns, check_counts, name_of_class, players_of
+from .result import ModelResult
 from .spread import Spread
 
 # What the game may be played in, and what one of it is called.
@@ -91,14 +91,7 @@ SCHEMA = Schema(
         Field("coalitions", (IMAGE, "coalition"), "uint64",
               "the coalition of each value, where they were drawn or the game is split",
               "game/coalitions", optional=True, coordinate="coalition"),
-        *(replace(each, place=f"game/{each.name}") for each in (LABELS, PREDICTED, IDS)),
-        Field("image_digests", (IMAGE, 32), "uint8",
-              "SHA-256 of each image's content, by which comparisons pair images",
-              "game/image_digests", optional=True),
-        Field("data.skipped", ("skipped",), JSON, "one JSON object for each picture left out",
-              "data/skipped", optional=True),
-        Field("class_names", ("class",), TEXT, "names in label order, at most one for each class",
-              "data/class_names", optional=True),
+        *OF_IMAGES,
         Field("example", ("height", "width", "channel"), "uint8",
               "one image at the model's size, for pictures: that which `data` names as `example`",
               "data/example", optional=True),
@@ -394,9 +387,7 @@ class DamageNumbers(ModelResult):
 
     def class_name(self, label: int) -> str:
         """Name of a class, or its number where no names are known."""
-        if self.class_names is not None and 0 <= label < len(self.class_names):
-            return self.class_names[label]
-        return str(label)
+        return name_of_class(self.class_names, label)
 
     def coordinates(self) -> dict[str, Any]:
         """Names of the bands; see `Result`."""

@@ -6,7 +6,7 @@ interactions are pure functions of it and of three view settings (value, beta, c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -22,10 +22,10 @@ from ..mathematics.estimators import image_values
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
 from ..spelling import option
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, JSON, ROUNDING, TEXT, Field, Schema
-from .coalition_table import check_columns, players_of
+from ..storage.schema import IMAGE, ROUNDING, Field, Schema
+from .coalition_table import OF_IMAGES, check_columns, name_of_class, players_of
 from .precondition import Precondition, precondition
-from .result import IDS, LABELS, PREDICTED, ModelResult
+from .result import ModelResult
 from .spread import check_confidence
 
 if TYPE_CHECKING:
@@ -75,14 +75,7 @@ SCHEMA = Schema(
               "the coalition of each value, where they were drawn (always in version 2)",
               "game/coalitions", versions=(_DRAWN,), allowed=(_OWN_ANSWERS,),
               coordinate="coalition"),
-        *(replace(each, place=f"game/{each.name}") for each in (LABELS, PREDICTED, IDS)),
-        Field("image_digests", (IMAGE, 32), "uint8",
-              "SHA-256 of each image's content, by which comparisons pair images",
-              "game/image_digests", optional=True),
-        Field("data.skipped", ("skipped",), JSON, "one JSON object for each picture left out",
-              "data/skipped", optional=True),
-        Field("class_names", ("class",), TEXT, "names in label order, at most one for each class",
-              "data/class_names", optional=True),
+        *OF_IMAGES,
         Field("example", ("height", "width", "channel"), "uint8",
               "one image at the model's size, for pictures; 1 or 3 channels",
               "data/example", optional=True),
@@ -349,9 +342,7 @@ class ValueTable(ModelResult):
 
     def class_name(self, label: int) -> str:
         """Name of a class, or its number where no names are known."""
-        if self.class_names is not None and 0 <= label < len(self.class_names):
-            return self.class_names[label]
-        return str(label)
+        return name_of_class(self.class_names, label)
 
     @cached_property
     def class_profiles(self) -> ClassProfiles:
