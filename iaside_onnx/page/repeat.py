@@ -63,6 +63,7 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
         "tf32": False if settings.get("tf32") is False else None,
         "shard": whole.part.option if whole and len(whole.part.numbers) == 1 else None,
         "ort_extension": [_operand(name) for name in _mapping(report.run.get("ort_extensions"))],
+        "ep_library": [_operand(name) for name in _mapping(report.run.get("ep_libraries"))],
     }
     words = ["iaside", "analyze", _operand(report.model["path"]), _operand(data["source"])]
     words += [word for name, value in asked.items() for word in option_words(name, value)]
