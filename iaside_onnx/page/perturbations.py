@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..comparisons.agreement import grounds_apart, shared_attacks
 from ..comparisons.baseline import relative
 from ..errors import UsageError
+from ..results.damage_words import radius_text
 from ..results.report import Report
 from ..results.robustness import Relative, RobustnessReport
 from ..results.snr import SnrReport
@@ -93,7 +94,7 @@ def cost(
         "perturbations": first.perturbations,
         "severities": [str(level) for level in first.severities],
         "baseline": None if baseline is None else Path(baseline.model["path"]).name,
-        "attacks": [{**attack, "radius": f"{attack['epsilon']:.3g}"} for attack in attacks],
+        "attacks": [{**attack, "radius": radius_text(attack["epsilon"])} for attack in attacks],
         "rows": rows,
         "errors": _rows("errors", labels, measured),
         "changes": _rows("changes", labels, measured),
