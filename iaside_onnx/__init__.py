@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .results.snr import SnrReport, load_snr
     from .results.stand_ins import StandInReport
     from .settings import Settings
-    from .views.registry import plot
+    from .views.plotting import plot
 
 _HOMES = {
     "Audit": "results.audit",
@@ -79,7 +79,7 @@ _HOMES = {
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
     "load": "results.kinds",
-    "plot": "views.registry",
+    "plot": "views.plotting",
     "load_heatmap": "results.heatmap",
     "load_robustness": "results.robustness",
     "load_snr": "results.snr",

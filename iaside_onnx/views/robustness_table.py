@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..comparisons.baseline import relative
 from ..results.confidence import Confidence, Confidences
+from ..results.damage_words import radius_text
 from ..results.robustness import Relative, RobustnessReport
 from .terminal import Rows, table, terminal
 from .text import counted, interval, number, one_line, percent, value_and_ends, with_interval
@@ -136,7 +137,7 @@ def _attacks(report: RobustnessReport, ends: str) -> Rows:
         median = report.median_queries(place)
         row = [
             one_line(attack["name"]),
-            f"{attack['epsilon']:.4g}",
+            radius_text(attack["epsilon"]),
             f"{attack['queries']:,}",
             str(int(attacked.sum())),
             number(report.clean_error_of(attacked)),
