@@ -15,7 +15,7 @@ import click
 GROUPS = {
     "Start": ("demo", "audit", "inspect", "export", "quantize"),
     "Measure": ("analyze", "robustness", "explain", "heatmap", "snr", "filter", "merge"),
-    "Look": ("show", "plot", "html", "compare", "predict", "correlate"),
+    "Look": ("show", "plot", "html", "compare", "rank", "predict", "correlate"),
     "Check": ("gate", "verify"),
 }
 OTHERS = "More"

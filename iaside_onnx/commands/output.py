@@ -81,8 +81,25 @@ def print_json(values: Mapping[str, Any]) -> None:
     click.echo(json.dumps(values, indent=2))
 
 
-def print_result(result: Any, *, as_json: bool, **shown: Any) -> None:
-    """A result as JSON or as its table, with what is `shown` with it."""
+def print_csv(result: Any) -> None:
+    """The rows of a result as CSV on standard output; what is not known is empty."""
+    import csv
+
+    from ..views.registry import view
+
+    rows = list(view(result, "rows"))
+    writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def print_result(result: Any, *, as_json: bool, as_csv: bool = False, **shown: Any) -> None:
+    """A result as JSON, as CSV or as its table, with what is `shown` with it."""
+    if as_csv:
+        if as_json:
+            raise click.UsageError("--json and --csv both take standard output; give one")
+        print_csv(result)
+        return
     if as_json:
         baseline = shown.pop("baseline", None)
         if baseline is None:

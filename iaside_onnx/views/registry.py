@@ -47,7 +47,8 @@ class Views:
 
     `line` is what one line of text says of a result after its kind, `cell` HTML for a notebook;
     `table` prints on a terminal, and `frame` is a pandas frame of the rows that are asked for. The
-    first of the `pictures` is drawn unless another is asked for by its name.
+    first of the `pictures` is drawn unless another is asked for by its name. `rows` are those of
+    the table as dicts of plain values, as CSV has them.
     """
 
     line: Callable[[Any], str] = lambda _: ""
@@ -55,6 +56,7 @@ class Views:
     table: Function | None = None
     frame: Function | None = None
     pictures: Mapping[str, Drawing] = field(default_factory=dict)
+    rows: Function | None = None
 
 
 def _of_report(report: Any) -> str:
@@ -179,6 +181,12 @@ _ROWS = {
         ),
         table="stand_in_table.print_shares",
         pictures={"shares": Drawing("stand_in_plot.shares_figure")},
+    ),
+    "Ranking": Views(
+        lambda r: f"{len(r.rows)} models by {r.what}",
+        table="ranking_table.print_ranking",
+        frame="frames.ranking_frame",
+        rows="ranking_table.ranking_rows",
     ),
     "Gate": Views(
         lambda g: (
