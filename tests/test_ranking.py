@@ -24,7 +24,7 @@ _DIGEST = {"source": "photos", "digest": "cd" * 32, "samples": _IMAGES, "classes
 
 
 def named(name, number):
-    return {"path": f"{name}.onnx", "sha256": f"{number:02d}" * 32}
+    return {"path": f"{name}.onnx", "sha256": f"{number + 1:02d}" * 32}
 
 
 def measured(name, number, wrong_share, clean_share=0.1, images=_IMAGES, **changed):
@@ -84,7 +84,7 @@ def test_what_can_be_told_apart_counts_all_pairs(three):
     parts = [1 - report.wrong.mean(axis=(1, 2)) for report in (three[0], three[1])]
     alone = float(paired_p(*parts, one=1.0))
     assert worse.from_first.difference.p_holm == pytest.approx(3 * alone)
-    alike = [measured(f"m{number}", number, 0.3) for number in range(30)]
+    alike = [measured(f"m{number}", number, 0.3) for number in range(12)]
     slightly = measured("other", 40, 0.42)
     assert rank([alike[0], slightly]).rows[1].from_first.told_apart
     assert not rank([*alike, slightly]).rows[-1].from_first.told_apart
@@ -131,7 +131,7 @@ def test_files_of_one_model_make_one_row(three):
 def test_a_second_file_of_a_model_counts_once_or_is_refused(three):
     assert "counts once" in rank([*three, three[0]]).notes[0]
     other = measured("b", 1, 0.5)
-    with pytest.raises(UsageError, match="second file of iaside robustness of b.onnx"):
+    with pytest.raises(UsageError, match="second file of iaside robustness of b"):
         rank([*three, other])
 
 
@@ -170,9 +170,9 @@ def test_models_of_one_file_name_are_told_apart_by_their_files(three, tmp_path):
     ("given", "options", "answer"),
     [
         ([], {}, "nothing to rank"),
-        (["x"], {"by": "sroce"}, "did you mean score"),
+        (["x"], {"by": "scor"}, "did you mean score"),
         (["x"], {"confidence": 2}, "confidence"),
-        ([7], {}, "an int is not ranked|a int is not ranked"),
+        ([7], {}, "int cannot be ranked"),
         (["nowhere.h5"], {}, "no such report file"),
     ],
 )

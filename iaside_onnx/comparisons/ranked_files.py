@@ -95,7 +95,7 @@ def opened(given: Sequence[Ranked]) -> tuple[list[Held], list[str]]:
                     others[MADE_BY[result.SCHEMA.format]] += 1
         else:
             raise UsageError(
-                f"a {type(each).__name__} is not ranked; give paths, reports, or audits"
+                f"{type(each).__name__} cannot be ranked; give paths, reports or audits"
             )
     notes = [
         f"{counted(count, 'file')} of iaside {command} in the folders, not ranked"

@@ -321,17 +321,13 @@ def _standings(
         return []
     if len(results[0].image_ids) < 2:
         return [(None, None)] * count
-    judge = Judge(results, by, confidence)
+    wanted = [(each, at) for at in range(1, count) for each in dict.fromkeys((0, at - 1))]
+    judged = Judge(results, by, confidence)(wanted) if wanted else {}
 
     def standing(at: int, other: int) -> Standing:
-        found, seen = judge(other, at)
-        return Standing(models[other].name, found, seen)
+        return Standing(models[other].name, *judged[other, at])
 
-    rows: list[tuple[Standing | None, Standing | None]] = [(None, None)]
-    for at in range(1, count):
-        first = standing(at, 0)
-        rows.append((first, first if at == 1 else standing(at, at - 1)))
-    return rows
+    return [(None, None), *((standing(at, 0), standing(at, at - 1)) for at in range(1, count))]
 
 
 def _rule(rows: Sequence[RankedModel], confidence: float) -> str:

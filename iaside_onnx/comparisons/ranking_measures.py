@@ -136,8 +136,9 @@ def values_of(model: Entry, known: Known, confidence: float) -> dict[str, Spread
         low, high = drawn.ends(confidence)
         found["kept"] = Spread(drawn.value[0], low[0], high[0])
         found["mpe"] = errors.damage.mean_mpe
-        for kind in known.kinds:
-            found[kind] = _turned(resampled_errors(wrong_under(errors, kind), errors)[0])
+        wrong = np.concatenate([wrong_under(errors, kind) for kind in known.kinds], axis=1)
+        groups = _turned(resampled_errors(wrong, errors))
+        found |= {kind: groups[at] for at, kind in enumerate(known.kinds)}
     if model.analysis is not None:
         report = model.analysis
         found["score"] = _spread(report.srs_signed, report.intervals.srs_signed)

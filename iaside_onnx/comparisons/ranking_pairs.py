@@ -26,6 +26,7 @@ from .comparison import paired_signed_scores
 from .gated import wrong_under
 
 Array = NDArray[np.float64]
+Judged = tuple[Difference, bool]
 
 
 def corrupted_right(report: RobustnessReport) -> Array:
@@ -79,12 +80,26 @@ class Judge:
     def _kept(self, means: Array) -> Array:
         return kept(means[..., 0], means[..., 1], self.guess)
 
-    def __call__(self, reference: int, other: int) -> tuple[Difference, bool]:
-        """The other less the reference, and whether they are told apart."""
-        adjusted = self.adjusted[min(reference, other), max(reference, other)]
-        found = self._difference(self.results[reference], self.results[other])
-        seen = adjusted < 1.0 - self.confidence and (found.low > 0.0 or found.high < 0.0)
-        return replace(found, p_holm=adjusted), bool(seen)
+    def __call__(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Judged]:
+        """Of pairs, reference first: the other less the reference, and whether it is told apart."""
+        judged = {}
+        for pair, found in zip(pairs, self._differences(pairs), strict=True):
+            adjusted = self.adjusted[min(pair), max(pair)]
+            seen = adjusted < 1.0 - self.confidence and (found.low > 0.0 or found.high < 0.0)
+            judged[pair] = replace(found, p_holm=adjusted), bool(seen)
+        return judged
+
+    def _differences(self, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
+        if self.by in ("accuracy", "score", "kept", "mpe"):
+            results = self.results
+            return [self._difference(results[first], results[other]) for first, other in pairs]
+        # Means of right answers, each pair a column of one table.
+        tables = [self._table(each) for each in self.results]
+        before, after = (
+            np.concatenate([tables[pair[side]] for pair in pairs], axis=1) for side in (0, 1)
+        )
+        seed = int(self.results[0].settings["seed"])
+        return mean_differences(before, after, self.confidence, seed)
 
     def _difference(self, reference: Any, other: Any) -> Difference:
         level = self.confidence
@@ -97,9 +112,7 @@ class Judge:
         if self.by == "kept":
             paired = PairedBootstrap(before, after, level)
             return paired.differences(lambda means: self._kept(means)[..., None])[0]
-        if self.by == "mpe":
-            return PairedBootstrap(before, after, level).differences(lambda means: means)[0]
-        return mean_differences(before, after, level, int(reference.settings["seed"]))[0]
+        return PairedBootstrap(before, after, level).differences(lambda means: means)[0]
 
 
 def _score(beta: float) -> Callable[[Array], Array]:
