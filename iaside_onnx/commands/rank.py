@@ -8,7 +8,7 @@ import click
 
 from .numbers import FILE, TEXT
 from .options import Listed, confidence_option, csv_option, json_option
-from .output import print_result
+from .output import print_csv, print_result
 
 
 @click.command()
@@ -45,5 +45,10 @@ def rank(
     """
     from ..comparisons.ranking import rank as ranking_of
 
+    if as_csv and as_json:
+        raise click.UsageError("--json and --csv both take standard output; give one")
     ranking = ranking_of(files, by=by, reverse=reverse, confidence=confidence)
-    print_result(ranking, as_json=as_json, as_csv=as_csv)
+    if as_csv:
+        print_csv(("", ranking))
+    else:
+        print_result(ranking, as_json=as_json)

@@ -94,6 +94,7 @@ _ROWS = {
             "report": Drawing("plots.figure", several=True, beside="RobustnessReport"),
             "classes": Drawing("class_map.class_map", named=True),
         },
+        rows="rows.report_rows",
     ),
     "RobustnessReport": Views(
         lambda r: (
@@ -102,6 +103,7 @@ _ROWS = {
         ),
         table="robustness_table.print_robustness",
         pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},
+        rows="rows.robustness_rows",
     ),
     "HeatmapReport": Views(
         lambda r: (
@@ -110,6 +112,7 @@ _ROWS = {
         ),
         table="heatmap_table.print_heatmap",
         pictures={"maps": Drawing("heatmap_plot.heatmap_figure", several=True, beside="Report")},
+        rows="rows.heatmap_rows",
     ),
     "SnrReport": Views(
         lambda r: (
@@ -118,6 +121,7 @@ _ROWS = {
         ),
         table="snr_table.print_snr",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
+        rows="rows.snr_rows",
     ),
     "DamageReport": Views(
         lambda r: f"{r.model['path']}: {_of_damage(r)}",
@@ -129,11 +133,13 @@ _ROWS = {
             "together": Drawing("damage_maps.interaction_map"),
             "example": Drawing("damage_strip.damage_strip"),
         },
+        rows="rows.damage_rows",
     ),
     "Audit": Views(
         lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
         table="audit_screen.print_audit",
         pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
+        rows="rows.audit_rows",
     ),
     "AuditComparison": Views(
         lambda c: " ".join(pair.sentence for pair in c.pairs),
@@ -173,6 +179,7 @@ _ROWS = {
         ),
         table="stand_in_table.print_stand_ins",
         pictures={"perturbations": Drawing("stand_in_plot.stand_in_figure")},
+        rows="rows.stand_in_rows",
     ),
     "Shares": Views(
         lambda s: (
