@@ -144,7 +144,7 @@ def test_a_model_that_says_nothing_is_left_out_and_named_first(iaside, tmp_path)
         entry.save(files[-1])
     refused = iaside("correlate", *files)
     assert refused.exit_code == 2
-    assert "3 model(s) have both" in refused.stderr
+    assert "3 models have both" in refused.stderr
     assert "No finding: clean accuracy is at chance" in refused.stderr
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
+from ..plurals import counted
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name, sentence, split_sentence
 from .damage_rows import LOST, check_together, in_order
@@ -29,7 +30,7 @@ from .figure import (
     title,
     wrapped,
 )
-from .text import counted, model_name, one_line, percent, shortened, told_apart
+from .text import model_name, one_line, percent, shortened, told_apart
 
 # Inches.
 _ROW, _NAMES, _RIGHT, _BELOW, _KEY = 0.19, 1.3, 0.34, 0.42, 0.2

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..comparisons.ranking import RankedModel, Ranking, Standing
-from ..plurals import counted
+from ..plurals import counted, plural
 from ..results.spread import Spread
 from .terminal import Rows, Terminal, table, terminal
 from .text import UNDEFINED, number, one_line, percent, told_apart
@@ -48,7 +48,7 @@ def _about(ranking: Ranking) -> str:
     under = ""
     if ranking.measured:
         levels = ranking.measured["severities"]
-        severity = "severity" if len(levels) == 1 else "severities"
+        severity = plural(len(levels), "severity", "severities")
         under = (
             f"; corrupted: mean of {counted(len(ranking.measured['corruptions']), 'corruption')} "
             f"at {severity} {', '.join(map(str, levels))}"
