@@ -221,7 +221,7 @@ def test_litter_is_no_class_and_an_empty_class_keeps_its_number(tmp_path):
     assert source.class_names == NAMES
     assert np.bincount(source.labels, minlength=10).tolist() == [2, 2, 0, *[2] * 7]
     assert "2 files in the class folders not read: 2 .psd" in heard.warnings[0]
-    assert "bird/; they keep their place" in heard.warnings[1]
+    assert "bird/; it keeps its place" in heard.warnings[1]
     (photos / "bird" / "gone.png").symlink_to("nowhere")
     (photos / "bird" / "more").symlink_to(photos / "cat")
     (photos / "stray.png").symlink_to(photos / "cat" / "0.png")

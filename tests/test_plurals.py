@@ -12,7 +12,7 @@ from iaside_onnx.plurals import counted, plural
 from .conftest import ROOT
 
 SOURCES = sorted((ROOT / "iaside_onnx").rglob("*.py"))
-HEDGED = re.compile(r"[a-z]{2,}\((s|es)\)")
+HEDGED = re.compile(r"\b[a-z]{2,}\((s|es)\)")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,13 +25,15 @@ from ..results.result import ModelResult
 from ..results.robustness import RobustnessReport
 from ..setting_roles import FED, VIEW, settings_apart
 from ..spelling import on_command_line
-from ..storage.opening import MADE_BY, is_folder, wrong_kind
+from ..storage.opening import MADE_BY, wrong_kind
 from .agreement import Ground, grounds_apart
 from .comparable import agreement, contents_of, shared_rows
 
 Ranked = str | Path | Report | RobustnessReport | Audit
 KINDS: tuple[type[ModelResult], ...] = (RobustnessReport, Report)
 _SUFFIX = "*.h5"
+# Files that are read side by side.
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -72,31 +75,29 @@ def opened(given: Sequence[Ranked]) -> tuple[list[Held], list[str]]:
     ReportError
         A file that cannot be read, or that is given itself and is of another kind.
     """
-    held: list[Held] = []
-    others: Counter[str] = Counter()
     for each in given:
-        if isinstance(each, Audit):
-            held += _of_audit(each, each.folder.name)
-        elif isinstance(each, Report | RobustnessReport):
-            held.append(Held(PurePosixPath(each.model["path"]).stem, each))
-        elif isinstance(each, str | Path):
-            path = Path(each)
-            if not path.is_dir():
-                held.append(Held(str(each), _known(path)))
-                continue
-            for found in _within(path):
-                if found.is_dir():
-                    held += _of_audit(Audit.load(found), str(found))
-                    continue
-                result = load_file(found)
-                if isinstance(result, KINDS):
-                    held.append(Held(str(found), result))
-                else:
-                    others[MADE_BY[result.SCHEMA.format]] += 1
-        else:
+        if not isinstance(each, str | Path | Audit | Report | RobustnessReport):
             raise UsageError(
                 f"{type(each).__name__} cannot be ranked; give paths, reports or audits"
             )
+    # A path and whether it was named itself, or a result.
+    sought: list[Any] = []
+    for each in given:
+        if isinstance(each, str | Path):
+            path = Path(each)
+            within = path.is_dir()
+            sought += [(one, not within) for one in (_within(path) if within else [path])]
+        else:
+            sought.append(each)
+    held: list[Held] = []
+    others: Counter[str] = Counter()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # each file is read by a process of its own
+        for results in pool.map(_opened, sought):
+            for found in results:
+                if isinstance(found.result, KINDS):
+                    held.append(found)
+                else:
+                    others[MADE_BY[found.result.SCHEMA.format]] += 1
     notes = [
         f"{counted(count, 'file')} of iaside {command} in the folders, not ranked"
         for command, count in sorted(others.items())
@@ -122,13 +123,19 @@ def _holds_several(folder: Path) -> bool:
     return any(each.name not in (ROBUSTNESS, ANALYSIS) for each in folder.glob(_SUFFIX))
 
 
-def _known(path: Path) -> ModelResult:
+def _opened(sought: Any) -> list[Held]:
+    """What is behind a path or in a result; another kind is refused where it was named itself."""
+    if isinstance(sought, Audit):
+        return _of_audit(sought, sought.folder.name)
+    if not isinstance(sought, tuple):
+        return [Held(PurePosixPath(sought.model["path"]).stem, sought)]
+    path, named = sought
     if path.is_dir():
-        raise ReportError(is_folder(path))
+        return _of_audit(Audit.load(path), str(path))
     result = load_file(path)
-    if not isinstance(result, KINDS):
+    if named and not isinstance(result, KINDS):
         raise wrong_kind(path, result.SCHEMA.format, *(kind.SCHEMA.format for kind in KINDS))
-    return result
+    return [Held(str(path), result)]
 
 
 def _of_audit(audit: Audit, name: str) -> list[Held]:
