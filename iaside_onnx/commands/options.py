@@ -205,6 +205,9 @@ progress_option = click.option(
     "--progress", is_flag=True, help="Show progress even where there is no terminal."
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+csv_option = click.option(
+    "--csv", "as_csv", is_flag=True, help="Print the rows of the table as CSV."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 skip_bad_option = click.option(

@@ -66,21 +66,12 @@ def choose_runtime(
         An unknown provider, options that it cannot be given, a negative number of threads, or no
         TF32 where it is always on.
     """
-    check_number("threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
+    check_threads(threads)
     name, options = asked(provider)
     if name == AUTO:
         *first, last = automatic()
         name = next((each for each in first if is_active(each)), last)
-    row = row_of(name)
-    if row is None:
-        near = likeliest(name, choices())
-        question = f"did you mean {near}? " if near else ""
-        raise InvalidOption(
-            "provider",
-            provider,
-            f"not supported; {question}choose one of {', '.join(choices())}; this machine has "
-            f"{', '.join(active_providers())}",
-        )
+    row = _known(name, provider)
     row.check_options(provider, options)
     if row.rounding == "always" and not tf32:
         able = [each.name for each in PROVIDERS.values() if each.rounding == "asked"]
@@ -90,6 +81,32 @@ def choose_runtime(
         raise ProviderError(f"{option('provider', provider)}: does not become active: {why}")
     shared_pool = row.own_cores and row.is_reference and takes_shared_pool(threads)
     return Runtime(row.name, threads, shared_pool, extensions, tf32, options)
+
+
+def check_threads(threads: int) -> None:
+    """Refuse what is no number of threads."""
+    check_number("threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
+
+
+def check_provider(provider: str) -> None:
+    """Refuse a provider that nobody knows, and options that it cannot be given."""
+    name, options = asked(provider)
+    if name != AUTO:
+        _known(name, provider).check_options(provider, options)
+
+
+def _known(name: str, given: str) -> Provider:
+    row = row_of(name)
+    if row is None:
+        near = likeliest(name, choices())
+        question = f"did you mean {near}? " if near else ""
+        raise InvalidOption(
+            "provider",
+            given,
+            f"not supported; {question}choose one of {', '.join(choices())}; this machine has "
+            f"{', '.join(active_providers())}",
+        )
+    return row
 
 
 def active_providers() -> tuple[str, ...]:
