@@ -12,6 +12,7 @@ applied once to the bands, and its shift rides along as one more row that every 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,12 +90,13 @@ class Engine:
         self.players = players
         self.whole = whole
         execution = model.runtime.execution
-        self._device, self._on_host = execution.device, execution.in_host_memory
+        self._device, self.on_host = execution.device, execution.in_host_memory
+        self._device_id = model.runtime.device_id
         self.one_shape = execution.one_shape
         self._masks = None if coalitions is None else self._rows_of(coalitions)
         open_session = model.runtime.open
         # Where tensors share memory with arrays, their shape can be chosen.
-        self._flat = self._on_host and model.form.elem_type == TensorProto.FLOAT
+        self._flat = self.on_host and model.form.elem_type == TensorProto.FLOAT
         companion = companion_graph(model.form, model.affine, output_map, flat=self._flat)
         self._companion = open_session(companion, helper_graph=True)
         self._tail = open_session(task.tail(), helper_graph=True)
@@ -122,7 +124,7 @@ class Engine:
         On the CPU several runs of the model share one run of the companion and the tail, whose
         cost per image falls with the number; as many as fit well into the caches.
         """
-        if not self._on_host:
+        if not self.on_host:
             return batch
         room = _SPAN_BYTES // (4 * self.model.form.features * batch)
         return batch << max(0, room.bit_length() - 1)
@@ -135,6 +137,7 @@ class Engine:
         references: NDArray[Any],
         batch: int | None = None,
         own: NDArray[np.uint64] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> NDArray[np.float32]:
         """Value of each image under its coalitions `start` to `stop`.
 
@@ -150,6 +153,9 @@ class Engine:
             Forward passes in a run of the model; all at once by default.
         own : ndarray of uint64, shape (images, C), optional
             The coalitions of each image, where they have their own.
+        meanwhile : callable, optional
+            Called before the long part, to start what can be done beside it: earlier it would hold
+            up the short one.
 
         Returns
         -------
@@ -179,6 +185,8 @@ class Engine:
             wiring.companion.bind_ortvalue_input("bands", bands)
             wiring.companion.bind_ortvalue_input("masks", masks)
             self._companion.run_with_iobinding(wiring.companion, run_options())
+            if meanwhile is not None:
+                meanwhile()
             # Binding copies an input whose first node runs on another device than it lies on, so
             # what was bound once would be read as it was then.
             for piece, images_in in wiring.models:
@@ -199,7 +207,7 @@ class Engine:
         return max(count, size // images) if self.one_shape else count
 
     def _put(self, array: NDArray[Any]) -> ort.OrtValue:
-        return ort.OrtValue.ortvalue_from_numpy(array, self._device, 0)
+        return ort.OrtValue.ortvalue_from_numpy(array, self._device, self._device_id)
 
     def _rows_of(self, coalitions: NDArray[np.uint64]) -> NDArray[np.float32]:
         """Masks of coalitions, shape (..., rows); the last row of an image is its baseline."""
@@ -257,10 +265,12 @@ class Engine:
 
         `seen_as` is another shape for the whole, on the CPU alone.
         """
-        if not self._on_host:
+        if not self.on_host:
             if batch < shape[0]:
                 raise ValueError("slices share memory, which only tensors on the CPU can do here")
-            whole = ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._device, 0)
+            whole = ort.OrtValue.ortvalue_from_shape_and_type(
+                shape, dtype, self._device, self._device_id
+            )
             return [whole, whole]
         array = np.empty(shape, dtype)
         starts = range(0, shape[0], batch)

@@ -13,8 +13,11 @@ from ..errors import InvalidOption
 from ..spelling import option
 
 AUTO = "auto"
+# Of those that have a memory of their own: which of several devices.
+DEVICE = "device_id"
 Options = tuple[tuple[str, str], ...]
 _LONGEST = 1000
+_CARD = re.compile(r"\d{1,4}", re.ASCII)
 # "a=1,b=2,3": a comma belongs to a value unless a key follows it.
 _NEXT_KEY = re.compile(r",(?=[\w.]+=)")
 
@@ -49,10 +52,11 @@ class Provider:
         Options of a session, given whether that is allowed.
     coarse : bool
         Its kernels may keep 11 bits of a number, and round otherwise than the CPU's.
-    first_batch, most_batch, most_bytes : int
-        The search for a batch size starts at so many passes, and ends at so many, or so many
-        bytes of float32 input: processors gain nothing from large batches and pay in memory,
-        GPUs have to be filled.
+    first_batch, first_bytes, most_batch, most_bytes : int
+        The search for a batch size starts at so many passes, or at as many as make so many bytes
+        of float32 input if these are more, and ends at so many, or so many bytes: processors gain
+        nothing from large batches and pay in memory, GPUs have to be filled, and a shape that is
+        tried costs more there than it can gain.
     attacked : int
         Images that an attack works on at a time: enough to fill batches, few enough to lose
         little when killed.
@@ -80,6 +84,7 @@ class Provider:
     options: Callable[[bool], dict[str, str]] = lambda _: {}
     coarse: bool = True
     first_batch: int = 4
+    first_bytes: int = 0
     most_batch: int = 128
     most_bytes: int = 1 << 26
     attacked: int = 64
@@ -105,13 +110,13 @@ class Provider:
         ------
         InvalidOption
         """
-        for key, _ in options:
+        for key, value in options:
             if self.is_reference:
                 why = f"{self.name} takes no options; {option('threads')} is one of its own"
             elif "tf32" in key:
                 why = f"give {option('tf32', False)} instead of {key}"
-            elif key == "device_id" and not self.in_host_memory:
-                why = f"{key}: set {self.cards} instead" if self.cards else f"{key} is always 0"
+            elif key == DEVICE and not (self.in_host_memory or _CARD.fullmatch(value)):
+                why = f"{key} is a whole number from 0, in the order that {self.cards} gives"
             else:
                 continue
             raise InvalidOption("provider", given, why)
@@ -142,6 +147,7 @@ _CUDA = Provider(
     # Convolutions are planned anew for each shape; heuristics are the quick way to a plan.
     options=lambda tf32: {"use_tf32": str(int(tf32)), "cudnn_conv_algo_search": "HEURISTIC"},
     first_batch=16,
+    first_bytes=320_000_000,  # 512 passes at 224 pixels
     most_batch=1024,
     most_bytes=1 << 29,
     attacked=256,
@@ -206,6 +212,11 @@ def asked(text: str) -> tuple[str, Options]:
     if short == AUTO and options:
         raise InvalidOption("provider", text, f"options need a provider's name, not {AUTO}")
     return short, tuple(sorted(options.items()))
+
+
+def without_device(options: Options) -> Options:
+    """Options that say nothing of which device it is."""
+    return tuple((key, value) for key, value in options if key != DEVICE)
 
 
 def row_of(name: str) -> Provider | None:

@@ -16,7 +16,7 @@ from ..errors import ArtifactError, InvalidOption, ProviderError
 from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
 from ..spelling import option
-from .providers import PROVIDERS, Options, Provider, row_of
+from .providers import DEVICE, PROVIDERS, Options, Provider, row_of, without_device
 
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 # Which provider runs which node is kept (onnxruntime 1.24 or newer; older ones pass over it).
@@ -56,6 +56,7 @@ _SOURCE_PLACE = re.compile(
 _running = ort.RunOptions()
 _FATAL = 4
 _ERROR = 3
+_own_process = False
 _running.log_severity_level = _FATAL
 
 
@@ -101,14 +102,22 @@ class Runtime:
     @property
     def asked(self) -> str:
         """The provider with its options, as `choose_runtime` takes it."""
-        options = ",".join(f"{key}={value}" for key, value in self.options)
-        return f"{self.provider}:{options}" if options else self.provider
+        return _written(self.provider, self.options)
+
+    @property
+    def device_id(self) -> int:
+        """Which of the provider's devices holds tensors; 0 where they lie in host memory."""
+        return 0 if self.execution.in_host_memory else int(dict(self.options).get(DEVICE, 0))
 
     @property
     def settings(self) -> dict[str, Any]:
         """What a report's settings say about the arithmetic, as JSON values."""
         rounding = {} if self.execution.rounding == "never" else {"tf32": self.tf32}
-        return rounding if self.execution.is_reference else {**rounding, "execution": self.asked}
+        if self.execution.is_reference:
+            return rounding
+        # Which of several cards it was is no matter of arithmetic.
+        kept = self.options if self.execution.in_host_memory else without_device(self.options)
+        return {**rounding, "execution": _written(self.provider, kept)}
 
     def open(
         self, model: Path | bytes, *, folder: Path | None = None, helper_graph: bool = False
@@ -147,7 +156,11 @@ class Runtime:
         rows = [first, *(PROVIDERS[name] for name in first.fallbacks)]
         # Sums of bands are rounded like the images that they make, which no product rounds.
         tf32 = self.tf32 and not helper_graph
-        providers = [(row.runtime_name, row.options(tf32)) for row in rows]
+        card = {DEVICE: str(self.device_id)} if self.device_id else {}
+        providers = [
+            (row.runtime_name, {**row.options(tf32), **({} if row.in_host_memory else card)})
+            for row in rows
+        ]
         if not helper_graph:
             key = first.threads_option
             own = {key: str(self.threads)} if key and self.threads else {}
@@ -198,6 +211,11 @@ class Runtime:
         return reason(error) + advice
 
 
+def _written(name: str, options: Options) -> str:
+    text = ",".join(f"{key}={value}" for key, value in options)
+    return f"{name}:{text}" if text else name
+
+
 def run_options() -> ort.RunOptions:
     """Options that every run of a session takes."""
     return _running
@@ -223,10 +241,7 @@ def quiet_runtime() -> Iterator[None]:
     try:
         yield
     finally:
-        ort.set_default_logger_severity(_ERROR)
-
-
-_own_process = False
+        ort.set_default_logger_severity(_FATAL if _own_process else _ERROR)
 
 
 def takes_shared_pool(threads: int) -> bool:
@@ -250,10 +265,12 @@ def claim_process() -> None:
 
     CPU sessions then share one pool of threads, which makes the small graphs beside the model
     nearly free. onnxruntime lets no other kind of session be made from then on, so a library must
-    not do this; the command line does.
+    not do this; the command line does. Nor does onnxruntime log anything from then on: libraries of
+    a device write what they fail at, which is raised as well.
     """
     global _own_process
     _own_process = True
+    ort.set_default_logger_severity(_FATAL)
 
 
 def runtime_version() -> str:

@@ -97,7 +97,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     scores: list[NDArray[np.float32]] = []
     one_by_one = form.fixed_batch is None and mixes_images(sample, classifier, listener)
     decoded = decoded_positions(subject, whole_sample=whole_sample)
-    group = max(1, min(64, _PIXELS // form.features))
+    group = min(len(decoded), max(1, min(64, _PIXELS // form.features)))
     for start in range(0, len(decoded), group):
         positions, images = [], []
         for position in decoded[start : start + group]:  # one by one: they may be large
@@ -115,7 +115,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
             continue
         stack = np.stack(images)
         try:
-            raw = _alone(classifier, stack) if one_by_one else classifier.model.scores(stack)
+            raw = _alone(classifier, stack) if one_by_one else _together(classifier, stack, group)
         except RunError as error:
             name = _failing(classifier, images, [sample.ids[position] for position in positions])
             raise RunError(f"{said(error)}; with image {name}") from error
@@ -191,6 +191,15 @@ def _failing(classifier: Classifier, images: list[NDArray[np.float32]], names: l
         except ArtifactError:
             return name
     return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} together"
+
+
+def _together(
+    classifier: Classifier, pixels: NDArray[np.float32], group: int
+) -> NDArray[np.float32]:
+    """Scores of images, with copies of the last up to a group where each new shape costs."""
+    missing = group - len(pixels) if classifier.model.runtime.execution.one_shape else 0
+    filled = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
+    return classifier.model.scores(filled)[: len(pixels)]
 
 
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

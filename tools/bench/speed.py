@@ -75,10 +75,12 @@ class Bare:
         if not model.runtime.execution.in_host_memory:
             self._binding = self._session.io_binding()
             placed = ort.OrtValue.ortvalue_from_numpy(
-                self._feed[form.name], model.runtime.execution.device, 0
+                self._feed[form.name], model.runtime.execution.device, model.runtime.device_id
             )
             self._binding.bind_ortvalue_input(form.name, placed)
-            self._binding.bind_output(model.output, model.runtime.execution.device)
+            self._binding.bind_output(
+                model.output, model.runtime.execution.device, model.runtime.device_id
+            )
 
     def __call__(self) -> int:
         """One run; its forward passes."""
