@@ -9,7 +9,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from .providers import DEVICE, Provider
+from .providers import DEVICE, PROVIDERS, Provider
 
 # What a driver has to be at least for the CUDA that onnxruntime was built for.
 _DRIVERS = {12: "525", 13: "580"}
@@ -18,6 +18,7 @@ _CUDNN = 9  # the major version that onnxruntime loads
 _CAPABILITY = (75, 76)
 _NO_KERNELS = "no kernel image"
 _NO_CUDNN = "cudnn"
+_OF_TENSORRT = ("nvinfer", "nvonnxparser")
 _NO_TENSORRT = "install tensorrt"
 
 
@@ -57,12 +58,19 @@ def cuda_fault(provider: Provider, text: str, device_id: int = 0) -> str:
     if _NO_KERNELS in text.lower():
         return "this onnxruntime has no kernels for this GPU: it is older or newer than those built"
     if missing := _missing_library(provider):
-        return f"{missing}; {provider.advice}"
+        return f"{missing}; {_advice(provider, missing)}"
     if _NO_TENSORRT in text.lower():
         return f"TensorRT was not found; {provider.advice}"
     if _NO_CUDNN in text.lower():
         return f"cuDNN was not found; {provider.advice}"
     return ""
+
+
+def _advice(provider: Provider, missing: str) -> str:
+    """Of the provider, or of the one that it stands on where it lacks what that brings."""
+    below = [PROVIDERS[name] for name in provider.fallbacks if PROVIDERS[name].libraries]
+    own = not below or any(name in missing for name in _OF_TENSORRT)
+    return provider.advice if own else below[0].advice
 
 
 def cuda_facts(device_id: int = 0) -> dict[str, Any]:

@@ -66,6 +66,8 @@ class Provider:
         machine share them out.
     one_shape : bool
         Runs of a new shape are planned or compiled anew, so the last one is filled up to the batch.
+    engines : bool
+        It builds an engine for a range of shapes, which takes minutes: the batch has to be given.
     package : str
         Distribution of onnxruntime that brings it, where the usual one does not.
     threads_option : str
@@ -91,6 +93,7 @@ class Provider:
     attacked: int = 64
     cards: str = ""
     one_shape: bool = False
+    engines: bool = False
     package: str = ""
     threads_option: str = ""
 
@@ -167,6 +170,7 @@ _TENSORRT = replace(
     "into LD_LIBRARY_PATH (pip install 'tensorrt-cu13<11' has version 10)",
     rounding="always",
     options=lambda _: {},
+    engines=True,
 )
 # Tensors go in and out through the memory of this machine, and the small graphs run on its
 # processor: slower than need be where memory is not shared, and right everywhere.

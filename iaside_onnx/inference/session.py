@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -49,9 +49,13 @@ _LOAD_ERRORS = (
 _LIBRARY = option("ort_extension", like="LIBRARY")
 _CUSTOM_OPERATORS = f" (custom operators need their library: {_LIBRARY})"
 _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
-# Its error code, and "file:line" with the signature of a C++ function.
+# Its error code; "file:line" with the name or the signature of a C++ function; and where on which
+# machine a library of NVIDIA's failed.
 _SOURCE_PLACE = re.compile(
-    r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)? "
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : "
+    r"|/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? "
+    r"|\b\w+\.(?:h|cc|cpp):\d+ \w+ (?=[A-Z])"
+    r"| ; GPU=\d+ ; hostname=.*$"
 )
 # Of every run of a model, so that all of them can be told to stop.
 _running = ort.RunOptions()
@@ -79,6 +83,8 @@ class Runtime:
         The provider may round the factors of float32 products to 10 bits (TensorFloat-32).
     options : tuple of (str, str)
         The provider's own, as it was given them.
+    batch : int or None
+        Forward passes in a run, where they are known beforehand.
     """
 
     provider: str = "cpu"
@@ -87,6 +93,7 @@ class Runtime:
     extensions: tuple[Path, ...] = ()
     tf32: bool = True
     options: Options = ()
+    batch: int | None = None
 
     @cached_property
     def extension_digests(self) -> dict[str, str]:
@@ -121,7 +128,12 @@ class Runtime:
         return {**rounding, "execution": _written(self.provider, kept)}
 
     def open(
-        self, model: Path | bytes, *, folder: Path | None = None, helper_graph: bool = False
+        self,
+        model: Path | bytes,
+        *,
+        folder: Path | None = None,
+        helper_graph: bool = False,
+        further: Mapping[str, str] | None = None,
     ) -> ort.InferenceSession:
         """Open a session.
 
@@ -134,6 +146,8 @@ class Runtime:
         helper_graph : bool
             A small graph beside the audited one. Unless all share one pool it runs in the calling
             thread alone, because two pools of spinning threads would fight for the same cores.
+        further : mapping, optional
+            Options of the provider for this model.
 
         Raises
         ------
@@ -165,6 +179,7 @@ class Runtime:
         if not helper_graph:
             key = first.threads_option
             own = {key: str(self.threads)} if key and self.threads else {}
+            own |= further or {}
             providers[0] = (first.runtime_name, {**providers[0][1], **own, **dict(self.options)})
         source = str(model) if isinstance(model, Path) else model
         name = str(model) if isinstance(model, Path) else "helper graph"

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gc
 import importlib
 import json
 import shutil
@@ -44,7 +45,7 @@ from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.providers import PROVIDERS, asked
 from iaside_onnx.inference.session import claim_process
 
-_BATCHES = (64, 128, 256, 512, 1024)
+_BATCHES = (64, 128, 256, 512)
 _SEEN = ("utilization.gpu", "utilization.memory", "memory.used", "power.draw", "clocks.sm")
 _EVERY = 200  # milliseconds
 _SAID = ("name", "driver", "cuda_runtime", "cudnn", "onnxruntime")
@@ -140,6 +141,7 @@ def audit(case: Case, precision: str, options: argparse.Namespace) -> dict[str, 
     settings = {**case.settings, "bands": options.bands}
     small = Case(case.name, case.model, case.images, {**settings, "samples": options.turns})
     figures, _ = measure(small, runtime, options.repeats, options.batches, loop="none", **running)
+    gc.collect()  # sessions of listeners that hold themselves would keep the device's memory
     stem = f"{case.model.stem.partition('-')[0]}-{precision}"
     target = options.output / f"{stem}.h5"
     watch = Watch(options.output / f"{stem}-nvidia-smi.csv")
