@@ -24,6 +24,7 @@ from ..results.class_rows import class_notes
 from ..results.content import as_text
 from ..results.damage import DamageReport
 from ..results.finding import NOT_A_FINDING
+from ..results.precondition import speaks_of_accuracy
 from ..results.report import FEW_IMAGES, Report
 from ..results.result import Result
 from ..results.robustness import RobustnessReport
@@ -232,8 +233,18 @@ def _warnings(facts: Facts) -> list[tuple[str, list[str]]]:
         measured = {0: facts.audit.robustness}
     runs = [(facts.labels[number], each.run) for number, each in measured.items()]
     runs += [(model_name(each), each.run) for each in facts.damages]
+    # That accuracy is at chance mutes the page already.
+    mute = {
+        label
+        for report, label in zip(facts.reports, facts.labels, strict=False)
+        if report.precondition.reasons
+    }
     for label, run in runs:
-        said.setdefault(label, []).extend(map(str, run.get("warnings") or []))
+        warnings = map(str, run.get("warnings") or [])
+        known = label in mute
+        said.setdefault(label, []).extend(
+            each for each in warnings if not (known and speaks_of_accuracy(each))
+        )
     return [(label, list(dict.fromkeys(texts))) for label, texts in said.items() if texts]
 
 
