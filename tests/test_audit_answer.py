@@ -443,7 +443,7 @@ def test_show_compare_html_and_plot_take_the_folder(audit, iaside, tmp_path):
         ["compare", path, other, "--margin", 0.1],
         ["merge", path, other, "-o", tmp_path / "m.h5"],
         ["correlate", path, other],
-        ["show", tmp_path],
+        ["show", tmp_path, "--beta", 0.5],
     ):
         assert iaside(*arguments).exit_code == 2, arguments
 

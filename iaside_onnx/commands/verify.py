@@ -9,7 +9,13 @@ import click
 
 from .measure import claim
 from .numbers import FILE, INTEGER, TABLE, TEXT
-from .options import extension_option, json_option, signature_options, threads_option
+from .options import (
+    ep_library_option,
+    extension_option,
+    json_option,
+    signature_options,
+    threads_option,
+)
 from .output import print_json, say
 
 # Options that ask nothing of a page.
@@ -38,6 +44,7 @@ _OF_FILES = ("model", "images", "labels", "class_names", "redo", "signature", "a
 @click.option("--seed", type=INTEGER, default=0, show_default=True, help="Which rows.")
 @threads_option
 @extension_option
+@ep_library_option
 @signature_options
 @json_option
 def verify(

@@ -15,6 +15,7 @@ from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature
 from ..onnx_file.graph import in_float32, quantises_on_the_fly
+from ..plurals import counted
 from ..results.precondition import accuracy_reason
 from ..spelling import option
 from .subject import Subject
@@ -134,7 +135,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
         clean[rows] = task.values(raw, classes)
     for pictures, oddity in zip(oddities, _ODDITIES, strict=True):
         if pictures:
-            listener.warning(f"{pictures} picture(s) {oddity}")
+            listener.warning(f"{counted(pictures, 'picture')} {oddity}")
     classes = targets[subject.positions]
     _say_accuracy(subject, predicted, classes, float(plain.mean()))
     temperature = settings.temperature

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..comparisons.agreement import grounds_apart, shared_attacks
 from ..comparisons.baseline import relative
 from ..errors import UsageError
+from ..results.damage_words import radius_text
 from ..results.group_verdict import guessing
 from ..results.report import Report
 from ..results.robustness import Relative, RobustnessReport
@@ -96,7 +97,7 @@ def cost(
         "severities": [str(level) for level in first.severities],
         "baseline": None if baseline is None else Path(baseline.model["path"]).name,
         "attacks": [
-            {**attack, "radius": f"{attack['epsilon']:.3g}", "images": int(count)}
+            {**attack, "radius": radius_text(attack["epsilon"]), "images": int(count)}
             for attack, count in zip(attacks, first.attacked.sum(axis=0), strict=False)
         ],
         "rows": rows,

@@ -113,6 +113,7 @@ def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
         "provider": str(settings.get("execution") or report.provider),
         "tf32": False if settings.get("tf32") is False else None,
         "ort_extension": [path_word(name) for name in _mapping(report.run.get("ort_extensions"))],
+        "ep_library": [path_word(name) for name in _mapping(report.run.get("ep_libraries"))],
     }
     return found, recipe
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import ReportError, UsageError
+from ..plurals import plural
 from ..setting_roles import settings_apart
 from ..spelling import option
 from ..storage import value_rules as rules
@@ -58,10 +59,11 @@ def joined(results: Sequence[tuple[str, R]], *, allow_missing: bool) -> R:
     part = _joined_part(pieces)
     if part.missing and not allow_missing:
         lacking = ", ".join(map(str, part.missing))
-        many = "shards" if len(part.missing) > 1 else "shard"
+        many = plural(len(part.missing), "shard")
         raise ReportError(
-            f"{many} {lacking} of {part.of} missing; add the report(s), or join what there is with "
-            f"{option('allow_missing', True)}"
+            f"{many} {lacking} of {part.of} missing; add "
+            f"{plural(len(part.missing), 'its report', 'their reports')}, "
+            f"or join what there is with {option('allow_missing', True)}"
         )
     result: R = _joined(pieces, part)
     return result
