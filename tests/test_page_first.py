@@ -12,7 +12,7 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.comparisons.measured import paired
-from iaside_onnx.page import repeat
+from iaside_onnx.page import charts, repeat
 from iaside_onnx.page.page import page
 
 from .damage_reports import made_damage
@@ -96,7 +96,7 @@ def test_charts_are_in_accuracy_sorted_with_lines_of_untouched_images_and_of_gue
     ]  # fmt: skip
     assert "20\N{NO-BREAK SPACE}% [" in said[0]
     chart = re.search(r'<svg class="chart errors".*?</svg>', text, re.DOTALL)[0]
-    left, right = 130, 472
+    left, right = charts._ROWS_LEFT, charts._ROWS_RIGHT
     for kind, share in (("clean", 0.9), ("guess", 0.5)):
         at = float(re.search(rf'class="upright {kind}" d="M([\d.]+)', chart)[1])
         assert at == pytest.approx(left + share * (right - left), abs=0.1)
@@ -123,6 +123,7 @@ def test_two_models_are_paired_image_by_image():
     assert table["noise"][:2] == ["20\N{NO-BREAK SPACE}%", "40\N{NO-BREAK SPACE}%"]
     assert table["noise"][2].startswith("+20 [")
     assert len(rows(text, "difference-1")) == len(KINDS)
+    assert "<summary>Model by model" not in text
     # Where one is not measured, that is said of it alone.
     one = first_screen(page(reports, robustness=costs[:1]))
     assert "Not measured: m1." in one.text
@@ -136,7 +137,7 @@ def test_warnings_stand_before_the_answer_and_are_said_once():
     report = dataclasses.replace(report, run={**report.run, "warnings": ["odd pictures"]})
     text = first_screen(page([report], robustness=[cost])).text
     answer = text.index("Is it robust?")
-    for warning in ("odd pictures", "noisy", "18 image(s) are few"):
+    for warning in ("odd pictures", "noisy", "18 images are few"):
         assert text.count(warning) == 1
         assert text.index(warning) < answer
     lost = dataclasses.replace(report, predicted=(report.labels + 1) % 6)

@@ -24,7 +24,7 @@ _OF_FILES = ("model", "images", "labels", "class_names", "redo", "signature", "a
 
 @click.command()
 @click.argument("report", type=FILE)
-@click.argument("made_from", type=FILE, nargs=-1, metavar="[MADE_FROM]...")
+@click.argument("made_from", type=FILE, nargs=-1, metavar="[REPORT...]")
 @click.option("--model", type=FILE, metavar="MODEL.onnx", help="Is this the model that it names?")
 @click.option(
     "--images", type=FILE, metavar="IMAGES",
