@@ -11,7 +11,7 @@ from ..results.audit_words import damage_words, evidence_words
 from ..results.damage import DamageReport
 from ..results.report import Report
 from ..spelling import path_word
-from .answer import answer
+from .answer import answer, unbroken
 from .facts import Facts
 from .measured import judged, right_answers_of
 from .repeat import measuring
@@ -81,11 +81,8 @@ def _first(facts: Facts) -> dict[str, Any]:
         "measure": [measuring(facts.reports[number], _target(facts, number)) for number in lacking],
         "again": _again(facts),
         "why": [
-            [
-                _evidence(report),
-                *(damage_words(each) for each in _worst(facts, report)),
-            ]
-            for _, report in reports
+            [*map(unbroken, [_evidence(report), *map(damage_words, _worst(facts, report))])]
+            for report in facts.reports
         ],
         "images": images,
         "explained": bool(facts.damages),
