@@ -263,6 +263,9 @@ def test_tables_hold_every_word_and_number_at_any_width(printed, capsys, monkeyp
             assert max(map(len, text.splitlines())) <= width, (name, width)
             shown[width] = words_of(text)
             lost = shown[500] - shown[width]
+            if name == "robustness":  # one table, which names what it has no room for
+                assert not lost or "For a wider terminal, --csv and --json: " in text, width
+                continue
             assert not lost, (name, width, lost)
 
 
@@ -303,4 +306,4 @@ def test_colour_scales_do_not_touch(sound):
 def test_one_severity_is_one(capsys):
     report = made_up([True, False], [[[True]], [[False]]])
     robustness_table.print_robustness(report)
-    assert "corruptions x severity 1" in capsys.readouterr().out
+    assert "1 corruption x severity 1" in capsys.readouterr().out

@@ -191,5 +191,5 @@ def _from_model(
         from ..views.plotting import save
 
         save([shown], picture, overwrite=overwrite)
-    written = f"Picture: {picture}" if picture is not None else f"Stand-ins: {kept}"
-    print_written(shown, "" if target is None else written, options)
+    word = "Stand-ins" if picture is None else "Picture"
+    print_written(shown, word, target, options)

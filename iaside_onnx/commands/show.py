@@ -8,16 +8,28 @@ from typing import Any
 
 import click
 
+from ..spelling import path_word
 from .numbers import FILE, plain
 from .options import (
     Listed,
     any_view_options,
+    csv_option,
     json_option,
     picture_options,
     read_by,
     robustness_option,
 )
-from .output import check_targets, files_in, print_result, refuse_for_audits, say
+from .output import (
+    check_targets,
+    files_in,
+    print_csv,
+    print_json,
+    print_result,
+    print_rows,
+    refuse_for_audits,
+    say,
+    summary,
+)
 
 # Options of show and plot that apply to files of a format; --confidence does to all.
 _OPTIONS = {
@@ -29,55 +41,89 @@ _OPTIONS = {
 
 
 @click.command()
-@click.argument("report", type=FILE)
+@click.argument("reports", type=FILE, nargs=-1, required=True)
 @any_view_options
 @click.option("--per-class", is_flag=True, help="Add the profile of every class.")
 @click.option(
     "--baseline", type=FILE, metavar="BASELINE.h5",
-    help="For a file of iaside robustness: another one, of the baseline model.",
+    help="For files of iaside robustness: another one, of the baseline model.",
 )  # fmt: skip
 @robustness_option()
+@csv_option
 @json_option
 def show(
-    report: Path,
+    reports: tuple[Path, ...],
     per_class: bool,
     baseline: Path | None,
     robustness: Path | None,
+    as_csv: bool,
     as_json: bool,
     **view: Any,
 ) -> None:
-    """Print a result as a table or as JSON.
+    """Print results as tables, as JSON or as CSV.
 
     View settings may change, the model is not needed. Also for files of iaside snr, iaside
-    robustness, iaside heatmap, iaside explain and iaside predict --model, and for the folder of an
-    audit.
+    robustness, iaside heatmap, iaside explain and iaside predict --model, for the folder of an
+    audit, and for any folder of such files, which is listed. Several are printed one after another.
 
     \b
     Example:
       iaside show analyses/model.h5 --value prob --per-class
       iaside show analyses/model.h5 --robustness robustness/model.h5
+      iaside show robustness/ --csv
     """
+    if as_csv and as_json:
+        raise click.UsageError("--json and --csv both take standard output; give one")
+    from ..results.audit import ROBUSTNESS
+
+    asked = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
+    if len(reports) == 1 and reports[0].is_dir() and not (reports[0] / ROBUSTNESS).is_file():
+        _show_folder(reports[0], {**asked, **view}, as_csv=as_csv, as_json=as_json)
+        return
+    loaded = [_shown(path, asked, view, as_json=as_json or as_csv) for path in reports]
+    if as_csv:
+        print_csv(*((str(path), result) for path, (result, _) in zip(reports, loaded, strict=True)))
+        return
+    if as_json and len(loaded) > 1:
+        every = zip(reports, loaded, strict=True)
+        print_json({"reports": [{"file": str(path), **summary(*found)} for path, found in every]})
+        return
+    for number, (path, (result, beside)) in enumerate(zip(reports, loaded, strict=True)):
+        if len(reports) > 1:
+            click.echo(f"{chr(10) * bool(number)}== {path_word(path)}")
+        print_result(result, as_json=as_json, **beside)
+        if not as_json and hasattr(result, "SCHEMA"):
+            from ..views.provenance import print_next, print_provenance
+
+            print_provenance(result)
+            print_next(result, path)
+
+
+def _shown(
+    path: Path, asked: dict[str, Any], view: dict[str, Any], *, as_json: bool
+) -> tuple[Any, dict[str, Any]]:
+    """A result as it is to be shown, and what stands beside it."""
     from ..storage.opening import begin_reading
     from ..storage.seal import NO_SEAL, is_sealed
 
-    if report.is_dir():
+    if path.is_dir():
         from ..results.audit import Audit
 
-        further = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
-        refuse_for_audits({**view, **further})
-        print_result(Audit.load(report), as_json=as_json)
-        return
-    reading = begin_reading(report)
+        refuse_for_audits({**view, **asked})
+        return Audit.load(path), {}
+    reading = begin_reading(path)
     if not as_json:
         from ..views import report_table  # noqa: F401 - loaded while the file is read
     from ..results.kinds import load
 
-    given = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
-    result = load(report, reading)
-    _check_options(report, result, **given, **view)
-    if not is_sealed(report):
-        say(f"Note: {report}: {NO_SEAL}", err=True)
+    result = load(path, reading)
+    _check_options(path, result, **asked, **view)
+    if not is_sealed(path):
+        say(f"Note: {path}: {NO_SEAL}", err=True)
     result = viewed(result, **view)
+    baseline, robustness, per_class = (
+        asked[key] for key in ("baseline", "robustness", "per_class")
+    )
     shown: dict[str, Any] = {} if baseline is None else {"baseline": baseline_of(baseline)}
     if result.SCHEMA.format == "iaside-report":
         (measured,) = _measurements_of([result], [robustness], view["confidence"])
@@ -86,7 +132,27 @@ def show(
         shown = {"per_class": True}
     if result.SCHEMA.format == "iaside-stand-ins" and robustness is not None:
         result = _shares_of(result, robustness)
-    print_result(result, as_json=as_json, **shown)
+    return result, shown
+
+
+def _show_folder(folder: Path, options: dict[str, Any], *, as_csv: bool, as_json: bool) -> None:
+    """What is in a folder of results that is no audit's."""
+    from ..spelling import on_command_line, option
+    from ..views.folder_table import folder_rows, print_folder
+
+    for name, value in options.items():
+        if value:
+            raise click.UsageError(
+                f"{on_command_line(option(name))} does not apply to a folder, which is listed; "
+                "name the files in it"
+            )
+    rows = folder_rows(folder)
+    if as_json:
+        print_json({"folder": str(folder), "files": rows})
+    elif as_csv:
+        print_rows(rows)
+    else:
+        print_folder(folder, rows)
 
 
 def inches(text: str) -> tuple[float, ...]:

@@ -44,9 +44,8 @@ def page_of(
             "Report: report.to_html(beside=[...])"
         )
     every: list[Any] = [result, *others]
-    reports, measured, snr, damages = (
-        [each for each in every if isinstance(each, kind)] for kind in _KINDS
-    )
+    found: list[list[Any]] = [[each for each in every if isinstance(each, k)] for k in _KINDS]
+    reports, measured, snr, damages = found
     if len(snr) > 1:
         raise InvalidOption("beside", list(beside), "a page takes one SnrReport")
     parts: dict[str, Any] = {"robustness": measured, "damages": damages}

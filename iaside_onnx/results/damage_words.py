@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.band_sums import MOST_OF_IT
+from ..plurals import counted
 from .damage_numbers import FEW_IMAGES, DamageNumbers
 from .damage_pairs import BandPair, pairs_told
 from .spread import Spread
@@ -66,8 +67,7 @@ def sentence(report: DamageNumbers) -> str:
     whole = f"{_with_ends(damage, digits)} {unit} lost"
     if images < FEW_IMAGES:
         return (
-            f"{whole} on {images} image{'s' * (images > 1)}: with fewer than {FEW_IMAGES} no "
-            "band is named."
+            f"{whole} on {counted(images, 'image')}: with fewer than {FEW_IMAGES} no band is named."
         )
     if damage.low <= 0 <= damage.high:
         return (

@@ -151,6 +151,12 @@ class Shown:
             - ``classes``: ``quantity`` is srs_signed or accuracy of a class of a pair
               (``class``, ``name``, ``n``); missing where the class has too few images.
 
+            Of a `Ranking`:
+
+            - ``models``: a model. Columns ``rank``, ``model``, ``sha256``, ``images``, every
+              measure with its ends (``corrupted``, ``corrupted_low``, ``corrupted_high``), and the
+              differences from the first and from the next model above.
+
             Of others, where ``X_low`` and ``X_high`` are the ends of the interval of a column X:
 
             - `RobustnessReport`: ``corruptions`` (a corruption at a severity: ``error``, or

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..plurals import counted
 from ..results.class_rows import estimate_note, reservation
 from ..results.report import FEW_IMAGES, Report
 from .figure import (
@@ -27,7 +28,7 @@ from .figure import (
 )
 from .lettering import beside, room_for
 from .plots import warning_lines
-from .text import both_ends, counted, model_name, number, percent
+from .text import both_ends, model_name, number, percent
 
 MOST_ROWS = 120
 _ROW, _CELL, _SCORE = 0.135, 0.24, 0.9  # inches

@@ -14,6 +14,7 @@ from scipy.special import chdtri
 
 from ..errors import UsageError
 from ..mathematics.profiles import PrincipalAxes, principal_axes, sid_covariance
+from ..plurals import counted, plural
 from ..results.class_rows import estimate_note, reservation
 from ..results.report import FEW_IMAGES, Report
 from .figure import (
@@ -54,7 +55,8 @@ def class_map(report: Report, name: str | None = None) -> Picture:
     profiles = report.class_profiles
     if len(profiles.labels) < _LEAST_CLASSES or report.players < _LEAST_CLASSES:
         raise UsageError(
-            f"{len(profiles.labels)} class(es) and {report.players} band(s) make no map; at least "
+            f"{counted(len(profiles.labels), 'class', 'classes')} and "
+            f"{counted(report.players, 'band')} make no map; at least "
             f"{_LEAST_CLASSES} of each are needed"
         )
     header = _header(report, name or model_name(report))
@@ -78,7 +80,7 @@ def _header(report: Report, name: str) -> Header:
     profiles = report.class_profiles
     sizes = profiles.images
     each = f"{sizes[0]}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
-    about = f"{len(sizes)} classes of {each} image{'s' * (each != '1')}"
+    about = f"{len(sizes)} classes of {each} {plural(1 if each == '1' else 2, 'image')}"
     if np.isfinite(profiles.best.covariance).any():
         about += f"; ellipses hold the furthest with {percent(report.confidence)}"
     # The map has the one score alone.

@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from ..plurals import counted
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name, sentence, split_sentence
 from .damage_rows import LOST, check_together, in_order
@@ -35,7 +36,7 @@ from .figure import (
 )
 from .lettering import room_for
 from .ranked import set_rows
-from .text import both_ends, counted, model_name, one_line, percent
+from .text import both_ends, model_name, one_line, percent
 
 # Inches.
 _ROW, _NAMES, _RIGHT, _BELOW, _KEY = 0.19, 1.3, 0.34, 0.42, 0.2

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..plurals import counted
 from ..results.damage import FEW_IMAGES, DamageReport
 from ..results.damage_words import pairs_of_bands, perturbation_name, sentence, split_sentence
 from .damage_rows import digits_of, ends, signed
 from .terminal import Rows, table, terminal
-from .text import UNDEFINED, counted, number, one_line, percent, with_ends
+from .text import UNDEFINED, number, one_line, percent, with_ends
 
 _WORST = 5
 _QUANTITY = {

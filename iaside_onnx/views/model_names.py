@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .text import counted, model_name, one_line
+from ..plurals import counted
+from .text import model_name, one_line
 
 # What tells results of one model apart, the most telling first.
 _SETTINGS: dict[str, Callable[[Any], str]] = {

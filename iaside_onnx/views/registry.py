@@ -47,7 +47,8 @@ class Views:
 
     `line` is what one line of text says of a result after its kind, `cell` HTML for a notebook;
     `table` prints on a terminal, and `frame` is a pandas frame of the rows that are asked for. The
-    first of the `pictures` is drawn unless another is asked for by its name.
+    first of the `pictures` is drawn unless another is asked for by its name. `rows` are those of
+    the table as dicts of plain values, as CSV has them.
     """
 
     line: Callable[[Any], str] = lambda _: ""
@@ -55,6 +56,7 @@ class Views:
     table: Function | None = None
     frame: Function | None = None
     pictures: Mapping[str, Drawing] = field(default_factory=dict)
+    rows: Function | None = None
 
 
 def _of_report(report: Any) -> str:
@@ -93,6 +95,7 @@ _ROWS = {
             "classes": Drawing("class_bands.class_figure", named=True),
             "class-map": Drawing("class_map.class_map", named=True),
         },
+        rows="rows.report_rows",
     ),
     "RobustnessReport": Views(
         lambda r: (
@@ -102,6 +105,7 @@ _ROWS = {
         table="robustness_table.print_robustness",
         frame="frames_measured.robustness_frame",
         pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},
+        rows="rows.robustness_rows",
     ),
     "HeatmapReport": Views(
         lambda r: (
@@ -111,6 +115,7 @@ _ROWS = {
         table="heatmap_table.print_heatmap",
         frame="frames_measured.heatmap_frame",
         pictures={"maps": Drawing("heatmap_plot.heatmap_figure", several=True, beside="Report")},
+        rows="rows.heatmap_rows",
     ),
     "SnrReport": Views(
         lambda r: (
@@ -120,6 +125,7 @@ _ROWS = {
         table="snr_table.print_snr",
         frame="frames_measured.snr_frame",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
+        rows="rows.snr_rows",
     ),
     "DamageReport": Views(
         lambda r: f"{r.model['path']}: {_of_damage(r)}",
@@ -131,12 +137,14 @@ _ROWS = {
             "together": Drawing("damage_maps.interaction_map"),
             "example": Drawing("damage_strip.damage_strip"),
         },
+        rows="rows.damage_rows",
     ),
     "Audit": Views(
         lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
         table="audit_screen.print_audit",
         frame="frames_measured.audit_frame",
         pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
+        rows="rows.audit_rows",
     ),
     "AuditComparison": Views(
         lambda c: " ".join(pair.sentence for pair in c.pairs),
@@ -180,6 +188,7 @@ _ROWS = {
         table="stand_in_table.print_stand_ins",
         frame="frames_measured.stand_in_frame",
         pictures={"perturbations": Drawing("stand_in_plot.stand_in_figure")},
+        rows="rows.stand_in_rows",
     ),
     "Shares": Views(
         lambda s: (
@@ -189,6 +198,12 @@ _ROWS = {
         table="stand_in_table.print_shares",
         frame="frames_measured.shares_frame",
         pictures={"shares": Drawing("stand_in_plot.shares_figure")},
+    ),
+    "Ranking": Views(
+        lambda r: f"{len(r.rows)} models by {r.what}",
+        table="ranking_table.print_ranking",
+        frame="frames.ranking_frame",
+        rows="ranking_table.ranking_rows",
     ),
     "Gate": Views(
         lambda g: (

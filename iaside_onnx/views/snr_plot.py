@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from ..errors import UsageError
+from ..plurals import counted
 from ..results.snr import SnrReport
 from .figure import (
     COLOURS,
@@ -25,7 +26,7 @@ from .figure import (
     title,
 )
 from .lettering import beside
-from .text import counted, figures, percent, words
+from .text import figures, percent, words
 
 _MARKS = 6  # on a curve
 _RADIUS, _RATIO = "radius (1 is Nyquist)", "E|X| / E|D|"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ..plurals import counted
 from ..results.damage_words import radius_text
 from ..results.snr import Curve, SnrReport
 from .terminal import Rows, table, terminal
-from .text import counted, figures, one_line, percent
+from .text import figures, one_line, percent
 
 _FIT_NAMES = {"power_law": "power law r^-p", "exponential": "exponential e^-kr"}
 

@@ -134,11 +134,6 @@ def with_interval(spread: Spread, level: str) -> str:
     return f"{number(spread.value)} [{level}: {ends(spread)}]"
 
 
-def counted(count: int, one: str, many: str) -> str:
-    """A number of things, such as ``1 severity`` and ``5 severities``."""
-    return f"{count} {one if count == 1 else many}"
-
-
 def percent(share: float) -> str:
     """A share, such as the coverage of intervals, as a whole percentage."""
     return f"{share:.0%}"
