@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-    from .result import Result
-
 _VIEWS = "..views.registry"
 _PLOTTING = "..views.plotting"
 _PAGE = "..page.of_result"
@@ -80,7 +78,7 @@ class Shown:
         self,
         path: str | Path | None = None,
         *,
-        beside: Sequence[Result] = (),
+        beside: Sequence[Shown] = (),
         overwrite: bool = False,
     ) -> str:
         """The page of a `Report`, a `DamageReport` or an `Audit`, as ``iaside html`` writes it.

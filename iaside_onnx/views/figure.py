@@ -330,7 +330,7 @@ NOTE_GID = "note"
 
 def _note_lines(axes: Axes, note: str) -> list[str]:
     wide = axes.get_position().width * _root(axes).get_size_inches()[0] * 72
-    letters = max(24, int(wide / (SMALL * scale_of(axes) * 0.475)))
+    letters = max(24, int(wide / (SMALL * scale_of(axes) * 0.49)))
     return textwrap.wrap(one_line(note), letters)
 
 
