@@ -83,13 +83,19 @@ def print_json(values: Mapping[str, Any]) -> None:
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as CSV on standard output; what is not known is empty."""
+    """Rows as CSV on standard output, in six figures; what is not known is empty."""
     import csv
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow(
+            {
+                name: f"{value:.6g}" if isinstance(value, float) else value
+                for name, value in row.items()
+            }
+        )
 
 
 def print_csv(*named: tuple[str, Any]) -> None:
