@@ -41,7 +41,7 @@ def rank(
     Example:
       iaside rank robustness/ analyses/
       iaside rank robustness/model.h5 robustness/model-v2.h5 --by noise
-      iaside rank robustness/ --csv > models.csv
+      iaside rank robustness/ --csv
     """
     from ..comparisons.ranking import rank as ranking_of
 
