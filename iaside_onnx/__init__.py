@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .results.snr import SnrReport, load_snr
     from .results.stand_ins import StandInReport
     from .settings import Settings
-    from .views.registry import plot
+    from .views.plotting import plot
 
 _HOMES = {
     "Audit": "results.audit",
@@ -80,7 +80,7 @@ _HOMES = {
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
     "load": "results.kinds",
-    "plot": "views.registry",
+    "plot": "views.plotting",
     "rank": "comparisons.ranking",
     "Ranking": "comparisons.ranking",
     "load_heatmap": "results.heatmap",

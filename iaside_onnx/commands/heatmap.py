@@ -70,7 +70,7 @@ def heatmap(
     report = measure(measure_heatmap, model, images, target, analysis=beside, options=options)
     print_written(report, "Heat map", target, options, analysis=beside)
     if picture is not None:
-        from ..views.registry import save
+        from ..views.plotting import save
 
         save([report], picture, [target.stem], [beside], overwrite=redraw)
         if not (options["as_json"] or options["quiet"]):

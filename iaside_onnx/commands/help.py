@@ -29,7 +29,7 @@ SECTIONS = {
     ),
     "Model": (
         "preprocess", "size", "input", "output", "layout", "output_kind", "temperature", "set",
-        "allow_random", "ort_extension",
+        "allow_random", "ort_extension", "ep_library",
     ),
     "Running": ("provider", "batch", "threads", "tf32", "time_budget", "shard", "dask", "resume"),
     "Reading": ("value", "beta", "confidence"),

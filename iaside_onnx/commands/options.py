@@ -135,6 +135,10 @@ extension_option = click.option(
     "--ort-extension", "ort_extension", type=FILE, multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
 )  # fmt: skip
+ep_library_option = click.option(
+    "--ep-library", "ep_library", type=FILE, multiple=True,
+    metavar="LIBRARY", help="Library that brings a --provider; it is run as code, so trust it.",
+)  # fmt: skip
 model_options = together(
     click.option(
         "--input", "input", type=TEXT, metavar="NAME", help="The input that takes images."
@@ -158,6 +162,7 @@ model_options = together(
         help="Take a model whose scores are random; no two reports of it are equal.",
     ),
     extension_option,
+    ep_library_option,
 )  # fmt: skip
 reading_options = together(
     click.option(

@@ -149,7 +149,7 @@ def print_written(
 def present(result: Any, target: Path | None, *, overwrite: bool, as_json: bool) -> None:
     """A result as a picture, where one is asked for, and as JSON or a table."""
     if target is not None:
-        from ..views.registry import save
+        from ..views.plotting import save
 
         save([result], target, overwrite=overwrite)
     print_result(result, as_json=as_json)

@@ -188,7 +188,7 @@ def _from_model(
     result = measure(measure_stand_ins, *paths, measured=held, options={**options, **writing})
     shown = result if held is None else damage_shares(result, held)
     if picture is not None:
-        from ..views.registry import save
+        from ..views.plotting import save
 
         save([shown], picture, overwrite=overwrite)
     word = "Stand-ins" if picture is None else "Picture"

@@ -9,12 +9,14 @@ from typing import Any
 import click
 
 from ..spelling import path_word
-from .numbers import FILE
+from .numbers import FILE, plain
 from .options import (
+    Listed,
     any_view_options,
     csv_option,
     json_option,
     picture_options,
+    read_by,
     robustness_option,
 )
 from .output import (
@@ -153,19 +155,44 @@ def _show_folder(folder: Path, options: dict[str, Any], *, as_csv: bool, as_json
         print_folder(folder, rows)
 
 
+def inches(text: str) -> tuple[float, ...]:
+    """Width and height as they are written, such as 6.4x4.8."""
+    across, up = text.lower().split("x")
+    return plain(across, float), plain(up, float)
+
+
 @click.command()
 @click.argument("reports", type=FILE, nargs=-1, required=True)
 @picture_options("Where the picture goes.", default="REPORT.png")
 @click.option(
     "--picture", metavar="NAME", help="Another kind of picture than the first of the file's kind."
 )
-@click.option("--classes", is_flag=True, help="Draw the map of the classes of one report.")
+@click.option(
+    "--panel",
+    cls=Listed,
+    table="views.plotting.panel_words",
+    metavar="NAME",
+    help="One panel alone, of the kind of the files: {names}.",
+)
+@click.option(
+    "--size",
+    "picture_size",
+    metavar="WxH",
+    callback=read_by(inches, "no width and height such as 6.4x4.8"),
+    help="Width and height in inches, such as 6.4x4.8; a .png has 300 pixels an inch. A whole "
+    "picture is fitted into it.  [default: 6.4x4.8 for a panel, else what the picture needs]",
+)
+@click.option(
+    "--classes", is_flag=True, help="Draw the classes of one report: a row each, a column a band."
+)
 @robustness_option(several=True)
 @any_view_options
 def plot(
     reports: tuple[Path, ...],
     target: Path,
     picture: str | None,
+    panel: str | None,
+    picture_size: tuple[float, float] | None,
     classes: bool,
     robustness: tuple[Path, ...],
     overwrite: bool,
@@ -173,19 +200,29 @@ def plot(
 ) -> None:
     """Draw one report, or several side by side.
 
-    Also one file of iaside snr or iaside predict --model, several of iaside robustness or iaside
-    explain, or heat maps with reports of the same models. A folder stands for the files in it.
+    Up to twelve, called by their models; more than four are rows, ranked. Also one file of iaside
+    snr or iaside predict --model, several of iaside robustness or iaside explain, or heat maps with
+    reports of the same models. A folder stands for the files in it.
 
     \b
     Example:
       iaside plot analyses/model.h5 analyses/model-v2.h5 -o both.png
+      iaside plot analyses/model.h5 --panel sid --size 6.4x4.8 -o sid.png
       iaside plot analyses/model.h5 --robustness robustness/model.h5 -o report.png
       iaside plot analyses/model.h5 --classes -o classes.png
     """
     from ..results.kinds import load
     from ..storage.opening import MADE_BY, wrong_kind
-    from ..views.registry import drawing, save
+    from ..views.model_names import model_names
+    from ..views.plotting import check_panel, check_size, save
+    from ..views.registry import drawing
 
+    check_size(picture_size)
+    check_panel(panel)
+    if panel is not None and (picture is not None or classes):
+        raise click.UsageError(
+            f"--panel and --{'classes' if classes else 'picture'} exclude each other"
+        )
     check_targets()
     reports = files_in(reports)
     picture = "classes" if classes else picture
@@ -194,19 +231,22 @@ def plot(
     if picture == "classes" and robustness:
         raise click.UsageError("--robustness does not apply to the map of --classes")
     results = [measured_of(load(path)) for path in reports]
+    if panel is not None:
+        check_panel(panel, results[0])
     _check_options(reports[0], results[0], classes=classes, robustness=robustness, **view)
     row, kind = drawing(results[0], picture), results[0].SCHEMA.format
     if len(reports) > 1 and not row.several:
         raise click.UsageError(f"files of iaside {MADE_BY[kind]} are drawn one by one")
-    drawn, names, analyses = [], [], []
+    drawn, files, analyses = [], [], []
     for path, result in zip(reports, results, strict=True):
         if result.SCHEMA.format == kind:
             drawn.append(viewed(result, **view))
-            names.append(path.name if path.is_dir() else path.stem)
+            files.append(path)
         elif row.beside == type(result).__name__ == "Report":
             analyses.append((path, result))
         else:
             raise wrong_kind(path, result.SCHEMA.format, kind)
+    names = model_names(drawn, files)
     if kind == "iaside-report":
         beside = _beside_reports(drawn, names, robustness, view["confidence"], row.several)
     else:
@@ -215,8 +255,10 @@ def plot(
         if len(robustness) > 1:
             raise click.UsageError("--robustness: one file goes with a file of iaside predict")
         drawn, picture = [_shares_of(drawn[0], robustness[0])], None
-    save(drawn, target, names, beside, picture, overwrite=overwrite)
-    if picture == "classes":
+    save(
+        drawn, target, names, beside, picture, panel=panel, size=picture_size, overwrite=overwrite
+    )  # fmt: skip
+    if "classes" in (picture, panel):
         from ..results.class_rows import reservation
         from ..results.report import FEW_IMAGES
 

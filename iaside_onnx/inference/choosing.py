@@ -19,6 +19,7 @@ from ..errors import InvalidOption, ProviderError
 from ..spelling import option
 from .cuda_diagnosis import cuda_fault
 from .placement import assigned
+from .plugins import available, plugin_of, session_arguments
 from .providers import AUTO, PROVIDERS, Provider, asked, automatic, choices, named, row_of
 from .session import (
     WHICH_NODES,
@@ -110,7 +111,7 @@ def _known(name: str, given: str) -> Provider:
 
 def active_providers() -> tuple[str, ...]:
     """Providers that become active in a real session (the list of available ones promises more)."""
-    found = map(named, ort.get_available_providers())
+    found = map(named, available())
     return tuple(name for name in dict.fromkeys([*PROVIDERS, *found]) if is_active(name))
 
 
@@ -123,7 +124,7 @@ def is_active(provider: str) -> bool:
 
 def inactive(row: Provider, options: tuple[tuple[str, str], ...] = ()) -> str | None:
     """Why a provider is not active here, in words; None: it is."""
-    if row.runtime_name not in ort.get_available_providers():
+    if row.runtime_name not in available():
         source = f"; {row.package} has it, in an environment of its own" if row.package else ""
         return runtime_clash() or f"this onnxruntime is a build without it{source}"
     fault = _fault(row, options)
@@ -148,12 +149,9 @@ def _fault(row: Provider, options: tuple[tuple[str, str], ...]) -> str | None:
         if row.libraries and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
         try:
-            session = ort.InferenceSession(
-                graph,
-                settings,
-                providers=[(row.runtime_name, {**row.options(True), **dict(options)})],
-                enable_fallback=0,
-            )
+            providers = [(row.runtime_name, {**row.options(True), **dict(options)})]
+            asked = session_arguments(settings, providers)
+            session = ort.InferenceSession(graph, settings, **asked)
             (found,) = session.run(None, {"x": pixels}, run_options())
         except Exception as error:  # whatever the reason, it is not active
             return reason(error)
@@ -219,4 +217,6 @@ def runtime_details(runtime: Runtime) -> dict[str, Any]:
         found["onnxruntime_builds"] = runtime_builds()
         if runtime.execution.libraries:
             found["cuda"] = str(getattr(ort, "cuda_version", "") or "")
+    if plugin := plugin_of(runtime.execution.runtime_name):
+        found["ep_libraries"] = {plugin.path.name: plugin.sha256}
     return found

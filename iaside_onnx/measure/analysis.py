@@ -19,12 +19,13 @@ from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
 from ..mathematics.shapley import game_values
+from ..results.example import most_certain
 from ..results.report import Report, check_view
 from ..settings import Settings
 from ..spelling import option
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
-from .clean_pass import CleanPass
+from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, play, preparing_threads
 from .in_memory import GivenImages, GivenModel
@@ -224,17 +225,21 @@ class Game(Measurement[Report]):
 
     def result(self, filled: Filled) -> Report:
         """See `Measurement`."""
-        sample, clean, listener = filled.sample, filled.clean, filled.subject.listener
-        assert clean is not None
+        sample, subject, listener = filled.sample, filled.subject, filled.subject.listener
         report = Report(
             log_prob=filled.table,
             coalitions=None if self.drawn is None else self.drawn[filled.used],
             labels=filled.labels,
             predicted=filled.predicted,
             settings=filled.all_settings,
-            class_names=sample.class_names or filled.subject.classifier.class_names,
-            example=clean.example,
+            class_names=sample.class_names or subject.classifier.class_names,
             **{**filled.origin(), "image_digests": sample.image_digests},
+        )
+        row = most_certain(report, report.log_prob[:, -1])
+        report = replace(
+            report,
+            example=shown_pixels(subject.pixels(filled.position_of(row))),
+            data={**report.data, "example": report.image_ids[row]},
         )
         if not report.floor_share:
             return report

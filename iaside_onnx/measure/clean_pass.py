@@ -53,8 +53,6 @@ class CleanPass:
         Those of the subject, or the model's own answers where these are taken.
     clean : ndarray of float32, shape (n,)
         Log-probability of their true classes, as the game counts it.
-    example : ndarray of uint8, shape (H, W, C)
-        The shard's first image as the model's input size has it.
     one_by_one : bool
         An image's scores depend on the others in its batch, so that only a batch of one image
         gives its own scores.
@@ -65,7 +63,6 @@ class CleanPass:
     targets: NDArray[np.int64]
     clean: NDArray[np.float32]
     temperature: float
-    example: NDArray[np.uint8]
     one_by_one: bool = False
 
 
@@ -92,7 +89,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
         classifier.task(1.0 if fit else float(settings.temperature)),
         classifier.task(),
     )
-    statistics, oddities, example = SampleStatistics(), np.zeros(len(_ODDITIES), int), None
+    statistics, oddities = SampleStatistics(), np.zeros(len(_ODDITIES), int)
     predicted, plain = np.empty(len(row_of), np.int64), np.empty(len(row_of))
     clean = np.empty(len(row_of), np.float32)
     scores: list[NDArray[np.float32]] = []
@@ -110,8 +107,6 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
             if fit or position in row_of:
                 positions.append(position)
                 images.append(pixels)
-            if position == subject.positions[0]:
-                example = shown_pixels(pixels)
         if not positions:
             continue
         stack = np.stack(images)
@@ -138,7 +133,6 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
         classes = targets[measured]
         plain[rows] = plain_task.readings(raw)[np.arange(len(rows)), classes]
         clean[rows] = task.values(raw, classes)
-    assert example is not None
     for pictures, oddity in zip(oddities, _ODDITIES, strict=True):
         if pictures:
             listener.warning(f"{counted(pictures, 'picture')} {oddity}")
@@ -150,7 +144,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
         temperature = fit_temperature(classifier.logits(raw), targets)
         clean = classifier.task(temperature).values(raw[subject.positions], classes)
         listener.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
-    return CleanPass(statistics, predicted, targets, clean, float(temperature), example, one_by_one)
+    return CleanPass(statistics, predicted, targets, clean, float(temperature), one_by_one)
 
 
 def _say_accuracy(

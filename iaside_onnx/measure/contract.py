@@ -77,6 +77,10 @@ class Filled:
         """Of the images, shape (n,): the model's own answers where these are taken."""
         return self.predicted if self.subject.own_answers else self.sample.labels
 
+    def position_of(self, row: int) -> int:
+        """Where in the subject's sample the image of a row is."""
+        return self.subject.positions[int(self.used[row])]
+
     def origin(self) -> dict[str, Any]:
         """Where the result comes from: the fields of it that all kinds have."""
         subject, whole = self.subject, self.subject.request.shard is None

@@ -42,7 +42,8 @@ _FULL_SEVERITY = 3
 _OF_MODEL = {
     "model": None, "epsilon": None, "class_names": None, "label_order": None, "input": None,
     "output": None, "layout": None, "output_kind": None, "set": (), "provider": "auto",
-    "threads": 0, "tf32": True, "ort_extension": (), "batch": None, "allow_random": False,
+    "threads": 0, "tf32": True, "ort_extension": (), "ep_library": (), "batch": None,
+    "allow_random": False,
 }  # fmt: skip
 
 

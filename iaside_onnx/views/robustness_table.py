@@ -8,6 +8,7 @@ from itertools import pairwise
 from ..comparisons.baseline import relative
 from ..plurals import counted, plural
 from ..results.confidence import Confidence
+from ..results.damage_words import radius_text
 from ..results.robustness import Relative, RobustnessReport
 from ..results.spread import Spread
 from .terminal import Rows, Terminal, table, terminal
@@ -181,7 +182,7 @@ def _attacks(report: RobustnessReport, level: str) -> Rows:
         median = report.median_queries(place)
         row = [
             one_line(attack["name"]),
-            f"{attack['epsilon']:.4g}",
+            radius_text(attack["epsilon"]),
             f"{attack['queries']:,}",
             str(int(attacked.sum())),
             number(report.clean_error_of(attacked)),
