@@ -141,7 +141,7 @@ def _entries(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
 
 def _entry(report: Report, label: str) -> str:
     holds = report.precondition.holds
-    score = f"signed SRS {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
+    score = f"signed score {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
     accuracy = NOT_KNOWN if report.accuracy is None else f"{report.accuracy:.3f}"
     about = f"{len(report.labels)} images, accuracy {accuracy}"
     return f"{label}: {about}, {score}"
