@@ -178,13 +178,26 @@ def rise(report: RobustnessReport, baseline: RobustnessReport, name: str) -> tup
     return 0.0 - found.difference, (0.0 - found.high, 0.0 - found.low)
 
 
-def mce(report: RobustnessReport, baseline: RobustnessReport) -> tuple[float, Ends]:
-    """Mean corruption error relative to a baseline's, and its ends."""
+def mce(report: RobustnessReport, baseline: RobustnessReport, *, point: bool) -> tuple[float, Ends]:
+    """Mean corruption error relative to a baseline's, and its ends, which a `point` needs none of.
+
+    Raises
+    ------
+    UsageError
+        What is judged is not defined.
+    """
     spread = relative(report, baseline).mce
     if not np.isfinite(spread.value):
         raise UsageError(
             f"{option('max_mce')}: the baseline makes no error under some corruption, so that the "
             "ratio is not defined"
+        )
+    if not point and not np.isfinite([spread.low, spread.high]).all():
+        one = option("point", True)
+        raise UsageError(
+            f"{option('max_mce')}: in some resamples of the images the baseline makes no error "
+            "under some corruption, so that the ratio has no interval; measure more images, or "
+            f"judge the estimate with {one}"
         )
     return float(spread.value), (float(spread.low), float(spread.high))
 
