@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_kind, check_text, is_number
+from ..checks import check_kind, check_text, is_number, one_of
 from ..errors import InvalidOption, ReportError, UsageError
 from ..mathematics.paired import mean_differences
 from ..plurals import plural
@@ -136,17 +135,10 @@ def check_errors(parameter: str, limits: Mapping[str, Any], report: RobustnessRe
     for name, limit in limits.items():
         if name not in known:
             raise InvalidOption(
-                parameter, f"{name}={limit:g}", f"'{name}' was not measured"
-                f"{_meant(name, known)}; choose one of {', '.join(known)}"
+                parameter, f"{name}={limit:g}", f"'{name}' was not measured; {one_of(name, known)}"
             )  # fmt: skip
         if not 0 <= limit <= 1:
             raise InvalidOption(parameter, f"{name}={limit:g}", "must be a share from 0 to 1")
-
-
-def _meant(name: str, known: Sequence[str]) -> str:
-    """What a name that was mistyped may have meant."""
-    near = get_close_matches(name, known, 1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def words_of(parameter: str, name: str, report: RobustnessReport) -> str:
