@@ -146,6 +146,16 @@ def print_written(
             print_next(result, target)
 
 
+def say_next(*words: str | Path, gives: str) -> None:
+    """The command that goes on from here, and what it gives."""
+    from ..spelling import command_text, path_word
+    from ..views.provenance import say_next as said
+    from ..views.terminal import terminal
+
+    typed = [path_word(word) if isinstance(word, Path) else word for word in words]
+    said(terminal(), [(command_text(["iaside", *typed]), gives)])
+
+
 def present(result: Any, target: Path | None, *, overwrite: bool, as_json: bool) -> None:
     """A result as a picture, where one is asked for, and as JSON or a table."""
     if target is not None:

@@ -44,10 +44,12 @@ def rank(
       iaside rank robustness/ --csv
     """
     from ..comparisons.ranking import rank as ranking_of
+    from ..views.terminal import listener
 
     if as_csv and as_json:
         raise click.UsageError("--json and --csv both take standard output; give one")
-    ranking = ranking_of(files, by=by, reverse=reverse, confidence=confidence)
+    heard = listener(quiet=False, progress=False, unit="files")
+    ranking = ranking_of(files, by=by, reverse=reverse, confidence=confidence, listener=heard)
     if as_csv:
         print_csv(("", ranking))
     else:
