@@ -145,7 +145,7 @@ def _entries(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
 
 def _said(report: Report) -> str:
     holds = report.precondition.holds
-    score = f"signed SRS {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
+    score = f"signed score {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
     accuracy = NOT_KNOWN if report.accuracy is None else f"{report.accuracy:.3f}"
     return f"{counted(len(report.labels), 'image')}, accuracy {accuracy}, {score}"
 

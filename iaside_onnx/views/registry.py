@@ -66,7 +66,7 @@ def _of_report(report: Any) -> str:
     reasons = report.precondition.reasons
     if reasons:
         return f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
-    return f"{about}, signed SRS {number(report.srs_signed, signed=True)}"
+    return f"{about}, signed score {number(report.srs_signed, signed=True)}"
 
 
 def _of_pair(pair: Any) -> str:
@@ -152,7 +152,7 @@ _ROWS = {
     ),
     "Comparison": Views(
         lambda c: (
-            f"against {c.reference['report']}, signed SRS: {', '.join(map(_of_pair, c.pairs))}"
+            f"against {c.reference['report']}, signed score: {', '.join(map(_of_pair, c.pairs))}"
         ),
         "cells.comparison_html",
         "comparison_table.print_comparison",
