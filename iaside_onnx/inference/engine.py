@@ -22,6 +22,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from ..errors import ArtifactError
 from ..mathematics.coalitions import members
 from ..onnx_file.tensors import INPUT_TYPES
 from .companion import companion_graph
@@ -138,7 +139,8 @@ class Engine:
         self._flat = self._on_host and model.form.elem_type == TensorProto.FLOAT
         companion = companion_graph(model.form, model.affine, output_map, flat=self._flat)
         self._companion = open_session(companion, helper_graph=True)
-        self._tail = open_session(task.tail(), helper_graph=True)
+        tail = task.tail()
+        self._tail = None if tail is None else open_session(tail, helper_graph=True)
         self._task = task
         self.columns = task.columns
         self._placed_masks: dict[tuple[int, int, int], ort.OrtValue] = {}
@@ -217,19 +219,43 @@ class Engine:
             wiring.companion.bind_ortvalue_input("bands", bands)
             wiring.companion.bind_ortvalue_input("masks", masks)
             self._companion.run_with_iobinding(wiring.companion, run_options())
-            # Binding copies an input whose first node runs on another device than it lies on, so
-            # what was bound once would be read as it was then.
-            for piece, images_in in wiring.models:
-                piece.bind_ortvalue_input(self.model.form.name, images_in)
-                self.model.session.run_with_iobinding(piece, run_options())
-            for tail in wiring.tails:
-                for name, value in tail.inputs.items():
-                    tail.binding.bind_ortvalue_input(name, value)
-                self._tail.run_with_iobinding(tail.binding, run_options())
+            found = self._run_models(wiring)
+            if found is None:
+                self._run_tails(wiring)
+            else:
+                repeated = np.repeat(references, rows, axis=0)
+                wiring.values[:, 0] = self._task.values(found, repeated)
+        except ArtifactError:
+            raise
         except Exception as error:  # onnxruntime's errors have no common base
             raise run_error(error, self.model.path) from error
         self.model.confirm_file()
         return wiring.values.reshape(images, rows, -1)[:, :count].copy()
+
+    def _run_models(self, wiring: _Wiring) -> NDArray[np.float32] | None:
+        """The model on all images; rows of scores where no tail reads them where they lie.
+
+        Binding copies an input whose first node runs on another device than it lies on, so what was
+        bound once would be read as it was then; so it is for the tail.
+        """
+        model, found = self.model, []
+        for piece, images in wiring.models:
+            piece.bind_ortvalue_input(model.form.name, images)
+            if self._tail is None:
+                for name in model.outputs:  # each time, as their shapes may change
+                    piece.bind_output(name, "cpu")
+            model.session.run_with_iobinding(piece, run_options())
+            if self._tail is None:
+                found.append(model.rows_of(piece.copy_outputs_to_cpu(), images.shape()[0]))
+        return np.concatenate(found) if found else None
+
+    def _run_tails(self, wiring: _Wiring) -> None:
+        """The tail on what the model left."""
+        assert self._tail is not None
+        for tail in wiring.tails:
+            for name, value in tail.inputs.items():
+                tail.binding.bind_ortvalue_input(name, value)
+            self._tail.run_with_iobinding(tail.binding, run_options())
 
     def _rows(self, images: int, count: int, size: int) -> int:
         """Passes an image, filled up where the model is to see no other shape of batch."""
@@ -271,7 +297,7 @@ class Engine:
         mixed = [count, rows, form.features] if self._flat else None
         images = self._tensor([total, *form.shape], kind, mixed)
         outputs = zip(self.model.score_shapes, self.model.score_dtypes, strict=True)
-        scores = [self._tensor([total, *shape], dtype) for shape, dtype in outputs]
+        scores = [self._tensor([total, *shape], dtype) for shape, dtype in outputs if self._tail]
         values = np.empty((total, self.columns), np.float32)
         companion = self._companion.io_binding()
         companion.bind_ortvalue_output("images", images.whole)
@@ -279,12 +305,12 @@ class Engine:
         for start in range(0, total, batch):
             stop = min(total, start + batch)
             piece, part = self.model.session.io_binding(), images.part(start, stop)
-            for name, output in zip(self.model.outputs, scores, strict=True):
+            for name, output in zip(self.model.outputs, scores, strict=False):
                 piece.bind_ortvalue_output(name, output.part(start, stop))
             for name, value in self.model.fixed.feed(stop - start).items():
                 piece.bind_cpu_input(name, value)
             models.append((piece, part))
-        tails = self._wire_tails(scores, values, count, rows)
+        tails = self._wire_tails(scores, values, count, rows) if scores else []
         tensors = [images, *scores]
         return _Wiring(companion, models, tails, values, tensors)
 
@@ -316,6 +342,7 @@ class Engine:
                 empty = np.zeros((len(images), *reference.shape), reference.dtype)
                 placed[images.tobytes()] = self._put(empty)
             held = placed[images.tobytes()]
+            assert self._tail is not None
             binding = self._tail.io_binding()
             result = ort.OrtValue.ortvalue_from_numpy(values[start:stop])
             binding.bind_ortvalue_output("value", result)

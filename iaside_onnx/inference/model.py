@@ -14,6 +14,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError
 from ..onnx_file.tensors import INPUT_TYPES
+from .detection import DetectionHead
 from .fixed_inputs import FixedInputs
 from .input_form import InputForm
 from .output_meaning import NoClassScoresError, output_meaning
@@ -69,6 +70,8 @@ class Model:
         Further outputs that are read in the same run; a row of scores holds all of them.
     any_shape : bool
         Outputs may be maps and tables, whose numbers a row holds in C order.
+    head : DetectionHead or None
+        What finds a row of detections in the outputs, which may then be of any shape.
     fixed : FixedInputs
         What is fed beside the images.
     confirm_file : callable
@@ -88,6 +91,7 @@ class Model:
     confirm_file: Callable[[], None] = lambda: None
     beside: tuple[str, ...] = ()
     any_shape: bool = False
+    head: DetectionHead | None = None
     score_shapes: tuple[tuple[int, ...], ...] = ()
     score_dtypes: tuple[type[np.generic], ...] = ()
     path: Path | None = None
@@ -112,22 +116,30 @@ class Model:
         parts = []
         for start in range(0, count, size):
             outputs = self.raw_outputs(pixels[start : start + size])
-            parts.append(self._row_of(outputs, size, min(size, count - start)))
+            parts.append(self.rows_of(outputs, size)[: count - start])
         self.confirm_file()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _row_of(self, outputs: list[NDArray[Any]], fed: int, kept: int) -> NDArray[np.float32]:
-        """Outputs of a run side by side, a row an image."""
+    def rows_of(self, outputs: list[NDArray[Any]], fed: int) -> NDArray[np.float32]:
+        """Outputs of a run on so many images side by side, a row an image.
+
+        Raises
+        ------
+        NoClassScoresError
+            They are not by image, or hold more than one number on several axes.
+        """
+        if self.head is not None:
+            rows = self.head.rows(outputs, fed)
+            self.score_shapes, self.score_dtypes = (rows.shape[1:],), (rows.dtype.type,)
+            return rows
         for name, output in zip(self.outputs, outputs, strict=True):
-            shaped = output.shape[:1] == (fed,) and output.size
-            if not shaped or (
-                not self.any_shape and output[0].size != max(output.shape[1:] or (1,))
-            ):
+            whole = output.shape[:1] == (fed,) and output.size
+            if not whole or not (self.any_shape or output[0].size == max(output.shape[1:] or (1,))):
                 raise NoClassScoresError(name, output_meaning(output, fed))
         self.score_shapes = tuple(output.shape[1:] for output in outputs)
         self.score_dtypes = tuple(output.dtype.type for output in outputs)
-        rows = [np.asarray(each[:kept].reshape(kept, -1), np.float32) for each in outputs]
-        return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+        parts = [np.asarray(each.reshape(fed, -1), np.float32) for each in outputs]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def raw(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
         """What one run gives in its first output; see `raw_outputs`."""

@@ -51,8 +51,8 @@ class Task(Protocol):
     def reference(self) -> Reference:
         """What an image is held against."""
 
-    def tail(self) -> bytes:
-        """The graph after the model, a session of its own.
+    def tail(self) -> bytes | None:
+        """The graph after the model, a session of its own; None: values are made on the host.
 
         Inputs are ``scores``, as the model gives them (of further outputs ``scores_1``, ...), and
         ``reference`` (batch, ...); the output is ``value`` (batch, columns), float32, whose first
