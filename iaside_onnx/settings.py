@@ -98,6 +98,9 @@ class Settings:
         ``NAME=VALUE`` or ``NAME=FILE.npy`` for each input of the graph that takes no images.
     allow_random : bool
         Take a model whose scores are random, or depend on the batch.
+    head : str, optional
+        The form of a detector's outputs, a key of `inference.detection.HEADS`, where they leave it
+        open; "none" takes them as they are.
     """
 
     bands: int = 8
@@ -110,7 +113,7 @@ class Settings:
     preprocess: str | None = None
     size: tuple[int, int] | None = None
     input: str | None = None
-    output: str | None = None
+    output: str | tuple[str, ...] | None = None
     layout: str | None = None
     output_kind: str | None = None
     label_offset: int | None = None
@@ -120,6 +123,7 @@ class Settings:
     passes: int | None = None
     set: tuple[str, ...] = ()
     allow_random: bool = False
+    head: str | None = None
 
     @classmethod
     def asked(cls, **given: Any) -> Settings:
@@ -132,12 +136,22 @@ class Settings:
         """
         if "set" in given:
             given["set"] = several("set", given["set"])
+        if isinstance(output := given.get("output"), list | tuple):
+            names = several("output", output)
+            given["output"] = names[0] if len(names) == 1 else names or None
         try:
             settings = cls(**{name: plain(value) for name, value in given.items()})
         except TypeError as error:
             raise UsageError(str(error)) from error
         settings.check()
         return settings
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs asked for by name."""
+        if self.output is None or isinstance(self.output, str):
+            return () if self.output is None else (self.output,)
+        return self.output
 
     @property
     def players(self) -> int:
@@ -169,8 +183,12 @@ class Settings:
         check_choice("layout", self.layout, (None, *LAYOUTS))
         for name in ("separate_dc", "allow_random"):
             check_truth(name, getattr(self, name))
-        for name in ("input", "output", "output_kind"):
+        for name in ("input", "output_kind", "head"):
             check_text(name, getattr(self, name))
+        for each in self.outputs:
+            check_text("output", each)
+        if len(set(self.outputs)) < len(self.outputs):
+            raise UsageError(f"{option('output')}: the same output is named twice")
         check_path("preprocess", self.preprocess)
         for each in self.set:
             check_text("set", each)

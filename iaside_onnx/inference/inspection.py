@@ -102,7 +102,7 @@ def inspect(
     path: Path,
     *,
     input: str | None = None,
-    output: str | None = None,
+    output: str | Sequence[str] | None = None,
     layout: str | None = None,
     ort_extension: Sequence[Path] = (),
     set: Sequence[str] = (),

@@ -206,7 +206,9 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
     pixels = np.stack([classifier.pixels(sample.picture(position)) for position in first])
     if len(pixels) == 1:  # its own copies share its batch too: coalitions, corruptions
         pixels = np.concatenate([pixels, pixels[..., ::-1], 1 - pixels])
-    alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
+    model = classifier.model
+    alone = np.concatenate([model.comparable(image[None]) for image in pixels])
+    together = model.comparable(pixels)
     worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
     # Not-a-number is for others to report.
     coarse = classifier.output.dtype == "float16" or classifier.model.runtime.execution.coarse

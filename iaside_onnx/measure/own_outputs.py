@@ -1,0 +1,59 @@
+"""The model's own outputs for untouched images, where they are too large to be kept for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..inference.model import Model
+from ..inference.task import Task
+
+# References of the whole sample that are kept.
+MOST_BYTES = 1 << 28
+
+
+class OwnOutputs:
+    """References of a sample, made again for each image that is asked for.
+
+    It stands where else an array is, of which images are taken by position. A forward pass more an
+    image is little beside the coalitions of each.
+
+    Parameters
+    ----------
+    task : Task
+    images : int
+    """
+
+    def __init__(self, task: Task, images: int) -> None:
+        self._task, self._images = task, images
+        self._answer: Callable[[int], NDArray[Any]] | None = None
+
+    def bind(self, model: Model, pixels: Callable[[int], NDArray[np.float32]]) -> None:
+        """Take them from this model, and from these images in pixel space by position."""
+
+        def answer(position: int) -> NDArray[Any]:
+            scores = model.scores(pixels(position)[None])
+            return np.asarray(self._task.answers(self._task.readings(scores)))[0]
+
+        self._answer = answer
+
+    def __len__(self) -> int:
+        return self._images
+
+    def __getitem__(self, positions: Any) -> NDArray[Any]:
+        assert self._answer is not None
+        if np.ndim(positions) == 0:
+            one: NDArray[Any] = self._answer(int(positions))
+            return one
+        return np.array([self._answer(int(position)) for position in positions])
+
+    def copy(self) -> OwnOutputs:
+        """The same: it holds nothing that changes."""
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the model, which other processes open themselves."""
+        return {**vars(self), "_answer": None}
