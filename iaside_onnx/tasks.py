@@ -80,14 +80,23 @@ TASKS: dict[str, TaskKind] = {
             high=0.0, labelled=True, counted=True, least_gain=0.1,
         ),
         TaskKind(
-            "other", "any other output", "agreement", "agreement", "what makes the output",
+            "other", "any other output", "agreement", "agreement", "agreement of the output",
             "the output agrees by more than a half with the clean one",
             high=1.0, least_gain=0.01,
         ),
     )
 }  # fmt: skip
 
+# Of the task "other" where the head of a detector is known; its settings hold its form.
+DETECTOR = TaskKind(
+    "other", "a detector", "matched-boxes", "match of the boxes", "match of the boxes",
+    "the boxes match those of the clean image by more than a half",
+    low=0.0, high=1.0, least_gain=0.01,
+)  # fmt: skip
+VALUES = (*(each.value for each in TASKS.values() if each.name != CLASSES), DETECTOR.value)
+
 
 def kind_of_settings(settings: Mapping[str, Any]) -> TaskKind:
     """The kind of model that settings of a result are of; classes where they do not say."""
-    return TASKS[str(settings.get("task", CLASSES))]
+    task = str(settings.get("task", CLASSES))
+    return DETECTOR if task == DETECTOR.name and "head" in settings else TASKS[task]

@@ -25,6 +25,7 @@ from .robustness_reports import made_up
 
 # Another value of every setting that a report can hold.
 OTHERS = {
+    "head": "yolo", "threshold": 0.5,
     "bands": 3, "separate_dc": True, "norm": "l2", "absence": "zero", "output_map": "magnitude",
     "seed": 1, "labels": "model", "draws": "pixels",
     "preprocess": {"name": "raw", "scale": 255.0}, "input": "x",
@@ -35,6 +36,7 @@ OTHERS = {
     "floor": 1e-7, "set": {"flag": "true"}, "allow_random": True, "a_setting_to_come": 1,
 }  # fmt: skip
 GAME = {
+    "head",
     "bands", "separate_dc", "norm", "absence", "output_map", "seed", "draws", "labels",
     "a_setting_to_come",
 }  # fmt: skip

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 
 from ..checks import check_choice
 from ..errors import ArtifactError
+from ..listener import Listener
+from ..mathematics.agreement import block_of
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
 from ..onnx_file.heads import computed
 from ..onnx_file.tensors import SCORE_TYPES, Tensor, names_of
 from ..spelling import option
+from ..tasks import DETECTOR, TASKS, TaskKind
 from .detection import HEADS, DetectionHead, known_head
 from .ends import score_output
+from .model import Model
 from .opened import Source
 
 OTHER, NO_HEAD = "other", "none"
@@ -53,6 +57,27 @@ class ReadOutputs:
             source, output=first, beside=tuple(each.name for each in beside), any_shape=True,
             detector=self.detector if suppressed else None,
         )  # fmt: skip
+
+    def kind(self, asked: str | None, model: Model, listener: Listener) -> TaskKind:
+        """The kind of model, said in a note where it was found out; and how outputs are read."""
+        if self.detector is not None:
+            chosen = "" if asked else f"task: {OTHER}, since "
+            names = " and ".join(f"'{each.name}'" for each in self.tensors)
+            what, has = ("outputs", "hold") if len(self.tensors) > 1 else ("output", "holds")
+            listener.note(
+                f"{chosen}{what} {names} {has} {self.detector.words}: valued by matched boxes "
+                f"({option('head', NO_HEAD)} takes the numbers as they are)"
+            )
+            return DETECTOR
+        form = model.form
+        for name, shape in zip(model.outputs, model.score_shapes, strict=True):
+            block = block_of(shape, (form.height, form.width))
+            axis = "one channel" if block.axis is None else (
+                f"{block.channels} channel{'s' * (block.channels > 1)} along axis {block.axis}"
+            )  # fmt: skip
+            text = " x ".join(map(str, shape)) or "1"
+            listener.note(f"output '{name}': {text} numbers an image, {axis}")
+        return TASKS[OTHER]
 
 
 def float_outputs(artifact: Artifact, names: tuple[str, ...] = ()) -> tuple[Tensor, ...]:

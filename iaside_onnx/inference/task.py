@@ -42,10 +42,16 @@ class Task(Protocol):
         `seen` is given then.
     columns : int
         Numbers that the tail gives an image: its value, and what else is asked of it.
+    said : str
+        What was learned, for people; empty where that is nothing to speak of.
     """
 
     bounds: tuple[float, float]
     learns: ClassVar[bool]
+
+    @property
+    def said(self) -> str:
+        """What was learned, for people."""
 
     @property
     def columns(self) -> int:
@@ -59,6 +65,15 @@ class Task(Protocol):
         """The task that has seen the raw scores of further clean images of the sample too.
 
         The value of an image held against its own clean answer must not depend on it.
+        """
+
+    def learned(self) -> Self:
+        """The task that has seen the whole sample, and keeps no more of it than it needs.
+
+        Raises
+        ------
+        ArtifactError
+            The clean images tell nothing.
         """
 
     def tail(self) -> bytes | None:
@@ -115,6 +130,7 @@ class OneLabel:
     answered: bool = False
     bounds = (-np.inf, 0.0)
     learns: ClassVar[bool] = False
+    said: ClassVar[str] = ""
     reference = Reference(np.int64, (1,))
 
     @property
@@ -129,6 +145,10 @@ class OneLabel:
 
     def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
         """The same: classes are known."""
+        return self
+
+    def learned(self) -> Self:
+        """The same."""
         return self
 
     def tail(self) -> bytes:

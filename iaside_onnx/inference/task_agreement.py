@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from ..errors import ArtifactError
-from ..mathematics.agreement import Block, Spread, disagreement, shares_of_outputs
+from ..mathematics.agreement import Block, Spread, block_of, disagreement, shares_of_outputs
 from ..spelling import option
+from .model import Model
 from .small_graph import SmallGraph
 from .task import Reference
 
@@ -77,6 +78,12 @@ class Agreement:
     def columns(self) -> int:
         """The agreement, and the disagreement of each output where there are several."""
         return 1 if len(self.blocks) == 1 else 1 + len(self.blocks)
+
+    @property
+    def said(self) -> str:
+        """How many channels are left out."""
+        left, count = int((self.distances == 0).sum()), len(self.distances)
+        return f"{left} of {count} channels are the same for all images and left out" * bool(left)
 
     @property
     def reference(self) -> Reference:
@@ -166,3 +173,11 @@ class Agreement:
     def change(self, readings: NDArray[Any], clean: NDArray[Any]) -> NDArray[np.float64]:
         """Disagreement with the untouched image's outputs, 0 or more."""
         return 1 - self.numbers(readings, clean)[:, 0]
+
+
+def agreement_of(model: Model) -> Agreement:
+    """The task of a model that has run, with the channels of its outputs."""
+    form = model.form
+    types = tuple(helper.np_dtype_to_tensor_dtype(np.dtype(each)) for each in model.score_dtypes)
+    blocks = tuple(block_of(shape, (form.height, form.width)) for shape in model.score_shapes)
+    return Agreement(blocks, types, model.outputs)
