@@ -138,7 +138,8 @@ class Agreement:
 
     def numbers(self, scores: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
         """What the tail finds, on the host, shape (n, columns)."""
-        distances = self.distances
+        distances, scores = self.distances, np.atleast_2d(scores)
+        references = np.broadcast_to(references, scores.shape)
         each = disagreement(self.blocks, distances, scores, references)
         value = 1 - each @ shares_of_outputs(self.blocks, distances)
         return value[:, None] if self.columns == 1 else np.column_stack([value, each])
