@@ -152,6 +152,10 @@ class Agreement:
         """The outputs themselves, not copied: they may be large."""
         return scores
 
+    def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """The agreement."""
+        return self.numbers(readings, references)[:, 0]
+
     def answers(self, readings: NDArray[Any]) -> NDArray[np.float32]:
         """The outputs, which other outputs are held against."""
         return np.asarray(readings, np.float32)
@@ -162,18 +166,18 @@ class Agreement:
 
     def share(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
         """The agreement, cut to [0, 1]."""
-        return self.numbers(readings, references)[:, 0].clip(0, 1)
+        return self.worth(readings, references).clip(0, 1)
 
     def margins(
         self, readings: NDArray[Any], references: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The agreement less 1/2, and where it is not above."""
-        margin = self.numbers(readings, references)[:, 0] - 0.5
+        margin = self.worth(readings, references) - 0.5
         return margin, margin <= 0
 
     def change(self, readings: NDArray[Any], clean: NDArray[Any]) -> NDArray[np.float64]:
         """Disagreement with the untouched image's outputs, 0 or more."""
-        return 1 - self.numbers(readings, clean)[:, 0]
+        return 1 - self.worth(readings, clean)
 
 
 def agreement_of(model: Model) -> Agreement:

@@ -96,13 +96,17 @@ class MatchedBoxes:
         """The detections themselves."""
         return scores
 
+    def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """The value."""
+        return self.values(np.atleast_2d(readings), references).astype(np.float64)
+
     def answers(self, readings: NDArray[Any]) -> NDArray[np.float32]:
         """The detections, which others are matched with."""
         return np.asarray(readings, np.float32)
 
     def share(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
         """The value."""
-        return self.values(np.atleast_2d(readings), references).astype(np.float64)
+        return self.worth(readings, references)
 
     def right(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.bool_]:
         """Where more than half of the boxes is matched."""
