@@ -112,7 +112,7 @@ class Job:
             chosen=sample.chosen,
             positions=subject.positions,
             targets=subject.targets,
-            image_digests=sample.image_digests,
+            image_digests=sample.content_digests,
             settings=subject.settings(),
             temperature=subject.temperature,
             keys=subject.keys,
