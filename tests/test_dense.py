@@ -13,6 +13,8 @@ from PIL import Image
 from iaside_onnx.errors import DataError
 from iaside_onnx.images.folders import masked_pictures
 from iaside_onnx.inference.class_scores import ScoreForm
+from iaside_onnx.inference.input_form import InputForm
+from iaside_onnx.inference.map_form import MapForm
 from iaside_onnx.inference.task import OneLabel, Task
 from iaside_onnx.inference.task_dense import Dense
 from iaside_onnx.listener import Listener
@@ -54,7 +56,7 @@ def maps_of(form, channels, size, *, last, seed=0):
 def test_the_tail_and_the_host_agree(form, last, size):
     channels = 1 if form.binary else 4
     scores = maps_of(form, channels, (6, 5), last=last)
-    task: Task = Dense(form, scores.shape[1:], last, size)
+    task: Task = Dense(form, MapForm(scores.shape[1:], last), size)
     masks = np.random.default_rng(1).integers(-1, task.classes, (3, *size)).astype(np.int16)
     masks[2] = -1
     masks[2, 3, 4] = 1
@@ -82,7 +84,7 @@ def test_a_map_of_one_pixel_is_a_classifier(last):
     scores = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
     labels = np.arange(6) % 5
     shape = (1, 1, 5) if last else (5, 1, 1)
-    task, classes = Dense(form, shape, last, (1, 1)), OneLabel(form)
+    task, classes = Dense(form, MapForm(shape, last), (1, 1)), OneLabel(form)
     masks = labels.astype(np.int16)[:, None, None]
     found = through_tail(task, scores.reshape(6, *shape), masks)
     np.testing.assert_allclose(found, classes.values(scores, labels), atol=1e-6)
@@ -184,3 +186,17 @@ def test_pictures_without_a_mask_are_named(tmp_path):
         masked_pictures(images, masks, Listener())
     with pytest.raises(DataError, match="beside each other"):
         masked_pictures(tmp_path, masks, Listener())
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "last"),
+    [
+        ((21, 65, 65), "nchw", False), ((65, 65, 21), "nchw", True), ((1, 33, 22), "nhwc", False),
+        ((33, 22, 1), "nchw", True), ((8, 8, 8), "nchw", False), ((8, 8, 8), "nhwc", True),
+        ((3, 5, 9), "nhwc", True),
+    ],
+)  # fmt: skip
+def test_the_axis_of_the_classes_is_the_one_without_the_proportions(shape, layout, last):
+    size = (96, 64) if 22 in shape else (513, 513)
+    found = MapForm.of(shape, InputForm("image", TensorProto.FLOAT, layout, 3, *size))
+    assert found.channels_last is last

@@ -18,6 +18,7 @@ from ..mathematics.dense import (
     resized,
 )
 from .class_scores import ScoreForm
+from .map_form import MapForm
 from .small_graph import Ends, SmallGraph
 from .task import Reference
 
@@ -35,36 +36,22 @@ class Dense:
     ----------
     scores : ScoreForm
         Of each pixel; binary: one score, of class 1 against class 0.
-    shape : tuple of int
-        Of one image's output, as the model gives it: channels, height and width, in its order.
-    channels_last : bool
-        The classes stand on the last axis.
+    form : MapForm
+        How one image's map lies.
     size : (height, width)
         Of the masks.
     """
 
     scores: ScoreForm
-    shape: tuple[int, int, int]
-    channels_last: bool
+    form: MapForm
     size: tuple[int, int]
     bounds = (-np.inf, 0.0)
     columns = 1
 
     @property
-    def channels(self) -> int:
-        """Scores of a pixel."""
-        return self.shape[-1 if self.channels_last else 0]
-
-    @property
     def classes(self) -> int:
         """Classes of a pixel."""
-        return 2 if self.scores.binary else self.channels
-
-    @property
-    def map_size(self) -> tuple[int, int]:
-        """Height and width of the output."""
-        height, width = self.shape[:2] if self.channels_last else self.shape[1:]
-        return height, width
+        return 2 if self.scores.binary else self.form.channels
 
     @property
     def reference(self) -> Reference:
@@ -84,10 +71,10 @@ class Dense:
             "reference": (TensorProto.INT16, ["batch", *self.size]),
         }
         graph = SmallGraph("tail", ends)
-        last = graph.add("Reshape", "scores", np.array([0, *self.shape], np.int64))
-        axis = 3 if self.channels_last else 1
-        if self.map_size != self.size:
-            if self.channels_last:
+        last = graph.add("Reshape", "scores", np.array([0, *self.form.shape], np.int64))
+        axis = 3 if self.form.channels_last else 1
+        if self.form.size != self.size:
+            if self.form.channels_last:
                 last, axis = graph.add("Transpose", last, perm=[0, 3, 1, 2]), 1
             if scores.elem_type != float32:
                 last = graph.add("Cast", last, to=float32)
@@ -113,7 +100,7 @@ class Dense:
             if floor is not None:
                 of_pixel = graph.add("Log", graph.add("Max", own, floor))
             else:
-                if scores.elem_type == TensorProto.FLOAT16 and self.map_size == self.size:
+                if scores.elem_type == TensorProto.FLOAT16 and self.form.size == self.size:
                     last = graph.add("Cast", last, to=float32)
                 total = graph.add("ReduceLogSumExp", last, axes=[axis])
                 of_pixel = graph.add("Sub", own, graph.add("Cast", total, to=float32))
@@ -134,14 +121,10 @@ class Dense:
             "Resize", name, "", "", size, mode="linear", coordinate_transformation_mode="half_pixel"
         )
 
-    def _maps(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        maps = scores.reshape(len(scores), *self.shape)
-        return np.moveaxis(maps, -1, 1) if self.channels_last else maps
-
     def _log_probabilities(self, reading: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of the classes at each pixel of the mask, shape (classes, height, width)."""
         at_mask = resized(np.asarray(reading, np.float32), *self.size)
-        flat = at_mask.reshape(self.channels, -1).T
+        flat = at_mask.reshape(self.form.channels, -1).T
         logits = self.scores.logits(flat).T.reshape(self.classes, *self.size)
         # Probabilities stand for themselves.
         return logits if self.scores.kind == "probabilities" else log_probabilities(logits)
@@ -162,7 +145,7 @@ class Dense:
 
     def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """The scores as maps with the classes first, shape (n, channels, h, w): no copy."""
-        return self._maps(scores)
+        return self.form.maps(scores)
 
     def worth(
         self, readings: NDArray[np.float32], references: NDArray[np.int16]
