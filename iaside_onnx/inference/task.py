@@ -16,10 +16,15 @@ from .small_graph import SmallGraph
 
 
 class Reference(NamedTuple):
-    """What an image is held against: type and shape of one image's, as the tail takes it."""
+    """What an image is held against: type and shape of one image's, as the tail takes it.
+
+    The tail takes a row for every pass; where it is `an_image`, one for every image, whose passes
+    follow each other: references may be large.
+    """
 
     dtype: type[np.generic]
     shape: tuple[int, ...]
+    an_image: bool = False
 
 
 class Task(Protocol):
@@ -46,11 +51,12 @@ class Task(Protocol):
     def reference(self) -> Reference:
         """What an image is held against."""
 
-    def tail(self) -> bytes:
-        """The graph after the model, a session of its own.
+    def tail(self) -> bytes | None:
+        """The graph after the model, a session of its own; None: values are made on the host.
 
-        Inputs are ``scores``, as the model gives them, and ``reference`` (batch, ...); the output
-        is ``value`` (batch, columns), float32, whose first column is what an image is worth.
+        Inputs are ``scores``, as the model gives them (of further outputs ``scores_1``, ...), and
+        ``reference`` (batch, ...); the output is ``value`` (batch, columns), float32, whose first
+        column is what an image is worth.
         """
 
     def values(self, scores: NDArray[np.float32], references: NDArray[Any]) -> NDArray[np.float32]:
