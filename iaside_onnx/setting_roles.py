@@ -36,7 +36,7 @@ def _declared(*groups: tuple[Belongs, str]) -> dict[str, Belongs]:
 
 
 SETTINGS = _declared(
-    (Belongs.GAME, "bands separate_dc norm absence output_map labels"),
+    (Belongs.GAME, "task bands separate_dc norm absence output_map labels"),
     (Belongs.DRAWS, "seed draws"),
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),
@@ -94,6 +94,7 @@ def _missing() -> dict[str, Any]:
 
     before = {
         "labels": "given",
+        "task": "classes",
         "estimator": "exact",
         "draws": "name",
         "tf32": True,

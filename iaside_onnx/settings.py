@@ -24,6 +24,7 @@ from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
 from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
 from .spelling import option
+from .tasks import TASKS
 
 LAYOUTS = ("nchw", "nhwc")
 OUTPUT_MAPS = ("real", "magnitude")
@@ -83,6 +84,9 @@ class Settings:
         Of the input.
     output_kind : {"logits", "probabilities"} or None
         What the output holds.
+    task : str or None
+        What the model gives of an image, a key of `tasks.TASKS`: "classes", "several-labels",
+        "embedding", "dense" or "other"; None is found out from its output.
     label_offset : int or None
         Added to the labels of the data.
     temperature : float or "auto"
@@ -113,6 +117,7 @@ class Settings:
     output: str | None = None
     layout: str | None = None
     output_kind: str | None = None
+    task: str | None = None
     label_offset: int | None = None
     temperature: float | str = 1.0
     output_map: str = "real"
@@ -167,6 +172,7 @@ class Settings:
         check_choice("output_map", self.output_map, OUTPUT_MAPS)
         check_choice("estimator", self.estimator, (None, *ESTIMATORS))
         check_choice("layout", self.layout, (None, *LAYOUTS))
+        check_choice("task", self.task, (None, *TASKS))
         for name in ("separate_dc", "allow_random"):
             check_truth(name, getattr(self, name))
         for name in ("input", "output", "output_kind"):

@@ -250,3 +250,14 @@ def prototypes(
         opset=18,
         **options,
     )
+
+
+def embedding_of(path: Path, size: int, cycles: list[int], *, unit: bool = True) -> Path:
+    """An embedding of the amplitudes of some waves and a constant: it sees their bands alone."""
+    nodes, constants = amplitudes(size, cycles)
+    constants |= {"pads": np.array([0, 0, 0, 1]), "constant": np.float32(-0.05)}
+    nodes.append(helper.make_node("Pad", ["amplitude", "pads", "constant"], ["whole"]))
+    last, options = ("LpNormalization", {"axis": 1, "p": 2}) if unit else ("Identity", {})
+    nodes.append(helper.make_node(last, ["whole"], ["scores"], **options))
+    shape = ["n", len(cycles) + 1]
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=shape)

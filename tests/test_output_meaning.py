@@ -94,7 +94,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if case != "embedding"])
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_inspect_and_every_job_say_the_same(tmp_path, iaside, case, count):
     nodes, shape, task = CASES[case]

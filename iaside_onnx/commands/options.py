@@ -115,7 +115,7 @@ def confidence_option(default: float | None = 0.95) -> Callable[[F], F]:
     )  # fmt: skip
 
 
-_VALUES = "log-prob, log-prob-clipped or prob"
+_VALUES = "log-prob, log-prob-clipped or prob; other tasks than classes have one each"
 
 
 def _value_option(kinds: str) -> Callable[[F], F]:
@@ -148,6 +148,10 @@ model_options = together(
     click.option(
         "--logits/--probabilities", "output_kind", default=None, help="What the output holds.",
         callback=lambda _, __, logits: {True: "logits", False: "probabilities"}.get(logits),
+    ),
+    click.option(
+        "--task", cls=Listed, table="tasks.TASKS", type=TEXT, metavar="KIND",
+        help="What the model is: {names}.  [default: as its output says]",
     ),
     click.option(
         "--set", "set", multiple=True, type=TEXT, metavar="NAME=VALUE|NAME=FILE.npy",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, said
+from ..errors import ArtifactError, UsageError, said
 from ..images.sample import Picture, Sample
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
@@ -19,6 +19,7 @@ from ..onnx_file.tensors import Tensor
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from ..spelling import option
+from ..tasks import CLASSES, TASKS, TaskKind
 from .class_scores import ScoreForm, plain_kind, settled_kind
 from .ends import image_input, score_output
 from .fixed_inputs import fixed_inputs
@@ -26,10 +27,11 @@ from .input_form import InputForm, settle_input
 from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
-from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
+from .output_meaning import output_meaning, task_of
 from .placement import Placement
 from .session import Runtime
 from .task import OneLabel, Task
+from .task_embedding import Embedding
 
 _SIZE = option("size", like="HxW")
 _LOGITS = option("output_kind", "logits")
@@ -47,6 +49,9 @@ class Classifier(Opened):
     scores : ScoreForm
         What the output holds.
     classes : int
+        Columns of the scores; no number of classes where the kind has none.
+    kind : TaskKind
+        What kind of model it is.
     label_offset : int
         Added to labels: as asked, else as declared in the file.
     preprocess : Preprocess
@@ -62,6 +67,7 @@ class Classifier(Opened):
     classes: int
     label_offset: int
     preprocess: Preprocess
+    kind: TaskKind = TASKS[CLASSES]
     class_names: list[str] | None = None
     placement: Placement | None = None
 
@@ -80,7 +86,8 @@ class Classifier(Opened):
             "input": form.name,
             "output": self.output.name,
             "layout": form.layout,
-            "output_kind": scores.kind,
+            **({} if self.kind.name == CLASSES else {"task": self.kind.name}),
+            **({"output_kind": scores.kind} if self.kind.counted else {}),
             **({"floor": scores.floor} if scores.kind == "probabilities" else {}),
             **({"allow_random": True} if self.random else {}),
         }
@@ -99,8 +106,11 @@ class Classifier(Opened):
     def task(self, temperature: float = 1.0, *, answered: bool = False) -> Task:
         """What its scores mean, at a temperature T of softmax(z / T).
 
-        Where it is `answered`, the tail gives the model's own answer beside the value.
+        Where it is `answered`, the tail gives the model's own answer beside the value, if that is a
+        class.
         """
+        if self.kind.name == "embedding":
+            return Embedding(self.output.elem_type, self.classes)
         return OneLabel(self.scores, temperature, answered)
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -113,8 +123,15 @@ class Classifier(Opened):
         Raises
         ------
         ArtifactError
-            "probabilities" that are none.
+            "probabilities" that are none, or an embedding without a direction.
         """
+        if self.kind.name == "embedding":
+            if not np.abs(scores).max(axis=1).all():
+                raise ArtifactError(
+                    f"{self.artifact.path}: output '{self.output.name}' is all zeros for an image, "
+                    "an embedding without a direction"
+                )
+            return
         if not self.scores.plausible(scores):
             raise ArtifactError(
                 f"{self.artifact.path}: output '{self.output.name}' was taken for probabilities, "
@@ -180,7 +197,7 @@ def open_classifier(
             Source(artifact, runtime, form, affine, output, beside),
             wide[:_PROBE_IMAGES],
             listener,
-            before_head=asked != "logits",
+            before_head=asked != "logits" and settings.task in (None, CLASSES),
             allow_random=settings.allow_random,
             wide=wide,
         )
@@ -194,7 +211,14 @@ def open_classifier(
             f"{said(error)}; its input size is free, and {form.height} x {form.width} was taken: "
             f"give {_SIZE}"
         ) from error
-    check_class_scores(artifact, opened.output.name, scores, asked)
+    kind = _task(artifact, opened.output.name, scores, settings, asked, listener)
+    if kind.name != CLASSES:
+        _check_without_classes(settings, kind)
+        return Classifier(
+            **vars(opened), scores=ScoreForm("logits", opened.output.elem_type),
+            classes=scores.shape[1], kind=kind, label_offset=0, preprocess=preprocess,
+            placement=placement,
+        )  # fmt: skip
     score_form = _score_form(artifact, asked, opened, scores, listener)
     classes = 2 if score_form.binary else scores.shape[1]
     names = declared.classes(classes, offset) or _graph_names(artifact, classes, listener)
@@ -230,26 +254,35 @@ def _probe(sample: Sample, preprocess: Preprocess, channels: int) -> NDArray[np.
     return np.stack([preprocess.pixels(picture, channels) for picture in pictures])
 
 
-def check_class_scores(
-    artifact: Artifact, output: str, scores: NDArray[np.float32], asked: str | None
-) -> OutputMeaning:
-    """Refuse rows that are no class scores: an embedding, or several labels an image.
+def _task(
+    artifact: Artifact,
+    output: str,
+    scores: NDArray[np.float32],
+    settings: Settings,
+    asked: str | None,
+    listener: Listener,
+) -> TaskKind:
+    """The kind of model, said in a note where it was found out."""
+    kind = asked if settings.task in (None, CLASSES) else None
+    meaning = output_meaning(scores, len(scores), artifact.kind_of(output), kind)
+    task = task_of(output, meaning, scores.shape, settings.task)
+    if settings.task is None and task != CLASSES:
+        listener.note(
+            f"task: {task}, since output '{output}' is {meaning.words} ({option('task')} settles "
+            "it)"
+        )
+    return TASKS[task]
 
-    Parameters
-    ----------
-    scores : ndarray, shape (n, columns)
-        Rows for a few images.
-    asked : str or None
-        The kind of scores that the user or the file declares, which settles it.
 
-    Raises
-    ------
-    NoClassScoresError
-    """
-    meaning = output_meaning(scores, len(scores), artifact.kind_of(output), asked)
-    if meaning.task != "classes":
-        raise NoClassScoresError(output, meaning)
-    return meaning
+def _check_without_classes(settings: Settings, kind: TaskKind) -> None:
+    """Refuse what goes with classes alone."""
+    without = {"label_offset": (None, 0), "output_kind": (None,), "temperature": (1.0,)}
+    for name, usual in without.items():
+        if (value := getattr(settings, name)) not in usual:
+            raise UsageError(
+                f"{option(name, value)} goes with classes, and the model is audited as "
+                f"{kind.what}; leave it out, or give {option('task', CLASSES)}"
+            )
 
 
 def _recipe(declared: Declared, settings: Settings, listener: Listener) -> Preprocess:

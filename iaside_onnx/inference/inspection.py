@@ -19,16 +19,16 @@ from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
 from ..spelling import on_command_line, option
+from ..tasks import CLASSES
 from .choosing import active_providers, runtime_clash
 from .class_scores import plain_kind, settled_kind
-from .classifier import check_class_scores
 from .ends import image_input, score_output, settled_layout
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, form_of
 from .model import Affine
 from .opened import Opened, Source, open_source
 from .ort_format import describe
-from .output_meaning import NoClassScoresError, OutputMeaning
+from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning, task_of
 from .session import Runtime
 from .steadiness import randomness_of, unsteadiness
 
@@ -167,11 +167,12 @@ def inspect(
             classes = None
     if trial is not None and trial.opened is not None and trial.scores is not None:
         batch = trial.opened.batch or batch
-        head, classes = trial.opened.head, trial.scores.shape[1]
+        head, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES
+        classes = trial.scores.shape[1] if of_classes else None
         settled = settled_kind(trial.scores, tail)
         if head is not None:
             kind = "probabilities"
-        elif declared_kind is None and settled != kind:
+        elif of_classes and declared_kind is None and settled != kind:
             looks = "does not tell the output's kind" if kind == "unknown" else f"looks like {kind}"
             kind, values_are = settled, "one number in [0, 1]" if settled == "unknown" else settled
             warnings.append(f"the graph's tail {looks}; random images give {values_are}")
@@ -251,7 +252,9 @@ def _tried(
         for source in sources:
             if (result := _run(source, declared_kind, warnings, free=free)) is not None:
                 name = source.output.name
-                meaning = check_class_scores(source.artifact, name, result[1], declared_kind)
+                scores, tail = result[1], source.artifact.kind_of(name)
+                meaning = output_meaning(scores, len(scores), tail, declared_kind)
+                task_of(name, meaning, scores.shape, None)  # whether it can be audited
                 return _Trial(source.form, *result, meaning)
     except NoClassScoresError as error:
         warnings.append(said(error))

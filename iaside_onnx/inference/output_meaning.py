@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, UsageError
 from ..spelling import option
+from ..tasks import CLASSES, TASKS
 from .class_scores import look_like_probabilities
 
 # Two numbers of unit length may be scores; float16 keeps lengths to a part in 1000.
@@ -33,14 +35,20 @@ class OutputMeaning:
     Attributes
     ----------
     task : str
-        "classes", which is what can be audited today, "several-labels", "embedding", "dense" or
-        "other".
+        "classes", "several-labels", "embedding", "dense" or "other".
     words : str
         The same for people, such as "a map of 1 x 224 x 224 numbers an image: segmentation".
+    settled : bool
+        The task may be taken without being asked for.
     """
 
     task: str
     words: str
+    settled: bool = True
+
+
+# Tasks that models can be opened for.
+AUDITED = (CLASSES, "embedding")
 
 
 class NoClassScoresError(ArtifactError):
@@ -53,6 +61,34 @@ class NoClassScoresError(ArtifactError):
             "of the graph)"
         )
         self.meaning = meaning
+
+
+def task_of(output: str, meaning: OutputMeaning, shape: tuple[int, ...], asked: str | None) -> str:
+    """The task that a model is audited for: the one asked for, else what its output means.
+
+    This is the one place that decides. `shape` is that of the output for several images.
+
+    Raises
+    ------
+    UsageError
+        The output does not fit the task asked for.
+    NoClassScoresError
+        No task is asked for, and the output settles none.
+    """
+    if asked is None:
+        if meaning.task not in AUDITED or not meaning.settled:
+            raise NoClassScoresError(output, meaning)
+        return meaning.task
+    row = math.prod(shape[1:]) == max(shape[1:], default=1)
+    fits = {CLASSES: meaning.task in (CLASSES, "embedding"), "embedding": row and len(shape) > 1,
+            "several-labels": row, "dense": len(shape) == 4}.get(asked, True)  # fmt: skip
+    if not fits or asked not in AUDITED:
+        raise UsageError(
+            f"{option('task', asked)}: output '{output}' is {meaning.words}, not "
+            f"{TASKS[asked].what}; {option('output', like='NAME')} reads another tensor of the "
+            "graph"
+        )
+    return asked
 
 
 def output_meaning(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +37,15 @@ class Task(Protocol):
     ----------
     bounds : tuple of float
         Least and largest value of an image.
+    learns : bool
+        What an answer is compared with follows from the clean images of the whole sample, which
+        `seen` is given then.
     columns : int
         Numbers that the tail gives an image: its value, and what else is asked of it.
     """
 
     bounds: tuple[float, float]
+    learns: ClassVar[bool]
 
     @property
     def columns(self) -> int:
@@ -50,6 +54,12 @@ class Task(Protocol):
     @property
     def reference(self) -> Reference:
         """What an image is held against."""
+
+    def seen(self, scores: NDArray[np.float32]) -> Self:
+        """The task that has seen the raw scores of further clean images of the sample too.
+
+        The value of an image held against its own clean answer must not depend on it.
+        """
 
     def tail(self) -> bytes | None:
         """The graph after the model, a session of its own; None: values are made on the host.
@@ -70,6 +80,9 @@ class Task(Protocol):
 
     def right(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.bool_]:
         """Where the model's answer is the reference, shape (n,)."""
+
+    def share(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """How much of the answer is right, in [0, 1], shape (n,): of a single one all or none."""
 
     def margins(
         self, readings: NDArray[np.float64], references: NDArray[Any]
@@ -101,6 +114,7 @@ class OneLabel:
     temperature: float = 1.0
     answered: bool = False
     bounds = (-np.inf, 0.0)
+    learns: ClassVar[bool] = False
     reference = Reference(np.int64, (1,))
 
     @property
@@ -112,6 +126,10 @@ class OneLabel:
     def _normalised(self) -> bool:
         """False where the model's own probabilities stand for themselves."""
         return self.scores.kind == "logits" or self.temperature != 1.0
+
+    def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
+        """The same: classes are known."""
+        return self
 
     def tail(self) -> bytes:
         """Scores and the index of a class in, log-probability of the class out, or answer too.
@@ -165,6 +183,10 @@ class OneLabel:
     def right(self, readings: NDArray[Any], references: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Where the most probable class is the image's; of logits as well."""
         return np.asarray(answers(readings) == references)
+
+    def share(self, readings: NDArray[Any], references: NDArray[np.int64]) -> NDArray[np.float64]:
+        """1 where the answer is right, else 0."""
+        return self.right(readings, references).astype(np.float64)
 
     def margins(
         self, readings: NDArray[np.float64], references: NDArray[np.int64]

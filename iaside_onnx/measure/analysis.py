@@ -18,10 +18,11 @@ from ..mathematics.coalitions import draw_coalitions
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
-from ..mathematics.shapley import game_values
 from ..results.report import Report, check_view
+from ..results.value_table import game_of, value_of
 from ..settings import Settings
 from ..spelling import option
+from ..tasks import CLASSES
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass
@@ -40,7 +41,7 @@ def analyze(
     target: str | Path | None = None,
     *,
     target_stderr: float | None = None,
-    value: str = "log-prob",
+    value: str | None = None,
     beta: float = 0.75,
     confidence: float = 0.95,
     **options: Unpack[GameOptions],
@@ -59,8 +60,9 @@ def analyze(
     target_stderr : float, optional
         Stop when the standard error of the signed score is this small; the sample is then the most
         images that are evaluated, in a seeded order. Not with the regression estimator.
-    value : {"log-prob", "log-prob-clipped", "prob"}
-        What the game is played in. Like `beta` and `confidence` it belongs to the view, so a
+    value : {"log-prob", "log-prob-clipped", "prob"}, optional
+        What the game is played in, for models of classes ("log-prob" unless given); other tasks
+        have one value each. Like `beta` and `confidence` it belongs to the view, so a
         finished report can change it without the model.
     beta : float
         Decay of the score's weights, in (0, 1).
@@ -83,7 +85,7 @@ def analyze(
     request = Request.of(GameOptions, options, model, images, target, target_stderr=target_stderr)
     asked = request.settings
     value, beta, confidence = map(plain, (value, beta, confidence))
-    check_view(value, beta, confidence)
+    check_view(value or "log-prob", beta, confidence)
     if asked.estimator == "regression" and target_stderr is not None:
         raise UsageError(
             f"{option('target_stderr')} goes without {option('estimator', 'regression')}, whose "
@@ -100,6 +102,7 @@ def analyze(
                 f"estimator: {estimator}, since {players} players have {1 << players:,} "
                 f"coalitions; {option('estimator')} settles it"
             )
+        value_of(subject.classifier.kind, value)  # refuses another before the work
         return Game(asked)
 
     return measure(request, settle, {"value": value, "beta": beta, "confidence": confidence})
@@ -107,7 +110,7 @@ def analyze(
 
 @dataclass(frozen=True)
 class Game(Measurement[Report]):
-    """The game: a row holds the log-probability of the true class under each coalition.
+    """The game: a row holds the value of each coalition, such as a log-probability.
 
     Attributes
     ----------
@@ -179,6 +182,10 @@ class Game(Measurement[Report]):
             **subject.settings(),
         }
 
+    def viewed(self, subject: Subject, view: dict[str, Any]) -> dict[str, Any]:
+        """See `Measurement`."""
+        return {**view, "value": value_of(subject.classifier.kind, view["value"])}
+
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
         asked, classifier, sample = self.asked, subject.classifier, subject.sample
@@ -188,7 +195,7 @@ class Game(Measurement[Report]):
             # A row for each image of the sample, whichever of them are measured.
             coalitions = np.zeros((len(sample), self._played), np.uint64)
             coalitions[subject.positions] = self.drawn[:, : self._played]
-        task, shared = classifier.task(subject.temperature), self.drawn is None
+        task, shared = subject.task(), self.drawn is None
         engine = Engine(
             classifier.model, asked.players, task, asked.output_map, coalitions if shared else None
         )
@@ -217,7 +224,7 @@ class Game(Measurement[Report]):
 
     def stderr(self, table: NDArray[Any], used: NDArray[np.intp], view: dict[str, Any]) -> float:
         """Of the signed score."""
-        game = game_values(table, view["value"])
+        game = game_of(table, view["value"])
         drawn = None if self.drawn is None else self.drawn[used]
         psi = image_values(self.asked.chosen_estimator, game, drawn, self.asked.players)
         return score_stderr(psi[in_order(psi)], view["beta"], self.asked.seed)
@@ -226,8 +233,10 @@ class Game(Measurement[Report]):
         """See `Measurement`."""
         sample, clean, listener = filled.sample, filled.clean, filled.subject.listener
         assert clean is not None
+        classes = filled.subject.classifier.kind.name == CLASSES
         report = Report(
-            log_prob=filled.table,
+            log_prob=filled.table if classes else None,
+            value=None if classes else filled.table,
             coalitions=None if self.drawn is None else self.drawn[filled.used],
             labels=filled.labels,
             predicted=filled.predicted,

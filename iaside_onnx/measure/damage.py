@@ -303,7 +303,7 @@ class DamageGame(Measurement[DamageReport]):
             assert self.drawn is not None
             coalitions = np.zeros((len(sample), self.plan.columns), np.uint64)
             coalitions[subject.positions] = self.drawn
-        task = classifier.task(subject.temperature, answered=True)
+        task = subject.task(answered=True)
         engine = Engine(classifier.model, self.plan.players, task, coalitions=shared, whole=True)
         index = band_index(
             form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc

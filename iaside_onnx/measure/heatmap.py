@@ -146,7 +146,7 @@ class Heatmap(Measurement[HeatmapReport]):
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
-        scorer = Scorer(subject.classifier, subject.temperature, size)
+        scorer = Scorer(subject.classifier, subject.task(), size)
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
             for position in positions:

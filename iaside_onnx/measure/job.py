@@ -24,6 +24,7 @@ from ..errors import ArtifactError, ChangedError, DataError, IasideError, UsageE
 from ..images.sample import Sample
 from ..inference.providers import asked, row_of
 from ..inference.session import claim_process, runtime_version
+from ..inference.task import Task
 from ..preprocessing.preprocess import names_a_file
 from .batch_size import BatchSize, batch_size
 from .contract import Measurement, Rows
@@ -73,12 +74,13 @@ class Job:
     model_sha256: str
     chosen: NDArray[np.intp]
     positions: list[int]
-    targets: NDArray[np.int64]
+    targets: NDArray[Any]
     image_digests: NDArray[np.uint8]
     settings: dict[str, Any]
     temperature: float
     keys: list[str]
     versions: dict[str, str]
+    learned: Task | None = None
     work: int = 1
     own_process: bool = False
     devices: tuple[str, ...] = ()
@@ -117,6 +119,7 @@ class Job:
             temperature=subject.temperature,
             keys=subject.keys,
             versions=versions(),
+            learned=subject.learned,
         )
 
 
@@ -207,8 +210,9 @@ def _open(job: Job, number: object) -> Subject:
             other = f"{request.model}: is another model there; give all workers the same file"
             raise ArtifactError(other)
     subject = Subject(
-        request, sample, job.positions, job.targets, model, {}, job.temperature, job.keys
-    )
+        request, sample, job.positions, job.targets, model, {}, job.temperature, job.keys,
+        job.learned,
+    )  # fmt: skip
     settings = subject.settings()
     for key, setting in job.settings.items():
         if settings[key] != setting:

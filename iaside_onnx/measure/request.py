@@ -124,6 +124,7 @@ class ModelOptions(RunOptions, total=False):
     output: str | None
     layout: str | None
     output_kind: str | None
+    task: str | None
     set: Sequence[str]
     allow_random: bool
 

@@ -255,7 +255,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
-        scorer = Scorer(subject.classifier, subject.temperature, size)
+        scorer = Scorer(subject.classifier, subject.task(), size)
         attacks = [partial(self._attack, attack, subject, scorer) for attack in self.attacks]
         return [partial(self._corrupt, subject, scorer), *attacks]
 

@@ -113,7 +113,12 @@ def measure_each(
         whole_sample, clean = any(each.of_whole_sample for each in measurements), None
         if labelled:
             clean = clean_pass(subject, whole_sample=whole_sample)
-            subject = replace(subject, temperature=clean.temperature, targets=clean.targets)
+            subject = replace(
+                subject,
+                temperature=clean.temperature,
+                targets=clean.targets,
+                learned=clean.learned,
+            )
         subject = replace(subject, keys=_keys(subject, whole_sample=whole_sample))
         batch = request.batch or (1 if _one_by_one(subject, clean) else None)
         listeners, results = [listener], []
@@ -126,7 +131,9 @@ def measure_each(
             if names:
                 listener.note(f"{names[number]} ({number + 1} of {len(names)})")
             limits = each.limits.share(len(asked) - number)
-            own = replace(each, limits=limits, listener=listeners[number])
+            # The subject may have found out that there are no labels.
+            reading = subject.request.reading
+            own = replace(each, limits=limits, listener=listeners[number], reading=reading)
             there = replace(subject, request=own)
             if clean is not None:
                 measurement = measurement.settled(there, clean)
@@ -145,6 +152,7 @@ def _measured(
 ) -> R:
     """One measurement of what is opened and looked at."""
     settings = as_json(measurement.settings(subject))
+    view = measurement.viewed(subject, view)
 
     def finish(partial: Partial) -> R:
         if known is not None:

@@ -228,7 +228,7 @@ class StandIns(Measurement[StandInReport]):
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
-        scorer, plane = Scorer(subject.classifier, subject.temperature, size), Plane(self.grid)
+        scorer, plane = Scorer(subject.classifier, subject.task(), size), Plane(self.grid)
         seed, keys = subject.seed, subject.keys
 
         @lru_cache(maxsize=8)

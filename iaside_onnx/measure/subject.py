@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, ProviderError, UsageError, said
+from ..errors import DataError, IasideError, ProviderError, UsageError, said
 from ..images.class_names import shown as shown_names
 from ..images.folders import PhotoFiles
 from ..images.sample import OWN_ANSWERS, Reading, Sample, draw_sample, leave_out_bad
@@ -24,8 +24,10 @@ from ..inference.classifier import Classifier, open_classifier
 from ..inference.providers import AUTO, automatic
 from ..inference.range_check import check_pixel_range
 from ..inference.session import Runtime
+from ..inference.task import Task
 from ..listener import Listener
 from ..spelling import option
+from ..tasks import CLASSES, TASKS
 from .labelling import settle_labels
 from .model_names import NO_NAMES
 from .request import Request
@@ -47,9 +49,10 @@ class Subject:
         The whole one, whichever shard of it is measured.
     positions : list of int
         Images that are measured, ascending; row n of a table is that of image positions[n].
-    targets : ndarray of int64, shape (n,)
-        Classes of the whole sample in the model's output; all 0 where no labels are needed. Where
-        the model's own answers are taken, those of the positions, as the clean pass found them.
+    targets : ndarray, shape (n, ...)
+        What the task holds each image of the whole sample against: classes in the model's output,
+        all 0 where no labels are needed. Where the model's own answers are taken, those of the
+        positions, as the clean pass found them.
     model : Classifier or None
         None where nothing of a model is measured.
     source : dict
@@ -59,16 +62,25 @@ class Subject:
     keys : list of str
         What each image of the sample is called where something is drawn for it; empty where
         nothing depends on it.
+    learned : Task or None
+        What the clean pass made of the task; None where there was none, or nothing to learn.
     """
 
     request: Request
     sample: Sample
     positions: list[int]
-    targets: NDArray[np.int64]
+    targets: NDArray[Any]
     model: Classifier | None
     source: dict[str, Any] = field(default_factory=dict)
     temperature: float = 1.0
     keys: list[str] = field(default_factory=list)
+    learned: Task | None = None
+
+    def task(self, *, answered: bool = False) -> Task:
+        """What the model's scores mean; see `Classifier.task`."""
+        if self.learned is not None:
+            return self.learned
+        return self.classifier.task(self.temperature, answered=answered)
 
     @property
     def classifier(self) -> Classifier:
@@ -170,7 +182,8 @@ class Subject:
 
     def data(self, sample: Sample) -> dict[str, Any]:
         """A result's ``data``, for those images of the sample that it holds."""
-        classes = {} if self.model is None else {"classes": self.model.classes}
+        counted = self.model is not None and self.model.kind.counted
+        classes = {"classes": self.model.classes} if counted and self.model else {}
         return {**self.source, "digest": sample.digest(), "samples": len(sample), **classes}
 
     def environment(self) -> dict[str, Any]:
@@ -190,11 +203,24 @@ def open_subject(request: Request, *, labelled: bool = True) -> Subject:
     Where the measurement needs no true classes, so is not `labelled`, labels are compared with
     names of classes only if those are given.
     """
-    reading = request.reading
-    sample, source = open_sample(request, labelled=labelled)
+    if request.settings.task is not None and not TASKS[request.settings.task].labelled:
+        request = without_labels(request)
+    try:
+        sample, source = open_sample(request, labelled=labelled)
+    except DataError:
+        if not _asks_no_labels(request, labelled=labelled):
+            raise
+        request = without_labels(request)
+        sample, source = open_sample(request, labelled=labelled)
     model = None if request.model is None else open_model(request, sample)
+    if model is not None and not model.kind.labelled and not request.reading.own_answers:
+        request = without_labels(request)
+        sample, source = open_sample(request, labelled=labelled)
+    reading = request.reading
     targets = np.zeros(len(sample), np.int64)
-    if model is not None and labelled:
+    if model is not None and model.kind.name != CLASSES:
+        pass  # of which the clean pass gives the references
+    elif model is not None and labelled:
         sample, model = settle_labels(sample, model, reading, request.listener)
         if not reading.own_answers:  # which the clean pass will give
             targets = class_targets(sample, model, request.listener)
@@ -203,6 +229,41 @@ def open_subject(request: Request, *, labelled: bool = True) -> Subject:
     images, shard = len(sample), request.shard
     positions = list(range(images)) if shard is None else shard.positions(images)
     return Subject(request, sample, positions, targets, model, source)
+
+
+def without_labels(request: Request) -> Request:
+    """A request that holds images against the model's own answers; refused where labels are given.
+
+    Raises
+    ------
+    UsageError
+    """
+    reading = request.reading
+    for name in ("labels", "columns", "label_column", "label_order", "class_names"):
+        if (value := getattr(reading, name)) is not None:
+            given = str(value) if isinstance(value, Path) else value
+            raise UsageError(
+                f"{option(name, given)} goes with classes, and this model is audited without "
+                "labels: each image is held against the model's own answer to it; leave it out"
+            )
+    return replace(request, reading=replace(reading, own_answers=True))
+
+
+def _asks_no_labels(request: Request, *, labelled: bool) -> bool:
+    """Whether the model turns out to be one that asks for no labels, where images have none."""
+    if request.model is None or request.settings.task is not None or request.reading.own_answers:
+        return False
+    bare = replace(request, reading=replace(request.reading, own_answers=True), listener=Listener())
+    try:
+        sample, _ = open_sample(bare, labelled=labelled)
+        kind = open_model(bare, sample, check_range=False).kind
+    except UsageError:
+        raise
+    except IasideError:
+        return False
+    if not kind.labelled:
+        without_labels(request)  # refuses labels that are given
+    return not kind.labelled
 
 
 def refuse_own_answers(request: Request, why: str) -> None:
@@ -254,7 +315,7 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
         classifier = opened(last)
     if check_range:
         chosen = settings.preprocess is not None
-        labelled = not request.reading.own_answers
+        labelled = not request.reading.own_answers and classifier.kind.name == CLASSES
         check_pixel_range(classifier, sample, request.listener, asked=chosen, labelled=labelled)
     return classifier
 

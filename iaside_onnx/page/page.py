@@ -324,6 +324,7 @@ def _overview(facts: Facts, names: Sequence[str]) -> dict[str, Any]:
         "level": percent(first.confidence),
         "value_name": value_name(first),
         "class_words": first.class_words,
+        "of_classes": first.of_classes,
         "band_names": first.band_names,
         # Settings that keep the reports from being compared, with their values.
         "disagreements": [
@@ -353,7 +354,9 @@ def _cost(facts: Facts) -> dict[str, Any] | None:
     }
 
 
-def _class_by_class(facts: Facts) -> dict[str, Any]:
+def _class_by_class(facts: Facts) -> dict[str, Any] | None:
+    if not all(report.of_classes for report in facts.reports):
+        return None
     several, models = len(facts.reports) > 1, facts.models
     largest = max(max(row["shown"]["sid"]) for model in models for row in model["classes"])
     few = sum(row["n"] < FEW_IMAGES for model in models for row in model["classes"])
@@ -394,9 +397,9 @@ def _model(report: Report, measured: RobustnessReport | None) -> dict[str, Any]:
     return {
         "report": report,
         "finding": report.finding(measured),
-        "right": None if report.of_own_answers else int((~report.clean_wrong).sum()),
+        "right": None if report.accuracy is None else int((~report.clean_wrong).sum()),
         "classes": _classes(report),
-        "drawn_classes": report.class_profiles.weight is not None,
+        "drawn_classes": report.of_classes and report.class_profiles.weight is not None,
         "signed": interval(*report.intervals.srs_signed, signed=True),
         "published": interval(*report.intervals.srs),
         "level": percent(report.confidence),
@@ -427,6 +430,8 @@ def _text(value: Any) -> str:
 
 def _classes(report: Report) -> list[dict[str, Any]]:
     """Rows of the class table, the class that leans most on high frequencies first."""
+    if not report.of_classes:
+        return []
     rows = [{**row, "shown": shown_estimate(row)} for row in report.per_class()]
     most = max(max(row["shown"]["sid"]) for row in rows)
     for row in rows:

@@ -131,7 +131,9 @@ def distance_to_decide(
 def _evidence(report: ValueTable) -> str:
     images = len(report.labels)
     on, evidence = f"On {images} images", "evidence"
-    if report.of_own_answers:
+    if not report.of_classes:
+        evidence = report.task.evidence
+    elif report.of_own_answers:
         evidence = "evidence for the model's own answers, right or not,"
     if report.uniform:
         return (

@@ -217,7 +217,7 @@ def _joined_warnings(pieces: list[_Piece]) -> list[str]:
     results = [piece.result for piece in pieces]
     if "predicted" not in results[0].own_fields():  # no model answered
         return warnings
-    if results[0].of_own_answers:  # of which accuracy says nothing
+    if results[0].accuracy is None:  # of which accuracy says nothing
         return warnings
     labels = np.concatenate([result.labels for result in results])
     right = sum(int((result.predicted == result.labels).sum()) for result in results)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import UsageError
+from ..spelling import option
 from .finding import Finding, finding, measured_values, reservations
 from .robustness import RobustnessReport
 from .value_table import FEW_IMAGES, FORMAT, ONLY_EXACT, SCHEMA, ValueTable, check_view
@@ -34,6 +36,9 @@ class Report(ValueTable):
         """
         from .class_rows import class_rows  # loads scipy, which is slow
 
+        if not self.of_classes:
+            raise UsageError(f"per_class: {self.task.what} has no classes")
+
         return class_rows(self)
 
     def summary(
@@ -47,10 +52,14 @@ class Report(ValueTable):
             `robustness` is of another model.
         """
         intervals, text = self.intervals, self.finding(robustness).text
+        if per_class and not self.of_classes:
+            raise UsageError(f"{option('per_class', True)}: {self.task.what} has no classes")
         result: dict[str, Any] = {
             **self.provenance,
             "accuracy": self.accuracy,
             "mean_log_prob": self.mean_log_prob,
+            "task": self.task.name,
+            "mean_value": self.mean_value,
             "floor_share": self.floor_share,
             "shapley": self.shapley.tolist(),
             "shapley_stderr": self.shapley_stderr.tolist(),

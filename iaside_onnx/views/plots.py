@@ -37,7 +37,7 @@ from .figure import (
     title,
     wrapped,
 )
-from .text import NOT_KNOWN, model_name, one_line, percent, shortened, value_name
+from .text import clean_words, model_name, one_line, percent, shortened, value_name
 
 _HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 _COLUMNS = 5  # of the strip of band images
@@ -107,8 +107,7 @@ def figure(
 def _entry(report: Report, label: str) -> str:
     holds = report.precondition.holds
     score = f"signed SRS {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
-    accuracy = NOT_KNOWN if report.accuracy is None else f"{report.accuracy:.3f}"
-    about = f"{len(report.labels)} images, accuracy {accuracy}"
+    about = f"{len(report.labels)} images, {clean_words(report, 'accuracy')}"
     return f"{shortened(label, 24)}: {about}, {score}"
 
 

@@ -18,7 +18,7 @@ from ..errors import UsageError
 from ..results.damage_words import perturbation_name
 from ..results.finding import NO_FINDING, NOT_A_FINDING
 from ..storage.output_file import whole_file
-from .text import ends, model_name, number, one_line
+from .text import clean_words, ends, model_name, number, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,7 @@ class Views:
 
 def _of_report(report: Any) -> str:
     about = (
-        f"{len(report.labels)} images, {report.players} bands, accuracy {number(report.accuracy)}"
+        f"{len(report.labels)} images, {report.players} bands, {clean_words(report, 'accuracy')}"
     )
     reasons = report.precondition.reasons
     if reasons:

@@ -6,7 +6,7 @@ from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from .terminal import Rows, table, terminal
-from .text import band_table, interval, number, one_line, percent
+from .text import band_table, clean_words, interval, number, one_line, percent
 
 _OWN = " (labels are the model's own answers)"
 
@@ -31,8 +31,8 @@ def print_report(
     drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
     out.heading(
         report,
-        f"{report.data['samples']} images, clean accuracy {number(report.accuracy)}"
-        f"{_OWN if report.of_own_answers else ''}, "
+        f"{report.data['samples']} images, {clean_words(report, 'clean accuracy')}"
+        f"{_OWN if report.of_classes and report.of_own_answers else ''}, "
         f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
         f"value {settings['value']}{drawn}",
     )
