@@ -102,6 +102,11 @@ class Settings:
         ``NAME=VALUE`` or ``NAME=FILE.npy`` for each input of the graph that takes no images.
     allow_random : bool
         Take a model whose scores are random, or depend on the batch.
+    threshold : float, str or None
+        Of several labels: the probability above which one is given, or the path of a file with one
+        a class; None: 0.5.
+    ignore : int or None
+        Of masks: pixels of this number do not count, beside those of 255.
     """
 
     bands: int = 8
@@ -125,6 +130,8 @@ class Settings:
     passes: int | None = None
     set: tuple[str, ...] = ()
     allow_random: bool = False
+    threshold: float | str | None = None
+    ignore: int | None = None
 
     @classmethod
     def asked(cls, **given: Any) -> Settings:
@@ -185,6 +192,12 @@ class Settings:
                 check_whole(name, getattr(self, name))
         if self.size is not None:
             _check_size(self.size)
+        if isinstance(self.threshold, str):
+            check_path("threshold", self.threshold)
+        elif self.threshold is not None:
+            check_number("threshold", self.threshold, 0, 1, "a probability, or a file")
+        if self.ignore is not None:
+            check_number("ignore", self.ignore, 0, MOST_COUNT, "a number of a mask")
         estimator = self.chosen_estimator
         least, most = PLAYERS[estimator]
         if self.bands < 1 or not least <= self.players <= most:

@@ -72,7 +72,7 @@ def test_the_tail_and_the_host_agree(form, last, size):
     own = task.answers(readings)
     assert (task.share(readings, own) == 1).all()
     assert not task.change(readings, readings).any()
-    counts = task.counts(readings, masks)
+    counts = task.tally(readings, masks)
     assert counts.shape == (3, 2, task.classes)
     right = counts[:, 0].sum(axis=1) / (masks >= 0).sum(axis=(1, 2))
     np.testing.assert_allclose(right, task.share(readings, masks))

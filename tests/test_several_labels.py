@@ -45,10 +45,9 @@ def through_tail(task, scores, references):
     return session.run(["value"], {"scores": scores, "reference": references})[0]
 
 
-@pytest.mark.parametrize("temperature", [1.0, 2.5])
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.kind}-{form.elem_type}")
-def test_the_tail_and_the_host_agree(form, temperature):
-    task: Task = SeveralLabels(form, np.array([0.5, 0.2, 0.9, 0.5, 0.5]), temperature)
+def test_the_tail_and_the_host_agree(form):
+    task: Task = SeveralLabels(form, np.array([0.5, 0.2, 0.9, 0.5, 0.5]))
     scores = scores_of(form, 5)
     sets = np.random.default_rng(1).integers(0, 2, scores.shape) == 1
     found = through_tail(task, scores, sets)
@@ -66,11 +65,10 @@ def test_the_tail_and_the_host_agree(form, temperature):
     assert (task.change(readings, -readings) <= 2).all()
 
 
-@pytest.mark.parametrize("temperature", [1.0, 2.5])
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.kind}-{form.elem_type}")
-def test_one_label_alone_is_a_binary_classifier(form, temperature):
+def test_one_label_alone_is_a_binary_classifier(form):
     binary = ScoreForm(form.kind, form.elem_type, binary=True)
-    one, many = OneLabel(binary, temperature), SeveralLabels(form, np.array([0.5]), temperature)
+    one, many = OneLabel(binary), SeveralLabels(form, np.array([0.5]))
     scores = scores_of(form, 1)
     classes = np.arange(8) % 2
     sets = classes[:, None] == 1

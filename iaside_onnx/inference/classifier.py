@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,18 @@ from .class_scores import ScoreForm, plain_kind, settled_kind
 from .ends import image_input, score_output
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
+from .map_form import MapForm
 from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
-from .output_meaning import output_meaning, task_of
+from .output_meaning import task_of
 from .placement import Placement
+from .score_forms import counted_form, meaning_of
 from .session import Runtime
 from .task import OneLabel, Task
+from .task_dense import Dense
 from .task_embedding import Embedding
+from .task_several_labels import DEFAULT_THRESHOLD, SeveralLabels
 
 _SIZE = option("size", like="HxW")
 _LOGITS = option("output_kind", "logits")
@@ -61,6 +65,12 @@ class Classifier(Opened):
         graph's nodes call them.
     placement : Placement or None
         Which nodes the provider leaves to others; None for one that leaves none.
+    thresholds : ndarray of float64, shape (classes,), or None
+        Of several labels: probabilities above which a label is given; None: 0.5.
+    map_form : MapForm or None
+        How a map of classes lies.
+    mask_size : (height, width) or None
+        Of the masks that maps are held against; None: that of the map itself.
     """
 
     scores: ScoreForm
@@ -70,6 +80,9 @@ class Classifier(Opened):
     kind: TaskKind = TASKS[CLASSES]
     class_names: list[str] | None = None
     placement: Placement | None = None
+    thresholds: NDArray[np.float64] | None = None
+    map_form: MapForm | None = None
+    mask_size: tuple[int, int] | None = None
 
     @property
     def form(self) -> InputForm:
@@ -90,6 +103,7 @@ class Classifier(Opened):
             **({"output_kind": scores.kind} if self.kind.counted else {}),
             **({"floor": scores.floor} if scores.kind == "probabilities" else {}),
             **({"allow_random": True} if self.random else {}),
+            **({} if self.thresholds is None else {"threshold": _alike(self.thresholds)}),
         }
 
     @property
@@ -111,6 +125,12 @@ class Classifier(Opened):
         """
         if self.kind.name == "embedding":
             return Embedding(self.output.elem_type, self.classes)
+        if self.kind.name == "several-labels":
+            thresholds = self.thresholds
+            usual = np.full(self.classes, DEFAULT_THRESHOLD)
+            return SeveralLabels(self.scores, usual if thresholds is None else thresholds)
+        if self.map_form is not None:
+            return Dense(self.scores, self.map_form, self.mask_size or self.map_form.size)
         return OneLabel(self.scores, temperature, answered)
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -132,7 +152,13 @@ class Classifier(Opened):
                     "an embedding without a direction"
                 )
             return
-        if not self.scores.plausible(scores):
+        if self.kind.name == "several-labels":  # each a probability of its own
+            plausible = replace(self.scores, binary=True).plausible(scores)
+        elif self.map_form is not None:
+            plausible = self.scores.plausible(self.map_form.pixels(scores))
+        else:
+            plausible = self.scores.plausible(scores)
+        if not plausible:
             raise ArtifactError(
                 f"{self.artifact.path}: output '{self.output.name}' was taken for probabilities, "
                 f"but its rows sum to {scores.sum(axis=1)[0]:.4g} and range from "
@@ -194,10 +220,11 @@ def open_classifier(
         beside = fixed_inputs(artifact, tensor, settings.set, listener)
         affine = Affine(*preprocess.affine(form.channels))
         opened = open_source(
-            Source(artifact, runtime, form, affine, output, beside),
+            Source(artifact, runtime, form, affine, output, beside, any_shape=True),
             wide[:_PROBE_IMAGES],
             listener,
-            before_head=asked != "logits" and settings.task in (None, CLASSES),
+            before_head=asked != "logits" and settings.task not in ("embedding", "other"),
+            several=settings.task == "several-labels" or (settings.task or asked) is None,
             allow_random=settings.allow_random,
             wide=wide,
         )
@@ -211,20 +238,25 @@ def open_classifier(
             f"{said(error)}; its input size is free, and {form.height} x {form.width} was taken: "
             f"give {_SIZE}"
         ) from error
-    kind = _task(artifact, opened.output.name, scores, settings, asked, listener)
-    if kind.name != CLASSES:
-        _check_without_classes(settings, kind)
+    kind = _task(opened, output.name, scores, settings, asked, listener)
+    _check_options(settings, kind)
+    if not kind.counted:
         return Classifier(
             **vars(opened), scores=ScoreForm("logits", opened.output.elem_type),
             classes=scores.shape[1], kind=kind, label_offset=0, preprocess=preprocess,
             placement=placement,
         )  # fmt: skip
-    score_form = _score_form(artifact, asked, opened, scores, listener)
-    classes = 2 if score_form.binary else scores.shape[1]
+    map_form = None
+    if kind.name == CLASSES:
+        score_form = _score_form(artifact, asked, opened, scores, listener)
+    else:
+        score_form, map_form = counted_form(kind.name, opened, scores, asked, listener)
+    columns = scores.shape[1] if map_form is None else map_form.channels
+    classes = 2 if score_form.binary else columns
     names = declared.classes(classes, offset) or _graph_names(artifact, classes, listener)
     return Classifier(
-        **vars(opened), scores=score_form, classes=classes, label_offset=offset,
-        preprocess=preprocess, class_names=names, placement=placement,
+        **vars(opened), scores=score_form, classes=classes, label_offset=offset, kind=kind,
+        preprocess=preprocess, class_names=names, placement=placement, map_form=map_form,
     )  # fmt: skip
 
 
@@ -255,7 +287,7 @@ def _probe(sample: Sample, preprocess: Preprocess, channels: int) -> NDArray[np.
 
 
 def _task(
-    artifact: Artifact,
+    opened: Opened,
     output: str,
     scores: NDArray[np.float32],
     settings: Settings,
@@ -264,8 +296,9 @@ def _task(
 ) -> TaskKind:
     """The kind of model, said in a note where it was found out."""
     kind = asked if settings.task in (None, CLASSES) else None
-    meaning = output_meaning(scores, len(scores), artifact.kind_of(output), kind)
-    task = task_of(output, meaning, scores.shape, settings.task)
+    meaning = meaning_of(opened, scores, kind)
+    shape = (len(scores), *opened.model.score_shapes[0])
+    task = task_of(output, meaning, shape, settings.task)
     if settings.task is None and task != CLASSES:
         listener.note(
             f"task: {task}, since output '{output}' is {meaning.words} ({option('task')} settles "
@@ -274,15 +307,33 @@ def _task(
     return TASKS[task]
 
 
-def _check_without_classes(settings: Settings, kind: TaskKind) -> None:
-    """Refuse what goes with classes alone."""
-    without = {"label_offset": (None, 0), "output_kind": (None,), "temperature": (1.0,)}
+def _check_options(settings: Settings, kind: TaskKind) -> None:
+    """Refuse what goes with other kinds of models."""
+    if kind.name == CLASSES:
+        without: dict[str, tuple[Any, ...]] = {}
+    elif kind.counted:
+        without = {"temperature": (1.0,)}
+    else:
+        without = {"label_offset": (None, 0), "output_kind": (None,), "temperature": (1.0,)}
     for name, usual in without.items():
         if (value := getattr(settings, name)) not in usual:
             raise UsageError(
                 f"{option(name, value)} goes with classes, and the model is audited as "
                 f"{kind.what}; leave it out, or give {option('task', CLASSES)}"
             )
+    owners = {"threshold": "several-labels", "ignore": "dense"}
+    for name, owner in owners.items():
+        if (value := getattr(settings, name)) is not None and kind.name != owner:
+            raise UsageError(
+                f"{option(name, value)} goes with {TASKS[owner].what}, and the model is audited as "
+                f"{kind.what}; leave it out, or give {option('task', owner)}"
+            )
+
+
+def _alike(thresholds: NDArray[np.float64]) -> float | list[float]:
+    """One number where all are the same."""
+    numbers: list[float] = thresholds.tolist()
+    return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
 def _recipe(declared: Declared, settings: Settings, listener: Listener) -> Preprocess:

@@ -19,16 +19,18 @@ from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
 from ..spelling import on_command_line, option
-from ..tasks import CLASSES
+from ..tasks import CLASSES, TASKS
 from .choosing import active_providers, runtime_clash
-from .class_scores import plain_kind, settled_kind
+from .class_scores import ScoreForm, plain_kind, settled_kind
 from .ends import image_input, score_output, settled_layout
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, form_of
+from .map_form import MapForm
 from .model import Affine
 from .opened import Opened, Source, open_source
 from .ort_format import describe
-from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning, task_of
+from .output_meaning import NoClassScoresError, OutputMeaning, task_of
+from .score_forms import counted_form, meaning_of
 from .session import Runtime
 from .steadiness import randomness_of, unsteadiness
 
@@ -96,6 +98,7 @@ class _Trial(NamedTuple):
     opened: Opened | None = None
     scores: NDArray[np.float32] | None = None
     meaning: OutputMeaning | None = None
+    counted: tuple[ScoreForm, MapForm | None] | None = None
 
 
 def inspect(
@@ -158,7 +161,7 @@ def inspect(
         given = size or warnings.read(declared.size)
         sizes = [given] if given else _PROBE_SIZES[: None if _is_free(image) else 1]
         sources = [
-            Source(artifact, runtime, form, _plain(form), scores, beside)
+            Source(artifact, runtime, form, _plain(form), scores, beside, any_shape=True)
             for form in (form_of(image, layout, sides) for sides in sizes)
         ]
         trial = _tried(sources, declared_kind, warnings, free=_is_free(image))
@@ -170,6 +173,11 @@ def inspect(
         head, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES
         classes = trial.scores.shape[1] if of_classes else None
         settled = settled_kind(trial.scores, tail)
+        if trial.counted is not None:
+            scores_are, map_form = trial.counted
+            classes = trial.scores.shape[1] if map_form is None else map_form.channels
+            classes = 2 if scores_are.binary else classes
+            kind = scores_are.kind
         if head is not None:
             kind = "probabilities"
         elif of_classes and declared_kind is None and settled != kind:
@@ -252,10 +260,15 @@ def _tried(
         for source in sources:
             if (result := _run(source, declared_kind, warnings, free=free)) is not None:
                 name = source.output.name
-                scores, tail = result[1], source.artifact.kind_of(name)
-                meaning = output_meaning(scores, len(scores), tail, declared_kind)
-                task_of(name, meaning, scores.shape, None)  # whether it can be audited
-                return _Trial(source.form, *result, meaning)
+                meaning = meaning_of(*result, declared_kind)
+                shape = (len(result[1]), *result[0].model.score_shapes[0])
+                task = task_of(name, meaning, shape, None)  # whether it can be audited
+                form = None
+                if TASKS[task].counted and task != CLASSES:
+                    form = warnings.read(
+                        partial(counted_form, task, *result, declared_kind, Listener())
+                    )
+                return _Trial(source.form, *result, meaning, form)
     except NoClassScoresError as error:
         warnings.append(said(error))
         return _Trial(sources[0].form, meaning=error.meaning)
@@ -273,8 +286,9 @@ def _run(
     pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
     try:
         opened = open_source(
-            source, pixels, listener, before_head=declared_kind != "logits", allow_random=True
-        )
+            source, pixels, listener, before_head=declared_kind != "logits",
+            several=declared_kind is None, allow_random=True,
+        )  # fmt: skip
         scores = opened.model.scores(pixels)
     except NoClassScoresError:
         raise

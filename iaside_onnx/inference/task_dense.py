@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,7 @@ class Dense:
     size: tuple[int, int]
     bounds = (-np.inf, 0.0)
     columns = 1
+    learns: ClassVar[bool] = False
 
     @property
     def classes(self) -> int:
@@ -57,6 +58,10 @@ class Dense:
     def reference(self) -> Reference:
         """A mask."""
         return Reference(np.int16, self.size)
+
+    def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
+        """The same: it learns nothing of a sample."""
+        return self
 
     def tail(self) -> bytes:
         """Scores and a mask in, the mean log-probability of the mask's counted pixels out.
@@ -129,27 +134,21 @@ class Dense:
         # Probabilities stand for themselves.
         return logits if self.scores.kind == "probabilities" else log_probabilities(logits)
 
-    def _numbers(
-        self, readings: NDArray[np.float32], references: NDArray[np.int16]
-    ) -> list[PixelNumbers]:
+    def _numbers(self, readings: NDArray[Any], references: NDArray[Any]) -> list[PixelNumbers]:
         return [
             pixel_numbers(self._log_probabilities(reading), mask)
             for reading, mask in zip(readings, references, strict=True)
         ]
 
-    def values(
-        self, scores: NDArray[np.float32], references: NDArray[np.int16]
-    ) -> NDArray[np.float32]:
+    def values(self, scores: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float32]:
         """Mean log-probability of each image's mask."""
         return self.worth(self.readings(scores), references).astype(np.float32)
 
-    def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    def readings(self, scores: NDArray[np.float32]) -> NDArray[Any]:
         """The scores as maps with the classes first, shape (n, channels, h, w): no copy."""
         return self.form.maps(scores)
 
-    def worth(
-        self, readings: NDArray[np.float32], references: NDArray[np.int16]
-    ) -> NDArray[np.float64]:
+    def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
         """Value of each image from readings, shape (n,)."""
         return np.array([each.value for each in self._numbers(readings, references)])
 
@@ -157,29 +156,23 @@ class Dense:
         """The class of each pixel by the model itself, at the size of the masks."""
         return np.stack([answers(self._log_probabilities(reading)) for reading in readings])
 
-    def share(
-        self, readings: NDArray[np.float32], references: NDArray[np.int16]
-    ) -> NDArray[np.float64]:
+    def share(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
         """Share of the counted pixels that are right, shape (n,)."""
         return np.array([each.share for each in self._numbers(readings, references)])
 
-    def right(
-        self, readings: NDArray[np.float32], references: NDArray[np.int16]
-    ) -> NDArray[np.bool_]:
+    def right(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.bool_]:
         """Where more than half of the counted pixels are right."""
         return np.asarray(self.share(readings, references) > 0.5)
 
     def margins(
-        self, readings: NDArray[np.float32], references: NDArray[np.int16]
+        self, readings: NDArray[Any], references: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Mean of log-probability of the class less the highest other one, and what is wrong."""
         numbers = self._numbers(readings, references)
         margin = np.array([each.margin for each in numbers])
         return margin, np.array([each.share <= 0.5 for each in numbers])
 
-    def change(
-        self, readings: NDArray[np.float32], clean: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
+    def change(self, readings: NDArray[Any], clean: NDArray[Any]) -> NDArray[np.float64]:
         """Mean over pixels of how far the probabilities of classes moved, in [0, 2], shape (n,)."""
         clean = np.broadcast_to(clean, readings.shape)
         pairs = zip(readings, clean, strict=True)
@@ -189,10 +182,9 @@ class Dense:
         ours, theirs = (np.exp(self._log_probabilities(each)) for each in (reading, clean))
         return float(np.abs(ours - theirs).sum(axis=0).mean(dtype=np.float64))
 
-    def counts(
-        self, readings: NDArray[np.float32], references: NDArray[np.int16]
-    ) -> NDArray[np.int64]:
-        """Pixels in which answer and mask meet, and in either, shape (n, 2, classes)."""
+    def tally(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float32]:
+        """Pixels of each class in which answer and mask meet, and in either: (n, 2, classes)."""
         given = self.answers(readings)
         pairs = zip(given, references, strict=True)
-        return np.stack([overlaps(answer, mask, self.classes) for answer, mask in pairs])
+        counts = [overlaps(answer, mask, self.classes) for answer, mask in pairs]
+        return np.stack(counts).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,15 +30,13 @@ class SeveralLabels:
         Logits, or probabilities, of each class alone.
     thresholds : ndarray of float64, shape (classes,)
         Probabilities above which a label is given.
-    temperature : float
-        T of sigmoid(z / T).
     """
 
     scores: ScoreForm
     thresholds: NDArray[np.float64]
-    temperature: float = 1.0
     bounds = (-np.inf, 0.0)
     columns = 1
+    learns: ClassVar[bool] = False
 
     @property
     def classes(self) -> int:
@@ -51,19 +49,18 @@ class SeveralLabels:
         return Reference(np.bool_, (self.classes,))
 
     @property
-    def _plain(self) -> bool:
-        """Whether the model's own probabilities stand for themselves."""
-        return self.scores.kind == "probabilities" and self.temperature == 1.0
-
-    @property
     def _floor(self) -> np.float32:
         """Least probability; what is left of one to 1 is read as well, so one floor for both."""
         return np.float32(replace(self.scores, pair=True).floor)
 
     @property
     def _least(self) -> NDArray[np.float64]:
-        """Thresholds as readings have them: log-odds at the temperature."""
-        return (np.log(self.thresholds) - np.log1p(-self.thresholds)) / self.temperature
+        """Thresholds as readings have them: log-odds."""
+        return np.asarray(np.log(self.thresholds) - np.log1p(-self.thresholds))
+
+    def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
+        """The same: it learns nothing of a sample."""
+        return self
 
     def tail(self) -> bytes:
         """Scores and a set in, the log-likelihood of the set out.
@@ -84,13 +81,9 @@ class SeveralLabels:
         if scores.kind == "probabilities":
             rest = graph.add("Max", graph.add("Sub", np.float32(1), last), self._floor)
             last = graph.add("Max", last, self._floor)
-            if self._plain:
-                likely = graph.add("Log", graph.add("Where", "reference", last, rest))
-                graph.add("ReduceSum", likely, axis)
-                return graph.serialised("value", float32, ["batch", 1])
-            last = graph.add("Sub", graph.add("Log", last), graph.add("Log", rest))
-        if self.temperature != 1.0:
-            last = graph.add("Div", last, np.float32(self.temperature))
+            likely = graph.add("Log", graph.add("Where", "reference", last, rest))
+            graph.add("ReduceSum", likely, axis)
+            return graph.serialised("value", float32, ["batch", 1])
         # log sigmoid(z) is -softplus(-z).
         against = graph.add("Where", "reference", graph.add("Neg", last), last)
         graph.add("Neg", graph.add("ReduceSum", graph.add("Softplus", against), axis))
@@ -100,7 +93,7 @@ class SeveralLabels:
         self, scores: NDArray[np.float32], references: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Log-likelihood of each image's set."""
-        if self._plain:
+        if self.scores.kind == "probabilities":
             rows = scores.reshape(len(scores), -1)
             likely = np.where(references, rows, np.float32(1) - rows)
             found = np.log(np.maximum(likely, self._floor)).sum(axis=1, dtype=np.float64)
@@ -108,13 +101,13 @@ class SeveralLabels:
         return log_likelihood(self.readings(scores), references).astype(np.float32)
 
     def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Log-odds of all classes, shape (n, classes), at T of sigmoid(z / T)."""
+        """Log-odds of all classes, shape (n, classes)."""
         rows = scores.reshape(len(scores), -1)
         if self.scores.kind == "probabilities":
             both = (np.maximum(part, self._floor).astype(np.float64) for part in (rows, 1 - rows))
             yes, no = map(np.log, both)
-            return np.asarray((yes - no) / self.temperature)
-        return rows.astype(np.float64) / self.temperature
+            return np.asarray(yes - no)
+        return rows.astype(np.float64)
 
     def worth(
         self, readings: NDArray[np.float64], references: NDArray[np.bool_]
@@ -150,3 +143,12 @@ class SeveralLabels:
         """How far the probabilities of label and no label moved, mean over classes, in [0, 2]."""
         moved = np.exp(log_sigmoid(readings)) - np.exp(log_sigmoid(clean))
         return np.asarray(2 * np.abs(moved).mean(axis=-1))
+
+    def tally(
+        self, readings: NDArray[np.float64], references: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """What precision over a set of images is found from, shape (n, 2, classes).
+
+        Log-odds of every class, then 1 where the image has its label.
+        """
+        return np.stack([readings, references], axis=1).astype(np.float32)

@@ -43,7 +43,7 @@ def thresholds(
     """
     if asked is None:
         return np.full(classes, USUAL)
-    number = _number(asked)
+    number = as_number(asked)
     if number is not None:
         if not 0 < number < 1:
             raise InvalidOption("threshold", asked, "give a probability between 0 and 1, or a file")
@@ -57,7 +57,7 @@ def thresholds(
             f"{path}: has {len(values):,} thresholds, but the model has {classes:,} classes; one "
             "for each is needed, in the model's order, or lines name,threshold"
         )
-    numbers = [_number(value) for value in values]
+    numbers = [as_number(value) for value in values]
     odd = next((at for at, each in enumerate(numbers) if each is None or not 0 < each < 1), None)
     if odd is not None:
         raise DataError(
@@ -67,7 +67,8 @@ def thresholds(
     return np.array(numbers, np.float64)
 
 
-def _number(value: Any) -> float | None:
+def as_number(value: Any) -> float | None:
+    """A number, or a text that is one; None for anything else, such as a path."""
     if isinstance(value, bool):
         return None
     try:

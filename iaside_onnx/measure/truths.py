@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,87 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..images.class_index import ClassIndex
 from ..images.class_names import shown
+from ..images.folders import PhotoFiles
 from ..images.label_sets import LabelSets
 from ..images.masks import MaskFolder
-from ..images.sample import Sample
+from ..images.sample import OWN_ANSWERS, Reading, Sample
 from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..mathematics.dense import IGNORED
 from ..preprocessing.mask import fitted_mask
 from ..spelling import option
-from .model_names import ModelNames
+from .model_names import ModelNames, model_names
+from .request import Request
+from .thresholds import thresholds
 
 # A level of masks that never counts, unless the model has so many classes.
 NEVER_COUNTED = 255
 _NAMES = option("class_names", like="FILE")
+
+
+def without_truths(classifier: Classifier, reading: Reading) -> str | None:
+    """What labels a model needs that are not those given, for an error; None where all is well."""
+    if reading.own_answers:
+        return None
+    given = reading.labels is not None
+    masks = given and reading.labels is not None and reading.labels.is_dir()
+    kind, own = classifier.kind, option("labels", OWN_ANSWERS)
+    if kind.name == "several-labels" and (not given or masks):
+        return (
+            f"the model gives {kind.what}, which one class a folder does not tell: give "
+            f"{option('labels', like='FILE')} (columns file,labels with the labels separated by "
+            f"';', or one column a class with 0 and 1), or {own} for its own decisions"
+        )
+    if kind.name == "dense" and not masks:
+        return (
+            f"the model gives {kind.what}, which is held against masks: give "
+            f"{option('labels', like='FOLDER')} with a mask for each picture, of the same name, or "
+            f"{own} for its own clean answers"
+        )
+    if kind.name == "classes" and masks:
+        return (
+            f"{option('labels', reading.labels)}: is a folder, as of masks, and the model gives "
+            f"{kind.what}: give a file of labels"
+        )
+    return None
+
+
+def settled_truths(
+    sample: Sample, positions: list[int], classifier: Classifier, request: Request
+) -> tuple[Classifier, NDArray[Any]]:
+    """What images are held against by labels that are given: the model as it takes them, and these.
+
+    Raises
+    ------
+    DataError
+    """
+    reading, listener = request.reading, request.listener
+    truths = sample.source.truths if isinstance(sample.source, PhotoFiles) else None
+    if isinstance(truths, MaskFolder):
+        form = classifier.form
+        classifier = replace(classifier, mask_size=(form.height, form.width))
+        ignore = request.settings.ignore
+        return classifier, mask_targets(truths, sample, positions, classifier, ignore)
+    if truths is None:
+        raise DataError(
+            f"{reading.images}: holds no table of sets of labels; they are read from a file beside "
+            f"a folder of pictures ({option('labels', like='FILE')})"
+        )
+    names = model_names(classifier, reading, listener)
+    if names is not None:
+        classifier = replace(classifier, class_names=names.names)
+    return classifier, set_targets(truths, sample, classifier, names, listener)
+
+
+def with_thresholds(classifier: Classifier, request: Request) -> Classifier:
+    """A model of several labels with the thresholds that are asked for; others as they are."""
+    if classifier.kind.name != "several-labels":
+        return classifier
+    asked, names = request.settings.threshold, None
+    if isinstance(asked, str):
+        known = model_names(classifier, request.reading, Listener())
+        names = None if known is None else known.known_as
+    return replace(classifier, thresholds=thresholds(asked, classifier.classes, names))
 
 
 def set_targets(
