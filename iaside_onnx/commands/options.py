@@ -182,9 +182,10 @@ reading_options = together(
 )
 label_options = together(
     click.option(
-        "--labels", type=TABLE, metavar="FILE|model",
-        help="Columns file,label, or another usual layout; numbers, class names or WordNet ids. "
-        "'model': the model's own answers, where there are no labels.",
+        "--labels", type=TABLE, metavar="FILE|FOLDER|model",
+        help="Columns file,label, or another usual layout; numbers, class names or WordNet ids; "
+        "sets of labels; a folder of masks. 'model': the model's own answers, where there are no "
+        "labels.",
     ),
     click.option(
         "--columns", type=TEXT, metavar="FILE,LABEL",
@@ -261,6 +262,15 @@ running_options = together(
     click.option(
         "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
         metavar="auto|T", help="T of softmax(z / T); auto fits it on the sample.",
+    ),
+    click.option(
+        "--threshold", type=TEXT, metavar="P|FILE",
+        help="Of several labels: the probability above which one is given, or a file with one a "
+        "class.  [default: 0.5] Of detectors: the least confidence of an object.  [default: 0.25]",
+    ),
+    click.option(
+        "--ignore", type=INTEGER, metavar="N",
+        help="Of masks: pixels of this number do not count, beside those of 255.",
     ),
 )  # fmt: skip
 signature_options = together(

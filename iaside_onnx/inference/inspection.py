@@ -20,17 +20,19 @@ from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
 from ..spelling import on_command_line, option
-from ..tasks import CLASSES
+from ..tasks import CLASSES, TASKS
 from .choosing import active_providers, runtime_clash
-from .class_scores import plain_kind, settled_kind
+from .class_scores import ScoreForm, plain_kind, settled_kind
 from .ends import image_input, settled_layout
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, form_of
+from .map_form import MapForm
 from .model import Affine, Model
 from .opened import Opened, Source, open_source
 from .ort_format import describe
 from .other_outputs import ReadOutputs, first_output, settled_outputs
-from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning, task_of
+from .output_meaning import NoClassScoresError, OutputMeaning, task_of
+from .score_forms import counted_form, meaning_of
 from .session import Runtime
 from .steadiness import randomness_of, unsteadiness
 
@@ -99,6 +101,7 @@ class _Trial(NamedTuple):
     opened: Opened | None = None
     scores: NDArray[np.float32] | None = None
     meaning: OutputMeaning | None = None
+    counted: tuple[ScoreForm, MapForm | None] | None = None
 
 
 def inspect(
@@ -163,7 +166,7 @@ def inspect(
         given = size or warnings.read(declared.size)
         sizes = [given] if given else _PROBE_SIZES[: None if _is_free(image) else 1]
         sources = [
-            Source(artifact, runtime, form, _plain(form), scores, beside)
+            Source(artifact, runtime, form, _plain(form), scores, beside, any_shape=True)
             for form in (form_of(image, layout, sides) for sides in sizes)
         ]
         find = partial(
@@ -178,6 +181,11 @@ def inspect(
         head, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES
         classes = trial.scores.shape[1] if of_classes else None
         settled = settled_kind(trial.scores, tail)
+        if trial.counted is not None:
+            scores_are, map_form = trial.counted
+            classes = trial.scores.shape[1] if map_form is None else map_form.channels
+            classes = 2 if scores_are.binary else classes
+            kind = scores_are.kind
         if head is not None:
             kind = "probabilities"
         elif of_classes and declared_kind is None and settled != kind:
@@ -260,13 +268,18 @@ def _tried(
     try:
         for source in sources:
             if (result := _run(source, declared_kind, warnings, find, free=free)) is not None:
-                if result[0].model.any_shape:
+                if result[0].model.beside or result[0].model.head is not None:
                     return _Trial(source.form, *result, _other(result[0].model))
                 name = source.output.name
-                scores, tail = result[1], source.artifact.kind_of(name)
-                meaning = output_meaning(scores, len(scores), tail, declared_kind)
-                task_of(name, meaning, scores.shape, None)  # whether it can be audited
-                return _Trial(source.form, *result, meaning)
+                meaning = meaning_of(*result, declared_kind)
+                shape = (len(result[1]), *result[0].model.score_shapes[0])
+                task = task_of(name, meaning, shape, None)  # whether it can be audited
+                form = None
+                if TASKS[task].counted and task != CLASSES:
+                    form = warnings.read(
+                        partial(counted_form, task, *result, declared_kind, Listener())
+                    )
+                return _Trial(source.form, *result, meaning, form)
     except NoClassScoresError as error:
         warnings.append(said(error))
         return _Trial(sources[0].form, meaning=error.meaning)
@@ -284,9 +297,11 @@ def _run(
     pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
     try:
         read = find(source, pixels)
-        before_head = read is None and declared_kind != "logits"
         source = source if read is None else read.source(source)
-        opened = open_source(source, pixels, listener, before_head=before_head, allow_random=True)
+        opened = open_source(
+            source, pixels, listener, before_head=read is None and declared_kind != "logits",
+            several=declared_kind is None, allow_random=True,
+        )  # fmt: skip
         opened.model.head = None if read is None else read.detector
         scores = opened.model.scores(pixels)
     except NoClassScoresError:

@@ -28,6 +28,7 @@ from .class_scores import look_like_probabilities
 from .detection import DetectionHead
 from .fixed_inputs import FixedInputs
 from .input_form import InputForm
+from .map_form import MapForm
 from .model import Affine, Model, OutOfMemoryError
 from .ort_format import tensor_of
 from .output_meaning import NoClassScoresError, output_meaning
@@ -174,6 +175,7 @@ def open_source(
     listener: Listener,
     *,
     before_head: bool = False,
+    several: bool = False,
     allow_random: bool = False,
     wide: Pixels | None = None,
 ) -> Opened:
@@ -185,6 +187,8 @@ def open_source(
         Images to try it on, at least two.
     before_head : bool
         Read the logits before a final Sigmoid or Softmax, where the graph has them.
+    several : bool
+        Those before a Sigmoid over several classes as well.
     allow_random : bool
         Open it even if its scores are random, or depend on the batch.
     wide : ndarray of float32, optional
@@ -210,7 +214,7 @@ def open_source(
     head = head_of(artifact.graph, name) if before_head else None
     if head is not None:
         images = probe if wide is None else wide
-        before = _before(source, head, images, len(probe), listener)
+        before = _before(source, head, images, len(probe), listener, several=several)
         source, head = (source, None) if before is None else (before, head)
     mode, model = "file", source.model
     if source.detector is not None and source.form.fixed_batch is not None:
@@ -303,14 +307,24 @@ def _in_rows(source: Source, shape: Shape, listener: Listener, *, alone: bool = 
     return source.edited(lambda graph: with_rows(graph, name, classes), rows=ROWS)
 
 
+def _by_pixel(model: Model, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of scores; of a map those of each pixel."""
+    (shape, *_) = model.score_shapes
+    if len(shape) != 3 or max(shape) == scores.shape[1]:
+        return scores
+    return np.asarray(MapForm.of(shape, model.form).pixels(scores))
+
+
 def _before(
-    source: Source, head: Head, probe: Pixels, batch: int, listener: Listener
+    source: Source, head: Head, probe: Pixels, batch: int, listener: Listener, *, several: bool
 ) -> Source | None:
     """The logits before the head, if the output is what the head makes of them.
 
-    A Sigmoid over several classes is left: it is no distribution over them.
+    A Sigmoid over `several` classes is left where these exclude each other: it is no distribution
+    over them.
     """
-    output, answer = source.output, scores_of(source.model, probe, batch)
+    output = source.output
+    answer = _by_pixel(source.model, scores_of(source.model, probe, batch))
     if head.operator == "Softmax" and answer.shape[1] == 1:
         return None  # 1 whatever stands before it
     try:
@@ -319,18 +333,19 @@ def _before(
             output=Tensor(head.logits, None, 0),
             rows="",
         ).typed()
-        scores = scores_of(copy.model, probe, batch)
+        scores = _by_pixel(copy.model, scores_of(copy.model, probe, batch))
     except OutOfMemoryError:
         raise
     except ArtifactError:
         return None
-    if head.operator == "Sigmoid" and scores.shape[1] != 1:
+    labels = head.operator == "Sigmoid" and scores.shape[1] != 1
+    if labels and not (several and len(source.model.score_shapes[0]) == 1):
         return None
     step = source.artifact.step_of(output.name)
     with np.errstate(over="ignore"):
         expected = head.probabilities(scores, answer.shape[1])
-    several = answer.shape[1] > 1
-    if expected.shape != answer.shape or (several and not look_like_probabilities(answer, step)):
+    shared = answer.shape[1] > 1 and not labels
+    if expected.shape != answer.shape or (shared and not look_like_probabilities(answer, step)):
         return None
     apart = np.abs(expected - answer)
     worst = float(apart.max())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,14 @@ class Task(Protocol):
         self, readings: NDArray[np.float64], clean: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """How far readings lie from those of the untouched image, shape (n,); 0 if they are it."""
+
+
+@runtime_checkable
+class Tallying(Protocol):
+    """A task whose answers are also judged over a set of images, not image by image alone."""
+
+    def tally(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float32]:
+        """What a set of images is judged by, shape (n, 2, classes)."""
 
 
 @dataclass(frozen=True)
