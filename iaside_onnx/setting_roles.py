@@ -36,11 +36,11 @@ def _declared(*groups: tuple[Belongs, str]) -> dict[str, Belongs]:
 
 
 SETTINGS = _declared(
-    (Belongs.GAME, "task bands separate_dc norm absence output_map labels"),
+    (Belongs.GAME, "task head bands separate_dc norm absence output_map labels ignore"),
     (Belongs.DRAWS, "seed draws"),
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),
-    (Belongs.MODEL, "layout output_kind label_offset"),
+    (Belongs.MODEL, "layout output_kind label_offset threshold"),
     (Belongs.FITTED, "temperature tf32 execution"),
     (Belongs.MODEL, "floor set allow_random"),
     (Belongs.SIZE, "size"),

@@ -136,7 +136,7 @@ TASKS: dict[str, TaskKind] = {
             value="agreement",
             quantity="agreement",
             unit="agreement",
-            evidence="what makes the output",
+            evidence="agreement of the output",
             right="the output agrees by more than a half with the clean one",
             lost="disagreement",
             kept="agreement",
@@ -146,7 +146,25 @@ TASKS: dict[str, TaskKind] = {
     )
 }
 
+# Of the task "other" where the head of a detector is known; its settings hold its form.
+DETECTOR = TaskKind(
+    "other",
+    what="a detector",
+    value="matched-boxes",
+    quantity="match of the boxes",
+    unit="match of the boxes",
+    evidence="match of the boxes",
+    right="the boxes match those of the clean image by more than a half",
+    lost="boxes lost",
+    kept="match of the boxes",
+    low=0.0,
+    high=1.0,
+    least_gain=0.01,
+)
+VALUES = (*(each.value for each in TASKS.values() if each.name != CLASSES), DETECTOR.value)
+
 
 def kind_of_settings(settings: Mapping[str, Any]) -> TaskKind:
     """The kind of model that settings of a result are of; classes where they do not say."""
-    return TASKS[str(settings.get("task", CLASSES))]
+    task = str(settings.get("task", CLASSES))
+    return DETECTOR if task == DETECTOR.name and "head" in settings else TASKS[task]

@@ -23,11 +23,12 @@ OTHERS = "More"
 SECTIONS = {
     "Images and labels": (
         "labels", "columns", "image_column", "label_column", "class_names", "label_order",
-        "label_offset", "skip_bad", "samples", "sampling", "seed",
+        "label_offset", "ignore", "skip_bad", "samples", "sampling", "seed",
     ),
     "Model": (
-        "preprocess", "size", "input", "output", "layout", "output_kind", "temperature", "set",
-        "allow_random", "ort_extension",
+        "preprocess", "size", "input", "output", "layout", "output_kind", "temperature",
+        "threshold", "set",
+        "head", "allow_random", "ort_extension",
     ),
     "Running": ("provider", "batch", "threads", "tf32", "time_budget", "shard", "dask", "resume"),
     "Reading": ("value", "beta", "confidence"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,26 @@ from ..onnx_file.tensors import Tensor
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from ..spelling import option
-from ..tasks import CLASSES, TASKS, TaskKind
+from ..tasks import CLASSES, DETECTOR, TASKS, TaskKind
 from .class_scores import ScoreForm, plain_kind, settled_kind
-from .ends import image_input, score_output
+from .ends import image_input
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
+from .map_form import MapForm
 from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
-from .output_meaning import output_meaning, task_of
+from .other_outputs import first_output, settled_outputs
+from .output_meaning import task_of
 from .placement import Placement
+from .score_forms import counted_form, meaning_of
 from .session import Runtime
 from .task import OneLabel, Task
+from .task_agreement import agreement_of
+from .task_boxes import CONFIDENCE, MatchedBoxes
+from .task_dense import Dense
 from .task_embedding import Embedding
+from .task_several_labels import DEFAULT_THRESHOLD, SeveralLabels
 
 _SIZE = option("size", like="HxW")
 _LOGITS = option("output_kind", "logits")
@@ -61,6 +68,14 @@ class Classifier(Opened):
         graph's nodes call them.
     placement : Placement or None
         Which nodes the provider leaves to others; None for one that leaves none.
+    threshold : float
+        Least confidence of an object, of detectors.
+    thresholds : ndarray of float64, shape (classes,), or None
+        Of several labels: probabilities above which a label is given; None: 0.5.
+    map_form : MapForm or None
+        How a map of classes lies.
+    mask_size : (height, width) or None
+        Of the masks that maps are held against; None: that of the map itself.
     """
 
     scores: ScoreForm
@@ -70,6 +85,10 @@ class Classifier(Opened):
     kind: TaskKind = TASKS[CLASSES]
     class_names: list[str] | None = None
     placement: Placement | None = None
+    threshold: float = CONFIDENCE
+    thresholds: NDArray[np.float64] | None = None
+    map_form: MapForm | None = None
+    mask_size: tuple[int, int] | None = None
 
     @property
     def form(self) -> InputForm:
@@ -79,17 +98,20 @@ class Classifier(Opened):
     @property
     def settled(self) -> dict[str, Any]:
         """How the file and its images are read, as settings of a report: JSON values."""
-        form, scores = self.form, self.scores
+        form, scores, head = self.form, self.scores, self.model.head
+        names = self.model.outputs
         return {
             "preprocess": self.preprocess.settings(),
             "size": [form.height, form.width],
             "input": form.name,
-            "output": self.output.name,
+            "output": self.output.name if len(names) == 1 else list(names),
             "layout": form.layout,
             **({} if self.kind.name == CLASSES else {"task": self.kind.name}),
+            **({} if head is None else {"head": head.form, "threshold": self.threshold}),
             **({"output_kind": scores.kind} if self.kind.counted else {}),
             **({"floor": scores.floor} if scores.kind == "probabilities" else {}),
             **({"allow_random": True} if self.random else {}),
+            **({} if self.thresholds is None else {"threshold": _alike(self.thresholds)}),
         }
 
     @property
@@ -111,6 +133,16 @@ class Classifier(Opened):
         """
         if self.kind.name == "embedding":
             return Embedding(self.output.elem_type, self.classes)
+        if self.kind is DETECTOR:
+            return MatchedBoxes(self.threshold)
+        if self.kind.name == "other":
+            return agreement_of(self.model)
+        if self.kind.name == "several-labels":
+            thresholds = self.thresholds
+            usual = np.full(self.classes, DEFAULT_THRESHOLD)
+            return SeveralLabels(self.scores, usual if thresholds is None else thresholds)
+        if self.map_form is not None:
+            return Dense(self.scores, self.map_form, self.mask_size or self.map_form.size)
         return OneLabel(self.scores, temperature, answered)
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -132,7 +164,15 @@ class Classifier(Opened):
                     "an embedding without a direction"
                 )
             return
-        if not self.scores.plausible(scores):
+        if self.kind.name == "other":
+            return
+        if self.kind.name == "several-labels":  # each a probability of its own
+            plausible = replace(self.scores, binary=True).plausible(scores)
+        elif self.map_form is not None:
+            plausible = self.scores.plausible(self.map_form.pixels(scores))
+        else:
+            plausible = self.scores.plausible(scores)
+        if not plausible:
             raise ArtifactError(
                 f"{self.artifact.path}: output '{self.output.name}' was taken for probabilities, "
                 f"but its rows sum to {scores.sum(axis=1)[0]:.4g} and range from "
@@ -164,7 +204,8 @@ def open_classifier(
     artifact = describe(path, runtime)
     declared = Declared(path, artifact.metadata)
     tensor = image_input(artifact, settings.input)
-    output = score_output(artifact, settings.output or declared.output())
+    named = settings.outputs or tuple(filter(None, [declared.output()]))
+    output, fault = first_output(artifact, named, settings.task, settings.head)
     recipe = _recipe(declared, settings, listener)
     form = settle_input(
         artifact,
@@ -193,15 +234,22 @@ def open_classifier(
     try:
         beside = fixed_inputs(artifact, tensor, settings.set, listener)
         affine = Affine(*preprocess.affine(form.channels))
+        source = Source(artifact, runtime, form, affine, output, beside, any_shape=True)
+        read = settled_outputs(
+            source, wide, declared, names=named, task=settings.task, head=settings.head,
+            fault=fault,
+        )  # fmt: skip
         opened = open_source(
-            Source(artifact, runtime, form, affine, output, beside),
+            source if read is None else read.source(source),
             wide[:_PROBE_IMAGES],
             listener,
-            before_head=asked != "logits" and settings.task in (None, CLASSES),
+            before_head=read is None and asked != "logits" and settings.task != "embedding",
+            several=settings.task == "several-labels" or (settings.task or asked) is None,
             allow_random=settings.allow_random,
             wide=wide,
         )
         opened.model.confirm_file = artifact.watch()
+        opened.model.head = None if read is None else read.detector
         placement = placement_of(opened, listener)
         scores = scores_of(opened.model, wide, _PROBE_IMAGES)
     except RunError as error:
@@ -211,20 +259,28 @@ def open_classifier(
             f"{said(error)}; its input size is free, and {form.height} x {form.width} was taken: "
             f"give {_SIZE}"
         ) from error
-    kind = _task(artifact, opened.output.name, scores, settings, asked, listener)
-    if kind.name != CLASSES:
-        _check_without_classes(settings, kind)
+    if read is not None:
+        kind = read.kind(settings.task, opened.model, listener)
+    else:
+        kind = _task(opened, output.name, scores, settings, asked, listener)
+    _check_options(settings, kind)
+    if not kind.counted:
         return Classifier(
             **vars(opened), scores=ScoreForm("logits", opened.output.elem_type),
             classes=scores.shape[1], kind=kind, label_offset=0, preprocess=preprocess,
             placement=placement,
         )  # fmt: skip
-    score_form = _score_form(artifact, asked, opened, scores, listener)
-    classes = 2 if score_form.binary else scores.shape[1]
+    map_form = None
+    if kind.name == CLASSES:
+        score_form = _score_form(artifact, asked, opened, scores, listener)
+    else:
+        score_form, map_form = counted_form(kind.name, opened, scores, asked, listener)
+    columns = scores.shape[1] if map_form is None else map_form.channels
+    classes = 2 if score_form.binary else columns
     names = declared.classes(classes, offset) or _graph_names(artifact, classes, listener)
     return Classifier(
-        **vars(opened), scores=score_form, classes=classes, label_offset=offset,
-        preprocess=preprocess, class_names=names, placement=placement,
+        **vars(opened), scores=score_form, classes=classes, label_offset=offset, kind=kind,
+        preprocess=preprocess, class_names=names, placement=placement, map_form=map_form,
     )  # fmt: skip
 
 
@@ -255,7 +311,7 @@ def _probe(sample: Sample, preprocess: Preprocess, channels: int) -> NDArray[np.
 
 
 def _task(
-    artifact: Artifact,
+    opened: Opened,
     output: str,
     scores: NDArray[np.float32],
     settings: Settings,
@@ -264,8 +320,9 @@ def _task(
 ) -> TaskKind:
     """The kind of model, said in a note where it was found out."""
     kind = asked if settings.task in (None, CLASSES) else None
-    meaning = output_meaning(scores, len(scores), artifact.kind_of(output), kind)
-    task = task_of(output, meaning, scores.shape, settings.task)
+    meaning = meaning_of(opened, scores, kind)
+    shape = (len(scores), *opened.model.score_shapes[0])
+    task = task_of(output, meaning, shape, settings.task)
     if settings.task is None and task != CLASSES:
         listener.note(
             f"task: {task}, since output '{output}' is {meaning.words} ({option('task')} settles "
@@ -274,15 +331,34 @@ def _task(
     return TASKS[task]
 
 
-def _check_without_classes(settings: Settings, kind: TaskKind) -> None:
-    """Refuse what goes with classes alone."""
-    without = {"label_offset": (None, 0), "output_kind": (None,), "temperature": (1.0,)}
+def _check_options(settings: Settings, kind: TaskKind) -> None:
+    """Refuse what goes with other kinds of models."""
+    if kind.name == CLASSES:
+        without: dict[str, tuple[Any, ...]] = {}
+    elif kind.counted:
+        without = {"temperature": (1.0,)}
+    else:
+        without = {"label_offset": (None, 0), "output_kind": (None,), "temperature": (1.0,)}
     for name, usual in without.items():
         if (value := getattr(settings, name)) not in usual:
             raise UsageError(
                 f"{option(name, value)} goes with classes, and the model is audited as "
                 f"{kind.what}; leave it out, or give {option('task', CLASSES)}"
             )
+    owners = {"threshold": "several-labels", "ignore": "dense"}
+    owners = {} if kind is DETECTOR and settings.ignore is None else owners
+    for name, owner in owners.items():
+        if (value := getattr(settings, name)) is not None and kind.name != owner:
+            raise UsageError(
+                f"{option(name, value)} goes with {TASKS[owner].what}, and the model is audited as "
+                f"{kind.what}; leave it out, or give {option('task', owner)}"
+            )
+
+
+def _alike(thresholds: NDArray[np.float64]) -> float | list[float]:
+    """One number where all are the same."""
+    numbers: list[float] = thresholds.tolist()
+    return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
 def _recipe(declared: Declared, settings: Settings, listener: Listener) -> Preprocess:

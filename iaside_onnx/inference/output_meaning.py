@@ -48,7 +48,7 @@ class OutputMeaning:
 
 
 # Tasks that models can be opened for.
-AUDITED = (CLASSES, "embedding")
+AUDITED = (CLASSES, "embedding", "several-labels", "dense")
 
 
 class NoClassScoresError(ArtifactError):
@@ -122,11 +122,20 @@ def output_meaning(
     if len(shape) == 3:
         return OutputMeaning("other", _table(scores))
     if len(shape) == 4:
-        return OutputMeaning(
-            "dense",
-            f"a map of {_text(shape[1:])} numbers an image: segmentation, or detection by a map",
-        )
+        return _map(shape, tail, asked)
     return OutputMeaning("other", f"a block of {_text(shape[1:])} numbers an image")
+
+
+def _map(shape: Sequence[int], tail: str, asked: str | None) -> OutputMeaning:
+    """Numbers for each place of an image."""
+    words = f"a map of {_text(shape[1:])} numbers an image"
+    if 1 not in shape[1:] or tail == "sigmoid" or asked is not None:
+        return OutputMeaning("dense", f"{words}: segmentation, or detection by a map")
+    kinds = option("task", "dense", "other")
+    return OutputMeaning(
+        "dense", f"{words}: segmentation, or depth and the like ({kinds} says which)",
+        settled=False,
+    )  # fmt: skip
 
 
 def _vector(rows: NDArray[Any], tail: str, asked: str | None) -> OutputMeaning:

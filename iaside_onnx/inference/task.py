@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,15 @@ from .small_graph import SmallGraph
 
 
 class Reference(NamedTuple):
-    """What an image is held against: type and shape of one image's, as the tail takes it."""
+    """What an image is held against: type and shape of one image's, as the tail takes it.
+
+    The tail takes a row for every pass; where it is `an_image`, one for every image, whose passes
+    follow each other: references may be large.
+    """
 
     dtype: type[np.generic]
     shape: tuple[int, ...]
+    an_image: bool = False
 
 
 class Task(Protocol):
@@ -37,10 +42,16 @@ class Task(Protocol):
         `seen` is given then.
     columns : int
         Numbers that the tail gives an image: its value, and what else is asked of it.
+    said : str
+        What was learned, for people; empty where that is nothing to speak of.
     """
 
     bounds: tuple[float, float]
     learns: ClassVar[bool]
+
+    @property
+    def said(self) -> str:
+        """What was learned, for people."""
 
     @property
     def columns(self) -> int:
@@ -56,11 +67,21 @@ class Task(Protocol):
         The value of an image held against its own clean answer must not depend on it.
         """
 
-    def tail(self) -> bytes:
-        """The graph after the model, a session of its own.
+    def learned(self) -> Self:
+        """The task that has seen the whole sample, and keeps no more of it than it needs.
 
-        Inputs are ``scores``, as the model gives them, and ``reference`` (batch, ...); the output
-        is ``value`` (batch, columns), float32, whose first column is what an image is worth.
+        Raises
+        ------
+        ArtifactError
+            The clean images tell nothing.
+        """
+
+    def tail(self) -> bytes | None:
+        """The graph after the model, a session of its own; None: values are made on the host.
+
+        Inputs are ``scores``, as the model gives them (of further outputs ``scores_1``, ...), and
+        ``reference`` (batch, ...); the output is ``value`` (batch, columns), float32, whose first
+        column is what an image is worth.
         """
 
     def values(self, scores: NDArray[np.float32], references: NDArray[Any]) -> NDArray[np.float32]:
@@ -92,6 +113,14 @@ class Task(Protocol):
         """How far readings lie from those of the untouched image, shape (n,); 0 if they are it."""
 
 
+@runtime_checkable
+class Tallying(Protocol):
+    """A task whose answers are also judged over a set of images, not image by image alone."""
+
+    def tally(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float32]:
+        """What a set of images is judged by, shape (n, 2, classes)."""
+
+
 @dataclass(frozen=True)
 class OneLabel:
     """Classes that exclude each other: the value is the log-probability of an image's class.
@@ -112,6 +141,7 @@ class OneLabel:
     answered: bool = False
     bounds = (-np.inf, 0.0)
     learns: ClassVar[bool] = False
+    said: ClassVar[str] = ""
     reference = Reference(np.int64, (1,))
 
     @property
@@ -126,6 +156,10 @@ class OneLabel:
 
     def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
         """The same: classes are known."""
+        return self
+
+    def learned(self) -> Self:
+        """The same."""
         return self
 
     def tail(self) -> bytes:

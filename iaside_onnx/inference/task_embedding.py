@@ -56,6 +56,7 @@ class Embedding:
     bank: NDArray[np.float32] = field(default_factory=_nothing, repr=False)
     bounds = (-1.0, 1.0)
     learns: ClassVar[bool] = True
+    said: ClassVar[str] = ""
     columns: ClassVar[int] = 1
 
     @property
@@ -67,6 +68,10 @@ class Embedding:
         """With the embeddings of further clean images in the bank."""
         new = self.answers(self.readings(scores))
         return replace(self, bank=np.concatenate([self.bank, new]) if len(self.bank) else new)
+
+    def learned(self) -> Self:
+        """The same: the bank is what is needed."""
+        return self
 
     def tail(self) -> bytes:
         """Embeddings and directions in, cosines out."""

@@ -30,6 +30,7 @@ from .batch_size import BatchSize, batch_size
 from .contract import Measurement, Rows
 from .request import Request
 from .subject import Subject, open_model
+from .thresholds import as_number
 
 
 def versions() -> dict[str, str]:
@@ -93,6 +94,9 @@ class Job:
         labels, recipe = reading.labels, settings.preprocess
         if recipe is not None and names_a_file(recipe):
             settings = replace(settings, preprocess=str(Path(recipe).absolute()))
+        limit = settings.threshold
+        if isinstance(limit, str) and as_number(limit) is None:
+            settings = replace(settings, threshold=str(Path(limit).absolute()))
         there = replace(
             reading,
             images=reading.images.absolute(),
@@ -114,7 +118,7 @@ class Job:
             chosen=sample.chosen,
             positions=subject.positions,
             targets=subject.targets,
-            image_digests=sample.image_digests,
+            image_digests=sample.content_digests,
             settings=subject.settings(),
             temperature=subject.temperature,
             keys=subject.keys,

@@ -21,6 +21,7 @@ from ..settings import MOST_COUNT, Settings
 from ..spelling import option
 from .in_memory import as_files
 from .stopping import Limits
+from .thresholds import as_number
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SETTINGS = {each.name for each in fields(Settings)}
@@ -121,12 +122,13 @@ class ModelOptions(RunOptions, total=False):
     preprocess: str | None
     size: tuple[int, int] | None
     input: str | None
-    output: str | None
+    output: str | Sequence[str] | None
     layout: str | None
     output_kind: str | None
     task: str | None
     set: Sequence[str]
     allow_random: bool
+    head: str | None
 
 
 class LabelledOptions(ModelOptions, total=False):
@@ -134,6 +136,8 @@ class LabelledOptions(ModelOptions, total=False):
 
     label_offset: int | None
     temperature: float | str
+    threshold: float | str | None
+    ignore: int | None
 
 
 class DamageOptions(LabelledOptions, total=False):
@@ -196,6 +200,8 @@ class Request:
         given = [self.model, reading.images, reading.labels, *self.extensions]
         given += [Path(names)] if names not in (None, "none") else []
         given += [Path(recipe)] if recipe is not None and names_a_file(recipe) else []
+        limit = self.settings.threshold
+        given += [Path(limit)] if isinstance(limit, str) and as_number(limit) is None else []
         return [each for each in given if each is not None]
 
     @classmethod

@@ -27,10 +27,12 @@ from ..inference.session import Runtime
 from ..inference.task import Task
 from ..listener import Listener
 from ..spelling import option
-from ..tasks import CLASSES, TASKS
+from ..tasks import CLASSES, TASKS, TaskKind
 from .labelling import settle_labels
 from .model_names import NO_NAMES
+from .own_outputs import OwnOutputs
 from .request import Request
+from .truths import settled_truths, with_thresholds, without_truths
 
 # As ``settings["draws"]`` of a result has it. Files without that key drew by file name.
 DRAWS = "pixels"
@@ -75,6 +77,10 @@ class Subject:
     temperature: float = 1.0
     keys: list[str] = field(default_factory=list)
     learned: Task | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.targets, OwnOutputs) and self.model is not None:
+            self.targets.bind(self.model.model, self.pixels)
 
     def task(self, *, answered: bool = False) -> Task:
         """What the model's scores mean; see `Classifier.task`."""
@@ -140,7 +146,7 @@ class Subject:
         """Which images were drawn and how the model was read, settled: JSON values."""
         if self.model is None:
             return self.drawn
-        fixed = self.model.model.fixed.said
+        fixed, ignore = self.model.model.fixed.said, self.request.settings.ignore
         return as_json(
             {
                 **self.drawn,
@@ -149,6 +155,7 @@ class Subject:
                 "temperature": self.temperature,
                 **self.runtime.settings,
                 **({"set": fixed} if fixed else {}),
+                **({} if ignore is None else {"ignore": ignore}),
             }
         )
 
@@ -203,31 +210,44 @@ def open_subject(request: Request, *, labelled: bool = True) -> Subject:
     Where the measurement needs no true classes, so is not `labelled`, labels are compared with
     names of classes only if those are given.
     """
-    if request.settings.task is not None and not TASKS[request.settings.task].labelled:
+    asked = request.settings.task
+    if asked is not None and not TASKS[asked].labelled:
         request = without_labels(request)
+    request = _with_sets(request, asked)
     try:
         sample, source = open_sample(request, labelled=labelled)
     except DataError:
-        if not _asks_no_labels(request, labelled=labelled):
+        # Which labels are needed follows from the kind of model.
+        kind = _kind_of(request, labelled=labelled)
+        other = None if kind is None else _with_sets(request, kind.name)
+        if kind is not None and not kind.labelled:
+            other = without_labels(request)
+        if other is None or other is request:
             raise
-        request = without_labels(request)
+        request = other
         sample, source = open_sample(request, labelled=labelled)
     model = None if request.model is None else open_model(request, sample)
-    if model is not None and not model.kind.labelled and not request.reading.own_answers:
-        request = without_labels(request)
-        sample, source = open_sample(request, labelled=labelled)
+    if model is not None:
+        other = _with_sets(request, model.kind.name)
+        if not model.kind.labelled and not request.reading.own_answers:
+            other = without_labels(request)
+        if other is not request:
+            request = other
+            sample, source = open_sample(request, labelled=labelled)
+    images, shard = len(sample), request.shard
+    positions = list(range(images)) if shard is None else shard.positions(images)
     reading = request.reading
-    targets = np.zeros(len(sample), np.int64)
+    targets: NDArray[Any] = np.zeros(len(sample), np.int64)
     if model is not None and model.kind.name != CLASSES:
-        pass  # of which the clean pass gives the references
+        # Own answers are found by the clean pass.
+        if not reading.own_answers:
+            model, targets = settled_truths(sample, positions, model, request)
     elif model is not None and labelled:
         sample, model = settle_labels(sample, model, reading, request.listener)
         if not reading.own_answers:  # which the clean pass will give
             targets = class_targets(sample, model, request.listener)
     elif model is not None and (reading.class_names or reading.label_order) is not None:
         settle_labels(sample, model, reading, request.listener)
-    images, shard = len(sample), request.shard
-    positions = list(range(images)) if shard is None else shard.positions(images)
     return Subject(request, sample, positions, targets, model, source)
 
 
@@ -249,21 +269,38 @@ def without_labels(request: Request) -> Request:
     return replace(request, reading=replace(reading, own_answers=True))
 
 
-def _asks_no_labels(request: Request, *, labelled: bool) -> bool:
-    """Whether the model turns out to be one that asks for no labels, where images have none."""
-    if request.model is None or request.settings.task is not None or request.reading.own_answers:
-        return False
-    bare = replace(request, reading=replace(request.reading, own_answers=True), listener=Listener())
+def _with_sets(request: Request, kind: str | None) -> Request:
+    """The request with its table of labels read as sets, where the model is of several labels."""
+    reading = request.reading
+    table = reading.labels is not None and not reading.labels.is_dir()
+    if kind != "several-labels" or not table or reading.sets:
+        return request
+    return replace(request, reading=replace(reading, sets=True))
+
+
+def _kind_of(request: Request, *, labelled: bool) -> TaskKind | None:
+    """The kind of the model, where labels cannot be read; None where it cannot be told.
+
+    Raises
+    ------
+    DataError
+        The model asks for labels of another form.
+    """
+    reading = request.reading
+    if request.model is None or reading.own_answers:
+        return None
+    bare = replace(reading, labels=None, columns=None, own_answers=True)
+    quiet = replace(request, reading=bare, listener=Listener())
     try:
-        sample, _ = open_sample(bare, labelled=labelled)
-        kind = open_model(bare, sample, check_range=False).kind
+        sample, _ = open_sample(quiet, labelled=labelled)
+        classifier = open_model(quiet, sample, check_range=False)
     except UsageError:
         raise
     except IasideError:
-        return False
-    if not kind.labelled:
-        without_labels(request)  # refuses labels that are given
-    return not kind.labelled
+        return None
+    if why := without_truths(classifier, reading):
+        raise DataError(why)
+    return classifier.kind
 
 
 def refuse_own_answers(request: Request, why: str) -> None:
@@ -313,6 +350,9 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
         *_, last = automatic()
         request.listener.warning(f"{said(error)}: so it runs on {last}")
         classifier = opened(last)
+    if why := without_truths(classifier, request.reading):
+        raise DataError(why)
+    classifier = with_thresholds(classifier, request)
     if check_range:
         chosen = settings.preprocess is not None
         labelled = not request.reading.own_answers and classifier.kind.name == CLASSES

@@ -1,0 +1,187 @@
+"""How far outputs of any kind agree with those of the untouched image (method, section 10).
+
+``1 - mean over channels c of ||o_c(x_S) - o_c(x)||^2 / D_c``, where ``D_c`` is the mean of the same
+distance between two different images of the sample: 1 at the untouched image, 0 on average at the
+output of another one, 1/2 at the mean output of a large sample; it may fall below 0.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Relative spread below which numbers differ by nothing but the rounding of float32 and of sums.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Block:
+    """One output of an image, flattened, and which of its numbers are one channel.
+
+    Attributes
+    ----------
+    before, channels, after : int
+        The block is an array (before, channels, after) in C order.
+    axis : int or None
+        Of the output, counting the batch as axis 0; None: all of it is one channel.
+    """
+
+    before: int
+    channels: int
+    after: int
+    axis: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Numbers of an image."""
+        return self.before * self.channels * self.after
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """As an array."""
+        return self.before, self.channels, self.after
+
+    def sums(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums over each channel of blocks of shape (..., size), shape (..., channels)."""
+        shaped = numbers.reshape(*numbers.shape[:-1], *self.shape)
+        return np.asarray(shaped.sum(axis=(-3, -1)))
+
+
+def block_of(shape: Sequence[int], picture: tuple[int, int] | None = None) -> Block:
+    """The channels of an output.
+
+    Each number of a row (N, D) is a channel. Of a map (N, C, H, W) or (N, H, W, C) it is the first
+    or the last axis, whichever is shorter, the first where they are equal. Of a table (N, rows,
+    numbers), such as the candidates of a detector, it is the shorter axis, the last where they are
+    equal; but a map without an axis of channels (N, H, W), which has the proportions of the model's
+    input, is one channel. Of more axes it is the last.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of one image's output, without the batch.
+    picture : (int, int), optional
+        Height and width of the model's input.
+    """
+    sizes = tuple(int(size) for size in shape) or (1,)
+    if len(sizes) == 1:
+        axis = 0
+    elif len(sizes) == 2:
+        height, width = picture or (0, 0)
+        if picture is not None and sizes[0] * width == sizes[1] * height and min(sizes) > 1:
+            return Block(1, 1, prod(sizes))
+        axis = 0 if sizes[0] < sizes[1] else 1
+    elif len(sizes) == 3:
+        axis = 0 if sizes[0] <= sizes[-1] else 2
+    else:
+        axis = len(sizes) - 1
+    return Block(prod(sizes[:axis]), sizes[axis], prod(sizes[axis + 1 :]), axis + 1)
+
+
+class Spread:
+    """Mean squared distance between the outputs of different images, from running sums.
+
+    It holds two numbers for each number of an output, whatever the number of images.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        The outputs, which follow each other in a row.
+    """
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = tuple(blocks)
+        width = sum(block.size for block in blocks)
+        self._count = 0
+        self._mean = np.zeros(width)
+        channels = sum(block.channels for block in blocks)
+        self._about_mean, self._square = np.zeros(channels), np.zeros(channels)
+
+    def add(self, rows: NDArray[np.floating]) -> None:
+        """Take in outputs of more images, shape (n, width)."""
+        for row in rows:
+            self._count += 1
+            numbers = row.astype(np.float64)
+            gap = numbers - self._mean
+            self._mean += gap / self._count
+            gap *= numbers - self._mean
+            self._about_mean += channel_sums(self.blocks, gap)
+            self._square += channel_sums(self.blocks, numbers**2)
+
+    def with_more(self, rows: NDArray[np.floating]) -> Spread:
+        """Another one that has taken in more images too."""
+        more = copy.deepcopy(self)
+        more.add(rows)
+        return more
+
+    @property
+    def distances(self) -> NDArray[np.float64]:
+        """D_c of every channel, shape (channels,); 0 where images differ by rounding alone.
+
+        Over the N (N - 1) pairs of different images the sum of squared distances is 2 N times the
+        sum of squares about the mean.
+        """
+        if self._count < 2:
+            return np.zeros_like(self._square)
+        apart = 2 * self._about_mean / (self._count - 1)
+        least = _ROUNDING**2 * self._square / self._count
+        return np.where(apart > least, apart, 0.0)
+
+
+def channel_sums(blocks: Sequence[Block], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over each channel of rows (..., width), shape (..., channels)."""
+    parts, start = [], 0
+    for block in blocks:
+        parts.append(block.sums(rows[..., start : start + block.size]))
+        start += block.size
+    return np.concatenate(parts, axis=-1)
+
+
+def disagreement(
+    blocks: Sequence[Block],
+    distances: NDArray[np.float64],
+    rows: NDArray[np.floating],
+    references: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Per output the mean over its channels of ``||o_c(x_S) - o_c(x)||^2 / D_c``.
+
+    Channels with ``D_c = 0`` are left out.
+
+    Parameters
+    ----------
+    rows, references : ndarray, shape (n, width)
+
+    Returns
+    -------
+    ndarray, shape (n, outputs)
+        0 for an output without a channel that counts.
+    """
+    found = np.zeros((len(rows), len(blocks)))
+    start = first = 0
+    for number, block in enumerate(blocks):
+        part = slice(start, start + block.size)
+        apart = distances[first : first + block.channels]
+        kept = apart > 0
+        if kept.any():
+            for row in range(len(rows)):  # one by one: an output may be large
+                gap = rows[row, part].astype(np.float64) - references[row, part]
+                found[row, number] = (block.sums(gap * gap)[kept] / apart[kept]).mean()
+        start, first = start + block.size, first + block.channels
+    return found
+
+
+def shares_of_outputs(
+    blocks: Sequence[Block], distances: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What part of the channels that count each output has, shape (outputs,); they sum to 1.
+
+    All 0 where no channel counts.
+    """
+    ends = np.cumsum([block.channels for block in blocks])[:-1]
+    counts = np.array([(part > 0).sum() for part in np.split(distances, ends)], float)
+    return np.asarray(counts / max(1.0, counts.sum()))

@@ -1,0 +1,185 @@
+"""Several labels an image: the value, decisions, average precision, and how sets are read."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+
+from iaside_onnx.errors import DataError
+from iaside_onnx.images.folders import labelled_sets
+from iaside_onnx.inference.class_scores import ScoreForm
+from iaside_onnx.inference.task import OneLabel, Task
+from iaside_onnx.inference.task_several_labels import SeveralLabels
+from iaside_onnx.mathematics.label_sets import (
+    average_precision,
+    class_precisions,
+    log_sigmoid,
+    mean_average_precision,
+)
+
+FORMS = [
+    ScoreForm("logits", TensorProto.FLOAT),
+    ScoreForm("logits", TensorProto.DOUBLE),
+    ScoreForm("probabilities", TensorProto.FLOAT16),
+    ScoreForm("probabilities", TensorProto.FLOAT),
+]
+
+
+def scores_of(form, classes, seed=0):
+    """Raw scores of eight images, some of them at the ends."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 3, (8, classes))
+    if form.kind == "probabilities":
+        scores = 1 / (1 + np.exp(-scores))
+        scores[0], scores[1] = 0, 1
+    return scores.astype(helper.tensor_dtype_to_np_dtype(form.elem_type))
+
+
+def through_tail(task, scores, references):
+    session = ort.InferenceSession(task.tail(), providers=["CPUExecutionProvider"])
+    return session.run(["value"], {"scores": scores, "reference": references})[0]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.kind}-{form.elem_type}")
+def test_the_tail_and_the_host_agree(form):
+    task: Task = SeveralLabels(form, np.array([0.5, 0.2, 0.9, 0.5, 0.5]))
+    scores = scores_of(form, 5)
+    sets = np.random.default_rng(1).integers(0, 2, scores.shape) == 1
+    found = through_tail(task, scores, sets)
+    plain = scores.astype(np.float32)
+    np.testing.assert_allclose(found[:, 0], task.values(plain, sets), rtol=2e-6, atol=2e-6)
+    readings = task.readings(plain)
+    # At the floor, readings are what sums to 1.
+    np.testing.assert_allclose(task.worth(readings, sets), found[:, 0], rtol=1e-4, atol=2e-5)
+    margin, wrong = task.margins(readings, sets)
+    np.testing.assert_array_equal(wrong, ~task.right(readings, sets))
+    np.testing.assert_array_equal(wrong, task.share(readings, sets) < 1)
+    np.testing.assert_array_equal(wrong, margin < 0)
+    assert task.right(readings, task.answers(readings)).all()
+    assert not task.change(readings, readings).any()
+    assert (task.change(readings, -readings) <= 2).all()
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.kind}-{form.elem_type}")
+def test_one_label_alone_is_a_binary_classifier(form):
+    binary = ScoreForm(form.kind, form.elem_type, binary=True)
+    one, many = OneLabel(binary), SeveralLabels(form, np.array([0.5]))
+    scores = scores_of(form, 1)
+    classes = np.arange(8) % 2
+    sets = classes[:, None] == 1
+    np.testing.assert_allclose(
+        through_tail(many, scores, sets), through_tail(one, scores, classes[:, None]),
+        rtol=1e-6, atol=1e-6,
+    )  # fmt: skip
+    plain = scores.astype(np.float32)
+    np.testing.assert_allclose(many.values(plain, sets), one.values(plain, classes), rtol=1e-5)
+    readings, own = one.readings(plain), many.readings(plain)
+    np.testing.assert_array_equal(many.answers(own)[:, 0], one.answers(readings))
+    for found, expected in zip(
+        many.margins(own, sets), one.margins(readings, classes), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        many.change(own, own[::-1]), one.change(readings, readings[::-1]), atol=1e-6
+    )
+
+
+def test_a_threshold_moves_the_decision_of_its_class_alone():
+    form = ScoreForm("probabilities", TensorProto.FLOAT)
+    task = SeveralLabels(form, np.array([0.5, 0.2]))
+    readings = task.readings(np.array([[0.5, 0.3], [0.6, 0.1]], np.float32))
+    np.testing.assert_array_equal(task.answers(readings), [[False, True], [True, False]])
+    sets = np.array([[True, True], [True, True]])
+    np.testing.assert_allclose(task.share(readings, sets), 0.5)
+    margin, wrong = task.margins(readings, sets)
+    assert wrong.all()
+    np.testing.assert_allclose(margin, [0, np.log(0.1 / 0.9) - np.log(0.2 / 0.8)], atol=1e-6)
+
+
+def test_average_precision_has_its_known_values():
+    positive = np.array([True, False, True, False])
+    # Precision 1 at recall 1/2, 2/3 at recall 1.
+    assert average_precision(np.array([4.0, 3, 2, 1]), positive) == pytest.approx(5 / 6)
+    # All images come in at once: half of them are positive.
+    assert average_precision(np.zeros(4), positive) == pytest.approx(1 / 2)
+    # Of a tie the order is no matter: 1/2 at recall 1/2, then 2/4 at recall 1.
+    for scores in ([2.0, 2, 1, 1], [2, 2, 1, 1][::-1]):
+        assert average_precision(np.array(scores), positive) == pytest.approx(1 / 2)
+    assert average_precision(np.array([1.0, 2, 3, 4]), positive) == pytest.approx(
+        1 / 2 * (1 / 2 + 2 / 4)
+    )
+    assert np.isnan(average_precision(np.arange(4.0), np.zeros(4, bool)))
+    scores = np.array([[4.0, 0], [3, 0], [2, 0], [1, 0]])
+    sets = np.column_stack([positive, np.zeros(4, bool)])
+    np.testing.assert_allclose(class_precisions(scores, sets), [5 / 6, np.nan])
+    assert mean_average_precision(scores, sets) == pytest.approx(5 / 6)
+    assert np.isnan(mean_average_precision(scores, np.zeros_like(sets)))
+    np.testing.assert_allclose(log_sigmoid(np.array([-1000.0, 0, 1000])), [-1000, np.log(0.5), 0])
+
+
+def pictures(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(root / name)
+    return root
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file,labels\na.png,cat;dog\nb.png,\nsub/c.png,dog\n",
+        "file;labels\na.png;cat|dog\nb.png;\nsub/c.png;dog\n",
+        'image_name,tags\na,"cat, dog"\nb,\nsub/c,dog\n',
+        "file,label,label\na.png,cat,dog\nb.png,,\nsub/c.png,dog,\n",
+        "file,label\na.png,cat,dog\nb.png\nsub/c.png,dog\n",
+        "file,label\na.png,cat\na.png,dog\nsub/c.png,dog\nb.png,\n",
+        "a.png,cat,dog\nb.png\nsub/c.png,dog\n",
+        "a.png\tcat;dog\nsub/c.png\tdog\nb.png\t\n",
+        "file,cat,dog\na.png,1,1\nb.png,0,0\nsub/c.png,0,1\n",
+        "file,cat,dog\na.png,1,1\nb.png,-1,-1\nsub/c.png,-1,1\n",
+        "file\tcat\tdog\na.png\tTrue\tTrue\nb.png\tFalse\tFalse\nsub/c.png\tFalse\tTrue\n",
+        '{"file": "a.png", "labels": ["cat", "dog"]}\n{"file": "b.png", "labels": []}\n'
+        '{"file": "sub/c.png", "labels": ["dog"]}\n',
+    ],
+)
+def test_sets_of_labels_are_read_in_the_layouts_that_people_have(tmp_path, text):
+    root = pictures(tmp_path / "images", "a.png", "b.png", "sub/c.png")
+    table = tmp_path / ("t.jsonl" if text.startswith("{") else "t.csv")
+    table.write_text(text)
+    source = labelled_sets(root, table)
+    known = {"a.png": ("cat", "dog"), "b.png": (), "sub/c.png": ("dog",)}
+    assert source.truths.sets == known
+    assert not source.labels.any()
+    assert source.truths.classes in (None, ("cat", "dog"))
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("file,labels\n,cat\n", "line 2: names no file"),
+        ("file,cat,dog\na.png,1,\n", "line 2: column 'dog' holds ''"),
+        ("file,cat,dog\na.png,1,0\nb.png,-1,0\n", "line 3: column 'cat' holds '-1'"),
+        ("file,cat,dog\na.png,1\n", "line 2: has 2 columns where the first line has 3"),
+        ("file,width,cat\na.png,640,1\n", "line 2: column 'width' holds '640'"),
+        ("file,cat,dog\na.png,1,0\na.png,0,1\n", "lists a.png more than once, in line 2 and 3"),
+        ("a.png,0,1\nb.png,1,1\n", "0 and 1 alone"),
+        ("file,label,class,x\na.png,cat,dog,1\n", "which column holds the labels is open"),
+        ("name,cat\nq,1\n", "which column holds the files is open"),
+        ("file,labels\na.png,\n", "gives no picture a label"),
+        ("file,labels\nz.png,cat\n", "names z.png, which is not in"),
+        ("file,labels\n", "lists no images"),
+        ('[{"file": "a.png", "labels": [1.5]}]', "must be a name and 'labels' a list"),
+    ],
+)
+def test_a_table_that_says_no_sets_is_refused_in_one_line(tmp_path, text, error):
+    root = pictures(tmp_path / "images", "a.png", "b.png")
+    table = tmp_path / ("t.json" if text.startswith("[") else "t.csv")
+    table.write_text(text)
+    with pytest.raises(DataError, match=re.escape(error)) as caught:
+        labelled_sets(root, table)
+    assert "\n" not in str(caught.value)
