@@ -160,6 +160,18 @@ model_options = together(
         help="What the model is: {names}.  [default: as its output says]",
     ),
     click.option(
+        "--class-embeddings", type=TEXT, metavar="FILE.npy",
+        help="Embeddings of the classes, a row each: makes a classifier of an image encoder.",
+    ),
+    click.option(
+        "--fit-classes", type=TEXT, metavar="IMAGES",
+        help="Labelled images whose mean embeddings are the classes of an image encoder.",
+    ),
+    click.option(
+        "--logit-scale", type=NUMBER, metavar="S",
+        help="Factor of the cosines of --class-embeddings.  [default: as in the file]",
+    ),
+    click.option(
         "--set", "set", multiple=True, type=TEXT, metavar="NAME=VALUE|NAME=FILE.npy",
         help="Value of an input that takes no images, such as --set training=false.",
     ),

@@ -19,7 +19,8 @@ from ..listener import Listener
 from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
-from ..spelling import on_command_line, option
+from ..spelling import on_command_line, option, path_word
+from ..spelling import words as typed
 from ..tasks import CLASSES, TASKS
 from .choosing import active_providers, runtime_clash
 from .class_scores import ScoreForm, plain_kind, settled_kind
@@ -62,6 +63,7 @@ class Inspection(TypedDict):
     classes: int | None
     task: str | None
     meaning: str | None
+    command: list[str] | None
     class_names: list[str] | None
     range_hint: str | None
     pixel_range: dict[str, Any] | None
@@ -226,6 +228,7 @@ def inspect(
         classes=classes,
         task=meaning.task if meaning else None,
         meaning=meaning.words if meaning else None,
+        command=_command(path, trial, meaning, output, set),
         class_names=declared.classes(classes, offset) if classes else None,
         range_hint=pixels.text if pixels else None,
         pixel_range=None
@@ -247,6 +250,21 @@ def inspect(
         provider_names=provider_names,
         warnings=list(map(on_command_line, warnings)),
     )
+
+
+def _command(
+    path: Path,
+    trial: _Trial | None,
+    meaning: OutputMeaning | None,
+    output: str | Sequence[str] | None,
+    values: Sequence[str],
+) -> list[str] | None:
+    """The words of the command that audits the file; None where it cannot be audited as it is."""
+    if trial is None or trial.opened is None or meaning is None:
+        return None
+    given = {"output": several("output", output), "set": values}
+    words = [word for name, each in given.items() for value in each for word in typed(name, value)]
+    return ["iaside", "audit", path_word(path), "IMAGES", *words]
 
 
 def _is_free(image: Tensor) -> bool:

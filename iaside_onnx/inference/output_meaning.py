@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError, UsageError
+from ..settings import Settings
 from ..spelling import option
-from ..tasks import CLASSES, TASKS
+from ..tasks import CLASSES, DETECTOR, TASKS, TaskKind
 from .class_scores import look_like_probabilities
 
 # Two numbers of unit length may be scores; float16 keeps lengths to a part in 1000.
@@ -47,6 +49,9 @@ class OutputMeaning:
     settled: bool = True
 
 
+# In the name of an output: of an embedding, and of scores.
+_EMBEDDING = re.compile(r"embed|feature|pooler|descriptor", re.IGNORECASE)
+_SCORES = re.compile(r"logit|score|prob|class|label", re.IGNORECASE)
 # Tasks that models can be opened for.
 AUDITED = (CLASSES, "embedding", "several-labels", "dense")
 
@@ -91,8 +96,36 @@ def task_of(output: str, meaning: OutputMeaning, shape: tuple[int, ...], asked: 
     return asked
 
 
+def check_options(settings: Settings, kind: TaskKind) -> None:
+    """Refuse what goes with other kinds of models."""
+    if kind.name == CLASSES:
+        without: dict[str, tuple[Any, ...]] = {}
+    elif kind.counted:
+        without = {"temperature": (1.0,)}
+    else:
+        without = {"label_offset": (None, 0), "output_kind": (None,), "temperature": (1.0,)}
+    for name, usual in without.items():
+        if (value := getattr(settings, name)) not in usual:
+            raise UsageError(
+                f"{option(name, value)} goes with classes, and the model is audited as "
+                f"{kind.what}; leave it out, or give {option('task', CLASSES)}"
+            )
+    owners = {"threshold": "several-labels", "ignore": "dense"}
+    owners = {} if kind is DETECTOR and settings.ignore is None else owners
+    for name, owner in owners.items():
+        if (value := getattr(settings, name)) is not None and kind.name != owner:
+            raise UsageError(
+                f"{option(name, value)} goes with {TASKS[owner].what}, and the model is audited as "
+                f"{kind.what}; leave it out, or give {option('task', owner)}"
+            )
+
+
 def output_meaning(
-    scores: NDArray[Any], fed: int, tail: str = "unknown", asked: str | None = None
+    scores: NDArray[Any],
+    fed: int,
+    tail: str = "unknown",
+    asked: str | None = None,
+    name: str = "",
 ) -> OutputMeaning:
     """Judge an output by what it is for `fed` different images.
 
@@ -106,6 +139,8 @@ def output_meaning(
         "logits", "probabilities", "sigmoid" or "unknown", as the graph's last nodes say.
     asked : str or None
         The kind that the user or the file declares. It settles all that values leave open.
+    name : str
+        Of the output, which says of rows that may be either whether they are an embedding.
 
     Returns
     -------
@@ -118,7 +153,7 @@ def output_meaning(
         return OutputMeaning("other", f"empty (shape {list(shape)}): a model without classes")
     long = [size for size in shape[1:] if size > 1]
     if len(long) <= 1:
-        return _vector(np.asarray(scores).reshape(fed, -1), tail, asked)
+        return _vector(np.asarray(scores).reshape(fed, -1), tail, asked, name)
     if len(shape) == 3:
         return OutputMeaning("other", _table(scores))
     if len(shape) == 4:
@@ -138,7 +173,7 @@ def _map(shape: Sequence[int], tail: str, asked: str | None) -> OutputMeaning:
     )  # fmt: skip
 
 
-def _vector(rows: NDArray[Any], tail: str, asked: str | None) -> OutputMeaning:
+def _vector(rows: NDArray[Any], tail: str, asked: str | None, name: str) -> OutputMeaning:
     """A row of numbers an image."""
     count, values = rows.shape[1], rows.astype(np.float64)
     if count <= 1:
@@ -159,6 +194,10 @@ def _vector(rows: NDArray[Any], tail: str, asked: str | None) -> OutputMeaning:
     if unit and count >= _LEAST_EMBEDDING and tail == "unknown":
         return OutputMeaning(
             "embedding", f"rows of {count} numbers of unit length: an embedding, not class scores"
+        )
+    if tail == "unknown" and _EMBEDDING.search(name) and not _SCORES.search(name):
+        return OutputMeaning(
+            "embedding", f"{count} numbers an image that the file calls '{name}': an embedding"
         )
     answer = _answer(values) if np.isfinite(values).all() else ""
     return OutputMeaning("other", answer) if answer else classes

@@ -176,6 +176,8 @@ class OneLabel:
         last = graph.add("Reshape", "scores", np.array([0, -1], np.int64))
         if scores.elem_type != float32:
             last = graph.add("Cast", last, to=float32)
+        if scores.head is not None:
+            last = scores.head.added(graph, last)
         if scores.kind == "probabilities":
             if scores.binary:
                 complement = graph.add("Sub", np.float32(1), last)

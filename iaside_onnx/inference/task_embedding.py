@@ -10,22 +10,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ..mathematics.embedding import cosines, directions, nearest_other
-from .small_graph import SmallGraph
+from .small_graph import SmallGraph, normalised
 from .task import Reference
-
-_TINY = np.float32(np.finfo(np.float32).tiny)
 
 
 def _nothing() -> NDArray[np.float32]:
     return np.empty((0, 0), np.float32)
-
-
-def normalised(graph: SmallGraph, rows: str) -> str:
-    """Add what gives rows of float32 the length 1; those of zeros stay."""
-    largest = graph.add("ReduceMax", graph.add("Abs", rows), axes=[1], keepdims=1)
-    scaled = graph.add("Div", rows, graph.add("Max", largest, _TINY))
-    length = graph.add("ReduceL2", scaled, axes=[1], keepdims=1)
-    return graph.add("Div", scaled, graph.add("Max", length, _TINY))
 
 
 def rows_of(graph: SmallGraph, elem_type: int) -> str:

@@ -126,6 +126,9 @@ class ModelOptions(RunOptions, total=False):
     layout: str | None
     output_kind: str | None
     task: str | None
+    class_embeddings: str | Path | None
+    fit_classes: str | Path | None
+    logit_scale: float | None
     set: Sequence[str]
     allow_random: bool
     head: str | None
@@ -199,6 +202,8 @@ class Request:
         names = reading.class_names
         given = [self.model, reading.images, reading.labels, *self.extensions]
         given += [Path(names)] if names not in (None, "none") else []
+        classes = self.settings.class_embeddings, self.settings.fit_classes
+        given += [Path(each) for each in classes if each is not None]
         given += [Path(recipe)] if recipe is not None and names_a_file(recipe) else []
         limit = self.settings.threshold
         given += [Path(limit)] if isinstance(limit, str) and as_number(limit) is None else []

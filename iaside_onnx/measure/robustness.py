@@ -146,8 +146,8 @@ def measure_robustness(
 class Robustness(Measurement[RobustnessReport]):
     """Corrupted and attacked images, and where they stand in a table.
 
-    A row is an image: the clean log-probability and highest probability (of other tasks the value
-    and the share that is right), then `wrong`, `change`,
+    A row is an image: clean log-probability and highest probability (other tasks: value and share
+    that is right), then `wrong`, `change`,
     `corrupted_log_prob` and `corrupted_max_prob` of each corruption and severity, then
     `attack_wrong`, `attack_queries` and `attack_change` of each attack.
 
@@ -352,10 +352,8 @@ class Robustness(Measurement[RobustnessReport]):
             "corrupted_value": corrupted, "corrupted_share": corrupted_beside,
         }  # fmt: skip
         if filled.subject.classifier.kind.name == CLASSES:
-            of_task = {
-                "log_prob": value, "max_prob": beside,
-                "corrupted_log_prob": corrupted, "corrupted_max_prob": corrupted_beside,
-            }  # fmt: skip
+            names_of = ("log_prob", "max_prob", "corrupted_log_prob", "corrupted_max_prob")
+            of_task = dict(zip(names_of, of_task.values(), strict=True))
         report = RobustnessReport(
             perturbations=names,
             severities=self.severities,

@@ -407,6 +407,11 @@ def _distance(old: NDArray[Any], new: NDArray[Any], scale: NDArray[Any]) -> floa
 def _settings(result: Any, folder: Path) -> dict[str, Any]:
     """Settings of a result as its job takes them."""
     settings = {**(result.settings.get("attack") or {}), **result.settings}
+    if {"class_embeddings", "fit_classes"} & settings.keys():
+        raise UsageError(
+            f"{_ASKED}: the file does not say where the embeddings of its classes lie; measure it "
+            "again and compare"
+        )
     names = {each.name for each in fields(Settings)} - {"preprocess", "layout", "size"}
     if not isinstance(result, Report):
         names -= {"absence", "output_map"}
