@@ -28,7 +28,7 @@ from .map_form import MapForm
 from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
-from .other_outputs import first_output, settled_outputs
+from .other_outputs import first_output, say_channels, settled_outputs
 from .output_meaning import task_of
 from .placement import Placement
 from .score_forms import counted_form, meaning_of
@@ -264,6 +264,8 @@ def open_classifier(
     else:
         kind = _task(opened, output.name, scores, settings, asked, listener)
     _check_options(settings, kind)
+    if kind is TASKS["other"]:
+        say_channels(opened.model, listener)
     if not kind.counted:
         return Classifier(
             **vars(opened), scores=ScoreForm("logits", opened.output.elem_type),
