@@ -87,8 +87,11 @@ class Task(Protocol):
     def values(self, scores: NDArray[np.float32], references: NDArray[Any]) -> NDArray[np.float32]:
         """Value of each image, shape (n,), from raw scores: what the tail finds, on the host."""
 
-    def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Raw scores as what is compared below, shape (n, columns)."""
+    def readings(self, scores: NDArray[np.float32]) -> NDArray[Any]:
+        """Raw scores as what is compared below, shape (n, ...)."""
+
+    def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """Value of each image, shape (n,), from readings."""
 
     def answers(self, readings: NDArray[Any]) -> NDArray[Any]:
         """What the model itself answers: references, shape (n, ...)."""
@@ -203,6 +206,10 @@ class OneLabel:
     def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Log-probabilities of all classes, shape (n, classes)."""
         return log_softmax(self.scores.logits(scores) / self.temperature)
+
+    def worth(self, readings: NDArray[Any], references: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Log-probability of each image's class."""
+        return np.asarray(readings[np.arange(len(readings)), references], np.float64)
 
     def answers(self, readings: NDArray[Any]) -> NDArray[np.int64]:
         """The most probable class; of logits as well."""

@@ -94,6 +94,10 @@ class Embedding:
         """Directions of embeddings, shape (n, D)."""
         return directions(scores)
 
+    def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """Cosine of each direction with its reference."""
+        return cosines(readings, references)
+
     def answers(self, readings: NDArray[Any]) -> NDArray[np.float32]:
         """The direction itself."""
         return np.asarray(readings, np.float32)
@@ -110,7 +114,6 @@ class Embedding:
         self, readings: NDArray[np.float64], references: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Cosine with its own clean image less the highest with another; where that is higher."""
-        readings = np.atleast_2d(readings)
         own = np.broadcast_to(references, readings.shape)
         margin = cosines(readings, own) - nearest_other(readings, own, self.bank)
         return margin, margin < 0
