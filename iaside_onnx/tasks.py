@@ -161,7 +161,9 @@ DETECTOR = TaskKind(
     high=1.0,
     least_gain=0.01,
 )
-VALUES = (*(each.value for each in TASKS.values() if each.name != CLASSES), DETECTOR.value)
+# All kinds that have one value of their own.
+VALUED = (*(each for each in TASKS.values() if each.name != CLASSES), DETECTOR)
+VALUES = tuple(each.value for each in VALUED)
 
 
 def kind_of_settings(settings: Mapping[str, Any]) -> TaskKind:
