@@ -28,7 +28,7 @@ from .map_form import MapForm
 from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
-from .other_outputs import first_output, settled_outputs
+from .other_outputs import first_output, say_channels, settled_outputs
 from .output_meaning import check_options, task_of
 from .placement import Placement
 from .score_forms import counted_form, form_of_classes, meaning_of
@@ -272,6 +272,8 @@ def open_classifier(
     else:
         kind = _task(opened, output.name, scores, settings, asked, listener)
     check_options(settings, kind)
+    if kind is TASKS["other"]:
+        say_channels(opened.model, listener)
     if not kind.counted:
         return Classifier(
             **vars(opened), scores=ScoreForm("logits", opened.output.elem_type),

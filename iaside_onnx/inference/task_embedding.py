@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -46,7 +47,6 @@ class Embedding:
     bank: NDArray[np.float32] = field(default_factory=_nothing, repr=False)
     bounds = (-1.0, 1.0)
     learns: ClassVar[bool] = True
-    said: ClassVar[str] = ""
     columns: ClassVar[int] = 1
 
     @property
@@ -62,6 +62,10 @@ class Embedding:
     def learned(self) -> Self:
         """The same: the bank is what is needed."""
         return self
+
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
 
     def tail(self) -> bytes:
         """Embeddings and directions in, cosines out."""

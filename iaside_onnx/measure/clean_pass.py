@@ -206,7 +206,8 @@ class _Answers:
             _say_accuracy(subject, self._predicted, classes, float(self._plain.mean()))
         else:
             learned = self.task.learned()
-            _say_task(subject, clean, learned)
+            targets = self._targets
+            _say_task(subject, clean, learned.said(lambda: targets[subject.positions]))
         if self._fit:
             raw, classifier = np.concatenate(self._scores), subject.classifier
             temperature = fit_temperature(classifier.logits(raw), self._targets)
@@ -218,7 +219,7 @@ class _Answers:
         )  # fmt: skip
 
 
-def _say_task(subject: Subject, clean: NDArray[np.float32], task: Task) -> None:
+def _say_task(subject: Subject, clean: NDArray[np.float32], learned: str) -> None:
     """Note what images are held against, where that is no class."""
     kind = subject.classifier.kind
     whose = "the model's own answers" if subject.own_answers else "the labels"
@@ -226,8 +227,8 @@ def _say_task(subject: Subject, clean: NDArray[np.float32], task: Task) -> None:
         f"task: {kind.what}; {len(clean)} images are held against {whose}, mean {kind.quantity} "
         f"{float(clean.mean()):.3f} untouched; there is no accuracy"
     )
-    if task.said:
-        subject.listener.note(task.said)
+    if learned:
+        subject.listener.note(learned)
 
 
 def _say_accuracy(

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
 from ..results.spread import Spread
-from ..tasks import CLASSES, TASKS
+from ..tasks import VALUED
 from .text import UNDEFINED, model_name, number, one_line, shortened
 
 MOST_ROWS = 100
@@ -22,7 +22,7 @@ LOST = {
     "right": "points of accuracy lost",
     "same-answer": "points of the same answer lost",
     "log-prob": "log-probability lost, nats",
-    **{each.value: f"{each.quantity} lost" for each in TASKS.values() if each.name != CLASSES},
+    **{each.value: f"{each.quantity} lost" for each in VALUED},
 }
 
 

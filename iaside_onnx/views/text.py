@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from ..tasks import CLASSES, TASKS
+from ..tasks import VALUED
 
 if TYPE_CHECKING:
     from ..results.report import Report
@@ -18,7 +18,7 @@ _VALUE_NAMES = {
     "log-prob": "log-probability",
     "log-prob-clipped": "log-probability (floored)",
     "prob": "probability",
-    **{each.value: each.quantity for each in TASKS.values() if each.name != CLASSES},
+    **{each.value: each.quantity for each in VALUED},
 }
 UNDEFINED = "-"
 # Of what cannot be known, such as accuracy without labels.
