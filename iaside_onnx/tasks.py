@@ -38,6 +38,8 @@ class TaskKind:
         answer to the untouched image.
     counted : bool
         The model has a number of classes.
+    tallied : bool
+        Answers are also judged over all images together: by precision, or by overlap.
     least_gain : float or None
         What the value must at least gain from no band to all, for shares of it to be read; None:
         by the number of classes.
@@ -53,6 +55,7 @@ class TaskKind:
     high: float | None = None
     labelled: bool = False
     counted: bool = False
+    tallied: bool = False
     least_gain: float | None = None
 
 
@@ -67,7 +70,7 @@ TASKS: dict[str, TaskKind] = {
         TaskKind(
             "several-labels", "several labels an image", "log-likelihood", "log-likelihood",
             "evidence for the labels", "every label is decided right",
-            high=0.0, labelled=True, counted=True, least_gain=0.1,
+            high=0.0, labelled=True, counted=True, tallied=True, least_gain=0.1,
         ),
         TaskKind(
             "embedding", "an embedding", "cosine", "cosine", "what makes the embedding",
@@ -77,7 +80,7 @@ TASKS: dict[str, TaskKind] = {
         TaskKind(
             "dense", "a map of classes", "mean-log-prob", "log-probability of a pixel",
             "evidence for the map", "more than half of the pixels are right",
-            high=0.0, labelled=True, counted=True, least_gain=0.1,
+            high=0.0, labelled=True, counted=True, tallied=True, least_gain=0.1,
         ),
         TaskKind(
             "other", "any other output", "agreement", "agreement", "what makes the output",

@@ -90,7 +90,9 @@ CASES = {
     "embedding": (_embedding(), ["n", 32], "embedding"),
     "map": ([helper.make_node("Sigmoid", ["image"], ["scores"])], ["n", 3, 8, 8], "dense"),
     "depth": (
-        [helper.make_node("ReduceMean", ["image"], ["scores"], axes=[1])], ["n", 1, 8, 8], "dense"
+        [helper.make_node("ReduceMean", ["image"], ["scores"], axes=[1])],
+        ["n", 1, 8, 8],
+        "dense",
     ),
     "time first": (_time_first(), ["t", "n", 5], "other"),
     "rows": (_parts(), ["m", 4], "other"),

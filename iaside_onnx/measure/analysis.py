@@ -237,6 +237,7 @@ class Game(Measurement[Report]):
         report = Report(
             log_prob=filled.table if classes else None,
             value=None if classes else filled.table,
+            tally=None if clean.tally is None else clean.tally[filled.used],
             coalitions=None if self.drawn is None else self.drawn[filled.used],
             labels=filled.labels,
             predicted=filled.predicted,
