@@ -36,7 +36,7 @@ def _declared(*groups: tuple[Belongs, str]) -> dict[str, Belongs]:
 
 
 SETTINGS = _declared(
-    (Belongs.GAME, "task bands separate_dc norm absence output_map labels ignore"),
+    (Belongs.GAME, "task head bands separate_dc norm absence output_map labels ignore"),
     (Belongs.DRAWS, "seed draws"),
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),

@@ -46,6 +46,13 @@ def check_seed(seed: int) -> None:
         raise InvalidOption("seed", seed, "must be below 2^256")
 
 
+def _check_outputs(names: tuple[Any, ...]) -> None:
+    for each in names:
+        check_text("output", each)
+    if len(set(names)) < len(names):
+        raise UsageError(f"{option('output')}: the same output is named twice")
+
+
 def _check_size(size: Any) -> None:
     pair = isinstance(size, tuple | list) and len(size) == 2
     if not pair or not all(is_whole(side) and side > 0 for side in size):
@@ -103,9 +110,12 @@ class Settings:
         ``NAME=VALUE`` or ``NAME=FILE.npy`` for each input of the graph that takes no images.
     allow_random : bool
         Take a model whose scores are random, or depend on the batch.
+    head : str, optional
+        The form of a detector's outputs, a key of `inference.detection.HEADS`, where they leave it
+        open; "none" takes them as they are.
     threshold : float, str or None
         Of several labels: the probability above which one is given, or the path of a file with one
-        a class; None: 0.5.
+        a class; None: 0.5. Of detectors: the least confidence of an object; None: 0.25.
     ignore : int or None
         Of masks: pixels of this number do not count, beside those of 255.
     """
@@ -120,7 +130,7 @@ class Settings:
     preprocess: str | None = None
     size: tuple[int, int] | None = None
     input: str | None = None
-    output: str | None = None
+    output: str | tuple[str, ...] | None = None
     layout: str | None = None
     output_kind: str | None = None
     task: str | None = None
@@ -131,6 +141,7 @@ class Settings:
     passes: int | None = None
     set: tuple[str, ...] = ()
     allow_random: bool = False
+    head: str | None = None
     threshold: float | str | None = None
     ignore: int | None = None
 
@@ -147,12 +158,22 @@ class Settings:
             given["set"] = several("set", given["set"])
         if isinstance(given.get("threshold"), PathLike):
             given["threshold"] = fspath(given["threshold"])
+        if isinstance(output := given.get("output"), list | tuple):
+            names = several("output", output)
+            given["output"] = names[0] if len(names) == 1 else names or None
         try:
             settings = cls(**{name: plain(value) for name, value in given.items()})
         except TypeError as error:
             raise UsageError(str(error)) from error
         settings.check()
         return settings
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs asked for by name."""
+        if self.output is None or isinstance(self.output, str):
+            return () if self.output is None else (self.output,)
+        return self.output
 
     @property
     def players(self) -> int:
@@ -185,8 +206,9 @@ class Settings:
         check_choice("task", self.task, (None, *TASKS))
         for name in ("separate_dc", "allow_random"):
             check_truth(name, getattr(self, name))
-        for name in ("input", "output", "output_kind"):
+        for name in ("input", "output_kind", "head"):
             check_text(name, getattr(self, name))
+        _check_outputs(self.outputs)
         check_path("preprocess", self.preprocess)
         for each in self.set:
             check_text("set", each)

@@ -27,10 +27,18 @@ class TaskKind:
         As ``settings["value"]`` has it; of classes one of several.
     quantity : str
         The value in words, of which ``mean`` is said.
+    unit : str
+        What a loss of it is counted in.
     evidence : str
         What low or high frequencies carry more of.
     right : str
         When an answer counts as right.
+    lost : str
+        What the share of an answer that is not right is called.
+    kept : str
+        What an audit counts the share of that is left under corruptions.
+    right_above : float
+        An answer is right where more than this share of it is.
     low, high : float or None
         Least and largest value; None: unbounded.
     labelled : bool
@@ -49,8 +57,12 @@ class TaskKind:
     what: str
     value: str
     quantity: str
+    unit: str
     evidence: str
     right: str
+    lost: str
+    kept: str
+    right_above: float = 0.5
     low: float | None = None
     high: float | None = None
     labelled: bool = False
@@ -63,34 +75,101 @@ TASKS: dict[str, TaskKind] = {
     each.name: each
     for each in (
         TaskKind(
-            CLASSES, "one class an image", "log-prob", "log-probability", "evidence",
-            "the most probable class is the image's",
-            high=0.0, labelled=True, counted=True,
+            CLASSES,
+            what="one class an image",
+            value="log-prob",
+            quantity="log-probability",
+            unit="nats",
+            evidence="evidence",
+            right="the most probable class is the image's",
+            lost="error",
+            kept="right answers",
+            high=0.0,
+            labelled=True,
+            counted=True,
         ),
         TaskKind(
-            "several-labels", "several labels an image", "log-likelihood", "log-likelihood",
-            "evidence for the labels", "every label is decided right",
-            high=0.0, labelled=True, counted=True, tallied=True, least_gain=0.1,
+            "several-labels",
+            what="several labels an image",
+            value="log-likelihood",
+            quantity="log-likelihood",
+            unit="nats",
+            evidence="evidence for the labels",
+            right="every label is decided right",
+            lost="labels wrong",
+            kept="labels decided right",
+            right_above=1 - 1e-6,
+            high=0.0,
+            labelled=True,
+            counted=True,
+            tallied=True,
+            least_gain=0.1,
         ),
         TaskKind(
-            "embedding", "an embedding", "cosine", "cosine", "what makes the embedding",
-            "of all clean images of the sample its own is the nearest",
-            low=-1.0, high=1.0, least_gain=0.01,
+            "embedding",
+            what="an embedding",
+            value="cosine",
+            quantity="cosine",
+            unit="cosine",
+            evidence="what makes the embedding",
+            right="of all clean images of the sample its own is the nearest",
+            lost="not the nearest",
+            kept="pictures found again",
+            low=-1.0,
+            high=1.0,
+            least_gain=0.01,
         ),
         TaskKind(
-            "dense", "a map of classes", "mean-log-prob", "log-probability of a pixel",
-            "evidence for the map", "more than half of the pixels are right",
-            high=0.0, labelled=True, counted=True, tallied=True, least_gain=0.1,
+            "dense",
+            what="a map of classes",
+            value="mean-log-prob",
+            quantity="log-probability of a pixel",
+            unit="nats a pixel",
+            evidence="evidence for the map",
+            right="more than half of the pixels are right",
+            lost="pixels wrong",
+            kept="pixels right",
+            high=0.0,
+            labelled=True,
+            counted=True,
+            tallied=True,
+            least_gain=0.1,
         ),
         TaskKind(
-            "other", "any other output", "agreement", "agreement", "what makes the output",
-            "the output agrees by more than a half with the clean one",
-            high=1.0, least_gain=0.01,
+            "other",
+            what="any other output",
+            value="agreement",
+            quantity="agreement",
+            unit="agreement",
+            evidence="agreement of the output",
+            right="the output agrees by more than a half with the clean one",
+            lost="disagreement",
+            kept="agreement",
+            high=1.0,
+            least_gain=0.01,
         ),
     )
-}  # fmt: skip
+}
+
+# Of the task "other" where the head of a detector is known; its settings hold its form.
+DETECTOR = TaskKind(
+    "other",
+    what="a detector",
+    value="matched-boxes",
+    quantity="match of the boxes",
+    unit="match of the boxes",
+    evidence="match of the boxes",
+    right="the boxes match those of the clean image by more than a half",
+    lost="boxes lost",
+    kept="match of the boxes",
+    low=0.0,
+    high=1.0,
+    least_gain=0.01,
+)
+VALUES = (*(each.value for each in TASKS.values() if each.name != CLASSES), DETECTOR.value)
 
 
 def kind_of_settings(settings: Mapping[str, Any]) -> TaskKind:
     """The kind of model that settings of a result are of; classes where they do not say."""
-    return TASKS[str(settings.get("task", CLASSES))]
+    task = str(settings.get("task", CLASSES))
+    return DETECTOR if task == DETECTOR.name and "head" in settings else TASKS[task]

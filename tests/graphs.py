@@ -326,3 +326,70 @@ def tagger(path: Path, size: int, cycles: list[int], *, sigmoid: bool = True) ->
         nodes[-1].output[0] = "scores"
     shape = ["n", len(cycles)]
     return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=shape)
+
+
+def map_waves(count: int) -> np.ndarray:
+    """Waves of 1, 2, ... cycles on an 8 x 8 map, one a row."""
+    return np.stack([wave(8, cycles, 1).ravel() for cycles in range(1, count + 1)])
+
+
+def linear_outputs(path: Path, size: int, cycles: list[int], *, maps: bool = False) -> Path:
+    """The amplitudes of waves; with `maps` also a map (n, 1, 8, 8) made of them, and an integer."""
+    nodes, constants = amplitudes(size, cycles)
+    nodes.append(helper.make_node("Identity", ["amplitude"], ["scores"]))
+    beside = []
+    if maps:
+        constants |= {"waves": map_waves(len(cycles)), "shape": np.array([0, 1, 8, 8])}
+        nodes += [
+            helper.make_node("MatMul", ["amplitude", "waves"], ["flat_map"]),
+            helper.make_node("Reshape", ["flat_map", "shape"], ["map"]),
+            helper.make_node("ArgMax", ["amplitude"], ["largest"], axis=1),
+        ]
+        beside = [
+            helper.make_tensor_value_info("map", FLOAT, ["n", 1, 8, 8]),
+            helper.make_tensor_value_info("largest", TensorProto.INT64, ["n", 1]),
+        ]
+    return save(
+        path, nodes, constants, input_shape=["n", 3, size, size],
+        output_shape=["n", len(cycles)], extra_outputs=beside,
+    )  # fmt: skip
+
+
+def detector(path: Path, size: int, cycles: list[int], read: int, *, suppressed: bool) -> Path:
+    """One box, whose confidence is 5 times the amplitude of the wave that is read.
+
+    Before suppression it stands among 120 candidates (n, 8, 120) of nothing; after it, it is a row
+    of seven numbers, beside one of little confidence, only where its own is 0.04 or more.
+    """
+    nodes, constants = amplitudes(size, cycles)
+    gain = np.zeros((len(cycles), 1), np.float32)
+    gain[read] = 5
+    constants["gain"] = gain
+    nodes.append(helper.make_node("MatMul", ["amplitude", "gain"], ["confidence"]))  # (n, 1)
+    if suppressed:
+        table = np.array([[0, 2, 2, 9, 9, 3, 0], [0, 0, 0, 1, 1, 0, 0.05]], np.float32)
+        place = np.zeros((2, 7), np.float32)
+        place[0, 6] = 1
+        constants |= {"table": table, "place": place}
+        constants |= {"column": np.array(6, np.int64), "least": np.float32(0.04)}
+        nodes += [
+            helper.make_node("Mul", ["confidence", "place"], ["added"]),
+            helper.make_node("Add", ["added", "table"], ["rows"]),
+            helper.make_node("Gather", ["rows", "column"], ["scores_of"], axis=1),
+            helper.make_node("Greater", ["scores_of", "least"], ["there"]),
+            helper.make_node("Compress", ["rows", "there"], ["scores"], axis=0),
+        ]
+        shape = [1, 3, size, size]
+        return save(path, nodes, constants, input_shape=shape, output_shape=["k", 7])
+    table = np.zeros((1, 8, 120), np.float32)
+    table[0, :4] = np.random.default_rng(0).uniform(2, size, (4, 120))
+    place = np.zeros_like(table)
+    place[0, 5, 7] = 1
+    constants |= {"table": table, "place": place, "axes": np.array([2])}
+    nodes += [
+        helper.make_node("Unsqueeze", ["confidence", "axes"], ["c"]),
+        helper.make_node("Mul", ["c", "place"], ["added"]),
+        helper.make_node("Add", ["added", "table"], ["scores"]),
+    ]
+    shape = ["n", 3, size, size]
+    return save(path, nodes, constants, input_shape=shape, output_shape=["n", 8, 120])

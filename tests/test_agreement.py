@@ -25,6 +25,7 @@ from .robustness_reports import made_up
 
 # Another value of every setting that a report can hold.
 OTHERS = {
+    "head": "yolo",
     "bands": 3, "separate_dc": True, "norm": "l2", "absence": "zero", "output_map": "magnitude",
     "seed": 1, "labels": "model", "draws": "pixels",
     "preprocess": {"name": "raw", "scale": 255.0}, "input": "x",
@@ -36,6 +37,7 @@ OTHERS = {
     "threshold": 0.3, "ignore": 0,
 }  # fmt: skip
 GAME = {
+    "head",
     "bands", "separate_dc", "norm", "absence", "output_map", "seed", "draws", "labels",
     "ignore", "a_setting_to_come",
 }  # fmt: skip

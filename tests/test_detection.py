@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from iaside_onnx.errors import ArtifactError
 from iaside_onnx.inference.detection import HEADS, known_head
@@ -186,48 +186,9 @@ def test_the_task_of_detections_knows_when_there_is_nothing_to_match():
 SIZE, CYCLES = 16, [1, 3, 5, 7]
 
 
-def planted(path, *, suppressed):
-    """A detector of one box, whose confidence is the amplitude of the second wave times 5.
-
-    After suppression it is there only where its confidence is 0.25 or more, and it has one row of
-    nothing beside it.
-    """
-    nodes, constants = graphs.amplitudes(SIZE, CYCLES)
-    constants |= {"gain": np.array([[0], [5], [0], [0]], np.float32)}
-    nodes.append(helper.make_node("MatMul", ["amplitude", "gain"], ["confidence"]))  # (n, 1)
-    if suppressed:
-        constants |= {
-            "table": np.array([[0, 2, 2, 9, 9, 3, 0], [0, 0, 0, 1, 1, 0, 0.05]], np.float32),
-            "place": np.eye(1, 7, 6, dtype=np.float32) * np.array([[1], [0]], np.float32),
-            "column": np.array(6, np.int64), "least": np.float32(0.04),
-        }  # fmt: skip
-        nodes += [
-            helper.make_node("Mul", ["confidence", "place"], ["added"]),
-            helper.make_node("Add", ["added", "table"], ["rows"]),
-            helper.make_node("Gather", ["rows", "column"], ["scores_of"], axis=1),
-            helper.make_node("Greater", ["scores_of", "least"], ["there"]),
-            helper.make_node("Compress", ["rows", "there"], ["scores"], axis=0),
-        ]
-        shape = [1, 3, SIZE, SIZE]
-        return graphs.save(path, nodes, constants, input_shape=shape, output_shape=["k", 7])
-    boxes, scores = candidates()
-    scores[:] = 0
-    table = np.hstack([boxes, scores, scores[:, :1]]).T[None].astype(np.float32)
-    place = np.zeros_like(table)
-    place[0, 5, 7] = 1
-    constants |= {"table": table, "place": place, "axes": np.array([2])}
-    nodes += [
-        helper.make_node("Unsqueeze", ["confidence", "axes"], ["c"]),
-        helper.make_node("Mul", ["c", "place"], ["added"]),
-        helper.make_node("Add", ["added", "table"], ["scores"]),
-    ]
-    shape = ["n", 3, SIZE, SIZE]
-    return graphs.save(path, nodes, constants, input_shape=shape, output_shape=["n", 8, 120])
-
-
 @pytest.mark.parametrize("suppressed", [False, True])
 def test_of_a_planted_detector_the_band_of_its_confidence_has_all_importance(tmp_path, suppressed):
-    path = planted(tmp_path / "m.onnx", suppressed=suppressed)
+    path = graphs.detector(tmp_path / "m.onnx", SIZE, CYCLES, 1, suppressed=suppressed)
     strengths = np.array([[0.1, 0.08, 0.1, 0.1], [0.05, 0.12, 0.15, 0.1]])
     waves = np.stack([graphs.wave(SIZE, cycles) for cycles in CYCLES])
     images = (0.5 + np.tensordot(strengths, waves, 1)).astype(np.float32)

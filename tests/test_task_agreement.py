@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from iaside_onnx.errors import ArtifactError
 from iaside_onnx.inference.engine import Engine
@@ -141,22 +141,8 @@ SIZE, CYCLES = 16, [1, 3, 5, 7]
 
 
 def linear(tmp_path, *, maps=False):
-    """Amplitudes of waves as one output, and a map of waves of the first two as another."""
-    nodes, constants = graphs.amplitudes(SIZE, CYCLES)
-    nodes.append(helper.make_node("Identity", ["amplitude"], ["scores"]))
-    beside = []
-    if maps:
-        waves = np.stack([graphs.wave(8, cycles, 1).ravel() for cycles in (1, 2, 3, 4)])
-        constants |= {"waves": waves.astype(np.float32), "shape": np.array([0, 1, 8, 8])}
-        nodes += [
-            helper.make_node("MatMul", ["amplitude", "waves"], ["flat_map"]),
-            helper.make_node("Reshape", ["flat_map", "shape"], ["map"]),
-        ]
-        beside = [helper.make_tensor_value_info("map", TensorProto.FLOAT, ["n", 1, 8, 8])]
-    path = graphs.save(
-        tmp_path / "m.onnx", nodes, constants, input_shape=["n", 3, SIZE, SIZE],
-        output_shape=["n", 4], extra_outputs=beside,
-    )  # fmt: skip
+    """The model of `graphs.linear_outputs`, ready to run."""
+    path = graphs.linear_outputs(tmp_path / "m.onnx", SIZE, CYCLES, maps=maps)
     form = InputForm("image", TensorProto.FLOAT, "nchw", 3, SIZE, SIZE)
     affine = Affine([0, 1, 2], np.ones(3, np.float32), np.zeros(3, np.float32))
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -215,7 +201,7 @@ def test_several_outputs_of_one_run_are_read_by_engine_and_host_alike(tmp_path, 
     present = (np.arange(16)[:, None] >> np.arange(4) & 1).astype(bool)
     for image in range(2):
         kept = strengths[image] * present
-        waves = np.stack([graphs.wave(8, cycles, 1).ravel() for cycles in (1, 2, 3, 4)])
+        waves = graphs.map_waves(4)
         expected = np.hstack([kept, kept @ waves])
         own = np.repeat(references[[image]], 16, axis=0)
         np.testing.assert_allclose(table[image], task.numbers(expected, own), atol=2e-4)

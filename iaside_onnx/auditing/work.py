@@ -25,6 +25,7 @@ from ..results.robustness import RobustnessReport
 from ..spelling import option
 from ..storage.output_file import whole_file
 from ..storage.partial import partial_path
+from ..tasks import CLASSES, TASKS
 from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
 from .found_input import find_input, find_labels
 from .plan import (
@@ -170,7 +171,10 @@ class Work:
         sides = "x".join("free" if side is None else str(side) for side in size)
         types = [each["dtype"] for each in found["inputs"] if each["layout"] is not None]
         batch = "any batch" if found["batch"] == "dynamic" else f"batch {found['batch']}"
+        task = self.asked.get("task") or found["task"]
         classes = "classes unknown" if found["classes"] is None else f"{found['classes']} classes"
+        if task in TASKS and task != CLASSES:
+            classes = TASKS[task].what
         self.stages.say(MODEL, ", ".join([classes, sides, batch, *types]))
         return found
 
@@ -180,7 +184,8 @@ class Work:
         before = self.folder.has_measured and "input" in about
         if not before:
             classes = model["classes"]
-            found = find_input(self.model, self.images, classes, self.asked, self.stages)
+            task = self.asked.get("task") or model["task"]
+            found = find_input(self.model, self.images, classes, self.asked, self.stages, task)
             # From here on there is something to go on from.
             self.folder.write(
                 model=str(self.model), sha256=model["sha256"], images=str(self.images),

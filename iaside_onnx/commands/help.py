@@ -28,7 +28,7 @@ SECTIONS = {
     "Model": (
         "preprocess", "size", "input", "output", "layout", "output_kind", "temperature",
         "threshold", "set",
-        "allow_random", "ort_extension",
+        "head", "allow_random", "ort_extension",
     ),
     "Running": ("provider", "batch", "threads", "tf32", "time_budget", "shard", "dask", "resume"),
     "Reading": ("value", "beta", "confidence"),

@@ -97,6 +97,11 @@ def _seconds(text: str) -> float:
     return float(plain(text, float)) if seconds is None else seconds
 
 
+def one_or_several(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> Any:
+    """Callback of an option that is given once by most: its text alone, or all of them."""
+    return value if len(value) > 1 else next(iter(value), None)
+
+
 size = read_by(_sides, "no size; give pixels, such as 224 or 240x320")
 radius = read_by(_radius, "no number, such as 4/255 or 0.5")
 duration = read_by(_seconds, "no time; give seconds, or a time such as 10m or 1h30m")
@@ -140,7 +145,8 @@ model_options = together(
         "--input", "input", type=TEXT, metavar="NAME", help="The input that takes images."
     ),
     click.option(
-        "--output", type=TEXT, metavar="NAME", help="The output that holds the class scores."
+        "--output", type=TEXT, multiple=True, metavar="NAME", callback=one_or_several,
+        help="The output that holds the class scores; of other models several may be given.",
     ),
     click.option(
         "--layout", type=TEXT, metavar="nchw|nhwc", help="Settle an ambiguous input layout."
@@ -160,6 +166,11 @@ model_options = together(
     click.option(
         "--allow-random", is_flag=True,
         help="Take a model whose scores are random; no two reports of it are equal.",
+    ),
+    click.option(
+        "--head", cls=Listed, table="inference.detection.HEADS", type=TEXT, metavar="FORM",
+        help="Form of a detector's outputs, where they leave it open: {names}; none takes their "
+        "numbers as they are.",
     ),
     extension_option,
 )  # fmt: skip
@@ -255,7 +266,7 @@ running_options = together(
     click.option(
         "--threshold", type=TEXT, metavar="P|FILE",
         help="Of several labels: the probability above which one is given, or a file with one a "
-        "class.  [default: 0.5]",
+        "class.  [default: 0.5] Of detectors: the least confidence of an object.  [default: 0.25]",
     ),
     click.option(
         "--ignore", type=INTEGER, metavar="N",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import IasideError, ReportError, UsageError, said
 from ..mathematics.paired import Difference, holm, mean_differences, right_answers
 from ..results.audit import ANALYSIS, Audit
-from ..results.group_verdict import OWN_ANSWERS, SEVERITIES, listed, percent, verdicts
+from ..results.group_verdict import SEVERITIES, Verdicts, listed, percent, verdicts
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
 from .agreement import Ground, grounds_apart
@@ -134,7 +134,7 @@ def _pair(base: str, reference: Audit, name: str, other: Audit) -> AuditPair:
     groups = list(dict.fromkeys(kinds[each] for each in first.perturbations))
     names, seed = [*groups, *first.perturbations], int(first.settings["seed"])
     clean: Difference | None = None
-    if not first.of_own_answers:
+    if first.accuracy is not None:
         before, after = ~first.clean_wrong[rows[0]], ~second.clean_wrong[rows[1]]
         clean = right_answers(before, after, first.confidence)
     tables = _table(first, rows[0], names), _table(second, rows[1], names)
@@ -164,7 +164,7 @@ def _pair(base: str, reference: Audit, name: str, other: Audit) -> AuditPair:
         {kind: (found[0][kind].verdict, found[1][kind].verdict) for kind in groups},
         scores,
         notes + further,
-        _sentence(name, base, of_groups, single, kinds, clean, 1 - first.confidence),
+        _sentence(name, base, of_groups, single, kinds, clean, rule, 1 - first.confidence),
     )
 
 
@@ -214,6 +214,7 @@ def _sentence(
     single: dict[str, Difference],
     kinds: Mapping[str, str],
     clean: Difference | None,
+    rule: Verdicts,
     level: float,
 ) -> str:
     """Groups, then the corruptions that differ otherwise than their group does."""
@@ -228,6 +229,8 @@ def _sentence(
             apart[sign].append(f"{each.replace('_', ' ')} ({_points(found)})")
     words = ("keeps more", "keeps fewer") if clean is None else ("gets more", "gets fewer")
     what = "of its own answers" if clean is None else "right"
+    if not rule.of_classes:
+        what = f"of the {rule.answers}"
     parts = [
         f"{name} {way} {what} than {base} under {listed(of_groups[sign])}"
         for way, sign in zip(words, (1, -1), strict=True)
@@ -243,7 +246,7 @@ def _sentence(
         told = [f"{way} under {each}" for way, each in (("more", more), ("fewer", fewer)) if each]
         parts.append(f"of single corruptions it {words[0].split()[0]} {', '.join(told)}")
     if clean is None:
-        return f"{'; '.join(parts)}. {OWN_ANSWERS}"
+        return f"{'; '.join(parts)}. {rule.note}"
     return f"{'; '.join(parts)}; untouched: {_points(clean)} points of accuracy."
 
 

@@ -19,20 +19,23 @@ from ..onnx_file.tensors import Tensor
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from ..spelling import option
-from ..tasks import CLASSES, TASKS, TaskKind
+from ..tasks import CLASSES, DETECTOR, TASKS, TaskKind
 from .class_scores import ScoreForm, plain_kind, settled_kind
-from .ends import image_input, score_output
+from .ends import image_input
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .map_form import MapForm
 from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
+from .other_outputs import first_output, settled_outputs
 from .output_meaning import task_of
 from .placement import Placement
 from .score_forms import counted_form, meaning_of
 from .session import Runtime
 from .task import OneLabel, Task
+from .task_agreement import agreement_of
+from .task_boxes import CONFIDENCE, MatchedBoxes
 from .task_dense import Dense
 from .task_embedding import Embedding
 from .task_several_labels import DEFAULT_THRESHOLD, SeveralLabels
@@ -65,6 +68,8 @@ class Classifier(Opened):
         graph's nodes call them.
     placement : Placement or None
         Which nodes the provider leaves to others; None for one that leaves none.
+    threshold : float
+        Least confidence of an object, of detectors.
     thresholds : ndarray of float64, shape (classes,), or None
         Of several labels: probabilities above which a label is given; None: 0.5.
     map_form : MapForm or None
@@ -80,6 +85,7 @@ class Classifier(Opened):
     kind: TaskKind = TASKS[CLASSES]
     class_names: list[str] | None = None
     placement: Placement | None = None
+    threshold: float = CONFIDENCE
     thresholds: NDArray[np.float64] | None = None
     map_form: MapForm | None = None
     mask_size: tuple[int, int] | None = None
@@ -92,14 +98,16 @@ class Classifier(Opened):
     @property
     def settled(self) -> dict[str, Any]:
         """How the file and its images are read, as settings of a report: JSON values."""
-        form, scores = self.form, self.scores
+        form, scores, head = self.form, self.scores, self.model.head
+        names = self.model.outputs
         return {
             "preprocess": self.preprocess.settings(),
             "size": [form.height, form.width],
             "input": form.name,
-            "output": self.output.name,
+            "output": self.output.name if len(names) == 1 else list(names),
             "layout": form.layout,
             **({} if self.kind.name == CLASSES else {"task": self.kind.name}),
+            **({} if head is None else {"head": head.form, "threshold": self.threshold}),
             **({"output_kind": scores.kind} if self.kind.counted else {}),
             **({"floor": scores.floor} if scores.kind == "probabilities" else {}),
             **({"allow_random": True} if self.random else {}),
@@ -125,6 +133,10 @@ class Classifier(Opened):
         """
         if self.kind.name == "embedding":
             return Embedding(self.output.elem_type, self.classes)
+        if self.kind is DETECTOR:
+            return MatchedBoxes(self.threshold)
+        if self.kind.name == "other":
+            return agreement_of(self.model)
         if self.kind.name == "several-labels":
             thresholds = self.thresholds
             usual = np.full(self.classes, DEFAULT_THRESHOLD)
@@ -151,6 +163,8 @@ class Classifier(Opened):
                     f"{self.artifact.path}: output '{self.output.name}' is all zeros for an image, "
                     "an embedding without a direction"
                 )
+            return
+        if self.kind.name == "other":
             return
         if self.kind.name == "several-labels":  # each a probability of its own
             plausible = replace(self.scores, binary=True).plausible(scores)
@@ -190,7 +204,8 @@ def open_classifier(
     artifact = describe(path, runtime)
     declared = Declared(path, artifact.metadata)
     tensor = image_input(artifact, settings.input)
-    output = score_output(artifact, settings.output or declared.output())
+    named = settings.outputs or tuple(filter(None, [declared.output()]))
+    output, fault = first_output(artifact, named, settings.task, settings.head)
     recipe = _recipe(declared, settings, listener)
     form = settle_input(
         artifact,
@@ -219,16 +234,22 @@ def open_classifier(
     try:
         beside = fixed_inputs(artifact, tensor, settings.set, listener)
         affine = Affine(*preprocess.affine(form.channels))
+        source = Source(artifact, runtime, form, affine, output, beside, any_shape=True)
+        read = settled_outputs(
+            source, wide, declared, names=named, task=settings.task, head=settings.head,
+            fault=fault,
+        )  # fmt: skip
         opened = open_source(
-            Source(artifact, runtime, form, affine, output, beside, any_shape=True),
+            source if read is None else read.source(source),
             wide[:_PROBE_IMAGES],
             listener,
-            before_head=asked != "logits" and settings.task not in ("embedding", "other"),
+            before_head=read is None and asked != "logits" and settings.task != "embedding",
             several=settings.task == "several-labels" or (settings.task or asked) is None,
             allow_random=settings.allow_random,
             wide=wide,
         )
         opened.model.confirm_file = artifact.watch()
+        opened.model.head = None if read is None else read.detector
         placement = placement_of(opened, listener)
         scores = scores_of(opened.model, wide, _PROBE_IMAGES)
     except RunError as error:
@@ -238,7 +259,10 @@ def open_classifier(
             f"{said(error)}; its input size is free, and {form.height} x {form.width} was taken: "
             f"give {_SIZE}"
         ) from error
-    kind = _task(opened, output.name, scores, settings, asked, listener)
+    if read is not None:
+        kind = read.kind(settings.task, opened.model, listener)
+    else:
+        kind = _task(opened, output.name, scores, settings, asked, listener)
     _check_options(settings, kind)
     if not kind.counted:
         return Classifier(
@@ -322,6 +346,7 @@ def _check_options(settings: Settings, kind: TaskKind) -> None:
                 f"{kind.what}; leave it out, or give {option('task', CLASSES)}"
             )
     owners = {"threshold": "several-labels", "ignore": "dense"}
+    owners = {} if kind is DETECTOR and settings.ignore is None else owners
     for name, owner in owners.items():
         if (value := getattr(settings, name)) is not None and kind.name != owner:
             raise UsageError(

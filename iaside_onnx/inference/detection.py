@@ -72,6 +72,11 @@ class DetectionHead:
         """For people."""
         return HEADS[self.form]
 
+    @property
+    def suppressed(self) -> bool:
+        """Whether boxes have been suppressed already, so that their number may be any."""
+        return self.form in SUPPRESSED
+
     def rows(self, outputs: Sequence[NDArray[Any]], fed: int) -> NDArray[np.float32]:
         """Detections of each image of a run, side by side in a row, shape (fed, MOST * NUMBERS).
 
@@ -88,8 +93,7 @@ class DetectionHead:
                 found[image] = np.nan
                 continue
             boxes = corners(boxes) if self.centred else boxes
-            suppress = self.form not in SUPPRESSED
-            found[image] = detections(boxes, scores, classes, suppress=suppress)
+            found[image] = detections(boxes, scores, classes, suppress=not self.suppressed)
         return found.reshape(fed, -1)
 
     def _of_image(

@@ -13,7 +13,6 @@ applied once to the bands, and its shift rides along as one more row that every 
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -167,8 +166,8 @@ class Engine:
         """
         if not self._on_host:
             return batch
-        largest = max(4 * self.model.form.features, self._score_bytes)
-        room = _SPAN_BYTES // (largest * batch)
+        numbers = max(self.model.form.features, self.model.output_numbers)
+        room = _SPAN_BYTES // (4 * numbers * batch)
         return batch << max(0, room.bit_length() - 1)
 
     def values(
@@ -322,7 +321,7 @@ class Engine:
         One, unless outputs are large: what the tail makes of them is as large again.
         """
         total, reference = count * rows, self._task.reference
-        step = max(1, _SPAN_BYTES // self._score_bytes) if self._on_host else total
+        step = max(1, _SPAN_BYTES // (4 * self.model.output_numbers)) if self._on_host else total
         if step < rows:
             ranges = [
                 (first + start, first + min(rows, start + step))
@@ -352,11 +351,6 @@ class Engine:
             }
             tails.append(_Tail(binding, {**inputs, "reference": held}, held, images, result))
         return tails
-
-    @property
-    def _score_bytes(self) -> int:
-        """Of the outputs of one pass, as float32."""
-        return 4 * sum(math.prod(shape) for shape in self.model.score_shapes)
 
     def _tensor(self, shape: list[int], dtype: Any, seen_as: list[int] | None = None) -> _Tensor:
         """An uninitialised tensor on the device; `seen_as` is another shape, on the CPU alone."""

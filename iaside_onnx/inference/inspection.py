@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from ..checks import several
 from ..errors import ArtifactError, IasideError, ProviderError, said
 from ..listener import Listener
 from ..onnx_file.bounds import shortened
@@ -22,13 +23,14 @@ from ..spelling import on_command_line, option
 from ..tasks import CLASSES, TASKS
 from .choosing import active_providers, runtime_clash
 from .class_scores import ScoreForm, plain_kind, settled_kind
-from .ends import image_input, score_output, settled_layout
+from .ends import image_input, settled_layout
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, form_of
 from .map_form import MapForm
-from .model import Affine
+from .model import Affine, Model
 from .opened import Opened, Source, open_source
 from .ort_format import describe
+from .other_outputs import ReadOutputs, first_output, settled_outputs
 from .output_meaning import NoClassScoresError, OutputMeaning, task_of
 from .score_forms import counted_form, meaning_of
 from .session import Runtime
@@ -42,6 +44,7 @@ _RANDOM_IMAGES = 3
 # Numbers in the random images; larger inputs are described without being run.
 _MOST_NUMBERS = 1 << 25
 T = TypeVar("T")
+_Find = Callable[[Source, NDArray[np.float32]], ReadOutputs | None]
 
 
 class Inspection(TypedDict):
@@ -105,7 +108,7 @@ def inspect(
     path: Path,
     *,
     input: str | None = None,
-    output: str | None = None,
+    output: str | Sequence[str] | None = None,
     layout: str | None = None,
     ort_extension: Sequence[Path] = (),
     set: Sequence[str] = (),
@@ -142,9 +145,11 @@ def inspect(
     layout, beside = None, None
     if image is not None:
         layout = warnings.read(partial(settled_layout, artifact, image, asked))
-    scores = warnings.read(
-        lambda: score_output(artifact, output or declared.output()), strict=output is not None
+    named = tuple(filter(None, several("output", output) or (declared.output(),)))
+    first = warnings.read(
+        lambda: first_output(artifact, named, None, None), strict=output is not None
     )
+    scores, fault = (None, None) if first is None else first
     declared_kind = warnings.read(declared.output_kind)
     tail = artifact.kind_of(scores.name) if scores else "unknown"
     classes = _declared_class_count(scores)
@@ -164,7 +169,10 @@ def inspect(
             Source(artifact, runtime, form, _plain(form), scores, beside, any_shape=True)
             for form in (form_of(image, layout, sides) for sides in sizes)
         ]
-        trial = _tried(sources, declared_kind, warnings, free=_is_free(image))
+        find = partial(
+            settled_outputs, declared=declared, names=named, task=None, head=None, fault=fault
+        )
+        trial = _tried(sources, declared_kind, warnings, find, free=_is_free(image))
         meaning = trial.meaning
         if meaning is not None and meaning.task != "classes":
             classes = None
@@ -253,12 +261,15 @@ def _plain(form: InputForm) -> Affine:
 
 
 def _tried(
-    sources: Sequence[Source], declared_kind: str | None, warnings: _Warnings, *, free: bool
-) -> _Trial:
+    sources: Sequence[Source], declared_kind: str | None, warnings: _Warnings, find: _Find, *,
+    free: bool,
+) -> _Trial:  # fmt: skip
     """Random images put through the first of the sources that runs, as an audit would open it."""
     try:
         for source in sources:
-            if (result := _run(source, declared_kind, warnings, free=free)) is not None:
+            if (result := _run(source, declared_kind, warnings, find, free=free)) is not None:
+                if result[0].model.beside or result[0].model.head is not None:
+                    return _Trial(source.form, *result, _other(result[0].model))
                 name = source.output.name
                 meaning = meaning_of(*result, declared_kind)
                 shape = (len(result[1]), *result[0].model.score_shapes[0])
@@ -276,7 +287,7 @@ def _tried(
 
 
 def _run(
-    source: Source, declared_kind: str | None, warnings: _Warnings, *, free: bool
+    source: Source, declared_kind: str | None, warnings: _Warnings, find: _Find, *, free: bool
 ) -> tuple[Opened, NDArray[np.float32]] | None:
     form, listener = source.form, Listener()
     if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
@@ -285,10 +296,13 @@ def _run(
     shape = _RANDOM_IMAGES, form.channels, form.height, form.width
     pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
     try:
+        read = find(source, pixels)
+        source = source if read is None else read.source(source)
         opened = open_source(
-            source, pixels, listener, before_head=declared_kind != "logits",
+            source, pixels, listener, before_head=read is None and declared_kind != "logits",
             several=declared_kind is None, allow_random=True,
         )  # fmt: skip
+        opened.model.head = None if read is None else read.detector
         scores = opened.model.scores(pixels)
     except NoClassScoresError:
         raise
@@ -305,6 +319,14 @@ def _run(
             "graph and checks the copy against the file, which works on random images"
         )
     return opened, scores
+
+
+def _other(model: Model) -> OutputMeaning:
+    """What several outputs are, or those of a detector."""
+    if model.head is not None:
+        return OutputMeaning("other", model.head.words)
+    shapes = (" x ".join(map(str, shape)) or "1" for shape in model.score_shapes)
+    return OutputMeaning("other", f"{' and '.join(shapes)} numbers an image in several outputs")
 
 
 def _active(path: Path, runtime: Runtime, warnings: _Warnings) -> tuple[list[str], list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,8 @@ class Model:
         Whether the file still is what was opened: asked after every run.
     score_shapes, score_dtypes
         Of one image of each output as the graph gives it, known after the first run.
+    output_numbers : int
+        Numbers that the graph gives for an image in all outputs.
     path : Path or None
         The file, for errors.
     """
@@ -94,7 +96,14 @@ class Model:
     head: DetectionHead | None = None
     score_shapes: tuple[tuple[int, ...], ...] = ()
     score_dtypes: tuple[type[np.generic], ...] = ()
+    output_numbers: int = 1
     path: Path | None = None
+
+    def comparable(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores by which runs are compared: of a detector its candidates, whose order is fixed."""
+        if self.head is None or self.head.suppressed:
+            return self.scores(pixels)
+        return replace(self, head=None, any_shape=True).scores(pixels)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -128,6 +137,7 @@ class Model:
         NoClassScoresError
             They are not by image, or hold more than one number on several axes.
         """
+        self.output_numbers = max(1, sum(output.size for output in outputs) // fed)
         if self.head is not None:
             rows = self.head.rows(outputs, fed)
             self.score_shapes, self.score_dtypes = (rows.shape[1:],), (rows.dtype.type,)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ..onnx_file.heads import Head, head_of
 from ..onnx_file.randomness import STEADY, Randomness
 from ..onnx_file.tensors import SCORE_TYPES, Tensor
 from .class_scores import look_like_probabilities
+from .detection import DetectionHead
 from .fixed_inputs import FixedInputs
 from .input_form import InputForm
 from .map_form import MapForm
@@ -89,8 +91,12 @@ class Source:
         An output, or any other tensor of the graph.
     fixed : FixedInputs
         Values of the inputs that take no images.
+    beside : tuple of str
+        Further outputs that are read in the same run.
     any_shape : bool
-        The output may be a map or a table.
+        Outputs may be maps and tables.
+    detector : DetectionHead or None
+        What finds detections in the outputs, whose shape may follow what images show.
     """
 
     artifact: Artifact
@@ -101,8 +107,10 @@ class Source:
     fixed: FixedInputs
     edits: tuple[Edit, ...] = ()
     rows: str = ""
-    any_shape: bool = False
     opened: Model | None = None
+    beside: tuple[str, ...] = ()
+    any_shape: bool = False
+    detector: DetectionHead | None = None
 
     @property
     def read(self) -> str:
@@ -116,7 +124,8 @@ class Source:
             session = self._session()
             self.opened = Model(
                 self.runtime, session, self.form, self.read, self.affine, self.fixed,
-                any_shape=self.any_shape, path=self.artifact.path,
+                path=self.artifact.path, beside=self.beside, any_shape=self.any_shape,
+                head=self.detector,
             )  # fmt: skip
         return self.opened
 
@@ -193,8 +202,9 @@ def open_source(
     artifact, form, name = source.artifact, source.form, source.output.name
     if form.unbatched:
         source = source.edited(lambda graph: with_batch_axis(graph, form.name))
-    if name not in {each.name for each in artifact.outputs}:
-        source = source.edited(lambda graph: with_output(graph, name))
+    for each in (name, *source.beside):
+        if each not in {output.name for output in artifact.outputs}:
+            source = source.edited(partial(with_output, name=each))
     source = _settled(source, probe, listener).typed()
     noise = randomness_of(artifact, name)
     coarse = source.output.dtype == "float16" or source.runtime.execution.coarse
@@ -207,7 +217,9 @@ def open_source(
         before = _before(source, head, images, len(probe), listener, several=several)
         source, head = (source, None) if before is None else (before, head)
     mode, model = "file", source.model
-    if source.form.fixed_batch is not None:
+    if source.detector is not None and source.form.fixed_batch is not None:
+        mode = "fixed"
+    if source.form.fixed_batch is not None and source.detector is None:
         declared = form.fixed_batch is not None
         mode, model = _free(source, probe, listener, declared=declared)
     return Opened(
@@ -227,6 +239,8 @@ def _settled(source: Source, probe: Pixels, listener: Listener) -> Source:
 
     A file that declares a free batch is tried at one image and at several.
     """
+    if source.detector is not None:
+        return _told_apart(source, probe, listener)
     if fixed := source.form.fixed_batch:
         return _in_rows(source, source.model.raw(probe[:fixed]).shape, listener)
     several = len(probe)
@@ -262,6 +276,23 @@ def _settled(source: Source, probe: Pixels, listener: Listener) -> Source:
     if failure is None:
         raise NoClassScoresError(source.read, output_meaning(results[several], several))
     raise failure
+
+
+def _told_apart(source: Source, probe: Pixels, listener: Listener) -> Source:
+    """A detector with the batch at which each image has the detections that it has alone."""
+    if source.form.fixed_batch:
+        return source
+    alone = scores_of(source.model, probe, 1)
+    try:
+        together = source.model.scores(probe)
+        if difference(alone, together) <= _COPY_TOLERANCE["float32"]:
+            return source
+    except OutOfMemoryError:
+        raise
+    except ArtifactError:
+        pass
+    listener.note("batch: 1, as detections of several images in one run cannot be told apart")
+    return source.at(1)
 
 
 def _in_rows(source: Source, shape: Shape, listener: Listener, *, alone: bool = False) -> Source:

@@ -51,7 +51,8 @@ class Provider:
         Its kernels may keep 11 bits of a number, and round otherwise than the CPU's.
     first_batch, most_batch, most_bytes : int
         The search for a batch size starts at so many passes, and ends at so many, or so many
-        bytes of float32 input: processors gain nothing from large batches and pay in memory,
+        bytes of float32 input, or of outputs where they are larger: processors gain nothing from
+        large batches and pay in memory,
         GPUs have to be filled.
     attacked : int
         Images that an attack works on at a time: enough to fill batches, few enough to lose

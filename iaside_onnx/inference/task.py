@@ -42,10 +42,16 @@ class Task(Protocol):
         `seen` is given then.
     columns : int
         Numbers that the tail gives an image: its value, and what else is asked of it.
+    said : str
+        What was learned, for people; empty where that is nothing to speak of.
     """
 
     bounds: tuple[float, float]
     learns: ClassVar[bool]
+
+    @property
+    def said(self) -> str:
+        """What was learned, for people."""
 
     @property
     def columns(self) -> int:
@@ -61,6 +67,15 @@ class Task(Protocol):
         The value of an image held against its own clean answer must not depend on it.
         """
 
+    def learned(self) -> Self:
+        """The task that has seen the whole sample, and keeps no more of it than it needs.
+
+        Raises
+        ------
+        ArtifactError
+            The clean images tell nothing.
+        """
+
     def tail(self) -> bytes | None:
         """The graph after the model, a session of its own; None: values are made on the host.
 
@@ -72,8 +87,11 @@ class Task(Protocol):
     def values(self, scores: NDArray[np.float32], references: NDArray[Any]) -> NDArray[np.float32]:
         """Value of each image, shape (n,), from raw scores: what the tail finds, on the host."""
 
-    def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Raw scores as what is compared below, shape (n, columns)."""
+    def readings(self, scores: NDArray[np.float32]) -> NDArray[Any]:
+        """Raw scores as what is compared below, shape (n, ...)."""
+
+    def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """Value of each image, shape (n,), from readings."""
 
     def answers(self, readings: NDArray[Any]) -> NDArray[Any]:
         """What the model itself answers: references, shape (n, ...)."""
@@ -123,6 +141,7 @@ class OneLabel:
     answered: bool = False
     bounds = (-np.inf, 0.0)
     learns: ClassVar[bool] = False
+    said: ClassVar[str] = ""
     reference = Reference(np.int64, (1,))
 
     @property
@@ -137,6 +156,10 @@ class OneLabel:
 
     def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
         """The same: classes are known."""
+        return self
+
+    def learned(self) -> Self:
+        """The same."""
         return self
 
     def tail(self) -> bytes:
@@ -183,6 +206,10 @@ class OneLabel:
     def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Log-probabilities of all classes, shape (n, classes)."""
         return log_softmax(self.scores.logits(scores) / self.temperature)
+
+    def worth(self, readings: NDArray[Any], references: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Log-probability of each image's class."""
+        return np.asarray(readings[np.arange(len(readings)), references], np.float64)
 
     def answers(self, readings: NDArray[Any]) -> NDArray[np.int64]:
         """The most probable class; of logits as well."""

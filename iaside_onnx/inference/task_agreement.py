@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from ..errors import ArtifactError
-from ..mathematics.agreement import Block, Spread, disagreement, shares_of_outputs
+from ..mathematics.agreement import Block, Spread, block_of, disagreement, shares_of_outputs
 from ..spelling import option
+from .model import Model
 from .small_graph import SmallGraph
 from .task import Reference
 
@@ -79,6 +80,12 @@ class Agreement:
         return 1 if len(self.blocks) == 1 else 1 + len(self.blocks)
 
     @property
+    def said(self) -> str:
+        """How many channels are left out."""
+        left, count = int((self.distances == 0).sum()), len(self.distances)
+        return f"{left} of {count} channels are the same for all images and left out" * bool(left)
+
+    @property
     def reference(self) -> Reference:
         """One row an image, whatever the number of passes."""
         width = sum(block.size for block in self.blocks)
@@ -131,7 +138,8 @@ class Agreement:
 
     def numbers(self, scores: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
         """What the tail finds, on the host, shape (n, columns)."""
-        distances = self.distances
+        distances, scores = self.distances, np.atleast_2d(scores)
+        references = np.broadcast_to(references, scores.shape)
         each = disagreement(self.blocks, distances, scores, references)
         value = 1 - each @ shares_of_outputs(self.blocks, distances)
         return value[:, None] if self.columns == 1 else np.column_stack([value, each])
@@ -144,6 +152,10 @@ class Agreement:
         """The outputs themselves, not copied: they may be large."""
         return scores
 
+    def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """The agreement."""
+        return self.numbers(readings, references)[:, 0]
+
     def answers(self, readings: NDArray[Any]) -> NDArray[np.float32]:
         """The outputs, which other outputs are held against."""
         return np.asarray(readings, np.float32)
@@ -154,15 +166,23 @@ class Agreement:
 
     def share(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
         """The agreement, cut to [0, 1]."""
-        return self.numbers(readings, references)[:, 0].clip(0, 1)
+        return self.worth(readings, references).clip(0, 1)
 
     def margins(
         self, readings: NDArray[Any], references: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The agreement less 1/2, and where it is not above."""
-        margin = self.numbers(readings, references)[:, 0] - 0.5
+        margin = self.worth(readings, references) - 0.5
         return margin, margin <= 0
 
     def change(self, readings: NDArray[Any], clean: NDArray[Any]) -> NDArray[np.float64]:
         """Disagreement with the untouched image's outputs, 0 or more."""
-        return 1 - self.numbers(readings, clean)[:, 0]
+        return 1 - self.worth(readings, clean)
+
+
+def agreement_of(model: Model) -> Agreement:
+    """The task of a model that has run, with the channels of its outputs."""
+    form = model.form
+    types = tuple(helper.np_dtype_to_tensor_dtype(np.dtype(each)) for each in model.score_dtypes)
+    blocks = tuple(block_of(shape, (form.height, form.width)) for shape in model.score_shapes)
+    return Agreement(blocks, types, model.outputs)

@@ -27,12 +27,14 @@ class MatchedBoxes:
     ----------
     threshold : float
         Least confidence of a detection of the clean image that is an object.
-    objects : int
-        Found so far on the clean images of the sample.
+    objects, images, bare : int
+        Objects found so far on the clean images of the sample, the images, and those without one.
     """
 
     threshold: float = CONFIDENCE
     objects: int = 0
+    images: int = 0
+    bare: int = 0
     bounds = (0.0, 1.0)
     columns: ClassVar[int] = 1
     learns: ClassVar[bool] = True
@@ -40,8 +42,22 @@ class MatchedBoxes:
 
     def seen(self, scores: NDArray[np.float32]) -> MatchedBoxes:
         """The task that knows of the objects on further clean images."""
-        sure = scores.reshape(-1, NUMBERS)[:, 4] >= self.threshold
-        return replace(self, objects=self.objects + int(sure.sum()))
+        sure = scores.reshape(-1, MOST, NUMBERS)[:, :, 4] >= self.threshold
+        return replace(
+            self, objects=self.objects + int(sure.sum()), images=self.images + len(sure),
+            bare=self.bare + int((~sure.any(axis=1)).sum()),
+        )  # fmt: skip
+
+    @property
+    def said(self) -> str:
+        """How many objects there are."""
+        text = (
+            f"objects: {self.objects} detections of confidence {self.threshold:g} or more on "
+            f"{self.images - self.bare} of {self.images} images"
+        )
+        if self.bare:
+            text += "; an image without one counts as matched while none appears"
+        return text
 
     def learned(self) -> MatchedBoxes:
         """The task that has seen all of the sample.
@@ -80,13 +96,17 @@ class MatchedBoxes:
         """The detections themselves."""
         return scores
 
+    def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """The value."""
+        return self.values(np.atleast_2d(readings), references).astype(np.float64)
+
     def answers(self, readings: NDArray[Any]) -> NDArray[np.float32]:
         """The detections, which others are matched with."""
         return np.asarray(readings, np.float32)
 
     def share(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
         """The value."""
-        return self.values(np.atleast_2d(readings), references).astype(np.float64)
+        return self.worth(readings, references)
 
     def right(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.bool_]:
         """Where more than half of the boxes is matched."""

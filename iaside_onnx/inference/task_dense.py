@@ -48,6 +48,7 @@ class Dense:
     bounds = (-np.inf, 0.0)
     columns = 1
     learns: ClassVar[bool] = False
+    said: ClassVar[str] = ""
 
     @property
     def classes(self) -> int:
@@ -61,6 +62,10 @@ class Dense:
 
     def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
         """The same: it learns nothing of a sample."""
+        return self
+
+    def learned(self) -> Self:
+        """The same."""
         return self
 
     def tail(self) -> bytes:

@@ -56,6 +56,7 @@ class Embedding:
     bank: NDArray[np.float32] = field(default_factory=_nothing, repr=False)
     bounds = (-1.0, 1.0)
     learns: ClassVar[bool] = True
+    said: ClassVar[str] = ""
     columns: ClassVar[int] = 1
 
     @property
@@ -67,6 +68,10 @@ class Embedding:
         """With the embeddings of further clean images in the bank."""
         new = self.answers(self.readings(scores))
         return replace(self, bank=np.concatenate([self.bank, new]) if len(self.bank) else new)
+
+    def learned(self) -> Self:
+        """The same: the bank is what is needed."""
+        return self
 
     def tail(self) -> bytes:
         """Embeddings and directions in, cosines out."""
@@ -89,6 +94,10 @@ class Embedding:
         """Directions of embeddings, shape (n, D)."""
         return directions(scores)
 
+    def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """Cosine of each direction with its reference."""
+        return cosines(readings, references)
+
     def answers(self, readings: NDArray[Any]) -> NDArray[np.float32]:
         """The direction itself."""
         return np.asarray(readings, np.float32)
@@ -105,7 +114,6 @@ class Embedding:
         self, readings: NDArray[np.float64], references: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Cosine with its own clean image less the highest with another; where that is higher."""
-        readings = np.atleast_2d(readings)
         own = np.broadcast_to(references, readings.shape)
         margin = cosines(readings, own) - nearest_other(readings, own, self.bank)
         return margin, margin < 0

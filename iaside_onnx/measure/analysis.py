@@ -103,7 +103,7 @@ def analyze(
                 f"coalitions; {option('estimator')} settles it"
             )
         value_of(subject.classifier.kind, value)  # refuses another before the work
-        return Game(asked)
+        return Game(asked, outputs=subject.classifier.task().columns - 1)
 
     return measure(request, settle, {"value": value, "beta": beta, "confidence": confidence})
 
@@ -111,6 +111,9 @@ def analyze(
 @dataclass(frozen=True)
 class Game(Measurement[Report]):
     """The game: a row holds the value of each coalition, such as a log-probability.
+
+    Where a model has several outputs, after the values of all coalitions follow the distances of
+    each output under all coalitions.
 
     Attributes
     ----------
@@ -120,6 +123,8 @@ class Game(Measurement[Report]):
         The coalitions of each row; None where all rows hold all coalitions.
     clean : ndarray of float32, shape (n,)
         The value of the grand coalition of each row, as the clean pass found it.
+    outputs : int
+        Of which distances are kept.
     check : CleanCheck or None
         None where the grand coalition is not the untouched image.
     """
@@ -129,6 +134,7 @@ class Game(Measurement[Report]):
     drawn: NDArray[np.uint64] | None = None
     clean: NDArray[np.float32] | None = None
     check: CleanCheck | None = None
+    outputs: int = 0
 
     kind = Report
 
@@ -140,7 +146,7 @@ class Game(Measurement[Report]):
     @property
     def columns(self) -> int:
         """See `Measurement`."""
-        return self.asked.coalitions
+        return (1 + self.outputs) * self.asked.coalitions
 
     @property
     def grand_is_known(self) -> bool:
@@ -149,7 +155,7 @@ class Game(Measurement[Report]):
 
     @property
     def _played(self) -> int:
-        return self.columns - self.grand_is_known
+        return self.asked.coalitions - self.grand_is_known
 
     def cost(self, images: int) -> str:
         """See `Measurement`."""
@@ -164,7 +170,7 @@ class Game(Measurement[Report]):
         """See `Measurement`."""
         asked, drawn = self.asked, None
         if asked.chosen_estimator != "exact":
-            what = asked.chosen_estimator, asked.players, self.columns, asked.seed
+            what = asked.chosen_estimator, asked.players, asked.coalitions, asked.seed
             keys = [subject.keys[position] for position in subject.positions]
             drawn = np.stack([draw_coalitions(*what, key) for key in keys])
         known = clean.clean if self.grand_is_known else None
@@ -177,7 +183,7 @@ class Game(Measurement[Report]):
         return {
             **{name: getattr(self.asked, name) for name in names},
             "estimator": self.asked.chosen_estimator,
-            "passes": None if self.drawn is None else self.columns - 1,
+            "passes": None if self.drawn is None else self.asked.coalitions - 1,
             "players": self.asked.players,
             **subject.settings(),
         }
@@ -212,8 +218,12 @@ class Game(Measurement[Report]):
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
             def keep(position: int, values: NDArray[np.float32]) -> None:
-                grand = values[:0] if clean is None else clean[row_of[position]]
-                store(position, np.append(values, grand))
+                table = values.reshape(1 + self.outputs, -1)
+                if clean is not None:  # at no distance from itself
+                    grand = np.zeros((len(table), 1), np.float32)
+                    grand[0] = clean[row_of[position]]
+                    table = np.hstack([table, grand])
+                store(position, table.ravel())
 
             play(
                 engine, bands, coalitions, subject.targets, positions, size, keep, advance,
@@ -224,7 +234,7 @@ class Game(Measurement[Report]):
 
     def stderr(self, table: NDArray[Any], used: NDArray[np.intp], view: dict[str, Any]) -> float:
         """Of the signed score."""
-        game = game_of(table, view["value"])
+        game = game_of(table[:, : self.asked.coalitions], view["value"])
         drawn = None if self.drawn is None else self.drawn[used]
         psi = image_values(self.asked.chosen_estimator, game, drawn, self.asked.players)
         return score_stderr(psi[in_order(psi)], view["beta"], self.asked.seed)
@@ -234,9 +244,11 @@ class Game(Measurement[Report]):
         sample, clean, listener = filled.sample, filled.clean, filled.subject.listener
         assert clean is not None
         classes = filled.subject.classifier.kind.name == CLASSES
+        table, *distances = np.split(filled.table, 1 + self.outputs, axis=1)
         report = Report(
-            log_prob=filled.table if classes else None,
-            value=None if classes else filled.table,
+            log_prob=table if classes else None,
+            value=None if classes else table,
+            distances=np.stack(distances, axis=2) if distances else None,
             tally=None if clean.tally is None else clean.tally[filled.used],
             coalitions=None if self.drawn is None else self.drawn[filled.used],
             labels=filled.labels,

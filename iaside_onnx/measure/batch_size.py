@@ -113,5 +113,6 @@ class BatchSize:
 def batch_size(classifier: Classifier, asked: int | None, work: int) -> BatchSize:
     """The batch of a job of `work` forward passes: as asked for, as the file fixes it, or found."""
     form, provider = classifier.form, classifier.model.runtime.execution
-    largest = min(provider.most_batch, provider.most_bytes // (4 * form.features))
+    numbers = max(form.features, classifier.model.output_numbers)
+    largest = min(provider.most_batch, provider.most_bytes // (4 * numbers))
     return BatchSize(form.fixed_batch or asked, provider.first_batch, max(1, largest), work)

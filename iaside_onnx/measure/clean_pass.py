@@ -20,6 +20,7 @@ from ..onnx_file.graph import in_float32, quantises_on_the_fly
 from ..results.precondition import accuracy_reason
 from ..spelling import option
 from ..tasks import CLASSES
+from .own_outputs import own_references
 from .subject import Subject
 
 _PIXELS = 1 << 22
@@ -99,7 +100,8 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     statistics, oddities, example = SampleStatistics(), np.zeros(len(_ODDITIES), int), None
     one_by_one = form.fixed_batch is None and mixes_images(sample, classifier, listener)
     decoded = decoded_positions(subject, whole_sample=whole_sample)
-    group = max(1, min(64, _PIXELS // form.features))
+    numbers = max(form.features, classifier.model.output_numbers)
+    group = max(1, min(64, _PIXELS // numbers))
     for start in range(0, len(decoded), group):
         positions, images = [], []
         for position in decoded[start : start + group]:  # one by one: they may be large
@@ -170,8 +172,7 @@ class _Answers:
         self._tally: list[NDArray[np.float32]] = []
         self._targets = subject.targets.copy()
         if subject.own_answers and not self._of_classes:
-            one = self.task.reference
-            self._targets = np.zeros((len(subject.sample), *one.shape), one.dtype)
+            self._targets = own_references(self.task, len(subject.sample))
 
     def add(self, positions: list[int], raw: NDArray[np.float32]) -> None:
         """Take the raw scores of the images at some positions, ascending over all calls."""
@@ -183,9 +184,10 @@ class _Answers:
         rows = [self.row_of[position] for position in measured]
         if self._of_classes:
             self._add_classes(measured, rows, raw)
-        elif self.subject.own_answers:
-            self._targets[measured] = self.task.answers(self.task.readings(raw))
-        references = self._targets[measured]
+        if self.subject.own_answers and not self._of_classes:
+            references = self._targets[measured] = self.task.answers(self.task.readings(raw))
+        else:
+            references = self._targets[measured]
         self._clean[rows] = self.task.values(raw, references)
         if isinstance(self.task, Tallying) and measured:
             self._tally.append(self.task.tally(self.task.readings(raw), references))
@@ -209,8 +211,8 @@ class _Answers:
             classes = self._targets[subject.positions]
             _say_accuracy(subject, self._predicted, classes, float(self._plain.mean()))
         else:
-            learned = self.task
-            _say_task(subject, clean)
+            learned = self.task.learned()
+            _say_task(subject, clean, learned)
         if self._fit:
             raw, classifier = np.concatenate(self._scores), subject.classifier
             temperature = fit_temperature(classifier.logits(raw), self._targets)
@@ -222,7 +224,7 @@ class _Answers:
         )  # fmt: skip
 
 
-def _say_task(subject: Subject, clean: NDArray[np.float32]) -> None:
+def _say_task(subject: Subject, clean: NDArray[np.float32], task: Task) -> None:
     """Note what images are held against, where that is no class."""
     kind = subject.classifier.kind
     whose = "the model's own answers" if subject.own_answers else "the labels"
@@ -230,6 +232,8 @@ def _say_task(subject: Subject, clean: NDArray[np.float32]) -> None:
         f"task: {kind.what}; {len(clean)} images are held against {whose}, mean {kind.quantity} "
         f"{float(clean.mean()):.3f} untouched; there is no accuracy"
     )
+    if task.said:
+        subject.listener.note(task.said)
 
 
 def _say_accuracy(
@@ -286,7 +290,9 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
     pixels = np.stack([classifier.pixels(sample.picture(position)) for position in first])
     if len(pixels) == 1:  # its own copies share its batch too: coalitions, corruptions
         pixels = np.concatenate([pixels, pixels[..., ::-1], 1 - pixels])
-    alone, together = _alone(classifier, pixels), classifier.model.scores(pixels)
+    model = classifier.model
+    alone = np.concatenate([model.comparable(image[None]) for image in pixels])
+    together = model.comparable(pixels)
     worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
     # Not-a-number is for others to report.
     coarse = classifier.output.dtype == "float16" or classifier.model.runtime.execution.coarse

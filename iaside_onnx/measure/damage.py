@@ -28,6 +28,7 @@ from ..results.spread import check_confidence
 from ..settings import Settings
 from ..spelling import option
 from ..storage.output_file import check_no_input, make_folder
+from ..tasks import CLASSES
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
@@ -109,8 +110,8 @@ def explain(
     asked = request.settings
     value, confidence, queries = map(plain, (value, confidence, queries))
     own = request.reading.own_answers
-    value = value or held_values(rightness=not own, own=own, answered=True)[0]
-    check_choice("value", value, UNITS)
+    if value is not None:
+        check_choice("value", value, UNITS)
     if own and value == "right":
         raise InvalidOption(
             "value", value,
@@ -137,6 +138,7 @@ def explain(
                 f"estimator: {plan.estimator}, since all coalitions of {plan.players} players are "
                 f"too many; {option('estimator')} settles it"
             )
+        _value_of(subject, value)  # refuses another before the work
         return DamageGame(plan, perturbation.settled(subject))
 
     single = len(perturbations) == 1
@@ -151,6 +153,18 @@ def explain(
         view = {"value": value, "confidence": float(confidence)}
         reports: list[DamageReport] = measure_each(measurements, view, names=names)
     return reports[0] if single else reports
+
+
+def _value_of(subject: Subject, value: str | None) -> str:
+    """What damage is counted in: as asked, else the usual of the task."""
+    kind, own = subject.classifier.kind, subject.own_answers
+    held = held_values(rightness=not own, own=own, answered=True)
+    if kind.name != CLASSES:
+        held = [kind.value]
+    if value is not None and value not in held:
+        choose = option("value", *held)
+        raise InvalidOption("value", value, f"{kind.what} is told in {choose}")
+    return value or held[0]
 
 
 def _players(options: Mapping[str, Any]) -> int:
@@ -237,26 +251,30 @@ class _Plan:
 class DamageGame(Measurement[DamageReport]):
     """The damage game of one perturbation.
 
-    A row holds the log-probability of the true class under each coalition, then the answer to each.
+    A row holds the log-probability of the true class under each coalition, then the answer to each;
+    of other tasks than classes the value.
 
     Attributes
     ----------
     drawn : ndarray of uint64, shape (n, C), or None
         The coalitions of each row; None where all rows hold the same.
     check : CleanCheck or None
+    answered : bool
+        Images have classes, and the answers are kept.
     """
 
     plan: _Plan
     perturbation: Perturbation
     drawn: NDArray[np.uint64] | None = None
     check: CleanCheck | None = None
+    answered: bool = True
 
     kind = DamageReport
 
     @property
     def columns(self) -> int:
         """See `Measurement`."""
-        return 2 * self.plan.columns
+        return (1 + self.answered) * self.plan.columns
 
     @property
     def _passes(self) -> int:
@@ -279,7 +297,12 @@ class DamageGame(Measurement[DamageReport]):
         if self.plan.shared is None:
             keys = [subject.keys[position] for position in subject.positions]
             drawn = np.stack([self.plan.drawn(key) for key in keys])
-        return replace(self, drawn=drawn, check=check)
+        answered = subject.classifier.kind.name == CLASSES
+        return replace(self, drawn=drawn, check=check, answered=answered)
+
+    def viewed(self, subject: Subject, view: dict[str, Any]) -> dict[str, Any]:
+        """See `Measurement`."""
+        return {**view, "value": _value_of(subject, view["value"])}
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
@@ -312,10 +335,13 @@ class DamageGame(Measurement[DamageReport]):
         threads = min(1, preparing_threads(subject.runtime))
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
+            def keep(position: int, values: NDArray[np.float32]) -> None:
+                store(position, values[: self.columns])
+
             for group, perturbed in self.perturbation.groups(subject, positions, size, advance):
                 bands = prepare(subject.pixels, perturbed, index, engine)
                 play(
-                    engine, bands, coalitions, subject.targets, group, size, store, advance,
+                    engine, bands, coalitions, subject.targets, group, size, keep, advance,
                     lambda position: sample.ids[position], threads=threads, check=self.check,
                 )  # fmt: skip
 
@@ -324,21 +350,27 @@ class DamageGame(Measurement[DamageReport]):
     def result(self, filled: Filled) -> DamageReport:
         """See `Measurement`."""
         sample, subject = filled.sample, filled.subject
-        log_prob, answers = np.split(filled.table, 2, axis=1)
-        answers = answers.astype(np.int32) - np.int32(subject.classifier.label_offset)
+        table, own = filled.table[:, : self.plan.columns], subject.own_answers
+        of_task: dict[str, Any] = {"worth": np.ascontiguousarray(table)}
+        if self.answered:
+            answers = filled.table[:, self.plan.columns :].astype(np.int32)
+            answers -= np.int32(subject.classifier.label_offset)
+            of_task = {
+                "log_prob": np.ascontiguousarray(table),
+                "right": None if own else answers == sample.labels[:, None],
+                "answers": answers,
+                "predicted": answers[:, -1].astype(np.int64),
+            }
         coalitions = None if self.drawn is None else self.drawn[filled.used]
         if self.plan.split and coalitions is None:
             assert self.plan.shared is not None
-            coalitions = np.tile(self.plan.shared, (len(log_prob), 1))
+            coalitions = np.tile(self.plan.shared, (len(table), 1))
         example = self._example(filled)
         origin = filled.origin()
         return DamageReport(
-            log_prob=np.ascontiguousarray(log_prob),
-            right=None if subject.own_answers else answers == sample.labels[:, None],
-            answers=answers,
+            **of_task,
             coalitions=coalitions,
             labels=filled.labels,
-            predicted=answers[:, -1].astype(np.int64),
             settings=filled.all_settings,
             class_names=sample.class_names or subject.classifier.class_names,
             **{name: image for name, image in example.items() if name != "id"},

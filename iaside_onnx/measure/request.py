@@ -122,12 +122,13 @@ class ModelOptions(RunOptions, total=False):
     preprocess: str | None
     size: tuple[int, int] | None
     input: str | None
-    output: str | None
+    output: str | Sequence[str] | None
     layout: str | None
     output_kind: str | None
     task: str | None
     set: Sequence[str]
     allow_random: bool
+    head: str | None
 
 
 class LabelledOptions(ModelOptions, total=False):

@@ -23,6 +23,7 @@ from ..settings import MOST_COUNT
 from ..spelling import option
 from ..storage.output_file import check_no_input
 from ..storage.partial import Columns
+from ..tasks import CLASSES
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
@@ -145,7 +146,8 @@ def measure_robustness(
 class Robustness(Measurement[RobustnessReport]):
     """Corrupted and attacked images, and where they stand in a table.
 
-    A row is an image: the clean log-probability and highest probability, then `wrong`, `change`,
+    A row is an image: the clean log-probability and highest probability (of other tasks the value
+    and the share that is right), then `wrong`, `change`,
     `corrupted_log_prob` and `corrupted_max_prob` of each corruption and severity, then
     `attack_wrong`, `attack_queries` and `attack_change` of each attack.
 
@@ -246,7 +248,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def table_of(self, result: RobustnessReport) -> NDArray[np.float32]:
         """See `Measurement`."""
-        if result.max_prob is None:
+        if result.max_prob is None and result.of_classes:
             raise ReportError(
                 "the result whose rows are known is of an early version, which did not keep the "
                 "probabilities of answers; measure its images again"
@@ -273,21 +275,25 @@ class Robustness(Measurement[RobustnessReport]):
         )  # fmt: skip
         # The stream holds all of an image before the next one.
         clean, task, row = np.empty(0), scorer.task, np.empty(0, np.float32)
+        classes = subject.classifier.kind.name == CLASSES
         while group := list(islice(stream, scorer.size.size)):
             logs = scorer(np.stack([image for _, _, image in group]))
-            for (position, column, _), log in zip(group, logs, strict=True):
+            for number, (position, column, _) in enumerate(group):
+                log = logs[number : number + 1]
                 if np.isnan(log).any():
                     name = f"{subject.sample.ids[position]} ({self._describe(column)})"
                     path = subject.classifier.artifact.path
                     raise ArtifactError(f"{path}: returns NaN for image {name}")
-                target, most = subject.targets[position], np.exp(log.max())
+                target = subject.targets[[position]]
+                worth = task.worth(log, target)[0]
+                most = np.exp(log.max()) if classes else task.share(log, target)[0]
                 if column < 0:
                     clean, row = log, np.empty(_CLEAN + _OF_CELL * self.cells, np.float32)
-                    row[:_CLEAN] = log[target], most
+                    row[:_CLEAN] = worth, most
                     continue
-                wrong, change = not task.right(log, target), task.change(log, clean)
+                wrong, change = not task.right(log, target)[0], task.change(log, clean)[0]
                 for cell in self._cells_of(column):
-                    row[_CLEAN + cell :: self.cells] = wrong, change, log[target], most
+                    row[_CLEAN + cell :: self.cells] = wrong, change, worth, most
                 if cell == self.cells - 1:
                     store(position, row)
             advance(len(group))
@@ -339,17 +345,25 @@ class Robustness(Measurement[RobustnessReport]):
         parts = [np.array(part) for part in np.split(table, ends, axis=1)]
         settings = {key: value for key, value in filled.settings.items() if key not in _WHAT}
         names = self.perturbations
+        value, beside = parts[0][:, 0], parts[1][:, 0]
+        corrupted, corrupted_beside = parts[4].reshape(shape), parts[5].reshape(shape)
+        of_task: dict[str, Any] = {
+            "value": value, "share": beside,
+            "corrupted_value": corrupted, "corrupted_share": corrupted_beside,
+        }  # fmt: skip
+        if filled.subject.classifier.kind.name == CLASSES:
+            of_task = {
+                "log_prob": value, "max_prob": beside,
+                "corrupted_log_prob": corrupted, "corrupted_max_prob": corrupted_beside,
+            }  # fmt: skip
         report = RobustnessReport(
             perturbations=names,
             severities=self.severities,
             labels=filled.labels,
             predicted=filled.predicted,
-            log_prob=parts[0][:, 0],
-            max_prob=parts[1][:, 0],
+            **of_task,
             wrong=parts[2].reshape(shape) != 0,
             change=parts[3].reshape(shape),
-            corrupted_log_prob=parts[4].reshape(shape),
-            corrupted_max_prob=parts[5].reshape(shape),
             attacks=self.attacks,
             attack_wrong=parts[6] != 0,
             attack_queries=parts[7].astype(np.int32),
@@ -387,12 +401,14 @@ def table_of(report: RobustnessReport) -> NDArray[np.float32]:
     """The table that a report was made of; zeros where an early one does not hold probabilities."""
     rows, cells = len(report.labels), report.wrong.shape
     clean, corrupted = report.max_prob, report.corrupted_max_prob
+    if not report.of_classes:
+        clean, corrupted = report.share, report.corrupted_share
     columns = [
-        report.log_prob,
+        report.values[0],
         np.zeros(rows) if clean is None else clean,
         report.wrong,
         report.change,
-        report.corrupted_log_prob,
+        report.values[1],
         np.zeros(cells) if corrupted is None else corrupted,
         report.attack_wrong,
         report.attack_queries,

@@ -155,7 +155,12 @@ def _measured(
     view = measurement.viewed(subject, view)
 
     def finish(partial: Partial) -> R:
-        if known is not None:
+        learned = subject.learned is not None and subject.learned.learns
+        if known is not None and learned:
+            subject.listener.note(
+                "all images are measured anew: when an answer is right depends on the whole sample"
+            )
+        elif known is not None:
             _take_over(known, measurement, subject, settings, partial)
             partial.seconds = partial.seconds or known.run["seconds"]
         used, run = _fill(measurement, subject, view, partial, batch, workers)

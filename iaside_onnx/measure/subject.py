@@ -30,6 +30,7 @@ from ..spelling import option
 from ..tasks import CLASSES, TASKS, TaskKind
 from .labelling import settle_labels
 from .model_names import NO_NAMES
+from .own_outputs import OwnOutputs
 from .request import Request
 from .truths import settled_truths, with_thresholds, without_truths
 
@@ -76,6 +77,10 @@ class Subject:
     temperature: float = 1.0
     keys: list[str] = field(default_factory=list)
     learned: Task | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.targets, OwnOutputs) and self.model is not None:
+            self.targets.bind(self.model.model, self.pixels)
 
     def task(self, *, answered: bool = False) -> Task:
         """What the model's scores mean; see `Classifier.task`."""

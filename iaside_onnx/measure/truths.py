@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, InvalidOption
 from ..images.class_index import ClassIndex
 from ..images.class_names import shown
 from ..images.folders import PhotoFiles
@@ -20,9 +20,10 @@ from ..listener import Listener
 from ..mathematics.dense import IGNORED
 from ..preprocessing.mask import fitted_mask
 from ..spelling import option
+from ..tasks import DETECTOR
 from .model_names import ModelNames, model_names
 from .request import Request
-from .thresholds import thresholds
+from .thresholds import as_number, thresholds
 
 # A level of masks that never counts, unless the model has so many classes.
 NEVER_COUNTED = 255
@@ -84,7 +85,13 @@ def settled_truths(
 
 
 def with_thresholds(classifier: Classifier, request: Request) -> Classifier:
-    """A model of several labels with the thresholds that are asked for; others as they are."""
+    """A model of several labels, or a detector, with the thresholds that are asked for."""
+    if classifier.kind is DETECTOR and request.settings.threshold is not None:
+        number = as_number(request.settings.threshold)
+        if number is None or not 0 < number < 1:
+            given = request.settings.threshold
+            raise InvalidOption("threshold", given, "a detector takes one number between 0 and 1")
+        return replace(classifier, threshold=number)
     if classifier.kind.name != "several-labels":
         return classifier
     asked, names = request.settings.threshold, None

@@ -251,7 +251,7 @@ def _of_damage(report: DamageReport) -> _Redo:
     perturbation = report.settings["perturbation"]
     if perturbation["kind"] == "folder":
         raise _own_pictures(perturbation["name"])
-    if report.answers is None:
+    if report.answers is None and report.of_classes:
         raise UsageError(f"{_ASKED}: the file does not hold the model's answers")
     names = {"corruption": ("severity",), "attack": ("epsilon", "queries")}[perturbation["kind"]]
     options = {
@@ -261,9 +261,10 @@ def _of_damage(report: DamageReport) -> _Redo:
     }
 
     def rows_of(one: DamageReport) -> NDArray[np.float32]:
-        assert one.answers is not None
+        if one.answers is None:
+            return one.table
         offset = int(one.settings.get("label_offset") or 0)
-        return np.concatenate([one.log_prob, one.answers + offset], axis=1, dtype=np.float32)
+        return np.concatenate([one.table, one.answers + offset], axis=1, dtype=np.float32)
 
     return _Redo(explain, options, rows_of, report.settings)
 

@@ -90,13 +90,17 @@ def cost(
         "level": percent(first.confidence),
         "error": first.error_name,
         "own_answers": first.of_own_answers,
+        # Of another task than classes the mean value stands where the mPE does.
+        "task": None if first.of_classes else first.task,
+        "moved": "mPE" if first.of_classes else f"Mean {first.task.quantity}",
+        "clean": "Clean error" if first.of_classes else f"Clean: {first.task.lost}",
         "perturbations": first.perturbations,
         "severities": [str(level) for level in first.severities],
         "baseline": None if baseline is None else Path(baseline.model["path"]).name,
         "attacks": [{**attack, "radius": f"{attack['epsilon']:.3g}"} for attack in attacks],
         "rows": rows,
         "errors": _rows("errors", labels, measured),
-        "changes": _rows("changes", labels, measured),
+        "changes": _rows("changes", labels, measured) if _drawn(first) else None,
         "scatters": _scatters(reports, labels, measured, against),
         "notes": list(dict.fromkeys(notes)),
     }
@@ -104,7 +108,11 @@ def cost(
 
 def _cells(entry: RobustnessReport, against: Relative | None, attacks: int) -> list[str]:
     error, mpe = entry.damage.mean_error, entry.damage.mean_mpe
-    cells = [number(entry.clean_error), number(error.value), _ends(error), number(mpe.value)]
+    moved, clean = float(mpe.value), entry.clean_error
+    if not entry.of_classes:
+        moved, spread = float(entry.mean_values[1].value[1]), entry.clean_spread
+        clean = None if spread is None else float(spread.value)
+    cells = [number(clean), number(error.value), _ends(error), number(moved)]
     if against is not None:
         cells += [_ratio(against.mce), _ends(against.mce), _ratio(against.relative_mce)]
     return cells + [number(error) for error in entry.adversarial_errors[:attacks]]
@@ -119,22 +127,33 @@ def _ends(spread: Spread) -> str:
 
 
 def _corruptions(entry: RobustnessReport) -> list[list[str]]:
-    """Name of each corruption, error and mPE, each with its interval."""
-    columns = entry.damage.corruption_errors, entry.damage.corruption_mpe
+    """Name of each corruption, error and mPE (or mean value), each with its interval."""
+    columns = entry.damage.corruption_errors, _moved(entry)
     return [
         [words(name), *(cell for c in columns for cell in (number(c.value[row]), _ends(c[row])))]
         for row, name in enumerate(entry.perturbations)
     ]
 
 
+def _moved(entry: RobustnessReport) -> Spread:
+    """What is shown beside the errors of each corruption: the mPE, or the mean value."""
+    return entry.damage.corruption_mpe if entry.of_classes else entry.mean_values[0]
+
+
+def _drawn(entry: RobustnessReport) -> bool:
+    """Whether that fits a chart whose axis begins at 0."""
+    return bool(np.min(_moved(entry).low) >= 0)
+
+
 def _rows(what: str, labels: Sequence[str], measured: dict[int, RobustnessReport]) -> Chart:
     """Errors, or changes of prediction, corruption by corruption."""
     names = [words(name) for name in next(iter(measured.values())).perturbations]
     errors, first = what == "errors", next(iter(measured.values()))
-    quantity = first.error_name if errors else "mPE"
+    value = f"mean {first.task.quantity}"
+    quantity = first.error_name if errors else "mPE" if first.of_classes else value
     series = []
     for place, entry in measured.items():
-        spread = entry.damage.corruption_errors if errors else entry.damage.corruption_mpe
+        spread = entry.damage.corruption_errors if errors else _moved(entry)
         said = [
             f"{labels[place]}, {name}: {quantity} {number(spread.value[row])}, interval "
             f"{interval(spread.low[row], spread.high[row])}"
@@ -145,14 +164,22 @@ def _rows(what: str, labels: Sequence[str], measured: dict[int, RobustnessReport
         what,
         f"{quantity.capitalize()} under each corruption"
         if errors
-        else "How far predictions move (mPE)",
+        else "How far predictions move (mPE)"
+        if first.of_classes
+        else f"{value.capitalize()} under each corruption",
         f"A dot for each model and corruption: {quantity}, mean over severities, with its "
         "interval.",
-        f"share of {'changed' if first.of_own_answers else 'wrong'} answers"
+        (
+            f"share of {'changed' if first.of_own_answers else 'wrong'} answers"
+            if first.of_classes
+            else f"share: {first.task.lost}"
+        )
         if errors
-        else "mean change of the probabilities",
+        else "mean change of the probabilities"
+        if first.of_classes
+        else value,
     )
-    most = 1.0 if errors else _MOST_MPE
+    most = 1.0 if errors or not first.of_classes else _MOST_MPE
     return dot_rows(series, names, words_of_chart, numbers=list(measured), most=most)
 
 
@@ -173,7 +200,8 @@ def _scatters(
                 place: entry.mean_error for place, entry in measured.items()
             }
         }
-    outcomes["mPE"] = {place: entry.mean_mpe for place, entry in measured.items()}
+    if entries[0].of_classes:
+        outcomes["mPE"] = {place: entry.mean_mpe for place, entry in measured.items()}
     charts = []
     for position, (outcome, values) in enumerate(outcomes.items()):
         points = []

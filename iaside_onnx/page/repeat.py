@@ -16,7 +16,7 @@ from ..spelling import words as option_words
 
 _RECIPE_FILE = "recipe.toml"
 _SETTINGS = (
-    "bands", "norm", "absence", "samples", "sampling", "seed", "input", "output", "layout",
+    "bands", "norm", "absence", "samples", "sampling", "seed", "input", "layout",
     "label_offset", "temperature", "output_map", "estimator", "passes", "value", "beta",
     "confidence",
 )  # fmt: skip
@@ -54,6 +54,8 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
         **_settled(settings, _SETTINGS),
         **_settled(report.run, ["target_stderr"]),
         "separate_dc": bool(settings.get("separate_dc")) or None,
+        "output": settings.get("output"),
+        "head": settings.get("head"),
         "preprocess": choice,
         "size": size if isinstance(size, list) and len(size) == 2 else None,
         "output_kind": kind if kind in ("logits", "probabilities") else None,

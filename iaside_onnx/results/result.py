@@ -48,11 +48,13 @@ CHANGE = Field(
     "change",
     (IMAGE,),
     "float32",
-    "l1 distance of the probabilities from those of the untouched image",
+    "l1 distance of the probabilities from those of the untouched image, at most 2; of other "
+    "tasks how far the answer lies from that",
     low=0,
-    high=2,
     slack=ROUNDING,
 )
+# Of probabilities.
+MOST_CHANGE = 2
 DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
                 "SHA-256 of each image's content, in parts of a sample",
                 optional=True, part_only=True)  # fmt: skip
@@ -407,6 +409,9 @@ class ModelResult(Result):
         SHA-256 of each image's content; None where the result carries none.
     """
 
+    # Version of files whose labels are the model's own answers.
+    OF_OWN_ANSWERS: ClassVar[int] = 1
+
     labels: NDArray[np.int64] = field(default_factory=_nothing)
     predicted: NDArray[np.int64] = field(default_factory=_nothing)
     image_digests: NDArray[np.uint8] | None = None
@@ -446,9 +451,13 @@ class ModelResult(Result):
 
     @property
     def format_version(self) -> int:
-        """Version of the file format; earlier readers would take own answers for true labels."""
-        newest = self.of_own_answers or not self.of_classes
-        return self.SCHEMA.versions[-1 if newest else 0]
+        """Version of the file format; earlier readers would take own answers for true labels.
+
+        Other tasks than classes are of the latest.
+        """
+        if not self.of_classes:
+            return self.SCHEMA.versions[-1]
+        return self.OF_OWN_ANSWERS if self.of_own_answers else self.SCHEMA.versions[0]
 
     def computed_digest(self) -> str | None:
         """See `Result`; the model's own answers are no part of what the images are."""
@@ -468,14 +477,30 @@ class ModelResult(Result):
     @property
     def error_name(self) -> str:
         """What the share of answers that are not the label is called."""
+        if not self.of_classes:
+            return self.task.lost
         return "flip rate" if self.of_own_answers else "error"
+
+    @property
+    def change_name(self) -> str:
+        """What the distance of answers from those to the untouched images is called."""
+        return "mPE" if self.of_classes else "mean change"
 
     def as_errors(self, errors: str, flips: str, value: Any) -> dict[str, Any]:
         """A share of answers that are not the label, for JSON: no error where labels are unknown.
 
-        Under the key `errors`; else None there, and the share under the key `flips`.
+        Under the key `errors`; else None there, and the share under the key `flips`; of other
+        tasks than classes under one that speaks of the share that is lost.
         """
+        if not self.of_classes:
+            return {errors: None, flips.replace("flip_rate", "lost_share"): value}
         return {errors: None, flips: value} if self.of_own_answers else {errors: value}
+
+    def check_changes(self, *changes: NDArray[np.float32]) -> None:
+        """Refuse distances of probabilities that none can have."""
+        most = max(float(change.max(initial=0)) for change in changes)
+        fits = not self.of_classes or most <= MOST_CHANGE + ROUNDING
+        need(fits, f"a change of {most:g} lies outside [0, {MOST_CHANGE}]")
 
     def check_own_answers(self) -> None:
         """Refuse labels that are said to be the model's answers and are not."""

@@ -23,7 +23,7 @@ from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
 from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, Field, Schema
-from ..tasks import CLASSES, TASKS, TaskKind
+from ..tasks import CLASSES, VALUES, TaskKind
 from .coalition_table import OF_IMAGES, check_columns, name_of_class, players_of
 from .precondition import Precondition, gain_alone, precondition
 from .result import ModelResult
@@ -38,7 +38,7 @@ FORMAT = "iaside-report"
 _EXACT, _DRAWN = 1, 2
 # Of either kind, with the model's own answers in place of labels, or of another task than classes.
 _NEWEST = 3
-_OTHER_VALUES = tuple(each.value for each in TASKS.values() if each.name != CLASSES)
+_OTHER_VALUES = VALUES
 # With fewer images than this a class's own profile is mostly noise.
 FEW_IMAGES = 20
 ONLY_EXACT = (
@@ -78,6 +78,10 @@ SCHEMA = Schema(
         Field("value", (IMAGE, "coalition"), "float32",
               "what the image is worth with the coalition's bands, of tasks without classes",
               "game/value", versions=(), allowed=(_NEWEST,), by_rows=True),
+        Field("distances", (IMAGE, "coalition", "output"), "float32",
+              "squared distance of each output from that of the clean image, over what two images "
+              "of the sample are apart, where there are several outputs",
+              "game/distances", low=0, versions=(), allowed=(_NEWEST,)),
         Field("coalitions", (IMAGE, "coalition"), "uint64",
               "the coalition of each value, where they were drawn (always in version 2)",
               "game/coalitions", versions=(_DRAWN,), allowed=(_NEWEST,),
@@ -127,6 +131,9 @@ class ValueTable(ModelResult):
         classes.
     value : ndarray of float32, of the same shape, or None
         The same of other tasks, in what ``settings["value"]`` says.
+    distances : ndarray of float32, shape (K, columns, outputs), or None
+        Where the model has several outputs: the squared distance of each from that of the clean
+        image, over what two images of the sample are apart, in the order of ``settings["output"]``.
     settings : dict
         All that determines the table, and the view settings ``value``, ``beta``,
         ``confidence``.
@@ -144,6 +151,7 @@ class ValueTable(ModelResult):
 
     log_prob: NDArray[np.float32] | None = None
     value: NDArray[np.float32] | None = None
+    distances: NDArray[np.float32] | None = field(default=None, repr=False)
     class_names: list[str] | None = None
     example: NDArray[np.uint8] | None = field(default=None, repr=False)
     coalitions: NDArray[np.uint64] | None = field(default=None, repr=False)

@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
 from ..results.spread import Spread
+from ..tasks import CLASSES, TASKS
 from .text import UNDEFINED, model_name, number, one_line, shortened
 
 MOST_ROWS = 100
@@ -21,6 +22,7 @@ LOST = {
     "right": "points of accuracy lost",
     "same-answer": "points of the same answer lost",
     "log-prob": "log-probability lost, nats",
+    **{each.value: f"{each.quantity} lost" for each in TASKS.values() if each.name != CLASSES},
 }
 
 
@@ -102,7 +104,12 @@ def holds_zero(spread: Spread) -> NDArray[np.bool_]:
 
 def digits_of(report: DamageReport) -> int:
     """Digits after the point of what is counted in the report's unit."""
-    return 3 if report.value == "log-prob" else 1
+    return 1 if report.in_points else 3
+
+
+def unit_heading(report: DamageReport) -> str:
+    """The unit, as short as the heading of a column."""
+    return "points" if report.in_points else report.task.unit
 
 
 def signed(value: Any, digits: int) -> str:
@@ -118,6 +125,6 @@ def ends(report: DamageReport, spread: Spread) -> str:
 
 def cell(value: float, report: DamageReport) -> str:
     """A number for the cell of a map: as short as it can be."""
-    if report.value == "log-prob":
+    if not report.in_points:
         return signed(value, 2)
     return signed(value, 1 if abs(value) < 9.95 else 0)

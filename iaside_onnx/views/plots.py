@@ -107,7 +107,7 @@ def figure(
 def _entry(report: Report, label: str) -> str:
     holds = report.precondition.holds
     score = f"signed SRS {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
-    about = f"{len(report.labels)} images, {clean_words(report, 'accuracy')}"
+    about = f"{len(report.labels)} images, {clean_words(report, 'accuracy', report.accuracy)}"
     return f"{shortened(label, 24)}: {about}, {score}"
 
 

@@ -58,13 +58,16 @@ class Views:
 
 
 def _of_report(report: Any) -> str:
-    about = (
-        f"{len(report.labels)} images, {report.players} bands, {clean_words(report, 'accuracy')}"
-    )
+    accuracy = clean_words(report, "accuracy", report.accuracy)
+    about = f"{len(report.labels)} images, {report.players} bands, {accuracy}"
     reasons = report.precondition.reasons
     if reasons:
         return f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
     return f"{about}, signed SRS {number(report.srs_signed, signed=True)}"
+
+
+def _clean_error(report: Any) -> str:
+    return clean_words(report, "clean error", report.clean_error)
 
 
 def _of_pair(pair: Any) -> str:
@@ -95,8 +98,8 @@ _ROWS = {
     ),
     "RobustnessReport": Views(
         lambda r: (
-            f"{r.model['path']}: {len(r.labels)} images, {len(r.perturbations)} corruptions, clean "
-            f"error {number(r.clean_error)}, mean {r.error_name} {number(r.mean_error)}"
+            f"{r.model['path']}: {len(r.labels)} images, {len(r.perturbations)} corruptions, "
+            f"{_clean_error(r)}, mean {r.error_name} {number(r.mean_error)}"
         ),
         table="robustness_table.print_robustness",
         pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},
@@ -104,7 +107,7 @@ _ROWS = {
     "HeatmapReport": Views(
         lambda r: (
             f"{r.model['path']}: {len(r.labels)} images, {len(r.grid.vectors)} Fourier basis "
-            f"vectors, clean error {number(r.clean_error)}"
+            f"vectors, {_clean_error(r)}"
         ),
         table="heatmap_table.print_heatmap",
         pictures={"maps": Drawing("heatmap_plot.heatmap_figure", several=True, beside="Report")},

@@ -31,7 +31,7 @@ def print_report(
     drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
     out.heading(
         report,
-        f"{report.data['samples']} images, {clean_words(report, 'clean accuracy')}"
+        f"{report.data['samples']} images, {clean_words(report, 'clean accuracy', report.accuracy)}"
         f"{_OWN if report.of_classes and report.of_own_answers else ''}, "
         f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
         f"value {settings['value']}{drawn}",

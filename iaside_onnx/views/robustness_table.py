@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..comparisons.baseline import relative
 from ..results.confidence import Confidence, Confidences
 from ..results.robustness import Relative, RobustnessReport
@@ -20,13 +22,16 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     out, report = terminal(), report.with_attacks_run()
     level = percent(report.confidence)
     against = None if baseline is None else relative(report, baseline)
-    damage, clean = report.damage, report.clean_spread
+    damage = report.damage
     out.heading(
         report,
         f"{len(report.labels)} images of {report.settings['width']} x "
         f"{report.settings['height']}, {_perturbations(report)}",
-        OWN_ANSWERS if clean is None else f"Clean error: {with_interval(clean, level)}",
+        _clean(report, level),
     )
+    if not report.of_classes:
+        _print_task(report, level)
+        return
     ends = f"{level} int."
     wide = [_corruptions(report, ends, against, lost=True, sure=sure) for sure in (True, False)]
     room = out.options.update(max_width=500)
@@ -49,6 +54,38 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
             f"{with_interval(against.relative_mce, level)}",
             *(f"Mind: {note}" for note in against.notes),
         )
+    if report.attacks:
+        out.print(_attacks(report, ends))
+    out.noted(report.run.get("warnings", []))
+
+
+def _clean(report: RobustnessReport, level: str) -> str:
+    """What is known of untouched images."""
+    clean, kind = report.clean_spread, report.task
+    if not report.of_classes:
+        value = with_interval(report.mean_values[1][0], level)
+        known = "" if clean is None else f", {kind.lost} {with_interval(clean, level)}"
+        return f"Untouched: mean {kind.quantity} {value}{known}"
+    return OWN_ANSWERS if clean is None else f"Clean error: {with_interval(clean, level)}"
+
+
+def _print_task(report: RobustnessReport, level: str) -> None:
+    """The numbers of another task than classes: its value, and what is lost of answers."""
+    out, ends, kind = terminal(), f"{level} int.", report.task
+    means, overall = report.mean_values
+    by_cell = report.values[1].mean(axis=0, dtype=np.float64)
+    headings = [f"mean {kind.quantity}", ends, "by severity", kind.lost, ends]
+    rows = []
+    for row, name in enumerate(report.perturbations):
+        values = by_cell[row][: 1 if name in report.own else None]
+        cells = [*value_and_ends(means[row]), " ".join(number(value, 2) for value in values)]
+        cells += value_and_ends(report.damage.corruption_errors[row])
+        rows.append([one_line(name), *cells])
+    out.print(table(["corruption"], headings, rows, tight=True))
+    out.say(
+        f"Mean {kind.quantity} over all: {with_interval(overall[1], level)}",
+        f"Mean share '{kind.lost}': {with_interval(report.damage.mean_error, level)}",
+    )
     if report.attacks:
         out.print(_attacks(report, ends))
     out.noted(report.run.get("warnings", []))
@@ -126,10 +163,10 @@ def _how_sure(answers: Confidence) -> list[str]:
 
 
 def _attacks(report: RobustnessReport, ends: str) -> Rows:
-    headings = (
-        "epsilon", "queries", "images", "clean error", report.error_name, ends, "mPE",
-        "median queries",
-    )  # fmt: skip
+    classes = report.of_classes
+    headings = ["epsilon", "queries", "images"] + ["clean error"] * classes
+    headings += [report.error_name if classes else "not right", ends]
+    headings += ["mPE"] * classes + ["median queries"]
     attacks = table(["attack"], headings, tight=True)
     for place, attack in enumerate(report.attacks):
         attacked = report.attacked[:, place]
@@ -139,9 +176,9 @@ def _attacks(report: RobustnessReport, ends: str) -> Rows:
             f"{attack['epsilon']:.4g}",
             f"{attack['queries']:,}",
             str(int(attacked.sum())),
-            number(report.clean_error_of(attacked)),
+            *([number(report.clean_error_of(attacked))] * classes),
             *value_and_ends(report.adversarial_spread[place]),
-            number(report.adversarial_mpe[place]),
+            *([number(report.adversarial_mpe[place])] * classes),
             "-" if median is None else f"{median:,.0f}",
         ]
         attacks.rows.append(row)

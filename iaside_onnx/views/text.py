@@ -31,11 +31,11 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in joined)
 
 
-def clean_words(report: Any, accuracy: str) -> str:
-    """What is said of untouched images: their `accuracy` where there are classes, or the task."""
+def clean_words(report: Any, name: str, value: float | None) -> str:
+    """A number of untouched images by its name, where there are classes, else the task."""
     if not report.of_classes:
         return f"task {report.task.name}"
-    return f"{accuracy} {number(report.accuracy)}"
+    return f"{name} {number(value)}"
 
 
 def shortened(text: str, letters: int) -> str:
