@@ -340,3 +340,32 @@ def test_maps_want_masks_and_say_so(tmp_path, scene, photographs, iaside):
     for asked in (("--ignore", 0), ("--threshold", 0.3)):
         told = iaside("analyze", classifier, photographs, *asked, *target)
         assert f"{asked[0]} {asked[1]} goes with" in told.stderr.splitlines()[-1]
+
+
+def test_overlaps_under_corruptions_are_those_of_the_pixels(tmp_path, scene, iaside):
+    images, masks = scene
+    model = graphs.band_map(tmp_path / "m.onnx", SIZE, 2, 4, channels=2)
+    target = tmp_path / "r.h5"
+    asked = ("--labels", masks, "--preprocess", "unit", "--corruption", "contrast", "--corruption")
+    asked += ("gaussian_noise", "--severity", 1, "--severity", 5, "--attack", "square-linf")
+    told = iaside("robustness", model, images, "-o", target, *asked, "--queries", 3)
+    assert told.exit_code == 0, told.stderr
+    assert "mean IoU by severity" in told.stdout
+    report = ia.load(target)
+    clean, corrupted = report.overlaps
+    assert clean == 1.0
+    assert corrupted.shape == (2, 2)
+    noise = corrupted[report.perturbations.index("gaussian_noise")]
+    assert noise[1] < noise[0] < 1
+    # With two classes, right pixels are what both classes share of themselves.
+    right = report.corrupted_tally[..., 0, :].sum(axis=-1) / (SIZE**2 - 9)
+    np.testing.assert_allclose(report.corrupted_share, right, atol=1e-6)
+    told = json.loads(iaside("show", target, "--json").stdout)
+    assert told["clean_mean_iou"] == 1.0
+    np.testing.assert_allclose([row["mean_ious"] for row in told["corruptions"]], corrupted)
+    again = ("verify", target, "--model", model, "--images", images)
+    held = iaside(*again, "--labels", masks, "--redo", 2)
+    assert held.exit_code == 0, held.stdout
+    assert "give these with --labels" in iaside(*again).stderr
+    Image.new("L", (SIZE, SIZE)).save(masks / "day" / "0.png")
+    assert "the first is day/0.png" in iaside(*again, "--labels", masks).stdout

@@ -269,7 +269,7 @@ def test_with_one_label_it_is_the_binary_classifier(tmp_path, tagged):
     assert several.class_numbers[0]["accuracy"] == classes.accuracy
 
 
-def test_thresholds_decide_what_the_model_says_of_itself(tmp_path, tagged):
+def test_thresholds_decide_what_the_model_says_of_itself(tmp_path, tagged, iaside):
     model = graphs.tagger(tmp_path / "m.onnx", SIZE, WAVES)
     limits = tmp_path / "limits.csv"
     limits.write_text("name,threshold\nfast,0.001\nslow,0.5\ncalm,0.5\nquick,0.999\n")
@@ -280,6 +280,10 @@ def test_thresholds_decide_what_the_model_says_of_itself(tmp_path, tagged):
     plain = ia.analyze(model, tagged, labels="model", **FEW).tally[:, 1].sum(axis=0)
     assert given[2] < plain[2]
     assert given[3] > plain[3]
+    report.save(tmp_path / "r.h5")
+    again = ("--model", model, "--images", tagged, "--class-names", tmp_path / "names.txt")
+    held = iaside("verify", tmp_path / "r.h5", *again, "--redo", 2)
+    assert held.exit_code == 0, held.stdout + held.stderr
     np.testing.assert_array_equal(given[:2], plain[:2])
 
 
@@ -339,5 +343,8 @@ def test_columns_of_classes_without_names_go_by_their_order(tmp_path, tagged, ia
     assert "mean average precision 1.000 over the 4 of 4 classes" in told.stdout
     shown = iaside("show", tmp_path / "r.h5", "--per-class").stdout
     assert "average precision" in shown
+    again = ("--model", model, "--images", tagged, "--labels", tmp_path / "columns.csv")
+    held = iaside("verify", tmp_path / "r.h5", *again, "--redo", 2)
+    assert held.exit_code == 0, held.stdout + held.stderr
     refused = iaside("analyze", model, tagged, "-o", tmp_path / "q.h5")
     assert "several labels an image, which one class a folder" in refused.stderr.splitlines()[-1]
