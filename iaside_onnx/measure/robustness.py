@@ -17,13 +17,14 @@ from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
 from ..errors import ArtifactError, ReportError, UsageError
 from ..images.sample import stratified
+from ..inference.task import Tallying
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT
 from ..spelling import option
 from ..storage.output_file import check_no_input
 from ..storage.partial import Columns
-from ..tasks import CLASSES
+from ..tasks import CLASSES, TaskKind
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
@@ -40,6 +41,8 @@ _WHAT = ("perturbations", "severities", "attacks")
 # Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
 # each attack.
 _CLEAN, _OF_CELL, _OF_ATTACK = 2, 4, 3
+# Numbers of a class: the pixels in which answer and mask meet, and those that either has.
+_OF_TALLY = 2
 
 
 @with_options(LabelledOptions)
@@ -137,6 +140,7 @@ def measure_robustness(
             attack_samples if attacks else None,
             sorted(chosen & set(subject.positions)),
             own,
+            tallied_classes(subject.classifier.kind, subject.classifier.classes),
         )
 
     return measure(request, settle, {"confidence": float(confidence)}, known=known)
@@ -149,7 +153,8 @@ class Robustness(Measurement[RobustnessReport]):
     A row is an image: clean log-probability and highest probability (other tasks: value and share
     that is right), then `wrong`, `change`,
     `corrupted_log_prob` and `corrupted_max_prob` of each corruption and severity, then
-    `attack_wrong`, `attack_queries` and `attack_change` of each attack.
+    `attack_wrong`, `attack_queries` and `attack_change` of each attack, and of maps of classes the
+    tally of the untouched image and of each corruption and severity.
 
     Attributes
     ----------
@@ -162,6 +167,8 @@ class Robustness(Measurement[RobustnessReport]):
     own : tuple of Own
         The last of the perturbations: pictures of the user's own. Those without severities stand
         at each severity alike.
+    tallied : int
+        Classes of a map, whose overlap with the masks is counted; 0: nothing is.
     """
 
     perturbations: list[str]
@@ -170,6 +177,7 @@ class Robustness(Measurement[RobustnessReport]):
     attack_samples: int | None
     chosen: list[int]
     own: tuple[Own, ...] = ()
+    tallied: int = 0
 
     kind = RobustnessReport
 
@@ -192,12 +200,12 @@ class Robustness(Measurement[RobustnessReport]):
     @property
     def columns(self) -> int:
         """See `Measurement`."""
-        return _CLEAN + _OF_CELL * self.cells + _OF_ATTACK * len(self.attacks)
+        return _columns(self.cells, len(self.attacks), self.tallied)
 
     @property
     def parts(self) -> list[Columns]:
         """Columns of the corruptions, then those of each attack."""
-        return table_parts(self.cells, len(self.attacks))
+        return table_parts(self.cells, len(self.attacks), self.tallied)
 
     @cached_property
     def _attacked(self) -> frozenset[int]:
@@ -274,7 +282,8 @@ class Robustness(Measurement[RobustnessReport]):
             features=features, threads=threads, own=own,
         )  # fmt: skip
         # The stream holds all of an image before the next one.
-        clean, task, row = np.empty(0), scorer.task, np.empty(0, np.float32)
+        clean, task = np.empty(0), scorer.task
+        row, tally = np.empty(0, np.float32), np.empty((0, 0), np.float32)
         classes = subject.classifier.kind.name == CLASSES
         while group := list(islice(stream, scorer.size.size)):
             logs = scorer(np.stack([image for _, _, image in group]))
@@ -289,13 +298,18 @@ class Robustness(Measurement[RobustnessReport]):
                 most = np.exp(log.max()) if classes else task.share(log, target)[0]
                 if column < 0:
                     clean, row = log, np.empty(_CLEAN + _OF_CELL * self.cells, np.float32)
+                    tally = np.empty((1 + self.cells, _OF_TALLY * self.tallied), np.float32)
                     row[:_CLEAN] = worth, most
+                if self.tallied and isinstance(task, Tallying):
+                    at = [0] if column < 0 else [1 + cell for cell in self._cells_of(column)]
+                    tally[at] = task.tally(log, target).ravel()
+                if column < 0:
                     continue
                 wrong, change = not task.right(log, target)[0], task.change(log, clean)[0]
                 for cell in self._cells_of(column):
                     row[_CLEAN + cell :: self.cells] = wrong, change, worth, most
                 if cell == self.cells - 1:
-                    store(position, row)
+                    store(position, np.append(row, tally))
             advance(len(group))
 
     def _cells_of(self, column: int) -> range:
@@ -341,6 +355,7 @@ class Robustness(Measurement[RobustnessReport]):
         table, form = filled.table, filled.subject.classifier.form
         shape = (len(table), len(self.perturbations), len(self.severities))
         blocks = [1, 1, *[self.cells] * _OF_CELL, *[len(self.attacks)] * _OF_ATTACK]
+        blocks += [_OF_TALLY * self.tallied, _OF_TALLY * self.tallied * self.cells]
         ends = np.cumsum(blocks)[:-1]
         parts = [np.array(part) for part in np.split(table, ends, axis=1)]
         settings = {key: value for key, value in filled.settings.items() if key not in _WHAT}
@@ -354,6 +369,10 @@ class Robustness(Measurement[RobustnessReport]):
         if filled.subject.classifier.kind.name == CLASSES:
             names_of = ("log_prob", "max_prob", "corrupted_log_prob", "corrupted_max_prob")
             of_task = dict(zip(names_of, of_task.values(), strict=True))
+        if self.tallied:
+            of_image = _OF_TALLY, self.tallied
+            of_task["tally"] = parts[9].reshape(-1, *of_image)
+            of_task["corrupted_tally"] = parts[10].reshape(*shape, *of_image)
         report = RobustnessReport(
             perturbations=names,
             severities=self.severities,
@@ -380,10 +399,25 @@ class Robustness(Measurement[RobustnessReport]):
         return report if filled.subject.request.shard else report.with_attacks_run()
 
 
-def table_parts(cells: int, attacks: int) -> list[Columns]:
+def tallied_classes(kind: TaskKind, classes: int) -> int:
+    """Classes whose overlap with the masks is counted for each corruption; 0: nothing is.
+
+    Of several labels precision is that of untouched images alone.
+    """
+    return classes if kind.name == "dense" else 0
+
+
+def _columns(cells: int, attacks: int, tallied: int) -> int:
+    return _CLEAN + _OF_CELL * cells + _OF_ATTACK * attacks + _OF_TALLY * tallied * (1 + cells)
+
+
+def table_parts(cells: int, attacks: int, tallied: int = 0) -> list[Columns]:
     """Columns that are filled together, for a number of corrupted images and of attacks."""
     first = _CLEAN + _OF_CELL * cells
     corruptions: list[Columns] = [slice(first)]
+    if tallied:
+        last = first + _OF_ATTACK * attacks
+        corruptions = [[*range(first), *range(last, _columns(cells, attacks, tallied))]]
     return corruptions + [
         [first + column * attacks + number for column in range(_OF_ATTACK)]
         for number in range(attacks)
@@ -401,7 +435,7 @@ def table_of(report: RobustnessReport) -> NDArray[np.float32]:
     clean, corrupted = report.max_prob, report.corrupted_max_prob
     if not report.of_classes:
         clean, corrupted = report.share, report.corrupted_share
-    columns = [
+    columns: list[NDArray[Any]] = [
         report.values[0],
         np.zeros(rows) if clean is None else clean,
         report.wrong,
@@ -412,6 +446,8 @@ def table_of(report: RobustnessReport) -> NDArray[np.float32]:
         report.attack_queries,
         report.attack_change,
     ]
+    if report.tally is not None and report.corrupted_tally is not None:
+        columns += [report.tally, report.corrupted_tally]
     flat = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
     return np.concatenate(flat, axis=1)
 
