@@ -287,7 +287,8 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
     """Whether an image's scores depend on the other images in its batch, said in a warning."""
     if classifier.random:  # said already; whatever differs tells nothing here
         return bool(classifier.randomness.batch_statistics)
-    first = range(min(_MIXED_IMAGES, len(sample)))
+    most = max(2, _PIXELS // classifier.model.output_numbers)
+    first = range(min(_MIXED_IMAGES, most, len(sample)))
     pixels = np.stack([classifier.pixels(sample.picture(position)) for position in first])
     if len(pixels) == 1:  # its own copies share its batch too: coalitions, corruptions
         pixels = np.concatenate([pixels, pixels[..., ::-1], 1 - pixels])
