@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -167,6 +168,8 @@ class Settings:
         """
         if "set" in given:
             given["set"] = several("set", given["set"])
+        if isinstance(given.get("threshold"), PathLike):
+            given["threshold"] = fspath(given["threshold"])
         if isinstance(output := given.get("output"), list | tuple):
             names = several("output", output)
             given["output"] = names[0] if len(names) == 1 else names or None
@@ -243,7 +246,7 @@ class Settings:
         if isinstance(self.threshold, str):
             check_path("threshold", self.threshold)
         elif self.threshold is not None:
-            check_number("threshold", self.threshold, 0, 1, "a probability, or a file")
+            check_number("threshold", self.threshold, 0.0, 1.0, "a probability, or a file")
         if self.ignore is not None:
             check_number("ignore", self.ignore, 0, MOST_COUNT, "a number of a mask")
 

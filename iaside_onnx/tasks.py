@@ -46,6 +46,8 @@ class TaskKind:
         answer to the untouched image.
     counted : bool
         The model has a number of classes.
+    tallied : bool
+        Answers are also judged over all images together: by precision, or by overlap.
     least_gain : float or None
         What the value must at least gain from no band to all, for shares of it to be read; None:
         by the number of classes.
@@ -65,6 +67,7 @@ class TaskKind:
     high: float | None = None
     labelled: bool = False
     counted: bool = False
+    tallied: bool = False
     least_gain: float | None = None
 
 
@@ -99,6 +102,7 @@ TASKS: dict[str, TaskKind] = {
             high=0.0,
             labelled=True,
             counted=True,
+            tallied=True,
             least_gain=0.1,
         ),
         TaskKind(
@@ -128,6 +132,7 @@ TASKS: dict[str, TaskKind] = {
             high=0.0,
             labelled=True,
             counted=True,
+            tallied=True,
             least_gain=0.1,
         ),
         TaskKind(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 FLOAT = TensorProto.FLOAT
@@ -260,6 +261,70 @@ def embedding_of(path: Path, size: int, cycles: list[int], *, unit: bool = True)
     last, options = ("LpNormalization", {"axis": 1, "p": 2}) if unit else ("Identity", {})
     nodes.append(helper.make_node(last, ["whole"], ["scores"], **options))
     shape = ["n", len(cycles) + 1]
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=shape)
+
+
+def band_map(path: Path, size: int, band: int, bands: int, *, channels: int = 1) -> Path:
+    """A map whose logit at a pixel is 8 times the pixel's grey in one band; the rest is 0.
+
+    With `channels` 2 it is that of class 1, beside 0 for class 0.
+    """
+    from iaside_onnx.mathematics.bands import band_index
+
+    inside = band_index(size, size, bands, "linf", separate_dc=False) == band
+    spectra = np.fft.fft2(np.eye(size * size).reshape(-1, size, size)) * inside
+    filtered = np.real(np.fft.ifft2(spectra)).reshape(size * size, -1)
+    constants = {
+        "filter": (8 * filtered).astype(np.float32),
+        "row": np.array([-1, size * size], np.int64),
+        "map": np.array([-1, 1, size, size], np.int64),
+        "zero": np.float32(0),
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["grey"], axes=[1]),
+        helper.make_node("Reshape", ["grey", "row"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "filter"], ["filtered"]),
+        helper.make_node("Reshape", ["filtered", "map"], ["one"]),
+    ]
+    if channels == 2:
+        nodes.append(helper.make_node("Mul", ["one", "zero"], ["none"]))
+        nodes.append(helper.make_node("Concat", ["none", "one"], ["scores"], axis=1))
+    else:
+        nodes[-1].output[0] = "scores"
+    shape = ["n", channels, size, size]
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=shape)
+
+
+def spread_out(path: Path, size: int, classifier: Path) -> Path:
+    """A map that holds a classifier's scores at every pixel."""
+    model = onnx.load(classifier)
+    for node in model.graph.node:
+        node.output[:] = ["row" if name == "scores" else name for name in node.output]
+    classes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    constants = {
+        "as_map": np.array([-1, classes, 1, 1], np.int64),
+        "wide": np.array([1, 1, size, size], np.int64),
+    }
+    constants |= {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    nodes = [
+        *model.graph.node,
+        helper.make_node("Reshape", ["row", "as_map"], ["pixel"]),
+        helper.make_node("Expand", ["pixel", "wide"], ["scores"]),
+    ]
+    shape = ["n", classes, size, size]
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=shape)
+
+
+def tagger(path: Path, size: int, cycles: list[int], *, sigmoid: bool = True) -> Path:
+    """A label a wave: its logit is 40 times the wave's amplitude."""
+    nodes, constants = amplitudes(size, cycles)
+    constants["strength"] = np.float32(40)
+    nodes.append(helper.make_node("Mul", ["amplitude", "strength"], ["logits"]))
+    if sigmoid:
+        nodes.append(helper.make_node("Sigmoid", ["logits"], ["scores"]))
+    else:
+        nodes[-1].output[0] = "scores"
+    shape = ["n", len(cycles)]
     return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=shape)
 
 

@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
+import iaside_onnx as ia
 from iaside_onnx.errors import DataError
 from iaside_onnx.images.folders import labelled_sets
 from iaside_onnx.inference.class_scores import ScoreForm
@@ -21,6 +22,8 @@ from iaside_onnx.mathematics.label_sets import (
     log_sigmoid,
     mean_average_precision,
 )
+
+from . import graphs
 
 FORMS = [
     ScoreForm("logits", TensorProto.FLOAT),
@@ -183,3 +186,165 @@ def test_a_table_that_says_no_sets_is_refused_in_one_line(tmp_path, text, error)
     with pytest.raises(DataError, match=re.escape(error)) as caught:
         labelled_sets(root, table)
     assert "\n" not in str(caught.value)
+
+
+SIZE, WAVES, NAMES = 16, [1, 3, 5, 7], ["slow", "calm", "quick", "fast"]
+FEW = {"bands": 4, "absence": "zero", "preprocess": "unit"}
+
+
+@pytest.fixture
+def tagged(tmp_path):
+    """Twelve pictures of waves, each there or turned round, and the table of those that are."""
+    images, rng = tmp_path / "images", np.random.default_rng(0)
+    images.mkdir()
+    lines = ["file,labels"]
+    for number in range(12):
+        there = rng.random(4) < 0.5
+        signs = np.where(there, 1, -1) * rng.uniform(0.04, 0.1, 4)
+        pixels = 0.5 + sum(s * graphs.wave(SIZE, w) for s, w in zip(signs, WAVES, strict=True))
+        picture = np.rint(255 * np.moveaxis(pixels, 0, -1)).astype(np.uint8)
+        Image.fromarray(picture).save(images / f"{number:02}.png")
+        labels = [name for name, has in zip(NAMES, there, strict=True) if has]
+        lines.append(f"{number:02}.png,{';'.join(labels)}")
+    (tmp_path / "tags.csv").write_text("\n".join(lines))
+    (tmp_path / "names.txt").write_text("\n".join(NAMES))
+    return images
+
+
+def labels_of(tmp_path):
+    return {"labels": tmp_path / "tags.csv", "class_names": tmp_path / "names.txt"}
+
+
+def test_each_band_is_worth_what_its_label_is(tmp_path, tagged):
+    model = graphs.tagger(tmp_path / "m.onnx", SIZE, WAVES)
+    report = ia.analyze(model, tagged, **labels_of(tmp_path), **FEW)
+    assert report.settings["task"] == "several-labels"
+    assert report.settings["value"] == "log-likelihood"
+    assert report.settings["threshold"] == 0.5
+    assert report.accuracy is None
+    # Labels are questions of their own, so the game is a sum over bands.
+    alone = report.value[:, [1, 2, 4, 8]].astype(float) - report.value[:, :1]
+    np.testing.assert_allclose(report.shapley_per_image, alone, atol=1e-4)
+    np.testing.assert_allclose(report.value[:, 0], 4 * np.log(0.5), atol=1e-5)
+    summary = report.summary(per_class=True)
+    assert summary["mean_average_precision"] == summary["mean_class_accuracy"] == 1.0
+    assert [row["name"] for row in summary["per_class"]] == NAMES
+    assert sum(row["n"] for row in summary["per_class"]) == report.tally[:, 1].sum()
+    own = ia.analyze(model, tagged, labels="model", **FEW)
+    np.testing.assert_allclose(own.value, report.value, atol=1e-5)
+    assert own.beside is None
+    assert own.settings["labels"] == "model"
+
+
+def test_logits_and_numbers_are_the_same_labels(tmp_path, tagged):
+    report = ia.analyze(
+        graphs.tagger(tmp_path / "m.onnx", SIZE, WAVES), tagged, **labels_of(tmp_path), **FEW
+    )
+    table = (tmp_path / "tags.csv").read_text()
+    for number, name in enumerate(NAMES):
+        table = table.replace(name, str(number))
+    (tmp_path / "numbers.csv").write_text(table)
+    logits = graphs.tagger(tmp_path / "l.onnx", SIZE, WAVES, sigmoid=False)
+    other = ia.analyze(
+        logits, tagged, labels=tmp_path / "numbers.csv", task="several-labels", **FEW
+    )
+    np.testing.assert_array_equal(report.tally[:, 1], other.tally[:, 1])
+    np.testing.assert_allclose(report.value, other.value, atol=1e-5)
+
+
+def test_with_one_label_it_is_the_binary_classifier(tmp_path, tagged):
+    model = graphs.tagger(tmp_path / "m.onnx", SIZE, [3])
+    rows = [line.split(",") for line in (tmp_path / "tags.csv").read_text().splitlines()[1:]]
+    has = {name: int("calm" in labels.split(";")) for name, labels in rows}
+    (tmp_path / "one.csv").write_text(
+        "file,label\n" + "".join(f"{name},{label}\n" for name, label in has.items())
+    )
+    (tmp_path / "sets.csv").write_text(
+        "file,calm\n" + "".join(f"{name},{label}\n" for name, label in has.items())
+    )
+    classes = ia.analyze(model, tagged, labels=tmp_path / "one.csv", **FEW)
+    several = ia.analyze(model, tagged, labels=tmp_path / "sets.csv", task="several-labels", **FEW)
+    assert classes.settings.get("task") is None
+    np.testing.assert_allclose(several.value, classes.log_prob, atol=1e-6)
+    assert several.class_numbers[0]["accuracy"] == classes.accuracy
+
+
+def test_thresholds_decide_what_the_model_says_of_itself(tmp_path, tagged, iaside):
+    model = graphs.tagger(tmp_path / "m.onnx", SIZE, WAVES)
+    limits = tmp_path / "limits.csv"
+    limits.write_text("name,threshold\nfast,0.001\nslow,0.5\ncalm,0.5\nquick,0.999\n")
+    names = {"class_names": tmp_path / "names.txt"}
+    report = ia.analyze(model, tagged, labels="model", threshold=str(limits), **names, **FEW)
+    assert report.settings["threshold"] == [0.5, 0.5, 0.999, 0.001]
+    given = report.tally[:, 1].sum(axis=0)
+    plain = ia.analyze(model, tagged, labels="model", **FEW).tally[:, 1].sum(axis=0)
+    assert given[2] < plain[2]
+    assert given[3] > plain[3]
+    report.save(tmp_path / "r.h5")
+    again = ("--model", model, "--images", tagged, "--class-names", tmp_path / "names.txt")
+    held = iaside("verify", tmp_path / "r.h5", *again, "--redo", 2)
+    assert held.exit_code == 0, held.stdout + held.stderr
+    np.testing.assert_array_equal(given[:2], plain[:2])
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("0.5\n0.5\n", "has 2 thresholds, but the model has 4 classes"),
+        ("0.5\n0.5\n0.5\n1.5\n", "the threshold of class 3 is '1.5'"),
+        ("slow,0.5\ncalm,0.5\nquick,0.5\nodd,0.5\n", "'odd' is no class"),
+        ("slow,0.5\n", "has 1 thresholds, but the model has 4 classes"),
+        ("a,b,c\n", "is no list of thresholds"),
+        ('["x", 1, 2, 3]', "the threshold of class 0 is 'x'"),
+    ],
+)
+def test_thresholds_that_do_not_fit_are_refused_in_one_line(tmp_path, tagged, text, error):
+    model = graphs.tagger(tmp_path / "m.onnx", SIZE, WAVES)
+    (tmp_path / "limits.txt").write_text(text)
+    asked = {"threshold": tmp_path / "limits.txt", "class_names": tmp_path / "names.txt"}
+    with pytest.raises(DataError, match=re.escape(error)):
+        ia.analyze(model, tagged, labels="model", **asked, **FEW)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "error"),
+    [
+        ("file,labels\n00.png,odd\n", ("names",), "t.csv, line 2: 'odd' is no class of the model"),
+        ("file,labels\n00.png,4\n", (), "t.csv, line 2: label 4, but the model has classes 0 to 3"),
+        ("file,labels\n00.png,slow\n", (), "are names (slow), and those of the model's classes"),
+        ("file,slow,calm\n00.png,1,0\n", (), "it has 2 columns, but the model has 4 classes"),
+        ("file,slow,SLOW\n00.png,1,0\n", ("names",), "are both class 0, 'slow'"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused_in_one_line(
+    tmp_path, tagged, iaside, text, asked, error
+):
+    model = graphs.tagger(tmp_path / "m.onnx", SIZE, WAVES)
+    (tmp_path / "t.csv").write_text(text)
+    names = ("--class-names", tmp_path / "names.txt") if asked else ()
+    told = iaside(
+        "analyze", model, tagged, "--labels", tmp_path / "t.csv", *names, "-o", tmp_path / "r.h5"
+    )
+    assert told.exit_code == 2
+    assert error in told.stderr.splitlines()[-1]
+
+
+def test_columns_of_classes_without_names_go_by_their_order(tmp_path, tagged, iaside):
+    model = graphs.tagger(tmp_path / "m.onnx", SIZE, WAVES)
+    rows = [line.split(",") for line in (tmp_path / "tags.csv").read_text().splitlines()[1:]]
+    lines = ["file," + ",".join(NAMES)]
+    for name, labels in rows:
+        lines.append(",".join([name, *(str(int(each in labels.split(";"))) for each in NAMES)]))
+    (tmp_path / "columns.csv").write_text("\n".join(lines))
+    asked = ("--labels", tmp_path / "columns.csv", "--bands", 4, "--preprocess", "unit")
+    told = iaside("analyze", model, tagged, *asked, "-o", tmp_path / "r.h5")
+    assert told.exit_code == 0, told.stderr
+    assert "classes: the columns of" in told.stderr
+    assert "mean average precision 1.000 over the 4 of 4 classes" in told.stdout
+    shown = iaside("show", tmp_path / "r.h5", "--per-class").stdout
+    assert "average precision" in shown
+    again = ("--model", model, "--images", tagged, "--labels", tmp_path / "columns.csv")
+    held = iaside("verify", tmp_path / "r.h5", *again, "--redo", 2)
+    assert held.exit_code == 0, held.stdout + held.stderr
+    refused = iaside("analyze", model, tagged, "-o", tmp_path / "q.h5")
+    assert "several labels an image, which one class a folder" in refused.stderr.splitlines()[-1]

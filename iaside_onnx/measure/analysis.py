@@ -249,6 +249,7 @@ class Game(Measurement[Report]):
             log_prob=table if classes else None,
             value=None if classes else table,
             distances=np.stack(distances, axis=2) if distances else None,
+            tally=None if clean.tally is None else clean.tally[filled.used],
             coalitions=None if self.drawn is None else self.drawn[filled.used],
             labels=filled.labels,
             predicted=filled.predicted,

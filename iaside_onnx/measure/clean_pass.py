@@ -12,7 +12,7 @@ from ..errors import ArtifactError, said
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..inference.model import RunError
-from ..inference.task import Task
+from ..inference.task import Tallying, Task
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature
@@ -59,6 +59,8 @@ class CleanPass:
         Their values as the game counts them, such as log-probabilities of true classes.
     learned : Task or None
         The task as it has seen the whole sample; None of classes, which learn a temperature.
+    tally : ndarray of float32, shape (n, 2, classes), or None
+        What the images are judged by together, where the task has that.
     example : ndarray of uint8, shape (H, W, C)
         The shard's first image as the model's input size has it.
     one_by_one : bool
@@ -74,6 +76,7 @@ class CleanPass:
     example: NDArray[np.uint8]
     one_by_one: bool = False
     learned: Task | None = None
+    tally: NDArray[np.float32] | None = None
 
 
 def decoded_positions(subject: Subject, *, whole_sample: bool) -> list[int]:
@@ -166,6 +169,7 @@ class _Answers:
         self._predicted = np.zeros(rows, np.int64)
         self._plain, self._clean = np.empty(rows), np.empty(rows, np.float32)
         self._scores: list[NDArray[np.float32]] = []
+        self._tally: list[NDArray[np.float32]] = []
         self._targets = subject.targets.copy()
         if subject.own_answers and not self._of_classes:
             self._targets = own_references(self.task, len(subject.sample))
@@ -185,6 +189,8 @@ class _Answers:
         else:
             references = self._targets[measured]
         self._clean[rows] = self.task.values(raw, references)
+        if isinstance(self.task, Tallying) and measured:
+            self._tally.append(self.task.tally(self.task.readings(raw), references))
 
     def _add_classes(self, measured: list[int], rows: list[int], raw: NDArray[np.float32]) -> None:
         classifier = self.subject.classifier
@@ -215,7 +221,7 @@ class _Answers:
             subject.listener.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
         return CleanPass(
             statistics, self._predicted, self._targets, clean, float(temperature), example,
-            one_by_one, learned,
+            one_by_one, learned, np.concatenate(self._tally) if self._tally else None,
         )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
 from ..errors import ArtifactError, ReportError, UsageError
 from ..images.sample import stratified
+from ..inference.task import Tallying
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..settings import MOST_COUNT
@@ -31,15 +32,23 @@ from .corrupted import corrupted, corruption_threads
 from .in_memory import GivenImages, GivenModel
 from .perturbed import Own, Wanted, kind_of
 from .request import LabelledOptions, Request, with_options
+from .robustness_columns import (
+    CLEAN,
+    OF_ATTACK,
+    OF_CELL,
+    OF_TALLY,
+    WHAT,
+    columns_of,
+    settings_of_answers,
+    table_of,
+    table_parts,
+    tallied_classes,
+)  # fmt: skip
 from .run import measure
 from .scorer import Scorer
 from .subject import Subject
 
 _ATTACK = "square-linf"
-_WHAT = ("perturbations", "severities", "attacks")
-# Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
-# each attack.
-_CLEAN, _OF_CELL, _OF_ATTACK = 2, 4, 3
 
 
 @with_options(LabelledOptions)
@@ -137,6 +146,7 @@ def measure_robustness(
             attack_samples if attacks else None,
             sorted(chosen & set(subject.positions)),
             own,
+            tallied_classes(subject.classifier.kind, subject.classifier.classes),
         )
 
     return measure(request, settle, {"confidence": float(confidence)}, known=known)
@@ -149,7 +159,8 @@ class Robustness(Measurement[RobustnessReport]):
     A row is an image: clean log-probability and highest probability (other tasks: value and share
     that is right), then `wrong`, `change`,
     `corrupted_log_prob` and `corrupted_max_prob` of each corruption and severity, then
-    `attack_wrong`, `attack_queries` and `attack_change` of each attack.
+    `attack_wrong`, `attack_queries` and `attack_change` of each attack, and of maps of classes the
+    tally of the untouched image and of each corruption and severity.
 
     Attributes
     ----------
@@ -162,6 +173,8 @@ class Robustness(Measurement[RobustnessReport]):
     own : tuple of Own
         The last of the perturbations: pictures of the user's own. Those without severities stand
         at each severity alike.
+    tallied : int
+        Classes of a map, whose overlap with the masks is counted; 0: nothing is.
     """
 
     perturbations: list[str]
@@ -170,6 +183,7 @@ class Robustness(Measurement[RobustnessReport]):
     attack_samples: int | None
     chosen: list[int]
     own: tuple[Own, ...] = ()
+    tallied: int = 0
 
     kind = RobustnessReport
 
@@ -192,12 +206,12 @@ class Robustness(Measurement[RobustnessReport]):
     @property
     def columns(self) -> int:
         """See `Measurement`."""
-        return _CLEAN + _OF_CELL * self.cells + _OF_ATTACK * len(self.attacks)
+        return columns_of(self.cells, len(self.attacks), self.tallied)
 
     @property
     def parts(self) -> list[Columns]:
         """Columns of the corruptions, then those of each attack."""
-        return table_parts(self.cells, len(self.attacks))
+        return table_parts(self.cells, len(self.attacks), self.tallied)
 
     @cached_property
     def _attacked(self) -> frozenset[int]:
@@ -234,7 +248,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
-        what = {name: getattr(self, name) for name in _WHAT}
+        what = {name: getattr(self, name) for name in WHAT}
         samples = {"attack_samples": self.attack_samples}
         return {**subject.settings(), **what, **samples, **_pairs(self.own)}
 
@@ -274,7 +288,8 @@ class Robustness(Measurement[RobustnessReport]):
             features=features, threads=threads, own=own,
         )  # fmt: skip
         # The stream holds all of an image before the next one.
-        clean, task, row = np.empty(0), scorer.task, np.empty(0, np.float32)
+        clean, task = np.empty(0), scorer.task
+        row, tally = np.empty(0, np.float32), np.empty((0, 0), np.float32)
         classes = subject.classifier.kind.name == CLASSES
         while group := list(islice(stream, scorer.size.size)):
             logs = scorer(np.stack([image for _, _, image in group]))
@@ -288,14 +303,19 @@ class Robustness(Measurement[RobustnessReport]):
                 worth = task.worth(log, target)[0]
                 most = np.exp(log.max()) if classes else task.share(log, target)[0]
                 if column < 0:
-                    clean, row = log, np.empty(_CLEAN + _OF_CELL * self.cells, np.float32)
-                    row[:_CLEAN] = worth, most
+                    clean, row = log, np.empty(CLEAN + OF_CELL * self.cells, np.float32)
+                    tally = np.empty((1 + self.cells, OF_TALLY * self.tallied), np.float32)
+                    row[:CLEAN] = worth, most
+                if self.tallied and isinstance(task, Tallying):
+                    at = [0] if column < 0 else [1 + cell for cell in self._cells_of(column)]
+                    tally[at] = task.tally(log, target).ravel()
+                if column < 0:
                     continue
                 wrong, change = not task.right(log, target)[0], task.change(log, clean)[0]
                 for cell in self._cells_of(column):
-                    row[_CLEAN + cell :: self.cells] = wrong, change, worth, most
+                    row[CLEAN + cell :: self.cells] = wrong, change, worth, most
                 if cell == self.cells - 1:
-                    store(position, row)
+                    store(position, np.append(row, tally))
             advance(len(group))
 
     def _cells_of(self, column: int) -> range:
@@ -340,10 +360,11 @@ class Robustness(Measurement[RobustnessReport]):
         """See `Measurement`."""
         table, form = filled.table, filled.subject.classifier.form
         shape = (len(table), len(self.perturbations), len(self.severities))
-        blocks = [1, 1, *[self.cells] * _OF_CELL, *[len(self.attacks)] * _OF_ATTACK]
+        blocks = [1, 1, *[self.cells] * OF_CELL, *[len(self.attacks)] * OF_ATTACK]
+        blocks += [OF_TALLY * self.tallied, OF_TALLY * self.tallied * self.cells]
         ends = np.cumsum(blocks)[:-1]
         parts = [np.array(part) for part in np.split(table, ends, axis=1)]
-        settings = {key: value for key, value in filled.settings.items() if key not in _WHAT}
+        settings = {key: value for key, value in filled.settings.items() if key not in WHAT}
         names = self.perturbations
         value, beside = parts[0][:, 0], parts[1][:, 0]
         corrupted, corrupted_beside = parts[4].reshape(shape), parts[5].reshape(shape)
@@ -354,6 +375,10 @@ class Robustness(Measurement[RobustnessReport]):
         if filled.subject.classifier.kind.name == CLASSES:
             names_of = ("log_prob", "max_prob", "corrupted_log_prob", "corrupted_max_prob")
             of_task = dict(zip(names_of, of_task.values(), strict=True))
+        if self.tallied:
+            of_image = OF_TALLY, self.tallied
+            of_task["tally"] = parts[9].reshape(-1, *of_image)
+            of_task["corrupted_tally"] = parts[10].reshape(*shape, *of_image)
         report = RobustnessReport(
             perturbations=names,
             severities=self.severities,
@@ -378,42 +403,6 @@ class Robustness(Measurement[RobustnessReport]):
         )
         # Shards are joined, so all of them name the same attacks.
         return report if filled.subject.request.shard else report.with_attacks_run()
-
-
-def table_parts(cells: int, attacks: int) -> list[Columns]:
-    """Columns that are filled together, for a number of corrupted images and of attacks."""
-    first = _CLEAN + _OF_CELL * cells
-    corruptions: list[Columns] = [slice(first)]
-    return corruptions + [
-        [first + column * attacks + number for column in range(_OF_ATTACK)]
-        for number in range(attacks)
-    ]
-
-
-def settings_of_answers(report: RobustnessReport) -> dict[str, Any]:
-    """Settings that determined the table of a finished report, which may hold its view as well."""
-    return {**report.settings, **{name: getattr(report, name) for name in _WHAT}}
-
-
-def table_of(report: RobustnessReport) -> NDArray[np.float32]:
-    """The table that a report was made of; zeros where an early one does not hold probabilities."""
-    rows, cells = len(report.labels), report.wrong.shape
-    clean, corrupted = report.max_prob, report.corrupted_max_prob
-    if not report.of_classes:
-        clean, corrupted = report.share, report.corrupted_share
-    columns = [
-        report.values[0],
-        np.zeros(rows) if clean is None else clean,
-        report.wrong,
-        report.change,
-        report.values[1],
-        np.zeros(cells) if corrupted is None else corrupted,
-        report.attack_wrong,
-        report.attack_queries,
-        report.attack_change,
-    ]
-    flat = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
-    return np.concatenate(flat, axis=1)
 
 
 def _pairs(own: Sequence[Own], positions: Sequence[int] | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..mathematics.dense import mean_overlap
 from ..mathematics.kept import resampled_share
 from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
@@ -18,7 +19,8 @@ from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
 from .confidence import Confidences, confidences
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
-from .spread import RESAMPLES, Spread
+from .spread import RESAMPLES, Spread, plain
+from .tally import MAPS, check_tally
 
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
@@ -77,6 +79,13 @@ SCHEMA = Schema(
               versions=(_OF_TASKS,), optional=True),
         Field("corrupted_share", _CELLS, "float32", "as `/share`, of the corrupted image",
               low=0, high=1, slack=ROUNDING, versions=(_OF_TASKS,), optional=True),
+        Field("tally", (IMAGE, 2, "class"), "float32",
+              "of maps of classes the pixels of the untouched image in which answer and mask meet, "
+              "then those that either has", low=0, versions=(), allowed=(_OF_TASKS,),
+              optional=True),
+        Field("corrupted_tally", (*_CELLS, 2, "class"), "float32",
+              "as `/tally`, of the corrupted image", low=0, versions=(), allowed=(_OF_TASKS,),
+              optional=True),
         Field("attack_wrong", (IMAGE, "attack"), TRUTH,
               "1 where the answer is wrong after the attack"),
         Field("attack_queries", (IMAGE, "attack"), "int32",
@@ -179,6 +188,9 @@ class RobustnessReport(ModelResult):
         Log-probability of the true class of the corrupted image.
     corrupted_value, corrupted_share : ndarray of float32, shape (n, P, S), or None
         As `value` and `share`, of the corrupted image.
+    tally, corrupted_tally : ndarray of float32, shapes (n, 2, C) and (n, P, S, 2, C), or None
+        Of maps of C classes: pixels of each class in which answer and mask meet, and that either
+        has.
     attacks : list of dict
         ``name`` (such as "square-linf"), ``norm``, ``epsilon`` (in units of pixels in [0, 1]),
         ``queries`` (the budget of an image).
@@ -218,6 +230,8 @@ class RobustnessReport(ModelResult):
     corrupted_share: NDArray[np.float32] | None = None
     max_prob: NDArray[np.float32] | None = None
     corrupted_max_prob: NDArray[np.float32] | None = None
+    tally: NDArray[np.float32] | None = None
+    corrupted_tally: NDArray[np.float32] | None = None
 
     def check(self) -> None:
         """Refuse attacks that contradict themselves; see `Result.check`."""
@@ -262,6 +276,12 @@ class RobustnessReport(ModelResult):
         assert self.corrupted_share is not None
         wrong = ~(self.corrupted_share > self.task.right_above)
         rules.need(bool((wrong == self.wrong).all()), "what is wrong does not follow from shares")
+        both = (self.tally is None) == (self.corrupted_tally is None)
+        rules.need(both, "holds tallies of some images alone")
+        if self.tally is not None and self.corrupted_tally is not None:
+            rules.need(self.task.name == MAPS, "holds tallies, of a task without maps")
+            for tally in (self.tally, self.corrupted_tally.reshape(-1, *self.tally.shape[1:])):
+                check_tally(tally, MAPS, int(self.data["classes"]))
 
     @property
     def values(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -327,6 +347,19 @@ class RobustnessReport(ModelResult):
         return [
             name for name in self.perturbations if name in pairs and not pairs[name]["severities"]
         ]
+
+    @cached_property
+    def overlaps(self) -> tuple[float, NDArray[np.float64]] | None:
+        """Mean intersection over union, of untouched images and of each cell, shape (P, S).
+
+        Of maps of classes, with the masks, or with the model's own clean answers where these are
+        taken; pixels are summed over images before they are divided. None of other tasks.
+        """
+        if self.tally is None or self.corrupted_tally is None:
+            return None
+        cells = np.ndindex(self.wrong.shape[1:])
+        means = [mean_overlap(self.corrupted_tally[:, row, column]) for row, column in cells]
+        return mean_overlap(self.tally), np.reshape(means, self.wrong.shape[1:])
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -534,14 +567,20 @@ class RobustnessReport(ModelResult):
         lost = self.lost_log_prob[row].json()
         if self.of_classes:
             return {"lost_log_prob": lost}
-        return {"lost_log_prob": None, "lost_value": lost, "value": self.mean_values[0][row].json()}
+        values: dict[str, Any] = {"lost_log_prob": None, "lost_value": lost}
+        values["value"] = self.mean_values[0][row].json()
+        if self.overlaps is not None:
+            values["mean_ious"] = plain(self.overlaps[1][row])
+        return values
 
     def _values_json(self) -> dict[str, Any]:
         """Mean values of untouched and corrupted images, for JSON; of other tasks than classes."""
         if self.of_classes:
             return {}
         clean, mean = self.mean_values[1][0], self.mean_values[1][1]
-        names = {"task": self.task.name, "value": self.task.value}
+        names: dict[str, Any] = {"task": self.task.name, "value": self.task.value}
+        if self.overlaps is not None and not self.of_own_answers:
+            names["clean_mean_iou"] = plain(np.asarray(self.overlaps[0]))
         return {**names, "clean_value": clean.json(), "mean_value": mean.json()}
 
     def clean_error_of(self, chosen: NDArray[np.bool_]) -> float | None:

@@ -28,6 +28,7 @@ from .coalition_table import OF_IMAGES, check_columns, name_of_class, players_of
 from .precondition import Precondition, gain_alone, precondition
 from .result import ModelResult
 from .spread import check_confidence
+from .tally import check_tally
 
 if TYPE_CHECKING:
     from ..mathematics.profiles import ClassProfiles
@@ -86,6 +87,10 @@ SCHEMA = Schema(
               "game/coalitions", versions=(_DRAWN,), allowed=(_NEWEST,),
               coordinate="coalition"),
         *OF_IMAGES,
+        Field("tally", (IMAGE, 2, "class"), "float32",
+              "of several labels log-odds, then 1 for a label the image has; of maps the pixels in "
+              "which answer and mask meet, then those that either has",
+              "clean/tally", optional=True, finite=False, versions=(), allowed=(_NEWEST,)),
         Field("example", ("height", "width", "channel"), "uint8",
               "one image at the model's size, for pictures; 1 or 3 channels",
               "data/example", optional=True),
@@ -138,6 +143,8 @@ class ValueTable(ModelResult):
         One image of the sample as the model's input size has it, for pictures.
     coalitions : ndarray of uint64, shape (K, C), or None
         The coalition of each value where they were drawn; None where all 2**M are there in order.
+    tally : ndarray of float32, shape (K, 2, classes), or None
+        What the untouched images are judged by together, of several labels and of maps.
     """
 
     SCHEMA: ClassVar[Schema] = SCHEMA
@@ -148,6 +155,7 @@ class ValueTable(ModelResult):
     class_names: list[str] | None = None
     example: NDArray[np.uint8] | None = field(default=None, repr=False)
     coalitions: NDArray[np.uint64] | None = field(default=None, repr=False)
+    tally: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def view(
         self,
@@ -458,6 +466,9 @@ class ValueTable(ModelResult):
                 ends[1] is None or high <= ends[1] + ROUNDING
             )
             rules.need(fits, f"'game/value' holds values that no {self.task.quantity} has")
+            if self.tally is not None:
+                rules.need(self.task.tallied, "'clean/tally' is none of its task")
+                check_tally(self.tally, self.task.name, self.data["classes"])
         check_columns(self.settings, self.table.shape[1], self.coalitions)
         self.check_own_answers()
         names, offset = self.class_names, int(self.settings.get("label_offset", 0))

@@ -206,6 +206,10 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "pairs": are_pairs,
         "labels": lambda value: value == "model",
         "task": lambda value: isinstance(value, str) and value in TASKS,
+        "threshold": lambda value: all(
+            map(is_share, value if isinstance(value, list) else [value])
+        ),
+        "ignore": whole(0, MOST_COUNT),
     },
     "run": {"forward_passes": whole(0, MOST_COUNT)},
     "data": {"classes": whole(1, MOST_CLASSES)},

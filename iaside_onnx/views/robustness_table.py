@@ -75,13 +75,20 @@ def _print_task(report: RobustnessReport, level: str) -> None:
     means, overall = report.mean_values
     by_cell = report.values[1].mean(axis=0, dtype=np.float64)
     headings = [f"mean {kind.quantity}", ends, "by severity", kind.lost, ends]
+    overlaps = report.overlaps
+    headings += ["mean IoU by severity"] * (overlaps is not None)
     rows = []
     for row, name in enumerate(report.perturbations):
         values = by_cell[row][: 1 if name in report.own else None]
         cells = [*value_and_ends(means[row]), " ".join(number(value, 2) for value in values)]
         cells += value_and_ends(report.damage.corruption_errors[row])
+        if overlaps is not None:
+            shown = overlaps[1][row][: len(values)]
+            cells.append(" ".join(number(value, 2).removeprefix("0") for value in shown))
         rows.append([one_line(name), *cells])
     out.print(table(["corruption"], headings, rows, tight=True))
+    if overlaps is not None and not report.of_own_answers:
+        out.say(f"Mean intersection over union (IoU), untouched: {number(overlaps[0])}")
     out.say(
         f"Mean {kind.quantity} over all: {with_interval(overall[1], level)}",
         f"Mean share '{kind.lost}': {with_interval(report.damage.mean_error, level)}",
