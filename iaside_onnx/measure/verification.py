@@ -22,6 +22,7 @@ from ..digest import data_digest
 from ..errors import IasideError, ReportError, UsageError, said
 from ..images.sample import OWN_ANSWERS, Reading, Sample
 from ..inference.choosing import is_active
+from ..inference.plugin_loading import load_plugins
 from ..inference.providers import asked, row_of
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
@@ -105,7 +106,7 @@ def verify(
         What `storage.signature` found, to stand with the others.
     listener : Listener, optional
     **running
-        threads, batch and ort_extension, as for `analyze`.
+        threads, batch, ort_extension and ep_library, as for `analyze`.
 
     Returns
     -------
@@ -360,6 +361,7 @@ def _redone(
     named = result.provider or stored.get("provider", "auto")
     ran = {**result.settings, **(result.settings.get("attack") or {})}.get("execution")
     provider = str(ran or named)
+    load_plugins(map(Path, running.get("ep_library", ())))
     if stored and not is_active(provider):
         raise UsageError(f"{_ASKED}: the file was made with {provider}, which is not active here")
     table, identity = redo.table_of(result), as_json(identity_of(result, redo.settings))
