@@ -37,6 +37,11 @@ TEMPERATURES = (1e-6, 1e6)
 SAMPLINGS = ("stratified", "nested")
 
 
+def check_samples(samples: int) -> None:
+    """Refuse what is no number of images to draw."""
+    check_number("samples", samples, 0, MOST_COUNT, "0 for all images or a positive number")
+
+
 def check_seed(seed: int) -> None:
     """Refuse what is no seed with an `InvalidOption`."""
     check_whole("seed", seed)
@@ -277,8 +282,7 @@ class Settings:
             raise UsageError(f"{option('passes')} goes with {drawing}; exact needs all 2^M")
         drawn_count(estimator, self.players, self.passes)
         check_seed(self.seed)
-        many = "0 for all images or a positive number"
-        check_number("samples", self.samples, 0, MOST_COUNT, many)
+        check_samples(self.samples)
         if self.label_offset is not None:
             check_number("label_offset", self.label_offset, -MOST_OFFSET, MOST_OFFSET, "a number")
         if self.temperature != "auto":

@@ -24,6 +24,7 @@ from ..mathematics.coalitions import draw_coalitions, drawn_count
 from ..mathematics.damage import SPLIT_ESTIMATORS, draw_split, split_coalitions
 from ..results.damage import UNITS, DamageReport
 from ..results.damage_numbers import held_values
+from ..results.example import most_certain
 from ..results.spread import check_confidence
 from ..settings import Settings
 from ..spelling import option
@@ -363,33 +364,25 @@ class DamageGame(Measurement[DamageReport]):
         if self.plan.split and coalitions is None:
             assert self.plan.shared is not None
             coalitions = np.tile(self.plan.shared, (len(table), 1))
-        example = self._example(filled)
-        origin = filled.origin()
-        return DamageReport(
+        report = DamageReport(
             **of_task,
             coalitions=coalitions,
             labels=filled.labels,
             settings=filled.all_settings,
             class_names=sample.class_names or subject.classifier.class_names,
-            **{name: image for name, image in example.items() if name != "id"},
-            **{
-                **origin,
-                "image_digests": sample.image_digests,
-                "data": {**origin["data"], **({"example": example["id"]} if example else {})},
-            },
+            **{**filled.origin(), "image_digests": sample.image_digests},
         )
+        return report if self.perturbation.queries else self._with_example(report, filled)
 
-    def _example(self, filled: Filled) -> dict[str, Any]:
-        """The first image, clean and perturbed, for pictures; none where that costs passes."""
-        subject, clean = filled.subject, filled.clean
-        assert clean is not None
-        if self.perturbation.queries:
-            return {}
-        first = subject.positions[0]
-        groups = self.perturbation.groups(subject, [first], BatchSize(1), lambda _: None)
-        planes = next(groups)[1](first)
-        return {
-            "id": subject.sample.ids[first],
-            "example": clean.example,
-            "example_perturbed": shown_pixels(planes),
-        }
+    def _with_example(self, report: DamageReport, filled: Filled) -> DamageReport:
+        """With one image, clean and perturbed, for pictures; not where that costs passes."""
+        subject, row = filled.subject, most_certain(report, report.table[:, -1])
+        position = filled.position_of(row)
+        groups = self.perturbation.groups(subject, [position], BatchSize(1), lambda _: None)
+        planes = next(groups)[1](position)
+        return replace(
+            report,
+            example=shown_pixels(subject.pixels(position)),
+            example_perturbed=shown_pixels(planes),
+            data={**report.data, "example": report.image_ids[row]},
+        )

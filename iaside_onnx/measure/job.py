@@ -115,6 +115,7 @@ class Job:
                 there,
                 settings,
                 extensions=tuple(library.absolute() for library in request.extensions),
+                ep_libraries=tuple(library.absolute() for library in request.ep_libraries),
                 provider=subject.asked or request.provider,
                 tf32=request.tf32,
                 batch=batch,

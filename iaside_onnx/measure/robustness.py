@@ -24,7 +24,7 @@ from ..settings import MOST_COUNT
 from ..spelling import option
 from ..storage.output_file import check_no_input
 from ..storage.partial import Columns
-from ..tasks import CLASSES, TaskKind
+from ..tasks import CLASSES
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
@@ -32,17 +32,23 @@ from .corrupted import corrupted, corruption_threads
 from .in_memory import GivenImages, GivenModel
 from .perturbed import Own, Wanted, kind_of
 from .request import LabelledOptions, Request, with_options
+from .robustness_columns import (
+    CLEAN,
+    OF_ATTACK,
+    OF_CELL,
+    OF_TALLY,
+    WHAT,
+    columns_of,
+    settings_of_answers,
+    table_of,
+    table_parts,
+    tallied_classes,
+)  # fmt: skip
 from .run import measure
 from .scorer import Scorer
 from .subject import Subject
 
 _ATTACK = "square-linf"
-_WHAT = ("perturbations", "severities", "attacks")
-# Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
-# each attack.
-_CLEAN, _OF_CELL, _OF_ATTACK = 2, 4, 3
-# Numbers of a class: the pixels in which answer and mask meet, and those that either has.
-_OF_TALLY = 2
 
 
 @with_options(LabelledOptions)
@@ -200,7 +206,7 @@ class Robustness(Measurement[RobustnessReport]):
     @property
     def columns(self) -> int:
         """See `Measurement`."""
-        return _columns(self.cells, len(self.attacks), self.tallied)
+        return columns_of(self.cells, len(self.attacks), self.tallied)
 
     @property
     def parts(self) -> list[Columns]:
@@ -242,7 +248,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
-        what = {name: getattr(self, name) for name in _WHAT}
+        what = {name: getattr(self, name) for name in WHAT}
         samples = {"attack_samples": self.attack_samples}
         return {**subject.settings(), **what, **samples, **_pairs(self.own)}
 
@@ -297,9 +303,9 @@ class Robustness(Measurement[RobustnessReport]):
                 worth = task.worth(log, target)[0]
                 most = np.exp(log.max()) if classes else task.share(log, target)[0]
                 if column < 0:
-                    clean, row = log, np.empty(_CLEAN + _OF_CELL * self.cells, np.float32)
-                    tally = np.empty((1 + self.cells, _OF_TALLY * self.tallied), np.float32)
-                    row[:_CLEAN] = worth, most
+                    clean, row = log, np.empty(CLEAN + OF_CELL * self.cells, np.float32)
+                    tally = np.empty((1 + self.cells, OF_TALLY * self.tallied), np.float32)
+                    row[:CLEAN] = worth, most
                 if self.tallied and isinstance(task, Tallying):
                     at = [0] if column < 0 else [1 + cell for cell in self._cells_of(column)]
                     tally[at] = task.tally(log, target).ravel()
@@ -307,7 +313,7 @@ class Robustness(Measurement[RobustnessReport]):
                     continue
                 wrong, change = not task.right(log, target)[0], task.change(log, clean)[0]
                 for cell in self._cells_of(column):
-                    row[_CLEAN + cell :: self.cells] = wrong, change, worth, most
+                    row[CLEAN + cell :: self.cells] = wrong, change, worth, most
                 if cell == self.cells - 1:
                     store(position, np.append(row, tally))
             advance(len(group))
@@ -354,11 +360,11 @@ class Robustness(Measurement[RobustnessReport]):
         """See `Measurement`."""
         table, form = filled.table, filled.subject.classifier.form
         shape = (len(table), len(self.perturbations), len(self.severities))
-        blocks = [1, 1, *[self.cells] * _OF_CELL, *[len(self.attacks)] * _OF_ATTACK]
-        blocks += [_OF_TALLY * self.tallied, _OF_TALLY * self.tallied * self.cells]
+        blocks = [1, 1, *[self.cells] * OF_CELL, *[len(self.attacks)] * OF_ATTACK]
+        blocks += [OF_TALLY * self.tallied, OF_TALLY * self.tallied * self.cells]
         ends = np.cumsum(blocks)[:-1]
         parts = [np.array(part) for part in np.split(table, ends, axis=1)]
-        settings = {key: value for key, value in filled.settings.items() if key not in _WHAT}
+        settings = {key: value for key, value in filled.settings.items() if key not in WHAT}
         names = self.perturbations
         value, beside = parts[0][:, 0], parts[1][:, 0]
         corrupted, corrupted_beside = parts[4].reshape(shape), parts[5].reshape(shape)
@@ -370,7 +376,7 @@ class Robustness(Measurement[RobustnessReport]):
             names_of = ("log_prob", "max_prob", "corrupted_log_prob", "corrupted_max_prob")
             of_task = dict(zip(names_of, of_task.values(), strict=True))
         if self.tallied:
-            of_image = _OF_TALLY, self.tallied
+            of_image = OF_TALLY, self.tallied
             of_task["tally"] = parts[9].reshape(-1, *of_image)
             of_task["corrupted_tally"] = parts[10].reshape(*shape, *of_image)
         report = RobustnessReport(
@@ -397,59 +403,6 @@ class Robustness(Measurement[RobustnessReport]):
         )
         # Shards are joined, so all of them name the same attacks.
         return report if filled.subject.request.shard else report.with_attacks_run()
-
-
-def tallied_classes(kind: TaskKind, classes: int) -> int:
-    """Classes whose overlap with the masks is counted for each corruption; 0: nothing is.
-
-    Of several labels precision is that of untouched images alone.
-    """
-    return classes if kind.name == "dense" else 0
-
-
-def _columns(cells: int, attacks: int, tallied: int) -> int:
-    return _CLEAN + _OF_CELL * cells + _OF_ATTACK * attacks + _OF_TALLY * tallied * (1 + cells)
-
-
-def table_parts(cells: int, attacks: int, tallied: int = 0) -> list[Columns]:
-    """Columns that are filled together, for a number of corrupted images and of attacks."""
-    first = _CLEAN + _OF_CELL * cells
-    corruptions: list[Columns] = [slice(first)]
-    if tallied:
-        last = first + _OF_ATTACK * attacks
-        corruptions = [[*range(first), *range(last, _columns(cells, attacks, tallied))]]
-    return corruptions + [
-        [first + column * attacks + number for column in range(_OF_ATTACK)]
-        for number in range(attacks)
-    ]
-
-
-def settings_of_answers(report: RobustnessReport) -> dict[str, Any]:
-    """Settings that determined the table of a finished report, which may hold its view as well."""
-    return {**report.settings, **{name: getattr(report, name) for name in _WHAT}}
-
-
-def table_of(report: RobustnessReport) -> NDArray[np.float32]:
-    """The table that a report was made of; zeros where an early one does not hold probabilities."""
-    rows, cells = len(report.labels), report.wrong.shape
-    clean, corrupted = report.max_prob, report.corrupted_max_prob
-    if not report.of_classes:
-        clean, corrupted = report.share, report.corrupted_share
-    columns: list[NDArray[Any]] = [
-        report.values[0],
-        np.zeros(rows) if clean is None else clean,
-        report.wrong,
-        report.change,
-        report.values[1],
-        np.zeros(cells) if corrupted is None else corrupted,
-        report.attack_wrong,
-        report.attack_queries,
-        report.attack_change,
-    ]
-    if report.tally is not None and report.corrupted_tally is not None:
-        columns += [report.tally, report.corrupted_tally]
-    flat = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
-    return np.concatenate(flat, axis=1)
 
 
 def _pairs(own: Sequence[Own], positions: Sequence[int] | None = None) -> dict[str, Any]:

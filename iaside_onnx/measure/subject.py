@@ -20,6 +20,7 @@ from ..images.folders import PhotoFiles
 from ..images.sample import OWN_ANSWERS, Reading, Sample, draw_sample, leave_out_bad
 from ..inference.choosing import choose_runtime, runtime_clash, runtime_details
 from ..inference.classifier import Classifier, open_classifier
+from ..inference.plugin_loading import load_plugins
 from ..inference.providers import AUTO, automatic
 from ..inference.range_check import check_pixel_range
 from ..inference.session import Runtime
@@ -335,6 +336,7 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
 
     def opened(provider: str) -> Classifier:
         assert request.model is not None
+        load_plugins(request.ep_libraries)
         runtime = choose_runtime(provider, request.threads, request.extensions, tf32=request.tf32)
         return open_classifier(request.model, runtime, settings, sample, request.listener)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import UsageError
+from ..plurals import counted
 from ..results.damage import FEW_IMAGES, DamageReport
 from ..results.damage_words import pairs_of_bands, perturbation_name, sentence, split_sentence
 from ..spelling import option
 from ..tasks import VALUED
 from .damage_rows import digits_of, ends, signed, unit_heading
 from .terminal import Rows, table, terminal
-from .text import UNDEFINED, counted, number, one_line, percent, with_ends
+from .text import UNDEFINED, number, one_line, percent, with_ends
 
 _WORST = 5
 _QUANTITY = {

@@ -1,0 +1,74 @@
+"""The columns of a table of robustness: what stands where, and the table of a finished report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..results.robustness import RobustnessReport
+from ..storage.partial import Columns
+from ..tasks import TaskKind
+
+# Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
+# each attack.
+CLEAN, OF_CELL, OF_ATTACK = 2, 4, 3
+# Numbers of a class: the pixels in which answer and mask meet, and those that either has.
+OF_TALLY = 2
+# Attributes of a report that its settings lack.
+WHAT = ("perturbations", "severities", "attacks")
+
+
+def tallied_classes(kind: TaskKind, classes: int) -> int:
+    """Classes whose overlap with the masks is counted for each corruption; 0: nothing is.
+
+    Of several labels precision is that of untouched images alone.
+    """
+    return classes if kind.name == "dense" else 0
+
+
+def columns_of(cells: int, attacks: int, tallied: int) -> int:
+    """Numbers in a row of the table."""
+    return CLEAN + OF_CELL * cells + OF_ATTACK * attacks + OF_TALLY * tallied * (1 + cells)
+
+
+def table_parts(cells: int, attacks: int, tallied: int = 0) -> list[Columns]:
+    """Columns that are filled together, for a number of corrupted images and of attacks."""
+    first = CLEAN + OF_CELL * cells
+    corruptions: list[Columns] = [slice(first)]
+    if tallied:
+        last = first + OF_ATTACK * attacks
+        corruptions = [[*range(first), *range(last, columns_of(cells, attacks, tallied))]]
+    return corruptions + [
+        [first + column * attacks + number for column in range(OF_ATTACK)]
+        for number in range(attacks)
+    ]
+
+
+def settings_of_answers(report: RobustnessReport) -> dict[str, Any]:
+    """Settings that determined the table of a finished report, which may hold its view as well."""
+    return {**report.settings, **{name: getattr(report, name) for name in WHAT}}
+
+
+def table_of(report: RobustnessReport) -> NDArray[np.float32]:
+    """The table that a report was made of; zeros where an early one does not hold probabilities."""
+    rows, cells = len(report.labels), report.wrong.shape
+    clean, corrupted = report.max_prob, report.corrupted_max_prob
+    if not report.of_classes:
+        clean, corrupted = report.share, report.corrupted_share
+    columns: list[NDArray[Any]] = [
+        report.values[0],
+        np.zeros(rows) if clean is None else clean,
+        report.wrong,
+        report.change,
+        report.values[1],
+        np.zeros(cells) if corrupted is None else corrupted,
+        report.attack_wrong,
+        report.attack_queries,
+        report.attack_change,
+    ]
+    if report.tally is not None and report.corrupted_tally is not None:
+        columns += [report.tally, report.corrupted_tally]
+    flat = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
+    return np.concatenate(flat, axis=1)
