@@ -59,7 +59,7 @@ class CleanPass:
         Their values as the game counts them, such as log-probabilities of true classes.
     learned : Task or None
         The task as it has seen the whole sample; None of classes, which learn a temperature.
-    tally : ndarray of float32, shape (n, 2, classes), or None
+    tally : ndarray of float32, shape (n, numbers, classes), or None
         What the images are judged by together, where the task has that.
     example : ndarray of uint8, shape (H, W, C)
         The shard's first image as the model's input size has it.

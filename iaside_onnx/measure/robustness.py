@@ -20,11 +20,12 @@ from ..images.sample import stratified
 from ..inference.task import Tallying
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
+from ..results.tally import MAPS, NUMBERS
 from ..settings import MOST_COUNT
 from ..spelling import option
 from ..storage.output_file import check_no_input
 from ..storage.partial import Columns
-from ..tasks import CLASSES, TaskKind
+from ..tasks import CLASSES
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
@@ -41,8 +42,6 @@ _WHAT = ("perturbations", "severities", "attacks")
 # Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
 # each attack.
 _CLEAN, _OF_CELL, _OF_ATTACK = 2, 4, 3
-# Numbers of a class: the pixels in which answer and mask meet, and those that either has.
-_OF_TALLY = 2
 
 
 @with_options(LabelledOptions)
@@ -140,7 +139,7 @@ def measure_robustness(
             attack_samples if attacks else None,
             sorted(chosen & set(subject.positions)),
             own,
-            tallied_classes(subject.classifier.kind, subject.classifier.classes),
+            NUMBERS[MAPS] * subject.classifier.classes if subject.classifier.map_form else 0,
         )
 
     return measure(request, settle, {"confidence": float(confidence)}, known=known)
@@ -154,7 +153,7 @@ class Robustness(Measurement[RobustnessReport]):
     and the share that is right), then `wrong`, `change`,
     `corrupted_log_prob` and `corrupted_max_prob` of each corruption and severity, then
     `attack_wrong`, `attack_queries` and `attack_change` of each attack, and of maps of classes the
-    tally of the untouched image and of each corruption and severity.
+    tally of each corruption and severity.
 
     Attributes
     ----------
@@ -168,7 +167,8 @@ class Robustness(Measurement[RobustnessReport]):
         The last of the perturbations: pictures of the user's own. Those without severities stand
         at each severity alike.
     tallied : int
-        Classes of a map, whose overlap with the masks is counted; 0: nothing is.
+        Numbers in the tally of an image, of maps of classes; 0 of other tasks, which have none of
+        corrupted images.
     """
 
     perturbations: list[str]
@@ -298,13 +298,11 @@ class Robustness(Measurement[RobustnessReport]):
                 most = np.exp(log.max()) if classes else task.share(log, target)[0]
                 if column < 0:
                     clean, row = log, np.empty(_CLEAN + _OF_CELL * self.cells, np.float32)
-                    tally = np.empty((1 + self.cells, _OF_TALLY * self.tallied), np.float32)
+                    tally = np.empty((self.cells, self.tallied), np.float32)
                     row[:_CLEAN] = worth, most
-                if self.tallied and isinstance(task, Tallying):
-                    at = [0] if column < 0 else [1 + cell for cell in self._cells_of(column)]
-                    tally[at] = task.tally(log, target).ravel()
-                if column < 0:
                     continue
+                if self.tallied and isinstance(task, Tallying):
+                    tally[self._cells_of(column)] = task.tally(log, target).ravel()
                 wrong, change = not task.right(log, target)[0], task.change(log, clean)[0]
                 for cell in self._cells_of(column):
                     row[_CLEAN + cell :: self.cells] = wrong, change, worth, most
@@ -355,8 +353,7 @@ class Robustness(Measurement[RobustnessReport]):
         table, form = filled.table, filled.subject.classifier.form
         shape = (len(table), len(self.perturbations), len(self.severities))
         blocks = [1, 1, *[self.cells] * _OF_CELL, *[len(self.attacks)] * _OF_ATTACK]
-        blocks += [_OF_TALLY * self.tallied, _OF_TALLY * self.tallied * self.cells]
-        ends = np.cumsum(blocks)[:-1]
+        ends = np.cumsum(blocks)
         parts = [np.array(part) for part in np.split(table, ends, axis=1)]
         settings = {key: value for key, value in filled.settings.items() if key not in _WHAT}
         names = self.perturbations
@@ -371,10 +368,12 @@ class Robustness(Measurement[RobustnessReport]):
                 "log_prob": value, "max_prob": beside,
                 "corrupted_log_prob": corrupted, "corrupted_max_prob": corrupted_beside,
             }  # fmt: skip
+        assert filled.clean is not None
+        if filled.clean.tally is not None:
+            of_task["tally"] = filled.clean.tally[filled.used]
         if self.tallied:
-            of_image = _OF_TALLY, self.tallied
-            of_task["tally"] = parts[9].reshape(-1, *of_image)
-            of_task["corrupted_tally"] = parts[10].reshape(*shape, *of_image)
+            of_image = NUMBERS[MAPS], self.tallied // NUMBERS[MAPS]
+            of_task["corrupted_tally"] = parts[9].reshape(*shape, *of_image)
         report = RobustnessReport(
             perturbations=names,
             severities=self.severities,
@@ -401,25 +400,17 @@ class Robustness(Measurement[RobustnessReport]):
         return report if filled.subject.request.shard else report.with_attacks_run()
 
 
-def tallied_classes(kind: TaskKind, classes: int) -> int:
-    """Classes whose overlap with the masks is counted for each corruption; 0: nothing is.
-
-    Of several labels precision is that of untouched images alone.
-    """
-    return classes if kind.name == "dense" else 0
+def _columns(cells: int, attacks: int, tally: int) -> int:
+    return _CLEAN + _OF_CELL * cells + _OF_ATTACK * attacks + tally * cells
 
 
-def _columns(cells: int, attacks: int, tallied: int) -> int:
-    return _CLEAN + _OF_CELL * cells + _OF_ATTACK * attacks + _OF_TALLY * tallied * (1 + cells)
-
-
-def table_parts(cells: int, attacks: int, tallied: int = 0) -> list[Columns]:
+def table_parts(cells: int, attacks: int, tally: int = 0) -> list[Columns]:
     """Columns that are filled together, for a number of corrupted images and of attacks."""
     first = _CLEAN + _OF_CELL * cells
     corruptions: list[Columns] = [slice(first)]
-    if tallied:
+    if tally:
         last = first + _OF_ATTACK * attacks
-        corruptions = [[*range(first), *range(last, _columns(cells, attacks, tallied))]]
+        corruptions = [[*range(first), *range(last, _columns(cells, attacks, tally))]]
     return corruptions + [
         [first + column * attacks + number for column in range(_OF_ATTACK)]
         for number in range(attacks)
@@ -448,8 +439,8 @@ def table_of(report: RobustnessReport) -> NDArray[np.float32]:
         report.attack_queries,
         report.attack_change,
     ]
-    if report.tally is not None and report.corrupted_tally is not None:
-        columns += [report.tally, report.corrupted_tally]
+    if report.corrupted_tally is not None:
+        columns.append(report.corrupted_tally)
     flat = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
     return np.concatenate(flat, axis=1)
 
