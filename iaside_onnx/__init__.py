@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .comparisons.gate import Gate, gate
     from .comparisons.pairs import Comparison
     from .comparisons.prediction import Prediction, predict_damage
+    from .comparisons.ranking import Ranking, rank
     from .comparisons.shares import Shares, damage_shares
     from .corruptions.corrupt import corrupt
     from .errors import IasideError
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from .results.snr import SnrReport, load_snr
     from .results.stand_ins import StandInReport
     from .settings import Settings
-    from .views.registry import plot
+    from .views.plotting import plot
 
 _HOMES = {
     "Audit": "results.audit",
@@ -79,7 +80,9 @@ _HOMES = {
     "Report": "results.report",
     "RobustnessReport": "results.robustness",
     "load": "results.kinds",
-    "plot": "views.registry",
+    "plot": "views.plotting",
+    "rank": "comparisons.ranking",
+    "Ranking": "comparisons.ranking",
     "load_heatmap": "results.heatmap",
     "load_robustness": "results.robustness",
     "load_snr": "results.snr",
@@ -96,13 +99,13 @@ _HOMES = {
 
 __all__ = [
     "Audit", "AuditComparison", "Comparison", "Correlation", "DamageReport", "Gate",
-    "HeatmapReport", "IasideError", "Listener", "Prediction", "Report", "RobustnessReport",
-    "Settings", "Shares", "SnrReport", "StandInReport", "Verdicts", "analyze", "audit",
-    "band_images", "band_index", "compare", "compare_audits", "correlate", "corrupt",
+    "HeatmapReport", "IasideError", "Listener", "Prediction", "Ranking", "Report",
+    "RobustnessReport", "Settings", "Shares", "SnrReport", "StandInReport", "Verdicts", "analyze",
+    "audit", "band_images", "band_index", "compare", "compare_audits", "correlate", "corrupt",
     "damage_shares", "explain", "fit_filter", "gate", "load", "load_heatmap", "load_robustness",
     "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins",
-    "merge", "plot", "predict_damage", "shapley_interactions", "shapley_values", "signed_score",
-    "spectral_importance", "spectral_robustness_score", "verdicts",
+    "merge", "plot", "predict_damage", "rank", "shapley_interactions", "shapley_values",
+    "signed_score", "spectral_importance", "spectral_robustness_score", "verdicts",
 ]  # fmt: skip
 
 

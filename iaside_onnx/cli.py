@@ -30,6 +30,7 @@ from .commands.measure import OWN_PROCESS
 from .commands.merge import merge
 from .commands.predict import predict
 from .commands.quantize import quantize
+from .commands.rank import rank
 from .commands.robustness import robustness
 from .commands.show import plot, show
 from .commands.snr import snr
@@ -175,7 +176,7 @@ def run() -> None:
 
 
 for command in (
-    demo, audit, inspect, export, quantize, analyze, show, plot, html, compare, gate, merge,
+    demo, audit, inspect, export, quantize, analyze, show, plot, html, compare, rank, gate, merge,
     robustness, snr, heatmap, correlate, predict, verify, explain, filter_model,
 ):  # fmt: skip
     main.add_command(command)

@@ -41,6 +41,7 @@ SETTINGS = _declared(
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),
     (Belongs.MODEL, "layout output_kind label_offset threshold"),
+    (Belongs.MODEL, "class_embeddings fit_classes logit_scale"),
     (Belongs.FITTED, "temperature tf32 execution"),
     (Belongs.MODEL, "floor set allow_random"),
     (Belongs.SIZE, "size"),

@@ -37,6 +37,11 @@ TEMPERATURES = (1e-6, 1e6)
 SAMPLINGS = ("stratified", "nested")
 
 
+def check_samples(samples: int) -> None:
+    """Refuse what is no number of images to draw."""
+    check_number("samples", samples, 0, MOST_COUNT, "0 for all images or a positive number")
+
+
 def check_seed(seed: int) -> None:
     """Refuse what is no seed with an `InvalidOption`."""
     check_whole("seed", seed)
@@ -95,6 +100,15 @@ class Settings:
     task : str or None
         What the model gives of an image, a key of `tasks.TASKS`: "classes", "several-labels",
         "embedding", "dense" or "other"; None is found out from its output.
+    class_embeddings : str or None
+        A ``.npy`` file with an embedding of each class, shape (C, D), which makes a classifier of a
+        model that gives embeddings; its directions count.
+    fit_classes : str or None
+        Labelled images, the means of whose embeddings are the classes. None of them may be among
+        those that are measured.
+    logit_scale : float or None
+        What cosines are multiplied by before the softmax; None: as the file has it, or fitted with
+        the classes.
     label_offset : int or None
         Added to the labels of the data.
     temperature : float or "auto"
@@ -134,6 +148,9 @@ class Settings:
     layout: str | None = None
     output_kind: str | None = None
     task: str | None = None
+    class_embeddings: str | None = None
+    fit_classes: str | None = None
+    logit_scale: float | None = None
     label_offset: int | None = None
     temperature: float | str = 1.0
     output_map: str = "real"
@@ -195,6 +212,49 @@ class Settings:
         """Coalitions in a row of the table."""
         return drawn_count(self.chosen_estimator, self.players, self.passes)
 
+    @property
+    def given_classes(self) -> str | None:
+        """The field that gives classes for embeddings; None: the model has its own."""
+        names = ("class_embeddings", "fit_classes")
+        return next((name for name in names if getattr(self, name) is not None), None)
+
+    def _check_classes(self) -> None:
+        """Refuse classes for embeddings that are asked for in two ways."""
+        given = self.given_classes
+        if None not in (self.class_embeddings, self.fit_classes):
+            raise UsageError(
+                f"{option('class_embeddings')} and {option('fit_classes')} exclude each other"
+            )
+        if self.logit_scale is not None and given is None:
+            raise UsageError(
+                f"{option('logit_scale')} goes with {option('class_embeddings')} or "
+                f"{option('fit_classes')}"
+            )
+        if given is not None and self.task not in (None, "classes"):
+            raise UsageError(
+                f"{option(given)} makes a classifier of the model: leave out "
+                f"{option('task', self.task)}"
+            )
+
+    def _check_reading(self) -> None:
+        """Refuse what cannot say how the model is read."""
+        for name in ("input", "output_kind", "head"):
+            check_text(name, getattr(self, name))
+        _check_outputs(self.outputs)
+        for name in ("preprocess", "class_embeddings", "fit_classes"):
+            check_path(name, getattr(self, name))
+        if self.logit_scale is not None:
+            check_number("logit_scale", self.logit_scale, *TEMPERATURES, "a positive number")
+        self._check_classes()
+        for each in self.set:
+            check_text("set", each)
+        if isinstance(self.threshold, str):
+            check_path("threshold", self.threshold)
+        elif self.threshold is not None:
+            check_number("threshold", self.threshold, 0.0, 1.0, "a probability, or a file")
+        if self.ignore is not None:
+            check_number("ignore", self.ignore, 0, MOST_COUNT, "a number of a mask")
+
     def check(self) -> None:
         """Refuse values that cannot be used with a `UsageError`, before any work is done."""
         check_choice("norm", self.norm, NORMS)
@@ -206,23 +266,12 @@ class Settings:
         check_choice("task", self.task, (None, *TASKS))
         for name in ("separate_dc", "allow_random"):
             check_truth(name, getattr(self, name))
-        for name in ("input", "output_kind", "head"):
-            check_text(name, getattr(self, name))
-        _check_outputs(self.outputs)
-        check_path("preprocess", self.preprocess)
-        for each in self.set:
-            check_text("set", each)
+        self._check_reading()
         for name in ("bands", "passes"):
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name))
         if self.size is not None:
             _check_size(self.size)
-        if isinstance(self.threshold, str):
-            check_path("threshold", self.threshold)
-        elif self.threshold is not None:
-            check_number("threshold", self.threshold, 0.0, 1.0, "a probability, or a file")
-        if self.ignore is not None:
-            check_number("ignore", self.ignore, 0, MOST_COUNT, "a number of a mask")
         estimator = self.chosen_estimator
         least, most = PLAYERS[estimator]
         if self.bands < 1 or not least <= self.players <= most:
@@ -233,8 +282,7 @@ class Settings:
             raise UsageError(f"{option('passes')} goes with {drawing}; exact needs all 2^M")
         drawn_count(estimator, self.players, self.passes)
         check_seed(self.seed)
-        many = "0 for all images or a positive number"
-        check_number("samples", self.samples, 0, MOST_COUNT, many)
+        check_samples(self.samples)
         if self.label_offset is not None:
             check_number("label_offset", self.label_offset, -MOST_OFFSET, MOST_OFFSET, "a number")
         if self.temperature != "auto":

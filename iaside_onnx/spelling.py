@@ -37,7 +37,7 @@ _VALUE_FLAGS = {
     ("output_kind", "probabilities"): "--probabilities",
 }
 # Parameters that take several values, and placeholders that Python writes otherwise.
-_SEVERAL = ("set", "ort_extension")
+_SEVERAL = ("set", "ort_extension", "ep_library")
 # Of these one value is written without brackets.
 _REPEATED = (*_SEVERAL, "output")
 _PLACEHOLDERS = {"HxW": "(H, W)"}

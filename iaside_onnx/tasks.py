@@ -166,10 +166,16 @@ DETECTOR = TaskKind(
     high=1.0,
     least_gain=0.01,
 )
-VALUES = (*(each.value for each in TASKS.values() if each.name != CLASSES), DETECTOR.value)
+# All kinds that have one value of their own.
+VALUED = (*(each for each in TASKS.values() if each.name != CLASSES), DETECTOR)
+VALUES = tuple(each.value for each in VALUED)
 
 
 def kind_of_settings(settings: Mapping[str, Any]) -> TaskKind:
     """The kind of model that settings of a result are of; classes where they do not say."""
-    task = str(settings.get("task", CLASSES))
-    return DETECTOR if task == DETECTOR.name and "head" in settings else TASKS[task]
+    return kind_of(str(settings.get("task", CLASSES)), settings.get("head"))
+
+
+def kind_of(task: str, head: Any = None) -> TaskKind:
+    """The kind of model of a task, whose outputs may be those of a detector of a known form."""
+    return DETECTOR if task == DETECTOR.name and head is not None else TASKS[task]

@@ -443,7 +443,7 @@ def test_show_compare_html_and_plot_take_the_folder(audit, iaside, tmp_path):
         ["compare", path, other, "--margin", 0.1],
         ["merge", path, other, "-o", tmp_path / "m.h5"],
         ["correlate", path, other],
-        ["show", tmp_path],
+        ["show", tmp_path, "--beta", 0.5],
     ):
         assert iaside(*arguments).exit_code == 2, arguments
 
@@ -452,7 +452,8 @@ def test_the_page_answers_first_and_stands_without_an_analysis(audit):
     text = save_audit_page(audit).read_text()
     answered, evidence = text.index("Is it robust?"), text.index("Where the evidence lies")
     assert answered < text.index("Right answers under each corruption") < evidence
-    assert text.count("upright clean") == 5  # a legend, and four groups
+    # A legend and four groups, and below the legend and the chart of all corruptions.
+    assert text.count("upright clean") == 5 + 2
     assert "80\N{NO-BREAK SPACE}%" in text
     assert "?%" not in text
     bare = audit_page(replace(audit, analysis=None))

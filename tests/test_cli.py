@@ -299,8 +299,9 @@ def test_commands_that_measure_share_the_options_of_a_run(command):
         "--labels", "--columns", "--class-names", "--label-order", "--image-column",
         "--label-column", "--skip-bad", "--samples", "--seed", "--preprocess", "--size", "--input",
         "--output", "--layout", "--logits", "--set", "--allow-random", "--ort-extension",
-        "--provider", "--batch", "--threads", "--tf32", "--time-budget", "--shard", "--dask",
-        "--resume", "--confidence", "--overwrite", "--progress", "--quiet", "--json",
+        "--ep-library", "--provider", "--batch", "--threads", "--tf32", "--time-budget",
+        "--shard", "--dask", "--resume", "--confidence", "--overwrite", "--progress", "--quiet",
+        "--json",
     }  # fmt: skip
 
 

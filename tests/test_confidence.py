@@ -89,8 +89,8 @@ def test_confidence_is_what_the_planted_model_says(planted, tmp_path, iaside):
     early.save(tmp_path / "early.h5")
     assert ia.load(tmp_path / "early.h5").confidences is None
     shown = iaside("show", tmp_path / "early.h5").stdout
-    assert "onfidence" not in shown
-    assert "sure" not in shown
+    assert "Confidence" not in shown
+    assert "sure by" not in shown
     kept = json.loads(iaside("show", tmp_path / "early.h5", "--json").stdout)
     assert kept == {
         **{key: value for key, value in summary.items() if not key.endswith("_confidence")},

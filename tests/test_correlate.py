@@ -106,7 +106,7 @@ def test_attacks_are_joined_only_where_all_were_attacked_alike():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda held: held[:3] + held[8:], r"3 model\(s\) have both"),
+        (lambda held: held[:3] + held[8:], r"3 models have both"),
         (lambda held: [*held, held[0]], "analyses of one model"),
         (lambda held: [*held, held[-1]], "robustness reports of one model"),
         (lambda held: [analysis(0, 0.5, absence="zero"), *held[1:]], "different games: absence"),
@@ -144,7 +144,7 @@ def test_a_model_that_says_nothing_is_left_out_and_named_first(iaside, tmp_path)
         entry.save(files[-1])
     refused = iaside("correlate", *files)
     assert refused.exit_code == 2
-    assert "3 model(s) have both" in refused.stderr
+    assert "3 models have both" in refused.stderr
     assert "No finding: clean accuracy is at chance" in refused.stderr
 
 

@@ -7,7 +7,6 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto
 
-from iaside_onnx.errors import ArtifactError
 from iaside_onnx.inference.detection import HEADS, known_head
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.input_form import InputForm
@@ -166,12 +165,13 @@ def test_overlap_and_suppression():
     np.testing.assert_allclose(found[:3, 4], [0.9, 0.5, 0])
 
 
-def test_the_task_of_detections_knows_when_there_is_nothing_to_match():
+def test_the_task_of_detections_says_what_there_is_to_match():
     clean = as_set([0, 0, 10, 10, 0.8, 1]).reshape(1, -1)
-    task = MatchedBoxes().seen(np.zeros_like(clean))
-    with pytest.raises(ArtifactError, match=r"no detection on the clean images .* 0\.25"):
-        task.learned()
-    task = task.seen(clean).learned()
+    task = MatchedBoxes()
+    assert "objects: 1, detections of confidence 0.25 or more, on 1 of 1 images" in task.said(
+        lambda: clean
+    )
+    assert "nothing to match; check" in task.said(lambda: 0 * clean)
     lost = np.vstack(
         [clean, as_set([0, 0, 10, 4, 0.8, 1]).reshape(1, -1), np.full_like(clean, np.nan)]
     )
@@ -202,8 +202,7 @@ def test_of_a_planted_detector_the_band_of_its_confidence_has_all_importance(tmp
     assert head.form == ("batch-rows" if suppressed else "yolo")
     model = Model(Runtime(), session, form, "scores", affine, head=head)
     clean = model.scores(images)
-    task = MatchedBoxes().seen(clean).learned()
-    assert task.objects == 2
+    task = MatchedBoxes()
     engine = Engine(model, 4, task, "real", np.arange(16, dtype=np.uint64))
     index = band_index(SIZE, SIZE, 4, "linf", separate_dc=False)
     rows = np.zeros((2, 5, 3, SIZE, SIZE), np.float32)

@@ -310,7 +310,7 @@ def test_few_images_and_odd_reports_are_said_and_break_nothing():
         "more images."
     )
     assert one.summary()["precondition"]["gain_low"] is None
-    assert "1 image(s) are few" in " ".join(reservations(one))
+    assert "1 image is few" in " ".join(reservations(one))
     alike = made(profiles(30), labels=np.zeros(30, int))
     assert "all 30 images are of one class" in alike.interpretation()
     few = made(profiles(6), labels=np.arange(6))

@@ -220,14 +220,14 @@ def test_litter_is_no_class_and_an_empty_class_keeps_its_number(tmp_path):
     source = open_images(photos, listener=heard)
     assert source.class_names == NAMES
     assert np.bincount(source.labels, minlength=10).tolist() == [2, 2, 0, *[2] * 7]
-    assert "2 file(s) in the class folders are not read: 2 .psd" in heard.warnings[0]
-    assert "bird/; they keep their place" in heard.warnings[1]
+    assert "2 files in the class folders not read: 2 .psd" in heard.warnings[0]
+    assert "bird/; it keeps its place" in heard.warnings[1]
     (photos / "bird" / "gone.png").symlink_to("nowhere")
     (photos / "bird" / "more").symlink_to(photos / "cat")
     (photos / "stray.png").symlink_to(photos / "cat" / "0.png")
     open_images(photos, listener=heard)
     assert "2 .psd, 1 broken links, 1 linked folders" in heard.warnings[2]
-    assert "1 picture(s) beside the class folders" in heard.warnings[4]
+    assert "1 picture beside the class folders" in heard.warnings[4]
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):

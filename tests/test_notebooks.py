@@ -98,9 +98,11 @@ def test_plots_are_matplotlib_figures_that_notebooks_show(reports):
         assert size["width"] == pytest.approx(3.5 * 120)
     bars = [bar.get_height() for bar in ia.plot(report, other).axes[0].patches]
     np.testing.assert_allclose(bars, [*report.sid, *other.sid])
-    with pytest.raises(UsageError, match="2 reports, but 1 names"):
+    with pytest.raises(
+        UsageError, match=r"names=\['a'\]: give a list with a name for each of the 2"
+    ):
         ia.plot(*reports, names=["a"])
-    with pytest.raises(UsageError, match="1 to 6"):
+    with pytest.raises(UsageError, match="1 to 12"):
         ia.plot()
     with pytest.raises(ia.IasideError, match="no such report"):
         ia.plot("missing.h5")

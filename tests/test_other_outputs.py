@@ -128,3 +128,37 @@ def test_images_that_are_all_alike_tell_nothing(model, tmp_path):
     images = np.full((3, SIZE, SIZE, 3), 0.5, np.float32)
     with pytest.raises(ArtifactError, match="is the same for all images of the sample"):
         ia.analyze(model, write_npz(tmp_path / "d.npz", images, [0, 1, 2]), task="other", **FEW)
+
+
+def test_attacks_corruptions_and_damage_of_any_output(model, data, tmp_path):
+    common = {"preprocess": "unit", "task": "other", "samples": 3}
+    told = ia.measure_robustness(
+        model, data, tmp_path / "r.h5", corruption="brightness", severity=[1, 5],
+        attack="square-linf", epsilon=0.1, queries=30, attack_samples=2, **common,
+    )  # fmt: skip
+    np.testing.assert_allclose(told.value, 1, atol=1e-5)
+    assert told.corrupted_value.shape == told.corrupted_share.shape == (3, 1, 2)
+    np.testing.assert_array_equal(told.wrong, told.corrupted_value <= 0.5)
+    np.testing.assert_allclose(told.change, 1 - told.corrupted_value, atol=1e-5)
+    assert told.attack_change[told.attack_queries >= 0].min() > 0
+    damage = ia.explain(
+        model, data, tmp_path / "d.h5", corruption="gaussian_noise", severity=3, bands=4, **common
+    )
+    assert damage.right is None or damage.right.shape == damage.log_prob.shape
+    assert "accuracy" not in damage.sentence()
+
+
+def test_attacks_and_damage_of_a_detector(tmp_path, data):
+    path = graphs.detector(tmp_path / "m.onnx", SIZE, CYCLES, 1, suppressed=False)
+    told = ia.measure_robustness(
+        path, data, tmp_path / "r.h5", corruption="contrast", severity=5, attack="square-l2",
+        epsilon=1.0, queries=30, attack_samples=2, preprocess="unit", samples=3,
+    )  # fmt: skip
+    # Less contrast leaves less of the wave, and of the confidence as much less.
+    assert 0 < told.corrupted_value.max() < 0.5
+    assert told.wrong.all()
+    damage = ia.explain(
+        path, data, tmp_path / "d.h5", corruption="contrast", severity=5, bands=4,
+        preprocess="unit", samples=3,
+    )  # fmt: skip
+    assert "accuracy" not in damage.sentence()

@@ -110,7 +110,7 @@ def test_inspect_and_every_job_say_the_same(tmp_path, iaside, case, count):
     assert told["task"] == task
     assert told["classes"] is None
     words = {"map": "do not exclude each other at a pixel", "depth": "--task dense or other"}
-    expected = words.get(case, "cannot be audited (yet)")
+    expected = words.get(case, "each image needs numbers of its own")
     assert any(expected in warning or expected in told["meaning"] for warning in told["warnings"])
     images = RNG.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     data = write_npz(tmp_path / "d.npz", images, np.arange(count) % 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -68,16 +69,22 @@ def test_measured_errors_stand_beside_the_score():
     assert [row[0] for row in table[1:]] == ["m0", "m1", "m2"]
     for row, report, entry in zip(table[1:], reports, costs, strict=True):
         relative = entry.against(costs[0])
-        wanted = [report.srs_signed, entry.clean_error, entry.mean_error]
-        np.testing.assert_allclose([float(cell) for cell in row[1:4]], wanted, atol=5e-4)
-        assert float(row[5]) == pytest.approx(entry.mean_mpe, abs=5e-4)
-        assert float(row[6]) == pytest.approx(float(relative.mce.value), abs=5e-4)
-        assert float(row[9]) == pytest.approx(entry.adversarial_errors[0], abs=5e-4)
+        spreads = [entry.clean_spread, entry.damage.mean_error, entry.damage.mean_mpe]
+        spreads += [relative.mce, relative.relative_mce, entry.adversarial_spread[0]]
+        wanted = [[float(report.srs_signed), *map(float, report.intervals.srs_signed)]]
+        wanted += [[float(end) for end in (s.value, s.low, s.high)] for s in spreads]
+        for cell, figures in zip(row[1:], wanted, strict=True):
+            ends = [float(end) for end in re.findall(r"[-+]?[\d.]+", cell)]
+            defined = np.isfinite(figures[0])
+            np.testing.assert_allclose(ends, figures if defined else [], atol=5e-4)
+            assert defined or cell == "not defined"
     said = [mark["aria-label"] for mark in seen.all("g", role="img")]
     for entry in costs:
         name = entry.model["path"].removesuffix(".onnx")
-        value = entry.damage.corruption_errors.value[1]
-        assert any(f"{name}, corruption1: error {value:.3f}" in text for text in said)
+        value = 100 * (1 - entry.damage.corruption_errors.value[1])
+        assert any(
+            f"{name}, corruption1: {value:.0f}\N{NO-BREAK SPACE}% [" in text for text in said
+        )
     assert sum(f"mCE {costs[2].mce(costs[0]):.3f}" in text for text in said) == 1
     few = Markup(page(reports[:2], robustness=costs[:2]))
     assert not [mark for mark in few.all("g", role="img") if "mean error" in mark["aria-label"]]

@@ -90,8 +90,7 @@ def test_merge_on_the_command_line_in_steps_and_any_order(case, parts, tmp_path,
     result = iaside("merge", parts[2], parts[0], "-o", some)
     assert (result.exit_code, some.exists()) == (2, False)
     assert result.stderr == (
-        "Error: shard 2 of 3 missing; add the report(s), or join what there is with "
-        "--allow-missing\n"
+        "Error: shard 2 of 3 missing; add its report, or join what there is with --allow-missing\n"
     )
     result = iaside("merge", parts[2], parts[0], "-o", some, "--allow-missing", "--beta", "0.5")
     assert "A part: shards 1, 3 of 3, 7 of the sample's 11 images" in result.stdout

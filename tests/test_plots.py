@@ -35,8 +35,8 @@ def test_bars_are_the_distribution_and_the_values(report):
 def test_several_reports_hostile_names_and_limits(report):
     drawn = figure([report, report.view(value="prob")], ["$\\frac{", "x" * 300])
     drawn.canvas.draw()
-    with pytest.raises(UsageError, match="1 to 6"):
-        figure([report] * 7)
+    with pytest.raises(UsageError, match="1 to 12"):
+        figure([report] * 13)
     other = dataclasses.replace(report, log_prob=report.log_prob[:, :8])
     with pytest.raises(UsageError, match="different numbers"):
         figure([report, other])

@@ -86,8 +86,10 @@ def test_the_table_shows_what_is_lost_whatever_the_width(capsys, monkeypatch, wi
     held[:, 0] = ours().log_prob[:, None] - 1.25
     print_robustness(ours(corrupted_log_prob=held))
     shown = capsys.readouterr().out
-    assert "lost log-prob" in shown
-    assert "1.250   1.250 to 1.250" in shown
+    assert shown.count("corruption0") == 1  # one table
+    assert "1.250" in shown
+    assert ("1.250   1.250 to 1.250" in shown) == (width == 160)
+    assert ("intervals of lost log-" in shown) == (width == 80)
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= width
 
 

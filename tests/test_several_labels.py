@@ -353,7 +353,7 @@ def test_columns_of_classes_without_names_go_by_their_order(tmp_path, tagged, ia
 
 def test_a_verdict_counts_from_what_an_answer_without_looking_gets(tmp_path, tagged):
     model = graphs.tagger(tmp_path / "m.onnx", SIZE, WAVES)
-    report = ia.robustness(
+    report = ia.measure_robustness(
         model, tagged, **labels_of(tmp_path), preprocess="unit", corruption=["contrast"],
         severity=[1, 3, 5], attack=["none"],
     )  # fmt: skip

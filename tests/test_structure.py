@@ -74,7 +74,15 @@ ARROWS = {
         "views",
     },
     "views": {"comparisons", "mathematics", "results", "storage"},
-    "page": {"comparisons", "mathematics", "preprocessing", "results", "storage", "views"},
+    "page": {
+        "comparisons",
+        "mathematics",
+        "preprocessing",
+        "results",
+        "settings",
+        "storage",
+        "views",
+    },
 }
 # Where everything comes together: these may look into every room, and only they into them.
 TOP = {"__init__", "__main__", "cli", "commands"}

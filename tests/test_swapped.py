@@ -221,7 +221,7 @@ def test_damaged_rows_are_evaluated_again(tmp_path, job):
     told = []
     report = work(model, data, target, resume=True, listener=ia.Listener(warn=told.append),
                   **options)  # fmt: skip
-    assert [line for line in told if "2 finished row(s) were damaged" in line]
+    assert [line for line in told if "2 finished rows damaged" in line]
     assert report.run["warnings"] == told
     same(report, work(model, data, **options))
 

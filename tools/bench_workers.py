@@ -87,7 +87,7 @@ def main() -> None:
                 report, run = measure(kind, count, options.bands, options, Path(folder))
                 reference = report.table if reference is None else reference
                 if not np.array_equal(report.table, reference):
-                    sys.exit(f"{kind} with {count} worker(s) made another table")
+                    sys.exit(f"{kind} with --workers {count} made another table")
                 runs[-1].append(run)
                 print(
                     f"  {repeat + 1}: {kind} {count}: {run.passes / run.seconds:.0f}/s", flush=True

@@ -35,7 +35,7 @@ TIME = 600.0
 # Options of measurements that an audit settles by itself.
 _OWN = ("shard", "dask", "time_budget", "temperature", "sampling")
 # What only says how and where it runs.
-_MACHINE = {"batch", "threads", "provider", "ort_extension"}
+_MACHINE = {"batch", "threads", "provider", "ort_extension", "ep_library"}
 _RUNNING = {"resume", "overwrite", "listener", *_MACHINE}
 _SAMPLES = 0  # All that there are.
 

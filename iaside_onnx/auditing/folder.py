@@ -246,7 +246,7 @@ def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     """Options as JSON values: paths as text, pairs as lists."""
     return {
         name: str(value) if isinstance(value, Path) else
-        list(map(str, value)) if name in ("set", "ort_extension") else
+        list(map(str, value)) if name in ("set", "ort_extension", "ep_library") else
         list(value) if isinstance(value, tuple) else
         value.item() if isinstance(value, np.generic) else value
         for name, value in values.items()

@@ -16,7 +16,7 @@ from ..listener import Listener
 from ..measure.request import ModelOptions
 from ..recipe_search.search import given_recipes, search_recipes
 from ..spelling import option
-from ..tasks import CLASSES, TASKS
+from ..tasks import CLASSES, kind_of
 from .stages import INPUT, Stages, photos
 
 # In a folder of pictures: taken for its labels.
@@ -73,6 +73,7 @@ def find_input(
     asked: Mapping[str, Any],
     stages: Stages,
     task: str | None = None,
+    head: str | None = None,
 ) -> FoundInput:
     """Find the preprocessing and the labels, or refuse.
 
@@ -82,6 +83,8 @@ def find_input(
         Options of `analyze` that were given.
     task : str, optional
         What the model is, as its output says.
+    head : str, optional
+        The form of a detector's outputs.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def find_input(
     IasideError
         Images or labels that cannot be read, as for `analyze`.
     """
-    kind = TASKS[task] if task is not None else TASKS[CLASSES]
+    kind = kind_of(CLASSES if task is None else task, head)
     labels = find_labels(images, asked, stages.listener) if kind.labelled else OWN_ANSWERS
     reading = {name: asked.get(name) for name in _READING}
     source = Reading.asked(images, labels, asked.get("class_names"), **reading).open(Listener())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..listener import Listener
+from ..plurals import counted
 from ..results.precondition import speaks_of_accuracy
 
 MODEL, INPUT, MEASURE, EXPLAIN = "model", "input", "measure", "explain"
@@ -57,4 +58,4 @@ def _line(stage: str, text: str) -> str:
 
 def photos(count: int) -> str:
     """How many of them, in words."""
-    return f"{count} photo{'s' * (count != 1)}"
+    return f"{counted(count, 'photo')}"

@@ -76,4 +76,4 @@ def analyze(
         # The run has warned of the accuracy already, and the table is not printed.
         for reason in filterfalse(speaks_of_accuracy, report.precondition.reasons):
             say(f"Warning: {NO_FINDING}: {reason}", err=True)
-    print_written(report, f"Report: {target}", options, robustness=measured)
+    print_written(report, "Report", target, options, robustness=measured)

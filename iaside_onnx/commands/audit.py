@@ -28,7 +28,7 @@ from .options import (
 )
 from .output import print_json
 
-_REPEATED = ("attack", "perturbed", "ort_extension", "set")
+_REPEATED = ("attack", "perturbed", "ort_extension", "ep_library", "set")
 _TELLING = ("quiet", "progress", "as_json")
 
 

@@ -94,7 +94,7 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
     check_targets("measured")
     found = measure(explained, model, images, target, options=options)
     if not isinstance(found, list):
-        print_written(found, f"Report: {target}", options)
+        print_written(found, "Report", target, options)
     elif options["as_json"]:
         print_json({"explanations": [report.summary() for report in found]})
     elif not options["quiet"]:
@@ -103,6 +103,5 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
             name = perturbation_name(report.settings["perturbation"])
             out.say(one_line(f"{name}: {report.sentence()}"))
         click.echo(
-            f"Reports: {target}, {len(found)} files; iaside plot and html take the "
-            "folder, iaside show one of them"
+            f"Reports: {target}, {len(found)} files; iaside plot, html and show take the folder"
         )

@@ -68,9 +68,9 @@ def heatmap(
 
         check_picture(picture, overwrite=redraw)
     report = measure(measure_heatmap, model, images, target, analysis=beside, options=options)
-    print_written(report, f"Heat map: {target}", options, analysis=beside)
+    print_written(report, "Heat map", target, options, analysis=beside)
     if picture is not None:
-        from ..views.registry import save
+        from ..views.plotting import save
 
         save([report], picture, [target.stem], [beside], overwrite=redraw)
         if not (options["as_json"] or options["quiet"]):

@@ -11,11 +11,13 @@ from typing import Any
 
 import click
 
+from .early import check_options
+
 # Commands in the order of use; a command that is named nowhere stands under the last heading.
 GROUPS = {
     "Start": ("demo", "audit", "inspect", "export", "quantize"),
     "Measure": ("analyze", "robustness", "explain", "heatmap", "snr", "filter", "merge"),
-    "Look": ("show", "plot", "html", "compare", "predict", "correlate"),
+    "Look": ("show", "plot", "html", "compare", "rank", "predict", "correlate"),
     "Check": ("gate", "verify"),
 }
 OTHERS = "More"
@@ -27,8 +29,8 @@ SECTIONS = {
     ),
     "Model": (
         "preprocess", "size", "input", "output", "layout", "output_kind", "temperature",
-        "threshold", "set",
-        "head", "allow_random", "ort_extension",
+        "task", "class_embeddings", "fit_classes", "logit_scale", "threshold", "set", "head",
+        "allow_random", "ort_extension", "ep_library",
     ),
     "Running": ("provider", "batch", "threads", "tf32", "time_budget", "shard", "dask", "resume"),
     "Reading": ("value", "beta", "confidence"),
@@ -130,6 +132,11 @@ class Command(click.Command):
         if not self.has_many:
             return own
         return [*own, _HELP_ALL]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, unless an option is wrong whatever the files hold."""
+        check_options(ctx)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options in groups."""

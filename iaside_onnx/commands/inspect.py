@@ -67,6 +67,7 @@ def inspect(
       iaside inspect model.onnx --providers
     """
     from ..inference.inspection import inspect as describe
+    from ..inference.plugin_loading import load_plugins
     from ..storage.output_file import whole_file
     from ..views.inspection_table import print_candidates, print_inspection
     from ..views.terminal import listener
@@ -77,6 +78,7 @@ def inspect(
     if images is None and (labels or recipe or written):
         raise click.UsageError("--labels, --write-recipe and --write-labels need --data IMAGES")
     check_targets()
+    load_plugins(options.pop("ep_library"))
     if providers:
         _inspect_providers(model, images, options["ort_extension"], as_json)
         return
@@ -84,7 +86,7 @@ def inspect(
         raise click.UsageError("Missing argument 'MODEL' (--providers goes without one).")
     _check_target("--write-labels", written, ".csv", overwrite)
     _check_target("--write-recipe", recipe, ".toml", overwrite)
-    named = ("input", "output", "layout", "size", "set", "ort_extension")
+    named = ("input", "output", "layout", "size", "set", "task", "head", "ort_extension")
     description: dict[str, Any] = {**describe(model, **{key: options[key] for key in named})}
     if images is not None:
         from ..recipe_search.findings import pixel_range_on_images

@@ -49,4 +49,4 @@ def merge(
         check_free_for_result(target, overwrite=overwrite)
         whole = joined(reports, allow_missing=allow_missing, **view)
         whole.save(target, overwrite=True)
-    print_written(whole, f"Report: {target}", {"quiet": quiet, "as_json": as_json})
+    print_written(whole, "Report", target, {"quiet": quiet, "as_json": as_json})

@@ -140,6 +140,10 @@ extension_option = click.option(
     "--ort-extension", "ort_extension", type=FILE, multiple=True,
     metavar="LIBRARY", help="Library of custom operators; it is run as code, so trust it.",
 )  # fmt: skip
+ep_library_option = click.option(
+    "--ep-library", "ep_library", type=FILE, multiple=True,
+    metavar="LIBRARY", help="Library that brings a --provider; it is run as code, so trust it.",
+)  # fmt: skip
 model_options = together(
     click.option(
         "--input", "input", type=TEXT, metavar="NAME", help="The input that takes images."
@@ -160,6 +164,18 @@ model_options = together(
         help="What the model is: {names}.  [default: as its output says]",
     ),
     click.option(
+        "--class-embeddings", type=TEXT, metavar="FILE.npy",
+        help="Embeddings of the classes, a row each: makes a classifier of an image encoder.",
+    ),
+    click.option(
+        "--fit-classes", type=TEXT, metavar="IMAGES",
+        help="Labelled images whose mean embeddings are the classes of an image encoder.",
+    ),
+    click.option(
+        "--logit-scale", type=NUMBER, metavar="S",
+        help="Factor of the cosines of --class-embeddings.  [default: as in the file]",
+    ),
+    click.option(
         "--set", "set", multiple=True, type=TEXT, metavar="NAME=VALUE|NAME=FILE.npy",
         help="Value of an input that takes no images, such as --set training=false.",
     ),
@@ -173,6 +189,7 @@ model_options = together(
         "numbers as they are.",
     ),
     extension_option,
+    ep_library_option,
 )  # fmt: skip
 reading_options = together(
     click.option(
@@ -216,6 +233,9 @@ progress_option = click.option(
     "--progress", is_flag=True, help="Show progress even where there is no terminal."
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+csv_option = click.option(
+    "--csv", "as_csv", is_flag=True, help="Print the rows of the table as CSV."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 resume_option = click.option("--resume", is_flag=True, help="Continue where it was interrupted.")
 skip_bad_option = click.option(

@@ -13,6 +13,7 @@ import click
 from ..streams import broken
 from .numbers import NEW_FILE
 
+_PICTURES = (".png", ".svg", ".pdf")
 # Options of texts that may name a file.
 _MAY_BE_FILES = ("class_names", "labels", "preprocess")
 
@@ -81,35 +82,68 @@ def print_json(values: Mapping[str, Any]) -> None:
     click.echo(json.dumps(values, indent=2))
 
 
+def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as CSV on standard output; what is not known is empty."""
+    import csv
+
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def print_csv(*named: tuple[str, Any]) -> None:
+    """The rows of results as CSV, with a column of their names where there are several."""
+    from ..views.registry import view
+
+    rows: list[dict[str, Any]] = []
+    for name, result in named:
+        about = {"file": name} if len(named) > 1 else {}
+        rows += [{**about, **row} for row in view(result, "rows")]
+    print_rows(rows)
+
+
+def summary(result: Any, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as plain JSON values, with what is `shown` with it."""
+    beside = dict(shown)
+    baseline = beside.pop("baseline", None)
+    if baseline is None:
+        values: dict[str, Any] = result.summary(**beside)
+        return values
+    from ..comparisons.baseline import summary as against
+
+    return against(result, baseline)
+
+
 def print_result(result: Any, *, as_json: bool, **shown: Any) -> None:
     """A result as JSON or as its table, with what is `shown` with it."""
     if as_json:
-        baseline = shown.pop("baseline", None)
-        if baseline is None:
-            print_json(result.summary(**shown))
-            return
-        from ..comparisons.baseline import summary
-
-        print_json(summary(result, baseline))
+        print_json(summary(result, shown))
         return
     from ..views.registry import view
 
     view(result, "table", **shown)
 
 
-def print_written(result: Any, written: str, options: Mapping[str, Any], **shown: Any) -> None:
-    """A result unless --quiet is among the options, and beside its table where it was written."""
+def print_written(
+    result: Any, word: str, target: Path | None, options: Mapping[str, Any], **shown: Any
+) -> None:
+    """A result unless --quiet is among the options; beside its table its file, and what is next."""
     as_json, quiet = options["as_json"], options["quiet"]
     if as_json or not quiet:
         print_result(result, as_json=as_json, **shown)
-    if written and not (as_json or quiet):
-        click.echo(written)
+    if target is not None and not (as_json or quiet):
+        click.echo(f"{word}: {target}")
+        if hasattr(result, "SCHEMA") and target.suffix.lower() not in _PICTURES:
+            from ..views.provenance import print_next
+
+            print_next(result, target)
 
 
 def present(result: Any, target: Path | None, *, overwrite: bool, as_json: bool) -> None:
     """A result as a picture, where one is asked for, and as JSON or a table."""
     if target is not None:
-        from ..views.registry import save
+        from ..views.plotting import save
 
         save([result], target, overwrite=overwrite)
     print_result(result, as_json=as_json)

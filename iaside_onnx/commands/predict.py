@@ -188,8 +188,8 @@ def _from_model(
     result = measure(measure_stand_ins, *paths, measured=held, options={**options, **writing})
     shown = result if held is None else damage_shares(result, held)
     if picture is not None:
-        from ..views.registry import save
+        from ..views.plotting import save
 
         save([shown], picture, overwrite=overwrite)
-    written = f"Picture: {picture}" if picture is not None else f"Stand-ins: {kept}"
-    print_written(shown, "" if target is None else written, options)
+    word = "Stand-ins" if picture is None else "Picture"
+    print_written(shown, word, target, options)

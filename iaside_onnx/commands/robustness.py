@@ -60,4 +60,4 @@ def robustness(
     check_targets("measured")
     other = baseline_of(baseline)
     report = measure(measure_robustness, model, images, target, baseline=other, options=options)
-    print_written(report, f"Measurement: {target}", options, baseline=other)
+    print_written(report, "Measurement", target, options, baseline=other)

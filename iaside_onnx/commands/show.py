@@ -8,9 +8,28 @@ from typing import Any
 
 import click
 
-from .numbers import FILE
-from .options import any_view_options, json_option, picture_options, robustness_option
-from .output import check_targets, files_in, print_result, refuse_for_audits, say
+from ..spelling import path_word
+from .numbers import FILE, plain
+from .options import (
+    Listed,
+    any_view_options,
+    csv_option,
+    json_option,
+    picture_options,
+    read_by,
+    robustness_option,
+)
+from .output import (
+    check_targets,
+    files_in,
+    print_csv,
+    print_json,
+    print_result,
+    print_rows,
+    refuse_for_audits,
+    say,
+    summary,
+)
 
 # Options of show and plot that apply to files of a format; --confidence does to all.
 _OPTIONS = {
@@ -22,55 +41,89 @@ _OPTIONS = {
 
 
 @click.command()
-@click.argument("report", type=FILE)
+@click.argument("reports", type=FILE, nargs=-1, required=True)
 @any_view_options
 @click.option("--per-class", is_flag=True, help="Add the profile of every class.")
 @click.option(
     "--baseline", type=FILE, metavar="BASELINE.h5",
-    help="For a file of iaside robustness: another one, of the baseline model.",
+    help="For files of iaside robustness: another one, of the baseline model.",
 )  # fmt: skip
 @robustness_option()
+@csv_option
 @json_option
 def show(
-    report: Path,
+    reports: tuple[Path, ...],
     per_class: bool,
     baseline: Path | None,
     robustness: Path | None,
+    as_csv: bool,
     as_json: bool,
     **view: Any,
 ) -> None:
-    """Print a result as a table or as JSON.
+    """Print results as tables, as JSON or as CSV.
 
     View settings may change, the model is not needed. Also for files of iaside snr, iaside
-    robustness, iaside heatmap, iaside explain and iaside predict --model, and for the folder of an
-    audit.
+    robustness, iaside heatmap, iaside explain and iaside predict --model, for the folder of an
+    audit, and for any folder of such files, which is listed. Several are printed one after another.
 
     \b
     Example:
       iaside show analyses/model.h5 --value prob --per-class
       iaside show analyses/model.h5 --robustness robustness/model.h5
+      iaside show robustness/ --csv
     """
+    if as_csv and as_json:
+        raise click.UsageError("--json and --csv both take standard output; give one")
+    from ..results.audit import ROBUSTNESS
+
+    asked = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
+    if len(reports) == 1 and reports[0].is_dir() and not (reports[0] / ROBUSTNESS).is_file():
+        _show_folder(reports[0], {**asked, **view}, as_csv=as_csv, as_json=as_json)
+        return
+    loaded = [_shown(path, asked, view, as_json=as_json or as_csv) for path in reports]
+    if as_csv:
+        print_csv(*((str(path), result) for path, (result, _) in zip(reports, loaded, strict=True)))
+        return
+    if as_json and len(loaded) > 1:
+        every = zip(reports, loaded, strict=True)
+        print_json({"reports": [{"file": str(path), **summary(*found)} for path, found in every]})
+        return
+    for number, (path, (result, beside)) in enumerate(zip(reports, loaded, strict=True)):
+        if len(reports) > 1:
+            click.echo(f"{chr(10) * bool(number)}== {path_word(path)}")
+        print_result(result, as_json=as_json, **beside)
+        if not as_json and hasattr(result, "SCHEMA"):
+            from ..views.provenance import print_next, print_provenance
+
+            print_provenance(result)
+            print_next(result, path)
+
+
+def _shown(
+    path: Path, asked: dict[str, Any], view: dict[str, Any], *, as_json: bool
+) -> tuple[Any, dict[str, Any]]:
+    """A result as it is to be shown, and what stands beside it."""
     from ..storage.opening import begin_reading
     from ..storage.seal import NO_SEAL, is_sealed
 
-    if report.is_dir():
+    if path.is_dir():
         from ..results.audit import Audit
 
-        further = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
-        refuse_for_audits({**view, **further})
-        print_result(Audit.load(report), as_json=as_json)
-        return
-    reading = begin_reading(report)
+        refuse_for_audits({**view, **asked})
+        return Audit.load(path), {}
+    reading = begin_reading(path)
     if not as_json:
         from ..views import report_table  # noqa: F401 - loaded while the file is read
     from ..results.kinds import load
 
-    given = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
-    result = load(report, reading)
-    _check_options(report, result, **given, **view)
-    if not is_sealed(report):
-        say(f"Note: {report}: {NO_SEAL}", err=True)
+    result = load(path, reading)
+    _check_options(path, result, **asked, **view)
+    if not is_sealed(path):
+        say(f"Note: {path}: {NO_SEAL}", err=True)
     result = viewed(result, **view)
+    baseline, robustness, per_class = (
+        asked[key] for key in ("baseline", "robustness", "per_class")
+    )
     shown: dict[str, Any] = {} if baseline is None else {"baseline": baseline_of(baseline)}
     if result.SCHEMA.format == "iaside-report":
         (measured,) = _measurements_of([result], [robustness], view["confidence"])
@@ -79,7 +132,33 @@ def show(
         shown = {"per_class": True}
     if result.SCHEMA.format == "iaside-stand-ins" and robustness is not None:
         result = _shares_of(result, robustness)
-    print_result(result, as_json=as_json, **shown)
+    return result, shown
+
+
+def _show_folder(folder: Path, options: dict[str, Any], *, as_csv: bool, as_json: bool) -> None:
+    """What is in a folder of results that is no audit's."""
+    from ..spelling import on_command_line, option
+    from ..views.folder_table import folder_rows, print_folder
+
+    for name, value in options.items():
+        if value:
+            raise click.UsageError(
+                f"{on_command_line(option(name))} does not apply to a folder, which is listed; "
+                "name the files in it"
+            )
+    rows = folder_rows(folder)
+    if as_json:
+        print_json({"folder": str(folder), "files": rows})
+    elif as_csv:
+        print_rows(rows)
+    else:
+        print_folder(folder, rows)
+
+
+def inches(text: str) -> tuple[float, ...]:
+    """Width and height as they are written, such as 6.4x4.8."""
+    across, up = text.lower().split("x")
+    return plain(across, float), plain(up, float)
 
 
 @click.command()
@@ -88,13 +167,32 @@ def show(
 @click.option(
     "--picture", metavar="NAME", help="Another kind of picture than the first of the file's kind."
 )
-@click.option("--classes", is_flag=True, help="Draw the map of the classes of one report.")
+@click.option(
+    "--panel",
+    cls=Listed,
+    table="views.plotting.panel_words",
+    metavar="NAME",
+    help="One panel alone, of the kind of the files: {names}.",
+)
+@click.option(
+    "--size",
+    "picture_size",
+    metavar="WxH",
+    callback=read_by(inches, "no width and height such as 6.4x4.8"),
+    help="Width and height in inches, such as 6.4x4.8; a .png has 300 pixels an inch. A whole "
+    "picture is fitted into it.  [default: 6.4x4.8 for a panel, else what the picture needs]",
+)
+@click.option(
+    "--classes", is_flag=True, help="Draw the classes of one report: a row each, a column a band."
+)
 @robustness_option(several=True)
 @any_view_options
 def plot(
     reports: tuple[Path, ...],
     target: Path,
     picture: str | None,
+    panel: str | None,
+    picture_size: tuple[float, float] | None,
     classes: bool,
     robustness: tuple[Path, ...],
     overwrite: bool,
@@ -102,19 +200,29 @@ def plot(
 ) -> None:
     """Draw one report, or several side by side.
 
-    Also one file of iaside snr or iaside predict --model, several of iaside robustness or iaside
-    explain, or heat maps with reports of the same models. A folder stands for the files in it.
+    Up to twelve, called by their models; more than four are rows, ranked. Also one file of iaside
+    snr or iaside predict --model, several of iaside robustness or iaside explain, or heat maps with
+    reports of the same models. A folder stands for the files in it.
 
     \b
     Example:
       iaside plot analyses/model.h5 analyses/model-v2.h5 -o both.png
+      iaside plot analyses/model.h5 --panel sid --size 6.4x4.8 -o sid.png
       iaside plot analyses/model.h5 --robustness robustness/model.h5 -o report.png
       iaside plot analyses/model.h5 --classes -o classes.png
     """
     from ..results.kinds import load
     from ..storage.opening import MADE_BY, wrong_kind
-    from ..views.registry import drawing, save
+    from ..views.model_names import model_names
+    from ..views.plotting import check_panel, check_size, save
+    from ..views.registry import drawing
 
+    check_size(picture_size)
+    check_panel(panel)
+    if panel is not None and (picture is not None or classes):
+        raise click.UsageError(
+            f"--panel and --{'classes' if classes else 'picture'} exclude each other"
+        )
     check_targets()
     reports = files_in(reports)
     picture = "classes" if classes else picture
@@ -123,19 +231,22 @@ def plot(
     if picture == "classes" and robustness:
         raise click.UsageError("--robustness does not apply to the map of --classes")
     results = [measured_of(load(path)) for path in reports]
+    if panel is not None:
+        check_panel(panel, results[0])
     _check_options(reports[0], results[0], classes=classes, robustness=robustness, **view)
     row, kind = drawing(results[0], picture), results[0].SCHEMA.format
     if len(reports) > 1 and not row.several:
         raise click.UsageError(f"files of iaside {MADE_BY[kind]} are drawn one by one")
-    drawn, names, analyses = [], [], []
+    drawn, files, analyses = [], [], []
     for path, result in zip(reports, results, strict=True):
         if result.SCHEMA.format == kind:
             drawn.append(viewed(result, **view))
-            names.append(path.name if path.is_dir() else path.stem)
+            files.append(path)
         elif row.beside == type(result).__name__ == "Report":
             analyses.append((path, result))
         else:
             raise wrong_kind(path, result.SCHEMA.format, kind)
+    names = model_names(drawn, files)
     if kind == "iaside-report":
         beside = _beside_reports(drawn, names, robustness, view["confidence"], row.several)
     else:
@@ -144,8 +255,10 @@ def plot(
         if len(robustness) > 1:
             raise click.UsageError("--robustness: one file goes with a file of iaside predict")
         drawn, picture = [_shares_of(drawn[0], robustness[0])], None
-    save(drawn, target, names, beside, picture, overwrite=overwrite)
-    if picture == "classes":
+    save(
+        drawn, target, names, beside, picture, panel=panel, size=picture_size, overwrite=overwrite
+    )  # fmt: skip
+    if "classes" in (picture, panel):
         from ..results.class_rows import reservation
         from ..results.report import FEW_IMAGES
 

@@ -84,4 +84,4 @@ def snr(images: Path, target: Path, **options: Any) -> None:
 
     check_targets("measured")
     report = measure(measure_snr, images, target, unit="perturbed images", options=options)
-    print_written(report, f"Measurement: {target}", options)
+    print_written(report, "Measurement", target, options)

@@ -9,7 +9,13 @@ import click
 
 from .measure import claim
 from .numbers import FILE, INTEGER, TABLE, TEXT
-from .options import extension_option, json_option, signature_options, threads_option
+from .options import (
+    ep_library_option,
+    extension_option,
+    json_option,
+    signature_options,
+    threads_option,
+)
 from .output import print_json, say
 
 
@@ -34,6 +40,7 @@ from .output import print_json, say
 @click.option("--seed", type=INTEGER, default=0, show_default=True, help="Which rows.")
 @threads_option
 @extension_option
+@ep_library_option
 @signature_options
 @json_option
 def verify(

@@ -7,19 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import IasideError, ReportError, UsageError, said
-from ..mathematics.paired import Difference, holm, mean_differences, right_answers
+from ..mathematics.paired import Difference
 from ..results.audit import ANALYSIS, Audit
 from ..results.group_verdict import SEVERITIES, Verdicts, listed, percent, verdicts
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
 from .agreement import Ground, grounds_apart
-from .comparable import contents_of, shared_rows
 from .comparison import compare
-from .gated import wrong_under
+from .measured import Differences, paired
 
 
 @dataclass(frozen=True)
@@ -127,20 +123,8 @@ def _names(audits: Sequence[Audit]) -> list[str]:
 def _pair(base: str, reference: Audit, name: str, other: Audit) -> AuditPair:
     first, second = reference.robustness, other.robustness
     notes = _check(base, first, name, second)
-    pair = (base, first), (name, second)
-    rows = shared_rows(*pair)
-    contents_of(*pair, rows)
-    kinds = first.settings["kinds"]
-    groups = list(dict.fromkeys(kinds[each] for each in first.perturbations))
-    names, seed = [*groups, *first.perturbations], int(first.settings["seed"])
-    clean: Difference | None = None
-    if first.accuracy is not None:
-        before, after = ~first.clean_wrong[rows[0]], ~second.clean_wrong[rows[1]]
-        clean = right_answers(before, after, first.confidence)
-    tables = _table(first, rows[0], names), _table(second, rows[1], names)
-    rest = mean_differences(*tables, first.confidence, seed)
-    of_groups = dict(zip(groups, _adjusted(rest[: len(groups)]), strict=True))
-    single = dict(zip(first.perturbations, _adjusted(rest[len(groups) :]), strict=True))
+    differ = paired((base, first), (name, second), SEVERITIES)
+    rows, groups = differ.rows, list(differ.groups)
     rule = reference.verdicts
     found = rule.groups, verdicts(second, keep=rule.keep).groups
     if other.verdicts.keep != rule.keep:
@@ -158,13 +142,13 @@ def _pair(base: str, reference: Audit, name: str, other: Audit) -> AuditPair:
         second.model,
         len(rows[0]),
         left_out,
-        clean,
-        of_groups,
-        single,
+        differ.clean,
+        differ.groups,
+        differ.corruptions,
         {kind: (found[0][kind].verdict, found[1][kind].verdict) for kind in groups},
         scores,
         notes + further,
-        _sentence(name, base, of_groups, single, kinds, clean, rule, 1 - first.confidence),
+        _sentence(name, base, differ, first.settings["kinds"], rule, 1 - first.confidence),
     )
 
 
@@ -178,19 +162,6 @@ def _check(base: str, first: RobustnessReport, name: str, second: RobustnessRepo
             f"{base}; audit both models alike"
         )
     return notes
-
-
-def _table(
-    report: RobustnessReport, rows: NDArray[np.intp], names: Sequence[str]
-) -> NDArray[np.float64]:
-    """Right answers to each image under corruptions and groups of them, shape (n, k)."""
-    wrong = [wrong_under(report, name, SEVERITIES)[rows] for name in names]
-    return np.asarray(1.0 - np.concatenate(wrong, axis=1))
-
-
-def _adjusted(family: Sequence[Difference]) -> list[Difference]:
-    adjusted = holm(np.array([each.p for each in family]))
-    return [replace(each, p_holm=float(p)) for each, p in zip(family, adjusted, strict=True)]
 
 
 def _scores(reference: Audit, other: Audit) -> tuple[list[str], list[str]]:
@@ -210,14 +181,13 @@ def _scores(reference: Audit, other: Audit) -> tuple[list[str], list[str]]:
 def _sentence(
     name: str,
     base: str,
-    groups: dict[str, Difference],
-    single: dict[str, Difference],
+    differ: Differences,
     kinds: Mapping[str, str],
-    clean: Difference | None,
     rule: Verdicts,
     level: float,
 ) -> str:
     """Groups, then the corruptions that differ otherwise than their group does."""
+    groups, single, clean = differ.groups, differ.corruptions, differ.clean
     signs = {kind: _sign(found, level) for kind, found in groups.items()}
     of_groups: dict[int, list[str]] = {1: [], -1: [], 0: []}
     for kind, found in groups.items():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, said
 from ..mathematics.absence import scheme_of
+from ..plurals import counted
 from ..results.report import Report
 from ..results.result import ModelResult
 from ..setting_roles import VIEW, Apart, Belongs, chosen, settings_apart
@@ -214,7 +215,7 @@ def shared_rows(
     ids = sorted(row_of[0].keys() & row_of[1].keys())
     if len(ids) < _LEAST_IMAGES:
         raise ReportError(
-            f"{name} and {first_name} share {len(ids)} image(s) of {len(row_of[1])} and "
+            f"{name} and {first_name} share {counted(len(ids), 'image')} of {len(row_of[1])} and "
             f"{len(row_of[0])}; at least {_LEAST_IMAGES} are needed: audit both models on the "
             "same images"
         )

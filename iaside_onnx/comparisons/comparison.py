@@ -215,7 +215,8 @@ def _pair(
         accuracy = _accuracy(base.right, other.right, confidence, identical=identical)
     (signed,) = drawn.differences(score)
     if not replicates:
-        signed = _also_where_bands_tie(signed, base, other)
+        psi = [side.table[:, _SHAPLEY] for side in (base, other)]
+        signed = _also_where_bands_tie(signed, psi[0], psi[1], first.beta, confidence)
     if drawn.changes_sign(score):
         notes.append(
             "a signed score lies near 0, where intervals of the published score, an absolute "
@@ -257,16 +258,33 @@ def _pair(
     return replace(pair, verdict=verdict(pair, base.name, first, margin, 1 + len(replicates)))
 
 
-def _also_where_bands_tie(signed: Difference, base: _Side, other: _Side) -> Difference:
+def paired_signed_scores(
+    reference: NDArray[np.float64], other: NDArray[np.float64], beta: float, confidence: float
+) -> Difference:
+    """Difference of two signed scores, from Shapley values of the same images, shape (n, M)."""
+
+    def score(means: NDArray[np.float64]) -> NDArray[np.float64]:
+        return signed_score(spectral_importance(means), beta)[..., None]
+
+    (found,) = PairedBootstrap(reference, other, confidence).differences(score)
+    return _also_where_bands_tie(found, reference, other, beta, confidence)
+
+
+def _also_where_bands_tie(
+    signed: Difference,
+    reference: NDArray[np.float64],
+    other: NDArray[np.float64],
+    beta: float,
+    confidence: float,
+) -> Difference:
     """The interval that reaches as far as either kind does, and its p-value."""
-    first, second = (side.table[:, _SHAPLEY] for side in (base, other))
-    joint = ScoreDifference(first, second, base.report.beta)
-    low, high = joint.interval(base.report.confidence)
+    joint = ScoreDifference(reference, other, beta)
+    low, high = joint.interval(confidence)
     return replace(
         signed,
         low=min(signed.low, low),
         high=max(signed.high, high),
-        p=max(signed.p, joint.p_value(base.report.confidence)),
+        p=max(signed.p, joint.p_value(confidence)),
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
 from ..mathematics.correlation import LEAST_MODELS, METHODS, Correlations, correlations
+from ..plurals import counted, plural
 from ..results.finding import no_finding
 from ..results.kinds import load_file
 from ..results.report import Report, check_view
@@ -221,7 +222,8 @@ def correlate(
     if len(pairs) < LEAST_MODELS:
         why = f"; {silent[0].rstrip('.')}" if silent else ""
         raise UsageError(
-            f"{len(pairs)} model(s) have both an analysis that says something and a robustness "
+            f"{counted(len(pairs), 'model')} {plural(len(pairs), 'has', 'have')} both an analysis "
+            "that says something and a robustness "
             f"report (of {len(audited)} and {len(damaged)}); a correlation needs at least "
             f"{LEAST_MODELS}{why}"
         )

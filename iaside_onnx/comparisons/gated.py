@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..checks import check_kind, check_text, is_number
 from ..errors import InvalidOption, ReportError, UsageError
 from ..mathematics.paired import mean_differences
+from ..plurals import plural
 from ..results.audit import ANALYSIS, Audit, audit_files
 from ..results.group_verdict import listed
 from ..results.kinds import load
@@ -155,7 +156,7 @@ def words_of(parameter: str, name: str, report: RobustnessReport) -> str:
     if all(one in report.own for one, kind in pairs if name in (one, kind)):
         return what  # pictures of one's own have no severities
     levels = list(map(str, report.severities))
-    return f"{what} ({'severities' if len(levels) > 1 else 'severity'} {listed(levels)})"
+    return f"{what} ({plural(len(levels), 'severity', 'severities')} {listed(levels)})"
 
 
 def error(report: RobustnessReport, name: str) -> tuple[float, Ends]:

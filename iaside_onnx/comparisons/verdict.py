@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..mathematics.paired import POWER, Difference
+from ..plurals import counted
 from ..results.report import Report
 from .pairs import Pair
 
@@ -78,7 +79,7 @@ def _sentences(
         right = "Accuracy is not known, since labels are each model's own answers: not compared."
         return _with_margin({"score": score, "bands": bands, "accuracy": right}, pair, margin)
     counts = (
-        f"{reference} alone is right on {alone['reference']} image(s), {name} alone on "
+        f"{reference} alone is right on {counted(alone['reference'], 'image')}, {name} alone on "
         f"{alone['other']}"
     )
     if accuracy.p < level:

@@ -90,7 +90,9 @@ def _as_input(
         for key, default in (("mean", 0), ("std", 1))
     )
     if not {len(mean), len(std)} <= {1, channels}:
-        raise ExportError(f"the preprocessing's mean or std does not fit {channels} channel(s)")
+        raise ExportError(
+            f"the preprocessing's mean or std does not fit the number of channels, {channels}"
+        )
     values = (pixels * recipe.get("scale", 1) - mean) / std
     if image.layout == "nhwc":
         values = np.moveaxis(values, 1, -1)

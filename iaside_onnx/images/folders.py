@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import DataError, PictureError
 from ..listener import Listener
+from ..plurals import counted, plural
 from ..spelling import option
 from ..storage.regular_file import real_path
 from .array_labels import numbered
@@ -92,19 +93,19 @@ def class_folders(root: Path, listener: Listener) -> PhotoFiles | None:
     other = sum((content.other for content in below.values()), Counter[str]())
     if other:
         listener.warning(
-            f"{sum(other.values())} file(s) in the class folders are not read: "
+            f"{counted(sum(other.values()), 'file')} in the class folders not read: "
             f"{passed_over(other)}{advice(other)}"
         )
     empty = [f"{name}/" for name, content in below.items() if not content.pictures]
     if empty:
         listener.warning(
-            f"class folder(s) without pictures that are read: {shown(empty)}; they keep their "
-            "place among the classes"
+            f"{plural(len(empty), 'class folder')} without pictures that are read: {shown(empty)}; "
+            f"{plural(len(empty), 'it keeps its', 'they keep their')} place among the classes"
         )
     beside = [name for name in files if is_picture(name) and not is_litter(name)]
     if beside:
         listener.warning(
-            f"{len(beside)} picture(s) beside the class folders are in none and are not read: "
+            f"{counted(len(beside), 'picture')} beside the class folders, in none, not read: "
             f"{shown(beside, 3)}"
         )
     doubt = nesting(root, below)
@@ -128,7 +129,7 @@ def all_pictures(root: Path, listener: Listener) -> PhotoFiles | None:
         listener.note(f"skipped as hidden or left over: {litter}")
     if below.other:
         listener.warning(
-            f"{sum(below.other.values())} file(s) in the folder are not read: "
+            f"{counted(sum(below.other.values()), 'file')} in the folder not read: "
             f"{passed_over(below.other)}{advice(below.other)}"
         )
     return PhotoFiles(below.pictures, np.zeros(len(below.pictures), np.int64), None, root)

@@ -15,6 +15,7 @@ from ..checks import check_choice
 from ..digest import data_digest
 from ..errors import DataError, InvalidOption, PictureError, UsageError
 from ..listener import Listener
+from ..plurals import counted
 from ..spelling import option
 from ..storage.regular_file import check_regular, nearby
 from .arrays import hdf5_images, npy_images, npz_images
@@ -407,6 +408,6 @@ def leave_out_bad(sample: Sample, listener: Listener) -> tuple[Sample, list[dict
         raise DataError(f"{count}, too many to leave out with {option('skip_bad', True)}; {first}")
     kept = sample.part(np.array(good, np.intp))
     lost = len(np.unique(sample.labels)) - len(np.unique(kept.labels))
-    classes = f"; {lost} class(es) lost all of theirs" if lost else ""
+    classes = f"; {counted(lost, 'class', 'classes')} lost all of theirs" if lost else ""
     listener.warning(f"{count} and are left out, {first}{classes}")
     return kept, skipped

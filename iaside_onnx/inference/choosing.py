@@ -19,6 +19,7 @@ from ..errors import InvalidOption, ProviderError
 from ..spelling import option
 from .cuda_diagnosis import cuda_fault
 from .placement import assigned
+from .plugins import available, plugin_of, session_arguments
 from .providers import AUTO, PROVIDERS, Provider, asked, automatic, choices, named, row_of
 from .session import (
     WHICH_NODES,
@@ -65,21 +66,12 @@ def choose_runtime(
         An unknown provider, options that it cannot be given, a negative number of threads, or no
         TF32 where it is always on.
     """
-    check_number("threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
+    check_threads(threads)
     name, options = asked(provider)
     if name == AUTO:
         *first, last = automatic()
         name = next((each for each in first if is_active(each)), last)
-    row = row_of(name)
-    if row is None:
-        near = likeliest(name, choices())
-        question = f"did you mean {near}? " if near else ""
-        raise InvalidOption(
-            "provider",
-            provider,
-            f"not supported; {question}choose one of {', '.join(choices())}; this machine has "
-            f"{', '.join(active_providers())}",
-        )
+    row = _known(name, provider)
     row.check_options(provider, options)
     if row.rounding == "always" and not tf32:
         able = [each.name for each in PROVIDERS.values() if each.rounding == "asked"]
@@ -91,9 +83,35 @@ def choose_runtime(
     return Runtime(row.name, threads, shared_pool, extensions, tf32, options)
 
 
+def check_threads(threads: int) -> None:
+    """Refuse what is no number of threads."""
+    check_number("threads", threads, 0, _MOST_THREADS, "0 (automatic) or a positive number")
+
+
+def check_provider(provider: str) -> None:
+    """Refuse a provider that nobody knows, and options that it cannot be given."""
+    name, options = asked(provider)
+    if name != AUTO:
+        _known(name, provider).check_options(provider, options)
+
+
+def _known(name: str, given: str) -> Provider:
+    row = row_of(name)
+    if row is None:
+        near = likeliest(name, choices())
+        question = f"did you mean {near}? " if near else ""
+        raise InvalidOption(
+            "provider",
+            given,
+            f"not supported; {question}choose one of {', '.join(choices())}; this machine has "
+            f"{', '.join(active_providers())}",
+        )
+    return row
+
+
 def active_providers() -> tuple[str, ...]:
     """Providers that become active in a real session (the list of available ones promises more)."""
-    found = map(named, ort.get_available_providers())
+    found = map(named, available())
     return tuple(name for name in dict.fromkeys([*PROVIDERS, *found]) if is_active(name))
 
 
@@ -106,7 +124,7 @@ def is_active(provider: str) -> bool:
 
 def inactive(row: Provider, options: tuple[tuple[str, str], ...] = ()) -> str | None:
     """Why a provider is not active here, in words; None: it is."""
-    if row.runtime_name not in ort.get_available_providers():
+    if row.runtime_name not in available():
         source = f"; {row.package} has it, in an environment of its own" if row.package else ""
         return runtime_clash() or f"this onnxruntime is a build without it{source}"
     fault = _fault(row, options)
@@ -131,12 +149,9 @@ def _fault(row: Provider, options: tuple[tuple[str, str], ...]) -> str | None:
         if row.libraries and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
         try:
-            session = ort.InferenceSession(
-                graph,
-                settings,
-                providers=[(row.runtime_name, {**row.options(True), **dict(options)})],
-                enable_fallback=0,
-            )
+            providers = [(row.runtime_name, {**row.options(True), **dict(options)})]
+            asked = session_arguments(settings, providers)
+            session = ort.InferenceSession(graph, settings, **asked)
             (found,) = session.run(None, {"x": pixels}, run_options())
         except Exception as error:  # whatever the reason, it is not active
             return reason(error)
@@ -202,4 +217,6 @@ def runtime_details(runtime: Runtime) -> dict[str, Any]:
         found["onnxruntime_builds"] = runtime_builds()
         if runtime.execution.libraries:
             found["cuda"] = str(getattr(ort, "cuda_version", "") or "")
+    if plugin := plugin_of(runtime.execution.runtime_name):
+        found["ep_libraries"] = {plugin.path.name: plugin.sha256}
     return found

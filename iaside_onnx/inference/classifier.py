@@ -14,13 +14,13 @@ from ..images.sample import Picture, Sample
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
-from ..onnx_file.heads import class_labels, head_of
-from ..onnx_file.tensors import Tensor
+from ..onnx_file.heads import class_labels
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from ..spelling import option
 from ..tasks import CLASSES, DETECTOR, TASKS, TaskKind
-from .class_scores import ScoreForm, plain_kind, settled_kind
+from .class_head import class_head
+from .class_scores import ScoreForm
 from .ends import image_input
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
@@ -28,10 +28,10 @@ from .map_form import MapForm
 from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
-from .other_outputs import first_output, settled_outputs
-from .output_meaning import task_of
+from .other_outputs import first_output, say_channels, settled_outputs
+from .output_meaning import check_options, task_of
 from .placement import Placement
-from .score_forms import counted_form, meaning_of
+from .score_forms import counted_form, form_of_classes, meaning_of
 from .session import Runtime
 from .task import OneLabel, Task
 from .task_agreement import agreement_of
@@ -105,6 +105,7 @@ class Classifier(Opened):
             "size": [form.height, form.width],
             "input": form.name,
             "output": self.output.name if len(names) == 1 else list(names),
+            **({} if scores.head is None else scores.head.record),
             "layout": form.layout,
             **({} if self.kind.name == CLASSES else {"task": self.kind.name}),
             **({} if head is None else {"head": head.form, "threshold": self.threshold}),
@@ -204,6 +205,7 @@ def open_classifier(
     artifact = describe(path, runtime)
     declared = Declared(path, artifact.metadata)
     tensor = image_input(artifact, settings.input)
+    classed = settings.given_classes is not None
     named = settings.outputs or tuple(filter(None, [declared.output()]))
     output, fault = first_output(artifact, named, settings.task, settings.head)
     recipe = _recipe(declared, settings, listener)
@@ -243,8 +245,12 @@ def open_classifier(
             source if read is None else read.source(source),
             wide[:_PROBE_IMAGES],
             listener,
-            before_head=read is None and asked != "logits" and settings.task != "embedding",
-            several=settings.task == "several-labels" or (settings.task or asked) is None,
+            before_head=not classed
+            and read is None
+            and asked != "logits"
+            and settings.task != "embedding",
+            several=settings.task == "several-labels"
+            or (not classed and (settings.task or asked) is None),
             allow_random=settings.allow_random,
             wide=wide,
         )
@@ -259,11 +265,15 @@ def open_classifier(
             f"{said(error)}; its input size is free, and {form.height} x {form.width} was taken: "
             f"give {_SIZE}"
         ) from error
+    if classed:
+        return _with_head(opened, preprocess, placement, scores, settings, sample, listener)
     if read is not None:
         kind = read.kind(settings.task, opened.model, listener)
     else:
         kind = _task(opened, output.name, scores, settings, asked, listener)
-    _check_options(settings, kind)
+    check_options(settings, kind)
+    if kind is TASKS["other"]:
+        say_channels(opened.model, listener)
     if not kind.counted:
         return Classifier(
             **vars(opened), scores=ScoreForm("logits", opened.output.elem_type),
@@ -272,7 +282,7 @@ def open_classifier(
         )  # fmt: skip
     map_form = None
     if kind.name == CLASSES:
-        score_form = _score_form(artifact, asked, opened, scores, listener)
+        score_form = form_of_classes(artifact, asked, opened, scores, listener)
     else:
         score_form, map_form = counted_form(kind.name, opened, scores, asked, listener)
     columns = scores.shape[1] if map_form is None else map_form.channels
@@ -281,6 +291,34 @@ def open_classifier(
     return Classifier(
         **vars(opened), scores=score_form, classes=classes, label_offset=offset, kind=kind,
         preprocess=preprocess, class_names=names, placement=placement, map_form=map_form,
+    )  # fmt: skip
+
+
+def _with_head(
+    opened: Opened,
+    preprocess: Preprocess,
+    placement: Placement | None,
+    scores: NDArray[np.float32],
+    settings: Settings,
+    sample: Sample,
+    listener: Listener,
+) -> Classifier:
+    """A model that gives embeddings, as a classifier."""
+    shape = (len(scores), *opened.model.score_shapes[0])
+    task_of(opened.output.name, meaning_of(opened, scores, None), shape, "embedding")
+    if settings.output_kind is not None:
+        kind = option("output_kind", settings.output_kind)
+        raise UsageError(f"{kind} does not go with classes that are given for embeddings")
+    channels = opened.model.form.channels
+    head = class_head(
+        opened.artifact, settings, scores.shape[1], sample, opened.model.scores,
+        lambda picture: preprocess.pixels(picture, channels), listener,
+    )  # fmt: skip
+    form = ScoreForm("logits", opened.output.elem_type, head=head)
+    return Classifier(
+        **vars(opened), scores=form, classes=len(head.classes),
+        label_offset=settings.label_offset or 0, preprocess=preprocess, class_names=head.names,
+        placement=placement,
     )  # fmt: skip
 
 
@@ -331,30 +369,6 @@ def _task(
     return TASKS[task]
 
 
-def _check_options(settings: Settings, kind: TaskKind) -> None:
-    """Refuse what goes with other kinds of models."""
-    if kind.name == CLASSES:
-        without: dict[str, tuple[Any, ...]] = {}
-    elif kind.counted:
-        without = {"temperature": (1.0,)}
-    else:
-        without = {"label_offset": (None, 0), "output_kind": (None,), "temperature": (1.0,)}
-    for name, usual in without.items():
-        if (value := getattr(settings, name)) not in usual:
-            raise UsageError(
-                f"{option(name, value)} goes with classes, and the model is audited as "
-                f"{kind.what}; leave it out, or give {option('task', CLASSES)}"
-            )
-    owners = {"threshold": "several-labels", "ignore": "dense"}
-    owners = {} if kind is DETECTOR and settings.ignore is None else owners
-    for name, owner in owners.items():
-        if (value := getattr(settings, name)) is not None and kind.name != owner:
-            raise UsageError(
-                f"{option(name, value)} goes with {TASKS[owner].what}, and the model is audited as "
-                f"{kind.what}; leave it out, or give {option('task', owner)}"
-            )
-
-
 def _alike(thresholds: NDArray[np.float64]) -> float | list[float]:
     """One number where all are the same."""
     numbers: list[float] = thresholds.tolist()
@@ -389,58 +403,3 @@ def _graph_names(artifact: Artifact, classes: int, listener: Listener) -> list[s
             f"{', ...' if classes > 8 else ''}: labels must count them from 0, in this order"
         )
     return names
-
-
-def _score_form(
-    artifact: Artifact,
-    asked: str | None,
-    opened: Opened,
-    scores: NDArray[np.float32],
-    listener: Listener,
-) -> ScoreForm:
-    """What the output holds: as asked, as declared, as the graph says, else as values look."""
-    output = opened.output
-    binary = scores.shape[1] == 1
-    decision = artifact.decision_of(output.name)
-    if binary and decision is not None:
-        raise ArtifactError(
-            f"{artifact.path}: output '{output.name}' is {decision.meaning}, made by "
-            f"{decision.operator}; give the tensor that it reads: "
-            f"{option('output', decision.scores)}"
-        )
-    tail = artifact.kind_of(output.name)
-    kind = "logits" if opened.head is not None else asked
-    if kind is None:
-        kind = settled_kind(scores, tail)
-        if kind == "unknown":
-            raise ArtifactError(
-                f"{artifact.path}: output '{output.name}' {_unsettled(artifact, output, binary)}"
-            )
-        if kind != plain_kind(tail, scores.shape[1]):
-            listener.note(
-                f"output '{output.name}': taken for {kind}, from its values on a few images"
-            )
-    if binary:
-        listener.note(f"output '{output.name}': one score, of class 1 against class 0")
-    step = artifact.step_of(output.name) if kind == "probabilities" else 0.0
-    # One of two columns may be 1 minus the other, unless a Softmax made both.
-    pair = scores.shape[1] == 2 and tail != "probabilities"
-    return ScoreForm(kind, output.elem_type, binary, step, pair)
-
-
-def _unsettled(artifact: Artifact, output: Tensor, binary: bool) -> str:
-    """What is to be settled about scores in [0, 1]."""
-    if binary:
-        return (
-            "holds one number in [0, 1] per image, a probability of class 1 or a logit; say which "
-            f"with {option('output_kind', 'probabilities', 'logits')}"
-        )
-    head = head_of(artifact.graph, output.name)
-    more = ""
-    if head:
-        before = f"{option('output', head.logits)} {_LOGITS}"
-        more = f"; where one class excludes the others, {before}"
-    return (
-        "lies in [0, 1] but its rows do not sum to 1, as after a sigmoid; class probabilities or "
-        f"logits are needed (if these are logits use {_LOGITS}{more})"
-    )

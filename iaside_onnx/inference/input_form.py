@@ -11,6 +11,7 @@ from ..errors import ArtifactError, DataError, UsageError, said
 from ..images.sample import Sample
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.tensors import Tensor, shape_text
+from ..plurals import counted
 from ..preprocessing.preprocess import Preprocess
 from ..spelling import option
 from .ends import settled_layout
@@ -175,7 +176,9 @@ def _square_advice(features: int) -> str:
     for channels in (1, 3):
         side = math.isqrt(features // channels)
         if side * side * channels == features:
-            return f" ({features} would be {side} x {side} pixels of {channels} channel(s))"
+            return (
+                f" ({features} would be {side} x {side} pixels of {counted(channels, 'channel')})"
+            )
     return ""
 
 

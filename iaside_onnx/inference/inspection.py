@@ -19,7 +19,8 @@ from ..listener import Listener
 from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
-from ..spelling import on_command_line, option
+from ..spelling import on_command_line, option, path_word
+from ..spelling import words as typed
 from ..tasks import CLASSES, TASKS
 from .choosing import active_providers, runtime_clash
 from .class_scores import ScoreForm, plain_kind, settled_kind
@@ -62,6 +63,8 @@ class Inspection(TypedDict):
     classes: int | None
     task: str | None
     meaning: str | None
+    command: list[str] | None
+    head: str | None
     class_names: list[str] | None
     range_hint: str | None
     pixel_range: dict[str, Any] | None
@@ -113,6 +116,8 @@ def inspect(
     ort_extension: Sequence[Path] = (),
     set: Sequence[str] = (),
     size: tuple[int, int] | None = None,
+    task: str | None = None,
+    head: str | None = None,
 ) -> Inspection:
     """Describe an artifact as plain JSON values.
 
@@ -122,7 +127,7 @@ def inspect(
 
     Parameters
     ----------
-    input, output, layout, set, size
+    input, output, layout, set, size, task, head
         Settle what the file leaves open, as for `analyze`.
 
     Raises
@@ -131,6 +136,7 @@ def inspect(
         Not an ONNX model, or no such input or output. What merely cannot be audited is listed
         under ``warnings``.
     """
+    task = task if task == "other" else None  # which alone changes what is read
     runtime = Runtime(extensions=tuple(ort_extension))
     artifact = describe(path, runtime)
     declared, warnings = Declared(path, artifact.metadata), _Warnings()
@@ -147,7 +153,7 @@ def inspect(
         layout = warnings.read(partial(settled_layout, artifact, image, asked))
     named = tuple(filter(None, several("output", output) or (declared.output(),)))
     first = warnings.read(
-        lambda: first_output(artifact, named, None, None), strict=output is not None
+        lambda: first_output(artifact, named, task, head), strict=output is not None
     )
     scores, fault = (None, None) if first is None else first
     declared_kind = warnings.read(declared.output_kind)
@@ -161,7 +167,7 @@ def inspect(
         values = partial(fixed_inputs, artifact, image, set, Listener())
         beside = warnings.read(values, strict=bool(set))
     batch = image.shape[0] if image is not None and image.shape else None
-    given, trial, head, meaning = None, None, None, None
+    given, trial, before, meaning = None, None, None, None
     if image and scores and layout and beside is not None:
         given = size or warnings.read(declared.size)
         sizes = [given] if given else _PROBE_SIZES[: None if _is_free(image) else 1]
@@ -170,7 +176,7 @@ def inspect(
             for form in (form_of(image, layout, sides) for sides in sizes)
         ]
         find = partial(
-            settled_outputs, declared=declared, names=named, task=None, head=None, fault=fault
+            settled_outputs, declared=declared, names=named, task=task, head=head, fault=fault
         )
         trial = _tried(sources, declared_kind, warnings, find, free=_is_free(image))
         meaning = trial.meaning
@@ -178,7 +184,7 @@ def inspect(
             classes = None
     if trial is not None and trial.opened is not None and trial.scores is not None:
         batch = trial.opened.batch or batch
-        head, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES
+        before, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES
         classes = trial.scores.shape[1] if of_classes else None
         settled = settled_kind(trial.scores, tail)
         if trial.counted is not None:
@@ -186,7 +192,7 @@ def inspect(
             classes = trial.scores.shape[1] if map_form is None else map_form.channels
             classes = 2 if scores_are.binary else classes
             kind = scores_are.kind
-        if head is not None:
+        if before is not None:
             kind = "probabilities"
         elif of_classes and declared_kind is None and settled != kind:
             looks = "does not tell the output's kind" if kind == "unknown" else f"looks like {kind}"
@@ -194,6 +200,7 @@ def inspect(
             warnings.append(f"the graph's tail {looks}; random images give {values_are}")
     elif batch is not None:
         warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")
+    detector = trial.opened.model.head if trial is not None and trial.opened else None
     artifact.confirm()
     if classes == 1:
         warnings.append("one score per image: read as class 1 against class 0")
@@ -226,6 +233,8 @@ def inspect(
         classes=classes,
         task=meaning.task if meaning else None,
         meaning=meaning.words if meaning else None,
+        command=_command(path, trial, meaning, output, set),
+        head=detector.form if detector else None,
         class_names=declared.classes(classes, offset) if classes else None,
         range_hint=pixels.text if pixels else None,
         pixel_range=None
@@ -242,11 +251,28 @@ def inspect(
         if recipe is None
         else {"file": recipe.name, "recipe": recipe.settings()},
         metadata={key: shortened(text) for key, text in artifact.metadata.items()},
-        read_before=None if head is None else {"operator": head.operator, "tensor": head.logits},
+        read_before=None
+        if before is None
+        else {"operator": before.operator, "tensor": before.logits},
         providers=providers,
         provider_names=provider_names,
         warnings=list(map(on_command_line, warnings)),
     )
+
+
+def _command(
+    path: Path,
+    trial: _Trial | None,
+    meaning: OutputMeaning | None,
+    output: str | Sequence[str] | None,
+    values: Sequence[str],
+) -> list[str] | None:
+    """The words of the command that audits the file; None where it cannot be audited as it is."""
+    if trial is None or trial.opened is None or meaning is None:
+        return None
+    given = {"output": several("output", output), "set": values}
+    words = [word for name, each in given.items() for value in each for word in typed(name, value)]
+    return ["iaside", "audit", path_word(path), "IMAGES", *words]
 
 
 def _is_free(image: Tensor) -> bool:

@@ -69,15 +69,22 @@ class ReadOutputs:
                 f"({option('head', NO_HEAD)} takes the numbers as they are)"
             )
             return DETECTOR
-        form = model.form
-        for name, shape in zip(model.outputs, model.score_shapes, strict=True):
-            block = block_of(shape, (form.height, form.width))
-            axis = "one channel" if block.axis is None else (
-                f"{block.channels} channel{'s' * (block.channels > 1)} along axis {block.axis}"
-            )  # fmt: skip
-            text = " x ".join(map(str, shape)) or "1"
-            listener.note(f"output '{name}': {text} numbers an image, {axis}")
+        if asked is None:
+            why = "several outputs are asked for" if model.beside else "their numbers are asked for"
+            listener.note(f"task: {OTHER}, since {why}")
         return TASKS[OTHER]
+
+
+def say_channels(model: Model, listener: Listener) -> None:
+    """Note which axis of each output holds its channels."""
+    form = model.form
+    for name, shape in zip(model.outputs, model.score_shapes, strict=True):
+        block = block_of(shape, (form.height, form.width))
+        axis = "one channel" if block.axis is None else (
+            f"{block.channels} channel{'s' * (block.channels > 1)} along axis {block.axis}"
+        )  # fmt: skip
+        text = " x ".join(map(str, shape)) or "1"
+        listener.note(f"output '{name}': {text} numbers an image, {axis}")
 
 
 def float_outputs(artifact: Artifact, names: tuple[str, ...] = ()) -> tuple[Tensor, ...]:

@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-import onnxruntime as ort
-
 from ..errors import ArtifactError, ProviderError, said
 from ..onnx_file.artifact import Artifact
 from ..spelling import on_command_line
 from .choosing import inactive, runtime_builds
 from .ort_format import describe
 from .placement import Placement
+from .plugins import available
 from .providers import PROVIDERS, Provider, automatic, named, row_of
 from .session import Runtime, runtime_version
 
@@ -60,7 +59,7 @@ def provider_facts(
     """
     runtime = Runtime(extensions=tuple(extensions))
     artifact = None if path is None else describe(path, runtime)
-    names = dict.fromkeys([*PROVIDERS, *map(named, ort.get_available_providers())])
+    names = dict.fromkeys([*PROVIDERS, *map(named, available())])
     rows = [row for name in names if (row := row_of(name)) is not None]
     facts = [_fact(row, runtime, artifact) for row in rows]
     able = {fact["name"] for fact in facts if fact["active"]}

@@ -11,6 +11,7 @@ from typing import Literal
 
 from ..errors import InvalidOption
 from ..spelling import option
+from .plugins import available, plugin_of
 
 AUTO = "auto"
 Options = tuple[tuple[str, str], ...]
@@ -210,15 +211,15 @@ def asked(text: str) -> tuple[str, Options]:
 
 
 def row_of(name: str) -> Provider | None:
-    """The row of a provider, one for any other that the installed onnxruntime has; else None."""
-    if name in PROVIDERS:
-        return PROVIDERS[name]
-    from onnxruntime import get_available_providers
-
-    for runtime_name in get_available_providers():
-        if named(runtime_name) == name:
-            return Provider(name, runtime_name, one_shape=True)
-    return None
+    """The row of a provider; one for any other of onnxruntime or a loaded library; else None."""
+    row = PROVIDERS.get(name)
+    if row is None:
+        brought = (each for each in available() if named(each) == name)
+        row = next((Provider(name, each, one_shape=True) for each in brought), None)
+    if row is not None and plugin_of(row.runtime_name):
+        # What stands in a row of the memory and the libraries of a provider is of onnxruntime's.
+        return Provider(name, row.runtime_name, own_cores=row.own_cores, one_shape=True)
+    return row
 
 
 def named(runtime_name: str) -> str:

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
+from ..onnx_file.heads import head_of
+from ..onnx_file.tensors import Tensor
 from ..spelling import option
 from .class_scores import ScoreForm, plain_kind, settled_kind
 from .map_form import MapForm
 from .opened import Opened
 from .output_meaning import OutputMeaning, output_meaning
 
+_LOGITS = option("output_kind", "logits")
 # Of a map, pixels that its kind is told by.
 _MOST_PIXELS = 1 << 16
 
@@ -30,7 +33,8 @@ def meaning_of(opened: Opened, scores: NDArray[np.float32], asked: str | None) -
     tail = opened.artifact.kind_of(opened.output.name)
     if opened.head is not None and opened.head.operator == "Sigmoid":
         tail = "sigmoid"
-    return output_meaning(scores.reshape(shape), len(scores), tail, asked)
+    name = opened.output.name
+    return output_meaning(scores.reshape(shape), len(scores), tail, asked, name)
 
 
 def counted_form(
@@ -124,3 +128,58 @@ def form_of_map(
 def _open(what: str) -> str:
     kinds = option("output_kind", "probabilities", "logits")
     return f"{what} in [0, 1], which may be probabilities or logits; say which with {kinds}"
+
+
+def form_of_classes(
+    artifact: Artifact,
+    asked: str | None,
+    opened: Opened,
+    scores: NDArray[np.float32],
+    listener: Listener,
+) -> ScoreForm:
+    """What the output holds: as asked, as declared, as the graph says, else as values look."""
+    output = opened.output
+    binary = scores.shape[1] == 1
+    decision = artifact.decision_of(output.name)
+    if binary and decision is not None:
+        raise ArtifactError(
+            f"{artifact.path}: output '{output.name}' is {decision.meaning}, made by "
+            f"{decision.operator}; give the tensor that it reads: "
+            f"{option('output', decision.scores)}"
+        )
+    tail = artifact.kind_of(output.name)
+    kind = "logits" if opened.head is not None else asked
+    if kind is None:
+        kind = settled_kind(scores, tail)
+        if kind == "unknown":
+            raise ArtifactError(
+                f"{artifact.path}: output '{output.name}' {_unsettled(artifact, output, binary)}"
+            )
+        if kind != plain_kind(tail, scores.shape[1]):
+            listener.note(
+                f"output '{output.name}': taken for {kind}, from its values on a few images"
+            )
+    if binary:
+        listener.note(f"output '{output.name}': one score, of class 1 against class 0")
+    step = artifact.step_of(output.name) if kind == "probabilities" else 0.0
+    # One of two columns may be 1 minus the other, unless a Softmax made both.
+    pair = scores.shape[1] == 2 and tail != "probabilities"
+    return ScoreForm(kind, output.elem_type, binary, step, pair)
+
+
+def _unsettled(artifact: Artifact, output: Tensor, binary: bool) -> str:
+    """What is to be settled about scores in [0, 1]."""
+    if binary:
+        return (
+            "holds one number in [0, 1] per image, a probability of class 1 or a logit; say which "
+            f"with {option('output_kind', 'probabilities', 'logits')}"
+        )
+    head = head_of(artifact.graph, output.name)
+    more = ""
+    if head:
+        before = f"{option('output', head.logits)} {_LOGITS}"
+        more = f"; where one class excludes the others, {before}"
+    return (
+        "lies in [0, 1] but its rows do not sum to 1, as after a sigmoid; class probabilities or "
+        f"logits are needed (if these are logits use {_LOGITS}{more})"
+    )

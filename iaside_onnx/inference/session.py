@@ -16,6 +16,7 @@ from ..errors import ArtifactError, InvalidOption, ProviderError
 from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
 from ..spelling import option
+from .plugins import session_arguments
 from .providers import PROVIDERS, Options, Provider, row_of
 
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -157,9 +158,8 @@ class Runtime:
         with quiet_runtime():
             try:
                 # Its own fallback would print to standard output and run on other providers.
-                session = ort.InferenceSession(
-                    source, options, providers=providers, enable_fallback=0
-                )
+                asked = session_arguments(options, providers)
+                session = ort.InferenceSession(source, options, **asked)
             except Exception as error:  # onnxruntime's errors have no common base
                 raise ArtifactError(
                     f"{name}: onnxruntime {runtime_version()} cannot load it: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -42,16 +43,10 @@ class Task(Protocol):
         `seen` is given then.
     columns : int
         Numbers that the tail gives an image: its value, and what else is asked of it.
-    said : str
-        What was learned, for people; empty where that is nothing to speak of.
     """
 
     bounds: tuple[float, float]
     learns: ClassVar[bool]
-
-    @property
-    def said(self) -> str:
-        """What was learned, for people."""
 
     @property
     def columns(self) -> int:
@@ -74,6 +69,12 @@ class Task(Protocol):
         ------
         ArtifactError
             The clean images tell nothing.
+        """
+
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:
+        """What is known of the clean images, for people; empty where that is nothing to speak of.
+
+        `references` gives those of the images that are measured.
         """
 
     def tail(self) -> bytes | None:
@@ -141,7 +142,6 @@ class OneLabel:
     answered: bool = False
     bounds = (-np.inf, 0.0)
     learns: ClassVar[bool] = False
-    said: ClassVar[str] = ""
     reference = Reference(np.int64, (1,))
 
     @property
@@ -162,6 +162,10 @@ class OneLabel:
         """The same."""
         return self
 
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
+
     def tail(self) -> bytes:
         """Scores and the index of a class in, log-probability of the class out, or answer too.
 
@@ -176,6 +180,8 @@ class OneLabel:
         last = graph.add("Reshape", "scores", np.array([0, -1], np.int64))
         if scores.elem_type != float32:
             last = graph.add("Cast", last, to=float32)
+        if scores.head is not None:
+            last = scores.head.added(graph, last)
         if scores.kind == "probabilities":
             if scores.binary:
                 complement = graph.add("Sub", np.float32(1), last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -66,6 +67,11 @@ class Agreement:
             No channel of the outputs differs between images.
         """
         known = self.distances
+        if self.spread is not None and self.spread.count == 1:
+            raise ArtifactError(
+                "agreement is measured by how far outputs of different images are apart, and one "
+                "image has none to differ from; take more images"
+            )
         if not known.any():
             what = " and ".join(f"'{name}'" for name in self.names)
             raise ArtifactError(
@@ -79,8 +85,7 @@ class Agreement:
         """The agreement, and the disagreement of each output where there are several."""
         return 1 if len(self.blocks) == 1 else 1 + len(self.blocks)
 
-    @property
-    def said(self) -> str:
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
         """How many channels are left out."""
         left, count = int((self.distances == 0).sum()), len(self.distances)
         return f"{left} of {count} channels are the same for all images and left out" * bool(left)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
 from ..mathematics.boxes import MOST, NUMBERS, matched
 from ..spelling import option
 from .task import Reference
@@ -27,52 +27,34 @@ class MatchedBoxes:
     ----------
     threshold : float
         Least confidence of a detection of the clean image that is an object.
-    objects, images, bare : int
-        Objects found so far on the clean images of the sample, the images, and those without one.
     """
 
     threshold: float = CONFIDENCE
-    objects: int = 0
-    images: int = 0
-    bare: int = 0
     bounds = (0.0, 1.0)
     columns: ClassVar[int] = 1
-    learns: ClassVar[bool] = True
+    learns: ClassVar[bool] = False
     reference: ClassVar[Reference] = Reference(np.float32, (MOST * NUMBERS,), an_image=True)
 
-    def seen(self, scores: NDArray[np.float32]) -> MatchedBoxes:
-        """The task that knows of the objects on further clean images."""
-        sure = scores.reshape(-1, MOST, NUMBERS)[:, :, 4] >= self.threshold
-        return replace(
-            self, objects=self.objects + int(sure.sum()), images=self.images + len(sure),
-            bare=self.bare + int((~sure.any(axis=1)).sum()),
-        )  # fmt: skip
+    def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
+        """The same."""
+        return self
 
-    @property
-    def said(self) -> str:
+    def learned(self) -> Self:
+        """The same."""
+        return self
+
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:
         """How many objects there are."""
+        sure = references().reshape(-1, MOST, NUMBERS)[:, :, 4] >= self.threshold
+        images, bare = len(sure), int((~sure.any(axis=1)).sum())
         text = (
-            f"objects: {self.objects} detections of confidence {self.threshold:g} or more on "
-            f"{self.images - self.bare} of {self.images} images"
+            f"objects: {int(sure.sum())}, detections of confidence {self.threshold:g} or more, on "
+            f"{images - bare} of {images} images"
         )
-        if self.bare:
-            text += "; an image without one counts as matched while none appears"
-        return text
-
-    def learned(self) -> MatchedBoxes:
-        """The task that has seen all of the sample.
-
-        Raises
-        ------
-        ArtifactError
-            There is nothing to match.
-        """
-        if self.objects:
-            return self
-        raise ArtifactError(
-            f"no detection on the clean images has a confidence of {self.threshold:g} or more; "
-            f"check the preprocessing, or give a lower {option('threshold', like='T')}"
-        )
+        if bare == images:
+            lower = option("threshold", like="T")
+            return f"{text}: nothing to match; check the preprocessing, or give a lower {lower}"
+        return text + "; an image without one is matched while none appears" * bool(bare)
 
     def tail(self) -> bytes | None:
         """None: values are computed on the host."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -48,7 +49,6 @@ class Dense:
     bounds = (-np.inf, 0.0)
     columns = 1
     learns: ClassVar[bool] = False
-    said: ClassVar[str] = ""
 
     @property
     def classes(self) -> int:
@@ -67,6 +67,10 @@ class Dense:
     def learned(self) -> Self:
         """The same."""
         return self
+
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
 
     def tail(self) -> bytes:
         """Scores and a mask in, the mean log-probability of the mask's counted pixels out.

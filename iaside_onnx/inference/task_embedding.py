@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -10,22 +11,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ..mathematics.embedding import cosines, directions, nearest_other
-from .small_graph import SmallGraph
+from .small_graph import SmallGraph, normalised
 from .task import Reference
-
-_TINY = np.float32(np.finfo(np.float32).tiny)
 
 
 def _nothing() -> NDArray[np.float32]:
     return np.empty((0, 0), np.float32)
-
-
-def normalised(graph: SmallGraph, rows: str) -> str:
-    """Add what gives rows of float32 the length 1; those of zeros stay."""
-    largest = graph.add("ReduceMax", graph.add("Abs", rows), axes=[1], keepdims=1)
-    scaled = graph.add("Div", rows, graph.add("Max", largest, _TINY))
-    length = graph.add("ReduceL2", scaled, axes=[1], keepdims=1)
-    return graph.add("Div", scaled, graph.add("Max", length, _TINY))
 
 
 def rows_of(graph: SmallGraph, elem_type: int) -> str:
@@ -56,7 +47,6 @@ class Embedding:
     bank: NDArray[np.float32] = field(default_factory=_nothing, repr=False)
     bounds = (-1.0, 1.0)
     learns: ClassVar[bool] = True
-    said: ClassVar[str] = ""
     columns: ClassVar[int] = 1
 
     @property
@@ -72,6 +62,10 @@ class Embedding:
     def learned(self) -> Self:
         """The same: the bank is what is needed."""
         return self
+
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
 
     def tail(self) -> bytes:
         """Embeddings and directions in, cosines out."""

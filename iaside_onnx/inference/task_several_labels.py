@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -37,7 +38,6 @@ class SeveralLabels:
     bounds = (-np.inf, 0.0)
     columns = 1
     learns: ClassVar[bool] = False
-    said: ClassVar[str] = ""
 
     @property
     def classes(self) -> int:
@@ -66,6 +66,10 @@ class SeveralLabels:
     def learned(self) -> Self:
         """The same."""
         return self
+
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
 
     def tail(self) -> bytes:
         """Scores and a set in, the log-likelihood of the set out.

@@ -113,6 +113,11 @@ class Spread:
             self._about_mean += channel_sums(self.blocks, gap)
             self._square += channel_sums(self.blocks, numbers**2)
 
+    @property
+    def count(self) -> int:
+        """Images taken in."""
+        return self._count
+
     def with_more(self, rows: NDArray[np.floating]) -> Spread:
         """Another one that has taken in more images too."""
         more = copy.deepcopy(self)

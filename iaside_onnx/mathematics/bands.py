@@ -82,6 +82,15 @@ def partition(
     return index
 
 
+def check_count(bands: int, parameter: str = "bands") -> None:
+    """Refuse what is no number of bands for an image of any size."""
+    check_whole(parameter, bands)
+    if bands < 1:
+        raise InvalidOption(parameter, bands, "at least one band is needed")
+    if bands > MOST_BANDS:
+        raise InvalidOption(parameter, bands, f"use at most {MOST_BANDS}")
+
+
 def check_bands(
     height: int,
     width: int,
@@ -97,12 +106,8 @@ def check_bands(
         if side < 1:
             raise InvalidOption(name, side, "an image has at least one pixel")
     check_choice("norm", norm, NORMS)
-    check_whole(parameter, bands)
+    check_count(bands, parameter)
     check_truth("separate_dc", separate_dc)
-    if bands < 1:
-        raise InvalidOption(parameter, bands, "at least one band is needed")
-    if bands > MOST_BANDS:
-        raise InvalidOption(parameter, bands, f"use at most {MOST_BANDS}")
     if _all_held(height, width, bands, norm, separate_dc=separate_dc):
         return
     fewer = range(bands - 1, 0, -1)

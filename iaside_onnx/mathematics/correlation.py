@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 
 from ..checks import check_choice, check_share
 from ..errors import UsageError
+from ..plurals import counted
 
 METHODS = ("spearman", "kendall", "pearson")
 RESAMPLES = 2000
@@ -125,7 +126,7 @@ def correlations(
     values = np.concatenate([np.asarray(predictors, float), np.asarray(outcomes, float)])
     split, models = len(predictors), values.shape[1]
     if models < LEAST_MODELS:
-        raise UsageError(f"{models} model(s): a correlation needs at least {LEAST_MODELS}")
+        raise UsageError(f"{counted(models, 'model')}: a correlation needs at least {LEAST_MODELS}")
     if not np.isfinite(values).all():
         raise UsageError("a correlation needs finite values")
     check_share("confidence", confidence)

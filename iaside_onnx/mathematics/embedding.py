@@ -54,3 +54,19 @@ def nearest_means(
     sums = np.zeros((classes, exact.shape[1]))
     np.add.at(sums, labels, exact)
     return directions(sums)
+
+
+def without_own(rows: NDArray[Any], labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """Cosines of rows with means of classes, the own one without the row, shape (n, classes).
+
+    A class whose only row it is keeps that one.
+    """
+    exact = directions(rows)
+    sums = np.zeros((classes, exact.shape[1]))
+    np.add.at(sums, labels, exact)
+    cosines = exact @ directions(sums).T
+    own = sums[labels] - exact
+    alone = np.bincount(labels, minlength=classes)[labels] == 1
+    own[alone] = exact[alone]
+    cosines[np.arange(len(labels)), labels] = (exact * directions(own)).sum(axis=1)
+    return cosines

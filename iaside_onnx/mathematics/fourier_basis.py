@@ -24,6 +24,12 @@ PUBLISHED_STRENGTHS = {32: 4.0, 224: 15.7}
 LEAST_GRID = 3
 
 
+def check_lines(lines: int) -> None:
+    """Refuse what is no number of frequencies an axis for an image of any size."""
+    if lines < LEAST_GRID or lines % 2 == 0:
+        raise InvalidOption("grid", lines, f"give 'full' or an odd number of at least {LEAST_GRID}")
+
+
 @dataclass(frozen=True)
 class FrequencyGrid:
     """The frequencies of a heat map: a grid over the whole plane, and the vectors that it needs.
@@ -48,10 +54,7 @@ class FrequencyGrid:
     def __post_init__(self) -> None:
         if self.lines is None:
             return
-        if self.lines < LEAST_GRID or self.lines % 2 == 0:
-            raise InvalidOption(
-                "grid", self.lines, f"give 'full' or an odd number of at least {LEAST_GRID}"
-            )
+        check_lines(self.lines)
         most = finest(self.height, self.width)
         if self.lines > most:
             raise UsageError(

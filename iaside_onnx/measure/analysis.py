@@ -18,6 +18,7 @@ from ..mathematics.coalitions import draw_coalitions
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
+from ..results.example import most_certain
 from ..results.report import Report, check_view
 from ..results.value_table import game_of, value_of
 from ..settings import Settings
@@ -25,7 +26,7 @@ from ..spelling import option
 from ..tasks import CLASSES
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
-from .clean_pass import CleanPass
+from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .game import BandRows, play, preparing_threads
 from .in_memory import GivenImages, GivenModel
@@ -241,9 +242,10 @@ class Game(Measurement[Report]):
 
     def result(self, filled: Filled) -> Report:
         """See `Measurement`."""
-        sample, clean, listener = filled.sample, filled.clean, filled.subject.listener
+        sample, subject, clean = filled.sample, filled.subject, filled.clean
+        listener = subject.listener
         assert clean is not None
-        classes = filled.subject.classifier.kind.name == CLASSES
+        classes = subject.classifier.kind.name == CLASSES
         table, *distances = np.split(filled.table, 1 + self.outputs, axis=1)
         report = Report(
             log_prob=table if classes else None,
@@ -254,9 +256,14 @@ class Game(Measurement[Report]):
             labels=filled.labels,
             predicted=filled.predicted,
             settings=filled.all_settings,
-            class_names=sample.class_names or filled.subject.classifier.class_names,
-            example=clean.example,
+            class_names=sample.class_names or subject.classifier.class_names,
             **{**filled.origin(), "image_digests": sample.image_digests},
+        )
+        row = most_certain(report, report.table[:, -1])
+        report = replace(
+            report,
+            example=shown_pixels(subject.pixels(filled.position_of(row))),
+            data={**report.data, "example": report.image_ids[row]},
         )
         if not report.floor_share:
             return report

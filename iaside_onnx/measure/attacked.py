@@ -21,6 +21,7 @@ from ..attacks.attack import (
 from ..checks import check_choice
 from ..corruptions.corrupt import generator
 from ..errors import ArtifactError, UsageError
+from ..plurals import counted
 from ..spelling import option
 from .contract import Advance
 from .scorer import Scorer
@@ -54,8 +55,8 @@ def check_attacks(attacks: Sequence[str], epsilon: Sequence[float], queries: int
         )
     if len(epsilon) > 1 and len(epsilon) != len(names):
         raise UsageError(
-            f"{len(epsilon)} {option('epsilon')} for {len(names)} attack(s): give one for all, or "
-            "one for each in their order"
+            f"{len(epsilon)} {option('epsilon')} for {counted(len(names), 'attack')}: give one for "
+            "all, or one for each in their order"
         )
     return names
 

@@ -17,6 +17,7 @@ from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature
 from ..onnx_file.graph import in_float32, quantises_on_the_fly
+from ..plurals import counted
 from ..results.precondition import accuracy_reason
 from ..spelling import option
 from ..tasks import CLASSES
@@ -61,8 +62,6 @@ class CleanPass:
         The task as it has seen the whole sample; None of classes, which learn a temperature.
     tally : ndarray of float32, shape (n, numbers, classes), or None
         What the images are judged by together, where the task has that.
-    example : ndarray of uint8, shape (H, W, C)
-        The shard's first image as the model's input size has it.
     one_by_one : bool
         An image's scores depend on the others in its batch, so that only a batch of one image
         gives its own scores.
@@ -73,7 +72,6 @@ class CleanPass:
     targets: NDArray[Any]
     clean: NDArray[np.float32]
     temperature: float
-    example: NDArray[np.uint8]
     one_by_one: bool = False
     learned: Task | None = None
     tally: NDArray[np.float32] | None = None
@@ -97,7 +95,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     """
     sample, listener, classifier = subject.sample, subject.listener, subject.classifier
     form, answers = classifier.form, _Answers(subject)
-    statistics, oddities, example = SampleStatistics(), np.zeros(len(_ODDITIES), int), None
+    statistics, oddities = SampleStatistics(), np.zeros(len(_ODDITIES), int)
     one_by_one = form.fixed_batch is None and mixes_images(sample, classifier, listener)
     decoded = decoded_positions(subject, whole_sample=whole_sample)
     numbers = max(form.features, classifier.model.output_numbers)
@@ -113,16 +111,13 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
             if answers.of_all or position in answers.row_of:
                 positions.append(position)
                 images.append(pixels)
-            if position == subject.positions[0]:
-                example = shown_pixels(pixels)
         if positions:
             raw = _scores(subject, np.stack(images), positions, one_by_one=one_by_one)
             answers.add(positions, raw)
-    assert example is not None
     for pictures, oddity in zip(oddities, _ODDITIES, strict=True):
         if pictures:
-            listener.warning(f"{pictures} picture(s) {oddity}")
-    return answers.finished(statistics, example, one_by_one=one_by_one)
+            listener.warning(f"{counted(pictures, 'picture')} {oddity}")
+    return answers.finished(statistics, one_by_one=one_by_one)
 
 
 def _scores(
@@ -201,9 +196,7 @@ class _Answers:
         classes = self._targets[measured]
         self._plain[rows] = plain.readings(raw)[np.arange(len(rows)), classes]
 
-    def finished(
-        self, statistics: SampleStatistics, example: NDArray[np.uint8], *, one_by_one: bool
-    ) -> CleanPass:
+    def finished(self, statistics: SampleStatistics, *, one_by_one: bool) -> CleanPass:
         """The clean pass, once all images were added; what it found is said in notes."""
         subject, clean, learned = self.subject, self._clean, None
         temperature: Any = subject.request.settings.temperature
@@ -212,19 +205,20 @@ class _Answers:
             _say_accuracy(subject, self._predicted, classes, float(self._plain.mean()))
         else:
             learned = self.task.learned()
-            _say_task(subject, clean, learned)
+            targets = self._targets
+            _say_task(subject, clean, learned.said(lambda: targets[subject.positions]))
         if self._fit:
             raw, classifier = np.concatenate(self._scores), subject.classifier
             temperature = fit_temperature(classifier.logits(raw), self._targets)
             clean = classifier.task(temperature).values(raw[subject.positions], classes)
             subject.listener.note(f"temperature: {temperature:.4f}, fitted on the clean sample")
         return CleanPass(
-            statistics, self._predicted, self._targets, clean, float(temperature), example,
+            statistics, self._predicted, self._targets, clean, float(temperature),
             one_by_one, learned, np.concatenate(self._tally) if self._tally else None,
         )  # fmt: skip
 
 
-def _say_task(subject: Subject, clean: NDArray[np.float32], task: Task) -> None:
+def _say_task(subject: Subject, clean: NDArray[np.float32], learned: str) -> None:
     """Note what images are held against, where that is no class."""
     kind = subject.classifier.kind
     whose = "the model's own answers" if subject.own_answers else "the labels"
@@ -232,8 +226,8 @@ def _say_task(subject: Subject, clean: NDArray[np.float32], task: Task) -> None:
         f"task: {kind.what}; {len(clean)} images are held against {whose}, mean {kind.quantity} "
         f"{float(clean.mean()):.3f} untouched; there is no accuracy"
     )
-    if task.said:
-        subject.listener.note(task.said)
+    if learned:
+        subject.listener.note(learned)
 
 
 def _say_accuracy(

@@ -79,6 +79,10 @@ class Filled:
         own = self.subject.own_answers or self.subject.classifier.kind.name != CLASSES
         return self.predicted if own else self.sample.labels
 
+    def position_of(self, row: int) -> int:
+        """Where in the subject's sample the image of a row is."""
+        return self.subject.positions[int(self.used[row])]
+
     def origin(self) -> dict[str, Any]:
         """Where the result comes from: the fields of it that all kinds have."""
         subject, whole = self.subject, self.subject.request.shard is None

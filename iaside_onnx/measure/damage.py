@@ -19,11 +19,12 @@ from ..checks import check_choice, check_truth, is_whole, plain, several
 from ..errors import InvalidOption, UsageError
 from ..images.pairs import asked_places
 from ..inference.engine import Engine
-from ..mathematics.bands import band_index, split
+from ..mathematics.bands import band_index
 from ..mathematics.coalitions import draw_coalitions, drawn_count
 from ..mathematics.damage import SPLIT_ESTIMATORS, draw_split, split_coalitions
 from ..results.damage import UNITS, DamageReport
 from ..results.damage_numbers import held_values
+from ..results.example import most_certain
 from ..results.spread import check_confidence
 from ..settings import Settings
 from ..spelling import option
@@ -33,9 +34,9 @@ from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .game import BandRows, laid_out, play, preparing_threads
+from .game import BandRows, SplitRows, play, preparing_threads
 from .in_memory import GivenImages, GivenModel
-from .perturbing import Images, Perturbation, asked_perturbations
+from .perturbing import Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
 from .run import measure_each
 from .subject import Subject
@@ -44,8 +45,6 @@ from .subject import Subject
 _AFFORDABLE_SPLIT = 8
 # Two players a band, each a bit of 64.
 _MOST_DRAWN_SPLIT = 32
-# Mean square of a band's pixels up to which it holds nothing but rounding of float32.
-_NOTHING = 1e-14
 
 
 @with_options(DamageOptions)
@@ -365,67 +364,25 @@ class DamageGame(Measurement[DamageReport]):
         if self.plan.split and coalitions is None:
             assert self.plan.shared is not None
             coalitions = np.tile(self.plan.shared, (len(table), 1))
-        example = self._example(filled)
-        origin = filled.origin()
-        return DamageReport(
+        report = DamageReport(
             **of_task,
             coalitions=coalitions,
             labels=filled.labels,
             settings=filled.all_settings,
             class_names=sample.class_names or subject.classifier.class_names,
-            **{name: image for name, image in example.items() if name != "id"},
-            **{
-                **origin,
-                "image_digests": sample.image_digests,
-                "data": {**origin["data"], **({"example": example["id"]} if example else {})},
-            },
+            **{**filled.origin(), "image_digests": sample.image_digests},
         )
+        return report if self.perturbation.queries else self._with_example(report, filled)
 
-    def _example(self, filled: Filled) -> dict[str, Any]:
-        """The first image, clean and perturbed, for pictures; none where that costs passes."""
-        subject, clean = filled.subject, filled.clean
-        assert clean is not None
-        if self.perturbation.queries:
-            return {}
-        first = subject.positions[0]
-        groups = self.perturbation.groups(subject, [first], BatchSize(1), lambda _: None)
-        planes = next(groups)[1](first)
-        return {
-            "id": subject.sample.ids[first],
-            "example": clean.example,
-            "example_perturbed": shown_pixels(planes),
-        }
-
-
-@dataclass(frozen=True)
-class SplitRows:
-    """Prepares images for the engine where each band is split into gain and residual.
-
-    With e_i the clean band without DC, ``g_i = <x'_i, e_i> / ||e_i||^2`` over all channels (0 where
-    e_i is nothing but rounding), a perturbed band is ``x'_i = x_i + (g_i - 1) e_i + r_i``: what is
-    taken away of the band, and what is added to it, a shift of DC included. So
-    ``x_(G,R) = x' + sum_{i in G} (1 - g_i) e_i - sum_{i in R} r_i``.
-    """
-
-    pixels: Images
-    perturbed: Images
-    index: NDArray[np.intp]
-    engine: Engine
-
-    def __call__(self, position: int) -> NDArray[np.float32]:
-        """Rows of one image, shape (2 M + 2, features), as `BandRows` makes them."""
-        form, step = self.engine.model.form, self.engine.model.affine
-        perturbed = self.perturbed(position)
-        clean = self.pixels(position)
-        bands = split(clean.astype(np.float64), self.index)
-        others = split(perturbed.astype(np.float64), self.index)
-        bands_apart = bands - bands.mean(axis=(-2, -1), keepdims=True)
-        power = np.square(bands_apart).sum(axis=(1, 2, 3))
-        power[power < _NOTHING * clean.size] = 0
-        together = (others * bands_apart).sum(axis=(1, 2, 3))
-        gains = np.divide(together, power, out=np.zeros_like(power), where=power > 0)
-        missing = (1 - gains)[:, None, None, None] * bands_apart
-        added = bands - others - missing  # -r_i
-        rows = np.concatenate([missing, added]).astype(np.float32)
-        rows = np.concatenate([step.linear(rows), step.full(np.stack([clean, perturbed]))])
-        return laid_out(rows, form)
+    def _with_example(self, report: DamageReport, filled: Filled) -> DamageReport:
+        """With one image, clean and perturbed, for pictures; not where that costs passes."""
+        subject, row = filled.subject, most_certain(report, report.table[:, -1])
+        position = filled.position_of(row)
+        groups = self.perturbation.groups(subject, [position], BatchSize(1), lambda _: None)
+        planes = next(groups)[1](position)
+        return replace(
+            report,
+            example=shown_pixels(subject.pixels(position)),
+            example_perturbed=shown_pixels(planes),
+            data={**report.data, "example": report.image_ids[row]},
+        )

@@ -12,8 +12,14 @@ from numpy.typing import NDArray
 from ..checks import check_kind, check_number, check_truth, check_whole, plain
 from ..corruptions.corrupt import generator
 from ..errors import ArtifactError, UsageError
-from ..mathematics.bands import band_index
-from ..mathematics.fourier_basis import FrequencyGrid, basis_vectors, default_strength, finest
+from ..mathematics.bands import band_index, check_count
+from ..mathematics.fourier_basis import (
+    FrequencyGrid,
+    basis_vectors,
+    check_lines,
+    default_strength,
+    finest,
+)
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
 from ..results.spread import check_confidence
@@ -74,10 +80,11 @@ def measure_heatmap(
     """
     grid, strength, clip = map(plain, (grid, strength, clip))
     bands, norm, confidence = map(plain, (bands, norm, confidence))
-    check_whole("bands", bands)
+    check_count(bands)
     check_truth("clip", clip)
     if grid is not None and grid != "full":
         check_whole("grid", grid)
+        check_lines(grid)
     request = Request.of(LabelledOptions, options, model, images, target, bands=1, norm=norm)
     view: dict[str, Any] = {"bands": bands, "norm": norm, "separate_dc": False}
     if isinstance(analysis, str | Path):

@@ -94,6 +94,12 @@ class Job:
         labels, recipe = reading.labels, settings.preprocess
         if recipe is not None and names_a_file(recipe):
             settings = replace(settings, preprocess=str(Path(recipe).absolute()))
+        classes: dict[str, Any] = {
+            name: str(Path(path).absolute())
+            for name in ("class_embeddings", "fit_classes")
+            if (path := getattr(settings, name)) is not None
+        }
+        settings = replace(settings, **classes)
         limit = settings.threshold
         if isinstance(limit, str) and as_number(limit) is None:
             settings = replace(settings, threshold=str(Path(limit).absolute()))
@@ -109,6 +115,7 @@ class Job:
                 there,
                 settings,
                 extensions=tuple(library.absolute() for library in request.extensions),
+                ep_libraries=tuple(library.absolute() for library in request.ep_libraries),
                 provider=subject.asked or request.provider,
                 tf32=request.tf32,
                 batch=batch,

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
 from ..checks import check_kind, check_number, check_path, check_text, check_truth, plain, several
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
 from ..images.sample import Reading
+from ..inference.providers import AUTO
 from ..listener import Listener
 from ..preprocessing.preprocess import names_a_file
 from ..results.part import Part
@@ -25,6 +26,7 @@ from .thresholds import as_number
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SETTINGS = {each.name for each in fields(Settings)}
+_LIBRARIES = ("ort_extension", "ep_library")
 _READING = ("columns", "image_column", "label_column", "label_order")
 _RUNNING = ("skip_bad", "provider", "threads", "tf32", "batch", "dask", "resume", "overwrite")
 
@@ -76,6 +78,8 @@ class RunOptions(TypedDict, total=False):
         does by default (True). The settings record it where a GPU was used.
     ort_extension : sequence of paths
         Libraries of custom operators that the model needs. They are run as code.
+    ep_library : sequence of paths
+        Libraries that bring the provider. They are run as code.
     batch : int, optional
         Forward passes in a run; None finds a good number by a short trial.
     shard : str, optional
@@ -104,6 +108,7 @@ class RunOptions(TypedDict, total=False):
     threads: int
     tf32: bool
     ort_extension: Sequence[str | Path]
+    ep_library: Sequence[str | Path]
     batch: int | None
     shard: str | None
     dask: str | None
@@ -126,6 +131,9 @@ class ModelOptions(RunOptions, total=False):
     layout: str | None
     output_kind: str | None
     task: str | None
+    class_embeddings: str | Path | None
+    fit_classes: str | Path | None
+    logit_scale: float | None
     set: Sequence[str]
     allow_random: bool
     head: str | None
@@ -171,6 +179,8 @@ class Request:
         What is measured of the sample; None: all.
     extensions : tuple of Path
         Libraries of custom operators.
+    ep_libraries : tuple of Path
+        Libraries that bring the provider.
     skip_bad, provider, threads, tf32, batch, dask, resume, overwrite
         As `RunOptions` has them.
     """
@@ -181,6 +191,7 @@ class Request:
     target: Path | None = None
     shard: Part | None = None
     extensions: tuple[Path, ...] = ()
+    ep_libraries: tuple[Path, ...] = ()
     listener: Listener = field(default_factory=Listener)
     limits: Limits = field(default_factory=Limits)
     skip_bad: bool = False
@@ -197,8 +208,11 @@ class Request:
         """Files and folders that are named: what is written must be none of them."""
         reading, recipe = self.reading, self.settings.preprocess
         names = reading.class_names
-        given = [self.model, reading.images, reading.labels, *self.extensions]
+        libraries = *self.extensions, *self.ep_libraries
+        given = [self.model, reading.images, reading.labels, *libraries]
         given += [Path(names)] if names not in (None, "none") else []
+        classes = self.settings.class_embeddings, self.settings.fit_classes
+        given += [Path(each) for each in classes if each is not None]
         given += [Path(recipe)] if recipe is not None and names_a_file(recipe) else []
         limit = self.settings.threshold
         given += [Path(limit)] if isinstance(limit, str) and as_number(limit) is None else []
@@ -238,9 +252,15 @@ class Request:
         for name, path in paths.items():
             check_kind(name, path, (str, PathLike), _GIVEN[name])
         check_path("target", target)
-        extensions = several("ort_extension", options.get("ort_extension", ()))
-        for extension in extensions:
-            check_path("ort_extension", extension)
+        libraries = {}
+        for name in _LIBRARIES:
+            found = several(name, options.get(name, ()))
+            for library in found:
+                check_path(name, library)
+            libraries[name] = tuple(map(Path, found))
+        if libraries["ep_library"] and options.get("provider", AUTO) == AUTO:
+            like = option("provider", like="NAME")
+            raise InvalidOption("ep_library", libraries["ep_library"][0], f"say which with {like}")
         settings |= {name: value for name, value in options.items() if name in _SETTINGS}
         reading = Reading.asked(
             images,
@@ -264,7 +284,8 @@ class Request:
             Settings.asked(**settings),
             None if target is None else Path(target),
             part,
-            tuple(map(Path, extensions)),
+            libraries["ort_extension"],
+            libraries["ep_library"],
             Listener() if listener is None else listener,
             limits,
             **{name: options[name] for name in _RUNNING if name in options},
@@ -299,7 +320,7 @@ def with_options(
             inspect.Parameter(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=defaults.get(name, () if name == "ort_extension" else usual.get(name)),
+                default=defaults.get(name, () if name in _LIBRARIES else usual.get(name)),
                 annotation=kind.__annotations__[name].__forward_arg__,
             )
             for name in kind.__annotations__

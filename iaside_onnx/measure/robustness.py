@@ -33,15 +33,21 @@ from .corrupted import corrupted, corruption_threads
 from .in_memory import GivenImages, GivenModel
 from .perturbed import Own, Wanted, kind_of
 from .request import LabelledOptions, Request, with_options
+from .robustness_columns import (
+    CLEAN,
+    OF_ATTACK,
+    OF_CELL,
+    WHAT,
+    columns_of,
+    settings_of_answers,
+    table_of,
+    table_parts,
+)  # fmt: skip
 from .run import measure
 from .scorer import Scorer
 from .subject import Subject
 
 _ATTACK = "square-linf"
-_WHAT = ("perturbations", "severities", "attacks")
-# Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
-# each attack.
-_CLEAN, _OF_CELL, _OF_ATTACK = 2, 4, 3
 
 
 @with_options(LabelledOptions)
@@ -149,8 +155,8 @@ def measure_robustness(
 class Robustness(Measurement[RobustnessReport]):
     """Corrupted and attacked images, and where they stand in a table.
 
-    A row is an image: the clean log-probability and highest probability (of other tasks the value
-    and the share that is right), then `wrong`, `change`,
+    A row is an image: clean log-probability and highest probability (other tasks: value and share
+    that is right), then `wrong`, `change`,
     `corrupted_log_prob` and `corrupted_max_prob` of each corruption and severity, then
     `attack_wrong`, `attack_queries` and `attack_change` of each attack, and of maps of classes the
     tally of each corruption and severity.
@@ -200,7 +206,7 @@ class Robustness(Measurement[RobustnessReport]):
     @property
     def columns(self) -> int:
         """See `Measurement`."""
-        return _columns(self.cells, len(self.attacks), self.tallied)
+        return columns_of(self.cells, len(self.attacks), self.tallied)
 
     @property
     def parts(self) -> list[Columns]:
@@ -242,7 +248,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
-        what = {name: getattr(self, name) for name in _WHAT}
+        what = {name: getattr(self, name) for name in WHAT}
         samples = {"attack_samples": self.attack_samples}
         return {**subject.settings(), **what, **samples, **_pairs(self.own)}
 
@@ -297,15 +303,15 @@ class Robustness(Measurement[RobustnessReport]):
                 worth = task.worth(log, target)[0]
                 most = np.exp(log.max()) if classes else task.share(log, target)[0]
                 if column < 0:
-                    clean, row = log, np.empty(_CLEAN + _OF_CELL * self.cells, np.float32)
+                    clean, row = log, np.empty(CLEAN + OF_CELL * self.cells, np.float32)
                     tally = np.empty((self.cells, self.tallied), np.float32)
-                    row[:_CLEAN] = worth, most
+                    row[:CLEAN] = worth, most
                     continue
                 if self.tallied and isinstance(task, Tallying):
                     tally[self._cells_of(column)] = task.tally(log, target).ravel()
                 wrong, change = not task.right(log, target)[0], task.change(log, clean)[0]
                 for cell in self._cells_of(column):
-                    row[_CLEAN + cell :: self.cells] = wrong, change, worth, most
+                    row[CLEAN + cell :: self.cells] = wrong, change, worth, most
                 if cell == self.cells - 1:
                     store(position, np.append(row, tally))
             advance(len(group))
@@ -352,10 +358,10 @@ class Robustness(Measurement[RobustnessReport]):
         """See `Measurement`."""
         table, form = filled.table, filled.subject.classifier.form
         shape = (len(table), len(self.perturbations), len(self.severities))
-        blocks = [1, 1, *[self.cells] * _OF_CELL, *[len(self.attacks)] * _OF_ATTACK]
+        blocks = [1, 1, *[self.cells] * OF_CELL, *[len(self.attacks)] * OF_ATTACK]
         ends = np.cumsum(blocks)
         parts = [np.array(part) for part in np.split(table, ends, axis=1)]
-        settings = {key: value for key, value in filled.settings.items() if key not in _WHAT}
+        settings = {key: value for key, value in filled.settings.items() if key not in WHAT}
         names = self.perturbations
         value, beside = parts[0][:, 0], parts[1][:, 0]
         corrupted, corrupted_beside = parts[4].reshape(shape), parts[5].reshape(shape)
@@ -364,10 +370,8 @@ class Robustness(Measurement[RobustnessReport]):
             "corrupted_value": corrupted, "corrupted_share": corrupted_beside,
         }  # fmt: skip
         if filled.subject.classifier.kind.name == CLASSES:
-            of_task = {
-                "log_prob": value, "max_prob": beside,
-                "corrupted_log_prob": corrupted, "corrupted_max_prob": corrupted_beside,
-            }  # fmt: skip
+            names_of = ("log_prob", "max_prob", "corrupted_log_prob", "corrupted_max_prob")
+            of_task = dict(zip(names_of, of_task.values(), strict=True))
         assert filled.clean is not None
         if filled.clean.tally is not None:
             of_task["tally"] = filled.clean.tally[filled.used]
@@ -398,51 +402,6 @@ class Robustness(Measurement[RobustnessReport]):
         )
         # Shards are joined, so all of them name the same attacks.
         return report if filled.subject.request.shard else report.with_attacks_run()
-
-
-def _columns(cells: int, attacks: int, tally: int) -> int:
-    return _CLEAN + _OF_CELL * cells + _OF_ATTACK * attacks + tally * cells
-
-
-def table_parts(cells: int, attacks: int, tally: int = 0) -> list[Columns]:
-    """Columns that are filled together, for a number of corrupted images and of attacks."""
-    first = _CLEAN + _OF_CELL * cells
-    corruptions: list[Columns] = [slice(first)]
-    if tally:
-        last = first + _OF_ATTACK * attacks
-        corruptions = [[*range(first), *range(last, _columns(cells, attacks, tally))]]
-    return corruptions + [
-        [first + column * attacks + number for column in range(_OF_ATTACK)]
-        for number in range(attacks)
-    ]
-
-
-def settings_of_answers(report: RobustnessReport) -> dict[str, Any]:
-    """Settings that determined the table of a finished report, which may hold its view as well."""
-    return {**report.settings, **{name: getattr(report, name) for name in _WHAT}}
-
-
-def table_of(report: RobustnessReport) -> NDArray[np.float32]:
-    """The table that a report was made of; zeros where an early one does not hold probabilities."""
-    rows, cells = len(report.labels), report.wrong.shape
-    clean, corrupted = report.max_prob, report.corrupted_max_prob
-    if not report.of_classes:
-        clean, corrupted = report.share, report.corrupted_share
-    columns: list[NDArray[Any]] = [
-        report.values[0],
-        np.zeros(rows) if clean is None else clean,
-        report.wrong,
-        report.change,
-        report.values[1],
-        np.zeros(cells) if corrupted is None else corrupted,
-        report.attack_wrong,
-        report.attack_queries,
-        report.attack_change,
-    ]
-    if report.corrupted_tally is not None:
-        columns.append(report.corrupted_tally)
-    flat = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
-    return np.concatenate(flat, axis=1)
 
 
 def _pairs(own: Sequence[Own], positions: Sequence[int] | None = None) -> dict[str, Any]:

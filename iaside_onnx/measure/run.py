@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ..errors import OtherRowsError, ReportError, UsageError, said
 from ..images.sample import seeded_order
 from ..interrupts import keeping
+from ..plurals import counted, plural
 from ..results.part import PartOfSample, part_of
 from ..setting_roles import identity_apart, without_sample
 from ..spelling import option
@@ -398,8 +399,9 @@ def _kept(
         partial = open_partial(target, *shape)
         if partial.damaged:
             listener.warning(
-                f"{partial.path.name}: {partial.damaged} finished row(s) were damaged since they "
-                "were written (their checksums differ); they are evaluated again"
+                f"{partial.path.name}: {counted(partial.damaged, 'finished row')} damaged since "
+                f"{plural(partial.damaged, 'it was', 'they were')} written (by checksum), and "
+                "evaluated again"
             )
     else:
         partial = create_partial(target, *shape)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks.attack import METHODS, check_queries, check_radius
-from ..checks import check_choice, check_truth, check_whole, plain, several
+from ..checks import check_choice, check_truth, plain, several
 from ..corruptions.severity import CATALOGUE
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.sample import Sample
-from ..mathematics.bands import band_index
+from ..mathematics.bands import band_index, check_count
 from ..mathematics.signal_noise import Rings
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..results.snr import SnrReport
@@ -42,7 +42,8 @@ _FULL_SEVERITY = 3
 _OF_MODEL = {
     "model": None, "epsilon": None, "class_names": None, "label_order": None, "input": None,
     "output": None, "layout": None, "output_kind": None, "set": (), "provider": "auto",
-    "threads": 0, "tf32": True, "ort_extension": (), "batch": None, "allow_random": False,
+    "threads": 0, "tf32": True, "ort_extension": (), "ep_library": (), "batch": None,
+    "allow_random": False,
 }  # fmt: skip
 
 
@@ -101,9 +102,11 @@ def measure_snr(
     options = {name: plain(value) for name, value in options.items()}  # type: ignore[assignment]
     check_truth("grey", grey)
     check_truth("separate_dc", separate_dc)
-    check_whole("bands", bands)
+    check_count(bands)
     if rings is not None:
-        check_whole("rings", rings)
+        check_count(rings, "rings")
+        if rings < bands or rings % bands:
+            raise InvalidOption("rings", rings, f"give a multiple of {option('bands', bands)}")
     check_queries(queries)
     names, levels = asked_corruptions(corruption, severity)
     if attack is None:
@@ -196,8 +199,6 @@ def _ring_count(height: int, width: int, bands: int, rings: int | None, norm: st
                 band_index(height, width, finer * bands, norm)
                 return finer * bands
         return bands
-    if rings < bands or rings % bands:
-        raise InvalidOption("rings", rings, f"give a multiple of {option('bands', bands)}")
     return rings
 
 

@@ -16,6 +16,7 @@ from ..errors import DataError, ReportError
 from ..images.text_files import read_text
 from ..mathematics.signal_noise import Rings, gain_and_residual
 from ..mathematics.stand_in import Spectrum, constant_and_following
+from ..plurals import counted
 from ..results.snr import SnrReport
 from ..results.stand_ins import AVERAGE, TABLE
 from ..spelling import option
@@ -78,8 +79,8 @@ def check_size(snr: SnrReport, size: tuple[int, int], channels: int, path: str) 
         )
     if settings["channels"] != channels:
         raise ReportError(
-            f"the signal-to-noise report is of {settings['channels']} channel(s), and {path} takes "
-            f"{channels}; make it anew {'with' if channels == 1 else 'without'} "
+            f"the signal-to-noise report is of {counted(settings['channels'], 'channel')}, and "
+            f"{path} takes {channels}; make it anew {'with' if channels == 1 else 'without'} "
             f"iaside snr {option('grey', True)}"
         )
 

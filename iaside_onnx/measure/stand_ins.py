@@ -12,11 +12,12 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_kind, check_truth, check_whole, plain, several
+from ..checks import check_kind, check_truth, plain, several
 from ..comparisons.shares import check_same_images
 from ..corruptions.corrupt import corrupt, generator
 from ..corruptions.severity import CATALOGUE
 from ..errors import ArtifactError, UsageError
+from ..mathematics.bands import check_count
 from ..mathematics.signal_noise import Rings
 from ..mathematics.stand_in import Plane
 from ..results.robustness import RobustnessReport
@@ -97,7 +98,7 @@ def measure_stand_ins(
     rings, norm, placed, confidence = map(plain, (rings, norm, placed, confidence))
     check_truth("placed", placed)
     if rings is not None:
-        check_whole("rings", rings)
+        check_count(rings, "rings")
     check_confidence(confidence)
     paths = [Path(path) for path in several("spectrum", spectrum)]
     given = several("corruption", corruption), several("severity", severity)

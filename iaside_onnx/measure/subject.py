@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, IasideError, ProviderError, UsageError, said
-from ..images.class_names import shown as shown_names
 from ..images.folders import PhotoFiles
 from ..images.sample import OWN_ANSWERS, Reading, Sample, draw_sample, leave_out_bad
 from ..inference.choosing import choose_runtime, runtime_clash, runtime_details
 from ..inference.classifier import Classifier, open_classifier
+from ..inference.plugin_loading import load_plugins
 from ..inference.providers import AUTO, automatic
 from ..inference.range_check import check_pixel_range
 from ..inference.session import Runtime
@@ -28,7 +28,7 @@ from ..inference.task import Task
 from ..listener import Listener
 from ..spelling import option
 from ..tasks import CLASSES, TASKS, TaskKind
-from .labelling import settle_labels
+from .labelling import class_targets, settle_labels
 from .model_names import NO_NAMES
 from .own_outputs import OwnOutputs
 from .request import Request
@@ -36,9 +36,6 @@ from .truths import settled_truths, with_thresholds, without_truths
 
 # As ``settings["draws"]`` of a result has it. Files without that key drew by file name.
 DRAWS = "pixels"
-_FROM_1 = option("label_offset", -1)
-# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
-_WITH_BACKGROUND = 1001
 
 
 @dataclass(frozen=True)
@@ -339,6 +336,7 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
 
     def opened(provider: str) -> Classifier:
         assert request.model is not None
+        load_plugins(request.ep_libraries)
         runtime = choose_runtime(provider, request.threads, request.extensions, tf32=request.tf32)
         return open_classifier(request.model, runtime, settings, sample, request.listener)
 
@@ -358,57 +356,6 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
         labelled = not request.reading.own_answers and classifier.kind.name == CLASSES
         check_pixel_range(classifier, sample, request.listener, asked=chosen, labelled=labelled)
     return classifier
-
-
-def class_targets(sample: Sample, classifier: Classifier, listener: Listener) -> NDArray[np.int64]:
-    """Index of each image's class in the model's output."""
-    classes, offset = classifier.classes, classifier.label_offset
-    targets = sample.labels + offset
-    names = sample.class_names
-    if names is not None and len(names) + offset > classes:
-        raise DataError(
-            f"the images are of {len(names)} classes ({shown_names(names)}), but the model has "
-            f"{classes}" + (f" (label offset {offset})" if offset else "")
-        )
-    wrong = np.flatnonzero((targets < 0) | (targets >= classes))
-    if wrong.size:
-        first = int(wrong[0])
-        advice = f"see {option('label_offset')}"
-        if not offset and sample.labels.min() == 1 and sample.labels.max() == classes:
-            advice = f"if the labels count from 1, give {_FROM_1}"
-        raise DataError(
-            f"image {sample.ids[first]} has label {int(sample.labels[first])}"
-            + (f" (+ offset {offset})" if offset else "")
-            + f", but the model has classes 0 to {classes - 1}; {advice}"
-        )
-    background = classes == _WITH_BACKGROUND and not offset
-    known = background and names is not None and len(names) == classes - 1
-    if names is not None and len(names) + offset < classes and not known:
-        listener.warning(
-            f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
-            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use "
-            f"{option('class_names')}, {option('labels')} or {option('label_offset')}"
-        )
-    if names is None and not offset and _count_from_one(sample.source.labels, classes):
-        listener.warning(
-            f"the labels count 1, 2, ... and none is 0: if they count from 1, give {_FROM_1}"
-        )
-    if background and targets.max() < classes - 1:
-        listener.warning(
-            "the model has 1001 classes: if its class 0 is a background class and your labels "
-            f"count from the first real one, give {option('label_offset', 1)}"
-        )
-    if len(np.unique(targets)) == 1:
-        listener.warning(
-            "all images of the sample are of one class; the result speaks for it alone"
-        )
-    return targets
-
-
-def _count_from_one(labels: NDArray[np.int64], classes: int) -> bool:
-    """Whether labels are 1, 2, ..., as where they count classes from 1 and the last is missing."""
-    present = np.unique(labels)
-    return 2 <= len(present) < classes and np.array_equal(present, np.arange(1, len(present) + 1))
 
 
 def draw_key(sample: Sample, position: int) -> str:

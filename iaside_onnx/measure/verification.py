@@ -22,6 +22,7 @@ from ..digest import data_digest
 from ..errors import IasideError, ReportError, UsageError, said
 from ..images.sample import OWN_ANSWERS, Reading, Sample
 from ..inference.choosing import is_active
+from ..inference.plugin_loading import load_plugins
 from ..inference.providers import asked, row_of
 from ..listener import Listener
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
@@ -44,7 +45,8 @@ from .attacked import NO_ATTACK
 from .damage import explain
 from .heatmap import measure_heatmap
 from .model_names import NO_NAMES
-from .robustness import measure_robustness, settings_of_answers, table_of, table_parts
+from .robustness import measure_robustness
+from .robustness_columns import settings_of_answers, table_of, table_parts
 from .run import identity_of, model_of
 from .snr import measure_snr, settings_of_sums, sums_of, sums_parts
 from .stand_ins import answers_of, measure_stand_ins, settings_of_stand_ins
@@ -104,7 +106,7 @@ def verify(
         What `storage.signature` found, to stand with the others.
     listener : Listener, optional
     **running
-        threads, batch and ort_extension, as for `analyze`.
+        threads, batch, ort_extension and ep_library, as for `analyze`.
 
     Returns
     -------
@@ -361,6 +363,7 @@ def _redone(
     named = result.provider or stored.get("provider", "auto")
     ran = {**result.settings, **(result.settings.get("attack") or {})}.get("execution")
     provider = str(ran or named)
+    load_plugins(map(Path, running.get("ep_library", ())))
     if stored and not is_active(provider):
         raise UsageError(f"{_ASKED}: the file was made with {provider}, which is not active here")
     table, identity = redo.table_of(result), as_json(identity_of(result, redo.settings))
@@ -419,6 +422,11 @@ def _distance(old: NDArray[Any], new: NDArray[Any], scale: NDArray[Any]) -> floa
 def _settings(result: Any, folder: Path) -> dict[str, Any]:
     """Settings of a result as its job takes them."""
     settings = {**(result.settings.get("attack") or {}), **result.settings}
+    if {"class_embeddings", "fit_classes"} & settings.keys():
+        raise UsageError(
+            f"{_ASKED}: the file does not say where the embeddings of its classes lie; measure it "
+            "again and compare"
+        )
     names = {each.name for each in fields(Settings)} - {"preprocess", "layout", "size"}
     if not isinstance(result, Report):
         names -= {"absence", "output_map"}

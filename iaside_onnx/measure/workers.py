@@ -19,6 +19,7 @@ from typing import Any
 from ..errors import IasideError, InvalidOption, UsageError
 from ..inference.providers import asked, row_of
 from ..listener import Listener
+from ..plurals import counted
 from ..spelling import option
 from .contract import Advance, Store
 from .game import available_cores
@@ -75,10 +76,10 @@ class Workers:
         )
         if job.devices and workers > len(job.devices):
             self._listener.warning(
-                f"{self._asked}: {workers} workers share {len(job.devices)} GPU(s); one "
+                f"{self._asked}: {workers} workers share {counted(len(job.devices), 'GPU')}; one "
                 "worker for each is faster"
             )
-        note = f"dask: {workers} worker(s), {size} image(s) a task"
+        note = f"dask: {counted(workers, 'worker')}, {counted(size, 'image')} a task"
         if note != self._last_note:
             self._listener.note(note)
             self._last_note = note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -15,9 +16,10 @@ from .charts import Chart, Values, Words, dot_rows
 _MARKS = {ROBUST: "yes", NOT_ROBUST: "no", UNDECIDED: "open"}
 
 
-def answer(audit: Audit) -> dict[str, Any]:
-    """What the template ``answer.html`` needs."""
+def answer(audit: Audit, commands: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
+    """What the template ``answer.html`` needs; the commands are by default the audit's own."""
     found = audit.verdicts
+    typed = audit.commands if commands is None else commands
     short, _, rest = found.sentence.partition(": ")
     groups = worst_first(found)
     return {
@@ -43,9 +45,11 @@ def answer(audit: Audit) -> dict[str, Any]:
         "rule": _unbroken(found.text),
         "facts": _facts(audit),
         "gate_now": _unbroken(audit.gate_now),
-        "judged": "gate" in audit.commands,
-        "goes_on": "audit" in audit.commands,
-        "commands": list(audit.commands.values()),
+        "judged": "gate" in typed,
+        "goes_on": "audit" in typed,
+        "of_folder": commands is None,
+        "explained": bool(audit.damages),
+        "commands": list(typed.values()),
     }
 
 
@@ -63,8 +67,8 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
 
 
 def _unbroken(text: str) -> str:
-    """A sentence in which no line breaks between a number and its unit."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+    """A sentence in which no line breaks between a number and its unit, or within an arrow."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("->", "\N{RIGHTWARDS ARROW}")
 
 
 def _share(share: Any) -> str:
@@ -113,4 +117,7 @@ def _chart(audit: Audit, group: GroupVerdict) -> Chart:
     )
     lines = [("keep", kept), ("guess", found.guess)]
     lines = lines if found.accuracy is None else [("clean", clean), *lines]
-    return dot_rows([series], list(map(words, names)), about, numbers=[0], most=1.0, uprights=lines)
+    return dot_rows(
+        [series], list(map(words, names)), about,
+        numbers=[0], most=1.0, uprights=lines, unit="%",
+    )  # fmt: skip

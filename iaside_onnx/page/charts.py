@@ -199,23 +199,25 @@ def dot_rows(
     *,
     numbers: Sequence[int],
     most: float,
+    least: float = 0.0,
     uprights: Sequence[tuple[str, float]] = (),
+    unit: str = "",
 ) -> Chart:
-    """Dots with intervals on a line from 0 to `most` for each name, the first on top.
+    """Dots with intervals on a line from `least` to `most` for each name, the first on top.
 
-    `uprights` are lines across all rows: what they stand for, and the value that they stand at.
-
-    A series is of the report of its number; dots of several lie close.
+    `uprights` are lines across all rows: what they stand for, and the value that they stand at. A
+    series is of the report of its number; dots of several lie close. With a `unit` the axis is told
+    in hundredths: "%", or "points" with their signs.
     """
     apart = max(5.0, min(9.0, 18.0 / len(series)))
     row = apart * (len(series) - 1) + 18.0
-    along = _Scale(_ROWS_LEFT, (_RIGHT - _ROWS_LEFT) / most, ends=(0.0, most))
+    along = _Scale(_ROWS_LEFT, (_RIGHT - _ROWS_LEFT) / (most - least), least, (least, most))
     middles = [_ROWS_TOP + row * (key + 0.5) for key in range(len(names))]
     marks = _marks(series, along, middles, apart)
     bottom = math.ceil(_ROWS_TOP + row * len(names))
     return Chart(
         words,
-        x_ticks=[Tick(along.at(step), f"{step:g}") for step in np.linspace(0.0, most, 5)],
+        x_ticks=[Tick(along.at(step), _told(step, unit)) for step in np.linspace(least, most, 5)],
         y_ticks=_ticks(middles, names),
         marks=[replace(mark, series=numbers[mark.series], x=mark.y, y=mark.x) for mark in marks],
         zero=along.zero,
@@ -346,6 +348,18 @@ class _Scale:
     def height(self) -> float:
         """How far up a value of 1 is."""
         return round(-self.unit, 4)
+
+
+def _told(value: float, unit: str) -> str:
+    """A place on an axis in its unit."""
+    if not unit:
+        return f"{value:g}"
+    hundredths = round(100 * float(value), 6) + 0.0
+    return (
+        f"{hundredths:+g}"
+        if unit == "points" and hundredths
+        else f"{hundredths:g}" + ("\N{NO-BREAK SPACE}%" if unit == "%" else "")
+    )
 
 
 def _ticks(places: Iterable[float], names: Sequence[str]) -> list[Tick]:

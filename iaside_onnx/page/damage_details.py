@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ from ..results.damage import DamageReport
 from ..results.damage_words import pairs_of_bands
 from ..views.damage_rows import digits_of, ends, signed
 from ..views.damage_strip import has_strip, tiles
-from ..views.text import with_ends
+from ..views.text import UNDEFINED, with_ends
 from .example_pictures import data_uri, fitted
+from .shading import matrix
 
 _WORST = 5
+_MOST_CLASSES = 10
+_AS_DAMAGE = str.maketrans("pn", "np")
 
 
 def details(report: DamageReport, *, with_strip: bool) -> dict[str, Any]:
@@ -40,6 +44,9 @@ def details(report: DamageReport, *, with_strip: bool) -> dict[str, Any]:
         "one_and_all": report.only is not None,
         "split": parts is not None,
         "pairs": pairs_of_bands(report),
+        "band_names": report.band_names,
+        "interactions": _interactions(report, digits),
+        "classes": _classes(report, digits),
         "worst": [
             (
                 entry["image"],
@@ -54,6 +61,35 @@ def details(report: DamageReport, *, with_strip: bool) -> dict[str, Any]:
         "of_classes": report.of_classes,
         "strip": _strip(report) if with_strip and has_strip(report) else None,
     }
+
+
+def _interactions(report: DamageReport, digits: int) -> list[list[tuple[str, str]]]:
+    """Cells of the interactions; none where coalitions were drawn, or of one band."""
+    values = report.interactions
+    if values is None or len(values) < 2:
+        return []
+    # Where damage needs both, the cell has the colour of damage.
+    return [
+        [(text, look.translate(_AS_DAMAGE)) for text, look in row] for row in matrix(values, digits)
+    ]
+
+
+def _classes(report: DamageReport, digits: int) -> list[list[str]]:
+    """Name, images, damage and its interval of the classes that suffer most, the worst first."""
+
+    def told(value: float | None) -> str:
+        return UNDEFINED if value is None else signed(value, digits)
+
+    def lost(row: dict[str, Any]) -> float:
+        value = row["damage"]["points"]
+        return math.inf if value is None else float(value)
+
+    rows = sorted(report.per_class(), key=lambda row: (-lost(row), row["class"]))
+    cells = []
+    for row in rows[:_MOST_CLASSES]:
+        value, low, high = (told(row["damage"][key]) for key in ("points", "low", "high"))
+        cells.append([row["name"], f"{row['n']}{'*' * row['few']}", value, f"{low} to {high}"])
+    return cells
 
 
 def _ends(report: DamageReport, spread: Any) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..mathematics.bands import band_images
+from ..results.example import row_of_example
 from ..results.report import Report
 from ..views.band_tiles import has_pictures, partition, visible
 
@@ -53,13 +54,14 @@ def examples(reports: Sequence[Report]) -> list[Example]:
     """One strip for each distinct example among the reports that carry one."""
     groups: dict[Any, list[int]] = {}
     for number, report in enumerate(reports):
-        if has_pictures(report):
+        row = row_of_example(report)
+        if row is not None and has_pictures(report):
             assert report.example is not None
             key = (
                 report.example.tobytes(),
                 report.example.shape,
-                report.image_ids[0],
-                int(report.labels[0]),
+                report.image_ids[row],
+                int(report.labels[row]),
                 *partition(report).values(),
             )
             groups.setdefault(key, []).append(number)
@@ -71,14 +73,16 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
     assert report.example is not None
     height, width = report.example.shape[:2]
     parts = _window_parts(report)
-    players = report.players
+    players, row = report.players, row_of_example(report)
+    assert row is not None
     grand = (1 << players) - 1
+    places = [(number, row_of_example(reports[number]) or 0) for number in members]
 
     def chances(coalition: int) -> list[tuple[int, float]]:
         return [
-            (number, _chance(reports[number], float(reports[number].table[0, at])))
-            for number in members
-            if (at := reports[number].positions_of(0).get(coalition)) is not None
+            (number, _chance(reports[number], float(reports[number].table[place, at])))
+            for number, place in places
+            if (at := reports[number].positions_of(place).get(coalition)) is not None
         ]
 
     def tile(name: str, coalition: int) -> Tile:
@@ -91,8 +95,8 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
     from_low = [tile(f"lowest {count}", (1 << count) - 1) for count in some]
     from_high = [tile(f"highest {n}", grand & grand << players - n) for n in some]
     return Example(
-        image_id=report.image_ids[0],
-        true_class=report.class_name(int(report.labels[0])),
+        image_id=report.image_ids[row],
+        true_class=report.class_name(int(report.labels[row])),
         whole=Tile("all bands", data_uri(fitted(report.example)), chances(grand)),
         size=(width, height),
         cut=max(height, width) > WINDOW,

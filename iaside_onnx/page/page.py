@@ -7,72 +7,39 @@ Python makes markup.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
-from .. import __version__
 from ..comparisons.comparable import side_by_side
 from ..comparisons.contrast import contrasts
 from ..errors import UsageError
 from ..mathematics.absence import scheme_of
-from ..mathematics.shapley import coalition_curves
 from ..results.audit import PAGE, Audit
-from ..results.class_rows import class_notes, shown_estimate
+from ..results.class_rows import class_notes
 from ..results.damage import DamageReport
-from ..results.finding import NOT_A_FINDING, run_warnings
-from ..results.part import part_note
-from ..results.report import FEW_IMAGES, ONLY_EXACT, Report
+from ..results.finding import NOT_A_FINDING
+from ..results.report import FEW_IMAGES, Report
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
-from ..spelling import on_command_line
 from ..storage.output_file import check_free, whole_file
-from ..views.text import band_table, interval, model_name, number, percent, shortened, value_name
+from ..views.text import model_name, percent, shortened, value_name
 from . import perturbations
-from .answer import answer
 from .damage import damage
 from .example_pictures import WINDOW, Example, examples
-from .repeat import repetition
+from .facts import Facts
+from .first_screen import first_screen
+from .model_facts import model_facts, warnings_of
+from .rendering import rendered
 from .report_charts import curve_charts, profile_chart, score_chart, shapley_chart, sid_chart
 
 MOST_REPORTS = 12
-_SHADES = 9
 _LEGEND_LETTERS = 40
 _MOST_TITLE_NAMES = 3
-_FIXED_SPACE = "\N{NO-BREAK SPACE}"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a page is of; by the number of its report, what was measured of a model.
-
-    `labels` are what legends call the reports, with a word beside those that say nothing; `models`
-    is what the page says of each beyond the charts. `audit` is the answer that stands above all
-    else, where there is one.
-    """
-
-    reports: Sequence[Report]
-    labels: list[str]
-    models: list[dict[str, Any]]
-    robustness: dict[int, RobustnessReport]
-    baseline: RobustnessReport | None
-    snr: SnrReport | None
-    audit: Audit | None = None
-    damages: Sequence[DamageReport] = ()
-
-    @property
-    def exact(self) -> bool:
-        """Whether the values of all coalitions of all reports are known."""
-        return bool(self.reports) and all(report.exact for report in self.reports)
 
 
 @dataclass(frozen=True)
@@ -170,7 +137,7 @@ def page(
     """
     if damages and not reports and not robustness and snr is None:
         names = list(dict.fromkeys(map(model_name, damages)))
-        return _written(Facts([], names, [], {}, None, None, None, damages), names)
+        return _written(Facts([], names, names, [], {}, None, None, None, damages))
     if not 1 <= len(reports) <= MOST_REPORTS:
         raise UsageError(f"a page takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
     if len({tuple(report.band_names) for report in reports}) > 1:
@@ -182,11 +149,10 @@ def page(
         for name, report in zip(names, reports, strict=True)
     ]
     models = [
-        {**_model(report, measured.get(at)), "number": at, "name": names[at], "label": labels[at]}
-        for at, report in enumerate(reports)
+        {**model_facts(report, measured.get(at)), "number": at, "name": name, "label": label}
+        for at, (report, name, label) in enumerate(zip(reports, names, labels, strict=True))
     ]
-    facts = Facts(reports, labels, models, measured, baseline, snr, None, damages)
-    return _written(facts, names)
+    return _written(Facts(reports, names, labels, models, measured, baseline, snr, None, damages))
 
 
 def audit_page(audit: Audit) -> str:
@@ -194,11 +160,11 @@ def audit_page(audit: Audit) -> str:
     analysis, measured = audit.analysis, {0: audit.robustness}
     name = model_name(audit)
     if analysis is None:
-        return _written(Facts([], [name], [], {}, None, None, audit, audit.damages), [name])
+        return _written(Facts([], [name], [name], [], {}, None, None, audit, audit.damages))
     label = name if analysis.precondition.holds else f"{name} ({NOT_A_FINDING})"
-    model = {**_model(analysis, audit.robustness), "number": 0, "name": name, "label": label}
-    facts = Facts([analysis], [label], [model], measured, None, None, audit, audit.damages)
-    return _written(facts, [name])
+    model = {**model_facts(analysis, audit.robustness), "number": 0, "name": name, "label": label}
+    facts = Facts([analysis], [name], [label], [model], measured, None, None, audit, audit.damages)
+    return _written(facts)
 
 
 def save_audit_page(audit: Audit, target: Path | None = None, *, overwrite: bool = True) -> Path:
@@ -214,9 +180,9 @@ def save_audit_page(audit: Audit, target: Path | None = None, *, overwrite: bool
     return target
 
 
-def _written(facts: Facts, names: Sequence[str]) -> str:
+def _written(facts: Facts) -> str:
     """The page of these facts."""
-    context: dict[str, Any] = {"sections": []}
+    context: dict[str, Any] = {"sections": [], **first_screen(facts)}
     # Under the answer of an audit, why comes before the rest.
     why_first = sorted(SECTIONS, key=lambda section: section.anchor != "damage")
     for section in SECTIONS if facts.audit is None else why_first:
@@ -226,36 +192,47 @@ def _written(facts: Facts, names: Sequence[str]) -> str:
         if needed is not None:
             context["sections"].append(section)
             context |= needed
-    context |= _overview(facts, names) if facts.reports else _no_overview(facts, names)
-    environment = _environment()
-    style, script = (_inline(environment, name) for name in ("page.css", "page.js"))
+    context |= _overview(facts) if facts.reports else _no_overview(facts)
+    context["warnings"] = _warnings(facts)
+    own = {part.template: part.markup for part in SECTIONS if part.markup is not None}
+    return rendered(context, own)
+
+
+def _warnings(facts: Facts) -> list[tuple[str, list[str]]]:
+    """What to bear in mind before any number is read, by the model that it is of."""
+    said: dict[str, list[str]] = {}
+    for number, report in enumerate(facts.reports):
+        said.setdefault(facts.labels[number], []).extend(warnings_of(report))
+    measured = facts.robustness
     if facts.audit is not None:
-        style += _inline(environment, "answer.css")
-    return environment.get_template("page.html").render(
-        **context,
-        answer=None if facts.audit is None else answer(facts.audit),
-        style=Markup(style),  # noqa: S704 - our own file, no data in it
-        script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        version=__version__,
-    )
+        measured = {0: facts.audit.robustness}
+    runs = [(facts.labels[number], each.run) for number, each in measured.items()]
+    runs += [(model_name(each), each.run) for each in facts.damages]
+    for label, run in runs:
+        said.setdefault(label, []).extend(map(str, run.get("warnings") or []))
+    return [(label, list(dict.fromkeys(texts))) for label, texts in said.items() if texts]
 
 
-def _no_overview(facts: Facts, names: Sequence[str]) -> dict[str, Any]:
+def _no_overview(facts: Facts) -> dict[str, Any]:
     """What the page's frame needs where no report says where the evidence lies."""
     paths = [str(damage.model["path"]) for damage in facts.damages]
     if facts.audit is not None:
         paths = [str(facts.audit.model["path"])]
-    few = len(names) <= _MOST_TITLE_NAMES
-    several = ", ".join(names) if few else f"{len(names)} models"
     return {
-        "title": several if len(set(paths)) > 1 else paths[0],
+        "title": _several(facts.names) if len(set(paths)) > 1 else paths[0],
         "models": [],
         "several": False,
         "mute": [],
         "not_a_finding": NOT_A_FINDING,
+        "disagreements": [],
+        "apart_images": [],
+        "beside_notes": [],
     }
+
+
+def _several(names: Sequence[str]) -> str:
+    """Names of models in a title."""
+    return ", ".join(names) if len(names) <= _MOST_TITLE_NAMES else f"{len(names)} models"
 
 
 def _labels(names: Sequence[str]) -> list[str]:
@@ -268,57 +245,21 @@ def _labels(names: Sequence[str]) -> list[str]:
     return labels
 
 
-def _environment() -> Environment:
-    own = {part.template: part.markup for part in SECTIONS if part.markup is not None}
-    environment = Environment(
-        loader=ChoiceLoader([DictLoader(own), PackageLoader("iaside_onnx.page")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printable,
-    )
-    environment.filters.update(
-        number=number,
-        signed=lambda value: number(value, signed=True),
-        chance=lambda share: "< 0.001" if 0 < share < 0.001 else number(share),
-    )
-    return environment
-
-
 def _sentence(text: str) -> str:
     """What begins with a word, not with a name, as a sentence."""
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _printable(value: Any) -> Any:
-    """What every `{{ ... }}` of the templates goes through before it is escaped."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    shown = (each if each.isprintable() or each == _FIXED_SPACE else "?" for each in value)
-    return "".join(shown)
-
-
-def _inline(environment: Environment, name: str) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0].replace("\r\n", "\n")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _overview(facts: Facts, names: Sequence[str]) -> dict[str, Any]:
+def _overview(facts: Facts) -> dict[str, Any]:
     """What stands above the sections, and what all of them may use."""
-    reports, models, first = facts.reports, facts.models, facts.reports[0]
+    reports, models, first, names = facts.reports, facts.models, facts.reports[0], facts.names
     together = side_by_side(list(zip(names, reports, strict=True)))
-    few = len(names) <= _MOST_TITLE_NAMES
-    several = ", ".join(names) if few else f"{len(names)} models"
     return {
-        "title": several if len(reports) > 1 else str(first.model["path"]),
+        "title": _several(names) if len(reports) > 1 else str(first.model["path"]),
         "models": models,
         "several": len(reports) > 1,
         "mute": [model for model in models if model["finding"].withheld],
+        "absences": [scheme_of(str(report.settings.get("absence"))).words for report in reports],
         "not_a_finding": NOT_A_FINDING,
         "comparisons": contrasts(reports, names),
         "level": percent(first.confidence),
@@ -391,76 +332,12 @@ def _fillings(reports: Sequence[Report], strip: Example) -> str:
     return " or ".join(scheme_of(name).words for name in sorted(names))
 
 
-def _model(report: Report, measured: RobustnessReport | None) -> dict[str, Any]:
-    """What the page says of one report beyond the charts."""
-    curves = coalition_curves(report.coalition_values) if report.exact else ((), ())
-    return {
-        "report": report,
-        "finding": report.finding(measured),
-        "right": None if report.accuracy is None else int((~report.clean_wrong).sum()),
-        "classes": _classes(report),
-        "drawn_classes": report.of_classes and report.class_profiles.weight is not None,
-        "signed": interval(*report.intervals.srs_signed, signed=True),
-        "published": interval(*report.intervals.srs),
-        "level": percent(report.confidence),
-        "bands": band_table(report)[1],
-        "curves": list(zip(*curves, strict=True)),
-        "interactions": _interactions(report) if report.exact else [],
-        "warnings": [
-            *filter(None, [part_note(report)]),
-            *run_warnings(report),
-            *([] if report.exact else [on_command_line(ONLY_EXACT)]),
-        ],
-        "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
-        "repetition": repetition(report),
-        "settings": [(key, _text(value)) for key, value in sorted(report.settings.items())],
-    }
-
-
-def _skipped(item: Any) -> str:
-    """One picture that was left out, and why."""
-    if isinstance(item, dict) and {"id", "reason"} <= item.keys():
-        return f"{item['id']}: {item['reason']}"
-    return _text(item)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _classes(report: Report) -> list[dict[str, Any]]:
-    """Rows of the class table, the class that leans most on high frequencies first."""
-    if not report.of_classes:
-        return []
-    rows = [{**row, "shown": shown_estimate(row)} for row in report.per_class()]
-    most = max(max(row["shown"]["sid"]) for row in rows)
-    for row in rows:
-        shares = row["shown"]["sid"]
-        row["cells"] = [(number(share), round(_SHADES * share / most)) for share in shares]
-    return sorted(rows, key=lambda row: (row["shown"]["srs_signed"], row["class"]))
-
-
-def _interactions(report: Report) -> list[list[tuple[str, str]]]:
-    """Text and shade of each cell: p1 to p9 for positive, n1 to n9 for negative values."""
-    values = report.interactions
-    largest = float(np.abs(values).max()) or 1.0
-
-    def cell(value: float) -> tuple[str, str]:
-        shade = round(_SHADES * abs(value) / largest)
-        return number(value, signed=True), f"{'p' if value > 0 else 'n'}{shade}" if shade else ""
-
-    return [
-        [cell(float(value)) if across != down else ("", "") for across, value in enumerate(row)]
-        for down, row in enumerate(values)
-    ]
-
-
 # In the order of the page; one more is one entry.
 SECTIONS = [
     Section(
         "evidence",
         "Where the evidence lies",
-        lambda facts: None if facts.audit is None else {},
+        lambda _: {},
         markup='{% include "overview.html" %}',
     ),
     Section("bands", "Which bands carry the predictions", _bands, derived=True),

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from ..comparisons.agreement import grounds_apart, shared_attacks
 from ..comparisons.baseline import relative
 from ..errors import UsageError
+from ..results.damage_words import radius_text
+from ..results.group_verdict import guessing
 from ..results.report import Report
 from ..results.robustness import Relative, RobustnessReport
 from ..results.snr import SnrReport
 from ..results.spread import Spread
 from ..views.snr_plot import by_kind
-from ..views.text import interval, number, percent, words
+from ..views.text import NOT_KNOWN, interval, number, percent, words
 from .charts import Chart, Values, Words, dot_rows, line_chart, scatter
+from .measured import right_rows
 
 _MOST_MPE = 2.0
 _BANDS = "band, lowest to highest frequency"
@@ -80,7 +83,7 @@ def cost(
         {
             "number": place,
             "label": labels[place],
-            "score": reports[place].srs_signed,
+            "score": _score(reports[place]),
             "cells": _cells(entry, against.get(place), len(attacks)),
             "corruptions": _corruptions(entry),
         }
@@ -97,29 +100,46 @@ def cost(
         "perturbations": first.perturbations,
         "severities": [str(level) for level in first.severities],
         "baseline": None if baseline is None else Path(baseline.model["path"]).name,
-        "attacks": [{**attack, "radius": f"{attack['epsilon']:.3g}"} for attack in attacks],
+        "attacks": [
+            {**attack, "radius": radius_text(attack["epsilon"]), "images": int(count)}
+            for attack, count in zip(attacks, first.attacked.sum(axis=0), strict=False)
+        ],
         "rows": rows,
-        "errors": _rows("errors", labels, measured),
-        "changes": _rows("changes", labels, measured) if _drawn(first) else None,
+        "images": len(first.labels),
+        "several": len(measured) > 1,
+        "guess": percent(guessing(first)),
+        "errors": right_rows(labels, measured),
+        "changes": _changes(labels, measured) if _drawn(first) else None,
         "scatters": _scatters(reports, labels, measured, against),
         "notes": list(dict.fromkeys(notes)),
     }
 
 
+def _score(report: Report) -> str:
+    low, high = (number(end, signed=True) for end in report.intervals.srs_signed)
+    return f"{number(report.srs_signed, signed=True)} [{low}, {high}]"
+
+
 def _cells(entry: RobustnessReport, against: Relative | None, attacks: int) -> list[str]:
-    error, mpe = entry.damage.mean_error, entry.damage.mean_mpe
-    moved, clean = float(mpe.value), entry.clean_error
+    """Each figure with its interval."""
+    found = [entry.clean_spread, entry.damage.mean_error, entry.damage.mean_mpe]
     if not entry.of_classes:
-        moved, spread = float(entry.mean_values[1].value[1]), entry.clean_spread
-        clean = None if spread is None else float(spread.value)
-    cells = [number(clean), number(error.value), _ends(error), number(moved)]
+        found[2] = entry.mean_values[1][1]
     if against is not None:
-        cells += [_ratio(against.mce), _ends(against.mce), _ratio(against.relative_mce)]
-    return cells + [number(error) for error in entry.adversarial_errors[:attacks]]
+        found += [against.mce, against.relative_mce]
+    spread = entry.adversarial_spread
+    found += [spread[place] for place in range(attacks)]
+    return [_told(each) for each in found]
 
 
-def _ratio(spread: Spread) -> str:
-    return number(spread.value) if np.isfinite(spread.value) else "not defined"
+def _told(spread: Spread | None) -> str:
+    """A quantity and its interval."""
+    if spread is None:
+        return NOT_KNOWN
+    if not np.isfinite(spread.value):
+        return "not defined"
+    ends = [number(end) for end in (spread.low, spread.high)]
+    return f"{number(spread.value)} [{ends[0]}, {ends[1]}]"
 
 
 def _ends(spread: Spread) -> str:
@@ -127,11 +147,15 @@ def _ends(spread: Spread) -> str:
 
 
 def _corruptions(entry: RobustnessReport) -> list[list[str]]:
-    """Name of each corruption, error and mPE (or mean value), each with its interval."""
+    """Each corruption with its error and mPE (or mean value), the largest error first."""
     columns = entry.damage.corruption_errors, _moved(entry)
+    order = np.argsort(-columns[0].value, kind="stable").tolist()
     return [
-        [words(name), *(cell for c in columns for cell in (number(c.value[row]), _ends(c[row])))]
-        for row, name in enumerate(entry.perturbations)
+        [
+            words(entry.perturbations[row]),
+            *(cell for c in columns for cell in (number(c.value[row]), _ends(c[row]))),
+        ]
+        for row in order
     ]
 
 
@@ -145,42 +169,33 @@ def _drawn(entry: RobustnessReport) -> bool:
     return bool(np.min(_moved(entry).low) >= 0)
 
 
-def _rows(what: str, labels: Sequence[str], measured: dict[int, RobustnessReport]) -> Chart:
-    """Errors, or changes of prediction, corruption by corruption."""
-    names = [words(name) for name in next(iter(measured.values())).perturbations]
-    errors, first = what == "errors", next(iter(measured.values()))
-    value = f"mean {first.task.quantity}"
-    quantity = first.error_name if errors else "mPE" if first.of_classes else value
+def _changes(labels: Sequence[str], measured: dict[int, RobustnessReport]) -> Chart:
+    """Changes of prediction by corruption, or mean values, the worst first."""
+    first = next(iter(measured.values()))
+    classes, quantity = first.of_classes, first.task.quantity
+    spreads = {place: _moved(entry) for place, entry in measured.items()}
+    mean = np.mean([each.value for each in spreads.values()], axis=0)
+    order = np.argsort(-mean if classes else mean, kind="stable")
+    names = [words(first.perturbations[at]) for at in order]
+    told = "mPE" if classes else f"mean {quantity}"
     series = []
-    for place, entry in measured.items():
-        spread = entry.damage.corruption_errors if errors else _moved(entry)
+    for place, whole in spreads.items():
+        spread = whole[order]
         said = [
-            f"{labels[place]}, {name}: {quantity} {number(spread.value[row])}, interval "
+            f"{labels[place]}, {name}: {told} {number(spread.value[row])}, interval "
             f"{interval(spread.low[row], spread.high[row])}"
             for row, name in enumerate(names)
         ]
         series.append(Values(spread.value, said, (spread.low, spread.high)))
-    words_of_chart = Words(
-        what,
-        f"{quantity.capitalize()} under each corruption"
-        if errors
-        else "How far predictions move (mPE)"
-        if first.of_classes
-        else f"{value.capitalize()} under each corruption",
-        f"A dot for each model and corruption: {quantity}, mean over severities, with its "
-        "interval.",
-        (
-            f"share of {'changed' if first.of_own_answers else 'wrong'} answers"
-            if first.of_classes
-            else f"share: {first.task.lost}"
-        )
-        if errors
-        else "mean change of the probabilities"
-        if first.of_classes
-        else value,
+    about = Words(
+        "changes",
+        "How far predictions move (mPE)" if classes else f"Mean {quantity} under each corruption",
+        f"A dot for each model and corruption: {told}, mean over severities, with its interval; "
+        f"the {'largest' if classes else 'least'} on top.",
+        "mean change of the probabilities, 0 to 2" if classes else told,
     )
-    most = 1.0 if errors or not first.of_classes else _MOST_MPE
-    return dot_rows(series, names, words_of_chart, numbers=list(measured), most=most)
+    most = _MOST_MPE if classes else 1.0
+    return dot_rows(series, names, about, numbers=list(measured), most=most)
 
 
 def _scatters(

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import UsageError
+from ..mathematics.coalitions import default_estimator
 from ..preprocessing.preprocess import PRESETS, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
 from ..results.part import part_of
 from ..results.report import Report
+from ..settings import Settings
+from ..spelling import path_word
 from ..spelling import words as option_words
 
 _RECIPE_FILE = "recipe.toml"
-_SETTINGS = (
-    "bands", "norm", "absence", "samples", "sampling", "seed", "input", "layout",
-    "label_offset", "temperature", "output_map", "estimator", "passes", "value", "beta",
-    "confidence",
+# Options of how model and images are read, and of the game with its view.
+_READ = ("input", "layout", "label_offset", "task", "logit_scale", "ignore")
+_GAME = (
+    "bands", "norm", "absence", "samples", "sampling", "seed", "output_map", "passes", "value",
+    "beta", "confidence",
 )  # fmt: skip
+_DEFAULTS = {
+    **{each.name: each.default for each in fields(Settings)},
+    "value": "log-prob",
+    "beta": 0.75,
+    "confidence": 0.95,
+}
 _DATA = ("labels", "columns", "class_names", "label_order", "image_column", "label_column")
 
 
@@ -38,24 +48,68 @@ class Repetition:
 def repetition(report: Report, target: str = "report.h5") -> Repetition:
     """The ``iaside analyze`` command that writes the same value table.
 
-    Every setting is named, so that defaults of another version do not matter.
+    Defaults are left out; what was found from the file or the images is named, since the report
+    does not say which of it was asked for.
     """
+    settings, whole = report.settings, part_of(report)
+    read, recipe = _reading(report)
+    estimator = settings.get("estimator")
+    asked = {
+        "target": target,
+        **read,
+        **{
+            name: value
+            for name, value in _settled(settings, _GAME).items()
+            if value != str(_DEFAULTS[name])
+        },
+        "estimator": None if estimator == default_estimator(report.players) else estimator,
+        **_settled(report.run, ["target_stderr"]),
+        "separate_dc": bool(settings.get("separate_dc")) or None,
+        "shard": whole.part.option if whole and len(whole.part.numbers) == 1 else None,
+    }
+    return Repetition(_command("analyze", report, asked), recipe)
+
+
+def measuring(report: Report, target: str = "robustness.h5") -> Repetition:
+    """The ``iaside robustness`` command that measures the model of a report on the same images."""
+    settings = report.settings
+    read, recipe = _reading(report)
+    drawn = {
+        name: value
+        for name, value in _settled(settings, ("samples", "sampling", "seed")).items()
+        if value != str(_DEFAULTS[name])
+    }
+    return Repetition(_command("robustness", report, {"target": target, **read, **drawn}), recipe)
+
+
+def _command(name: str, report: Report, asked: Mapping[str, Any]) -> list[str]:
+    """The words of a command of the model and the images of a report."""
+    typed = ["iaside", name, path_word(str(report.model["path"]))]
+    typed.append(path_word(str(report.data["source"])))
+    typed += [word for option, value in asked.items() for word in option_words(option, value)]
+    return [shlex.quote(word) for word in typed]
+
+
+def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
+    """Options with which model and images were read; the lines of a recipe that is no preset."""
     settings, data = report.settings, report.data
     choice, recipe = _preprocess(settings.get("preprocess"), settings.get("size"))
-    size, kind, whole = settings.get("size"), settings.get("output_kind"), part_of(report)
+    size, kind = settings.get("size"), settings.get("output_kind")
+    temperature, threshold = settings.get("temperature"), settings.get("threshold")
     files = {
         name: "FILE.npy" if str(value).startswith("sha256:") else value
         for name, value in _mapping(settings.get("set")).items()
     }
-    asked: dict[str, Any] = {
-        "target": target,
+    found = {
         **_settled(data, _DATA),
         "skip_bad": bool(data.get("skip_bad")) or None,
-        **_settled(settings, _SETTINGS),
-        **_settled(report.run, ["target_stderr"]),
-        "separate_dc": bool(settings.get("separate_dc")) or None,
+        **_settled(settings, _READ),
         "output": settings.get("output"),
         "head": settings.get("head"),
+        "threshold": None if isinstance(threshold, list) else threshold,
+        "class_embeddings": "FILE.npy" if "class_embeddings" in settings else None,
+        "fit_classes": "IMAGES" if "fit_classes" in settings else None,
+        "temperature": None if temperature == _DEFAULTS["temperature"] else temperature,
         "preprocess": choice,
         "size": size if isinstance(size, list) and len(size) == 2 else None,
         "output_kind": kind if kind in ("logits", "probabilities") else None,
@@ -63,12 +117,10 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
         "allow_random": bool(settings.get("allow_random")) or None,
         "provider": str(settings.get("execution") or report.provider),
         "tf32": False if settings.get("tf32") is False else None,
-        "shard": whole.part.option if whole and len(whole.part.numbers) == 1 else None,
-        "ort_extension": [_operand(name) for name in _mapping(report.run.get("ort_extensions"))],
+        "ort_extension": [path_word(name) for name in _mapping(report.run.get("ort_extensions"))],
+        "ep_library": [path_word(name) for name in _mapping(report.run.get("ep_libraries"))],
     }
-    words = ["iaside", "analyze", _operand(report.model["path"]), _operand(data["source"])]
-    words += [word for name, value in asked.items() for word in option_words(name, value)]
-    return Repetition([shlex.quote(word) for word in words], recipe)
+    return found, recipe
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -79,12 +131,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _settled(values: Mapping[str, Any], keys: Sequence[str]) -> dict[str, str | None]:
     """As text; what is None the audit did not settle."""
     return {key: None if values.get(key) is None else str(values[key]) for key in keys}
-
-
-def _operand(path: Any) -> str:
-    """A file name that no shell command takes for an option."""
-    text = str(path)
-    return f"./{text}" if text.startswith("-") else text
 
 
 def _preprocess(recorded: Any, size: Any) -> tuple[str | None, list[str]]:

@@ -21,6 +21,7 @@ from PIL import Image
 from ..checks import one_of
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.sample import Picture
+from ..plurals import counted
 from ..storage.regular_file import read_bounded
 from .geometry import corner, covering, inscribed, place
 from .hub_config import translated
@@ -216,7 +217,7 @@ class Preprocess:
         if len(values) not in (1, channels):
             raise UsageError(
                 f"preprocessing '{self.name}' has {len(values)} values of mean or std, but the "
-                f"model takes {channels} channel(s)"
+                f"model takes {counted(channels, 'channel')}"
             )
         return np.broadcast_to(np.array(values, np.float64), (channels,))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..onnx_file.pixel_range import PixelRange
+from ..plurals import counted
 from ..preprocessing.preprocess import PRESETS
 from ..spelling import option
 from .axes import Given
@@ -61,7 +62,8 @@ def findings(
         ]
     if not best.above_chance(len(candidates)):
         chance = (
-            f"None of the {len(candidates)} candidates is above chance on {count} image(s): best "
+            f"None of the {len(candidates)} candidates is above chance on "
+            f"{counted(count, 'image')}: best "
             f"accuracy {best.right.mean():.3f}, guessing gives {best.chance:.3f}."
         )
         reading = ", ".join(map(option, ("input", "output", "layout", "size")))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..plurals import counted, plural
 from .damage_words import perturbation_name
 from .finding import no_finding
 from .group_verdict import (
@@ -140,7 +141,7 @@ def band_words(bands: Sequence[int], names: Sequence[str]) -> str:
     for run in runs:
         first, last = names[run[0]], names[run[-1]]
         parts += [f"{first} to {last}"] if len(run) > 2 else [names[band] for band in run]
-    return f"band{'s' if len(bands) > 1 else ''} {listed(parts)}"
+    return f"{plural(len(bands), 'band')} {listed(parts)}"
 
 
 def how_sure(found: Verdicts, available: int | None) -> str:
@@ -148,7 +149,7 @@ def how_sure(found: Verdicts, available: int | None) -> str:
     images, widest = found.clean.n, found.widest
     points = 100 * widest.half_width
     text = (
-        f"{images} image{'s' * (images > 1)}: ±{points:.0f} points at most for the mean of a group "
+        f"{counted(images, 'image')}: ±{points:.0f} points at most for the mean of a group "
         f"({kinds_words([widest.kind])})."
     )
     if points > NARROW:

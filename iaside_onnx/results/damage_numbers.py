@@ -20,7 +20,7 @@ from ..mathematics.shapley import shapley_interactions
 from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import BOOLEAN, IMAGE, ROUNDING, Field, Schema
-from ..tasks import CLASSES, TASKS
+from ..tasks import VALUED
 from .coalition_table import OF_IMAGES, check_columns, check_counts, name_of_class, players_of
 from .result import ModelResult
 from .spread import Spread
@@ -30,7 +30,7 @@ UNITS = {
     "right": "points of accuracy",
     "same-answer": "points of the same answer",
     "log-prob": "nats of log-probability",
-    **{each.value: each.unit for each in TASKS.values() if each.name != CLASSES},
+    **{each.value: each.unit for each in VALUED},
 }
 # Those that are counted in points, of 0 or 100 an image.
 _POINTS = ("right", "same-answer")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.band_sums import MOST_OF_IT
+from ..plurals import counted
 from .damage_numbers import FEW_IMAGES, DamageNumbers
 from .damage_pairs import BandPair, pairs_told
 from .spread import Spread
@@ -31,14 +32,23 @@ def perturbation_name(perturbation: dict[str, Any]) -> str:
     if kind == "corruption":
         return f"{name.replace('_', ' ')} {perturbation['severity']}"
     if kind == "attack":
-        return f"{name} {_radius(float(perturbation['epsilon']))}"
+        return f"{name} {radius_text(float(perturbation['epsilon']))}"
     return name
 
 
-def _radius(epsilon: float) -> str:
-    steps = epsilon * 255
-    whole = abs(steps - round(steps)) < 1e-6 and round(steps) > 0
-    return f"{round(steps)}/255" if whole else f"{epsilon:.4g}"
+def radius_text(epsilon: float) -> str:
+    """A radius as it was most likely asked for: ``4/255``, ``0.5``, ``0.5/255``.
+
+    Examples
+    --------
+    >>> radius_text(4 / 255), radius_text(0.5), radius_text(2.0), radius_text(0.5 / 255)
+    ('4/255', '0.5', '2', '0.5/255')
+    """
+    plain, steps = f"{epsilon:.4g}", epsilon * 255
+    if float(plain) == epsilon:
+        return plain
+    near = round(steps, 2)
+    return f"{near:g}/255" if near > 0 and abs(steps - near) < 1e-6 else plain
 
 
 def bands_named(names: Sequence[str], first: int, last: int) -> str:
@@ -57,8 +67,7 @@ def sentence(report: DamageNumbers) -> str:
     whole = f"{_with_ends(damage, digits)} {unit} lost"
     if images < FEW_IMAGES:
         return (
-            f"{whole} on {images} image{'s' * (images > 1)}: with fewer than {FEW_IMAGES} no "
-            "band is named."
+            f"{whole} on {counted(images, 'image')}: with fewer than {FEW_IMAGES} no band is named."
         )
     if damage.low <= 0 <= damage.high:
         return (

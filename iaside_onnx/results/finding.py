@@ -17,6 +17,7 @@ import numpy as np
 from ..checks import check_kind
 from ..errors import ReportError
 from ..mathematics.proportion import normal_quantile, student_quantile
+from ..plurals import counted, plural
 from ..setting_roles import FED, settings_apart
 from .part import part_note
 from .precondition import enough_in_words, speaks_of_accuracy
@@ -106,10 +107,11 @@ def reservations(report: ValueTable) -> list[str]:
     """What speaks against reading a report, the weightiest first; empty where nothing does."""
     images, part = report.precondition.images, part_note(report)
     few = images < FEW_IMAGES
+    few_images = f"{counted(images, 'image')} {plural(images, 'is', 'are')} few"
     return [
         *report.precondition.reasons,
         *filter(None, [report.precondition.accuracy_note]),
-        *([f"{images} image(s) are few: their intervals are too narrow"] if few else []),
+        *([f"{few_images}: intervals are too narrow"] if few else []),
         *([] if part is None else [part]),
         *run_warnings(report),
     ]
@@ -198,7 +200,7 @@ def _bands(report: ValueTable) -> str:
         bands.append(f"{count - _MOST_BANDS} more")
         shares.append(f"together {float(sid[order[_MOST_BANDS:count]].sum()):.3f}")
     return (
-        f"band{'s' if len(bands) > 1 else ''} {_listed(bands)} of {len(sid)}, counted from the "
+        f"{plural(len(bands), 'band')} {_listed(bands)} of {len(sid)}, counted from the "
         f"lowest frequency: {_listed(shares)} of the importance"
     )
 
@@ -237,11 +239,11 @@ def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
     values = measured_values(robustness)
     worst, count, levels = values["worst"], values["corruptions"], values["severities"]
     over = [
-        f"{count} corruption{'s' if count > 1 else ''} at "
-        f"{'severities' if len(levels) > 1 else 'severity'} {', '.join(map(str, levels))}"
+        f"{counted(count, 'corruption')} at "
+        f"{plural(len(levels), 'severity', 'severities')} {', '.join(map(str, levels))}"
     ] * bool(count)
     if own := values.get("own"):
-        over.append(f"{own} folder{'s' if own > 1 else ''} of perturbed pictures")
+        over.append(f"{counted(own, 'folder')} of perturbed pictures")
     both = [name for name in FED if name in report.settings and name in robustness.settings]
     apart = settings_apart(report.settings, robustness.settings, only=both)
     others = ", ".join(each.setting.replace("_", " ") for each in apart)

@@ -217,9 +217,7 @@ class Verdicts:
     @property
     def answers(self) -> str:
         """What the shares count."""
-        if not self.of_classes:
-            return self.kind.kept
-        return "same answers" if self.own_answers else "right answers"
+        return counted_answers(self.kind, own=self.own_answers)
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -271,6 +269,13 @@ class Verdicts:
     def of(self, verdict: str) -> list[str]:
         """The groups with this verdict."""
         return [group.kind for group in self.groups.values() if group.verdict == verdict]
+
+
+def counted_answers(kind: TaskKind, *, own: bool) -> str:
+    """What shares of answers count, which may be the model's own to untouched images."""
+    if kind.name != CLASSES:
+        return kind.kept
+    return "same answers" if own else "right answers"
 
 
 def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:

@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import ReportError, UsageError
+from ..plurals import plural
 from ..setting_roles import settings_apart
 from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.opening import wrong_kind
 from ..storage.schema import IMAGE
+from .example import most_certain
 from .part import Part, PartOfSample, part_of
 from .precondition import accuracy_reason, speaks_of_accuracy
 
@@ -57,10 +59,11 @@ def joined(results: Sequence[tuple[str, R]], *, allow_missing: bool) -> R:
     part = _joined_part(pieces)
     if part.missing and not allow_missing:
         lacking = ", ".join(map(str, part.missing))
-        many = "shards" if len(part.missing) > 1 else "shard"
+        many = plural(len(part.missing), "shard")
         raise ReportError(
-            f"{many} {lacking} of {part.of} missing; add the report(s), or join what there is with "
-            f"{option('allow_missing', True)}"
+            f"{many} {lacking} of {part.of} missing; add "
+            f"{plural(len(part.missing), 'its report', 'their reports')}, "
+            f"or join what there is with {option('allow_missing', True)}"
         )
     result: R = _joined(pieces, part)
     return result
@@ -162,8 +165,26 @@ def _joined(pieces: list[_Piece], part: Part) -> Any:
             f"{pieces[0].name}: the parts together are not the images that they say they are of; "
             "one of them was altered"
         )
+    shown, named = _joined_example(result, pieces)
     dropped = {} if part.missing else {e.name: None for e in first.SCHEMA.rows if e.part_only}
-    return replace(result, **dropped, data={**first.data, "digest": digest, "samples": len(order)})
+    data = {**first.data, **named, "digest": digest, "samples": len(order)}
+    return replace(result, **shown, **dropped, data=data)
+
+
+def _joined_example(joined: Any, pieces: list[_Piece]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The pictures that one run would hold, and what its data says of them.
+
+    That of the first part, where parts do not name theirs.
+    """
+    results = {piece.result.data.get("example"): piece.result for piece in pieces}
+    if None in results:
+        return {}, {}
+    name = joined.image_ids[most_certain(joined, joined.table[:, -1])]
+    held = results.get(name)
+    if held is None:  # of parts that were altered
+        return {}, {}
+    fields = {each.name for each in joined.SCHEMA.fields} & {"example", "example_perturbed"}
+    return {field: getattr(held, field) for field in fields}, {"example": name}
 
 
 def _joined_run(pieces: list[_Piece]) -> dict[str, Any]:

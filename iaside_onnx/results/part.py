@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidOption
+from ..plurals import counted, plural
 from ..storage import value_rules as rules
 
 _COUNT = rules.whole(1, rules.MOST_COUNT)
@@ -38,8 +39,9 @@ class Part:
     of: int
 
     def __str__(self) -> str:
-        many = "s" if len(self.numbers) > 1 else ""
-        return f"shard{many} {', '.join(map(str, self.numbers))} of {self.of}"
+        return (
+            f"{plural(len(self.numbers), 'shard')} {', '.join(map(str, self.numbers))} of {self.of}"
+        )
 
     @classmethod
     def asked(cls, text: str) -> Part:
@@ -58,7 +60,7 @@ class Part:
         Fewer images than shards are an InvalidOption.
         """
         if images < self.of:
-            reason = f"the sample has {images} image(s); take at most as many shards"
+            reason = f"the sample has {counted(images, 'image')}; take at most as many shards"
             raise InvalidOption("shard", self.option, reason)
         starts = {number - 1 for number in self.numbers}
         return [position for position in range(images) if position % self.of in starts]

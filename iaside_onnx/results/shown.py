@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
 _VIEWS = "..views.registry"
+_PLOTTING = "..views.plotting"
 
 
 class Shown:
@@ -30,20 +32,43 @@ class Shown:
         cell: str | None = self._view("cell")
         return cell
 
-    def plot(self) -> Figure:
+    @overload
+    def plot(self, panel: str | None = None, *, ax: None = None) -> Figure: ...
+
+    @overload
+    def plot(self, panel: str | None = None, *, ax: Axes) -> Axes: ...
+
+    def plot(self, panel: str | None = None, *, ax: Axes | None = None) -> Figure | Axes:
         """Draw the result; `iaside_onnx.plot` draws several side by side.
+
+        Parameters
+        ----------
+        panel : str, optional
+            One panel in place of the whole picture, such as "sid" of a `Report`; an unknown name
+            is answered with those there are.
+        ax : matplotlib Axes, optional
+            Where a panel goes, the first of the kind's panels if none is named.
 
         Returns
         -------
-        matplotlib Figure
-            Mostly 3.5 inches wide; ``figure.savefig(path)`` writes it.
+        matplotlib Figure, or Axes
+            `ax` where it is given, else a new figure, mostly 3.5 inches wide; of a panel 6.4 by
+            4.8 inches. ``figure.savefig(path)`` writes it.
 
         Raises
         ------
         UsageError
-            The result has no picture, or more in it than a picture takes.
+            The result has no picture or no such panel, or more in it than a picture takes.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> figure, axes = plt.subplots()
+        >>> report = ia.load("plain.h5")
+        >>> report.plot("sid", ax=axes) is axes
+        True
         """
-        drawn: Figure = self._view("plot")
+        drawn: Figure | Axes = import_module(_PLOTTING, __package__).plot(self, panel=panel, ax=ax)
         return drawn
 
     def to_pandas(self, rows: str | None = None) -> DataFrame:
@@ -79,6 +104,12 @@ class Shown:
             - ``bands``: ``quantity`` is sid or shapley of a ``band`` of a pair.
             - ``classes``: ``quantity`` is srs_signed or accuracy of a class of a pair
               (``class``, ``name``, ``n``); missing where the class has too few images.
+
+            Of a `Ranking`:
+
+            - ``models``: a model. Columns ``rank``, ``model``, ``sha256``, ``images``, every
+              measure with its ends (``corrupted``, ``corrupted_low``, ``corrupted_high``), and the
+              differences from the first and from the next model above.
 
         Returns
         -------

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from ..plurals import plural
+
 _HELPED = "helped"
 WHERE = "small networks on 64-pixel crops of 12 photographs"
 
@@ -66,7 +68,7 @@ class Recipe:
         return (
             f"right under {self.group} {100 * self.before:.0f} % -> {100 * self.after:.0f} %, "
             f"clean accuracy {change} [{low}, {high}] points, {self.pairs} "
-            f"pair{'s' * (self.pairs > 1)} of networks"
+            f"{plural(self.pairs, 'pair')} of networks"
         )
 
 

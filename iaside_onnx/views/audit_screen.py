@@ -16,6 +16,7 @@ from .terminal import Terminal, share_bar, terminal
 from .text import model_name, one_line
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _LABEL = 16
@@ -130,3 +131,17 @@ def audit_figure(audits: Sequence[Audit], names: Sequence[str]) -> Figure:
 
     named = [name or model_name(audit) for name, audit in zip(names, audits, strict=True)]
     return robustness_figure([audit.robustness for audit in audits], named)
+
+
+def draw_audit_errors(axes: Axes, audits: Sequence[Audit], names: Sequence[str]) -> None:
+    """The errors of audits under every corruption."""
+    from .robustness_plot import draw_errors
+
+    draw_errors(axes, [audit.robustness for audit in audits], names)
+
+
+def draw_audit_means(axes: Axes, audits: Sequence[Audit], names: Sequence[str]) -> None:
+    """Clean, mean corrupted and adversarial errors of audits."""
+    from .robustness_plot import draw_means
+
+    draw_means(axes, [audit.robustness for audit in audits], names)

@@ -12,6 +12,7 @@ from ..mathematics.bands import band_index
 from ..results.report import Report
 
 _MOST_PIXELS = 1 << 24
+CROP = 64  # pixels of a side that a tile shows one by one
 
 
 def has_pictures(report: Report) -> bool:
@@ -44,3 +45,11 @@ def visible(pixels: NDArray[Any], *, has_lowest: bool) -> NDArray[Any]:
         size = float(np.percentile(np.abs(pixels), 99)) or 1.0
         pixels = 0.5 + 0.5 * pixels / size
     return np.asarray(np.clip(pixels, 0, 1))
+
+
+def cropped(height: int, width: int) -> tuple[int, int, int] | None:
+    """Top, left and side of the middle of an image that tiles show; None: they show it whole."""
+    size = min(CROP, height, width)
+    if max(height, width) <= CROP * 1.5:
+        return None
+    return (height - size) // 2, (width - size) // 2, size

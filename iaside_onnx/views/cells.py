@@ -10,6 +10,7 @@ import html
 from collections.abc import Iterable, Sequence
 
 from ..comparisons.pairs import Comparison
+from ..plurals import counted
 from ..results.finding import NOT_A_FINDING
 from ..results.report import Report
 from .comparison_rows import no_finding_of, pair_rows
@@ -66,7 +67,9 @@ def comparison_html(comparison: Comparison) -> str:
     )
     heading = f"Compared with {comparison.reference['report']}"
     if comparison.replicates:
-        heading += f" and {len(comparison.replicates)} further training(s) like it (their mean)"
+        heading += (
+            f" and {counted(len(comparison.replicates), 'further training')} like it (their mean)"
+        )
     parts = [*map(_warning, no_finding_of(comparison)), f"<p>{_escaped(about)}</p>"]
     for pair in comparison.pairs:
         notes = [f"Note: {note}." for note in pair.notes]

@@ -14,11 +14,22 @@ from scipy.special import chdtri
 
 from ..errors import UsageError
 from ..mathematics.profiles import PrincipalAxes, principal_axes, sid_covariance
+from ..plurals import counted, plural
 from ..results.class_rows import estimate_note, reservation
 from ..results.report import FEW_IMAGES, Report
-from .figure import SMALL, WIDTH, Header, Picture, colour_scale, note_lines, put_names, title
+from .figure import (
+    SMALL,
+    WIDTH,
+    Header,
+    Picture,
+    colour_scale,
+    note_lines,
+    scale_of,
+    title,
+)
+from .names_beside_points import put_names
 from .plots import warning_lines
-from .text import model_name, percent, shortened
+from .text import both_ends, model_name, percent
 
 _LEAST_CLASSES = 3
 _PLANE, _BARS = 2.5, 0.6  # heights in inches
@@ -44,7 +55,8 @@ def class_map(report: Report, name: str | None = None) -> Picture:
     profiles = report.class_profiles
     if len(profiles.labels) < _LEAST_CLASSES or report.players < _LEAST_CLASSES:
         raise UsageError(
-            f"{len(profiles.labels)} class(es) and {report.players} band(s) make no map; at least "
+            f"{counted(len(profiles.labels), 'class', 'classes')} and "
+            f"{counted(report.players, 'band')} make no map; at least "
             f"{_LEAST_CLASSES} of each are needed"
         )
     header = _header(report, name or model_name(report))
@@ -68,13 +80,13 @@ def _header(report: Report, name: str) -> Header:
     profiles = report.class_profiles
     sizes = profiles.images
     each = f"{sizes[0]}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
-    about = f"{len(sizes)} classes of {each} image{'s' * (each != '1')}"
+    about = f"{len(sizes)} classes of {each} {plural(1 if each == '1' else 2, 'image')}"
     if np.isfinite(profiles.best.covariance).any():
         about += f"; ellipses hold the furthest with {percent(report.confidence)}"
     # The map has the one score alone.
     notes = [(estimate_note(profiles) or "").partition(";")[0], reservation(profiles, FEW_IMAGES)]
     return Header(
-        f"Classes of {shortened(name, 34)}",
+        f"Classes of {both_ends(name, 34)}",
         about,
         above=warning_lines([report], [""]),
         below=note_lines([note for note in notes if note]),
@@ -86,16 +98,20 @@ def _draw_points(axes: Axes, report: Report, plane: PrincipalAxes) -> PathCollec
     x, y = plane.points.T
     area = 60 * profiles.images / profiles.images.max() if len(x) <= 30 else 30.0
     points = axes.scatter(
-        x, y, s=area, c=profiles.best.signed, cmap="cividis", edgecolor="white", linewidth=0.4,
-        zorder=3,
+        x, y, s=area * scale_of(axes) ** 2, c=profiles.best.signed, cmap="cividis",
+        edgecolor="white", linewidth=0.4 * scale_of(axes), zorder=3,
     )  # fmt: skip
-    axes.axhline(0, color="#BBBBBB", linewidth=0.5, zorder=0)
-    axes.axvline(0, color="#BBBBBB", linewidth=0.5, zorder=0)
+    axes.axhline(0, color="#BBBBBB", linewidth=0.5 * scale_of(axes), zorder=0)
+    axes.axvline(0, color="#BBBBBB", linewidth=0.5 * scale_of(axes), zorder=0)
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.08)
     words = [_meaning(report.band_names, plane.loadings[number]) for number in range(2)]
-    axes.set_xlabel(f"axis 1 ({plane.share[0]:.0%}):  {words[0]}", fontsize=SMALL, labelpad=2)
-    axes.set_ylabel(f"axis 2 ({plane.share[1]:.0%}):  {words[1]}", fontsize=SMALL, labelpad=2)
+    axes.set_xlabel(
+        f"axis 1 ({plane.share[0]:.0%}):  {words[0]}", fontsize=SMALL * scale_of(axes), labelpad=2
+    )
+    axes.set_ylabel(
+        f"axis 2 ({plane.share[1]:.0%}):  {words[1]}", fontsize=SMALL * scale_of(axes), labelpad=2
+    )
     return points
 
 
@@ -118,7 +134,7 @@ def _runs(names: list[str], chosen: NDArray[np.bool_]) -> str:
 def _draw_loadings(axes: Axes, report: Report, plane: PrincipalAxes, number: int) -> None:
     places = np.arange(report.players)
     axes.bar(places, plane.loadings[number], 0.75, color="#555555")
-    axes.axhline(0, color="black", linewidth=0.6)
+    axes.axhline(0, color="black", linewidth=0.6 * scale_of(axes))
     axes.set_ylim(-1.05, 1.05)
     axes.set_xticks(places, report.band_names)
     if number:
@@ -138,7 +154,7 @@ def _draw_ellipses(
         angle = float(np.degrees(np.arctan2(directions[1, 1], directions[0, 1])))
         ellipse = Ellipse(
             tuple(plane.points[row]), long, short, angle=angle, facecolor="none",
-            edgecolor="#AAAAAA", linewidth=0.4, zorder=2,
+            edgecolor="#AAAAAA", linewidth=0.4 * scale_of(axes), zorder=2,
         )  # fmt: skip
         axes.add_patch(ellipse)
         reach = np.sqrt(np.diagonal(spread[row]) * size)
@@ -176,11 +192,11 @@ def _draw_names(
     put_names(
         axes,
         places,
-        {row: shortened(report.class_name(int(labels[row])), _LONGEST_NAME) for row in rows},
+        {row: both_ends(report.class_name(int(labels[row])), _LONGEST_NAME) for row in rows},
         [Bbox.from_extents(*(p - r), *(p + r)) for p, r in zip(places, radii, strict=True)],
         offsets,
         cost,
         aligned=False,
-        fontsize=SMALL,
+        fontsize=SMALL * scale_of(axes),
         zorder=4,
     )

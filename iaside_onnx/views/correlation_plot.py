@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
@@ -9,14 +11,18 @@ from numpy.typing import NDArray
 
 from ..comparisons.correlation import PREDICTORS, Correlation
 from .correlation_table import outcome_name
-from .figure import COLOURS, WIDTH, Header, Picture, put_names, title
-from .text import UNDEFINED, number, one_line, percent
+from .figure import COLOURS, WIDTH, Header, Picture, is_alone, scale_of, title
+from .names_beside_points import put_names
+from .text import UNDEFINED, number, percent, told_apart
 
 _PANEL, _BELOW = 2.0, 0.62  # inches
+_LETTERS = 26  # of a name beside a mark
 _PREDICTORS = ("srs_signed", "accuracy")
 # Where a name may stand: points from its mark, best first.
 _PLACES = (
     (5, 0), (-5, 0), (0, 4), (0, -4), (4, 4), (4, -4), (-4, 4), (-4, -4), (0, 10), (0, -10),
+    (8, 12), (8, -12), (-8, 12), (-8, -12), (14, 18), (14, -18), (-14, 18), (-14, -18),
+    (20, 26), (20, -26), (-20, 26), (-20, -26), (0, 24), (0, -24),
 )  # fmt: skip
 
 
@@ -37,6 +43,16 @@ def correlation_figure(correlation: Correlation) -> Picture:
     return drawn
 
 
+def draw_score(axes: Axes, found: Sequence[Correlation], _: Sequence[str]) -> None:
+    """The signed score of each model against what was measured of it."""
+    _draw(axes, found[0], _PREDICTORS[0], next(iter(found[0].outcomes)))
+
+
+def draw_accuracy(axes: Axes, found: Sequence[Correlation], _: Sequence[str]) -> None:
+    """The clean accuracy of each model against what was measured of it."""
+    _draw(axes, found[0], _PREDICTORS[1], next(iter(found[0].outcomes)))
+
+
 def _draw(axes: Axes, correlation: Correlation, predictor: str, outcome: str) -> None:
     x, y = correlation.predictors[predictor], correlation.outcomes[outcome]
     ranks = correlation.associations["spearman"]
@@ -45,9 +61,20 @@ def _draw(axes: Axes, correlation: Correlation, predictor: str, outcome: str) ->
         number(part[place], 2, signed=True) for part in (ranks.value, ranks.low, ranks.high)
     )
     said = "none" if value == UNDEFINED else f"{value} [{low}, {high}]"
-    axes.scatter(x, y, s=14, color=COLOURS[_PREDICTORS.index(predictor)], linewidths=0, zorder=3)
+    axes.scatter(
+        x,
+        y,
+        s=14 * scale_of(axes) ** 2,
+        color=COLOURS[_PREDICTORS.index(predictor)],
+        linewidths=0,
+        zorder=3,
+    )
     axes.margins(0.12, 0.12)
-    title(axes, f"Spearman {said}", PREDICTORS[predictor], outcome_name(outcome))
+    about = f"{correlation.models} models; in brackets: {percent(correlation.confidence)} interval"
+    title(
+        axes, f"Spearman {said}", PREDICTORS[predictor], outcome_name(outcome),
+        about if is_alone(axes) else "",
+    )  # fmt: skip
     _name(axes, x, y, correlation.names)
 
 
@@ -55,7 +82,7 @@ def _name(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], names: lis
     """A name at each mark, where it covers least of other names and marks."""
     axes.autoscale_view()  # else the transformation is still that of empty axes
     marks = axes.transData.transform(np.column_stack([x, y]))
-    frame, point = axes.get_window_extent(), axes.figure.dpi / 72
+    frame, point = axes.get_window_extent(), scale_of(axes) * axes.figure.dpi / 72
 
     def cost(_: int, box: Bbox, taken: list[Bbox]) -> float:
         covered = sum(_shared(box, other) for other in taken)
@@ -64,12 +91,12 @@ def _name(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], names: lis
     put_names(
         axes,
         marks,
-        dict(enumerate(map(one_line, names))),
+        dict(enumerate(told_apart(names, _LETTERS))),
         [Bbox.from_bounds(across - 3, up - 3, 6, 6) for across, up in marks],
         lambda *_: [(across * point, up * point) for across, up in _PLACES],
         cost,
         aligned=True,
-        fontsize=5.5,
+        fontsize=5.5 * scale_of(axes),
         color="#333333",
     )
 

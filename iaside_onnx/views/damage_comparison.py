@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -11,20 +13,26 @@ from ..results.damage_words import perturbation_name
 from .comparison_rows import difference_cells
 from .figure import (
     COLOURS,
+    HATCHES,
     MARKERS,
     Header,
     Panel,
     Picture,
     check_count,
     column,
+    is_alone,
+    legend,
     note_lines,
+    scale_of,
     title,
 )
+from .ranked import zero
 from .terminal import Rows, table, terminal
 from .text import number, one_line, percent, told_apart
 
 # Letters of a name over a column, and beside its colour.
 _NAME, _ENTRY = 14, 40
+_BANDS = "band, lowest frequency first"
 
 
 def print_damage_comparison(comparison: DamageComparison) -> None:
@@ -89,13 +97,13 @@ def damage_comparison_figure(comparison: DamageComparison) -> Picture:
     UsageError
         More pairs than there are colours.
     """
-    check_count(1 + len(comparison.pairs), "reports")
+    check_count(1 + len(comparison.pairs), "damage reports compared", len(COLOURS))
     reports = [comparison.reference["report"], *(pair.report for pair in comparison.pairs)]
     reference, *names = told_apart(reports, _ENTRY)
     header = Header(
         "Damage by band, compared",
         f"{one_line(perturbation_name(comparison.perturbation))}, {comparison.unit}; "
-        f"{percent(comparison.view['confidence'])} intervals; filled: seen (Holm)",
+        f"{percent(comparison.view['confidence'])} intervals",
         [
             f"{reference} (reference)",
             *(
@@ -104,17 +112,21 @@ def damage_comparison_figure(comparison: DamageComparison) -> Picture:
             ),
         ],
         below=note_lines([f"{pair.report}: {n}." for pair in comparison.pairs for n in pair.notes]),
+        look="both",
     )
     return column(
         header,
         [
-            Panel(1.3, 0.5, lambda axes: _draw_shares(axes, comparison)),
-            Panel(1.3, 0.45, lambda axes: _draw_differences(axes, comparison)),
+            Panel(1.3, 0.5, lambda axes: draw_shares(axes, [comparison], []), above=0.12),
+            Panel(1.3, 0.45, lambda axes: draw_differences(axes, [comparison], []), above=0.12),
         ],
     )
 
 
-def _draw_shares(axes: Axes, comparison: DamageComparison) -> None:
+def draw_shares(axes: Axes, comparisons: Sequence[DamageComparison], _: Sequence[str]) -> None:
+    """What comes in through each band with each model."""
+    comparison = comparisons[0]
+    names = _names(comparison)
     count = 1 + len(comparison.pairs)
     width = 0.8 / count
     series = [[band.reference for band in comparison.pairs[0].bands]]
@@ -122,23 +134,41 @@ def _draw_shares(axes: Axes, comparison: DamageComparison) -> None:
     places = np.arange(len(comparison.bands))
     for place, values in enumerate(series):
         off = (place - (count - 1) / 2) * width
-        axes.bar(places + off, values, width=0.92 * width, color=COLOURS[place])
-    axes.axhline(0, color="black", linewidth=0.6)
+        axes.bar(
+            places + off, values, width=0.92 * width, color=COLOURS[place], hatch=HATCHES[place],
+            edgecolor="white", linewidth=0.3 * scale_of(axes), label=names[place],
+        )  # fmt: skip
+    zero(axes)
     axes.set_xticks(places, comparison.bands)
-    title(axes, "What comes in through each band", "band, lowest frequency first", "lost")
+    if is_alone(axes):
+        legend(axes)
+    what = f"{one_line(perturbation_name(comparison.perturbation))}, {comparison.unit}"
+    title(axes, "What comes in through each band", _BANDS, "lost", what if is_alone(axes) else "")
 
 
-def _draw_differences(axes: Axes, comparison: DamageComparison) -> None:
+def draw_differences(axes: Axes, comparisons: Sequence[DamageComparison], _: Sequence[str]) -> None:
+    """The differences from the reference, with intervals."""
+    comparison, k = comparisons[0], scale_of(axes)
+    names = _names(comparison)
     level, count = 1 - float(comparison.view["confidence"]), len(comparison.pairs)
     for place, pair in enumerate(comparison.pairs, 1):
         for band, d in enumerate(pair.bands):
             x = band + (place - 1 - (count - 1) / 2) * 0.6 / count
-            axes.plot([x, x], [d.low, d.high], color=COLOURS[place], linewidth=1.1)
+            axes.plot([x, x], [d.low, d.high], color=COLOURS[place], linewidth=1.1 * k)
             seen = pair.judged and d.p_holm is not None and d.p_holm < level
             axes.plot(
-                x, d.difference, MARKERS[place], color=COLOURS[place], markersize=4,
-                markeredgewidth=0.8, markerfacecolor=COLOURS[place] if seen else "white",
+                x, d.difference, MARKERS[place], color=COLOURS[place], markersize=4 * k,
+                markeredgewidth=0.8 * k, label=names[place] if band == 0 else None,
+                markerfacecolor=COLOURS[place] if seen else "white",
             )  # fmt: skip
-    axes.axhline(0, color="black", linewidth=0.6)
+    zero(axes)
     axes.set_xticks(np.arange(len(comparison.bands)), comparison.bands)
-    title(axes, "Difference, other - reference", "band, lowest frequency first", "lost")
+    if is_alone(axes):
+        legend(axes)
+    note = f"whiskers: {percent(comparison.view['confidence'])} intervals; filled: seen (Holm)"
+    title(axes, f"Difference from {names[0]}", _BANDS, "lost more", note)
+
+
+def _names(comparison: DamageComparison) -> list[str]:
+    pairs = [pair.report for pair in comparison.pairs]
+    return told_apart([comparison.reference["report"], *pairs], _ENTRY)

@@ -9,8 +9,10 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from ..plurals import counted
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name, sentence, split_sentence
 from .damage_rows import LOST, check_together, in_order
@@ -26,15 +28,22 @@ from .figure import (
     Panel,
     Picture,
     column,
+    is_alone,
+    legend,
+    scale_of,
     title,
     wrapped,
 )
-from .text import counted, model_name, one_line, percent, shortened, told_apart
+from .lettering import room_for
+from .ranked import set_rows
+from .text import both_ends, model_name, one_line, percent
 
 # Inches.
 _ROW, _NAMES, _RIGHT, _BELOW, _KEY = 0.19, 1.3, 0.34, 0.42, 0.2
 _PANEL = 1.7
-_LONGEST = 24
+_LONGEST = 2.4
+_BANDS = "band, low to high frequency"
+_KEYS = 8  # bands that a legend lists one by one
 _ENTRY = 0.145  # of a legend
 
 
@@ -58,8 +67,9 @@ def band_colours(bands: int) -> list[str]:
 def _about(report: DamageReport) -> str:
     name = perturbation_name(report.settings["perturbation"])
     return (
-        f"{shortened(model_name(report), 30)}, {one_line(name)}, "
-        f"{counted(len(report.labels), 'image', 'images')}; {percent(report.confidence)} intervals"
+        f"{both_ends(model_name(report), 30)}, {one_line(name)}, "
+        f"{counted(len(report.labels), 'image', 'images')}; "
+        f"whiskers: {percent(report.confidence)} intervals"
     )
 
 
@@ -79,34 +89,71 @@ def _one(report: DamageReport) -> Picture:
     return column(header, [Panel(_PANEL, below, lambda axes: _bands(axes, report), above=-0.05)])
 
 
+def draw_damage(axes: Axes, reports: Sequence[DamageReport], names: Sequence[str]) -> None:
+    """What comes in through each band, with intervals; several perturbations as stacked bars.
+
+    Raises
+    ------
+    UsageError
+        As for `damage_figure`.
+    """
+    check_together(reports, names, "panel")
+    if len(reports) == 1:
+        _bands(axes, reports[0])
+        title(
+            axes, "Where the damage comes in", _BANDS, LOST[reports[0].value],
+            _about(reports[0]),
+        )  # fmt: skip
+        return
+    ordered, called, shared = in_order(reports)
+    colours = band_colours(ordered[0].players)
+    _draw_stacks(axes, ordered, colours)
+    set_rows(axes, called)
+    handles = [
+        Rectangle((0, 0), 1, 1, color=colour)
+        for colour in (colours if len(colours) <= _KEYS else (colours[0], colours[-1]))
+    ]
+    bands = ordered[0].band_names
+    legend(
+        axes,
+        handles=handles,
+        labels=[
+            f"band {name}" for name in (bands if len(bands) <= _KEYS else [bands[0], bands[-1]])
+        ],
+    )
+    level = percent(ordered[0].confidence)
+    note = f"{', '.join(shared)}; dots: the whole damage, whiskers: {level} intervals"
+    title(axes, "Where the damage comes in, by band", LOST[ordered[0].value], "", note)
+
+
 def _bands(axes: Axes, report: DamageReport) -> None:
     """A bar a band with its interval, and marks for the band perturbed, and made clean, alone."""
-    bands, places = report.bands, np.arange(report.players)
+    bands, places, k = report.bands, np.arange(report.players), scale_of(axes)
     off = np.clip([bands.value - bands.low, bands.high - bands.value], 0, None)
-    axes.axhline(0, color=GREY, linewidth=0.6)
+    axes.axhline(0, color=GREY, linewidth=0.6 * k)
     parts = report.parts
     if parts is None:
         axes.bar(places, bands.value, color=COLOURS[5], width=0.7, label="share of the damage")
     else:
         _split_bars(axes, parts.value[:, :-1], places)
     if np.isfinite(off).all():
-        axes.errorbar(places, bands.value, off, fmt="none", ecolor="#222222", elinewidth=0.8)
+        axes.errorbar(places, bands.value, off, fmt="none", ecolor="#222222", elinewidth=0.8 * k)
     for values, marker, label in (
         (report.only, "v", "that band alone perturbed"),
         (report.alone, "^", "what that band alone made clean gives back"),
     ):
         if values is not None:
             axes.plot(
-                places, values, marker, markersize=3.5, color=COLOURS[1],
+                places, values, marker, markersize=3.5 * k, color=COLOURS[1],
                 markerfacecolor="none" if marker == "^" else COLOURS[1], linestyle="none",
-                markeredgewidth=0.7, label=label,
+                markeredgewidth=0.7 * k, label=label,
             )  # fmt: skip
     axes.set_xticks(places, report.band_names)
-    title(axes, "", "band, low to high frequency", LOST[report.value])
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=1, fontsize=SMALL, frameon=False,
-        handletextpad=0.4, columnspacing=1.0, borderaxespad=0.2,
-    )  # fmt: skip
+    title(axes, "", _BANDS, LOST[report.value])
+    if is_alone(axes):
+        legend(axes)
+    else:
+        legend(axes, loc="upper center", bbox_to_anchor=(0.45, -0.2), handletextpad=0.4)
 
 
 def _split_bars(axes: Axes, parts: NDArray[np.float64], places: NDArray[Any]) -> None:
@@ -119,7 +166,7 @@ def _split_bars(axes: Axes, parts: NDArray[np.float64], places: NDArray[Any]) ->
         base = np.where(values >= 0, up, down)
         axes.bar(
             places, values, bottom=base, color=colour, width=0.7, label=label, hatch=hatch,
-            edgecolor="white", linewidth=0.3,
+            edgecolor="white", linewidth=0.3 * scale_of(axes),
         )  # fmt: skip
         up, down = up + np.maximum(values, 0), down + np.minimum(values, 0)
 
@@ -139,8 +186,8 @@ def _stacked(reports: Sequence[DamageReport]) -> Picture:
         f"{', '.join(shared)}; dots: the whole damage, {percent(first.confidence)} intervals",
         below=below,
     )
-    called = told_apart(called, _LONGEST + 8)
-    left = max(_NAMES, 0.058 * max(map(len, called)) + 0.15)
+    called, wide = room_for(called, _LONGEST)
+    left = max(_NAMES, wide + 0.17)
     width = max(WIDTH + 0.6, left + 2.4 + _RIGHT)
     height = _ROW * len(ordered)
     top = header.height + _KEY - 0.12
@@ -152,13 +199,14 @@ def _stacked(reports: Sequence[DamageReport]) -> Picture:
     _draw_stacks(axes, ordered, colours)
     axes.set_yticks(range(len(ordered)), called, parse_math=False)
     axes.set_ylim(len(ordered) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0, pad=3)
+    axes.tick_params(axis="y", length=0, pad=3 * drawn.scale)
     title(axes, "", LOST[first.value])
     return drawn
 
 
 def _draw_stacks(axes: Axes, reports: Sequence[DamageReport], colours: Sequence[str]) -> None:
-    axes.axvline(0, color=GREY, linewidth=0.6)
+    k = scale_of(axes)
+    axes.axvline(0, color=GREY, linewidth=0.6 * k)
     values = np.stack([report.bands.value for report in reports])
     places = np.arange(len(reports))
     right, left = np.zeros(len(reports)), np.zeros(len(reports))
@@ -166,18 +214,24 @@ def _draw_stacks(axes: Axes, reports: Sequence[DamageReport], colours: Sequence[
         share = values[:, band]
         base = np.where(share >= 0, right, left)
         axes.barh(
-            places, share, left=base, height=0.72, color=colour, edgecolor="white", linewidth=0.3
+            places,
+            share,
+            left=base,
+            height=0.72,
+            color=colour,
+            edgecolor="white",
+            linewidth=0.3 * k,
         )
         right, left = right + np.maximum(share, 0), left + np.minimum(share, 0)
     for place, report in enumerate(reports):
         damage = report.damage
         ends = np.array([damage.low, damage.high])
         if np.isfinite(ends).all():
-            axes.plot(ends, [place, place], color="white", linewidth=2.2, solid_capstyle="butt")
-            axes.plot(ends, [place, place], color="#222222", linewidth=0.8)
+            axes.plot(ends, [place, place], color="white", linewidth=2.2 * k, solid_capstyle="butt")
+            axes.plot(ends, [place, place], color="#222222", linewidth=0.8 * k)
         axes.plot(
-            float(damage.value), place, "o", markersize=3.4, markerfacecolor="white",
-            markeredgecolor="#222222", markeredgewidth=0.8,
+            float(damage.value), place, "o", markersize=3.4 * k, markerfacecolor="white",
+            markeredgecolor="#222222", markeredgewidth=0.8 * k,
         )  # fmt: skip
 
 

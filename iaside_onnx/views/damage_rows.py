@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from ..comparisons.damage_agreement import bands_apart
 from ..errors import UsageError
+from ..plurals import plural
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
 from ..results.spread import Spread
-from ..tasks import CLASSES, TASKS
+from ..tasks import VALUED
 from .text import UNDEFINED, model_name, number, one_line, shortened
 
 MOST_ROWS = 100
@@ -22,7 +23,7 @@ LOST = {
     "right": "points of accuracy lost",
     "same-answer": "points of the same answer lost",
     "log-prob": "log-probability lost, nats",
-    **{each.value: f"{each.quantity} lost" for each in TASKS.values() if each.name != CLASSES},
+    **{each.value: f"{each.quantity} lost" for each in VALUED},
 }
 
 
@@ -69,7 +70,7 @@ def in_order(
     shared = [] if several else [shortened(models[0], 30)]
     images = sorted({len(report.labels) for report in reports})
     span = str(images[0]) if len(images) == 1 else f"{images[0]} to {images[-1]}"
-    shared.append(f"{span} image{'s' * (images[-1] > 1)}")
+    shared.append(f"{span} {plural(images[-1], 'image')}")
     return ordered, [one_line(name) for name in called], shared
 
 

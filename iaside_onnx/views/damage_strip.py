@@ -14,7 +14,7 @@ from ..mathematics.bands import band_images
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
 from .figure import GREY, NOTE, RED, SMALL, WIDTH, Header, Picture
-from .text import model_name, one_line, shortened
+from .text import both_ends, model_name, one_line, shortened
 
 # Inches.
 _TILE, _GAP, _LABEL, _EDGE, _BELOW = 0.62, 0.05, 0.36, 0.105, 0.04
@@ -93,9 +93,9 @@ def damage_strip(report: DamageReport) -> Picture:
         about = f"; below each: the {report.task.quantity}"
     header = Header(
         "Each band perturbed alone",
-        f"{shortened(model_name(report), 30)}, "
+        f"{both_ends(model_name(report), 30)}, "
         f"{one_line(perturbation_name(settings['perturbation']))}; "
-        f"{shortened(report.image_ids[row], 40)}{about}",
+        f"{both_ends(report.image_ids[row], 40)}{about}",
     )
     lines = -(-len(shown) // _ROW)
     top = header.height - 0.02

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import UsageError
+from ..plurals import counted
 from ..results.damage import FEW_IMAGES, DamageReport
 from ..results.damage_words import pairs_of_bands, perturbation_name, sentence, split_sentence
 from ..spelling import option
-from ..tasks import CLASSES, TASKS
+from ..tasks import VALUED
 from .damage_rows import digits_of, ends, signed, unit_heading
 from .terminal import Rows, table, terminal
-from .text import UNDEFINED, counted, number, one_line, percent, with_ends
+from .text import UNDEFINED, number, one_line, percent, with_ends
 
 _WORST = 5
 _QUANTITY = {
     "right": "Accuracy in per cent",
     "same-answer": "Same answer in per cent",
     "log-prob": "Log-probability of the {}",
-    **{each.value: f"Mean {each.quantity}" for each in TASKS.values() if each.name != CLASSES},
+    **{each.value: f"Mean {each.quantity}" for each in VALUED},
 }
 _SHARES = (
     "{unit}: what of the damage comes in through the band; the bands sum to all of it, and below 0 "

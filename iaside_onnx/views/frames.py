@@ -11,10 +11,12 @@ import numpy as np
 
 from ..checks import one_of
 from ..comparisons.pairs import Comparison
+from ..comparisons.ranking import Ranking
 from ..errors import UsageError
 from ..mathematics.paired import Difference
 from ..results.damage import DamageReport
 from ..results.report import Report
+from .ranking_table import ranking_rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -81,6 +83,13 @@ def comparison_frame(comparison: Comparison, rows: str | None = None) -> DataFra
     if "band" in frame:
         bands = pandas.Categorical(frame["band"], categories=comparison.bands, ordered=True)
         frame["band"] = bands
+    return frame
+
+
+def ranking_frame(ranking: Ranking, rows: str | None = None) -> DataFrame:
+    """See `Ranking.to_pandas`: a row a model."""
+    lines = list(_chosen({"models": ranking_rows}, rows)(ranking))
+    frame: DataFrame = _pandas().DataFrame(lines)
     return frame
 
 

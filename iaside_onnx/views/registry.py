@@ -1,8 +1,9 @@
 """Which function shows what of which kind of result: one row a kind, one entry a picture.
 
 Functions are named as "module.function" of this room, so that nothing is loaded before its use; a
-function itself does too. Results, `iaside show`, `iaside plot` and `iaside_onnx.plot` all ask here:
-a further kind of result, or of picture, is one call of `register`.
+function itself does too. Results, `iaside show`, `iaside plot` and `iaside_onnx.plot` ask here;
+panels alone stand in `plotting`. A further kind of result, or of picture, is one call of
+`register`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checks import one_of
 from ..errors import UsageError
 from ..results.damage_words import perturbation_name
 from ..results.finding import NO_FINDING, NOT_A_FINDING
-from ..storage.output_file import whole_file
-from .text import clean_words, ends, model_name, number, one_line
+from .model_names import model_names
+from .text import clean_words, ends, number, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,8 @@ class Views:
 
     `line` is what one line of text says of a result after its kind, `cell` HTML for a notebook;
     `table` prints on a terminal, and `frame` is a pandas frame of the rows that are asked for. The
-    first of the `pictures` is drawn unless another is asked for by its name.
+    first of the `pictures` is drawn unless another is asked for by its name. `rows` are those of
+    the table as dicts of plain values, as CSV has them.
     """
 
     line: Callable[[Any], str] = lambda _: ""
@@ -55,6 +56,7 @@ class Views:
     table: Function | None = None
     frame: Function | None = None
     pictures: Mapping[str, Drawing] = field(default_factory=dict)
+    rows: Function | None = None
 
 
 def _of_report(report: Any) -> str:
@@ -93,8 +95,10 @@ _ROWS = {
         "frames.report_frame",
         {
             "report": Drawing("plots.figure", several=True, beside="RobustnessReport"),
-            "classes": Drawing("class_map.class_map", named=True),
+            "classes": Drawing("class_bands.class_figure", named=True),
+            "class-map": Drawing("class_map.class_map", named=True),
         },
+        rows="rows.report_rows",
     ),
     "RobustnessReport": Views(
         lambda r: (
@@ -103,6 +107,7 @@ _ROWS = {
         ),
         table="robustness_table.print_robustness",
         pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},
+        rows="rows.robustness_rows",
     ),
     "HeatmapReport": Views(
         lambda r: (
@@ -111,6 +116,7 @@ _ROWS = {
         ),
         table="heatmap_table.print_heatmap",
         pictures={"maps": Drawing("heatmap_plot.heatmap_figure", several=True, beside="Report")},
+        rows="rows.heatmap_rows",
     ),
     "SnrReport": Views(
         lambda r: (
@@ -119,6 +125,7 @@ _ROWS = {
         ),
         table="snr_table.print_snr",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
+        rows="rows.snr_rows",
     ),
     "DamageReport": Views(
         lambda r: f"{r.model['path']}: {_of_damage(r)}",
@@ -130,11 +137,13 @@ _ROWS = {
             "together": Drawing("damage_maps.interaction_map"),
             "example": Drawing("damage_strip.damage_strip"),
         },
+        rows="rows.damage_rows",
     ),
     "Audit": Views(
         lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
         table="audit_screen.print_audit",
         pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
+        rows="rows.audit_rows",
     ),
     "AuditComparison": Views(
         lambda c: " ".join(pair.sentence for pair in c.pairs),
@@ -174,6 +183,7 @@ _ROWS = {
         ),
         table="stand_in_table.print_stand_ins",
         pictures={"perturbations": Drawing("stand_in_plot.stand_in_figure")},
+        rows="rows.stand_in_rows",
     ),
     "Shares": Views(
         lambda s: (
@@ -182,6 +192,12 @@ _ROWS = {
         ),
         table="stand_in_table.print_shares",
         pictures={"shares": Drawing("stand_in_plot.shares_figure")},
+    ),
+    "Ranking": Views(
+        lambda r: f"{len(r.rows)} models by {r.what}",
+        table="ranking_table.print_ranking",
+        frame="frames.ranking_frame",
+        rows="ranking_table.ranking_rows",
     ),
     "Gate": Views(
         lambda g: (
@@ -202,15 +218,13 @@ def register(kind: str, **views: Any) -> None:
 
 
 def view(result: object, name: str, *arguments: Any, **options: Any) -> Any:
-    """What an attribute of `Views` shows of a result; ``plot`` is its first picture.
+    """What an attribute of `Views` shows of a result.
 
     Raises
     ------
     UsageError
         The kind of result has no such view; only a notebook's cell may be lacking.
     """
-    if name == "plot":
-        return draw([result])
     row = _row(result)
     if name == "line":
         said = one_line(row.line(result))
@@ -218,7 +232,7 @@ def view(result: object, name: str, *arguments: Any, **options: Any) -> Any:
     function = getattr(row, name)
     if function is None and name != "cell":
         raise UsageError(f"a {type(result).__name__} is not shown as a {name}")
-    return None if function is None else _loaded(function)(result, *arguments, **options)
+    return None if function is None else loaded(function)(result, *arguments, **options)
 
 
 def drawing(result: object, picture: str | None = None) -> Drawing:
@@ -245,7 +259,7 @@ def draw(
 ) -> Figure:
     """Draw results of one kind.
 
-    Names are by default those of the files of their models. `beside` is what stands beside each
+    Names are by default those of their models. `beside` is what stands beside each
     result, or None, where the kind of picture takes that; it is the first of the results' kind
     unless one is named.
 
@@ -255,75 +269,16 @@ def draw(
         No such picture, results of several kinds, or several where the picture is of one.
     """
     if len({type(result) for result in results}) != 1:
-        raise UsageError("a picture takes 1 to 6 reports, all of one kind")
+        raise UsageError("a picture takes 1 to 12 reports, all of one kind")
     row = drawing(results[0], picture)
     if len(results) > 1 and not row.several:
         raise UsageError(f"this picture is of one result, not of {len(results)}; draw each alone")
-    called = list(names or map(model_name, results))
+    called = list(names or model_names(results))
     arguments = [results, called] if row.several else [results[0], *called[: row.named]]
     if row.beside is not None:
         arguments.append(beside or [None] * len(results))
-    drawn: Figure = _loaded(row.draw)(*arguments)
+    drawn: Figure = loaded(row.draw)(*arguments)
     return drawn
-
-
-def plot(*results: Any, names: Sequence[str] | None = None) -> Figure:
-    """Draw one result, or up to six of one kind side by side, as ``iaside plot`` does.
-
-    Parameters
-    ----------
-    *results : result of any kind, or path of its file
-        What to draw. Reports are of one game with images in common, as `compare` takes them; all
-        are seen through the view of the first.
-    names : sequence of str, optional
-        What the legend calls them; by default paths by their file names and results by those
-        of their models.
-
-    Returns
-    -------
-    matplotlib Figure
-        3.5 inches wide for reports; notebooks show it, ``figure.savefig(path)`` writes it.
-
-    Raises
-    ------
-    UsageError
-        Nothing to draw, too many, different numbers of bands, or not one name a result.
-    ReportError
-        A path is no finished file, or the reports cannot be compared.
-
-    Examples
-    --------
-    >>> drawn = ia.plot("plain.h5", "robust.h5")
-    >>> drawn.savefig("both.pdf")
-    """
-    from ..results.kinds import load
-
-    if names is not None and len(names) != len(results):
-        raise UsageError(f"plot: {len(results)} reports, but {len(names)} names")
-    paths = [Path(result) if isinstance(result, str | Path) else None for result in results]
-    read = [r if path is None else load(path) for r, path in zip(results, paths, strict=True)]
-    stems = [
-        model_name(r) if path is None else path.stem for r, path in zip(read, paths, strict=True)
-    ]
-    return draw(read, names or stems)
-
-
-def save(results: Sequence[Any], target: Path, *arguments: Any, overwrite: bool = False) -> None:
-    """Draw results, with the further arguments of `draw`, and write the picture.
-
-    Nothing is left behind when that fails.
-
-    Raises
-    ------
-    UsageError, ReportError
-        As for `draw` and `figure.check_picture`, or the file cannot be written.
-    """
-    from .figure import DPI, check_picture
-
-    check_picture(target, overwrite=overwrite)
-    picture = draw(results, *arguments)
-    with whole_file(target) as scratch:
-        picture.savefig(scratch, format=target.suffix[1:].lower(), dpi=DPI)
 
 
 def _row(result: object) -> Views:
@@ -332,7 +287,8 @@ def _row(result: object) -> Views:
     return next((_ROWS[name] for name in names if name in _ROWS), Views())
 
 
-def _loaded(function: Function) -> Callable[..., Any]:
+def loaded(function: Function) -> Callable[..., Any]:
+    """A function of this room by its name."""
     if callable(function):
         return function
     module, _, name = function.rpartition(".")

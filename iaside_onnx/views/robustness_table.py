@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
+
 import numpy as np
 
 from ..comparisons.baseline import relative
-from ..results.confidence import Confidence, Confidences
+from ..plurals import counted, plural
+from ..results.confidence import Confidence
+from ..results.damage_words import radius_text
 from ..results.robustness import Relative, RobustnessReport
-from .terminal import Rows, table, terminal
-from .text import counted, interval, number, one_line, percent, value_and_ends, with_interval
+from ..results.spread import Spread
+from .terminal import Rows, Terminal, table, terminal
+from .text import (
+    UNDEFINED,
+    ends,
+    interval,
+    number,
+    one_line,
+    percent,
+    value_and_ends,
+    with_interval,
+)
 
-_LOST = "lost log-prob"
 OWN_ANSWERS = (
     "Clean error: not known; labels are the model's own answers, and a flip is another answer than "
     "to the untouched image"
@@ -32,14 +46,8 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     if not report.of_classes:
         _print_task(report, level)
         return
-    ends = f"{level} int."
-    wide = [_corruptions(report, ends, against, lost=True, sure=sure) for sure in (True, False)]
-    room = out.options.update(max_width=500)
-    fitting = [each for each in wide if out.measure(each, options=room).maximum <= out.width]
-    shown = fitting[:1] or [_corruptions(report, ends, against), _lost(report, ends)]
-    if report.confidences is not None and wide[0] not in shown:
-        shown.append(_surety(report, report.confidences, ends))
-    out.print(*shown)
+    level_ends = f"{level} int."
+    out.print(_corruptions(report, level_ends, against, out))
     out.say(
         f"Mean {report.error_name}: {with_interval(damage.mean_error, level)}",
         f"Mean mPE: {with_interval(damage.mean_mpe, level)}",
@@ -54,8 +62,10 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
             f"{with_interval(against.relative_mce, level)}",
             *(f"Mind: {note}" for note in against.notes),
         )
+    if signs := _signs(report, against):
+        out.say(*signs)
     if report.attacks:
-        out.print(_attacks(report, ends))
+        out.print(_attacks(report, level_ends))
     out.noted(report.run.get("warnings", []))
 
 
@@ -102,9 +112,9 @@ def _perturbations(report: RobustnessReport) -> str:
     """How many of what, and at which severities."""
     own = len(report.own)
     made = len(report.perturbations) - own
-    severities = "severity" if len(report.severities) == 1 else "severities"
+    severities = plural(len(report.severities), "severity", "severities")
     levels = f"{severities} {', '.join(map(str, report.severities))}"
-    said = [f"{made} corruptions x {levels}"] if made else []
+    said = [f"{counted(made, 'corruption')} x {levels}"] if made else []
     if own:
         said.append(counted(own, "folder of perturbed pictures", "folders of perturbed pictures"))
     return " and ".join(said)
@@ -121,58 +131,94 @@ def _sure(what: str, answers: Confidence, level: str) -> str:
     )
 
 
+@dataclass(frozen=True)
+class _Column:
+    """A column of the table; those of the largest `drop` go first where there is no room."""
+
+    heading: str
+    cells: list[str]
+    drop: int = 0
+
+
+def _columns(report: RobustnessReport, level: str, against: Relative | None) -> list[_Column]:
+    damage, sure = report.damage, report.confidences
+    rows = range(len(report.perturbations))
+
+    def pair(heading: str, spread: Spread, value: int, interval: int) -> list[_Column]:
+        cells = [value_and_ends(spread[row]) for row in rows]
+        return [
+            _Column(heading, [each[0] for each in cells], value),
+            _Column(level, [each[1] for each in cells], interval),
+        ]
+
+    columns = pair(report.error_name, damage.corruption_errors, 0, 0)
+    if against is not None:
+        columns += pair("CE", against.ce, 0, 0)
+    columns += [_Column("by severity", [_by_severity(report, row) for row in rows], 4)]
+    columns += pair("mPE", damage.corruption_mpe, 3, 7)
+    columns += pair("lost log-prob", report.lost_log_prob, 5, 8)
+    if sure is not None:
+        columns += pair("too sure by", sure.perturbations.gap, 6, 9)
+        columns += pair("sure when wrong", sure.perturbations.when_wrong, 9, 9)
+    return columns
+
+
+def _by_severity(report: RobustnessReport, row: int) -> str:
+    name = report.perturbations[row]
+    errors = report.damage.errors[row].value[: 1 if name in report.own else None]
+    return " ".join(number(value, 2).removeprefix("0") for value in errors)
+
+
 def _corruptions(
-    report: RobustnessReport,
-    ends: str,
-    against: Relative | None,
-    *,
-    lost: bool = False,
-    sure: bool = False,
+    report: RobustnessReport, level: str, against: Relative | None, out: Terminal
 ) -> Rows:
-    headings = [report.error_name, ends, "by severity", "mPE", ends]
-    headings += [_LOST, ends] * lost + ["CE", ends] * (against is not None)
-    damage, confidences = report.damage, report.confidences if sure else None
-    headings += ["too sure by", ends, "sure when wrong", ends] * (confidences is not None)
-    rows = []
-    for row, name in enumerate(report.perturbations):
-        errors = damage.errors[row].value[: 1 if name in report.own else None]
-        by_severity = (number(value, 2).removeprefix("0") for value in errors)
-        cells = [*value_and_ends(damage.corruption_errors[row]), " ".join(by_severity)]
-        cells += value_and_ends(damage.corruption_mpe[row])
-        cells += value_and_ends(report.lost_log_prob[row]) if lost else []
-        cells += [] if against is None else value_and_ends(against.ce[row])
-        if confidences is not None:
-            cells += _how_sure(confidences.perturbations[row])
-        rows.append([one_line(name), *cells])
-    return table(["corruption"], headings, rows, tight=True)
+    """One table with as much as the terminal has room for, and what is left out of it."""
+    columns = _columns(report, level, against)
+    names = [one_line(name) for name in report.perturbations]
+    room = out.options.update(max_width=500)
+    for most in sorted({each.drop for each in columns}, reverse=True):
+        shown = [each for each in columns if each.drop <= most]
+        rows = (
+            [name, *cells] for name, *cells in zip(names, *(c.cells for c in shown), strict=True)
+        )
+        made = table(["corruption"], [each.heading for each in shown], rows, tight=True)
+        if out.measure(made, options=room).maximum <= out.width:
+            break
+    notes = []
+    if len(shown) < len(columns):
+        left = [
+            f"intervals of {before.heading}" if each.heading == level else each.heading
+            for before, each in pairwise(columns)
+            if each not in shown and (each.heading != level or before in shown)
+        ]
+        notes.append(f"For a wider terminal, --csv and --json: {', '.join(left)}.")
+    made.caption = "\n".join(notes) or None
+    return made
 
 
-def _lost(report: RobustnessReport, ends: str) -> Rows:
-    """What corruptions take from the log-probability, for terminals too narrow for one table."""
-    rows = (
-        [one_line(name), *value_and_ends(report.lost_log_prob[row])]
-        for row, name in enumerate(report.perturbations)
-    )
-    return table(["corruption"], [_LOST, ends], rows, tight=True)
+def _signs(report: RobustnessReport, against: Relative | None) -> list[str]:
+    """Why some quantities or intervals are a sign."""
+    sure = report.confidences
+    known = [] if sure is None else [sure.clean.when_wrong, sure.perturbed.when_wrong]
+    notes = [
+        f"{UNDEFINED} of confidence when wrong: some resamples of the images have no wrong answer."
+    ] * any(ends(each) == UNDEFINED for each in known)
+    if against is None:
+        return notes
+    ratios = [against.ce[row] for row in range(len(report.perturbations))]
+    ratios += [against.mce, against.relative_mce]
+    notes += [
+        f"{UNDEFINED} of CE and mCE: a ratio to a baseline's errors is not defined where it makes "
+        "none (in the relative form: no more than on untouched images), here or in some resamples "
+        "of the images."
+    ] * any(ends(each) == UNDEFINED for each in ratios)
+    return notes
 
 
-def _surety(report: RobustnessReport, sure: Confidences, ends: str) -> Rows:
-    """How sure the answers under corruptions are, for terminals too narrow for one table."""
-    rows = (
-        [one_line(name), *_how_sure(sure.perturbations[row])]
-        for row, name in enumerate(report.perturbations)
-    )
-    return table(["corruption"], ["too sure by", ends, "sure when wrong", ends], rows, tight=True)
-
-
-def _how_sure(answers: Confidence) -> list[str]:
-    return [*value_and_ends(answers.gap), *value_and_ends(answers.when_wrong)]
-
-
-def _attacks(report: RobustnessReport, ends: str) -> Rows:
+def _attacks(report: RobustnessReport, level: str) -> Rows:
     classes = report.of_classes
     headings = ["epsilon", "queries", "images"] + ["clean error"] * classes
-    headings += [report.error_name if classes else "not right", ends]
+    headings += [report.error_name if classes else "not right", level]
     headings += ["mPE"] * classes + ["median queries"]
     attacks = table(["attack"], headings, tight=True)
     for place, attack in enumerate(report.attacks):
@@ -180,7 +226,7 @@ def _attacks(report: RobustnessReport, ends: str) -> Rows:
         median = report.median_queries(place)
         row = [
             one_line(attack["name"]),
-            f"{attack['epsilon']:.4g}",
+            radius_text(attack["epsilon"]),
             f"{attack['queries']:,}",
             str(int(attacked.sum())),
             *([number(report.clean_error_of(attacked))] * classes),

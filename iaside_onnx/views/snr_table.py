@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ..plurals import counted
+from ..results.damage_words import radius_text
 from ..results.snr import Curve, SnrReport
 from .terminal import Rows, table, terminal
-from .text import counted, figures, one_line, percent
+from .text import figures, one_line, percent
 
 _FIT_NAMES = {"power_law": "power law r^-p", "exponential": "exponential e^-kr"}
 
@@ -19,7 +21,7 @@ def print_snr(report: SnrReport) -> None:
     attack = settings.get("attack")
     attacked = attack and (
         f"{one_line(attack['name'])} attacks {one_line(attack['model'])}: radius "
-        f"{attack['epsilon']:.4g} at severity 3, {attack['queries']} queries an image"
+        f"{radius_text(attack['epsilon'])} at severity 3, {attack['queries']} queries an image"
     )
     out.heading(
         report,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
@@ -9,81 +11,115 @@ from numpy.typing import NDArray
 from ..comparisons.shares import Shares
 from ..results.spread import Spread
 from ..results.stand_ins import StandInReport
-from .figure import COLOURS, GREY, MARKERS, SMALL, Header, Panel, Picture, column, note_lines
-from .text import one_line, percent
+from .figure import (
+    COLOURS,
+    GREY,
+    MARKERS,
+    Header,
+    Panel,
+    Picture,
+    column,
+    is_alone,
+    legend,
+    note_lines,
+    scale_of,
+    title,
+)
+from .lettering import room_for
+from .ranked import ROW, Dot, dots, zero
+from .text import both_ends, model_name, percent, words
 
-_ROW, _LEGEND, _SQUARE = 0.15, 0.2, 2.205
+_LEGEND, _SQUARE, _MOST_NAMES = 0.2, 2.205, 1.15
 
 
 def stand_in_figure(report: StandInReport) -> Picture:
     """Fall of the accuracy on the stand-ins of each perturbation, the most harmful first."""
-    rows = _ROW * len(report.perturbations)
-
-    def draw(axes: Axes) -> None:
-        _rows(axes, report.perturbations, {"foretold": report.foretold.corruption_drops})
-
-    panel = Panel(rows, 0.5, draw, above=_LEGEND)
-    return column(_header("Damage foretold", report, []), [panel], left=1.155, width=2.205)
+    rows = ROW * len(report.perturbations)
+    panel = Panel(rows, 0.5, lambda axes: draw_falls(axes, [report], []), above=0.05)
+    return _column(_header("Damage foretold", report, []), [panel], report)
 
 
 def shares_figure(shares: Shares) -> Picture:
     """Each corruption as measured and as foretold; below, one against the other."""
     report = shares.report
-    falls = {"measured": shares.measured, "spectral (foretold)": shares.spectral}
     panels = [
         Panel(
-            _ROW * len(report.perturbations), 0.5,
-            lambda axes: _rows(axes, report.perturbations, falls), above=_LEGEND,
+            ROW * len(report.perturbations), 0.5,
+            lambda axes: draw_shares(axes, [shares], []), above=_LEGEND,
         ),
-        Panel(_SQUARE, 0.4, lambda axes: _against(axes, shares), above=0.05),
+        Panel(_SQUARE, 0.4, lambda axes: draw_against(axes, [shares], []), above=0.15),
     ]  # fmt: skip
     header = _header("Spectral and structural damage", report, shares.notes)
-    return column(header, panels, left=1.155, width=_SQUARE)
+    return _column(header, panels, report)
+
+
+def _column(header: Header, panels: Sequence[Panel], report: StandInReport) -> Picture:
+    _, wide = room_for([words(name) for name in report.perturbations], _MOST_NAMES)
+    left = max(wide + 0.15, 0.6)
+    return column(header, panels, left=left, width=3.4 - left)
 
 
 def _header(heading: str, report: StandInReport, notes: list[str]) -> Header:
-    return Header(
-        heading,
-        f"{report.model['path']}, {len(report.labels)} images, "
-        f"{percent(report.confidence)} intervals",
-        below=note_lines(notes),
-    )
+    return Header(heading, _about(report), below=note_lines(notes))
 
 
-def _rows(axes: Axes, names: list[str], falls: dict[str, Spread]) -> None:
+def _about(report: StandInReport) -> str:
+    return f"{both_ends(model_name(report), 40)}, {len(report.labels)} images"
+
+
+def draw_falls(axes: Axes, reports: Sequence[StandInReport], _: Sequence[str]) -> None:
+    """Fall of the accuracy that stand-ins foretell, the most harmful perturbation first."""
+    report = reports[0]
+    _rows(axes, "Damage foretold", report, {"foretold": report.foretold.corruption_drops})
+
+
+def draw_shares(axes: Axes, found: Sequence[Shares], _: Sequence[str]) -> None:
+    """Fall of the accuracy as measured and as foretold, the most harmful perturbation first."""
+    shares = found[0]
+    falls = {"measured": shares.measured, "spectral (foretold)": shares.spectral}
+    _rows(axes, "Spectral and structural damage", shares.report, falls)
+
+
+def _rows(axes: Axes, heading: str, report: StandInReport, falls: dict[str, Spread]) -> None:
     """Falls side by side, a row a perturbation, in the order of the first kind of fall."""
     order = np.argsort(-next(iter(falls.values())).value, kind="stable")
-    rows = np.arange(len(order))
-    for number, (label, fall) in enumerate(falls.items()):
-        place = rows + 0.22 * (number - (len(falls) - 1) / 2)
-        axes.errorbar(
-            fall.value[order], place, xerr=_ends(fall, order), fmt=MARKERS[number],
-            color=COLOURS[number], markersize=3, linewidth=0.8, label=label,
-        )  # fmt: skip
-    axes.set_yticks(rows, [one_line(names[row]) for row in order], fontsize=SMALL)
-    axes.set_ylim(len(order) - 0.4, -0.6)
-    axes.axvline(0, color=GREY, linewidth=0.6)
-    axes.set_xlabel("fall of accuracy, mean over severities", fontsize=SMALL)
-    axes.legend(
-        fontsize=SMALL - 0.5, frameon=False, loc="lower left", bbox_to_anchor=(-0.05, 1.0),
-        ncols=2, borderaxespad=0.2,
-    )  # fmt: skip
+    series: dict[str, list[Dot | None]] = {
+        label: [
+            (float(fall.value[row]), float(fall.low[row]), float(fall.high[row])) for row in order
+        ]
+        for label, fall in falls.items()
+    }
+    labels = [words(report.perturbations[row]) for row in order]
+    if not is_alone(axes):
+        labels, _ = room_for(labels, _MOST_NAMES)
+    dots(axes, labels, series)
+    zero(axes, upright=True)
+    note = f"{_about(report)}; mean over severities" if is_alone(axes) else ""
+    across = f"fall of accuracy; whiskers: {percent(report.confidence)} intervals"
+    title(axes, heading if is_alone(axes) else "", across, "", note)
+    if len(series) > 1 and is_alone(axes):
+        legend(axes)
+    elif len(series) > 1:
+        legend(axes, columns=2, loc="lower left", bbox_to_anchor=(-0.05, 1.0))
 
 
-def _against(axes: Axes, shares: Shares) -> None:
+def draw_against(axes: Axes, found: Sequence[Shares], _: Sequence[str]) -> None:
     """Foretold across, measured up, both with intervals; on the line nothing is structural."""
+    shares, k = found[0], scale_of(axes)
     spectral, measured = shares.spectral, shares.measured
-    every = np.arange(len(measured.value))
     axes.errorbar(
-        spectral.value, measured.value, xerr=_ends(spectral, every), yerr=_ends(measured, every),
-        fmt=MARKERS[0], color=COLOURS[0], markersize=3, linewidth=0.5,
+        spectral.value, measured.value, xerr=_ends(spectral), yerr=_ends(measured),
+        fmt=MARKERS[0], color=COLOURS[0], markersize=3 * k, elinewidth=0.5 * k,
     )  # fmt: skip
     ends = [np.min([spectral.low, measured.low]), np.max([spectral.high, measured.high])]
-    axes.plot(ends, ends, color=GREY, linewidth=0.6, zorder=0)
-    axes.set_xlabel("foretold fall of accuracy (spectral)", fontsize=SMALL)
-    axes.set_ylabel("measured fall of accuracy", fontsize=SMALL)
+    axes.plot(ends, ends, color=GREY, linewidth=0.7 * k, linestyle=":", zorder=0)
+    level = percent(shares.report.confidence)
+    title(
+        axes, "", "foretold fall of accuracy (spectral)", "measured fall of accuracy",
+        f"whiskers: {level} intervals; dotted: all of it spectral",
+    )  # fmt: skip
 
 
-def _ends(spread: Spread, order: NDArray[np.intp]) -> NDArray[np.float64]:
+def _ends(spread: Spread) -> NDArray[np.float64]:
     """How far the ends of intervals lie from their values, shape (2, n)."""
-    return np.abs(np.stack([spread.low, spread.high])[:, order] - spread.value[order])
+    return np.abs(np.stack([spread.low, spread.high]) - spread.value)

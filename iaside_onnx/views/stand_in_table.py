@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..comparisons.shares import Shares
+from ..plurals import plural
 from ..results.stand_ins import AVERAGE, OWN, TABLE, StandInReport
 from .terminal import Terminal, table, terminal
 from .text import number, one_line, percent, rank_text, value_and_ends, with_interval
@@ -73,7 +74,7 @@ def print_shares(shares: Shares) -> None:
 
 def _print_heading(out: Terminal, report: StandInReport) -> None:
     settings, passes = report.settings, report.run.get("forward_passes")
-    severities = "severity" if len(report.severities) == 1 else "severities"
+    severities = plural(len(report.severities), "severity", "severities")
     spectra = _SPECTRA[settings["spectra"]]
     spectra += ", noise where the corruption has it" * settings["placed"]
     cost = "" if passes is None else f"; {passes:,} forward passes"

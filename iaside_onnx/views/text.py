@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from ..tasks import CLASSES, TASKS
+from ..tasks import VALUED
 
 if TYPE_CHECKING:
     from ..results.report import Report
@@ -18,7 +18,7 @@ _VALUE_NAMES = {
     "log-prob": "log-probability",
     "log-prob-clipped": "log-probability (floored)",
     "prob": "probability",
-    **{each.value: each.quantity for each in TASKS.values() if each.name != CLASSES},
+    **{each.value: each.quantity for each in VALUED},
 }
 UNDEFINED = "-"
 # Of what cannot be known, such as accuracy without labels.
@@ -54,8 +54,7 @@ def told_apart(names: Sequence[str], letters: int) -> list[str]:
     """Names of at most so many letters, cut so that those that differ still do.
 
     Where one is longer, the folders and file names that all paths share are left out first. Then
-    `both_ends` are kept, or if that made two names alike, what stands between the letters that all
-    begin and end with.
+    `both_ends` are kept, or if that made two names alike, what is around the letters that differ.
     """
     lines = [one_line(name) for name in names]
     if all(len(line) <= letters for line in lines):
@@ -66,14 +65,20 @@ def told_apart(names: Sequence[str], letters: int) -> list[str]:
     inner = ["/".join(each[shared : len(each) - end]) for each in parts]
     begun = _shared(inner)
     ended = _shared([each[begun:][::-1] for each in inner])
-    core = [
-        "…" * (begun > 0) + each[begun : len(each) - ended] + "…" * (ended > 0) for each in inner
-    ]
+    core = [_around(each, begun, len(each) - ended, letters) for each in inner]
     for tried in (inner, lines, core):
         cut = [both_ends(each, letters) for each in tried]
         if all(cut) and len(set(cut)) == len(set(names)):
             return cut
     return [f"{both_ends(line, letters - 4)} ({n})" for n, line in enumerate(lines, 1)]
+
+
+def _around(line: str, start: int, end: int, letters: int) -> str:
+    """A part of a line, with as much of what is around it as there are letters for."""
+    more = max(0, letters - 2 - (end - start))
+    left = min(start, max(more // 2, more - (len(line) - end)))
+    begin, stop = start - left, min(len(line), end + more - left)
+    return "…" * (begin > 0) + line[begin:stop] + "…" * (stop < len(line))
 
 
 def _shared(rows: Sequence[Sequence[str]]) -> int:
@@ -137,11 +142,6 @@ def value_and_ends(spread: Spread) -> list[str]:
 def with_interval(spread: Spread, level: str) -> str:
     """A quantity and its interval, such as ``0.120 [95%: 0.100 to 0.140]``."""
     return f"{number(spread.value)} [{level}: {ends(spread)}]"
-
-
-def counted(count: int, one: str, many: str) -> str:
-    """A number of things, such as ``1 severity`` and ``5 severities``."""
-    return f"{count} {one if count == 1 else many}"
 
 
 def percent(share: float) -> str:

@@ -46,8 +46,8 @@ from iaside_onnx.views.damage_comparison import print_damage_comparison
 from iaside_onnx.views.damage_table import print_damage
 from iaside_onnx.views.gate_output import junit, lines, markdown
 from iaside_onnx.views.heatmap_table import print_heatmap
+from iaside_onnx.views.plotting import save
 from iaside_onnx.views.prediction_table import print_prediction
-from iaside_onnx.views.registry import save
 from iaside_onnx.views.report_table import print_report
 from iaside_onnx.views.robustness_table import print_robustness
 from iaside_onnx.views.snr_table import print_snr

@@ -70,6 +70,13 @@
     next.focus();
   });
 
+  /* Tables that are wider than their place say so. */
+  const markWide = () => {
+    for (const box of all(".scroll")) box.classList.toggle("more", box.scrollWidth > box.clientWidth + 1);
+  };
+  addEventListener("resize", markWide);
+  document.addEventListener("toggle", markWide, true);
+
   /* Which models are shown. */
   const pickModels = () => {
     for (const box of all("input[name=model]")) {
@@ -77,6 +84,7 @@
     }
     settleStops();
     refilter();
+    markWide();
   };
 
   /* The class tables. */

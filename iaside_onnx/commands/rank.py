@@ -1,0 +1,54 @@
+"""``iaside rank``: many models in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .numbers import FILE, TEXT
+from .options import Listed, confidence_option, csv_option, json_option
+from .output import print_csv, print_result
+
+
+@click.command()
+@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.option(
+    "--by", cls=Listed, table="comparisons.ranking_measures.BY", type=TEXT, metavar="MEASURE",
+    help="What the models are in the order of: {names}.  [default: corrupted, or score where no "
+    "errors were measured]",
+)  # fmt: skip
+@click.option("--reverse", is_flag=True, help="The last comes first.")
+@confidence_option()
+@csv_option
+@json_option
+def rank(
+    files: tuple[Path, ...],
+    by: str | None,
+    confidence: float,
+    *,
+    reverse: bool,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Rank many models, and say which of them can be told apart.
+
+    Takes files of iaside robustness and of iaside analyze, folders of audits, and folders of all of
+    these, in any order. Files of one model (by hash) make one row. Models are ranked on one ground:
+    what was measured on other images or with other settings is left out, and said.
+
+    \b
+    Example:
+      iaside rank robustness/ analyses/
+      iaside rank robustness/model.h5 robustness/model-v2.h5 --by noise
+      iaside rank robustness/ --csv > models.csv
+    """
+    from ..comparisons.ranking import rank as ranking_of
+
+    if as_csv and as_json:
+        raise click.UsageError("--json and --csv both take standard output; give one")
+    ranking = ranking_of(files, by=by, reverse=reverse, confidence=confidence)
+    if as_csv:
+        print_csv(("", ranking))
+    else:
+        print_result(ranking, as_json=as_json)

@@ -1,0 +1,39 @@
+"""What a page is made of, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..results.audit import Audit
+from ..results.damage import DamageReport
+from ..results.report import Report
+from ..results.robustness import RobustnessReport
+from ..results.snr import SnrReport
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a page is of; by the number of its report, what was measured of a model.
+
+    `names` are those of the models; `labels` are what legends call the reports, with a word beside
+    those that say nothing; `models`
+    is what the page says of each beyond the charts. `audit` is the answer that stands above all
+    else, where there is one.
+    """
+
+    reports: Sequence[Report]
+    names: list[str]
+    labels: list[str]
+    models: list[dict[str, Any]]
+    robustness: dict[int, RobustnessReport]
+    baseline: RobustnessReport | None
+    snr: SnrReport | None
+    audit: Audit | None = None
+    damages: Sequence[DamageReport] = ()
+
+    @property
+    def exact(self) -> bool:
+        """Whether the values of all coalitions of all reports are known."""
+        return bool(self.reports) and all(report.exact for report in self.reports)

@@ -1,0 +1,108 @@
+"""What a page of reports says first: is it robust, why, how sure is that, and what now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..results.audit import Audit
+from ..results.audit_words import damage_words, evidence_words
+from ..results.damage import DamageReport
+from ..results.report import Report
+from .answer import answer
+from .facts import Facts
+from .measured import judged, right_answers_of
+from .repeat import measuring
+
+# Files of the commands that the page proposes.
+_REPORT, _MEASURED, _PAGE = "report.h5", "robustness.h5", "page.html"
+_MOST_DAMAGES = 3
+
+
+def first_screen(facts: Facts) -> dict[str, Any]:
+    """What the templates ``answer.html`` or ``first.html`` need, under these names, or neither."""
+    if facts.audit is not None:
+        return {"answer": answer(facts.audit), "first": None}
+    if not facts.reports:
+        return {"answer": None, "first": None}
+    alone = _as_audit(facts)
+    if alone is not None:
+        return {"answer": answer(alone, _commands(alone)), "first": None}
+    return {"answer": None, "first": _first(facts)}
+
+
+def _as_audit(facts: Facts) -> Audit | None:
+    """The one model of a page as an audit would have it, where the verdicts' rule can be asked."""
+    if len(facts.reports) > 1 or not facts.robustness:
+        return None
+    report, robustness = facts.reports[0], facts.robustness[0]
+    if judged(robustness) is None:
+        return None
+    recipe = report.settings.get("preprocess")
+    name = recipe.get("name") if isinstance(recipe, dict) else None
+    return Audit(
+        folder=Path(),
+        robustness=robustness,
+        analysis=report,
+        damages=_damages_of(facts, report),
+        about={} if name is None else {"input": str(name)},
+        kept=False,
+    )
+
+
+def _damages_of(facts: Facts, report: Report) -> list[DamageReport]:
+    """Damage that was measured of the model of a report."""
+    sha256 = report.model["sha256"]
+    return [each for each in facts.damages if each.model.get("sha256") == sha256]
+
+
+def _commands(audit: Audit) -> dict[str, list[str]]:
+    """How to hold another model against this one, and this one to a bound."""
+    kind, most = audit.threshold
+    found = {"compare": ["iaside", "compare", _REPORT, "NEW.h5"]}
+    if audit.verdicts.reason is None:
+        found["gate"] = ["iaside", "gate", _MEASURED, "--max-error", f"{kind}={most:g}"]
+    return found
+
+
+def _first(facts: Facts) -> dict[str, Any]:
+    """Of several models, or of one that no verdict is given on."""
+    reports = list(enumerate(facts.reports))
+    lacking = [number for number, _ in reports if number not in facts.robustness]
+    sizes = {len(report.labels) for report in facts.reports}
+    images = f"{min(sizes)} images" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)} images"
+    return {
+        "measured": right_answers_of(facts.labels, facts.robustness),
+        "lacking": [facts.labels[number] for number in lacking],
+        "measure": [measuring(facts.reports[number], _target(facts, number)) for number in lacking],
+        "again": _again(facts),
+        "why": [
+            [
+                evidence_words(report),
+                *(damage_words(each) for each in _worst(facts, report)),
+            ]
+            for _, report in reports
+        ],
+        "images": images,
+        "explained": bool(facts.damages),
+    }
+
+
+def _worst(facts: Facts, report: Report) -> list[DamageReport]:
+    """The most harmful damage of a model first."""
+    found = _damages_of(facts, report)
+    return sorted(found, key=lambda each: -float(each.damage.value))[:_MOST_DAMAGES]
+
+
+def _target(facts: Facts, number: int) -> str:
+    """Where a measurement of a report's model would go."""
+    return _MEASURED if len(facts.reports) == 1 else f"robustness-{number + 1}.h5"
+
+
+def _again(facts: Facts) -> list[str]:
+    """The command that makes this page with the measurements."""
+    numbers = range(len(facts.reports))
+    alone = len(facts.reports) == 1
+    reports = [_REPORT] if alone else [f"report-{number + 1}.h5" for number in numbers]
+    measured = [_target(facts, number) for number in numbers]
+    return ["iaside", "html", *reports, *measured, "-o", _PAGE]

@@ -1,0 +1,25 @@
+"""Counts of things in words: the one way in which every text says how many there are."""
+
+from __future__ import annotations
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """The word for so many things; by default with an s for all but one.
+
+    Examples
+    --------
+    >>> plural(1, "image"), plural(2, "image"), plural(0, "class", "classes")
+    ('image', 'images', 'classes')
+    """
+    return one if count == 1 else many or f"{one}s"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """So many things.
+
+    Examples
+    --------
+    >>> counted(1, "image"), counted(1200, "image"), counted(2, "class", "classes")
+    ('1 image', '1200 images', '2 classes')
+    """
+    return f"{count} {plural(count, one, many)}"

@@ -1,0 +1,92 @@
+"""What results are called side by side: each by its model, those of one model by what differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..plurals import counted
+from .text import model_name, one_line
+
+# What tells results of one model apart, the most telling first.
+_SETTINGS: dict[str, Callable[[Any], str]] = {
+    "perturbation": lambda value: str(value.get("name", "") if isinstance(value, dict) else value),
+    "bands": lambda value: f"{value} bands",
+    "norm": lambda value: f"norm {value}",
+    "separate_dc": lambda value: "DC apart" if value else "DC in band 0",
+    "absence": lambda value: f"absence {value}",
+    "value": lambda value: f"value {value}",
+    "estimator": lambda value: str(value),
+    "preprocess": lambda value: str(value.get("name", "") if isinstance(value, dict) else value),
+    "size": lambda value: " x ".join(map(str, value)),
+    "temperature": lambda value: f"temperature {value:g}",
+    "labels": lambda value: "own answers" if value else "true labels",
+    "output_map": lambda value: f"output map {value}",
+    "seed": lambda value: f"seed {value}",
+}
+
+
+def model_names(results: Sequence[Any], files: Sequence[Path | None] | None = None) -> list[str]:
+    """A name for each result: that of its model's file, without its ending.
+
+    Where several are of one name, what sets them apart follows in brackets: settings, number and
+    source of images, the file of the report or of the model, else their place among the results.
+    No two names are the same.
+    """
+    places = list(files or [None] * len(results))
+    names = [
+        one_line(model_name(result) or (place.stem if place else type(result).__name__))
+        for result, place in zip(results, places, strict=True)
+    ]
+    called = list(names)
+    for name in dict.fromkeys(names):
+        alike = [number for number, other in enumerate(names) if other == name]
+        if len(alike) > 1:
+            apart = _apart([results[at] for at in alike], [places[at] for at in alike])
+            for at, words in zip(alike, apart, strict=True):
+                called[at] = f"{name} ({words})"
+    if len(set(called)) < len(called):  # a model may be called as another with its brackets
+        called = [f"{name} #{number}" for number, name in enumerate(called, 1)]
+    return called
+
+
+def _apart(results: Sequence[Any], files: Sequence[Path | None]) -> list[str]:
+    """What tells results of one name apart, in as few words as do."""
+    words: list[list[str]] = [[] for _ in results]
+    for column in _differing(results, files):
+        before = len({tuple(each) for each in words})
+        tried = [[*each, text] for each, text in zip(words, column, strict=True)]
+        if len({tuple(each) for each in tried}) > before:
+            words = tried
+        if len({tuple(each) for each in words}) == len(words):
+            return [", ".join(filter(None, each)) for each in words]
+    return [", ".join([*filter(None, each), str(at)]) for at, each in enumerate(words, 1)]
+
+
+def _differing(results: Sequence[Any], files: Sequence[Path | None]) -> list[list[str]]:
+    """Facts in words that differ among results, a text for each; the most telling first."""
+    settings = [getattr(result, "settings", None) or {} for result in results]
+    facts: list[list[str]] = []
+    for key, said in _SETTINGS.items():
+        values = [each.get(key) for each in settings]
+        if len({json.dumps(value, sort_keys=True, default=str) for value in values}) > 1:
+            facts.append([_said(said, value) for value in values])
+    data = [getattr(result, "data", None) or {} for result in results]
+    facts.append([counted(int(each.get("samples", 0)), "image", "images") for each in data])
+    facts.append([str(each.get("source", "")) for each in data])
+    facts.append([path.stem if path else "" for path in files])
+    facts.append([str(getattr(result, "provider", "")) for result in results])
+    models = [getattr(result, "model", None) or {} for result in results]
+    facts.append([str(each.get("sha256", ""))[:8] for each in models])
+    facts.append([str(path) if path else "" for path in files])
+    facts.append([str(getattr(result, "created", "")) for result in results])
+    return [[one_line(text) for text in column] for column in facts if len(set(column)) > 1]
+
+
+def _said(said: Callable[[Any], str], value: Any) -> str:
+    try:
+        return "" if value is None else said(value)
+    except (TypeError, ValueError):  # of another version
+        return str(value)

@@ -1,0 +1,36 @@
+"""Counts are said as people say them, everywhere by one function."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from iaside_onnx.plurals import counted, plural
+
+from .conftest import ROOT
+
+SOURCES = sorted((ROOT / "iaside_onnx").rglob("*.py"))
+HEDGED = re.compile(r"\b[a-z]{2,}\((s|es)\)")
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (1000, "1000 images")]
+)
+def test_one_is_one(count, said):
+    assert counted(count, "image") == said
+    assert plural(count, "is", "are") == ("is" if count == 1 else "are")
+
+
+def test_no_text_leaves_the_number_open():
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        texts = [
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        assert not [text for text in texts if HEDGED.search(text)], path
+    for path in (ROOT / "iaside_onnx").rglob("*.html"):
+        assert not HEDGED.search(path.read_text()), path

@@ -1,0 +1,105 @@
+"""`iaside show`: several results, folders, CSV, and what stands below a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from iaside_onnx.views.provenance import next_commands, provenance_lines
+
+from .made_reports import made, profiles
+from .robustness_reports import made_up
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a report, a measurement and a file that is none."""
+    here = tmp_path_factory.mktemp("results")
+    made(profiles(30)).save(here / "a.h5")
+    wrong = np.zeros((30, 2, 2), bool)
+    wrong[:10, 1] = True
+    made_up(np.arange(30) < 3, wrong).save(here / "b.h5")
+    (here / "c.h5").write_bytes(b"nothing")
+    return here
+
+
+def rows_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_below_a_table_stands_where_it_comes_from_and_what_is_next(folder, iaside):
+    shown = iaside("show", folder / "b.h5").stdout.splitlines()
+    below = next(line for line in shown if line.startswith("Made "))
+    for told in (
+        "2026-01-01 00:00 UTC", "iaside 0.1.0", "on cpu", "seed 0", "size 8 x 8",
+        f"model {'ab' * 6}", f"images {'cd' * 6}",
+    ):  # fmt: skip
+        assert told in below, told
+    assert "preprocessing unit" in provenance_lines(made(profiles(4)))[0]
+    after = shown[shown.index(below) + 1 :]
+    assert after[0].startswith("Next: iaside plot")
+    assert any("--corruption corruption1 --severity 2" in line for line in after)
+    assert any("--max-error noise=0.35" in line for line in after)
+
+
+def test_commands_that_come_next_can_be_typed(folder):
+    report = made(profiles(30))
+    lines = [line for line, _ in next_commands(report, folder / "a b.h5")]
+    assert lines[1] == f"iaside plot '{folder / 'a b.h5'}'"
+
+
+def test_several_are_shown_one_after_another(folder, iaside):
+    both = iaside("show", folder / "a.h5", folder / "b.h5")
+    assert both.exit_code == 0, both.stderr
+    assert [line for line in both.stdout.splitlines() if line.startswith("== ")] == [
+        f"== {folder / 'a.h5'}",
+        f"== {folder / 'b.h5'}",
+    ]
+    values = json.loads(iaside("show", folder / "a.h5", folder / "b.h5", "--json").stdout)
+    assert [each["format"] for each in values["reports"]] == ["iaside-report", "iaside-robustness"]
+    alone = json.loads(iaside("show", folder / "a.h5", "--json").stdout)
+    assert values["reports"][0] == {"file": str(folder / "a.h5"), **alone}
+    refused = iaside("show", folder / "a.h5", folder / "b.h5", "--beta", "0.5")
+    assert refused.exit_code == 2
+    assert "--beta does not apply to" in refused.stderr
+
+
+def test_a_folder_is_listed(folder, iaside):
+    listed = iaside("show", folder)
+    assert listed.exit_code == 0, listed.stderr
+    assert "3 results" in listed.stdout
+    assert f"iaside rank {folder}" in listed.stdout
+    rows = rows_of(iaside("show", folder, "--csv").stdout)
+    assert [row["command"] for row in rows] == ["analyze", "robustness", ""]
+    assert "no report" in rows[2]["says"]
+    files = json.loads(iaside("show", folder, "--json").stdout)["files"]
+    assert [each["file"] for each in files] == ["a.h5", "b.h5", "c.h5"]
+    refused = iaside("show", folder, "--per-class")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+
+
+def test_rows_are_csv(folder, iaside):
+    rows = rows_of(iaside("show", folder / "a.h5", "--csv").stdout)
+    report = made(profiles(30))
+    assert [float(row["sid"]) for row in rows] == pytest.approx(report.sid.tolist())
+    rows = rows_of(iaside("show", folder / "b.h5", "--csv").stdout)
+    named = {(row["corruption"], row["severity"]): row for row in rows}
+    assert float(named["none", ""]["error"]) == pytest.approx(0.1)
+    assert float(named["corruption1", "2"]["error"]) == pytest.approx(1 / 3)
+    assert float(named["mean", "mean"]["error"]) == pytest.approx(1 / 6)
+    both = rows_of(iaside("show", folder / "a.h5", folder / "b.h5", "--csv").stdout)
+    assert {row["file"] for row in both} == {str(folder / "a.h5"), str(folder / "b.h5")}
+    assert iaside("show", folder / "a.h5", "--csv", "--json").exit_code == 2
+
+
+def test_a_baseline_without_errors_says_why_there_is_no_ratio(folder, tmp_path, iaside):
+    perfect = made_up(np.arange(30) < 3, np.zeros((30, 2, 2), bool))
+    replace(perfect, model={"path": "p.onnx", "sha256": "ee" * 32}).save(tmp_path / "p.h5")
+    shown = iaside("show", folder / "b.h5", "--baseline", tmp_path / "p.h5").stdout
+    assert "a ratio to a baseline's errors is not defined where it makes none" in shown
+    assert "not defined where" not in iaside("show", folder / "b.h5").stdout
