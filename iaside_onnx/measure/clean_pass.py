@@ -60,7 +60,7 @@ class CleanPass:
         Their values as the game counts them, such as log-probabilities of true classes.
     learned : Task or None
         The task as it has seen the whole sample; None of classes, which learn a temperature.
-    tally : ndarray of float32, shape (n, 2, classes), or None
+    tally : ndarray of float32, shape (n, numbers, classes), or None
         What the images are judged by together, where the task has that.
     one_by_one : bool
         An image's scores depend on the others in its batch, so that only a batch of one image
