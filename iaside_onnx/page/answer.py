@@ -29,6 +29,7 @@ def answer(audit: Audit, commands: Mapping[str, list[str]] | None = None) -> dic
         "images": found.clean.n,
         "clean": "accuracy not known" if found.accuracy is None else _share(found.accuracy),
         "own": found.own_answers,
+        "note": "" if found.of_classes else found.note,
         "counted": found.answers,
         "guess": f"{100 * found.guess:.3g}",
         "keep": f"{100 * found.keep:.4g}",
@@ -110,12 +111,12 @@ def _chart(audit: Audit, group: GroupVerdict) -> Chart:
         f"answer-{group.kind}",
         group.kind.capitalize(),
         f"A dot for each corruption: share of {found.answers}, with its interval. "
-        f"{'' if found.own_answers else f'Untouched images: {clean:.2f}; '}"
+        f"{'' if found.accuracy is None else f'Untouched images: {clean:.2f}; '}"
         f"guessing: {found.guess:.2f}; at least {kept:.2f} is to be kept.",
         f"share of {found.answers}",
     )
     lines = [("keep", kept), ("guess", found.guess)]
-    lines = lines if found.own_answers else [("clean", clean), *lines]
+    lines = lines if found.accuracy is None else [("clean", clean), *lines]
     return dot_rows(
         [series], list(map(words, names)), about,
         numbers=[0], most=1.0, uprights=lines, unit="%",

@@ -300,6 +300,7 @@ def _overview(facts: Facts) -> dict[str, Any]:
         "level": percent(first.confidence),
         "value_name": value_name(first),
         "class_words": first.class_words,
+        "of_classes": first.of_classes,
         "band_names": first.band_names,
         # Settings that keep the reports from being compared, with their values.
         "disagreements": [
@@ -329,7 +330,9 @@ def _cost(facts: Facts) -> dict[str, Any] | None:
     }
 
 
-def _class_by_class(facts: Facts) -> dict[str, Any]:
+def _class_by_class(facts: Facts) -> dict[str, Any] | None:
+    if not all(report.of_classes for report in facts.reports):
+        return None
     several, models = len(facts.reports) > 1, facts.models
     largest = max(max(row["shown"]["sid"]) for model in models for row in model["classes"])
     few = sum(row["n"] < FEW_IMAGES for model in models for row in model["classes"])

@@ -25,7 +25,7 @@ from iaside_onnx.images.sample import Sample, draw_sample, open_images
 from iaside_onnx.inference.classifier import Classifier, open_classifier
 from iaside_onnx.inference.session import Runtime
 from iaside_onnx.listener import Listener
-from iaside_onnx.measure.subject import class_targets
+from iaside_onnx.measure.labelling import class_targets
 from iaside_onnx.onnx_file.tensors import INPUT_TYPES
 from iaside_onnx.settings import Settings
 
