@@ -244,7 +244,7 @@ def entry(part, key, value):
         (entry(None, "attacks", [[]]), "no usable 'attacks'"),
         (entry("data", "samples", 5), "counts other images than the 4 it holds"),
         (entry("model", "sha256", "../x"), "no usable 'sha256'"),
-        (lambda file: file.attrs.modify("format_version", 3), "so update iaside"),
+        (lambda file: file.attrs.modify("format_version", 4), "so update iaside"),
         (
             lambda file: file.attrs.modify("format", "iaside-snr"),
             "one of iaside robustness is needed",

@@ -25,7 +25,7 @@ from published import played
 from speed import Case, opened, rate
 
 from iaside_onnx.inference.choosing import choose_runtime
-from iaside_onnx.measure.subject import class_targets
+from iaside_onnx.measure.labelling import class_targets
 
 # Standard errors that count as equal.
 _EQUAL = 0.1

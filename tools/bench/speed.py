@@ -25,7 +25,7 @@ from iaside_onnx.images.sample import Sample, draw_sample, open_images
 from iaside_onnx.inference.classifier import Classifier, open_classifier
 from iaside_onnx.inference.session import Runtime
 from iaside_onnx.listener import Listener
-from iaside_onnx.measure.subject import class_targets
+from iaside_onnx.measure.labelling import class_targets
 from iaside_onnx.onnx_file.tensors import INPUT_TYPES
 from iaside_onnx.settings import Settings
 
@@ -77,10 +77,12 @@ class Bare:
         if not model.runtime.execution.in_host_memory:
             self._binding = self._session.io_binding()
             placed = ort.OrtValue.ortvalue_from_numpy(
-                self._feed[form.name], model.runtime.execution.device, 0
+                self._feed[form.name], model.runtime.execution.device, model.runtime.device_id
             )
             self._binding.bind_ortvalue_input(form.name, placed)
-            self._binding.bind_output(model.output, model.runtime.execution.device)
+            self._binding.bind_output(
+                model.output, model.runtime.execution.device, model.runtime.device_id
+            )
 
     def __call__(self) -> int:
         """One run; its forward passes."""
