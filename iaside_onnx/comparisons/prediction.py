@@ -285,7 +285,7 @@ def predict_damage(
     check_confidence(level)
     apart = bool(report.settings["separate_dc"])
     presence = presence_under(snr.view(separate_dc=apart))
-    table = game_values(report.log_prob, "prob")
+    table = game_values(report.table, "prob")
     notes = []
     if not apart:
         notes.append(

@@ -127,7 +127,7 @@ def _image_columns(report: Report) -> dict[str, Any]:
         "name": [report.class_name(int(label)) for label in report.labels],
         "predicted": report.predicted,
         "correct": None if report.of_own_answers else report.predicted == report.labels,
-        "log_prob": report.log_prob[:, -1],
+        ("log_prob" if report.of_classes else "value"): report.table[:, -1],
     }
     return {
         **{

@@ -126,13 +126,22 @@ def _images(report: RobustnessReport) -> _Columns:
         "class": report.labels,
         "predicted": report.predicted,
     }
-    images = len(report.labels)
+    of_cells = {
+        "wrong": report.wrong,
+        "change": report.change,
+        "log_prob": report.corrupted_log_prob,
+        "value": report.corrupted_value,
+        "share": report.corrupted_share,
+    }
+    images = len(report.image_ids)
     return {
-        **{name: np.repeat(values, cells) for name, values in per_image.items()},
+        **{
+            name: np.repeat(values, cells)
+            for name, values in per_image.items()
+            if values is not None
+        },
         **{name: np.tile(values, images) for name, values in _cells(report).items()},
-        "wrong": report.wrong.ravel(),
-        "change": report.change.ravel(),
-        "log_prob": report.corrupted_log_prob.ravel(),
+        **{name: values.ravel() for name, values in of_cells.items() if values is not None},
     }
 
 

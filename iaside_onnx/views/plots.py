@@ -42,7 +42,7 @@ from .report_panels import (
     draw_strip,
     strip_rows,
 )
-from .text import NOT_KNOWN, one_line
+from .text import clean_words, one_line
 
 _MOST_NAMES = 1.35  # inches beside rows
 _ENTRY = 2.95  # inches of a line of the legend
@@ -151,9 +151,9 @@ def _entries(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
 
 def _said(report: Report) -> str:
     holds = report.precondition.holds
-    score = f"signed SRS {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
-    accuracy = NOT_KNOWN if report.accuracy is None else f"{report.accuracy:.3f}"
-    return f"{counted(len(report.labels), 'image')}, accuracy {accuracy}, {score}"
+    score = f"signed score {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
+    accuracy = clean_words(report, "accuracy", report.accuracy)
+    return f"{counted(len(report.labels), 'image')}, {accuracy}, {score}"
 
 
 def warning_lines(reports: Sequence[Report], labels: Sequence[str]) -> list[Line]:

@@ -18,7 +18,7 @@ from ..errors import UsageError
 from ..results.damage_words import perturbation_name
 from ..results.finding import NO_FINDING, NOT_A_FINDING
 from .model_names import model_names
-from .text import ends, number, one_line
+from .text import clean_words, ends, number, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,13 +60,16 @@ class Views:
 
 
 def _of_report(report: Any) -> str:
-    about = (
-        f"{len(report.labels)} images, {report.players} bands, accuracy {number(report.accuracy)}"
-    )
+    accuracy = clean_words(report, "accuracy", report.accuracy)
+    about = f"{len(report.labels)} images, {report.players} bands, {accuracy}"
     reasons = report.precondition.reasons
     if reasons:
         return f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
-    return f"{about}, signed SRS {number(report.srs_signed, signed=True)}"
+    return f"{about}, signed score {number(report.srs_signed, signed=True)}"
+
+
+def _clean_error(report: Any) -> str:
+    return clean_words(report, "clean error", report.clean_error)
 
 
 def _of_pair(pair: Any) -> str:
@@ -99,8 +102,8 @@ _ROWS = {
     ),
     "RobustnessReport": Views(
         lambda r: (
-            f"{r.model['path']}: {len(r.labels)} images, {len(r.perturbations)} corruptions, clean "
-            f"error {number(r.clean_error)}, mean {r.error_name} {number(r.mean_error)}"
+            f"{r.model['path']}: {len(r.labels)} images, {len(r.perturbations)} corruptions, "
+            f"{_clean_error(r)}, mean {r.error_name} {number(r.mean_error)}"
         ),
         table="robustness_table.print_robustness",
         frame="frames_measured.robustness_frame",
@@ -110,7 +113,7 @@ _ROWS = {
     "HeatmapReport": Views(
         lambda r: (
             f"{r.model['path']}: {len(r.labels)} images, {len(r.grid.vectors)} Fourier basis "
-            f"vectors, clean error {number(r.clean_error)}"
+            f"vectors, {_clean_error(r)}"
         ),
         table="heatmap_table.print_heatmap",
         frame="frames_measured.heatmap_frame",
@@ -152,7 +155,7 @@ _ROWS = {
     ),
     "Comparison": Views(
         lambda c: (
-            f"against {c.reference['report']}, signed SRS: {', '.join(map(_of_pair, c.pairs))}"
+            f"against {c.reference['report']}, signed score: {', '.join(map(_of_pair, c.pairs))}"
         ),
         "cells.comparison_html",
         "comparison_table.print_comparison",
