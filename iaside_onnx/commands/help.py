@@ -25,10 +25,11 @@ OTHERS = "More"
 SECTIONS = {
     "Images and labels": (
         "labels", "columns", "image_column", "label_column", "class_names", "label_order",
-        "label_offset", "skip_bad", "samples", "sampling", "seed",
+        "label_offset", "ignore", "skip_bad", "samples", "sampling", "seed",
     ),
     "Model": (
-        "preprocess", "size", "input", "output", "layout", "output_kind", "temperature", "set",
+        "preprocess", "size", "input", "output", "layout", "output_kind", "temperature",
+        "task", "class_embeddings", "fit_classes", "logit_scale", "threshold", "set", "head",
         "allow_random", "ort_extension", "ep_library",
     ),
     "Running": ("provider", "batch", "threads", "tf32", "time_budget", "shard", "dask", "resume"),
@@ -38,8 +39,11 @@ SECTIONS = {
 }  # fmt: skip
 # Of these the usual ones, and of a command's own options the unusual ones.
 _USUAL = {"labels", "samples", "preprocess", "resume", "overwrite", "as_json", "help_all"}
-_UNUSUAL = {"separate_dc", "norm", "output_map", "passes", "rings", "grey", "queries"}
-_MANY = 20
+_UNUSUAL = {
+    "separate_dc", "norm", "output_map", "passes", "rings", "grey", "queries", "target_stderr",
+    "attack_samples", "clip", "strength", "placed", "spectrum", "kernel", "estimator",
+}  # fmt: skip
+_MANY = 14
 _KEPT = "\N{NON-BREAKING HYPHEN}"
 _NAME_WIDTH = 34  # characters; longer names of options have their text on the next line
 

@@ -55,9 +55,9 @@ class Provider:
         Its kernels may keep 11 bits of a number, and round otherwise than the CPU's.
     first_batch, first_bytes, most_batch, most_bytes : int
         The search for a batch size starts at so many passes, or at as many as make so many bytes
-        of float32 input if these are more, and ends at so many, or so many bytes: processors gain
-        nothing from large batches and pay in memory, GPUs have to be filled, and a shape that is
-        tried costs more there than it can gain.
+        of float32 input if these are more, and ends at so many, or so many bytes (of outputs where
+        they are larger): processors gain nothing from large batches and pay in memory, GPUs have
+        to be filled, and a shape that is tried costs more there than it can gain.
     attacked : int
         Images that an attack works on at a time: enough to fill batches, few enough to lose
         little when killed.

@@ -144,7 +144,7 @@ def batch_size(classifier: Classifier, asked: int | None, work: int) -> BatchSiz
     most = max(1, work) if provider.one_shape else MOST_COUNT
     if asked is not None:
         return BatchSize(min(asked, most))
-    bytes_each = 4 * form.features
+    bytes_each = 4 * max(form.features, classifier.model.output_numbers)
     largest = max(1, min(provider.most_batch, provider.most_bytes // bytes_each, most))
     runtime = classifier.model.runtime
     room = cuda_memory(runtime.device_id) // _ROOM if provider.libraries else 0

@@ -27,6 +27,8 @@ from ..mathematics.bands import split
 from .batch_size import BatchSize, no_batch
 from .clean_check import CleanCheck
 
+# Mean square of a band's pixels up to which it holds nothing but rounding of float32.
+_NOTHING = 1e-14
 # More do not help: memory is as busy as it can be (measured beside a GPU, on 16 cores).
 _MOST_THREADS = 4
 
@@ -73,6 +75,40 @@ class BandRows:
         if self.engine.whole:
             rows[-2] = step.full(pixels)
         rows[-1] = baseline
+        return laid_out(rows, form)
+
+
+@dataclass(frozen=True)
+class SplitRows:
+    """Prepares images for the engine where each band is split into gain and residual.
+
+    With e_i the clean band without DC, ``g_i = <x'_i, e_i> / ||e_i||^2`` over all channels (0 where
+    e_i is nothing but rounding), a perturbed band is ``x'_i = x_i + (g_i - 1) e_i + r_i``: what is
+    taken away of the band, and what is added to it, a shift of DC included. So
+    ``x_(G,R) = x' + sum_{i in G} (1 - g_i) e_i - sum_{i in R} r_i``.
+    """
+
+    pixels: Callable[[int], NDArray[np.float32]]
+    perturbed: Callable[[int], NDArray[np.float32]]
+    index: NDArray[np.intp]
+    engine: Engine
+
+    def __call__(self, position: int) -> NDArray[np.float32]:
+        """Rows of one image, shape (2 M + 2, features), as `BandRows` makes them."""
+        form, step = self.engine.model.form, self.engine.model.affine
+        perturbed = self.perturbed(position)
+        clean = self.pixels(position)
+        bands = split(clean.astype(np.float64), self.index)
+        others = split(perturbed.astype(np.float64), self.index)
+        bands_apart = bands - bands.mean(axis=(-2, -1), keepdims=True)
+        power = np.square(bands_apart).sum(axis=(1, 2, 3))
+        power[power < _NOTHING * clean.size] = 0
+        together = (others * bands_apart).sum(axis=(1, 2, 3))
+        gains = np.divide(together, power, out=np.zeros_like(power), where=power > 0)
+        missing = (1 - gains)[:, None, None, None] * bands_apart
+        added = bands - others - missing  # -r_i
+        rows = np.concatenate([missing, added]).astype(np.float32)
+        rows = np.concatenate([step.linear(rows), step.full(np.stack([clean, perturbed]))])
         return laid_out(rows, form)
 
 

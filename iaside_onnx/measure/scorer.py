@@ -9,14 +9,18 @@ from numpy.typing import NDArray
 
 from ..inference.classifier import Classifier
 from ..inference.model import OutOfMemoryError, RunError
+from ..inference.task import Task
 from .batch_size import BatchSize, no_batch
 
 
 class Scorer:
-    """Log-probabilities of images at T of softmax(z / T), in runs of a size found meanwhile."""
+    """Readings of images by a task, in runs of a size found meanwhile.
 
-    def __init__(self, classifier: Classifier, temperature: float, size: BatchSize) -> None:
-        self._classifier, self.task, self.size = classifier, classifier.task(temperature), size
+    Of classes they are log-probabilities at T of softmax(z / T).
+    """
+
+    def __init__(self, classifier: Classifier, task: Task, size: BatchSize) -> None:
+        self._classifier, self.task, self.size = classifier, task, size
 
     def _filled(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
         """Images, the last one repeated up to a power of two where each new shape costs."""
@@ -26,7 +30,7 @@ class Scorer:
         return np.concatenate([part, np.repeat(part[-1:], max(0, missing), axis=0)])
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Logarithms of Q(. | x), shape (n, classes).
+        """Readings, shape (n, columns): of classes the logarithms of Q(. | x).
 
         Raises
         ------
