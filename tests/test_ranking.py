@@ -224,6 +224,19 @@ def test_the_command_prints_a_table_json_and_csv(three, tmp_path, iaside):
     assert both.exit_code == 2
 
 
+def test_the_picture_names_every_model_and_who_is_told_apart(three, tmp_path, iaside):
+    drawn = rank(three).plot()
+    (axes,) = drawn.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["1  b", "1  c", "3  a"]
+    assert len(axes.get_legend().get_texts()) == 2
+    for report in three:
+        report.save(tmp_path / f"{report.model['path']}.h5")
+    done = iaside("rank", tmp_path, "-o", tmp_path / "r.svg")
+    assert done.exit_code == 0, done.stderr
+    assert "Models in order" in (tmp_path / "r.svg").read_text()
+    assert iaside("rank", tmp_path, "-o", tmp_path / "r.svg").exit_code == 2
+
+
 def test_rows_are_a_frame(three):
     pytest.importorskip("pandas")
     frame = rank(three).to_pandas()
