@@ -36,11 +36,12 @@ def _declared(*groups: tuple[Belongs, str]) -> dict[str, Belongs]:
 
 
 SETTINGS = _declared(
-    (Belongs.GAME, "bands separate_dc norm absence output_map labels"),
+    (Belongs.GAME, "task head bands separate_dc norm absence output_map labels ignore"),
     (Belongs.DRAWS, "seed draws"),
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),
-    (Belongs.MODEL, "layout output_kind label_offset"),
+    (Belongs.MODEL, "layout output_kind label_offset threshold"),
+    (Belongs.MODEL, "class_embeddings fit_classes logit_scale"),
     (Belongs.FITTED, "temperature tf32 execution"),
     (Belongs.MODEL, "floor set allow_random"),
     (Belongs.SIZE, "size"),
@@ -94,6 +95,7 @@ def _missing() -> dict[str, Any]:
 
     before = {
         "labels": "given",
+        "task": "classes",
         "estimator": "exact",
         "draws": "name",
         "tf32": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
 from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
 from .spelling import option
+from .tasks import TASKS
 
 LAYOUTS = ("nchw", "nhwc")
 OUTPUT_MAPS = ("real", "magnitude")
@@ -47,6 +49,13 @@ def check_seed(seed: int) -> None:
         raise InvalidOption("seed", seed, "must not be negative")
     if seed >= SEEDS:
         raise InvalidOption("seed", seed, "must be below 2^256")
+
+
+def _check_outputs(names: tuple[Any, ...]) -> None:
+    for each in names:
+        check_text("output", each)
+    if len(set(names)) < len(names):
+        raise UsageError(f"{option('output')}: the same output is named twice")
 
 
 def _check_size(size: Any) -> None:
@@ -88,6 +97,18 @@ class Settings:
         Of the input.
     output_kind : {"logits", "probabilities"} or None
         What the output holds.
+    task : str or None
+        What the model gives of an image, a key of `tasks.TASKS`: "classes", "several-labels",
+        "embedding", "dense" or "other"; None is found out from its output.
+    class_embeddings : str or None
+        A ``.npy`` file with an embedding of each class, shape (C, D), which makes a classifier of a
+        model that gives embeddings; its directions count.
+    fit_classes : str or None
+        Labelled images, the means of whose embeddings are the classes. None of them may be among
+        those that are measured.
+    logit_scale : float or None
+        What cosines are multiplied by before the softmax; None: as the file has it, or fitted with
+        the classes.
     label_offset : int or None
         Added to the labels of the data.
     temperature : float or "auto"
@@ -103,6 +124,14 @@ class Settings:
         ``NAME=VALUE`` or ``NAME=FILE.npy`` for each input of the graph that takes no images.
     allow_random : bool
         Take a model whose scores are random, or depend on the batch.
+    head : str, optional
+        The form of a detector's outputs, a key of `inference.detection.HEADS`, where they leave it
+        open; "none" takes them as they are.
+    threshold : float, str or None
+        Of several labels: the probability above which one is given, or the path of a file with one
+        a class; None: 0.5. Of detectors: the least confidence of an object; None: 0.25.
+    ignore : int or None
+        Of masks: pixels of this number do not count, beside those of 255.
     """
 
     bands: int = 8
@@ -115,9 +144,13 @@ class Settings:
     preprocess: str | None = None
     size: tuple[int, int] | None = None
     input: str | None = None
-    output: str | None = None
+    output: str | tuple[str, ...] | None = None
     layout: str | None = None
     output_kind: str | None = None
+    task: str | None = None
+    class_embeddings: str | None = None
+    fit_classes: str | None = None
+    logit_scale: float | None = None
     label_offset: int | None = None
     temperature: float | str = 1.0
     output_map: str = "real"
@@ -125,6 +158,9 @@ class Settings:
     passes: int | None = None
     set: tuple[str, ...] = ()
     allow_random: bool = False
+    head: str | None = None
+    threshold: float | str | None = None
+    ignore: int | None = None
 
     @classmethod
     def asked(cls, **given: Any) -> Settings:
@@ -137,12 +173,24 @@ class Settings:
         """
         if "set" in given:
             given["set"] = several("set", given["set"])
+        if isinstance(given.get("threshold"), PathLike):
+            given["threshold"] = fspath(given["threshold"])
+        if isinstance(output := given.get("output"), list | tuple):
+            names = several("output", output)
+            given["output"] = names[0] if len(names) == 1 else names or None
         try:
             settings = cls(**{name: plain(value) for name, value in given.items()})
         except TypeError as error:
             raise UsageError(str(error)) from error
         settings.check()
         return settings
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs asked for by name."""
+        if self.output is None or isinstance(self.output, str):
+            return () if self.output is None else (self.output,)
+        return self.output
 
     @property
     def players(self) -> int:
@@ -164,6 +212,49 @@ class Settings:
         """Coalitions in a row of the table."""
         return drawn_count(self.chosen_estimator, self.players, self.passes)
 
+    @property
+    def given_classes(self) -> str | None:
+        """The field that gives classes for embeddings; None: the model has its own."""
+        names = ("class_embeddings", "fit_classes")
+        return next((name for name in names if getattr(self, name) is not None), None)
+
+    def _check_classes(self) -> None:
+        """Refuse classes for embeddings that are asked for in two ways."""
+        given = self.given_classes
+        if None not in (self.class_embeddings, self.fit_classes):
+            raise UsageError(
+                f"{option('class_embeddings')} and {option('fit_classes')} exclude each other"
+            )
+        if self.logit_scale is not None and given is None:
+            raise UsageError(
+                f"{option('logit_scale')} goes with {option('class_embeddings')} or "
+                f"{option('fit_classes')}"
+            )
+        if given is not None and self.task not in (None, "classes"):
+            raise UsageError(
+                f"{option(given)} makes a classifier of the model: leave out "
+                f"{option('task', self.task)}"
+            )
+
+    def _check_reading(self) -> None:
+        """Refuse what cannot say how the model is read."""
+        for name in ("input", "output_kind", "head"):
+            check_text(name, getattr(self, name))
+        _check_outputs(self.outputs)
+        for name in ("preprocess", "class_embeddings", "fit_classes"):
+            check_path(name, getattr(self, name))
+        if self.logit_scale is not None:
+            check_number("logit_scale", self.logit_scale, *TEMPERATURES, "a positive number")
+        self._check_classes()
+        for each in self.set:
+            check_text("set", each)
+        if isinstance(self.threshold, str):
+            check_path("threshold", self.threshold)
+        elif self.threshold is not None:
+            check_number("threshold", self.threshold, 0.0, 1.0, "a probability, or a file")
+        if self.ignore is not None:
+            check_number("ignore", self.ignore, 0, MOST_COUNT, "a number of a mask")
+
     def check(self) -> None:
         """Refuse values that cannot be used with a `UsageError`, before any work is done."""
         check_choice("norm", self.norm, NORMS)
@@ -172,13 +263,10 @@ class Settings:
         check_choice("output_map", self.output_map, OUTPUT_MAPS)
         check_choice("estimator", self.estimator, (None, *ESTIMATORS))
         check_choice("layout", self.layout, (None, *LAYOUTS))
+        check_choice("task", self.task, (None, *TASKS))
         for name in ("separate_dc", "allow_random"):
             check_truth(name, getattr(self, name))
-        for name in ("input", "output", "output_kind"):
-            check_text(name, getattr(self, name))
-        check_path("preprocess", self.preprocess)
-        for each in self.set:
-            check_text("set", each)
+        self._check_reading()
         for name in ("bands", "passes"):
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name))

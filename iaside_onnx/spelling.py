@@ -38,6 +38,8 @@ _VALUE_FLAGS = {
 }
 # Parameters that take several values, and placeholders that Python writes otherwise.
 _SEVERAL = ("set", "ort_extension", "ep_library")
+# Of these one value is written without brackets.
+_REPEATED = (*_SEVERAL, "output")
 _PLACEHOLDERS = {"HxW": "(H, W)"}
 
 
@@ -128,7 +130,7 @@ def words(parameter: str, value: Any) -> list[str]:
         return []
     if isinstance(value, bool):
         return [flag if value else f"--no-{flag.removeprefix('--')}"]
-    if parameter in _SEVERAL and isinstance(value, tuple | list):
+    if parameter in _REPEATED and isinstance(value, tuple | list):
         return [word for each in value for word in (flag, str(each))]
     if isinstance(value, tuple | list):
         return [flag, "x".join(map(str, value))]

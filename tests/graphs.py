@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 FLOAT = TensorProto.FLOAT
@@ -250,3 +251,145 @@ def prototypes(
         opset=18,
         **options,
     )
+
+
+def embedding_of(path: Path, size: int, cycles: list[int], *, unit: bool = True) -> Path:
+    """An embedding of the amplitudes of some waves and a constant: it sees their bands alone."""
+    nodes, constants = amplitudes(size, cycles)
+    constants |= {"pads": np.array([0, 0, 0, 1]), "constant": np.float32(-0.05)}
+    nodes.append(helper.make_node("Pad", ["amplitude", "pads", "constant"], ["whole"]))
+    last, options = ("LpNormalization", {"axis": 1, "p": 2}) if unit else ("Identity", {})
+    nodes.append(helper.make_node(last, ["whole"], ["scores"], **options))
+    shape = ["n", len(cycles) + 1]
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=shape)
+
+
+def band_map(path: Path, size: int, band: int, bands: int, *, channels: int = 1) -> Path:
+    """A map whose logit at a pixel is 8 times the pixel's grey in one band; the rest is 0.
+
+    With `channels` 2 it is that of class 1, beside 0 for class 0.
+    """
+    from iaside_onnx.mathematics.bands import band_index
+
+    inside = band_index(size, size, bands, "linf", separate_dc=False) == band
+    spectra = np.fft.fft2(np.eye(size * size).reshape(-1, size, size)) * inside
+    filtered = np.real(np.fft.ifft2(spectra)).reshape(size * size, -1)
+    constants = {
+        "filter": (8 * filtered).astype(np.float32),
+        "row": np.array([-1, size * size], np.int64),
+        "map": np.array([-1, 1, size, size], np.int64),
+        "zero": np.float32(0),
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["grey"], axes=[1]),
+        helper.make_node("Reshape", ["grey", "row"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "filter"], ["filtered"]),
+        helper.make_node("Reshape", ["filtered", "map"], ["one"]),
+    ]
+    if channels == 2:
+        nodes.append(helper.make_node("Mul", ["one", "zero"], ["none"]))
+        nodes.append(helper.make_node("Concat", ["none", "one"], ["scores"], axis=1))
+    else:
+        nodes[-1].output[0] = "scores"
+    shape = ["n", channels, size, size]
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=shape)
+
+
+def spread_out(path: Path, size: int, classifier: Path) -> Path:
+    """A map that holds a classifier's scores at every pixel."""
+    model = onnx.load(classifier)
+    for node in model.graph.node:
+        node.output[:] = ["row" if name == "scores" else name for name in node.output]
+    classes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    constants = {
+        "as_map": np.array([-1, classes, 1, 1], np.int64),
+        "wide": np.array([1, 1, size, size], np.int64),
+    }
+    constants |= {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    nodes = [
+        *model.graph.node,
+        helper.make_node("Reshape", ["row", "as_map"], ["pixel"]),
+        helper.make_node("Expand", ["pixel", "wide"], ["scores"]),
+    ]
+    shape = ["n", classes, size, size]
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=shape)
+
+
+def tagger(path: Path, size: int, cycles: list[int], *, sigmoid: bool = True) -> Path:
+    """A label a wave: its logit is 40 times the wave's amplitude."""
+    nodes, constants = amplitudes(size, cycles)
+    constants["strength"] = np.float32(40)
+    nodes.append(helper.make_node("Mul", ["amplitude", "strength"], ["logits"]))
+    if sigmoid:
+        nodes.append(helper.make_node("Sigmoid", ["logits"], ["scores"]))
+    else:
+        nodes[-1].output[0] = "scores"
+    shape = ["n", len(cycles)]
+    return save(path, nodes, constants, input_shape=["n", 3, size, size], output_shape=shape)
+
+
+def map_waves(count: int) -> np.ndarray:
+    """Waves of 1, 2, ... cycles on an 8 x 8 map, one a row."""
+    return np.stack([wave(8, cycles, 1).ravel() for cycles in range(1, count + 1)])
+
+
+def linear_outputs(path: Path, size: int, cycles: list[int], *, maps: bool = False) -> Path:
+    """The amplitudes of waves; with `maps` also a map (n, 1, 8, 8) made of them, and an integer."""
+    nodes, constants = amplitudes(size, cycles)
+    nodes.append(helper.make_node("Identity", ["amplitude"], ["scores"]))
+    beside = []
+    if maps:
+        constants |= {"waves": map_waves(len(cycles)), "shape": np.array([0, 1, 8, 8])}
+        nodes += [
+            helper.make_node("MatMul", ["amplitude", "waves"], ["flat_map"]),
+            helper.make_node("Reshape", ["flat_map", "shape"], ["map"]),
+            helper.make_node("ArgMax", ["amplitude"], ["largest"], axis=1),
+        ]
+        beside = [
+            helper.make_tensor_value_info("map", FLOAT, ["n", 1, 8, 8]),
+            helper.make_tensor_value_info("largest", TensorProto.INT64, ["n", 1]),
+        ]
+    return save(
+        path, nodes, constants, input_shape=["n", 3, size, size],
+        output_shape=["n", len(cycles)], extra_outputs=beside,
+    )  # fmt: skip
+
+
+def detector(path: Path, size: int, cycles: list[int], read: int, *, suppressed: bool) -> Path:
+    """One box, whose confidence is 5 times the amplitude of the wave that is read.
+
+    Before suppression it stands among 120 candidates (n, 8, 120) of nothing; after it, it is a row
+    of seven numbers, beside one of little confidence, only where its own is 0.04 or more.
+    """
+    nodes, constants = amplitudes(size, cycles)
+    gain = np.zeros((len(cycles), 1), np.float32)
+    gain[read] = 5
+    constants["gain"] = gain
+    nodes.append(helper.make_node("MatMul", ["amplitude", "gain"], ["confidence"]))  # (n, 1)
+    if suppressed:
+        table = np.array([[0, 2, 2, 9, 9, 3, 0], [0, 0, 0, 1, 1, 0, 0.05]], np.float32)
+        place = np.zeros((2, 7), np.float32)
+        place[0, 6] = 1
+        constants |= {"table": table, "place": place}
+        constants |= {"column": np.array(6, np.int64), "least": np.float32(0.04)}
+        nodes += [
+            helper.make_node("Mul", ["confidence", "place"], ["added"]),
+            helper.make_node("Add", ["added", "table"], ["rows"]),
+            helper.make_node("Gather", ["rows", "column"], ["scores_of"], axis=1),
+            helper.make_node("Greater", ["scores_of", "least"], ["there"]),
+            helper.make_node("Compress", ["rows", "there"], ["scores"], axis=0),
+        ]
+        shape = [1, 3, size, size]
+        return save(path, nodes, constants, input_shape=shape, output_shape=["k", 7])
+    table = np.zeros((1, 8, 120), np.float32)
+    table[0, :4] = np.random.default_rng(0).uniform(2, size, (4, 120))
+    place = np.zeros_like(table)
+    place[0, 5, 7] = 1
+    constants |= {"table": table, "place": place, "axes": np.array([2])}
+    nodes += [
+        helper.make_node("Unsqueeze", ["confidence", "axes"], ["c"]),
+        helper.make_node("Mul", ["c", "place"], ["added"]),
+        helper.make_node("Add", ["added", "table"], ["scores"]),
+    ]
+    shape = ["n", 3, size, size]
+    return save(path, nodes, constants, input_shape=shape, output_shape=["n", 8, 120])

@@ -17,6 +17,7 @@ from iaside_onnx.storage.seal import seal
 from iaside_onnx.views.robustness_table import print_robustness
 from iaside_onnx.views.terminal import Terminal
 
+from .conftest import named
 from .robustness_reports import made_up
 
 # Wrong answers of 4 images to 2 corruptions at 2 severities: (2 + 4) / 4 and (1 + 2) / 4.
@@ -243,13 +244,13 @@ def entry(part, key, value):
         (entry(None, "attacks", [[]]), "no usable 'attacks'"),
         (entry("data", "samples", 5), "counts other images than the 4 it holds"),
         (entry("model", "sha256", "../x"), "no usable 'sha256'"),
-        (lambda file: file.attrs.modify("format_version", 3), "so update iaside"),
+        (lambda file: file.attrs.modify("format_version", 4), "so update iaside"),
         (
             lambda file: file.attrs.modify("format", "iaside-snr"),
             "one of iaside robustness is needed",
         ),
     ],
-    ids=str,
+    ids=named,
 )
 def test_files_from_strangers_are_refused_in_one_line(tmp_path, change, message):
     target = tmp_path / "r.h5"

@@ -387,7 +387,7 @@ class Brightening(Measurement[Brightness]):
         return {**subject.settings(), "shifts": self.shifts}
 
     def rows(self, subject, size):
-        scorer = Scorer(subject.classifier, subject.temperature, size)
+        scorer = Scorer(subject.classifier, subject.task(), size)
         row = np.empty(self.columns, np.float32)  # the same for all images, as a row may be
 
         def fill(positions, store, advance):

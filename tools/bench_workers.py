@@ -85,8 +85,8 @@ def main() -> None:
             runs.append([])
             for kind, count in plan:
                 report, run = measure(kind, count, options.bands, options, Path(folder))
-                reference = report.log_prob if reference is None else reference
-                if not np.array_equal(report.log_prob, reference):
+                reference = report.table if reference is None else reference
+                if not np.array_equal(report.table, reference):
                     sys.exit(f"{kind} with --workers {count} made another table")
                 runs[-1].append(run)
                 print(

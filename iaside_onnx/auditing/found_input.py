@@ -16,6 +16,7 @@ from ..listener import Listener
 from ..measure.request import ModelOptions
 from ..recipe_search.search import given_recipes, search_recipes
 from ..spelling import option
+from ..tasks import CLASSES, kind_of
 from .stages import INPUT, Stages, photos
 
 # In a folder of pictures: taken for its labels.
@@ -66,7 +67,13 @@ def find_labels(images: Path, asked: Mapping[str, Any], listener: Listener) -> s
 
 
 def find_input(
-    model: Path, images: Path, classes: int | None, asked: Mapping[str, Any], stages: Stages
+    model: Path,
+    images: Path,
+    classes: int | None,
+    asked: Mapping[str, Any],
+    stages: Stages,
+    task: str | None = None,
+    head: str | None = None,
 ) -> FoundInput:
     """Find the preprocessing and the labels, or refuse.
 
@@ -74,6 +81,10 @@ def find_input(
     ----------
     asked : mapping
         Options of `analyze` that were given.
+    task : str, optional
+        What the model is, as its output says.
+    head : str, optional
+        The form of a detector's outputs.
 
     Raises
     ------
@@ -82,17 +93,24 @@ def find_input(
     IasideError
         Images or labels that cannot be read, as for `analyze`.
     """
-    labels = find_labels(images, asked, stages.listener)
+    kind = kind_of(CLASSES if task is None else task, head)
+    labels = find_labels(images, asked, stages.listener) if kind.labelled else OWN_ANSWERS
     reading = {name: asked.get(name) for name in _READING}
     source = Reading.asked(images, labels, asked.get("class_names"), **reading).open(Listener())
     options = {} if labels is None else {"labels": labels}
+    if kind.name != CLASSES:
+        options = {**(options if kind.labelled else {}), "task": kind.name}
     if labels not in (None, OWN_ANSWERS) and images.is_dir():
         _say_left_out(images, labels, len(source.ids), stages)
     present, naming = len(np.unique(source.labels)), _NAMING[source.naming]
     if labels is not None or source.class_names is None:
         naming = "number" if labels is None else labels
     told = "labels: the model's own answers"
-    if labels != OWN_ANSWERS:
+    if kind.name != CLASSES:
+        told = f"task: {kind.what}"
+        if labels == OWN_ANSWERS:
+            told += ", held against the model's own answers to untouched images"
+    elif labels != OWN_ANSWERS:
         told = f"labels: {present} {f'of {classes} ' if classes else ''}classes, by {naming}"
     given = None
     if asked.get("preprocess") is None:
@@ -105,6 +123,11 @@ def find_input(
         where, recipe = given
         words = f"{recipe.name or recipe.channels.upper()} ({_SOURCES[where]}); {told}"
         return FoundInput(words, len(source.ids), options)
+    if kind.name != CLASSES:
+        raise UsageError(
+            f"{model}: neither the file nor one beside it says which preprocessing it wants, and "
+            f"that is not found out for {kind.what}; give it with {option('preprocess')}"
+        )
     return _tried(model, images, {**asked, **options}, options, told, len(source.ids), stages)
 
 

@@ -156,7 +156,7 @@ def weak_spots(report: RobustnessReport, verdicts: Verdicts) -> list[WeakSpot]:
             continue
         row = report.perturbations.index(group.weakest)
         right = {
-            level: 1 - float(report.wrong[:, row, report.severities.index(level)].mean())
+            level: 1 - float(report.lost_shares[:, row, report.severities.index(level)].mean())
             for level in levels
         }
         weak = (level for level in levels if right[level] <= half)

@@ -25,6 +25,7 @@ from ..results.robustness import RobustnessReport
 from ..spelling import option
 from ..storage.output_file import whole_file
 from ..storage.partial import partial_path
+from ..tasks import CLASSES, TASKS, kind_of
 from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
 from .found_input import find_input, find_labels
 from .plan import (
@@ -47,7 +48,7 @@ _CORRUPTIONS = len(asked_corruptions((), ())[0])
 _LEAST = 1e-3
 # Of what is asked for, what measurements do not take as it is.
 _OWN = (*FREE, "perturbed")
-_INSPECTED = ("input", "output", "layout", "size", "set", "ort_extension")
+_INSPECTED = ("input", "output", "layout", "size", "set", "task", "head", "ort_extension")
 
 
 @dataclass
@@ -170,7 +171,10 @@ class Work:
         sides = "x".join("free" if side is None else str(side) for side in size)
         types = [each["dtype"] for each in found["inputs"] if each["layout"] is not None]
         batch = "any batch" if found["batch"] == "dynamic" else f"batch {found['batch']}"
+        task = self.asked.get("task") or found["task"]
         classes = "classes unknown" if found["classes"] is None else f"{found['classes']} classes"
+        if task in TASKS and task != CLASSES:
+            classes = kind_of(task, found["head"]).what
         self.stages.say(MODEL, ", ".join([classes, sides, batch, *types]))
         return found
 
@@ -180,7 +184,10 @@ class Work:
         before = self.folder.has_measured and "input" in about
         if not before:
             classes = model["classes"]
-            found = find_input(self.model, self.images, classes, self.asked, self.stages)
+            task = self.asked.get("task") or model["task"]
+            found = find_input(
+                self.model, self.images, classes, self.asked, self.stages, task, model["head"]
+            )
             # From here on there is something to go on from.
             self.folder.write(
                 model=str(self.model), sha256=model["sha256"], images=str(self.images),

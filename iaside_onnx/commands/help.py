@@ -25,10 +25,11 @@ OTHERS = "More"
 SECTIONS = {
     "Images and labels": (
         "labels", "columns", "image_column", "label_column", "class_names", "label_order",
-        "label_offset", "skip_bad", "samples", "sampling", "seed",
+        "label_offset", "ignore", "skip_bad", "samples", "sampling", "seed",
     ),
     "Model": (
-        "preprocess", "size", "input", "output", "layout", "output_kind", "temperature", "set",
+        "preprocess", "size", "input", "output", "layout", "output_kind", "temperature",
+        "task", "class_embeddings", "fit_classes", "logit_scale", "threshold", "set", "head",
         "allow_random", "ort_extension", "ep_library",
     ),
     "Running": ("provider", "batch", "threads", "tf32", "time_budget", "shard", "dask", "resume"),

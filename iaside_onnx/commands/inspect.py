@@ -84,7 +84,7 @@ def inspect(
         raise click.UsageError("Missing argument 'MODEL' (--providers goes without one).")
     _check_target("--write-labels", written, ".csv", overwrite)
     _check_target("--write-recipe", recipe, ".toml", overwrite)
-    named = ("input", "output", "layout", "size", "set", "ort_extension")
+    named = ("input", "output", "layout", "size", "set", "task", "head", "ort_extension")
     description: dict[str, Any] = {**describe(model, **{key: options[key] for key in named})}
     if images is not None:
         from ..recipe_search.findings import pixel_range_on_images

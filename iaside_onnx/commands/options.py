@@ -97,6 +97,11 @@ def _seconds(text: str) -> float:
     return float(plain(text, float)) if seconds is None else seconds
 
 
+def one_or_several(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> Any:
+    """Callback of an option that is given once by most: its text alone, or all of them."""
+    return value if len(value) > 1 else next(iter(value), None)
+
+
 size = read_by(_sides, "no size; give pixels, such as 224 or 240x320")
 radius = read_by(_radius, "no number, such as 4/255 or 0.5")
 duration = read_by(_seconds, "no time; give seconds, or a time such as 10m or 1h30m")
@@ -115,7 +120,7 @@ def confidence_option(default: float | None = 0.95) -> Callable[[F], F]:
     )  # fmt: skip
 
 
-_VALUES = "log-prob, log-prob-clipped or prob"
+_VALUES = "log-prob, log-prob-clipped or prob; other tasks than classes have one each"
 
 
 def _value_option(kinds: str) -> Callable[[F], F]:
@@ -144,7 +149,8 @@ model_options = together(
         "--input", "input", type=TEXT, metavar="NAME", help="The input that takes images."
     ),
     click.option(
-        "--output", type=TEXT, metavar="NAME", help="The output that holds the class scores."
+        "--output", type=TEXT, multiple=True, metavar="NAME", callback=one_or_several,
+        help="The output that holds the class scores; of other models several may be given.",
     ),
     click.option(
         "--layout", type=TEXT, metavar="nchw|nhwc", help="Settle an ambiguous input layout."
@@ -154,12 +160,33 @@ model_options = together(
         callback=lambda _, __, logits: {True: "logits", False: "probabilities"}.get(logits),
     ),
     click.option(
+        "--task", cls=Listed, table="tasks.TASKS", type=TEXT, metavar="KIND",
+        help="What the model is: {names}.  [default: as its output says]",
+    ),
+    click.option(
+        "--class-embeddings", type=TEXT, metavar="FILE.npy",
+        help="Embeddings of the classes, a row each: makes a classifier of an image encoder.",
+    ),
+    click.option(
+        "--fit-classes", type=TEXT, metavar="IMAGES",
+        help="Labelled images whose mean embeddings are the classes of an image encoder.",
+    ),
+    click.option(
+        "--logit-scale", type=NUMBER, metavar="S",
+        help="Factor of the cosines of --class-embeddings.  [default: as in the file]",
+    ),
+    click.option(
         "--set", "set", multiple=True, type=TEXT, metavar="NAME=VALUE|NAME=FILE.npy",
         help="Value of an input that takes no images, such as --set training=false.",
     ),
     click.option(
         "--allow-random", is_flag=True,
         help="Take a model whose scores are random; no two reports of it are equal.",
+    ),
+    click.option(
+        "--head", cls=Listed, table="inference.detection.HEADS", type=TEXT, metavar="FORM",
+        help="Form of a detector's outputs, where they leave it open: {names}; none takes their "
+        "numbers as they are.",
     ),
     extension_option,
     ep_library_option,
@@ -172,9 +199,10 @@ reading_options = together(
 )
 label_options = together(
     click.option(
-        "--labels", type=TABLE, metavar="FILE|model",
-        help="Columns file,label, or another usual layout; numbers, class names or WordNet ids. "
-        "'model': the model's own answers, where there are no labels.",
+        "--labels", type=TABLE, metavar="FILE|FOLDER|model",
+        help="Columns file,label, or another usual layout; numbers, class names or WordNet ids; "
+        "sets of labels; a folder of masks. 'model': the model's own answers, where there are no "
+        "labels.",
     ),
     click.option(
         "--columns", type=TEXT, metavar="FILE,LABEL",
@@ -254,6 +282,15 @@ running_options = together(
     click.option(
         "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
         metavar="auto|T", help="T of softmax(z / T); auto fits it on the sample.",
+    ),
+    click.option(
+        "--threshold", type=TEXT, metavar="P|FILE",
+        help="Of several labels: the probability above which one is given, or a file with one a "
+        "class.  [default: 0.5] Of detectors: the least confidence of an object.  [default: 0.25]",
+    ),
+    click.option(
+        "--ignore", type=INTEGER, metavar="N",
+        help="Of masks: pixels of this number do not count, beside those of 255.",
     ),
 )  # fmt: skip
 signature_options = together(

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import IasideError, ReportError, UsageError, said
 from ..mathematics.paired import Difference
 from ..results.audit import ANALYSIS, Audit
-from ..results.group_verdict import OWN_ANSWERS, SEVERITIES, listed, percent, verdicts
+from ..results.group_verdict import SEVERITIES, Verdicts, listed, percent, verdicts
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
 from .agreement import Ground, grounds_apart
@@ -148,7 +148,7 @@ def _pair(base: str, reference: Audit, name: str, other: Audit) -> AuditPair:
         {kind: (found[0][kind].verdict, found[1][kind].verdict) for kind in groups},
         scores,
         notes + further,
-        _sentence(name, base, differ, first.settings["kinds"], 1 - first.confidence),
+        _sentence(name, base, differ, first.settings["kinds"], rule, 1 - first.confidence),
     )
 
 
@@ -183,6 +183,7 @@ def _sentence(
     base: str,
     differ: Differences,
     kinds: Mapping[str, str],
+    rule: Verdicts,
     level: float,
 ) -> str:
     """Groups, then the corruptions that differ otherwise than their group does."""
@@ -198,6 +199,8 @@ def _sentence(
             apart[sign].append(f"{each.replace('_', ' ')} ({_points(found)})")
     words = ("keeps more", "keeps fewer") if clean is None else ("gets more", "gets fewer")
     what = "of its own answers" if clean is None else "right"
+    if not rule.of_classes:
+        what = f"of the {rule.answers}"
     parts = [
         f"{name} {way} {what} than {base} under {listed(of_groups[sign])}"
         for way, sign in zip(words, (1, -1), strict=True)
@@ -213,7 +216,7 @@ def _sentence(
         told = [f"{way} under {each}" for way, each in (("more", more), ("fewer", fewer)) if each]
         parts.append(f"of single corruptions it {words[0].split()[0]} {', '.join(told)}")
     if clean is None:
-        return f"{'; '.join(parts)}. {OWN_ANSWERS}"
+        return f"{'; '.join(parts)}. {rule.note}"
     return f"{'; '.join(parts)}; untouched: {_points(clean)} points of accuracy."
 
 

@@ -63,7 +63,7 @@ class _Side:
     def table(self) -> NDArray[np.float64]:
         """What is compared, a row an image."""
         report, rows = self.report, self.rows
-        psi, log_prob = report.shapley_per_image[rows], report.log_prob[rows, -1]
+        psi, log_prob = report.shapley_per_image[rows], report.table[rows, -1]
         return np.column_stack([psi, log_prob, self.right])
 
 
@@ -197,7 +197,7 @@ def _pair(
     confidence = first.confidence
     identical = all(
         np.array_equal(*(getattr(side.report, part)[side.rows] for side in (base, other)))
-        for part in ("log_prob", "predicted")
+        for part in ("table", "predicted")
     )
     drawn: PairedBootstrap | TrainingBootstrap
     accuracy: Difference | None
@@ -222,8 +222,8 @@ def _pair(
             "a signed score lies near 0, where intervals of the published score, an absolute "
             "value, do not hold; judge by the signed score"
         )
-    own = first.of_own_answers
-    if own:
+    unknown = first.accuracy is None
+    if unknown:
         accuracy = None
     reasons = [f"{side.name}: {reason}" for side in sides if (reason := no_finding(side.report))]
     equivalent = None
@@ -242,7 +242,7 @@ def _pair(
         srs=drawn.differences(lambda means: np.abs(score(means)))[0],
         accuracy=accuracy,
         right_alone=None
-        if own
+        if unknown
         else {
             "reference": int(np.sum(base.right & ~other.right)),
             "other": int(np.sum(other.right & ~base.right)),

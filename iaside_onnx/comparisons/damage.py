@@ -166,7 +166,7 @@ def _pair(base: Named, compared: Named) -> DamagePair:
     games = [report.game()[own] for report, own in zip((first, other), rows, strict=True)]
     before, after = (_columns(*each) for each in zip(games, sides, strict=True))
     seed, one = int(first.settings["seed"]), first.attainable
-    if first.value == "log-prob":
+    if not first.in_points:
         drawn = PairedBootstrap(before, after, first.confidence, seed)
         clean, perturbed, damage, *bands = drawn.differences(lambda means: means)
     else:
@@ -239,7 +239,7 @@ def _verdict(
     pair: DamagePair, reference: str, first: DamageReport, sums: RunSums
 ) -> dict[str, str]:
     """Plain sentences about a pair, as `DamagePair.verdict` holds them."""
-    level, digits = 1 - first.confidence, 2 if first.value == "log-prob" else 1
+    level, digits = 1 - first.confidence, 1 if first.in_points else 2
     d, name = pair.damage, pair.report
     between = (
         f"({_text(d.reference, digits)} with {reference}, {_text(d.other, digits)} with {name})"

@@ -308,6 +308,12 @@ def _check(
 def _check_known(limits: Mapping[str, float], gated: Gated) -> None:
     """Refuse thresholds on what is not known where labels are the model's own answers."""
     unknown = [name for name in limits if name in _OF_LABELS]
+    without = next((each.task for each in gated.reports if not each.of_classes), None)
+    if unknown and without is not None:
+        raise UsageError(
+            f"{gated.name}: {option(unknown[0])} needs classes, and it is of {without.what}, which "
+            f"has no accuracy; {option('min_score')} bounds the score"
+        )
     if unknown and any(each.of_own_answers for each in gated.reports):
         raise UsageError(
             f"{gated.name}: {option(unknown[0])} needs true labels, and these are the model's own "

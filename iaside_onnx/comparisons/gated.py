@@ -227,4 +227,4 @@ def wrong_under(
     names = zip(report.perturbations, _kinds(report), strict=True)
     chosen = [at for at, pair in enumerate(names) if name in pair]
     levels = [report.severities.index(each) for each in severities or report.severities]
-    return np.asarray(report.wrong[:, chosen][:, :, levels].mean(axis=(1, 2)))[:, None]
+    return np.asarray(report.lost_shares[:, chosen][:, :, levels].mean(axis=(1, 2)))[:, None]

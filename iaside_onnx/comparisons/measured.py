@@ -25,7 +25,7 @@ class Differences:
     rows : tuple of ndarray of int
         Shared images as rows of the reference and of the other.
     clean : Difference or None
-        On untouched images; None where labels are the models' own answers.
+        On untouched images; None where labels are the models' own answers, or there are none.
     every : Difference
         Under all corruptions, mean over them and the severities.
     groups, corruptions : dict of str to Difference
@@ -54,7 +54,7 @@ def paired(reference: Named, other: Named, severities: Sequence[int]) -> Differe
     groups = list(dict.fromkeys(kinds[each] for each in first.perturbations))
     names, seed = [*groups, *first.perturbations], int(first.settings["seed"])
     clean: Difference | None = None
-    if not first.of_own_answers:
+    if first.accuracy is not None:
         before, after = ~first.clean_wrong[rows[0]], ~second.clean_wrong[rows[1]]
         clean = right_answers(before, after, first.confidence)
     before_after = [

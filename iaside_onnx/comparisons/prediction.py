@@ -285,12 +285,12 @@ def predict_damage(
     check_confidence(level)
     apart = bool(report.settings["separate_dc"])
     presence = presence_under(snr.view(separate_dc=apart))
-    table = game_values(report.log_prob, "prob")
+    table = game_values(report.table, "prob")
     notes = []
     if not apart:
         notes.append(
             "the report's lowest band holds the mean colour, so brightness is not told apart from "
-            "what else is in that band; a report made with --separate-dc has it apart"
+            "what else is in that band; a report with DC as a player has it apart"
         )
     if not set(report.image_ids) & set(snr.image_ids):
         notes.append("the signal-to-noise report was made on other images than the report")

@@ -66,5 +66,5 @@ def _same_values(*reports: Report) -> bool:
     """The tables agree bit by bit on the same images, in whatever order."""
     if len({tuple(sorted(report.image_ids)) for report in reports}) > 1:
         return False
-    first, other = (report.log_prob[np.argsort(np.array(report.image_ids))] for report in reports)
+    first, other = (report.table[np.argsort(np.array(report.image_ids))] for report in reports)
     return np.array_equal(first, other)

@@ -19,6 +19,8 @@ from ..storage.regular_file import real_path
 from .array_labels import numbered
 from .class_names import shown
 from .label_files import Entry, read_labels
+from .label_sets import LabelSets, read_label_sets
+from .masks import MaskFolder
 from .pictures import ImageSource, check_bytes, class_number, is_picture, relative_name
 from .tree import advice, entries, is_litter, left_over, look_below, nesting, passed_over
 
@@ -40,12 +42,15 @@ class PhotoFiles(ImageSource):
     pairs : dict
         Where a file of labels has both a number and a name: each pair of these, and where it
         stands first.
+    truths : LabelSets, MaskFolder or None
+        What is known of each picture beside one class.
     """
 
     root: Path
     doubt: str | None = None
     skipped: tuple[str, ...] = ()
     pairs: dict[tuple[int, str], str] = field(default_factory=dict)
+    truths: LabelSets | MaskFolder | None = None
 
     def where(self, index: int) -> str:
         """The file's path."""
@@ -79,7 +84,7 @@ def class_folders(root: Path, listener: Listener) -> PhotoFiles | None:
     ids = [f"{name}/{path}" for name, content in below.items() for path in content.pictures]
     if not ids:
         return None
-    _check_names(root, [*classes, *ids])
+    check_names(root, [*classes, *ids])
     labels = np.repeat(np.arange(len(below)), [len(each.pictures) for each in below.values()])
     litter = list(skipped)
     litter += [f"{name}/{part}" for name, content in below.items() for part in content.litter]
@@ -118,7 +123,7 @@ def all_pictures(root: Path, listener: Listener) -> PhotoFiles | None:
     below = look_below(root)
     if not below.pictures:
         return None
-    _check_names(root, below.pictures)
+    check_names(root, below.pictures)
     if below.litter:
         litter = shown(f"{name}/" for name in below.litter)
         listener.note(f"skipped as hidden or left over: {litter}")
@@ -130,7 +135,27 @@ def all_pictures(root: Path, listener: Listener) -> PhotoFiles | None:
     return PhotoFiles(below.pictures, np.zeros(len(below.pictures), np.int64), None, root)
 
 
-def _check_names(root: Path, ids: Sequence[str]) -> None:
+def masked_pictures(root: Path, folder: Path, listener: Listener) -> PhotoFiles | None:
+    """All pictures of a folder, each with its mask in another folder; None where there are none.
+
+    Raises
+    ------
+    DataError
+        Pictures without a mask, or a folder inside the other.
+    """
+    ours, masks = real_path(root), real_path(folder)
+    if ours == masks or ours in masks.parents or masks in ours.parents:
+        raise DataError(
+            f"{folder}: the masks lie in the folder of the pictures, or these in theirs; put them "
+            "into folders beside each other"
+        )
+    source = all_pictures(root, listener)
+    if source is not None:
+        source.truths = MaskFolder.of(folder, source.ids)
+    return source
+
+
+def check_names(root: Path, ids: Sequence[str]) -> None:
     """Refuse names that cannot be ids."""
     odd = next((name for name in ids if relative_name(name) is None), None)
     if odd is not None:
@@ -148,7 +173,7 @@ def labelled_files(root: Path, table: Path, columns: tuple[str, str] | None = No
     """
     rows = read_labels(table, root, columns)
     ids, labels = _as_listed(root, table, rows)
-    _check_names(root, ids)
+    check_names(root, ids)
     names = None
     if all(_is_number(label) for label in labels):
         numbers = np.array(
@@ -170,6 +195,40 @@ def labelled_files(root: Path, table: Path, columns: tuple[str, str] | None = No
     return files
 
 
+def labelled_sets(root: Path, table: Path, columns: tuple[str, str] | None = None) -> PhotoFiles:
+    """The files that a table lists, in its order, with the labels of each: see `read_label_sets`.
+
+    A picture in several lines has the labels of all of them, unless the table has a column for each
+    class.
+
+    Raises
+    ------
+    DataError
+    """
+    rows, classes = read_label_sets(table, root, columns)
+    names = present_files(root, table, [(row.file, row.line) for row in rows])
+    sets: dict[str, tuple[str, ...]] = {}
+    lines: dict[str, int] = {}
+    listed: dict[str, int] = {}
+    for name, row in zip(names, rows, strict=True):
+        before = sets.get(name)
+        if classes is not None and before not in (None, row.labels):
+            raise DataError(
+                f"{table}: lists {name} more than once, in line {listed[name]} and {row.line}, "
+                "with other labels"
+            )
+        sets[name] = tuple(dict.fromkeys([*(before or ()), *row.labels]))
+        listed.setdefault(name, row.line)
+        for label in row.labels:
+            lines.setdefault(label, row.line)
+    if classes is None and not lines:
+        raise DataError(f"{table}: gives no picture a label")
+    check_names(root, list(sets))
+    none = np.zeros(len(sets), np.int64)
+    truths = LabelSets(table, sets, lines, classes)
+    return PhotoFiles(list(sets), none, None, root, naming="words", truths=truths)
+
+
 def _is_number(text: str) -> bool:
     digits = _integral(text).removeprefix("-")
     return digits.isascii() and digits.isdigit()
@@ -183,20 +242,40 @@ def _integral(text: str) -> str:
 
 def _as_listed(root: Path, table: Path, rows: list[Entry]) -> tuple[list[str], list[str]]:
     """Ids and labels as written, of files that are there, each once."""
-    base = _base(root, table, rows)
-    stems: dict[str, list[str]] | None = None
     labels: dict[str, tuple[str, int]] = {}
-    missing: list[str] = []
-    for row in rows:
-        where = f"{table}, line {row.line}"
-        name = _inside(root, row.file)
-        if not row.file or name is None:
-            raise DataError(f"{where}: file '{row.file[:200]}' must be a path inside {root}")
+    names = present_files(root, table, [(row.file, row.line) for row in rows])
+    for name, row in zip(names, rows, strict=True):
         if not row.label:
-            raise DataError(f"{where}: {name} has no label")
+            raise DataError(f"{table}, line {row.line}: {name} has no label")
+        label, line = labels.setdefault(name, (row.label, row.line))
+        if label != row.label:
+            raise DataError(
+                f"{table}: lists {name} more than once, with label {label} in line {line} and "
+                f"{row.label} in line {row.line}"
+            )
+    return list(labels), [label for label, _ in labels.values()]
+
+
+def present_files(root: Path, table: Path, listed: Sequence[tuple[str, int]]) -> list[str]:
+    """Ids of the files that a table lists below a folder, one for each name and its line.
+
+    Raises
+    ------
+    DataError
+        A name that leads elsewhere, or to no file, or to several.
+    """
+    base = _base(root, table, [name for name, _ in listed])
+    stems: dict[str, list[str]] | None = None
+    present: list[str] = []
+    missing: list[str] = []
+    for written, line in listed:
+        where = f"{table}, line {line}"
+        name = _inside(root, written)
+        if not written or name is None:
+            raise DataError(f"{where}: file '{written[:200]}' must be a path inside {root}")
         name = base + name
         if not (root / name).is_file():
-            stems = _stems(root) if stems is None else stems
+            stems = pictures_by_stem(root) if stems is None else stems
             candidates = stems.get(name, [])
             if len(candidates) > 1:
                 raise DataError(
@@ -207,26 +286,21 @@ def _as_listed(root: Path, table: Path, rows: list[Entry]) -> tuple[list[str], l
                 missing.append(name)
                 continue
             name = candidates[0]
-        label, line = labels.setdefault(name, (row.label, row.line))
-        if label != row.label:
-            raise DataError(
-                f"{table}: lists {name} more than once, with label {label} in line {line} and "
-                f"{row.label} in line {row.line}"
-            )
+        present.append(name)
     if missing:
-        raise DataError(_missing_files(root, table, missing, len(rows)))
-    if not labels:
+        raise DataError(_missing_files(root, table, missing, len(listed)))
+    if not present:
         raise DataError(f"{table}: lists no images")
-    return list(labels), [label for label, _ in labels.values()]
+    return present
 
 
-def _base(root: Path, table: Path, rows: list[Entry]) -> str:
+def _base(root: Path, table: Path, listed: list[str]) -> str:
     """The folder that names are relative to, below the root: that of the table, if not the root."""
     folder = table.parent.absolute()
     above = root.absolute()
     if folder == above or not folder.is_relative_to(above):
         return ""
-    names = [name for row in rows[:20] if (name := _inside(root, row.file)) is not None]
+    names = [name for each in listed[:20] if (name := _inside(root, each)) is not None]
     if any((root / name).exists() for name in names):
         return ""
     if any((folder / name).exists() for name in names):
@@ -246,7 +320,7 @@ def _inside(root: Path, name: str) -> str | None:
     return relative_name(name) or None
 
 
-def _stems(root: Path) -> dict[str, list[str]]:
+def pictures_by_stem(root: Path) -> dict[str, list[str]]:
     """Pictures below the root by their names without a suffix."""
     stems: dict[str, list[str]] = {}
     for name in look_below(root).pictures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
@@ -22,11 +22,11 @@ _COLUMNS = option("columns", like="FILE,LABEL")
 _MOST_BYTES = 1 << 28
 _MOST_FIELD = 1 << 17
 # Column names, folded, the usual first.
-_FILES = (
+FILE_COLUMNS = (
     "file", "filename", "image", "imageid", "imagename", "imagepath", "imagefile", "filepath",
     "path", "img", "imgname", "imgpath", "fname", "picture", "photo", "relpath", "id",
 )  # fmt: skip
-_LABELS = (
+LABEL_COLUMNS = (
     "label", "labels", "class", "classname", "classid", "classlabel", "target", "category",
     "categoryid", "labelid", "labelname", "predictionstring", "groundtruth", "gt", "y", "wnid",
     "synset", "species", "breed", "diagnosis",
@@ -68,19 +68,49 @@ def read_labels(table: Path, root: Path, columns: tuple[str, str] | None = None)
     DataError
         It cannot be read, or which column is which is open.
     """
+    text = table_text(table)
+    if holds_objects(table, text):
+        return _from_objects(table, objects_of(table, text), columns)
+    lines = lines_of(text)
+    filled = [line for line in lines if line.strip()]
+    if columns is None and all(_is_count(line.strip()) for line in filled):
+        return _numbers_by_line(table, root, [int(line) for line in filled])
+    return _from_table(table, lines, root, columns)
+
+
+def table_text(table: Path) -> str:
+    """Text of a file of labels.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, is empty, or of another kind.
+    """
     kind = _OTHER_KINDS.get(table.suffix.lower())
     if kind is not None:
         raise DataError(f"{table}: is {kind}")
     text = read_text(table, _MOST_BYTES)
     if not text.strip():
         raise DataError(f"{table}: is empty; columns file,label are needed")
-    if text.lstrip()[0] in "[{" and table.suffix.lower() not in (".csv", ".tsv"):
-        return _from_objects(table, _objects(table, text), columns)
+    return text
+
+
+def holds_objects(table: Path, text: str) -> bool:
+    """Whether a text is JSON, or lines of it."""
+    return text.lstrip()[0] in "[{" and table.suffix.lower() not in (".csv", ".tsv")
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines of a table, with an empty one for what Excel says of its mark."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    filled = [line for line in lines if line.strip()]
-    if columns is None and all(_is_count(line.strip()) for line in filled):
-        return _numbers_by_line(table, root, [int(line) for line in filled])
-    return _from_table(table, lines, root, columns)
+    if lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:
+        lines = ["", *lines[1:]]
+    return lines
+
+
+def first_line(lines: list[str]) -> str:
+    """The first line that is not empty; empty if there is none."""
+    return next((line for line in lines if line.strip()), "")
 
 
 def _is_count(text: str) -> bool:
@@ -90,13 +120,10 @@ def _is_count(text: str) -> bool:
 def _from_table(
     table: Path, lines: list[str], root: Path, columns: tuple[str, str] | None
 ) -> list[Entry]:
-    if lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:  # Excel's mark
-        lines = ["", *lines[1:]]
-    rows = _rows(table, lines, columns)
-    if not rows:
-        raise DataError(f"{table}: lists no images")
+    known = [folded(name) for name in columns] if columns else (*FILE_COLUMNS, *LABEL_COLUMNS)
+    rows = rows_of(table, lines, mark_of(first_line(lines), known))
     header = rows[0][1]
-    headed = not _is_listed(root, header)
+    headed = not is_listed(root, header)
     if columns is not None:
         file, label = _named(table, header, columns, headed)
     elif headed:
@@ -121,11 +148,21 @@ def _from_table(
     return listed
 
 
-def _rows(
-    table: Path, lines: list[str], columns: tuple[str, str] | None
-) -> list[tuple[int, list[str]]]:
-    """Cells of the lines that are not empty, with their numbers."""
-    mark = _mark(next((line for line in lines if line.strip()), ""), columns)
+def rows_of(table: Path, lines: list[str], mark: str) -> list[tuple[int, list[str]]]:
+    """Cells of the lines that are not empty, with their numbers; `mark` stands between cells.
+
+    Raises
+    ------
+    DataError
+        It is no table, or empty.
+    """
+    rows = _rows(table, lines, mark)
+    if not rows:
+        raise DataError(f"{table}: lists no images")
+    return rows
+
+
+def _rows(table: Path, lines: list[str], mark: str) -> list[tuple[int, list[str]]]:
     if mark == " ":
         return [(at, _words(line)) for at, line in enumerate(lines, start=1) if line.strip()]
     limit = csv.field_size_limit(_MOST_FIELD)
@@ -139,12 +176,11 @@ def _rows(
         csv.field_size_limit(limit)
 
 
-def _mark(line: str, columns: tuple[str, str] | None) -> str:
+def mark_of(line: str, known: Collection[str]) -> str:
     """What stands between columns: what splits a line into known names, else a usual mark."""
-    known = {folded(name) for name in columns} if columns else set(_FILES) | set(_LABELS)
     for mark in _SPLIT_MARKS:
         cells = {folded(cell.strip(" \"'")) for cell in line.split(mark)}
-        if mark in line and len(cells & known) > 1:
+        if mark in line and len(cells & set(known)) > 1:
             return mark
     return next((mark for mark in _SPLIT_MARKS if mark in line), " ")
 
@@ -157,13 +193,18 @@ def _words(line: str) -> list[str]:
     return [" ".join(words[:end]), " ".join(words[end:])] if len(words) > 1 else words
 
 
-def _is_listed(root: Path, row: list[str]) -> bool:
+def is_listed(root: Path, row: list[str]) -> bool:
     """Whether a first line is one of a picture already, rather than of column names."""
     for cell in row:
         name = cell.replace("\\", "/")
         if is_picture(name):
             return True
-        if not name or folded(name) in (*_FILES, *_LABELS) or len(name) > 255 or "\0" in name:
+        if (
+            not name
+            or folded(name) in (*FILE_COLUMNS, *LABEL_COLUMNS)
+            or len(name) > 255
+            or "\0" in name
+        ):
             continue
         if relative_name(name) is not None and any(root.glob(f"{escape(name)}.*")):
             return True
@@ -194,11 +235,11 @@ def _named(
 def _by_header(table: Path, header: Sequence[str]) -> tuple[int, int]:
     """Places of the columns by their usual names, where one of each may be meant."""
     known = [folded(cell) for cell in header]
-    files = [place for place, cell in enumerate(known) if cell in _FILES]
-    labels = [place for place, cell in enumerate(known) if cell in _LABELS]
+    files = [place for place, cell in enumerate(known) if cell in FILE_COLUMNS]
+    labels = [place for place, cell in enumerate(known) if cell in LABEL_COLUMNS]
     if len(files) > 1:
-        best = min(files, key=lambda place: _FILES.index(known[place]))
-        files = [best] if _FILES.index(known[best]) < 2 else files
+        best = min(files, key=lambda place: FILE_COLUMNS.index(known[place]))
+        files = [best] if FILE_COLUMNS.index(known[best]) < 2 else files
         if len(files) > 1 and known.count("id") == 1:
             files.remove(known.index("id"))
     if len(labels) > 1 and known.count("label") == 1:
@@ -219,7 +260,7 @@ def _by_header(table: Path, header: Sequence[str]) -> tuple[int, int]:
 def _second(header: Sequence[str], label: int) -> int | None:
     """Place of one more column of labels, such as the names beside the numbers."""
     known = [folded(cell) for cell in header]
-    others = [c for c, cell in enumerate(known) if c != label and cell in (*_LABELS, "name")]
+    others = [c for c, cell in enumerate(known) if c != label and cell in (*LABEL_COLUMNS, "name")]
     return others[0] if len(others) == 1 else None
 
 
@@ -256,7 +297,7 @@ def _one_class(text: str, where: str) -> str:
     return next(iter(names), "")
 
 
-def _objects(table: Path, text: str) -> list[tuple[int, Any]]:
+def objects_of(table: Path, text: str) -> list[tuple[int, Any]]:
     """Objects of JSON lines, or of one JSON value, with the lines that they stand in."""
     where = f"{table}"
     try:

@@ -40,6 +40,7 @@ MAX_PIXELS = 120_000_000
 # Of one picture, encoded or as an array.
 MAX_BYTES = 4 * MAX_PIXELS
 _MAX_NAME = 1024
+_EXIF_ORIENTATION = 0x0112
 # Filters of warnings belong to the whole process.
 _quiet = threading.Lock()
 
@@ -138,6 +139,20 @@ def size_of(picture: Picture) -> tuple[int, int]:
     if isinstance(picture, Image.Image):
         return picture.height, picture.width
     return int(picture.shape[0]), int(picture.shape[1])
+
+
+def picture_oddities(picture: Picture) -> tuple[int, int, int]:
+    """Whether a picture has an EXIF rotation, 16 bits or more a channel, transparent pixels."""
+    rotated = transparent = False
+    if not isinstance(picture, Image.Image):
+        return 0, 0, 0
+    with suppress(Exception):  # metadata in disorder turn no picture
+        rotated = picture.getexif().get(_EXIF_ORIENTATION, 1) != 1
+    if picture.has_transparency_data:
+        with suppress(Exception):  # a palette in disorder
+            lowest, _ = picture.convert("RGBA").getchannel("A").getextrema()
+            transparent = isinstance(lowest, int) and lowest < 255
+    return int(rotated), int(picture.mode.startswith("I")), int(transparent)
 
 
 def is_picture(name: str) -> bool:

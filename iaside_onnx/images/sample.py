@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..checks import check_choice
 from ..digest import data_digest
@@ -20,17 +20,25 @@ from ..spelling import option
 from ..storage.regular_file import check_regular, nearby
 from .arrays import hdf5_images, npy_images, npz_images
 from .fingerprints import Fingerprints
-from .folders import all_pictures, class_folders, labelled_files, no_pictures
+from .folders import (
+    PhotoFiles,
+    all_pictures,
+    class_folders,
+    labelled_files,
+    labelled_sets,
+    masked_pictures,
+    no_pictures,
+)
 from .parquet import parquet_pictures
-from .pictures import SUFFIXES, ImageSource, relative_name
+from .pictures import ImageSource, relative_name
 from .pictures import Picture as Picture
-from .shards import in_folder, named_by
+from .pictures import picture_oddities as picture_oddities
+from .shards import in_folder, named_by, other_file
 from .webdataset import tar_pictures
 
 LABEL_ORDERS = ("text", "number")
 # What `labels` takes for: the model's own answers to the untouched images.
 OWN_ANSWERS = "model"
-_EXIF_ORIENTATION = 0x0112
 # The compressed ones are refused with what to do.
 _TAR = {".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst"}
 
@@ -61,6 +69,8 @@ class Reading:
     own_answers : bool
         Images have no labels: the model's own answers to them are taken. Any folder of pictures
         will do, however they lie in it.
+    sets : bool
+        Images have several labels each, or none: `labels` is a table of sets.
     """
 
     images: Path
@@ -71,6 +81,7 @@ class Reading:
     class_names: str | None = None
     label_order: str | None = None
     own_answers: bool = False
+    sets: bool = False
 
     @classmethod
     def asked(
@@ -78,7 +89,7 @@ class Reading:
         images: str | Path,
         labels: str | Path | None = None,
         class_names: str | Path | None = None,
-        **options: str | None,
+        **options: Any,
     ) -> Reading:
         """As a caller gives it.
 
@@ -128,12 +139,7 @@ class Reading:
         path, labels = self.images, self.labels
         source: ImageSource | None = None
         if path.is_dir():
-            if self.own_answers:
-                source = all_pictures(path, listener)
-            elif labels is None:
-                source = class_folders(path, listener)
-            else:
-                source = labelled_files(path, labels, columns)
+            source = self._in_folder(columns, listener)
             if source is not None:
                 self._refuse_array_names()
                 return source
@@ -161,7 +167,19 @@ class Reading:
         self._refuse_array_names()
         if kinds <= _TAR:
             return tar_pictures(files)
-        raise DataError(f"{path}: {_other_file(kinds)}")
+        raise DataError(f"{path}: {other_file(kinds)}")
+
+    def _in_folder(self, columns: tuple[str, str] | None, listener: Listener) -> ImageSource | None:
+        """Picture files of a folder; None where it holds none."""
+        path, labels = self.images, self.labels
+        if self.own_answers:
+            return all_pictures(path, listener)
+        if labels is None:
+            return class_folders(path, listener)
+        if labels.is_dir():
+            return masked_pictures(path, labels, listener)
+        read = labelled_sets if self.sets else labelled_files
+        return read(path, labels, columns)
 
     def _refuse_array_names(self) -> None:
         if self.image_column or self.label_column:
@@ -204,24 +222,6 @@ def _column_pair(text: str | None) -> tuple[str, str] | None:
         example = option("columns", "id,breed")
         raise InvalidOption("columns", text, f"give two names or numbers, such as {example}")
     return names[0], names[1]
-
-
-def _other_file(kinds: set[str]) -> str:
-    """What a file is that is not read, and what to do."""
-    if kinds == {".mat"}:
-        return (
-            "a MATLAB file, which is not read; save its arrays with numpy.savez as images "
-            "(n x H x W x C) and labels (scipy.io.loadmat reads version 5, h5py version 7.3)"
-        )
-    if kinds & SUFFIXES:
-        return (
-            f"is one picture; give the folder of class folders, or {option('labels')} with a folder"
-        )
-    if kinds & {".csv", ".tsv", ".jsonl"}:
-        return f"is a table; give the folder with the pictures, and this with {option('labels')}"
-    if kinds & {".onnx", ".ort"}:
-        return "is a model, not images; the model is named first, then the images"
-    return "images are read from a folder, or from .npz, .npy, .h5, .tar or .parquet files"
 
 
 @dataclass
@@ -296,7 +296,21 @@ class Sample:
 
     @property
     def image_digests(self) -> NDArray[np.uint8]:
-        """SHA-256 of each image's content, shape (K, 32), as it was when it was first read."""
+        """SHA-256 of each image's content, and of its labels or mask where these are no class.
+
+        Shape (K, 32), as it was when it was first read.
+        """
+        contents = self.content_digests
+        truths = self.source.truths if isinstance(self.source, PhotoFiles) else None
+        if truths is None:
+            return contents
+        rows = zip(self.ids, contents, strict=True)
+        both = [sha256(row.tobytes() + truths.digest(name)).digest() for name, row in rows]
+        return np.frombuffer(b"".join(both), np.uint8).reshape(len(both), -1)
+
+    @property
+    def content_digests(self) -> NDArray[np.uint8]:
+        """SHA-256 of each image's content alone, shape (K, 32)."""
         known = self._digests
         digests = [
             known.contents.get(index) or known.read(index, self.source.content(index), name)
@@ -397,17 +411,3 @@ def leave_out_bad(sample: Sample, listener: Listener) -> tuple[Sample, list[dict
     classes = f"; {counted(lost, 'class', 'classes')} lost all of theirs" if lost else ""
     listener.warning(f"{count} and are left out, {first}{classes}")
     return kept, skipped
-
-
-def picture_oddities(picture: Picture) -> tuple[int, int, int]:
-    """Whether a picture has an EXIF rotation, 16 bits or more a channel, transparent pixels."""
-    rotated = transparent = False
-    if not isinstance(picture, Image.Image):
-        return 0, 0, 0
-    with suppress(Exception):  # metadata in disorder turn no picture
-        rotated = picture.getexif().get(_EXIF_ORIENTATION, 1) != 1
-    if picture.has_transparency_data:
-        with suppress(Exception):  # a palette in disorder
-            lowest, _ = picture.convert("RGBA").getchannel("A").getextrema()
-            transparent = isinstance(lowest, int) and lowest < 255
-    return int(rotated), int(picture.mode.startswith("I")), int(transparent)

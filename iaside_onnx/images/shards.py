@@ -8,7 +8,9 @@ from math import prod
 from pathlib import Path
 
 from ..errors import DataError
+from ..spelling import option
 from ..storage.regular_file import check_regular
+from .pictures import SUFFIXES
 
 SHARD_SUFFIXES = (".tar", ".parquet")
 _MOST = 100_000
@@ -105,3 +107,21 @@ def _set_of(file: Path) -> str:
     numbered = _NUMBERED.match(file.stem)
     stem = numbered[1] + "-*" if numbered else re.sub(r"\d+(?=\D*$)", "*", file.stem)
     return stem + file.suffix
+
+
+def other_file(kinds: set[str]) -> str:
+    """What a file is that is not read, and what to do."""
+    if kinds == {".mat"}:
+        return (
+            "a MATLAB file, which is not read; save its arrays with numpy.savez as images "
+            "(n x H x W x C) and labels (scipy.io.loadmat reads version 5, h5py version 7.3)"
+        )
+    if kinds & SUFFIXES:
+        return (
+            f"is one picture; give the folder of class folders, or {option('labels')} with a folder"
+        )
+    if kinds & {".csv", ".tsv", ".jsonl"}:
+        return f"is a table; give the folder with the pictures, and this with {option('labels')}"
+    if kinds & {".onnx", ".ort"}:
+        return "is a model, not images; the model is named first, then the images"
+    return "images are read from a folder, or from .npz, .npy, .h5, .tar or .parquet files"

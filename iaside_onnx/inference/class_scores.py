@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
+
+if TYPE_CHECKING:
+    from .class_head import ClassHead
 
 # Rows of probabilities in float16 sum to 1 within a few thousandths.
 _SUM_TOLERANCE = 1e-2
@@ -32,6 +36,8 @@ class ScoreForm:
         One score an image: of class 1 against class 0, a logit or a probability.
     step : float
         Distance between neighbouring scores where the output was quantised, else 0.
+    head : ClassHead or None
+        What makes logits of classes of an embedding, which the scores are then.
     pair : bool
         Of two columns one may have been computed as 1 minus the other.
     """
@@ -41,6 +47,7 @@ class ScoreForm:
     binary: bool = False
     step: float = 0.0
     pair: bool = False
+    head: ClassHead | None = None
 
     @property
     def floor(self) -> float:
@@ -56,6 +63,8 @@ class ScoreForm:
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw scores, shape (n, columns), as logits of shape (n, classes)."""
+        if self.head is not None:
+            return self.head.logits(scores)
         if self.kind == "logits":
             return np.pad(scores, ((0, 0), (1, 0))) if self.binary else scores
         both = np.hstack([1 - scores, scores]) if self.binary else scores

@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, said
+from ..errors import ArtifactError, UsageError, said
 from ..images.sample import Picture, Sample
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
-from ..onnx_file.heads import class_labels, head_of
-from ..onnx_file.tensors import Tensor
+from ..onnx_file.heads import class_labels
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..settings import Settings
 from ..spelling import option
-from .class_scores import ScoreForm, plain_kind, settled_kind
-from .ends import image_input, score_output
+from ..tasks import CLASSES, DETECTOR, TASKS, TaskKind
+from .class_head import class_head
+from .class_scores import ScoreForm
+from .ends import image_input
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
+from .map_form import MapForm
 from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
-from .output_meaning import NoClassScoresError, OutputMeaning, output_meaning
+from .other_outputs import first_output, say_channels, settled_outputs
+from .output_meaning import check_options, task_of
 from .placement import Placement
+from .score_forms import counted_form, form_of_classes, meaning_of
 from .session import Runtime
 from .task import OneLabel, Task
+from .task_agreement import agreement_of
+from .task_boxes import CONFIDENCE, MatchedBoxes
+from .task_dense import Dense
+from .task_embedding import Embedding
+from .task_several_labels import DEFAULT_THRESHOLD, SeveralLabels
 
 _SIZE = option("size", like="HxW")
 _LOGITS = option("output_kind", "logits")
 # Images on which batches are tried, and on which scores are looked at.
 _PROBE_IMAGES = 3
 _WIDE_PROBE_IMAGES = 8
+# Fewer of them where outputs are large.
+_PROBE_NUMBERS = 1 << 23
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +58,9 @@ class Classifier(Opened):
     scores : ScoreForm
         What the output holds.
     classes : int
+        Columns of the scores; no number of classes where the kind has none.
+    kind : TaskKind
+        What kind of model it is.
     label_offset : int
         Added to labels: as asked, else as declared in the file.
     preprocess : Preprocess
@@ -56,14 +70,27 @@ class Classifier(Opened):
         graph's nodes call them.
     placement : Placement or None
         Which nodes the provider leaves to others; None for one that leaves none.
+    threshold : float
+        Least confidence of an object, of detectors.
+    thresholds : ndarray of float64, shape (classes,), or None
+        Of several labels: probabilities above which a label is given; None: 0.5.
+    map_form : MapForm or None
+        How a map of classes lies.
+    mask_size : (height, width) or None
+        Of the masks that maps are held against; None: that of the map itself.
     """
 
     scores: ScoreForm
     classes: int
     label_offset: int
     preprocess: Preprocess
+    kind: TaskKind = TASKS[CLASSES]
     class_names: list[str] | None = None
     placement: Placement | None = None
+    threshold: float = CONFIDENCE
+    thresholds: NDArray[np.float64] | None = None
+    map_form: MapForm | None = None
+    mask_size: tuple[int, int] | None = None
 
     @property
     def form(self) -> InputForm:
@@ -73,16 +100,21 @@ class Classifier(Opened):
     @property
     def settled(self) -> dict[str, Any]:
         """How the file and its images are read, as settings of a report: JSON values."""
-        form, scores = self.form, self.scores
+        form, scores, head = self.form, self.scores, self.model.head
+        names = self.model.outputs
         return {
             "preprocess": self.preprocess.settings(),
             "size": [form.height, form.width],
             "input": form.name,
-            "output": self.output.name,
+            "output": self.output.name if len(names) == 1 else list(names),
+            **({} if scores.head is None else scores.head.record),
             "layout": form.layout,
-            "output_kind": scores.kind,
+            **({} if self.kind.name == CLASSES else {"task": self.kind.name}),
+            **({} if head is None else {"head": head.form, "threshold": self.threshold}),
+            **({"output_kind": scores.kind} if self.kind.counted else {}),
             **({"floor": scores.floor} if scores.kind == "probabilities" else {}),
             **({"allow_random": True} if self.random else {}),
+            **({} if self.thresholds is None else {"threshold": _alike(self.thresholds)}),
         }
 
     @property
@@ -99,8 +131,21 @@ class Classifier(Opened):
     def task(self, temperature: float = 1.0, *, answered: bool = False) -> Task:
         """What its scores mean, at a temperature T of softmax(z / T).
 
-        Where it is `answered`, the tail gives the model's own answer beside the value.
+        Where it is `answered`, the tail gives the model's own answer beside the value, if that is a
+        class.
         """
+        if self.kind.name == "embedding":
+            return Embedding(self.output.elem_type, self.classes)
+        if self.kind is DETECTOR:
+            return MatchedBoxes(self.threshold)
+        if self.kind.name == "other":
+            return agreement_of(self.model)
+        if self.kind.name == "several-labels":
+            thresholds = self.thresholds
+            usual = np.full(self.classes, DEFAULT_THRESHOLD)
+            return SeveralLabels(self.scores, usual if thresholds is None else thresholds)
+        if self.map_form is not None:
+            return Dense(self.scores, self.map_form, self.mask_size or self.map_form.size)
         return OneLabel(self.scores, temperature, answered)
 
     def logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -113,9 +158,24 @@ class Classifier(Opened):
         Raises
         ------
         ArtifactError
-            "probabilities" that are none.
+            "probabilities" that are none, or an embedding without a direction.
         """
-        if not self.scores.plausible(scores):
+        if self.kind.name == "embedding":
+            if not np.abs(scores).max(axis=1).all():
+                raise ArtifactError(
+                    f"{self.artifact.path}: output '{self.output.name}' is all zeros for an image, "
+                    "an embedding without a direction"
+                )
+            return
+        if self.kind.name == "other":
+            return
+        if self.kind.name == "several-labels":  # each a probability of its own
+            plausible = replace(self.scores, binary=True).plausible(scores)
+        elif self.map_form is not None:
+            plausible = self.scores.plausible(self.map_form.pixels(scores))
+        else:
+            plausible = self.scores.plausible(scores)
+        if not plausible:
             raise ArtifactError(
                 f"{self.artifact.path}: output '{self.output.name}' was taken for probabilities, "
                 f"but its rows sum to {scores.sum(axis=1)[0]:.4g} and range from "
@@ -147,7 +207,9 @@ def open_classifier(
     artifact = describe(path, runtime)
     declared = Declared(path, artifact.metadata)
     tensor = image_input(artifact, settings.input)
-    output = score_output(artifact, settings.output or declared.output())
+    classed = settings.given_classes is not None
+    named = settings.outputs or tuple(filter(None, [declared.output()]))
+    output, fault = first_output(artifact, named, settings.task, settings.head)
     recipe = _recipe(declared, settings, listener)
     form = settle_input(
         artifact,
@@ -176,17 +238,29 @@ def open_classifier(
     try:
         beside = fixed_inputs(artifact, tensor, settings.set, listener)
         affine = Affine(*preprocess.affine(form.channels))
+        source = Source(artifact, runtime, form, affine, output, beside, any_shape=True)
+        read = settled_outputs(
+            source, wide, declared, names=named, task=settings.task, head=settings.head,
+            fault=fault,
+        )  # fmt: skip
         opened = open_source(
-            Source(artifact, runtime, form, affine, output, beside),
+            source if read is None else read.source(source),
             wide[:_PROBE_IMAGES],
             listener,
-            before_head=asked != "logits",
+            before_head=not classed
+            and read is None
+            and asked != "logits"
+            and settings.task != "embedding",
+            several=settings.task == "several-labels"
+            or (not classed and (settings.task or asked) is None),
             allow_random=settings.allow_random,
             wide=wide,
         )
         opened.model.confirm_file = artifact.watch()
+        opened.model.head = None if read is None else read.detector
         placement = placement_of(opened, listener)
-        scores = scores_of(opened.model, wide, _PROBE_IMAGES)
+        few = max(_PROBE_IMAGES, _PROBE_NUMBERS // opened.model.output_numbers)
+        scores = scores_of(opened.model, wide[:few], _PROBE_IMAGES)
     except RunError as error:
         if not free or settings.size or declared.size():
             raise
@@ -194,13 +268,60 @@ def open_classifier(
             f"{said(error)}; its input size is free, and {form.height} x {form.width} was taken: "
             f"give {_SIZE}"
         ) from error
-    check_class_scores(artifact, opened.output.name, scores, asked)
-    score_form = _score_form(artifact, asked, opened, scores, listener)
-    classes = 2 if score_form.binary else scores.shape[1]
+    if classed:
+        return _with_head(opened, preprocess, placement, scores, settings, sample, listener)
+    if read is not None:
+        kind = read.kind(settings.task, opened.model, listener)
+    else:
+        kind = _task(opened, output.name, scores, settings, asked, listener)
+    check_options(settings, kind)
+    if kind is TASKS["other"]:
+        say_channels(opened.model, listener)
+    if not kind.counted:
+        return Classifier(
+            **vars(opened), scores=ScoreForm("logits", opened.output.elem_type),
+            classes=scores.shape[1], kind=kind, label_offset=0, preprocess=preprocess,
+            placement=placement,
+        )  # fmt: skip
+    map_form = None
+    if kind.name == CLASSES:
+        score_form = form_of_classes(artifact, asked, opened, scores, listener)
+    else:
+        score_form, map_form = counted_form(kind.name, opened, scores, asked, listener)
+    columns = scores.shape[1] if map_form is None else map_form.channels
+    classes = 2 if score_form.binary else columns
     names = declared.classes(classes, offset) or _graph_names(artifact, classes, listener)
     return Classifier(
-        **vars(opened), scores=score_form, classes=classes, label_offset=offset,
-        preprocess=preprocess, class_names=names, placement=placement,
+        **vars(opened), scores=score_form, classes=classes, label_offset=offset, kind=kind,
+        preprocess=preprocess, class_names=names, placement=placement, map_form=map_form,
+    )  # fmt: skip
+
+
+def _with_head(
+    opened: Opened,
+    preprocess: Preprocess,
+    placement: Placement | None,
+    scores: NDArray[np.float32],
+    settings: Settings,
+    sample: Sample,
+    listener: Listener,
+) -> Classifier:
+    """A model that gives embeddings, as a classifier."""
+    shape = (len(scores), *opened.model.score_shapes[0])
+    task_of(opened.output.name, meaning_of(opened, scores, None), shape, "embedding")
+    if settings.output_kind is not None:
+        kind = option("output_kind", settings.output_kind)
+        raise UsageError(f"{kind} does not go with classes that are given for embeddings")
+    channels = opened.model.form.channels
+    head = class_head(
+        opened.artifact, settings, scores.shape[1], sample, opened.model.scores,
+        lambda picture: preprocess.pixels(picture, channels), listener,
+    )  # fmt: skip
+    form = ScoreForm("logits", opened.output.elem_type, head=head)
+    return Classifier(
+        **vars(opened), scores=form, classes=len(head.classes),
+        label_offset=settings.label_offset or 0, preprocess=preprocess, class_names=head.names,
+        placement=placement,
     )  # fmt: skip
 
 
@@ -230,26 +351,31 @@ def _probe(sample: Sample, preprocess: Preprocess, channels: int) -> NDArray[np.
     return np.stack([preprocess.pixels(picture, channels) for picture in pictures])
 
 
-def check_class_scores(
-    artifact: Artifact, output: str, scores: NDArray[np.float32], asked: str | None
-) -> OutputMeaning:
-    """Refuse rows that are no class scores: an embedding, or several labels an image.
+def _task(
+    opened: Opened,
+    output: str,
+    scores: NDArray[np.float32],
+    settings: Settings,
+    asked: str | None,
+    listener: Listener,
+) -> TaskKind:
+    """The kind of model, said in a note where it was found out."""
+    kind = asked if settings.task in (None, CLASSES) else None
+    meaning = meaning_of(opened, scores, kind)
+    shape = (len(scores), *opened.model.score_shapes[0])
+    task = task_of(output, meaning, shape, settings.task)
+    if settings.task is None and task != CLASSES:
+        listener.note(
+            f"task: {task}, since output '{output}' is {meaning.words} ({option('task')} settles "
+            "it)"
+        )
+    return TASKS[task]
 
-    Parameters
-    ----------
-    scores : ndarray, shape (n, columns)
-        Rows for a few images.
-    asked : str or None
-        The kind of scores that the user or the file declares, which settles it.
 
-    Raises
-    ------
-    NoClassScoresError
-    """
-    meaning = output_meaning(scores, len(scores), artifact.kind_of(output), asked)
-    if meaning.task != "classes":
-        raise NoClassScoresError(output, meaning)
-    return meaning
+def _alike(thresholds: NDArray[np.float64]) -> float | list[float]:
+    """One number where all are the same."""
+    numbers: list[float] = thresholds.tolist()
+    return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
 def _recipe(declared: Declared, settings: Settings, listener: Listener) -> Preprocess:
@@ -280,58 +406,3 @@ def _graph_names(artifact: Artifact, classes: int, listener: Listener) -> list[s
             f"{', ...' if classes > 8 else ''}: labels must count them from 0, in this order"
         )
     return names
-
-
-def _score_form(
-    artifact: Artifact,
-    asked: str | None,
-    opened: Opened,
-    scores: NDArray[np.float32],
-    listener: Listener,
-) -> ScoreForm:
-    """What the output holds: as asked, as declared, as the graph says, else as values look."""
-    output = opened.output
-    binary = scores.shape[1] == 1
-    decision = artifact.decision_of(output.name)
-    if binary and decision is not None:
-        raise ArtifactError(
-            f"{artifact.path}: output '{output.name}' is {decision.meaning}, made by "
-            f"{decision.operator}; give the tensor that it reads: "
-            f"{option('output', decision.scores)}"
-        )
-    tail = artifact.kind_of(output.name)
-    kind = "logits" if opened.head is not None else asked
-    if kind is None:
-        kind = settled_kind(scores, tail)
-        if kind == "unknown":
-            raise ArtifactError(
-                f"{artifact.path}: output '{output.name}' {_unsettled(artifact, output, binary)}"
-            )
-        if kind != plain_kind(tail, scores.shape[1]):
-            listener.note(
-                f"output '{output.name}': taken for {kind}, from its values on a few images"
-            )
-    if binary:
-        listener.note(f"output '{output.name}': one score, of class 1 against class 0")
-    step = artifact.step_of(output.name) if kind == "probabilities" else 0.0
-    # One of two columns may be 1 minus the other, unless a Softmax made both.
-    pair = scores.shape[1] == 2 and tail != "probabilities"
-    return ScoreForm(kind, output.elem_type, binary, step, pair)
-
-
-def _unsettled(artifact: Artifact, output: Tensor, binary: bool) -> str:
-    """What is to be settled about scores in [0, 1]."""
-    if binary:
-        return (
-            "holds one number in [0, 1] per image, a probability of class 1 or a logit; say which "
-            f"with {option('output_kind', 'probabilities', 'logits')}"
-        )
-    head = head_of(artifact.graph, output.name)
-    more = ""
-    if head:
-        before = f"{option('output', head.logits)} {_LOGITS}"
-        more = f"; where one class excludes the others, {before}"
-    return (
-        "lies in [0, 1] but its rows do not sum to 1, as after a sigmoid; class probabilities or "
-        f"logits are needed (if these are logits use {_LOGITS}{more})"
-    )

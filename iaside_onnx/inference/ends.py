@@ -158,7 +158,8 @@ def score_output(artifact: Artifact, name: str | None = None) -> Tensor:
     elif len(candidates) > 1:
         raise ArtifactError(
             f"{path}: has {len(candidates)} outputs that could be class scores "
-            f"({names_of(tuple(candidates))}); choose one with {option('output')}"
+            f"({names_of(tuple(candidates))}); choose one with {option('output')}, or take them "
+            f"all with {option('task', 'other')}"
         )
     output = candidates[0]
     decision = artifact.decision_of(output.name)

@@ -13,22 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from ..checks import several
 from ..errors import ArtifactError, IasideError, ProviderError, said
 from ..listener import Listener
 from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import Tensor
-from ..spelling import on_command_line, option
+from ..spelling import on_command_line, option, path_word
+from ..spelling import words as typed
+from ..tasks import CLASSES, TASKS
 from .choosing import active_providers, runtime_clash
-from .class_scores import plain_kind, settled_kind
-from .classifier import check_class_scores
-from .ends import image_input, score_output, settled_layout
+from .class_scores import ScoreForm, plain_kind, settled_kind
+from .ends import image_input, settled_layout
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, form_of
-from .model import Affine
+from .map_form import MapForm
+from .model import Affine, Model
 from .opened import Opened, Source, open_source
 from .ort_format import describe
-from .output_meaning import NoClassScoresError, OutputMeaning
+from .other_outputs import ReadOutputs, first_output, settled_outputs
+from .output_meaning import NoClassScoresError, OutputMeaning, task_of
+from .score_forms import counted_form, meaning_of
 from .session import Runtime
 from .steadiness import randomness_of, unsteadiness
 
@@ -40,6 +45,7 @@ _RANDOM_IMAGES = 3
 # Numbers in the random images; larger inputs are described without being run.
 _MOST_NUMBERS = 1 << 25
 T = TypeVar("T")
+_Find = Callable[[Source, NDArray[np.float32]], ReadOutputs | None]
 
 
 class Inspection(TypedDict):
@@ -57,6 +63,8 @@ class Inspection(TypedDict):
     classes: int | None
     task: str | None
     meaning: str | None
+    command: list[str] | None
+    head: str | None
     class_names: list[str] | None
     range_hint: str | None
     pixel_range: dict[str, Any] | None
@@ -96,17 +104,20 @@ class _Trial(NamedTuple):
     opened: Opened | None = None
     scores: NDArray[np.float32] | None = None
     meaning: OutputMeaning | None = None
+    counted: tuple[ScoreForm, MapForm | None] | None = None
 
 
 def inspect(
     path: Path,
     *,
     input: str | None = None,
-    output: str | None = None,
+    output: str | Sequence[str] | None = None,
     layout: str | None = None,
     ort_extension: Sequence[Path] = (),
     set: Sequence[str] = (),
     size: tuple[int, int] | None = None,
+    task: str | None = None,
+    head: str | None = None,
 ) -> Inspection:
     """Describe an artifact as plain JSON values.
 
@@ -116,7 +127,7 @@ def inspect(
 
     Parameters
     ----------
-    input, output, layout, set, size
+    input, output, layout, set, size, task, head
         Settle what the file leaves open, as for `analyze`.
 
     Raises
@@ -125,6 +136,7 @@ def inspect(
         Not an ONNX model, or no such input or output. What merely cannot be audited is listed
         under ``warnings``.
     """
+    task = task if task == "other" else None  # which alone changes what is read
     runtime = Runtime(extensions=tuple(ort_extension))
     artifact = describe(path, runtime)
     declared, warnings = Declared(path, artifact.metadata), _Warnings()
@@ -139,9 +151,11 @@ def inspect(
     layout, beside = None, None
     if image is not None:
         layout = warnings.read(partial(settled_layout, artifact, image, asked))
-    scores = warnings.read(
-        lambda: score_output(artifact, output or declared.output()), strict=output is not None
+    named = tuple(filter(None, several("output", output) or (declared.output(),)))
+    first = warnings.read(
+        lambda: first_output(artifact, named, task, head), strict=output is not None
     )
+    scores, fault = (None, None) if first is None else first
     declared_kind = warnings.read(declared.output_kind)
     tail = artifact.kind_of(scores.name) if scores else "unknown"
     classes = _declared_class_count(scores)
@@ -153,30 +167,40 @@ def inspect(
         values = partial(fixed_inputs, artifact, image, set, Listener())
         beside = warnings.read(values, strict=bool(set))
     batch = image.shape[0] if image is not None and image.shape else None
-    given, trial, head, meaning = None, None, None, None
+    given, trial, before, meaning = None, None, None, None
     if image and scores and layout and beside is not None:
         given = size or warnings.read(declared.size)
         sizes = [given] if given else _PROBE_SIZES[: None if _is_free(image) else 1]
         sources = [
-            Source(artifact, runtime, form, _plain(form), scores, beside)
+            Source(artifact, runtime, form, _plain(form), scores, beside, any_shape=True)
             for form in (form_of(image, layout, sides) for sides in sizes)
         ]
-        trial = _tried(sources, declared_kind, warnings, free=_is_free(image))
+        find = partial(
+            settled_outputs, declared=declared, names=named, task=task, head=head, fault=fault
+        )
+        trial = _tried(sources, declared_kind, warnings, find, free=_is_free(image))
         meaning = trial.meaning
         if meaning is not None and meaning.task != "classes":
             classes = None
     if trial is not None and trial.opened is not None and trial.scores is not None:
         batch = trial.opened.batch or batch
-        head, classes = trial.opened.head, trial.scores.shape[1]
+        before, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES
+        classes = trial.scores.shape[1] if of_classes else None
         settled = settled_kind(trial.scores, tail)
-        if head is not None:
+        if trial.counted is not None:
+            scores_are, map_form = trial.counted
+            classes = trial.scores.shape[1] if map_form is None else map_form.channels
+            classes = 2 if scores_are.binary else classes
+            kind = scores_are.kind
+        if before is not None:
             kind = "probabilities"
-        elif declared_kind is None and settled != kind:
+        elif of_classes and declared_kind is None and settled != kind:
             looks = "does not tell the output's kind" if kind == "unknown" else f"looks like {kind}"
             kind, values_are = settled, "one number in [0, 1]" if settled == "unknown" else settled
             warnings.append(f"the graph's tail {looks}; random images give {values_are}")
     elif batch is not None:
         warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")
+    detector = trial.opened.model.head if trial is not None and trial.opened else None
     artifact.confirm()
     if classes == 1:
         warnings.append("one score per image: read as class 1 against class 0")
@@ -209,6 +233,8 @@ def inspect(
         classes=classes,
         task=meaning.task if meaning else None,
         meaning=meaning.words if meaning else None,
+        command=_command(path, trial, meaning, output, set),
+        head=detector.form if detector else None,
         class_names=declared.classes(classes, offset) if classes else None,
         range_hint=pixels.text if pixels else None,
         pixel_range=None
@@ -225,11 +251,28 @@ def inspect(
         if recipe is None
         else {"file": recipe.name, "recipe": recipe.settings()},
         metadata={key: shortened(text) for key, text in artifact.metadata.items()},
-        read_before=None if head is None else {"operator": head.operator, "tensor": head.logits},
+        read_before=None
+        if before is None
+        else {"operator": before.operator, "tensor": before.logits},
         providers=providers,
         provider_names=provider_names,
         warnings=list(map(on_command_line, warnings)),
     )
+
+
+def _command(
+    path: Path,
+    trial: _Trial | None,
+    meaning: OutputMeaning | None,
+    output: str | Sequence[str] | None,
+    values: Sequence[str],
+) -> list[str] | None:
+    """The words of the command that audits the file; None where it cannot be audited as it is."""
+    if trial is None or trial.opened is None or meaning is None:
+        return None
+    given = {"output": several("output", output), "set": values}
+    words = [word for name, each in given.items() for value in each for word in typed(name, value)]
+    return ["iaside", "audit", path_word(path), "IMAGES", *words]
 
 
 def _is_free(image: Tensor) -> bool:
@@ -244,15 +287,25 @@ def _plain(form: InputForm) -> Affine:
 
 
 def _tried(
-    sources: Sequence[Source], declared_kind: str | None, warnings: _Warnings, *, free: bool
-) -> _Trial:
+    sources: Sequence[Source], declared_kind: str | None, warnings: _Warnings, find: _Find, *,
+    free: bool,
+) -> _Trial:  # fmt: skip
     """Random images put through the first of the sources that runs, as an audit would open it."""
     try:
         for source in sources:
-            if (result := _run(source, declared_kind, warnings, free=free)) is not None:
+            if (result := _run(source, declared_kind, warnings, find, free=free)) is not None:
+                if result[0].model.beside or result[0].model.head is not None:
+                    return _Trial(source.form, *result, _other(result[0].model))
                 name = source.output.name
-                meaning = check_class_scores(source.artifact, name, result[1], declared_kind)
-                return _Trial(source.form, *result, meaning)
+                meaning = meaning_of(*result, declared_kind)
+                shape = (len(result[1]), *result[0].model.score_shapes[0])
+                task = task_of(name, meaning, shape, None)  # whether it can be audited
+                form = None
+                if TASKS[task].counted and task != CLASSES:
+                    form = warnings.read(
+                        partial(counted_form, task, *result, declared_kind, Listener())
+                    )
+                return _Trial(source.form, *result, meaning, form)
     except NoClassScoresError as error:
         warnings.append(said(error))
         return _Trial(sources[0].form, meaning=error.meaning)
@@ -260,7 +313,7 @@ def _tried(
 
 
 def _run(
-    source: Source, declared_kind: str | None, warnings: _Warnings, *, free: bool
+    source: Source, declared_kind: str | None, warnings: _Warnings, find: _Find, *, free: bool
 ) -> tuple[Opened, NDArray[np.float32]] | None:
     form, listener = source.form, Listener()
     if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
@@ -269,9 +322,13 @@ def _run(
     shape = _RANDOM_IMAGES, form.channels, form.height, form.width
     pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
     try:
+        read = find(source, pixels)
+        source = source if read is None else read.source(source)
         opened = open_source(
-            source, pixels, listener, before_head=declared_kind != "logits", allow_random=True
-        )
+            source, pixels, listener, before_head=read is None and declared_kind != "logits",
+            several=declared_kind is None, allow_random=True,
+        )  # fmt: skip
+        opened.model.head = None if read is None else read.detector
         scores = opened.model.scores(pixels)
     except NoClassScoresError:
         raise
@@ -288,6 +345,14 @@ def _run(
             "graph and checks the copy against the file, which works on random images"
         )
     return opened, scores
+
+
+def _other(model: Model) -> OutputMeaning:
+    """What several outputs are, or those of a detector."""
+    if model.head is not None:
+        return OutputMeaning("other", model.head.words)
+    shapes = (" x ".join(map(str, shape)) or "1" for shape in model.score_shapes)
+    return OutputMeaning("other", f"{' and '.join(shapes)} numbers an image in several outputs")
 
 
 def _active(path: Path, runtime: Runtime, warnings: _Warnings) -> tuple[list[str], list[str]]:

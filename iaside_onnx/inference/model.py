@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from onnx import TensorProto
 
 from ..errors import ArtifactError
 from ..onnx_file.tensors import INPUT_TYPES
+from .detection import DetectionHead
 from .fixed_inputs import FixedInputs
 from .input_form import InputForm
 from .output_meaning import NoClassScoresError, output_meaning
@@ -65,12 +66,20 @@ class Model:
     ----------
     output : str
         The tensor that is read.
+    beside : tuple of str
+        Further outputs that are read in the same run; a row of scores holds all of them.
+    any_shape : bool
+        Outputs may be maps and tables, whose numbers a row holds in C order.
+    head : DetectionHead or None
+        What finds a row of detections in the outputs, which may then be of any shape.
     fixed : FixedInputs
         What is fed beside the images.
     confirm_file : callable
         Whether the file still is what was opened: asked after every run.
-    score_shape, score_dtype
-        Of one row as the graph gives it, known after the first run.
+    score_shapes, score_dtypes
+        Of one image of each output as the graph gives it, known after the first run.
+    output_numbers : int
+        Numbers that the graph gives for an image in all outputs.
     path : Path or None
         The file, for errors.
     """
@@ -82,12 +91,27 @@ class Model:
     affine: Affine
     fixed: FixedInputs = field(default_factory=FixedInputs)
     confirm_file: Callable[[], None] = lambda: None
-    score_shape: tuple[int, ...] = ()
-    score_dtype: type[np.generic] = np.float32
+    beside: tuple[str, ...] = ()
+    any_shape: bool = False
+    head: DetectionHead | None = None
+    score_shapes: tuple[tuple[int, ...], ...] = ()
+    score_dtypes: tuple[type[np.generic], ...] = ()
+    output_numbers: int = 1
     path: Path | None = None
 
+    def comparable(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores by which runs are compared: of a detector its candidates, whose order is fixed."""
+        if self.head is None or self.head.suppressed:
+            return self.scores(pixels)
+        return replace(self, head=None, any_shape=True).scores(pixels)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The tensors that are read, in the order in which a row holds them."""
+        return (self.output, *self.beside)
+
     def scores(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Raw scores, shape (n, classes), for images of shape (n, C, H, W) in pixel space.
+        """Raw scores, shape (n, columns), for images of shape (n, C, H, W) in pixel space.
 
         Raises
         ------
@@ -100,17 +124,38 @@ class Model:
         size = self.form.fixed_batch or count
         parts = []
         for start in range(0, count, size):
-            parts.append(self.raw(pixels[start : start + size]))
-            if parts[-1].shape[:1] != (size,):
-                raise NoClassScoresError(self.output, output_meaning(parts[-1], size))
+            outputs = self.raw_outputs(pixels[start : start + size])
+            parts.append(self.rows_of(outputs, size)[: count - start])
         self.confirm_file()
-        scores = np.concatenate(parts)
-        if not scores.size or scores[0].size != max(scores.shape[1:], default=1):
-            raise NoClassScoresError(self.output, output_meaning(scores, len(scores)))
-        self.score_shape, self.score_dtype = scores.shape[1:], scores.dtype.type
-        return np.asarray(scores[:count].reshape(count, -1), dtype=np.float32)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def rows_of(self, outputs: list[NDArray[Any]], fed: int) -> NDArray[np.float32]:
+        """Outputs of a run on so many images side by side, a row an image.
+
+        Raises
+        ------
+        NoClassScoresError
+            They are not by image, or hold more than one number on several axes.
+        """
+        self.output_numbers = max(1, sum(output.size for output in outputs) // fed)
+        if self.head is not None:
+            rows = self.head.rows(outputs, fed)
+            self.score_shapes, self.score_dtypes = (rows.shape[1:],), (rows.dtype.type,)
+            return rows
+        for name, output in zip(self.outputs, outputs, strict=True):
+            whole = output.shape[:1] == (fed,) and output.size
+            if not whole or not (self.any_shape or output[0].size == max(output.shape[1:] or (1,))):
+                raise NoClassScoresError(name, output_meaning(output, fed))
+        self.score_shapes = tuple(output.shape[1:] for output in outputs)
+        self.score_dtypes = tuple(output.dtype.type for output in outputs)
+        parts = [np.asarray(each.reshape(fed, -1), np.float32) for each in outputs]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def raw(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        """What one run gives in its first output; see `raw_outputs`."""
+        return self.raw_outputs(pixels)[0]
+
+    def raw_outputs(self, pixels: NDArray[np.float32]) -> list[NDArray[Any]]:
         """What one run gives for images in pixel space, as many as a fixed batch takes or fewer.
 
         Raises
@@ -123,7 +168,7 @@ class Model:
             feed = {self.form.name: batch, **self.fixed.feed(len(batch))}
         except MemoryError as error:  # a file may fix its batch at any number
             raise run_error(error, self.path) from error
-        return run(self.session, [self.output], feed, self.path)[0]
+        return run(self.session, list(self.outputs), feed, self.path)
 
     def _batch(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
         """Images as the graph takes them."""

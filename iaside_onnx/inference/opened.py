@@ -6,8 +6,10 @@ tensor that is no output, or to turn an output round. Each is held against the u
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,11 @@ from ..onnx_file.heads import Head, head_of
 from ..onnx_file.randomness import STEADY, Randomness
 from ..onnx_file.tensors import SCORE_TYPES, Tensor
 from .class_scores import look_like_probabilities
+from .detection import DetectionHead
+from .engine_cache import engine_options
 from .fixed_inputs import FixedInputs
 from .input_form import InputForm
+from .map_form import MapForm
 from .model import Affine, Model, OutOfMemoryError
 from .ort_format import tensor_of
 from .output_meaning import NoClassScoresError, output_meaning
@@ -88,6 +93,12 @@ class Source:
         An output, or any other tensor of the graph.
     fixed : FixedInputs
         Values of the inputs that take no images.
+    beside : tuple of str
+        Further outputs that are read in the same run.
+    any_shape : bool
+        Outputs may be maps and tables.
+    detector : DetectionHead or None
+        What finds detections in the outputs, whose shape may follow what images show.
     """
 
     artifact: Artifact
@@ -99,6 +110,9 @@ class Source:
     edits: tuple[Edit, ...] = ()
     rows: str = ""
     opened: Model | None = None
+    beside: tuple[str, ...] = ()
+    any_shape: bool = False
+    detector: DetectionHead | None = None
 
     @property
     def read(self) -> str:
@@ -112,7 +126,8 @@ class Source:
             session = self._session()
             self.opened = Model(
                 self.runtime, session, self.form, self.read, self.affine, self.fixed,
-                path=self.artifact.path,
+                path=self.artifact.path, beside=self.beside, any_shape=self.any_shape,
+                head=self.detector,
             )  # fmt: skip
         return self.opened
 
@@ -149,11 +164,19 @@ class Source:
     def _session(self) -> ort.InferenceSession:
         path = self.artifact.path
         if not self.edits:
-            return self.runtime.open(path)
+            return self.runtime.open(path, further=self._engines(b""))
         graph = load_graph(path)
         for edit in self.edits:
             graph = edit(graph)
-        return self.runtime.open(graph.SerializeToString(), folder=path.parent)
+        copy = graph.SerializeToString()
+        return self.runtime.open(copy, folder=path.parent, further=self._engines(copy))
+
+    def _engines(self, copy: bytes) -> dict[str, str]:
+        """Options for a provider that builds engines; `copy` is what an edit made."""
+        if not self.runtime.execution.engines:
+            return {}
+        content = f"{self.artifact.sha256} {hashlib.sha256(copy).hexdigest()}"
+        return engine_options(self.form, self.fixed, self.runtime.batch, content)
 
 
 def open_source(
@@ -162,6 +185,7 @@ def open_source(
     listener: Listener,
     *,
     before_head: bool = False,
+    several: bool = False,
     allow_random: bool = False,
     wide: Pixels | None = None,
 ) -> Opened:
@@ -173,6 +197,8 @@ def open_source(
         Images to try it on, at least two.
     before_head : bool
         Read the logits before a final Sigmoid or Softmax, where the graph has them.
+    several : bool
+        Those before a Sigmoid over several classes as well.
     allow_random : bool
         Open it even if its scores are random, or depend on the batch.
     wide : ndarray of float32, optional
@@ -186,8 +212,9 @@ def open_source(
     artifact, form, name = source.artifact, source.form, source.output.name
     if form.unbatched:
         source = source.edited(lambda graph: with_batch_axis(graph, form.name))
-    if name not in {each.name for each in artifact.outputs}:
-        source = source.edited(lambda graph: with_output(graph, name))
+    for each in (name, *source.beside):
+        if each not in {output.name for output in artifact.outputs}:
+            source = source.edited(partial(with_output, name=each))
     source = _settled(source, probe, listener).typed()
     noise = randomness_of(artifact, name)
     coarse = source.output.dtype == "float16" or source.runtime.execution.coarse
@@ -197,10 +224,12 @@ def open_source(
     head = head_of(artifact.graph, name) if before_head else None
     if head is not None:
         images = probe if wide is None else wide
-        before = _before(source, head, images, len(probe), listener)
+        before = _before(source, head, images, len(probe), listener, several=several)
         source, head = (source, None) if before is None else (before, head)
     mode, model = "file", source.model
-    if source.form.fixed_batch is not None:
+    if source.detector is not None and source.form.fixed_batch is not None:
+        mode = "fixed"
+    if source.form.fixed_batch is not None and source.detector is None:
         declared = form.fixed_batch is not None
         mode, model = _free(source, probe, listener, declared=declared)
     return Opened(
@@ -220,6 +249,8 @@ def _settled(source: Source, probe: Pixels, listener: Listener) -> Source:
 
     A file that declares a free batch is tried at one image and at several.
     """
+    if source.detector is not None:
+        return _told_apart(source, probe, listener)
     if fixed := source.form.fixed_batch:
         return _in_rows(source, source.model.raw(probe[:fixed]).shape, listener)
     several = len(probe)
@@ -257,6 +288,23 @@ def _settled(source: Source, probe: Pixels, listener: Listener) -> Source:
     raise failure
 
 
+def _told_apart(source: Source, probe: Pixels, listener: Listener) -> Source:
+    """A detector with the batch at which each image has the detections that it has alone."""
+    if source.form.fixed_batch:
+        return source
+    alone = scores_of(source.model, probe, 1)
+    try:
+        together = source.model.scores(probe)
+        if difference(alone, together) <= _COPY_TOLERANCE["float32"]:
+            return source
+    except OutOfMemoryError:
+        raise
+    except ArtifactError:
+        pass
+    listener.note("batch: 1, as detections of several images in one run cannot be told apart")
+    return source.at(1)
+
+
 def _in_rows(source: Source, shape: Shape, listener: Listener, *, alone: bool = False) -> Source:
     """The output for one image as a row, where it has lost the axis of the batch."""
     alone = alone or source.form.fixed_batch == 1
@@ -269,14 +317,24 @@ def _in_rows(source: Source, shape: Shape, listener: Listener, *, alone: bool = 
     return source.edited(lambda graph: with_rows(graph, name, classes), rows=ROWS)
 
 
+def _by_pixel(model: Model, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of scores; of a map those of each pixel."""
+    (shape, *_) = model.score_shapes
+    if len(shape) != 3 or max(shape) == scores.shape[1]:
+        return scores
+    return np.asarray(MapForm.of(shape, model.form).pixels(scores))
+
+
 def _before(
-    source: Source, head: Head, probe: Pixels, batch: int, listener: Listener
+    source: Source, head: Head, probe: Pixels, batch: int, listener: Listener, *, several: bool
 ) -> Source | None:
     """The logits before the head, if the output is what the head makes of them.
 
-    A Sigmoid over several classes is left: it is no distribution over them.
+    A Sigmoid over `several` classes is left where these exclude each other: it is no distribution
+    over them.
     """
-    output, answer = source.output, scores_of(source.model, probe, batch)
+    output = source.output
+    answer = _by_pixel(source.model, scores_of(source.model, probe, batch))
     if head.operator == "Softmax" and answer.shape[1] == 1:
         return None  # 1 whatever stands before it
     try:
@@ -285,18 +343,19 @@ def _before(
             output=Tensor(head.logits, None, 0),
             rows="",
         ).typed()
-        scores = scores_of(copy.model, probe, batch)
+        scores = _by_pixel(copy.model, scores_of(copy.model, probe, batch))
     except OutOfMemoryError:
         raise
     except ArtifactError:
         return None
-    if head.operator == "Sigmoid" and scores.shape[1] != 1:
+    labels = head.operator == "Sigmoid" and scores.shape[1] != 1
+    if labels and not (several and len(source.model.score_shapes[0]) == 1):
         return None
     step = source.artifact.step_of(output.name)
     with np.errstate(over="ignore"):
         expected = head.probabilities(scores, answer.shape[1])
-    several = answer.shape[1] > 1
-    if expected.shape != answer.shape or (several and not look_like_probabilities(answer, step)):
+    shared = answer.shape[1] > 1 and not labels
+    if expected.shape != answer.shape or (shared and not look_like_probabilities(answer, step)):
         return None
     apart = np.abs(expected - answer)
     worst = float(apart.max())

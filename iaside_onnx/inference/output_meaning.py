@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, UsageError
+from ..settings import Settings
 from ..spelling import option
+from ..tasks import CLASSES, DETECTOR, TASKS, TaskKind
 from .class_scores import look_like_probabilities
 
 # Two numbers of unit length may be scores; float16 keeps lengths to a part in 1000.
@@ -24,6 +28,9 @@ _PERCENT_TOLERANCE = 1.0
 # Candidates of a detection head: many rows of few numbers.
 _FEW_NUMBERS = 300
 _MANY_ROWS = 100
+# In the name of an output: of an embedding, and of scores.
+_EMBEDDING = re.compile(r"embed|feature|pooler|descriptor", re.IGNORECASE)
+_SCORES = re.compile(r"logit|score|prob|class|label", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,30 +40,98 @@ class OutputMeaning:
     Attributes
     ----------
     task : str
-        "classes", which is what can be audited today, "several-labels", "embedding", "dense" or
-        "other".
+        "classes", "several-labels", "embedding", "dense" or "other".
     words : str
         The same for people, such as "a map of 1 x 224 x 224 numbers an image: segmentation".
+    settled : bool
+        The task may be taken without being asked for.
+    by_image : bool
+        Each image has numbers of its own, and as many as any other.
     """
 
     task: str
     words: str
+    settled: bool = True
+    by_image: bool = True
 
 
 class NoClassScoresError(ArtifactError):
     """An output that holds something else than one row of class scores an image."""
 
     def __init__(self, output: str, meaning: OutputMeaning) -> None:
-        super().__init__(
-            f"output '{output}' is {meaning.words}; that cannot be audited (yet): one row of class "
-            f"scores an image is needed ({option('output', like='NAME')} reads another tensor "
-            "of the graph)"
-        )
+        another = f"{option('output', like='NAME')} reads another tensor of the graph"
+        if not meaning.by_image:
+            way = (
+                "that is taken only where it is a detector's whose form is known "
+                f"({option('head')}): each image needs numbers of its own; {another}"
+            )
+        elif meaning.task == "dense":
+            way = another  # the words say which tasks it may be
+        else:
+            other = option("task", "other")
+            way = f"that settles no task: {other} measures how far it moves, or {another}"
+        super().__init__(f"output '{output}' is {meaning.words}; {way}")
         self.meaning = meaning
 
 
+def task_of(output: str, meaning: OutputMeaning, shape: tuple[int, ...], asked: str | None) -> str:
+    """The task that a model is audited for: the one asked for, else what its output means.
+
+    This is the one place that decides. `shape` is that of the output for several images.
+
+    Raises
+    ------
+    UsageError
+        The output does not fit the task asked for.
+    NoClassScoresError
+        No task is asked for, and the output settles none.
+    """
+    if asked is None:
+        if not (meaning.settled and meaning.by_image):
+            raise NoClassScoresError(output, meaning)
+        return meaning.task
+    row = math.prod(shape[1:]) == max(shape[1:], default=1)
+    fits = {CLASSES: meaning.task in (CLASSES, "embedding"), "embedding": row and len(shape) > 1,
+            "several-labels": row, "dense": len(shape) == 4}.get(asked, True)  # fmt: skip
+    if not fits:
+        raise UsageError(
+            f"{option('task', asked)}: output '{output}' is {meaning.words}, not "
+            f"{TASKS[asked].what}; {option('output', like='NAME')} reads another tensor of the "
+            "graph"
+        )
+    return asked
+
+
+def check_options(settings: Settings, kind: TaskKind) -> None:
+    """Refuse what goes with other kinds of models."""
+    if kind.name == CLASSES:
+        without: dict[str, tuple[Any, ...]] = {}
+    elif kind.counted:
+        without = {"temperature": (1.0,)}
+    else:
+        without = {"label_offset": (None, 0), "output_kind": (None,), "temperature": (1.0,)}
+    for name, usual in without.items():
+        if (value := getattr(settings, name)) not in usual:
+            raise UsageError(
+                f"{option(name, value)} goes with classes, and the model is audited as "
+                f"{kind.what}; leave it out, or give {option('task', CLASSES)}"
+            )
+    owners = {"threshold": "several-labels", "ignore": "dense"}
+    owners = {} if kind is DETECTOR and settings.ignore is None else owners
+    for name, owner in owners.items():
+        if (value := getattr(settings, name)) is not None and kind.name != owner:
+            raise UsageError(
+                f"{option(name, value)} goes with {TASKS[owner].what}, and the model is audited as "
+                f"{kind.what}; leave it out, or give {option('task', owner)}"
+            )
+
+
 def output_meaning(
-    scores: NDArray[Any], fed: int, tail: str = "unknown", asked: str | None = None
+    scores: NDArray[Any],
+    fed: int,
+    tail: str = "unknown",
+    asked: str | None = None,
+    name: str = "",
 ) -> OutputMeaning:
     """Judge an output by what it is for `fed` different images.
 
@@ -70,6 +145,8 @@ def output_meaning(
         "logits", "probabilities", "sigmoid" or "unknown", as the graph's last nodes say.
     asked : str or None
         The kind that the user or the file declares. It settles all that values leave open.
+    name : str
+        Of the output, which says of rows that may be either whether they are an embedding.
 
     Returns
     -------
@@ -77,30 +154,39 @@ def output_meaning(
     """
     shape = scores.shape
     if not shape or shape[0] != fed:
-        return OutputMeaning("other", _not_by_image(shape, fed))
+        return OutputMeaning("other", _not_by_image(shape, fed), by_image=False)
     if 0 in shape:
-        return OutputMeaning("other", f"empty (shape {list(shape)}): a model without classes")
+        empty = f"empty (shape {list(shape)}): a model without classes"
+        return OutputMeaning("other", empty, by_image=False)
     long = [size for size in shape[1:] if size > 1]
     if len(long) <= 1:
-        return _vector(np.asarray(scores).reshape(fed, -1), tail, asked)
+        return _vector(np.asarray(scores).reshape(fed, -1), tail, asked, name)
     if len(shape) == 3:
         return OutputMeaning("other", _table(scores))
     if len(shape) == 4:
-        return OutputMeaning(
-            "dense",
-            f"a map of {_text(shape[1:])} numbers an image: segmentation, or detection by a map",
-        )
+        return _map(shape, tail, asked)
     return OutputMeaning("other", f"a block of {_text(shape[1:])} numbers an image")
 
 
-def _vector(rows: NDArray[Any], tail: str, asked: str | None) -> OutputMeaning:
+def _map(shape: Sequence[int], tail: str, asked: str | None) -> OutputMeaning:
+    """Numbers for each place of an image."""
+    words = f"a map of {_text(shape[1:])} numbers an image"
+    if 1 not in shape[1:] or tail == "sigmoid" or asked is not None:
+        return OutputMeaning("dense", f"{words}: segmentation, or detection by a map")
+    kinds = option("task", "dense", "other")
+    return OutputMeaning(
+        "dense", f"{words}: segmentation, or depth and the like ({kinds} says which)",
+        settled=False,
+    )  # fmt: skip
+
+
+def _vector(rows: NDArray[Any], tail: str, asked: str | None, name: str) -> OutputMeaning:
     """A row of numbers an image."""
     count, values = rows.shape[1], rows.astype(np.float64)
     if count <= 1:
         if tail == "probabilities" and len(values) > 1 and np.all(values == 1):
-            return OutputMeaning(
-                "other", "1 for every image: a Softmax over one class always answers 1"
-            )
+            one = "1 for every image: a Softmax over one class always answers 1"
+            return OutputMeaning("other", one, settled=False)
         return OutputMeaning("classes", "one score an image, of class 1 against class 0")
     classes = OutputMeaning("classes", f"{count} scores an image, one a class")
     if asked is not None:
@@ -115,8 +201,12 @@ def _vector(rows: NDArray[Any], tail: str, asked: str | None) -> OutputMeaning:
         return OutputMeaning(
             "embedding", f"rows of {count} numbers of unit length: an embedding, not class scores"
         )
+    if tail == "unknown" and _EMBEDDING.search(name) and not _SCORES.search(name):
+        return OutputMeaning(
+            "embedding", f"{count} numbers an image that the file calls '{name}': an embedding"
+        )
     answer = _answer(values) if np.isfinite(values).all() else ""
-    return OutputMeaning("other", answer) if answer else classes
+    return OutputMeaning("other", answer, settled=False) if answer else classes
 
 
 def _answer(values: NDArray[np.float64]) -> str:

@@ -9,6 +9,7 @@ from onnx import helper, numpy_helper
 
 _OPSET = 17
 _IR = 8
+_TINY = np.float32(np.finfo(np.float32).tiny)
 Ends = dict[str, tuple[int, list[int | str] | None]]
 
 
@@ -58,3 +59,11 @@ class SmallGraph:
         opset = helper.make_opsetid("", _OPSET)
         model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR)
         return bytes(model.SerializeToString())
+
+
+def normalised(graph: SmallGraph, rows: str) -> str:
+    """Add what gives rows of float32 the length 1; those of zeros stay."""
+    largest = graph.add("ReduceMax", graph.add("Abs", rows), axes=[1], keepdims=1)
+    scaled = graph.add("Div", rows, graph.add("Max", largest, _TINY))
+    length = graph.add("ReduceL2", scaled, axes=[1], keepdims=1)
+    return graph.add("Div", scaled, graph.add("Max", length, _TINY))

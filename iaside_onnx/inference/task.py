@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,15 @@ from .small_graph import SmallGraph
 
 
 class Reference(NamedTuple):
-    """What an image is held against: type and shape of one image's, as the tail takes it."""
+    """What an image is held against: type and shape of one image's, as the tail takes it.
+
+    The tail takes a row for every pass; where it is `an_image`, one for every image, whose passes
+    follow each other: references may be large.
+    """
 
     dtype: type[np.generic]
     shape: tuple[int, ...]
+    an_image: bool = False
 
 
 class Task(Protocol):
@@ -32,11 +38,15 @@ class Task(Protocol):
     ----------
     bounds : tuple of float
         Least and largest value of an image.
+    learns : bool
+        What an answer is compared with follows from the clean images of the whole sample, which
+        `seen` is given then.
     columns : int
         Numbers that the tail gives an image: its value, and what else is asked of it.
     """
 
     bounds: tuple[float, float]
+    learns: ClassVar[bool]
 
     @property
     def columns(self) -> int:
@@ -46,24 +56,52 @@ class Task(Protocol):
     def reference(self) -> Reference:
         """What an image is held against."""
 
-    def tail(self) -> bytes:
-        """The graph after the model, a session of its own.
+    def seen(self, scores: NDArray[np.float32]) -> Self:
+        """The task that has seen the raw scores of further clean images of the sample too.
 
-        Inputs are ``scores``, as the model gives them, and ``reference`` (batch, ...); the output
-        is ``value`` (batch, columns), float32, whose first column is what an image is worth.
+        The value of an image held against its own clean answer must not depend on it.
+        """
+
+    def learned(self) -> Self:
+        """The task that has seen the whole sample, and keeps no more of it than it needs.
+
+        Raises
+        ------
+        ArtifactError
+            The clean images tell nothing.
+        """
+
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:
+        """What is known of the clean images, for people; empty where that is nothing to speak of.
+
+        `references` gives those of the images that are measured.
+        """
+
+    def tail(self) -> bytes | None:
+        """The graph after the model, a session of its own; None: values are made on the host.
+
+        Inputs are ``scores``, as the model gives them (of further outputs ``scores_1``, ...), and
+        ``reference`` (batch, ...); the output is ``value`` (batch, columns), float32, whose first
+        column is what an image is worth.
         """
 
     def values(self, scores: NDArray[np.float32], references: NDArray[Any]) -> NDArray[np.float32]:
         """Value of each image, shape (n,), from raw scores: what the tail finds, on the host."""
 
-    def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Raw scores as what is compared below, shape (n, columns)."""
+    def readings(self, scores: NDArray[np.float32]) -> NDArray[Any]:
+        """Raw scores as what is compared below, shape (n, ...)."""
+
+    def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """Value of each image, shape (n,), from readings."""
 
     def answers(self, readings: NDArray[Any]) -> NDArray[Any]:
         """What the model itself answers: references, shape (n, ...)."""
 
     def right(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.bool_]:
         """Where the model's answer is the reference, shape (n,)."""
+
+    def share(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
+        """How much of the answer is right, in [0, 1], shape (n,): of a single one all or none."""
 
     def margins(
         self, readings: NDArray[np.float64], references: NDArray[Any]
@@ -74,6 +112,14 @@ class Task(Protocol):
         self, readings: NDArray[np.float64], clean: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """How far readings lie from those of the untouched image, shape (n,); 0 if they are it."""
+
+
+@runtime_checkable
+class Tallying(Protocol):
+    """A task whose answers are also judged over a set of images, not image by image alone."""
+
+    def tally(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float32]:
+        """What a set of images is judged by, shape (n, numbers, classes)."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +141,7 @@ class OneLabel:
     temperature: float = 1.0
     answered: bool = False
     bounds = (-np.inf, 0.0)
+    learns: ClassVar[bool] = False
     reference = Reference(np.int64, (1,))
 
     @property
@@ -106,6 +153,18 @@ class OneLabel:
     def _normalised(self) -> bool:
         """False where the model's own probabilities stand for themselves."""
         return self.scores.kind == "logits" or self.temperature != 1.0
+
+    def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
+        """The same: classes are known."""
+        return self
+
+    def learned(self) -> Self:
+        """The same."""
+        return self
+
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
 
     def tail(self) -> bytes:
         """Scores and the index of a class in, log-probability of the class out, or answer too.
@@ -121,6 +180,8 @@ class OneLabel:
         last = graph.add("Reshape", "scores", np.array([0, -1], np.int64))
         if scores.elem_type != float32:
             last = graph.add("Cast", last, to=float32)
+        if scores.head is not None:
+            last = scores.head.added(graph, last)
         if scores.kind == "probabilities":
             if scores.binary:
                 complement = graph.add("Sub", np.float32(1), last)
@@ -152,6 +213,10 @@ class OneLabel:
         """Log-probabilities of all classes, shape (n, classes)."""
         return log_softmax(self.scores.logits(scores) / self.temperature)
 
+    def worth(self, readings: NDArray[Any], references: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Log-probability of each image's class."""
+        return np.asarray(readings[np.arange(len(readings)), references], np.float64)
+
     def answers(self, readings: NDArray[Any]) -> NDArray[np.int64]:
         """The most probable class; of logits as well."""
         return answers(readings)
@@ -159,6 +224,10 @@ class OneLabel:
     def right(self, readings: NDArray[Any], references: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Where the most probable class is the image's; of logits as well."""
         return np.asarray(answers(readings) == references)
+
+    def share(self, readings: NDArray[Any], references: NDArray[np.int64]) -> NDArray[np.float64]:
+        """1 where the answer is right, else 0."""
+        return self.right(readings, references).astype(np.float64)
 
     def margins(
         self, readings: NDArray[np.float64], references: NDArray[np.int64]

@@ -14,15 +14,16 @@ from ..errors import UsageError
 from ..inference.engine import Engine
 from ..mathematics.absence import ABSENCES, Baselines, SampleStatistics
 from ..mathematics.bands import band_index
-from ..mathematics.coalitions import draw_coalitions
+from ..mathematics.coalitions import default_passes, draw_coalitions
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
-from ..mathematics.shapley import game_values
 from ..results.example import most_certain
 from ..results.report import Report, check_view
+from ..results.value_table import game_of, value_of
 from ..settings import Settings
 from ..spelling import option
+from ..tasks import CLASSES
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
@@ -33,6 +34,9 @@ from .request import GameOptions, Request, with_options
 from .run import measure
 from .subject import Subject
 
+# A target is for the score, so who gives one hears of an estimator with so many times fewer passes.
+_FEWER = 4
+
 
 @with_options(GameOptions)
 def analyze(
@@ -41,7 +45,7 @@ def analyze(
     target: str | Path | None = None,
     *,
     target_stderr: float | None = None,
-    value: str = "log-prob",
+    value: str | None = None,
     beta: float = 0.75,
     confidence: float = 0.95,
     **options: Unpack[GameOptions],
@@ -60,8 +64,9 @@ def analyze(
     target_stderr : float, optional
         Stop when the standard error of the signed score is this small; the sample is then the most
         images that are evaluated, in a seeded order. Not with the regression estimator.
-    value : {"log-prob", "log-prob-clipped", "prob"}
-        What the game is played in. Like `beta` and `confidence` it belongs to the view, so a
+    value : {"log-prob", "log-prob-clipped", "prob"}, optional
+        What the game is played in, for models of classes ("log-prob" unless given); other tasks
+        have one value each. Like `beta` and `confidence` it belongs to the view, so a
         finished report can change it without the model.
     beta : float
         Decay of the score's weights, in (0, 1).
@@ -84,7 +89,7 @@ def analyze(
     request = Request.of(GameOptions, options, model, images, target, target_stderr=target_stderr)
     asked = request.settings
     value, beta, confidence = map(plain, (value, beta, confidence))
-    check_view(value, beta, confidence)
+    check_view(value or "log-prob", beta, confidence)
     if asked.estimator == "regression" and target_stderr is not None:
         raise UsageError(
             f"{option('target_stderr')} goes without {option('estimator', 'regression')}, whose "
@@ -101,14 +106,26 @@ def analyze(
                 f"estimator: {estimator}, since {players} players have {1 << players:,} "
                 f"coalitions; {option('estimator')} settles it"
             )
-        return Game(asked)
+        elif asked.estimator is None and target_stderr is not None:
+            drawn = default_passes("permutation", players)
+            if _FEWER * drawn <= 1 << players:
+                subject.listener.note(
+                    f"estimator: {estimator}, {1 << players} passes an image; where the score is "
+                    f"all that is asked for, {option('estimator', 'permutation')} takes {drawn} "
+                    "and comes to the same error sooner"
+                )
+        value_of(subject.classifier.kind, value)  # refuses another before the work
+        return Game(asked, outputs=subject.classifier.task().columns - 1)
 
     return measure(request, settle, {"value": value, "beta": beta, "confidence": confidence})
 
 
 @dataclass(frozen=True)
 class Game(Measurement[Report]):
-    """The game: a row holds the log-probability of the true class under each coalition.
+    """The game: a row holds the value of each coalition, such as a log-probability.
+
+    Where a model has several outputs, after the values of all coalitions follow the distances of
+    each output under all coalitions.
 
     Attributes
     ----------
@@ -118,6 +135,8 @@ class Game(Measurement[Report]):
         The coalitions of each row; None where all rows hold all coalitions.
     clean : ndarray of float32, shape (n,)
         The value of the grand coalition of each row, as the clean pass found it.
+    outputs : int
+        Of which distances are kept.
     check : CleanCheck or None
         None where the grand coalition is not the untouched image.
     """
@@ -127,6 +146,7 @@ class Game(Measurement[Report]):
     drawn: NDArray[np.uint64] | None = None
     clean: NDArray[np.float32] | None = None
     check: CleanCheck | None = None
+    outputs: int = 0
 
     kind = Report
 
@@ -138,7 +158,7 @@ class Game(Measurement[Report]):
     @property
     def columns(self) -> int:
         """See `Measurement`."""
-        return self.asked.coalitions
+        return (1 + self.outputs) * self.asked.coalitions
 
     @property
     def grand_is_known(self) -> bool:
@@ -147,7 +167,7 @@ class Game(Measurement[Report]):
 
     @property
     def _played(self) -> int:
-        return self.columns - self.grand_is_known
+        return self.asked.coalitions - self.grand_is_known
 
     def cost(self, images: int) -> str:
         """See `Measurement`."""
@@ -162,7 +182,7 @@ class Game(Measurement[Report]):
         """See `Measurement`."""
         asked, drawn = self.asked, None
         if asked.chosen_estimator != "exact":
-            what = asked.chosen_estimator, asked.players, self.columns, asked.seed
+            what = asked.chosen_estimator, asked.players, asked.coalitions, asked.seed
             keys = [subject.keys[position] for position in subject.positions]
             drawn = np.stack([draw_coalitions(*what, key) for key in keys])
         known = clean.clean if self.grand_is_known else None
@@ -175,10 +195,14 @@ class Game(Measurement[Report]):
         return {
             **{name: getattr(self.asked, name) for name in names},
             "estimator": self.asked.chosen_estimator,
-            "passes": None if self.drawn is None else self.columns - 1,
+            "passes": None if self.drawn is None else self.asked.coalitions - 1,
             "players": self.asked.players,
             **subject.settings(),
         }
+
+    def viewed(self, subject: Subject, view: dict[str, Any]) -> dict[str, Any]:
+        """See `Measurement`."""
+        return {**view, "value": value_of(subject.classifier.kind, view["value"])}
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
@@ -189,7 +213,7 @@ class Game(Measurement[Report]):
             # A row for each image of the sample, whichever of them are measured.
             coalitions = np.zeros((len(sample), self._played), np.uint64)
             coalitions[subject.positions] = self.drawn[:, : self._played]
-        task, shared = classifier.task(subject.temperature), self.drawn is None
+        task, shared = subject.task(), self.drawn is None
         engine = Engine(
             classifier.model, asked.players, task, asked.output_map, coalitions if shared else None
         )
@@ -206,8 +230,12 @@ class Game(Measurement[Report]):
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
             def keep(position: int, values: NDArray[np.float32]) -> None:
-                grand = values[:0] if clean is None else clean[row_of[position]]
-                store(position, np.append(values, grand))
+                table = values.reshape(1 + self.outputs, -1)
+                if clean is not None:  # at no distance from itself
+                    grand = np.zeros((len(table), 1), np.float32)
+                    grand[0] = clean[row_of[position]]
+                    table = np.hstack([table, grand])
+                store(position, table.ravel())
 
             play(
                 engine, bands, coalitions, subject.targets, positions, size, keep, advance,
@@ -218,16 +246,23 @@ class Game(Measurement[Report]):
 
     def stderr(self, table: NDArray[Any], used: NDArray[np.intp], view: dict[str, Any]) -> float:
         """Of the signed score."""
-        game = game_values(table, view["value"])
+        game = game_of(table[:, : self.asked.coalitions], view["value"])
         drawn = None if self.drawn is None else self.drawn[used]
         psi = image_values(self.asked.chosen_estimator, game, drawn, self.asked.players)
         return score_stderr(psi[in_order(psi)], view["beta"], self.asked.seed)
 
     def result(self, filled: Filled) -> Report:
         """See `Measurement`."""
-        sample, subject, listener = filled.sample, filled.subject, filled.subject.listener
+        sample, subject, clean = filled.sample, filled.subject, filled.clean
+        listener = subject.listener
+        assert clean is not None
+        classes = subject.classifier.kind.name == CLASSES
+        table, *distances = np.split(filled.table, 1 + self.outputs, axis=1)
         report = Report(
-            log_prob=filled.table,
+            log_prob=table if classes else None,
+            value=None if classes else table,
+            distances=np.stack(distances, axis=2) if distances else None,
+            tally=None if clean.tally is None else clean.tally[filled.used],
             coalitions=None if self.drawn is None else self.drawn[filled.used],
             labels=filled.labels,
             predicted=filled.predicted,
@@ -235,7 +270,7 @@ class Game(Measurement[Report]):
             class_names=sample.class_names or subject.classifier.class_names,
             **{**filled.origin(), "image_digests": sample.image_digests},
         )
-        row = most_certain(report, report.log_prob[:, -1])
+        row = most_certain(report, report.table[:, -1])
         report = replace(
             report,
             example=shown_pixels(subject.pixels(filled.position_of(row))),

@@ -32,7 +32,7 @@ NO_ATTACK = "none"
 _LINF = 4 / 255
 _L2, _L2_FEATURES = 0.5, 32 * 32 * 3
 _TOGETHER_BYTES = 1 << 27
-_COPIES = 8  # of an image, that an attack holds
+_COPIES = 8  # of an image, or of its outputs, that an attack holds
 
 
 def check_attacks(attacks: Sequence[str], epsilon: Sequence[float], queries: int) -> list[str]:
@@ -81,7 +81,9 @@ def settled_attacks(
 
 def attacked_together(subject: Subject, positions: list[int]) -> Iterator[list[int]]:
     """The positions in groups whose images an attack works on at a time."""
-    size = _TOGETHER_BYTES // (4 * subject.classifier.form.features * _COPIES)
+    classifier = subject.classifier
+    numbers = max(classifier.form.features, classifier.model.output_numbers)
+    size = _TOGETHER_BYTES // (4 * numbers * _COPIES)
     size = max(1, min(subject.runtime.execution.attacked, size))
     for start in range(0, len(positions), size):
         yield positions[start : start + size]

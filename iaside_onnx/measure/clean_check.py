@@ -31,12 +31,15 @@ class CleanCheck:
     Attributes
     ----------
     clean : ndarray of float32, shape (K,)
-        Log-probability of the untouched image at each position of the sample; NaN: not known.
+        Value of the untouched image at each position of the sample; NaN: not known.
     tolerance : float
+    quantity : str
+        What the value is.
     """
 
     clean: NDArray[np.float32]
     tolerance: float
+    quantity: str = "log-probability"
 
     @classmethod
     def of(cls, subject: Subject, clean: CleanPass) -> CleanCheck | None:
@@ -49,7 +52,8 @@ class CleanCheck:
         exact = graph is not None and in_float32(graph) and not subject.runtime.execution.coarse
         known = np.full(len(subject.sample), np.nan, np.float32)
         known[subject.positions] = clean.clean
-        return cls(known, _TOLERANCE if exact else _TOLERANCE_COARSE)
+        tolerance = _TOLERANCE if exact else _TOLERANCE_COARSE
+        return cls(known, tolerance, classifier.kind.quantity)
 
     def __call__(self, position: int, value: float, name: Callable[[int], str]) -> None:
         """Refuse a value of the grand coalition that is not the image's.
@@ -62,7 +66,7 @@ class CleanCheck:
         clean = float(self.clean[position])
         if abs(value - clean) > self.tolerance * max(1.0, abs(clean)):
             raise ArtifactError(
-                f"image {name(position)}: its log-probability is {clean:.4g} by itself and "
+                f"image {name(position)}: its {self.quantity} is {clean:.4g} by itself and "
                 f"{value:.4g} as the sum of its bands, which is the same image: the model is run "
                 f"wrongly here; try {option('provider', 'cpu')} or {option('batch', 1)}"
             )

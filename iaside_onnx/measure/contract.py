@@ -20,6 +20,7 @@ from .. import __version__
 from ..images.sample import Sample
 from ..results.result import Result
 from ..storage.partial import WHOLE_ROWS, Columns
+from ..tasks import CLASSES
 from .batch_size import BatchSize
 from .clean_pass import CleanPass
 from .subject import Subject
@@ -75,7 +76,8 @@ class Filled:
     @property
     def labels(self) -> NDArray[np.int64]:
         """Of the images, shape (n,): the model's own answers where these are taken."""
-        return self.predicted if self.subject.own_answers else self.sample.labels
+        own = self.subject.own_answers or self.subject.classifier.kind.name != CLASSES
+        return self.predicted if own else self.sample.labels
 
     def position_of(self, row: int) -> int:
         """Where in the subject's sample the image of a row is."""
@@ -144,6 +146,10 @@ class Measurement(ABC, Generic[R]):
     def settings(self, subject: Subject) -> dict[str, Any]:
         """What determines the table beside model, images and provider, as JSON values."""
         return subject.settings()
+
+    def viewed(self, subject: Subject, view: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """How the result is viewed, settled: as its `view` takes it."""
+        return view
 
     def settings_at(
         self,

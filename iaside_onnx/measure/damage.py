@@ -19,7 +19,7 @@ from ..checks import check_choice, check_truth, is_whole, plain, several
 from ..errors import InvalidOption, UsageError
 from ..images.pairs import asked_places
 from ..inference.engine import Engine
-from ..mathematics.bands import band_index, split
+from ..mathematics.bands import band_index
 from ..mathematics.coalitions import draw_coalitions, drawn_count
 from ..mathematics.damage import SPLIT_ESTIMATORS, draw_split, split_coalitions
 from ..results.damage import UNITS, DamageReport
@@ -29,13 +29,14 @@ from ..results.spread import check_confidence
 from ..settings import Settings
 from ..spelling import option
 from ..storage.output_file import check_no_input, make_folder
+from ..tasks import CLASSES
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
 from .contract import Advance, Filled, Measurement, Rows, Store
-from .game import BandRows, laid_out, play, preparing_threads
+from .game import BandRows, SplitRows, play, preparing_threads
 from .in_memory import GivenImages, GivenModel
-from .perturbing import Images, Perturbation, asked_perturbations
+from .perturbing import Perturbation, asked_perturbations
 from .request import DamageOptions, Request, with_options
 from .run import measure_each
 from .subject import Subject
@@ -44,8 +45,6 @@ from .subject import Subject
 _AFFORDABLE_SPLIT = 8
 # Two players a band, each a bit of 64.
 _MOST_DRAWN_SPLIT = 32
-# Mean square of a band's pixels up to which it holds nothing but rounding of float32.
-_NOTHING = 1e-14
 
 
 @with_options(DamageOptions)
@@ -110,8 +109,8 @@ def explain(
     asked = request.settings
     value, confidence, queries = map(plain, (value, confidence, queries))
     own = request.reading.own_answers
-    value = value or held_values(rightness=not own, own=own, answered=True)[0]
-    check_choice("value", value, UNITS)
+    if value is not None:
+        check_choice("value", value, UNITS)
     if own and value == "right":
         raise InvalidOption(
             "value", value,
@@ -138,6 +137,7 @@ def explain(
                 f"estimator: {plan.estimator}, since all coalitions of {plan.players} players are "
                 f"too many; {option('estimator')} settles it"
             )
+        _value_of(subject, value)  # refuses another before the work
         return DamageGame(plan, perturbation.settled(subject))
 
     single = len(perturbations) == 1
@@ -152,6 +152,18 @@ def explain(
         view = {"value": value, "confidence": float(confidence)}
         reports: list[DamageReport] = measure_each(measurements, view, names=names)
     return reports[0] if single else reports
+
+
+def _value_of(subject: Subject, value: str | None) -> str:
+    """What damage is counted in: as asked, else the usual of the task."""
+    kind, own = subject.classifier.kind, subject.own_answers
+    held = held_values(rightness=not own, own=own, answered=True)
+    if kind.name != CLASSES:
+        held = [kind.value]
+    if value is not None and value not in held:
+        choose = option("value", *held)
+        raise InvalidOption("value", value, f"{kind.what} is told in {choose}")
+    return value or held[0]
 
 
 def _players(options: Mapping[str, Any]) -> int:
@@ -238,26 +250,30 @@ class _Plan:
 class DamageGame(Measurement[DamageReport]):
     """The damage game of one perturbation.
 
-    A row holds the log-probability of the true class under each coalition, then the answer to each.
+    A row holds the log-probability of the true class under each coalition, then the answer to each;
+    of other tasks than classes the value.
 
     Attributes
     ----------
     drawn : ndarray of uint64, shape (n, C), or None
         The coalitions of each row; None where all rows hold the same.
     check : CleanCheck or None
+    answered : bool
+        Images have classes, and the answers are kept.
     """
 
     plan: _Plan
     perturbation: Perturbation
     drawn: NDArray[np.uint64] | None = None
     check: CleanCheck | None = None
+    answered: bool = True
 
     kind = DamageReport
 
     @property
     def columns(self) -> int:
         """See `Measurement`."""
-        return 2 * self.plan.columns
+        return (1 + self.answered) * self.plan.columns
 
     @property
     def _passes(self) -> int:
@@ -280,7 +296,12 @@ class DamageGame(Measurement[DamageReport]):
         if self.plan.shared is None:
             keys = [subject.keys[position] for position in subject.positions]
             drawn = np.stack([self.plan.drawn(key) for key in keys])
-        return replace(self, drawn=drawn, check=check)
+        answered = subject.classifier.kind.name == CLASSES
+        return replace(self, drawn=drawn, check=check, answered=answered)
+
+    def viewed(self, subject: Subject, view: dict[str, Any]) -> dict[str, Any]:
+        """See `Measurement`."""
+        return {**view, "value": _value_of(subject, view["value"])}
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
@@ -304,19 +325,22 @@ class DamageGame(Measurement[DamageReport]):
             assert self.drawn is not None
             coalitions = np.zeros((len(sample), self.plan.columns), np.uint64)
             coalitions[subject.positions] = self.drawn
-        task = classifier.task(subject.temperature, answered=True)
+        task = subject.task(answered=True)
         engine = Engine(classifier.model, self.plan.players, task, coalitions=shared, whole=True)
         index = band_index(
             form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
         )
         prepare = SplitRows if self.plan.split else BandRows
-        threads = min(1, preparing_threads(subject.runtime))
+        threads = preparing_threads(subject.runtime)
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
+            def keep(position: int, values: NDArray[np.float32]) -> None:
+                store(position, values[: self.columns])
+
             for group, perturbed in self.perturbation.groups(subject, positions, size, advance):
                 bands = prepare(subject.pixels, perturbed, index, engine)
                 play(
-                    engine, bands, coalitions, subject.targets, group, size, store, advance,
+                    engine, bands, coalitions, subject.targets, group, size, keep, advance,
                     lambda position: sample.ids[position], threads=threads, check=self.check,
                 )  # fmt: skip
 
@@ -325,19 +349,25 @@ class DamageGame(Measurement[DamageReport]):
     def result(self, filled: Filled) -> DamageReport:
         """See `Measurement`."""
         sample, subject = filled.sample, filled.subject
-        log_prob, answers = np.split(filled.table, 2, axis=1)
-        answers = answers.astype(np.int32) - np.int32(subject.classifier.label_offset)
+        table, own = filled.table[:, : self.plan.columns], subject.own_answers
+        of_task: dict[str, Any] = {"worth": np.ascontiguousarray(table)}
+        if self.answered:
+            answers = filled.table[:, self.plan.columns :].astype(np.int32)
+            answers -= np.int32(subject.classifier.label_offset)
+            of_task = {
+                "log_prob": np.ascontiguousarray(table),
+                "right": None if own else answers == sample.labels[:, None],
+                "answers": answers,
+                "predicted": answers[:, -1].astype(np.int64),
+            }
         coalitions = None if self.drawn is None else self.drawn[filled.used]
         if self.plan.split and coalitions is None:
             assert self.plan.shared is not None
-            coalitions = np.tile(self.plan.shared, (len(log_prob), 1))
+            coalitions = np.tile(self.plan.shared, (len(table), 1))
         report = DamageReport(
-            log_prob=np.ascontiguousarray(log_prob),
-            right=None if subject.own_answers else answers == sample.labels[:, None],
-            answers=answers,
+            **of_task,
             coalitions=coalitions,
             labels=filled.labels,
-            predicted=answers[:, -1].astype(np.int64),
             settings=filled.all_settings,
             class_names=sample.class_names or subject.classifier.class_names,
             **{**filled.origin(), "image_digests": sample.image_digests},
@@ -346,7 +376,7 @@ class DamageGame(Measurement[DamageReport]):
 
     def _with_example(self, report: DamageReport, filled: Filled) -> DamageReport:
         """With one image, clean and perturbed, for pictures; not where that costs passes."""
-        subject, row = filled.subject, most_certain(report, report.log_prob[:, -1])
+        subject, row = filled.subject, most_certain(report, report.table[:, -1])
         position = filled.position_of(row)
         groups = self.perturbation.groups(subject, [position], BatchSize(1), lambda _: None)
         planes = next(groups)[1](position)
@@ -356,37 +386,3 @@ class DamageGame(Measurement[DamageReport]):
             example_perturbed=shown_pixels(planes),
             data={**report.data, "example": report.image_ids[row]},
         )
-
-
-@dataclass(frozen=True)
-class SplitRows:
-    """Prepares images for the engine where each band is split into gain and residual.
-
-    With e_i the clean band without DC, ``g_i = <x'_i, e_i> / ||e_i||^2`` over all channels (0 where
-    e_i is nothing but rounding), a perturbed band is ``x'_i = x_i + (g_i - 1) e_i + r_i``: what is
-    taken away of the band, and what is added to it, a shift of DC included. So
-    ``x_(G,R) = x' + sum_{i in G} (1 - g_i) e_i - sum_{i in R} r_i``.
-    """
-
-    pixels: Images
-    perturbed: Images
-    index: NDArray[np.intp]
-    engine: Engine
-
-    def __call__(self, position: int) -> NDArray[np.float32]:
-        """Rows of one image, shape (2 M + 2, features), as `BandRows` makes them."""
-        form, step = self.engine.model.form, self.engine.model.affine
-        perturbed = self.perturbed(position)
-        clean = self.pixels(position)
-        bands = split(clean.astype(np.float64), self.index)
-        others = split(perturbed.astype(np.float64), self.index)
-        bands_apart = bands - bands.mean(axis=(-2, -1), keepdims=True)
-        power = np.square(bands_apart).sum(axis=(1, 2, 3))
-        power[power < _NOTHING * clean.size] = 0
-        together = (others * bands_apart).sum(axis=(1, 2, 3))
-        gains = np.divide(together, power, out=np.zeros_like(power), where=power > 0)
-        missing = (1 - gains)[:, None, None, None] * bands_apart
-        added = bands - others - missing  # -r_i
-        rows = np.concatenate([missing, added]).astype(np.float32)
-        rows = np.concatenate([step.linear(rows), step.full(np.stack([clean, perturbed]))])
-        return laid_out(rows, form)

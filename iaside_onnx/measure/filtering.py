@@ -249,7 +249,7 @@ class _Trial:
         try:
             kernel, gain = self._built()
             own = Scorer(
-                subject.classifier, subject.temperature, batch_size(subject.classifier, asked, many)
+                subject.classifier, subject.task(), batch_size(subject.classifier, asked, many)
             )
             table = self._choose(own, kernel, clean)
             strength = self._strongest(table)
@@ -260,7 +260,8 @@ class _Trial:
                 try:
                     other = self._opened(path)
                     size = batch_size(other, asked, few)
-                    outcome = self._measure(own, Scorer(other, subject.temperature, size))
+                    there = Scorer(other, other.task(subject.temperature), size)
+                    outcome = self._measure(own, there)
                 except ArtifactError as error:
                     name = f"{subject.classifier.artifact.path} with a filter"
                     raise ArtifactError(said(error).replace(str(path), name)) from error

@@ -153,7 +153,7 @@ class Heatmap(Measurement[HeatmapReport]):
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
-        scorer = Scorer(subject.classifier, subject.temperature, size)
+        scorer = Scorer(subject.classifier, subject.task(), size)
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
             for position in positions:
@@ -182,8 +182,8 @@ class Heatmap(Measurement[HeatmapReport]):
                     f"{subject.sample.ids[position]} with the wave of "
                     f"{wave[1]} x {wave[0]} cycles added"
                 )
-            row[0, part] = ~task.right(logs, target)
-            row[1, part] = task.change(logs, clean)
+            row[0, part] = ~task.right(logs, np.broadcast_to(target, (len(logs), *target.shape)))
+            row[1, part] = task.change(logs, np.broadcast_to(clean, logs.shape))
             advance(part.stop - start)
             start = part.stop
         return row.ravel()

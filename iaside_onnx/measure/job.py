@@ -24,11 +24,13 @@ from ..errors import ArtifactError, ChangedError, DataError, IasideError, UsageE
 from ..images.sample import Sample
 from ..inference.providers import asked, row_of
 from ..inference.session import claim_process, runtime_version
+from ..inference.task import Task
 from ..preprocessing.preprocess import names_a_file
 from .batch_size import BatchSize, batch_size
 from .contract import Measurement, Rows
 from .request import Request
 from .subject import Subject, open_model
+from .thresholds import as_number
 
 
 def versions() -> dict[str, str]:
@@ -73,12 +75,13 @@ class Job:
     model_sha256: str
     chosen: NDArray[np.intp]
     positions: list[int]
-    targets: NDArray[np.int64]
+    targets: NDArray[Any]
     image_digests: NDArray[np.uint8]
     settings: dict[str, Any]
     temperature: float
     keys: list[str]
     versions: dict[str, str]
+    learned: Task | None = None
     work: int = 1
     own_process: bool = False
     devices: tuple[str, ...] = ()
@@ -91,6 +94,15 @@ class Job:
         labels, recipe = reading.labels, settings.preprocess
         if recipe is not None and names_a_file(recipe):
             settings = replace(settings, preprocess=str(Path(recipe).absolute()))
+        classes: dict[str, Any] = {
+            name: str(Path(path).absolute())
+            for name in ("class_embeddings", "fit_classes")
+            if (path := getattr(settings, name)) is not None
+        }
+        settings = replace(settings, **classes)
+        limit = settings.threshold
+        if isinstance(limit, str) and as_number(limit) is None:
+            settings = replace(settings, threshold=str(Path(limit).absolute()))
         there = replace(
             reading,
             images=reading.images.absolute(),
@@ -113,11 +125,12 @@ class Job:
             chosen=sample.chosen,
             positions=subject.positions,
             targets=subject.targets,
-            image_digests=sample.image_digests,
+            image_digests=sample.content_digests,
             settings=subject.settings(),
             temperature=subject.temperature,
             keys=subject.keys,
             versions=versions(),
+            learned=subject.learned,
         )
 
 
@@ -208,8 +221,9 @@ def _open(job: Job, number: object) -> Subject:
             other = f"{request.model}: is another model there; give all workers the same file"
             raise ArtifactError(other)
     subject = Subject(
-        request, sample, job.positions, job.targets, model, {}, job.temperature, job.keys
-    )
+        request, sample, job.positions, job.targets, model, {}, job.temperature, job.keys,
+        job.learned,
+    )  # fmt: skip
     settings = subject.settings()
     for key, setting in job.settings.items():
         if settings[key] != setting:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.class_index import ClassIndex
@@ -28,6 +29,8 @@ _REMEDY = f"give {_NAMES} (the model's classes in its order, named as here)"
 _BY_PLACE = option("class_names", NO_NAMES)
 _NUMBER, _TEXT = (option("label_order", order) for order in ("number", "text"))
 _FROM_1 = option("label_offset", -1)
+# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
+_WITH_BACKGROUND = 1001
 
 
 def settle_labels(
@@ -323,3 +326,54 @@ def _by_number(
         if number < len(names):
             names[number] = name
     return sample.with_labels(np.array(numbers, np.int64)[sample.source.labels], names)
+
+
+def class_targets(sample: Sample, classifier: Classifier, listener: Listener) -> NDArray[np.int64]:
+    """Index of each image's class in the model's output."""
+    classes, offset = classifier.classes, classifier.label_offset
+    targets = sample.labels + offset
+    names = sample.class_names
+    if names is not None and len(names) + offset > classes:
+        raise DataError(
+            f"the images are of {len(names)} classes ({shown(names)}), but the model has "
+            f"{classes}" + (f" (label offset {offset})" if offset else "")
+        )
+    wrong = np.flatnonzero((targets < 0) | (targets >= classes))
+    if wrong.size:
+        first = int(wrong[0])
+        advice = f"see {option('label_offset')}"
+        if not offset and sample.labels.min() == 1 and sample.labels.max() == classes:
+            advice = f"if the labels count from 1, give {_FROM_1}"
+        raise DataError(
+            f"image {sample.ids[first]} has label {int(sample.labels[first])}"
+            + (f" (+ offset {offset})" if offset else "")
+            + f", but the model has classes 0 to {classes - 1}; {advice}"
+        )
+    background = classes == _WITH_BACKGROUND and not offset
+    known = background and names is not None and len(names) == classes - 1
+    if names is not None and len(names) + offset < classes and not known:
+        listener.warning(
+            f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
+            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use "
+            f"{option('class_names')}, {option('labels')} or {option('label_offset')}"
+        )
+    if names is None and not offset and _count_from_one(sample.source.labels, classes):
+        listener.warning(
+            f"the labels count 1, 2, ... and none is 0: if they count from 1, give {_FROM_1}"
+        )
+    if background and targets.max() < classes - 1:
+        listener.warning(
+            "the model has 1001 classes: if its class 0 is a background class and your labels "
+            f"count from the first real one, give {option('label_offset', 1)}"
+        )
+    if len(np.unique(targets)) == 1:
+        listener.warning(
+            "all images of the sample are of one class; the result speaks for it alone"
+        )
+    return targets
+
+
+def _count_from_one(labels: NDArray[np.int64], classes: int) -> bool:
+    """Whether labels are 1, 2, ..., as where they count classes from 1 and the last is missing."""
+    present = np.unique(labels)
+    return 2 <= len(present) < classes and np.array_equal(present, np.arange(1, len(present) + 1))

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DataError, said
+from ..errors import DataError, UsageError, said
 from ..images.class_names import folded, read_class_names
 from ..images.sample import Reading
+from ..inference.class_head import ClassHead
 from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..onnx_file.declared import Declared, fit_names
@@ -60,6 +61,8 @@ def model_names(classifier: Classifier, reading: Reading, listener: Listener) ->
                 + more
             )
         return ModelNames(fitting, str(given), fitting)
+    if classifier.scores.head is not None:
+        return _of_head(classifier.scores.head, reading)
     declared = Declared(path, classifier.artifact.metadata)
     named = declared.named_classes(outputs, offset)
     for key, why in declared.open_lists():
@@ -86,6 +89,19 @@ def model_names(classifier: Classifier, reading: Reading, listener: Listener) ->
         if file.suffix == ".txt":
             listener.note(f"class names: {file} names {len(names)} for {outputs} classes; not used")
     return None
+
+
+def _of_head(head: ClassHead, reading: Reading) -> ModelNames | None:
+    """Names of classes that were given for embeddings; None where nothing goes by them."""
+    if head.names is not None:
+        return ModelNames(head.names, option("fit_classes"), head.names)
+    if reading.own_answers:
+        return None
+    raise UsageError(
+        f"{option('class_embeddings')}: which class each row of it is has to be said with "
+        f"{option('class_names', like='FILE')} (one a line, in order), or "
+        f"{option('class_names', NO_NAMES)} to go by place"
+    )
 
 
 def _check_agreement(

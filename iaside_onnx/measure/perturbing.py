@@ -129,7 +129,7 @@ class Attacked(Perturbation):
         self, subject: Subject, positions: list[int], size: BatchSize, advance: Advance
     ) -> Iterator[tuple[list[int], Images]]:
         """See `Perturbation`."""
-        scorer = Scorer(subject.classifier, subject.temperature, size)
+        scorer = Scorer(subject.classifier, subject.task(), size)
         asked = self._attack(subject.classifier.form.features)
         for group in attacked_together(subject, positions):
             images = np.stack([subject.pixels(position) for position in group])

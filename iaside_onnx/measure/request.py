@@ -22,6 +22,7 @@ from ..settings import MOST_COUNT, Settings
 from ..spelling import option
 from .in_memory import as_files
 from .stopping import Limits
+from .thresholds import as_number
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SETTINGS = {each.name for each in fields(Settings)}
@@ -126,11 +127,16 @@ class ModelOptions(RunOptions, total=False):
     preprocess: str | None
     size: tuple[int, int] | None
     input: str | None
-    output: str | None
+    output: str | Sequence[str] | None
     layout: str | None
     output_kind: str | None
+    task: str | None
+    class_embeddings: str | Path | None
+    fit_classes: str | Path | None
+    logit_scale: float | None
     set: Sequence[str]
     allow_random: bool
+    head: str | None
 
 
 class LabelledOptions(ModelOptions, total=False):
@@ -138,6 +144,8 @@ class LabelledOptions(ModelOptions, total=False):
 
     label_offset: int | None
     temperature: float | str
+    threshold: float | str | None
+    ignore: int | None
 
 
 class DamageOptions(LabelledOptions, total=False):
@@ -203,7 +211,11 @@ class Request:
         libraries = *self.extensions, *self.ep_libraries
         given = [self.model, reading.images, reading.labels, *libraries]
         given += [Path(names)] if names not in (None, "none") else []
+        classes = self.settings.class_embeddings, self.settings.fit_classes
+        given += [Path(each) for each in classes if each is not None]
         given += [Path(recipe)] if recipe is not None and names_a_file(recipe) else []
+        limit = self.settings.threshold
+        given += [Path(limit)] if isinstance(limit, str) and as_number(limit) is None else []
         return [each for each in given if each is not None]
 
     @classmethod

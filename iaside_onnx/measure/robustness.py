@@ -17,12 +17,15 @@ from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
 from ..errors import ArtifactError, ReportError, UsageError
 from ..images.sample import stratified
+from ..inference.task import Tallying
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
+from ..results.tally import MAPS, NUMBERS
 from ..settings import MOST_COUNT
 from ..spelling import option
 from ..storage.output_file import check_no_input
 from ..storage.partial import Columns
+from ..tasks import CLASSES
 from .attacked import attack_images, attacked_together, check_attacks, settled_attacks
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
@@ -30,15 +33,21 @@ from .corrupted import corrupted, corruption_threads
 from .in_memory import GivenImages, GivenModel
 from .perturbed import Own, Wanted, kind_of
 from .request import LabelledOptions, Request, with_options
+from .robustness_columns import (
+    CLEAN,
+    OF_ATTACK,
+    OF_CELL,
+    WHAT,
+    columns_of,
+    settings_of_answers,
+    table_of,
+    table_parts,
+)  # fmt: skip
 from .run import measure
 from .scorer import Scorer
 from .subject import Subject
 
 _ATTACK = "square-linf"
-_WHAT = ("perturbations", "severities", "attacks")
-# Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
-# each attack.
-_CLEAN, _OF_CELL, _OF_ATTACK = 2, 4, 3
 
 
 @with_options(LabelledOptions)
@@ -136,6 +145,7 @@ def measure_robustness(
             attack_samples if attacks else None,
             sorted(chosen & set(subject.positions)),
             own,
+            NUMBERS[MAPS] * subject.classifier.classes if subject.classifier.map_form else 0,
         )
 
     return measure(request, settle, {"confidence": float(confidence)}, known=known)
@@ -145,9 +155,11 @@ def measure_robustness(
 class Robustness(Measurement[RobustnessReport]):
     """Corrupted and attacked images, and where they stand in a table.
 
-    A row is an image: the clean log-probability and highest probability, then `wrong`, `change`,
+    A row is an image: clean log-probability and highest probability (other tasks: value and share
+    that is right), then `wrong`, `change`,
     `corrupted_log_prob` and `corrupted_max_prob` of each corruption and severity, then
-    `attack_wrong`, `attack_queries` and `attack_change` of each attack.
+    `attack_wrong`, `attack_queries` and `attack_change` of each attack, and of maps of classes the
+    tally of each corruption and severity.
 
     Attributes
     ----------
@@ -160,6 +172,9 @@ class Robustness(Measurement[RobustnessReport]):
     own : tuple of Own
         The last of the perturbations: pictures of the user's own. Those without severities stand
         at each severity alike.
+    tallied : int
+        Numbers in the tally of an image, of maps of classes; 0 of other tasks, which have none of
+        corrupted images.
     """
 
     perturbations: list[str]
@@ -168,6 +183,7 @@ class Robustness(Measurement[RobustnessReport]):
     attack_samples: int | None
     chosen: list[int]
     own: tuple[Own, ...] = ()
+    tallied: int = 0
 
     kind = RobustnessReport
 
@@ -190,12 +206,12 @@ class Robustness(Measurement[RobustnessReport]):
     @property
     def columns(self) -> int:
         """See `Measurement`."""
-        return _CLEAN + _OF_CELL * self.cells + _OF_ATTACK * len(self.attacks)
+        return columns_of(self.cells, len(self.attacks), self.tallied)
 
     @property
     def parts(self) -> list[Columns]:
         """Columns of the corruptions, then those of each attack."""
-        return table_parts(self.cells, len(self.attacks))
+        return table_parts(self.cells, len(self.attacks), self.tallied)
 
     @cached_property
     def _attacked(self) -> frozenset[int]:
@@ -232,7 +248,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
-        what = {name: getattr(self, name) for name in _WHAT}
+        what = {name: getattr(self, name) for name in WHAT}
         samples = {"attack_samples": self.attack_samples}
         return {**subject.settings(), **what, **samples, **_pairs(self.own)}
 
@@ -246,7 +262,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def table_of(self, result: RobustnessReport) -> NDArray[np.float32]:
         """See `Measurement`."""
-        if result.max_prob is None:
+        if result.max_prob is None and result.of_classes:
             raise ReportError(
                 "the result whose rows are known is of an early version, which did not keep the "
                 "probabilities of answers; measure its images again"
@@ -255,7 +271,7 @@ class Robustness(Measurement[RobustnessReport]):
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
-        scorer = Scorer(subject.classifier, subject.temperature, size)
+        scorer = Scorer(subject.classifier, subject.task(), size)
         attacks = [partial(self._attack, attack, subject, scorer) for attack in self.attacks]
         return [partial(self._corrupt, subject, scorer), *attacks]
 
@@ -272,24 +288,32 @@ class Robustness(Measurement[RobustnessReport]):
             features=features, threads=threads, own=own,
         )  # fmt: skip
         # The stream holds all of an image before the next one.
-        clean, task, row = np.empty(0), scorer.task, np.empty(0, np.float32)
+        clean, task = np.empty(0), scorer.task
+        row, tally = np.empty(0, np.float32), np.empty((0, 0), np.float32)
+        classes = subject.classifier.kind.name == CLASSES
         while group := list(islice(stream, scorer.size.size)):
             logs = scorer(np.stack([image for _, _, image in group]))
-            for (position, column, _), log in zip(group, logs, strict=True):
+            for number, (position, column, _) in enumerate(group):
+                log = logs[number : number + 1]
                 if np.isnan(log).any():
                     name = f"{subject.sample.ids[position]} ({self._describe(column)})"
                     path = subject.classifier.artifact.path
                     raise ArtifactError(f"{path}: returns NaN for image {name}")
-                target, most = subject.targets[position], np.exp(log.max())
+                target = subject.targets[[position]]
+                worth = task.worth(log, target)[0]
+                most = np.exp(log.max()) if classes else task.share(log, target)[0]
                 if column < 0:
-                    clean, row = log, np.empty(_CLEAN + _OF_CELL * self.cells, np.float32)
-                    row[:_CLEAN] = log[target], most
+                    clean, row = log, np.empty(CLEAN + OF_CELL * self.cells, np.float32)
+                    tally = np.empty((self.cells, self.tallied), np.float32)
+                    row[:CLEAN] = worth, most
                     continue
-                wrong, change = not task.right(log, target), task.change(log, clean)
+                if self.tallied and isinstance(task, Tallying):
+                    tally[self._cells_of(column)] = task.tally(log, target).ravel()
+                wrong, change = not task.right(log, target)[0], task.change(log, clean)[0]
                 for cell in self._cells_of(column):
-                    row[_CLEAN + cell :: self.cells] = wrong, change, log[target], most
+                    row[CLEAN + cell :: self.cells] = wrong, change, worth, most
                 if cell == self.cells - 1:
-                    store(position, row)
+                    store(position, np.append(row, tally))
             advance(len(group))
 
     def _cells_of(self, column: int) -> range:
@@ -334,22 +358,34 @@ class Robustness(Measurement[RobustnessReport]):
         """See `Measurement`."""
         table, form = filled.table, filled.subject.classifier.form
         shape = (len(table), len(self.perturbations), len(self.severities))
-        blocks = [1, 1, *[self.cells] * _OF_CELL, *[len(self.attacks)] * _OF_ATTACK]
-        ends = np.cumsum(blocks)[:-1]
+        blocks = [1, 1, *[self.cells] * OF_CELL, *[len(self.attacks)] * OF_ATTACK]
+        ends = np.cumsum(blocks)
         parts = [np.array(part) for part in np.split(table, ends, axis=1)]
-        settings = {key: value for key, value in filled.settings.items() if key not in _WHAT}
+        settings = {key: value for key, value in filled.settings.items() if key not in WHAT}
         names = self.perturbations
+        value, beside = parts[0][:, 0], parts[1][:, 0]
+        corrupted, corrupted_beside = parts[4].reshape(shape), parts[5].reshape(shape)
+        of_task: dict[str, Any] = {
+            "value": value, "share": beside,
+            "corrupted_value": corrupted, "corrupted_share": corrupted_beside,
+        }  # fmt: skip
+        if filled.subject.classifier.kind.name == CLASSES:
+            names_of = ("log_prob", "max_prob", "corrupted_log_prob", "corrupted_max_prob")
+            of_task = dict(zip(names_of, of_task.values(), strict=True))
+        assert filled.clean is not None
+        if filled.clean.tally is not None:
+            of_task["tally"] = filled.clean.tally[filled.used]
+        if self.tallied:
+            of_image = NUMBERS[MAPS], self.tallied // NUMBERS[MAPS]
+            of_task["corrupted_tally"] = parts[9].reshape(*shape, *of_image)
         report = RobustnessReport(
             perturbations=names,
             severities=self.severities,
             labels=filled.labels,
             predicted=filled.predicted,
-            log_prob=parts[0][:, 0],
-            max_prob=parts[1][:, 0],
+            **of_task,
             wrong=parts[2].reshape(shape) != 0,
             change=parts[3].reshape(shape),
-            corrupted_log_prob=parts[4].reshape(shape),
-            corrupted_max_prob=parts[5].reshape(shape),
             attacks=self.attacks,
             attack_wrong=parts[6] != 0,
             attack_queries=parts[7].astype(np.int32),
@@ -366,40 +402,6 @@ class Robustness(Measurement[RobustnessReport]):
         )
         # Shards are joined, so all of them name the same attacks.
         return report if filled.subject.request.shard else report.with_attacks_run()
-
-
-def table_parts(cells: int, attacks: int) -> list[Columns]:
-    """Columns that are filled together, for a number of corrupted images and of attacks."""
-    first = _CLEAN + _OF_CELL * cells
-    corruptions: list[Columns] = [slice(first)]
-    return corruptions + [
-        [first + column * attacks + number for column in range(_OF_ATTACK)]
-        for number in range(attacks)
-    ]
-
-
-def settings_of_answers(report: RobustnessReport) -> dict[str, Any]:
-    """Settings that determined the table of a finished report, which may hold its view as well."""
-    return {**report.settings, **{name: getattr(report, name) for name in _WHAT}}
-
-
-def table_of(report: RobustnessReport) -> NDArray[np.float32]:
-    """The table that a report was made of; zeros where an early one does not hold probabilities."""
-    rows, cells = len(report.labels), report.wrong.shape
-    clean, corrupted = report.max_prob, report.corrupted_max_prob
-    columns = [
-        report.log_prob,
-        np.zeros(rows) if clean is None else clean,
-        report.wrong,
-        report.change,
-        report.corrupted_log_prob,
-        np.zeros(cells) if corrupted is None else corrupted,
-        report.attack_wrong,
-        report.attack_queries,
-        report.attack_change,
-    ]
-    flat = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
-    return np.concatenate(flat, axis=1)
 
 
 def _pairs(own: Sequence[Own], positions: Sequence[int] | None = None) -> dict[str, Any]:

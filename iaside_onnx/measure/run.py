@@ -114,7 +114,12 @@ def measure_each(
         whole_sample, clean = any(each.of_whole_sample for each in measurements), None
         if labelled:
             clean = clean_pass(subject, whole_sample=whole_sample)
-            subject = replace(subject, temperature=clean.temperature, targets=clean.targets)
+            subject = replace(
+                subject,
+                temperature=clean.temperature,
+                targets=clean.targets,
+                learned=clean.learned,
+            )
         subject = replace(subject, keys=_keys(subject, whole_sample=whole_sample))
         batch = request.batch or (1 if _one_by_one(subject, clean) else None)
         listeners, results = [listener], []
@@ -127,7 +132,9 @@ def measure_each(
             if names:
                 listener.note(f"{names[number]} ({number + 1} of {len(names)})")
             limits = each.limits.share(len(asked) - number)
-            own = replace(each, limits=limits, listener=listeners[number])
+            # The subject may have found out that there are no labels.
+            reading = subject.request.reading
+            own = replace(each, limits=limits, listener=listeners[number], reading=reading)
             there = replace(subject, request=own)
             if clean is not None:
                 measurement = measurement.settled(there, clean)
@@ -146,9 +153,15 @@ def _measured(
 ) -> R:
     """One measurement of what is opened and looked at."""
     settings = as_json(measurement.settings(subject))
+    view = measurement.viewed(subject, view)
 
     def finish(partial: Partial) -> R:
-        if known is not None:
+        learned = subject.learned is not None and subject.learned.learns
+        if known is not None and learned:
+            subject.listener.note(
+                "all images are measured anew: when an answer is right depends on the whole sample"
+            )
+        elif known is not None:
             _take_over(known, measurement, subject, settings, partial)
             partial.seconds = partial.seconds or known.run["seconds"]
         used, run = _fill(measurement, subject, view, partial, batch, workers)

@@ -7,17 +7,20 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, said
 from ..inference.classifier import Classifier
-from ..inference.model import OutOfMemoryError
-from .batch_size import BatchSize
+from ..inference.model import OutOfMemoryError, RunError
+from ..inference.task import Task
+from .batch_size import BatchSize, no_batch
 
 
 class Scorer:
-    """Log-probabilities of images at T of softmax(z / T), in runs of a size found meanwhile."""
+    """Readings of images by a task, in runs of a size found meanwhile.
 
-    def __init__(self, classifier: Classifier, temperature: float, size: BatchSize) -> None:
-        self._classifier, self.task, self.size = classifier, classifier.task(temperature), size
+    Of classes they are log-probabilities at T of softmax(z / T).
+    """
+
+    def __init__(self, classifier: Classifier, task: Task, size: BatchSize) -> None:
+        self._classifier, self.task, self.size = classifier, task, size
 
     def _filled(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
         """Images, the last one repeated up to a power of two where each new shape costs."""
@@ -27,7 +30,7 @@ class Scorer:
         return np.concatenate([part, np.repeat(part[-1:], max(0, missing), axis=0)])
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Logarithms of Q(. | x), shape (n, classes).
+        """Readings, shape (n, columns): of classes the logarithms of Q(. | x).
 
         Raises
         ------
@@ -40,9 +43,10 @@ class Scorer:
             began = time.perf_counter()
             try:
                 raw = self._classifier.model.scores(self._filled(part))[: len(part)]
-            except OutOfMemoryError as error:
-                if self._classifier.form.fixed_batch or not self.size.halve(len(part)):
-                    raise ArtifactError(f"even the smallest batch fails: {said(error)}") from error
+            except (OutOfMemoryError, RunError) as error:
+                fixed = self._classifier.form.fixed_batch
+                if fixed or not self.size.fails(len(part), error):
+                    raise no_batch(error) from error
                 continue
             self.size.record(len(part), time.perf_counter() - began)
             rows.append(self.task.readings(raw))

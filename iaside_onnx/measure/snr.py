@@ -294,7 +294,7 @@ class SignalToNoise(Measurement[SnrReport]):
         corrupt = partial(self._corrupt, subject)
         if self.attack is None:
             return [corrupt]
-        scorer = Scorer(subject.classifier, 1.0, size)
+        scorer = Scorer(subject.classifier, subject.task(), size)
         return [corrupt, partial(self._attack, self.attack, subject, scorer)]
 
     def _pixels(self, subject: Subject, position: int) -> NDArray[np.float32]:

@@ -229,7 +229,7 @@ class StandIns(Measurement[StandInReport]):
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
-        scorer, plane = Scorer(subject.classifier, subject.temperature, size), Plane(self.grid)
+        scorer, plane = Scorer(subject.classifier, subject.task(), size), Plane(self.grid)
         seed, keys = subject.seed, subject.keys
 
         @lru_cache(maxsize=8)
@@ -261,7 +261,8 @@ class StandIns(Measurement[StandInReport]):
             clean, task, row = np.empty(0), scorer.task, np.empty((2, self.cells), np.float32)
             while group := list(islice(stream, scorer.size.size)):
                 logs = scorer(np.stack([image for _, _, image in group]))
-                for (position, column, _), log in zip(group, logs, strict=True):
+                for number, (position, column, _) in enumerate(group):
+                    log, target = logs[number : number + 1], subject.targets[[position]]
                     if np.isnan(log).any():
                         path, name = subject.classifier.artifact.path, subject.sample.ids[position]
                         raise ArtifactError(
@@ -270,8 +271,8 @@ class StandIns(Measurement[StandInReport]):
                     if column < 0:
                         clean = log
                         continue
-                    row[0, column] = not task.right(log, subject.targets[position])
-                    row[1, column] = task.change(log, clean)
+                    row[0, column] = not task.right(log, target)[0]
+                    row[1, column] = task.change(log, clean)[0]
                     if column == self.cells - 1:
                         store(position, row.ravel())
                 advance(len(group))
@@ -305,7 +306,7 @@ class StandIns(Measurement[StandInReport]):
             severities=self.severities,
             wrong=wrong != 0,
             change=np.array(change),
-            labels=filled.sample.labels,
+            labels=filled.labels,
             predicted=filled.predicted,
             settings={
                 **settings,

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, ProviderError, UsageError, said
-from ..images.class_names import shown as shown_names
+from ..errors import DataError, IasideError, InvalidOption, ProviderError, UsageError, said
 from ..images.folders import PhotoFiles
 from ..images.sample import OWN_ANSWERS, Reading, Sample, draw_sample, leave_out_bad
 from ..inference.choosing import choose_runtime, runtime_clash, runtime_details
@@ -25,17 +24,18 @@ from ..inference.plugin_loading import load_plugins
 from ..inference.providers import AUTO, automatic
 from ..inference.range_check import check_pixel_range
 from ..inference.session import Runtime
+from ..inference.task import Task
 from ..listener import Listener
 from ..spelling import option
-from .labelling import settle_labels
+from ..tasks import CLASSES, TASKS, TaskKind
+from .labelling import class_targets, settle_labels
 from .model_names import NO_NAMES
+from .own_outputs import OwnOutputs
 from .request import Request
+from .truths import settled_truths, with_thresholds, without_truths
 
 # As ``settings["draws"]`` of a result has it. Files without that key drew by file name.
 DRAWS = "pixels"
-_FROM_1 = option("label_offset", -1)
-# ImageNet's 1000 classes and one before them, as in TensorFlow's model garden.
-_WITH_BACKGROUND = 1001
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class Subject:
         The whole one, whichever shard of it is measured.
     positions : list of int
         Images that are measured, ascending; row n of a table is that of image positions[n].
-    targets : ndarray of int64, shape (n,)
-        Classes of the whole sample in the model's output; all 0 where no labels are needed. Where
-        the model's own answers are taken, those of the positions, as the clean pass found them.
+    targets : ndarray, shape (n, ...)
+        What the task holds each image of the whole sample against: classes in the model's output,
+        all 0 where no labels are needed. Where the model's own answers are taken, those of the
+        positions, as the clean pass found them.
     model : Classifier or None
         None where nothing of a model is measured.
     source : dict
@@ -60,16 +61,29 @@ class Subject:
     keys : list of str
         What each image of the sample is called where something is drawn for it; empty where
         nothing depends on it.
+    learned : Task or None
+        What the clean pass made of the task; None where there was none, or nothing to learn.
     """
 
     request: Request
     sample: Sample
     positions: list[int]
-    targets: NDArray[np.int64]
+    targets: NDArray[Any]
     model: Classifier | None
     source: dict[str, Any] = field(default_factory=dict)
     temperature: float = 1.0
     keys: list[str] = field(default_factory=list)
+    learned: Task | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.targets, OwnOutputs) and self.model is not None:
+            self.targets.bind(self.model.model, self.pixels)
+
+    def task(self, *, answered: bool = False) -> Task:
+        """What the model's scores mean; see `Classifier.task`."""
+        if self.learned is not None:
+            return self.learned
+        return self.classifier.task(self.temperature, answered=answered)
 
     @property
     def classifier(self) -> Classifier:
@@ -129,7 +143,7 @@ class Subject:
         """Which images were drawn and how the model was read, settled: JSON values."""
         if self.model is None:
             return self.drawn
-        fixed = self.model.model.fixed.said
+        fixed, ignore = self.model.model.fixed.said, self.request.settings.ignore
         return as_json(
             {
                 **self.drawn,
@@ -138,6 +152,7 @@ class Subject:
                 "temperature": self.temperature,
                 **self.runtime.settings,
                 **({"set": fixed} if fixed else {}),
+                **({} if ignore is None else {"ignore": ignore}),
             }
         )
 
@@ -171,7 +186,8 @@ class Subject:
 
     def data(self, sample: Sample) -> dict[str, Any]:
         """A result's ``data``, for those images of the sample that it holds."""
-        classes = {} if self.model is None else {"classes": self.model.classes}
+        counted = self.model is not None and self.model.kind.counted
+        classes = {"classes": self.model.classes} if counted and self.model else {}
         return {**self.source, "digest": sample.digest(), "samples": len(sample), **classes}
 
     def environment(self) -> dict[str, Any]:
@@ -191,19 +207,97 @@ def open_subject(request: Request, *, labelled: bool = True) -> Subject:
     Where the measurement needs no true classes, so is not `labelled`, labels are compared with
     names of classes only if those are given.
     """
-    reading = request.reading
-    sample, source = open_sample(request, labelled=labelled)
+    asked = request.settings.task
+    if asked is not None and not TASKS[asked].labelled:
+        request = without_labels(request)
+    request = _with_sets(request, asked)
+    try:
+        sample, source = open_sample(request, labelled=labelled)
+    except DataError:
+        # Which labels are needed follows from the kind of model.
+        kind = _kind_of(request, labelled=labelled)
+        other = None if kind is None else _with_sets(request, kind.name)
+        if kind is not None and not kind.labelled:
+            other = without_labels(request)
+        if other is None or other is request:
+            raise
+        request = other
+        sample, source = open_sample(request, labelled=labelled)
     model = None if request.model is None else open_model(request, sample)
-    targets = np.zeros(len(sample), np.int64)
-    if model is not None and labelled:
+    if model is not None:
+        other = _with_sets(request, model.kind.name)
+        if not model.kind.labelled and not request.reading.own_answers:
+            other = without_labels(request)
+        if other is not request:
+            request = other
+            sample, source = open_sample(request, labelled=labelled)
+    images, shard = len(sample), request.shard
+    positions = list(range(images)) if shard is None else shard.positions(images)
+    reading = request.reading
+    targets: NDArray[Any] = np.zeros(len(sample), np.int64)
+    if model is not None and model.kind.name != CLASSES:
+        # Own answers are found by the clean pass.
+        if not reading.own_answers:
+            model, targets = settled_truths(sample, positions, model, request)
+    elif model is not None and labelled:
         sample, model = settle_labels(sample, model, reading, request.listener)
         if not reading.own_answers:  # which the clean pass will give
             targets = class_targets(sample, model, request.listener)
     elif model is not None and (reading.class_names or reading.label_order) is not None:
         settle_labels(sample, model, reading, request.listener)
-    images, shard = len(sample), request.shard
-    positions = list(range(images)) if shard is None else shard.positions(images)
     return Subject(request, sample, positions, targets, model, source)
+
+
+def without_labels(request: Request) -> Request:
+    """A request that holds images against the model's own answers; refused where labels are given.
+
+    Raises
+    ------
+    UsageError
+    """
+    reading = request.reading
+    for name in ("labels", "columns", "label_column", "label_order", "class_names"):
+        if (value := getattr(reading, name)) is not None:
+            given = str(value) if isinstance(value, Path) else value
+            raise UsageError(
+                f"{option(name, given)} goes with classes, and this model is audited without "
+                "labels: each image is held against the model's own answer to it; leave it out"
+            )
+    return replace(request, reading=replace(reading, own_answers=True))
+
+
+def _with_sets(request: Request, kind: str | None) -> Request:
+    """The request with its table of labels read as sets, where the model is of several labels."""
+    reading = request.reading
+    table = reading.labels is not None and not reading.labels.is_dir()
+    if kind != "several-labels" or not table or reading.sets:
+        return request
+    return replace(request, reading=replace(reading, sets=True))
+
+
+def _kind_of(request: Request, *, labelled: bool) -> TaskKind | None:
+    """The kind of the model, where labels cannot be read; None where it cannot be told.
+
+    Raises
+    ------
+    DataError
+        The model asks for labels of another form.
+    """
+    reading = request.reading
+    if request.model is None or reading.own_answers:
+        return None
+    bare = replace(reading, labels=None, columns=None, own_answers=True)
+    quiet = replace(request, reading=bare, listener=Listener())
+    try:
+        sample, _ = open_sample(quiet, labelled=labelled)
+        classifier = open_model(quiet, sample, check_range=False)
+    except UsageError:
+        raise
+    except IasideError:
+        return None
+    if why := without_truths(classifier, reading):
+        raise DataError(why)
+    return classifier.kind
 
 
 def refuse_own_answers(request: Request, why: str) -> None:
@@ -244,6 +338,10 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
         assert request.model is not None
         load_plugins(request.ep_libraries)
         runtime = choose_runtime(provider, request.threads, request.extensions, tf32=request.tf32)
+        if runtime.execution.engines and request.batch is None:
+            why = f"{runtime.provider} builds its engine for one number of passes; give one"
+            raise InvalidOption("batch", "auto", why)
+        runtime = replace(runtime, batch=request.batch)
         return open_classifier(request.model, runtime, settings, sample, request.listener)
 
     try:
@@ -254,62 +352,14 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
         *_, last = automatic()
         request.listener.warning(f"{said(error)}: so it runs on {last}")
         classifier = opened(last)
+    if why := without_truths(classifier, request.reading):
+        raise DataError(why)
+    classifier = with_thresholds(classifier, request)
     if check_range:
         chosen = settings.preprocess is not None
-        labelled = not request.reading.own_answers
+        labelled = not request.reading.own_answers and classifier.kind.name == CLASSES
         check_pixel_range(classifier, sample, request.listener, asked=chosen, labelled=labelled)
     return classifier
-
-
-def class_targets(sample: Sample, classifier: Classifier, listener: Listener) -> NDArray[np.int64]:
-    """Index of each image's class in the model's output."""
-    classes, offset = classifier.classes, classifier.label_offset
-    targets = sample.labels + offset
-    names = sample.class_names
-    if names is not None and len(names) + offset > classes:
-        raise DataError(
-            f"the images are of {len(names)} classes ({shown_names(names)}), but the model has "
-            f"{classes}" + (f" (label offset {offset})" if offset else "")
-        )
-    wrong = np.flatnonzero((targets < 0) | (targets >= classes))
-    if wrong.size:
-        first = int(wrong[0])
-        advice = f"see {option('label_offset')}"
-        if not offset and sample.labels.min() == 1 and sample.labels.max() == classes:
-            advice = f"if the labels count from 1, give {_FROM_1}"
-        raise DataError(
-            f"image {sample.ids[first]} has label {int(sample.labels[first])}"
-            + (f" (+ offset {offset})" if offset else "")
-            + f", but the model has classes 0 to {classes - 1}; {advice}"
-        )
-    background = classes == _WITH_BACKGROUND and not offset
-    known = background and names is not None and len(names) == classes - 1
-    if names is not None and len(names) + offset < classes and not known:
-        listener.warning(
-            f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
-            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use "
-            f"{option('class_names')}, {option('labels')} or {option('label_offset')}"
-        )
-    if names is None and not offset and _count_from_one(sample.source.labels, classes):
-        listener.warning(
-            f"the labels count 1, 2, ... and none is 0: if they count from 1, give {_FROM_1}"
-        )
-    if background and targets.max() < classes - 1:
-        listener.warning(
-            "the model has 1001 classes: if its class 0 is a background class and your labels "
-            f"count from the first real one, give {option('label_offset', 1)}"
-        )
-    if len(np.unique(targets)) == 1:
-        listener.warning(
-            "all images of the sample are of one class; the result speaks for it alone"
-        )
-    return targets
-
-
-def _count_from_one(labels: NDArray[np.int64], classes: int) -> bool:
-    """Whether labels are 1, 2, ..., as where they count classes from 1 and the last is missing."""
-    present = np.unique(labels)
-    return 2 <= len(present) < classes and np.array_equal(present, np.arange(1, len(present) + 1))
 
 
 def draw_key(sample: Sample, position: int) -> str:

@@ -7,6 +7,7 @@ determines the table is compared on the way.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
@@ -44,7 +45,8 @@ from .attacked import NO_ATTACK
 from .damage import explain
 from .heatmap import measure_heatmap
 from .model_names import NO_NAMES
-from .robustness import measure_robustness, settings_of_answers, table_of, table_parts
+from .robustness import measure_robustness
+from .robustness_columns import settings_of_answers, table_of, table_parts
 from .run import identity_of, model_of
 from .snr import measure_snr, settings_of_sums, sums_of, sums_parts
 from .stand_ins import answers_of, measure_stand_ins, settings_of_stand_ins
@@ -135,7 +137,8 @@ def verify(
                 )
             labels = OWN_ANSWERS
         reading = {"labels": labels, **_reading(result, class_names)}
-        checks.append(_same_images(result, Reading.asked(images, **reading)))
+        sets = result.settings.get("task") == "several-labels" and labels not in (None, OWN_ANSWERS)
+        checks.append(_same_images(result, Reading.asked(images, **reading, sets=sets)))
         if redo and all(check.holds is not False for check in checks):
             options = {**running, **reading}
             checks.append(_redone(result, model, images, redo, seed, options, listener))
@@ -168,6 +171,12 @@ def _same_images(result: Any, reading: Reading) -> Check:
     missing = next((name for name in result.image_ids if name not in places), None)
     if missing is not None:
         return Check("images", False, f"{reading.images} holds no image {missing}")
+    unlike = result.settings.get("task") in ("several-labels", "dense") and reading.labels is None
+    if unlike and not reading.own_answers:
+        raise UsageError(
+            f"{option('images')}: the images were held against labels; give these with "
+            f"{option('labels')} as well"
+        )
     sample = Sample(source, np.array([places[name] for name in result.image_ids], np.intp))
     if sample.digest() == result.data["digest"]:
         return Check("images", True, f"all {len(sample)} are there, with the same contents")
@@ -210,7 +219,7 @@ def _redo_of(result: Any) -> _Redo:
 
 
 def _of_report(report: Report) -> _Redo:
-    return _Redo(analyze, {}, lambda one: np.asarray(one.log_prob, np.float32), report.settings)
+    return _Redo(analyze, {}, lambda one: one.table, report.settings)
 
 
 def _of_heatmap(report: HeatmapReport) -> _Redo:
@@ -239,7 +248,11 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
     }
     if pairs := settings.get("pairs"):
         raise _own_pictures(", ".join(pairs))
-    parts = table_parts(len(report.perturbations) * len(report.severities), len(attacks))
+    tallied = (
+        0 if report.corrupted_tally is None else int(np.prod(report.corrupted_tally.shape[3:]))
+    )
+    cells = len(report.perturbations) * len(report.severities)
+    parts = table_parts(cells, len(attacks), tallied)
     early = report.max_prob is None  # holds no such probabilities, so none are held against it
 
     def rows_of(one: RobustnessReport) -> NDArray[np.float32]:
@@ -252,7 +265,7 @@ def _of_damage(report: DamageReport) -> _Redo:
     perturbation = report.settings["perturbation"]
     if perturbation["kind"] == "folder":
         raise _own_pictures(perturbation["name"])
-    if report.answers is None:
+    if report.answers is None and report.of_classes:
         raise UsageError(f"{_ASKED}: the file does not hold the model's answers")
     names = {"corruption": ("severity",), "attack": ("epsilon", "queries")}[perturbation["kind"]]
     options = {
@@ -262,9 +275,10 @@ def _of_damage(report: DamageReport) -> _Redo:
     }
 
     def rows_of(one: DamageReport) -> NDArray[np.float32]:
-        assert one.answers is not None
+        if one.answers is None:
+            return one.table
         offset = int(one.settings.get("label_offset") or 0)
-        return np.concatenate([one.log_prob, one.answers + offset], axis=1, dtype=np.float32)
+        return np.concatenate([one.table, one.answers + offset], axis=1, dtype=np.float32)
 
     return _Redo(explain, options, rows_of, report.settings)
 
@@ -408,6 +422,11 @@ def _distance(old: NDArray[Any], new: NDArray[Any], scale: NDArray[Any]) -> floa
 def _settings(result: Any, folder: Path) -> dict[str, Any]:
     """Settings of a result as its job takes them."""
     settings = {**(result.settings.get("attack") or {}), **result.settings}
+    if {"class_embeddings", "fit_classes"} & settings.keys():
+        raise UsageError(
+            f"{_ASKED}: the file does not say where the embeddings of its classes lie; measure it "
+            "again and compare"
+        )
     names = {each.name for each in fields(Settings)} - {"preprocess", "layout", "size"}
     if not isinstance(result, Report):
         names -= {"absence", "output_map"}
@@ -416,6 +435,9 @@ def _settings(result: Any, folder: Path) -> dict[str, Any]:
     options = {name: settings[name] for name in sorted(names) if name in settings}
     if isinstance(settings.get("set"), dict):
         options["set"] = tuple(f"{name}={value}" for name, value in settings["set"].items())
+    if isinstance(options.get("threshold"), list):
+        (folder / "thresholds.json").write_text(json.dumps(options["threshold"]))
+        options["threshold"] = str(folder / "thresholds.json")
     if settings.get("estimator") == "exact":
         options.pop("passes", None)
     if settings.get("layout") in LAYOUTS:

@@ -58,6 +58,7 @@ def details(report: DamageReport, *, with_strip: bool) -> dict[str, Any]:
             for entry in report.worst(_WORST)
         ],
         "log_prob": digits != 3,
+        "of_classes": report.of_classes,
         "strip": _strip(report) if with_strip and has_strip(report) else None,
     }
 
@@ -99,7 +100,8 @@ def _strip(report: DamageReport) -> dict[str, Any]:
     row, shown = tiles(report)
     return {
         "image": report.image_ids[row],
-        "true_class": report.class_name(int(report.labels[row])),
+        "true_class": report.class_name(int(report.labels[row])) if report.of_classes else None,
+        "quantity": report.task.quantity,
         "tiles": [
             {
                 "name": tile.name,

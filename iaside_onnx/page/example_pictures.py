@@ -27,7 +27,8 @@ _LOSSLESS = 96 * 96
 class Tile:
     """A picture of some bands, a data URI, with the model's answer to them as a coalition.
 
-    `chances` are, by series, the probability of the true class when these bands alone are given.
+    `chances` are, by series, the probability of the true class when these bands alone are given;
+    of tasks without classes the value.
     """
 
     name: str
@@ -79,7 +80,7 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
 
     def chances(coalition: int) -> list[tuple[int, float]]:
         return [
-            (number, float(np.exp(np.float64(reports[number].log_prob[place, at]))))
+            (number, _chance(reports[number], float(reports[number].table[place, at])))
             for number, place in places
             if (at := reports[number].positions_of(place).get(coalition)) is not None
         ]
@@ -107,6 +108,11 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
         ],
         series=members,
     )
+
+
+def _chance(report: Report, value: float) -> float:
+    """A probability, from its logarithm; the value itself where that is none."""
+    return float(np.exp(np.float64(value))) if report.of_classes else value
 
 
 def _window_parts(report: Report) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from ..errors import IasideError, UsageError, said
 from ..mathematics.kept import resampled_share
 from ..mathematics.paired import Difference
 from ..mathematics.proportion import wilson
-from ..results.group_verdict import SEVERITIES, Verdicts, guessing, verdicts
+from ..results.group_verdict import SEVERITIES, Verdicts, counted_answers, guessing, verdicts
 from ..results.robustness import RobustnessReport
 from ..spelling import on_command_line
 from ..views.text import percent, words
@@ -55,8 +55,9 @@ def right_answers_of(
     found = {number: judged(report) for number, report in measured.items()}
     return {
         "kinds": kinds,
-        "counted": "same answers" if first.of_own_answers else "right answers",
+        "counted": _counted(first),
         "own": first.of_own_answers,
+        "task": None if first.of_classes else first.task,
         "images": len(first.labels),
         "level": percent(first.confidence),
         "severities": levels(first),
@@ -72,6 +73,10 @@ def right_answers_of(
     }
 
 
+def _counted(report: RobustnessReport) -> str:
+    return counted_answers(report.task, own=report.of_own_answers)
+
+
 def _kinds(report: RobustnessReport) -> list[str]:
     """Groups of corruptions, the published ones first."""
     kinds = {report.settings["kinds"][name] for name in report.perturbations}
@@ -81,7 +86,7 @@ def _kinds(report: RobustnessReport) -> list[str]:
 def _row(report: RobustnessReport, found: Verdicts | None, kinds: Sequence[str]) -> dict[str, Any]:
     """Untouched, under all corruptions, under each group with its verdict, and the worst."""
     at = [report.severities.index(level) for level in levels(report)]
-    right = ~report.wrong[:, :, at]
+    right = report.right_shares[1][:, :, at]
     of = np.array([report.settings["kinds"][name] for name in report.perturbations])
     columns = [right.mean(axis=(1, 2))]
     columns += [right[:, of == kind].mean(axis=(1, 2)) for kind in kinds]
@@ -91,7 +96,7 @@ def _row(report: RobustnessReport, found: Verdicts | None, kinds: Sequence[str])
     every = [points(*each) for each in zip(shares.value, low, high, strict=True)]
     worst = len(columns) + int(np.argmin(shares.value[len(columns) :]))
     clean = None
-    if not report.of_own_answers:
+    if report.accuracy is not None:
         counted = (~report.clean_wrong).sum(), len(report.labels)
         ends = map(float, wilson(*counted, report.confidence))
         clean = points(float((~report.clean_wrong).mean()), *ends)
@@ -134,11 +139,11 @@ def _pair(
     rows += [[words(name), *_cells(each)] for name, each in groups.items()]
     return {
         "refusal": None,
-        "sentence": _sentence(found, names, 1 - first.confidence),
+        "sentence": _sentence(found, names, _counted(first), 1 - first.confidence),
         "images": len(found.rows[0]),
         "rows": rows,
         "corruptions": [[words(name), *_cells(each)] for name, each in worst.items()],
-        "chart": _difference_chart(worst, names, number),
+        "chart": _difference_chart(worst, names, number, _counted(first)),
     }
 
 
@@ -149,10 +154,10 @@ def _cells(found: Difference) -> list[str]:
     return [*shares, difference, p_text(p).removeprefix("= ")]
 
 
-def _sentence(found: Differences, names: tuple[str, str], level: float) -> str:
+def _sentence(found: Differences, names: tuple[str, str], counted: str, level: float) -> str:
     """All corruptions together, then the groups in which a difference is seen."""
     base, name = names
-    whole, what = found.every, "right" if found.clean is not None else "of its own answers"
+    whole, what = found.every, "right" if found.clean is not None else f"of the {counted}"
     verb = "gets" if found.clean is not None else "keeps"
     if whole.p >= level:
         text = f"No difference of {name} and {base} is seen under all corruptions together"
@@ -174,7 +179,7 @@ def _signed(found: Difference) -> str:
 
 
 def _difference_chart(
-    found: Mapping[str, Difference], names: tuple[str, str], number: int
+    found: Mapping[str, Difference], names: tuple[str, str], number: int, counted: str
 ) -> Chart:
     """Differences under each corruption, the largest loss first, on an axis on both sides of 0."""
     each = list(found.values())
@@ -191,9 +196,9 @@ def _difference_chart(
     about = Words(
         f"difference-{number}",
         f"{names[1]} less {names[0]}",
-        "A dot for each corruption: points of right answers gained or lost, with the interval of "
+        f"A dot for each corruption: points of {counted} gained or lost, with the interval of "
         "the paired difference; left of the line fewer, right of it more.",
-        f"points of right answers, {names[1]} less {names[0]}",
+        f"points of {counted}, {names[1]} less {names[0]}",
     )
     return dot_rows(
         [series], list(map(words, found)), about,
@@ -209,7 +214,7 @@ def right_rows(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) 
         kind="stable",
     )
     names = [words(first.perturbations[at]) for at in order]
-    counted = "same answers" if first.of_own_answers else "right answers"
+    counted = _counted(first)
     series = []
     for place, entry in measured.items():
         wrong = entry.damage.corruption_errors[order]
@@ -223,7 +228,7 @@ def right_rows(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) 
     if not first.of_own_answers:
         alone = len(measured) == 1
         lines += [
-            ("clean" if alone else f"clean s{place % 6}", 1.0 - float(entry.clean_wrong.mean()))
+            ("clean" if alone else f"clean s{place % 6}", float(entry.right_shares[0].mean()))
             for place, entry in measured.items()
         ]
     about = Words(

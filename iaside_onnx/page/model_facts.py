@@ -23,10 +23,10 @@ def model_facts(report: Report, measured: RobustnessReport | None) -> dict[str, 
     return {
         "report": report,
         "finding": report.finding(measured),
-        "right": None if report.of_own_answers else int((~report.clean_wrong).sum()),
+        "right": None if report.accuracy is None else int((~report.clean_wrong).sum()),
         "accuracy_ends": _accuracy_ends(report),
         "classes": _classes(report),
-        "drawn_classes": report.class_profiles.weight is not None,
+        "drawn_classes": report.of_classes and report.class_profiles.weight is not None,
         "signed": interval(*report.intervals.srs_signed, signed=True),
         "published": interval(*report.intervals.srs),
         "level": percent(report.confidence),
@@ -48,7 +48,7 @@ def warnings_of(report: Report) -> list[str]:
 
 def _accuracy_ends(report: Report) -> str | None:
     """The interval of the clean accuracy, by Wilson; None where labels are unknown."""
-    if report.of_own_answers:
+    if report.accuracy is None:
         return None
     right = (~report.clean_wrong).sum()
     low, high = wilson(right, len(report.labels), report.confidence)
@@ -68,6 +68,8 @@ def _text(value: Any) -> str:
 
 def _classes(report: Report) -> list[dict[str, Any]]:
     """Rows of the class table, the class that leans most on high frequencies first."""
+    if not report.of_classes:
+        return []
     rows = [{**row, "shown": shown_estimate(row)} for row in report.per_class()]
     most = max(max(row["shown"]["sid"]) for row in rows)
     for row in rows:

@@ -93,6 +93,10 @@ def cost(
         "level": percent(first.confidence),
         "error": first.error_name,
         "own_answers": first.of_own_answers,
+        # Of another task than classes the mean value stands where the mPE does.
+        "task": None if first.of_classes else first.task,
+        "moved": "mPE" if first.of_classes else f"Mean {first.task.quantity}",
+        "clean": "Clean error" if first.of_classes else f"Clean: {first.task.lost}",
         "perturbations": first.perturbations,
         "severities": [str(level) for level in first.severities],
         "baseline": None if baseline is None else Path(baseline.model["path"]).name,
@@ -105,7 +109,7 @@ def cost(
         "several": len(measured) > 1,
         "guess": percent(guessing(first)),
         "errors": right_rows(labels, measured),
-        "changes": _changes(labels, measured),
+        "changes": _changes(labels, measured) if _drawn(first) else None,
         "scatters": _scatters(reports, labels, measured, against),
         "notes": list(dict.fromkeys(notes)),
     }
@@ -119,6 +123,8 @@ def _score(report: Report) -> str:
 def _cells(entry: RobustnessReport, against: Relative | None, attacks: int) -> list[str]:
     """Each figure with its interval."""
     found = [entry.clean_spread, entry.damage.mean_error, entry.damage.mean_mpe]
+    if not entry.of_classes:
+        found[2] = entry.mean_values[1][1]
     if against is not None:
         found += [against.mce, against.relative_mce]
     spread = entry.adversarial_spread
@@ -141,8 +147,8 @@ def _ends(spread: Spread) -> str:
 
 
 def _corruptions(entry: RobustnessReport) -> list[list[str]]:
-    """Name of each corruption, error and mPE, each with its interval; the largest error first."""
-    columns = entry.damage.corruption_errors, entry.damage.corruption_mpe
+    """Each corruption with its error and mPE (or mean value), the largest error first."""
+    columns = entry.damage.corruption_errors, _moved(entry)
     order = np.argsort(-columns[0].value, kind="stable").tolist()
     return [
         [
@@ -153,30 +159,43 @@ def _corruptions(entry: RobustnessReport) -> list[list[str]]:
     ]
 
 
+def _moved(entry: RobustnessReport) -> Spread:
+    """What is shown beside the errors of each corruption: the mPE, or the mean value."""
+    return entry.damage.corruption_mpe if entry.of_classes else entry.mean_values[0]
+
+
+def _drawn(entry: RobustnessReport) -> bool:
+    """Whether that fits a chart whose axis begins at 0."""
+    return bool(np.min(_moved(entry).low) >= 0)
+
+
 def _changes(labels: Sequence[str], measured: dict[int, RobustnessReport]) -> Chart:
-    """Changes of prediction, corruption by corruption, the largest first."""
+    """Changes of prediction by corruption, or mean values, the worst first."""
     first = next(iter(measured.values()))
-    spreads = {place: entry.damage.corruption_mpe for place, entry in measured.items()}
+    classes, quantity = first.of_classes, first.task.quantity
+    spreads = {place: _moved(entry) for place, entry in measured.items()}
     mean = np.mean([each.value for each in spreads.values()], axis=0)
-    order = np.argsort(-mean, kind="stable")
+    order = np.argsort(-mean if classes else mean, kind="stable")
     names = [words(first.perturbations[at]) for at in order]
+    told = "mPE" if classes else f"mean {quantity}"
     series = []
     for place, whole in spreads.items():
         spread = whole[order]
         said = [
-            f"{labels[place]}, {name}: mPE {number(spread.value[row])}, interval "
+            f"{labels[place]}, {name}: {told} {number(spread.value[row])}, interval "
             f"{interval(spread.low[row], spread.high[row])}"
             for row, name in enumerate(names)
         ]
         series.append(Values(spread.value, said, (spread.low, spread.high)))
     about = Words(
         "changes",
-        "How far predictions move (mPE)",
-        "A dot for each model and corruption: mPE, mean over severities, with its interval; the "
-        "largest on top.",
-        "mean change of the probabilities, 0 to 2",
+        "How far predictions move (mPE)" if classes else f"Mean {quantity} under each corruption",
+        f"A dot for each model and corruption: {told}, mean over severities, with its interval; "
+        f"the {'largest' if classes else 'least'} on top.",
+        "mean change of the probabilities, 0 to 2" if classes else told,
     )
-    return dot_rows(series, names, about, numbers=list(measured), most=_MOST_MPE)
+    most = _MOST_MPE if classes else 1.0
+    return dot_rows(series, names, about, numbers=list(measured), most=most)
 
 
 def _scatters(
@@ -196,7 +215,8 @@ def _scatters(
                 place: entry.mean_error for place, entry in measured.items()
             }
         }
-    outcomes["mPE"] = {place: entry.mean_mpe for place, entry in measured.items()}
+    if entries[0].of_classes:
+        outcomes["mPE"] = {place: entry.mean_mpe for place, entry in measured.items()}
     charts = []
     for position, (outcome, values) in enumerate(outcomes.items()):
         points = []

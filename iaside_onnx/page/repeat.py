@@ -19,7 +19,7 @@ from ..spelling import words as option_words
 
 _RECIPE_FILE = "recipe.toml"
 # Options of how model and images are read, and of the game with its view.
-_READ = ("input", "output", "layout", "label_offset")
+_READ = ("input", "layout", "label_offset", "task", "logit_scale", "ignore")
 _GAME = (
     "bands", "norm", "absence", "samples", "sampling", "seed", "output_map", "passes", "value",
     "beta", "confidence",
@@ -95,7 +95,7 @@ def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
     settings, data = report.settings, report.data
     choice, recipe = _preprocess(settings.get("preprocess"), settings.get("size"))
     size, kind = settings.get("size"), settings.get("output_kind")
-    temperature = settings.get("temperature")
+    temperature, threshold = settings.get("temperature"), settings.get("threshold")
     files = {
         name: "FILE.npy" if str(value).startswith("sha256:") else value
         for name, value in _mapping(settings.get("set")).items()
@@ -104,6 +104,11 @@ def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
         **_settled(data, _DATA),
         "skip_bad": bool(data.get("skip_bad")) or None,
         **_settled(settings, _READ),
+        "output": settings.get("output"),
+        "head": settings.get("head"),
+        "threshold": None if isinstance(threshold, list) else threshold,
+        "class_embeddings": "FILE.npy" if "class_embeddings" in settings else None,
+        "fit_classes": "IMAGES" if "fit_classes" in settings else None,
         "temperature": None if temperature == _DEFAULTS["temperature"] else temperature,
         "preprocess": choice,
         "size": size if isinstance(size, list) and len(size) == 2 else None,

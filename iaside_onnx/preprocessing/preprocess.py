@@ -152,25 +152,28 @@ class Preprocess:
         """H x W x C, uint8 or float in [0, 1]; uint8 only where it came as such."""
         if array.dtype == np.uint8 and self.antialias:
             image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-            return np.atleast_3d(np.asarray(self._fit(image)))
+            return np.atleast_3d(np.asarray(self.fitted(image)))
         unit = array / np.float32(255) if array.dtype == np.uint8 else array
         planes = [
-            np.asarray(self._fit(Image.fromarray(np.ascontiguousarray(plane))))
+            np.asarray(self.fitted(Image.fromarray(np.ascontiguousarray(plane))))
             for plane in np.moveaxis(unit, -1, 0)
         ]
         return np.asarray(np.clip(np.stack(planes, axis=-1), 0.0, 1.0))
 
-    def _fit(self, image: Image.Image) -> Image.Image:
+    def fitted(self, image: Image.Image, filter_: Image.Resampling | None = None) -> Image.Image:
+        """A picture resized and cropped, by the recipe's filter or another; 0 lies outside it."""
         assert self.crop is not None
         height, width = self.crop
-        image = self._resize(image, height, width)
+        image = self._resize(image, height, width, filter_)
         if self.resize == LETTERBOX:
             return image
         top, left = corner(image.height, height), corner(image.width, width)
         # Pillow fills what lies outside the picture with black.
         return image.crop((left, top, left + width, top + height))
 
-    def _resize(self, image: Image.Image, height: int, width: int) -> Image.Image:
+    def _resize(
+        self, image: Image.Image, height: int, width: int, filter_: Image.Resampling | None
+    ) -> Image.Image:
         if isinstance(self.resize, tuple):
             size = (self.resize[1], self.resize[0])
         elif isinstance(self.resize, int):
@@ -189,10 +192,10 @@ class Preprocess:
             )
         if size == image.size:
             return image
-        if not self.antialias:
+        if filter_ is None and not self.antialias:
             whole = (0, 0, *image.size)
             return image.transform(size, Image.Transform.EXTENT, whole, Image.Resampling.BILINEAR)
-        return image.resize(size, _FILTERS[self.interpolation])
+        return image.resize(size, _FILTERS[self.interpolation] if filter_ is None else filter_)
 
     def affine(self, channels: int) -> tuple[list[int], NDArray[np.float32], NDArray[np.float32]]:
         """The step from pixel space to the model's input.

@@ -27,9 +27,9 @@ from ..inference.ort_format import describe
 from ..inference.session import Runtime
 from ..listener import Listener
 from ..mathematics.temperature import log_softmax
-from ..measure.labelling import settle_labels
+from ..measure.labelling import class_targets, settle_labels
 from ..measure.request import ModelOptions, Request
-from ..measure.subject import class_targets, open_model, open_sample, refuse_own_answers
+from ..measure.subject import open_model, open_sample, refuse_own_answers
 from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings

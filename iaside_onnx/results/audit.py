@@ -269,7 +269,9 @@ class Audit(Shown):
         kind, most = self.threshold
         report, keep = self.robustness, percent(self.verdicts.keep)
         chosen = [report.settings["kinds"][name] == kind for name in report.perturbations]
-        error = resampled_errors(report.wrong[:, chosen].mean(axis=(1, 2))[:, None], report)[0]
+        error = resampled_errors(report.lost_shares[:, chosen].mean(axis=(1, 2))[:, None], report)[
+            0
+        ]
         fails = "fails" if float(error.high) > most else "passes"
         return (
             f"({fails} today: {report.error_name} {error.value:.2f}, upper end {error.high:.2f}; "
@@ -287,7 +289,7 @@ class Audit(Shown):
             },
             "accuracy": _accuracy(found),
             "groups": {
-                group.kind: group.json(own_answers=found.own_answers) for group in groups
+                group.kind: group.json(own_answers=found.accuracy is None) for group in groups
             },
             "worst": [cell.json() for cell in found.worst],
             "score": self._score(),

@@ -34,7 +34,8 @@ _OPTIONS: dict[str, Rule] = {
     "quick": is_truth,
     "samples": whole(0, MOST_COUNT),
     **dict.fromkeys(("attack", "perturbed", "ort_extension", "ep_library", "set"), are_texts),
-    **dict.fromkeys(("labels", "class_names", "preprocess", "input", "output"), or_none(is_text)),
+    **dict.fromkeys(("labels", "class_names", "preprocess", "input"), or_none(is_text)),
+    "output": lambda value: value is None or is_text(value) or are_texts(value),
 }
 
 

@@ -200,7 +200,7 @@ def not_measured(
         gaps.append(f"{listed(missing)}: iaside robustness --corruption imagenet-c")
     if not robustness.attacks and "attack" not in kinds:
         gaps.append("attacks: --attack")
-    if found.own_answers:
+    if found.own_answers and found.of_classes:
         gaps.append("accuracy: --labels FILE")
     if not own:
         gaps.append("your own camera and conditions: --perturbed FOLDER")
@@ -254,7 +254,8 @@ def next_steps(found: Verdicts, available: int | None = None) -> list[str]:
     sentences = [_helped(kinds) for kinds in by_recipe.values()]
     if unknown:
         sentences.append(f"Nothing measured here is known to help against {kinds_words(unknown)}.")
-    return [*sentences, f"(Measured on {WHERE}.)"]
+    where = WHERE if found.of_classes else f"classifiers: {WHERE}"
+    return [*sentences, f"(Measured on {where}.)"]
 
 
 def _helped(kinds: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from ..mathematics.shapley import shapley_interactions
 from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import BOOLEAN, IMAGE, ROUNDING, Field, Schema
+from ..tasks import VALUED
 from .coalition_table import OF_IMAGES, check_columns, check_counts, name_of_class, players_of
 from .result import ModelResult
 from .spread import Spread
@@ -29,7 +30,10 @@ UNITS = {
     "right": "points of accuracy",
     "same-answer": "points of the same answer",
     "log-prob": "nats of log-probability",
+    **{each.value: each.unit for each in VALUED},
 }
+# Those that are counted in points, of 0 or 100 an image.
+_POINTS = ("right", "same-answer")
 # With fewer images no band is named, nor is a class judged.
 FEW_IMAGES = 20
 _MOST_PIXELS = 1 << 24
@@ -59,7 +63,7 @@ def is_perturbation(value: Any) -> bool:
 
 SCHEMA = Schema(
     format="iaside-damage",
-    versions=(1,),
+    versions=(1, 2),
     header={name: rules.OF_ALL[name] for name in (
         "provider", "iaside_version", "created", "settings", "model", "data", "run",
     )},
@@ -83,7 +87,11 @@ SCHEMA = Schema(
     fields=(
         Field("log_prob", (IMAGE, "coalition"), "float32",
               "log-probability of the true class with the coalition's bands clean, the others "
-              "perturbed", "game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
+              "perturbed", "game/log_prob", high=0, slack=ROUNDING, finite=False, versions=(1,),
+              optional=True, by_rows=True),
+        Field("worth", (IMAGE, "coalition"), "float32",
+              "what that image is worth, of other tasks than classes", "game/value", versions=(2,),
+              optional=True, by_rows=True),
         Field("right", (IMAGE, "coalition"), BOOLEAN,
               "true where the answer to that image is the true class", "game/right", optional=True),
         Field("answers", (IMAGE, "coalition"), "int32", "class given to that image",
@@ -109,10 +117,13 @@ class DamageNumbers(ModelResult):
 
     Attributes
     ----------
-    log_prob : ndarray of float32, shape (K, C)
+    log_prob : ndarray of float32, shape (K, C), or None
         V[n, S]: log-probability of image n's true class when the bands in S are clean and the
         others perturbed. Column S is coalition S, and C is 2**M, where `coalitions` is None. The
-        first column is that of the perturbed image, the last that of the clean one.
+        first column is that of the perturbed image, the last that of the clean one. None of other
+        tasks than classes.
+    worth : ndarray of float32, shape (K, C), or None
+        The same of other tasks, in what ``settings["value"]`` says.
     right : ndarray of bool, shape (K, C), or None
         Whether the answer there is the true class; None where no answer is right.
     answers : ndarray of int32, shape (K, C), or None
@@ -132,7 +143,8 @@ class DamageNumbers(ModelResult):
 
     SCHEMA: ClassVar[Schema] = SCHEMA
 
-    log_prob: NDArray[np.float32]
+    log_prob: NDArray[np.float32] | None = None
+    worth: NDArray[np.float32] | None = None
     right: NDArray[np.bool_] | None = None
     answers: NDArray[np.int32] | None = field(default=None, repr=False)
     coalitions: NDArray[np.uint64] | None = field(default=None, repr=False)
@@ -156,6 +168,8 @@ class DamageNumbers(ModelResult):
     @property
     def values(self) -> list[str]:
         """Keys of `UNITS` that the report can be told in."""
+        if not self.of_classes:
+            return [self.task.value]
         return held_values(
             rightness=self.right is not None,
             own=self.of_own_answers,
@@ -166,6 +180,18 @@ class DamageNumbers(ModelResult):
     def value(self) -> str:
         """What the game is played in, a key of `UNITS`."""
         return str(self.settings["value"])
+
+    @property
+    def in_points(self) -> bool:
+        """Whether an image counts 0 or 100 points."""
+        return self.value in _POINTS
+
+    @property
+    def table(self) -> NDArray[np.float32]:
+        """V[n, S] in what the task counts, shape (K, C): `log_prob`, or `worth`."""
+        table = self.log_prob if self.of_classes else self.worth
+        assert table is not None
+        return table
 
     @property
     def unit(self) -> str:
@@ -195,8 +221,8 @@ class DamageNumbers(ModelResult):
 
     def game(self, value: str | None = None) -> NDArray[np.float64]:
         """The table as the game is played: shape (K, C), in points (0 or 100) or in nats."""
-        if (value or self.value) == "log-prob":
-            table = self.log_prob.astype(np.float64)
+        if (value or self.value) not in _POINTS:
+            table = self.table.astype(np.float64)
             if not np.isfinite(table).all():
                 raise UsageError(
                     "the table holds probabilities of 0, whose logarithm is no value of a game: "
@@ -282,7 +308,7 @@ class DamageNumbers(ModelResult):
 
     def _end(self, column: int) -> Spread:
         values = self.game()[:, column]
-        if self.value == "log-prob":
+        if not self.in_points:
             return self.spread_of(values[:, None])[0]
         low, high = wilson((values > 0).sum(), len(values), self.confidence)
         return Spread(np.asarray(values.mean()), 100.0 * low, 100.0 * high)
@@ -299,7 +325,7 @@ class DamageNumbers(ModelResult):
     def damage_of(self, chosen: NDArray[np.bool_]) -> Spread:
         """The same of some of the images."""
         game = self.game()[chosen]
-        if self.value == "log-prob":
+        if not self.in_points:
             return self.spread_of((game[:, -1] - game[:, 0])[:, None])[0]
         from ..mathematics.paired import right_answers  # loads scipy, which is slow
 
@@ -309,7 +335,7 @@ class DamageNumbers(ModelResult):
     @property
     def attainable(self) -> float:
         """The most that one image counts, in the report's unit, with either sign."""
-        return np.inf if self.value == "log-prob" else 100.0
+        return 100.0 if self.in_points else np.inf
 
     def spread_of(self, rows: NDArray[np.float64]) -> Spread:
         """Column means of a row an image, shape (k,), with bootstrap intervals over images."""
@@ -360,8 +386,8 @@ class DamageNumbers(ModelResult):
 
     @cached_property
     def per_image_log_prob(self) -> NDArray[np.float64] | None:
-        """As `per_image`, in log-probability; None where some probability is 0."""
-        if not np.isfinite(self.log_prob).all():
+        """As `per_image`, in log-probability; None where one is 0, or there are none."""
+        if self.log_prob is None or not np.isfinite(self.log_prob).all():
             return None
         shares = self.shares("log-prob")
         return np.asarray(shares.reshape(len(shares), -1, self.players).sum(axis=1))
@@ -393,7 +419,7 @@ class DamageNumbers(ModelResult):
         """Names of the bands; see `Result`."""
         names: dict[str, Any] = {"band": self.band_names}
         if self.coalitions is None:
-            names["coalition"] = np.arange(self.log_prob.shape[1], dtype=np.int64)
+            names["coalition"] = np.arange(self.table.shape[1], dtype=np.int64)
         return names
 
     def variables(self) -> dict[str, Any]:
@@ -413,7 +439,9 @@ class DamageNumbers(ModelResult):
 
     def check(self) -> None:
         """Refuse a report that no run can have written; see `Result.check`."""
-        settings, columns = self.settings, self.log_prob.shape[1]
+        fits = (self.log_prob is not None) == self.of_classes == (self.worth is None)
+        rules.need(fits, "its table is not that of its task")
+        settings, columns = self.settings, self.table.shape[1]
         if self.split:
             estimator, players = str(settings["estimator"]), self.players
             most = MOST_SPLIT if estimator == "exact" else 32
@@ -439,7 +467,7 @@ class DamageNumbers(ModelResult):
             fits = bool((self.right[:, -1] == (self.predicted == self.labels)).all())
             rules.need(fits, "which untouched images are right does not follow from the classes")
         names, offset = self.class_names, int(settings.get("label_offset", 0))
-        fits = names is None or len(names) + offset <= self.data["classes"]
+        fits = names is None or len(names) + offset <= self.data.get("classes", 0)
         rules.need(fits, "there are more class names than classes")
         self._check_pictures()
 

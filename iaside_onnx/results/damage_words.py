@@ -133,7 +133,7 @@ def pairs_of_bands(report: DamageNumbers) -> list[str]:
 
 def _interaction(pair: BandPair, report: DamageNumbers) -> str:
     """With its interval, in as many digits as show that it leaves out 0."""
-    digits = 3 if report.value == "log-prob" else 1
+    digits = 1 if report.in_points else 3
     while digits < 6 and 0 in (round(pair.low, digits), round(pair.high, digits)):
         digits += 1
     return f"{pair.value:+.{digits}f} [{pair.low:.{digits}f}, {pair.high:.{digits}f}]"
@@ -141,8 +141,8 @@ def _interaction(pair: BandPair, report: DamageNumbers) -> str:
 
 def _digits(report: DamageNumbers, size: float) -> int:
     """Digits after the point in which a sentence tells a damage of this size."""
-    if report.value == "log-prob":
-        return 2
+    if not report.in_points:
+        return 2 if report.of_classes else 3
     return 0 if abs(size) >= _WHOLE else 1
 
 

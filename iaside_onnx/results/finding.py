@@ -71,6 +71,11 @@ def finding(report: ValueTable, robustness: RobustnessReport | None = None) -> F
         check_kind("robustness", robustness, RobustnessReport, "a RobustnessReport, or None")
         check_measures("the measurement", robustness, [report.model])
         measured = _measured(report, robustness)
+        if robustness.task != report.task:
+            raise ReportError(
+                f"the measurement is of {robustness.task.what}, the report of {report.task.what}; "
+                "measure both alike"
+            )
     reason = no_finding(report)
     if reason is not None:
         return Finding(True, reason, measured, None)
@@ -133,7 +138,9 @@ def distance_to_decide(
 def _evidence(report: ValueTable) -> str:
     images = len(report.labels)
     on, evidence = f"On {images} images", "evidence"
-    if report.of_own_answers:
+    if not report.of_classes:
+        evidence = report.task.evidence
+    elif report.of_own_answers:
         evidence = "evidence for the model's own answers, right or not,"
     if report.uniform:
         return (
@@ -205,7 +212,12 @@ def _listed(parts: list[str]) -> str:
 def measured_values(robustness: RobustnessReport) -> dict[str, Any]:
     """What the sentence on a measurement rests on, as plain JSON values."""
     damage, clean = robustness.damage, robustness.clean_spread
-    worst = int(np.argmax(damage.corruption_errors.value))
+    worst, of_task, of_worst = int(np.argmax(damage.corruption_errors.value)), {}, {}
+    if not robustness.of_classes:
+        values, overall = robustness.mean_values
+        worst = int(np.argmin(values.value))
+        of_task = {"clean_value": overall[0].json(), "mean_value": overall[1].json()}
+        of_worst = {"value": values[worst].json()}
     return {
         "images": len(robustness.labels),
         "source": robustness.data["source"],
@@ -214,7 +226,9 @@ def measured_values(robustness: RobustnessReport) -> dict[str, Any]:
         "severities": robustness.severities,
         "clean_error": None if clean is None else clean.json(),
         **robustness.as_errors("mean_error", "mean_flip_rate", damage.mean_error.json()),
+        **of_task,
         "worst": {
+            **of_worst,
             "name": robustness.perturbations[worst],
             **robustness.as_errors("error", "flip_rate", damage.corruption_errors[worst].json()),
         },
@@ -236,7 +250,14 @@ def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
     otherwise = f", with another {others.replace('preprocess', 'preprocessing')}" if others else ""
     about = f"{values['images']} images of {values['source']}{otherwise}"
     under = f"{' and '.join(over)}"
-    name = worst["name"].replace("_", " ")
+    name, kind = worst["name"].replace("_", " "), robustness.task
+    if not robustness.of_classes:
+        return (
+            f"Mean {kind.quantity} measured of this model ({about}): "
+            f"{_spread(values['clean_value'])} on untouched images, "
+            f"{_spread(values['mean_value'])} on average over {under}, "
+            f"{_spread(worst['value'])} under the worst of them, {name}."
+        )
     if robustness.of_own_answers:
         return (
             f"Flip rates measured of this model, shares of answers that are not those to the "

@@ -25,8 +25,10 @@ from ..mathematics.kept import (
     strict_confidence,
 )
 from ..mathematics.proportion import wilson
+from ..tasks import CLASSES, TASKS, TaskKind
 from .robustness import OWN, RobustnessReport
 from .spread import Spread
+from .tally import guessed
 
 GROUPS = ("noise", "blur", "weather", "digital")
 # The published corruptions of each; a verdict on fewer of them says so.
@@ -182,6 +184,8 @@ class Verdicts:
     own_answers : bool
         Labels are the model's own answers: "right" is what equals them, and says nothing of
         accuracy.
+    kind : TaskKind
+        Of other tasks than classes shares of what is right are counted, and there is no accuracy.
     """
 
     groups: dict[str, GroupVerdict]
@@ -193,27 +197,43 @@ class Verdicts:
     worst: list[Cell]
     reason: str | None
     own_answers: bool = False
+    kind: TaskKind = TASKS[CLASSES]
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether each image has one class."""
+        return self.kind.name == CLASSES
+
+    @property
+    def note(self) -> str:
+        """What shares count where that is no accuracy; empty where it is."""
+        if not self.of_classes:
+            return (
+                f"This counts {self.kind.kept}, not accuracy, which {self.kind.what} has not: an "
+                f"answer is right where {self.kind.right}."
+            )
+        return OWN_ANSWERS if self.own_answers else ""
 
     @property
     def answers(self) -> str:
         """What the shares count."""
-        return "same answers" if self.own_answers else "right answers"
+        return counted_answers(self.kind, own=self.own_answers)
 
     @property
     def accuracy(self) -> Accuracy | None:
-        """On untouched images; None where labels are the model's own answers."""
-        return None if self.own_answers else self.clean
+        """On untouched images; None where labels are the model's own answers, or there are none."""
+        return self.clean if self.of_classes and not self.own_answers else None
 
     @property
     def text(self) -> str:
         """The rule in words."""
-        if self.own_answers:
-            return f"{OWN_ANSWERS} {self._rule}"
-        return self._rule
+        return f"{self.note} {self._rule}".lstrip()
 
     @property
     def _rule(self) -> str:
         answers = "model's own answers" if self.own_answers else "right answers"
+        if not self.of_classes:
+            answers = self.kind.kept
         known = (
             "answers that are nearly all of one class"
             if self.own_answers
@@ -241,12 +261,21 @@ class Verdicts:
         if self.reason is not None:
             return f"Undecided: {self.reason}."
         what = "its own answers" if self.own_answers else "what it gets right"
+        if not self.of_classes:
+            what = f"the {self.kind.kept}"
         text = _sentence(self.groups.values(), percent(self.keep), self.clean.n, what)
-        return f"{text} {OWN_ANSWERS}" if self.own_answers else text
+        return f"{text} {self.note}".rstrip()
 
     def of(self, verdict: str) -> list[str]:
         """The groups with this verdict."""
         return [group.kind for group in self.groups.values() if group.verdict == verdict]
+
+
+def counted_answers(kind: TaskKind, *, own: bool) -> str:
+    """What shares of answers count, which may be the model's own to untouched images."""
+    if kind.name != CLASSES:
+        return kind.kept
+    return "same answers" if own else "right answers"
 
 
 def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
@@ -259,7 +288,10 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
     corruption lies below it at confidence 1 - 0.05 / (corruptions in the group), else undecided,
     as it is with fewer than 30 images or a clean accuracy that is not clearly above q. Where the
     model's own answers stand for labels, A is the share of answers that are these, so that A_clean
-    is 1, whatever the accuracy is; it falls by no more than the share of answers that change.
+    is 1, whatever the accuracy is; it falls by no more than the share of answers that change. Of
+    other tasks than classes A is the share of an answer that is right, and q is what the best
+    answer without looking gets: the commoner one for each of several labels, the commonest class of
+    a map, and else 0.
 
     Parameters
     ----------
@@ -282,8 +314,12 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
             f"{report.model['path']}: a verdict takes severities {listed(map(str, SEVERITIES))} "
             f"of the corruptions, and {lacks} was not measured"
         )
-    cells = ~report.wrong[:, :, [report.severities.index(severity) for severity in SEVERITIES]]
-    clean = ~report.clean_wrong
+    levels = [report.severities.index(severity) for severity in SEVERITIES]
+    cells: NDArray[Any] = ~report.wrong[:, :, levels]
+    clean: NDArray[Any] = ~report.clean_wrong
+    if not report.of_classes:
+        clean, every_cell = report.right_shares
+        cells = every_cell[:, :, levels]
     guess, seed = guessing(report), int(report.settings["seed"])
     images, corruptions = cells.shape[:2]
     accuracy = _clean(clean)
@@ -332,12 +368,18 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
         for kind, places in kinds.items()
     }
     return Verdicts(
-        groups, float(keep), CONFIDENCE, guess, accuracy, by_name, worst, reason, own_answers=own
-    )
+        groups, float(keep), CONFIDENCE, guess, accuracy, by_name, worst, reason,
+        own_answers=own, kind=report.task,
+    )  # fmt: skip
 
 
 def guessing(report: RobustnessReport) -> float:
-    """Accuracy of guessing: the larger of 1/classes and the share of the commonest label."""
+    """Accuracy of guessing: the larger of 1/classes and the share of the commonest label.
+
+    Of several labels and of maps what the best answer without looking gets right; 0 of other tasks.
+    """
+    if not report.of_classes:
+        return 0.0 if report.tally is None else guessed(report.tally, report.task.name)
     commonest = np.unique(report.labels, return_counts=True)[1].max() / len(report.labels)
     classes = report.data.get("classes")
     return float(max(commonest, 1.0 / classes if classes else 0.0))
@@ -348,7 +390,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
-def _clean(right: NDArray[np.bool_]) -> Accuracy:
+def _clean(right: NDArray[Any]) -> Accuracy:
     images = len(right)
     low, high = wilson(right.sum(), images, CONFIDENCE)
     return Accuracy(float(right.mean()), float(low), float(high), images)

@@ -28,7 +28,7 @@ _RESAMPLES = 1000
 _MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know the bands
 SCHEMA = Schema(
     format="iaside-heatmap",
-    versions=(1, 2),
+    versions=(1, 2, 3),
     header=rules.OF_ALL,
     inside={
         "settings": {
@@ -94,6 +94,7 @@ class HeatmapReport(ModelResult):
     """
 
     SCHEMA: ClassVar[Schema] = SCHEMA
+    OF_OWN_ANSWERS: ClassVar[int] = 2
 
     wrong: NDArray[np.bool_]
     change: NDArray[np.float32]
@@ -133,6 +134,11 @@ class HeatmapReport(ModelResult):
                 f"the analysis is of {report.model['path']}, the heat map of "
                 f"{self.model['path']}: the model files differ"
             )
+        if report.task != self.task:
+            raise UsageError(
+                f"the analysis is of {report.task.what}, the heat map of {self.task.what}; measure "
+                "both alike"
+            )
         if report.of_own_answers != self.of_own_answers:
             own, given = ("analysis", "heat map")[:: 1 if report.of_own_answers else -1]
             raise UsageError(
@@ -160,6 +166,7 @@ class HeatmapReport(ModelResult):
     def check(self) -> None:
         """Refuse a grid that the file cannot hold; see `Result.check`."""
         self.check_own_answers()
+        self.check_changes(self.change)
         (height, width), lines = self.settings["size"], self.settings["grid"]
         # Before the grid is laid out: a file that claims a large one must hold one.
         waves = self.wrong.shape[1]

@@ -179,7 +179,7 @@ def _joined_example(joined: Any, pieces: list[_Piece]) -> tuple[dict[str, Any], 
     results = {piece.result.data.get("example"): piece.result for piece in pieces}
     if None in results:
         return {}, {}
-    name = joined.image_ids[most_certain(joined, joined.log_prob[:, -1])]
+    name = joined.image_ids[most_certain(joined, joined.table[:, -1])]
     held = results.get(name)
     if held is None:  # of parts that were altered
         return {}, {}
@@ -238,7 +238,7 @@ def _joined_warnings(pieces: list[_Piece]) -> list[str]:
     results = [piece.result for piece in pieces]
     if "predicted" not in results[0].own_fields():  # no model answered
         return warnings
-    if results[0].of_own_answers:  # of which accuracy says nothing
+    if results[0].accuracy is None:  # of which accuracy says nothing
         return warnings
     labels = np.concatenate([result.labels for result in results])
     right = sum(int((result.predicted == result.labels).sum()) for result in results)

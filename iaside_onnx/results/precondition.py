@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.proportion import mean_interval, wilson
+from ..tasks import TaskKind
 
 # Coverage of the intervals that are judged, whatever the report's own is.
 LEVEL = 0.95
@@ -44,13 +45,13 @@ class Precondition:
         Lower 95 % end of their share (Wilson).
     accuracy_note : str or None
         Why the accuracy is not asked for; None where it is.
-    guessing : float
-        What guessing would get right; see `guessing`.
+    guessing : float or None
+        What guessing would get right; see `guessing`. None where there are no classes.
     gain, gain_low : float
-        v(all) - v(none) in log-probability, and its lower 95 % end over images (Student; minus
-        infinity for one image).
+        v(all) - v(none) in what the table holds, such as log-probability, and its lower 95 % end
+        over images (Student; minus infinity for one image).
     gain_needed : float
-        What `gain_low` must reach: 0.1 ln(classes).
+        What `gain_low` must reach: 0.1 ln(classes), or the least gain of the task.
     reasons : list of str
         Why nothing may be read; empty where all is well.
     """
@@ -58,7 +59,7 @@ class Precondition:
     images: int
     right: int | None
     accuracy_low: float | None
-    guessing: float
+    guessing: float | None
     gain: float
     gain_low: float
     gain_needed: float
@@ -118,6 +119,48 @@ def precondition(
         gain_low=gain_low,
         gain_needed=needed,
         reasons=[reason for reason in reasons if reason is not None],
+    )
+
+
+def gain_alone(ends: NDArray[np.float64], kind: TaskKind) -> Precondition:
+    """What speaks for or against reading a report of a task without classes: the gain alone.
+
+    Parameters
+    ----------
+    ends : ndarray of float64, shape (n, 2)
+        Value of each image with no band, and with all.
+    """
+    images, (empty, grand) = len(ends), ends.T
+    low, _ = mean_interval(grand - empty, LEVEL)
+    gain, needed = float((grand - empty).mean()), float(kind.least_gain or 0.0)
+    reasons = []
+    if images == 1:
+        reasons.append("one image cannot show whether there is enough to share; audit more images")
+    elif low < needed:
+        of = f"v(all) {grand.mean():.3f}, v(none) {empty.mean():.3f}, in {kind.quantity}"
+        numbers = (
+            f"v(all) - v(none) is {gain:.3f}, its lower 95% end {low:.3f}, and {needed:g} is "
+            f"needed ({of})"
+        )
+        if gain <= needed:
+            what = "there is next to nothing to share out between the bands"
+            reasons.append(f"{what}: {numbers}")
+        else:
+            reasons.append(
+                f"whether there is enough to share out between the bands cannot be told from "
+                f"{images} images: {numbers}; {enough_in_words(images, gain - low, gain - needed)}"
+            )
+    return Precondition(
+        images=images, right=None, accuracy_low=None, guessing=None, gain=gain, gain_low=low,
+        gain_needed=needed, reasons=reasons, accuracy_note=no_accuracy(kind),
+    )  # fmt: skip
+
+
+def no_accuracy(kind: TaskKind) -> str:
+    """Why a model of a task without classes has no accuracy."""
+    return (
+        f"clean accuracy does not apply: the model gives {kind.what}, and what is measured is the "
+        f"{kind.quantity}"
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import UsageError
+from ..spelling import option
 from .finding import Finding, finding, measured_values, reservations
 from .robustness import RobustnessReport
+from .tally import class_numbers, summary, words
 from .value_table import FEW_IMAGES, FORMAT, ONLY_EXACT, SCHEMA, ValueTable, check_view
 
 __all__ = ["FEW_IMAGES", "FORMAT", "ONLY_EXACT", "SCHEMA", "Report", "check_view", "load"]
@@ -34,7 +37,36 @@ class Report(ValueTable):
         """
         from .class_rows import class_rows  # loads scipy, which is slow
 
-        return class_rows(self)
+        if self.of_classes:
+            return class_rows(self)
+        rows = self.class_numbers
+        if rows is None:
+            raise UsageError(f"{option('per_class', True)}: {self._no_classes}")
+        return rows
+
+    @property
+    def class_numbers(self) -> list[dict[str, Any]] | None:
+        """Of several labels and of maps by given labels: a row a class, see `tally.class_numbers`.
+
+        None where labels are the model's own answers, and of other tasks.
+        """
+        if self.tally is None or self.of_own_answers:
+            return None
+        threshold = self.settings.get("threshold")
+        return class_numbers(self.tally, self.task.name, self.class_names, threshold)
+
+    @property
+    def _no_classes(self) -> str:
+        """Why there is nothing to say of single classes."""
+        if self.task.tallied:
+            return "classes are not judged by the model's own answers"
+        return f"{self.task.what} has no classes"
+
+    @property
+    def beside(self) -> str | None:
+        """In words what untouched images are judged by beside the value; None where nothing is."""
+        rows = self.class_numbers
+        return None if rows is None else words(rows, self.task.name)
 
     def summary(
         self, *, per_class: bool = False, robustness: RobustnessReport | None = None
@@ -47,10 +79,15 @@ class Report(ValueTable):
             `robustness` is of another model.
         """
         intervals, text = self.intervals, self.finding(robustness).text
+        classes = self.per_class() if per_class else None
+        rows = None if self.of_classes else self.class_numbers
         result: dict[str, Any] = {
             **self.provenance,
             "accuracy": self.accuracy,
             "mean_log_prob": self.mean_log_prob,
+            "task": self.task.name,
+            "mean_value": self.mean_value,
+            **({} if rows is None else summary(rows, self.task.name)),
             "floor_share": self.floor_share,
             "shapley": self.shapley.tolist(),
             "shapley_stderr": self.shapley_stderr.tolist(),
@@ -78,7 +115,7 @@ class Report(ValueTable):
             "reservations": reservations(self),
             "measured": None if robustness is None else measured_values(robustness),
         }
-        return {**result, "per_class": self.per_class()} if per_class else result
+        return {**result, "per_class": classes} if per_class else result
 
     def finding(self, robustness: RobustnessReport | None = None) -> Finding:
         """What the report says, and what was measured of the same model where that is given.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -27,6 +27,7 @@ from ..storage.output_file import check_folder, check_free_for_result
 from ..storage.regular_file import why
 from ..storage.schema import IMAGE, ROUNDING, TEXT, Field, Schema
 from ..storage.value_rules import WrongContentError, need
+from ..tasks import CLASSES, TaskKind, kind_of_settings
 from .joining import joined, taken
 from .part import part_of
 from .shown import Shown
@@ -37,19 +38,23 @@ if TYPE_CHECKING:
 
 # Fields that several kinds have.
 IDS = Field("image_ids", (IMAGE,), TEXT, "relative path or index", coordinate="image")
-LABELS = Field("labels", (IMAGE,), "int64", "true class", coordinate="label")
+LABELS = Field("labels", (IMAGE,), "int64", "true class; none where the task has no classes",
+               optional=True, coordinate="label")  # fmt: skip
 PREDICTED = Field(
-    "predicted", (IMAGE,), "int64", "class given to the untouched image", coordinate="predicted"
-)
+    "predicted", (IMAGE,), "int64", "class given to the untouched image; none likewise",
+    optional=True, coordinate="predicted",
+)  # fmt: skip
 CHANGE = Field(
     "change",
     (IMAGE,),
     "float32",
-    "l1 distance of the probabilities from those of the untouched image",
+    "l1 distance of the probabilities from those of the untouched image, at most 2; of other "
+    "tasks how far the answer lies from that",
     low=0,
-    high=2,
     slack=ROUNDING,
 )
+# Of probabilities.
+MOST_CHANGE = 2
 DIGESTS = Field("image_digests", (IMAGE, 32), "uint8",
                 "SHA-256 of each image's content, in parts of a sample",
                 optional=True, part_only=True)  # fmt: skip
@@ -66,6 +71,10 @@ _TAKEN = {
 }
 _CHOICES = {"norm": NORMS, "value": VALUES}
 _LABELS = {"labels": "label", "predicted": "predicted class"}
+
+
+def _nothing() -> NDArray[np.int64]:
+    return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +181,7 @@ class Result(Shown):
                 header[outer] = {**header[outer]}
                 values[each.name] = header[outer].pop(inner, None)
             else:
-                values[each.name] = getattr(self, outer)
+                values[each.name] = self.stored(outer)
         try:
             stored = hdf5.as_stored(schema, self.format_version, header, values)
             self._of_content(*stored)
@@ -182,6 +191,10 @@ class Result(Shown):
             ) from error
         derived, notes = self._derived()
         hdf5.write(schema, target, self.format_version, *stored, derived, notes)
+
+    def stored(self, name: str) -> Any:
+        """What a file holds under the name of a field; None: nothing."""
+        return getattr(self, name)
 
     def _derived(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Numbers of ``SCHEMA.derived`` by place, and attributes of groups."""
@@ -329,7 +342,7 @@ class Result(Shown):
             ) from error
         values, coordinates = dict(self.variables()), dict(self.coordinates())
         for each in self.SCHEMA.fields:
-            value = getattr(self, each.name, None)
+            value = self.stored(each.name) if hasattr(self, each.name) else None
             if value is None or not (each.coordinate or IMAGE in each.dims):
                 continue
             if any(isinstance(dim, int) for dim in each.dims) or not np.size(value):
@@ -390,14 +403,46 @@ class ModelResult(Result):
     ----------
     labels, predicted : ndarray of int64, shape (n,)
         True class, and the class that the model gives the untouched image. With ``labels`` "model"
-        in the settings the latter stands for the former, and nothing is known of accuracy.
+        in the settings the latter stands for the former, and nothing is known of accuracy. All 0
+        where the `task` has no classes; files hold none then.
     image_digests : ndarray of uint8, shape (n, 32), or None
         SHA-256 of each image's content; None where the result carries none.
     """
 
-    labels: NDArray[np.int64]
-    predicted: NDArray[np.int64]
+    # Version of files whose labels are the model's own answers.
+    OF_OWN_ANSWERS: ClassVar[int] = 1
+
+    labels: NDArray[np.int64] = field(default_factory=_nothing)
+    predicted: NDArray[np.int64] = field(default_factory=_nothing)
     image_digests: NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.of_classes:
+            for name in _LABELS:
+                object.__setattr__(self, name, np.zeros(len(self.image_ids), np.int64))
+
+    @property
+    def task(self) -> TaskKind:
+        """The kind of model that was measured."""
+        return kind_of_settings(self.settings)
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether each image has one class, so that labels and accuracy mean something."""
+        return self.task.name == CLASSES
+
+    def stored(self, name: str) -> Any:
+        """See `Result`; what is not of classes has no labels."""
+        return None if name in _LABELS and not self.of_classes else super().stored(name)
+
+    def _check_images(self) -> None:
+        """See `Result`: labels and a number of classes where the task has them."""
+        counted, known = self.task.counted, "classes" in self.data
+        need(known or not counted, "attribute data holds no usable 'classes'")
+        for each in self.SCHEMA.fields:
+            there = each.name not in _LABELS or getattr(self, each.name) is not None
+            need(there, f"dataset '{each.where}' is missing")
+        super()._check_images()
 
     @property
     def of_own_answers(self) -> bool:
@@ -406,8 +451,13 @@ class ModelResult(Result):
 
     @property
     def format_version(self) -> int:
-        """Version of the file format; earlier readers would take own answers for true labels."""
-        return self.SCHEMA.versions[-1 if self.of_own_answers else 0]
+        """Version of the file format; earlier readers would take own answers for true labels.
+
+        Other tasks than classes are of the latest.
+        """
+        if not self.of_classes:
+            return self.SCHEMA.versions[-1]
+        return self.OF_OWN_ANSWERS if self.of_own_answers else self.SCHEMA.versions[0]
 
     def computed_digest(self) -> str | None:
         """See `Result`; the model's own answers are no part of what the images are."""
@@ -420,19 +470,37 @@ class ModelResult(Result):
     @property
     def class_words(self) -> str:
         """What the labels are, in words."""
+        if not self.of_classes:
+            return "image"
         return "model's own answer" if self.of_own_answers else "true class"
 
     @property
     def error_name(self) -> str:
         """What the share of answers that are not the label is called."""
+        if not self.of_classes:
+            return self.task.lost
         return "flip rate" if self.of_own_answers else "error"
+
+    @property
+    def change_name(self) -> str:
+        """What the distance of answers from those to the untouched images is called."""
+        return "mPE" if self.of_classes else "mean change"
 
     def as_errors(self, errors: str, flips: str, value: Any) -> dict[str, Any]:
         """A share of answers that are not the label, for JSON: no error where labels are unknown.
 
-        Under the key `errors`; else None there, and the share under the key `flips`.
+        Under the key `errors`; else None there, and the share under the key `flips`; of other
+        tasks than classes under one that speaks of the share that is lost.
         """
+        if not self.of_classes:
+            return {errors: None, flips.replace("flip_rate", "lost_share"): value}
         return {errors: None, flips: value} if self.of_own_answers else {errors: value}
+
+    def check_changes(self, *changes: NDArray[np.float32]) -> None:
+        """Refuse distances of probabilities that none can have."""
+        most = max(float(change.max(initial=0)) for change in changes)
+        fits = not self.of_classes or most <= MOST_CHANGE + ROUNDING
+        need(fits, f"a change of {most:g} lies outside [0, {MOST_CHANGE}]")
 
     def check_own_answers(self) -> None:
         """Refuse labels that are said to be the model's answers and are not."""
@@ -447,14 +515,14 @@ class ModelResult(Result):
     @property
     def accuracy(self) -> float | None:
         """Share of untouched images whose top-1 class is right; None where labels are unknown."""
-        if self.of_own_answers:
+        if self.of_own_answers or not self.of_classes:
             return None
         return float(np.mean(self.predicted == self.labels))
 
     @property
     def clean_error(self) -> float | None:
         """Share of untouched images whose top-1 class is wrong; None where labels are unknown."""
-        return None if self.of_own_answers else float(self.clean_wrong.mean())
+        return None if self.accuracy is None else float(self.clean_wrong.mean())
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..mathematics.dense import mean_overlap
 from ..mathematics.kept import resampled_share
 from ..mathematics.proportion import wilson
 from ..mathematics.score import resampled_means
@@ -18,7 +19,8 @@ from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
 from .confidence import Confidences, confidences
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
-from .spread import RESAMPLES, Spread
+from .spread import RESAMPLES, Spread, plain
+from .tally import MAPS, check_tally
 
 # In `attack_queries`: the image was not among those attacked.
 NOT_ATTACKED = -1
@@ -31,9 +33,11 @@ _ATTACK = {
     "queries": rules.whole(1, rules.MOST_CLASSES),
 }
 _CELLS = (IMAGE, "perturbation", "severity")
+# Version of files of other tasks than classes, and those of classes.
+_OF_TASKS, _OF_CLASSES = 3, (1, 2)
 SCHEMA = Schema(
     format="iaside-robustness",
-    versions=(1, 2),
+    versions=(1, 2, _OF_TASKS),
     header={
         **rules.PERTURBED,
         "attacks": lambda value: (
@@ -61,11 +65,26 @@ SCHEMA = Schema(
         LABELS,
         PREDICTED,
         Field("log_prob", (IMAGE,), "float32",
-              "log-probability of the true class of the untouched image", high=0, slack=ROUNDING),
+              "log-probability of the true class of the untouched image", high=0, slack=ROUNDING,
+              versions=_OF_CLASSES, optional=True),
+        Field("value", (IMAGE,), "float32", "what the untouched image is worth, of other tasks",
+              versions=(_OF_TASKS,), optional=True),
+        Field("share", (IMAGE,), "float32", "share of the answer to it that is right, likewise",
+              low=0, high=1, slack=ROUNDING, versions=(_OF_TASKS,), optional=True),
         Field("wrong", _CELLS, TRUTH, "1 where the answer to the corrupted image is wrong"),
         replace(CHANGE, dims=_CELLS),
         Field("corrupted_log_prob", _CELLS, "float32", "as `/log_prob`, of the corrupted image",
-              high=0, slack=ROUNDING),
+              high=0, slack=ROUNDING, versions=_OF_CLASSES, optional=True),
+        Field("corrupted_value", _CELLS, "float32", "as `/value`, of the corrupted image",
+              versions=(_OF_TASKS,), optional=True),
+        Field("corrupted_share", _CELLS, "float32", "as `/share`, of the corrupted image",
+              low=0, high=1, slack=ROUNDING, versions=(_OF_TASKS,), optional=True),
+        Field("tally", (IMAGE, "number", "class"), "float32",
+              "as `clean/tally` of a report, of the untouched image", versions=(),
+              allowed=(_OF_TASKS,)),
+        Field("corrupted_tally", (*_CELLS, "number", "class"), "float32",
+              "of maps of classes: as `/tally`, of the corrupted image", low=0, versions=(),
+              allowed=(_OF_TASKS,), optional=True),
         Field("attack_wrong", (IMAGE, "attack"), TRUTH,
               "1 where the answer is wrong after the attack"),
         Field("attack_queries", (IMAGE, "attack"), "int32",
@@ -156,14 +175,23 @@ class RobustnessReport(ModelResult):
     ----------
     perturbations : list of str
     severities : list of int
-    log_prob : ndarray of float32, shape (n,)
-        Log-probability of the true class of the untouched image.
+    log_prob : ndarray of float32, shape (n,), or None
+        Log-probability of the true class of the untouched image; None of other tasks than classes.
+    value, share : ndarray of float32, shape (n,), or None
+        Of other tasks what the untouched image is worth, and which share of the answer is right.
     wrong : ndarray of bool, shape (n, P, S)
         The model's answer to the corrupted image is not the true class.
     change : ndarray of float32, shape (n, P, S)
         ``||Q(.|x') - Q(.|x)||_1``, in [0, 2] (method, section 7).
-    corrupted_log_prob : ndarray of float32, shape (n, P, S)
+    corrupted_log_prob : ndarray of float32, shape (n, P, S), or None
         Log-probability of the true class of the corrupted image.
+    corrupted_value, corrupted_share : ndarray of float32, shape (n, P, S), or None
+        As `value` and `share`, of the corrupted image.
+    tally : ndarray of float32, shape (n, numbers, C), or None
+        Of several labels and of maps: what untouched images are judged by together, see
+        `tally.class_numbers`.
+    corrupted_tally : ndarray of float32, shape (n, P, S, numbers, C), or None
+        The same of corrupted images, of maps alone.
     attacks : list of dict
         ``name`` (such as "square-linf"), ``norm``, ``epsilon`` (in units of pixels in [0, 1]),
         ``queries`` (the budget of an image).
@@ -185,23 +213,32 @@ class RobustnessReport(ModelResult):
     """
 
     SCHEMA: ClassVar[Schema] = SCHEMA
+    OF_OWN_ANSWERS: ClassVar[int] = 2
 
     perturbations: list[str]
     severities: list[int]
-    log_prob: NDArray[np.float32]
     wrong: NDArray[np.bool_]
     change: NDArray[np.float32]
-    corrupted_log_prob: NDArray[np.float32]
     attacks: list[dict[str, Any]]
     attack_wrong: NDArray[np.bool_]
     attack_queries: NDArray[np.int32]
     attack_change: NDArray[np.float32]
+    log_prob: NDArray[np.float32] | None = None
+    corrupted_log_prob: NDArray[np.float32] | None = None
+    value: NDArray[np.float32] | None = None
+    share: NDArray[np.float32] | None = None
+    corrupted_value: NDArray[np.float32] | None = None
+    corrupted_share: NDArray[np.float32] | None = None
     max_prob: NDArray[np.float32] | None = None
     corrupted_max_prob: NDArray[np.float32] | None = None
+    tally: NDArray[np.float32] | None = None
+    corrupted_tally: NDArray[np.float32] | None = None
 
     def check(self) -> None:
         """Refuse attacks that contradict themselves; see `Result.check`."""
         self.check_own_answers()
+        self.check_changes(self.change, self.attack_change)
+        self._check_task()
         kinds, pairs = self.settings["kinds"], self.settings.get("pairs", {})
         rules.need(set(self.perturbations) >= set(pairs), "pairs of a perturbation it has not")
         both = (self.max_prob is None) == (self.corrupted_max_prob is None)
@@ -224,6 +261,70 @@ class RobustnessReport(ModelResult):
                 and not self.attack_change[skipped, place].any(),
                 "holds results of images that were not attacked",
             )
+
+    def _check_task(self) -> None:
+        """Refuse answers that are not those of the task."""
+        of_classes = self.log_prob, self.corrupted_log_prob
+        of_tasks = self.value, self.share, self.corrupted_value, self.corrupted_share
+        wanted, others = (of_classes, of_tasks)[:: 1 if self.of_classes else -1]
+        fits = all(each is not None for each in wanted) and not any(
+            each is not None for each in others
+        )
+        rules.need(fits, "its values are not those of its task")
+        if self.of_classes:
+            return
+        rules.need(self.max_prob is None, "holds probabilities, of a task without classes")
+        assert self.corrupted_share is not None
+        wrong = ~(self.corrupted_share > self.task.right_above)
+        rules.need(bool((wrong == self.wrong).all()), "what is wrong does not follow from shares")
+        self._check_tallies()
+
+    def _check_tallies(self) -> None:
+        """Refuse tallies that are not those of the task."""
+        tallies, task = (self.tally, self.corrupted_tally), self.task
+        if not task.tallied:
+            rules.need(tallies == (None, None), "holds tallies, of a task without them")
+            return
+        both = (self.tally is None) == (self.corrupted_tally is None)
+        rules.need(both or task.name != MAPS, "holds tallies of some images alone")
+        for tally in tallies:
+            if tally is not None:
+                classes = int(self.data["classes"])
+                check_tally(tally.reshape(-1, *tally.shape[-2:]), task.name, classes)
+
+    @property
+    def values(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What untouched and corrupted images are worth in the task, shapes (n,), (n, P, S)."""
+        names = (
+            ("log_prob", "corrupted_log_prob") if self.of_classes else ("value", "corrupted_value")
+        )
+        clean, corrupted = (getattr(self, name) for name in names)
+        return clean, corrupted
+
+    @property
+    def clean_wrong(self) -> NDArray[np.bool_]:
+        """See `ModelResult`; of other tasks too little of the answer is right."""
+        if self.share is None:
+            return super().clean_wrong
+        return ~(self.share > self.task.right_above)
+
+    @property
+    def right_shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How much of each answer is right, untouched and corrupted, shapes (n,), (n, P, S).
+
+        Of classes all or nothing.
+        """
+        if self.share is not None and self.corrupted_share is not None:
+            return self.share.astype(np.float64), self.corrupted_share.astype(np.float64)
+        clean, corrupted = (1.0 - part for part in (self.clean_wrong, self.wrong))
+        return np.asarray(clean, np.float64), np.asarray(corrupted, np.float64)
+
+    @property
+    def lost_shares(self) -> NDArray[np.float64]:
+        """How much of each answer to a corrupted image is not right, shape (n, P, S)."""
+        if self.of_classes:
+            return self.wrong.astype(np.float64)
+        return np.asarray(1.0 - self.right_shares[1])
 
     def rows(self, positions: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> Self:
         """As `Result.rows`; attacks that were run on none of these images are left out."""
@@ -256,14 +357,28 @@ class RobustnessReport(ModelResult):
             name for name in self.perturbations if name in pairs and not pairs[name]["severities"]
         ]
 
+    @cached_property
+    def overlaps(self) -> tuple[float, NDArray[np.float64]] | None:
+        """Mean intersection over union, of untouched images and of each cell, shape (P, S).
+
+        Of maps of classes, with the masks, or with the model's own clean answers where these are
+        taken; pixels are summed over images before they are divided. None of other tasks.
+        """
+        if self.tally is None or self.corrupted_tally is None:
+            return None
+        cells = np.ndindex(self.wrong.shape[1:])
+        means = [mean_overlap(self.corrupted_tally[:, row, column]) for row, column in cells]
+        return mean_overlap(self.tally), np.reshape(means, self.wrong.shape[1:])
+
     @property
     def errors(self) -> NDArray[np.float64]:
         """Share of wrong answers under each corruption and severity, shape (P, S).
 
         Where the model's own answers stand for labels this is the flip rate: the share of answers
-        that are not those to the untouched images.
+        that are not those to the untouched images; of other tasks the share of an answer that is
+        not right.
         """
-        return np.asarray(self.wrong.mean(axis=0))
+        return np.asarray(self.lost_shares.mean(axis=0))
 
     @property
     def mpe(self) -> NDArray[np.float64]:
@@ -306,7 +421,7 @@ class RobustnessReport(ModelResult):
         """
         images, shape, seed = len(self.labels), self.errors.shape, int(self.settings["seed"])
         # By corruption and severity, by corruption, and over all, as `Damage` has them.
-        wrong = self.wrong.astype(np.float64)
+        wrong = self.lost_shares
         whole = wrong.reshape(images, -1)
         table = np.column_stack([whole, wrong.mean(axis=2), whole.mean(axis=1)])
         errors = resampled_errors(table, self)
@@ -331,13 +446,23 @@ class RobustnessReport(ModelResult):
 
         Clean minus corrupted, mean over severities and images; the intervals resample images, each
         with its answers to both. Infinite where a corruption makes the true class impossible, not
-        a number where it was impossible before.
+        a number where it was impossible before. Of other tasks in what their value counts.
         """
         with np.errstate(invalid="ignore"):
-            corrupted = self.corrupted_log_prob.mean(axis=2, dtype=np.float64)
-            lost = self.log_prob[:, None].astype(np.float64) - corrupted
+            corrupted = self.values[1].mean(axis=2, dtype=np.float64)
+            lost = self.values[0][:, None].astype(np.float64) - corrupted
             means = resampled_means(lost, int(self.settings["seed"]), RESAMPLES)
             return Spread.of(np.concatenate([lost.mean(axis=0)[None], means]), self.confidence)
+
+    @cached_property
+    def mean_values(self) -> tuple[Spread, Spread]:
+        """Mean value under each corruption, shape (P,), then untouched and over all, shape (2,)."""
+        clean, corrupted = self.values
+        rows = corrupted.mean(axis=2, dtype=np.float64)
+        table = np.column_stack([rows, clean.astype(np.float64), rows.mean(axis=1)])
+        means = resampled_means(table, int(self.settings["seed"]), RESAMPLES)
+        means = np.concatenate([table.mean(axis=0)[None], means])
+        return Spread.of(means[:, :-2], self.confidence), Spread.of(means[:, -2:], self.confidence)
 
     @cached_property
     def confidences(self) -> Confidences | None:
@@ -357,6 +482,8 @@ class RobustnessReport(ModelResult):
         if self.of_own_answers:
             return None
         images = len(self.labels)
+        if self.share is not None:
+            return resampled_errors(1.0 - self.right_shares[0][:, None], self)[0]
         wrong = self.clean_wrong.sum()
         return Spread(np.asarray(wrong / images), *wilson(wrong, images, self.confidence))
 
@@ -407,10 +534,10 @@ class RobustnessReport(ModelResult):
             {
                 "name": name,
                 **errors("error", "flip_rate", damage.corruption_errors[row].json()),
-                "mpe": damage.corruption_mpe[row].json(),
+                "mpe": damage.corruption_mpe[row].json() if self.of_classes else None,
                 **errors("errors", "flip_rates", damage.errors[row].json()),
-                "mpes": damage.mpe[row].json(),
-                "lost_log_prob": self.lost_log_prob[row].json(),
+                "mpes": damage.mpe[row].json() if self.of_classes else None,
+                **self._value_json(row),
             }
             for row, name in enumerate(self.perturbations)
         ]
@@ -427,7 +554,8 @@ class RobustnessReport(ModelResult):
             "accuracy": self.accuracy,
             "clean_error": None if clean is None else clean.json(),
             **errors("mean_error", "mean_flip_rate", damage.mean_error.json()),
-            "mean_mpe": damage.mean_mpe.json(),
+            "mean_mpe": damage.mean_mpe.json() if self.of_classes else None,
+            **self._values_json(),
             **overall,
             "corruptions": rows,
             "attacks": [
@@ -436,12 +564,33 @@ class RobustnessReport(ModelResult):
                     "samples": int(self.attacked[:, place].sum()),
                     "clean_error": self.clean_error_of(self.attacked[:, place]),
                     **errors("error", "flip_rate", self.adversarial_spread[place].json()),
-                    "mpe": float(self.adversarial_mpe[place]),
+                    "mpe": float(self.adversarial_mpe[place]) if self.of_classes else None,
                     "median_queries": self.median_queries(place),
                 }
                 for place, attack in enumerate(self.attacks)
             ],
         }
+
+    def _value_json(self, row: int) -> dict[str, Any]:
+        """What a corruption takes of the value, and what it leaves, for JSON."""
+        lost = self.lost_log_prob[row].json()
+        if self.of_classes:
+            return {"lost_log_prob": lost}
+        values: dict[str, Any] = {"lost_log_prob": None, "lost_value": lost}
+        values["value"] = self.mean_values[0][row].json()
+        if self.overlaps is not None:
+            values["mean_ious"] = plain(self.overlaps[1][row])
+        return values
+
+    def _values_json(self) -> dict[str, Any]:
+        """Mean values of untouched and corrupted images, for JSON; of other tasks than classes."""
+        if self.of_classes:
+            return {}
+        clean, mean = self.mean_values[1][0], self.mean_values[1][1]
+        names: dict[str, Any] = {"task": self.task.name, "value": self.task.value}
+        if self.overlaps is not None and not self.of_own_answers:
+            names["clean_mean_iou"] = plain(np.asarray(self.overlaps[0]))
+        return {**names, "clean_value": clean.json(), "mean_value": mean.json()}
 
     def clean_error_of(self, chosen: NDArray[np.bool_]) -> float | None:
         """The clean error of some of the images; None where labels are unknown."""

@@ -23,7 +23,7 @@ OWN, AVERAGE, TABLE = SOURCES = ("own", "average", "table")
 _CELLS = (IMAGE, "perturbation", "severity")
 SCHEMA = Schema(
     format="iaside-stand-ins",
-    versions=(1,),
+    versions=(1, 2),
     header={**rules.PERTURBED, **rules.OF_ALL},
     inside={
         "settings": {

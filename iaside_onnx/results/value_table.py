@@ -1,6 +1,6 @@
 """The value table of an audit with its provenance, and every number that follows from it.
 
-`ValueTable.log_prob` is the one result; Shapley values, distribution, score, intervals and
+`ValueTable.table` is the one result; Shapley values, distribution, score, intervals and
 interactions are pure functions of it and of three view settings (value, beta, confidence).
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import one_of
-from ..errors import ReportError, UsageError
+from ..errors import InvalidOption, ReportError, UsageError
 from ..mathematics import score, shapley
 from ..mathematics.bands import band_names, check_bands
 from ..mathematics.coalitions import members
@@ -23,10 +23,12 @@ from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
 from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, Field, Schema
+from ..tasks import CLASSES, VALUES, TaskKind
 from .coalition_table import OF_IMAGES, check_columns, name_of_class, players_of
-from .precondition import Precondition, precondition
+from .precondition import Precondition, gain_alone, precondition
 from .result import ModelResult
 from .spread import check_confidence
+from .tally import check_tally
 
 if TYPE_CHECKING:
     from ..mathematics.profiles import ClassProfiles
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
 FORMAT = "iaside-report"
 # Versions of reports of all coalitions, and of drawn ones.
 _EXACT, _DRAWN = 1, 2
-# Of either kind, with the model's own answers in place of labels.
-_OWN_ANSWERS = 3
+# Of either kind, with the model's own answers in place of labels, or of another task than classes.
+_NEWEST = 3
+_OTHER_VALUES = VALUES
 # With fewer images than this a class's own profile is mostly noise.
 FEW_IMAGES = 20
 ONLY_EXACT = (
@@ -45,7 +48,7 @@ ONLY_EXACT = (
 _MOST_PIXELS = 1 << 24
 SCHEMA = Schema(
     format=FORMAT,
-    versions=(_EXACT, _DRAWN, _OWN_ANSWERS),
+    versions=(_EXACT, _DRAWN, _NEWEST),
     header={name: rules.OF_ALL[name] for name in (
         "provider", "iaside_version", "created", "settings", "model", "data", "run",
     )},
@@ -59,7 +62,7 @@ SCHEMA = Schema(
             "output_map": rules.is_name,
             "seed": rules.is_seed,
             "temperature": rules.is_positive,
-            "value": lambda value: value in shapley.VALUES,
+            "value": lambda value: value in (*shapley.VALUES, *_OTHER_VALUES),
             "beta": rules.is_share,
             "confidence": rules.is_share,
         },
@@ -70,12 +73,24 @@ SCHEMA = Schema(
     fields=(
         Field("log_prob", (IMAGE, "coalition"), "float32",
               "log-probability of the true class with the coalition's bands",
-              "game/log_prob", high=0, slack=ROUNDING, finite=False, by_rows=True),
+              "game/log_prob", high=0, slack=ROUNDING, finite=False, versions=(_EXACT, _DRAWN),
+              allowed=(_NEWEST,), by_rows=True),
+        Field("value", (IMAGE, "coalition"), "float32",
+              "what the image is worth with the coalition's bands, of tasks without classes",
+              "game/value", versions=(), allowed=(_NEWEST,), by_rows=True),
+        Field("distances", (IMAGE, "coalition", "output"), "float32",
+              "squared distance of each output from that of the clean image, over what two images "
+              "of the sample are apart, where there are several outputs",
+              "game/distances", low=0, versions=(), allowed=(_NEWEST,)),
         Field("coalitions", (IMAGE, "coalition"), "uint64",
               "the coalition of each value, where they were drawn (always in version 2)",
-              "game/coalitions", versions=(_DRAWN,), allowed=(_OWN_ANSWERS,),
+              "game/coalitions", versions=(_DRAWN,), allowed=(_NEWEST,),
               coordinate="coalition"),
         *OF_IMAGES,
+        Field("tally", (IMAGE, "number", "class"), "float32",
+              "of several labels log-odds, then 1 for a label the image has; of maps the pixels in "
+              "which answer and mask meet, those of the answer, and those of the mask",
+              "clean/tally", optional=True, finite=False, versions=(), allowed=(_NEWEST,)),
         Field("example", ("height", "width", "channel"), "uint8",
               "one image at the model's size, for pictures; 1 or 3 channels",
               "data/example", optional=True),
@@ -110,9 +125,15 @@ class ValueTable(ModelResult):
 
     Attributes
     ----------
-    log_prob : ndarray of float32, shape (K, 2**M), or (K, C) for drawn coalitions
+    log_prob : ndarray of float32, shape (K, 2**M), or (K, C) for drawn coalitions, or None
         V[n, S]: log-probability of image n's true class when only the bands in S are present.
-        The first column is that of no band, the last that of all.
+        The first column is that of no band, the last that of all. None where the `task` has no
+        classes.
+    value : ndarray of float32, of the same shape, or None
+        The same of other tasks, in what ``settings["value"]`` says.
+    distances : ndarray of float32, shape (K, columns, outputs), or None
+        Where the model has several outputs: the squared distance of each from that of the clean
+        image, over what two images of the sample are apart, in the order of ``settings["output"]``.
     settings : dict
         All that determines the table, and the view settings ``value``, ``beta``,
         ``confidence``.
@@ -122,14 +143,19 @@ class ValueTable(ModelResult):
         One image of the sample as the model's input size has it, for pictures.
     coalitions : ndarray of uint64, shape (K, C), or None
         The coalition of each value where they were drawn; None where all 2**M are there in order.
+    tally : ndarray of float32, shape (K, numbers, classes), or None
+        What the untouched images are judged by together, of several labels and of maps.
     """
 
     SCHEMA: ClassVar[Schema] = SCHEMA
 
-    log_prob: NDArray[np.float32]
+    log_prob: NDArray[np.float32] | None = None
+    value: NDArray[np.float32] | None = None
+    distances: NDArray[np.float32] | None = field(default=None, repr=False)
     class_names: list[str] | None = None
     example: NDArray[np.uint8] | None = field(default=None, repr=False)
     coalitions: NDArray[np.uint64] | None = field(default=None, repr=False)
+    tally: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def view(
         self,
@@ -145,16 +171,25 @@ class ValueTable(ModelResult):
         UsageError
             A value that does not exist, or a beta or a confidence outside (0, 1).
         """
+        if value is not None:
+            value_of(self.task, value)
         viewed = self._viewed(value=value, beta=beta, confidence=confidence)
         if beta is not None:
             score.score_weights(self.players, viewed.beta)
         return viewed
 
     @property
+    def table(self) -> NDArray[np.float32]:
+        """V[n, S] in what the task counts, shape (K, C): `log_prob`, or `value`."""
+        table = self.log_prob if self.of_classes else self.value
+        assert table is not None
+        return table
+
+    @property
     def players(self) -> int:
         """Number of bands M (one more with DC as a player of its own)."""
         if self.coalitions is None:
-            return shapley.player_count(self.log_prob)
+            return shapley.player_count(self.table)
         return players_of(self.settings)
 
     @property
@@ -167,7 +202,7 @@ class ValueTable(ModelResult):
         if floor is None:
             return None
         temperature, classes = float(self.settings["temperature"]), int(self.data["classes"])
-        return shapley.share_at_floor(self.log_prob, float(floor), temperature, classes)
+        return shapley.share_at_floor(self.table, float(floor), temperature, classes)
 
     @property
     def exact(self) -> bool:
@@ -177,8 +212,8 @@ class ValueTable(ModelResult):
     @property
     def format_version(self) -> int:
         """Version of the file format that holds this report."""
-        if self.of_own_answers:
-            return _OWN_ANSWERS
+        if self.of_own_answers or not self.of_classes:
+            return _NEWEST
         return _EXACT if self.exact else _DRAWN
 
     @property
@@ -209,22 +244,23 @@ class ValueTable(ModelResult):
     @cached_property
     def _solved(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Shapley values per image, and mean of each column, in one pass over blocks of rows."""
-        rows, columns = self.log_prob.shape
+        table = self.table
+        rows, columns = table.shape
         if self.coalitions is not None:
-            game = self._finite(self.log_prob)
+            game = self._finite(table)
             psi = image_values(self.settings["estimator"], game, self.coalitions, self.players)
             return psi, game.mean(axis=0)
         psi = np.empty((rows, self.players))
         total = np.zeros(columns)
         step = max(1, (1 << 20) // columns)
         for start in range(0, rows, step):
-            block = self._finite(self.log_prob[start : start + step])
+            block = self._finite(table[start : start + step])
             psi[start : start + step] = shapley.shapley_values(block)
             total += block.sum(axis=0)
         return psi, total / rows
 
-    def _finite(self, log_prob: NDArray[np.float32]) -> NDArray[np.float64]:
-        game = shapley.game_values(log_prob, self.settings["value"])
+    def _finite(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
+        game = game_of(table, self.settings["value"])
         if not np.isfinite(game).all():
             raise UsageError(
                 "the table holds probabilities of 0, whose logarithm is no value of a game: "
@@ -325,9 +361,14 @@ class ValueTable(ModelResult):
         return shapley.shapley_interactions(self.coalition_values)
 
     @property
-    def mean_log_prob(self) -> float:
-        """Mean log-probability of the true class with every band present."""
-        return float(self.log_prob[:, -1].mean(dtype=np.float64))
+    def mean_log_prob(self) -> float | None:
+        """Mean log-probability of the true class with every band present; None without classes."""
+        return self.mean_value if self.of_classes else None
+
+    @property
+    def mean_value(self) -> float:
+        """Mean of the table with every band present, in what the task counts."""
+        return float(self.table[:, -1].mean(dtype=np.float64))
 
     @property
     def efficiency_residual(self) -> float:
@@ -337,7 +378,7 @@ class ValueTable(ModelResult):
     def positions_of(self, image: int) -> dict[int, int]:
         """Column of each coalition that was evaluated for an image."""
         if self.coalitions is None:
-            return {number: number for number in range(self.log_prob.shape[1])}
+            return {number: number for number in range(self.table.shape[1])}
         return {int(coalition): at for at, coalition in enumerate(self.coalitions[image])}
 
     def class_name(self, label: int) -> str:
@@ -356,7 +397,9 @@ class ValueTable(ModelResult):
     @cached_property
     def precondition(self) -> Precondition:
         """Whether shares and scores may be read at all: an accurate model, a gain to share."""
-        ends = self.log_prob[:, [0, -1]].astype(np.float64)
+        ends = self.table[:, [0, -1]].astype(np.float64)
+        if not self.of_classes:
+            return gain_alone(ends, self.task)
         predicted = None if self.of_own_answers else self.predicted
         return precondition(self.labels, predicted, ends, self.data.get("classes"))
 
@@ -381,7 +424,7 @@ class ValueTable(ModelResult):
 
     def coordinates(self) -> dict[str, Any]:
         """Names of the bands, and which are present in each coalition; see `Result`."""
-        numbers: Any = np.arange(self.log_prob.shape[1], dtype=np.uint64)
+        numbers: Any = np.arange(self.table.shape[1], dtype=np.uint64)
         axes: tuple[str, ...] = ("coalition",)
         names: dict[str, Any] = {"band": self.band_names}
         if self.coalitions is None:
@@ -411,10 +454,25 @@ class ValueTable(ModelResult):
 
     def check(self) -> None:
         """Refuse a report that no audit can have written; see `Result.check`."""
-        check_columns(self.settings, self.log_prob.shape[1], self.coalitions)
+        fits = (self.log_prob is not None) == self.of_classes == (self.value is None)
+        rules.need(fits, "its table is not that of its task")
+        value = self.settings["value"]
+        known = shapley.VALUES if self.of_classes else (self.task.value,)
+        rules.need(value in known, f"a value {value} is none of its task")
+        if not self.of_classes:
+            ends = self.task.low, self.task.high
+            low, high = float(self.table.min()), float(self.table.max())
+            fits = (ends[0] is None or low >= ends[0] - ROUNDING) and (
+                ends[1] is None or high <= ends[1] + ROUNDING
+            )
+            rules.need(fits, f"'game/value' holds values that no {self.task.quantity} has")
+            if self.tally is not None:
+                rules.need(self.task.tallied, "'clean/tally' is none of its task")
+                check_tally(self.tally, self.task.name, self.data["classes"])
+        check_columns(self.settings, self.table.shape[1], self.coalitions)
         self.check_own_answers()
         names, offset = self.class_names, int(self.settings.get("label_offset", 0))
-        fits = names is None or len(names) + offset <= self.data["classes"]
+        fits = names is None or len(names) + offset <= self.data.get("classes", 0)
         rules.need(fits, "there are more class names than classes")
         sizes = [self.settings.get("size")]
         if self.example is not None:
@@ -429,9 +487,24 @@ class ValueTable(ModelResult):
             check_bands(height, width, bands, norm, separate_dc=dc)
 
 
+def game_of(table: NDArray[Any], value: str) -> NDArray[np.float64]:
+    """What a game is played in, from its table: a function of log-probabilities, else the table."""
+    if value in shapley.VALUES:
+        return shapley.game_values(table, value)
+    return np.asarray(table, dtype=np.float64)
+
+
+def value_of(kind: TaskKind, value: str | None) -> str:
+    """The value of a kind of model: the one asked for, if it has it, else its usual one."""
+    known = shapley.VALUES if kind.name == CLASSES else (kind.value,)
+    if value is not None and value not in known:
+        raise InvalidOption("value", value, f"{kind.what} is valued in {' or '.join(known)}")
+    return value or kind.value
+
+
 def check_view(value: str, beta: float, confidence: float) -> None:
     """Refuse view settings that cannot be used, before any work is done."""
-    if value not in shapley.VALUES:
+    if value not in (*shapley.VALUES, *_OTHER_VALUES):
         raise UsageError(f"unknown value '{value}': {one_of(value, shapley.VALUES)}")
     score.signed_score(np.full(2, 0.5), beta)
     check_confidence(confidence)

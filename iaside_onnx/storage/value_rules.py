@@ -15,6 +15,7 @@ from typing import Any
 
 from ..mathematics.bands import NORMS
 from ..mathematics.coalitions import SEEDS
+from ..tasks import TASKS
 
 Rule = Callable[[Any], bool]
 MOST_COUNT = (1 << 62) - 1
@@ -188,7 +189,7 @@ OF_ALL: dict[str, Rule] = {
 }
 INSIDE: dict[str, dict[str, Rule]] = {
     "model": {"path": is_place, "sha256": is_digest},
-    "data": {**OF_DATA, "classes": whole(1, MOST_CLASSES)},
+    "data": OF_DATA,
     "run": {**OF_RUN, "forward_passes": whole(0, MOST_COUNT)},
 }
 # What a file need not say, wherever it does.
@@ -204,6 +205,11 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "execution": is_execution,
         "pairs": are_pairs,
         "labels": lambda value: value == "model",
+        "task": lambda value: isinstance(value, str) and value in TASKS,
+        "threshold": lambda value: all(
+            map(is_share, value if isinstance(value, list) else [value])
+        ),
+        "ignore": whole(0, MOST_COUNT),
     },
     "run": {"forward_passes": whole(0, MOST_COUNT)},
     "data": {"classes": whole(1, MOST_CLASSES)},

@@ -34,7 +34,11 @@ def report_html(report: Report) -> str:
         "images": f"{len(report.labels)} of {report.data['source']}",
         "settings": f"absence {settings['absence']}, {settings['norm']} bands, "
         f"value {settings['value']}, beta {report.beta:g}",
-        "clean accuracy": number(report.accuracy),
+        **(
+            {"clean accuracy": number(report.accuracy)}
+            if report.of_classes
+            else {"task": report.task.what}
+        ),
         "value of the game": f"no band {report.value_none:.3f}, all bands {report.value_all:.3f}",
         f"signed score{mark}": f"{number(report.srs_signed, signed=True)} "
         f"[{interval(*intervals.srs_signed, signed=True)}], "

@@ -57,7 +57,7 @@ def print_damage_comparison(comparison: DamageComparison) -> None:
 
 
 def _digits(comparison: DamageComparison) -> int:
-    return 3 if comparison.view["value"] == "log-prob" else 1
+    return 1 if comparison.view["value"] in ("right", "same-answer") else 3
 
 
 def _rows(comparison: DamageComparison, pair: DamagePair) -> list[tuple[str, Difference]]:

@@ -14,6 +14,7 @@ from ..plurals import plural
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
 from ..results.spread import Spread
+from ..tasks import VALUED
 from .text import UNDEFINED, model_name, number, one_line, shortened
 
 MOST_ROWS = 100
@@ -22,6 +23,7 @@ LOST = {
     "right": "points of accuracy lost",
     "same-answer": "points of the same answer lost",
     "log-prob": "log-probability lost, nats",
+    **{each.value: f"{each.quantity} lost" for each in VALUED},
 }
 
 
@@ -103,7 +105,12 @@ def holds_zero(spread: Spread) -> NDArray[np.bool_]:
 
 def digits_of(report: DamageReport) -> int:
     """Digits after the point of what is counted in the report's unit."""
-    return 3 if report.value == "log-prob" else 1
+    return 1 if report.in_points else 3
+
+
+def unit_heading(report: DamageReport) -> str:
+    """The unit, as short as the heading of a column."""
+    return "points" if report.in_points else report.task.unit
 
 
 def signed(value: Any, digits: int) -> str:
@@ -119,6 +126,6 @@ def ends(report: DamageReport, spread: Spread) -> str:
 
 def cell(value: float, report: DamageReport) -> str:
     """A number for the cell of a map: as short as it can be."""
-    if report.value == "log-prob":
+    if not report.in_points:
         return signed(value, 2)
     return signed(value, 1 if abs(value) < 9.95 else 0)

@@ -27,7 +27,7 @@ _LETTERS = 13
 class Tile:
     """The example with some bands perturbed, values 0 to 1, shape (C, H, W), and the answer to it.
 
-    `chance` is the probability of the true class.
+    `chance` is the probability of the true class, or the value where there are no classes.
     """
 
     name: str
@@ -68,7 +68,7 @@ def tiles(report: DamageReport) -> tuple[int, list[Tile]]:
             name,
             np.clip(pixels, 0, 1),
             *_answer(report, row, column),
-            float(np.exp(min(0.0, float(report.log_prob[row, column])))),
+            _chance(report, float(report.table[row, column])),
         )
         for (name, pixels), column in zip(named, _columns(report), strict=True)
     ]
@@ -85,13 +85,17 @@ def damage_strip(report: DamageReport) -> Picture:
     row, shown = tiles(report)
     settings = report.settings
     label = int(report.labels[row])
+    about = (
+        f", {report.class_words} {shortened(report.class_name(label), 24)}; below each: the "
+        f"answer, and the probability of the {report.class_words}"
+    )
+    if not report.of_classes:
+        about = f"; below each: the {report.task.quantity}"
     header = Header(
         "Each band perturbed alone",
         f"{both_ends(model_name(report), 30)}, "
         f"{one_line(perturbation_name(settings['perturbation']))}; "
-        f"{both_ends(report.image_ids[row], 40)}, {report.class_words} "
-        f"{shortened(report.class_name(label), 24)}; below each: the answer, and the probability "
-        f"of the {report.class_words}",
+        f"{both_ends(report.image_ids[row], 40)}{about}",
     )
     lines = -(-len(shown) // _ROW)
     top = header.height - 0.02
@@ -137,8 +141,14 @@ def _columns(report: DamageReport) -> list[int]:
     return [int(columns[code]) for code in (grand, 0, *(grand ^ bit for bit in report.bits))]
 
 
+def _chance(report: DamageReport, value: float) -> float:
+    return float(np.exp(min(0.0, value))) if report.of_classes else value
+
+
 def _answer(report: DamageReport, row: int, column: int) -> tuple[str, bool]:
-    """What the model says, and whether that is the true class."""
+    """What the model says, and whether that is the true class; nothing where there are none."""
+    if not report.of_classes:
+        return "", True
     label = int(report.labels[row])
     if report.answers is not None:
         answer = int(report.answers[row, column])

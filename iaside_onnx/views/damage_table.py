@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import UsageError
 from ..plurals import counted
 from ..results.damage import FEW_IMAGES, DamageReport
 from ..results.damage_words import pairs_of_bands, perturbation_name, sentence, split_sentence
-from .damage_rows import digits_of, ends, signed
+from ..spelling import option
+from ..tasks import VALUED
+from .damage_rows import digits_of, ends, signed, unit_heading
 from .terminal import Rows, table, terminal
 from .text import UNDEFINED, number, one_line, percent, with_ends
 
@@ -16,6 +19,7 @@ _QUANTITY = {
     "right": "Accuracy in per cent",
     "same-answer": "Same answer in per cent",
     "log-prob": "Log-probability of the {}",
+    **{each.value: f"Mean {each.quantity}" for each in VALUED},
 }
 _SHARES = (
     "{unit}: what of the damage comes in through the band; the bands sum to all of it, and below 0 "
@@ -29,6 +33,8 @@ _ALONE = (
 
 def print_damage(report: DamageReport, *, per_class: bool = False) -> None:
     """The damage, what says where it comes in, a row a band, and the images that suffer most."""
+    if per_class and not report.of_classes:
+        raise UsageError(f"{option('per_class', True)}: {report.task.what} has no classes")
     out = terminal()
     settings = report.settings
     drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
@@ -72,7 +78,7 @@ def _bands(report: DamageReport, level: str) -> Rows:
     digits, bands = digits_of(report), report.bands
     logs = report.per_image_log_prob
     columns: dict[str, list[str]] = {
-        "points" if digits == 1 else "nats": [signed(value, digits) for value in bands.value],
+        unit_heading(report): [signed(value, digits) for value in bands.value],
         level: [ends(report, bands[band]) for band in range(report.players)],
     }
     for name, values in (("only", report.only), ("alone", report.alone)):
@@ -120,7 +126,7 @@ def _worst(report: DamageReport, worst: list[dict[str, Any]]) -> Rows:
     rows = [
         [
             one_line(entry["image"]),
-            one_line(entry["name"]),
+            *([one_line(entry["name"])] if report.of_classes else []),
             entry["band"],
             signed(entry["points"], digits_of(report)),
             *([] if nats else [signed(entry["log_prob"], 2)]),
@@ -128,8 +134,8 @@ def _worst(report: DamageReport, worst: list[dict[str, Any]]) -> Rows:
         for entry in worst
     ]
     return table(
-        ["suffers most", "class", "through band"],
-        ["nats"] if nats else ["points", "log-prob"],
+        ["suffers most", *["class"] * report.of_classes, "through band"],
+        [unit_heading(report)] + ["log-prob"] * (not nats),
         rows,
         tight=True,
     )

@@ -8,7 +8,7 @@ from ..results.finding import NOT_A_FINDING, no_finding
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
 from .terminal import table, terminal
-from .text import number, one_line, percent, rank_text, value_and_ends, with_ends
+from .text import clean_words, number, one_line, percent, rank_text, value_and_ends, with_ends
 
 _BAR_WIDTH = 20
 
@@ -23,14 +23,15 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
         out.say(f"Of the analysis: {one_line(reason)}", bold=True, red=True)
     out.heading(
         shown,
-        f"{len(shown.labels)} images of {width} x {height}, clean error "
-        f"{number(shown.clean_error)}; {len(shown.grid.vectors)} Fourier basis vectors of l2 norm "
+        f"{len(shown.labels)} images of {width} x {height}, "
+        f"{clean_words(shown, 'clean error', shown.clean_error)}; "
+        f"{len(shown.grid.vectors)} Fourier basis vectors of l2 norm "
         f"{settings['strength']:.4g} in each channel, {settings['bands']} bands "
         f"({settings['norm']})",
     )
     level = f"{percent(settings['confidence'])} interval"
     sid = "SID" if reason is None else f"SID ({NOT_A_FINDING})"
-    headings = ["band", "coefficients", shown.error_name, level, "mPE", level]
+    headings = ["band", "coefficients", shown.error_name, level, shown.change_name, level]
     shares = damage.mpe.value
     largest = float(np.nanmax(shares))
     rows = [
@@ -56,6 +57,6 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
         )
         out.say(
             f"Spearman's correlation over {np.count_nonzero(damage.coefficients)} bands, SID with "
-            f"mPE {mpe_text}, with {shown.error_name} {error_text}"
+            f"{shown.change_name} {mpe_text}, with {shown.error_name} {error_text}"
         )
     out.noted(shown.run["warnings"])

@@ -8,6 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
+from ..spelling import command_text
+from ..tasks import CLASSES
 from .terminal import table, terminal
 from .text import interval, number, one_line, p_value
 
@@ -34,6 +36,17 @@ def _tensor(tensor: Mapping[str, Any]) -> str:
     return f"{tensor['name']}: {tensor['dtype']} {shape}"
 
 
+def _meaning(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What the output is, what the pixels are, and what to run."""
+    task, command = facts["task"], facts["command"]
+    said = {
+        "task": f"{task}: {facts['meaning']}" if task else facts["meaning"],
+        "range": facts["range_hint"],
+        "to audit": command_text(command) if command else None,
+    }
+    return {name: text for name, text in said.items() if text}
+
+
 def print_inspection(facts: Mapping[str, Any]) -> None:
     """The result of ``iaside inspect`` as a table."""
     lines = Table(box=None, show_header=False, pad_edge=False)
@@ -55,10 +68,10 @@ def print_inspection(facts: Mapping[str, Any]) -> None:
     add("batch", facts["batch"])
     if facts["size"] and None in facts["size"]:
         add("size", _free_size(facts["size_tried"], facts["size_from"]))
-    add("classes", facts["classes"] if facts["classes"] is not None else "unknown")
-    for name, key in (("meaning", "meaning"), ("range", "range_hint")):
-        if facts[key]:
-            add(name, facts[key])
+    if facts["classes"] is not None or facts["task"] in (None, CLASSES):
+        add("classes", facts["classes"] if facts["classes"] is not None else "unknown")
+    for name, text in _meaning(facts).items():
+        add(name, text)
     if facts["parameters"] is None:
         add("format", "onnxruntime's own (.ort), which hides the graph")
     else:

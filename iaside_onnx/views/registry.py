@@ -18,7 +18,7 @@ from ..errors import UsageError
 from ..results.damage_words import perturbation_name
 from ..results.finding import NO_FINDING, NOT_A_FINDING
 from .model_names import model_names
-from .text import ends, number, one_line
+from .text import clean_words, ends, number, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,13 +60,16 @@ class Views:
 
 
 def _of_report(report: Any) -> str:
-    about = (
-        f"{len(report.labels)} images, {report.players} bands, accuracy {number(report.accuracy)}"
-    )
+    accuracy = clean_words(report, "accuracy", report.accuracy)
+    about = f"{len(report.labels)} images, {report.players} bands, {accuracy}"
     reasons = report.precondition.reasons
     if reasons:
         return f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
     return f"{about}, signed score {number(report.srs_signed, signed=True)}"
+
+
+def _clean_error(report: Any) -> str:
+    return clean_words(report, "clean error", report.clean_error)
 
 
 def _of_pair(pair: Any) -> str:
@@ -99,19 +102,21 @@ _ROWS = {
     ),
     "RobustnessReport": Views(
         lambda r: (
-            f"{r.model['path']}: {len(r.labels)} images, {len(r.perturbations)} corruptions, clean "
-            f"error {number(r.clean_error)}, mean {r.error_name} {number(r.mean_error)}"
+            f"{r.model['path']}: {len(r.labels)} images, {len(r.perturbations)} corruptions, "
+            f"{_clean_error(r)}, mean {r.error_name} {number(r.mean_error)}"
         ),
         table="robustness_table.print_robustness",
+        frame="frames_measured.robustness_frame",
         pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},
         rows="rows.robustness_rows",
     ),
     "HeatmapReport": Views(
         lambda r: (
             f"{r.model['path']}: {len(r.labels)} images, {len(r.grid.vectors)} Fourier basis "
-            f"vectors, clean error {number(r.clean_error)}"
+            f"vectors, {_clean_error(r)}"
         ),
         table="heatmap_table.print_heatmap",
+        frame="frames_measured.heatmap_frame",
         pictures={"maps": Drawing("heatmap_plot.heatmap_figure", several=True, beside="Report")},
         rows="rows.heatmap_rows",
     ),
@@ -121,6 +126,7 @@ _ROWS = {
             f"{r.settings['bands']} bands"
         ),
         table="snr_table.print_snr",
+        frame="frames_measured.snr_frame",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
         rows="rows.snr_rows",
     ),
@@ -139,6 +145,7 @@ _ROWS = {
     "Audit": Views(
         lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
         table="audit_screen.print_audit",
+        frame="frames_measured.audit_frame",
         pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
         rows="rows.audit_rows",
     ),
@@ -161,16 +168,19 @@ _ROWS = {
             f"{', '.join(f'{p.report} {p.damage.difference:+.3g}' for p in c.pairs)}"
         ),
         table="damage_comparison.print_damage_comparison",
+        frame="frames_measured.damage_comparison_frame",
         pictures={"bands": Drawing("damage_comparison.damage_comparison_figure")},
     ),
     "Correlation": Views(
         lambda c: f"{c.models} models: {', '.join(c.outcomes)}",
         table="correlation_table.print_correlation",
+        frame="frames_measured.correlation_frame",
         pictures={"models": Drawing("correlation_plot.correlation_figure")},
     ),
     "Prediction": Views(
         lambda p: f"{p.model['path']}: {_of_prediction(p)}",
         table="prediction_table.print_prediction",
+        frame="frames_measured.prediction_frame",
         pictures={"corruptions": Drawing("prediction_plot.prediction_figure")},
     ),
     "StandInReport": Views(
@@ -179,6 +189,7 @@ _ROWS = {
             f"mean fall foretold {number(s.foretold.mean_drop.value)}"
         ),
         table="stand_in_table.print_stand_ins",
+        frame="frames_measured.stand_in_frame",
         pictures={"perturbations": Drawing("stand_in_plot.stand_in_figure")},
         rows="rows.stand_in_rows",
     ),
@@ -188,6 +199,7 @@ _ROWS = {
             f"{number(s.total.value[0])}, spectral {number(s.total.value[1])}"
         ),
         table="stand_in_table.print_shares",
+        frame="frames_measured.shares_frame",
         pictures={"shares": Drawing("stand_in_plot.shares_figure")},
     ),
     "Ranking": Views(

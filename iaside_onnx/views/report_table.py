@@ -6,7 +6,7 @@ from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from .terminal import Rows, table, terminal
-from .text import band_table, interval, number, one_line, percent
+from .text import NOT_KNOWN, band_table, clean_words, interval, number, one_line, percent
 
 _OWN = " (labels are the model's own answers)"
 
@@ -31,8 +31,8 @@ def print_report(
     drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
     out.heading(
         report,
-        f"{report.data['samples']} images, clean accuracy {number(report.accuracy)}"
-        f"{_OWN if report.of_own_answers else ''}, "
+        f"{report.data['samples']} images, {clean_words(report, 'clean accuracy', report.accuracy)}"
+        f"{_OWN if report.of_classes and report.of_own_answers else ''}, "
         f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
         f"value {settings['value']}{drawn}",
     )
@@ -41,6 +41,8 @@ def print_report(
         f"v(none) {number(report.value_none)}, v(all) {number(report.value_all)}: {gain} for the "
         "bands to share"
     )
+    if report.beside is not None:
+        out.say(f"Untouched images: {report.beside}")
     out.print(_band_table(report, mark))
     low, high = (number(end, signed=True) for end in report.srs_range)
     signed = interval(*intervals.srs_signed, signed=True)
@@ -57,7 +59,7 @@ def print_report(
     if per_class:
         from .class_table import class_tables
 
-        out.print(*class_tables(report, out.width))
+        out.print(*(class_tables(report, out.width) if report.of_classes else [_numbers(report)]))
 
 
 def _band_table(report: Report, mark: str) -> Rows:
@@ -66,3 +68,19 @@ def _band_table(report: Report, mark: str) -> Rows:
     largest = float(report.sid.max())
     bars = None if mark else [float(share) / largest if largest > 0 else 0 for share in report.sid]
     return table(headings[:1], headings[1:], rows, bars=bars)
+
+
+def _numbers(report: Report) -> Rows:
+    """A row a class of several labels, or of a map."""
+    rows = [
+        [one_line(row["name"]), *(NOT_KNOWN if row[key] is None else _shown(row[key]) for key in
+         list(row)[2:])]
+        for row in report.per_class()
+    ]  # fmt: skip
+    labels = report.task.name == "several-labels"
+    headings = ["images", "average precision", "accuracy"] if labels else ["overlap", "pixels"]
+    return table(["class"], headings, rows)
+
+
+def _shown(value: float) -> str:
+    return str(value) if isinstance(value, int) else number(value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from ..comparisons.baseline import relative
 from ..plurals import counted, plural
 from ..results.confidence import Confidence
@@ -34,13 +36,16 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     out, report = terminal(), report.with_attacks_run()
     level = percent(report.confidence)
     against = None if baseline is None else relative(report, baseline)
-    damage, clean = report.damage, report.clean_spread
+    damage = report.damage
     out.heading(
         report,
         f"{len(report.labels)} images of {report.settings['width']} x "
         f"{report.settings['height']}, {_perturbations(report)}",
-        OWN_ANSWERS if clean is None else f"Clean error: {with_interval(clean, level)}",
+        _clean(report, level),
     )
+    if not report.of_classes:
+        _print_task(report, level)
+        return
     level_ends = f"{level} int."
     out.print(_corruptions(report, level_ends, against, out))
     out.say(
@@ -61,6 +66,45 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
         out.say(*signs)
     if report.attacks:
         out.print(_attacks(report, level_ends))
+    out.noted(report.run.get("warnings", []))
+
+
+def _clean(report: RobustnessReport, level: str) -> str:
+    """What is known of untouched images."""
+    clean, kind = report.clean_spread, report.task
+    if not report.of_classes:
+        value = with_interval(report.mean_values[1][0], level)
+        known = "" if clean is None else f", {kind.lost} {with_interval(clean, level)}"
+        return f"Untouched: mean {kind.quantity} {value}{known}"
+    return OWN_ANSWERS if clean is None else f"Clean error: {with_interval(clean, level)}"
+
+
+def _print_task(report: RobustnessReport, level: str) -> None:
+    """The numbers of another task than classes: its value, and what is lost of answers."""
+    out, ends, kind = terminal(), f"{level} int.", report.task
+    means, overall = report.mean_values
+    by_cell = report.values[1].mean(axis=0, dtype=np.float64)
+    headings = [f"mean {kind.quantity}", ends, "by severity", kind.lost, ends]
+    overlaps = report.overlaps
+    headings += ["mean IoU by severity"] * (overlaps is not None)
+    rows = []
+    for row, name in enumerate(report.perturbations):
+        values = by_cell[row][: 1 if name in report.own else None]
+        cells = [*value_and_ends(means[row]), " ".join(number(value, 2) for value in values)]
+        cells += value_and_ends(report.damage.corruption_errors[row])
+        if overlaps is not None:
+            shown = overlaps[1][row][: len(values)]
+            cells.append(" ".join(number(value, 2).removeprefix("0") for value in shown))
+        rows.append([one_line(name), *cells])
+    out.print(table(["corruption"], headings, rows, tight=True))
+    if overlaps is not None and not report.of_own_answers:
+        out.say(f"Mean intersection over union (IoU), untouched: {number(overlaps[0])}")
+    out.say(
+        f"Mean {kind.quantity} over all: {with_interval(overall[1], level)}",
+        f"Mean share '{kind.lost}': {with_interval(report.damage.mean_error, level)}",
+    )
+    if report.attacks:
+        out.print(_attacks(report, ends))
     out.noted(report.run.get("warnings", []))
 
 
@@ -172,10 +216,10 @@ def _signs(report: RobustnessReport, against: Relative | None) -> list[str]:
 
 
 def _attacks(report: RobustnessReport, level: str) -> Rows:
-    headings = (
-        "epsilon", "queries", "images", "clean error", report.error_name, level, "mPE",
-        "median queries",
-    )  # fmt: skip
+    classes = report.of_classes
+    headings = ["epsilon", "queries", "images"] + ["clean error"] * classes
+    headings += [report.error_name if classes else "not right", level]
+    headings += ["mPE"] * classes + ["median queries"]
     attacks = table(["attack"], headings, tight=True)
     for place, attack in enumerate(report.attacks):
         attacked = report.attacked[:, place]
@@ -185,9 +229,9 @@ def _attacks(report: RobustnessReport, level: str) -> Rows:
             radius_text(attack["epsilon"]),
             f"{attack['queries']:,}",
             str(int(attacked.sum())),
-            number(report.clean_error_of(attacked)),
+            *([number(report.clean_error_of(attacked))] * classes),
             *value_and_ends(report.adversarial_spread[place]),
-            number(report.adversarial_mpe[place]),
+            *([number(report.adversarial_mpe[place])] * classes),
             "-" if median is None else f"{median:,.0f}",
         ]
         attacks.rows.append(row)

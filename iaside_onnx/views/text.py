@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
+from ..tasks import VALUED
+
 if TYPE_CHECKING:
     from ..results.report import Report
     from ..results.spread import Spread
@@ -16,6 +18,7 @@ _VALUE_NAMES = {
     "log-prob": "log-probability",
     "log-prob-clipped": "log-probability (floored)",
     "prob": "probability",
+    **{each.value: each.quantity for each in VALUED},
 }
 UNDEFINED = "-"
 # Of what cannot be known, such as accuracy without labels.
@@ -26,6 +29,13 @@ def one_line(text: str) -> str:
     """Text from outside made safe for one terminal line: no control characters."""
     joined = " ".join(text.split())
     return "".join(character if character.isprintable() else "?" for character in joined)
+
+
+def clean_words(report: Any, name: str, value: float | None) -> str:
+    """A number of untouched images by its name, where there are classes, else the task."""
+    if not report.of_classes:
+        return f"task {report.task.name}"
+    return f"{name} {number(value)}"
 
 
 def shortened(text: str, letters: int) -> str:

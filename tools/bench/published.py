@@ -32,7 +32,7 @@ from iaside_onnx.inference.choosing import choose_runtime
 from iaside_onnx.inference.session import claim_process
 from iaside_onnx.mathematics.score import spectral_importance
 from iaside_onnx.mathematics.shapley import shapley_values
-from iaside_onnx.measure.subject import class_targets
+from iaside_onnx.measure.labelling import class_targets
 
 _BARE_SECONDS = 4.0
 

@@ -1,0 +1,239 @@
+"""Which outputs are read of a model that is no classifier: all that hold numbers, or a detector's.
+
+Whether they are those of a detector is told from what the model gives for single images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks import check_choice
+from ..errors import ArtifactError
+from ..listener import Listener
+from ..mathematics.agreement import block_of
+from ..onnx_file.artifact import Artifact
+from ..onnx_file.declared import Declared
+from ..onnx_file.heads import computed
+from ..onnx_file.tensors import SCORE_TYPES, Tensor, names_of
+from ..spelling import option
+from ..tasks import DETECTOR, TASKS, TaskKind
+from .detection import HEADS, DetectionHead, known_head
+from .ends import score_output
+from .model import Model
+from .opened import Source
+
+OTHER, NO_HEAD = "other", "none"
+# Images that a head is looked for on.
+_IMAGES = 3
+
+
+@dataclass(frozen=True)
+class ReadOutputs:
+    """Outputs that are read in one run.
+
+    Attributes
+    ----------
+    tensors : tuple of Tensor
+    detector : DetectionHead or None
+        What finds detections in them.
+    """
+
+    tensors: tuple[Tensor, ...]
+    detector: DetectionHead | None = None
+
+    def source(self, source: Source) -> Source:
+        """A source that reads them.
+
+        Candidates of a detector are read as they are until the file is open: two runs are compared
+        by them.
+        """
+        first, *beside = self.tensors
+        suppressed = self.detector is not None and self.detector.suppressed
+        return replace(
+            source, output=first, beside=tuple(each.name for each in beside), any_shape=True,
+            detector=self.detector if suppressed else None,
+        )  # fmt: skip
+
+    def kind(self, asked: str | None, model: Model, listener: Listener) -> TaskKind:
+        """The kind of model, said in a note where it was found out; and how outputs are read."""
+        if self.detector is not None:
+            chosen = "" if asked else f"task: {OTHER}, since "
+            names = " and ".join(f"'{each.name}'" for each in self.tensors)
+            what, has = ("outputs", "hold") if len(self.tensors) > 1 else ("output", "holds")
+            listener.note(
+                f"{chosen}{what} {names} {has} {self.detector.words}: valued by matched boxes "
+                f"({option('head', NO_HEAD)} takes the numbers as they are)"
+            )
+            return DETECTOR
+        if asked is None:
+            why = "several outputs are asked for" if model.beside else "their numbers are asked for"
+            listener.note(f"task: {OTHER}, since {why}")
+        return TASKS[OTHER]
+
+
+def say_channels(model: Model, listener: Listener) -> None:
+    """Note which axis of each output holds its channels."""
+    form = model.form
+    for name, shape in zip(model.outputs, model.score_shapes, strict=True):
+        block = block_of(shape, (form.height, form.width))
+        axis = "one channel" if block.axis is None else (
+            f"{block.channels} channel{'s' * (block.channels > 1)} along axis {block.axis}"
+        )  # fmt: skip
+        text = " x ".join(map(str, shape)) or "1"
+        listener.note(f"output '{name}': {text} numbers an image, {axis}")
+
+
+def float_outputs(artifact: Artifact, names: tuple[str, ...] = ()) -> tuple[Tensor, ...]:
+    """The outputs of those names, else all that hold floating-point numbers.
+
+    Raises
+    ------
+    ArtifactError
+        There is no such output, or it holds no such numbers.
+    """
+    outputs = {each.name: each for each in artifact.outputs}
+    chosen = [each for each in artifact.outputs if each.elem_type in SCORE_TYPES]
+    if names:
+        chosen = []
+        for name in names:
+            if name not in outputs and not computed(artifact.graph, name):
+                raise ArtifactError(
+                    f"{artifact.path}: no output or other tensor named '{name}'; outputs are "
+                    f"{names_of(artifact.outputs)}"
+                )
+            chosen.append(outputs.get(name, Tensor(name, None, 0)))
+    wrong = [each for each in chosen if each.name in outputs and each.elem_type not in SCORE_TYPES]
+    if wrong or not chosen:
+        what = f"output '{wrong[0].name}' is {wrong[0].dtype}" if wrong else "no output"
+        raise ArtifactError(
+            f"{artifact.path}: {what}{'' if wrong else ' holds floating-point numbers'}; an output "
+            "of float16, float32 or float64 is needed to see how far it moves "
+            f"(outputs are {names_of(artifact.outputs)})"
+        )
+    return tuple(chosen)
+
+
+def detector_outputs(
+    source: Source, images: NDArray[np.float32], declared: Declared,
+    names: tuple[str, ...] = (), form: str | None = None,
+) -> ReadOutputs | None:  # fmt: skip
+    """The outputs of a detector whose head is known; None: it is none, or not known.
+
+    Parameters
+    ----------
+    source : Source
+        A file whose input is settled.
+    images : ndarray, shape (n, C, H, W)
+        Images of the sample in pixel space.
+    names : tuple of str
+        Outputs to look at; all of them by default.
+    form : str, optional
+        The form asked for.
+
+    Raises
+    ------
+    ArtifactError
+        The model fails.
+    """
+    artifact = source.artifact
+    outputs = [each for each in artifact.outputs if each.name in names or not names]
+    few = len(outputs) < max(1, len(names))
+    if few or source.form.unbatched or not _may_detect(outputs):
+        return None
+    first, *beside = outputs
+    read = replace(source, output=first, beside=tuple(each.name for each in beside), opened=None)
+    batch = source.form.fixed_batch or 1
+    runs: list[dict[str, NDArray[Any]]] = []
+    for image in images[:_IMAGES]:
+        arrays = read.model.raw_outputs(image[None])
+        if not all(isinstance(array, np.ndarray) for array in arrays):
+            return None
+        runs.append(
+            {
+                each.name: array[:1] if array.shape[:1] == (batch,) and array.ndim > 2 else array
+                for each, array in zip(outputs, arrays, strict=True)
+            }
+        )
+    counts = {len(each) for _, each in declared.class_lists()}
+    head = known_head(runs, counts.pop() if len(counts) == 1 else None, form)
+    if head is None:
+        return None
+    by_name = {each.name: each for each in outputs}
+    return ReadOutputs(tuple(by_name[name] for name in head.outputs), head)
+
+
+def _may_detect(outputs: list[Tensor]) -> bool:
+    """Whether shapes leave it possible: spares a plain classifier the runs."""
+    if len(outputs) > 1:
+        return any(each.shape is None or each.shape[-1:] in ((4,), (None,)) for each in outputs)
+    (shape,) = (each.shape for each in outputs)
+    if shape is None or len(shape) == 3:
+        return True
+    return len(shape) in (2, 4) and shape[-1] == 7
+
+
+def first_output(
+    artifact: Artifact, names: tuple[str, ...], task: str | None, head: str | None
+) -> tuple[Tensor, ArtifactError | None]:
+    """The output that a model is opened by, before any run, and what speaks against it.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Those asked for, or declared.
+    task, head : str, optional
+        As `Settings` has them.
+
+    Raises
+    ------
+    ArtifactError
+        There is none.
+    """
+    if task == OTHER or len(names) > 1:
+        return float_outputs(artifact, names)[0], None
+    try:
+        return score_output(artifact, next(iter(names), None)), None
+    except ArtifactError as error:
+        candidates = [each for each in artifact.outputs if each.elem_type in SCORE_TYPES]
+        if names or task is not None or head == NO_HEAD or len(candidates) < 2:
+            raise
+        return candidates[0], error  # they may be those of a detector
+
+
+def settled_outputs(
+    source: Source, images: NDArray[np.float32], declared: Declared, *,
+    names: tuple[str, ...], task: str | None, head: str | None, fault: ArtifactError | None,
+) -> ReadOutputs | None:  # fmt: skip
+    """What is read of a model that is no classifier; None: its one output decides what it is.
+
+    Parameters
+    ----------
+    source : Source
+        Of `first_output`, whose other result is the `fault`.
+
+    Raises
+    ------
+    ArtifactError
+        `fault`; or the outputs are no head of the form asked for.
+    """
+    if head not in (None, NO_HEAD, *HEADS):
+        check_choice("head", head, (*HEADS, NO_HEAD))
+    if task in (None, OTHER) and head != NO_HEAD:
+        form = head if head in HEADS else None
+        found = detector_outputs(source, images, declared, names, form)
+        if found is not None:
+            return found
+    if head not in (None, NO_HEAD):
+        raise ArtifactError(
+            f"{option('head', head)}: the outputs are no such head; {option('head', NO_HEAD)} "
+            "takes their numbers as they are"
+        )
+    if fault is not None:
+        raise fault
+    if task == OTHER or len(names) > 1 or head == NO_HEAD:
+        return ReadOutputs(float_outputs(source.artifact, names))
+    return None

@@ -1,0 +1,185 @@
+"""What the scores of several labels, and of maps, are: logits or probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtifactError
+from ..listener import Listener
+from ..onnx_file.artifact import Artifact
+from ..onnx_file.heads import head_of
+from ..onnx_file.tensors import Tensor
+from ..spelling import option
+from .class_scores import ScoreForm, plain_kind, settled_kind
+from .map_form import MapForm
+from .opened import Opened
+from .output_meaning import OutputMeaning, output_meaning
+
+_LOGITS = option("output_kind", "logits")
+# Of a map, pixels that its kind is told by.
+_MOST_PIXELS = 1 << 16
+
+
+def meaning_of(opened: Opened, scores: NDArray[np.float32], asked: str | None) -> OutputMeaning:
+    """What an opened file's output means, by its scores of a few images.
+
+    Parameters
+    ----------
+    asked : str or None
+        The kind of class scores that the user or the file declares.
+    """
+    shape = (len(scores), *opened.model.score_shapes[0])
+    tail = opened.artifact.kind_of(opened.output.name)
+    if opened.head is not None and opened.head.operator == "Sigmoid":
+        tail = "sigmoid"
+    name = opened.output.name
+    return output_meaning(scores.reshape(shape), len(scores), tail, asked, name)
+
+
+def counted_form(
+    task: str,
+    opened: Opened,
+    scores: NDArray[np.float32],
+    asked: str | None,
+    listener: Listener,
+) -> tuple[ScoreForm, MapForm | None]:
+    """What scores of several labels, or of maps, are, and how a map lies.
+
+    Raises
+    ------
+    ArtifactError
+        It is for the user to say.
+    """
+    if task == "several-labels":
+        return form_of_labels(opened.artifact, asked, opened, scores, listener), None
+    map_form = MapForm.of(opened.model.score_shapes[0], opened.model.form)
+    return form_of_map(opened.artifact, asked, opened, map_form, scores, listener), map_form
+
+
+def form_of_labels(
+    artifact: Artifact,
+    asked: str | None,
+    opened: Opened,
+    scores: NDArray[np.float32],
+    listener: Listener,
+) -> ScoreForm:
+    """Of scores of several labels, shape (n, classes): as asked, as the graph says, or by values.
+
+    Raises
+    ------
+    ArtifactError
+        It is for the user to say.
+    """
+    name = opened.output.name
+    kind = "logits" if opened.head is not None else asked
+    if kind is None and artifact.kind_of(name) == "sigmoid":
+        kind = "probabilities"
+    if kind is None:
+        if scores.min() >= 0 and scores.max() <= 1:
+            raise ArtifactError(f"{artifact.path}: output '{name}' {_open('holds numbers')}")
+        kind = "logits"
+        if artifact.kind_of(name) != "logits":
+            listener.note(f"output '{name}': taken for logits, from its values on a few images")
+    step = artifact.step_of(name) if kind == "probabilities" else 0.0
+    # A probability and what is left of it to 1 are both read.
+    return ScoreForm(kind, opened.output.elem_type, step=step, pair=True)
+
+
+def form_of_map(
+    artifact: Artifact,
+    asked: str | None,
+    opened: Opened,
+    map_form: MapForm,
+    scores: NDArray[np.float32],
+    listener: Listener,
+) -> ScoreForm:
+    """Of maps of n images: as asked, as the graph says, or by values.
+
+    Raises
+    ------
+    ArtifactError
+        It is for the user to say, or classes do not exclude each other.
+    """
+    name, pixels = opened.output.name, map_form.pixels(scores)
+    pixels = pixels[:: max(1, len(pixels) // _MOST_PIXELS)]
+    tail, binary = artifact.kind_of(name), map_form.channels == 1
+    kind = "logits" if opened.head is not None else asked
+    if kind is None and tail == "sigmoid" and not binary:
+        raise ArtifactError(
+            f"{artifact.path}: output '{name}' is a map of {map_form.channels} classes after a "
+            "sigmoid, which do not exclude each other at a pixel; read the tensor before it with "
+            f"{option('output', like='NAME')} {option('output_kind', 'logits')} if the highest one "
+            f"is meant, or give {option('task', 'other')}"
+        )
+    if kind is None:
+        kind = settled_kind(pixels, tail)
+        if kind == "unknown":
+            what = "holds a number a pixel" if binary else "holds pixels that do not sum to 1,"
+            raise ArtifactError(f"{artifact.path}: output '{name}' {_open(what)}")
+        if kind != plain_kind(tail, map_form.channels):
+            listener.note(f"output '{name}': taken for {kind}, from its values on a few images")
+    if binary:
+        listener.note(f"output '{name}': one score a pixel, of class 1 against class 0")
+    step = artifact.step_of(name) if kind == "probabilities" else 0.0
+    return ScoreForm(kind, opened.output.elem_type, binary, step)
+
+
+def _open(what: str) -> str:
+    kinds = option("output_kind", "probabilities", "logits")
+    return f"{what} in [0, 1], which may be probabilities or logits; say which with {kinds}"
+
+
+def form_of_classes(
+    artifact: Artifact,
+    asked: str | None,
+    opened: Opened,
+    scores: NDArray[np.float32],
+    listener: Listener,
+) -> ScoreForm:
+    """What the output holds: as asked, as declared, as the graph says, else as values look."""
+    output = opened.output
+    binary = scores.shape[1] == 1
+    decision = artifact.decision_of(output.name)
+    if binary and decision is not None:
+        raise ArtifactError(
+            f"{artifact.path}: output '{output.name}' is {decision.meaning}, made by "
+            f"{decision.operator}; give the tensor that it reads: "
+            f"{option('output', decision.scores)}"
+        )
+    tail = artifact.kind_of(output.name)
+    kind = "logits" if opened.head is not None else asked
+    if kind is None:
+        kind = settled_kind(scores, tail)
+        if kind == "unknown":
+            raise ArtifactError(
+                f"{artifact.path}: output '{output.name}' {_unsettled(artifact, output, binary)}"
+            )
+        if kind != plain_kind(tail, scores.shape[1]):
+            listener.note(
+                f"output '{output.name}': taken for {kind}, from its values on a few images"
+            )
+    if binary:
+        listener.note(f"output '{output.name}': one score, of class 1 against class 0")
+    step = artifact.step_of(output.name) if kind == "probabilities" else 0.0
+    # One of two columns may be 1 minus the other, unless a Softmax made both.
+    pair = scores.shape[1] == 2 and tail != "probabilities"
+    return ScoreForm(kind, output.elem_type, binary, step, pair)
+
+
+def _unsettled(artifact: Artifact, output: Tensor, binary: bool) -> str:
+    """What is to be settled about scores in [0, 1]."""
+    if binary:
+        return (
+            "holds one number in [0, 1] per image, a probability of class 1 or a logit; say which "
+            f"with {option('output_kind', 'probabilities', 'logits')}"
+        )
+    head = head_of(artifact.graph, output.name)
+    more = ""
+    if head:
+        before = f"{option('output', head.logits)} {_LOGITS}"
+        more = f"; where one class excludes the others, {before}"
+    return (
+        "lies in [0, 1] but its rows do not sum to 1, as after a sigmoid; class probabilities or "
+        f"logits are needed (if these are logits use {_LOGITS}{more})"
+    )

@@ -1,0 +1,215 @@
+"""Detectors: every known form of head gives the same detections, and what a match is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto
+
+from iaside_onnx.inference.detection import HEADS, known_head
+from iaside_onnx.inference.engine import Engine
+from iaside_onnx.inference.input_form import InputForm
+from iaside_onnx.inference.model import Affine, Model
+from iaside_onnx.inference.session import Runtime
+from iaside_onnx.inference.task_boxes import MatchedBoxes
+from iaside_onnx.mathematics.bands import band_index, split
+from iaside_onnx.mathematics.boxes import MOST, NUMBERS, detections, matched, overlaps
+
+from . import graphs
+
+# Corners, confidence and class: the second object has a less sure candidate beside it.
+OBJECTS = np.array(
+    [[10, 20, 50, 60, 0.9, 1], [100, 40, 180, 90, 0.6, 0], [102, 41, 181, 92, 0.5, 0],
+     [100, 40, 180, 90, 0.3, 2]], np.float32,
+)  # fmt: skip
+KEPT = OBJECTS[[0, 1, 3]]
+
+
+def candidates(count=120, classes=3):
+    """Boxes (n, 4) as centre and size, and confidences (n, classes), all but a few of nothing."""
+    rng = np.random.default_rng(0)
+    centres = rng.uniform(0, 200, (count, 2))
+    boxes = np.hstack([centres, rng.uniform(5, 20, (count, 2))]).astype(np.float32)
+    scores = rng.uniform(0, 0.009, (count, classes)).astype(np.float32)
+    for row, (x1, y1, x2, y2, score, kind) in enumerate(OBJECTS):
+        boxes[row] = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
+        scores[row, int(kind)] = score
+    return boxes, scores
+
+
+def corners_of(boxes):
+    half = boxes[:, 2:] / 2
+    return np.hstack([boxes[:, :2] - half, boxes[:, :2] + half])
+
+
+def outputs_of(form):
+    boxes, scores = candidates()
+    background = np.hstack([1 - scores.sum(axis=1, keepdims=True), scores])
+    logits = np.log(np.hstack([scores, 1 - scores.sum(axis=1, keepdims=True)]))
+    ones = np.ones((len(boxes), 1), np.float32)
+    order, column = OBJECTS[[0, 1, 3]], np.zeros((3, 1), np.float32)
+    return {
+        "yolo": {"out": np.hstack([boxes, scores]).T[None]},
+        "yolo-objectness": {"out": np.hstack([boxes, ones, scores])[None]},
+        "detr": {"logits": logits[None], "pred_boxes": boxes[None] / 256},
+        "detr-sigmoid": {"l": np.log(scores / (1 - scores))[None], "b": boxes[None] / 256},
+        "ssd": {"boxes": corners_of(boxes)[None], "scores": scores.T[None]},
+        "ssd-background": {"scores": background[None], "boxes": corners_of(boxes)[None] / 256},
+        "rows": {"out": np.vstack([order, np.zeros((7, 6))])[None].astype(np.float32)},
+        "batch-rows": {"out": np.hstack([column, order[:, :4], order[:, 5:], order[:, 4:5]])},
+        "image-rows": {
+            "out": np.hstack([column, order[:, 5:], order[:, 4:5], order[:, :4] / 256])[None, None]
+        },
+        "boxes": {
+            "boxes": order[:, :4], "labels": order[:, 5].astype(np.int64), "scores": order[:, 4],
+        },
+    }[form]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", HEADS)
+def test_every_form_of_head_is_known_by_its_outputs_and_gives_the_same_detections(form):
+    outputs = {name: np.asarray(each) for name, each in outputs_of(form).items()}
+    outputs = {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in outputs.items()}
+    head = known_head([outputs])
+    assert head is not None
+    assert head.form == form
+    found = head.rows([outputs[name] for name in head.outputs], 1).reshape(MOST, NUMBERS)
+    expected = KEPT.copy()
+    if expected[0, 2] and found[0, 2] <= 1:
+        expected[:, :4] /= 256
+    np.testing.assert_allclose(found[:3], expected, rtol=1e-3)
+    assert not found[3:].any()
+
+
+def test_counted_detections_of_a_batch_and_of_several_images_in_one_table():
+    outputs = {
+        "num_dets": np.array([[2], [0]], np.int32),
+        "det_boxes": np.tile(OBJECTS[None, :3, :4], (2, 1, 1)),
+        "det_scores": np.tile(OBJECTS[None, :3, 4], (2, 1)),
+        "det_classes": np.tile(OBJECTS[None, :3, 5].astype(np.int32), (2, 1)),
+    }
+    head = known_head([{name: each[:1] for name, each in outputs.items()}])
+    assert head is not None
+    assert (head.form, head.batched) == ("boxes", True)
+    found = head.rows([outputs[name] for name in head.outputs], 2).reshape(2, MOST, NUMBERS)
+    np.testing.assert_array_equal(found[0, :2], OBJECTS[:2])
+    assert not found[0, 2:].any()
+    assert not found[1].any()
+    rows = np.array([[1, 0, 0, 9, 9, 4, 0.5], [0, 1, 1, 5, 5, 2, 0.7]], np.float32)
+    head = known_head([{"out": rows[1:]}])
+    assert head is not None
+    found = head.rows([rows], 2).reshape(2, MOST, NUMBERS)
+    np.testing.assert_allclose(found[:, 0], [[1, 1, 5, 5, 0.7, 2], [0, 0, 9, 9, 0.5, 4]])
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"depth": np.random.default_rng(0).uniform(size=(1, 128, 160))},
+        {"tokens": np.random.default_rng(0).normal(size=(1, 197, 192))},
+        {"deltas": np.random.default_rng(0).normal(size=(1, 200, 4)),
+         "scores": np.random.default_rng(0).uniform(size=(1, 200, 3))},
+        {"classes": np.ones((1, 10))},
+        {"out": np.random.default_rng(0).normal(size=(1, 3, 20, 20, 85))},
+    ],
+    ids=lambda outputs: next(iter(outputs)),
+)  # fmt: skip
+def test_what_is_no_known_head_is_left(outputs):
+    assert known_head([{name: each.astype(np.float32) for name, each in outputs.items()}]) is None
+
+
+def test_the_classes_that_a_file_declares_settle_what_follows_the_boxes():
+    boxes, scores = candidates()
+    table = np.hstack([boxes, scores, np.full((120, 32), 7, np.float32)])
+    assert known_head([{"out": table.T[None]}]) is None
+    head = known_head([{"out": table.T[None]}], classes=3)
+    assert head is not None
+    assert (head.form, head.classes) == ("yolo", 3)
+    six = np.hstack([boxes, scores[:, :2]])[None]
+    assert known_head([{"out": six}]).form == "yolo-objectness"
+    assert known_head([{"out": six}], classes=2).form == "yolo"
+    assert known_head([{"out": six}], form="yolo").form == "yolo"
+
+
+def as_set(*rows):
+    found = np.zeros((MOST, NUMBERS), np.float32)
+    found[: len(rows)] = np.reshape(rows, (-1, NUMBERS))
+    return found
+
+
+def test_a_match_is_worth_overlap_times_the_confidence_that_is_left():
+    clean = as_set([0, 0, 10, 10, 0.8, 1], [20, 0, 30, 10, 0.5, 1], [50, 50, 60, 60, 0.2, 1])
+    assert matched(clean, clean, 0.25) == 1
+    half = as_set([0, 0, 10, 5, 0.4, 1])  # half of the box, half of the confidence
+    assert matched(half, clean, 0.25) == pytest.approx(0.5 * 0.5 / 2)
+    assert matched(as_set([0, 0, 10, 10, 0.8, 2]), clean, 0.25) == 0  # of another class
+    surer = as_set([0, 0, 10, 10, 0.99, 1])
+    assert matched(surer, clean, 0.25) == 0.5
+    # One detection over both objects is counted once.
+    wide = as_set([0, 0, 30, 10, 0.9, 1])
+    assert matched(wide, clean, 0.25) == pytest.approx(1 / 3 / 2)
+    assert matched(as_set(), clean, 0.25) == 0
+    assert matched(clean, clean, 0.9) == 1 == matched(as_set(), as_set(), 0.25)
+    assert matched(surer, as_set(), 0.25) == pytest.approx(0.01)
+    twice = as_set([0, 0, 10, 10, 0.9, 1], [0, 0, 10, 10, 0.8, 1])
+    assert matched(twice, twice, 0.25) == 1
+
+
+def test_overlap_and_suppression():
+    boxes = np.array([[0, 0, 4, 4], [2, 0, 6, 4], [9, 9, 9, 9]], float)
+    np.testing.assert_allclose(overlaps(boxes, boxes)[0], [1, 1 / 3, 0])
+    many = np.tile([[0, 0, 4, 4.0]], (5, 1))
+    found = detections(many, np.array([0.2, 0.9, 0.005, 0.5, 0.4]), np.array([0, 0, 0, 1, 0]),
+                       suppress=True)  # fmt: skip
+    np.testing.assert_allclose(found[:3, 4], [0.9, 0.5, 0])
+
+
+def test_the_task_of_detections_says_what_there_is_to_match():
+    clean = as_set([0, 0, 10, 10, 0.8, 1]).reshape(1, -1)
+    task = MatchedBoxes()
+    assert "objects: 1, detections of confidence 0.25 or more, on 1 of 1 images" in task.said(
+        lambda: clean
+    )
+    assert "nothing to match; check" in task.said(lambda: 0 * clean)
+    lost = np.vstack(
+        [clean, as_set([0, 0, 10, 4, 0.8, 1]).reshape(1, -1), np.full_like(clean, np.nan)]
+    )
+    np.testing.assert_allclose(task.values(lost, clean), [1, 0.4, np.nan], rtol=1e-6)
+    margin, wrong = task.margins(lost[:2], clean)
+    np.testing.assert_allclose(margin, [0.5, -0.1], rtol=1e-6)
+    np.testing.assert_array_equal(wrong, [False, True])
+    np.testing.assert_array_equal(task.right(lost[:2], clean), ~wrong)
+    np.testing.assert_allclose(task.change(lost[:2], clean), [0, 0.6], rtol=1e-6)
+
+
+SIZE, CYCLES = 16, [1, 3, 5, 7]
+
+
+@pytest.mark.parametrize("suppressed", [False, True])
+def test_of_a_planted_detector_the_band_of_its_confidence_has_all_importance(tmp_path, suppressed):
+    path = graphs.detector(tmp_path / "m.onnx", SIZE, CYCLES, 1, suppressed=suppressed)
+    strengths = np.array([[0.1, 0.08, 0.1, 0.1], [0.05, 0.12, 0.15, 0.1]])
+    waves = np.stack([graphs.wave(SIZE, cycles) for cycles in CYCLES])
+    images = (0.5 + np.tensordot(strengths, waves, 1)).astype(np.float32)
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    batch = 1 if suppressed else None
+    form = InputForm("image", TensorProto.FLOAT, "nchw", 3, SIZE, SIZE, fixed_batch=batch)
+    affine = Affine([0, 1, 2], np.ones(3, np.float32), np.zeros(3, np.float32))
+    runs = [{"scores": session.run(None, {"image": image[None]})[0]} for image in images]
+    head = known_head(runs)
+    assert head is not None
+    assert head.form == ("batch-rows" if suppressed else "yolo")
+    model = Model(Runtime(), session, form, "scores", affine, head=head)
+    clean = model.scores(images)
+    task = MatchedBoxes()
+    engine = Engine(model, 4, task, "real", np.arange(16, dtype=np.uint64))
+    index = band_index(SIZE, SIZE, 4, "linf", separate_dc=False)
+    rows = np.zeros((2, 5, 3, SIZE, SIZE), np.float32)
+    for image, row in zip(images, rows, strict=True):
+        split(image, index, out=row[:-1])
+    for at in range(2):
+        bands = engine.place(rows[[at]].reshape(1, 5, -1))
+        table = engine.values(bands, 0, 16, task.answers(clean[[at]]), 5)[0, :, 0]
+        present = (np.arange(16) >> 1 & 1).astype(float)
+        np.testing.assert_allclose(table, present, atol=1e-4)

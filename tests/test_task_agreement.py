@@ -1,0 +1,207 @@
+"""Agreement of outputs: its formula, the tail against the host, and what it is known to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto
+
+from iaside_onnx.errors import ArtifactError
+from iaside_onnx.inference.engine import Engine
+from iaside_onnx.inference.input_form import InputForm
+from iaside_onnx.inference.model import Affine, Model
+from iaside_onnx.inference.session import Runtime
+from iaside_onnx.inference.task_agreement import Agreement
+from iaside_onnx.mathematics.agreement import Block, Spread, block_of, disagreement
+from iaside_onnx.mathematics.bands import band_index, split
+from iaside_onnx.mathematics.shapley import shapley_values
+
+from . import graphs
+
+TYPES = {
+    TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.DOUBLE: np.float64,
+}  # fmt: skip
+
+
+def spread_of(blocks, rows):
+    spread = Spread(blocks)
+    spread.add(rows)
+    return spread.distances
+
+
+@pytest.mark.parametrize(
+    ("shape", "picture", "axis", "channels"),
+    [
+        ((5,), None, 1, 5),
+        ((21, 64, 64), None, 1, 21),
+        ((64, 64, 21), None, 3, 21),
+        ((1, 64, 64), None, 1, 1),
+        ((8400, 84), (640, 640), 2, 84),
+        ((84, 8400), (640, 640), 1, 84),
+        ((32, 48), (64, 96), None, 1),
+        ((32, 48), (64, 64), 1, 32),
+        ((3, 20, 20, 85), None, 4, 85),
+        ((), None, 1, 1),
+    ],
+)
+def test_the_channels_of_an_output(shape, picture, axis, channels):
+    block = block_of(shape, picture)
+    assert (block.axis, block.channels) == (axis, channels)
+    assert block.size == np.prod(shape, dtype=int)
+
+
+def test_distances_are_the_mean_over_all_pairs_of_different_images():
+    rng = np.random.default_rng(0)
+    maps = (rng.normal(size=(7, 3, 4, 5)) + 1e3).astype(np.float32)
+    rows = np.hstack([maps.reshape(7, -1), rng.normal(size=(7, 6)).astype(np.float32)])
+    blocks = (block_of((3, 4, 5)), block_of((6,)))
+    expected = np.zeros(9)
+    for one in range(7):
+        for other in set(range(7)) - {one}:
+            gap = rows[one].astype(float) - rows[other]
+            expected[:3] += (gap[:60].reshape(3, 20) ** 2).sum(axis=1)
+            expected[3:] += gap[60:] ** 2
+    np.testing.assert_allclose(spread_of(blocks, rows), expected / 42, rtol=1e-9)
+
+
+def test_agreement_is_1_at_the_clean_image_0_at_anothers_and_a_half_at_the_mean():
+    rng = np.random.default_rng(1)
+    rows = np.cumsum(rng.normal(size=(40, 30)), axis=1).astype(np.float32)
+    blocks = (Block(5, 2, 3),)
+    distances = spread_of(blocks, rows)
+    pairs = [(one, other) for one in range(40) for other in range(40) if one != other]
+    at_others = disagreement(blocks, distances, *rows[np.array(pairs).T])
+    np.testing.assert_allclose(1 - at_others.mean(), 0, atol=1e-9)
+    mean = np.broadcast_to(rows.astype(float).mean(axis=0), rows.shape)
+    at_mean = disagreement(blocks, distances, mean, rows)
+    np.testing.assert_allclose(1 - at_mean.mean(), 0.5 + 0.5 / 40, atol=1e-9)
+    assert not disagreement(blocks, distances, rows, rows).any()
+
+
+def test_what_never_changes_is_left_out_even_where_rounding_moves_it():
+    rows = np.random.default_rng(2).normal(size=(9, 3)).astype(np.float32)
+    rows[:, 1] = np.float32(7) + np.float32(2e-6) * (np.arange(9) % 2)
+    distances = spread_of((Block(1, 3, 1),), rows)
+    assert distances[1] == 0 < distances[[0, 2]].min()
+    assert not spread_of((Block(1, 3, 1),), rows[:1]).any()
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_tail_finds_what_the_host_finds(kind):
+    rng = np.random.default_rng(3)
+    shapes = [(3, 4, 5), (6, 2)]
+    clean = rng.normal(size=(3, 72)).astype(TYPES[kind]).astype(np.float32)
+    blocks = tuple(block_of(shape) for shape in shapes)
+    distances = spread_of(blocks, clean)
+    distances[0] = 0
+    task = Agreement(blocks, (kind, TensorProto.FLOAT), ("a", "b"), known=distances)
+    rows = np.repeat(clean, 4, axis=0)
+    rows[1::4] += rng.normal(size=(3, 72)).astype(np.float32)
+    rows[2::4] *= 0
+    rows = rows.astype(TYPES[kind]).astype(np.float32)
+    rows[3, :20] = np.inf  # of a channel that is left out
+    tail = ort.InferenceSession(task.tail(), providers=["CPUExecutionProvider"])
+    feed = {
+        "scores": rows[:, :60].reshape(12, 3, 4, 5).astype(TYPES[kind]),
+        "scores_1": rows[:, 60:].reshape(12, 6, 2),
+        "reference": clean,
+    }
+    (found,) = tail.run(["value"], feed)
+    references = np.repeat(clean, 4, axis=0)
+    assert found.shape == (12, task.columns) == (12, 3)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(found, task.numbers(rows, references), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found[::4, 0], 1)
+    counts = np.array([2, 2]) / 4
+    np.testing.assert_allclose(found[:, 0], 1 - found[:, 1:] @ counts, atol=1e-5)
+
+
+def test_half_of_the_way_to_another_output_is_what_an_attack_goes_below():
+    rows = np.array([[0.0], [1.0]], np.float32)
+    task = Agreement((Block(1, 1, 1),), (TensorProto.FLOAT,), ("depth",))
+    task = task.seen(rows[:1]).seen(rows[1:]).learned()
+    tried = np.array([[0.0], [0.5], [0.8], [2.0]], np.float32)
+    own = np.zeros((4, 1), np.float32)
+    np.testing.assert_allclose(task.values(tried, own), [1, 0.75, 0.36, -3], atol=1e-6)
+    margin, wrong = task.margins(task.readings(tried), own)
+    np.testing.assert_allclose(margin, [0.5, 0.25, -0.14, -3.5], atol=1e-6)
+    np.testing.assert_array_equal(wrong, [False, False, True, True])
+    np.testing.assert_array_equal(wrong, ~task.right(tried, own))
+    np.testing.assert_allclose(task.change(tried, own), [0, 0.25, 0.64, 4], atol=1e-6)
+
+
+def test_outputs_that_are_the_same_for_all_images_are_refused():
+    task = Agreement((Block(1, 2, 1),), (TensorProto.FLOAT,), ("depth",))
+    with pytest.raises(ArtifactError, match="output 'depth' is the same for all images"):
+        task.seen(np.ones((3, 2), np.float32)).learned()
+
+
+SIZE, CYCLES = 16, [1, 3, 5, 7]
+
+
+def linear(tmp_path, *, maps=False):
+    """The model of `graphs.linear_outputs`, ready to run."""
+    path = graphs.linear_outputs(tmp_path / "m.onnx", SIZE, CYCLES, maps=maps)
+    form = InputForm("image", TensorProto.FLOAT, "nchw", 3, SIZE, SIZE)
+    affine = Affine([0, 1, 2], np.ones(3, np.float32), np.zeros(3, np.float32))
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    more = ("map",) if maps else ()
+    return Model(Runtime(), session, form, "scores", affine, beside=more, any_shape=True)
+
+
+def pictures(strengths):
+    waves = np.stack([graphs.wave(SIZE, cycles) for cycles in CYCLES])
+    return (0.5 + np.tensordot(strengths, waves, 1)).astype(np.float32)
+
+
+def played(model, task, images, batch):
+    """Values by the engine; absent bands are black."""
+    engine = Engine(model, 4, task, "real", np.arange(16, dtype=np.uint64))
+    index = band_index(SIZE, SIZE, 4, "linf", separate_dc=False)
+    rows = np.zeros((len(images), 5, 3, SIZE, SIZE), np.float32)
+    for image, row in zip(images, rows, strict=True):
+        split(image, index, out=row[:-1])
+    bands = engine.place(rows.reshape(len(images), 5, -1))
+    references = task.answers(task.readings(model.scores(images)))
+    return engine.values(bands, 0, 16, references, batch), references
+
+
+def test_of_a_linear_model_the_shapley_values_are_those_of_a_quadratic_form(tmp_path):
+    strengths = np.random.default_rng(0).uniform(0.02, 0.1, (5, 4))
+    model, images = linear(tmp_path), pictures(strengths)
+    blocks = (block_of((4,)),)
+    task = Agreement(blocks, (TensorProto.FLOAT,), ("scores",)).seen(model.scores(images)).learned()
+    table, _ = played(model, task, images[:2], 8)
+    # v(S) = 1 - sum of G_ij over i, j not in S, whose Shapley values are the rows of G summed.
+    apart = 2 * strengths.var(axis=0, ddof=1)
+    bands = np.zeros((2, 4, 4))
+    bands[:, np.arange(4), np.arange(4)] = strengths[:2]
+    form = np.einsum("nic,njc,c->nij", bands, bands, 1 / apart) / 4
+    found = shapley_values(table[..., 0])
+    np.testing.assert_allclose(found, form.sum(axis=2), rtol=2e-3)
+    np.testing.assert_allclose(table[:, -1, 0], 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [16, 7])
+def test_several_outputs_of_one_run_are_read_by_engine_and_host_alike(tmp_path, monkeypatch, rows):
+    strengths = np.random.default_rng(1).uniform(0.02, 0.1, (5, 4))
+    model, images = linear(tmp_path, maps=True), pictures(strengths)
+    scores = model.scores(images)
+    assert scores.shape == (5, 68)
+    assert model.score_shapes == ((4,), (1, 8, 8))
+    blocks = tuple(map(block_of, model.score_shapes))
+    task = Agreement(blocks, (TensorProto.FLOAT,) * 2, ("scores", "map"))
+    task = task.seen(scores).learned()
+    table, references = played(model, task, images[:2], rows)
+    # However few rows the tail sees at once, it finds the same.
+    monkeypatch.setattr("iaside_onnx.inference.engine._SPAN_BYTES", 3 * 4 * 68)
+    again, _ = played(model, task, images[:2], rows)
+    np.testing.assert_array_equal(again, table)
+    present = (np.arange(16)[:, None] >> np.arange(4) & 1).astype(bool)
+    for image in range(2):
+        kept = strengths[image] * present
+        waves = graphs.map_waves(4)
+        expected = np.hstack([kept, kept @ waves])
+        own = np.repeat(references[[image]], 16, axis=0)
+        np.testing.assert_allclose(table[image], task.numbers(expected, own), atol=2e-4)
