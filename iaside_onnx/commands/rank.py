@@ -8,7 +8,7 @@ import click
 
 from .numbers import FILE, TEXT
 from .options import Listed, confidence_option, csv_option, json_option, picture_options
-from .output import check_targets, present, print_csv
+from .output import check_picture_target, check_targets, present, print_csv
 
 
 @click.command()
@@ -53,6 +53,7 @@ def rank(
     if as_csv and as_json:
         raise click.UsageError("--json and --csv both take standard output; give one")
     check_targets()
+    check_picture_target(target, overwrite=overwrite)
     heard = listener(quiet=False, progress=False, unit="files")
     ranking = ranking_of(files, by=by, reverse=reverse, confidence=confidence, listener=heard)
     if not as_csv:

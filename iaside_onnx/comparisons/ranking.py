@@ -268,7 +268,7 @@ def _in_view(models: Sequence[Entry], confidence: float) -> None:
     """All results in the view of the first, at one confidence."""
     first = next((each.analysis for each in models if each.analysis is not None), None)
     for each in models:
-        if each.robustness is not None:
+        if each.robustness is not None and each.robustness.confidence != confidence:
             each.robustness = each.robustness.view(confidence=confidence)
         if each.analysis is not None and first is not None:
             view = {name: first.settings[name] for name in ("value", "beta")}
