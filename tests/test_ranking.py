@@ -157,6 +157,36 @@ def test_of_nested_samples_the_shared_images_count(three):
     assert ranking.summary()["models"] == rank(whole).summary()["models"]
 
 
+def test_own_answers_are_ranked_by_those_that_stay(three):
+    own = [
+        replace(
+            report,
+            labels=report.predicted,
+            settings={**report.settings, "labels": "model"},
+        )
+        for report in three
+    ]
+    ranking = rank(own)
+    assert ranking.own_answers
+    assert "own answers that stay" in ranking.what
+    assert all("accuracy" not in row.values for row in ranking.rows)
+    with pytest.raises(UsageError, match="labels are the models' own answers"):
+        rank(own, by="accuracy")
+    mixed = rank([*three, replace(own[0], model=named("own", 7))])
+    assert [each.model for each in mixed.left_out] == ["own.onnx"]
+
+
+def test_what_is_not_defined_has_no_place_and_is_null(three):
+    guessing = measured("guess", 5, 0.3, clean_share=0.5)
+    ranking = rank([*three, guessing], by="kept")
+    assert ranking.rows[-1].rank is None
+    assert (
+        json.loads(json.dumps(ranking.summary(), allow_nan=False))["models"][-1]["kept"]["value"]
+        is None
+    )
+    assert float(paired_p([1.0, np.nan], [2.0, 1.0])) == 1.0
+
+
 def test_with_few_images_nobody_is_told_apart(three):
     few = rank([report.rows(np.arange(10, 39)) for report in three])
     assert "29 images are too few to tell models apart" in few.notes[0]
