@@ -179,7 +179,7 @@ def _joined_example(joined: Any, pieces: list[_Piece]) -> tuple[dict[str, Any], 
     results = {piece.result.data.get("example"): piece.result for piece in pieces}
     if None in results:
         return {}, {}
-    name = joined.image_ids[most_certain(joined, joined.log_prob[:, -1])]
+    name = joined.image_ids[most_certain(joined, joined.table[:, -1])]
     held = results.get(name)
     if held is None:  # of parts that were altered
         return {}, {}
