@@ -142,7 +142,7 @@ def test_reports_of_other_tasks_are_not_compared(tmp_path, images):
         measured = ia.measure_robustness(
             path, images, corruption="fog", severity=1, attack="none", **options_of(name)
         )
-        with pytest.raises(IasideError, match="measure both alike|another model"):
+        with pytest.raises(IasideError, match=r"measure both alike|another model"):
             reports["embedding"].finding(measured) if name != "embedding" else ia.analyze(
                 path, images, bands=4, **OWN, task="several-labels", output_kind="logits"
             ).finding(measured)
