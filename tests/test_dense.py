@@ -21,7 +21,7 @@ from iaside_onnx.inference.task import OneLabel, Task
 from iaside_onnx.inference.task_dense import Dense
 from iaside_onnx.listener import Listener
 from iaside_onnx.mathematics.bands import band_index, split
-from iaside_onnx.mathematics.dense import class_overlaps, mean_overlap, resized
+from iaside_onnx.mathematics.dense import class_overlaps, mean_overlap, resized, share_of_commonest
 from iaside_onnx.preprocessing.mask import fitted_mask
 from iaside_onnx.preprocessing.preprocess import Preprocess
 
@@ -78,7 +78,8 @@ def test_the_tail_and_the_host_agree(form, last, size):
     assert (task.share(readings, own) == 1).all()
     assert not task.change(readings, readings).any()
     counts = task.tally(readings, masks)
-    assert counts.shape == (3, 2, task.classes)
+    assert counts.shape == (3, 3, task.classes)
+    np.testing.assert_array_equal(counts[:, 2].sum(axis=1), (masks >= 0).sum(axis=(1, 2)))
     right = counts[:, 0].sum(axis=1) / (masks >= 0).sum(axis=(1, 2))
     np.testing.assert_allclose(right, task.share(readings, masks))
 
@@ -111,10 +112,12 @@ def test_resizing_is_onnx_resize():
 
 
 def test_overlaps_are_summed_over_images_before_they_are_divided():
-    counts = np.array([[[1, 0, 0], [2, 0, 0]], [[1, 1, 0], [2, 4, 0]]])
-    np.testing.assert_allclose(class_overlaps(counts), [1 / 2, 1 / 4, np.nan])
-    assert mean_overlap(counts) == pytest.approx(3 / 8)
-    assert np.isnan(mean_overlap(np.zeros((1, 2, 3), int)))
+    counts = np.array([[[1, 0, 0], [1, 1, 0], [2, 0, 0]], [[1, 1, 0], [1, 3, 0], [2, 2, 0]]])
+    np.testing.assert_allclose(class_overlaps(counts), [1 / 2, 1 / 5, np.nan])
+    assert mean_overlap(counts) == pytest.approx(7 / 20)
+    # All of the first mask, and half of the second, are of class 0.
+    assert share_of_commonest(counts) == pytest.approx(3 / 4)
+    assert np.isnan(mean_overlap(np.zeros((1, 3, 3), int)))
 
 
 RECIPES = [

@@ -22,6 +22,7 @@ from iaside_onnx.mathematics.label_sets import (
     log_sigmoid,
     mean_average_precision,
 )
+from iaside_onnx.results.group_verdict import guessing
 
 from . import graphs
 
@@ -348,3 +349,16 @@ def test_columns_of_classes_without_names_go_by_their_order(tmp_path, tagged, ia
     assert held.exit_code == 0, held.stdout + held.stderr
     refused = iaside("analyze", model, tagged, "-o", tmp_path / "q.h5")
     assert "several labels an image, which one class a folder" in refused.stderr.splitlines()[-1]
+
+
+def test_a_verdict_counts_from_what_an_answer_without_looking_gets(tmp_path, tagged):
+    model = graphs.tagger(tmp_path / "m.onnx", SIZE, WAVES)
+    report = ia.measure_robustness(
+        model, tagged, **labels_of(tmp_path), preprocess="unit", corruption=["contrast"],
+        severity=[1, 3, 5], attack=["none"],
+    )  # fmt: skip
+    has = report.tally[:, 1].mean(axis=0)
+    assert guessing(report) == pytest.approx(np.maximum(has, 1 - has).mean())
+    assert 0.5 < guessing(report) < 0.9
+    assert report.corrupted_tally is None
+    assert (report.share == 1).all()

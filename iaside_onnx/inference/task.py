@@ -119,7 +119,7 @@ class Tallying(Protocol):
     """A task whose answers are also judged over a set of images, not image by image alone."""
 
     def tally(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float32]:
-        """What a set of images is judged by, shape (n, 2, classes)."""
+        """What a set of images is judged by, shape (n, numbers, classes)."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ..mathematics.dense import (
     PixelNumbers,
     answers,
     log_probabilities,
-    overlaps,
+    pixel_counts,
     pixel_numbers,
     resized,
 )
@@ -192,8 +192,8 @@ class Dense:
         return float(np.abs(ours - theirs).sum(axis=0).mean(dtype=np.float64))
 
     def tally(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float32]:
-        """Pixels of each class in which answer and mask meet, and in either: (n, 2, classes)."""
+        """Pixels of each class where answer and mask meet, of one, of the other: (n, 3, C)."""
         given = self.answers(readings)
         pairs = zip(given, references, strict=True)
-        counts = [overlaps(answer, mask, self.classes) for answer, mask in pairs]
+        counts = [pixel_counts(answer, mask, self.classes) for answer, mask in pairs]
         return np.stack(counts).astype(np.float32)

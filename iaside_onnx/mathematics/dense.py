@@ -84,25 +84,25 @@ def pixel_numbers(log_prob: Map, mask: NDArray[Any]) -> PixelNumbers:
     return PixelNumbers(float(own.mean()), float((own - best).mean()), float(right.mean()))
 
 
-def overlaps(given: NDArray[Any], mask: NDArray[Any], classes: int) -> NDArray[np.int64]:
-    """Pixels in which answer and mask meet, and in either, of each class: shape (2, classes).
+def pixel_counts(given: NDArray[Any], mask: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """Pixels of each class in which answer and mask meet, in the answer, in the mask: (3, classes).
 
-    Pixels that do not count are in neither. Sums over images of the rows make the intersection
-    over union of a set.
+    Pixels that do not count are in none. Sums over images make the intersection over union of a
+    set.
     """
     counted = mask != IGNORED
     answer, truth = given[counted].astype(np.intp), mask[counted].astype(np.intp)
-    both = np.bincount(truth[answer == truth], minlength=classes)
-    either = np.bincount(truth, minlength=classes) + np.bincount(answer, minlength=classes) - both
-    return np.stack([both, either])
+    each = (truth[answer == truth], answer, truth)
+    return np.stack([np.bincount(pixels, minlength=classes) for pixels in each])
 
 
 def class_overlaps(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Intersection over union of each class over images, from counts of shape (n, 2, classes).
+    """Intersection over union of each class over images, from counts of shape (n, 3, classes).
 
     NaN of a class that neither a mask nor an answer has.
     """
-    both, either = counts.astype(np.int64).sum(axis=0)
+    both, answered, masked = counts.sum(axis=0, dtype=np.float64)
+    either = answered + masked - both
     with np.errstate(invalid="ignore"):
         return np.asarray(both / np.where(either == 0, np.nan, either))
 
@@ -112,3 +112,9 @@ def mean_overlap(counts: NDArray[Any]) -> float:
     known = class_overlaps(counts)
     known = known[~np.isnan(known)]
     return float(known.mean()) if known.size else float("nan")
+
+
+def share_of_commonest(counts: NDArray[Any]) -> float:
+    """Share of its pixels that the best single class gets right, mean over images."""
+    masked = counts[:, 2].astype(np.float64)
+    return float((masked / masked.sum(axis=1, keepdims=True)).mean(axis=0).max())

@@ -95,3 +95,9 @@ def mean_average_precision(scores: Numbers, sets: Truths) -> float:
     known = class_precisions(scores, sets)
     known = known[~np.isnan(known)]
     return float(known.mean()) if known.size else float("nan")
+
+
+def share_of_commonest(sets: Truths) -> float:
+    """Share of labels that the best answer without looking gets right: the commoner one of each."""
+    has = sets.mean(axis=0)
+    return float(np.maximum(has, 1 - has).mean())

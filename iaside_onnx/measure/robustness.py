@@ -20,6 +20,7 @@ from ..images.sample import stratified
 from ..inference.task import Tallying
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
+from ..results.tally import MAPS, NUMBERS
 from ..settings import MOST_COUNT
 from ..spelling import option
 from ..storage.output_file import check_no_input
@@ -36,13 +37,11 @@ from .robustness_columns import (
     CLEAN,
     OF_ATTACK,
     OF_CELL,
-    OF_TALLY,
     WHAT,
     columns_of,
     settings_of_answers,
     table_of,
     table_parts,
-    tallied_classes,
 )  # fmt: skip
 from .run import measure
 from .scorer import Scorer
@@ -146,7 +145,7 @@ def measure_robustness(
             attack_samples if attacks else None,
             sorted(chosen & set(subject.positions)),
             own,
-            tallied_classes(subject.classifier.kind, subject.classifier.classes),
+            NUMBERS[MAPS] * subject.classifier.classes if subject.classifier.map_form else 0,
         )
 
     return measure(request, settle, {"confidence": float(confidence)}, known=known)
@@ -160,7 +159,7 @@ class Robustness(Measurement[RobustnessReport]):
     that is right), then `wrong`, `change`,
     `corrupted_log_prob` and `corrupted_max_prob` of each corruption and severity, then
     `attack_wrong`, `attack_queries` and `attack_change` of each attack, and of maps of classes the
-    tally of the untouched image and of each corruption and severity.
+    tally of each corruption and severity.
 
     Attributes
     ----------
@@ -174,7 +173,8 @@ class Robustness(Measurement[RobustnessReport]):
         The last of the perturbations: pictures of the user's own. Those without severities stand
         at each severity alike.
     tallied : int
-        Classes of a map, whose overlap with the masks is counted; 0: nothing is.
+        Numbers in the tally of an image, of maps of classes; 0 of other tasks, which have none of
+        corrupted images.
     """
 
     perturbations: list[str]
@@ -304,13 +304,11 @@ class Robustness(Measurement[RobustnessReport]):
                 most = np.exp(log.max()) if classes else task.share(log, target)[0]
                 if column < 0:
                     clean, row = log, np.empty(CLEAN + OF_CELL * self.cells, np.float32)
-                    tally = np.empty((1 + self.cells, OF_TALLY * self.tallied), np.float32)
+                    tally = np.empty((self.cells, self.tallied), np.float32)
                     row[:CLEAN] = worth, most
-                if self.tallied and isinstance(task, Tallying):
-                    at = [0] if column < 0 else [1 + cell for cell in self._cells_of(column)]
-                    tally[at] = task.tally(log, target).ravel()
-                if column < 0:
                     continue
+                if self.tallied and isinstance(task, Tallying):
+                    tally[self._cells_of(column)] = task.tally(log, target).ravel()
                 wrong, change = not task.right(log, target)[0], task.change(log, clean)[0]
                 for cell in self._cells_of(column):
                     row[CLEAN + cell :: self.cells] = wrong, change, worth, most
@@ -361,8 +359,7 @@ class Robustness(Measurement[RobustnessReport]):
         table, form = filled.table, filled.subject.classifier.form
         shape = (len(table), len(self.perturbations), len(self.severities))
         blocks = [1, 1, *[self.cells] * OF_CELL, *[len(self.attacks)] * OF_ATTACK]
-        blocks += [OF_TALLY * self.tallied, OF_TALLY * self.tallied * self.cells]
-        ends = np.cumsum(blocks)[:-1]
+        ends = np.cumsum(blocks)
         parts = [np.array(part) for part in np.split(table, ends, axis=1)]
         settings = {key: value for key, value in filled.settings.items() if key not in WHAT}
         names = self.perturbations
@@ -375,10 +372,12 @@ class Robustness(Measurement[RobustnessReport]):
         if filled.subject.classifier.kind.name == CLASSES:
             names_of = ("log_prob", "max_prob", "corrupted_log_prob", "corrupted_max_prob")
             of_task = dict(zip(names_of, of_task.values(), strict=True))
+        assert filled.clean is not None
+        if filled.clean.tally is not None:
+            of_task["tally"] = filled.clean.tally[filled.used]
         if self.tallied:
-            of_image = OF_TALLY, self.tallied
-            of_task["tally"] = parts[9].reshape(-1, *of_image)
-            of_task["corrupted_tally"] = parts[10].reshape(*shape, *of_image)
+            of_image = NUMBERS[MAPS], self.tallied // NUMBERS[MAPS]
+            of_task["corrupted_tally"] = parts[9].reshape(*shape, *of_image)
         report = RobustnessReport(
             perturbations=names,
             severities=self.severities,

@@ -9,37 +9,26 @@ from numpy.typing import NDArray
 
 from ..results.robustness import RobustnessReport
 from ..storage.partial import Columns
-from ..tasks import TaskKind
 
 # Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
 # each attack.
 CLEAN, OF_CELL, OF_ATTACK = 2, 4, 3
-# Numbers of a class: the pixels in which answer and mask meet, and those that either has.
-OF_TALLY = 2
 # Attributes of a report that its settings lack.
 WHAT = ("perturbations", "severities", "attacks")
 
 
-def tallied_classes(kind: TaskKind, classes: int) -> int:
-    """Classes whose overlap with the masks is counted for each corruption; 0: nothing is.
-
-    Of several labels precision is that of untouched images alone.
-    """
-    return classes if kind.name == "dense" else 0
+def columns_of(cells: int, attacks: int, tally: int) -> int:
+    """Numbers in a row of the table; `tally` of them are of one corrupted image's tally."""
+    return CLEAN + OF_CELL * cells + OF_ATTACK * attacks + tally * cells
 
 
-def columns_of(cells: int, attacks: int, tallied: int) -> int:
-    """Numbers in a row of the table."""
-    return CLEAN + OF_CELL * cells + OF_ATTACK * attacks + OF_TALLY * tallied * (1 + cells)
-
-
-def table_parts(cells: int, attacks: int, tallied: int = 0) -> list[Columns]:
+def table_parts(cells: int, attacks: int, tally: int = 0) -> list[Columns]:
     """Columns that are filled together, for a number of corrupted images and of attacks."""
     first = CLEAN + OF_CELL * cells
     corruptions: list[Columns] = [slice(first)]
-    if tallied:
+    if tally:
         last = first + OF_ATTACK * attacks
-        corruptions = [[*range(first), *range(last, columns_of(cells, attacks, tallied))]]
+        corruptions = [[*range(first), *range(last, columns_of(cells, attacks, tally))]]
     return corruptions + [
         [first + column * attacks + number for column in range(OF_ATTACK)]
         for number in range(attacks)
@@ -68,7 +57,7 @@ def table_of(report: RobustnessReport) -> NDArray[np.float32]:
         report.attack_queries,
         report.attack_change,
     ]
-    if report.tally is not None and report.corrupted_tally is not None:
-        columns += [report.tally, report.corrupted_tally]
+    if report.corrupted_tally is not None:
+        columns.append(report.corrupted_tally)
     flat = [np.asarray(column, np.float32).reshape(rows, -1) for column in columns]
     return np.concatenate(flat, axis=1)

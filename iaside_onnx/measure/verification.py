@@ -248,7 +248,9 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
     }
     if pairs := settings.get("pairs"):
         raise _own_pictures(", ".join(pairs))
-    tallied = 0 if report.tally is None else report.tally.shape[2]
+    tallied = (
+        0 if report.corrupted_tally is None else int(np.prod(report.corrupted_tally.shape[3:]))
+    )
     cells = len(report.perturbations) * len(report.severities)
     parts = table_parts(cells, len(attacks), tallied)
     early = report.max_prob is None  # holds no such probabilities, so none are held against it

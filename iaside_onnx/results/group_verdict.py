@@ -28,6 +28,7 @@ from ..mathematics.proportion import wilson
 from ..tasks import CLASSES, TASKS, TaskKind
 from .robustness import OWN, RobustnessReport
 from .spread import Spread
+from .tally import guessed
 
 GROUPS = ("noise", "blur", "weather", "digital")
 # The published corruptions of each; a verdict on fewer of them says so.
@@ -288,7 +289,9 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
     as it is with fewer than 30 images or a clean accuracy that is not clearly above q. Where the
     model's own answers stand for labels, A is the share of answers that are these, so that A_clean
     is 1, whatever the accuracy is; it falls by no more than the share of answers that change. Of
-    other tasks than classes A is the share of answers that is right, and q is 0.
+    other tasks than classes A is the share of an answer that is right, and q is what the best
+    answer without looking gets: the commoner one for each of several labels, the commonest class of
+    a map, and else 0.
 
     Parameters
     ----------
@@ -373,10 +376,10 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
 def guessing(report: RobustnessReport) -> float:
     """Accuracy of guessing: the larger of 1/classes and the share of the commonest label.
 
-    0 of other tasks than classes.
+    Of several labels and of maps what the best answer without looking gets right; 0 of other tasks.
     """
     if not report.of_classes:
-        return 0.0
+        return 0.0 if report.tally is None else guessed(report.tally, report.task.name)
     commonest = np.unique(report.labels, return_counts=True)[1].max() / len(report.labels)
     classes = report.data.get("classes")
     return float(max(commonest, 1.0 / classes if classes else 0.0))

@@ -79,13 +79,12 @@ SCHEMA = Schema(
               versions=(_OF_TASKS,), optional=True),
         Field("corrupted_share", _CELLS, "float32", "as `/share`, of the corrupted image",
               low=0, high=1, slack=ROUNDING, versions=(_OF_TASKS,), optional=True),
-        Field("tally", (IMAGE, 2, "class"), "float32",
-              "of maps of classes the pixels of the untouched image in which answer and mask meet, "
-              "then those that either has", low=0, versions=(), allowed=(_OF_TASKS,),
-              optional=True),
-        Field("corrupted_tally", (*_CELLS, 2, "class"), "float32",
-              "as `/tally`, of the corrupted image", low=0, versions=(), allowed=(_OF_TASKS,),
-              optional=True),
+        Field("tally", (IMAGE, "number", "class"), "float32",
+              "as `clean/tally` of a report, of the untouched image", versions=(),
+              allowed=(_OF_TASKS,)),
+        Field("corrupted_tally", (*_CELLS, "number", "class"), "float32",
+              "of maps of classes: as `/tally`, of the corrupted image", low=0, versions=(),
+              allowed=(_OF_TASKS,), optional=True),
         Field("attack_wrong", (IMAGE, "attack"), TRUTH,
               "1 where the answer is wrong after the attack"),
         Field("attack_queries", (IMAGE, "attack"), "int32",
@@ -188,9 +187,11 @@ class RobustnessReport(ModelResult):
         Log-probability of the true class of the corrupted image.
     corrupted_value, corrupted_share : ndarray of float32, shape (n, P, S), or None
         As `value` and `share`, of the corrupted image.
-    tally, corrupted_tally : ndarray of float32, shapes (n, 2, C) and (n, P, S, 2, C), or None
-        Of maps of C classes: pixels of each class in which answer and mask meet, and that either
-        has.
+    tally : ndarray of float32, shape (n, numbers, C), or None
+        Of several labels and of maps: what untouched images are judged by together, see
+        `tally.class_numbers`.
+    corrupted_tally : ndarray of float32, shape (n, P, S, numbers, C), or None
+        The same of corrupted images, of maps alone.
     attacks : list of dict
         ``name`` (such as "square-linf"), ``norm``, ``epsilon`` (in units of pixels in [0, 1]),
         ``queries`` (the budget of an image).
@@ -276,12 +277,20 @@ class RobustnessReport(ModelResult):
         assert self.corrupted_share is not None
         wrong = ~(self.corrupted_share > self.task.right_above)
         rules.need(bool((wrong == self.wrong).all()), "what is wrong does not follow from shares")
+        self._check_tallies()
+
+    def _check_tallies(self) -> None:
+        """Refuse tallies that are not those of the task."""
+        tallies, task = (self.tally, self.corrupted_tally), self.task
+        if not task.tallied:
+            rules.need(tallies == (None, None), "holds tallies, of a task without them")
+            return
         both = (self.tally is None) == (self.corrupted_tally is None)
-        rules.need(both, "holds tallies of some images alone")
-        if self.tally is not None and self.corrupted_tally is not None:
-            rules.need(self.task.name == MAPS, "holds tallies, of a task without maps")
-            for tally in (self.tally, self.corrupted_tally.reshape(-1, *self.tally.shape[1:])):
-                check_tally(tally, MAPS, int(self.data["classes"]))
+        rules.need(both or task.name != MAPS, "holds tallies of some images alone")
+        for tally in tallies:
+            if tally is not None:
+                classes = int(self.data["classes"])
+                check_tally(tally.reshape(-1, *tally.shape[-2:]), task.name, classes)
 
     @property
     def values(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -8,23 +8,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mathematics.dense import class_overlaps
-from ..mathematics.label_sets import class_precisions, decided
+from ..mathematics import dense, label_sets
 from ..storage.value_rules import need
 
 LABELS, MAPS = "several-labels", "dense"
+# Numbers of each class in a tally.
+NUMBERS = {LABELS: 2, MAPS: 3}
 USUAL_THRESHOLD = 0.5
 
 
 def check_tally(tally: NDArray[Any], task: str, classes: int) -> None:
     """Refuse numbers that no measurement can have written, as a WrongContentError."""
-    need(tally.shape[1:] == (2, classes), "'clean/tally' has not two numbers for each class")
-    first, second = tally[:, 0], tally[:, 1]
+    need(tally.shape[1:] == (NUMBERS[task], classes), "a tally has not its numbers of each class")
     if task == LABELS:
-        need(bool(np.isin(second, (0, 1)).all()), "'clean/tally' holds sets that are none")
+        need(bool(np.isin(tally[:, 1], (0, 1)).all()), "a tally holds sets that are none")
         return
     whole = bool((tally == np.floor(tally)).all() and (tally >= 0).all())
-    need(whole and bool((first <= second).all()), "'clean/tally' holds no counts of pixels")
+    both, answered, masked = tally[:, 0], tally[:, 1], tally[:, 2]
+    fits = whole and bool((both <= np.minimum(answered, masked)).all())
+    counted = masked.sum(axis=1)
+    fits &= bool((answered.sum(axis=1) == counted).all() and (counted > 0).all())
+    need(fits, "a tally holds no counts of pixels")
+
+
+def guessed(tally: NDArray[Any], task: str) -> float:
+    """Share of an answer that the best answer without looking gets right, mean over images."""
+    if task == MAPS:
+        return dense.share_of_commonest(tally)
+    return label_sets.share_of_commonest(tally[:, 1] != 0)
 
 
 def class_numbers(
@@ -34,9 +45,9 @@ def class_numbers(
 
     Parameters
     ----------
-    tally : ndarray, shape (n, 2, classes)
+    tally : ndarray, shape (n, numbers, classes)
         Of several labels log-odds, then 1 where an image has the label; of maps the pixels in which
-        answer and mask meet, then those that either has.
+        answer and mask meet, those of the answer, and those of the mask.
     threshold : float or list of float
         Of several labels.
 
@@ -53,16 +64,16 @@ def class_numbers(
              range(classes)]  # fmt: skip
     heads = [{"class": at, "name": name} for at, name in enumerate(named)]
     if task == MAPS:
-        union = tally[:, 1].sum(axis=0, dtype=np.float64)
-        overlaps = zip(class_overlaps(tally), union, strict=True)
+        masked = tally[:, 2].sum(axis=0, dtype=np.float64)
+        overlaps = zip(dense.class_overlaps(tally), masked, strict=True)
         return [
             {**head, "iou": _known(iou), "pixels": int(pixels)}
             for head, (iou, pixels) in zip(heads, overlaps, strict=True)
         ]
     log_odds, sets = tally[:, 0].astype(np.float64), tally[:, 1] != 0
     at = np.broadcast_to(np.asarray(threshold or USUAL_THRESHOLD, np.float64), (classes,))
-    right = (decided(log_odds, np.log(at) - np.log1p(-at)) == sets).mean(axis=0)
-    columns = zip(sets.sum(axis=0), class_precisions(log_odds, sets), right, strict=True)
+    right = (label_sets.decided(log_odds, np.log(at) - np.log1p(-at)) == sets).mean(axis=0)
+    columns = zip(sets.sum(axis=0), label_sets.class_precisions(log_odds, sets), right, strict=True)
     return [
         {**head, "n": int(n), "average_precision": _known(precision), "accuracy": float(share)}
         for head, (n, precision, share) in zip(heads, columns, strict=True)

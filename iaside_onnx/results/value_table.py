@@ -87,9 +87,9 @@ SCHEMA = Schema(
               "game/coalitions", versions=(_DRAWN,), allowed=(_NEWEST,),
               coordinate="coalition"),
         *OF_IMAGES,
-        Field("tally", (IMAGE, 2, "class"), "float32",
+        Field("tally", (IMAGE, "number", "class"), "float32",
               "of several labels log-odds, then 1 for a label the image has; of maps the pixels in "
-              "which answer and mask meet, then those that either has",
+              "which answer and mask meet, those of the answer, and those of the mask",
               "clean/tally", optional=True, finite=False, versions=(), allowed=(_NEWEST,)),
         Field("example", ("height", "width", "channel"), "uint8",
               "one image at the model's size, for pictures; 1 or 3 channels",
@@ -143,7 +143,7 @@ class ValueTable(ModelResult):
         One image of the sample as the model's input size has it, for pictures.
     coalitions : ndarray of uint64, shape (K, C), or None
         The coalition of each value where they were drawn; None where all 2**M are there in order.
-    tally : ndarray of float32, shape (K, 2, classes), or None
+    tally : ndarray of float32, shape (K, numbers, classes), or None
         What the untouched images are judged by together, of several labels and of maps.
     """
 
