@@ -32,7 +32,7 @@ Judged = tuple[Difference, bool]
 def corrupted_right(report: RobustnessReport) -> Array:
     """Right answers to the corrupted versions of each image, shape (n, 1)."""
     images = len(report.labels)
-    return np.asarray(1.0 - report.wrong.reshape(images, -1).mean(axis=1))[:, None]
+    return np.asarray(1.0 - report.lost_shares.reshape(images, -1).mean(axis=1))[:, None]
 
 
 class Judge:
