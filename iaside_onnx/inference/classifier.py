@@ -45,6 +45,8 @@ _LOGITS = option("output_kind", "logits")
 # Images on which batches are tried, and on which scores are looked at.
 _PROBE_IMAGES = 3
 _WIDE_PROBE_IMAGES = 8
+# Fewer of them where outputs are large.
+_PROBE_NUMBERS = 1 << 23
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +234,7 @@ def open_classifier(
         offset = declared.label_offset()
     preprocess = recipe.for_size(form.height, form.width)
     wide = _probe(sample, preprocess, form.channels)
-    asked = settings.output_kind or declared.output_kind()
+    asked = settings.output_kind or declared.kind_of(named)
     try:
         beside = fixed_inputs(artifact, tensor, settings.set, listener)
         affine = Affine(*preprocess.affine(form.channels))
@@ -257,7 +259,8 @@ def open_classifier(
         opened.model.confirm_file = artifact.watch()
         opened.model.head = None if read is None else read.detector
         placement = placement_of(opened, listener)
-        scores = scores_of(opened.model, wide, _PROBE_IMAGES)
+        few = max(_PROBE_IMAGES, _PROBE_NUMBERS // opened.model.output_numbers)
+        scores = scores_of(opened.model, wide[:few], _PROBE_IMAGES)
     except RunError as error:
         if not free or settings.size or declared.size():
             raise

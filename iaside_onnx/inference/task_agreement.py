@@ -55,8 +55,13 @@ class Agreement:
         return (self.spread or Spread(self.blocks)).distances
 
     def seen(self, scores: NDArray[np.float32]) -> Agreement:
-        """The task that has seen outputs of further clean images of the sample too."""
-        return replace(self, spread=(self.spread or Spread(self.blocks)).with_more(scores))
+        """The task that has seen outputs of further clean images of the sample too.
+
+        The spread is added to where it is: it may be large.
+        """
+        spread = self.spread or Spread(self.blocks)
+        spread.add(scores)
+        return replace(self, spread=spread)
 
     def learned(self) -> Agreement:
         """The task that has seen all of the sample.

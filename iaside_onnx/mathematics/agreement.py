@@ -7,8 +7,7 @@ output of another one, 1/2 at the mean output of a large sample; it may fall bel
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 
 # Relative spread below which numbers differ by nothing but the rounding of float32 and of sums.
 _ROUNDING = 1e-6
+# Numbers that are worked on at a time: outputs may be large, and float64 doubles them.
+_PART = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,26 @@ class Block:
         """As an array."""
         return self.before, self.channels, self.after
 
-    def sums(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sums over each channel of blocks of shape (..., size), shape (..., channels)."""
-        shaped = numbers.reshape(*numbers.shape[:-1], *self.shape)
-        return np.asarray(shaped.sum(axis=(-3, -1)))
+    def parts(self) -> Iterator[tuple[slice, ...]]:
+        """Parts of the array that hold a moderate number of numbers, each of all channels."""
+        long, other = (self.before, self.after), (self.after, self.before)
+        axis = 0 if self.before >= self.after else 2
+        length, beside = long if axis == 0 else other
+        step = max(1, _PART // (self.channels * beside))
+        for start in range(0, length, step):
+            part = slice(start, start + step)
+            yield (part,) if axis == 0 else (slice(None), slice(None), part)
+
+    def squares(
+        self, one: NDArray[np.floating], other: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """Squared distance of two flat blocks in each channel, shape (channels,)."""
+        found = np.zeros(self.channels)
+        first, second = one.reshape(self.shape), other.reshape(self.shape)
+        for part in self.parts():
+            gap = first[part].astype(np.float64) - second[part]
+            found += (gap * gap).sum(axis=(0, 2))
+        return found
 
 
 def block_of(shape: Sequence[int], picture: tuple[int, int] | None = None) -> Block:
@@ -86,7 +103,7 @@ def block_of(shape: Sequence[int], picture: tuple[int, int] | None = None) -> Bl
 class Spread:
     """Mean squared distance between the outputs of different images, from running sums.
 
-    It holds two numbers for each number of an output, whatever the number of images.
+    It holds one number for each number of an output, whatever the number of images.
 
     Parameters
     ----------
@@ -96,9 +113,8 @@ class Spread:
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks = tuple(blocks)
-        width = sum(block.size for block in blocks)
         self._count = 0
-        self._mean = np.zeros(width)
+        self._means = [np.zeros(block.shape) for block in blocks]
         channels = sum(block.channels for block in blocks)
         self._about_mean, self._square = np.zeros(channels), np.zeros(channels)
 
@@ -106,23 +122,23 @@ class Spread:
         """Take in outputs of more images, shape (n, width)."""
         for row in rows:
             self._count += 1
-            numbers = row.astype(np.float64)
-            gap = numbers - self._mean
-            self._mean += gap / self._count
-            gap *= numbers - self._mean
-            self._about_mean += channel_sums(self.blocks, gap)
-            self._square += channel_sums(self.blocks, numbers**2)
+            start = first = 0
+            for block, mean in zip(self.blocks, self._means, strict=True):
+                output = row[start : start + block.size].reshape(block.shape)
+                channels = slice(first, first + block.channels)
+                for part in block.parts():
+                    numbers = output[part].astype(np.float64)
+                    self._square[channels] += (numbers * numbers).sum(axis=(0, 2))
+                    gap = numbers - mean[part]
+                    mean[part] += gap / self._count
+                    numbers -= mean[part]
+                    self._about_mean[channels] += (gap * numbers).sum(axis=(0, 2))
+                start, first = start + block.size, first + block.channels
 
     @property
     def count(self) -> int:
         """Images taken in."""
         return self._count
-
-    def with_more(self, rows: NDArray[np.floating]) -> Spread:
-        """Another one that has taken in more images too."""
-        more = copy.deepcopy(self)
-        more.add(rows)
-        return more
 
     @property
     def distances(self) -> NDArray[np.float64]:
@@ -136,15 +152,6 @@ class Spread:
         apart = 2 * self._about_mean / (self._count - 1)
         least = _ROUNDING**2 * self._square / self._count
         return np.where(apart > least, apart, 0.0)
-
-
-def channel_sums(blocks: Sequence[Block], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums over each channel of rows (..., width), shape (..., channels)."""
-    parts, start = [], 0
-    for block in blocks:
-        parts.append(block.sums(rows[..., start : start + block.size]))
-        start += block.size
-    return np.concatenate(parts, axis=-1)
 
 
 def disagreement(
@@ -173,9 +180,9 @@ def disagreement(
         apart = distances[first : first + block.channels]
         kept = apart > 0
         if kept.any():
-            for row in range(len(rows)):  # one by one: an output may be large
-                gap = rows[row, part].astype(np.float64) - references[row, part]
-                found[row, number] = (block.sums(gap * gap)[kept] / apart[kept]).mean()
+            for row in range(len(rows)):
+                squares = block.squares(rows[row, part], references[row, part])
+                found[row, number] = (squares[kept] / apart[kept]).mean()
         start, first = start + block.size, first + block.channels
     return found
 
