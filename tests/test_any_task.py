@@ -186,3 +186,35 @@ def test_inspect_says_the_task_and_the_command(tmp_path, iaside, name):
         assert "to audit" in line
     else:  # two channels may be a map of anything, and which of several outputs is open
         assert name in ("dense", "other")
+
+
+def test_what_counts_right_classes_is_refused_in_one_line(tmp_path, iaside, images):
+    model = MODELS["embedding"](tmp_path / "m.onnx")
+    given = ["--preprocess", "unit"]
+    report, snr = tmp_path / "r.h5", tmp_path / "snr.h5"
+    ia.analyze(model, images, report, bands=4, **OWN)
+    ia.measure_snr(images, snr, bands=4, corruption="fog", size=(SIZE, SIZE), labels="model")
+    for words in (
+        ["predict", report, "--snr", snr],
+        ["predict", images, "--model", model, "-o", tmp_path / "s.h5", *given],
+        ["filter", model, images, "--against", "fog", "-o", tmp_path / "f.onnx", *given],
+    ):
+        told = iaside(*words)
+        assert told.exit_code == 2, told.stdout
+        assert "an embedding, and wh" in told.stderr.splitlines()[-1]
+
+
+def test_shards_of_a_sample_know_all_of_it(tmp_path, images):
+    """An answer is right by the clean images of every shard; attacks lower the margin to them."""
+    model, given = MODELS["embedding"](tmp_path / "m.onnx"), options_of("embedding")
+    what = {"corruption": "contrast", "severity": 5, "attack": "none"}
+    whole = ia.measure_robustness(model, images, **what, **given)
+    parts = [ia.measure_robustness(model, images, shard=f"{n}/2", **what, **given) for n in (1, 2)]
+    joined = ia.merge(parts)
+    assert np.array_equal(joined.corrupted_share, whole.corrupted_share)
+    assert np.array_equal(joined.corrupted_value, whole.corrupted_value)
+    attacked = ia.measure_snr(
+        images, model=model, attack="square-linf", epsilon=0.1, queries=20, bands=4, samples=4,
+        preprocess="unit",
+    )  # fmt: skip
+    assert attacked.perturbations == ["square-linf"]
