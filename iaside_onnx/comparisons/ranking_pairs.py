@@ -30,7 +30,7 @@ Judged = tuple[Difference, bool]
 
 
 def corrupted_right(report: RobustnessReport) -> Array:
-    """How much is right of the answers to the corrupted versions of each image, shape (n, 1)."""
+    """Right answers to the corrupted versions of each image, shape (n, 1)."""
     images = len(report.labels)
     return np.asarray(1.0 - report.lost_shares.reshape(images, -1).mean(axis=1))[:, None]
 
@@ -40,8 +40,6 @@ class Judge:
 
     def __init__(self, results: Sequence[Any], by: str, confidence: float) -> None:
         self.results, self.by, self.confidence = results, by, confidence
-        # Answers that are right or wrong as a whole.
-        self.single = by == "accuracy" and all(each.of_classes for each in results)
         self.guess = guessing(results[0]) if by == "kept" else 0.0
         self.pairs = list(combinations(range(len(results)), 2))
         adjusted = holm(np.array(list(self._singly())))
@@ -49,7 +47,7 @@ class Judge:
 
     def _singly(self) -> Iterator[float]:
         """The p-value of each pair alone."""
-        if self.single:
+        if self.by == "accuracy":
             right = [~each.clean_wrong for each in self.results]
             for first, other in self.pairs:
                 yield right_answers(right[first], right[other], self.confidence).p
@@ -71,8 +69,6 @@ class Judge:
         """What the measure is made of, a row an image."""
         if self.by == "kept":
             return np.column_stack([corrupted_right(result), result.right_shares[0]])
-        if self.by == "accuracy":
-            return np.asarray(result.right_shares[0][:, None])
         if self.by == "mpe":
             return np.asarray(
                 result.change.reshape(len(result.labels), -1).mean(axis=1, dtype=np.float64)
@@ -95,7 +91,7 @@ class Judge:
         return judged
 
     def _differences(self, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
-        if self.single or self.by in ("score", "kept", "mpe"):
+        if self.by in ("accuracy", "score", "kept", "mpe"):
             results = self.results
             return [self._difference(results[first], results[other]) for first, other in pairs]
         # Means of right answers, each pair a column of one table.
@@ -108,7 +104,7 @@ class Judge:
 
     def _difference(self, reference: Any, other: Any) -> Difference:
         level = self.confidence
-        if self.single:
+        if self.by == "accuracy":
             return right_answers(~reference.clean_wrong, ~other.clean_wrong, level)
         if self.by == "score":
             before, after = reference.shapley_per_image, other.shapley_per_image
