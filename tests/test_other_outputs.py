@@ -8,6 +8,7 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError, UsageError
 from iaside_onnx.mathematics.shapley import shapley_values
+from iaside_onnx.measure.verification import verify
 
 from . import graphs
 from .conftest import write_npz
@@ -162,3 +163,15 @@ def test_attacks_and_damage_of_a_detector(tmp_path, data):
         preprocess="unit", samples=3,
     )  # fmt: skip
     assert "accuracy" not in damage.sentence()
+
+
+def test_rows_are_done_again_with_the_distances_of_each_output(model, data, tmp_path):
+    target = tmp_path / "r.h5"
+    ia.analyze(model, data, target, task="other", **FEW)
+    told = verify(target, model=model, images=data, redo=2)
+    assert [check.name for check in told.checks if not check.holds] == []
+    altered = ia.load(target)
+    altered.distances[:] += np.float32(0.1)
+    altered.save(tmp_path / "altered.h5")
+    told = verify(tmp_path / "altered.h5", model=model, images=data, redo=2)
+    assert [check.name for check in told.checks if not check.holds] == ["rows"]
