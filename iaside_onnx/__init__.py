@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .results.snr import SnrReport, load_snr
     from .results.stand_ins import StandInReport
     from .settings import Settings
+    from .views import panels
     from .views.plotting import plot
 
 _HOMES = {
@@ -104,12 +105,14 @@ __all__ = [
     "audit", "band_images", "band_index", "compare", "compare_audits", "correlate", "corrupt",
     "damage_shares", "explain", "fit_filter", "gate", "load", "load_heatmap", "load_robustness",
     "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins",
-    "merge", "plot", "predict_damage", "rank", "shapley_interactions", "shapley_values",
+    "merge", "panels", "plot", "predict_damage", "rank", "shapley_interactions", "shapley_values",
     "signed_score", "spectral_importance", "spectral_robustness_score", "verdicts",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name == "panels":
+        return import_module(".views.panels", __name__)
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

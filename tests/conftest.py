@@ -67,6 +67,11 @@ def _reading_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(opening, "Child", Here)
 
 
+def named(value: object) -> str | None:
+    """A value in the name of a test: the same in every process, so no function's address."""
+    return None if callable(value) else str(value)
+
+
 def write_npz(path: Path, images: np.ndarray, labels: Any) -> Path:
     """An array file as users make it."""
     np.savez(path, images=images, labels=np.asarray(labels))

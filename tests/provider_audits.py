@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,20 @@ def copier(runtime_name, kind):
     )
 
 
+ALONE = threading.RLock()
+
+
+def one_at_a_time(owner, name):
+    """WebGPU takes work from one thread at a time, CUDA from several."""
+    plain = getattr(owner, name)
+
+    def alone(*arguments, **keywords):
+        with ALONE:
+            return plain(*arguments, **keywords)
+
+    setattr(owner, name, alone)
+
+
 def stand_in(name, device):
     """Put a provider in the place of CUDA's: its memory is reached by running a copy."""
     runtime_name = providers.PROVIDERS.pop(name).runtime_name
@@ -44,14 +59,17 @@ def stand_in(name, device):
         libraries=False,
         automatic=False,
     )
+    one_at_a_time(ort.InferenceSession, "run")
+    one_at_a_time(ort.InferenceSession, "run_with_iobinding")
     plain, inplace = ort.OrtValue.ortvalue_from_numpy, ort.OrtValue.update_inplace
 
     def copied(array, bind):
-        session = copier(runtime_name, helper.np_dtype_to_tensor_dtype(array.dtype))
-        binding = session.io_binding()
-        binding.bind_cpu_input("x", np.ascontiguousarray(array))
-        bind(binding)
-        session.run_with_iobinding(binding)
+        with ALONE:
+            session = copier(runtime_name, helper.np_dtype_to_tensor_dtype(array.dtype))
+            binding = session.io_binding()
+            binding.bind_cpu_input("x", np.ascontiguousarray(array))
+            bind(binding)
+            session.run_with_iobinding(binding)
         return binding
 
     def from_numpy(array, device_type="cpu", device_id=0, **_):

@@ -63,7 +63,7 @@ def test_a_provider_is_a_name_in_any_case_and_options(text, name, options):
         ("auto:a=1", "provider's name"),
         ("cpu:a=1", "takes no options"),
         ("cuda:use_tf32=0", "tf32=False"),
-        ("cuda:device_id=1", "CUDA_VISIBLE_DEVICES"),
+        ("cuda:device_id=one", "CUDA_VISIBLE_DEVICES"),
         ("openvino:a=\n", "NAME:key=value"),
         ("openvino:a=\x1b[31m", "plain characters"),
         ("openvno", r"did you mean openvino\? .* this machine has cpu"),

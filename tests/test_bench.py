@@ -22,7 +22,7 @@ def bench(monkeypatch):
     """The benchmark's folder, as `python tools/bench` has it."""
     monkeypatch.syspath_prepend(ROOT / "tools" / "bench")
     yield
-    for name in ("speed", "plain_loop", "made_networks", "processes"):
+    for name in ("speed", "plain_loop", "made_networks", "processes", "answer", "published"):
         sys.modules.pop(name, None)
 
 
@@ -67,15 +67,65 @@ def test_published_bands_are_squares_that_reach_further_to_the_negative_side(ben
     assert [(index == band).sum() for band in range(4)] == [4, 12, 20, 28]
 
 
-def test_every_rate_is_measured_and_in_the_table(case):
+def test_every_rate_is_measured_and_in_the_table(case, monkeypatch):
+    import speed
     from speed import measure, speed_table
 
+    monkeypatch.setattr(speed, "_TRIAL", 0.02)
     figures, report = measure(case, choose_runtime("cpu"), 2, (1, 2), provider="cpu")
     assert set(figures.rates) == {"audit", "bare", "loop"}
     assert all(len(rates) == 2 and min(rates) > 0 for rates in figures.rates.values())
     assert figures.batches["audit"] == report.run["batch"]
     heading, rule, row = speed_table([figures])
     assert heading.count("|") == rule.count("|") == row.count("|")
+
+
+def test_ways_to_the_score_are_compared_at_equal_errors(case, monkeypatch):
+    import answer
+
+    # Of the command in a process of its own: 20 / 15 of the error at as many images.
+    def answered(_, estimator, images, target=None):
+        asked.append((estimator, images, target))
+        size = 0.2 if estimator == "permutation" else 0.15
+        passes = images * (5 if estimator == "permutation" else 8)
+        error = size / images**0.5
+        return {"srs_signed_stderr": error, "forward_passes": passes}, passes / 10, passes / 5
+
+    asked = []
+    monkeypatch.setattr(answer, "answered", answered)
+    monkeypatch.setattr(answer, "_loop_rate", lambda *_: 4.0)
+    ways = answer.measure_answers(case, 100, 2, None)
+    exact, drawn, loop = ways
+    assert (exact.images, drawn.images, loop.images) == (56, 100, 56)
+    assert asked[:3] == [("permutation", 100, None), ("exact", 40, None), ("exact", 56, None)]
+    assert asked[3:] == [("exact", 56, 0.02 * 1.1), ("permutation", 100, 0.02 * 1.1)] * 2
+    assert abs(exact.stderr / drawn.stderr - 1) < 0.1
+    assert (exact.seconds, drawn.seconds, loop.seconds) == ([44.8] * 2, [50.0] * 2, [112.0] * 2)
+    rows = answer.answer_table("small", ways)
+    assert "| small | exact | 56 | 448 | 0.0200 | 44.8 (44.8 to 44.8) | 89.6 | 0.9 |" in rows
+    assert rows[-1].endswith("| - | 2.2 |")
+    monkeypatch.setattr(answer, "answered", lambda *_: ({"srs_signed_stderr": 1.0}, 0, 0))
+    with pytest.raises(SystemExit, match="does not come to"):
+        answer.equal_images(case, 0.1, 10)
+
+
+def test_a_ratio_that_fell_is_found(bench):  # noqa: ARG001
+    from speed import against_table
+
+    def run(audit, loop, part="speed"):
+        return {part: [{"name": "n", "rates": {"audit": audit, "bare": [10, 20], "loop": loop}}]}
+
+    lines, fell = against_table(run([9, 18], [5, 5]), run([9.2, 18], [4, 4]))
+    assert not fell
+    assert lines[2:] == [
+        "| n | `analyze` / bare model | 0.900 | 0.910 | holds |",
+        "| n | `analyze` / plain loop | 2.700 | 3.400 | holds |",
+    ]
+    lines, fell = against_table(run([9, 18], [5, 5]), run([8, 16], [1, 1]))
+    assert fell
+    assert "fell" in lines[2]
+    with pytest.raises(SystemExit, match="in common"):
+        against_table(run([9], [5]), {})
 
 
 @pytest.mark.parametrize(

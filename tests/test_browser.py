@@ -20,6 +20,8 @@ except ImportError:
 
 from .damage_reports import made_damage
 from .pages import BREAKOUT, HOSTILE, SCRIPT, hostile_report, made_report
+from .test_page_first import measured
+from .test_page_perturbations import audits
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -276,3 +278,24 @@ def test_a_page_of_damage_alone_is_quiet_and_fits_and_its_rows_are_reached_by_ke
     rows = browser.run("[...document.querySelectorAll('.mark')].map((m) => m.ariaLabel)")
     assert said == rows[1]
     assert browser.run("document.querySelector('#tip').textContent") == said
+
+
+@pytest.mark.parametrize("width", [375, 500])
+def test_narrow_tables_scroll_and_say_so(browser, width):
+    reports, costs = audits(2), [measured(0), measured(1)]
+    browser.open(*reports, robustness=costs, width=width)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    told = "getComputedStyle(document.querySelector('.scroll.more'), '::before').content"
+    assert "Scroll sideways" in browser.run(told)
+    wide = (
+        "[...document.querySelectorAll('.scroll')].filter((b) => b.scrollWidth > b.clientWidth + 1)"
+    )
+    assert browser.run(
+        f"{wide}.every((box) => box.classList.contains('more') && box.tabIndex === 0)"
+    )
+    name = "document.querySelector('.answer .audited tbody th').getBoundingClientRect().left"
+    before = browser.run(name)
+    browser.run("document.querySelector('.answer .scroll').scrollLeft = 150")
+    assert browser.run(name) == pytest.approx(before, abs=1)
+    browser.open(*reports, robustness=costs)
+    assert browser.run("document.querySelectorAll('.answer .scroll.more').length") == 0

@@ -370,7 +370,7 @@ def test_the_command(iaside, saved, tmp_path):
     table = iaside("compare", *saved, "--per-class", "--margin", 0.05, "-o", picture)
     assert table.exit_code == 0
     assert picture.stat().st_size > 10_000
-    for words in ("signed SRS", "int8", "half", "40 shared images", "±0.05", "Holm"):
+    for words in ("signed score", "int8", "half", "40 shared images", "±0.05", "Holm"):
         assert words in table.stdout
     found = json.loads(iaside("compare", *saved, "--json", "--confidence", 0.9).stdout)
     assert found["replicates"] == []

@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 import iaside_onnx as ia
-from iaside_onnx.errors import ArtifactError
+from iaside_onnx.errors import DataError
 from iaside_onnx.mathematics.absence import ABSENCES, Baselines, SampleStatistics
 
 from . import graphs
@@ -250,13 +250,13 @@ def test_probabilities_of_zero_stay_finite(tmp_path):
     assert report.log_prob.min() == pytest.approx(-24 * np.log(2), abs=1e-3)
 
 
-def test_sigmoid_scores_are_refused_not_guessed(tmp_path, waves):
+def test_sigmoid_scores_are_several_labels_and_no_classes_by_guess(tmp_path, waves):
     nodes, constants = graphs.amplitudes(SIZE, CYCLES)
     nodes.append(helper.make_node("Sigmoid", ["amplitude"], ["scores"]))
     model = graphs.save(
         tmp_path / "m.onnx", nodes, constants, input_shape=["n", 3, SIZE, SIZE],
         output_shape=["n", 4],
     )  # fmt: skip
-    with pytest.raises(ArtifactError, match="sigmoid"):
+    with pytest.raises(DataError, match="several labels an image"):
         audit(model, waves)
     assert audit(model, waves, output_kind="logits").settings["output_kind"] == "logits"

@@ -237,6 +237,21 @@ def test_a_target_stops_early_and_resuming_ends_the_same(tmp_path, model, pictur
     assert iaside(*first, *limit, "--resume").exit_code == 0
 
 
+def test_who_gives_a_target_hears_of_the_quicker_estimator(model, pictures):
+    for options, hears in (
+        ({"bands": 6}, True),  # 64 passes beside 11
+        ({"bands": 5}, False),
+        ({"bands": 6, "estimator": "exact"}, False),
+        ({"bands": 6, "target_stderr": None}, False),
+    ):
+        heard = []
+        asked = {"samples": 3, "target_stderr": 9.0, "batch": 16, **options}
+        ia.analyze(model, pictures, listener=ia.Listener(note=heard.append), **asked)
+        told = [text for text in heard if text.startswith("estimator: exact, 64 passes an image")]
+        assert len(told) == hears
+        assert all("estimator='permutation' takes 11" in text for text in told)
+
+
 def test_a_target_is_refused_where_its_intervals_are_too_narrow(tmp_path, model, pictures, iaside):
     report = tmp_path / "r.h5"
     asked = ["analyze", model, pictures, "-o", report, "--estimator", "regression"]

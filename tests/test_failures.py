@@ -48,20 +48,21 @@ def started(*arguments, streams="", **environment):
     )
 
 
-@pytest.mark.parametrize("score", [-0.3, 0.4])
 @pytest.mark.parametrize(
-    ("streams", "encoding", "code"),
+    ("streams", "encoding", "code", "score"),
     [
-        ("", "latin-1", None),
-        ("", "ascii", None),
-        (">/dev/full", "utf-8", 2),
-        (">&-", "utf-8", 2),
-        ("2>/dev/full", "utf-8", None),
-        ("2>&-", "utf-8", None),
-        ("| true; exit ${PIPESTATUS[0]}", "utf-8", None),
+        ("", "latin-1", None, -0.3),
+        ("", "ascii", None, 0.4),
+        (">/dev/full", "utf-8", 2, -0.3),
+        (">&-", "utf-8", 2, 0.4),
+        ("2>/dev/full", "utf-8", None, -0.3),
+        ("2>/dev/full", "utf-8", None, 0.4),
+        ("2>&-", "utf-8", None, 0.4),
+        ("| true; exit ${PIPESTATUS[0]}", "utf-8", None, -0.3),
+        ("| true; exit ${PIPESTATUS[0]}", "utf-8", None, 0.4),
     ],
 )
-def test_a_gate_answers_whatever_its_streams_are(report, score, streams, encoding, code):
+def test_a_gate_answers_whatever_its_streams_are(report, streams, encoding, code, score):
     verdict = 0 if score < 0 else 1
     done = started(
         "gate", report, "--min-score", score, "--point", "--markdown -", streams=streams,

@@ -159,7 +159,7 @@ def test_no_view_shows_a_finding_where_the_precondition_fails(build, iaside, tmp
     lines = " ".join(text.get_text() for text in said[1:] if text.get_fontsize() == sizes[1])
     assert lines.lower().startswith(reason[:60].lower())
     assert sizes[1] > max(size for size in sizes if size not in sizes[:2])
-    assert "signed SRS" not in " ".join(text.get_text() for text in said)
+    assert "signed score" not in " ".join(text.get_text() for text in said)
 
     seen = Markup(page([report])).text
     assert seen.count(found["finding"]) == seen.count(reason) == 1
@@ -177,10 +177,10 @@ def test_one_report_of_several_that_says_nothing_is_told_apart():
     said = [text.get_text() for text in figure([good, bad], ["good", "bad"]).texts]
     assert said[0] == "No finding: bad"
     assert any(text.startswith("bad: 60 images") and "NO FINDING" in text for text in said)
-    assert any(text.startswith("good: 60 images") and "signed SRS" in text for text in said)
+    assert any(text.startswith("good: 60 images") and "signed score" in text for text in said)
     assert "bad is not compared with good: no finding of bad." in said
     seen = Markup(page([good, bad], ["good", "bad"])).text
-    assert seen.index("No finding: bad") < seen.index("Signed spectral robustness score")
+    assert seen.index("No finding: bad") < seen.index("Signed score")
     assert "bad (not a finding), band 0: share" in page([good, bad], ["good", "bad"])
     assert "good, band 0: share" in page([good, bad], ["good", "bad"])
 

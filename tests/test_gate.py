@@ -22,6 +22,7 @@ from iaside_onnx.views.text import one_line
 
 from .conftest import ROOT
 from .made_reports import made, profiles, shifted
+from .robustness_reports import made_up
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>|`a` ::error:: ##vso[x] [b](http://c) *d* & \x1b[1m\n# e\udcff"
@@ -261,13 +262,13 @@ def test_the_examples_parse_and_their_commands_have_the_options_they_use():
     steps = github["jobs"]["audit"]["steps"]
     assert all(("uses" in step) != ("run" in step) for step in steps)
     job = gitlab["spectral audit"]
-    assert job["artifacts"]["reports"]["junit"] == "gate.xml"
+    assert job["artifacts"]["reports"]["junit"] == ["gate.xml", "gate-errors.xml"]
     scripts = [step["run"] for step in steps if "run" in step] + job["script"]
     commands = [
         line.split() for script in scripts for line in script.splitlines() if "iaside " in line
     ]
     commands = [words for words in commands if words[0] == "iaside"]
-    assert {words[1] for words in commands} >= {"analyze", "plot", "gate"}
+    assert {words[1] for words in commands} >= {"analyze", "robustness", "plot", "gate"}
     for words in commands:
         if words[1] not in main.commands:
             continue
@@ -277,16 +278,72 @@ def test_the_examples_parse_and_their_commands_have_the_options_they_use():
         assert used <= known, words
 
 
-def test_every_command_of_the_example_runs(iaside, reports, tmp_path, monkeypatch):
-    """The gate step as GitHub runs it, on reports under the names that the example uses."""
-    good, bad = reports
-    (tmp_path / "audit").mkdir()
-    good.rename(tmp_path / "audit" / "baseline.h5")
-    bad.rename(tmp_path / "report.h5")
+def gates():
+    """The gates of the examples as words, by the system that runs them."""
+    github, gitlab = yaml_blocks()
+    steps = [step.get("run", "") for step in github["jobs"]["audit"]["steps"]]
+    found = {"github": steps, "gitlab": gitlab["spectral audit"]["script"]}
+    return {
+        name: [re.split(">>|\\|\\|", line)[0].split()[1:] for line in lines if " gate " in line]
+        for name, lines in found.items()
+    }
+
+
+def spectral(good):
+    """A report that holds the thresholds of the examples, or one that does not."""
+    means = [2.0, 0.2, 0.1, 0.05] if good else [0.1, 0.3, 1.0, 1.5]
+    return made(np.random.default_rng(0).normal(means, 0.05, (60, 4)), name="net")
+
+
+def errors(good):
+    """The same of measured errors."""
+    wrong = np.zeros((60, 2, 1), bool)
+    wrong[: 12 if good else 40] = True
+    report = made_up(np.zeros(60, bool), wrong)
+    kinds = dict(zip(report.perturbations, ("noise", "blur"), strict=True))
+    model = {"path": "net.onnx", "sha256": f"{int(good)}f" * 32}
+    return dataclasses.replace(report, settings={**report.settings, "kinds": kinds}, model=model)
+
+
+@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+@pytest.mark.parametrize("system", ["github", "gitlab"])
+def test_the_gates_of_the_examples_tell_a_good_model_from_a_bad_one(
+    system, good, iaside, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    (step,) = [s for s in yaml_blocks()[0]["jobs"]["audit"]["steps"] if s.get("name") == "Gate"]
-    words = step["run"].partition(">>")[0].split()
-    result = iaside(*words[1:])
-    assert result.exit_code == 1
-    assert "❌ iaside gate: failed" in result.stdout
-    assert (tmp_path / "gate.xml").is_file()
+    (tmp_path / "audit").mkdir()
+    spectral(good=True).save(tmp_path / "audit" / "baseline.h5")
+    errors(good=True).save(tmp_path / "audit" / "robustness.h5")
+    spectral(good).save(tmp_path / "report.h5")
+    errors(good).save(tmp_path / "robustness.h5")
+    found = gates()[system]
+    assert [words[1] for words in found] == ["report.h5", "robustness.h5"]
+    for words in found:
+        done = iaside(*words)
+        assert done.exit_code == (0 if good else 1), done.stderr + done.stdout
+        junit_of = ElementTree.parse(words[words.index("--junit") + 1]).getroot()
+        assert (junit_of.find("testsuite").get("failures") == "0") == good
+        if "--markdown" in words:
+            assert ("iaside gate: passed" in done.stdout) == good
+            assert ("❌" in done.stdout) != good
+
+
+def test_a_ratio_without_an_interval_is_not_judged_by_it(tmp_path, iaside):
+    few = np.zeros((30, 2, 1), bool)
+    few[0] = True  # some resamples hold none of its errors
+    base = made_up(np.zeros(30, bool), few)
+    base.save(tmp_path / "base.h5")
+    wrong = np.zeros((30, 2, 1), bool)
+    wrong[:9] = True
+    worse = made_up(np.zeros(30, bool), wrong, model={"path": "w.onnx", "sha256": "9e" * 32})
+    worse.save(tmp_path / "worse.h5")
+    asked = ("gate", tmp_path / "worse.h5", "--baseline", tmp_path / "base.h5", "--max-mce", 20)
+    refused = iaside(*asked)
+    assert refused.exit_code == 2
+    assert "the ratio has no interval" in refused.stderr
+    judged = iaside(*asked, "--point")
+    assert judged.exit_code == 0, judged.stderr
+    assert "nan" not in judged.stdout
+    (entry,) = json.loads(iaside(*asked, "--point", "--json").stdout)["criteria"]
+    assert (entry["high"], entry["passed"]) == (None, True)
+    assert "nan" not in iaside(*asked, "--point", "--markdown", "-").stdout

@@ -16,7 +16,7 @@ from iaside_onnx.mathematics.fourier_basis import FrequencyGrid, basis_vectors, 
 from iaside_onnx.storage.seal import seal
 
 from . import graphs
-from .conftest import ROOT, write_npz
+from .conftest import ROOT, named, write_npz
 
 SIZES = [(8, 8), (9, 7), (6, 11), (1, 5)]
 
@@ -282,7 +282,7 @@ def setting(key, value):
         (setting("strength", "much"), "no usable 'strength'"),
         (lambda file: file.attrs.modify("format_version", 4), "so update iaside"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_files_from_strangers_are_refused_in_one_line(written, change, message):
     with h5py.File(written, "r+") as file:

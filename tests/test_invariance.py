@@ -183,11 +183,11 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(case, monkeypatch):
     sizes = []
 
     class Small(Engine):
-        def values(self, bands, start, stop, labels, batch=None, own=None):
+        def values(self, bands, start, stop, labels, batch=None, *rest):
             sizes.append(batch)
             if batch > 6:
                 raise OutOfMemoryError("pretended")
-            return super().values(bands, start, stop, labels, batch, own)
+            return super().values(bands, start, stop, labels, batch, *rest)
 
     monkeypatch.setattr(analysis, "Engine", Small)
     report = ia.analyze(model, data, bands=4, batch=100)

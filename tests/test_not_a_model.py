@@ -51,7 +51,7 @@ def tarred():
     [
         ("m.onnx", LFS, "git lfs pull"),
         ("m.onnx", b"\n<!DOCTYPE html><html>404</html>", "web page"),
-        ("m.onnx.gz", gzip.compress(b"x" * 100), "gzip: unpack it"),
+        ("m.onnx.gz", gzip.compress(b"x" * 100, mtime=0), "gzip: unpack it"),
         ("m.zip", zipped("export/model.onnx", "labels.txt"), "holds export/model.onnx"),
         ("m.tar", tarred(), "tar archive"),
         ("m.pt", zipped("archive/data.pkl", "archive/version"), "factory --weights FILE"),

@@ -51,7 +51,8 @@ def noise_report(images=3):
         image_ids=[f"{number}.png" for number in range(images)],
         settings={
             "bands": 4, "rings": 4, "norm": "linf", "separate_dc": False, "confidence": 0.95,
-            "seed": 0, "height": 8, "width": 8,
+            "seed": 0, "height": 8, "width": 8, "channels": 3, "samples": images,
+            "preprocess": {"name": "unit"}, "perturbations": ["gaussian_noise", "contrast"],
             "kinds": {"gaussian_noise": "noise", "contrast": "digital"},
         },
         data={"source": "x", "digest": "c" * 64, "samples": images, "skipped": []},

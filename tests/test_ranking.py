@@ -157,6 +157,14 @@ def test_of_nested_samples_the_shared_images_count(three):
     assert ranking.summary()["models"] == rank(whole).summary()["models"]
 
 
+def test_with_few_images_nobody_is_told_apart(three):
+    few = rank([report.rows(np.arange(10, 39)) for report in three])
+    assert "29 images are too few to tell models apart" in few.notes[0]
+    assert not any(row.from_first.told_apart for row in few.rows[1:])
+    enough = rank([report.rows(np.arange(10, 40)) for report in three])
+    assert enough.rows[-1].from_first.told_apart
+
+
 def test_models_of_one_file_name_are_told_apart_by_their_files(three, tmp_path):
     for number, report in enumerate(three[:2]):
         report = replace(report, model=named("model", number))

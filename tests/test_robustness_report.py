@@ -17,6 +17,7 @@ from iaside_onnx.storage.seal import seal
 from iaside_onnx.views.robustness_table import print_robustness
 from iaside_onnx.views.terminal import Terminal
 
+from .conftest import named
 from .robustness_reports import made_up
 
 # Wrong answers of 4 images to 2 corruptions at 2 severities: (2 + 4) / 4 and (1 + 2) / 4.
@@ -249,7 +250,7 @@ def entry(part, key, value):
             "one of iaside robustness is needed",
         ),
     ],
-    ids=str,
+    ids=named,
 )
 def test_files_from_strangers_are_refused_in_one_line(tmp_path, change, message):
     target = tmp_path / "r.h5"

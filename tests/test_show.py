@@ -53,6 +53,14 @@ def test_commands_that_come_next_can_be_typed(folder):
     assert lines[1] == f"iaside plot '{folder / 'a b.h5'}'"
 
 
+def test_what_compares_says_what_comes_next(folder, tmp_path, iaside):
+    made(profiles(30, seed=1), name="other").save(tmp_path / "other.h5")
+    compared = iaside("compare", folder / "a.h5", tmp_path / "other.h5").stdout
+    gate = f"Next: iaside gate {tmp_path / 'other.h5'} --baseline {folder / 'a.h5'} --max-drop 0.02"
+    assert gate in compared
+    assert "Next" not in iaside("compare", folder / "a.h5", tmp_path / "other.h5", "--json").stdout
+
+
 def test_several_are_shown_one_after_another(folder, iaside):
     both = iaside("show", folder / "a.h5", folder / "b.h5")
     assert both.exit_code == 0, both.stderr
@@ -86,12 +94,12 @@ def test_a_folder_is_listed(folder, iaside):
 def test_rows_are_csv(folder, iaside):
     rows = rows_of(iaside("show", folder / "a.h5", "--csv").stdout)
     report = made(profiles(30))
-    assert [float(row["sid"]) for row in rows] == pytest.approx(report.sid.tolist())
+    assert [float(row["sid"]) for row in rows] == pytest.approx(report.sid.tolist(), rel=1e-5)
     rows = rows_of(iaside("show", folder / "b.h5", "--csv").stdout)
     named = {(row["corruption"], row["severity"]): row for row in rows}
     assert float(named["none", ""]["error"]) == pytest.approx(0.1)
-    assert float(named["corruption1", "2"]["error"]) == pytest.approx(1 / 3)
-    assert float(named["mean", "mean"]["error"]) == pytest.approx(1 / 6)
+    assert float(named["corruption1", "2"]["error"]) == pytest.approx(1 / 3, rel=1e-5)
+    assert float(named["mean", "mean"]["error"]) == pytest.approx(1 / 6, rel=1e-5)
     both = rows_of(iaside("show", folder / "a.h5", folder / "b.h5", "--csv").stdout)
     assert {row["file"] for row in both} == {str(folder / "a.h5"), str(folder / "b.h5")}
     assert iaside("show", folder / "a.h5", "--csv", "--json").exit_code == 2

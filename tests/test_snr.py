@@ -26,7 +26,7 @@ from iaside_onnx.results.snr import load_snr
 from iaside_onnx.storage.seal import seal
 
 from . import graphs
-from .conftest import ROOT, write_npz
+from .conftest import ROOT, named, write_npz
 
 
 def measured(clean, changed, rings=8, norm="linf"):
@@ -342,7 +342,7 @@ def endless(file):
         (setting("kinds", {}), "has no kind"),
         (lambda file: file.attrs.modify("format_version", 2), "so update iaside"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_files_from_strangers_are_refused_in_one_line(written, iaside, change, message):
     with h5py.File(written, "r+") as file:

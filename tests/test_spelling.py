@@ -144,6 +144,7 @@ def test_rings_are_called_rings():
         (option("epsilon", np.float64(0.5)), "epsilon=0.5", "--epsilon 0.5"),
         (option("norm", None), "norm=None", "--norm None"),
     ],
+    ids=lambda text: text if text.isprintable() else "text",
 )  # fmt: skip
 def test_parameters_and_options(text, python, command):
     assert (in_python(text), on_command_line(text)) == (python, command)

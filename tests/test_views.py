@@ -124,7 +124,7 @@ def test_every_result_says_what_it_is_in_one_line_and_draws_itself(sound):
             sound.sound_damage()
         ),
         "<Prediction m0.onnx: No finding>": predict_damage(report, snr),
-        "<Comparison against m0, signed SRS: m1 ": ia.compare(*several[:2]),
+        "<Comparison against m0, signed score: m1 ": ia.compare(*several[:2]),
         "<Correlation 4 models: mean_error, ": ia.correlate(*several, *measured),
     }
     for line, result in results.items():

@@ -9,7 +9,7 @@ import click
 
 from .numbers import FILE, NUMBER
 from .options import any_view_options, json_option, picture_options
-from .output import check_targets, present, print_result, refuse_for_audits
+from .output import check_targets, present, print_result, refuse_for_audits, say_next
 
 
 @click.command()
@@ -52,5 +52,11 @@ def compare(
         refuse_for_audits(given, "confidence")
         compared = compare_audits(*reports, confidence=options["confidence"])
         print_result(compared, as_json=as_json)
-        return
-    present(comparison_of(*reports, **options), target, overwrite=overwrite, as_json=as_json)
+        gated, bound = True, ("--max-error-rise", "noise=0.05")
+    else:
+        found = comparison_of(*reports, **options)
+        present(found, target, overwrite=overwrite, as_json=as_json)
+        gated, bound = hasattr(found, "srs_range"), ("--max-drop", "0.02")  # no damage by band
+    if gated and not as_json:
+        gate = ("gate", reports[-1], "--baseline", reports[0])
+        say_next(*gate, *bound, gives="a bound for CI")

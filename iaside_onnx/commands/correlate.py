@@ -9,7 +9,10 @@ import click
 
 from .numbers import FILE
 from .options import confidence_option, json_option, picture_options, score_options
-from .output import check_targets, present
+from .output import check_targets, present, say_next
+
+# So many files are named in a command to copy.
+_FEW = 4
 
 
 @click.command()
@@ -38,3 +41,6 @@ def correlate(
 
     check_targets()
     present(over_models(*files, **options), target, overwrite=overwrite, as_json=as_json)
+    if not as_json:
+        named = files if len(files) <= _FEW else ("FILE...",)
+        say_next("rank", *named, gives="the models in one table")

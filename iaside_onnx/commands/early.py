@@ -78,6 +78,13 @@ def _sampling(value: str) -> None:
     check_choice("sampling", value, SAMPLINGS)
 
 
+def _layout(value: str) -> None:
+    from ..checks import check_choice
+    from ..settings import LAYOUTS
+
+    check_choice("layout", value, LAYOUTS)
+
+
 def _label_order(value: str) -> None:
     from ..checks import check_choice
     from ..images.sample import LABEL_ORDERS
@@ -95,5 +102,6 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "samples": _samples,
     "seed": _seed,
     "sampling": _sampling,
+    "layout": _layout,
     "label_order": _label_order,
 }

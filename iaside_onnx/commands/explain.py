@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .measure import measure, model_on_images
 from .numbers import FILE, INTEGER
@@ -24,7 +26,7 @@ from .output import check_targets, print_json, print_written
 @click.command()
 @model_on_images(
     "FILE.h5|FOLDER",
-    None,
+    "MODEL-damage.h5",
     click.option(
         "--corruption", cls=Listed, table="corruptions.severity.choices", multiple=True,
         metavar="NAME", help="What perturbs the images; may be repeated: {names}.",
@@ -78,7 +80,8 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
 
     The bands' shares sum to the accuracy that the perturbation costs: exact Shapley values of
     a game in which some bands are clean and the others perturbed. IMAGES is what analyze
-    takes. With several perturbations -o names a folder, with a file for each.
+    takes. With several perturbations -o names a folder, by default MODEL-damage, with a file for
+    each.
 
     \b
     Example:
@@ -91,6 +94,10 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
     from ..views.terminal import terminal
     from ..views.text import one_line
 
+    source = click.get_current_context().get_parameter_source("target")
+    if source is ParameterSource.DEFAULT and _are_several(options):
+        target = target.with_suffix("")
+        click.get_current_context().params["target"] = target
     check_targets("measured")
     found = measure(explained, model, images, target, options=options)
     if not isinstance(found, list):
@@ -105,3 +112,14 @@ def explain(model: Path, images: Path, target: Path, **options: Any) -> None:
         click.echo(
             f"Reports: {target}, {len(found)} files; iaside plot, html and show take the folder"
         )
+
+
+def _are_several(options: Mapping[str, Any]) -> bool:
+    """Whether several perturbations are asked for."""
+    from ..measure.corrupted import asked_corruptions
+
+    others = len(options["attack"] or ()) + len(options["perturbed"])
+    if not options["corruption"]:
+        return others > 1
+    names, levels = asked_corruptions(options["corruption"], options["severity"] or (3,))
+    return len(names) * len(levels) + others > 1

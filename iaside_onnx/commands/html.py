@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def html(
         click.echo(f"Page: {target}")
         return
     kinds: dict[str, list[Any]] = {}
-    names = []
+    files = []
     for path in reports:
         opened = load(path)
         parts = opened.reports if path.is_dir() else [opened]
@@ -66,7 +67,7 @@ def html(
             command = MADE_BY[result.SCHEMA.format]
             kinds.setdefault(command, []).append(result)
             if command == "analyze":
-                names.append(path.name if path.is_dir() else path.stem)
+                files.append(path.name if path.is_dir() else path.stem)
     first = next(iter(kinds))
     analyses, measured, snr = (kinds.pop(name, []) for name in ("analyze", "robustness", "snr"))
     damages = kinds.pop("explain", [])
@@ -80,6 +81,7 @@ def html(
         raise click.UsageError(f"a page shows no files of iaside {other}; iaside plot draws it")
     if len(snr) > 1:
         raise click.UsageError("a page takes one file of iaside snr")
+    names = _names(analyses, files)
     warn_of_silent(analyses, names)
     save_page(
         analyses,
@@ -92,3 +94,14 @@ def html(
         damages=damages,
     )
     click.echo(f"Page: {target}")
+
+
+def _names(reports: Sequence[Any], files: Sequence[str]) -> list[str]:
+    """Names of the models; several reports of models of one name are told apart by their files."""
+    from ..views.text import model_name
+
+    names = list(map(model_name, reports))
+    return [
+        f"{name} ({file})" if names.count(name) > 1 else name
+        for name, file in zip(names, files, strict=True)
+    ]

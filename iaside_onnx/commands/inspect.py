@@ -72,9 +72,7 @@ def inspect(
     from ..views.inspection_table import print_candidates, print_inspection
     from ..views.terminal import listener
 
-    layout, labels, written = (options[key] for key in ("layout", "labels", "labels_file"))
-    if layout not in (None, "nchw", "nhwc"):
-        raise click.UsageError(f"--layout {layout}: choose one of nchw, nhwc")
+    labels, written = options["labels"], options["labels_file"]
     if images is None and (labels or recipe or written):
         raise click.UsageError("--labels, --write-recipe and --write-labels need --data IMAGES")
     check_targets()

@@ -83,13 +83,19 @@ def print_json(values: Mapping[str, Any]) -> None:
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as CSV on standard output; what is not known is empty."""
+    """Rows as CSV on standard output, in six figures; what is not known is empty."""
     import csv
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow(
+            {
+                name: f"{value:.6g}" if isinstance(value, float) else value
+                for name, value in row.items()
+            }
+        )
 
 
 def print_csv(*named: tuple[str, Any]) -> None:
@@ -138,6 +144,16 @@ def print_written(
             from ..views.provenance import print_next
 
             print_next(result, target)
+
+
+def say_next(*words: str | Path, gives: str) -> None:
+    """The command that goes on from here, and what it gives."""
+    from ..spelling import command_text, path_word
+    from ..views.provenance import say_next as said
+    from ..views.terminal import terminal
+
+    typed = [path_word(word) if isinstance(word, Path) else word for word in words]
+    said(terminal(), [(command_text(["iaside", *typed]), gives)])
 
 
 def present(result: Any, target: Path | None, *, overwrite: bool, as_json: bool) -> None:

@@ -27,7 +27,7 @@ from .options import (
     skip_bad_option,
     target_option,
 )
-from .output import check_targets, present, print_written
+from .output import check_targets, present, print_written, say_next
 
 # Options of a prediction from a report; all others go with a model.
 _OF_REPORT = {"source", "snr", "measured", "confidence", "target", "overwrite", "as_json"}
@@ -160,6 +160,8 @@ def _from_report(
     if measured is not None:
         prediction = prediction.beside(ia.load_robustness(measured))
     present(prediction, target, overwrite=overwrite, as_json=as_json)
+    if measured is None and not as_json:
+        say_next("robustness", "MODEL", "IMAGES", gives="what was foretold, measured")
 
 
 def _from_model(

@@ -41,13 +41,15 @@ def rank(
     Example:
       iaside rank robustness/ analyses/
       iaside rank robustness/model.h5 robustness/model-v2.h5 --by noise
-      iaside rank robustness/ --csv > models.csv
+      iaside rank robustness/ --csv
     """
     from ..comparisons.ranking import rank as ranking_of
+    from ..views.terminal import listener
 
     if as_csv and as_json:
         raise click.UsageError("--json and --csv both take standard output; give one")
-    ranking = ranking_of(files, by=by, reverse=reverse, confidence=confidence)
+    heard = listener(quiet=False, progress=False, unit="files")
+    ranking = ranking_of(files, by=by, reverse=reverse, confidence=confidence, listener=heard)
     if as_csv:
         print_csv(("", ranking))
     else:

@@ -74,10 +74,8 @@ def show(
     """
     if as_csv and as_json:
         raise click.UsageError("--json and --csv both take standard output; give one")
-    from ..results.audit import ROBUSTNESS
-
     asked = {"per_class": per_class, "robustness": robustness, "baseline": baseline}
-    if len(reports) == 1 and reports[0].is_dir() and not (reports[0] / ROBUSTNESS).is_file():
+    if len(reports) == 1 and _is_listed(reports[0]):
         _show_folder(reports[0], {**asked, **view}, as_csv=as_csv, as_json=as_json)
         return
     loaded = [_shown(path, asked, view, as_json=as_json or as_csv) for path in reports]
@@ -97,6 +95,15 @@ def show(
 
             print_provenance(result)
             print_next(result, path)
+
+
+def _is_listed(path: Path) -> bool:
+    """Whether a path is a folder of results that is no audit's."""
+    if not path.is_dir():
+        return False  # nothing is loaded before a file is read
+    from ..results.audit import ROBUSTNESS
+
+    return not (path / ROBUSTNESS).is_file()
 
 
 def _shown(

@@ -18,9 +18,13 @@ from .options import (
 )
 from .output import print_json, say
 
+# Options that ask nothing of a page.
+_OF_FILES = ("model", "images", "labels", "class_names", "redo", "signature", "allowed_signers")
+
 
 @click.command()
 @click.argument("report", type=FILE)
+@click.argument("made_from", type=FILE, nargs=-1, metavar="[REPORT...]")
 @click.option("--model", type=FILE, metavar="MODEL.onnx", help="Is this the model that it names?")
 @click.option(
     "--images", type=FILE, metavar="IMAGES",
@@ -45,6 +49,7 @@ from .output import print_json, say
 @json_option
 def verify(
     report: Path,
+    made_from: tuple[Path, ...],
     allowed_signers: Path | None,
     identity: str | None,
     signature: Path | None,
@@ -57,18 +62,40 @@ def verify(
     follow from the table. That shows damage, not who made the file: anyone can seal a file again.
     Exit code 0: all that was asked holds, 1: something does not, 2: it cannot be asked.
 
+    A page of iaside html is made again from its reports, or from the folder of its audit, and held
+    against that: a figure that was edited is found.
+
     \b
     Example:
       iaside verify analyses/model.h5
       iaside verify analyses/model.h5 --model model.onnx --images photos/ --redo 5
+      iaside verify page.html analyses/model.h5 analyses/model-v2.h5
     """
-    from ..measure.verification import verify as ask
-    from ..results.signature import check_signature
+    from ..results.verification import PAGE_ENDINGS
+    from ..spelling import on_command_line, option
     from ..views.verification_lines import lines
 
-    claim()
-    signed = check_signature(report, allowed_signers, identity, signature)
-    verification = ask(report, signed=signed, **options)
+    if report.suffix.lower() in PAGE_ENDINGS:
+        from ..page.verification import verify_page
+
+        given = {**options, "signature": signature, "allowed_signers": allowed_signers}
+        for name in _OF_FILES:
+            if given.get(name):
+                flag = on_command_line(option(name))
+                raise click.UsageError(f"{flag} does not apply to a page, but to a report")
+        verification = verify_page(report, made_from)
+    elif made_from:
+        raise click.UsageError(
+            f"{made_from[0]}: only a page is held against other files, and {report} is none; give "
+            "one file"
+        )
+    else:
+        from ..measure.verification import verify as ask
+        from ..results.signature import check_signature
+
+        claim()
+        signed = check_signature(report, allowed_signers, identity, signature)
+        verification = ask(report, signed=signed, **options)
     if as_json:
         print_json(verification.summary())
     else:

@@ -190,7 +190,7 @@ def drawn_together(reports: Sequence[Named]) -> tuple[list[Report], list[str]]:
     if together.refusals:
         hint = ""
         if len({tuple(report.band_names) for _, report in alike}) == 1:
-            hint = " (iaside html shows them on one page, with what keeps them from being compared)"
+            hint = " (a page shows them together, with what keeps them from being compared)"
         raise ReportError(f"not on one picture: {together.refusals[0]}{hint}")
     return [report for _, report in alike], notes + together.notes
 

@@ -141,7 +141,10 @@ class Gate(Shown):
 
     def summary(self) -> dict[str, Any]:
         """The result as plain JSON values; the keys are those of ``iaside gate --json``."""
-        return asdict(self)
+        values = asdict(self)
+        for entry in values["criteria"]:
+            entry |= {end: None for end in ("low", "high") if not np.isfinite(entry[end])}
+        return values
 
 
 def gate(
@@ -243,7 +246,7 @@ def gate(
     judged = {name: limit for name, limit in limits.items() if name not in silent}
     found: dict[str, tuple[float, Ends]] = {}
     if reference is not None:
-        found, further = _from_baseline(judged, by_name, gated, reference)
+        found, further = _from_baseline(judged, by_name, gated, reference, point=point)
         notes += further
     criteria = [
         _judged(
@@ -371,6 +374,8 @@ def _from_baseline(
     by_name: Mapping[str, Any],
     gated: Gated,
     reference: Gated,
+    *,
+    point: bool,
 ) -> tuple[dict[str, tuple[float, Ends]], list[str]]:
     """Quantities that are counted from a baseline, and what to bear in mind."""
     found: dict[str, tuple[float, Ends]] = {}
@@ -385,7 +390,9 @@ def _from_baseline(
     if measured:
         notes += check_paired(gated, reference)
     if "max_mce" in judged:
-        found["max_mce"] = mce(gated.measured("max_mce"), reference.measured("max_mce"))
+        found["max_mce"] = mce(
+            *(each.measured("max_mce") for each in (gated, reference)), point=point
+        )
     drops = [name for name in _DROPS if name in judged]
     if scored and drops:
         assert reference.source is not None
@@ -447,11 +454,13 @@ def _judged(
     judged = estimate if point else ends[0 if at_least else 1]
     passed = bool(judged >= threshold if at_least else judged <= threshold)
     low, high = ends
-    digits = decimals_of([high - low])
+    digits = decimals_of([high - low] if np.isfinite([low, high]).all() else [])
     # As many as show on which side of the threshold a number lies.
     while digits < 7 and judged != threshold and round(judged, digits) == round(threshold, digits):
         digits += 1
-    measured = f"{what} {estimate:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    bounded = np.isfinite([low, high]).all()  # a ratio may have no interval
+    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if bounded else ""
+    measured = f"{what} {estimate:.{digits}f}{interval}"
     end = f"its {'lower' if at_least else 'upper'} end {judged:.{digits}f}"
     verdicts = ("is below", "reaches") if at_least else ("exceeds", "stays within")
     asked = f"{flag}{'' if flag.endswith('=') else ' '}{threshold:g}"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_kind, check_text, is_number
+from ..checks import check_kind, check_text, is_number, one_of
 from ..errors import InvalidOption, ReportError, UsageError
 from ..mathematics.paired import mean_differences
 from ..plurals import plural
@@ -136,17 +135,10 @@ def check_errors(parameter: str, limits: Mapping[str, Any], report: RobustnessRe
     for name, limit in limits.items():
         if name not in known:
             raise InvalidOption(
-                parameter, f"{name}={limit:g}", f"'{name}' was not measured"
-                f"{_meant(name, known)}; choose one of {', '.join(known)}"
+                parameter, f"{name}={limit:g}", f"'{name}' was not measured; {one_of(name, known)}"
             )  # fmt: skip
         if not 0 <= limit <= 1:
             raise InvalidOption(parameter, f"{name}={limit:g}", "must be a share from 0 to 1")
-
-
-def _meant(name: str, known: Sequence[str]) -> str:
-    """What a name that was mistyped may have meant."""
-    near = get_close_matches(name, known, 1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def words_of(parameter: str, name: str, report: RobustnessReport) -> str:
@@ -178,13 +170,26 @@ def rise(report: RobustnessReport, baseline: RobustnessReport, name: str) -> tup
     return 0.0 - found.difference, (0.0 - found.high, 0.0 - found.low)
 
 
-def mce(report: RobustnessReport, baseline: RobustnessReport) -> tuple[float, Ends]:
-    """Mean corruption error relative to a baseline's, and its ends."""
+def mce(report: RobustnessReport, baseline: RobustnessReport, *, point: bool) -> tuple[float, Ends]:
+    """Mean corruption error relative to a baseline's, and its ends, which a `point` needs none of.
+
+    Raises
+    ------
+    UsageError
+        What is judged is not defined.
+    """
     spread = relative(report, baseline).mce
     if not np.isfinite(spread.value):
         raise UsageError(
             f"{option('max_mce')}: the baseline makes no error under some corruption, so that the "
             "ratio is not defined"
+        )
+    if not point and not np.isfinite([spread.low, spread.high]).all():
+        one = option("point", True)
+        raise UsageError(
+            f"{option('max_mce')}: in some resamples of the images the baseline makes no error "
+            "under some corruption, so that the ratio has no interval; measure more images, or "
+            f"judge the estimate with {one}"
         )
     return float(spread.value), (float(spread.low), float(spread.high))
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError, said
+from ..listener import Listener
 from ..plurals import counted
 from ..results.audit import ANALYSIS, ROBUSTNESS, Audit
 from ..results.kinds import load_file
@@ -65,7 +66,7 @@ class LeftOut:
     reason: str
 
 
-def opened(given: Sequence[Ranked]) -> tuple[list[Held], list[str]]:
+def opened(given: Sequence[Ranked], listener: Listener) -> tuple[list[Held], list[str]]:
     """Results behind paths, in their order, and notes on files of folders that are of other kinds.
 
     A folder is that of an audit, or one of results: its files and the audits in it count.
@@ -91,13 +92,18 @@ def opened(given: Sequence[Ranked]) -> tuple[list[Held], list[str]]:
             sought.append(each)
     held: list[Held] = []
     others: Counter[str] = Counter()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:  # each file is read by a process of its own
-        for results in pool.map(_opened, sought):
-            for found in results:
-                if isinstance(found.result, KINDS):
-                    held.append(found)
-                else:
-                    others[MADE_BY[found.result.SCHEMA.format]] += 1
+    listener.start(0, len(sought))
+    try:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # each file is read by a process of its own
+            for results in pool.map(_opened, sought):
+                for found in results:
+                    if isinstance(found.result, KINDS):
+                        held.append(found)
+                    else:
+                        others[MADE_BY[found.result.SCHEMA.format]] += 1
+                listener.advance(1)
+    finally:
+        listener.stop()
     notes = [
         f"{counted(count, 'file')} of iaside {command} in the folders, not ranked"
         for command, count in sorted(others.items())

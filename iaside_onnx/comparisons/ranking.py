@@ -16,6 +16,7 @@ import numpy as np
 
 from ..checks import one_of
 from ..errors import InvalidOption, UsageError
+from ..listener import Listener
 from ..mathematics.paired import Difference
 from ..plurals import counted
 from ..results.finding import no_finding
@@ -180,6 +181,7 @@ def rank(
     by: str | None = None,
     reverse: bool = False,
     confidence: float = 0.95,
+    listener: Listener | None = None,
 ) -> Ranking:
     """Many models in one table, in the order of one measure.
 
@@ -199,6 +201,8 @@ def rank(
         The last comes first.
     confidence : float
         Of the intervals, and of telling apart.
+    listener : Listener, optional
+        Told of the files that are read.
 
     Returns
     -------
@@ -223,7 +227,7 @@ def rank(
     given: Sequence[Any] = [results] if one else list(results)  # type: ignore[arg-type]
     if not given:
         raise UsageError("nothing to rank: give files of iaside robustness or iaside analyze")
-    held, notes = opened(given)
+    held, notes = opened(given, listener or Listener())
     errors, apart, shared = on_one_ground(held, RobustnessReport)
     analyses, apart_too, shared_too = on_one_ground(held, Report)
     models, further = joined_models([*errors, *analyses])

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..mathematics.kept import resampled_kept
+from ..mathematics.kept import LEAST_IMAGES, resampled_kept
 from ..mathematics.proportion import wilson
+from ..plurals import plural
 from ..results.group_verdict import GROUPS, guessing
-from ..results.report import FEW_IMAGES
 from ..results.result import ModelResult
 from ..results.robustness import resampled_errors
 from ..results.spread import Spread
@@ -98,8 +98,11 @@ class Known:
         """What to bear in mind of images and classes."""
         images = [len(each.image_ids) for model in self.models if (each := self.of(model, by))]
         notes = []
-        if images and images[0] < FEW_IMAGES:
-            notes.append(f"{images[0]} images are few: their intervals are too narrow")
+        if images and images[0] < LEAST_IMAGES:
+            few = plural(images[0], "image is", "images are")
+            notes.append(
+                f"{images[0]} {few} too few to tell models apart; {LEAST_IMAGES} are needed"
+            )
         sizes: set[tuple[int, ...]] = {
             (int(each.settings["height"]), int(each.settings["width"])) for each in self.errors
         }

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.jackknife import paired_p, pseudo_values
-from ..mathematics.kept import kept
+from ..mathematics.kept import LEAST_IMAGES, kept
 from ..mathematics.paired import (
     Difference,
     PairedBootstrap,
@@ -86,6 +86,7 @@ class Judge:
         for pair, found in zip(pairs, self._differences(pairs), strict=True):
             adjusted = self.adjusted[min(pair), max(pair)]
             seen = adjusted < 1.0 - self.confidence and (found.low > 0.0 or found.high < 0.0)
+            seen = seen and len(self.results[0].image_ids) >= LEAST_IMAGES
             judged[pair] = replace(found, p_holm=adjusted), bool(seen)
         return judged
 

@@ -17,10 +17,10 @@ from onnx import TensorProto
 from ..checks import check_number, likeliest
 from ..errors import InvalidOption, ProviderError
 from ..spelling import option
-from .cuda_diagnosis import cuda_fault
+from .cuda_diagnosis import cuda_facts, cuda_fault
 from .placement import assigned
 from .plugins import available, plugin_of, session_arguments
-from .providers import AUTO, PROVIDERS, Provider, asked, automatic, choices, named, row_of
+from .providers import AUTO, DEVICE, PROVIDERS, Provider, asked, automatic, choices, named, row_of
 from .session import (
     WHICH_NODES,
     Runtime,
@@ -130,7 +130,8 @@ def inactive(row: Provider, options: tuple[tuple[str, str], ...] = ()) -> str | 
     fault = _fault(row, options)
     if fault is None:
         return None
-    return runtime_clash() or (cuda_fault(row, fault) if row.libraries else "") or fault
+    card = int(dict(options).get(DEVICE, 0)) if row.libraries else 0
+    return runtime_clash() or (cuda_fault(row, fault, card) if row.libraries else "") or fault
 
 
 @cache
@@ -217,6 +218,7 @@ def runtime_details(runtime: Runtime) -> dict[str, Any]:
         found["onnxruntime_builds"] = runtime_builds()
         if runtime.execution.libraries:
             found["cuda"] = str(getattr(ort, "cuda_version", "") or "")
+            found["gpu"] = cuda_facts(runtime.device_id)
     if plugin := plugin_of(runtime.execution.runtime_name):
         found["ep_libraries"] = {plugin.path.name: plugin.sha256}
     return found

@@ -1,22 +1,28 @@
-"""Why CUDA does not become active: no driver, too old a one, a library, no kernels for the card."""
+"""What this machine has of CUDA: the card and its libraries, or why it does not become active."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 from pathlib import Path
+from typing import Any
 
 import onnxruntime as ort
 
-from .providers import Provider
+from .providers import DEVICE, PROVIDERS, Provider
 
 # What a driver has to be at least for the CUDA that onnxruntime was built for.
 _DRIVERS = {12: "525", 13: "580"}
+_CUDNN = 9  # the major version that onnxruntime loads
+# Attributes of a device: the two numbers of its compute capability.
+_CAPABILITY = (75, 76)
 _NO_KERNELS = "no kernel image"
 _NO_CUDNN = "cudnn"
+_OF_TENSORRT = ("nvinfer", "nvonnxparser")
+_NO_TENSORRT = "install tensorrt"
 
 
-def cuda_fault(provider: Provider, text: str) -> str:
+def cuda_fault(provider: Provider, text: str, device_id: int = 0) -> str:
     """The cause, one of them, and what to do; empty where none is known.
 
     Parameters
@@ -25,8 +31,10 @@ def cuda_fault(provider: Provider, text: str) -> str:
         CUDA's, or one that stands on it.
     text : str
         What onnxruntime says.
+    device_id : int
+        Which card was asked for.
     """
-    wanted = _major(str(getattr(ort, "cuda_version", "") or ""))
+    wanted = _major(_built_for())
     driver = _driver_version()
     if driver is None:
         return (
@@ -42,15 +50,100 @@ def cuda_fault(provider: Provider, text: str) -> str:
             + (f" to {least} or newer" if least else "")
             + older
         )
-    if not _devices():
+    count = _devices()
+    if not count:
         return "the NVIDIA driver finds no GPU (is CUDA_VISIBLE_DEVICES empty?)"
+    if device_id >= count:
+        return f"{DEVICE} is {device_id}, and the NVIDIA driver finds {count}, counted from 0"
     if _NO_KERNELS in text.lower():
         return "this onnxruntime has no kernels for this GPU: it is older or newer than those built"
     if missing := _missing_library(provider):
-        return f"{missing}; {provider.advice}"
+        return f"{missing}; {_advice(provider, missing)}"
+    if _NO_TENSORRT in text.lower():
+        return f"TensorRT was not found; {provider.advice}"
     if _NO_CUDNN in text.lower():
         return f"cuDNN was not found; {provider.advice}"
     return ""
+
+
+def _advice(provider: Provider, missing: str) -> str:
+    """Of the provider, or of the one that it stands on where it lacks what that brings."""
+    below = [PROVIDERS[name] for name in provider.fallbacks if PROVIDERS[name].libraries]
+    own = not below or any(name in missing for name in _OF_TENSORRT)
+    return provider.advice if own else below[0].advice
+
+
+def cuda_facts(device_id: int = 0) -> dict[str, Any]:
+    """The card, the driver and the libraries that run a model, as JSON values; what is known.
+
+    Another card, and another version of them, may round otherwise.
+    """
+    driver, device = _driver(), ctypes.c_int()
+    if driver is None or driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), device_id):
+        return {}
+    name, capability = ctypes.create_string_buffer(256), [ctypes.c_int(), ctypes.c_int()]
+    driver.cuDeviceGetName(name, len(name), device)
+    for value, attribute in zip(capability, _CAPABILITY, strict=True):
+        driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
+    found = {
+        "name": name.value.decode(errors="replace"),
+        "compute_capability": ".".join(str(value.value) for value in capability),
+        "driver": _driver_release(),
+        "cuda_runtime": _runtime_release(),
+        "cudnn": _cudnn_release(),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def cuda_memory(device_id: int = 0) -> int:
+    """Bytes of memory that a card has; 0 where that is not known."""
+    driver, device, size = _driver(), ctypes.c_int(), ctypes.c_size_t()
+    if driver is None or driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), device_id):
+        return 0
+    return 0 if driver.cuDeviceTotalMem_v2(ctypes.byref(size), device) else size.value
+
+
+def _driver_release() -> str:
+    """The driver's own version, such as 580.95.05; the driver itself tells that of CUDA alone."""
+    try:
+        library = ctypes.CDLL("nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1")
+    except OSError:
+        return ""
+    text = ctypes.create_string_buffer(96)
+    if library.nvmlInit_v2() or library.nvmlSystemGetDriverVersion(text, len(text)):
+        return ""
+    return text.value.decode(errors="replace")
+
+
+def _runtime_release() -> str:
+    """Of CUDA's runtime library."""
+    library, told = _loaded("cudart", _major(_built_for())), ctypes.c_int()
+    if library is None or library.cudaRuntimeGetVersion(ctypes.byref(told)):
+        return ""
+    return f"{told.value // 1000}.{told.value % 1000 // 10}"
+
+
+def _cudnn_release() -> str:
+    library = _loaded("cudnn", _CUDNN)
+    if library is None:
+        return ""
+    library.cudnnGetVersion.restype = ctypes.c_size_t
+    version = int(library.cudnnGetVersion())
+    return f"{version // 10000}.{version % 10000 // 100}.{version % 100}"
+
+
+def _loaded(name: str, number: int) -> ctypes.CDLL | None:
+    """A library that the runtime has loaded, or would."""
+    windows = sys.platform == "win32"
+    try:
+        return ctypes.CDLL(f"{name}64_{number}.dll" if windows else f"lib{name}.so.{number}")
+    except OSError:
+        return None
+
+
+def _built_for() -> str:
+    """The version of CUDA that this onnxruntime was built for; empty for none."""
+    return str(getattr(ort, "cuda_version", "") or "")
 
 
 def _major(version: str) -> int:

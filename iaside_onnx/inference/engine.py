@@ -13,6 +13,7 @@ applied once to the bands, and its shift rides along as one more row that every 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -130,12 +131,13 @@ class Engine:
         self.players = players
         self.whole = whole
         execution = model.runtime.execution
-        self._device, self._on_host = execution.device, execution.in_host_memory
+        self._device, self.on_host = execution.device, execution.in_host_memory
+        self._device_id = model.runtime.device_id
         self.one_shape = execution.one_shape
         self._masks = None if coalitions is None else self._rows_of(coalitions)
         open_session = model.runtime.open
         # Where tensors share memory with arrays, their shape can be chosen.
-        self._flat = self._on_host and model.form.elem_type == TensorProto.FLOAT
+        self._flat = self.on_host and model.form.elem_type == TensorProto.FLOAT
         companion = companion_graph(model.form, model.affine, output_map, flat=self._flat)
         self._companion = open_session(companion, helper_graph=True)
         tail = task.tail()
@@ -164,7 +166,7 @@ class Engine:
         On the CPU several runs of the model share one run of the companion and the tail, whose
         cost per image falls with the number; as many as fit well into the caches.
         """
-        if not self._on_host:
+        if not self.on_host:
             return batch
         numbers = max(self.model.form.features, self.model.output_numbers)
         room = _SPAN_BYTES // (4 * numbers * batch)
@@ -178,6 +180,7 @@ class Engine:
         references: NDArray[Any],
         batch: int | None = None,
         own: NDArray[np.uint64] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> NDArray[np.float32]:
         """Value of each image under its coalitions `start` to `stop`.
 
@@ -193,6 +196,9 @@ class Engine:
             Forward passes in a run of the model; all at once by default.
         own : ndarray of uint64, shape (images, C), optional
             The coalitions of each image, where they have their own.
+        meanwhile : callable, optional
+            Called before the long part, to start what can be done beside it: earlier it would hold
+            up the short one.
 
         Returns
         -------
@@ -218,6 +224,8 @@ class Engine:
             wiring.companion.bind_ortvalue_input("bands", bands)
             wiring.companion.bind_ortvalue_input("masks", masks)
             self._companion.run_with_iobinding(wiring.companion, run_options())
+            if meanwhile is not None:
+                meanwhile()
             found = self._run_models(wiring)
             if found is None:
                 self._run_tails(wiring)
@@ -263,7 +271,7 @@ class Engine:
         return max(count, size // images) if self.one_shape else count
 
     def _put(self, array: NDArray[Any]) -> ort.OrtValue:
-        return ort.OrtValue.ortvalue_from_numpy(array, self._device, 0)
+        return ort.OrtValue.ortvalue_from_numpy(array, self._device, self._device_id)
 
     def _rows_of(self, coalitions: NDArray[np.uint64]) -> NDArray[np.float32]:
         """Masks of coalitions, shape (..., rows); the last row of an image is its baseline."""
@@ -321,7 +329,7 @@ class Engine:
         One, unless outputs are large: what the tail makes of them is as large again.
         """
         total, reference = count * rows, self._task.reference
-        step = max(1, _SPAN_BYTES // (4 * self.model.output_numbers)) if self._on_host else total
+        step = max(1, _SPAN_BYTES // (4 * self.model.output_numbers)) if self.on_host else total
         if step < rows:
             ranges = [
                 (first + start, first + min(rows, start + step))
@@ -354,8 +362,10 @@ class Engine:
 
     def _tensor(self, shape: list[int], dtype: Any, seen_as: list[int] | None = None) -> _Tensor:
         """An uninitialised tensor on the device; `seen_as` is another shape, on the CPU alone."""
-        if not self._on_host:
-            whole = ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._device, 0)
+        if not self.on_host:
+            whole = ort.OrtValue.ortvalue_from_shape_and_type(
+                shape, dtype, self._device, self._device_id
+            )
             return _Tensor(whole, shape[0])
         array = np.empty(shape, dtype)
         return _Tensor(self._put(array.reshape(seen_as or shape)), shape[0], array)

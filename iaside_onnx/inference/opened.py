@@ -6,6 +6,7 @@ tensor that is no output, or to turn an output round. Each is held against the u
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +27,7 @@ from ..onnx_file.randomness import STEADY, Randomness
 from ..onnx_file.tensors import SCORE_TYPES, Tensor
 from .class_scores import look_like_probabilities
 from .detection import DetectionHead
+from .engine_cache import engine_options
 from .fixed_inputs import FixedInputs
 from .input_form import InputForm
 from .map_form import MapForm
@@ -162,11 +164,19 @@ class Source:
     def _session(self) -> ort.InferenceSession:
         path = self.artifact.path
         if not self.edits:
-            return self.runtime.open(path)
+            return self.runtime.open(path, further=self._engines(b""))
         graph = load_graph(path)
         for edit in self.edits:
             graph = edit(graph)
-        return self.runtime.open(graph.SerializeToString(), folder=path.parent)
+        copy = graph.SerializeToString()
+        return self.runtime.open(copy, folder=path.parent, further=self._engines(copy))
+
+    def _engines(self, copy: bytes) -> dict[str, str]:
+        """Options for a provider that builds engines; `copy` is what an edit made."""
+        if not self.runtime.execution.engines:
+            return {}
+        content = f"{self.artifact.sha256} {hashlib.sha256(copy).hexdigest()}"
+        return engine_options(self.form, self.fixed, self.runtime.batch, content)
 
 
 def open_source(

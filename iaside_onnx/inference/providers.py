@@ -14,8 +14,11 @@ from ..spelling import option
 from .plugins import available, plugin_of
 
 AUTO = "auto"
+# Of those that have a memory of their own: which of several devices.
+DEVICE = "device_id"
 Options = tuple[tuple[str, str], ...]
 _LONGEST = 1000
+_CARD = re.compile(r"\d{1,4}", re.ASCII)
 # "a=1,b=2,3": a comma belongs to a value unless a key follows it.
 _NEXT_KEY = re.compile(r",(?=[\w.]+=)")
 
@@ -50,11 +53,11 @@ class Provider:
         Options of a session, given whether that is allowed.
     coarse : bool
         Its kernels may keep 11 bits of a number, and round otherwise than the CPU's.
-    first_batch, most_batch, most_bytes : int
-        The search for a batch size starts at so many passes, and ends at so many, or so many
-        bytes of float32 input, or of outputs where they are larger: processors gain nothing from
-        large batches and pay in memory,
-        GPUs have to be filled.
+    first_batch, first_bytes, most_batch, most_bytes : int
+        The search for a batch size starts at so many passes, or at as many as make so many bytes
+        of float32 input if these are more, and ends at so many, or so many bytes (of outputs where
+        they are larger): processors gain nothing from large batches and pay in memory, GPUs have
+        to be filled, and a shape that is tried costs more there than it can gain.
     attacked : int
         Images that an attack works on at a time: enough to fill batches, few enough to lose
         little when killed.
@@ -63,6 +66,8 @@ class Provider:
         machine share them out.
     one_shape : bool
         Runs of a new shape are planned or compiled anew, so the last one is filled up to the batch.
+    engines : bool
+        It builds an engine for a range of shapes, which takes minutes: the batch has to be given.
     package : str
         Distribution of onnxruntime that brings it, where the usual one does not.
     threads_option : str
@@ -82,11 +87,13 @@ class Provider:
     options: Callable[[bool], dict[str, str]] = lambda _: {}
     coarse: bool = True
     first_batch: int = 4
+    first_bytes: int = 0
     most_batch: int = 128
     most_bytes: int = 1 << 26
     attacked: int = 64
     cards: str = ""
     one_shape: bool = False
+    engines: bool = False
     package: str = ""
     threads_option: str = ""
 
@@ -107,13 +114,13 @@ class Provider:
         ------
         InvalidOption
         """
-        for key, _ in options:
+        for key, value in options:
             if self.is_reference:
                 why = f"{self.name} takes no options; {option('threads')} is one of its own"
             elif "tf32" in key:
                 why = f"give {option('tf32', False)} instead of {key}"
-            elif key == "device_id" and not self.in_host_memory:
-                why = f"{key}: set {self.cards} instead" if self.cards else f"{key} is always 0"
+            elif key == DEVICE and not (self.in_host_memory or _CARD.fullmatch(value)):
+                why = f"{key} is a whole number from 0, in the order that {self.cards} gives"
             else:
                 continue
             raise InvalidOption("provider", given, why)
@@ -144,6 +151,7 @@ _CUDA = Provider(
     # Convolutions are planned anew for each shape; heuristics are the quick way to a plan.
     options=lambda tf32: {"use_tf32": str(int(tf32)), "cudnn_conv_algo_search": "HEURISTIC"},
     first_batch=16,
+    first_bytes=320_000_000,  # 512 passes at 224 pixels
     most_batch=1024,
     most_bytes=1 << 29,
     attacked=256,
@@ -162,6 +170,7 @@ _TENSORRT = replace(
     "into LD_LIBRARY_PATH (pip install 'tensorrt-cu13<11' has version 10)",
     rounding="always",
     options=lambda _: {},
+    engines=True,
 )
 # Tensors go in and out through the memory of this machine, and the small graphs run on its
 # processor: slower than need be where memory is not shared, and right everywhere.
@@ -208,6 +217,11 @@ def asked(text: str) -> tuple[str, Options]:
     if short == AUTO and options:
         raise InvalidOption("provider", text, f"options need a provider's name, not {AUTO}")
     return short, tuple(sorted(options.items()))
+
+
+def without_device(options: Options) -> Options:
+    """Options that say nothing of which device it is."""
+    return tuple((key, value) for key, value in options if key != DEVICE)
 
 
 def row_of(name: str) -> Provider | None:

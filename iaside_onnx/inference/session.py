@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -17,7 +17,7 @@ from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
 from ..spelling import option
 from .plugins import session_arguments
-from .providers import PROVIDERS, Options, Provider, row_of
+from .providers import DEVICE, PROVIDERS, Options, Provider, row_of, without_device
 
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 # Which provider runs which node is kept (onnxruntime 1.24 or newer; older ones pass over it).
@@ -49,14 +49,19 @@ _LOAD_ERRORS = (
 _LIBRARY = option("ort_extension", like="LIBRARY")
 _CUSTOM_OPERATORS = f" (custom operators need their library: {_LIBRARY})"
 _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
-# Its error code, and "file:line" with the signature of a C++ function.
+# Its error code; "file:line" with the name or the signature of a C++ function; and where on which
+# machine a library of NVIDIA's failed.
 _SOURCE_PLACE = re.compile(
-    r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)? "
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : "
+    r"|/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? "
+    r"|\b\w+\.(?:h|cc|cpp):\d+ \w+ (?=[A-Z])"
+    r"| ; GPU=\d+ ; hostname=.*$"
 )
 # Of every run of a model, so that all of them can be told to stop.
 _running = ort.RunOptions()
 _FATAL = 4
 _ERROR = 3
+_own_process = False
 _running.log_severity_level = _FATAL
 
 
@@ -78,6 +83,8 @@ class Runtime:
         The provider may round the factors of float32 products to 10 bits (TensorFloat-32).
     options : tuple of (str, str)
         The provider's own, as it was given them.
+    batch : int or None
+        Forward passes in a run, where they are known beforehand.
     """
 
     provider: str = "cpu"
@@ -86,6 +93,7 @@ class Runtime:
     extensions: tuple[Path, ...] = ()
     tf32: bool = True
     options: Options = ()
+    batch: int | None = None
 
     @cached_property
     def extension_digests(self) -> dict[str, str]:
@@ -102,17 +110,30 @@ class Runtime:
     @property
     def asked(self) -> str:
         """The provider with its options, as `choose_runtime` takes it."""
-        options = ",".join(f"{key}={value}" for key, value in self.options)
-        return f"{self.provider}:{options}" if options else self.provider
+        return _written(self.provider, self.options)
+
+    @property
+    def device_id(self) -> int:
+        """Which of the provider's devices holds tensors; 0 where they lie in host memory."""
+        return 0 if self.execution.in_host_memory else int(dict(self.options).get(DEVICE, 0))
 
     @property
     def settings(self) -> dict[str, Any]:
         """What a report's settings say about the arithmetic, as JSON values."""
         rounding = {} if self.execution.rounding == "never" else {"tf32": self.tf32}
-        return rounding if self.execution.is_reference else {**rounding, "execution": self.asked}
+        if self.execution.is_reference:
+            return rounding
+        # Which of several cards it was is no matter of arithmetic.
+        kept = self.options if self.execution.in_host_memory else without_device(self.options)
+        return {**rounding, "execution": _written(self.provider, kept)}
 
     def open(
-        self, model: Path | bytes, *, folder: Path | None = None, helper_graph: bool = False
+        self,
+        model: Path | bytes,
+        *,
+        folder: Path | None = None,
+        helper_graph: bool = False,
+        further: Mapping[str, str] | None = None,
     ) -> ort.InferenceSession:
         """Open a session.
 
@@ -125,6 +146,8 @@ class Runtime:
         helper_graph : bool
             A small graph beside the audited one. Unless all share one pool it runs in the calling
             thread alone, because two pools of spinning threads would fight for the same cores.
+        further : mapping, optional
+            Options of the provider for this model.
 
         Raises
         ------
@@ -148,10 +171,15 @@ class Runtime:
         rows = [first, *(PROVIDERS[name] for name in first.fallbacks)]
         # Sums of bands are rounded like the images that they make, which no product rounds.
         tf32 = self.tf32 and not helper_graph
-        providers = [(row.runtime_name, row.options(tf32)) for row in rows]
+        card = {DEVICE: str(self.device_id)} if self.device_id else {}
+        providers = [
+            (row.runtime_name, {**row.options(tf32), **({} if row.in_host_memory else card)})
+            for row in rows
+        ]
         if not helper_graph:
             key = first.threads_option
             own = {key: str(self.threads)} if key and self.threads else {}
+            own |= further or {}
             providers[0] = (first.runtime_name, {**providers[0][1], **own, **dict(self.options)})
         source = str(model) if isinstance(model, Path) else model
         name = str(model) if isinstance(model, Path) else "helper graph"
@@ -198,6 +226,11 @@ class Runtime:
         return reason(error) + advice
 
 
+def _written(name: str, options: Options) -> str:
+    text = ",".join(f"{key}={value}" for key, value in options)
+    return f"{name}:{text}" if text else name
+
+
 def run_options() -> ort.RunOptions:
     """Options that every run of a session takes."""
     return _running
@@ -223,10 +256,7 @@ def quiet_runtime() -> Iterator[None]:
     try:
         yield
     finally:
-        ort.set_default_logger_severity(_ERROR)
-
-
-_own_process = False
+        ort.set_default_logger_severity(_FATAL if _own_process else _ERROR)
 
 
 def takes_shared_pool(threads: int) -> bool:
@@ -250,10 +280,12 @@ def claim_process() -> None:
 
     CPU sessions then share one pool of threads, which makes the small graphs beside the model
     nearly free. onnxruntime lets no other kind of session be made from then on, so a library must
-    not do this; the command line does.
+    not do this; the command line does. Nor does onnxruntime log anything from then on: libraries of
+    a device write what they fail at, which is raised as well.
     """
     global _own_process
     _own_process = True
+    ort.set_default_logger_severity(_FATAL)
 
 
 def runtime_version() -> str:

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..inference.engine import Engine
 from ..mathematics.absence import ABSENCES, Baselines, SampleStatistics
 from ..mathematics.bands import band_index
-from ..mathematics.coalitions import draw_coalitions
+from ..mathematics.coalitions import default_passes, draw_coalitions
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
@@ -33,6 +33,9 @@ from .in_memory import GivenImages, GivenModel
 from .request import GameOptions, Request, with_options
 from .run import measure
 from .subject import Subject
+
+# A target is for the score, so who gives one hears of an estimator with so many times fewer passes.
+_FEWER = 4
 
 
 @with_options(GameOptions)
@@ -103,6 +106,14 @@ def analyze(
                 f"estimator: {estimator}, since {players} players have {1 << players:,} "
                 f"coalitions; {option('estimator')} settles it"
             )
+        elif asked.estimator is None and target_stderr is not None:
+            drawn = default_passes("permutation", players)
+            if _FEWER * drawn <= 1 << players:
+                subject.listener.note(
+                    f"estimator: {estimator}, {1 << players} passes an image; where the score is "
+                    f"all that is asked for, {option('estimator', 'permutation')} takes {drawn} "
+                    "and comes to the same error sooner"
+                )
         value_of(subject.classifier.kind, value)  # refuses another before the work
         return Game(asked, outputs=subject.classifier.task().columns - 1)
 

@@ -6,7 +6,11 @@ sizes lose.
 
 from __future__ import annotations
 
+from ..errors import ArtifactError, said
 from ..inference.classifier import Classifier
+from ..inference.cuda_diagnosis import cuda_memory
+from ..inference.model import OutOfMemoryError
+from ..settings import MOST_COUNT
 
 # At each size: measurements and seconds after one run to warm up, and the passes of each.
 _MEASUREMENTS = 3
@@ -17,6 +21,9 @@ _MEASURED_PASSES = 64
 _WORTHWHILE = 1.02
 _HOPELESS = 1.25
 _CLOSE = 1.15
+# Of a device's memory, the share that the input of its first runs may take: what a network makes of
+# it meanwhile is some dozen times as much.
+_ROOM = 64
 # So many sizes at most are measured again, so many times in turns.
 _FINALISTS = 4
 _ROUNDS = 3
@@ -44,6 +51,7 @@ class BatchSize:
         self._largest = max(1, largest)
         self._budget = work / 20
         self._spent = 0
+        self._ran = 0
         self._seconds = 0.0
         self._best: dict[int, float] = {}
         self._timed: list[tuple[int, float]] = []
@@ -60,6 +68,7 @@ class BatchSize:
 
     def record(self, passes: int, seconds: float) -> None:
         """Take in how long `passes`, in runs of the present size, took."""
+        self._ran = max(self._ran, self.size)
         if not self.searching:
             return
         self._spent += passes
@@ -101,8 +110,17 @@ class BatchSize:
         close = [size for size, seconds in self._best.items() if seconds <= fastest * factor]
         return sorted(close, key=self._best.__getitem__)
 
+    def fails(self, size: int, error: ArtifactError) -> bool:
+        """Take in that a run of `size` failed; whether a smaller one is to be tried.
+
+        Lack of memory ends with smaller sizes, and so does what a library has to say of more
+        numbers than it can count; a failure at a size that has run before is another matter.
+        """
+        known = size <= self._ran and not isinstance(error, OutOfMemoryError)
+        return not known and self.halve(size)
+
     def halve(self, size: int) -> bool:
-        """After running out of memory at `size`; False when nothing smaller is left."""
+        """Go on with half of `size`; False when nothing smaller is left."""
         if size <= 1:
             return False
         self.searching = False
@@ -110,9 +128,25 @@ class BatchSize:
         return True
 
 
+def no_batch(error: ArtifactError) -> ArtifactError:
+    """What to raise where no size is left to try."""
+    if isinstance(error, OutOfMemoryError):
+        return ArtifactError(f"even the smallest batch fails: {said(error)}")
+    return error
+
+
 def batch_size(classifier: Classifier, asked: int | None, work: int) -> BatchSize:
     """The batch of a job of `work` forward passes: as asked for, as the file fixes it, or found."""
     form, provider = classifier.form, classifier.model.runtime.execution
-    numbers = max(form.features, classifier.model.output_numbers)
-    largest = min(provider.most_batch, provider.most_bytes // (4 * numbers))
-    return BatchSize(form.fixed_batch or asked, provider.first_batch, max(1, largest), work)
+    if form.fixed_batch:
+        return BatchSize(form.fixed_batch)
+    # Where runs are filled up to the batch, one beyond all the work is waste.
+    most = max(1, work) if provider.one_shape else MOST_COUNT
+    if asked is not None:
+        return BatchSize(min(asked, most))
+    bytes_each = 4 * max(form.features, classifier.model.output_numbers)
+    largest = max(1, min(provider.most_batch, provider.most_bytes // bytes_each, most))
+    runtime = classifier.model.runtime
+    room = cuda_memory(runtime.device_id) // _ROOM if provider.libraries else 0
+    filling = 1 << max(1, min(provider.first_bytes, room) // bytes_each).bit_length() - 1
+    return BatchSize(None, max(provider.first_batch, filling), largest, work)

@@ -99,7 +99,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     one_by_one = form.fixed_batch is None and mixes_images(sample, classifier, listener)
     decoded = decoded_positions(subject, whole_sample=whole_sample)
     numbers = max(form.features, classifier.model.output_numbers)
-    group = max(1, min(64, _PIXELS // numbers))
+    group = min(len(decoded), max(1, min(64, _PIXELS // numbers)))
     for start in range(0, len(decoded), group):
         positions, images = [], []
         for position in decoded[start : start + group]:  # one by one: they may be large
@@ -112,7 +112,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
                 positions.append(position)
                 images.append(pixels)
         if positions:
-            raw = _scores(subject, np.stack(images), positions, one_by_one=one_by_one)
+            raw = _scores(subject, np.stack(images), positions, group, one_by_one=one_by_one)
             answers.add(positions, raw)
     for pictures, oddity in zip(oddities, _ODDITIES, strict=True):
         if pictures:
@@ -121,12 +121,17 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
 
 
 def _scores(
-    subject: Subject, images: NDArray[np.float32], positions: list[int], *, one_by_one: bool
+    subject: Subject,
+    images: NDArray[np.float32],
+    positions: list[int],
+    group: int,
+    *,
+    one_by_one: bool,
 ) -> NDArray[np.float32]:
     """Raw scores of clean images, checked."""
     classifier, ids = subject.classifier, subject.sample.ids
     try:
-        raw = _alone(classifier, images) if one_by_one else classifier.model.scores(images)
+        raw = _alone(classifier, images) if one_by_one else _together(classifier, images, group)
     except RunError as error:
         name = _failing(classifier, list(images), [ids[position] for position in positions])
         raise RunError(f"{said(error)}; with image {name}") from error
@@ -269,6 +274,15 @@ def _failing(classifier: Classifier, images: list[NDArray[np.float32]], names: l
         except ArtifactError:
             return name
     return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} together"
+
+
+def _together(
+    classifier: Classifier, pixels: NDArray[np.float32], group: int
+) -> NDArray[np.float32]:
+    """Scores of images, with copies of the last up to a group where each new shape costs."""
+    missing = group - len(pixels) if classifier.model.runtime.execution.one_shape else 0
+    filled = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
+    return classifier.model.scores(filled)[: len(pixels)]
 
 
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

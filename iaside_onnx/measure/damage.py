@@ -331,7 +331,7 @@ class DamageGame(Measurement[DamageReport]):
             form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
         )
         prepare = SplitRows if self.plan.split else BandRows
-        threads = min(1, preparing_threads(subject.runtime))
+        threads = preparing_threads(subject.runtime)
 
         def fill(positions: list[int], store: Store, advance: Advance) -> None:
             def keep(position: int, values: NDArray[np.float32]) -> None:

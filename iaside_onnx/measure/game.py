@@ -10,21 +10,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, said
+from ..errors import ArtifactError
 from ..inference.engine import Engine
 from ..inference.input_form import InputForm
-from ..inference.model import OutOfMemoryError
+from ..inference.model import OutOfMemoryError, RunError
 from ..inference.session import Runtime
 from ..mathematics.bands import split
-from .batch_size import BatchSize
+from .batch_size import BatchSize, no_batch
 from .clean_check import CleanCheck
 
 # Mean square of a band's pixels up to which it holds nothing but rounding of float32.
@@ -188,17 +188,27 @@ def play(
     )
     if check is not None and not len(places):
         _check_first(engine, prepare, labels, positions[0], batch.size, check, name)
-    with _prepared(prepare, positions, threads) as take:
-        waiting = list(positions)
-        while waiting:
-            count = min(max(1, batch.size // columns), len(waiting))
-            if engine.model.form.fixed_batch:
-                count = 1
-            group, waiting = waiting[:count], waiting[count:]
-            images = take(count)
-            rows = np.stack(images) if count > 1 else images[0][None]
+    waiting = deque(positions)
+
+    def begin() -> _Group | None:
+        if not waiting:
+            return None
+        count = min(max(1, batch.size // columns), len(waiting))
+        if engine.model.form.fixed_batch:
+            count = 1
+        return _Group(engine, [waiting.popleft() for _ in range(count)], take, beside)
+
+    with _prepared(prepare, positions, threads) as take, _beside(engine) as beside:
+        following = begin()
+        while (now := following) is not None:
+            now.finish()
+            # While the size of a group may change, the next one is not known.
+            following = None if batch.searching else begin()
+            group = now.positions
             own = coalitions[group] if coalitions.ndim == 2 else None
-            table = _evaluate(engine, rows, own, columns, labels[group], batch, progress)
+            meanwhile = None if following is None else following.start
+            table = _evaluate(engine, now, own, columns, labels[group], batch, progress, meanwhile)
+            following = following or begin()
             for position, values in zip(group, table, strict=True):
                 if np.isnan(values).any():
                     at = int(np.flatnonzero(np.isnan(values).any(axis=1))[0])
@@ -229,22 +239,74 @@ def _check_first(
     check(position, float(value[0, 0, 0]), name)
 
 
+class _Group:
+    """Rows of images that are evaluated together, on the device before their turn where it pays.
+
+    Memory of a device is filled over a bus, which takes as long as the model needs for dozens of
+    passes, and meanwhile the device can work on the group before.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        positions: list[int],
+        take: Callable[[int], list[NDArray[np.float32]]],
+        beside: ThreadPoolExecutor | None,
+    ) -> None:
+        self.positions, self._engine, self._take = positions, engine, take
+        self.rows = np.empty(0, np.float32)
+        self._bands: ort.OrtValue | None = None
+        self._beside = beside
+        self._coming: Future[None] | None = None
+
+    def start(self) -> None:
+        """Prepare and place the rows from now on, beside what else is done."""
+        if self._beside is not None and self._coming is None:
+            self._coming = self._beside.submit(self._prepare, place=True)
+
+    def _prepare(self, *, place: bool) -> None:
+        images = self._take(len(self.positions))
+        self.rows = np.stack(images) if len(images) > 1 else images[0][None]
+        if place:
+            # Lack of memory is dealt with where the rows are needed.
+            with suppress(OutOfMemoryError):
+                self._bands = self._engine.place(self.rows)
+
+    def finish(self) -> None:
+        """Wait until the rows are there."""
+        if self._coming is None:
+            self._prepare(place=False)
+        else:
+            self._coming.result()
+
+    def bands(self) -> ort.OrtValue:
+        """All rows on the device.
+
+        Raises
+        ------
+        OutOfMemoryError
+        """
+        if self._bands is None:
+            self._bands = self._engine.place(self.rows)
+        return self._bands
+
+
 def _evaluate(
     engine: Engine,
-    rows: NDArray[np.float32],
+    group: _Group,
     own: NDArray[np.uint64] | None,
     columns: int,
     labels: NDArray[np.int64],
     batch: BatchSize,
     progress: Callable[[int], None],
+    meanwhile: Callable[[], None] | None,
 ) -> NDArray[np.float32]:
     """What the engine gives, shape (images, columns, columns of the task).
 
-    `own` where each image has its coalitions.
+    `own` where each image has its coalitions; `meanwhile` is called where the device is busy.
     """
-    count = len(rows)
+    count = len(group.rows)
     table = np.empty((count, columns, engine.columns), np.float32)
-    bands: Any = None
     first, start = 0, 0
     while first < count:
         size, searching = batch.size, batch.searching
@@ -255,17 +317,14 @@ def _evaluate(
         run = size if engine.one_shape else min(size, passes)
         began = time.perf_counter()
         try:
-            if many < count:
-                part = engine.place(rows[first : first + many])
-            else:
-                part = bands = engine.place(rows) if bands is None else bands
             chosen = slice(first, first + many)
+            part = engine.place(group.rows[chosen]) if many < count else group.bands()
             masks = None if own is None else own[chosen]
-            values = engine.values(part, start, stop, labels[chosen], run, masks)
-        except OutOfMemoryError as error:
+            values = engine.values(part, start, stop, labels[chosen], run, masks, meanwhile)
+        except (OutOfMemoryError, RunError) as error:
             engine.forget()
-            if engine.model.form.fixed_batch or not batch.halve(run):
-                raise ArtifactError(f"even the smallest batch fails: {said(error)}") from error
+            if engine.model.form.fixed_batch or not batch.fails(run, error):
+                raise no_batch(error) from error
             continue
         table[first : first + many, start:stop] = values
         batch.record(passes, time.perf_counter() - began)
@@ -275,6 +334,19 @@ def _evaluate(
         start = stop % columns
         first += many if start == 0 else 0
     return table
+
+
+@contextmanager
+def _beside(engine: Engine) -> Iterator[ThreadPoolExecutor | None]:
+    """A thread that puts rows on a device of its own memory while that works; else None."""
+    if engine.on_host:
+        yield None
+        return
+    pool = ThreadPoolExecutor(1, thread_name_prefix="iaside-place")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager

@@ -7,11 +7,10 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, said
 from ..inference.classifier import Classifier
-from ..inference.model import OutOfMemoryError
+from ..inference.model import OutOfMemoryError, RunError
 from ..inference.task import Task
-from .batch_size import BatchSize
+from .batch_size import BatchSize, no_batch
 
 
 class Scorer:
@@ -44,9 +43,10 @@ class Scorer:
             began = time.perf_counter()
             try:
                 raw = self._classifier.model.scores(self._filled(part))[: len(part)]
-            except OutOfMemoryError as error:
-                if self._classifier.form.fixed_batch or not self.size.halve(len(part)):
-                    raise ArtifactError(f"even the smallest batch fails: {said(error)}") from error
+            except (OutOfMemoryError, RunError) as error:
+                fixed = self._classifier.form.fixed_batch
+                if fixed or not self.size.fails(len(part), error):
+                    raise no_batch(error) from error
                 continue
             self.size.record(len(part), time.perf_counter() - began)
             rows.append(self.task.readings(raw))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, IasideError, ProviderError, UsageError, said
+from ..errors import DataError, IasideError, InvalidOption, ProviderError, UsageError, said
 from ..images.folders import PhotoFiles
 from ..images.sample import OWN_ANSWERS, Reading, Sample, draw_sample, leave_out_bad
 from ..inference.choosing import choose_runtime, runtime_clash, runtime_details
@@ -338,6 +338,10 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
         assert request.model is not None
         load_plugins(request.ep_libraries)
         runtime = choose_runtime(provider, request.threads, request.extensions, tf32=request.tf32)
+        if runtime.execution.engines and request.batch is None:
+            why = f"{runtime.provider} builds its engine for one number of passes; give one"
+            raise InvalidOption("batch", "auto", why)
+        runtime = replace(runtime, batch=request.batch)
         return open_classifier(request.model, runtime, settings, sample, request.listener)
 
     try:

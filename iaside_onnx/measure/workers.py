@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import IasideError, InvalidOption, UsageError
-from ..inference.providers import asked, row_of
+from ..inference.providers import DEVICE, asked, row_of
 from ..listener import Listener
 from ..plurals import counted
 from ..spelling import option
@@ -263,5 +263,6 @@ def _check_versions(answers: dict[str, Any], address: str) -> None:
 
 def cards_for(provider: str) -> tuple[str, ...]:
     """Graphics cards to deal out to workers with this provider; none for one that takes none."""
-    row = row_of(asked(provider)[0])
-    return () if row is None else row.visible_cards()
+    name, options = asked(provider)
+    row = row_of(name)
+    return () if row is None or DEVICE in dict(options) else row.visible_cards()

@@ -24,7 +24,7 @@ def answer(audit: Audit, commands: Mapping[str, list[str]] | None = None) -> dic
     groups = worst_first(found)
     return {
         "short": short,
-        "rest": _unbroken(f"{rest[:1].upper()}{rest[1:]}"),
+        "rest": unbroken(f"{rest[:1].upper()}{rest[1:]}"),
         "marks": _MARKS,
         "images": found.clean.n,
         "clean": "accuracy not known" if found.accuracy is None else _share(found.accuracy),
@@ -37,14 +37,14 @@ def answer(audit: Audit, commands: Mapping[str, list[str]] | None = None) -> dic
         "level": percent(found.confidence),
         "groups": [(group, _share(group), _kept(group)) for group in groups],
         "charts": [_chart(audit, group) for group in groups],
-        "why": [*map(_unbroken, [*audit.why, *filter(None, [audit.confidence])])],
-        "how_sure": _unbroken(audit.how_sure),
+        "why": [*map(unbroken, [*audit.why, *filter(None, [audit.confidence])])],
+        "how_sure": unbroken(audit.how_sure),
         # What, and the option that would measure it.
         "not_measured": [gap.split(": ", 1) for gap in audit.not_measured],
-        "next": [*map(_unbroken, audit.next)],
-        "rule": _unbroken(found.text),
+        "next": [*map(unbroken, audit.next)],
+        "rule": unbroken(found.text),
         "facts": _facts(audit),
-        "gate_now": _unbroken(audit.gate_now),
+        "gate_now": unbroken(audit.gate_now),
         "judged": "gate" in typed,
         "goes_on": "audit" in typed,
         "of_folder": commands is None,
@@ -66,7 +66,7 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
     ]
 
 
-def _unbroken(text: str) -> str:
+def unbroken(text: str) -> str:
     """A sentence in which no line breaks between a number and its unit, or within an arrow."""
     return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("->", "\N{RIGHTWARDS ARROW}")
 
@@ -86,7 +86,7 @@ def _kept(group: GroupVerdict) -> str:
 def _points(*shares: SupportsFloat) -> str:
     """A share and the ends of its interval in points."""
     value, low, high = (f"{100 * float(each) + 0.0:.0f}" for each in shares)
-    return _unbroken(f"{value} % [{low}, {high}]")
+    return unbroken(f"{value} % [{low}, {high}]")
 
 
 def _chart(audit: Audit, group: GroupVerdict) -> Chart:

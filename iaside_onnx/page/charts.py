@@ -18,7 +18,8 @@ _HEIGHT = 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 472, 28, 208
 _GAUGE_ENDS = (24, 456)
 _GAUGE_TOP, _GAUGE_ROW = 30, 36
-_ROWS_LEFT, _ROWS_TOP = 130, 20
+# On the right there is room for half a number.
+_ROWS_LEFT, _ROWS_RIGHT, _ROWS_TOP = 130, 456, 20
 # A second line of a name takes its part of the height of a row.
 _STACKS_LEFT, _STACK_ROW, _STACK_LINE = 186, 24.0, 12.0
 # Up and down: ticks are floats.
@@ -211,7 +212,7 @@ def dot_rows(
     """
     apart = max(5.0, min(9.0, 18.0 / len(series)))
     row = apart * (len(series) - 1) + 18.0
-    along = _Scale(_ROWS_LEFT, (_RIGHT - _ROWS_LEFT) / (most - least), least, (least, most))
+    along = _Scale(_ROWS_LEFT, (_ROWS_RIGHT - _ROWS_LEFT) / (most - least), least, (least, most))
     middles = [_ROWS_TOP + row * (key + 0.5) for key in range(len(names))]
     marks = _marks(series, along, middles, apart)
     bottom = math.ceil(_ROWS_TOP + row * len(names))
@@ -224,6 +225,7 @@ def dot_rows(
         unit=along.unit,
         uprights=[Tick(along.at(value), kind) for kind, value in uprights],
         left=_ROWS_LEFT,
+        right=_ROWS_RIGHT,
         top=_ROWS_TOP,
         bottom=bottom,
         height=bottom + 44,

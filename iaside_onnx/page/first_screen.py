@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from ..results.audit import Audit
 from ..results.audit_words import damage_words, evidence_words
 from ..results.damage import DamageReport
 from ..results.report import Report
-from .answer import answer
+from ..spelling import path_word
+from .answer import answer, unbroken
 from .facts import Facts
 from .measured import judged, right_answers_of
 from .repeat import measuring
@@ -72,20 +74,30 @@ def _first(facts: Facts) -> dict[str, Any]:
     sizes = {len(report.labels) for report in facts.reports}
     images = f"{min(sizes)} images" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)} images"
     return {
-        "measured": right_answers_of(facts.labels, facts.robustness),
+        "measured": right_answers_of(facts.names, facts.robustness),
+        "mute": len(reports) == 1 and facts.models[0]["finding"].withheld,
+        "inspect": _command("inspect", facts.reports[0]),
         "lacking": [facts.labels[number] for number in lacking],
         "measure": [measuring(facts.reports[number], _target(facts, number)) for number in lacking],
         "again": _again(facts),
         "why": [
-            [
-                evidence_words(report),
-                *(damage_words(each) for each in _worst(facts, report)),
-            ]
-            for _, report in reports
+            [*map(unbroken, [_evidence(report), *map(damage_words, _worst(facts, report))])]
+            for report in facts.reports
         ],
         "images": images,
         "explained": bool(facts.damages),
     }
+
+
+def _evidence(report: Report) -> str:
+    silent = bool(report.precondition.reasons)
+    return "No finding, for the reason at the top." if silent else evidence_words(report)
+
+
+def _command(name: str, report: Report) -> list[str]:
+    """A command of the model and the images of a report, on which neither is right yet."""
+    model, images = (path_word(str(p)) for p in (report.model["path"], report.data["source"]))
+    return ["iaside", name, *map(shlex.quote, [model, "--data", images])]
 
 
 def _worst(facts: Facts, report: Report) -> list[DamageReport]:

@@ -21,11 +21,15 @@ from ..errors import UsageError
 from ..mathematics.absence import scheme_of
 from ..results.audit import PAGE, Audit
 from ..results.class_rows import class_notes
+from ..results.content import as_text
 from ..results.damage import DamageReport
 from ..results.finding import NOT_A_FINDING
+from ..results.precondition import speaks_of_accuracy
 from ..results.report import FEW_IMAGES, Report
+from ..results.result import Result
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
+from ..results.verification import PAGE_ENDINGS
 from ..storage.output_file import check_free, whole_file
 from ..views.text import model_name, percent, shortened, value_name
 from . import perturbations
@@ -34,6 +38,16 @@ from .example_pictures import WINDOW, Example, examples
 from .facts import Facts
 from .first_screen import first_screen
 from .model_facts import model_facts, warnings_of
+from .record import (
+    BASELINE,
+    DAMAGE,
+    MEASURED,
+    META,
+    NOISE,
+    REPORT,
+    record_of,
+    record_of_audit,
+)
 from .rendering import rendered
 from .report_charts import curve_charts, profile_chart, score_chart, shapley_chart, sid_chart
 
@@ -93,7 +107,7 @@ def save_page(
 
 
 def _save(target: Path, make: Callable[[], str], *, overwrite: bool) -> None:
-    if target.suffix.lower() not in (".html", ".htm"):
+    if target.suffix.lower() not in PAGE_ENDINGS:
         raise UsageError(f"{target}: a page's name ends in .html")
     check_free(target, overwrite=overwrite)
     text = make()
@@ -137,12 +151,14 @@ def page(
     """
     if damages and not reports and not robustness and snr is None:
         names = list(dict.fromkeys(map(model_name, damages)))
-        return _written(Facts([], names, names, [], {}, None, None, None, damages))
+        record = record_of([], [(DAMAGE, each) for each in damages])
+        return _written(Facts([], names, names, [], {}, None, None, None, damages), record)
     if not 1 <= len(reports) <= MOST_REPORTS:
         raise UsageError(f"a page takes 1 to {MOST_REPORTS} reports, not {len(reports)}")
     if len({tuple(report.band_names) for report in reports}) > 1:
         raise UsageError("the reports have different numbers of bands; make a page of each")
-    names = _labels(names or list(map(model_name, reports)))
+    given = list(names or map(model_name, reports))
+    names = _labels(given)
     measured = perturbations.matched(reports, robustness)
     labels = [
         name if report.precondition.holds else f"{name} ({NOT_A_FINDING})"
@@ -152,19 +168,27 @@ def page(
         {**model_facts(report, measured.get(at)), "number": at, "name": name, "label": label}
         for at, (report, name, label) in enumerate(zip(reports, names, labels, strict=True))
     ]
-    return _written(Facts(reports, names, labels, models, measured, baseline, snr, None, damages))
+    parts: list[tuple[str, Result]] = [
+        *((REPORT, each) for each in reports),
+        *((MEASURED, each) for each in robustness),
+        *((BASELINE, each) for each in [baseline] if each is not None),
+        *((NOISE, each) for each in [snr] if each is not None),
+        *((DAMAGE, each) for each in damages),
+    ]
+    facts = Facts(reports, names, labels, models, measured, baseline, snr, None, damages)
+    return _written(facts, record_of(given, parts))
 
 
 def audit_page(audit: Audit) -> str:
     """The page of an audit as text, as `page` makes it: the answer first, then its reports."""
-    analysis, measured = audit.analysis, {0: audit.robustness}
+    analysis, measured, record = audit.analysis, {0: audit.robustness}, record_of_audit(audit)
     name = model_name(audit)
     if analysis is None:
-        return _written(Facts([], [name], [name], [], {}, None, None, audit, audit.damages))
+        return _written(Facts([], [name], [name], [], {}, None, None, audit, audit.damages), record)
     label = name if analysis.precondition.holds else f"{name} ({NOT_A_FINDING})"
     model = {**model_facts(analysis, audit.robustness), "number": 0, "name": name, "label": label}
     facts = Facts([analysis], [name], [label], [model], measured, None, None, audit, audit.damages)
-    return _written(facts)
+    return _written(facts, record)
 
 
 def save_audit_page(audit: Audit, target: Path | None = None, *, overwrite: bool = True) -> Path:
@@ -180,9 +204,10 @@ def save_audit_page(audit: Audit, target: Path | None = None, *, overwrite: bool
     return target
 
 
-def _written(facts: Facts) -> str:
-    """The page of these facts."""
-    context: dict[str, Any] = {"sections": [], **first_screen(facts)}
+def _written(facts: Facts, record: dict[str, Any]) -> str:
+    """The page of these facts; the record says what they are of."""
+    context: dict[str, Any] = {"sections": [], "record": record, **first_screen(facts)}
+    context["record_name"], context["record_text"] = META, as_text(record)
     # Under the answer of an audit, why comes before the rest.
     why_first = sorted(SECTIONS, key=lambda section: section.anchor != "damage")
     for section in SECTIONS if facts.audit is None else why_first:
@@ -208,8 +233,18 @@ def _warnings(facts: Facts) -> list[tuple[str, list[str]]]:
         measured = {0: facts.audit.robustness}
     runs = [(facts.labels[number], each.run) for number, each in measured.items()]
     runs += [(model_name(each), each.run) for each in facts.damages]
+    # That accuracy is at chance mutes the page already.
+    mute = {
+        label
+        for report, label in zip(facts.reports, facts.labels, strict=False)
+        if report.precondition.reasons
+    }
     for label, run in runs:
-        said.setdefault(label, []).extend(map(str, run.get("warnings") or []))
+        warnings = map(str, run.get("warnings") or [])
+        known = label in mute
+        said.setdefault(label, []).extend(
+            each for each in warnings if not (known and speaks_of_accuracy(each))
+        )
     return [(label, list(dict.fromkeys(texts))) for label, texts in said.items() if texts]
 
 

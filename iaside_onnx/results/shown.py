@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 _VIEWS = "..views.registry"
 _PLOTTING = "..views.plotting"
+_PAGE = "..page.of_result"
 
 
 class Shown:
@@ -71,6 +74,47 @@ class Shown:
         drawn: Figure | Axes = import_module(_PLOTTING, __package__).plot(self, panel=panel, ax=ax)
         return drawn
 
+    def to_html(
+        self,
+        path: str | Path | None = None,
+        *,
+        beside: Sequence[Shown] = (),
+        overwrite: bool = False,
+    ) -> str:
+        """The page of a `Report`, a `DamageReport` or an `Audit`, as ``iaside html`` writes it.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where the page is written to as well; its name ends in .html.
+        beside : sequence of results
+            What stands on the page too: further reports, and what was measured of their models
+            (`RobustnessReport`, `DamageReport`, `SnrReport`).
+        overwrite : bool
+            Replace an existing file.
+
+        Returns
+        -------
+        str
+            One self-contained page.
+
+        Raises
+        ------
+        UsageError
+            A result without a page, or results that do not go on one.
+        ReportError
+            The file exists and `overwrite` is not set, or it cannot be written.
+
+        Examples
+        --------
+        >>> report = ia.load("plain.h5")
+        >>> text = report.to_html("page.html")
+        """
+        page: str = import_module(_PAGE, __package__).page_of(
+            self, path, beside=beside, overwrite=overwrite
+        )
+        return page
+
     def to_pandas(self, rows: str | None = None) -> DataFrame:
         """The result as a tidy data frame.
 
@@ -110,6 +154,18 @@ class Shown:
             - ``models``: a model. Columns ``rank``, ``model``, ``sha256``, ``images``, every
               measure with its ends (``corrupted``, ``corrupted_low``, ``corrupted_high``), and the
               differences from the first and from the next model above.
+
+            Of others, where ``X_low`` and ``X_high`` are the ends of the interval of a column X:
+
+            - `RobustnessReport`: ``corruptions`` (a corruption at a severity: ``error``, or
+              ``flip_rate``, and ``mpe``), ``attacks``, ``images`` (an image in each of these
+              cells: ``wrong``, ``change``, ``log_prob``).
+            - `HeatmapReport`: ``waves`` (a frequency: ``cycles_down``, ``cycles_across`` an image,
+              ``per_pixel_down``, ``per_pixel_across``, ``error``, ``mpe``), ``bands``.
+            - `SnrReport`: ``bands`` (a band under a perturbation: ``snr``, ``gain``,
+              ``residual``), ``rings`` (``radius``, ``snr``).
+            - `Prediction`, `StandInReport`, `Shares`: ``corruptions``. `Correlation`: ``models``.
+              `DamageComparison`: ``bands``. `Audit`: ``groups``.
 
         Returns
         -------

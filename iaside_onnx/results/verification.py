@@ -14,6 +14,7 @@ from ..mathematics.intervals import METHODS
 from ..spelling import on_command_line
 from ..storage.opening import MADE_BY, check_is_file, read_isolated, report_errors
 from ..storage.seal import BEGINNINGS, NO_SEAL, SEAL_BYTES, check_seal, is_sealed
+from .content import content_digest
 from .kinds import load_file
 from .part import part_note
 from .report import FORMAT, Report
@@ -21,6 +22,9 @@ from .stored import read_derived, read_format
 
 # Of stored numbers that another BLAS has added up.
 _TOLERANCE = 1e-9
+# In place of a format, for what is no file of results.
+PAGE_KIND = "page"
+PAGE_ENDINGS = (".html", ".htm")
 _ONLY_TABLES = "holds nothing but its tables; what is shown is computed from them each time"
 
 
@@ -70,6 +74,8 @@ class Verification:
     @property
     def limits(self) -> list[str]:
         """What the answer does not say."""
+        if self.kind == PAGE_KIND:
+            return ["whether the reports are sound themselves (iaside verify REPORT)"]
         names = {check.name for check in self.checks if check.holds}
         rows = "whether the model gives these values (--redo N, with both)"
         if self.kind == "iaside-snr" and self.result and not self.result.settings.get("attack"):
@@ -116,7 +122,7 @@ def verify_file(path: Path) -> Verification:
             result = load_file(path)
             kind = result.SCHEMA.format
             note = part_note(result)
-            text = f"of {MADE_BY[kind]}, as {kind} has it"
+            text = f"of {MADE_BY[kind]}, as {kind} has it; its SHA-256 is {content_digest(result)}"
             checks.append(Check("content", True, text if note is None else f"{text}. {note}"))
         except UnreadableError:
             raise

@@ -26,9 +26,9 @@ from .figure import (
     title,
     wrapped,
 )
-from .lettering import beside, room_for
+from .lettering import beside, fitted, width_of
 from .plots import warning_lines
-from .text import both_ends, model_name, number, percent
+from .text import both_ends, model_name, number, one_line, percent
 
 MOST_ROWS = 120
 _ROW, _CELL, _SCORE = 0.135, 0.24, 0.9  # inches
@@ -36,6 +36,7 @@ _MOST_NAMES, _BELOW = 1.25, 0.42
 _MAP = "YlGnBu"
 _DARK = 0.6
 _MOST_NUMBERS = 10
+_COUNT = " (00)"  # room of a number of images
 
 
 def class_figure(report: Report, name: str | None = None) -> Picture:
@@ -62,8 +63,10 @@ def class_figure(report: Report, name: str | None = None) -> Picture:
             *wrapped(_left_out(report, rows), NOTE, colour=GREY),
         ],
     )
-    names, wide = room_for(_names(report, rows), _MOST_NAMES, SMALL - 0.5)
-    left = wide + 0.15
+    size = SMALL - 0.5
+    most = _MOST_NAMES - width_of(_COUNT, size)
+    names = _counted(report, rows, fitted(_names(report, rows), most, size))
+    left = max(width_of(name, size) for name in names) + 0.15
     cells = max(_CELL * report.players, WIDTH - left - _SCORE - 0.2)
     width = left + cells + _SCORE + 0.2
     height = _ROW * len(rows)
@@ -86,7 +89,8 @@ def draw_classes(axes: Axes, reports: Sequence[Report], names: Sequence[str]) ->
     rows = _rows(report)
     _draw_cells(axes, report, rows)
     size = _letter_size(axes, len(rows))
-    _set_names(axes, beside(axes, _names(report, rows), size), size)
+    names_shown = beside(axes, _names(report, rows), size, further=width_of(_COUNT, size))
+    _set_names(axes, _counted(report, rows, names_shown), size)
     note = "sorted by signed score; share of importance; in brackets: images"
     if is_alone(axes):
         note = f"{both_ends(names[0], 40)}, {len(report.labels)} images; {note}"
@@ -119,9 +123,13 @@ def _notes(report: Report) -> list[str]:
 
 def _names(report: Report, rows: NDArray[np.intp]) -> list[str]:
     profiles = report.class_profiles
-    return [
-        f"{report.class_name(int(profiles.labels[row]))} ({profiles.images[row]})" for row in rows
-    ]
+    return [one_line(report.class_name(int(profiles.labels[row]))) for row in rows]
+
+
+def _counted(report: Report, rows: NDArray[np.intp], names: Sequence[str]) -> list[str]:
+    """Names with the number of images that each class has."""
+    images = report.class_profiles.images
+    return [f"{name} ({images[row]})" for name, row in zip(names, rows, strict=True)]
 
 
 def _letter_size(axes: Axes, rows: int) -> float:

@@ -30,7 +30,7 @@ def class_tables(report: Report, width: int) -> list[Rows]:
     names = [one_line(row["name"]) for row in rows]
     scores = [_scores(row, mark) for row in rows]
     shares = [[number(share, 2) for share in shown_estimate(row)["sid"]] for row in rows]
-    signed = "signed\nSRS" if report.precondition.holds else f"signed\nSRS\n({NOT_A_FINDING})"
+    signed = "signed\nscore" if report.precondition.holds else f"signed\nscore\n({NOT_A_FINDING})"
     headings = ["images", "accu-\nracy", signed, f"{percent(report.confidence)} interval"]
     if profiles.weight is None:
         scores = [cells[:-1] for cells in scores]

@@ -115,7 +115,7 @@ def _entry(pair: Pair, name: str) -> str:
     if pair.no_finding:
         return f"{name}: {NOT_A_FINDING}"
     return (
-        f"{name}: {pair.shared} shared, signed SRS "
+        f"{name}: {pair.shared} shared, signed score "
         f"{pair.srs_signed.other:+.3f} against {pair.srs_signed.reference:+.3f}"
     )
 

@@ -21,8 +21,8 @@ def pair_rows(comparison: Comparison, pair: Pair) -> Iterator[tuple[str, list[st
     The cells are the values of the reference and of the other, and those of `difference_cells`.
     """
     blocks = [
-        {"signed SRS": pair.srs_signed},
-        {"SRS": pair.srs},
+        {"signed score": pair.srs_signed},
+        {"published score": pair.srs},
         {} if pair.accuracy is None else {"accuracy": pair.accuracy},
         {"log-prob": pair.mean_log_prob},
         {f"SID {band}": d for band, d in zip(comparison.bands, pair.sid, strict=True)},

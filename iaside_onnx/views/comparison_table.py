@@ -102,7 +102,7 @@ def _class_tables(comparison: Comparison, pair: Pair, width: int) -> list[Rows]:
     level = 1 - float(comparison.view["confidence"])
     rows = pair.per_class or []
     judged = sum(row.srs_signed is not None for row in rows)
-    parts = [("signed SRS", "srs_signed"), ("accuracy", "accuracy")]
+    parts = [("signed score", "srs_signed"), ("accuracy", "accuracy")]
     groups = [parts] if width >= _WIDE else [[part] for part in parts]
     tables = []
     for group in groups:

@@ -18,7 +18,7 @@ _OUTCOMES = {
 }
 
 # The predictors as headings of narrow columns.
-_SHORT = ("signed", "published", "centroid", "accuracy")
+_SHORT = ("signed score", "published score", "centroid", "accuracy")
 
 
 def outcome_name(outcome: str) -> str:

@@ -28,6 +28,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from ..errors import UsageError
 from ..storage.output_file import check_free
+from .columns import in_columns
 from .text import one_line
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -51,16 +52,21 @@ _OWN_FONT = 7.2
 _DEFAULT_FONT = 10.0
 _LEAST_WIDTH = 5.0  # inches, from which on a panel alone has text of that size
 _SCALE: ContextVar[float] = ContextVar("scale", default=1.0)
+_SIZE: ContextVar[tuple[float, float] | None] = ContextVar("size", default=None)
 
 
 @contextmanager
-def scaled(scale: float) -> Iterator[None]:
-    """Pictures made within are so much larger than their layout says, in all parts alike."""
-    before = _SCALE.set(scale)
+def scaled(scale: float, size: tuple[float, float] | None = None) -> Iterator[None]:
+    """Pictures made within are so much larger than their layout says, in all parts alike.
+
+    Where a `size` is given, panels stand in as many columns as make the most of it.
+    """
+    before = _SCALE.set(scale), _SIZE.set(size)
     try:
         yield
     finally:
-        _SCALE.reset(before)
+        _SCALE.reset(before[0])
+        _SIZE.reset(before[1])
 
 
 def scale_of(axes: Axes) -> float:
@@ -256,14 +262,24 @@ class Panel:
 def column(
     header: Header, panels: Sequence[Panel], *, left: float = 0.595, width: float = 2.8
 ) -> Picture:
-    """A picture of panels one below the other, `width` inches wide."""
-    top = header.height
-    drawn = Picture(WIDTH, top + sum(p.above + p.height + p.below for p in panels))
+    """A picture of panels one below the other, `width` inches wide; see `scaled` for columns."""
+    heights = [header.height, *(p.above + p.height + p.below for p in panels)]
+    columns = in_columns(heights, _SIZE.get(), WIDTH, _TOP)
+    high = [sum(heights[at] for at in each) + _TOP * (n > 0) for n, each in enumerate(columns)]
+    drawn = Picture(WIDTH * len(columns), max(high))
     header.draw(drawn)
-    for panel in panels:
-        panel.draw(drawn.panel(left, top + panel.above, width, panel.height))
-        top += panel.above + panel.height + panel.below
+    for number, each in enumerate(columns):
+        top = 0.0 if number == 0 else _TOP
+        for at in each:
+            if at:
+                panel = panels[at - 1]
+                place = number * WIDTH + left, top + panel.above
+                panel.draw(drawn.panel(*place, width, panel.height))
+            top += heights[at]
     return drawn
+
+
+_TOP = 0.2  # inches above the first panel of a further column, for its title
 
 
 def alone(width: float, height: float) -> tuple[Picture, Axes]:
@@ -314,7 +330,7 @@ NOTE_GID = "note"
 
 def _note_lines(axes: Axes, note: str) -> list[str]:
     wide = axes.get_position().width * _root(axes).get_size_inches()[0] * 72
-    letters = max(24, int(wide / (SMALL * scale_of(axes) * 0.475)))
+    letters = max(24, int(wide / (SMALL * scale_of(axes) * 0.49)))
     return textwrap.wrap(one_line(note), letters)
 
 

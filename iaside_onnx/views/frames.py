@@ -12,7 +12,7 @@ import numpy as np
 from ..checks import one_of
 from ..comparisons.pairs import Comparison
 from ..comparisons.ranking import Ranking
-from ..errors import UsageError
+from ..errors import InvalidOption, UsageError
 from ..mathematics.paired import Difference
 from ..results.damage import DamageReport
 from ..results.report import Report
@@ -28,8 +28,8 @@ _SCORES = ("srs_signed", "srs", "accuracy", "mean_log_prob")
 def report_frame(report: Report, rows: str | None = None) -> DataFrame:
     """See `Report.to_pandas`."""
     kinds = {"bands": _band_columns, "images": _image_columns, "classes": _class_columns}
-    columns = _chosen(kinds, rows)(report)
-    pandas = _pandas()
+    columns = chosen(kinds, rows)(report)
+    pandas = loaded_pandas()
     names = report.band_names
     columns["band"] = pandas.Categorical(columns["band"], categories=names, ordered=True)
     frame: DataFrame = pandas.DataFrame(columns)
@@ -39,8 +39,8 @@ def report_frame(report: Report, rows: str | None = None) -> DataFrame:
 def damage_frame(report: DamageReport, rows: str | None = None) -> DataFrame:
     """See `DamageReport.to_pandas`."""
     kinds = {"bands": _damage_bands, "images": _damage_images}
-    columns = _chosen(kinds, rows)(report)
-    pandas = _pandas()
+    columns = chosen(kinds, rows)(report)
+    pandas = loaded_pandas()
     names = report.band_names
     columns["band"] = pandas.Categorical(columns["band"], categories=names, ordered=True)
     frame: DataFrame = pandas.DataFrame(columns)
@@ -77,8 +77,8 @@ def _damage_images(report: DamageReport) -> dict[str, Any]:
 def comparison_frame(comparison: Comparison, rows: str | None = None) -> DataFrame:
     """See `Comparison.to_pandas`."""
     kinds = {"scores": _score_rows, "bands": _band_rows, "classes": _class_rows}
-    lines = list(_chosen(kinds, rows)(comparison))
-    pandas = _pandas()
+    lines = list(chosen(kinds, rows)(comparison))
+    pandas = loaded_pandas()
     frame: DataFrame = pandas.DataFrame(lines).astype(dict.fromkeys(_NOT_JUDGED, float))
     if "band" in frame:
         bands = pandas.Categorical(frame["band"], categories=comparison.bands, ordered=True)
@@ -88,22 +88,24 @@ def comparison_frame(comparison: Comparison, rows: str | None = None) -> DataFra
 
 def ranking_frame(ranking: Ranking, rows: str | None = None) -> DataFrame:
     """See `Ranking.to_pandas`: a row a model."""
-    lines = list(_chosen({"models": ranking_rows}, rows)(ranking))
-    frame: DataFrame = _pandas().DataFrame(lines)
+    lines = list(chosen({"models": ranking_rows}, rows)(ranking))
+    frame: DataFrame = loaded_pandas().DataFrame(lines)
     return frame
 
 
-def _pandas() -> Any:
+def loaded_pandas() -> Any:
+    """The library, where it is installed."""
     try:
         return import_module("pandas")
     except ModuleNotFoundError as error:
         raise UsageError("to_pandas needs pandas: pip install 'iaside-onnx[notebook]'") from error
 
 
-def _chosen(kinds: Mapping[str, Callable[[Any], Any]], rows: str | None) -> Callable[[Any], Any]:
+def chosen(kinds: Mapping[str, Callable[[Any], Any]], rows: str | None) -> Callable[[Any], Any]:
+    """The function of a kind of rows, of the first where none is named."""
     name = rows or next(iter(kinds))
     if name not in kinds:
-        raise UsageError(f"to_pandas rows '{rows}': {one_of(name, kinds)}")
+        raise InvalidOption("rows", rows, one_of(name, kinds))
     return kinds[name]
 
 
@@ -158,7 +160,8 @@ def _flat(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
-def _fields(difference: Difference | None) -> dict[str, Any]:
+def difference_fields(difference: Difference | None) -> dict[str, Any]:
+    """A difference as columns, missing where it was not judged."""
     if difference is None:
         return _NOT_JUDGED
     # One value a cell: those of every training stay with the difference.
@@ -168,7 +171,11 @@ def _fields(difference: Difference | None) -> dict[str, Any]:
 def _score_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for pair in comparison.pairs:
         for quantity in _SCORES:
-            yield {"report": pair.report, "quantity": quantity, **_fields(getattr(pair, quantity))}
+            yield {
+                "report": pair.report,
+                "quantity": quantity,
+                **difference_fields(getattr(pair, quantity)),
+            }
 
 
 def _band_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -176,7 +183,7 @@ def _band_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
         for quantity in ("sid", "shapley"):
             for band, difference in zip(comparison.bands, getattr(pair, quantity), strict=True):
                 row = {"report": pair.report, "quantity": quantity, "band": band}
-                yield {**row, **_fields(difference)}
+                yield {**row, **difference_fields(difference)}
 
 
 def _class_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -186,5 +193,5 @@ def _class_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
         for row in pair.per_class or []:
             about = {"class": row.label, "name": row.name, "n": row.images}
             for quantity in ("srs_signed", "accuracy"):
-                difference = _fields(getattr(row, quantity))
+                difference = difference_fields(getattr(row, quantity))
                 yield {"report": pair.report, "quantity": quantity, **about, **difference}

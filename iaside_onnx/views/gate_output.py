@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ from xml.etree import ElementTree
 
 from ..comparisons.gate import Criterion, Gate, NotJudged
 from ..results.finding import NOT_A_FINDING
-from .text import one_line, percent, shortened
+from .text import UNDEFINED, one_line, percent, shortened
 
 _LONGEST, _LONGEST_REASON = 120, 2000
 
@@ -37,7 +38,7 @@ def markdown(decision: Gate) -> str:
     judged = "estimates" if decision.point else f"unfavourable ends of {level} intervals"
     rows = [
         f"| {'✅ pass' if c.passed else '❌ fail'} | {c.what} | {c.estimate:.4f} "
-        f"[{c.low:.4f}, {c.high:.4f}] | {c.judged:.4f} | {_bound(c)} |"
+        f"{_interval(c)} | {c.judged:.4f} | {_bound(c)} |"
         for c in decision.criteria
     ]
     rows += [
@@ -69,6 +70,12 @@ def markdown(decision: Gate) -> str:
 def _of_scores(view: dict[str, Any]) -> str:
     """How scores are seen, where there are any."""
     return f"; {view['value']}, beta {view['beta']:g}" if "beta" in view else ""
+
+
+def _interval(criterion: Criterion) -> str:
+    """Ends in brackets; a sign where a ratio has none."""
+    ends = criterion.low, criterion.high
+    return f"[{ends[0]:.4f}, {ends[1]:.4f}]" if all(map(math.isfinite, ends)) else f"[{UNDEFINED}]"
 
 
 def _bound(entry: Criterion | NotJudged) -> str:

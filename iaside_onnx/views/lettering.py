@@ -48,12 +48,17 @@ def room_for(names: Sequence[str], most: float, size: float = SMALL) -> tuple[li
     return shown, max((width_of(name, size) for name in shown), default=0.0)
 
 
-def beside(axes: Axes, names: Sequence[str], size: float | None = None) -> list[str]:
-    """Names as they fit left of axes, which give way to them where nothing lays the figure out."""
+def beside(
+    axes: Axes, names: Sequence[str], size: float | None = None, further: float = 0.0
+) -> list[str]:
+    """Names as they fit left of axes, which give way to them where nothing lays the figure out.
+
+    So many `further` inches are kept free for what follows each name.
+    """
     size = SMALL * scale_of(axes) if size is None else size
     across = axes.get_position().width * inches_of(axes)[0]
     if not is_alone(axes):
         return list(names)
-    shown, wide = room_for(names, _SHARE * across, size)
-    make_room(axes, left=wide + 0.1)
+    shown, wide = room_for(names, _SHARE * across - further, size)
+    make_room(axes, left=wide + further + 0.1)
     return shown

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from ..comparisons.comparable import drawn_together
 from ..comparisons.contrast import contrasts
 from ..errors import UsageError
+from ..plurals import counted
 from ..results.finding import NO_FINDING, NOT_A_FINDING
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
@@ -29,7 +30,7 @@ from .figure import (
     note_lines,
     wrapped,
 )
-from .lettering import room_for
+from .lettering import fitted, room_for, width_of
 from .model_names import model_names
 from .ranked import ROW
 from .report_panels import (
@@ -41,10 +42,10 @@ from .report_panels import (
     draw_strip,
     strip_rows,
 )
-from .text import clean_words, one_line, told_apart
+from .text import clean_words, one_line
 
 _MOST_NAMES = 1.35  # inches beside rows
-_LETTERS = 28  # of a name in a legend
+_ENTRY = 2.95  # inches of a line of the legend
 
 
 def figure(
@@ -135,15 +136,18 @@ def _ranked(header: Header, reports: Sequence[Report], names: Sequence[str]) -> 
 
 
 def _entries(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
-    shown = told_apart(labels, _LETTERS)
-    return [_entry(report, label) for report, label in zip(reports, shown, strict=True)]
+    """What each report is called, and what it says, in the width of the picture."""
+    said = [_said(report) for report in reports]
+    room = _ENTRY - max(width_of(f": {text}") for text in said)
+    names = fitted(labels, min(room, _MOST_NAMES))
+    return [f"{name}: {text}" for name, text in zip(names, said, strict=True)]
 
 
-def _entry(report: Report, label: str) -> str:
+def _said(report: Report) -> str:
     holds = report.precondition.holds
-    score = f"signed SRS {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
+    score = f"signed score {report.srs_signed:+.3f}" if holds else NO_FINDING.upper()
     accuracy = clean_words(report, "accuracy", report.accuracy)
-    return f"{label}: {len(report.labels)} images, {accuracy}, {score}"
+    return f"{counted(len(report.labels), 'image')}, {accuracy}, {score}"
 
 
 def warning_lines(reports: Sequence[Report], labels: Sequence[str]) -> list[Line]:

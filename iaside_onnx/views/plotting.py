@@ -305,7 +305,7 @@ def save(
     UsageError, ReportError
         As for `draw` and `figure.check_picture`, or the file cannot be written.
     """
-    from .figure import DPI, check_picture
+    from .figure import DPI, check_picture, scaled
 
     check_picture(target, overwrite=overwrite)
     size = check_size(size)
@@ -313,15 +313,14 @@ def save(
         called = names or model_names(results)
         drawn = panel_figure(results, called, panel, size or SIZE)
     else:
-        drawn = draw(results, names, beside, picture)
+        with scaled(1.0, size):
+            drawn = draw(results, names, beside, picture)
     box: dict[str, Any] = {}
     if panel is None and size is not None:
         from matplotlib.transforms import Bbox
 
-        from .figure import scaled
-
         across, up = drawn.get_size_inches()
-        with scaled(min(size[0] / across, size[1] / up)):
+        with scaled(min(size[0] / across, size[1] / up), size):
             drawn = draw(results, names, beside, picture)
         # In the middle of the size, white around it.
         across, up = (drawn.get_size_inches() - size) / 2

@@ -65,7 +65,7 @@ def _of_report(report: Any) -> str:
     reasons = report.precondition.reasons
     if reasons:
         return f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
-    return f"{about}, signed SRS {number(report.srs_signed, signed=True)}"
+    return f"{about}, signed score {number(report.srs_signed, signed=True)}"
 
 
 def _clean_error(report: Any) -> str:
@@ -106,6 +106,7 @@ _ROWS = {
             f"{_clean_error(r)}, mean {r.error_name} {number(r.mean_error)}"
         ),
         table="robustness_table.print_robustness",
+        frame="frames_measured.robustness_frame",
         pictures={"errors": Drawing("robustness_plot.robustness_figure", several=True)},
         rows="rows.robustness_rows",
     ),
@@ -115,6 +116,7 @@ _ROWS = {
             f"vectors, {_clean_error(r)}"
         ),
         table="heatmap_table.print_heatmap",
+        frame="frames_measured.heatmap_frame",
         pictures={"maps": Drawing("heatmap_plot.heatmap_figure", several=True, beside="Report")},
         rows="rows.heatmap_rows",
     ),
@@ -124,6 +126,7 @@ _ROWS = {
             f"{r.settings['bands']} bands"
         ),
         table="snr_table.print_snr",
+        frame="frames_measured.snr_frame",
         pictures={"ratios": Drawing("snr_plot.snr_figure")},
         rows="rows.snr_rows",
     ),
@@ -142,6 +145,7 @@ _ROWS = {
     "Audit": Views(
         lambda a: f"{a.model['path']}: {a.verdicts.sentence}",
         table="audit_screen.print_audit",
+        frame="frames_measured.audit_frame",
         pictures={"errors": Drawing("audit_screen.audit_figure", several=True)},
         rows="rows.audit_rows",
     ),
@@ -151,7 +155,7 @@ _ROWS = {
     ),
     "Comparison": Views(
         lambda c: (
-            f"against {c.reference['report']}, signed SRS: {', '.join(map(_of_pair, c.pairs))}"
+            f"against {c.reference['report']}, signed score: {', '.join(map(_of_pair, c.pairs))}"
         ),
         "cells.comparison_html",
         "comparison_table.print_comparison",
@@ -164,16 +168,19 @@ _ROWS = {
             f"{', '.join(f'{p.report} {p.damage.difference:+.3g}' for p in c.pairs)}"
         ),
         table="damage_comparison.print_damage_comparison",
+        frame="frames_measured.damage_comparison_frame",
         pictures={"bands": Drawing("damage_comparison.damage_comparison_figure")},
     ),
     "Correlation": Views(
         lambda c: f"{c.models} models: {', '.join(c.outcomes)}",
         table="correlation_table.print_correlation",
+        frame="frames_measured.correlation_frame",
         pictures={"models": Drawing("correlation_plot.correlation_figure")},
     ),
     "Prediction": Views(
         lambda p: f"{p.model['path']}: {_of_prediction(p)}",
         table="prediction_table.print_prediction",
+        frame="frames_measured.prediction_frame",
         pictures={"corruptions": Drawing("prediction_plot.prediction_figure")},
     ),
     "StandInReport": Views(
@@ -182,6 +189,7 @@ _ROWS = {
             f"mean fall foretold {number(s.foretold.mean_drop.value)}"
         ),
         table="stand_in_table.print_stand_ins",
+        frame="frames_measured.stand_in_frame",
         pictures={"perturbations": Drawing("stand_in_plot.stand_in_figure")},
         rows="rows.stand_in_rows",
     ),
@@ -191,6 +199,7 @@ _ROWS = {
             f"{number(s.total.value[0])}, spectral {number(s.total.value[1])}"
         ),
         table="stand_in_table.print_shares",
+        frame="frames_measured.shares_frame",
         pictures={"shares": Drawing("stand_in_plot.shares_figure")},
     ),
     "Ranking": Views(

@@ -160,8 +160,8 @@ def draw_curves(axes: Axes, reports: Sequence[Report], names: Sequence[str]) -> 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _finish(
         axes, reports, names, "Bands kept", "number of bands kept",
-        f"mean {value_name(reports[0])}", "solid, filled: the lowest kept; dashed, hollow: the "
-        "highest kept",
+        f"mean {value_name(reports[0])}",
+        "solid, filled: the lowest; dashed, hollow: the highest",
     )  # fmt: skip
 
 

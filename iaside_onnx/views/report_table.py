@@ -47,10 +47,10 @@ def print_report(
     low, high = (number(end, signed=True) for end in report.srs_range)
     signed = interval(*intervals.srs_signed, signed=True)
     out.say(
-        f"Spectral robustness score (SRS): {number(report.srs)}  "
-        f"[{level}: {interval(*intervals.srs)}]{mark}",
         f"Signed score: {number(report.srs_signed, signed=True)}  [{level}: {signed}]  on its "
         f"range {low} (highest band alone) to {high} (lowest band alone){mark}",
+        f"Published score (SRS), without the sign: {number(report.srs)}  "
+        f"[{level}: {interval(*intervals.srs)}]{mark}",
     )
     evidence = None if finding.withheld else finding.evidence
     for sentence in filter(None, (evidence, finding.measured, finding.further)):

@@ -61,14 +61,17 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
     heading = f"{first.error_name.capitalize()} under corruptions, per cent"
     if len(reports) > FEW:
         return _ranked(Header(heading, about), reports, names)
-    labels, wide = room_for(_rows(first), _MOST_NAMES)
+    # The rows of the map and those of the means, which stand on one left edge.
+    quantities = list(_quantities(reports))
+    called, wide = room_for([*_rows(first), *quantities], _MOST_NAMES)
+    labels, quantities = called[: -len(quantities)], called[-len(quantities) :]
     left = wide + 0.17
     rows, columns = len(labels), len(first.severities) + 1
     panel = max(columns * _CELL, _LEAST_PANEL if several else WIDTH - left - _EDGE)
     width = max(WIDTH, left + len(reports) * (panel + _GAP) + _EDGE)
     header = Header(heading, about, width=width)
     map_height = rows * _MAP_ROW
-    bars = len(_quantities(reports)) * len(reports)
+    bars = len(quantities) * len(reports)
     bar_height = max(0.5, 0.13 * bars + 0.1)
     below = header.height + map_height + _BETWEEN
     drawn = Picture(width, below + bar_height + _BELOW)
@@ -83,6 +86,7 @@ def robustness_figure(reports: Sequence[RobustnessReport], names: Sequence[str])
         )  # fmt: skip
     axes = drawn.panel(left, below, width - left - _EDGE, bar_height)
     _draw_means(axes, reports, shown, ranked=False)
+    axes.set_yticks(range(len(quantities)), quantities, parse_math=False)
     return drawn
 
 

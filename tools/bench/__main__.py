@@ -1,13 +1,16 @@
 """The benchmark of this project; every figure is a median of repeats measured in turns.
 
     python tools/bench speed --data DATA --json speed.json
+    python tools/bench speed --data DATA --against speed.json
+    python tools/bench answer --data DATA --script iaside.py --model lite0.onnx
     python tools/bench memory --data DATA
     python tools/bench startup
     python tools/bench published iaside.py --data DATA
 
 `speed` compares `analyze` with the bare model and with a plain loop, `published` with the authors'
-own script (a file that you bring; `--agreement` compares what the two find), `memory` the peak
-memory of audits with that of the bare session, `startup` what commands need. Without DATA, the
+own script (a file that you bring; `--agreement` compares what the two find); `--against` holds
+either against an earlier run. `answer` takes the seconds until the score is there, `memory` the
+peak memory of audits with that of the bare session, `startup` what commands need. Without DATA, the
 folder with the real artifacts (CONTRIBUTING.md), `speed` runs the demo model and the networks with
 random weights on the demo's photographs. `gpu.py` beside this file is for machines with a GPU.
 """
@@ -28,11 +31,12 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from answer import answer_table, measure_answers
 from made_networks import resnet50, vit_small
 from plain_loop import PUBLISHED_BATCH
 from processes import ROOT, memory_table, peaks, start_up_table, start_ups
 from published import agreement, measure_published
-from speed import Case, measure, speed_table
+from speed import Case, against_table, measure, speed_table
 
 import iaside_onnx as ia
 from iaside_onnx.inference.choosing import choose_runtime
@@ -149,6 +153,48 @@ def published(options: argparse.Namespace) -> dict[str, Any]:
     return {"published": found}
 
 
+def answer(options: argparse.Namespace) -> dict[str, Any]:
+    """Seconds until the score is there; of the made network the seconds alone mean something."""
+    claim_process()
+    photographs = options.data / "imagenet-100"
+    labels = photographs / "labels.csv"
+    settings = {"bands": options.bands}
+    squeeze, models = options.data / "squeezenet1.1-fp16.onnx", list(options.model)
+    cases = [
+        (
+            Case(
+                "SqueezeNet 1.1", squeeze, photographs, {**settings, "preprocess": "caffe"}, labels
+            ),
+            options.images,
+            True,
+        )
+    ]
+    cases += [
+        (Case(model.stem, model, photographs, settings, labels), options.images, True)
+        for model in models
+    ]
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        made = Case(
+            "ResNet-50-sized",
+            Path(folder) / "resnet50.onnx",
+            photographs,
+            {**settings, "preprocess": "imagenet"},
+            labels,
+        )
+        cases.append((made, max(2, options.images // 10), False))
+        for case, images, told in cases:
+            if options.only.lower() not in case.name.lower():
+                continue
+            if case is made:
+                resnet50(case.model)
+            ways = measure_answers(case, images, options.repeats, options.script, told=told)
+            lines = answer_table(case.name, ways)
+            print("\n".join(lines[2:] if found else lines), flush=True)
+            found.append({"name": case.name, "ways": [asdict(way) for way in ways]})
+    return {"answer": found}
+
+
 def memory(options: argparse.Namespace) -> dict[str, Any]:
     """Peak memory of ResNet-20 at several numbers of images."""
     cifar = options.data / "cifar10"
@@ -167,7 +213,7 @@ def startup(options: argparse.Namespace) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one part of the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parts = parser.add_subparsers(required=True, metavar="speed|published|memory|startup")
+    parts = parser.add_subparsers(required=True, metavar="speed|published|answer|memory|startup")
     part = parts.add_parser("speed", help="analyze against the bare model and a plain loop")
     part.add_argument("--data", type=Path, help="folder with the real artifacts")
     part.add_argument("--only", default="", help="only networks whose name contains this")
@@ -191,6 +237,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     part.add_argument("--bands", type=int, default=8)
     part.add_argument("--repeats", type=int, default=3)
     part.set_defaults(run=published)
+    part = parts.add_parser("answer", help="seconds from a cold start until the score is there")
+    part.add_argument("--data", type=Path, required=True, help="folder with the real artifacts")
+    part.add_argument("--script", type=Path, help="the authors' iaside.py; without it a plain loop")
+    part.add_argument(
+        "--model", type=Path, action="append", default=[],
+        help="a further ImageNet classifier, with its recipe beside it; may be repeated",
+    )  # fmt: skip
+    part.add_argument("--only", default="", help="only networks whose name contains this")
+    part.add_argument("--images", type=int, default=100, help="that permutation gets")
+    part.add_argument("--bands", type=int, default=8)
+    part.add_argument("--repeats", type=int, default=3)
+    part.set_defaults(run=answer)
     part = parts.add_parser("memory", help="peak memory of audits and of the bare session")
     part.add_argument("--data", type=Path, required=True, help="folder with the real artifacts")
     part.add_argument("--counts", type=int, nargs="+", default=[20, 200, 1000], metavar="K")
@@ -200,6 +258,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     part.add_argument("--report", type=Path, help="what iaside show shows")
     part.add_argument("--repeats", type=int, default=15)
     part.set_defaults(run=startup)
+    for name in ("speed", "published"):
+        parts.choices[name].add_argument(
+            "--against", type=Path, metavar="JSON", help="of an earlier run: which ratios fell?"
+        )
     for part in parts.choices.values():
         part.add_argument("--json", type=Path, help="write everything measured there as well")
     options = parser.parse_args(arguments)
@@ -208,6 +270,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     content.update(options.run(options))
     if options.json:
         options.json.write_text(json.dumps(content, indent=2) + "\n")
+    if getattr(options, "against", None):
+        lines, fell = against_table(json.loads(options.against.read_text()), content)
+        print("\n".join(lines))
+        sys.exit(1 if fell else 0)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,16 @@ Everything goes into the folder as it is found: `gpu.md` (tables), `gpu.json`, t
 whole audits, and what nvidia-smi saw meanwhile.
 
 Bare: onnxruntime with input and output bound on the device, at its best batch. It and the audit
-take turns (`speed.py`). Transfers are counted, not timed: bytes that the engine puts on the device,
-and values that come back.
+take turns (`speed.py`), over as many images as the whole audit has: a device plans each shape of
+batch anew, which an audit of a few images would be all about. Transfers are counted, not timed:
+bytes that the engine puts on the device, and values that come back.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import gc
 import importlib
 import json
 import shutil
@@ -40,12 +42,13 @@ from speed import Case, measure, spread
 import iaside_onnx as ia
 from iaside_onnx.inference.choosing import choose_runtime
 from iaside_onnx.inference.engine import Engine
-from iaside_onnx.inference.providers import PROVIDERS
+from iaside_onnx.inference.providers import PROVIDERS, asked
 from iaside_onnx.inference.session import claim_process
 
-_BATCHES = (16, 32, 64, 128, 256, 512)
+_BATCHES = (64, 128, 256, 512)
 _SEEN = ("utilization.gpu", "utilization.memory", "memory.used", "power.draw", "clocks.sm")
 _EVERY = 200  # milliseconds
+_SAID = ("name", "driver", "cuda_runtime", "cudnn", "onnxruntime")
 _PRECISIONS = ("float32", "tf32", "float16")
 
 
@@ -138,6 +141,7 @@ def audit(case: Case, precision: str, options: argparse.Namespace) -> dict[str, 
     settings = {**case.settings, "bands": options.bands}
     small = Case(case.name, case.model, case.images, {**settings, "samples": options.turns})
     figures, _ = measure(small, runtime, options.repeats, options.batches, loop="none", **running)
+    gc.collect()  # sessions of listeners that hold themselves would keep the device's memory
     stem = f"{case.model.stem.partition('-')[0]}-{precision}"
     target = options.output / f"{stem}.h5"
     watch = Watch(options.output / f"{stem}-nvidia-smi.csv")
@@ -172,13 +176,18 @@ def audit(case: Case, precision: str, options: argparse.Namespace) -> dict[str, 
         "srs_signed": report.srs_signed,
         "srs_signed_interval": list(report.intervals.srs_signed),
         "tf32": report.settings.get("tf32"),
+        "run": {name: report.run.get(name) for name in ("onnxruntime", "gpu", "placement")},
         "warnings": report.run["warnings"],
     }
 
 
 def tables(found: Sequence[dict[str, Any]]) -> list[str]:
     """Lines of Markdown: speed, then what precision changes."""
+    run = found[0]["run"]
+    gpu = run["gpu"] or {}
     lines = [
+        ", ".join(f"{key} {value}" for key, value in {**gpu, **run}.items() if key in _SAID),
+        "",
         "| network | precision | bare model, passes/s (batch) | `analyze` (batch) | "
         "bare / `analyze` | GPU busy | KiB to / from the device, an image | whole audit |",
         "| --- " * 8 + "|",
@@ -221,22 +230,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--data", type=Path, help="folder with the real artifacts")
-    parser.add_argument("--provider", default="cuda", choices=tuple(PROVIDERS))
+    parser.add_argument("--provider", default="cuda", help="with options: cuda:prefer_nhwc=1")
     parser.add_argument(
         "--precision", nargs="+", choices=_PRECISIONS,
         help="default: all that the provider has (TensorRT rounds float32 to TF32)",
     )  # fmt: skip
     parser.add_argument("--only", default="", help="only networks whose name contains this")
     parser.add_argument("--samples", type=int, default=200, help="images of the whole audit")
-    parser.add_argument("--turns", type=int, default=20, help="images of an audit in turns")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=200, help="images of an audit in turns")
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--bands", type=int, default=8)
     parser.add_argument("--quick", action="store_true", help="2 images, 3 bands, batches up to 2")
     options = parser.parse_args(arguments)
     options.batches = _BATCHES
+    name, _ = asked(options.provider)
     # float32 comes first: what the others change is told against it.
     options.precision = options.precision or (
-        _PRECISIONS[1:] if PROVIDERS[options.provider].rounding == "always" else _PRECISIONS
+        _PRECISIONS[1:] if PROVIDERS[name].rounding == "always" else _PRECISIONS
     )
     claim_process()
     if options.quick:

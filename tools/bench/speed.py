@@ -33,6 +33,8 @@ SLICE = 0.4  # seconds
 LOOP_SHARE = 0.5
 _TRIAL = 0.5  # seconds
 _HOPELESS = 0.93
+# What the median of a ratio may lose from run to run.
+_NOISE = 0.05
 Competitor = Callable[[], int]
 
 
@@ -75,10 +77,12 @@ class Bare:
         if not model.runtime.execution.in_host_memory:
             self._binding = self._session.io_binding()
             placed = ort.OrtValue.ortvalue_from_numpy(
-                self._feed[form.name], model.runtime.execution.device, 0
+                self._feed[form.name], model.runtime.execution.device, model.runtime.device_id
             )
             self._binding.bind_ortvalue_input(form.name, placed)
-            self._binding.bind_output(model.output, model.runtime.execution.device)
+            self._binding.bind_output(
+                model.output, model.runtime.execution.device, model.runtime.device_id
+            )
 
     def __call__(self) -> int:
         """One run; its forward passes."""
@@ -254,3 +258,32 @@ def speed_table(found: Sequence[Figures], rival: str = "plain loop") -> list[str
                 cells.append(f"{middle:.3f} ({low:.3f} to {high:.3f})")
         lines.append("| " + " | ".join([*cells, str(len(each.rates["audit"]))]) + " |")
     return lines
+
+
+def against_table(before: dict[str, Any], after: dict[str, Any]) -> tuple[list[str], bool]:
+    """Two runs held against each other: lines of a Markdown table, and whether a ratio fell.
+
+    Both are what `--json` writes. Only ratios are compared: the machine was another, or busier.
+    """
+    lines = ["| network | ratio | before | after | |", "| --- " * 5 + "|"]
+    fell = False
+    for part, rival in (("speed", "plain loop"), ("published", "authors' script")):
+        earlier = {each["name"]: each["rates"] for each in before.get(part, [])}
+        for each in after.get(part, []):
+            for name, other in (("bare model", "bare"), (rival, "loop")):
+                both = [earlier.get(each["name"], {}), each["rates"]]
+                if not all(other in rates for rates in both):
+                    continue
+                old, new = (
+                    statistics.median(
+                        mine / its for mine, its in zip(rates["audit"], rates[other], strict=True)
+                    )
+                    for rates in both
+                )
+                worse = new < old * (1 - _NOISE)
+                fell |= worse
+                cells = [each["name"], f"`analyze` / {name}", f"{old:.3f}", f"{new:.3f}"]
+                lines.append("| " + " | ".join([*cells, "fell" if worse else "holds"]) + " |")
+    if len(lines) == 2:
+        raise SystemExit("the two runs have no network in common")
+    return lines, fell

@@ -48,7 +48,7 @@ from iaside_onnx.inference.choosing import choose_runtime
 from iaside_onnx.inference.classifier import Classifier, open_classifier
 from iaside_onnx.listener import Listener
 from iaside_onnx.mathematics.temperature import log_softmax
-from iaside_onnx.measure.subject import class_targets
+from iaside_onnx.measure.labelling import class_targets
 from iaside_onnx.settings import Settings
 
 Attributes = dict[str, Any]

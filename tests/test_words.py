@@ -1,4 +1,4 @@
-"""Counts are said as people say them, everywhere by one function."""
+"""Words of the program: counts as people say them, and one name for one thing."""
 
 from __future__ import annotations
 
@@ -34,3 +34,9 @@ def test_no_text_leaves_the_number_open():
         assert not [text for text in texts if HEDGED.search(text)], path
     for path in (ROOT / "iaside_onnx").rglob("*.html"):
         assert not HEDGED.search(path.read_text()), path
+
+
+def test_the_signed_score_has_one_name():
+    others = re.compile(r"signed SRS|signed spectral|signed\\nSRS|SRS with", re.IGNORECASE)
+    for path in [*SOURCES, *(ROOT / "iaside_onnx").rglob("*.html")]:
+        assert not others.search(path.read_text()), path

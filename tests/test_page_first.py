@@ -1,0 +1,184 @@
+"""What a page says first: is it robust, why, how sure, what now; in accuracy, the worst on top."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import shlex
+
+import numpy as np
+import pytest
+
+import iaside_onnx as ia
+from iaside_onnx.comparisons.measured import paired
+from iaside_onnx.page import charts, repeat
+from iaside_onnx.page.page import page
+
+from .damage_reports import made_damage
+from .pages import SCRIPT, Markup, made_report
+from .robustness_reports import made_up
+from .test_page_perturbations import audits, sha
+
+QUESTIONS = ["robust?", "Why?", "How sure is that?", "What now?", "Where the evidence lies"]
+KINDS = {"fog": "weather", "snow": "weather", "shot_noise": "noise", "contrast": "digital"}
+ERRORS = {"fog": 0.5, "snow": 0.3, "shot_noise": 0.8, "contrast": 0.2}
+
+
+def measured(number, better=0.0, severities=(1, 3, 5), images=60, **changed):
+    """Of model m<number>: the first images are right, as many as `ERRORS` and `better` say."""
+    place = np.arange(images)
+    right = [(1 - ERRORS[name] + better) * images for name in KINDS]
+    wrong = np.repeat((place[:, None] >= right)[:, :, None], len(severities), axis=2)
+    made = made_up(place >= 0.9 * images, wrong)
+    return dataclasses.replace(
+        made,
+        perturbations=list(KINDS),
+        severities=list(severities),
+        settings={**made.settings, "kinds": KINDS},
+        model={"path": f"m{number}.onnx", "sha256": sha(number)},
+        **changed,
+    )
+
+
+def first_screen(text):
+    """The text above the sections."""
+    return Markup(text.partition("<nav")[0].partition("<body>")[2])
+
+
+def rows(text, chart):
+    """Names of the rows of a chart, from the top."""
+    inside = re.search(rf'<svg class="chart {chart}".*?</svg>', text, re.DOTALL)[0]
+    found = Markup(inside)
+    return [held["aria-label"] for held in found.all("g", role="img")]
+
+
+def test_without_a_measurement_the_page_says_so_and_which_command_measures():
+    (report,) = audits(1)
+    text = page([report])
+    seen = first_screen(text)
+    places = [text.index(each) for each in QUESTIONS]
+    assert places == sorted(places)
+    assert "Not measured Nothing on this page says how often this model fails" in seen.text
+    command = re.search(r"make the page again: (iaside robustness .*?) Copy", seen.text)[1]
+    words = shlex.split(command)
+    assert words[2:4] == ["m0.onnx", "photos"]
+    assert words[words.index("--samples") + 1] == str(len(report.labels))
+    assert "iaside html report.h5 robustness.h5 -o page.html" in seen.text
+    several = first_screen(page(audits(2)))
+    assert "how often these models fail" in several.text
+    assert several.text.count("iaside robustness m") == 2
+    damaged = page([report], damages=[made_damage(model="m0")])
+    assert "Not measured" in damaged
+
+
+def test_one_model_is_judged_as_an_audit_is_with_its_sample_size_and_intervals():
+    (report,) = audits(1)
+    text = page([report], robustness=[measured(0)])
+    seen = first_screen(text)
+    assert "Is it robust? No Noise (shot noise)" in seen.text
+    table = seen.table("60 images, 90")
+    assert table[0][2] == "Right answers (n = 60)"
+    shown = {row[0]: row[2] for row in table[1:]}
+    assert re.fullmatch(r"20\N{NO-BREAK SPACE}% \[\d+, \d+\]", shown["noise"])
+    assert table[1][0] == "noise"  # what keeps least
+    partly = first_screen(page([report], robustness=[measured(0, severities=(2, 3, 4))]))
+    assert "Measured, not judged A verdict takes severities 1, 3 and 5" in partly.text
+    assert partly.table("n = 60 images")[1][1] == "90\N{NO-BREAK SPACE}% [80, 95]"
+
+
+def test_charts_are_in_accuracy_sorted_with_lines_of_untouched_images_and_of_guessing():
+    (report,) = audits(1)
+    text = page([report], robustness=[measured(0)])
+    said = rows(text, "errors")
+    assert [each.split(", ")[1].partition(":")[0] for each in said] == [
+        "shot noise", "fog", "snow", "contrast"
+    ]  # fmt: skip
+    assert "20\N{NO-BREAK SPACE}% [" in said[0]
+    chart = re.search(r'<svg class="chart errors".*?</svg>', text, re.DOTALL)[0]
+    left, right = charts._ROWS_LEFT, charts._ROWS_RIGHT
+    for kind, share in (("clean", 0.9), ("guess", 0.5)):
+        at = float(re.search(rf'class="upright {kind}" d="M([\d.]+)', chart)[1])
+        assert at == pytest.approx(left + share * (right - left), abs=0.1)
+    moves = rows(text, "changes")
+    values = [float(re.search(r"mPE ([\d.]+)", each)[1]) for each in moves]
+    assert values == sorted(values, reverse=True)
+    numbers = Markup(text).table("error and mPE under each corruption")
+    assert [row[0] for row in numbers[1:]] == ["shot noise", "fog", "snow", "contrast"]
+
+
+def test_two_models_are_paired_image_by_image():
+    reports = audits(2)
+    costs = [measured(0), measured(1, 0.2)]
+    text = page(reports, robustness=costs)
+    seen = first_screen(text)
+    found = paired(("m0", costs[0]), ("m1", costs[1]), [1, 3, 5])
+    every = [f"{100 * end:+.0f}" for end in (
+        found.every.difference, found.every.low, found.every.high
+    )]  # fmt: skip
+    sentence = f"m1 gets more right than m0 under corruptions: {every[0]} [{every[1]}, {every[2]}]"
+    assert sentence in seen.text
+    table = {row[0]: row[1:] for row in seen.table("m1 against m0, paired image by image, n = 60")}
+    assert table["untouched images"][2].startswith("+0 [")
+    assert table["noise"][:2] == ["20\N{NO-BREAK SPACE}%", "40\N{NO-BREAK SPACE}%"]
+    assert table["noise"][2].startswith("+20 [")
+    assert len(rows(text, "difference-1")) == len(KINDS)
+    assert "<summary>Model by model" not in text
+    # Where one is not measured, that is said of it alone.
+    one = first_screen(page(reports, robustness=costs[:1]))
+    assert "Not measured: m1." in one.text
+    assert "iaside robustness m1.onnx" in one.text
+    assert "iaside robustness m0.onnx" not in one.text
+
+
+def test_warnings_stand_before_the_answer_and_are_said_once():
+    (report,) = audits(1)
+    cost = measured(0, run={**measured(0).run, "warnings": [f"noisy {SCRIPT}"]})
+    report = dataclasses.replace(report, run={**report.run, "warnings": ["odd pictures"]})
+    text = first_screen(page([report], robustness=[cost])).text
+    answer = text.index("Is it robust?")
+    for warning in ("odd pictures", "noisy", "18 images are few"):
+        assert text.count(warning) == 1
+        assert text.index(warning) < answer
+    lost = dataclasses.replace(report, predicted=(report.labels + 1) % 6)
+    text = first_screen(page([lost])).text
+    assert text.index("No finding:") < text.index("Is it robust?")
+    assert "No finding, for the reason at the top." in text
+    assert "iaside inspect m0.onnx --data photos" in text
+
+
+def test_terms_are_explained_where_they_stand():
+    text = Markup(page(audits(1))).text
+    assert "In place of a band that is taken away noise that has the spectrum of the sample" in text
+    assert "What a set of bands is worth the log-probability of the true class" in text
+    assert "Game played in" not in text
+    assert "absent ones" not in text
+
+
+def test_the_command_that_repeats_leaves_out_defaults_alone():
+    defaults = {
+        name: each.default for name, each in inspect.signature(ia.analyze).parameters.items()
+    }
+    for name in ("value", "beta", "confidence"):
+        assert repeat._DEFAULTS[name] == defaults[name]
+    report = made_report()
+    words = repeat.repetition(report).words
+    for flag in ("--norm", "--absence", "--seed", "--estimator", "--value", "--beta", "--passes"):
+        assert flag not in words
+    assert words[words.index("--bands") + 1] == "4"
+    other = dataclasses.replace(report, settings={**report.settings, "norm": "l2", "beta": 0.5})
+    words = " ".join(repeat.repetition(other).words)
+    assert "--norm l2" in words
+    assert "--beta 0.5" in words
+
+
+def test_damage_shows_its_interactions_and_the_classes_that_suffer_most():
+    damage = made_damage()
+    text = Markup(page([], damages=[damage]))
+    matrix = text.table("Pairs of bands")[1:]
+    found = damage.interactions
+    assert float(matrix[0][2]) == pytest.approx(found[0, 1], abs=0.06)
+    classes = text.table("Classes that")[1:]
+    lost = [float(row[2]) for row in classes]
+    assert lost == sorted(lost, reverse=True)
+    assert len(classes) == 4
