@@ -111,6 +111,7 @@ def test_counted_detections_of_a_batch_and_of_several_images_in_one_table():
         {"deltas": np.random.default_rng(0).normal(size=(1, 200, 4)),
          "scores": np.random.default_rng(0).uniform(size=(1, 200, 3))},
         {"classes": np.ones((1, 10))},
+        {"places": np.array([[0, 0, 1, 1]]), "sure": np.array([[0.5]])},
         {"out": np.random.default_rng(0).normal(size=(1, 3, 20, 20, 85))},
     ],
     ids=lambda outputs: next(iter(outputs)),

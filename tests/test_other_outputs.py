@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError, UsageError
 from iaside_onnx.mathematics.shapley import shapley_values
+from iaside_onnx.measure.verification import verify
 
 from . import graphs
 from .conftest import write_npz
@@ -116,6 +118,8 @@ def test_a_detector_is_found_and_valued_by_its_boxes(tmp_path, data, suppressed)
         ({"output": ["map", "map"]}, UsageError, "the same output is named twice"),
         ({"head": "yolo"}, ArtifactError, "the outputs are no such head"),
         ({"head": "boxen"}, UsageError, "boxen"),
+        ({"task": "embedding", "output": ["scores", "map"]}, UsageError, "one output is read"),
+        ({"task": "classes", "head": "none"}, UsageError, "one output is read"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(model, data, options, error, words):
@@ -162,3 +166,44 @@ def test_attacks_and_damage_of_a_detector(tmp_path, data):
         preprocess="unit", samples=3,
     )  # fmt: skip
     assert "accuracy" not in damage.sentence()
+
+
+def test_rows_are_done_again_with_the_distances_of_each_output(model, data, tmp_path):
+    target = tmp_path / "r.h5"
+    ia.analyze(model, data, target, task="other", **FEW)
+    told = verify(target, model=model, images=data, redo=2)
+    assert [check.name for check in told.checks if not check.holds] == []
+    altered = ia.load(target)
+    altered.distances[:] += np.float32(0.1)
+    altered.save(tmp_path / "altered.h5")
+    told = verify(tmp_path / "altered.h5", model=model, images=data, redo=2)
+    assert [check.name for check in told.checks if not check.holds] == ["rows"]
+
+
+def test_boxes_and_scores_of_two_outputs_are_read_in_batches(tmp_path, data):
+    nodes, constants = graphs.amplitudes(SIZE, CYCLES)
+    corners = np.random.default_rng(0).uniform(0, 8, (1, 120, 4)).astype(np.float32)
+    corners[..., 2:] += corners[..., :2]
+    place = np.zeros((4, 240), np.float32)
+    place[2, 11] = 5  # class 1 of candidate 5, by the third wave
+    constants |= {"corners": corners, "place": place, "two": np.array([0, 120, 2])}
+    constants |= {"none": np.zeros((4, 480), np.float32), "four": np.array([0, 120, 4])}
+    nodes += [
+        helper.make_node("MatMul", ["amplitude", "place"], ["flat_scores"]),
+        helper.make_node("Reshape", ["flat_scores", "two"], ["scores"]),
+        helper.make_node("MatMul", ["amplitude", "none"], ["flat_boxes"]),
+        helper.make_node("Reshape", ["flat_boxes", "four"], ["zeros"]),
+        helper.make_node("Add", ["zeros", "corners"], ["boxes"]),
+    ]
+    boxes = helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["n", 120, 4])
+    path = graphs.save(
+        tmp_path / "m.onnx", nodes, constants, input_shape=["n", 3, SIZE, SIZE],
+        output_shape=["n", 120, 2], extra_outputs=[boxes],
+    )  # fmt: skip
+    report = ia.analyze(path, data, **FEW)
+    assert report.settings["head"] == "ssd"
+    assert report.settings["output"] == ["boxes", "scores"]
+    assert report.run["batch_mode"] == "file"
+    np.testing.assert_allclose(report.sid, [0, 0, 1, 0], atol=2e-2)
+    one = ia.analyze(path, data, threshold=0.45, **FEW)
+    np.testing.assert_allclose(one.value[STRENGTHS[:, 2] < 0.088, 0], 1)  # no object there

@@ -319,6 +319,11 @@ def predict_damage(
 
 
 def _check_fit(report: Report, snr: SnrReport) -> None:
+    if not report.of_classes:
+        raise ReportError(
+            f"the report is of {report.task.what}, and what is foretold is a fall of accuracy, "
+            "which takes a model of classes"
+        )
     if not report.exact:
         raise ReportError(
             "the report holds drawn coalitions, and damage is foretold from all: audit with "

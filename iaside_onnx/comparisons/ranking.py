@@ -117,6 +117,8 @@ class Ranking(Shown):
         ``corruptions`` and ``severities``; empty where none were measured.
     own_answers : bool
         Labels are each model's own answers: shares under corruptions count answers that stay.
+    counted : str
+        What shares under corruptions count.
     rule : str
         When models are told apart.
     notes : list of str
@@ -133,6 +135,7 @@ class Ranking(Shown):
     data: dict[str, dict[str, Any]]
     measured: dict[str, Any]
     own_answers: bool
+    counted: str
     rule: str
     notes: list[str]
     left_out: list[LeftOut]
@@ -258,6 +261,7 @@ def rank(
         data={name: each.result.data for name, (each, *_) in _kinds(errors, analyses).items()},
         measured=known.measured,
         own_answers=known.own_answers,
+        counted=known.counted,
         rule=_rule(rows, confidence),
         notes=notes + known.notes(by),
         left_out=left_out,

@@ -10,10 +10,11 @@ import numpy as np
 from ..mathematics.kept import LEAST_IMAGES, resampled_kept
 from ..mathematics.proportion import wilson
 from ..plurals import plural
-from ..results.group_verdict import GROUPS, guessing
+from ..results.group_verdict import GROUPS, counted_answers, guessing
 from ..results.result import ModelResult
 from ..results.robustness import resampled_errors
 from ..results.spread import Spread
+from ..tasks import CLASSES, TASKS
 from .gated import wrong_under
 from .ranked_files import Entry
 from .ranking_pairs import corrupted_right
@@ -38,6 +39,9 @@ class Known:
         self.analyses = [each.analysis for each in models if each.analysis is not None]
         first: list[ModelResult] = [*self.errors[:1], *self.analyses[:1]]
         self.own_answers = bool(first) and first[0].of_own_answers
+        self.task = first[0].task if first else TASKS[CLASSES]
+        # What shares under corruptions count.
+        self.counted = counted_answers(self.task, own=self.own_answers)
         self.kinds = list(dict.fromkeys(self.errors[0].settings["kinds"].values())) if (
             self.errors
         ) else []  # fmt: skip
@@ -71,13 +75,16 @@ class Known:
         if by == "accuracy":
             each = errors if errors is not None else model.analysis
             fits = each is not None and each.data["digest"] == self.digest
-            return each if fits and not self.own_answers else None
+            known = fits and not self.own_answers and self.task.name == CLASSES
+            return each if known else None
         if errors is None or not errors.perturbations:
             return None
         return errors if by in MEASURES or by in self.kinds else None
 
     def lacks(self, by: str) -> str:
         """Why a measure is not known."""
+        if by == "accuracy" and self.task.name != CLASSES:
+            return f"{self.task.what} has no accuracy"
         if by == "accuracy":
             return "accuracy is not known: labels are the models' own answers"
         command = "analyze" if by == "score" else "robustness"
@@ -89,7 +96,10 @@ class Known:
     def words(self, by: str) -> str:
         """What a measure is."""
         if by in GROUPS:
-            return f"{'same answers' if self.own_answers else 'accuracy'} under {by}"
+            right = self.counted == "right answers"
+            return f"{'accuracy' if right else self.counted} under {by}"
+        if by == "corrupted" and self.task.name != CLASSES:
+            return f"share of {self.counted} under corruptions"
         if by == "corrupted" and self.own_answers:
             return "share of the model's own answers that stay under corruptions"
         return MEASURES[by]
@@ -131,14 +141,15 @@ def values_of(model: Entry, known: Known, confidence: float) -> dict[str, Spread
     if errors is not None and errors.perturbations:
         found["corrupted"] = _turned(errors.damage.mean_error)
         drawn = resampled_kept(
-            ~errors.clean_wrong,
+            errors.right_shares[0],
             corrupted_right(errors),
             guessing(errors),
             int(errors.settings["seed"]),
         )
         low, high = drawn.ends(confidence)
         found["kept"] = Spread(drawn.value[0], low[0], high[0])
-        found["mpe"] = errors.damage.mean_mpe
+        if errors.of_classes:
+            found["mpe"] = errors.damage.mean_mpe
         wrong = np.concatenate([wrong_under(errors, kind) for kind in known.kinds], axis=1)
         groups = _turned(resampled_errors(wrong, errors))
         found |= {kind: groups[at] for at, kind in enumerate(known.kinds)}

@@ -32,7 +32,7 @@ Judged = tuple[Difference, bool]
 def corrupted_right(report: RobustnessReport) -> Array:
     """Right answers to the corrupted versions of each image, shape (n, 1)."""
     images = len(report.labels)
-    return np.asarray(1.0 - report.wrong.reshape(images, -1).mean(axis=1))[:, None]
+    return np.asarray(1.0 - report.lost_shares.reshape(images, -1).mean(axis=1))[:, None]
 
 
 class Judge:
@@ -68,7 +68,7 @@ class Judge:
     def _table(self, result: Any) -> Array:
         """What the measure is made of, a row an image."""
         if self.by == "kept":
-            return np.column_stack([corrupted_right(result), ~result.clean_wrong])
+            return np.column_stack([corrupted_right(result), result.right_shares[0]])
         if self.by == "mpe":
             return np.asarray(
                 result.change.reshape(len(result.labels), -1).mean(axis=1, dtype=np.float64)

@@ -234,7 +234,7 @@ def open_classifier(
         offset = declared.label_offset()
     preprocess = recipe.for_size(form.height, form.width)
     wide = _probe(sample, preprocess, form.channels)
-    asked = settings.output_kind or declared.output_kind()
+    asked = settings.output_kind or declared.kind_of(named)
     try:
         beside = fixed_inputs(artifact, tensor, settings.set, listener)
         affine = Affine(*preprocess.affine(form.channels))

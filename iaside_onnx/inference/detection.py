@@ -215,7 +215,7 @@ def _rows(runs: Sequence[Outputs], classes: int | None, form: str | None) -> Det
 
 def _boxes(runs: Sequence[Outputs], classes: int | None, form: str | None) -> DetectionHead | None:
     """Boxes, confidences and classes after suppression, a number of each for every detection."""
-    del classes, form
+    del classes
     first = runs[0]
     boxes = [
         name for name, each in first.items() if each.shape[-1:] == (4,) and each.ndim in (2, 3)
@@ -223,6 +223,8 @@ def _boxes(runs: Sequence[Outputs], classes: int | None, form: str | None) -> De
     if len(boxes) != 1 or not _are_corners(_joined(runs, boxes[0])):
         return None
     batched = first[boxes[0]].ndim == 3
+    if not batched and form is None and all(len(run[boxes[0]]) == 1 for run in runs):
+        return None  # four numbers an image, whatever they are
     found: dict[str, str] = {}
     for name, each in first.items():
         if name == boxes[0]:
@@ -230,7 +232,9 @@ def _boxes(runs: Sequence[Outputs], classes: int | None, form: str | None) -> De
         numbers = np.concatenate([np.asarray(run[name], np.float64).ravel() for run in runs])
         # A number for each detection of each image; one an image counts them.
         alike = all(run[name].size == run[boxes[0]].size // 4 for run in runs)
-        whole = each.dtype.kind in "iu" or (_are_whole(numbers) and "score" not in name.lower())
+        whole = each.dtype.kind in "iu" or (
+            bool(numbers.size) and _are_whole(numbers) and "score" not in name.lower()
+        )
         if alike and each.ndim <= 2 + batched and each.dtype.kind == "f" and not whole:
             kind = "scores" if _are_shares(numbers) else ""
         elif alike and whole and not (each.size == 1 and "num" in name.lower()):

@@ -136,7 +136,7 @@ def inspect(
         Not an ONNX model, or no such input or output. What merely cannot be audited is listed
         under ``warnings``.
     """
-    task = task if task == "other" else None  # which alone changes what is read
+    read_as = task if task == "other" else None  # which alone changes what is read
     runtime = Runtime(extensions=tuple(ort_extension))
     artifact = describe(path, runtime)
     declared, warnings = Declared(path, artifact.metadata), _Warnings()
@@ -153,10 +153,10 @@ def inspect(
         layout = warnings.read(partial(settled_layout, artifact, image, asked))
     named = tuple(filter(None, several("output", output) or (declared.output(),)))
     first = warnings.read(
-        lambda: first_output(artifact, named, task, head), strict=output is not None
+        lambda: first_output(artifact, named, read_as, head), strict=output is not None
     )
     scores, fault = (None, None) if first is None else first
-    declared_kind = warnings.read(declared.output_kind)
+    declared_kind = warnings.read(partial(declared.kind_of, named))
     tail = artifact.kind_of(scores.name) if scores else "unknown"
     classes = _declared_class_count(scores)
     kind = declared_kind or plain_kind(tail, classes)
@@ -176,9 +176,9 @@ def inspect(
             for form in (form_of(image, layout, sides) for sides in sizes)
         ]
         find = partial(
-            settled_outputs, declared=declared, names=named, task=task, head=head, fault=fault
+            settled_outputs, declared=declared, names=named, task=read_as, head=head, fault=fault
         )
-        trial = _tried(sources, declared_kind, warnings, find, free=_is_free(image))
+        trial = _tried(sources, declared_kind, warnings, find, free=_is_free(image), asked=task)
         meaning = trial.meaning
         if meaning is not None and meaning.task != "classes":
             classes = None
@@ -233,7 +233,9 @@ def inspect(
         classes=classes,
         task=meaning.task if meaning else None,
         meaning=meaning.words if meaning else None,
-        command=_command(path, trial, meaning, output, set),
+        command=_command(
+            path, trial, meaning, {"output": output, "task": task, "head": head, "set": set}
+        ),
         head=detector.form if detector else None,
         class_names=declared.classes(classes, offset) if classes else None,
         range_hint=pixels.text if pixels else None,
@@ -264,13 +266,12 @@ def _command(
     path: Path,
     trial: _Trial | None,
     meaning: OutputMeaning | None,
-    output: str | Sequence[str] | None,
-    values: Sequence[str],
+    asked: dict[str, Any],
 ) -> list[str] | None:
     """The words of the command that audits the file; None where it cannot be audited as it is."""
     if trial is None or trial.opened is None or meaning is None:
         return None
-    given = {"output": several("output", output), "set": values}
+    given = {name: several(name, each) for name, each in asked.items()}
     words = [word for name, each in given.items() for value in each for word in typed(name, value)]
     return ["iaside", "audit", path_word(path), "IMAGES", *words]
 
@@ -288,7 +289,7 @@ def _plain(form: InputForm) -> Affine:
 
 def _tried(
     sources: Sequence[Source], declared_kind: str | None, warnings: _Warnings, find: _Find, *,
-    free: bool,
+    free: bool, asked: str | None,
 ) -> _Trial:  # fmt: skip
     """Random images put through the first of the sources that runs, as an audit would open it."""
     try:
@@ -299,7 +300,9 @@ def _tried(
                 name = source.output.name
                 meaning = meaning_of(*result, declared_kind)
                 shape = (len(result[1]), *result[0].model.score_shapes[0])
-                task = task_of(name, meaning, shape, None)  # whether it can be audited
+                task = task_of(name, meaning, shape, asked)  # whether it can be audited
+                if asked is not None and task != meaning.task:
+                    meaning = OutputMeaning(task, f"{TASKS[task].what}, as asked")
                 form = None
                 if TASKS[task].counted and task != CLASSES:
                     form = warnings.read(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_choice
-from ..errors import ArtifactError
+from ..errors import ArtifactError, UsageError
 from ..listener import Listener
 from ..mathematics.agreement import block_of
 from ..onnx_file.artifact import Artifact
@@ -192,7 +192,14 @@ def first_output(
     ------
     ArtifactError
         There is none.
+    UsageError
+        Several, or a detector's, for a task that reads one.
     """
+    if task not in (None, OTHER) and (len(names) > 1 or head is not None):
+        what = option("head", head) if head is not None else f"several {option('output')}"
+        raise UsageError(
+            f"{what}: goes with {option('task', OTHER)}; of {TASKS[task].what} one output is read"
+        )
     if task == OTHER or len(names) > 1:
         return float_outputs(artifact, names)[0], None
     try:

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ..mathematics.dense import (
-    PixelNumbers,
     answers,
+    log_normaliser,
     log_probabilities,
+    mean_counted,
+    mean_margin,
+    of_classes,
     pixel_counts,
-    pixel_numbers,
     resized,
 )
 from .class_scores import ScoreForm
@@ -135,19 +137,38 @@ class Dense:
             "Resize", name, "", "", size, mode="linear", coordinate_transformation_mode="half_pixel"
         )
 
+    def _at_mask(self, reading: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The scores of an image at the size of the masks, shape (channels, height, width)."""
+        return resized(np.asarray(reading, np.float32), *self.size)
+
     def _log_probabilities(self, reading: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of the classes at each pixel of the mask, shape (classes, height, width)."""
-        at_mask = resized(np.asarray(reading, np.float32), *self.size)
+        at_mask = self._at_mask(reading)
         flat = at_mask.reshape(self.form.channels, -1).T
         logits = self.scores.logits(flat).T.reshape(self.classes, *self.size)
         # Probabilities stand for themselves.
         return logits if self.scores.kind == "probabilities" else log_probabilities(logits)
 
-    def _numbers(self, readings: NDArray[Any], references: NDArray[Any]) -> list[PixelNumbers]:
-        return [
-            pixel_numbers(self._log_probabilities(reading), mask)
-            for reading, mask in zip(readings, references, strict=True)
-        ]
+    def _answer(self, reading: NDArray[np.float32]) -> NDArray[np.int16]:
+        """The class of each pixel of the mask by the model itself."""
+        at_mask = self._at_mask(reading)
+        if not self.scores.binary:
+            return answers(at_mask)
+        half = 0.5 if self.scores.kind == "probabilities" else 0.0
+        return np.asarray(at_mask[0] > half, np.int16)
+
+    def _value(self, reading: NDArray[np.float32], mask: NDArray[np.int16]) -> float:
+        """Mean log-probability of a mask, without those of other classes."""
+        at_mask = self._at_mask(reading)
+        if self.scores.kind == "probabilities":
+            if self.scores.binary:
+                at_mask = np.concatenate([1 - at_mask, at_mask])
+            own = np.log(np.maximum(of_classes(at_mask, mask), np.float32(self.scores.floor)))
+        elif self.scores.binary:
+            own = -np.logaddexp(np.float32(0), np.where(mask == 1, -at_mask[0], at_mask[0]))
+        else:
+            own = of_classes(at_mask, mask) - log_normaliser(at_mask)
+        return mean_counted(own, mask)
 
     def values(self, scores: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float32]:
         """Mean log-probability of each image's mask."""
@@ -159,15 +180,17 @@ class Dense:
 
     def worth(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
         """Value of each image from readings, shape (n,)."""
-        return np.array([each.value for each in self._numbers(readings, references)])
+        pairs = zip(readings, references, strict=True)
+        return np.array([self._value(*pair) for pair in pairs])
 
     def answers(self, readings: NDArray[Any]) -> NDArray[np.int16]:
         """The class of each pixel by the model itself, at the size of the masks."""
-        return np.stack([answers(self._log_probabilities(reading)) for reading in readings])
+        return np.stack([self._answer(reading) for reading in readings])
 
     def share(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float64]:
         """Share of the counted pixels that are right, shape (n,)."""
-        return np.array([each.share for each in self._numbers(readings, references)])
+        pairs = zip(self.answers(readings), references, strict=True)
+        return np.array([mean_counted(given == mask, mask) for given, mask in pairs])
 
     def right(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.bool_]:
         """Where more than half of the counted pixels are right."""
@@ -177,9 +200,9 @@ class Dense:
         self, readings: NDArray[Any], references: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Mean of log-probability of the class less the highest other one, and what is wrong."""
-        numbers = self._numbers(readings, references)
-        margin = np.array([each.margin for each in numbers])
-        return margin, np.array([each.share <= 0.5 for each in numbers])
+        pairs = zip(map(self._log_probabilities, readings), references, strict=True)
+        margin = np.array([mean_margin(*pair) for pair in pairs])
+        return margin, ~self.right(readings, references)
 
     def change(self, readings: NDArray[Any], clean: NDArray[Any]) -> NDArray[np.float64]:
         """Mean over pixels of how far the probabilities of classes moved, in [0, 2], shape (n,)."""

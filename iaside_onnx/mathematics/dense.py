@@ -6,7 +6,7 @@ and -1 where a pixel does not count.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +14,6 @@ from numpy.typing import NDArray
 # In a mask: the pixel does not count.
 IGNORED = -1
 Map = NDArray[np.float32]
-
-
-class PixelNumbers(NamedTuple):
-    """What the pixels of one image come to.
-
-    Attributes
-    ----------
-    value : float
-        Mean over the counted pixels of the log-probability of their class.
-    margin : float
-        Mean of log-probability of the class less the highest other one.
-    share : float
-        Share of the counted pixels whose highest score is that of their class.
-    """
-
-    value: float
-    margin: float
-    share: float
 
 
 def resized(scores: Map, height: int, width: int) -> Map:
@@ -60,8 +42,7 @@ def _along(scores: Map, size: int, axis: int) -> Map:
 
 def log_probabilities(logits: Map) -> Map:
     """Logarithm of the softmax over classes."""
-    shifted = logits - logits.max(axis=0, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=0, keepdims=True)))
+    return np.asarray(logits - log_normaliser(logits))
 
 
 def answers(scores: NDArray[Any]) -> NDArray[np.int16]:
@@ -69,19 +50,31 @@ def answers(scores: NDArray[Any]) -> NDArray[np.int16]:
     return np.asarray(scores.argmax(axis=0), np.int16)
 
 
-def pixel_numbers(log_prob: Map, mask: NDArray[Any]) -> PixelNumbers:
-    """What a map of log-probabilities is worth by a mask with some pixel that counts."""
+def log_normaliser(logits: Map) -> Map:
+    """Logarithm of the sum of the exponentials over classes, at each pixel."""
+    largest = logits.max(axis=0)
+    return np.asarray(largest + np.log(np.exp(logits - largest).sum(axis=0)))
+
+
+def of_classes(scores: Map, mask: NDArray[Any]) -> Map:
+    """The score of each pixel's class by a mask; of class 0 where a pixel does not count."""
+    index = np.maximum(mask, 0).astype(np.intp)[None]
+    return np.asarray(np.take_along_axis(scores, index, axis=0)[0])
+
+
+def mean_counted(numbers: NDArray[Any], mask: NDArray[Any]) -> float:
+    """Mean over the counted pixels of a mask."""
+    return float(numbers[mask != IGNORED].mean(dtype=np.float64))
+
+
+def mean_margin(log_prob: Map, mask: NDArray[Any]) -> float:
+    """Mean over counted pixels of the log-probability of their class less the highest other."""
     counted = mask != IGNORED
     of_pixels = log_prob[:, counted]
-    classes = mask[counted].astype(np.intp)
-    at = np.arange(len(classes))
+    classes, at = mask[counted].astype(np.intp), np.arange(int(counted.sum()))
     own = of_pixels[classes, at].astype(np.float64)
     of_pixels[classes, at] = -np.inf
-    best = of_pixels.max(axis=0)
-    first = of_pixels.argmax(axis=0)
-    # Of equal scores the first class is the answer.
-    right = (own > best) | ((own == best) & (classes < first))
-    return PixelNumbers(float(own.mean()), float((own - best).mean()), float(right.mean()))
+    return float((own - of_pixels.max(axis=0)).mean())
 
 
 def pixel_counts(given: NDArray[Any], mask: NDArray[Any], classes: int) -> NDArray[np.int64]:

@@ -33,7 +33,7 @@ from .in_memory import GivenImages, GivenModel
 from .perturbed import Wanted
 from .request import LabelledOptions, Request, with_options
 from .scorer import Scorer
-from .subject import Subject, draw_key, open_subject, refuse_own_answers
+from .subject import Subject, draw_key, open_subject, refuse_other_tasks, refuse_own_answers
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 _USUAL_SEVERITY = 3
@@ -125,6 +125,7 @@ def fit_filter(
     refuse_own_answers(request, "whether a filter helps is judged by true labels")
     _check_target(request, wanted)
     subject = open_subject(request)
+    refuse_other_tasks(subject.classifier, "whether a filter helps is judged by right answers")
     _check_subject(subject)
     keys = [draw_key(subject.sample, position) for position in range(len(subject.sample))]
     subject = replace(subject, keys=keys)

@@ -112,7 +112,7 @@ def measure_each(
         for cost, times in costs.items():
             listener.note(f"cost: {f'{times} times ' * (times > 1)}{cost}")
         whole_sample, clean = any(each.of_whole_sample for each in measurements), None
-        if labelled:
+        if labelled or (subject.model is not None and subject.model.task().learns):
             clean = clean_pass(subject, whole_sample=whole_sample)
             subject = replace(
                 subject,

@@ -33,7 +33,7 @@ from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
 from .spectra import Spectra, averages, check_size, tables
-from .subject import Subject, refuse_own_answers
+from .subject import Subject, refuse_other_tasks, refuse_own_answers
 
 # As many as half of the smaller side resolves, up to this.
 _RINGS = 32
@@ -123,6 +123,7 @@ def measure_stand_ins(
         check_kind("measured", measured, RobustnessReport, kind)
 
     def settle(subject: Subject) -> StandIns:
+        refuse_other_tasks(subject.classifier, "what is foretold is a fall of accuracy")
         form = subject.classifier.form
         size, path = (form.height, form.width), str(subject.classifier.artifact.path)
         if snr is not None:

@@ -306,6 +306,14 @@ def refuse_own_answers(request: Request, why: str) -> None:
         raise UsageError(f"{option('labels', OWN_ANSWERS)} does not serve here: {why}")
 
 
+def refuse_other_tasks(classifier: Classifier, why: str) -> None:
+    """Refuse a model that gives no single class an image, where accuracy is what counts."""
+    if classifier.kind.name != CLASSES:
+        raise UsageError(
+            f"{classifier.artifact.path}: is audited as {classifier.kind.what}, and {why}"
+        )
+
+
 def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dict[str, Any]]:
     """Draw the sample; it, and where it came from as a result's ``data`` has it."""
     if request.settings.temperature == "auto":

@@ -219,7 +219,7 @@ def _redo_of(result: Any) -> _Redo:
 
 
 def _of_report(report: Report) -> _Redo:
-    return _Redo(analyze, {}, lambda one: one.table, report.settings)
+    return _Redo(analyze, {}, lambda one: one.every_number, report.settings)
 
 
 def _of_heatmap(report: HeatmapReport) -> _Redo:

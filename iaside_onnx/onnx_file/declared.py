@@ -7,7 +7,7 @@ an option overrides its key, and then even a broken value does no harm.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +124,11 @@ class Declared:
     def output_kind(self) -> str | None:
         """What the score output holds: "logits" or "probabilities"."""
         return self._one_of("output_kind", ("logits", "probabilities"))
+
+    def kind_of(self, outputs: Sequence[str]) -> str | None:
+        """`output_kind`, where these outputs are what it speaks of; None given: they are."""
+        own = self.output()
+        return None if own is not None and outputs and own not in outputs else self.output_kind()
 
     def output(self) -> str | None:
         """Name of the score output."""

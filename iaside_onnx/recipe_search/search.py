@@ -29,7 +29,7 @@ from ..listener import Listener
 from ..mathematics.temperature import log_softmax
 from ..measure.labelling import class_targets, settle_labels
 from ..measure.request import ModelOptions, Request
-from ..measure.subject import open_model, open_sample, refuse_own_answers
+from ..measure.subject import open_model, open_sample, refuse_other_tasks, refuse_own_answers
 from ..onnx_file.declared import Declared
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings
@@ -112,6 +112,10 @@ def search_recipes(
     classifier = open_model(replace(request, settings=opening), sample, check_range=False)
     if sha256 is not None and classifier.artifact.sha256 != sha256:
         raise ChangedModelError(model)
+    refuse_other_tasks(
+        classifier,
+        f"preprocessings are held against right answers; give {option('preprocess', like='NAME')}",
+    )
     sample, classifier = settle_labels(sample, classifier, reading, listener)
     search = _Search(classifier, sample, size, given, listener)
     candidates = most_plausible_first(search.run(), given, classifier.label_offset)

@@ -186,6 +186,13 @@ class ValueTable(ModelResult):
         return table
 
     @property
+    def every_number(self) -> NDArray[np.float32]:
+        """The table, and after it the distances of each output, as one run fills them in a row."""
+        if self.distances is None:
+            return self.table
+        return np.concatenate([self.table, *np.moveaxis(self.distances, 2, 0)], axis=1)
+
+    @property
     def players(self) -> int:
         """Number of bands M (one more with DC as a player of its own)."""
         if self.coalitions is None:

@@ -105,6 +105,9 @@ def _cells(result: Any) -> dict[str, Any]:
 
 def _corruptions(report: RobustnessReport) -> _Columns:
     damage, name = report.damage, report.error_name.replace(" ", "_")
+    if not report.of_classes:
+        values = report.values[1].mean(axis=0, dtype=np.float64)
+        return {**_cells(report), **_spread("lost_share", damage.errors), "value": values.ravel()}
     return {**_cells(report), **_spread(name, damage.errors), **_spread("mpe", damage.mpe)}
 
 
@@ -115,7 +118,7 @@ def _attacks(report: RobustnessReport) -> _Columns:
         "queries": [attack["queries"] for attack in attacks],
         "images": report.attacked.sum(axis=0),
         **_spread(report.error_name.replace(" ", "_"), report.adversarial_spread),
-        "mpe": report.adversarial_mpe,
+        **({"mpe": report.adversarial_mpe} if report.of_classes else {}),
     }
 
 

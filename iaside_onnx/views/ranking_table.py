@@ -76,11 +76,11 @@ def _fitting(ranking: Ranking, out: Terminal) -> Rows:
 def _table(ranking: Ranking, beside: Sequence[str]) -> Rows:
     names = told_apart([row.name for row in ranking.rows], _NAME)
     headings = [
-        _heading(ranking.by, own=ranking.own_answers),
+        _heading(ranking.by, ranking.counted),
         "from the first",
         "told apart from it",
         "told apart from the one above",
-        *(_heading(name, own=ranking.own_answers) for name in beside),
+        *(_heading(name, ranking.counted) for name in beside),
     ]
     rows = [
         [
@@ -97,9 +97,9 @@ def _table(ranking: Ranking, beside: Sequence[str]) -> Rows:
     return table(["#", "model"], headings, rows, tight=True)
 
 
-def _heading(name: str, *, own: bool) -> str:
-    if own and name == "corrupted":
-        return "same answers %"
+def _heading(name: str, counted: str) -> str:
+    if name == "corrupted" and counted != "right answers":
+        return f"{counted} %"
     return _HEADINGS.get(name, f"{name} %")
 
 

@@ -47,6 +47,9 @@ def report_rows(report: Report) -> Iterator[Row]:
 
 def robustness_rows(report: RobustnessReport) -> Iterator[Row]:
     """A row for untouched images, one a corruption and severity, and one for each mean."""
+    if not report.of_classes:
+        yield from _task_rows(report)
+        return
     damage, sure = report.damage, report.confidences
     error = report.error_name.replace(" ", "_")
 
@@ -85,6 +88,31 @@ def robustness_rows(report: RobustnessReport) -> Iterator[Row]:
         mpe = np.asarray(report.adversarial_mpe[at])
         alone = Spread(mpe, *(np.full((), np.nan),) * 2)
         yield row(attack["name"], "", report.adversarial_spread[at], alone, None, None)
+
+
+def _task_rows(report: RobustnessReport) -> Iterator[Row]:
+    """The same of another task than classes: values, and the share that is lost."""
+    lost, (means, overall) = report.damage, report.mean_values
+    cells = report.values[1].mean(axis=0, dtype=np.float64)
+
+    def row(name: str, severity: str, value: Spread | None, share: Spread | None) -> Row:
+        return {
+            "corruption": name,
+            "severity": severity,
+            **with_ends("value", value),
+            **with_ends("lost_share", share),
+        }
+
+    yield row("none", "", overall[0], report.clean_spread)
+    for at, name in enumerate(report.perturbations):
+        single = name in report.own
+        for place, severity in enumerate(report.severities[: 1 if single else None]):
+            alone = Spread(cells[at, place], *(np.full((), np.nan),) * 2)
+            yield row(name, "" if single else str(severity), alone, lost.errors[at, place])
+        yield row(name, "mean", means[at], lost.corruption_errors[at])
+    yield row("mean", "mean", overall[1], lost.mean_error)
+    for at, attack in enumerate(report.attacks):
+        yield row(attack["name"], "", None, report.adversarial_spread[at])
 
 
 def audit_rows(audit: Audit) -> Iterator[Row]:
