@@ -25,7 +25,7 @@ from .robustness_reports import made_up
 
 # Another value of every setting that a report can hold.
 OTHERS = {
-    "head": "yolo",
+    "head": "yolo", "class_embeddings": "0" * 64, "fit_classes": "1" * 64, "logit_scale": 10.0,
     "bands": 3, "separate_dc": True, "norm": "l2", "absence": "zero", "output_map": "magnitude",
     "seed": 1, "labels": "model", "draws": "pixels",
     "preprocess": {"name": "raw", "scale": 255.0}, "input": "x",

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import iaside_onnx as ia
-from iaside_onnx.errors import ArtifactError
+from iaside_onnx.errors import ArtifactError, DataError
 from iaside_onnx.inference.inspection import inspect
 
 from . import graphs
@@ -79,12 +79,12 @@ def test_one_number_between_0_and_1_of_unknown_meaning_is_asked_about(tmp_path):
     np.testing.assert_allclose(np.exp(found), np.exp(reference), atol=1e-6)
 
 
-def test_a_multi_label_sigmoid_is_refused(tmp_path, data):
+def test_several_sigmoids_take_no_one_class_an_image(tmp_path, data):
     model = onnx.load(graphs.small_network(tmp_path / "m.onnx"))
     model.graph.node[-1].output[0] = "logits"
     model.graph.node.append(helper.make_node("Sigmoid", ["logits"], ["scores"]))
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(ArtifactError, match="sigmoid"):
+    with pytest.raises(DataError, match="the model gives several labels an image"):
         audit(tmp_path / "m.onnx", data)
 
 

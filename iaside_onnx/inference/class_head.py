@@ -22,6 +22,7 @@ from ..images.class_names import shown
 from ..images.sample import Reading, Sample
 from ..listener import Listener
 from ..mathematics.embedding import directions, nearest_means, without_own
+from ..mathematics.one_label import answers
 from ..mathematics.temperature import fit_temperature
 from ..onnx_file.artifact import Artifact
 from ..settings import Settings
@@ -216,7 +217,7 @@ def _fitted(
         alone = without_own(embeddings, labels, classes)
         scale = 1.0 / fit_temperature(alone, labels)
         scale = float(f"{scale:.{_DIGITS}g}")
-    right = int((without_own(embeddings, labels, classes).argmax(axis=1) == labels).sum())
+    right = int((answers(without_own(embeddings, labels, classes)) == labels).sum())
     listener.note(
         f"classes: means of {len(labels)} images of {path} in {classes} classes; each held against "
         f"the means without it, {right} are right; logit scale {scale:.6g}"

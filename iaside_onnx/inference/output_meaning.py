@@ -63,14 +63,13 @@ class NoClassScoresError(ArtifactError):
         if not meaning.by_image:
             way = (
                 "that is taken only where it is a detector's whose form is known "
-                f"({option('head')}): each image needs numbers of its own; {another}"
+                f"({option('head')}): each image needs numbers of its own"
             )
         elif meaning.task == "dense":
-            way = another  # the words say which tasks it may be
+            way = "that settles no task"  # the words say which it may be
         else:
-            other = option("task", "other")
-            way = f"that settles no task: {other} measures how far it moves, or {another}"
-        super().__init__(f"output '{output}' is {meaning.words}; {way}")
+            way = f"that settles no task: {option('task', 'other')} measures how far it moves"
+        super().__init__(f"output '{output}' is {meaning.words}; {way} ({another})")
         self.meaning = meaning
 
 
