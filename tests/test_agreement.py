@@ -34,7 +34,8 @@ OTHERS = {
     "estimator": "permutation", "execution": "openvino:precision=FP16",
     "passes": 8, "players": 5, "value": "prob", "beta": 0.5, "confidence": 0.9,
     "floor": 1e-7, "set": {"flag": "true"}, "allow_random": True, "a_setting_to_come": 1,
-    "threshold": 0.3, "ignore": 0,
+    "threshold": 0.3, "ignore": 0, "logit_scale": 20.0, "class_embeddings": "1" * 64,
+    "fit_classes": "2" * 64,
 }  # fmt: skip
 GAME = {
     "head",

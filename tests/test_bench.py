@@ -83,30 +83,32 @@ def test_every_rate_is_measured_and_in_the_table(case, monkeypatch):
 def test_ways_to_the_score_are_compared_at_equal_errors(case, monkeypatch):
     import answer
 
-    # Of the command in a process of its own: 20 / 15 of the error at as many images.
+    # Of the command in a process of its own.
     def answered(_, estimator, images, target=None):
         asked.append((estimator, images, target))
-        size = 0.2 if estimator == "permutation" else 0.15
-        passes = images * (5 if estimator == "permutation" else 8)
-        error = size / images**0.5
-        return {"srs_signed_stderr": error, "forward_passes": passes}, passes / 10, passes / 5
+        size, passes = (0.2, 5) if estimator == "permutation" else (0.12, 8)
+        report = {"srs_signed_stderr": size / images**0.5, "forward_passes": passes * images}
+        return report, passes * images / 10, passes * images / 5
 
     asked = []
     monkeypatch.setattr(answer, "answered", answered)
     monkeypatch.setattr(answer, "_loop_rate", lambda *_: 4.0)
     ways = answer.measure_answers(case, 100, 2, None)
     exact, drawn, loop = ways
-    assert (exact.images, drawn.images, loop.images) == (56, 100, 56)
-    assert asked[:3] == [("permutation", 100, None), ("exact", 40, None), ("exact", 56, None)]
-    assert asked[3:] == [("exact", 56, 0.02 * 1.1), ("permutation", 100, 0.02 * 1.1)] * 2
+    assert (exact.images, drawn.images, loop.images) == (36, 100, 36)
+    first = [("permutation", 100, None), ("exact", 60, None), ("exact", 36, None)]
+    assert asked == [*first, ("exact", 36, 0.02 * 1.1), ("permutation", 100, 0.02 * 1.1)]
     assert abs(exact.stderr / drawn.stderr - 1) < 0.1
-    assert (exact.seconds, drawn.seconds, loop.seconds) == ([44.8] * 2, [50.0] * 2, [112.0] * 2)
+    assert (exact.seconds, drawn.seconds, loop.seconds) == ([28.8] * 2, [50.0] * 2, [72.0] * 2)
     rows = answer.answer_table("small", ways)
-    assert "| small | exact | 56 | 448 | 0.0200 | 44.8 (44.8 to 44.8) | 89.6 | 0.9 |" in rows
-    assert rows[-1].endswith("| - | 2.2 |")
-    monkeypatch.setattr(answer, "answered", lambda *_: ({"srs_signed_stderr": 1.0}, 0, 0))
+    assert "| small | exact | 36 | 288 | 0.0200 | 28.8 (28.8 to 28.8) | 57.6 | 0.6 |" in rows
+    assert rows[-1].endswith("| - | 1.4 |")
+    exact, drawn, _ = answer.measure_answers(case, 10, 1, None, told=False)
+    assert (exact.images, exact.stderr, drawn.stderr) == (6, None, None)
+    nothing = {"srs_signed_stderr": 1.0, "forward_passes": 1}
+    monkeypatch.setattr(answer, "answered", lambda *_: (nothing, 0.0, 0.0))
     with pytest.raises(SystemExit, match="does not come to"):
-        answer.equal_images(case, 0.1, 10)
+        answer.equal_exact(case, 0.1, 10)
 
 
 def test_a_ratio_that_fell_is_found(bench):  # noqa: ARG001

@@ -48,7 +48,7 @@ def row(monkeypatch):
 def classifier(row, *, side=224, fixed=None):
     runtime = SimpleNamespace(execution=row, device_id=0)
     form = SimpleNamespace(fixed_batch=fixed, features=3 * side * side)
-    return SimpleNamespace(form=form, model=SimpleNamespace(runtime=runtime))
+    return SimpleNamespace(form=form, model=SimpleNamespace(runtime=runtime, output_numbers=9))
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,14 @@ def test_without_a_measurement_the_page_says_so_and_which_command_measures():
     several = first_screen(page(audits(2)))
     assert "how often these models fail" in several.text
     assert several.text.count("iaside robustness m") == 2
-    damaged = page([report], damages=[made_damage(model="m0")])
-    assert "Not measured" in damaged
+    damage = made_damage(model="m0")
+    other = first_screen(page([report], damages=[damage])).text
+    assert "Not measured" in other  # of this file, by its hash
+    damage = dataclasses.replace(damage, model=report.model)
+    part = first_screen(page([report], damages=[damage])).text
+    left = re.search(r"alone: m0 under gaussian noise 3: (\d+) % \[", part)[1]
+    assert int(left) == pytest.approx(float(damage.perturbed.value), abs=0.5)
+    assert "Not measured" not in part
 
 
 def test_one_model_is_judged_as_an_audit_is_with_its_sample_size_and_intervals():
@@ -159,8 +165,9 @@ def test_the_command_that_repeats_leaves_out_defaults_alone():
     defaults = {
         name: each.default for name, each in inspect.signature(ia.analyze).parameters.items()
     }
-    for name in ("value", "beta", "confidence"):
+    for name in ("beta", "confidence"):
         assert repeat._DEFAULTS[name] == defaults[name]
+    assert defaults["value"] is None  # the usual one of a task
     report = made_report()
     words = repeat.repetition(report).words
     for flag in ("--norm", "--absence", "--seed", "--estimator", "--value", "--beta", "--passes"):

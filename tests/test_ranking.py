@@ -42,7 +42,7 @@ def analysed(name, number, psi):
     return replace(report, model=named(name, number))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def three():
     return [measured("b", 1, 0.3), measured("a", 2, 0.8), measured("c", 3, 0.3)]
 
@@ -84,7 +84,7 @@ def test_what_can_be_told_apart_counts_all_pairs(three):
     parts = [1 - report.wrong.mean(axis=(1, 2)) for report in (three[0], three[1])]
     alone = float(paired_p(*parts, one=1.0))
     assert worse.from_first.difference.p_holm == pytest.approx(3 * alone)
-    alike = [measured(f"m{number}", number, 0.3) for number in range(12)]
+    alike = [measured(f"m{number}", number, 0.3) for number in range(8)]
     slightly = measured("other", 40, 0.42)
     assert rank([alike[0], slightly]).rows[1].from_first.told_apart
     assert not rank([*alike, slightly]).rows[-1].from_first.told_apart
@@ -157,6 +157,36 @@ def test_of_nested_samples_the_shared_images_count(three):
     assert ranking.summary()["models"] == rank(whole).summary()["models"]
 
 
+def test_own_answers_are_ranked_by_those_that_stay(three):
+    own = [
+        replace(
+            report,
+            labels=report.predicted,
+            settings={**report.settings, "labels": "model"},
+        )
+        for report in three
+    ]
+    ranking = rank(own)
+    assert ranking.own_answers
+    assert "own answers that stay" in ranking.what
+    assert all("accuracy" not in row.values for row in ranking.rows)
+    with pytest.raises(UsageError, match="labels are the models' own answers"):
+        rank(own, by="accuracy")
+    mixed = rank([*three, replace(own[0], model=named("own", 7))])
+    assert [each.model for each in mixed.left_out] == ["own.onnx"]
+
+
+def test_what_is_not_defined_has_no_place_and_is_null(three):
+    guessing = measured("guess", 5, 0.3, clean_share=0.5)
+    ranking = rank([*three, guessing], by="kept")
+    assert ranking.rows[-1].rank is None
+    assert (
+        json.loads(json.dumps(ranking.summary(), allow_nan=False))["models"][-1]["kept"]["value"]
+        is None
+    )
+    assert float(paired_p([1.0, np.nan], [2.0, 1.0])) == 1.0
+
+
 def test_with_few_images_nobody_is_told_apart(three):
     few = rank([report.rows(np.arange(10, 39)) for report in three])
     assert "29 images are too few to tell models apart" in few.notes[0]
@@ -222,6 +252,20 @@ def test_the_command_prints_a_table_json_and_csv(three, tmp_path, iaside):
     assert float(rows[2]["corrupted"]) == pytest.approx(0.2)
     both = iaside("rank", tmp_path, "--csv", "--json")
     assert both.exit_code == 2
+
+
+def test_the_picture_names_every_model_and_who_is_told_apart(three, tmp_path, iaside):
+    drawn = rank(three).plot()
+    (axes,) = drawn.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["1  b", "1  c", "3  a"]
+    assert len(axes.get_legend().get_texts()) == 2
+    for report in three:
+        report.save(tmp_path / f"{report.model['path']}.h5")
+    done = iaside("rank", tmp_path, "-o", tmp_path / "r.svg")
+    assert done.exit_code == 0, done.stderr
+    assert "Models in order" in (tmp_path / "r.svg").read_text()
+    again = iaside("rank", "nowhere", "-o", tmp_path / "r.svg")  # before the files are read
+    assert "r.svg: exists already" in again.stderr
 
 
 def test_rows_are_a_frame(three):

@@ -9,7 +9,14 @@ import click
 
 from .numbers import FILE, NUMBER
 from .options import any_view_options, json_option, picture_options
-from .output import check_targets, present, print_result, refuse_for_audits, say_next
+from .output import (
+    check_picture_target,
+    check_targets,
+    present,
+    print_result,
+    refuse_for_audits,
+    say_next,
+)
 
 
 @click.command()
@@ -43,6 +50,7 @@ def compare(
     from ..comparisons.comparison import compare as comparison_of
 
     check_targets()
+    check_picture_target(target, overwrite=overwrite)
     folders = [path for path in reports if path.is_dir()]
     if folders:
         from ..comparisons.audits import check_alone, compare_audits

@@ -9,7 +9,7 @@ import click
 
 from .numbers import FILE
 from .options import confidence_option, json_option, picture_options, score_options
-from .output import check_targets, present, say_next
+from .output import check_picture_target, check_targets, present, say_next
 
 # So many files are named in a command to copy.
 _FEW = 4
@@ -40,6 +40,7 @@ def correlate(
     from ..comparisons.correlation import correlate as over_models
 
     check_targets()
+    check_picture_target(target, overwrite=overwrite)
     present(over_models(*files, **options), target, overwrite=overwrite, as_json=as_json)
     if not as_json:
         named = files if len(files) <= _FEW else ("FILE...",)

@@ -146,6 +146,14 @@ def print_written(
             print_next(result, target)
 
 
+def check_picture_target(target: Path | None, *, overwrite: bool) -> None:
+    """Refuse a picture that cannot be written, before the work whose result it shows."""
+    if target is not None:
+        from ..views.figure import check_picture
+
+        check_picture(target, overwrite=overwrite)
+
+
 def say_next(*words: str | Path, gives: str) -> None:
     """The command that goes on from here, and what it gives."""
     from ..spelling import command_text, path_word

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from .numbers import FILE, TEXT
-from .options import Listed, confidence_option, csv_option, json_option
-from .output import print_csv, print_result
+from .options import Listed, confidence_option, csv_option, json_option, picture_options
+from .output import check_picture_target, check_targets, present, print_csv
 
 
 @click.command()
@@ -19,6 +19,7 @@ from .output import print_csv, print_result
     "errors were measured]",
 )  # fmt: skip
 @click.option("--reverse", is_flag=True, help="The last comes first.")
+@picture_options("Also draw the models in their order.")
 @confidence_option()
 @csv_option
 @json_option
@@ -26,7 +27,9 @@ def rank(
     files: tuple[Path, ...],
     by: str | None,
     confidence: float,
+    target: Path | None,
     *,
+    overwrite: bool,
     reverse: bool,
     as_csv: bool,
     as_json: bool,
@@ -42,15 +45,22 @@ def rank(
       iaside rank robustness/ analyses/
       iaside rank robustness/model.h5 robustness/model-v2.h5 --by noise
       iaside rank robustness/ --csv
+      iaside rank robustness/ analyses/ -o models.png
     """
     from ..comparisons.ranking import rank as ranking_of
     from ..views.terminal import listener
 
     if as_csv and as_json:
         raise click.UsageError("--json and --csv both take standard output; give one")
+    check_targets()
+    check_picture_target(target, overwrite=overwrite)
     heard = listener(quiet=False, progress=False, unit="files")
     ranking = ranking_of(files, by=by, reverse=reverse, confidence=confidence, listener=heard)
-    if as_csv:
-        print_csv(("", ranking))
-    else:
-        print_result(ranking, as_json=as_json)
+    if not as_csv:
+        present(ranking, target, overwrite=overwrite, as_json=as_json)
+        return
+    if target is not None:
+        from ..views.plotting import save
+
+        save([ranking], target, overwrite=overwrite)
+    print_csv(("", ranking))

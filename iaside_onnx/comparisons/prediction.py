@@ -290,7 +290,7 @@ def predict_damage(
     if not apart:
         notes.append(
             "the report's lowest band holds the mean colour, so brightness is not told apart from "
-            "what else is in that band; a report with DC as a player has it apart"
+            "what else is in that band; a report made with --separate-dc has it apart"
         )
     if not set(report.image_ids) & set(snr.image_ids):
         notes.append("the signal-to-noise report was made on other images than the report")

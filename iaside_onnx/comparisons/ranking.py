@@ -172,10 +172,21 @@ def _summary(row: RankedModel, measures: Sequence[str]) -> dict[str, Any]:
         "images": row.images,
     }
     standings = {
-        "from_first": None if row.from_first is None else asdict(row.from_first),
-        "from_next": None if row.from_next is None else asdict(row.from_next),
+        "from_first": _standing_json(row.from_first),
+        "from_next": _standing_json(row.from_next),
     }
     return {**about, **values, "no_finding": row.no_finding, **standings}
+
+
+def _standing_json(standing: Standing | None) -> dict[str, Any] | None:
+    """Plain JSON values; null for what is infinite or not defined."""
+    if standing is None:
+        return None
+    found = {
+        name: value if value is None or np.isfinite(value) else None
+        for name, value in asdict(standing.difference).items()
+    }
+    return {**asdict(standing), "difference": found}
 
 
 def rank(
@@ -272,7 +283,7 @@ def _in_view(models: Sequence[Entry], confidence: float) -> None:
     """All results in the view of the first, at one confidence."""
     first = next((each.analysis for each in models if each.analysis is not None), None)
     for each in models:
-        if each.robustness is not None:
+        if each.robustness is not None and each.robustness.confidence != confidence:
             each.robustness = each.robustness.view(confidence=confidence)
         if each.analysis is not None and first is not None:
             view = {name: first.settings[name] for name in ("value", "beta")}

@@ -64,7 +64,7 @@ def paired_p(reference: NDArray[Any], other: NDArray[Any], one: float = 0.0) -> 
     Returns
     -------
     ndarray, shape (...)
-        1 where the parts are the same throughout.
+        1 where the parts are the same throughout, or some are not defined.
     """
     apart = (np.asarray(other, np.float64) - np.asarray(reference, np.float64)).round(_DIGITS)
     images = apart.shape[-1]
@@ -73,4 +73,5 @@ def paired_p(reference: NDArray[Any], other: NDArray[Any], one: float = 0.0) -> 
     error = np.sqrt(squares / (images - 1) / images)
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.where(mean == 0.0, 0.0, np.abs(mean) / error)
-    return np.asarray(2.0 * stdtr(images - 1, -distance))
+    p = 2.0 * stdtr(images - 1, -distance)
+    return np.asarray(np.where(np.isnan(p), 1.0, p))

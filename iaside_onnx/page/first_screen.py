@@ -9,11 +9,13 @@ from typing import Any
 from ..results.audit import Audit
 from ..results.audit_words import damage_words, evidence_words
 from ..results.damage import DamageReport
+from ..results.damage_words import perturbation_name
 from ..results.report import Report
 from ..spelling import path_word
+from ..views.text import model_name
 from .answer import answer, unbroken
 from .facts import Facts
-from .measured import judged, right_answers_of
+from .measured import judged, points, right_answers_of
 from .repeat import measuring
 
 # Files of the commands that the page proposes.
@@ -86,6 +88,9 @@ def _first(facts: Facts) -> dict[str, Any]:
         ],
         "images": images,
         "explained": bool(facts.damages),
+        "single": [
+            text for report in facts.reports for text in map(_single, _worst(facts, report))
+        ],
     }
 
 
@@ -104,6 +109,20 @@ def _worst(facts: Facts, report: Report) -> list[DamageReport]:
     """The most harmful damage of a model first."""
     found = _damages_of(facts, report)
     return sorted(found, key=lambda each: -float(each.damage.value))[:_MOST_DAMAGES]
+
+
+def _single(report: DamageReport) -> str:
+    """What one perturbation left of the right answers."""
+    name = perturbation_name(report.settings["perturbation"])
+    text = f"{model_name(report)} under {name}"
+    if report.value == "log-prob":
+        return f"{text}, n = {len(report.labels)}: see its damage below"
+    kept = "the same" if report.value == "same-answer" else "right"
+    clean, perturbed = (
+        points(*(float(end) / 100 for end in (each.value, each.low, each.high)))
+        for each in (report.clean, report.perturbed)
+    )
+    return f"{text}: {perturbed} {kept}, untouched {clean}, n = {len(report.labels)}"
 
 
 def _target(facts: Facts, number: int) -> str:

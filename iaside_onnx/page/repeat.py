@@ -26,7 +26,6 @@ _GAME = (
 )  # fmt: skip
 _DEFAULTS = {
     **{each.name: each.default for each in fields(Settings)},
-    "value": "log-prob",
     "beta": 0.75,
     "confidence": 0.95,
 }
@@ -54,13 +53,14 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
     settings, whole = report.settings, part_of(report)
     read, recipe = _reading(report)
     estimator = settings.get("estimator")
+    usual = {**_DEFAULTS, "value": report.task.value}
     asked = {
         "target": target,
         **read,
         **{
             name: value
             for name, value in _settled(settings, _GAME).items()
-            if value != str(_DEFAULTS[name])
+            if value != str(usual[name])
         },
         "estimator": None if estimator == default_estimator(report.players) else estimator,
         **_settled(report.run, ["target_stderr"]),

@@ -209,9 +209,9 @@ class Header:
     """What stands above the panels of a picture: what it shows, and how that was measured.
 
     What it says of the measurement breaks where a picture of this `width` ends. `entries` are a
-    line for each series, beside its mark, whose `look` is that of `Picture.put_key`. The lines
-    `above` say why it shows no finding, before all else; those `below` what it says and what to
-    bear in mind, last.
+    line or two for each series, beside its mark, which has the `look` of `Picture.put_key`. The
+    lines `above` say why it shows no finding, before all else; those `below` what it says and what
+    to bear in mind, last.
     """
 
     heading: str
@@ -230,7 +230,8 @@ class Header:
     @property
     def height(self) -> float:
         """In inches, with the room for a panel's title."""
-        further = 0.16 + 0.14 * len(self.entries) if self.entries else 0.0
+        lines = sum(1 + text.count("\n") for text in self.entries)
+        further = 0.16 + 0.14 * lines if self.entries else 0.0
         said = 0.05 + _height(self.below) if self.below else 0.0
         return _height(self.above) + 0.56 + _NEXT * (len(self._about) - 1) + further + said
 
@@ -244,8 +245,9 @@ class Header:
         top += 0.49 + _NEXT * (len(self._about) - 1)
         for number, text in enumerate(self.entries):
             drawn.put_key(EDGE, top, number, self.look)
-            drawn.put(EDGE + (0.36 if self.look == "both" else 0.22), top, one_line(text))
-            top += 0.14
+            for line in text.split("\n"):
+                drawn.put(EDGE + (0.36 if self.look == "both" else 0.22), top, one_line(line))
+                top += 0.14
         drawn.put_lines(top - 0.1, self.below)
 
 

@@ -318,6 +318,7 @@ def _draw_profile(axes: Axes, report: HeatmapReport, analysis: Report, *, last: 
     over.spines["right"].set_visible(True)
     over.set_ylim(0, 2.1)
     over.set_yticks([0, 1, 2])
+    over.set_ylabel(f"{report.error_name}, mPE", fontsize=SMALL * k, labelpad=2 * k)
     for spread, line in ((damage.error, _ERROR), (damage.mpe, _MPE)):
         known = np.isfinite(spread.value)
         over.plot(places[known], spread.value[known], **_larger(line, k))

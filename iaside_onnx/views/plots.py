@@ -80,11 +80,13 @@ def figure(
     reports, notes = drawn_together(list(zip(labels, reports, strict=True)))
     first = reports[0]
     settings = first.settings
+    many = len(reports) > FEW
     header = Header(
         "Spectral importance",
         f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
-        f"{settings['value']}",
-        _entries(reports, labels) if len(reports) <= FEW else (),
+        f"{settings['value']}"
+        + ("; sorted by the signed score; intervals of bands: draw fewer" if many else ""),
+        _entries(reports, labels) if not many else (),
         above=warning_lines(reports, labels),
         below=[
             *note_lines([f"{note}." for note in notes]),
@@ -92,7 +94,7 @@ def figure(
         ],
         look="both",
     )
-    if len(reports) > FEW:
+    if many:
         return _ranked(header, reports, labels)
     draw = partial(_panel, reports, labels)
     panels = [
@@ -139,8 +141,12 @@ def _entries(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
     """What each report is called, and what it says, in the width of the picture."""
     said = [_said(report) for report in reports]
     room = _ENTRY - max(width_of(f": {text}") for text in said)
-    names = fitted(labels, min(room, _MOST_NAMES))
-    return [f"{name}: {text}" for name, text in zip(names, said, strict=True)]
+    apart = max(map(width_of, labels)) > room  # then names have lines of their own
+    names = fitted(labels, _ENTRY) if apart else labels
+    return [
+        f"{name}\n{text}" if apart else f"{name}: {text}"
+        for name, text in zip(names, said, strict=True)
+    ]
 
 
 def _said(report: Report) -> str:

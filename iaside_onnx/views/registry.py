@@ -206,6 +206,7 @@ _ROWS = {
         lambda r: f"{len(r.rows)} models by {r.what}",
         table="ranking_table.print_ranking",
         frame="frames.ranking_frame",
+        pictures={"models": Drawing("ranking_plot.ranking_figure")},
         rows="ranking_table.ranking_rows",
     ),
     "Gate": Views(

@@ -100,7 +100,8 @@ def draw_score(axes: Axes, reports: Sequence[Report], names: Sequence[str]) -> N
             axes.set_yticks([])
             axes.set_ylim(len(reports) - 0.3, -0.7)
     axes.spines["left"].set_visible(False)
-    texts = (f"{low:.2f}\nhighest only", "0\neven", f"{high:.2f}\nlowest only")
+    only, on_range = ("", "") if several else (" only", " on its attainable range")
+    texts = (f"{low:.2f}\nhighest{only}", "0\neven", f"{high:.2f}\nlowest{only}")
     axes.set_xticks([low, 0, high], texts)
     first, _, last = axes.get_xticklabels()
     first.set_horizontalalignment("left")
@@ -108,7 +109,7 @@ def draw_score(axes: Axes, reports: Sequence[Report], names: Sequence[str]) -> N
     axes.set_xlim(low, high)
     axes.margins(x=0.01)
     _finish(
-        axes, reports, names, "Signed score on its attainable range", "", "", _whiskers(reports[0]),
+        axes, reports, names, "Signed score" + on_range, "", "", _whiskers(reports[0]),
         keys=False,
     )  # fmt: skip
 
@@ -256,7 +257,7 @@ def _draw_sid_map(axes: Axes, reports: Sequence[Report], names: Sequence[str]) -
     set_rows(axes, [names[at] for at in order], _pale(ordered))
     _finish(
         axes, reports, names, "Importance distribution (SID)", _BANDS, "",
-        "share of importance; intervals: plot fewer models", keys=False,
+        "share of importance", keys=False,
     )  # fmt: skip
 
 
@@ -269,7 +270,7 @@ def _draw_shapley_map(axes: Axes, reports: Sequence[Report], names: Sequence[str
     set_rows(axes, [names[at] for at in order], _pale(ordered))
     _finish(
         axes, reports, names, "Shapley values, signed", _BANDS, "",
-        f"Δ {value_name(reports[0])}; intervals: plot fewer models", keys=False,
+        f"Δ {value_name(reports[0])}", keys=False,
     )  # fmt: skip
 
 

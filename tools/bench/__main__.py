@@ -245,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="a further ImageNet classifier, with its recipe beside it; may be repeated",
     )  # fmt: skip
     part.add_argument("--only", default="", help="only networks whose name contains this")
-    part.add_argument("--images", type=int, default=100, help="that permutation gets")
+    part.add_argument("--images", type=int, default=70, help="that permutation gets")
     part.add_argument("--bands", type=int, default=8)
     part.add_argument("--repeats", type=int, default=3)
     part.set_defaults(run=answer)

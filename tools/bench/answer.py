@@ -30,7 +30,7 @@ from iaside_onnx.measure.labelling import class_targets
 # Standard errors that count as equal.
 _EQUAL = 0.1
 # Of the images that permutation gets, what exact gets at first, and where nothing can be equal.
-_FIRST_SHARE = 0.4
+_FIRST_SHARE = 0.6
 _TRIES = 3
 _LOOP_SECONDS = 5.0
 _LOOP_BANDS = 5  # what the script runs with, for its seconds a pass
@@ -81,8 +81,17 @@ def answered(
     return json.loads(done.stdout), seconds, spent
 
 
-def equal_images(case: Case, wanted: float, most: int) -> int:
-    """How many images exact needs for a standard error that is `wanted`, within a tenth.
+def _run(case: Case, way: Way, target: float | None = None) -> float:
+    """One run, added to those of a way; the standard error that it came to."""
+    report, seconds, spent = answered(case, way.name, way.images, target)
+    way.seconds.append(seconds)
+    way.processor_seconds.append(spent)
+    way.passes, way.stderr = report["forward_passes"], float(report["srs_signed_stderr"])
+    return way.stderr
+
+
+def equal_exact(case: Case, wanted: float, most: int) -> Way:
+    """One run of exact with as many images as bring its error within a tenth of `wanted`.
 
     Raises
     ------
@@ -91,9 +100,10 @@ def equal_images(case: Case, wanted: float, most: int) -> int:
     """
     images = max(2, round(_FIRST_SHARE * most))
     for _ in range(_TRIES):
-        found = float(answered(case, "exact", images)[0]["srs_signed_stderr"])
+        way = Way("exact", images, 0)
+        found = _run(case, way)
         if abs(found / wanted - 1) <= _EQUAL:
-            return images
+            return way
         images = max(2, round(images * (found / wanted) ** 2))
         if images > most:
             break
@@ -104,6 +114,8 @@ def measure_answers(
     case: Case, images: int, repeats: int, script: Path | None, *, told: bool = True
 ) -> list[Way]:
     """Today's way, permutation and a loop, in turns.
+
+    The first run of each settles the target of the others.
 
     Parameters
     ----------
@@ -116,24 +128,24 @@ def measure_answers(
     told : bool
         The score means something; else the numbers of images are what they usually come to.
     """
-    target, fewer = None, max(1, round(_FIRST_SHARE * images))
+    drawn = Way("permutation", images, 0)
+    wanted = _run(case, drawn)
     if told:
-        found = float(answered(case, "permutation", images)[0]["srs_signed_stderr"])
-        fewer, target = equal_images(case, found, images), found * (1 + _EQUAL)
-    ways = [Way("exact", fewer, 0), Way("permutation", images, 0)]
-    for _ in range(repeats):
-        for way in ways:
-            report, seconds, spent = answered(case, way.name, way.images, target)
-            way.seconds.append(seconds)
-            way.processor_seconds.append(spent)
-            way.passes = report["forward_passes"]
-            way.stderr = report["srs_signed_stderr"] if told else None
+        exact, target = equal_exact(case, wanted, images), wanted * (1 + _EQUAL)
+    else:
+        exact, target = Way("exact", max(1, round(_FIRST_SHARE * images)), 0), None
+        _run(case, exact)
+    for _ in range(repeats - 1):
+        for way in (exact, drawn):
+            _run(case, way, target)
+    if not told:
+        exact.stderr = drawn.stderr = None
+    passes = exact.images << case.settings["bands"]
     name = "plain loop" if script is None else "authors' script"
-    passes = fewer << case.settings["bands"]
-    loop = Way(name, fewer, passes, ways[0].stderr, extrapolated=True)
+    loop = Way(name, exact.images, passes, exact.stderr, extrapolated=True)
     for _ in range(repeats):
         loop.seconds.append(passes / _loop_rate(case, script))
-    return [*ways, loop]
+    return [exact, drawn, loop]
 
 
 def _loop_rate(case: Case, script: Path | None) -> float:
