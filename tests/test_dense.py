@@ -367,9 +367,10 @@ def test_overlaps_under_corruptions_are_those_of_the_pixels(tmp_path, scene, ias
     assert told["clean_mean_iou"] == 1.0
     np.testing.assert_allclose([row["mean_ious"] for row in told["corruptions"]], corrupted)
     ranking = ia.rank(target)
-    assert ranking.what == "share of pixels right under corruptions"
+    assert ranking.what == "pixels right under corruptions"
     found = ranking.rows[0].values
     assert "mpe" not in found
+    assert float(found["accuracy"].value) == pytest.approx(report.share.mean())
     assert float(found["corrupted"].value) == pytest.approx(report.corrupted_share.mean())
     again = ("verify", target, "--model", model, "--images", images)
     held = iaside(*again, "--labels", masks, "--redo", 2)

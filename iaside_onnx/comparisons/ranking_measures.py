@@ -39,9 +39,11 @@ class Known:
         self.analyses = [each.analysis for each in models if each.analysis is not None]
         first: list[ModelResult] = [*self.errors[:1], *self.analyses[:1]]
         self.own_answers = bool(first) and first[0].of_own_answers
-        self.task = first[0].task if first else TASKS[CLASSES]
+        task = first[0].task if first else TASKS[CLASSES]
         # What shares under corruptions count.
-        self.counted = counted_answers(self.task, own=self.own_answers)
+        self.counted = counted_answers(task, own=self.own_answers)
+        self.of_classes = not first or first[0].of_classes
+        self.right = "accuracy" if self.of_classes else first[0].task.kept
         self.kinds = list(dict.fromkeys(self.errors[0].settings["kinds"].values())) if (
             self.errors
         ) else []  # fmt: skip
@@ -74,17 +76,18 @@ class Known:
         errors = model.robustness
         if by == "accuracy":
             each = errors if errors is not None else model.analysis
+            # Of other tasks than classes an analysis holds no right answers.
             fits = each is not None and each.data["digest"] == self.digest
-            known = fits and not self.own_answers and self.task.name == CLASSES
-            return each if known else None
-        if errors is None or not errors.perturbations:
+            fits = fits and (self.of_classes or each is errors)
+            return each if fits and not self.own_answers else None
+        if errors is None or not errors.perturbations or (by == "mpe" and not self.of_classes):
             return None
         return errors if by in MEASURES or by in self.kinds else None
 
     def lacks(self, by: str) -> str:
         """Why a measure is not known."""
-        if by == "accuracy" and self.task.name != CLASSES:
-            return f"{self.task.what} has no accuracy"
+        if by == "accuracy" and not self.of_classes:
+            return f"{self.words(by)} is not known: give files of iaside robustness"
         if by == "accuracy":
             return "accuracy is not known: labels are the models' own answers"
         command = "analyze" if by == "score" else "robustness"
@@ -96,13 +99,11 @@ class Known:
     def words(self, by: str) -> str:
         """What a measure is."""
         if by in GROUPS:
-            right = self.counted == "right answers"
-            return f"{'accuracy' if right else self.counted} under {by}"
-        if by == "corrupted" and self.task.name != CLASSES:
-            return f"share of {self.counted} under corruptions"
-        if by == "corrupted" and self.own_answers:
+            same = self.own_answers and self.of_classes
+            return f"{'same answers' if same else self.right} under {by}"
+        if by == "corrupted" and self.own_answers and self.of_classes:
             return "share of the model's own answers that stay under corruptions"
-        return MEASURES[by]
+        return MEASURES[by] if self.of_classes else MEASURES[by].replace("accuracy", self.right)
 
     def notes(self, by: str) -> list[str]:
         """What to bear in mind of images and classes."""
@@ -138,6 +139,8 @@ def values_of(model: Entry, known: Known, confidence: float) -> dict[str, Spread
         answers = ~clean.clean_wrong
         found["accuracy"] = _spread(answers.mean(), wilson(answers.sum(), len(answers), confidence))
     errors = model.robustness
+    if clean is not None and errors is not None and errors.clean_spread is not None:
+        found["accuracy"] = _turned(errors.clean_spread)
     if errors is not None and errors.perturbations:
         found["corrupted"] = _turned(errors.damage.mean_error)
         drawn = resampled_kept(
@@ -148,7 +151,7 @@ def values_of(model: Entry, known: Known, confidence: float) -> dict[str, Spread
         )
         low, high = drawn.ends(confidence)
         found["kept"] = Spread(drawn.value[0], low[0], high[0])
-        if errors.of_classes:
+        if known.of_classes:
             found["mpe"] = errors.damage.mean_mpe
         wrong = np.concatenate([wrong_under(errors, kind) for kind in known.kinds], axis=1)
         groups = _turned(resampled_errors(wrong, errors))
