@@ -34,8 +34,8 @@ OTHERS = {
     "estimator": "permutation", "execution": "openvino:precision=FP16",
     "passes": 8, "players": 5, "value": "prob", "beta": 0.5, "confidence": 0.9,
     "floor": 1e-7, "set": {"flag": "true"}, "allow_random": True, "a_setting_to_come": 1,
-    "ignore": 0,
     "threshold": 0.3, "ignore": 0,
+}  # fmt: skip
 GAME = {
     "head",
     "bands", "separate_dc", "norm", "absence", "output_map", "seed", "draws", "labels",
