@@ -14,7 +14,7 @@ from ..spelling import option
 from .clean_pass import CleanPass
 from .subject import Subject
 
-# By how much log-probabilities of the same image may differ: so much, and a share of their size. The
+# By how much log-probabilities of one image may differ: so much, and a share of their size. The
 # sum of an image's bands differs from it by rounding, 1e-5 in float32 networks; products of 11 bits
 # make that 1e-2 of 23 (float32 on a GPU) and 5e-2 of 19 (float16). Where activations are quantised
 # one may fall into another step (0.07 on the fly, 0.4 of 20 in a fixed grid), and of two boxes of
