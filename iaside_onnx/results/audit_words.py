@@ -164,7 +164,9 @@ def how_sure(found: Verdicts, available: int | None) -> str:
             )
     needs = [group.kind for group in found.groups.values() if group.needed]
     if (most := decides(found)) is not None:
-        text += f" A decision on {kinds_words(needs)} needs about {most} images."
+        # Without a verdict on any group the estimates are rough, and so is the number.
+        about = "about" if found.reason is None else "at least about"
+        text += f" A decision on {kinds_words(needs)} needs {about} {most} images."
     return text
 
 
