@@ -170,28 +170,23 @@ def rise(report: RobustnessReport, baseline: RobustnessReport, name: str) -> tup
     return 0.0 - found.difference, (0.0 - found.high, 0.0 - found.low)
 
 
-def mce(report: RobustnessReport, baseline: RobustnessReport, *, point: bool) -> tuple[float, Ends]:
-    """Mean corruption error relative to a baseline's, and its ends, which a `point` needs none of.
-
-    Raises
-    ------
-    UsageError
-        What is judged is not defined.
-    """
+def mce(report: RobustnessReport, baseline: RobustnessReport) -> tuple[float, Ends]:
+    """Mean corruption error relative to a baseline's, and its ends, as far as they are defined."""
     spread = relative(report, baseline).mce
-    if not np.isfinite(spread.value):
-        raise UsageError(
-            f"{option('max_mce')}: the baseline makes no error under some corruption, so that the "
-            "ratio is not defined"
-        )
-    if not point and not np.isfinite([spread.low, spread.high]).all():
-        one = option("point", True)
-        raise UsageError(
-            f"{option('max_mce')}: in some resamples of the images the baseline makes no error "
-            "under some corruption, so that the ratio has no interval; measure more images, or "
-            f"judge the estimate with {one}"
-        )
     return float(spread.value), (float(spread.low), float(spread.high))
+
+
+def no_ratio(value: float, ends: Ends, *, point: bool) -> str | None:
+    """Why a ratio to a baseline cannot be judged, which for a `point` takes no interval."""
+    if not np.isfinite(value):
+        return "the baseline makes no error under some corruption, so that the ratio is not defined"
+    if point or np.isfinite(ends).all():
+        return None
+    return (
+        "in some resamples of the images the baseline makes no error under some corruption, so "
+        "that the ratio has no interval; measure more images, or judge the estimate with "
+        f"{option('point', True)}"
+    )
 
 
 def check_paired(report: Gated, baseline: Gated) -> list[str]:
