@@ -312,7 +312,7 @@ def test_gate_of_a_folder_and_of_a_file(audit, iaside, tmp_path):
     for options, message in (
         (
             ["--max-error", "nose=0.5"],
-            "'nose' was not measured (did you mean 'noise'?); choose",
+            "'nose' was not measured; did you mean noise? choose",
         ),
         (["--max-error", "0.5"], "write it as noise=0.5"),
         (["--max-error", "noise=50"], "must be a share from 0 to 1"),
