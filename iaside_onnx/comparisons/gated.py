@@ -124,21 +124,19 @@ def checked_limits(parameter: str, limits: Any) -> dict[str, float]:
     check_kind(parameter, limits, Mapping, "shares by corruption or group, as {'noise': 0.5}")
     for name, limit in limits.items():
         check_text(parameter, name)
-        if not is_number(limit):
+        if not is_number(limit) or not 0 <= limit <= 1:
             raise InvalidOption(parameter, f"{name}={limit}", "must be a share from 0 to 1")
     return dict(limits)
 
 
 def check_errors(parameter: str, limits: Mapping[str, Any], report: RobustnessReport) -> None:
-    """Refuse thresholds on what was not measured, or that are no shares."""
+    """Refuse thresholds on what was not measured."""
     known = [*dict.fromkeys(_kinds(report)), *report.perturbations]
     for name, limit in limits.items():
         if name not in known:
             raise InvalidOption(
                 parameter, f"{name}={limit:g}", f"'{name}' was not measured; {one_of(name, known)}"
             )  # fmt: skip
-        if not 0 <= limit <= 1:
-            raise InvalidOption(parameter, f"{name}={limit:g}", "must be a share from 0 to 1")
 
 
 def words_of(parameter: str, name: str, report: RobustnessReport) -> str:

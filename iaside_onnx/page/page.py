@@ -29,8 +29,7 @@ from ..results.report import FEW_IMAGES, Report
 from ..results.result import Result
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
-from ..results.verification import PAGE_ENDINGS
-from ..storage.output_file import check_free, whole_file
+from ..storage.output_file import check_free, check_page_ending, whole_file
 from ..views.text import model_name, percent, shortened, value_name
 from . import perturbations
 from .damage import damage
@@ -107,8 +106,7 @@ def save_page(
 
 
 def _save(target: Path, make: Callable[[], str], *, overwrite: bool) -> None:
-    if target.suffix.lower() not in PAGE_ENDINGS:
-        raise UsageError(f"{target}: a page's name ends in .html")
+    check_page_ending(target)
     check_free(target, overwrite=overwrite)
     text = make()
     with whole_file(target) as scratch:
