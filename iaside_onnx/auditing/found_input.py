@@ -130,7 +130,9 @@ def find_input(
     if kind.name != CLASSES:
         raise UsageError(
             f"{model}: neither the file nor one beside it says which preprocessing it wants, and "
-            f"that is not found out for {kind.what}; give it with {option('preprocess')}"
+            f"that is not found out for {kind.what}; give it with "
+            f"{option('preprocess', like='NAME')}, as the model was trained, such as unit "
+            "(pixels from 0 to 1) or imagenet"
         )
     return _tried(
         model, images, {**asked, **options}, options, told, len(source.ids), stages, seconds
