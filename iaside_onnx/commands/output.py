@@ -13,7 +13,6 @@ import click
 from ..streams import broken
 from .numbers import NEW_FILE
 
-_PICTURES = (".png", ".svg", ".pdf")
 # Options of texts that may name a file.
 _MAY_BE_FILES = ("class_names", "labels", "preprocess")
 
@@ -140,7 +139,9 @@ def print_written(
         print_result(result, as_json=as_json, **shown)
     if target is not None and not (as_json or quiet):
         click.echo(f"{word}: {target}")
-        if hasattr(result, "SCHEMA") and target.suffix.lower() not in _PICTURES:
+        from ..storage.output_file import PICTURES
+
+        if hasattr(result, "SCHEMA") and target.suffix.lower() not in PICTURES:
             from ..views.provenance import print_next
 
             print_next(result, target)

@@ -69,13 +69,14 @@ def verify(
     Example:
       iaside verify analyses/model.h5
       iaside verify analyses/model.h5 --model model.onnx --images photos/ --redo 5
+      iaside html analyses/model.h5 analyses/model-v2.h5 -o page.html
       iaside verify page.html analyses/model.h5 analyses/model-v2.h5
     """
-    from ..results.verification import PAGE_ENDINGS
     from ..spelling import on_command_line, option
+    from ..storage.output_file import PAGES
     from ..views.verification_lines import lines
 
-    if report.suffix.lower() in PAGE_ENDINGS:
+    if report.suffix.lower() in PAGES:
         from ..page.verification import verify_page
 
         given = {**options, "signature": signature, "allowed_signers": allowed_signers}
