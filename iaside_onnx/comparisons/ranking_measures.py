@@ -10,7 +10,7 @@ import numpy as np
 from ..mathematics.kept import LEAST_IMAGES, resampled_kept
 from ..mathematics.proportion import wilson
 from ..plurals import plural
-from ..results.group_verdict import GROUPS, counted_answers, guessing
+from ..results.group_verdict import GROUPS, guessing
 from ..results.result import ModelResult
 from ..results.robustness import resampled_errors
 from ..results.spread import Spread
@@ -41,9 +41,9 @@ class Known:
         self.own_answers = bool(first) and first[0].of_own_answers
         task = first[0].task if first else TASKS[CLASSES]
         # What shares under corruptions count.
-        self.counted = counted_answers(task, own=self.own_answers)
+        self.counted = task.counted_as(own=self.own_answers)
         self.of_classes = not first or first[0].of_classes
-        self.right = "accuracy" if self.of_classes else first[0].task.kept
+        self.right = "accuracy" if self.of_classes else self.counted
         self.kinds = list(dict.fromkeys(self.errors[0].settings["kinds"].values())) if (
             self.errors
         ) else []  # fmt: skip
