@@ -175,6 +175,32 @@ def test_the_audit_says_what_it_is_of(tmp_path, iaside):
         ia.audit(model, images, quick=True)
 
 
+@pytest.mark.parametrize("beside_folders", [False, True])
+def test_the_audit_takes_a_table_of_several_labels(tmp_path, beside_folders):
+    """As the measurements read it: given, or found in a folder that has class folders as well."""
+    images = flat(tmp_path / "photos", 6)
+    place = images / "a" if beside_folders else images
+    place.mkdir(exist_ok=True)
+    rows = [["file", "label", "label"]]
+    for number, path in enumerate(sorted(images.glob("*.png"))):
+        path = path.rename(place / path.name)
+        rows.append([path.relative_to(images).as_posix(), *["0", "1", "2"][number % 3 : 3]])
+    table = (images if beside_folders else tmp_path) / "labels.csv"
+    table.write_text("\n".join(map(",".join, rows)))
+    model, given = MODELS["several-labels"](tmp_path / "m.onnx"), {"preprocess": "unit"}
+    labels = {} if beside_folders else {"labels": table}
+    target = tmp_path / "audit"
+    found = ia.audit(model, images, target, quick=True, **labels, **given)
+    assert found.robustness.settings["task"] == "several-labels"
+    alone = ia.measure_robustness(
+        model, images, labels=table, severity=[1], corruption="fog", attack="none", **given
+    )
+    assert np.array_equal(alone.share, found.robustness.share)
+    assert alone.share.min() < 1
+    # The images are held against those measured before, read alike.
+    ia.audit(model, images, target, quick=True, resume=True, **labels, **given)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_inspect_says_the_task_and_the_command(tmp_path, iaside, name):
     model = MODELS[name](tmp_path / "m.onnx")
