@@ -115,6 +115,14 @@ def test_heat_maps_pages_and_pictures_of_any_task(tmp_path, task, model, images,
     heat = ia.measure_heatmap(model, images, paths["heat"], bands=4, grid=5, strength=1.0, **given)
     assert heat.format_version == 3
     assert heat.change.max() > 0
+    # What is called lost is what a file of robustness calls so: the mean share, not images.
+    again = ia.load(paths["heat"])
+    assert np.array_equal(again.wrong, ~(again.share > TASKS[task].right_above))
+    np.testing.assert_allclose(again.error, 1 - again.share.mean(axis=0, dtype=float), atol=1e-12)
+    if task == "other":
+        np.testing.assert_allclose(again.share, (1 - again.change).clip(0, 1), atol=1e-6)
+    verified = iaside("verify", paths["heat"], "--model", model, "--images", images, "--redo", 1)
+    assert verified.exit_code == 0, verified.stdout + verified.stderr
     made = iaside("html", paths["report"], paths["robustness"], "-o", tmp_path / "page.html")
     assert made.exit_code == 0, made.stderr
     page = (tmp_path / "page.html").read_text()

@@ -230,11 +230,7 @@ def _of_heatmap(report: HeatmapReport) -> _Redo:
         "strength": settings["strength"],
         "clip": settings["clip"],
     }
-
-    def rows_of(one: HeatmapReport) -> NDArray[np.float32]:
-        return np.concatenate([one.wrong, one.change], axis=1, dtype=np.float32)
-
-    return _Redo(measure_heatmap, options, rows_of, settings)
+    return _Redo(measure_heatmap, options, lambda one: one.every_number, settings)
 
 
 def _of_robustness(report: RobustnessReport) -> _Redo:
