@@ -324,7 +324,7 @@ def test_a_ranking_has_a_page_with_its_table_and_what_cannot_be_told_apart(three
     assert refused.exit_code == 2
     assert "is the page of a ranking, which is not verified" in refused.stderr
     with pytest.raises(IasideError, match="nothing stands beside it"):
-        ranking.to_html(beside=[made(profiles(), name="x")])
+        ranking.to_html(beside=[made(profiles(4), name="x")])
 
 
 def test_the_command_writes_a_page_or_a_picture_by_the_ending(three, iaside, tmp_path):
