@@ -55,7 +55,8 @@ SCREEN = """
     digital   ██████▉   87 % [77, 93]   jpeg compression
     blur      ███████▎  90 % [80, 95]   defocus blur
   Why?            Not measured yet.
-                  On these 60 images its evidence lies in band 0 of 4 (53 %).
+                  On these 60 images its evidence lies in band 0 of 4 (53 % [50,
+                  57]).
   How sure?       60 images: ±8 points at most for the mean of a group
                   (weather). ±5 needs about 160 images; the data holds 100.
   Not measured    attacks: --attack; your own camera and conditions: --perturbed
@@ -251,6 +252,8 @@ def test_what_cannot_be_told_has_no_brackets_and_no_verdict(tmp_path, capsys, mo
     assert "still 80 % sure; over" in words((0.01, -0.02, 0.03))
     assert words((0.01, -0.02, 0.03)).endswith("it is about as sure as right.")
     assert words((0.01, -0.2, 0.3)).endswith("it is +1 [-20, +30] points surer than right.")
+    assert words((0.08, 0.06, 0.1)).endswith("it is 8 [6, 10] points surer than right.")
+    assert words((-0.08, -0.1, -0.06)).endswith("it is 8 [6, 10] points less sure than right.")
     few = measured(RIGHT[:, :] * 0 + 1, images=2, clean=1)
     found = shown(Audit(folder=tmp_path, robustness=few), 120, capsys, monkeypatch)
     assert not any("? %" in line or "nan" in line for line in found)

@@ -17,6 +17,7 @@ from iaside_onnx.mathematics.jackknife import paired_p, pseudo_values
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
 
 from .made_reports import made, profiles, shifted
+from .pages import Markup
 from .robustness_reports import made_up
 
 _IMAGES = 60
@@ -273,3 +274,41 @@ def test_rows_are_a_frame(three):
     frame = rank(three).to_pandas()
     assert frame.model.tolist() == ["b", "c", "a"]
     assert {"corrupted_low", "told_apart_from_first"} <= set(frame.columns)
+
+
+def test_a_ranking_has_a_page_with_its_table_and_what_cannot_be_told_apart(three, iaside, tmp_path):
+    hostile = replace(three[1], model={**three[1].model, "path": "<script>x.onnx"})
+    ranking = rank([three[0], hostile, three[2]])
+    target = tmp_path / "page.html"
+    text = ranking.to_html(target)
+    assert text == target.read_text() == ranking.to_html()
+    assert "<script>x" not in text
+    seen = Markup(text)
+    assert "b comes first; not told apart from it: c." in seen.text
+    assert "Which comes first?" in seen.text
+    table = seen.table("3 models by accuracy under corruptions, on 60 images")
+    assert [row[:3] for row in table[1:]] == [
+        ["1", "b", "70 [58, 82]"],
+        ["1", "c", "70 [58, 82]"],
+        ["3", "<script>x", "20 [12, 32]"],
+    ]
+    assert table[3][4] == "yes"
+    refused = iaside("verify", target)
+    assert refused.exit_code == 2
+    assert "is the page of a ranking, which is not verified" in refused.stderr
+    with pytest.raises(IasideError, match="nothing stands beside it"):
+        ranking.to_html(beside=[made(profiles(), name="x")])
+
+
+def test_the_command_writes_a_page_or_a_picture_by_the_ending(three, iaside, tmp_path):
+    files = [tmp_path / f"{number}.h5" for number in range(3)]
+    for file, each in zip(files, three, strict=True):
+        each.save(file)
+    done = iaside("rank", *files, "-o", tmp_path / "r.html")
+    assert done.exit_code == 0, done.stderr
+    assert f"Page: {tmp_path / 'r.html'}" in done.stdout
+    assert "told apart from it" in (tmp_path / "r.html").read_text()
+    taken = iaside("rank", *files, "-o", tmp_path / "r.html")
+    assert (taken.exit_code, "exists already" in taken.stderr) == (2, True)
+    other = iaside("rank", tmp_path / "none.h5", "-o", tmp_path / "r.txt")
+    assert "the name of a page ends in .html, that of a picture in .png" in other.stderr

@@ -25,6 +25,8 @@ from ..views.text import model_name
 
 # Name of the element that holds the record, and parts of a page that reports have.
 META = "iaside-made-from"
+# The element in its place on the page of a ranking, which holds none.
+RANKING = "iaside-ranking"
 REPORT, MEASURED, BASELINE, NOISE, DAMAGE = "report", "robustness", "baseline", "snr", "damage"
 ROLES = (REPORT, MEASURED, BASELINE, NOISE, DAMAGE)
 
@@ -86,6 +88,11 @@ def read_record(text: str) -> dict[str, Any]:
     return record
 
 
+def is_of_ranking(text: str) -> bool:
+    """Whether a page is that of a ranking, which holds no record."""
+    return _Records(text).of_ranking
+
+
 def _is_entry(entry: Any) -> bool:
     return (
         is_object(entry)
@@ -102,12 +109,22 @@ class _Records(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
         self.found: list[str] = []
+        self.of_ranking = False
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         held = dict(attrs)
         if tag == "meta" and held.get("name") == META:
             self.found.append(held.get("content") or "")
+        if tag == "meta" and held.get("name") == RANKING:
+            self.of_ranking = True
 
 
-__all__ = ["META", "WrongContentError", "read_record", "record_of", "record_of_audit"]
+__all__ = [
+    "META",
+    "WrongContentError",
+    "is_of_ranking",
+    "read_record",
+    "record_of",
+    "record_of_audit",
+]

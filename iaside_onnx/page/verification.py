@@ -27,7 +27,7 @@ from ..storage.regular_file import read_bounded, why
 from ..storage.value_rules import WrongContentError
 from ..views.text import model_name, shortened
 from .page import audit_page, page
-from .record import BASELINE, DAMAGE, MEASURED, NOISE, REPORT, read_record
+from .record import BASELINE, DAMAGE, MEASURED, NOISE, REPORT, is_of_ranking, read_record
 
 _MOST_BYTES = 1 << 27
 _PICTURE = re.compile(r"data:image/(?:png|jpeg);base64,([A-Za-z0-9+/=]*)")
@@ -54,6 +54,11 @@ def verify_page(path: Path, files: Sequence[Path] = ()) -> Verification:
         It is no page of this version of iaside, or the files cannot be read.
     """
     text = _text_of(path)
+    if is_of_ranking(text):
+        raise UsageError(
+            f"{path}: is the page of a ranking, which is not verified; verify the reports that it "
+            "names, and make it again from them with iaside rank"
+        )
     try:
         record = read_record(text)
     except WrongContentError as error:

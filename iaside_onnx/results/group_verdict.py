@@ -109,7 +109,8 @@ class GroupVerdict:
         From this severity on the weakest corruption keeps less than asked, each severity by its
         upper end at the confidence of "not robust"; None where these do not say so.
     needed : int or None
-        About how many images would decide; None where the verdict is one, or none would.
+        About how many images would decide; None where the verdict is one, or none would. Where so
+        few were measured that nothing bounds what is kept, how many any verdict takes at least.
     rule_high : float
         Upper end of `weakest_kept` as the rule has it, which allows for all corruptions of the
         group.
@@ -352,7 +353,7 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
             resampled,
             spreads[at],
             keep,
-            None if reason is None else _images_for_any(accuracy, guess),
+            LEAST_IMAGES if reason is None else _images_for_any(accuracy, guess),
             judged=reason is None,
         )
         for at, (kind, places) in enumerate(kinds.items())
@@ -433,10 +434,11 @@ def _group(
     resampled: Resampled,
     right: Spread,
     keep: float,
-    needed: int | None,
+    least: int | None,
     *,
     judged: bool,
 ) -> GroupVerdict:
+    """The verdict on the corruptions at these places; any verdict takes the `least` images."""
     chosen = list(places.values())
     low = every.low[chosen]
     strict = strict_confidence(CONFIDENCE, len(chosen))
@@ -452,9 +454,14 @@ def _group(
             first = len(every.value) // (1 + len(SEVERITIES)) + len(SEVERITIES) * chosen[weakest]
             levels = list(range(first, first + len(SEVERITIES)))
             since = _since(resampled[levels].ends(strict)[1], every.value[levels], keep)
-        needed = None
-        if verdict == UNDECIDED:
-            needed = images_that_decide(kept.value, low, high, keep, resampled.images)
+    needed = None
+    if verdict == UNDECIDED and least is not None:
+        needed = images_that_decide(kept.value, low, high, keep, resampled.images)
+        # Enough images for any verdict need not decide this one.
+        if needed is not None:
+            needed = max(needed, least)
+        elif not judged and not np.isfinite(np.stack([low, high])).all():
+            needed = least
     return GroupVerdict(
         kind,
         verdict,
