@@ -45,6 +45,8 @@ def check_targets(use: str = "read") -> None:
 
 def files_in(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The same, with its files for a folder of results that is not the folder of an audit."""
+    if not any(path.is_dir() for path in paths):
+        return tuple(paths)  # nothing is loaded before a file is read
     from ..results.audit import ROBUSTNESS
 
     return tuple(
