@@ -12,6 +12,7 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.comparisons.ranking import rank
+from iaside_onnx.comparisons.ranking_pairs import Judge
 from iaside_onnx.errors import IasideError, UsageError
 from iaside_onnx.mathematics.jackknife import paired_p, pseudo_values
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
@@ -57,6 +58,12 @@ def test_rows_are_in_order_and_equal_numbers_share_a_place(three):
     )
     backwards = rank(three, reverse=True)
     assert [row.name for row in backwards.rows] == ["a", "c", "b"]
+    # Each is against the row above, and against the first place wherever that stands.
+    above = [row.from_next and row.from_next.other for row in backwards.rows]
+    assert above == [None, "a", "c"]
+    assert backwards.rows[1].from_next.difference.difference == pytest.approx(0.5)
+    first = [row.from_first and row.from_first.other for row in backwards.rows]
+    assert first == ["b", "b", None]
     assert [row.rank for row in rank(three, by="mpe").rows] == [1, 1, 3]
 
 
@@ -156,6 +163,26 @@ def test_of_nested_samples_the_shared_images_count(three):
     assert "20 to 60 images" in ranking.notes[0]
     whole = [three[0].rows(np.arange(20)), small]
     assert ranking.summary()["models"] == rank(whole).summary()["models"]
+
+
+def test_of_samples_that_overlap_every_model_has_its_accuracy(three):
+    half = three[1].rows(np.arange(20, 60))
+    rest = three[2].rows(np.arange(40))
+    ranking = rank([three[0], rest, half], by="accuracy")
+    assert all(row.rank is not None and row.images == 20 for row in ranking.rows)
+
+
+def test_a_p_value_of_the_score_is_small_only_where_the_interval_leaves_out_0():
+    rng = np.random.default_rng(3)
+    small = 0
+    for _ in range(12):
+        hard = rng.lognormal(0, 1, (40, 1))
+        psi = [hard * (np.linspace(1.5, 0.1, 8) + rng.standard_t(3, (40, 8))) for _ in range(2)]
+        judge = Judge([made(each) for each in psi], "score", 0.95)
+        ((found, told),) = judge([(0, 1)]).values()
+        assert told == (found.p_holm < 0.05)
+        small += paired_p(*(judge._parts(each) for each in judge.results)) < 0.05
+    assert small  # by parts of images alone
 
 
 def test_own_answers_are_ranked_by_those_that_stay(three):
@@ -297,7 +324,7 @@ def test_a_ranking_has_a_page_with_its_table_and_what_cannot_be_told_apart(three
     assert refused.exit_code == 2
     assert "is the page of a ranking, which is not verified" in refused.stderr
     with pytest.raises(IasideError, match="nothing stands beside it"):
-        ranking.to_html(beside=[made(profiles(), name="x")])
+        ranking.to_html(beside=[made(profiles(4), name="x")])
 
 
 def test_the_command_writes_a_page_or_a_picture_by_the_ending(three, iaside, tmp_path):

@@ -216,9 +216,10 @@ class Work:
     def _check_images(self, available: int) -> None:
         """Refuse to go on from what was measured of other images, or with other labels."""
         if self.asked.get("labels") is None:  # those that are there now
-            labels = find_labels(self.images, self.asked, Listener())
+            kind = kind_of(str(self._options.get("task", CLASSES)))
+            labels = find_labels(self.images, self.asked, kind, Listener())
             self._options.pop("labels", None)
-            self._options |= {} if labels is None else {"labels": str(labels)}
+            self._options |= {} if labels is None or not kind.labelled else {"labels": str(labels)}
         known = self._measured_before()
         if known is None:  # the measurement that goes on looks for itself
             return

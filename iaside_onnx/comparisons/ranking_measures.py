@@ -48,7 +48,7 @@ class Known:
             self.errors
         ) else []  # fmt: skip
         # Accuracy is of the images that errors were measured on, where they were.
-        self.digest = first[0].data["digest"] if first else ""
+        self.images = list(first[0].image_ids) if first else []
 
     @property
     def default(self) -> str:
@@ -77,7 +77,7 @@ class Known:
         if by == "accuracy":
             each = errors if errors is not None else model.analysis
             # Of other tasks than classes an analysis holds no right answers.
-            fits = each is not None and each.data["digest"] == self.digest
+            fits = each is not None and list(each.image_ids) == self.images
             fits = fits and (self.of_classes or each is errors)
             return each if fits and not self.own_answers else None
         if errors is None or not errors.perturbations or (by == "mpe" and not self.of_classes):

@@ -398,10 +398,10 @@ def _holds_pictures(parent: Path, names: list[str], but: Path) -> bool:
     return False
 
 
-def holds_labels(root: Path, table: Path) -> bool:
-    """Whether a file would be taken for `labels`."""
+def holds_labels(root: Path, table: Path, *, sets: bool = False) -> bool:
+    """Whether a file would be taken for `labels`, of one class an image or of sets of them."""
     try:
-        labelled_files(root, table)
+        (labelled_sets if sets else labelled_files)(root, table)
     except DataError:
         return False
     return True
