@@ -13,11 +13,13 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.comparisons.ranked_files import Held, of_one_task
 from iaside_onnx.comparisons.ranking import rank
+from iaside_onnx.comparisons.ranking_pairs import Judge
 from iaside_onnx.errors import IasideError, UsageError
 from iaside_onnx.mathematics.jackknife import paired_p, pseudo_values
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
 
 from .made_reports import made, profiles, shifted
+from .pages import Markup
 from .robustness_reports import made_up
 
 _IMAGES = 60
@@ -57,6 +59,12 @@ def test_rows_are_in_order_and_equal_numbers_share_a_place(three):
     )
     backwards = rank(three, reverse=True)
     assert [row.name for row in backwards.rows] == ["a", "c", "b"]
+    # Each is against the row above, and against the first place wherever that stands.
+    above = [row.from_next and row.from_next.other for row in backwards.rows]
+    assert above == [None, "a", "c"]
+    assert backwards.rows[1].from_next.difference.difference == pytest.approx(0.5)
+    first = [row.from_first and row.from_first.other for row in backwards.rows]
+    assert first == ["b", "b", None]
     assert [row.rank for row in rank(three, by="mpe").rows] == [1, 1, 3]
 
 
@@ -156,6 +164,26 @@ def test_of_nested_samples_the_shared_images_count(three):
     assert "20 to 60 images" in ranking.notes[0]
     whole = [three[0].rows(np.arange(20)), small]
     assert ranking.summary()["models"] == rank(whole).summary()["models"]
+
+
+def test_of_samples_that_overlap_every_model_has_its_accuracy(three):
+    half = three[1].rows(np.arange(20, 60))
+    rest = three[2].rows(np.arange(40))
+    ranking = rank([three[0], rest, half], by="accuracy")
+    assert all(row.rank is not None and row.images == 20 for row in ranking.rows)
+
+
+def test_a_p_value_of_the_score_is_small_only_where_the_interval_leaves_out_0():
+    rng = np.random.default_rng(3)
+    small = 0
+    for _ in range(12):
+        hard = rng.lognormal(0, 1, (40, 1))
+        psi = [hard * (np.linspace(1.5, 0.1, 8) + rng.standard_t(3, (40, 8))) for _ in range(2)]
+        judge = Judge([made(each) for each in psi], "score", 0.95)
+        ((found, told),) = judge([(0, 1)]).values()
+        assert told == (found.p_holm < 0.05)
+        small += paired_p(*(judge._parts(each) for each in judge.results)) < 0.05
+    assert small  # by parts of images alone
 
 
 def test_own_answers_are_ranked_by_those_that_stay(three):
@@ -284,3 +312,41 @@ def test_rows_are_a_frame(three):
     frame = rank(three).to_pandas()
     assert frame.model.tolist() == ["b", "c", "a"]
     assert {"corrupted_low", "told_apart_from_first"} <= set(frame.columns)
+
+
+def test_a_ranking_has_a_page_with_its_table_and_what_cannot_be_told_apart(three, iaside, tmp_path):
+    hostile = replace(three[1], model={**three[1].model, "path": "<script>x.onnx"})
+    ranking = rank([three[0], hostile, three[2]])
+    target = tmp_path / "page.html"
+    text = ranking.to_html(target)
+    assert text == target.read_text() == ranking.to_html()
+    assert "<script>x" not in text
+    seen = Markup(text)
+    assert "b comes first; not told apart from it: c." in seen.text
+    assert "Which comes first?" in seen.text
+    table = seen.table("3 models by accuracy under corruptions, on 60 images")
+    assert [row[:3] for row in table[1:]] == [
+        ["1", "b", "70 [58, 82]"],
+        ["1", "c", "70 [58, 82]"],
+        ["3", "<script>x", "20 [12, 32]"],
+    ]
+    assert table[3][4] == "yes"
+    refused = iaside("verify", target)
+    assert refused.exit_code == 2
+    assert "is the page of a ranking, which is not verified" in refused.stderr
+    with pytest.raises(IasideError, match="nothing stands beside it"):
+        ranking.to_html(beside=[made(profiles(4), name="x")])
+
+
+def test_the_command_writes_a_page_or_a_picture_by_the_ending(three, iaside, tmp_path):
+    files = [tmp_path / f"{number}.h5" for number in range(3)]
+    for file, each in zip(files, three, strict=True):
+        each.save(file)
+    done = iaside("rank", *files, "-o", tmp_path / "r.html")
+    assert done.exit_code == 0, done.stderr
+    assert f"Page: {tmp_path / 'r.html'}" in done.stdout
+    assert "told apart from it" in (tmp_path / "r.html").read_text()
+    taken = iaside("rank", *files, "-o", tmp_path / "r.html")
+    assert (taken.exit_code, "exists already" in taken.stderr) == (2, True)
+    other = iaside("rank", tmp_path / "none.h5", "-o", tmp_path / "r.txt")
+    assert "the name of a page ends in .html, that of a picture in .png" in other.stderr

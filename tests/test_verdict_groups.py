@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from math import comb
 
@@ -18,6 +19,7 @@ from iaside_onnx.mathematics.kept import (
     resampled_kept,
     strict_confidence,
 )
+from iaside_onnx.results.audit_words import how_sure, round_up
 from iaside_onnx.results.group_verdict import GROUPS, PUBLISHED, guessing, verdicts
 
 from .robustness_reports import made_up
@@ -87,6 +89,16 @@ def test_thirty_images_all_right_decide_for_what_they_can_show_and_29_decide_not
     assert few.groups["noise"].verdict == "undecided"
     assert few.groups["noise"].needed == 30
     assert "a verdict takes at least 30 images, not 29" in few.sentence
+    # What 60 images leave open is not decided by the 30 that any verdict takes.
+    more, half = (
+        verdicts(report(np.ones(n, bool), share(n * 5 // 6, n))).groups["noise"] for n in (60, 24)
+    )
+    assert more.verdict == "undecided"
+    assert more.needed > 60
+    assert half.needed > 100
+    (sentence,) = re.findall("A decision.*", how_sure(verdicts(report(
+        np.ones(24, bool), share(20, 24))), None))  # fmt: skip
+    assert sentence == f"A decision on noise needs at least about {round_up(half.needed)} images."
 
 
 def test_the_rule_at_its_edges():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,7 @@ def find_input(
     stages: Stages,
     task: str | None = None,
     head: str | None = None,
+    seconds: float = math.inf,
 ) -> FoundInput:
     """Find the preprocessing and the labels, or refuse.
 
@@ -93,6 +95,8 @@ def find_input(
         What the model is, as its output says.
     head : str, optional
         The form of a detector's outputs.
+    seconds : float
+        That trying preprocessings may take.
 
     Raises
     ------
@@ -135,9 +139,13 @@ def find_input(
     if kind.name != CLASSES:
         raise UsageError(
             f"{model}: neither the file nor one beside it says which preprocessing it wants, and "
-            f"that is not found out for {kind.what}; give it with {option('preprocess')}"
+            f"that is not found out for {kind.what}; give it with "
+            f"{option('preprocess', like='NAME')}, as the model was trained, such as unit "
+            "(pixels from 0 to 1) or imagenet"
         )
-    return _tried(model, images, {**asked, **options}, options, told, len(source.ids), stages)
+    return _tried(
+        model, images, {**asked, **options}, options, told, len(source.ids), stages, seconds
+    )
 
 
 def _say_left_out(images: Path, labels: Any, listed: int, stages: Stages) -> None:
@@ -156,13 +164,14 @@ def _tried(
     told: str,
     available: int,
     stages: Stages,
+    seconds: float,
 ) -> FoundInput:
     """The preprocessing that does best on some of the images."""
     known = ModelOptions.__optional_keys__
     tried: Any = {name: value for name, value in asked.items() if name in known}
     tried |= {"samples": _TRIED, "sampling": "nested"}
     listener = stages.of(INPUT, "trying which preprocessing the model wants")
-    found = search_recipes(model, images, **{**tried, "listener": listener})
+    found = search_recipes(model, images, **{**tried, "listener": listener, "seconds": seconds})
     search, rows = found["search"], found["candidates"]
     best, count = rows[0], search["images"]
     if not search["above_chance"] or search["class_order"] is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,7 @@ def html(
     from ..results.audit import Audit
     from ..results.kinds import load
     from ..storage.opening import MADE_BY
+    from ..views.model_names import names_by_files
 
     check_targets()
     reports = files_in(reports)
@@ -67,7 +67,7 @@ def html(
             command = MADE_BY[result.SCHEMA.format]
             kinds.setdefault(command, []).append(result)
             if command == "analyze":
-                files.append(path.name if path.is_dir() else path.stem)
+                files.append(path)
     first = next(iter(kinds))
     analyses, measured, snr = (kinds.pop(name, []) for name in ("analyze", "robustness", "snr"))
     damages = kinds.pop("explain", [])
@@ -81,7 +81,7 @@ def html(
         raise click.UsageError(f"a page shows no files of iaside {other}; iaside plot draws it")
     if len(snr) > 1:
         raise click.UsageError("a page takes one file of iaside snr")
-    names = _names(analyses, files)
+    names = names_by_files(analyses, files)
     warn_of_silent(analyses, names)
     save_page(
         analyses,
@@ -94,14 +94,3 @@ def html(
         damages=damages,
     )
     click.echo(f"Page: {target}")
-
-
-def _names(reports: Sequence[Any], files: Sequence[str]) -> list[str]:
-    """Names of the models; several reports of models of one name are told apart by their files."""
-    from ..views.text import model_name
-
-    names = list(map(model_name, reports))
-    return [
-        f"{name} ({file})" if names.count(name) > 1 else name
-        for name, file in zip(names, files, strict=True)
-    ]

@@ -6,9 +6,17 @@ from pathlib import Path
 
 import click
 
+from ..storage.output_file import PICTURES
 from .numbers import FILE, TEXT
-from .options import Listed, confidence_option, csv_option, json_option, picture_options
-from .output import check_picture_target, check_targets, present, print_csv
+from .options import (
+    Listed,
+    confidence_option,
+    csv_option,
+    json_option,
+    overwrite_option,
+    target_option,
+)
+from .output import check_picture_target, check_targets, present, print_csv, print_result
 
 
 @click.command()
@@ -19,7 +27,10 @@ from .output import check_picture_target, check_targets, present, print_csv
     "errors were measured]",
 )  # fmt: skip
 @click.option("--reverse", is_flag=True, help="The last comes first.")
-@picture_options("Also draw the models in their order.")
+@target_option(
+    "FILE.html|png|svg|pdf", "Also write the table as a page, or draw the models in their order."
+)
+@overwrite_option("an existing file")
 @confidence_option()
 @csv_option
 @json_option
@@ -45,17 +56,34 @@ def rank(
       iaside rank robustness/ analyses/
       iaside rank robustness/model.h5 robustness/model-v2.h5 --by noise
       iaside rank robustness/ --csv
+      iaside rank robustness/ analyses/ -o models.html
       iaside rank robustness/ analyses/ -o models.png
     """
     from ..comparisons.ranking import rank as ranking_of
+    from ..storage.output_file import PAGES, check_free
     from ..views.terminal import listener
 
     if as_csv and as_json:
         raise click.UsageError("--json and --csv both take standard output; give one")
     check_targets()
-    check_picture_target(target, overwrite=overwrite)
+    of_page = target is not None and target.suffix.lower() in PAGES
+    if target is not None and of_page:
+        check_free(target, overwrite=overwrite)
+    elif target is not None and target.suffix.lower() not in PICTURES:
+        raise click.UsageError(
+            f"{target}: the name of a page ends in .html, that of a picture in "
+            f"{', '.join(PICTURES)}"
+        )
+    else:
+        check_picture_target(target, overwrite=overwrite)
     heard = listener(quiet=False, progress=False, unit="files")
     ranking = ranking_of(files, by=by, reverse=reverse, confidence=confidence, listener=heard)
+    if target is not None and of_page:
+        ranking.to_html(target, overwrite=overwrite)
+        print_csv(("", ranking)) if as_csv else print_result(ranking, as_json=as_json)
+        if not as_csv and not as_json:
+            click.echo(f"Page: {target}")
+        return
     if not as_csv:
         present(ranking, target, overwrite=overwrite, as_json=as_json)
         return

@@ -83,7 +83,7 @@ class RankedModel:
     no_finding : str or None
         Why its score says nothing.
     from_first, from_next : Standing or None
-        Against the first of the table, and against the model just before.
+        Against the model of the first place, and against the one in the row above.
     """
 
     rank: int | None
@@ -307,7 +307,7 @@ def _rows(
     ranked = [at for at, each in enumerate(values) if by in each and np.isfinite(each[by].value)]
     ranked.sort(key=lambda at: (sign * float(values[at][by].value), models[at].name))
     results = [known.of(models[at], by) for at in ranked]
-    standings = _standings([models[at] for at in ranked], results, by, confidence)
+    standings = _standings([models[at] for at in ranked], results, by, confidence, reverse=reverse)
     rows = []
     place = 0
     for number, at in enumerate(ranked):
@@ -336,21 +336,33 @@ def _row(
 
 
 def _standings(
-    models: Sequence[Entry], results: Sequence[Any], by: str, confidence: float
+    models: Sequence[Entry],
+    results: Sequence[Any],
+    by: str,
+    confidence: float,
+    *,
+    reverse: bool,
 ) -> list[tuple[Standing | None, Standing | None]]:
-    """Of each model in order, against the first, and against the one before."""
+    """Of each model in order, against the first, and against the one in the row above."""
     count = len(models)
     if not count:
         return []
     if len(results[0].image_ids) < 2:
         return [(None, None)] * count
-    wanted = [(each, at) for at in range(1, count) for each in dict.fromkeys((0, at - 1))]
+    above = [at + 1 if reverse else at - 1 for at in range(count)]
+    wanted = [
+        (other, at)
+        for at in range(count)
+        for other in dict.fromkeys((0, above[at]))
+        if other != at and 0 <= other < count
+    ]
     judged = Judge(results, by, confidence)(wanted) if wanted else {}
 
-    def standing(at: int, other: int) -> Standing:
-        return Standing(models[other].name, *judged[other, at])
+    def standing(at: int, other: int) -> Standing | None:
+        found = judged.get((other, at))
+        return None if found is None else Standing(models[other].name, *found)
 
-    return [(None, None), *((standing(at, 0), standing(at, at - 1)) for at in range(1, count))]
+    return [(standing(at, 0), standing(at, above[at])) for at in range(count)]
 
 
 def _rule(rows: Sequence[RankedModel], confidence: float) -> str:

@@ -187,6 +187,8 @@ def inspect(
         meaning = trial.meaning
         if meaning is not None and meaning.task != "classes":
             classes = None
+        if meaning is not None and meaning.task == "embedding":
+            kind = "unknown"  # of the last layer, which class scores have too
     if trial is not None and trial.opened is not None and trial.scores is not None:
         batch = trial.opened.batch or batch
         before, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES

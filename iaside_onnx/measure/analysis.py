@@ -18,7 +18,7 @@ from ..mathematics.coalitions import default_passes, draw_coalitions
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
-from ..results.example import most_certain
+from ..results.example import row_to_show
 from ..results.report import Report, check_view
 from ..results.value_table import game_of, value_of
 from ..settings import Settings
@@ -169,6 +169,11 @@ class Game(Measurement[Report]):
     def _played(self) -> int:
         return self.asked.coalitions - self.grand_is_known
 
+    @property
+    def checking(self) -> int:
+        """See `Measurement`."""
+        return int(self.grand_is_known and self.check is not None)
+
     def cost(self, images: int) -> str:
         """See `Measurement`."""
         cost = images * self._played
@@ -270,7 +275,7 @@ class Game(Measurement[Report]):
             class_names=sample.class_names or subject.classifier.class_names,
             **{**filled.origin(), "image_digests": sample.image_digests},
         )
-        row = most_certain(report, report.table[:, -1])
+        row = row_to_show(report)
         report = replace(
             report,
             example=shown_pixels(subject.pixels(filled.position_of(row))),

@@ -24,7 +24,7 @@ from ..mathematics.coalitions import draw_coalitions, drawn_count
 from ..mathematics.damage import SPLIT_ESTIMATORS, draw_split, split_coalitions
 from ..results.damage import UNITS, DamageReport
 from ..results.damage_numbers import held_values
-from ..results.example import most_certain
+from ..results.example import row_to_show
 from ..results.spread import check_confidence
 from ..settings import Settings
 from ..spelling import option
@@ -376,7 +376,7 @@ class DamageGame(Measurement[DamageReport]):
 
     def _with_example(self, report: DamageReport, filled: Filled) -> DamageReport:
         """With one image, clean and perturbed, for pictures; not where that costs passes."""
-        subject, row = filled.subject, most_certain(report, report.table[:, -1])
+        subject, row = filled.subject, row_to_show(report)
         position = filled.position_of(row)
         groups = self.perturbation.groups(subject, [position], BatchSize(1), lambda _: None)
         planes = next(groups)[1](position)

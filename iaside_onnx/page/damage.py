@@ -20,6 +20,7 @@ from ..views.damage_rows import (
     model_names,
     notes_beside,
     signed,
+    unit_heading,
 )
 from ..views.text import model_name, percent, told_apart
 from .charts import Words, stacked_rows
@@ -72,6 +73,8 @@ def damage(reports: Sequence[DamageReport]) -> dict[str, Any]:
         "about": ", ".join(shared),
         "notes": notes_beside(ordered),
         "unit": first.unit,
+        "shares": "%" if first.in_points else unit_heading(first),
+        "points": unit_heading(first),
         "level": percent(first.confidence),
         "rule": RULE,
         "bands": first.band_names,
@@ -100,13 +103,11 @@ def _said(name: str, report: DamageReport) -> str:
 
 
 def _numbers(report: DamageReport) -> list[str]:
-    """Clean, perturbed and lost, the last with its interval."""
-    digits, lost = digits_of(report), report.damage
-    ends = f"[{signed(lost.low, digits)}, {signed(lost.high, digits)}]"
+    """Clean, perturbed and lost, each with its interval."""
+    digits = digits_of(report)
     return [
-        signed(report.clean.value, digits),
-        signed(report.perturbed.value, digits),
-        f"{signed(lost.value, digits)} {ends}",
+        f"{signed(each.value, digits)} [{signed(each.low, digits)}, {signed(each.high, digits)}]"
+        for each in (report.clean, report.perturbed, report.damage)
     ]
 
 

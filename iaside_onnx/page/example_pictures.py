@@ -38,10 +38,15 @@ class Tile:
 
 @dataclass(frozen=True)
 class Example:
-    """The strip of one photograph, for every report that it is the example of."""
+    """The strip of one photograph, for every report that it is the example of.
+
+    `answers` are, by series, the class that the model gives the whole image, and whether it is
+    right.
+    """
 
     image_id: str
     true_class: str
+    answers: list[tuple[int, str, bool]]
     whole: Tile
     size: tuple[int, int]
     cut: bool
@@ -97,6 +102,7 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
     return Example(
         image_id=report.image_ids[row],
         true_class=report.class_name(int(report.labels[row])),
+        answers=[(number, *_answer(reports[number], place)) for number, place in places],
         whole=Tile("all bands", data_uri(fitted(report.example)), chances(grand)),
         size=(width, height),
         cut=max(height, width) > WINDOW,
@@ -108,6 +114,14 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
         ],
         series=members,
     )
+
+
+def _answer(report: Report, row: int) -> tuple[str, bool]:
+    """The class that a model gives an image; nothing of other tasks."""
+    if not report.of_classes:
+        return "", False
+    answer = int(report.predicted[row])
+    return report.class_name(answer), answer == int(report.labels[row])
 
 
 def _chance(report: Report, value: float) -> float:

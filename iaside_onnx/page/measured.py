@@ -13,7 +13,7 @@ from ..errors import IasideError, UsageError, said
 from ..mathematics.kept import resampled_share
 from ..mathematics.paired import Difference
 from ..mathematics.proportion import wilson
-from ..results.group_verdict import SEVERITIES, Verdicts, counted_answers, guessing, verdicts
+from ..results.group_verdict import SEVERITIES, Verdicts, guessing, verdicts
 from ..results.robustness import RobustnessReport
 from ..spelling import on_command_line
 from ..views.text import percent, words
@@ -74,7 +74,7 @@ def right_answers_of(
 
 
 def _counted(report: RobustnessReport) -> str:
-    return counted_answers(report.task, own=report.of_own_answers)
+    return report.task.counted_as(own=report.of_own_answers)
 
 
 def _kinds(report: RobustnessReport) -> list[str]:

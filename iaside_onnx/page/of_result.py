@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checks import check_kind, check_path, several
+from ..comparisons.ranking import Ranking
 from ..errors import InvalidOption, UsageError
 from ..results.audit import Audit
 from ..results.damage import DamageReport
@@ -15,6 +16,8 @@ from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
 from ..views.model_names import model_names
 from .page import audit_page, page, save_audit_page, save_page
+from .ranking import ranking_page
+from .target import write_page
 
 _KINDS = (Report, RobustnessReport, SnrReport, DamageReport)
 
@@ -38,6 +41,12 @@ def page_of(
         if target is None:
             return audit_page(result)
         return save_audit_page(result, target, overwrite=overwrite).read_text(encoding="utf-8")
+    if isinstance(result, Ranking):
+        if others:
+            raise UsageError("the page of a ranking is of its own rows; nothing stands beside it")
+        if target is None:
+            return ranking_page(result)
+        return write_page(target, lambda: ranking_page(result), overwrite=overwrite)
     if not isinstance(result, Report | DamageReport):
         raise UsageError(
             f"a {type(result).__name__} has no page of its own; some kinds may stand on that of a "

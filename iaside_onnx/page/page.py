@@ -29,8 +29,6 @@ from ..results.report import FEW_IMAGES, Report
 from ..results.result import Result
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
-from ..results.verification import PAGE_ENDINGS
-from ..storage.output_file import check_free, whole_file
 from ..views.text import model_name, percent, shortened, value_name
 from . import perturbations
 from .damage import damage
@@ -50,6 +48,7 @@ from .record import (
 )
 from .rendering import rendered
 from .report_charts import curve_charts, profile_chart, score_chart, shapley_chart, sid_chart
+from .target import write_page
 
 MOST_REPORTS = 12
 _LEGEND_LETTERS = 40
@@ -103,16 +102,7 @@ def save_page(
     ReportError
         The file exists and `overwrite` is not set, it cannot be written, or as for `page`.
     """
-    _save(target, lambda: page(reports, names, **measured), overwrite=overwrite)
-
-
-def _save(target: Path, make: Callable[[], str], *, overwrite: bool) -> None:
-    if target.suffix.lower() not in PAGE_ENDINGS:
-        raise UsageError(f"{target}: a page's name ends in .html")
-    check_free(target, overwrite=overwrite)
-    text = make()
-    with whole_file(target) as scratch:
-        scratch.write_text(text, encoding="utf-8", newline="\n")
+    write_page(target, lambda: page(reports, names, **measured), overwrite=overwrite)
 
 
 def page(
@@ -200,13 +190,14 @@ def save_audit_page(audit: Audit, target: Path | None = None, *, overwrite: bool
         As for `save_page`.
     """
     target = audit.folder / PAGE if target is None else target
-    _save(target, lambda: audit_page(audit), overwrite=overwrite)
+    write_page(target, lambda: audit_page(audit), overwrite=overwrite)
     return target
 
 
 def _written(facts: Facts, record: dict[str, Any]) -> str:
     """The page of these facts; the record says what they are of."""
     context: dict[str, Any] = {"sections": [], "record": record, **first_screen(facts)}
+    context["ranking"] = None
     context["record_name"], context["record_text"] = META, as_text(record)
     # Under the answer of an audit, why comes before the rest.
     why_first = sorted(SECTIONS, key=lambda section: section.anchor != "damage")

@@ -92,11 +92,15 @@ def confidence_words(report: RobustnessReport) -> str | None:
     if not np.isfinite(wrong.value):
         return "It was never wrong under corruptions."
     points, low, high = (100 * float(end) for end in (gap.value, gap.low, gap.high))
-    whole = f"{abs(points):.0f} points {'surer' if points >= 0 else 'less sure'} than right"
     if low <= 0 <= high:
         whole = "about as sure as right"
         if max(-low, high) > NARROW:
             whole = f"{points:+.0f} [{low:+.0f}, {high:+.0f}] points surer than right"
+    else:
+        least, most = sorted(map(abs, (low, high)))
+        between = f" [{least:.0f}, {most:.0f}]" if np.isfinite([least, most]).all() else ""
+        way = "surer" if points >= 0 else "less sure"
+        whole = f"{abs(points):.0f}{between} points {way} than right"
     return (
         f"Where corruptions make it wrong it is still {percent_words(wrong)} sure; over all "
         f"answers under corruptions it is {whole}."
@@ -121,12 +125,16 @@ def evidence_words(report: Report) -> str:
     order = np.argsort(-report.sid, kind="stable")
     count = 1 + int(np.searchsorted(np.cumsum(report.sid[order]), 0.5 - 1e-9))
     bands = sorted(order[:count].tolist())
-    share = float(report.sid[bands].sum())
     where = band_words(bands, report.band_names)
+    ends = report.intervals
+    shares = [
+        percent_words(Spread(report.sid[band], ends.sid_low[band], ends.sid_high[band]))
+        for band in bands
+    ]
     return (
         f"On these {len(report.image_ids)} images its evidence lies in {where} of "
-        f"{len(report.sid)} ({share:.0%})."
-    ).replace("%)", " %)")
+        f"{len(report.sid)} ({listed(shares)})."
+    )
 
 
 def band_words(bands: Sequence[int], names: Sequence[str]) -> str:
@@ -156,15 +164,17 @@ def how_sure(found: Verdicts, available: int | None) -> str:
         text += f" ±{NARROW} needs about {round_up(images * (points / NARROW) ** 2)} images"
         text += "." if available is None else f"; the data holds {available}."
     for group in [] if found.reason is not None else found.groups.values():
-        if group.verdict == UNDECIDED and group.weakest_kept.high < found.keep <= group.rule_high:
+        if (until := group.open_until(found.keep)) is not None:
             text += (
                 f" {group.weakest.replace('_', ' ').capitalize()} keeps less than "
                 f"{100 * found.keep:.4g} % on its own; as the weakest of {len(group.kept)}, which "
-                f"the rule allows for, it may keep up to {100 * group.rule_high:.0f} %."
+                f"the rule allows for, it may keep up to {until}."
             )
     needs = [group.kind for group in found.groups.values() if group.needed]
     if (most := decides(found)) is not None:
-        text += f" A decision on {kinds_words(needs)} needs about {most} images."
+        # Without a verdict on any group the estimates are rough, and so is the number.
+        about = "about" if found.reason is None else "at least about"
+        text += f" A decision on {kinds_words(needs)} needs {about} {most} images."
     return text
 
 
@@ -200,8 +210,10 @@ def not_measured(
         gaps.append(f"{listed(missing)}: iaside robustness --corruption imagenet-c")
     if not robustness.attacks and "attack" not in kinds:
         gaps.append("attacks: --attack")
-    if found.own_answers and found.of_classes:
-        gaps.append("accuracy: --labels FILE")
+    if found.own_answers and found.kind.same is not None:
+        unknown = "accuracy" if found.of_classes else found.kind.kept
+        where = "FOLDER of masks" if found.kind.name == "dense" else "FILE"
+        gaps.append(f"{unknown}: --labels {where}")
     if not own:
         gaps.append("your own camera and conditions: --perturbed FOLDER")
     return gaps

@@ -1,34 +1,51 @@
-"""Which image of a sample pictures show: one that the model gets right, and is sure of."""
+"""Which image of a sample pictures show: one that the model gets right, and is sure of.
+
+The choice is the largest of one number an image, so that of parts of a sample it is one of theirs.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-# Decimals of the log-probability within which images are equally certain: less than what other
-# kernels or batches may change.
+# Decimals within which images are alike: less than what other kernels or batches may change.
 _ALIKE = 2
 
 
-def most_certain(result: Any, log_prob: Any) -> int:
-    """The row whose untouched image has the highest log-probability among those answered right.
+def row_to_show(result: Any) -> int:
+    """The row of the image for pictures, among those answered right, or among all where none is.
 
-    Among all where none is; of equals the one with the least digest, so that the choice does not
-    depend on the order of the images.
+    Of an analysis it is the image whose bands do most for its answer: the probability of the true
+    class (of other tasks the value) with every band, less that with none. An image that needs no
+    band, because the model says its class of anything, would show nothing. Of a damage report it is
+    the image that is most certain untouched, so that it is not chosen for its damage. Of equals it
+    is the one with the least digest, so that the choice does not depend on the order of the images.
 
     Parameters
     ----------
-    result : ModelResult
+    result : Report or DamageReport
         With digests of its images.
-    log_prob : array, shape (n,)
-        Of the true classes of the untouched images.
     """
     right = ~result.clean_wrong
     candidates = np.flatnonzero(right if right.any() else ~right)
-    certain = np.round(np.asarray(log_prob, np.float64)[candidates], _ALIKE)
-    best = candidates[certain == certain.max()].tolist()
+    telling = np.round(_telling(result)[candidates], _ALIKE)
+    best = candidates[telling == telling.max()].tolist()
     return int(min(best, key=lambda row: result.image_digests[row].tobytes()))
+
+
+def _telling(result: Any) -> NDArray[np.float64]:
+    """What an image is chosen by; in either game the last column is the whole image."""
+    ends = result.table[:, [0, -1]].astype(np.float64)
+    if _is_damaged(result):
+        return np.asarray(ends[:, 1])
+    worth = np.exp(ends) if result.of_classes else ends
+    return np.asarray(worth[:, 1] - worth[:, 0])
+
+
+def _is_damaged(result: Any) -> bool:
+    return any(field.name == "example_perturbed" for field in result.SCHEMA.fields)
 
 
 def row_of_example(result: Any) -> int | None:

@@ -109,7 +109,8 @@ class GroupVerdict:
         From this severity on the weakest corruption keeps less than asked, each severity by its
         upper end at the confidence of "not robust"; None where these do not say so.
     needed : int or None
-        About how many images would decide; None where the verdict is one, or none would.
+        About how many images would decide; None where the verdict is one, or none would. Where so
+        few were measured that nothing bounds what is kept, how many any verdict takes at least.
     rule_high : float
         Upper end of `weakest_kept` as the rule has it, which allows for all corruptions of the
         group.
@@ -131,6 +132,12 @@ class GroupVerdict:
     def half_width(self) -> float:
         """Half of the interval of `right`."""
         return (self.high - self.low) / 2
+
+    def open_until(self, keep: float) -> str | None:
+        """Up to where the rule leaves open what is kept, where the interval alone would decide."""
+        if self.verdict != UNDECIDED or not self.weakest_kept.high < keep <= self.rule_high:
+            return None
+        return f"{100 * self.rule_high:.0f} %"
 
     def json(self, *, own_answers: bool = False) -> dict[str, Any]:
         """Plain JSON values; null where nothing bounds an end.
@@ -208,6 +215,11 @@ class Verdicts:
     def note(self) -> str:
         """What shares count where that is no accuracy; empty where it is."""
         if not self.of_classes:
+            if self._of_same:
+                return (
+                    f"This counts {self.answers} as in the model's own answer to the untouched "
+                    f"image, not {self.kind.kept}, which are not known without labels."
+                )
             return (
                 f"This counts {self.kind.kept}, not accuracy, which {self.kind.what} has not: an "
                 f"answer is right where {self.kind.right}."
@@ -215,9 +227,14 @@ class Verdicts:
         return OWN_ANSWERS if self.own_answers else ""
 
     @property
+    def _of_same(self) -> bool:
+        """Labels would say more than the model's own answers."""
+        return self.own_answers and self.kind.same is not None
+
+    @property
     def answers(self) -> str:
         """What the shares count."""
-        return counted_answers(self.kind, own=self.own_answers)
+        return self.kind.counted_as(own=self.own_answers)
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -233,7 +250,7 @@ class Verdicts:
     def _rule(self) -> str:
         answers = "model's own answers" if self.own_answers else "right answers"
         if not self.of_classes:
-            answers = self.kind.kept
+            answers = self.answers
         known = (
             "answers that are nearly all of one class"
             if self.own_answers
@@ -262,20 +279,13 @@ class Verdicts:
             return f"Undecided: {self.reason}."
         what = "its own answers" if self.own_answers else "what it gets right"
         if not self.of_classes:
-            what = f"the {self.kind.kept}"
+            what = f"the {self.answers}"
         text = _sentence(self.groups.values(), percent(self.keep), self.clean.n, what)
         return f"{text} {self.note}".rstrip()
 
     def of(self, verdict: str) -> list[str]:
         """The groups with this verdict."""
         return [group.kind for group in self.groups.values() if group.verdict == verdict]
-
-
-def counted_answers(kind: TaskKind, *, own: bool) -> str:
-    """What shares of answers count, which may be the model's own to untouched images."""
-    if kind.name != CLASSES:
-        return kind.kept
-    return "same answers" if own else "right answers"
 
 
 def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
@@ -352,7 +362,7 @@ def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
             resampled,
             spreads[at],
             keep,
-            None if reason is None else _images_for_any(accuracy, guess),
+            LEAST_IMAGES if reason is None else _images_for_any(accuracy, guess),
             judged=reason is None,
         )
         for at, (kind, places) in enumerate(kinds.items())
@@ -433,10 +443,11 @@ def _group(
     resampled: Resampled,
     right: Spread,
     keep: float,
-    needed: int | None,
+    least: int | None,
     *,
     judged: bool,
 ) -> GroupVerdict:
+    """The verdict on the corruptions at these places; any verdict takes the `least` images."""
     chosen = list(places.values())
     low = every.low[chosen]
     strict = strict_confidence(CONFIDENCE, len(chosen))
@@ -452,9 +463,14 @@ def _group(
             first = len(every.value) // (1 + len(SEVERITIES)) + len(SEVERITIES) * chosen[weakest]
             levels = list(range(first, first + len(SEVERITIES)))
             since = _since(resampled[levels].ends(strict)[1], every.value[levels], keep)
-        needed = None
-        if verdict == UNDECIDED:
-            needed = images_that_decide(kept.value, low, high, keep, resampled.images)
+    needed = None
+    if verdict == UNDECIDED and least is not None:
+        needed = images_that_decide(kept.value, low, high, keep, resampled.images)
+        # Enough images for any verdict need not decide this one.
+        if needed is not None:
+            needed = max(needed, least)
+        elif not judged and not np.isfinite(np.stack([low, high])).all():
+            needed = least
     return GroupVerdict(
         kind,
         verdict,
@@ -543,7 +559,7 @@ def _sentence(groups: Iterable[GroupVerdict], keep: str, images: int, what: str)
             f"{keep} of {what}"
         )
     if of[UNDECIDED]:
-        parts.append(f"{_named(of[UNDECIDED])} cannot be told from {images} images")
+        parts.append(f"{_named(of[UNDECIDED])} cannot be decided with {images} images")
     if not of[ROBUST]:
         answer = "No" if of[NOT_ROBUST] else "Undecided"
     else:

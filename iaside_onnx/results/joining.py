@@ -17,7 +17,7 @@ from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.opening import wrong_kind
 from ..storage.schema import IMAGE
-from .example import most_certain
+from .example import row_to_show
 from .part import Part, PartOfSample, part_of
 from .precondition import accuracy_reason, speaks_of_accuracy
 
@@ -179,7 +179,7 @@ def _joined_example(joined: Any, pieces: list[_Piece]) -> tuple[dict[str, Any], 
     results = {piece.result.data.get("example"): piece.result for piece in pieces}
     if None in results:
         return {}, {}
-    name = joined.image_ids[most_certain(joined, joined.table[:, -1])]
+    name = joined.image_ids[row_to_show(joined)]
     held = results.get(name)
     if held is None:  # of parts that were altered
         return {}, {}

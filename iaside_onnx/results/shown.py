@@ -81,7 +81,9 @@ class Shown:
         beside: Sequence[Shown] = (),
         overwrite: bool = False,
     ) -> str:
-        """The page of a `Report`, a `DamageReport` or an `Audit`, as ``iaside html`` writes it.
+        """The page of a `Report`, a `DamageReport`, an `Audit` or a `Ranking`.
+
+        It is what ``iaside html`` writes, and of a ranking ``iaside rank -o``.
 
         Parameters
         ----------

@@ -28,19 +28,24 @@ _BESIDE = ("accuracy", "corrupted", "score", "kept", "mpe")
 def print_ranking(ranking: Ranking) -> None:
     """The table, then when models are told apart, and what to bear in mind."""
     out = terminal()
-    out.say(_about(ranking))
+    out.say(about(ranking))
     out.print(_fitting(ranking, out))
-    tied = _not_told_apart(ranking)
-    silent = [f"{row.name}: {row.no_finding}" for row in ranking.rows if row.no_finding]
-    notes = [f"Note: {note}." for note in ranking.notes]
-    left = [f"Left out: {each.file} ({each.model}) {each.reason}" for each in ranking.left_out]
-    for line in filter(None, [tied, ranking.rule, *silent, *notes, *left]):
+    for line in filter(None, [comes_first(ranking), ranking.rule, *notes_of(ranking)]):
         out.say(one_line(line))
     if ranking.rule:
         out.say("Next: iaside compare FILE OTHER says what two of them differ in.")
 
 
-def _about(ranking: Ranking) -> str:
+def notes_of(ranking: Ranking) -> list[str]:
+    """Models without a finding, what to bear in mind, and what was left out."""
+    silent = [f"{row.name}: {row.no_finding}" for row in ranking.rows if row.no_finding]
+    notes = [f"Note: {note}." for note in ranking.notes]
+    left = [f"Left out: {each.file} ({each.model}) {each.reason}" for each in ranking.left_out]
+    return [*silent, *notes, *left]
+
+
+def about(ranking: Ranking) -> str:
+    """What is ranked, by what, and on which images."""
     ranked = sum(row.rank is not None for row in ranking.rows)
     of = ranking.data.get("analysis" if ranking.by == "score" else "robustness")
     of = of or next(iter(ranking.data.values()))
@@ -74,6 +79,12 @@ def _fitting(ranking: Ranking, out: Terminal) -> Rows:
 
 
 def _table(ranking: Ranking, beside: Sequence[str]) -> Rows:
+    headings, rows = table_cells(ranking, beside)
+    return table(["#", "model"], headings, rows, tight=True)
+
+
+def table_cells(ranking: Ranking, beside: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Headings behind those of place and model, and the rows; measures `beside` come last."""
     names = told_apart([row.name for row in ranking.rows], _NAME)
     headings = [
         _heading(ranking.by, ranking.counted),
@@ -86,15 +97,15 @@ def _table(ranking: Ranking, beside: Sequence[str]) -> Rows:
         [
             UNDEFINED if row.rank is None else str(row.rank),
             name,
-            _cell(ranking.by, row.values.get(ranking.by)),
+            cell(ranking.by, row.values.get(ranking.by)),
             _apart(ranking.by, row.from_first),
             _whether(row.from_first),
             _whether(row.from_next),
-            *(_cell(each, row.values.get(each)) for each in beside),
+            *(cell(each, row.values.get(each)) for each in beside),
         ]
         for name, row in zip(names, ranking.rows, strict=True)
     ]
-    return table(["#", "model"], headings, rows, tight=True)
+    return headings, rows
 
 
 def _heading(name: str, counted: str) -> str:
@@ -103,7 +114,8 @@ def _heading(name: str, counted: str) -> str:
     return _HEADINGS.get(name, f"{name} %")
 
 
-def _cell(name: str, spread: Spread | None) -> str:
+def cell(name: str, spread: Spread | None) -> str:
+    """A measure with its interval, in the unit of its column."""
     if spread is None or np.isnan(float(spread.value)):
         return UNDEFINED
     value, low, high = (_figure(name, float(end)) for end in _parts(spread))
@@ -134,7 +146,8 @@ def _whether(standing: Standing | None) -> str:
     return "" if standing is None else "yes" if standing.told_apart else "no"
 
 
-def _not_told_apart(ranking: Ranking) -> str:
+def comes_first(ranking: Ranking) -> str:
+    """Which model comes first, and from which it is not told apart; empty of one model."""
     ranked = [row for row in ranking.rows if row.rank is not None]
     same = [row for row in ranked if row.from_first is not None and not row.from_first.told_apart]
     if len(ranked) < 2 or ranked[0].images < 2:
