@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 import iaside_onnx as ia
-from iaside_onnx.errors import DataError, IasideError, UsageError
+from iaside_onnx.errors import ArtifactError, DataError, IasideError, UsageError
 from iaside_onnx.inference.class_head import ClassHead
 from iaside_onnx.inference.class_scores import ScoreForm
 from iaside_onnx.inference.task import OneLabel
@@ -154,6 +154,10 @@ def test_a_file_of_two_towers_gets_its_text_once(tmp_path, encoder, photos, give
     assert report.accuracy == 1
     again = ia.analyze(towers, photos, output="scores", **given, **settings)
     assert again.accuracy == 1
+    # The rows of text_embeds are texts, so it is none of those to choose from.
+    with pytest.raises(ArtifactError, match="has 2 outputs that could be") as refused:
+        ia.analyze(towers, photos, **names, **settings)
+    assert "text_embeds" not in str(refused.value)
     assert ia.analyze(
         towers, photos, output="scores", task="embedding", **settings
     ).settings["task"] == "embedding"  # fmt: skip

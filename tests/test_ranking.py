@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
+from iaside_onnx.comparisons.ranked_files import Held, of_one_task
 from iaside_onnx.comparisons.ranking import rank
 from iaside_onnx.comparisons.ranking_pairs import Judge
 from iaside_onnx.errors import IasideError, UsageError
@@ -221,6 +222,16 @@ def test_with_few_images_nobody_is_told_apart(three):
     assert not any(row.from_first.told_apart for row in few.rows[1:])
     enough = rank([report.rows(np.arange(10, 40)) for report in three])
     assert enough.rows[-1].from_first.told_apart
+
+
+def test_analyses_of_another_task_stand_in_no_table_of_errors(three):
+    report = analysed("tagger", 7, np.full((8, 4), 0.2))
+    report = replace(report, settings={**report.settings, "task": "several-labels"})
+    held = [Held("errors", three[0]), Held("tagger", report)]
+    kept, out = of_one_task(held, held[:1], ia.Report)
+    assert [each.name for each in kept] == ["errors"]
+    assert "task several-labels against classes" in out[0].reason
+    assert of_one_task(held, [], ia.Report) == (held, [])
 
 
 def test_models_of_one_file_name_are_told_apart_by_their_files(three, tmp_path):

@@ -30,6 +30,7 @@ from .ranked_files import (
     LeftOut,
     Ranked,
     joined_models,
+    of_one_task,
     on_one_ground,
     opened,
 )
@@ -242,11 +243,14 @@ def rank(
     if not given:
         raise UsageError("nothing to rank: give files of iaside robustness or iaside analyze")
     held, notes = opened(given, listener or Listener())
-    errors, apart, shared = on_one_ground(held, RobustnessReport)
-    analyses, apart_too, shared_too = on_one_ground(held, Report)
+    first, second = (Report, RobustnessReport)[:: 1 if by == "score" else -1]
+    leading, apart, shared = on_one_ground(held, first)
+    held, of_others = of_one_task(held, leading, second)
+    following, apart_too, shared_too = on_one_ground(held, second)
+    errors, analyses = (leading, following)[:: 1 if first is RobustnessReport else -1]
     models, further = joined_models([*errors, *analyses])
     _in_view(models, confidence)
-    left_out, notes = [*apart, *apart_too], notes + shared + shared_too + further
+    left_out, notes = [*apart, *of_others, *apart_too], notes + shared + shared_too + further
     known = Known(models)
     by = by or known.default
     if not known.has(by):

@@ -22,7 +22,7 @@ from ..onnx_file.tensors import SCORE_TYPES, Tensor, names_of
 from ..spelling import option
 from ..tasks import DETECTOR, TASKS, TaskKind
 from .detection import HEADS, DetectionHead, known_head
-from .ends import score_output
+from .ends import of_images, score_output
 from .model import Model
 from .opened import Source
 
@@ -88,7 +88,7 @@ def say_channels(model: Model, listener: Listener) -> None:
 
 
 def float_outputs(artifact: Artifact, names: tuple[str, ...] = ()) -> tuple[Tensor, ...]:
-    """The outputs of those names, else all that hold floating-point numbers.
+    """The outputs of those names, else all of images that hold floating-point numbers.
 
     Raises
     ------
@@ -96,7 +96,8 @@ def float_outputs(artifact: Artifact, names: tuple[str, ...] = ()) -> tuple[Tens
         There is no such output, or it holds no such numbers.
     """
     outputs = {each.name: each for each in artifact.outputs}
-    chosen = [each for each in artifact.outputs if each.elem_type in SCORE_TYPES]
+    numbers = [each for each in artifact.outputs if each.elem_type in SCORE_TYPES]
+    chosen = of_images(artifact, numbers)
     if names:
         chosen = []
         for name in names:
