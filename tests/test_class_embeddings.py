@@ -169,6 +169,7 @@ def test_a_file_of_two_towers_gets_its_text_once(tmp_path, encoder, photos, give
         ({"rows": np.ones((1, 4))}, "give two or more"),
         ({"rows": np.eye(4)[:2]}, "names 3 classes, but the model has 2"),
         ({"text": "no array"}, "cannot be read as a .npy file"),
+        ({"zipped": np.eye(4)}, "holds several arrays, as a .npz does"),
         ({"logit_scale": None}, "give it with logit_scale=S"),
         ({"logit_scale": -1.0}, "a positive number"),
         ({"class_embeddings": None}, "goes with class_embeddings"),
@@ -184,6 +185,9 @@ def test_what_makes_no_classes_is_refused_in_one_line(encoder, photos, given, ch
     }}}  # fmt: skip
     if "rows" in change:
         np.save(given["class_embeddings"], change["rows"])
+    if "zipped" in change:
+        with given["class_embeddings"].open("wb") as stream:
+            np.savez(stream, a=change["zipped"])
     if "text" in change:
         given["class_embeddings"].write_text(change["text"])
     with pytest.raises(IasideError, match=words) as error:
