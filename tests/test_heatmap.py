@@ -222,7 +222,7 @@ def test_the_command_writes_what_show_and_plot_read(iaside, tmp_path):
         (["--strength", "nan"], "'nan' is neither 'auto' nor a number"),
         (["--bands", 99], "--bands 99 is too many"),
         (["--bands", 0], "--bands 0: at least one"),
-        (["--norm", "l3"], "--norm l3: choose one of linf"),
+        (["--norm", "l3"], "--norm l3: did you mean l2 or l1?"),
         (["--confidence", 1], "--confidence 1.0: must lie between 0 and 1"),
         (["--batch", 0], "--batch 0: give auto"),
         (["--plot", "map.txt"], "map.txt: a picture's name ends in .png"),

@@ -143,13 +143,19 @@ def test_what_a_worker_refuses_names_options_as_the_reader_knows_them(case, monk
     assert [typed for _, typed in caught.value.parts if "--" in typed] == ["--label-offset -1"]
 
 
+def examples(result):
+    """The pictures that are chosen among the images of a result."""
+    names = ("example", "example_perturbed")
+    return {name: getattr(result, name) for name in names if hasattr(result, name)}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_time_budget_ends_the_run_at_an_images_end(case, kind, tmp_path):
     whole, target = measured(kind, case), tmp_path / "r.h5"
     few = measured(kind, case, target, time_budget=1e-6)
     assert (len(few.image_ids), few.run["stopped_by"], few.run["sample"]) == (2, "time", 9)
     rows = whole.rows([whole.image_ids.index(name) for name in few.image_ids])
-    same(few, replace(rows, data=few.data))
+    same(few, replace(rows, data=few.data, **examples(few)))
     notes = []
     again = measured(
         kind, case, target, time_budget=1e-6, resume=True, listener=ia.Listener(note=notes.append)
@@ -177,10 +183,6 @@ def after(work):
     return ia.Listener(advance=stop)
 
 
-# Chosen among the images that a result has.
-_EXAMPLES = ("example", "example_perturbed")
-
-
 @pytest.mark.parametrize("share", [0.4, 0.8])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_time_left_still_reports_all_that_was_finished(case, kind, share, tmp_path):
@@ -201,8 +203,7 @@ def test_no_time_left_still_reports_all_that_was_finished(case, kind, share, tmp
         assert short.image_ids == [whole.image_ids[row] for row in kept]
     assert len(short.image_ids) == max(2, len(kept))
     rows = [whole.image_ids.index(name) for name in short.image_ids]
-    pictures = {name: getattr(short, name) for name in _EXAMPLES if hasattr(short, name)}
-    same(short, replace(whole.rows(rows), data=short.data, **pictures))
+    same(short, replace(whole.rows(rows), data=short.data, **examples(short)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -52,8 +52,8 @@ def typed(error):
         ),
         (
             lambda _: ia.Settings.asked(norm="l3"),
-            "norm='l3': choose one of linf, l2, l1",
-            "--norm l3: choose one of linf",
+            "norm='l3': did you mean l2 or l1? choose one of linf, l2, l1",
+            "--norm l3: did you mean l2 or l1? choose one of linf",
         ),
         (
             lambda _: ia.Settings.asked(bands=2, passes=9),

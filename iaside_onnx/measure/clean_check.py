@@ -94,7 +94,7 @@ class CleanCheck:
             With both values, and what to try.
         """
         clean, value = float(self.clean[position]), float(values[grand])
-        largest = float(values[np.abs(values).argmax()])
+        largest = float(max(values.ravel(), key=abs))
         wrongly = f"the model is run wrongly here{self.advice}"
         if abs(largest) > _ABSURD * max(1.0, abs(clean)):
             raise ArtifactError(
