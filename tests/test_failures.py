@@ -469,7 +469,8 @@ def test_pipes_and_devices_are_never_opened(iaside, tmp_path, photographs, kind)
     odd("preprocessor_config.json", other)
 
     for words in (
-        ["show", h5], ["verify", h5], ["gate", h5, "--min-score", 0], ["html", h5, "-o", tmp_path / "new.html"],
+        ["show", h5], ["verify", h5], ["gate", h5, "--min-score", 0],
+        ["html", h5, "-o", tmp_path / "new.html"],
         ["plot", h5, "-o", "p.png"], ["merge", h5, h5, "-o", target], ["compare", h5, h5],
         ["inspect", odd("f.onnx")], ["analyze", beside, *audit[2:]],
         [*audit, "--labels", odd("f.csv")], [*audit, "--class-names", odd("f.txt")],
