@@ -13,6 +13,8 @@ from .errors import InvalidOption
 
 # How like a name must be to be taken for another one, from 0 to 1; longer ones are cut off.
 _ALIKE, _LONGEST_NAME = 0.7, 100
+# What likeness of a name's beginning is worth, and how many equally like names are told.
+_OF_HEAD, _MOST_ALIKE = 0.9, 3
 
 
 def plain(value: Any) -> Any:
@@ -189,15 +191,62 @@ def one_of(value: Any, choices: Iterable[str], ask: str = "choose") -> str:
     'choose one of gaussian, mean'
     """
     names = list(choices)
-    near = likeliest(value, names)
-    question = f"did you mean {near}? " if near else ""
-    return f"{question}{ask} one of {', '.join(names)}"
+    return f"{meant(value, names)}{ask} one of {', '.join(names)}"
 
 
-def likeliest(value: Any, choices: Iterable[str]) -> str | None:
-    """The choice that a value was most likely meant to be; None where none is like it."""
-    from difflib import get_close_matches
+def meant(value: Any, choices: Iterable[str]) -> str:
+    """Ask which of the choices was meant, with a space behind; "" where none is like the value.
 
-    names = {name.lower(): name for name in choices}
-    near = get_close_matches(str(value).lower()[:_LONGEST_NAME], names, 1, _ALIKE)
-    return names[near[0]] if near else None
+    Examples
+    --------
+    >>> meant("fgo", ["fog", "frost"]), meant("l3", ["linf", "l2", "l1"])
+    ('did you mean fog? ', 'did you mean l2 or l1? ')
+    """
+    near = likeliest(value, choices)
+    return f"did you mean {' or '.join(near)}? " if near else ""
+
+
+def likeliest(value: Any, choices: Iterable[str], *, whole: bool = False) -> list[str]:
+    """The choices that a value was most likely meant to be, all of them that are equally like it.
+
+    Unless names are compared as a `whole`, their beginning up to a hyphen counts too.
+
+    Examples
+    --------
+    >>> likeliest("sqare", ["square-linf", "square-l2", "spsa-l2"])
+    ['square-linf', 'square-l2']
+    """
+    given = str(value).lower()[:_LONGEST_NAME]
+    likeness = {}
+    for name in choices:
+        full = name.lower()
+        head = full.replace("_", "-").partition("-")[0]
+        likeness[name] = _likeness(given, full)
+        if head != full and not whole:
+            likeness[name] = max(likeness[name], _OF_HEAD * _likeness(given, head))
+    best = max(likeness.values(), default=0.0)
+    if best < _ALIKE:
+        return []
+    return [name for name, like in likeness.items() if like == best][:_MOST_ALIKE]
+
+
+def _likeness(one: str, other: str) -> float:
+    """How alike two words are, 0 to 1; one slip of the finger, also a swap, leaves them alike."""
+    from difflib import SequenceMatcher
+
+    both = len(one) + len(other)
+    if min(len(one), len(other)) > 1 and _is_slip(one, other):
+        return 1 - 1 / both
+    matcher = SequenceMatcher(None, one, other)
+    return matcher.ratio() if matcher.quick_ratio() >= _ALIKE else 0.0
+
+
+def _is_slip(one: str, other: str) -> bool:
+    """Whether one letter too many, too few or wrong, or two swapped, set two words apart."""
+    if one == other or abs(len(one) - len(other)) > 1:
+        return False
+    pairs = enumerate(zip(one, other, strict=False))
+    same = next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    first, second = one[same:], other[same:]
+    swapped = first[:2] == second[1::-1] and first[2:] == second[2:]
+    return swapped or second[1:] in (first, first[1:]) or second == first[1:]

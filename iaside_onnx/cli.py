@@ -23,7 +23,7 @@ from .commands.export import export
 from .commands.filter import filter_model
 from .commands.gate import gate
 from .commands.heatmap import heatmap
-from .commands.help import Command, Context, overview, write_commands
+from .commands.help import SAME_HELP, Command, Context, overview, write_commands
 from .commands.html import html
 from .commands.inspect import inspect
 from .commands.measure import OWN_PROCESS
@@ -70,6 +70,10 @@ class OneLineErrors(click.Group):
             line = " ".join(["iaside audit", *args])
             raise click.UsageError(f"a command comes first; did you mean: {line}")
         return super().resolve_command(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The parameters, with another name of --help."""
+        return [*super().get_params(ctx), SAME_HELP]
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands in groups."""

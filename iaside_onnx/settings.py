@@ -177,6 +177,8 @@ class Settings:
             given["threshold"] = fspath(given["threshold"])
         if isinstance(output := given.get("output"), list | tuple):
             names = several("output", output)
+            if output == []:  # a command line without the option gives an empty tuple
+                raise InvalidOption("output", output, "names no output of the model")
             given["output"] = names[0] if len(names) == 1 else names or None
         try:
             settings = cls(**{name: plain(value) for name, value in given.items()})

@@ -37,6 +37,9 @@ class TaskKind:
         What the share of an answer that is not right is called.
     kept : str
         What an audit counts the share of that is left under corruptions.
+    same, changed : str or None
+        The same as `kept`, and as `lost`, where the model's own answers to untouched images stand
+        for labels; None where nothing else can.
     right_above : float
         An answer is right where more than this share of it is.
     low, high : float or None
@@ -62,6 +65,8 @@ class TaskKind:
     right: str
     lost: str
     kept: str
+    same: str | None = None
+    changed: str | None = None
     right_above: float = 0.5
     low: float | None = None
     high: float | None = None
@@ -69,6 +74,10 @@ class TaskKind:
     counted: bool = False
     tallied: bool = False
     least_gain: float | None = None
+
+    def counted_as(self, *, own: bool) -> str:
+        """What shares of answers count, which may be held against the model's `own`."""
+        return self.same if own and self.same is not None else self.kept
 
 
 TASKS: dict[str, TaskKind] = {
@@ -84,6 +93,8 @@ TASKS: dict[str, TaskKind] = {
             right="the most probable class is the image's",
             lost="error",
             kept="right answers",
+            same="same answers",
+            changed="flip rate",
             high=0.0,
             labelled=True,
             counted=True,
@@ -98,6 +109,8 @@ TASKS: dict[str, TaskKind] = {
             right="every label is decided right",
             lost="labels wrong",
             kept="labels decided right",
+            same="labels decided as before",
+            changed="labels changed",
             right_above=1 - 1e-6,
             high=0.0,
             labelled=True,
@@ -129,6 +142,8 @@ TASKS: dict[str, TaskKind] = {
             right="more than half of the pixels are right",
             lost="pixels wrong",
             kept="pixels right",
+            same="pixels that stay the same",
+            changed="pixels changed",
             high=0.0,
             labelled=True,
             counted=True,

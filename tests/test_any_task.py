@@ -115,6 +115,14 @@ def test_heat_maps_pages_and_pictures_of_any_task(tmp_path, task, model, images,
     heat = ia.measure_heatmap(model, images, paths["heat"], bands=4, grid=5, strength=1.0, **given)
     assert heat.format_version == 3
     assert heat.change.max() > 0
+    # What is called lost is what a file of robustness calls so: the mean share, not images.
+    again = ia.load(paths["heat"])
+    assert np.array_equal(again.wrong, ~(again.share > TASKS[task].right_above))
+    np.testing.assert_allclose(again.error, 1 - again.share.mean(axis=0, dtype=float), atol=1e-12)
+    if task == "other":
+        np.testing.assert_allclose(again.share, (1 - again.change).clip(0, 1), atol=1e-6)
+    verified = iaside("verify", paths["heat"], "--model", model, "--images", images, "--redo", 1)
+    assert verified.exit_code == 0, verified.stdout + verified.stderr
     made = iaside("html", paths["report"], paths["robustness"], "-o", tmp_path / "page.html")
     assert made.exit_code == 0, made.stderr
     page = (tmp_path / "page.html").read_text()
@@ -173,6 +181,32 @@ def test_the_audit_says_what_it_is_of(tmp_path, iaside):
     assert "right answers" not in shown
     with pytest.raises(UsageError, match="is not found out for an embedding"):
         ia.audit(model, images, quick=True)
+
+
+@pytest.mark.parametrize("beside_folders", [False, True])
+def test_the_audit_takes_a_table_of_several_labels(tmp_path, beside_folders):
+    """As the measurements read it: given, or found in a folder that has class folders as well."""
+    images = flat(tmp_path / "photos", 6)
+    place = images / "a" if beside_folders else images
+    place.mkdir(exist_ok=True)
+    rows = [["file", "label", "label"]]
+    for number, path in enumerate(sorted(images.glob("*.png"))):
+        path = path.rename(place / path.name)
+        rows.append([path.relative_to(images).as_posix(), *["0", "1", "2"][number % 3 : 3]])
+    table = (images if beside_folders else tmp_path) / "labels.csv"
+    table.write_text("\n".join(map(",".join, rows)))
+    model, given = MODELS["several-labels"](tmp_path / "m.onnx"), {"preprocess": "unit"}
+    labels = {} if beside_folders else {"labels": table}
+    target = tmp_path / "audit"
+    found = ia.audit(model, images, target, quick=True, **labels, **given)
+    assert found.robustness.settings["task"] == "several-labels"
+    alone = ia.measure_robustness(
+        model, images, labels=table, severity=[1], corruption="fog", attack="none", **given
+    )
+    assert np.array_equal(alone.share, found.robustness.share)
+    assert alone.share.min() < 1
+    # The images are held against those measured before, read alike.
+    ia.audit(model, images, target, quick=True, resume=True, **labels, **given)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -28,6 +28,7 @@ from iaside_onnx.auditing.work import Work
 from iaside_onnx.errors import IasideError
 from iaside_onnx.results.audit import Audit
 from iaside_onnx.results.group_verdict import SEVERITIES, verdicts
+from iaside_onnx.views import audit_progress
 
 from . import graphs
 from .conftest import ROOT, write_npz
@@ -112,6 +113,20 @@ def same(one, other):
             a, b = (getattr(each, field.name) for each in (first, second))
             if isinstance(a, np.ndarray):
                 np.testing.assert_allclose(a, b, atol=1e-5, err_msg=field.name)
+
+
+def test_a_long_part_without_a_bar_says_now_and_then_how_far_it_is(monkeypatch):
+    said, now = [], [0.0]
+    monkeypatch.setattr(audit_progress.time, "monotonic", lambda: now[0])
+    pulse = audit_progress.Pulse(said.append)
+    pulse.start(100, 1100)
+    for second in range(1, 51):
+        now[0] = float(second)
+        pulse.advance(20)
+    assert said == [
+        "      500 of 1,100 forward passes, about 30 s left",
+        "      900 of 1,100 forward passes, about 10 s left",
+    ]
 
 
 def test_it_finds_preprocessing_and_labels_and_leaves_ordinary_files(tmp_path, iaside):

@@ -20,11 +20,13 @@ from iaside_onnx.results.audit_words import (
     confidence_words,
     how_sure,
     next_steps,
+    not_measured,
     round_up,
     why_words,
 )
 from iaside_onnx.results.group_verdict import verdicts
 from iaside_onnx.results.spread import Spread
+from iaside_onnx.tasks import TASKS
 from iaside_onnx.views import audit_screen
 from iaside_onnx.views.robustness_plot import _columns
 
@@ -292,11 +294,34 @@ def test_an_open_verdict_beside_an_interval_that_looks_decided_says_why():
         f"may keep up to {100 * group.rule_high:.0f} %."
     ) in how_sure(found, 60)
     assert "BCa bootstrap over images" in found.text
+    assert audit_screen._weakest(group, 0.8, wide=True).endswith(
+        f"kept, as weakest of 5 up to {100 * group.rule_high:.0f} %"
+    )
     few = SimpleNamespace(
         labels=[0] * 40, settings={"perturbation": {"kind": "folder", "name": "c0"}}
     )
     few.sentence = lambda: "all."
     assert why_words(found, {"noise": [few]}, None)[-1] == ("(Measured on 40 images, not all 60.)")
+
+
+@pytest.mark.parametrize(
+    ("task", "counted", "gap"),
+    [
+        ("dense", "pixels that stay the same", "pixels right: --labels FOLDER of masks"),
+        ("several-labels", "labels decided as before", "labels decided right: --labels FILE"),
+    ],
+)
+def test_what_is_held_against_own_answers_is_never_called_right(task, counted, gap):
+    report = measured()
+    found = verdicts(report)
+    given = replace(found, kind=TASKS[task])
+    assert f"of the {TASKS[task].kept}" in given.sentence
+    own = replace(given, own_answers=True)
+    assert f"of the {counted}" in own.sentence
+    assert f"of the {counted}" in own.text
+    assert "which are not known without labels" in own.note
+    assert gap in not_measured(report, [], own)
+    assert gap not in not_measured(report, [], given)
 
 
 def test_gate_of_a_folder_and_of_a_file(audit, iaside, tmp_path):
@@ -315,7 +340,7 @@ def test_gate_of_a_folder_and_of_a_file(audit, iaside, tmp_path):
     for options, message in (
         (
             ["--max-error", "nose=0.5"],
-            "'nose' was not measured (did you mean 'noise'?); choose",
+            "'nose' was not measured; did you mean noise? choose",
         ),
         (["--max-error", "0.5"], "write it as noise=0.5"),
         (["--max-error", "noise=50"], "must be a share from 0 to 1"),

@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 import iaside_onnx as ia
-from iaside_onnx.errors import DataError, IasideError, UsageError
+from iaside_onnx.errors import ArtifactError, DataError, IasideError, UsageError
 from iaside_onnx.inference.class_head import ClassHead
 from iaside_onnx.inference.class_scores import ScoreForm
 from iaside_onnx.inference.task import OneLabel
@@ -154,6 +154,10 @@ def test_a_file_of_two_towers_gets_its_text_once(tmp_path, encoder, photos, give
     assert report.accuracy == 1
     again = ia.analyze(towers, photos, output="scores", **given, **settings)
     assert again.accuracy == 1
+    # The rows of text_embeds are texts, so it is none of those to choose from.
+    with pytest.raises(ArtifactError, match="has 2 outputs that could be") as refused:
+        ia.analyze(towers, photos, **names, **settings)
+    assert "text_embeds" not in str(refused.value)
     assert ia.analyze(
         towers, photos, output="scores", task="embedding", **settings
     ).settings["task"] == "embedding"  # fmt: skip
@@ -169,6 +173,7 @@ def test_a_file_of_two_towers_gets_its_text_once(tmp_path, encoder, photos, give
         ({"rows": np.ones((1, 4))}, "give two or more"),
         ({"rows": np.eye(4)[:2]}, "names 3 classes, but the model has 2"),
         ({"text": "no array"}, "cannot be read as a .npy file"),
+        ({"zipped": np.eye(4)}, "holds several arrays, as a .npz does"),
         ({"logit_scale": None}, "give it with logit_scale=S"),
         ({"logit_scale": -1.0}, "a positive number"),
         ({"class_embeddings": None}, "goes with class_embeddings"),
@@ -184,6 +189,9 @@ def test_what_makes_no_classes_is_refused_in_one_line(encoder, photos, given, ch
     }}}  # fmt: skip
     if "rows" in change:
         np.save(given["class_embeddings"], change["rows"])
+    if "zipped" in change:
+        with given["class_embeddings"].open("wb") as stream:
+            np.savez(stream, a=change["zipped"])
     if "text" in change:
         given["class_embeddings"].write_text(change["text"])
     with pytest.raises(IasideError, match=words) as error:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime as ort
 import pytest
+from onnx import TensorProto, helper
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError
-from iaside_onnx.inference import choosing
+from iaside_onnx.inference import choosing, providers
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.model import OutOfMemoryError, run_error
+from iaside_onnx.inference.providers import Provider
+from iaside_onnx.inference.session import run_options
+from iaside_onnx.measure import clean_check
+from iaside_onnx.measure.clean_check import CleanCheck
+from iaside_onnx.onnx_file.graph import coarsest_numbers
 
 from . import graphs
 from .conftest import write_npz
@@ -48,6 +55,96 @@ def test_a_run_that_reads_another_image_is_refused(kind, case, monkeypatch):
     monkeypatch.setattr(Engine, "place", stale)
     with pytest.raises(ArtifactError, match=r"by itself and .* as the sum of its bands"):
         MEASUREMENTS[kind](*case)
+
+
+def _bound_once(self, wiring):
+    """The model's input as it lay there at the first run of a wiring."""
+    held = wiring.__dict__.setdefault("held", {})
+    for number, (piece, images) in enumerate(wiring.models):
+        if number not in held:
+            held[number] = ort.OrtValue.ortvalue_from_numpy(images.numpy().copy())
+        piece.bind_ortvalue_input(self.model.form.name, held[number])
+        self.model.session.run_with_iobinding(piece, run_options())
+
+
+@pytest.mark.parametrize("batch", [None, 3, 8, 16])
+@pytest.mark.parametrize("estimator", ["exact", "permutation", "regression"])
+def test_input_that_stays_as_it_was_is_refused(estimator, batch, case, monkeypatch):
+    """In the runs that make the table, whichever coalitions are played."""
+    monkeypatch.setattr(Engine, "_run_models", _bound_once)
+    size = {"batch": batch} if batch else {}
+    with pytest.raises(ArtifactError, match="run wrongly here"):
+        ia.analyze(*case, bands=4, preprocess="unit", estimator=estimator, **size)
+
+
+@pytest.mark.parametrize("estimator", ["exact", "permutation"])
+@pytest.mark.parametrize(("value", "says"), [(np.inf, "infinite"), (-6.5e36, "is no value")])
+def test_what_is_no_value_is_refused(estimator, value, says, case, monkeypatch):
+    plain = Engine.values
+
+    def values(self, *arguments):
+        found = plain(self, *arguments)
+        found[:, 0] = value
+        return found
+
+    monkeypatch.setattr(Engine, "values", values)
+    with pytest.raises(ArtifactError, match=says):
+        ia.analyze(*case, bands=3, preprocess="unit", estimator=estimator)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "coarse", "refused", "passed"),
+    [
+        ("float32", False, 0.05, 0.005),
+        ("float32", True, 0.2, 0.04),
+        ("float16", True, 0.3, 0.09),
+        ("coarse", True, 1.0, 0.4),
+        ("coarse", False, 1.0, 0.4),
+    ],
+)
+def test_how_near_it_must_be_follows_from_the_numbers_of_the_file(
+    numbers, coarse, refused, passed, case, monkeypatch
+):
+    row = Provider("processor", "CPUExecutionProvider", fallbacks=(), coarse=coarse)
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+    monkeypatch.setattr(clean_check, "coarsest_numbers", lambda _: numbers)
+    plain, off = Engine.values, 0.0
+    monkeypatch.setattr(Engine, "values", lambda *every: plain(*every) + np.float32(off))
+    asked = {"bands": 2, "preprocess": "unit", "provider": row.name}
+    off = passed
+    ia.analyze(*case, **asked)
+    off = refused
+    with pytest.raises(ArtifactError, match=r"provider='cpu' or batch=1$"):
+        ia.analyze(*case, **asked)
+    with pytest.raises(ArtifactError, match=r"run wrongly here; try provider='cpu'$"):
+        ia.analyze(*case, **asked, batch=1)
+    if not coarse:
+        with pytest.raises(ArtifactError, match=r"run wrongly here$"):
+            ia.analyze(*case, **{**asked, "provider": "cpu", "batch": 1})
+
+
+def test_one_value_for_all_coalitions_is_the_image_s():
+    """Where steps are wide, an input that stays what it was comes near."""
+    check = CleanCheck(np.array([-0.326], np.float32), (0.5, 0.05))
+    check(0, np.full(8, -0.326, np.float32), 7, str)
+    check(0, np.linspace(-1, -0.4, 8, dtype=np.float32), 7, str)
+    with pytest.raises(ArtifactError, match="run wrongly here"):
+        check(0, np.full(8, -0.363, np.float32), 7, str)
+
+
+@pytest.mark.parametrize(
+    ("operator", "kind", "numbers"),
+    [
+        ("Cast", TensorProto.FLOAT, "float32"),
+        ("Cast", TensorProto.FLOAT16, "float16"),
+        ("Cast", TensorProto.BFLOAT16, "coarse"),
+        ("DynamicQuantizeLinear", None, "coarse"),
+    ],
+)
+def test_the_coarsest_numbers_of_a_graph_are_found(operator, kind, numbers):
+    named = {} if kind is None else {"to": kind}
+    node = helper.make_node(operator, ["x"], ["y"], **named)
+    assert coarsest_numbers(helper.make_model(helper.make_graph([node], "g", [], []))) == numbers
 
 
 def test_inputs_are_bound_anew_for_every_run(case, monkeypatch):

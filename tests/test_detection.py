@@ -7,6 +7,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto
 
+from iaside_onnx.errors import ArtifactError
 from iaside_onnx.inference.detection import HEADS, known_head
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.input_form import InputForm
@@ -97,7 +98,7 @@ def test_counted_detections_of_a_batch_and_of_several_images_in_one_table():
     assert not found[0, 2:].any()
     assert not found[1].any()
     rows = np.array([[1, 0, 0, 9, 9, 4, 0.5], [0, 1, 1, 5, 5, 2, 0.7]], np.float32)
-    head = known_head([{"out": rows[1:]}])
+    head = known_head([{"out": rows[1:]}, {"out": rows[:0]}])
     assert head is not None
     found = head.rows([rows], 2).reshape(2, MOST, NUMBERS)
     np.testing.assert_allclose(found[:, 0], [[1, 1, 5, 5, 0.7, 2], [0, 0, 9, 9, 0.5, 4]])
@@ -118,6 +119,37 @@ def test_counted_detections_of_a_batch_and_of_several_images_in_one_table():
 )  # fmt: skip
 def test_what_is_no_known_head_is_left(outputs):
     assert known_head([{name: each.astype(np.float32) for name, each in outputs.items()}]) is None
+
+
+SURE = np.eye(7, dtype=np.float32)[[6, 6, 5]]  # a Softmax over seven classes that saturates
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        [{"out": row[None]} for row in SURE],
+        [{"out": row[None, None]} for row in SURE],
+        [{"out": row[None, None, None]} for row in SURE],
+        [{"out": row[None, 1:]} for row in SURE],
+        [{"out": row[None, None, 1:]} for row in SURE],
+        [{"out": np.round(20 * row[None])} for row in SURE],
+        [{"out": np.tile(row[1:], (1, 5, 1))} for row in SURE],  # steps of a text recogniser
+        [{"out": np.tile(row, (1, 120, 1))} for row in SURE],
+        [{"p": row[None, None, 3:], "best": np.array([[3]]), "sure": np.full((1, 1), 0.9)}
+         for row in SURE],
+    ],
+)  # fmt: skip
+def test_scores_of_classes_are_no_detections_whatever_their_numbers(outputs):
+    assert known_head(outputs) is None
+    assert known_head(outputs, classes=7) is None
+
+
+def test_detections_of_a_class_between_two_are_refused():
+    rows = np.array([[0, 0, 9, 9, 0.5, 1], [0, 0, 9, 9, 0.5, 2]], np.float32)
+    head = known_head([{"out": rows}])
+    assert head is not None
+    with pytest.raises(ArtifactError, match="so they are not detections"):
+        head.rows([rows + np.array([0, 0, 0, 0, 0, 0.5])], 1)
 
 
 def test_the_classes_that_a_file_declares_settle_what_follows_the_boxes():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError, UsageError
-from iaside_onnx.inference import choosing, cuda_diagnosis, engine_cache, providers
+from iaside_onnx.inference import choosing, cuda_diagnosis, engine_cache, model, providers
 from iaside_onnx.inference.choosing import choose_runtime, runtime_details
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.fixed_inputs import FixedInputs
@@ -22,6 +23,7 @@ from iaside_onnx.inference.model import Model, OutOfMemoryError, RunError
 from iaside_onnx.inference.providers import Provider
 from iaside_onnx.inference.session import Runtime, reason
 from iaside_onnx.measure import analysis, batch_size, clean_pass, game, workers
+from iaside_onnx.measure.batch_size import BatchSize
 
 from . import graphs
 from .conftest import write_npz
@@ -106,8 +108,53 @@ def test_a_size_that_has_run_is_not_what_fails(case, monkeypatch):
     assert sizes == [16] * 3
 
 
+@pytest.mark.parametrize("estimator", ["exact", "permutation", "regression"])
+def test_runs_of_one_shape_are_halved_whatever_is_played(case, row, estimator, monkeypatch):
+    asked = {"bands": 4, "estimator": estimator, "provider": row.name, "samples": 3}
+    expected, wire, notes = ia.analyze(*case, **asked), Engine._wire, []
+
+    def small(self, count, rows, batch):
+        if min(batch, count * rows) > 3:
+            raise OutOfMemoryError("m: not enough memory: pretended")
+        return wire(self, count, rows, batch)
+
+    monkeypatch.setattr(Engine, "_wire", small)
+    found = ia.analyze(*case, **asked, batch=64, listener=ia.Listener(note=notes.append))
+    assert found.run["batch"] <= 3
+    np.testing.assert_allclose(found.log_prob, expected.log_prob, atol=1e-5)
+    said = [note for note in notes if note.startswith("batch:")]
+    assert len(said) == 1
+    assert re.fullmatch(r"batch: \d+ passes in a run fail \(.*pretended\), so [123]", said[0])
+
+
+@pytest.mark.parametrize("most", [5, 3])
+def test_a_full_device_halves_the_clean_pass(case, most, monkeypatch):
+    expected, plain = ia.analyze(*case, bands=2), model.run
+
+    def run(session, outputs, inputs, path=None):
+        if len(next(iter(inputs.values()))) > most:
+            raise OutOfMemoryError("m: not enough memory: pretended")
+        return plain(session, outputs, inputs, path)
+
+    monkeypatch.setattr(model, "run", run)
+    found = ia.analyze(*case, bands=2, batch=1)
+    np.testing.assert_allclose(found.log_prob, expected.log_prob, atol=1e-5)
+    asked = {"corruption": ["fog"], "severity": [1], "attack": []}
+    assert ia.measure_robustness(*case, **asked).run["batch"] <= most
+
+
+def test_a_size_has_run_when_a_run_was_so_large():
+    size = BatchSize(64)
+    size.record(5, 1.0)
+    assert size.fails(64, RunError("untried"))
+    size = BatchSize(64)
+    size.record(5, 1.0, 64)  # filled up
+    assert not size.fails(64, RunError("it ran before"))
+
+
 @pytest.mark.parametrize("batch", [5, 16, 48])
-def test_rows_are_placed_while_the_model_works_on_the_ones_before(case, batch, monkeypatch):
+@pytest.mark.parametrize("error", [RunError, OutOfMemoryError])
+def test_rows_are_placed_while_the_model_works_on_the_ones_before(case, batch, error, monkeypatch):
     """A full device in the thread is met again, and dealt with, where the rows are needed."""
     expected = ia.analyze(*case, bands=4)
     threads, plain = [], Engine.place
@@ -120,7 +167,7 @@ def test_rows_are_placed_while_the_model_works_on_the_ones_before(case, batch, m
     def place(self, rows):
         threads.append(threading.current_thread().name.partition("_")[0])
         if threads.count("placing") == 2 and threads[-1] == "placing":
-            raise OutOfMemoryError("pretended")
+            raise error("pretended")
         return plain(self, rows)
 
     monkeypatch.setattr(game, "_beside", beside)

@@ -207,7 +207,7 @@ def test_the_command_page_says_what_help_says(name, hooks, iaside):
     options = {
         option
         for parameter in main.commands[name].params
-        if isinstance(parameter, click.Option)
+        if isinstance(parameter, click.Option) and not parameter.hidden
         for option in [*parameter.opts, *parameter.secondary_opts]
     }
     assert options <= set(re.findall(r"[^\s,<>]+", " ".join(cells)))

@@ -55,6 +55,16 @@ def test_what_is_meant_is_said_before_files_are_looked_at(iaside):
         "analyze no.onnx none --sampling nestd": "did you mean nested?",
         "inspect no.onnx --label-order txt": "did you mean text?",
         "rank none --by scor": "did you mean score?",
+        "plot none.h5 --panel sdi": "did you mean sid?",
+        "explain no.onnx none --corruption fgo": "did you mean fog?",
+        "analyze no.onnx none --norm l3": "did you mean l2 or l1?",
+        "explain no.onnx none --attack sqare": "did you mean square-linf or square-l2?",
+        "plot none.h5 -o x.jpg": "x.jpg: a picture's name ends in .png",
+        "heatmap no.onnx none --plot x.jpg": "x.jpg: a picture's name ends in .png",
+        "html none.h5 -o x.pdf": "x.pdf: a page's name ends in .html",
+        "analyze no.onnx none -o x.png": "the name of a result ends in .h5",
+        "merge none.h5 -o x.html": "the name of a result ends in .h5",
+        "gate none.h5 --max-error nosie=2": "must be a share from 0 to 1",
     }.items():
         done = iaside(*line.split())
         assert done.exit_code == 2

@@ -253,8 +253,13 @@ def test_no_command_writes_over_what_it_reads(iaside, tmp_path, report, command)
         ending = ".svg"
     files = [tmp_path / f"{number}.h5" for number in range(count)]
     words, options = [*files], {name: tmp_path / f"{name[2:]}.h5" for name in INPUTS[command]}
+    if "--preprocess" in options:  # is read before any file is opened
+        options["--preprocess"] = tmp_path / "preprocess.toml"
     for file in (*files, *options.values()):
         shutil.copy(report, file)
+    recipe = options.get("--preprocess")
+    if recipe is not None:
+        recipe.write_text("scale = 255\n")
     for pair in options.items():
         words += pair
     for file in (*files, *options.values()):
@@ -268,7 +273,8 @@ def test_no_command_writes_over_what_it_reads(iaside, tmp_path, report, command)
             assert f"Error: {target}: is what would be {use} another name" in done.stderr, file
         for link in links:
             link.unlink()
-        assert file.read_bytes() == report.read_bytes()
+        assert file == recipe or file.read_bytes() == report.read_bytes()
+        assert recipe is None or recipe.read_text() == "scale = 255\n"
 
 
 def test_a_picture_takes_no_place_among_the_pictures_that_are_measured(iaside, photographs):

@@ -347,3 +347,17 @@ def test_a_ratio_without_an_interval_is_not_judged_by_it(tmp_path, iaside):
     (entry,) = json.loads(iaside(*asked, "--point", "--json").stdout)["criteria"]
     assert (entry["high"], entry["passed"]) == (None, True)
     assert "nan" not in iaside(*asked, "--point", "--markdown", "-").stdout
+    # Neither does it hide what fails beside it, nor the files.
+    files = "--junit", tmp_path / "gate.xml", "--markdown", tmp_path / "gate.md"
+    for limit, code, first in ((0.1, 1, "FAIL"), (0.9, 2, "")):
+        done = iaside(*asked, "--max-error", f"noise={limit}", *files, "--overwrite")
+        assert (done.exit_code, done.stdout[:4]) == (code, first), done.stderr
+        assert ("NONE --max-mce 20 is not judged: in some" in done.stdout) == (code == 1)
+        suite = ElementTree.parse(tmp_path / "gate.xml").getroot().find("testsuite")
+        assert (suite.get("failures"), suite.get("errors")) == (str(int(code == 1)), "1")
+        assert "| not defined |" in (tmp_path / "gate.md").read_text()
+    # The same where no resample has a ratio: an estimate is refused alike.
+    never = made_up(np.zeros(30, bool), np.zeros((30, 2, 1), bool))
+    found = ia.gate(worse, baseline=never, max_mce=2, max_error={"noise": 0.1}, point=True)
+    assert [entry.option for entry in found.not_judged] == ["--max-mce"]
+    assert (found.passed, len(found.reasons)) == (False, 1)

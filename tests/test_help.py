@@ -50,8 +50,12 @@ def test_help_is_whole_and_shows_the_usual_options(name, iaside):
     assert usual.exit_code == 0
     assert usual.stdout == again.stdout
     assert "..." not in re.sub(r"[A-Z]+\.\.\.", "", usual.stdout)
-    everything = iaside(name, "--help-all") if command.has_many else usual
-    options = [each for each in command.params if isinstance(each, click.Option)]
+    everything = iaside(name, "--help-all")
+    assert everything.exit_code == 0
+    # Where all is shown at once, both names of the help give the same.
+    assert (everything.stdout == usual.stdout) == (not command.has_many)
+    assert usual.stdout.partition("\n\n")[0].count("[OPTIONS]") == 1
+    options = [e for e in command.params if isinstance(e, click.Option) and not e.hidden]
     named = {word.strip(",") for word in re.findall(r"\s(--?[a-z][a-z0-9-]*)", everything.stdout)}
     assert {name for each in options for name in each.opts} <= named
     listed = re.findall(r"^  (?:-[a-z], )?(--[a-z][a-z-]*)", usual.stdout, re.MULTILINE)
@@ -62,6 +66,8 @@ def test_help_is_whole_and_shows_the_usual_options(name, iaside):
 
 def test_help_and_version_are_words_too(iaside):
     assert iaside("help").stdout == iaside("--help").stdout
+    assert iaside("--help-all").stdout == iaside("--help").stdout
+    assert iaside("export", "keras", "--help-all").stdout == iaside("export", "keras", "-h").stdout
     assert iaside("version").stdout == iaside("--version").stdout
     assert __version__ in iaside("version").stdout
     unknown = iaside("help", "analyse")

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 
 import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError, UsageError
+from iaside_onnx.inference.inspection import inspect
 from iaside_onnx.mathematics.shapley import shapley_values
 from iaside_onnx.measure.verification import verify
 
@@ -207,3 +208,17 @@ def test_boxes_and_scores_of_two_outputs_are_read_in_batches(tmp_path, data):
     np.testing.assert_allclose(report.sid, [0, 0, 1, 0], atol=2e-2)
     one = ia.analyze(path, data, threshold=0.45, **FEW)
     np.testing.assert_allclose(one.value[STRENGTHS[:, 2] < 0.088, 0], 1)  # no object there
+
+
+@pytest.mark.parametrize("batch", ["n", 4])
+def test_a_classifier_of_seven_classes_that_saturates_is_no_detector(tmp_path, batch):
+    colours = np.array([[k & 1, k >> 1 & 1, k >> 2 & 1] for k in range(7)], np.float32)
+    path = graphs.prototypes(
+        tmp_path / "m.onnx", colours, strength=500.0, probabilities=True, batch=batch
+    )
+    pixels = np.broadcast_to(255 * colours[:, None, None], (7, 16, 16, 3)).astype(np.uint8)
+    data = write_npz(tmp_path / "d.npz", pixels[::-1], np.arange(7)[::-1])
+    report = ia.analyze(path, data, **FEW)
+    assert (report.accuracy, report.settings["value"]) == (1, "log-prob")
+    told = inspect(path)
+    assert (told["task"], told["classes"], told["head"]) == ("classes", 7, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper
 
@@ -53,6 +54,55 @@ def test_outputs_are_judged_by_what_three_images_give(scores, kind, task, words)
     meaning = output_meaning(np.asarray(scores), 3, kind)
     assert meaning.task == task
     assert words in meaning.words
+
+
+@pytest.mark.parametrize(
+    ("name", "tail", "rows", "more", "task"),
+    [
+        ("image_embeds", "logits", RNG.normal(size=(3, 48)), {}, "embedding"),
+        ("features", "logits", RNG.random((3, 48)), {}, "embedding"),
+        ("pooler_output", "logits", RNG.normal(size=(3, 48)), {}, "embedding"),
+        # Of these the name settles nothing.
+        ("image_embeds", "logits", RNG.normal(size=(3, 48)), {"classes_named": True}, "classes"),
+        ("image_embeds", "logits", RNG.normal(size=(3, 48)), {"asked": "logits"}, "classes"),
+        ("embedding", "probabilities", softmax((3, 9)), {}, "classes"),
+        ("embedding", "logits", softmax((3, 9)), {}, "classes"),
+        ("embedding", "logits", np.log(softmax((3, 9))), {}, "classes"),
+        ("embedding", "logits", RNG.normal(size=(3, 1)), {}, "classes"),
+        ("embedding", "sigmoid", RNG.random((3, 9)), {}, "several-labels"),
+        ("features/fc/Gemm", "logits", RNG.normal(size=(3, 10)), {}, "classes"),
+        ("features_fc", "logits", RNG.normal(size=(3, 10)), {}, "classes"),
+        ("embedding_logits", "logits", RNG.normal(size=(3, 10)), {}, "classes"),
+        ("output", "logits", RNG.normal(size=(3, 10)), {}, "classes"),
+    ],
+)
+def test_a_name_settles_only_what_nothing_else_does(name, tail, rows, more, task):
+    assert output_meaning(rows, 3, tail, name=name, **more).task == task
+
+
+@pytest.mark.parametrize(
+    ("metadata", "classes"),
+    [({}, None), ({"names": "['a', 'b']"}, 2), ({"iaside.label_offset": "0"}, 2)],
+)
+def test_classes_that_the_file_names_are_classes(tmp_path, iaside, metadata, classes):
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["scores"]),
+        helper.make_node("Identity", ["scores"], ["image_embeds"]),
+    ]
+    path = graphs.save(
+        tmp_path / "m.onnx", nodes, {"w": CONSTANTS["w"][:, :2]}, input_shape=["n", 3, 8, 8],
+        output_shape=["n", 2],
+    )  # fmt: skip
+    model = onnx.load(path)
+    model.graph.output[0].name = "image_embeds"
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.save(model, path)
+    told = json.loads(iaside("inspect", path, "--json").stdout)
+    assert told["task"] == ("embedding" if classes is None else "classes")
+    assert told["classes"] == classes
+    assert told["outputs"][0]["kind"] == ("unknown" if classes is None else "logits")
 
 
 def _embedding():
@@ -107,8 +157,10 @@ def test_inspect_and_every_job_say_the_same(tmp_path, iaside, case, count):
         tmp_path / "m.onnx", nodes, CONSTANTS, input_shape=["n", 3, 8, 8], output_shape=shape
     )
     told = json.loads(iaside("inspect", path, "--json").stdout)
-    assert told["task"] == task
+    assert told["task"] == (task if case == "map" else None)  # what no job takes unasked is open
     assert told["classes"] is None
+    assert told["meaning"].isprintable()
+    assert "\x02" not in iaside("inspect", path).stdout
     words = {"map": "do not exclude each other at a pixel", "depth": "--task dense or other"}
     expected = words.get(case, "each image needs numbers of its own")
     assert any(expected in warning or expected in told["meaning"] for warning in told["warnings"])

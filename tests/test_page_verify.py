@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
+import json
 import re
+import struct
+import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +20,7 @@ from PIL import Image
 import iaside_onnx as ia
 from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.page.page import page, save_audit_page, save_page
+from iaside_onnx.page.same_pictures import alike
 from iaside_onnx.page.verification import held_against, verify_page
 from iaside_onnx.results.content import content_digest
 
@@ -104,24 +110,67 @@ def test_what_was_edited_is_found_and_said(made, old, new, says, gives):
         assert gives in after
 
 
-def test_pictures_are_held_by_what_they_show(made):
+def encoded(picture, kind="png", **options):
+    """A picture as a file, in base64."""
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def with_piece(picture, name, data):
+    """A PNG with one piece more, behind its header."""
+    content = base64.b64decode(picture)
+    piece = struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    return base64.b64encode(content[:33] + piece + content[33:]).decode()
+
+
+def test_pictures_are_held_by_all_that_is_drawn_of_them(made):
     text = made[0].read_text()
     whole = re.search(r"data:image/png;base64,([^\"]+)", text)[1]
-    pixels = np.array(Image.open(io.BytesIO(base64.b64decode(whole))))
+    drawn = Image.open(io.BytesIO(base64.b64decode(whole)))
+    again = encoded(drawn, compress_level=1)
+    assert again != whole
+    assert held_against(text.replace(whole, again, 1), text).holds
+    clear, red = drawn.convert("RGBA"), Image.new(drawn.mode, drawn.size, 200)
+    clear.putalpha(0)
+    faint = Image.fromarray(np.asarray(drawn) ^ np.uint8(1))
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    for other in (
+        "AAAA",
+        encoded(clear),
+        encoded(faint),
+        encoded(drawn, save_all=True, append_images=[red], duration=[1, 9]),
+        encoded(red, save_all=True, append_images=[drawn], duration=[9, 1], default_image=True),
+        encoded(drawn, exif=turned),
+        encoded(drawn, "gif"),
+        encoded(drawn, "jpeg"),
+        with_piece(whole, b"gAMA", struct.pack(">I", 10000)),
+        base64.b64encode(base64.b64decode(whole) + b"more").decode(),
+        whole + "AAAA",
+        again[:-20] + whole[-20:],
+    ):
+        check = held_against(text.replace(whole, other, 1), text)
+        assert check.holds is False
+        assert "1 picture" in check.text
+    assert held_against(text.replace("image/png", "image/jpeg", 1), text).holds is False
 
-    def with_picture(shown, **options):
-        stream = io.BytesIO()
-        Image.fromarray(shown).save(stream, "png", **options)
-        return text.replace(whole, base64.b64encode(stream.getvalue()).decode(), 1)
 
-    again = with_picture(pixels, compress_level=1)
-    assert again != text
-    assert held_against(again, text).holds
-    pixels[3, 3] = 255 - pixels[3, 3]
-    check = held_against(with_picture(pixels), text)
-    assert check.holds is False
-    assert "1 picture" in check.text
-    assert held_against(text.replace(whole, "AAAA", 1), text).holds is False
+def test_of_jpeg_few_levels_may_differ_and_nothing_else():
+    levels = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    drawn = Image.fromarray(np.stack([levels] * 3, axis=2))
+    own = encoded(drawn, "jpeg", quality=82, subsampling=0)
+    assert alike(encoded(drawn, "jpeg", quality=82, subsampling=0, optimize=True), own)
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    written = drawn.copy()
+    written.paste((200, 0, 0), (5, 5, 20, 20))
+    for options in ({"exif": turned}, {"comment": b"x"}, {"progressive": True}):
+        assert not alike(encoded(drawn, "jpeg", quality=82, subsampling=0, **options), own)
+    assert not alike(encoded(written, "jpeg", quality=82, subsampling=0), own)
+    two = base64.b64encode(2 * base64.b64decode(own)).decode()
+    assert not alike(two, own)
+    assert not alike(encoded(drawn.convert("L"), "jpeg"), own)
 
 
 def test_other_reports_and_other_names_are_said(made, tmp_path):
@@ -138,8 +187,11 @@ def test_other_reports_and_other_names_are_said(made, tmp_path):
         assert "page" not in checks
     renamed = page(made[2][:1], ["better"])
     verification, checks = found(made, renamed, made[1][:1])
-    assert verification.holds
-    assert checks["names"] == (None, "the page calls m0 'better', which no report says")
+    assert not verification.holds
+    assert checks["names"] == (False, "the page calls m0 'better', which no report says")
+    for names in (["m1", "m1 (2)"], ["m0, the best", "m1"], ["m0\u202e", "m1"]):
+        verification, _ = found(made, page(made[2][:2], names), made[1][:2])
+        assert [check.holds for check in verification.checks] == [True, True, False]
     text = made[0].read_text()
     for edited, error in (
         (text.replace('name="iaside-made-from"', 'name="x"'), "does not say which reports"),
@@ -151,6 +203,54 @@ def test_other_reports_and_other_names_are_said(made, tmp_path):
             found(made, edited)
     with pytest.raises(UsageError, match="give the reports"):
         found(made, files=[])
+
+
+def test_models_of_one_name_are_called_by_their_files(made, iaside, tmp_path):
+    report = replace(made[2][0], model={**made[2][0].model, "sha256": sha(9)})
+    files = [tmp_path / "one.h5", tmp_path / "two.h5"]
+    for file, each in zip(files, (made[2][0], report), strict=True):
+        each.save(file)
+    target = tmp_path / "p.html"
+    assert iaside("html", *files, "-o", target).exit_code == 0
+    assert verify_page(target, files[::-1]).holds
+    target.write_text(report.to_html(beside=[made[2][0]]))
+    assert verify_page(target, files).holds
+    target.write_text(page([made[2][0], report], ["m0 (two)", "m0 (one)"]))
+    assert not verify_page(target, files).holds
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda r: r.update(names=["m0"]), "does not name each of its models once"),
+        (lambda r: r["names"].append("m2"), "does not name each of its models once"),
+        (lambda r: r["reports"].append(r["reports"][0]), "does not name each of its models once"),
+        (lambda r: r["reports"][2].update(part="snr"), "a RobustnessReport as the snr of a page"),
+        (lambda r: r["reports"][0].update(view={"foo": 1}), "a view of a report that"),
+        (lambda r: r["reports"][0].update(view={"beta": [1]}), ""),
+        (lambda r: r["reports"][5].update(part="robustness"), "a SnrReport as the robustness"),
+    ],
+)  # fmt: skip
+def test_a_record_that_was_edited_is_answered_in_one_line(made, iaside, tmp_path, change, says):
+    text = made[0].read_text()
+    old = re.search(r'made-from" content="([^"]*)"', text)[1]
+    record = json.loads(html.unescape(old))
+    change(record)
+    target = tmp_path / "p.html"
+    target.write_text(text.replace(old, html.escape(json.dumps(record))))
+    done = iaside("verify", target, *made[1])
+    assert done.exit_code in (1, 2)
+    assert "unexpected" not in done.output
+    assert says in done.output
+
+
+def test_a_page_with_much_added_is_answered_at_once(made):
+    text = made[0].read_text()
+    begun = time.process_time()
+    for junk in ("<b>" * 2_000_000, "<!--" * 50_000, '<a b="' * 50_000):
+        assert held_against(text + junk, text).holds is False
+        assert held_against(text[:3000] + junk, text).holds is False
+    assert time.process_time() - begun < 5
 
 
 def test_hostile_names_stay_in_the_record(tmp_path):
@@ -193,6 +293,16 @@ def test_the_page_of_an_audit_is_held_against_its_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(place)  # the commands on it are those of where it was made
     checks = verify_page(Path(target.name)).checks
     assert [check.holds for check in checks] == [True, True, True]
+    assert "summary.json, which is not asked" in checks[0].text
+    for view in ({"foo": 1}, {"confidence": "x"}):
+        edited = re.sub(r"(view&#34;: )\{[^}]*\}", rf"\1{html.escape(json.dumps(view))}",
+                        Path(target.name).read_text())  # fmt: skip
+        Path("edited.html").write_text(edited)
+        assert not verify_page(Path("edited.html")).holds
+    elsewhere = tmp_path / "moved.html"
+    elsewhere.write_text(Path(target.name).read_text())
+    with pytest.raises(UsageError, match="is the page of an audit; give the folder"):
+        verify_page(elsewhere)
     about = Path("audit.json")
     about.write_text(about.read_text().replace("100", "101"))
     assert "has changed" in verify_page(Path(target.name)).checks[0].text

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
+from iaside_onnx.comparisons.ranked_files import Held, of_one_task
 from iaside_onnx.comparisons.ranking import rank
+from iaside_onnx.comparisons.ranking_pairs import Judge
 from iaside_onnx.errors import IasideError, UsageError
 from iaside_onnx.mathematics.jackknife import paired_p, pseudo_values
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
@@ -57,6 +59,12 @@ def test_rows_are_in_order_and_equal_numbers_share_a_place(three):
     )
     backwards = rank(three, reverse=True)
     assert [row.name for row in backwards.rows] == ["a", "c", "b"]
+    # Each is against the row above, and against the first place wherever that stands.
+    above = [row.from_next and row.from_next.other for row in backwards.rows]
+    assert above == [None, "a", "c"]
+    assert backwards.rows[1].from_next.difference.difference == pytest.approx(0.5)
+    first = [row.from_first and row.from_first.other for row in backwards.rows]
+    assert first == ["b", "b", None]
     assert [row.rank for row in rank(three, by="mpe").rows] == [1, 1, 3]
 
 
@@ -158,6 +166,26 @@ def test_of_nested_samples_the_shared_images_count(three):
     assert ranking.summary()["models"] == rank(whole).summary()["models"]
 
 
+def test_of_samples_that_overlap_every_model_has_its_accuracy(three):
+    half = three[1].rows(np.arange(20, 60))
+    rest = three[2].rows(np.arange(40))
+    ranking = rank([three[0], rest, half], by="accuracy")
+    assert all(row.rank is not None and row.images == 20 for row in ranking.rows)
+
+
+def test_a_p_value_of_the_score_is_small_only_where_the_interval_leaves_out_0():
+    rng = np.random.default_rng(3)
+    small = 0
+    for _ in range(12):
+        hard = rng.lognormal(0, 1, (40, 1))
+        psi = [hard * (np.linspace(1.5, 0.1, 8) + rng.standard_t(3, (40, 8))) for _ in range(2)]
+        judge = Judge([made(each) for each in psi], "score", 0.95)
+        ((found, told),) = judge([(0, 1)]).values()
+        assert told == (found.p_holm < 0.05)
+        small += paired_p(*(judge._parts(each) for each in judge.results)) < 0.05
+    assert small  # by parts of images alone
+
+
 def test_own_answers_are_ranked_by_those_that_stay(three):
     own = [
         replace(
@@ -194,6 +222,16 @@ def test_with_few_images_nobody_is_told_apart(three):
     assert not any(row.from_first.told_apart for row in few.rows[1:])
     enough = rank([report.rows(np.arange(10, 40)) for report in three])
     assert enough.rows[-1].from_first.told_apart
+
+
+def test_analyses_of_another_task_stand_in_no_table_of_errors(three):
+    report = analysed("tagger", 7, np.full((8, 4), 0.2))
+    report = replace(report, settings={**report.settings, "task": "several-labels"})
+    held = [Held("errors", three[0]), Held("tagger", report)]
+    kept, out = of_one_task(held, held[:1], ia.Report)
+    assert [each.name for each in kept] == ["errors"]
+    assert "task several-labels against classes" in out[0].reason
+    assert of_one_task(held, [], ia.Report) == (held, [])
 
 
 def test_models_of_one_file_name_are_told_apart_by_their_files(three, tmp_path):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from iaside_onnx.listener import Listener
 from iaside_onnx.preprocessing.preprocess import PRESETS, Preprocess, load_preprocess
 from iaside_onnx.recipe_search.candidate import Candidate, no_gain
+from iaside_onnx.recipe_search.search import search_recipes
 
 from . import graphs
 from .conftest import write_npz
@@ -336,3 +338,23 @@ def test_real_artifacts(iaside, real):
     data = real / "cifar10" / "test-1000.npz"
     found = search(iaside, real / "cifar10" / "resnet20.onnx", "--data", data, "--samples", 30)
     assert found["candidates"][0]["preprocess"] == "unit"
+
+
+@pytest.mark.parametrize(("seconds", "images", "said"), [(60.0, 24, 0), (0.0, 16, 3)])
+def test_it_keeps_to_its_time_and_says_what_it_left_out(tmp_path, coloured, seconds, images, said):
+    recipe = Preprocess(name="own", channels="rgb", scale=1 / 90.0, mean=(0.3,), std=(1.0,))
+    model = wants(tmp_path / "m.onnx", recipe, size=(12, 20))
+    parts, done, titles, warnings = [], [], [], []
+    listener = Listener(
+        warn=warnings.append, title=titles.append, advance=done.append,
+        start=lambda _, total: parts.append(total),
+    )  # fmt: skip
+    found = search_recipes(model, coloured, samples=0, listener=listener, seconds=seconds)
+    assert found["search"]["images"] == images
+    late = [line for line in warnings if "for lack of time" in line]
+    assert len(late) == said
+    assert "preprocess=NAME leaves them out" in titles[0]
+    assert found["search"]["fitted"] is (said == 0)
+    if not said:
+        assert "fitting scale and offset" in titles[1]
+        assert parts[0] < sum(done) <= sum(parts)

@@ -168,6 +168,7 @@ def test_sets_of_labels_are_read_in_the_layouts_that_people_have(tmp_path, text)
         ("file,labels\n,cat\n", "line 2: names no file"),
         ("file,cat,dog\na.png,1,\n", "line 2: column 'dog' holds ''"),
         ("file,cat,dog\na.png,1,0\nb.png,-1,0\n", "line 3: column 'cat' holds '-1'"),
+        ("file,cat,cat,dog\na.png,1,0,1\n", "has 2 columns 'cat'; a class has one column"),
         ("file,cat,dog\na.png,1\n", "line 2: has 2 columns where the first line has 3"),
         ("file,width,cat\na.png,640,1\n", "line 2: column 'width' holds '640'"),
         ("file,cat,dog\na.png,1,0\na.png,0,1\n", "lists a.png more than once, in line 2 and 3"),

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from shutil import copy
 
 import numpy as np
 import pytest
@@ -75,6 +76,20 @@ def test_several_are_shown_one_after_another(folder, iaside):
     refused = iaside("show", folder / "a.h5", folder / "b.h5", "--beta", "0.5")
     assert refused.exit_code == 2
     assert "--beta does not apply to" in refused.stderr
+
+
+def test_a_folder_among_several_stands_for_the_files_in_it(folder, tmp_path, iaside):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        copy(folder / f"{name}.h5", tmp_path / name)
+    done = iaside("show", tmp_path / "a", tmp_path / "b", "--csv")
+    assert done.exit_code == 0, done.stderr
+    files = dict.fromkeys(row["file"] for row in rows_of(done.stdout))
+    assert list(files) == [str(tmp_path / "a" / "a.h5"), str(tmp_path / "b" / "b.h5")]
+    page = tmp_path / "page.html"
+    assert iaside("html", tmp_path / "a", "-o", page).exit_code == 0
+    held = iaside("verify", page, tmp_path / "a")
+    assert held.exit_code == 0, held.stdout + held.stderr
 
 
 def test_a_folder_is_listed(folder, iaside):

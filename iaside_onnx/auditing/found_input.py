@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..listener import Listener
 from ..measure.request import ModelOptions
 from ..recipe_search.search import given_recipes, search_recipes
 from ..spelling import option
-from ..tasks import CLASSES, kind_of
+from ..tasks import CLASSES, TaskKind, kind_of
 from .stages import INPUT, Stages, photos
 
 # In a folder of pictures: taken for its labels.
@@ -50,8 +51,15 @@ class FoundInput:
     recipe: str | None = None
 
 
-def find_labels(images: Path, asked: Mapping[str, Any], listener: Listener) -> str | None:
-    """The file of labels: as asked for, else the one in the folder of images that is called so."""
+def find_labels(
+    images: Path, asked: Mapping[str, Any], kind: TaskKind, listener: Listener
+) -> str | None:
+    """The file of labels: as asked for, else the one in the folder of images that is called so.
+
+    Of a kind of model that has no labels, the model's own answers.
+    """
+    if not kind.labelled:
+        return OWN_ANSWERS
     if asked.get("labels") is not None:
         given = asked["labels"]
         # As text, a path of that name would be the word.
@@ -60,7 +68,8 @@ def find_labels(images: Path, asked: Mapping[str, Any], listener: Listener) -> s
     if not images.is_dir() or not path.is_file():
         return None
     # Beside class folders it may be a table of something else.
-    if holds_labels(images, path) or class_folders(images, Listener()) is None:
+    sets = Reading(images, path).of_task(kind.name).sets
+    if holds_labels(images, path, sets=sets) or class_folders(images, Listener()) is None:
         return str(path)
     listener.note(f"{path} lists no pictures of the folder, so the class folders are the classes")
     return None
@@ -74,6 +83,7 @@ def find_input(
     stages: Stages,
     task: str | None = None,
     head: str | None = None,
+    seconds: float = math.inf,
 ) -> FoundInput:
     """Find the preprocessing and the labels, or refuse.
 
@@ -85,6 +95,8 @@ def find_input(
         What the model is, as its output says.
     head : str, optional
         The form of a detector's outputs.
+    seconds : float
+        That trying preprocessings may take.
 
     Raises
     ------
@@ -94,9 +106,10 @@ def find_input(
         Images or labels that cannot be read, as for `analyze`.
     """
     kind = kind_of(CLASSES if task is None else task, head)
-    labels = find_labels(images, asked, stages.listener) if kind.labelled else OWN_ANSWERS
+    labels = find_labels(images, asked, kind, stages.listener)
     reading = {name: asked.get(name) for name in _READING}
-    source = Reading.asked(images, labels, asked.get("class_names"), **reading).open(Listener())
+    given = Reading.asked(images, labels, asked.get("class_names"), **reading)
+    source = given.of_task(kind.name).open(Listener())
     options = {} if labels is None else {"labels": labels}
     if kind.name != CLASSES:
         options = {**(options if kind.labelled else {}), "task": kind.name}
@@ -112,23 +125,27 @@ def find_input(
             told += ", held against the model's own answers to untouched images"
     elif labels != OWN_ANSWERS:
         told = f"labels: {present} {f'of {classes} ' if classes else ''}classes, by {naming}"
-    given = None
+    said = None
     if asked.get("preprocess") is None:
         extensions = tuple(map(Path, asked.get("ort_extension", ())))
-        given = next(iter(given_recipes(model, extensions, stages.of(INPUT)).items()), None)
+        said = next(iter(given_recipes(model, extensions, stages.of(INPUT)).items()), None)
     if asked.get("preprocess") is not None:
         name = Path(str(asked["preprocess"])).name
         return FoundInput(f"{name} (as given); {told}", len(source.ids), options)
-    if given is not None:
-        where, recipe = given
+    if said is not None:
+        where, recipe = said
         words = f"{recipe.name or recipe.channels.upper()} ({_SOURCES[where]}); {told}"
         return FoundInput(words, len(source.ids), options)
     if kind.name != CLASSES:
         raise UsageError(
             f"{model}: neither the file nor one beside it says which preprocessing it wants, and "
-            f"that is not found out for {kind.what}; give it with {option('preprocess')}"
+            f"that is not found out for {kind.what}; give it with "
+            f"{option('preprocess', like='NAME')}, as the model was trained, such as unit "
+            "(pixels from 0 to 1) or imagenet"
         )
-    return _tried(model, images, {**asked, **options}, options, told, len(source.ids), stages)
+    return _tried(
+        model, images, {**asked, **options}, options, told, len(source.ids), stages, seconds
+    )
 
 
 def _say_left_out(images: Path, labels: Any, listed: int, stages: Stages) -> None:
@@ -147,13 +164,14 @@ def _tried(
     told: str,
     available: int,
     stages: Stages,
+    seconds: float,
 ) -> FoundInput:
     """The preprocessing that does best on some of the images."""
     known = ModelOptions.__optional_keys__
     tried: Any = {name: value for name, value in asked.items() if name in known}
     tried |= {"samples": _TRIED, "sampling": "nested"}
     listener = stages.of(INPUT, "trying which preprocessing the model wants")
-    found = search_recipes(model, images, **{**tried, "listener": listener})
+    found = search_recipes(model, images, **{**tried, "listener": listener, "seconds": seconds})
     search, rows = found["search"], found["candidates"]
     best, count = rows[0], search["images"]
     if not search["above_chance"] or search["class_order"] is not None:

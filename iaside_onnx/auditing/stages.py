@@ -8,6 +8,9 @@ from ..results.precondition import speaks_of_accuracy
 
 MODEL, INPUT, MEASURE, EXPLAIN = "model", "input", "measure", "explain"
 _ORDER = (MODEL, INPUT, MEASURE, EXPLAIN)
+# More images come after explaining, and the number of a stage never falls.
+MORE = "more"
+_NUMBERS = {**{name: 1 + place for place, name in enumerate(_ORDER)}, MORE: len(_ORDER)}
 _ACCURACY = "accuracy"
 
 
@@ -42,18 +45,23 @@ class Stages:
         inner = Listener(words=self.listener.words)
         inner.warn = self.warn
         if text is not None:
-            outer, title = self.listener, _line(stage, text)
+            outer, title = self.listener, [_line(stage, text)]
+
+            def retitle(text: str) -> None:
+                title[:] = [_line(stage, text)]
 
             def start(done: int, total: int) -> None:
-                outer.title(title)
+                outer.title(title[0])
                 outer.start(done, total)
+
+            inner.title = retitle
 
             inner.start, inner.advance, inner.stop = start, outer.advance, outer.stop
         return inner
 
 
 def _line(stage: str, text: str) -> str:
-    return f"[{1 + _ORDER.index(stage)}/{len(_ORDER)}] {stage:<9} {text}"
+    return f"[{_NUMBERS[stage]}/{len(_ORDER)}] {stage:<9} {text}"
 
 
 def photos(count: int) -> str:

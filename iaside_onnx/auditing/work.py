@@ -26,6 +26,7 @@ from ..spelling import option
 from ..storage.output_file import whole_file
 from ..storage.partial import partial_path
 from ..tasks import CLASSES, TASKS, kind_of
+from ..views.text import lasting
 from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
 from .found_input import find_input, find_labels
 from .plan import (
@@ -41,11 +42,13 @@ from .plan import (
     passes_of,
     weak_spots,
 )
-from .stages import EXPLAIN, INPUT, MEASURE, MODEL, Stages, photos
+from .stages import EXPLAIN, INPUT, MEASURE, MODEL, MORE, Stages, photos
 
 _CORRUPTIONS = len(asked_corruptions((), ())[0])
 # Seconds of a measurement that begins when there are none left: it ends at an image's end.
 _LEAST = 1e-3
+# Of the time, what finding the preprocessing may take.
+_SEARCHING = 0.5
 # Of what is asked for, what measurements do not take as it is.
 _OWN = (*FREE, "perturbed")
 _INSPECTED = ("input", "output", "layout", "size", "set", "task", "head", "ort_extension")
@@ -186,8 +189,9 @@ class Work:
             classes = model["classes"]
             task = self.asked.get("task") or model["task"]
             found = find_input(
-                self.model, self.images, classes, self.asked, self.stages, task, model["head"]
-            )
+                self.model, self.images, classes, self.asked, self.stages, task, model["head"],
+                self.left * _SEARCHING,
+            )  # fmt: skip
             # From here on there is something to go on from.
             self.folder.write(
                 model=str(self.model), sha256=model["sha256"], images=str(self.images),
@@ -212,9 +216,10 @@ class Work:
     def _check_images(self, available: int) -> None:
         """Refuse to go on from what was measured of other images, or with other labels."""
         if self.asked.get("labels") is None:  # those that are there now
-            labels = find_labels(self.images, self.asked, Listener())
+            kind = kind_of(str(self._options.get("task", CLASSES)))
+            labels = find_labels(self.images, self.asked, kind, Listener())
             self._options.pop("labels", None)
-            self._options |= {} if labels is None else {"labels": str(labels)}
+            self._options |= {} if labels is None or not kind.labelled else {"labels": str(labels)}
         known = self._measured_before()
         if known is None:  # the measurement that goes on looks for itself
             return
@@ -259,14 +264,14 @@ class Work:
             passes_of(game(*size)) + len(GROUPS) * passes_of(damage_game(*size))
         )
         whole = pace * (passes * available + (0 if self.quick else played))
-        text = f"about {_lasting(seconds)} for {first} of {photos(available)}"
+        text = f"about {lasting(seconds)} for {first} of {photos(available)}"
         if seconds > self.left:
             few = max(TRIAL // 2, int(self.left / (pace * passes)))
             text += f", and the time left is enough for about {min(few, first)}"
         elif whole > self.seconds:
-            text += f", and more of them until {_lasting(self.seconds)} are over"
+            text += f", and more of them until {lasting(self.seconds)} are over"
         elif not self.quick:
-            text += f", {_lasting(whole)} for all of it"
+            text += f", {lasting(whole)} for all of it"
         self.stages.say(MEASURE, f"{1 / pace:,.0f} passes/s: {text}")
         return report
 
@@ -280,9 +285,8 @@ class Work:
                 known = None
         levels = ", ".join(map(str, SEVERITIES))
         rows = len(known.perturbations) if known is not None else _CORRUPTIONS
-        more = "" if not target.is_file() else ", more images"
-        text = f"{photos(look)} x {rows} corruptions x severities {levels}{more}"
-        listener = self.stages.of(MEASURE, text)
+        text = f"{photos(look)} x {rows} corruptions x severities {levels}"
+        listener = self.stages.of(MORE if target.is_file() else MEASURE, text)
         ahead = self.folder.file(NEXT)
         self.folder.begin(look)
         try:
@@ -374,12 +378,3 @@ def _as_options(values: dict[str, Any]) -> dict[str, Any]:
         name: tuple(value) if name == "size" and isinstance(value, list) else value
         for name, value in values.items()
     }
-
-
-def _lasting(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 100:
-        return f"{math.ceil(seconds):.0f} s"
-    if seconds < 6000:
-        return f"{math.ceil(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

@@ -7,10 +7,13 @@ only to hear that an option was wrong all along. Nothing is loaded for an option
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
+
+from .numbers import NEW_FILE
 
 
 def check_options(context: click.Context) -> None:
@@ -19,6 +22,11 @@ def check_options(context: click.Context) -> None:
         given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
         if given and value is not None and name in _CHECKS:
             _CHECKS[name](value)
+    for each in context.command.params:
+        check = _BY_METAVAR.get(each.metavar or "") if each.type is NEW_FILE else None
+        target = context.params.get(each.name or "")
+        if check is not None and target is not None:
+            check(target)
 
 
 def _confidence(value: float) -> None:
@@ -92,6 +100,31 @@ def _label_order(value: str) -> None:
     check_choice("label_order", value, LABEL_ORDERS)
 
 
+def _picture(target: Path) -> None:
+    from ..storage.output_file import check_picture_ending
+
+    check_picture_ending(target)
+
+
+def _page(target: Path) -> None:
+    from ..storage.output_file import check_page_ending
+
+    check_page_ending(target)
+
+
+def _result(target: Path) -> None:
+    from ..storage.output_file import check_result_ending
+
+    check_result_ending(target)
+
+
+# Of what a command writes: by what its help calls the file.
+_BY_METAVAR: dict[str, Callable[[Path], None]] = {
+    "FILE.png|svg|pdf": _picture,
+    "FILE.html": _page,
+    "FILE.h5": _result,
+    "REPORT.h5": _result,
+}
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "confidence": _confidence,
     "beta": _beta,

@@ -10,13 +10,21 @@ import click
 FRAMEWORKS = ("pytorch", "keras", "jax", "sklearn")
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.command(
+    options_metavar="",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
 @click.argument("framework", metavar="pytorch|keras|jax|sklearn", required=False)
 @click.argument("words", metavar="SOURCE -o FILE.onnx [OPTIONS]", nargs=-1, type=click.UNPROCESSED)
 @click.option("-h", "--help", "asked", is_flag=True, help="Show this message and exit.")
+@click.option("--help-all", "asked_all", is_flag=True, hidden=True)
 @click.pass_context
 def export(
-    context: click.Context, framework: str | None, words: tuple[str, ...], asked: bool
+    context: click.Context,
+    framework: str | None,
+    words: tuple[str, ...],
+    asked: bool,
+    asked_all: bool,
 ) -> None:
     """Make an ONNX file from PyTorch, Keras, JAX or scikit-learn.
 
@@ -30,6 +38,7 @@ def export(
       iaside export jax mypackage.nets:build -o net.onnx --image 64x64x3
       iaside export sklearn digits.skops -o digits.onnx --image 1x8x8
     """
+    asked = asked or asked_all
     if framework is None:
         if asked:
             click.echo(context.get_help())

@@ -73,9 +73,9 @@ def gate(
     unfavourable end of the interval, so that a lucky sample does not pass. Lines go to standard
     output, or, where --json or --markdown - takes that, those of failed criteria to standard error.
     Input that cannot be judged is exit code 2; so is a score that is no finding (accuracy at
-    chance, no gain to share), unless accuracy, which is judged first, fails already, and a report
-    that is not signed where --allowed-signers demands it. A report's seal is a checksum that anyone
-    can compute again: it shows damage, not who made it.
+    chance, no gain to share) and an mCE over a baseline without errors, unless another threshold
+    fails already, and a report that is not signed where --allowed-signers demands it. A report's
+    seal is a checksum that anyone can compute again: it shows damage, not who made it.
 
     \b
     Example:
@@ -121,7 +121,8 @@ def gate(
         click.echo(markdown(decision), nl=False)
     if decision.undecided:
         which = ", ".join(entry.option for entry in decision.not_judged)
-        raise UsageError(f"{which} cannot be judged: {log_line(decision.not_judged[0].reason)}")
+        why = "; ".join(dict.fromkeys(entry.reason for entry in decision.not_judged))
+        raise UsageError(f"{which} cannot be judged: {log_line(why)}")
     taken = as_json or shown
     say(*lines(decision, failed_only=taken), err=taken)
     return 0 if decision.passed else 1

@@ -132,9 +132,9 @@ class Command(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The parameters, with those that print the help."""
         own = super().get_params(ctx)
-        if not self.has_many:
+        if any("--help-all" in each.opts for each in own):
             return own
-        return [*own, _HELP_ALL]
+        return [*own, _HELP_ALL if self.has_many else SAME_HELP]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run, unless an option is wrong whatever the files hold."""
@@ -150,7 +150,8 @@ def write_options(
     command: Command, ctx: click.Context, formatter: click.HelpFormatter, *, everything: bool
 ) -> None:
     """The options of a command in groups: `everything`, or what fits one look."""
-    options = [each for each in command.get_params(ctx) if isinstance(each, click.Option)]
+    params = command.get_params(ctx)
+    options = [each for each in params if isinstance(each, click.Option) and not each.hidden]
     everything = everything or not command.has_many
     held: dict[str, list[tuple[str, str]]] = {heading: [] for heading in ("Options", *SECTIONS)}
     hidden = 0
@@ -183,8 +184,11 @@ def _is_usual(option: click.Option, heading: str) -> bool:
 
 def _print_all(ctx: click.Context, _: click.Parameter, asked: Any) -> None:
     """Callback of --help-all."""
-    if not asked or ctx.resilient_parsing or not isinstance(ctx.command, Command):
+    if not asked or ctx.resilient_parsing:
         return
+    if not isinstance(ctx.command, Command) or not ctx.command.has_many:
+        click.echo(ctx.get_help())
+        ctx.exit()
     formatter = ctx.make_formatter()
     ctx.command.format_usage(ctx, formatter)
     ctx.command.format_help_text(ctx, formatter)
@@ -196,4 +200,9 @@ def _print_all(ctx: click.Context, _: click.Parameter, asked: Any) -> None:
 _HELP_ALL = click.Option(
     ["--help-all", "help_all"], is_flag=True, is_eager=True, expose_value=False,
     callback=_print_all, help="Show all options and exit.",
+)  # fmt: skip
+# Where --help shows all there is: for those who learnt the other name elsewhere.
+SAME_HELP = click.Option(
+    ["--help-all", "help_all"], is_flag=True, is_eager=True, expose_value=False, hidden=True,
+    callback=_print_all,
 )  # fmt: skip

@@ -50,6 +50,7 @@ def html(
     from ..results.audit import Audit
     from ..results.kinds import load
     from ..storage.opening import MADE_BY
+    from ..views.model_names import names_by_files
 
     check_targets()
     given, reports = reports, files_in(reports)
@@ -68,7 +69,7 @@ def html(
             command = MADE_BY[result.SCHEMA.format]
             kinds.setdefault(command, []).append(result)
             if command == "analyze":
-                files.append(path.name if path.is_dir() else path.stem)
+                files.append(path)
     first = next(iter(kinds))
     analyses, measured, snr = (kinds.pop(name, []) for name in ("analyze", "robustness", "snr"))
     damages = kinds.pop("explain", [])
@@ -84,7 +85,7 @@ def html(
         raise click.UsageError("a page takes one file of iaside snr")
     if len(reports) != len(given):
         analyses, files = _most_right_first(analyses, files, measured)
-    names = _names(analyses, files)
+    names = names_by_files(analyses, files)
     warn_of_silent(analyses, names)
     save_page(
         analyses,
@@ -100,8 +101,8 @@ def html(
 
 
 def _most_right_first(
-    reports: Sequence[Any], files: Sequence[str], measured: Sequence[Any]
-) -> tuple[list[Any], list[str]]:
+    reports: Sequence[Any], files: Sequence[Path], measured: Sequence[Any]
+) -> tuple[list[Any], list[Path]]:
     """Reports from folders, whose names are no order: the most right under corruptions first."""
     from ..page.measured import right_under_all
 
@@ -110,14 +111,3 @@ def _most_right_first(
         range(len(reports)), key=lambda at: -right.get(reports[at].model["sha256"], -1.0)
     )
     return [reports[at] for at in order], [files[at] for at in order]
-
-
-def _names(reports: Sequence[Any], files: Sequence[str]) -> list[str]:
-    """Names of the models; several reports of models of one name are told apart by their files."""
-    from ..views.text import model_name
-
-    names = list(map(model_name, reports))
-    return [
-        f"{name} ({file})" if names.count(name) > 1 else name
-        for name, file in zip(names, files, strict=True)
-    ]

@@ -13,7 +13,6 @@ import click
 from ..streams import broken
 from .numbers import NEW_FILE
 
-PICTURES = (".png", ".svg", ".pdf")
 # Options of texts that may name a file.
 _MAY_BE_FILES = ("class_names", "labels", "preprocess")
 
@@ -46,6 +45,8 @@ def check_targets(use: str = "read") -> None:
 
 def files_in(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The same, with its files for a folder of results that is not the folder of an audit."""
+    if not any(path.is_dir() for path in paths):
+        return tuple(paths)  # nothing is loaded before a file is read
     from ..results.audit import ROBUSTNESS
 
     return tuple(
@@ -140,6 +141,8 @@ def print_written(
         print_result(result, as_json=as_json, **shown)
     if target is not None and not (as_json or quiet):
         click.echo(f"{word}: {target}")
+        from ..storage.output_file import PICTURES
+
         if hasattr(result, "SCHEMA") and target.suffix.lower() not in PICTURES:
             from ..views.provenance import print_next
 

@@ -31,7 +31,6 @@ from .output import check_targets, present, print_written, say_next
 
 # Options of a prediction from a report; all others go with a model.
 _OF_REPORT = {"source", "snr", "measured", "confidence", "target", "overwrite", "as_json"}
-_PICTURES = (".png", ".svg", ".pdf")
 
 
 @click.command()
@@ -147,6 +146,8 @@ def _from_report(
     """From a report and a file of iaside snr; options that go with a model are refused."""
     import iaside_onnx as ia
 
+    from ..storage.output_file import check_picture_ending
+
     context = click.get_current_context()
     for each in context.command.params:
         source = context.get_parameter_source(each.name or "")
@@ -156,6 +157,8 @@ def _from_report(
         raise click.UsageError(
             "Missing option '--snr', a file of iaside snr; or give --model and images"
         )
+    if target is not None:
+        check_picture_ending(target)
     prediction = ia.predict_damage(ia.Report.load(report), ia.load_snr(snr), confidence=confidence)
     if measured is not None:
         prediction = prediction.beside(ia.load_robustness(measured))
@@ -175,8 +178,9 @@ def _from_model(
     from ..comparisons.shares import damage_shares
     from ..measure.stand_ins import measure_stand_ins
     from ..results.robustness import RobustnessReport
+    from ..storage.output_file import PICTURES
 
-    picture = target if target is not None and target.suffix.lower() in _PICTURES else None
+    picture = target if target is not None and target.suffix.lower() in PICTURES else None
     kept = None if picture is not None else target
     if kept is None and options["resume"]:
         raise click.UsageError("--resume needs the file of the result, -o FILE.h5")

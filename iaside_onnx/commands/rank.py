@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..storage.output_file import PICTURES
 from .numbers import FILE, TEXT
 from .options import (
     Listed,
@@ -15,7 +16,7 @@ from .options import (
     overwrite_option,
     target_option,
 )
-from .output import PICTURES, check_picture_target, check_targets, present, print_csv, print_result
+from .output import check_picture_target, check_targets, present, print_csv, print_result
 
 
 @click.command()
@@ -59,14 +60,13 @@ def rank(
       iaside rank robustness/ analyses/ -o models.png
     """
     from ..comparisons.ranking import rank as ranking_of
-    from ..results.verification import PAGE_ENDINGS
-    from ..storage.output_file import check_free
+    from ..storage.output_file import PAGES, check_free
     from ..views.terminal import listener
 
     if as_csv and as_json:
         raise click.UsageError("--json and --csv both take standard output; give one")
     check_targets()
-    of_page = target is not None and target.suffix.lower() in PAGE_ENDINGS
+    of_page = target is not None and target.suffix.lower() in PAGES
     if target is not None and of_page:
         check_free(target, overwrite=overwrite)
     elif target is not None and target.suffix.lower() not in PICTURES:

@@ -64,7 +64,8 @@ def show(
 
     View settings may change, the model is not needed. Also for files of iaside snr, iaside
     robustness, iaside heatmap, iaside explain and iaside predict --model, for the folder of an
-    audit, and for any folder of such files, which is listed. Several are printed one after another.
+    audit, and for any folder of such files, which is listed. Several are printed one after another;
+    a folder among them stands for the files in it.
 
     \b
     Example:
@@ -78,6 +79,7 @@ def show(
     if len(reports) == 1 and _is_listed(reports[0]):
         _show_folder(reports[0], {**asked, **view}, as_csv=as_csv, as_json=as_json)
         return
+    reports = files_in(reports)
     loaded = [_shown(path, asked, view, as_json=as_json or as_csv) for path in reports]
     if as_csv:
         print_csv(*((str(path), result) for path, (result, _) in zip(reports, loaded, strict=True)))

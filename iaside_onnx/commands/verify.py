@@ -16,7 +16,7 @@ from .options import (
     signature_options,
     threads_option,
 )
-from .output import print_json, say
+from .output import files_in, print_json, say
 
 # Options that ask nothing of a page.
 _OF_FILES = ("model", "images", "labels", "class_names", "redo", "signature", "allowed_signers")
@@ -62,20 +62,21 @@ def verify(
     follow from the table. That shows damage, not who made the file: anyone can seal a file again.
     Exit code 0: all that was asked holds, 1: something does not, 2: it cannot be asked.
 
-    A page of iaside html is made again from its reports, or from the folder of its audit, and held
-    against that: a figure that was edited is found.
+    A page of iaside html is made again from its reports, a folder standing for the files in it, or
+    from the folder of its audit, and held against that: a figure that was edited is found.
 
     \b
     Example:
       iaside verify analyses/model.h5
       iaside verify analyses/model.h5 --model model.onnx --images photos/ --redo 5
+      iaside html analyses/model.h5 analyses/model-v2.h5 -o page.html
       iaside verify page.html analyses/model.h5 analyses/model-v2.h5
     """
-    from ..results.verification import PAGE_ENDINGS
     from ..spelling import on_command_line, option
+    from ..storage.output_file import PAGES
     from ..views.verification_lines import lines
 
-    if report.suffix.lower() in PAGE_ENDINGS:
+    if report.suffix.lower() in PAGES:
         from ..page.verification import verify_page
 
         given = {**options, "signature": signature, "allowed_signers": allowed_signers}
@@ -83,7 +84,7 @@ def verify(
             if given.get(name):
                 flag = on_command_line(option(name))
                 raise click.UsageError(f"{flag} does not apply to a page, but to a report")
-        verification = verify_page(report, made_from)
+        verification = verify_page(report, files_in(made_from))
     elif made_from:
         raise click.UsageError(
             f"{made_from[0]}: only a page is held against other files, and {report} is none; give "

@@ -18,7 +18,7 @@ from ..checks import is_number
 from ..errors import InvalidOption, UsageError
 from ..mathematics.paired import right_answers
 from ..mathematics.proportion import wilson
-from ..results.finding import no_finding
+from ..results.finding import NOT_A_FINDING, no_finding
 from ..results.part import part_note
 from ..results.report import FEW_IMAGES, Report, check_view
 from ..results.shown import Shown
@@ -37,6 +37,7 @@ from .gated import (
     error,
     files_of,
     mce,
+    no_ratio,
     rise,
     words_of,
 )
@@ -54,6 +55,7 @@ _DROPS = ("max_drop", "max_accuracy_drop")
 _SCORES = ("min_score", "max_drop")
 # Those that mean nothing without true labels.
 _OF_LABELS = ("min_accuracy", "max_accuracy_drop", "max_mce")
+NOT_DEFINED = "not defined"
 _FROM_ERRORS: tuple[str, ...] = ("max_mce", "max_error_rise")
 _FROM_BASELINE = (*_DROPS, *_FROM_ERRORS)
 
@@ -90,13 +92,20 @@ class Criterion:
 
 @dataclass(frozen=True)
 class NotJudged:
-    """A threshold on a score that is no finding; the attributes are as those of `Criterion`."""
+    """A threshold on what has no number that could be judged; else as `Criterion`.
+
+    Attributes
+    ----------
+    state : str
+        "not a finding" of a score, "not defined" of a ratio.
+    """
 
     option: str
     what: str
     at_least: bool
     threshold: float
     reason: str
+    state: str
 
 
 @dataclass(frozen=True)
@@ -205,8 +214,9 @@ def gate(
 
     Notes
     -----
-    Thresholds on a score that is no finding, of `report` or of the baseline, are not judged: the
-    result has not passed, and names them in ``not_judged``.
+    Thresholds on a score that is no finding, of `report` or of the baseline, and on a ratio to a
+    baseline without errors are not judged: the result has not passed, and names them in
+    ``not_judged``; all others are judged.
     """
     given = {
         "min_accuracy": min_accuracy,
@@ -238,16 +248,22 @@ def gate(
         )
         others = [reference] if reference is not None and max_drop is not None else []
         silent = _silent([(each.name, each.analysed("max_drop")) for each in (gated, *others)])
-    not_judged = [
-        NotJudged(_flag(name), _WHAT[name], name.startswith("min"), limit, silent[name])
-        for name, limit in limits.items()
-        if name in silent
-    ]
     judged = {name: limit for name, limit in limits.items() if name not in silent}
     found: dict[str, tuple[float, Ends]] = {}
     if reference is not None:
-        found, further = _from_baseline(judged, by_name, gated, reference, point=point)
+        found, further = _from_baseline(judged, by_name, gated, reference)
         notes += further
+        if "max_mce" in judged and (why := no_ratio(*found["max_mce"], point=point)):
+            silent["max_mce"] = on_command_line(why)
+            del judged["max_mce"]
+    not_judged = [
+        NotJudged(
+            _flag(name), _WHAT[name], name.startswith("min"), limit, silent[name],
+            state=NOT_A_FINDING if name in _SCORES else NOT_DEFINED,
+        )
+        for name, limit in limits.items()
+        if name in silent
+    ]  # fmt: skip
     criteria = [
         _judged(
             _flag(name), _WHAT[name], limit, *(found.get(name) or _own(name, gated)),
@@ -374,8 +390,6 @@ def _from_baseline(
     by_name: Mapping[str, Any],
     gated: Gated,
     reference: Gated,
-    *,
-    point: bool,
 ) -> tuple[dict[str, tuple[float, Ends]], list[str]]:
     """Quantities that are counted from a baseline, and what to bear in mind."""
     found: dict[str, tuple[float, Ends]] = {}
@@ -390,9 +404,7 @@ def _from_baseline(
     if measured:
         notes += check_paired(gated, reference)
     if "max_mce" in judged:
-        found["max_mce"] = mce(
-            *(each.measured("max_mce") for each in (gated, reference)), point=point
-        )
+        found["max_mce"] = mce(*(each.measured("max_mce") for each in (gated, reference)))
     drops = [name for name in _DROPS if name in judged]
     if scored and drops:
         assert reference.source is not None

@@ -124,21 +124,19 @@ def checked_limits(parameter: str, limits: Any) -> dict[str, float]:
     check_kind(parameter, limits, Mapping, "shares by corruption or group, as {'noise': 0.5}")
     for name, limit in limits.items():
         check_text(parameter, name)
-        if not is_number(limit):
+        if not is_number(limit) or not 0 <= limit <= 1:
             raise InvalidOption(parameter, f"{name}={limit}", "must be a share from 0 to 1")
     return dict(limits)
 
 
 def check_errors(parameter: str, limits: Mapping[str, Any], report: RobustnessReport) -> None:
-    """Refuse thresholds on what was not measured, or that are no shares."""
+    """Refuse thresholds on what was not measured."""
     known = [*dict.fromkeys(_kinds(report)), *report.perturbations]
     for name, limit in limits.items():
         if name not in known:
             raise InvalidOption(
                 parameter, f"{name}={limit:g}", f"'{name}' was not measured; {one_of(name, known)}"
             )  # fmt: skip
-        if not 0 <= limit <= 1:
-            raise InvalidOption(parameter, f"{name}={limit:g}", "must be a share from 0 to 1")
 
 
 def words_of(parameter: str, name: str, report: RobustnessReport) -> str:
@@ -170,28 +168,23 @@ def rise(report: RobustnessReport, baseline: RobustnessReport, name: str) -> tup
     return 0.0 - found.difference, (0.0 - found.high, 0.0 - found.low)
 
 
-def mce(report: RobustnessReport, baseline: RobustnessReport, *, point: bool) -> tuple[float, Ends]:
-    """Mean corruption error relative to a baseline's, and its ends, which a `point` needs none of.
-
-    Raises
-    ------
-    UsageError
-        What is judged is not defined.
-    """
+def mce(report: RobustnessReport, baseline: RobustnessReport) -> tuple[float, Ends]:
+    """Mean corruption error relative to a baseline's, and its ends, as far as they are defined."""
     spread = relative(report, baseline).mce
-    if not np.isfinite(spread.value):
-        raise UsageError(
-            f"{option('max_mce')}: the baseline makes no error under some corruption, so that the "
-            "ratio is not defined"
-        )
-    if not point and not np.isfinite([spread.low, spread.high]).all():
-        one = option("point", True)
-        raise UsageError(
-            f"{option('max_mce')}: in some resamples of the images the baseline makes no error "
-            "under some corruption, so that the ratio has no interval; measure more images, or "
-            f"judge the estimate with {one}"
-        )
     return float(spread.value), (float(spread.low), float(spread.high))
+
+
+def no_ratio(value: float, ends: Ends, *, point: bool) -> str | None:
+    """Why a ratio to a baseline cannot be judged, which for a `point` takes no interval."""
+    if not np.isfinite(value):
+        return "the baseline makes no error under some corruption, so that the ratio is not defined"
+    if point or np.isfinite(ends).all():
+        return None
+    return (
+        "in some resamples of the images the baseline makes no error under some corruption, so "
+        "that the ratio has no interval; measure more images, or judge the estimate with "
+        f"{option('point', True)}"
+    )
 
 
 def check_paired(report: Gated, baseline: Gated) -> list[str]:

@@ -33,6 +33,8 @@ from .comparable import agreement, contents_of, shared_rows
 Ranked = str | Path | Report | RobustnessReport | Audit
 KINDS: tuple[type[ModelResult], ...] = (RobustnessReport, Report)
 _SUFFIX = "*.h5"
+# Settings that say what kind of model was measured.
+_TASK = ("task", "head")
 # Files that are read side by side.
 _AT_ONCE = 4
 
@@ -190,6 +192,28 @@ def on_one_ground(
             f"images; all is of the {shared} that they share"
         )
     return kept, out, notes
+
+
+def of_one_task(
+    held: Sequence[Held], leading: Sequence[Held], kind: type[ModelResult]
+) -> tuple[list[Held], list[LeftOut]]:
+    """What is held without those results of a kind that are of another task than the leading ones.
+
+    And these: numbers of several tasks answer different questions, whatever their column.
+    """
+    if not leading:
+        return list(held), []
+    kept: list[Held] = []
+    out: list[LeftOut] = []
+    settings = leading[0].result.settings
+    for each in held:
+        apart = settings_apart(settings, each.result.settings, only=_TASK)
+        if apart and isinstance(each.result, kind):
+            reason = f"is of another task: {'; '.join(map(str, apart))}"
+            out.append(LeftOut(each.name, str(each.result.model["path"]), reason))
+        else:
+            kept.append(each)
+    return kept, out
 
 
 def _apart(first: Held, other: Held) -> str | None:

@@ -30,6 +30,7 @@ from .ranked_files import (
     LeftOut,
     Ranked,
     joined_models,
+    of_one_task,
     on_one_ground,
     opened,
 )
@@ -82,7 +83,7 @@ class RankedModel:
     no_finding : str or None
         Why its score says nothing.
     from_first, from_next : Standing or None
-        Against the first of the table, and against the model just before.
+        Against the model of the first place, and against the one in the row above.
     """
 
     rank: int | None
@@ -242,11 +243,14 @@ def rank(
     if not given:
         raise UsageError("nothing to rank: give files of iaside robustness or iaside analyze")
     held, notes = opened(given, listener or Listener())
-    errors, apart, shared = on_one_ground(held, RobustnessReport)
-    analyses, apart_too, shared_too = on_one_ground(held, Report)
+    first, second = (Report, RobustnessReport)[:: 1 if by == "score" else -1]
+    leading, apart, shared = on_one_ground(held, first)
+    held, of_others = of_one_task(held, leading, second)
+    following, apart_too, shared_too = on_one_ground(held, second)
+    errors, analyses = (leading, following)[:: 1 if first is RobustnessReport else -1]
     models, further = joined_models([*errors, *analyses])
     _in_view(models, confidence)
-    left_out, notes = [*apart, *apart_too], notes + shared + shared_too + further
+    left_out, notes = [*apart, *of_others, *apart_too], notes + shared + shared_too + further
     known = Known(models)
     by = by or known.default
     if not known.has(by):
@@ -303,7 +307,7 @@ def _rows(
     ranked = [at for at, each in enumerate(values) if by in each and np.isfinite(each[by].value)]
     ranked.sort(key=lambda at: (sign * float(values[at][by].value), models[at].name))
     results = [known.of(models[at], by) for at in ranked]
-    standings = _standings([models[at] for at in ranked], results, by, confidence)
+    standings = _standings([models[at] for at in ranked], results, by, confidence, reverse=reverse)
     rows = []
     place = 0
     for number, at in enumerate(ranked):
@@ -332,21 +336,33 @@ def _row(
 
 
 def _standings(
-    models: Sequence[Entry], results: Sequence[Any], by: str, confidence: float
+    models: Sequence[Entry],
+    results: Sequence[Any],
+    by: str,
+    confidence: float,
+    *,
+    reverse: bool,
 ) -> list[tuple[Standing | None, Standing | None]]:
-    """Of each model in order, against the first, and against the one before."""
+    """Of each model in order, against the first, and against the one in the row above."""
     count = len(models)
     if not count:
         return []
     if len(results[0].image_ids) < 2:
         return [(None, None)] * count
-    wanted = [(each, at) for at in range(1, count) for each in dict.fromkeys((0, at - 1))]
+    above = [at + 1 if reverse else at - 1 for at in range(count)]
+    wanted = [
+        (other, at)
+        for at in range(count)
+        for other in dict.fromkeys((0, above[at]))
+        if other != at and 0 <= other < count
+    ]
     judged = Judge(results, by, confidence)(wanted) if wanted else {}
 
-    def standing(at: int, other: int) -> Standing:
-        return Standing(models[other].name, *judged[other, at])
+    def standing(at: int, other: int) -> Standing | None:
+        found = judged.get((other, at))
+        return None if found is None else Standing(models[other].name, *found)
 
-    return [(None, None), *((standing(at, 0), standing(at, at - 1)) for at in range(1, count))]
+    return [(standing(at, 0), standing(at, above[at])) for at in range(count)]
 
 
 def _rule(rows: Sequence[RankedModel], confidence: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from ..mathematics.kept import LEAST_IMAGES, resampled_kept
 from ..mathematics.proportion import wilson
 from ..plurals import plural
-from ..results.group_verdict import GROUPS, counted_answers, guessing
+from ..results.group_verdict import GROUPS, guessing
 from ..results.result import ModelResult
 from ..results.robustness import resampled_errors
 from ..results.spread import Spread
@@ -41,14 +41,14 @@ class Known:
         self.own_answers = bool(first) and first[0].of_own_answers
         task = first[0].task if first else TASKS[CLASSES]
         # What shares under corruptions count.
-        self.counted = counted_answers(task, own=self.own_answers)
+        self.counted = task.counted_as(own=self.own_answers)
         self.of_classes = not first or first[0].of_classes
-        self.right = "accuracy" if self.of_classes else first[0].task.kept
+        self.right = "accuracy" if self.of_classes else self.counted
         self.kinds = list(dict.fromkeys(self.errors[0].settings["kinds"].values())) if (
             self.errors
         ) else []  # fmt: skip
         # Accuracy is of the images that errors were measured on, where they were.
-        self.digest = first[0].data["digest"] if first else ""
+        self.images = list(first[0].image_ids) if first else []
 
     @property
     def default(self) -> str:
@@ -77,7 +77,7 @@ class Known:
         if by == "accuracy":
             each = errors if errors is not None else model.analysis
             # Of other tasks than classes an analysis holds no right answers.
-            fits = each is not None and each.data["digest"] == self.digest
+            fits = each is not None and list(each.image_ids) == self.images
             fits = fits and (self.of_classes or each is errors)
             return each if fits and not self.own_answers else None
         if errors is None or not errors.perturbations or (by == "mpe" and not self.of_classes):

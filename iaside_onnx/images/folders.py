@@ -362,11 +362,18 @@ def no_pictures(root: Path) -> DataError:
         hint = f"{option('labels', like='FILE.csv')} (columns file,label)"
         if content.pictures:
             hint += f"; without labels, {option('labels', 'model')} takes the model's own answers"
+            hint += f" ({option('preprocess', like='NAME')} then has to be known)"
     else:
         hint = option("labels", root / table)
     if content.direct:
         siblings = [name for name in entries(root.parent)[0] if not is_litter(name)]
-        if table is None and len(siblings) > 1 and _holds_pictures(root.parent, siblings, root):
+        named = root.parent != Path()  # the working folder is no likely one of classes
+        if (
+            table is None
+            and named
+            and len(siblings) > 1
+            and _holds_pictures(root.parent, siblings, root)
+        ):
             return DataError(
                 f"{root}: its {content.direct} pictures lie directly in it, so they have no class; "
                 f"did you mean {root.parent}, whose folders would be the classes? Else give {hint}"
@@ -391,10 +398,10 @@ def _holds_pictures(parent: Path, names: list[str], but: Path) -> bool:
     return False
 
 
-def holds_labels(root: Path, table: Path) -> bool:
-    """Whether a file would be taken for `labels`."""
+def holds_labels(root: Path, table: Path, *, sets: bool = False) -> bool:
+    """Whether a file would be taken for `labels`, of one class an image or of sets of them."""
     try:
-        labelled_files(root, table)
+        (labelled_sets if sets else labelled_files)(root, table)
     except DataError:
         return False
     return True

@@ -189,6 +189,12 @@ def _by_columns(
     used = {row[p].casefold() for _, row in rows[1:] for p in others if p < len(row)}
     no = _MINUS if used & _MINUS and not used & _NO else _NO
     names = [header[place] for place in others]
+    again = next((name for name in names if names.count(name) > 1), None)
+    if again:
+        raise DataError(
+            f"{table}: has {names.count(again)} columns '{again}'; a class has one column, under a "
+            "name of its own"
+        )
     empty = next((place for place in others if not header[place]), None)
     if empty is not None:
         raise DataError(f"{table}: column {empty + 1} has no name; the name of a class is needed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,11 @@ class Reading:
         reading = cls(Path(images), table, class_names=names, own_answers=own, **options)
         check_choice("label_order", reading.label_order, (None, *LABEL_ORDERS))
         return reading
+
+    def of_task(self, task: str) -> Reading:
+        """The same, a table of labels read as sets where the model gives several labels."""
+        table = self.labels is not None and not self.labels.is_dir()
+        return replace(self, sets=True) if table and task == "several-labels" else self
 
     def open(self, listener: Listener | None = None) -> ImageSource:
         """Open a folder, an array file, tar shards or Parquet files as labelled images.

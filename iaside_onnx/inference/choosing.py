@@ -14,7 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from ..checks import check_number, likeliest
+from ..checks import check_number, one_of
 from ..errors import InvalidOption, ProviderError
 from ..spelling import option
 from .cuda_diagnosis import cuda_facts, cuda_fault
@@ -98,12 +98,10 @@ def check_provider(provider: str) -> None:
 def _known(name: str, given: str) -> Provider:
     row = row_of(name)
     if row is None:
-        near = likeliest(name, choices())
-        question = f"did you mean {near}? " if near else ""
         raise InvalidOption(
             "provider",
             given,
-            f"not supported; {question}choose one of {', '.join(choices())}; this machine has "
+            f"not supported; {one_of(name, choices())}; this machine has "
             f"{', '.join(active_providers())}",
         )
     return row

@@ -114,9 +114,11 @@ def _read(path: Path, width: int) -> NDArray[np.float64]:
     try:
         with path.open("rb") as stream:
             rows = np.load(stream, allow_pickle=False)
+        if not isinstance(rows, np.ndarray):
+            raise ValueError("it holds several arrays, as a .npz does; save one by numpy.save")
     except (OSError, ValueError, EOFError) as error:
         raise InvalidOption(name, str(path), f"cannot be read as a .npy file ({error})") from error
-    if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "fiu" or rows.ndim != 2:
+    if rows.dtype.kind not in "fiu" or rows.ndim != 2:
         what = f"{rows.dtype} of shape {list(rows.shape)}"
         raise InvalidOption(
             name, str(path), f"holds {what}; a row of numbers for each class is needed"

@@ -361,7 +361,7 @@ def _task(
 ) -> TaskKind:
     """The kind of model, said in a note where it was found out."""
     kind = asked if settings.task in (None, CLASSES) else None
-    meaning = meaning_of(opened, scores, kind)
+    meaning = meaning_of(opened, scores, kind, of_classes=settings.label_offset is not None)
     shape = (len(scores), *opened.model.score_shapes[0])
     task = task_of(output, meaning, shape, settings.task)
     if settings.task is None and task != CLASSES:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from ..mathematics.boxes import MOST, NUMBERS, corners, detections
 from ..mathematics.one_label import answers
+from ..spelling import option
+from .class_scores import look_like_probabilities
 
 Outputs = Mapping[str, NDArray[Any]]
 # Candidates before suppression: many rows of few numbers.
@@ -89,6 +91,12 @@ class DetectionHead:
         for image in range(fed):
             parts = self._of_image(outputs, image, fed)
             boxes, scores, classes = (np.asarray(part, np.float32) for part in parts)
+            if np.isfinite(classes).all() and not _are_whole(classes):
+                raise ArtifactError(
+                    f"the outputs hold a class of {classes[classes != np.rint(classes)][0]:g}, so "
+                    f"they are not {self.words}, as they are for the images that were looked at; "
+                    f"{option('head')} or {option('task')} says what they are"
+                )
             if np.isnan(scores).any() or np.isnan(boxes).any():
                 found[image] = np.nan
                 continue
@@ -146,9 +154,17 @@ def _confidences(form: str, scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def known_head(
-    runs: Sequence[Outputs], classes: int | None = None, form: str | None = None
+    runs: Sequence[Outputs],
+    classes: int | None = None,
+    form: str | None = None,
+    *,
+    suppresses: bool = False,
 ) -> DetectionHead | None:
     """The form of a detector's head, or None where it is not known.
+
+    One row for every image, and rows that sum to 1, are scores of classes whatever their numbers
+    look like: a Softmax that saturates gives whole numbers, shares and corners. A node that
+    suppresses boxes, or the user, makes a detector of the first; of the second only the user.
 
     Parameters
     ----------
@@ -158,12 +174,22 @@ def known_head(
         How many the file declares.
     form : str, optional
         The form that is asked for, where numbers leave it open: a key of `HEADS`.
+    suppresses : bool
+        The graph has a node that suppresses boxes.
     """
+    if form is None and not suppresses and runs and all(map(_is_one_row, runs)):
+        return None
     for find in (_rows, _boxes, _pairs, _candidates):
         head = find(runs, classes, form)
         if head is not None and form in (None, head.form):
             return head
     return None
+
+
+def _is_one_row(run: Outputs) -> bool:
+    """Whether the largest output has one row of its last axis."""
+    largest = max(run.values(), key=lambda output: output.size)
+    return largest.size > 0 and (not largest.shape or largest.size == largest.shape[-1])
 
 
 def _joined(runs: Sequence[Outputs], name: str) -> NDArray[Any]:
@@ -192,16 +218,19 @@ def _are_corners(boxes: NDArray[Any]) -> bool:
 
 def _rows(runs: Sequence[Outputs], classes: int | None, form: str | None) -> DetectionHead | None:
     """One table of detections: (n, 7), (1, 1, n, 7) or (batch, n, 6)."""
-    del classes, form
+    del classes
     floats = [name for name, output in runs[0].items() if output.dtype.kind == "f"]
     if len(floats) != 1 or len(runs[0]) > 1:
         return None
     (name,) = floats
     shape = runs[0][name].shape
-    table = _joined(runs, name) if shape else np.empty((0, 0))
+    table = _joined(runs, name) if shape else np.empty((0, 0), np.float32)
+    if form is None and look_like_probabilities(table):
+        return None
     if shape[-1:] == (7,) and (len(shape) == 2 or shape[:2] == (1, 1)):
         whole, corner = _are_whole(table[:, 0]), _are_corners(table[:, 1:5])
-        if whole and corner and _are_whole(table[:, 5]) and _are_shares(table[:, 6]):
+        empty = not len(table) and len(shape) > 2  # on four axes images and classes come first
+        if not empty and whole and corner and _are_whole(table[:, 5]) and _are_shares(table[:, 6]):
             return DetectionHead("batch-rows", (name,))
         if whole and _are_whole(table[:, 1]) and _are_shares(table[:, 2]):
             return DetectionHead("image-rows", (name,)) if _are_corners(table[:, 3:]) else None
@@ -307,6 +336,10 @@ def _candidates(
             kept = classes if few > 4 + classes else None
         elif classes is not None and few in (4 + classes, 5 + classes):
             objectness = few == 5 + classes
+        elif classes is not None:
+            return None
+        if any(look_like_probabilities(each) for run in rows for each in (run[0], run[0].T)):
+            return None
         form = "yolo-objectness" if objectness else "yolo"
     scores = table[:, 4:] if kept is None else table[:, 4 : 4 + kept]
     if not np.isfinite(table[:, :4]).all() or not _are_shares(scores):

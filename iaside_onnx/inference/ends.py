@@ -134,7 +134,7 @@ def score_output(artifact: Artifact, name: str | None = None) -> Tensor:
         No such output, none that can hold scores, or several to choose from.
     """
     path, outputs = artifact.path, artifact.outputs
-    candidates = [each for each in outputs if each.elem_type in SCORE_TYPES]
+    candidates = of_images(artifact, [each for each in outputs if each.elem_type in SCORE_TYPES])
     if name is not None:
         candidates = [each for each in outputs if each.name == name]
         if not candidates and computed(artifact.graph, name):
@@ -169,6 +169,25 @@ def score_output(artifact: Artifact, name: str | None = None) -> Tensor:
             f"{decision.meaning}: no score for each class{_give(decision.scores)}"
         )
     return output
+
+
+def of_images(artifact: Artifact, outputs: Sequence[Tensor]) -> list[Tensor]:
+    """Those whose first axis may be that of the images, as declared; all where that is open.
+
+    A model of pictures and texts has outputs with a row for each text.
+    """
+    images = [each for each in artifact.inputs if holds_images(each)]
+    if len(images) != 1 or not images[0].shape or images[0].shape[0] is not None:
+        return list(outputs)
+    batch = images[0].symbols[0]
+    firsts = [(each.shape[0], each.symbols[0]) if each.shape else (None, "") for each in outputs]
+    named = bool(batch) and (None, batch) in firsts
+    kept = [
+        each
+        for each, (size, symbol) in zip(outputs, firsts, strict=True)
+        if size in (None, 1) and not (named and symbol not in ("", batch))
+    ]
+    return kept or list(outputs)
 
 
 def _give(scores: str) -> str:

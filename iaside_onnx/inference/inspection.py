@@ -106,6 +106,11 @@ class _Trial(NamedTuple):
     meaning: OutputMeaning | None = None
     counted: tuple[ScoreForm, MapForm | None] | None = None
 
+    @property
+    def task(self) -> str | None:
+        """The task that an audit takes; None where the output settles none, or failed."""
+        return self.meaning.task if self.meaning is not None and self.opened else None
+
 
 def inspect(
     path: Path,
@@ -182,6 +187,8 @@ def inspect(
         meaning = trial.meaning
         if meaning is not None and meaning.task != "classes":
             classes = None
+        if meaning is not None and meaning.task == "embedding":
+            kind = "unknown"  # of the last layer, which class scores have too
     if trial is not None and trial.opened is not None and trial.scores is not None:
         batch = trial.opened.batch or batch
         before, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES
@@ -231,8 +238,8 @@ def inspect(
         size_from=_size_from(image, layout, size, given),
         batch=batch if batch is not None else "dynamic",
         classes=classes,
-        task=meaning.task if meaning else None,
-        meaning=meaning.words if meaning else None,
+        task=trial.task if trial else None,
+        meaning=on_command_line(meaning.words) if meaning else None,
         command=_command(
             path, trial, meaning, {"output": output, "task": task, "head": head, "set": set}
         ),

@@ -129,6 +129,17 @@ class Model:
         self.confirm_file()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def scores_in_halves(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`scores`, of fewer images at a time where the device cannot hold so many."""
+        try:
+            return self.scores(pixels)
+        except OutOfMemoryError:
+            half = len(pixels) // 2
+            if not half or self.form.fixed_batch:
+                raise
+            parts = (pixels[:half], pixels[half:])
+            return np.concatenate([self.scores_in_halves(part) for part in parts])
+
     def rows_of(self, outputs: list[NDArray[Any]], fed: int) -> NDArray[np.float32]:
         """Outputs of a run on so many images side by side, a row an image.
 

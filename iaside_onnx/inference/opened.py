@@ -241,7 +241,9 @@ def open_source(
 def scores_of(model: Model, images: Pixels, batch: int) -> NDArray[np.float32]:
     """Scores of images, run so many at a time."""
     starts = range(0, len(images), batch)
-    return np.concatenate([model.scores(images[start : start + batch]) for start in starts])
+    return np.concatenate(
+        [model.scores_in_halves(images[start : start + batch]) for start in starts]
+    )
 
 
 def _settled(source: Source, probe: Pixels, listener: Listener) -> Source:

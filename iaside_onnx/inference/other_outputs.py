@@ -17,12 +17,12 @@ from ..listener import Listener
 from ..mathematics.agreement import block_of
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
-from ..onnx_file.heads import computed
+from ..onnx_file.heads import computed, suppresses_boxes
 from ..onnx_file.tensors import SCORE_TYPES, Tensor, names_of
 from ..spelling import option
 from ..tasks import DETECTOR, TASKS, TaskKind
 from .detection import HEADS, DetectionHead, known_head
-from .ends import score_output
+from .ends import of_images, score_output
 from .model import Model
 from .opened import Source
 
@@ -88,7 +88,7 @@ def say_channels(model: Model, listener: Listener) -> None:
 
 
 def float_outputs(artifact: Artifact, names: tuple[str, ...] = ()) -> tuple[Tensor, ...]:
-    """The outputs of those names, else all that hold floating-point numbers.
+    """The outputs of those names, else all of images that hold floating-point numbers.
 
     Raises
     ------
@@ -96,7 +96,8 @@ def float_outputs(artifact: Artifact, names: tuple[str, ...] = ()) -> tuple[Tens
         There is no such output, or it holds no such numbers.
     """
     outputs = {each.name: each for each in artifact.outputs}
-    chosen = [each for each in artifact.outputs if each.elem_type in SCORE_TYPES]
+    numbers = [each for each in artifact.outputs if each.elem_type in SCORE_TYPES]
+    chosen = of_images(artifact, numbers)
     if names:
         chosen = []
         for name in names:
@@ -148,18 +149,27 @@ def detector_outputs(
     read = replace(source, output=first, beside=tuple(each.name for each in beside), opened=None)
     batch = source.form.fixed_batch or 1
     runs: list[dict[str, NDArray[Any]]] = []
-    for image in images[:_IMAGES]:
+    for number, image in enumerate(images):
+        if number >= _IMAGES and any(array.size for array in runs[-1].values()):
+            break
         arrays = read.model.raw_outputs(image[None])
         if not all(isinstance(array, np.ndarray) for array in arrays):
             return None
-        runs.append(
-            {
-                each.name: array[:1] if array.shape[:1] == (batch,) and array.ndim > 2 else array
-                for each, array in zip(outputs, arrays, strict=True)
-            }
-        )
+        runs.append(dict(zip((each.name for each in outputs), arrays, strict=True)))
+    # Where the batch is fixed each image was run beside copies of itself.
+    by_image = [
+        each.name for each in outputs
+        if batch > 1 and all(run[each.name].shape[:1] == (batch,) for run in runs)
+    ]  # fmt: skip
+    runs = [
+        {name: array[:1] if name in by_image else array for name, array in run.items()}
+        for run in runs
+    ]
     counts = {len(each) for _, each in declared.class_lists()}
-    head = known_head(runs, counts.pop() if len(counts) == 1 else None, form)
+    declares = counts.pop() if len(counts) == 1 else None
+    # What ends in scores of classes holds no boxes.
+    suppresses = suppresses_boxes(artifact.graph) and artifact.kind_of(first.name) == "unknown"
+    head = known_head(runs, declares, form, suppresses=suppresses)
     if head is None:
         return None
     by_name = {each.name: each for each in outputs}
@@ -173,7 +183,7 @@ def _may_detect(outputs: list[Tensor]) -> bool:
     (shape,) = (each.shape for each in outputs)
     if shape is None or len(shape) == 3:
         return True
-    return len(shape) in (2, 4) and shape[-1] == 7
+    return (len(shape), shape[-1]) in ((2, 6), (2, 7), (4, 7))
 
 
 def first_output(

@@ -31,6 +31,12 @@ _MANY_ROWS = 100
 # In the name of an output: of an embedding, and of scores.
 _EMBEDDING = re.compile(r"embed|feature|pooler|descriptor", re.IGNORECASE)
 _SCORES = re.compile(r"logit|score|prob|class|label", re.IGNORECASE)
+# Whole words of a name that someone gave an output, not of a layer's path: no layer of a classifier
+# is called so by chance.
+_GIVEN_NAME = re.compile(r"\w+(-\w+)*")
+_CALLED_EMBEDDING = re.compile(
+    r"(^|[_-])(embeds?|embeddings?|features|pooler_output|descriptors?)([_-]?\d+)?$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,8 @@ def output_meaning(
     tail: str = "unknown",
     asked: str | None = None,
     name: str = "",
+    *,
+    classes_named: bool = False,
 ) -> OutputMeaning:
     """Judge an output by what it is for `fed` different images.
 
@@ -146,6 +154,8 @@ def output_meaning(
         The kind that the user or the file declares. It settles all that values leave open.
     name : str
         Of the output, which says of rows that may be either whether they are an embedding.
+    classes_named : bool
+        The file names classes, so that rows are scores whatever the output is called.
 
     Returns
     -------
@@ -159,7 +169,7 @@ def output_meaning(
         return OutputMeaning("other", empty, by_image=False)
     long = [size for size in shape[1:] if size > 1]
     if len(long) <= 1:
-        return _vector(np.asarray(scores).reshape(fed, -1), tail, asked, name)
+        return _vector(np.asarray(scores).reshape(fed, -1), tail, asked, name, classes_named)
     if len(shape) == 3:
         return OutputMeaning("other", _table(scores))
     if len(shape) == 4:
@@ -179,7 +189,9 @@ def _map(shape: Sequence[int], tail: str, asked: str | None) -> OutputMeaning:
     )  # fmt: skip
 
 
-def _vector(rows: NDArray[Any], tail: str, asked: str | None, name: str) -> OutputMeaning:
+def _vector(
+    rows: NDArray[Any], tail: str, asked: str | None, name: str, classes_named: bool
+) -> OutputMeaning:
     """A row of numbers an image."""
     count, values = rows.shape[1], rows.astype(np.float64)
     if count <= 1:
@@ -200,12 +212,29 @@ def _vector(rows: NDArray[Any], tail: str, asked: str | None, name: str) -> Outp
         return OutputMeaning(
             "embedding", f"rows of {count} numbers of unit length: an embedding, not class scores"
         )
-    if tail == "unknown" and _EMBEDDING.search(name) and not _SCORES.search(name):
+    if not classes_named and _is_called_embedding(name, tail, values):
         return OutputMeaning(
             "embedding", f"{count} numbers an image that the file calls '{name}': an embedding"
         )
     answer = _answer(values) if np.isfinite(values).all() else ""
     return OutputMeaning("other", answer, settled=False) if answer else classes
+
+
+def _is_called_embedding(name: str, tail: str, values: NDArray[np.float64]) -> bool:
+    """Whether the file calls rows an embedding that may be one.
+
+    Behind a last layer that embeddings and class scores share, such as MatMul, only a plain name
+    settles it, and no rows that a softmax made.
+    """
+    if _SCORES.search(name) or not _EMBEDDING.search(name):
+        return False
+    if tail == "unknown":
+        return True
+    if tail != "logits" or not (_GIVEN_NAME.fullmatch(name) and _CALLED_EMBEDDING.search(name)):
+        return False
+    with np.errstate(over="ignore"):
+        behind_softmax = any(map(look_like_probabilities, (values, np.exp(values))))
+    return not behind_softmax
 
 
 def _answer(values: NDArray[np.float64]) -> str:

@@ -59,4 +59,4 @@ def session_arguments(options: Any, providers: list[tuple[str, dict[str, str]]])
         return {"providers": providers, "enable_fallback": 0}
     device = next(each for each in plugin.devices if each.ep_name == name)
     options.add_provider_for_devices([device], own)
-    return {}
+    return {"enable_fallback": 0}

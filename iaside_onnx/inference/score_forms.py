@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
-from ..onnx_file.heads import head_of
+from ..onnx_file.declared import Declared
+from ..onnx_file.heads import class_labels, head_of
 from ..onnx_file.tensors import Tensor
 from ..spelling import option
 from .class_scores import ScoreForm, plain_kind, settled_kind
@@ -21,20 +22,27 @@ _LOGITS = option("output_kind", "logits")
 _MOST_PIXELS = 1 << 16
 
 
-def meaning_of(opened: Opened, scores: NDArray[np.float32], asked: str | None) -> OutputMeaning:
+def meaning_of(
+    opened: Opened, scores: NDArray[np.float32], asked: str | None, *, of_classes: bool = False
+) -> OutputMeaning:
     """What an opened file's output means, by its scores of a few images.
 
     Parameters
     ----------
     asked : str or None
         The kind of class scores that the user or the file declares.
+    of_classes : bool
+        Something is asked for that only classes have; so it is where the file names some.
     """
     shape = (len(scores), *opened.model.score_shapes[0])
     tail = opened.artifact.kind_of(opened.output.name)
     if opened.head is not None and opened.head.operator == "Sigmoid":
         tail = "sigmoid"
+    artifact, rows = opened.artifact, scores.reshape(shape)
+    declared = Declared(artifact.path, artifact.metadata)
+    named = of_classes or declared.speaks_of_classes() or bool(class_labels(artifact.graph))
     name = opened.output.name
-    return output_meaning(scores.reshape(shape), len(scores), tail, asked, name)
+    return output_meaning(rows, len(scores), tail, asked, name, classes_named=named)
 
 
 def counted_form(

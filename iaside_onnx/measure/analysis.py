@@ -169,6 +169,11 @@ class Game(Measurement[Report]):
     def _played(self) -> int:
         return self.asked.coalitions - self.grand_is_known
 
+    @property
+    def checking(self) -> int:
+        """See `Measurement`."""
+        return int(self.grand_is_known and self.check is not None)
+
     def cost(self, images: int) -> str:
         """See `Measurement`."""
         cost = images * self._played

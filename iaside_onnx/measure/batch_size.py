@@ -6,6 +6,8 @@ sizes lose.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..errors import ArtifactError, said
 from ..inference.classifier import Classifier
 from ..inference.cuda_diagnosis import cuda_memory
@@ -45,6 +47,11 @@ class BatchSize:
         Where the search starts and ends.
     work : int
         Forward passes of the whole job.
+
+    Attributes
+    ----------
+    note : callable
+        Told, once a smaller size has run, which one failed and why.
     """
 
     def __init__(self, asked: int | None, least: int = 1, largest: int = 1, work: int = 0) -> None:
@@ -57,6 +64,8 @@ class BatchSize:
         self._timed: list[tuple[int, float]] = []
         self._warm = False
         self._finals: list[int] | None = None
+        self._failed: tuple[int, ArtifactError] | None = None
+        self.note: Callable[[str], None] = lambda _: None
         self.searching = asked is None
         self.size = asked if asked is not None else min(least, self._largest)
 
@@ -66,9 +75,13 @@ class BatchSize:
             return span
         return min(span, max(self.size, _MEASURED_PASSES)) if self._warm else self.size
 
-    def record(self, passes: int, seconds: float) -> None:
-        """Take in how long `passes`, in runs of the present size, took."""
-        self._ran = max(self._ran, self.size)
+    def record(self, passes: int, seconds: float, run: int | None = None) -> None:
+        """Take in how long `passes` took, in runs of `run`: of the present size, or of all."""
+        self._ran = max(self._ran, min(self.size, passes) if run is None else run)
+        if self._failed is not None:
+            size, error = self._failed
+            self._failed = None
+            self.note(f"batch: {size} passes in a run fail ({said(error)}), so {self.size}")
         if not self.searching:
             return
         self._spent += passes
@@ -117,7 +130,10 @@ class BatchSize:
         numbers than it can count; a failure at a size that has run before is another matter.
         """
         known = size <= self._ran and not isinstance(error, OutOfMemoryError)
-        return not known and self.halve(size)
+        if known or not self.halve(size):
+            return False
+        self._failed = self._failed or (size, error)
+        return True
 
     def halve(self, size: int) -> bool:
         """Go on with half of `size`; False when nothing smaller is left."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError, said
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
-from ..inference.model import RunError
+from ..inference.model import OutOfMemoryError, RunError
 from ..inference.task import Tallying, Task
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
@@ -282,7 +282,7 @@ def _together(
     """Scores of images, with copies of the last up to a group where each new shape costs."""
     missing = group - len(pixels) if classifier.model.runtime.execution.one_shape else 0
     filled = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
-    return classifier.model.scores(filled)[: len(pixels)]
+    return classifier.model.scores_in_halves(filled)[: len(pixels)]
 
 
 def _alone(classifier: Classifier, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -301,7 +301,15 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
         pixels = np.concatenate([pixels, pixels[..., ::-1], 1 - pixels])
     model = classifier.model
     alone = np.concatenate([model.comparable(image[None]) for image in pixels])
-    together = model.comparable(pixels)
+    together = None
+    while together is None:
+        try:
+            together = model.comparable(pixels)
+        except OutOfMemoryError:
+            # Where not even two images run together, none ever does.
+            if len(pixels) <= 2:
+                return False
+            pixels, alone = pixels[: len(pixels) // 2], alone[: len(pixels) // 2]
     worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
     # Not-a-number is for others to report.
     coarse = classifier.output.dtype == "float16" or classifier.model.runtime.execution.coarse

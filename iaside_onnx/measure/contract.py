@@ -131,6 +131,11 @@ class Measurement(ABC, Generic[R]):
     def work(self, positions: list[int]) -> list[int]:
         """The work of some rows for each of `parts`: forward passes, where there is a model."""
 
+    @property
+    def checking(self) -> int:
+        """Forward passes an image that only check it, beside the work."""
+        return 0
+
     @abstractmethod
     def rows(self, subject: Subject, size: BatchSize) -> Sequence[Rows]:
         """What fills each of `parts`; `size` is the number of forward passes in a run."""

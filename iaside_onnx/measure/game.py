@@ -176,18 +176,18 @@ def play(
     name : callable
         Position to the image's id, for errors.
     check : CleanCheck, optional
-        Holds the grand coalition against the clean pass: of every image, or of the first one where
-        it is none of the coalitions.
+        Holds every image's grand coalition against the clean pass. Where it is none of the
+        coalitions it runs among them, since only the runs that make the table can vouch for it.
     """
     if not positions:
         return
-    columns, grand = coalitions.shape[-1], (1 << engine.players) - 1
+    grand = np.uint64((1 << engine.players) - 1)
     # Where images have coalitions of their own, the grand one of each stands in the same place.
     places = np.flatnonzero(
         (coalitions if coalitions.ndim == 1 else coalitions[positions[0]]) == grand
     )
-    if check is not None and not len(places):
-        _check_first(engine, prepare, labels, positions[0], batch.size, check, name)
+    added = check is not None and not len(places)
+    columns = coalitions.shape[-1] + added
     waiting = deque(positions)
 
     def begin() -> _Group | None:
@@ -206,37 +206,65 @@ def play(
             following = None if batch.searching else begin()
             group = now.positions
             own = coalitions[group] if coalitions.ndim == 2 else None
+            at = np.full(len(group), places[-1]) if len(places) else None
+            if added:
+                at = np.array([_place_among(columns, position) for position in group])
+                rows = zip(coalitions[group] if own is None else own, at, strict=True)
+                own = np.stack([np.insert(row, place, grand) for row, place in rows])
             meanwhile = None if following is None else following.start
-            table = _evaluate(engine, now, own, columns, labels[group], batch, progress, meanwhile)
+            counted = _Counted(progress, at if added else None)
+            table = _evaluate(engine, now, own, columns, labels[group], batch, counted, meanwhile)
             following = following or begin()
-            for position, values in zip(group, table, strict=True):
-                if np.isnan(values).any():
-                    at = int(np.flatnonzero(np.isnan(values).any(axis=1))[0])
-                    mask = coalitions[at] if coalitions.ndim == 1 else coalitions[position, at]
-                    raise ArtifactError(
-                        f"{engine.model.path}: returns NaN for image {name(position)} under "
-                        f"coalition {mask}"
-                    )
-                if check is not None and len(places):
-                    check(position, float(values[places[-1], 0]), name)
+            for number, (position, values) in enumerate(zip(group, table, strict=True)):
+                masks = coalitions if own is None else own[number]
+                _check_finite(engine, values, masks, name(position))
+                if check is not None and at is not None:
+                    check(position, values[:, 0], int(at[number]), name)
+                if added and at is not None:
+                    values = np.delete(values, at[number], axis=0)
                 store(position, values.T.ravel())
 
 
-def _check_first(
-    engine: Engine,
-    prepare: Callable[[int], NDArray[np.float32]],
-    labels: NDArray[np.int64],
-    position: int,
-    size: int,
-    check: CleanCheck,
-    name: Callable[[int], str],
+def _place_among(columns: int, position: int) -> int:
+    """Where the grand coalition of an image runs among its others.
+
+    In the middle, at the end or at the start, so that where these take several runs each kind of
+    run is looked at; in the middle first, where it is in the second of two runs of one shape.
+    """
+    return (columns // 2, columns - 1, 0)[position % 3]
+
+
+def _check_finite(
+    engine: Engine, values: NDArray[np.float32], masks: NDArray[np.uint64], name: str
 ) -> None:
-    """Hold the grand coalition of one image, which is not played, against the clean pass."""
-    bands, grand = engine.place(prepare(position)[None]), (1 << engine.players) - 1
-    own = np.full((1, 1), grand, np.uint64)
-    value = engine.values(bands, 0, 1, labels[[position]], size, own)
-    engine.forget()
-    check(position, float(value[0, 0, 0]), name)
+    """Refuse what is no number, shape (columns, columns of the task)."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        at = int(np.flatnonzero(bad.any(axis=1))[0])
+        value = values[at][bad[at]][0]
+        found = "NaN" if np.isnan(value) else "a value that is infinite"
+        raise ArtifactError(
+            f"{engine.model.path}: returns {found} for image {name} under coalition {masks[at]}"
+        )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Progress of a group in passes that the table is made of.
+
+    `added` are the places of those that are not, an image each.
+    """
+
+    progress: Callable[[int], None]
+    added: NDArray[np.intp] | None
+
+    def __call__(self, images: slice, start: int, stop: int) -> None:
+        """Images of the group are done with coalitions `start` to `stop`."""
+        passes = (images.stop - images.start) * (stop - start)
+        if self.added is not None:
+            places = self.added[images]
+            passes -= int(((start <= places) & (places < stop)).sum())
+        self.progress(passes)
 
 
 class _Group:
@@ -268,8 +296,8 @@ class _Group:
         images = self._take(len(self.positions))
         self.rows = np.stack(images) if len(images) > 1 else images[0][None]
         if place:
-            # Lack of memory is dealt with where the rows are needed.
-            with suppress(OutOfMemoryError):
+            # What fails is met again, and dealt with, where the rows are needed.
+            with suppress(OutOfMemoryError, RunError):
                 self._bands = self._engine.place(self.rows)
 
     def finish(self) -> None:
@@ -298,7 +326,7 @@ def _evaluate(
     columns: int,
     labels: NDArray[np.int64],
     batch: BatchSize,
-    progress: Callable[[int], None],
+    counted: _Counted,
     meanwhile: Callable[[], None] | None,
 ) -> NDArray[np.float32]:
     """What the engine gives, shape (images, columns, columns of the task).
@@ -327,10 +355,10 @@ def _evaluate(
                 raise no_batch(error) from error
             continue
         table[first : first + many, start:stop] = values
-        batch.record(passes, time.perf_counter() - began)
+        batch.record(passes, time.perf_counter() - began, run)
         if searching and not batch.searching:
             engine.forget()
-        progress(passes)
+        counted(chosen, start, stop)
         start = stop % columns
         first += many if start == 0 else 0
     return table

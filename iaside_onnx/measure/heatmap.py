@@ -20,9 +20,10 @@ from ..mathematics.fourier_basis import (
     default_strength,
     finest,
 )
-from ..results.heatmap import HeatmapReport
+from ..results.heatmap import HeatmapReport, wrong_of
 from ..results.report import Report
 from ..results.spread import check_confidence
+from ..tasks import CLASSES
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .in_memory import GivenImages, GivenModel
@@ -120,6 +121,7 @@ def measure_heatmap(
 class Heatmap(Measurement[HeatmapReport]):
     """Images with waves added: a row holds `wrong` (0 or 1) of each vector, then `change`.
 
+    Of other tasks than classes the share of the answer that is right stands in place of `wrong`.
     `strength` is the l2 norm of a wave in each channel; `clip` cuts images to [0, 1].
     """
 
@@ -164,12 +166,13 @@ class Heatmap(Measurement[HeatmapReport]):
     def _row(
         self, subject: Subject, position: int, scorer: Scorer, advance: Advance
     ) -> NDArray[np.float32]:
-        """Of one image: whether the class is wrong, and the change, under each vector."""
+        """Of one image: whether the class is wrong, or the share, and the change, by vector."""
         vectors, target = len(self.grid.vectors), subject.targets[position]
         pixels = subject.pixels(position)
         signs = self._signs(subject, position, len(pixels))
         clean, task = scorer(pixels[None]), scorer.task
         advance(1)
+        classes = subject.classifier.kind.name == CLASSES
         row = np.empty((2, vectors), np.float32)
         start = 0
         while start < vectors:
@@ -182,7 +185,8 @@ class Heatmap(Measurement[HeatmapReport]):
                     f"{subject.sample.ids[position]} with the wave of "
                     f"{wave[1]} x {wave[0]} cycles added"
                 )
-            row[0, part] = ~task.right(logs, np.broadcast_to(target, (len(logs), *target.shape)))
+            truths = np.broadcast_to(target, (len(logs), *target.shape))
+            row[0, part] = ~task.right(logs, truths) if classes else task.share(logs, truths)
             row[1, part] = task.change(logs, np.broadcast_to(clean, logs.shape))
             advance(part.stop - start)
             start = part.stop
@@ -208,10 +212,13 @@ class Heatmap(Measurement[HeatmapReport]):
 
     def result(self, filled: Filled) -> HeatmapReport:
         """See `Measurement`."""
-        wrong, change = np.split(filled.table, 2, axis=1)
+        first, change = np.split(filled.table, 2, axis=1)
+        kind = filled.subject.classifier.kind
+        classes = kind.name == CLASSES
         return HeatmapReport(
-            wrong=wrong != 0,
+            wrong=first != 0 if classes else wrong_of(first, kind),
             change=np.array(change),
+            share=None if classes else np.array(first),
             labels=filled.labels,
             predicted=filled.predicted,
             settings=filled.all_settings,

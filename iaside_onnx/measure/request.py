@@ -5,13 +5,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
 from functools import wraps
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
-from ..checks import check_kind, check_number, check_path, check_text, check_truth, plain, several
+from ..checks import (
+    check_kind,
+    check_number,
+    check_path,
+    check_text,
+    check_truth,
+    meant,
+    plain,
+    several,
+)
 from ..errors import InvalidOption, UsageError
 from ..images.sample import Reading
 from ..inference.providers import AUTO
@@ -236,9 +244,8 @@ class Request:
         """
         for name in options:
             if name not in kind.__optional_keys__:
-                alike = get_close_matches(name, kind.__optional_keys__, 1)
-                meant = f"; did you mean '{alike[0]}'?" if alike else ""
-                raise UsageError(f"there is no option '{name}'{meant}")
+                question = meant(name, sorted(kind.__optional_keys__)).strip()
+                raise UsageError(f"there is no option '{name}'{'; ' * bool(question)}{question}")
         options = {name: plain(value) for name, value in options.items()}
         listener = options.get("listener")
         check_kind("listener", listener, (Listener, type(None)), "a Listener")

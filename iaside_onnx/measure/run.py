@@ -245,7 +245,8 @@ def _fill(
     if workers is not None:
         job = Job.of(subject, measurement, batch)
     else:
-        size = sized(subject, batch, ahead)
+        size = sized(subject, batch, ahead + measurement.checking * len(lacking[0]))
+        size.note = listener.note
         here = measurement.rows(subject, size)
 
     def evaluate(chosen: NDArray[np.intp]) -> None:

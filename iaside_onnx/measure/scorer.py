@@ -42,13 +42,14 @@ class Scorer:
             part = images[start : start + self.size.size]
             began = time.perf_counter()
             try:
-                raw = self._classifier.model.scores(self._filled(part))[: len(part)]
+                filled = self._filled(part)
+                raw = self._classifier.model.scores(filled)[: len(part)]
             except (OutOfMemoryError, RunError) as error:
                 fixed = self._classifier.form.fixed_batch
                 if fixed or not self.size.fails(len(part), error):
                     raise no_batch(error) from error
                 continue
-            self.size.record(len(part), time.perf_counter() - began)
+            self.size.record(len(part), time.perf_counter() - began, len(filled))
             rows.append(self.task.readings(raw))
             start += len(part)
         return np.concatenate(rows)

@@ -268,11 +268,8 @@ def without_labels(request: Request) -> Request:
 
 def _with_sets(request: Request, kind: str | None) -> Request:
     """The request with its table of labels read as sets, where the model is of several labels."""
-    reading = request.reading
-    table = reading.labels is not None and not reading.labels.is_dir()
-    if kind != "several-labels" or not table or reading.sets:
-        return request
-    return replace(request, reading=replace(reading, sets=True))
+    reading = request.reading if kind is None else request.reading.of_task(kind)
+    return request if reading == request.reading else replace(request, reading=reading)
 
 
 def _kind_of(request: Request, *, labelled: bool) -> TaskKind | None:

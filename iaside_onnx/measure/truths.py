@@ -143,6 +143,12 @@ def _places(
                 + (f" (+ offset {offset})" if offset else "")
                 + f", but the model has classes 0 to {classes - 1}; see {option('label_offset')}"
             )
+        again = next((at for at, place in enumerate(places) if place in places[:at]), None)
+        if columns and again is not None:
+            first = words[places.index(places[again])]
+            raise DataError(
+                f"{table}: columns '{first}' and '{words[again]}' are both class {places[again]}"
+            )
         return dict(zip(words, places, strict=True))
     if names is None:
         if not columns or len(words) + offset != classes:

@@ -40,6 +40,7 @@ from ..settings import LAYOUTS, MOST_COUNT, Settings
 from ..spelling import on_command_line, option
 from ..storage.partial import WHOLE_ROWS, Columns, create_partial
 from ..storage.value_rules import is_name, is_text
+from ..tasks import CLASSES
 from .analysis import analyze
 from .attacked import NO_ATTACK
 from .damage import explain
@@ -137,8 +138,8 @@ def verify(
                 )
             labels = OWN_ANSWERS
         reading = {"labels": labels, **_reading(result, class_names)}
-        sets = result.settings.get("task") == "several-labels" and labels not in (None, OWN_ANSWERS)
-        checks.append(_same_images(result, Reading.asked(images, **reading, sets=sets)))
+        task = str(result.settings.get("task", CLASSES))
+        checks.append(_same_images(result, Reading.asked(images, **reading).of_task(task)))
         if redo and all(check.holds is not False for check in checks):
             options = {**running, **reading}
             checks.append(_redone(result, model, images, redo, seed, options, listener))
@@ -229,11 +230,7 @@ def _of_heatmap(report: HeatmapReport) -> _Redo:
         "strength": settings["strength"],
         "clip": settings["clip"],
     }
-
-    def rows_of(one: HeatmapReport) -> NDArray[np.float32]:
-        return np.concatenate([one.wrong, one.change], axis=1, dtype=np.float32)
-
-    return _Redo(measure_heatmap, options, rows_of, settings)
+    return _Redo(measure_heatmap, options, lambda one: one.every_number, settings)
 
 
 def _of_robustness(report: RobustnessReport) -> _Redo:

@@ -64,13 +64,14 @@ class Workers:
         Gives how it ran, as JSON values.
         """
         workers, work = len(self._client.nthreads()), job.measurement.work
+        passes = work(positions)[part] + job.measurement.checking * len(positions)
         share = -(-len(positions) // workers)
         size = max(1, min(_MOST_IMAGES, share // _TASKS_PER_WORKER))
         has_model, provider = job.request.model is not None, job.request.provider
         job = replace(
             job,
             request=replace(job.request, threads=self._threads),
-            work=-(-work(positions)[part] // workers),
+            work=-(-passes // workers),
             own_process=self._local,
             devices=cards_for(provider) if self._local and has_model else (),
         )

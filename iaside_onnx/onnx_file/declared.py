@@ -187,6 +187,10 @@ class Declared:
         """Keys of lists whose order is open, and why it is."""
         return [(key, why) for key, why in self._read_lists() if isinstance(why, str)]
 
+    def speaks_of_classes(self) -> bool:
+        """Whether something is declared that only a model of classes has."""
+        return bool(self._read_lists()) or self._text("label_offset") is not None
+
     def _read_lists(self) -> list[tuple[str, list[str] | str]]:
         """Each list of names, or why its order is open, with its key."""
         lists: list[tuple[str, list[str] | str]] = []

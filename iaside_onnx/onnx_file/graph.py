@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -214,16 +214,22 @@ def quantises_on_the_fly(model: onnx.ModelProto) -> bool:
 
 def in_float32(model: onnx.ModelProto) -> bool:
     """Whether no number of a graph is rounded more coarsely than float32 on its way."""
-    coarse = {TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT8, TensorProto.UINT8}
-    if any(tensor.data_type in coarse for tensor in _tensors(model)):
-        return False
+    return coarsest_numbers(model) == "float32"
+
+
+def coarsest_numbers(model: onnx.ModelProto) -> Literal["float32", "float16", "coarse"]:
+    """What numbers of a graph are rounded to on their way: "coarse" is less than float16."""
+    coarse = {TensorProto.BFLOAT16, TensorProto.INT8, TensorProto.UINT8}
+    types = {tensor.data_type for tensor in _tensors(model)}
     for graph in all_graphs(model):
         for node in graph.node:
             if any(word in node.op_type for word in ("Quantize", "QLinear", "Integer", "NBits")):
-                return False
-            if node.op_type == "Cast" and attribute(node, "to") in coarse:
-                return False
-    return True
+                return "coarse"
+            if node.op_type == "Cast":
+                types.add(attribute(node, "to"))
+    if types & coarse:
+        return "coarse"
+    return "float16" if TensorProto.FLOAT16 in types else "float32"
 
 
 def tensor_values(tensor: TensorProto) -> NDArray[np.float64]:

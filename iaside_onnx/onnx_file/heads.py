@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ _DECISIONS = {
     "ReduceMax": "the best score alone",
     "Hardmax": "1 for the best class and 0 for all others",
 }
+# NonMaxSuppression, those of other makers such as EfficientNMS_TRT and DetectionOutput, and what
+# keeps rows by a condition.
+_SUPPRESSION = re.compile(r"nms|non_?max|detection|^compress$", re.IGNORECASE)
 _ZIPMAP = "dictionaries of scores"
 
 
@@ -145,6 +149,11 @@ def _rescaled(node: Any, stored: dict[str, Any]) -> str | None:
 def computed(graph: onnx.GraphProto, name: str) -> bool:
     """Whether a tensor of this name is computed by a node of the graph."""
     return name in producers(graph)
+
+
+def suppresses_boxes(graph: onnx.GraphProto) -> bool:
+    """Whether a node leaves rows out by what they hold, as of boxes that overlap surer ones."""
+    return any(_SUPPRESSION.search(node.op_type) for node in graph.node)
 
 
 def class_labels(graph: onnx.GraphProto) -> list[str]:

@@ -35,7 +35,7 @@ def answer(audit: Audit, commands: Mapping[str, list[str]] | None = None) -> dic
         "keep": f"{100 * found.keep:.4g}",
         "severities": SEVERITIES,
         "level": percent(found.confidence),
-        "groups": [(group, _share(group), _kept(group)) for group in groups],
+        "groups": [(group, _share(group), _kept(group, found.keep)) for group in groups],
         "charts": [_chart(audit, group) for group in groups],
         "why": [*map(unbroken, [*audit.why, *filter(None, [audit.confidence])])],
         "how_sure": unbroken(audit.how_sure),
@@ -76,11 +76,12 @@ def _share(share: Any) -> str:
     return _points(share.right, share.low, share.high)
 
 
-def _kept(group: GroupVerdict) -> str:
+def _kept(group: GroupVerdict, keep: float) -> str:
     kept = group.weakest_kept
     if not np.isfinite([kept.value, kept.low, kept.high]).all():
         return "not known"
-    return _points(kept.value, kept.low, kept.high)
+    text, until = _points(kept.value, kept.low, kept.high), group.open_until(keep)
+    return text if until is None else unbroken(f"{text}, as weakest up to {until}")
 
 
 def _points(*shares: SupportsFloat) -> str:

@@ -20,7 +20,6 @@ from ..results.group_verdict import (
     SEVERITIES,
     UNDECIDED,
     Verdicts,
-    counted_answers,
     guessing,
     kinds_words,
     verdicts,
@@ -115,7 +114,7 @@ def _answers(
 
 
 def _counted(report: RobustnessReport) -> str:
-    return counted_answers(report.task, own=report.of_own_answers)
+    return report.task.counted_as(own=report.of_own_answers)
 
 
 def _kinds(report: RobustnessReport) -> list[str]:

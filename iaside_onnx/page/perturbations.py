@@ -95,8 +95,10 @@ def cost(
         "own_answers": first.of_own_answers,
         # Of another task than classes the mean value stands where the mPE does.
         "task": None if first.of_classes else first.task,
+        "counted": first.task.counted_as(own=first.of_own_answers),
+        "of_same": first.of_own_answers and first.task.same is not None,
         "moved": "mPE" if first.of_classes else f"Mean {first.task.quantity}",
-        "clean": "Clean error" if first.of_classes else f"Clean: {first.task.lost}",
+        "clean": "Clean error" if first.of_classes else f"Clean: {first.error_name}",
         "perturbations": first.perturbations,
         "severities": [str(level) for level in first.severities],
         "baseline": None if baseline is None else Path(baseline.model["path"]).name,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import html
+import re
 from collections.abc import Iterable, Sequence
-from html.parser import HTMLParser
 from typing import Any
 
 from .. import __version__
@@ -28,6 +29,8 @@ META = "iaside-made-from"
 # The element in its place on the page of a ranking, which holds none.
 RANKING = "iaside-ranking"
 REPORT, MEASURED, BASELINE, NOISE, DAMAGE = "report", "robustness", "baseline", "snr", "damage"
+_ELEMENT = re.compile(rf'<meta name="{META}" content="([^"<>]*)">')
+_MOST_BEFORE = 1 << 20
 ROLES = (REPORT, MEASURED, BASELINE, NOISE, DAMAGE)
 
 
@@ -70,14 +73,16 @@ def read_record(text: str) -> dict[str, Any]:
     WrongContentError
         It holds none, or none that this version wrote.
     """
-    found = _Records(text).found
+    found = _ELEMENT.findall(text, 0, _MOST_BEFORE)
     need(len(found) == 1, "does not say which reports it was made from")
-    record = parse("of what it was made from", found[0])
+    record = parse("of what it was made from", html.unescape(found[0]))
     need(is_text(record.get("version")), "does not say which version made it")
     need(are_texts(record.get("names")), "does not say what models are called on it")
     reports, audit = record.get("reports"), record.get("audit")
     entries = isinstance(reports, list) and all(map(_is_entry, reports)) and bool(reports)
     need(entries, "does not say which reports it was made from")
+    called = 0 if audit is not None else sum(entry["part"] == REPORT for entry in reports or [])
+    need(len(record["names"]) == called, "does not name each of its models once")
     whole = audit is None or (
         is_object(audit)
         and is_text(audit.get("folder"))
@@ -90,7 +95,7 @@ def read_record(text: str) -> dict[str, Any]:
 
 def is_of_ranking(text: str) -> bool:
     """Whether a page is that of a ranking, which holds no record."""
-    return _Records(text).of_ranking
+    return f'<meta name="{RANKING}"' in text[:_MOST_BEFORE]
 
 
 def _is_entry(entry: Any) -> bool:
@@ -101,23 +106,6 @@ def _is_entry(entry: Any) -> bool:
         and is_object(entry.get("view"))
         and is_text(entry.get("model"))
     )
-
-
-class _Records(HTMLParser):
-    """The contents of the elements that hold a record."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.found: list[str] = []
-        self.of_ranking = False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        held = dict(attrs)
-        if tag == "meta" and held.get("name") == META:
-            self.found.append(held.get("content") or "")
-        if tag == "meta" and held.get("name") == RANKING:
-            self.of_ranking = True
 
 
 __all__ = [

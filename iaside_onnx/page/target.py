@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import UsageError
-from ..results.verification import PAGE_ENDINGS
-from ..storage.output_file import check_free, whole_file
+from ..storage.output_file import PAGES, check_free, check_page_ending, whole_file
 
 
 def is_page(target: Path) -> bool:
     """Whether a name is that of a page."""
-    return target.suffix.lower() in PAGE_ENDINGS
+    return target.suffix.lower() in PAGES
 
 
 def write_page(target: Path, make: Callable[[], str], *, overwrite: bool) -> str:
@@ -25,8 +23,7 @@ def write_page(target: Path, make: Callable[[], str], *, overwrite: bool) -> str
     ReportError
         The file exists and `overwrite` is not set, or it cannot be written.
     """
-    if not is_page(target):
-        raise UsageError(f"{target}: a page's name ends in .html")
+    check_page_ending(target)
     check_free(target, overwrite=overwrite)
     text = make()
     with whole_file(target) as scratch:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,27 +11,37 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from .. import __version__
 from ..errors import IasideError, ReportError, UsageError, said
-from ..results.audit import Audit
+from ..results.audit import ROBUSTNESS, Audit
 from ..results.content import as_text, content_digest
+from ..results.damage import DamageReport
 from ..results.kinds import load
+from ..results.report import Report
+from ..results.robustness import RobustnessReport
+from ..results.snr import SnrReport
 from ..results.verification import PAGE_KIND, Check, Verification
 from ..spelling import on_command_line
 from ..storage.regular_file import read_bounded, why
 from ..storage.value_rules import WrongContentError
-from ..views.text import model_name, shortened
+from ..views.model_names import model_names, names_by_files
+from ..views.text import shortened
 from .page import audit_page, page
 from .record import BASELINE, DAMAGE, MEASURED, NOISE, REPORT, is_of_ranking, read_record
+from .same_pictures import alike
 
 _MOST_BYTES = 1 << 27
-_PICTURE = re.compile(r"data:image/(?:png|jpeg);base64,([A-Za-z0-9+/=]*)")
-# Levels out of 255 by which other decoders or encoders may differ.
-_ENCODED = 24
+_PICTURE = re.compile(r"(data:image/(?:png|jpeg);base64,)([A-Za-z0-9+/=]*)")
+# Letters that are read behind the first that differs, to say what stands there.
+_READ_ON = 4000
 _LETTERS = 60
+_KINDS = {
+    REPORT: Report,
+    MEASURED: RobustnessReport,
+    BASELINE: RobustnessReport,
+    NOISE: SnrReport,
+    DAMAGE: DamageReport,
+}
 _BEFORE = 25
 
 
@@ -103,6 +111,8 @@ def _given(
         folders = list(files) or [path.parent]
         if len(folders) > 1 or not folders[0].is_dir():
             raise UsageError(f"{path}: is the page of an audit; give the folder of that audit")
+        if not files and not (path.parent / ROBUSTNESS).is_file():
+            raise UsageError(f"{path}: is the page of an audit; give the folder of that audit")
         audit = Audit.load(folders[0])
         return {content_digest(each): (folders[0], each) for each in audit.reports}, audit
     if not files:
@@ -137,7 +147,10 @@ def _lacking(
 
 def _all_there(record: dict[str, Any]) -> str:
     count = len(record["reports"])
-    return f"all {count} that it was made from are here" if count > 1 else "it was made from this"
+    here = f"all {count} that it was made from are here" if count > 1 else "it was made from this"
+    if record["audit"] is None:
+        return here
+    return f"{here}; the page is not made from summary.json, which is not asked"
 
 
 def _made_again(
@@ -150,7 +163,7 @@ def _made_again(
         views = {entry["sha256"]: entry["view"] for entry in record["reports"]}
 
         def viewed(result: Any) -> Any:
-            return result and result.view(**views[content_digest(result)])
+            return result and _viewed(result, views[content_digest(result)])
 
         return audit_page(
             replace(
@@ -164,11 +177,10 @@ def _made_again(
         )
     parts: dict[str, list[Any]] = {}
     for entry in record["reports"]:
-        try:
-            result = given[entry["sha256"]][1].view(**entry["view"])
-        except TypeError as error:
-            raise ReportError("a view of a report that its kind does not have") from error
-        parts.setdefault(entry["part"], []).append(result)
+        result, part = given[entry["sha256"]][1], entry["part"]
+        if not isinstance(result, _KINDS[part]):
+            raise ReportError(f"a {type(result).__name__} as the {part} of a page")
+        parts.setdefault(part, []).append(_viewed(result, entry["view"]))
     return page(
         parts.get(REPORT, []),
         record["names"] or None,
@@ -179,15 +191,27 @@ def _made_again(
     )
 
 
+def _viewed(result: Any, view: dict[str, Any]) -> Any:
+    try:
+        return result.view(**view)
+    except IasideError:
+        raise
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ReportError("a view of a report that its kind does not have") from error
+
+
 def _names(record: dict[str, Any], given: dict[str, tuple[Path, Any]]) -> Check:
-    """Whether models are called on the page by the names of their files."""
-    of = [given[entry["sha256"]][1] for entry in record["reports"] if entry["part"] == REPORT]
-    for name, result in zip(record["names"], of, strict=False):
-        if not name.startswith(model_name(result)):
-            own = shortened(model_name(result), _LETTERS)
-            text = f"the page calls {own} '{shortened(name, _LETTERS)}', which no report says"
-            return Check("names", None, text)
-    return Check("names", True, "models are called by the names of their files")
+    """Whether models are called on the page as iaside calls them itself."""
+    of = [given[entry["sha256"]] for entry in record["reports"] if entry["part"] == REPORT]
+    results = [result for _, result in of]
+    own = names_by_files(results, [path for path, _ in of])
+    if record["audit"] is not None or record["names"] in (own, model_names(results)):
+        return Check("names", True, "models are called by the names of their files")
+    name, called = next(
+        (pair for pair in zip(record["names"], own, strict=True) if pair[0] != pair[1]),
+    )
+    wrong, right = shortened(name, _LETTERS), shortened(called, _LETTERS)
+    return Check("names", False, f"the page calls {right} '{wrong}', which no report says")
 
 
 def held_against(text: str, made: str) -> Check:
@@ -197,7 +221,7 @@ def held_against(text: str, made: str) -> Check:
     (bare, pictures), (wanted, drawn) = (_apart(each) for each in (text, made))
     if bare != wanted:
         return Check("page", False, _difference(bare, wanted))
-    changed = sum(not _alike(*pair) for pair in zip(pictures, drawn, strict=True))
+    changed = sum(not alike(*pair) for pair in zip(pictures, drawn, strict=True))
     if changed:
         some = f"{changed} picture{'s' * (changed > 1)}"
         return Check("page", False, f"{some} of {len(drawn)} not what the reports give")
@@ -207,38 +231,33 @@ def held_against(text: str, made: str) -> Check:
 
 def _apart(text: str) -> tuple[str, list[str]]:
     """A page without its pictures, and these."""
-    return _PICTURE.sub("data:,", text), _PICTURE.findall(text)
-
-
-def _alike(one: str, other: str) -> bool:
-    """Whether two encoded pictures show the same."""
-    if one == other:
-        return True
-    try:
-        shown = [
-            np.asarray(Image.open(io.BytesIO(base64.b64decode(each))).convert("RGB"), np.int16)
-            for each in (one, other)
-        ]
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return False
-    return shown[0].shape == shown[1].shape and int(np.abs(shown[0] - shown[1]).max()) <= _ENCODED
+    return _PICTURE.sub(r"\1", text), [picture for _, picture in _PICTURE.findall(text)]
 
 
 def _difference(text: str, made: str) -> str:
-    """The first place at which two pages differ, and how many there are."""
-    pieces = [_Pieces(each).found for each in (text, made)]
-    apart = [pair for pair in zip_longest(*pieces) if pair[0] != pair[1]]
-    if not apart:  # what no reader of markup sees, such as a space
-        at = next(n for n, pair in enumerate(zip_longest(text, made)) if pair[0] != pair[1])
+    """The first place at which two pages differ."""
+    at = _first_apart(text, made)
+    # What follows may be anything, and as long as its writer likes.
+    pieces = [_Pieces(each[: at + _READ_ON]).found for each in (text, made)]
+    apart = next((pair for pair in zip_longest(*pieces) if pair[0] != pair[1]), None)
+    if apart is None:  # what no reader of markup sees, such as a space
         return f"it is not as it was written, from '{shortened(text[at : at + 200], _LETTERS)}' on"
-    first, wanted = (("", "nothing") if each is None else each for each in apart[0])
+    first, wanted = (("", "nothing") if each is None else each for each in apart)
     where = (wanted if first[1] == "nothing" else first)[0]
     shown = [_around(*pair) for pair in ((first[1], wanted[1]), (wanted[1], first[1]))]
-    more = f"; {len(apart)} places differ" if len(pieces[0]) == len(pieces[1]) and apart[1:] else ""
     return (
         f"it says '{shown[0]}' where the reports give '{shown[1]}'"
-        f"{f' (under {where!r})' if where else ''}{more}"
+        f"{f' (under {where!r})' if where else ''}"
     )
+
+
+def _first_apart(text: str, made: str) -> int:
+    """Number of letters with which both begin."""
+    low, high = 0, min(len(text), len(made))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if made.startswith(text[:middle]) else (low, middle - 1)
+    return low
 
 
 def _around(text: str, other: str) -> str:

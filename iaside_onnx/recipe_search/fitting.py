@@ -33,6 +33,7 @@ def fitted_values(
     start: Preprocess,
     *,
     apart: bool,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> Preprocess:
     """Values under which the true classes of some images are most probable.
 
@@ -45,6 +46,8 @@ def fitted_values(
         Its values are where the search begins; its channel order stays.
     apart : bool
         A scale and an offset for each channel, instead of one of each on top of `start`.
+    advance : callable
+        Takes the forward passes done by each evaluation.
 
     Returns
     -------
@@ -61,6 +64,7 @@ def fitted_values(
         model = copy.copy(classifier.model)
         model.affine = Affine(order, gain.astype(np.float32), shift.astype(np.float32))
         logits = classifier.logits(np.nan_to_num(model.scores(pixels)).astype(np.float32))
+        advance(len(pixels))
         return -float(log_softmax(logits)[np.arange(len(targets)), targets].mean())
 
     fits = [_fit(cost, *each, apart=apart) for each in starts]

@@ -8,6 +8,8 @@ differently. Among candidates that cannot be told apart the most plausible one c
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +33,7 @@ from ..measure.labelling import class_targets, settle_labels
 from ..measure.request import ModelOptions, Request
 from ..measure.subject import open_model, open_sample, refuse_other_tasks, refuse_own_answers
 from ..onnx_file.declared import Declared
+from ..plurals import counted
 from ..preprocessing.preprocess import PRESETS, Preprocess
 from ..settings import Settings
 from ..spelling import on_command_line, option
@@ -61,6 +64,7 @@ def search_recipes(
     *,
     labels_file: Path | None = None,
     sha256: str | None = None,
+    seconds: float = math.inf,
     **options: Unpack[ModelOptions],
 ) -> dict[str, Any]:
     """Try preprocessing recipes on a few labelled images; plain JSON values, best first.
@@ -73,6 +77,9 @@ def search_recipes(
         Where the labels go that were found for all pictures of the folder.
     sha256 : str, optional
         Of the file as it was described before; another one is refused.
+    seconds : float
+        After which nothing more is tried: neither more images than a first group, nor geometries
+        and fitting that would take longer; a warning says so.
     **options
         How labels are found, which images are drawn, how the model is read, and where it runs: see
         `RunOptions` and `Settings`.
@@ -117,7 +124,7 @@ def search_recipes(
         f"preprocessings are held against right answers; give {option('preprocess', like='NAME')}",
     )
     sample, classifier = settle_labels(sample, classifier, reading, listener)
-    search = _Search(classifier, sample, size, given, listener)
+    search = _Search(classifier, sample, size, given, listener, seconds)
     candidates = most_plausible_first(search.run(), given, classifier.label_offset)
     best, fit = candidates[0], None
     if best.above_chance(len(candidates)) and source_of(best, given) is None:
@@ -132,7 +139,7 @@ def search_recipes(
     return {
         "candidates": rows,
         "search": {
-            "images": len(sample),
+            "images": search.count,
             "above_chance": best.above_chance(len(candidates)),
             "class_order": order,
             "findings": list(map(on_command_line, findings(candidates, rows, order, given))),
@@ -177,10 +184,14 @@ class _Search:
         size: tuple[int, int] | None,
         given: Given,
         listener: Listener,
+        seconds: float = math.inf,
     ) -> None:
         self.classifier = classifier
         self.sample = sample
         self.listener = listener
+        self.count = len(sample)  # images that recipes are tried on
+        self._began, self._seconds = time.monotonic(), seconds
+        self._passes = 0
         self.targets = _targets(sample, classifier, listener)
         self.values = list(values_axis(classifier.form, given))
         self.geometries = list(geometry_axis(classifier.form, size, given))
@@ -190,13 +201,19 @@ class _Search:
         first, *others = self.geometries
         finalists = min(_FINALISTS, len(self.values))
         count = len(self.values) + finalists * len(others)
-        total = count * len(self.sample)
-        self.listener.note(
-            f"cost: {len(self.sample)} images x {count} recipes = {total:,} forward passes"
-        )
+        total = count * self.count
+        cost = f"{self.count} images x {count} recipes = {total:,} forward passes"
+        self.listener.note(f"cost: {cost}")
+        self.listener.title(f"trying {cost}; {option('preprocess', like='NAME')} leaves them out")
         self.listener.start(0, total)
         try:
-            scored = self._scored((values, first) for values in self.values)
+            scored = self._scored(((values, first) for values in self.values), may_stop=True)
+            if others and not self._has_time_for(finalists * len(others) * self.count):
+                self.listener.warning(
+                    f"{counted(len(others), 'further way', 'further ways')} to resize and crop "
+                    f"were not tried, for lack of time: {first.name} is taken"
+                )
+                others = []
             leading: list[str] = list(dict.fromkeys(item.values for item in scored))[:finalists]
             best = [values for values in self.values if values.name in leading]
             scored += self._scored((values, other) for other in others for values in best)
@@ -209,15 +226,39 @@ class _Search:
 
         Whether they do is judged on the other half.
         """
-        form, count = self.classifier.form, len(self.sample)
+        form, count = self.classifier.form, self.count
         half = np.arange(0, count, 2)[:_FITTED_IMAGES]
         if count < _LEAST_FITTED or len(half) * form.features > _MOST_FITTED:
             return None
         if -best.log_prob.mean() < NEGLIGIBLE:  # nothing is left to gain
             return None
-        self.listener.note(
-            f"fitting scale and offset: at most {MOST_EVALUATIONS * len(half):,} forward passes"
-        )
+        most = MOST_EVALUATIONS * len(half)
+        if not self._has_time_for(most):
+            self.listener.warning(
+                f"scale and offset were not fitted, which takes up to {most:,} forward passes, "
+                "for lack of time"
+            )
+            return None
+        text = f"fitting scale and offset: at most {most:,} forward passes"
+        self.listener.note(text)
+        self.listener.title(text)
+        self.listener.start(0, most)
+        try:
+            return self._fitted(best, half)
+        finally:
+            self.listener.stop()
+
+    def _has_time_for(self, passes: int) -> bool:
+        """Whether so many more passes fit into the time that is left, at the pace so far."""
+        spent = time.monotonic() - self._began
+        return spent + passes * spent / max(1, self._passes) <= self._seconds
+
+    def _advance(self, passes: int) -> None:
+        self._passes += passes
+        self.listener.advance(passes)
+
+    def _fitted(self, best: Candidate, half: NDArray[np.intp]) -> Candidate | None:
+        form, count = self.classifier.form, self.count
         pixels = np.stack(
             [best.recipe.pixels(self.sample.picture(int(each)), form.channels) for each in half]
         )
@@ -227,7 +268,8 @@ class _Search:
         better: Candidate | None = None
         for apart in (False, True) if count >= _LEAST_APART and form.channels > 1 else (False,):
             start = better or best
-            values = fitted_values(self.classifier, pixels, targets, start.recipe, apart=apart)
+            values = fitted_values(self.classifier, pixels, targets, start.recipe, apart=apart,
+                                   advance=self._advance)  # fmt: skip
             tried = next(
                 item
                 for item in self._scored([(values, geometry)])
@@ -237,14 +279,25 @@ class _Search:
                 better = tried
         return better
 
-    def _scored(self, pairs: Iterable[tuple[Preprocess, Preprocess]]) -> list[Candidate]:
-        """Candidates for pairs of values and geometry, best first."""
+    def _scored(
+        self, pairs: Iterable[tuple[Preprocess, Preprocess]], *, may_stop: bool = False
+    ) -> list[Candidate]:
+        """Candidates for pairs of values and geometry, best first.
+
+        Where it `may_stop` it leaves out images for which there is no time.
+        """
         form = self.classifier.form
         recipes = [(values, geometry, joined(values, geometry, form)) for values, geometry in pairs]
         parts: list[list[Candidate]] = []  # for each group of images, of all candidates
         group = max(1, min(_GROUP, _GROUP_NUMBERS // form.features))
-        for start in range(0, len(self.sample), group):
-            positions = np.arange(start, min(start + group, len(self.sample)))
+        for start in range(0, self.count, group):
+            if may_stop and start >= _GROUP and not self._has_time_for(group * len(recipes)):
+                self.listener.warning(
+                    f"preprocessings were tried on {start} of {self.count} images, for lack of time"
+                )
+                self.count = start
+                break
+            positions = np.arange(start, min(start + group, self.count))
             pictures = [self.sample.picture(int(position)) for position in positions]
             prepared: dict[str, NDArray[np.float32]] = {}
             parts.append([])
@@ -256,7 +309,7 @@ class _Search:
                 model = replace(self.classifier.model, affine=affine)
                 raw = model.scores(prepared[geometry.name])
                 parts[-1] += self._read(values.name, geometry.name, recipe, raw, positions)
-                self.listener.advance(len(pictures))
+                self._advance(len(pictures))
         candidates = [Candidate.joined(same) for same in zip(*parts, strict=True)]
         return sorted(candidates, key=lambda item: item.rank, reverse=True)
 

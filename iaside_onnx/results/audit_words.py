@@ -164,11 +164,11 @@ def how_sure(found: Verdicts, available: int | None) -> str:
         text += f" ±{NARROW} needs about {round_up(images * (points / NARROW) ** 2)} images"
         text += "." if available is None else f"; the data holds {available}."
     for group in [] if found.reason is not None else found.groups.values():
-        if group.verdict == UNDECIDED and group.weakest_kept.high < found.keep <= group.rule_high:
+        if (until := group.open_until(found.keep)) is not None:
             text += (
                 f" {group.weakest.replace('_', ' ').capitalize()} keeps less than "
                 f"{100 * found.keep:.4g} % on its own; as the weakest of {len(group.kept)}, which "
-                f"the rule allows for, it may keep up to {100 * group.rule_high:.0f} %."
+                f"the rule allows for, it may keep up to {until}."
             )
     needs = [group.kind for group in found.groups.values() if group.needed]
     if (most := decides(found)) is not None:
@@ -210,8 +210,10 @@ def not_measured(
         gaps.append(f"{listed(missing)}: iaside robustness --corruption imagenet-c")
     if not robustness.attacks and "attack" not in kinds:
         gaps.append("attacks: --attack")
-    if found.own_answers and found.of_classes:
-        gaps.append("accuracy: --labels FILE")
+    if found.own_answers and found.kind.same is not None:
+        unknown = "accuracy" if found.of_classes else found.kind.kept
+        where = "FOLDER of masks" if found.kind.name == "dense" else "FILE"
+        gaps.append(f"{unknown}: --labels {where}")
     if not own:
         gaps.append("your own camera and conditions: --perturbed FOLDER")
     return gaps

@@ -133,6 +133,12 @@ class GroupVerdict:
         """Half of the interval of `right`."""
         return (self.high - self.low) / 2
 
+    def open_until(self, keep: float) -> str | None:
+        """Up to where the rule leaves open what is kept, where the interval alone would decide."""
+        if self.verdict != UNDECIDED or not self.weakest_kept.high < keep <= self.rule_high:
+            return None
+        return f"{100 * self.rule_high:.0f} %"
+
     def json(self, *, own_answers: bool = False) -> dict[str, Any]:
         """Plain JSON values; null where nothing bounds an end.
 
@@ -209,6 +215,11 @@ class Verdicts:
     def note(self) -> str:
         """What shares count where that is no accuracy; empty where it is."""
         if not self.of_classes:
+            if self._of_same:
+                return (
+                    f"This counts {self.answers} as in the model's own answer to the untouched "
+                    f"image, not {self.kind.kept}, which are not known without labels."
+                )
             return (
                 f"This counts {self.kind.kept}, not accuracy, which {self.kind.what} has not: an "
                 f"answer is right where {self.kind.right}."
@@ -216,9 +227,14 @@ class Verdicts:
         return OWN_ANSWERS if self.own_answers else ""
 
     @property
+    def _of_same(self) -> bool:
+        """Labels would say more than the model's own answers."""
+        return self.own_answers and self.kind.same is not None
+
+    @property
     def answers(self) -> str:
         """What the shares count."""
-        return counted_answers(self.kind, own=self.own_answers)
+        return self.kind.counted_as(own=self.own_answers)
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -234,7 +250,7 @@ class Verdicts:
     def _rule(self) -> str:
         answers = "model's own answers" if self.own_answers else "right answers"
         if not self.of_classes:
-            answers = self.kind.kept
+            answers = self.answers
         known = (
             "answers that are nearly all of one class"
             if self.own_answers
@@ -263,20 +279,13 @@ class Verdicts:
             return f"Undecided: {self.reason}."
         what = "its own answers" if self.own_answers else "what it gets right"
         if not self.of_classes:
-            what = f"the {self.kind.kept}"
+            what = f"the {self.answers}"
         text = _sentence(self.groups.values(), percent(self.keep), self.clean.n, what)
         return f"{text} {self.note}".rstrip()
 
     def of(self, verdict: str) -> list[str]:
         """The groups with this verdict."""
         return [group.kind for group in self.groups.values() if group.verdict == verdict]
-
-
-def counted_answers(kind: TaskKind, *, own: bool) -> str:
-    """What shares of answers count, which may be the model's own to untouched images."""
-    if kind.name != CLASSES:
-        return kind.kept
-    return "same answers" if own else "right answers"
 
 
 def verdicts(report: RobustnessReport, *, keep: float = KEEP) -> Verdicts:
@@ -550,7 +559,7 @@ def _sentence(groups: Iterable[GroupVerdict], keep: str, images: int, what: str)
             f"{keep} of {what}"
         )
     if of[UNDECIDED]:
-        parts.append(f"{_named(of[UNDECIDED])} cannot be told from {images} images")
+        parts.append(f"{_named(of[UNDECIDED])} cannot be decided with {images} images")
     if not of[ROBUST]:
         answer = "No" if of[NOT_ROBUST] else "Undecided"
     else:

@@ -16,7 +16,8 @@ from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.score import resampled_means
 from ..setting_roles import HEATMAP_FIT, settings_apart
 from ..storage import value_rules as rules
-from ..storage.schema import IMAGE, TRUTH, Field, Schema
+from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
+from ..tasks import TaskKind
 from .finding import no_finding
 from .report import Report
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
@@ -26,9 +27,11 @@ from .spread import Spread
 _LEAST_RANKED = 5
 _RESAMPLES = 1000
 _MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know the bands
+# The version of tasks that give no single class.
+_OF_TASKS = 3
 SCHEMA = Schema(
     format="iaside-heatmap",
-    versions=(1, 2, 3),
+    versions=(1, 2, _OF_TASKS),
     header=rules.OF_ALL,
     inside={
         "settings": {
@@ -52,6 +55,9 @@ SCHEMA = Schema(
               "cycles per image down the rows and along the columns, those of the grid",
               coordinate="frequency"),
         Field("wrong", (IMAGE, "wave"), TRUTH, "1 where the answer under the wave is wrong"),
+        Field("share", (IMAGE, "wave"), "float32",
+              "of other tasks, the share of the answer under the wave that is right",
+              low=0, high=1, slack=ROUNDING, versions=(_OF_TASKS,), optional=True),
         replace(CHANGE, dims=(IMAGE, "wave")),
         DIGESTS,
     ),
@@ -84,9 +90,13 @@ class HeatmapReport(ModelResult):
     Attributes
     ----------
     wrong : ndarray of bool, shape (n, V)
-        Whether the model's first class is not the true one, under each vector of `grid`.
+        Whether the answer is wrong under each vector of `grid`: the first class is not the true
+        one; of other tasks too little of the answer is right.
+    share : ndarray of float32 or None, shape (n, V)
+        How much of the answer is right, of other tasks than classes.
     change : ndarray of float32, shape (n, V)
-        ``||Q(. | x') - Q(. | x)||_1``, in [0, 2] (method, section 7).
+        ``||Q(. | x') - Q(. | x)||_1``, in [0, 2] (method, section 7); of other tasks how far the
+        answer lies from that to the untouched image.
     settings : dict
         size (height and width), grid (lines an axis; None: all), strength (l2 norm in each
         channel), clip, samples, seed, how the file is read; and the view: bands, norm,
@@ -98,6 +108,7 @@ class HeatmapReport(ModelResult):
 
     wrong: NDArray[np.bool_]
     change: NDArray[np.float32]
+    share: NDArray[np.float32] | None = None
 
     def view(
         self,
@@ -173,11 +184,32 @@ class HeatmapReport(ModelResult):
         count = min(lines or height, height) * min(lines or width, width)
         rules.need(2 * waves >= count, "the frequencies are not those of its grid")
         rules.need(len(self.band_of) == waves, "the bands do not fit the images")
+        fits = self.of_classes == (self.share is None)
+        rules.need(fits, "its shares are not those of its task")
+        if self.share is not None:
+            follows = bool((self.wrong == wrong_of(self.share, self.task)).all())
+            rules.need(follows, "what is wrong does not follow from shares")
+
+    @property
+    def every_number(self) -> NDArray[np.float32]:
+        """The table that it was made of: `share`, of classes `wrong`, and `change` beside it."""
+        first = self.wrong if self.share is None else self.share
+        return np.concatenate([first, self.change], axis=1, dtype=np.float32)
+
+    @property
+    def lost_shares(self) -> NDArray[np.float64]:
+        """How much of each answer is not right, shape (n, V); of classes all or nothing."""
+        if self.share is None:
+            return self.wrong.astype(np.float64)
+        return 1.0 - self.share.astype(np.float64)
 
     @property
     def error(self) -> NDArray[np.float64]:
-        """Error rate under each vector, shape (V,); with own answers the flip rate."""
-        return np.asarray(self.wrong.mean(axis=0))
+        """Error rate under each vector, shape (V,); with own answers the flip rate.
+
+        Of other tasks the mean share of an answer that is not right.
+        """
+        return np.asarray(self.lost_shares.mean(axis=0))
 
     @property
     def mpe(self) -> NDArray[np.float64]:
@@ -218,7 +250,9 @@ class HeatmapReport(ModelResult):
             (weights / counts[self.band_of], (np.arange(len(weights)), self.band_of)),
             shape=(len(weights), bands),
         )
-        per_image = np.hstack([(part @ member)[:, known] for part in (self.wrong, self.change)])
+        per_image = np.hstack(
+            [(part @ member)[:, known] for part in (self.lost_shares, self.change)]
+        )
         drawn = resampled_means(per_image, int(self.settings["seed"]), _RESAMPLES)
         rows = np.full((1 + _RESAMPLES, 2, bands), np.nan)
         rows[:, :, known] = np.vstack([per_image.mean(axis=0), drawn]).reshape(len(rows), 2, -1)
@@ -280,6 +314,11 @@ class HeatmapReport(ModelResult):
 
 
 load_heatmap = HeatmapReport.load
+
+
+def wrong_of(share: NDArray[np.floating[Any]], task: TaskKind) -> NDArray[np.bool_]:
+    """Where too little of an answer is right, in a task that gives no single class."""
+    return np.asarray(~(share > task.right_above))
 
 
 def _spearman(importance: NDArray[np.float64], damage: NDArray[np.float64]) -> float | None:

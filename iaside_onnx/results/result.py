@@ -478,7 +478,8 @@ class ModelResult(Result):
     def error_name(self) -> str:
         """What the share of answers that are not the label is called."""
         if not self.of_classes:
-            return self.task.lost
+            changed = self.of_own_answers and self.task.changed is not None
+            return str(self.task.changed) if changed else self.task.lost
         return "flip rate" if self.of_own_answers else "error"
 
     @property

@@ -24,7 +24,6 @@ from .stored import read_derived, read_format
 _TOLERANCE = 1e-9
 # In place of a format, for what is no file of results.
 PAGE_KIND = "page"
-PAGE_ENDINGS = (".html", ".htm")
 _ONLY_TABLES = "holds nothing but its tables; what is shown is computed from them each time"
 
 

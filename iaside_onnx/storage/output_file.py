@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import ReportError
+from ..errors import ReportError, UsageError
 from ..spelling import option
 from .regular_file import real_path, why
 from .seal import BEGINNINGS, SEAL_BYTES
@@ -28,6 +28,10 @@ try:
 except ImportError:  # Windows knows no such locks; runs are not told apart there
     fcntl = None  # type: ignore[assignment]
 
+PICTURES = (".png", ".svg", ".pdf")
+PAGES = (".html", ".htm")
+# How names of other files than results end.
+_OF_OTHERS = (*PICTURES, ".jpg", ".jpeg", *PAGES, ".onnx", ".ort", ".csv", ".json")
 # How the names of locks and scratch files begin.
 SCRATCH = ".iaside-"
 # What a lock file of iaside holds; any other file is left alone.
@@ -47,8 +51,29 @@ def check_free(target: Path, *, overwrite: bool) -> None:
         raise ReportError(f"{target}: exists already; use {anew} to replace it")
 
 
+def check_picture_ending(target: Path) -> None:
+    """Refuse a name that no picture can be written under."""
+    if target.suffix.lower() not in PICTURES:
+        raise UsageError(f"{target}: a picture's name ends in {', '.join(PICTURES)}")
+
+
+def check_page_ending(target: Path) -> None:
+    """Refuse a name that no page can be written under."""
+    if target.suffix.lower() not in PAGES:
+        raise UsageError(f"{target}: a page's name ends in {PAGES[0]}")
+
+
+def check_result_ending(target: Path) -> None:
+    """Refuse a name that makes programs and people take a result for another kind of file."""
+    if target.suffix.lower() in _OF_OTHERS:
+        raise UsageError(
+            f"{target}: is the name of another kind of file; the name of a result ends in .h5"
+        )
+
+
 def check_free_for_result(target: Path, *, overwrite: bool) -> None:
     """Refuse as `check_free` does, and what is no file of iaside even to be replaced."""
+    check_result_ending(target)
     check_free(target, overwrite=overwrite)
     check_is_ours(
         target,

@@ -45,8 +45,8 @@ def nearby(path: Path) -> str:
         names = sorted(each.name for each in islice(path.parent.iterdir(), _MOST_NAMES))
     except (OSError, ValueError):
         return ""
-    near = likeliest(path.name, names)
-    return f"; did you mean {path.with_name(near)}?" if near else ""
+    near = likeliest(path.name, names, whole=True)
+    return f"; did you mean {path.with_name(near[0])}?" if near else ""
 
 
 def check_regular(path: Path, error: type[IasideError], name: str | None = None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 
 import click
 from rich.console import Console
@@ -18,9 +20,11 @@ from rich.progress import (
 
 from ..listener import Listener
 from ..spelling import in_python, on_command_line
-from .text import one_line
+from .text import lasting, one_line
 
 _BAR = 8
+# Seconds after which a part without a bar says how far it is.
+_SILENCE = 20.0
 # What stands right of a title: a bar, how far it is, and the time left.
 _BESIDE = 26
 
@@ -50,7 +54,11 @@ def audit_listener(*, quiet: bool, progress: bool) -> Listener:
         if not quiet and not shown:
             say(text)
 
+    pulse = Pulse(say)
+
     def start(done: int, total: int) -> None:
+        if not shown and not quiet:
+            pulse.start(done, total)
         if not shown or done >= total:
             return
         columns: list[ProgressColumn] = [
@@ -68,6 +76,8 @@ def audit_listener(*, quiet: bool, progress: bool) -> Listener:
     def advance(passes: int) -> None:
         if bars:
             bars[0][0].advance(bars[0][1], passes)
+        elif not shown and not quiet:
+            pulse.advance(passes)
 
     def stop() -> None:
         if bars:
@@ -82,6 +92,31 @@ def audit_listener(*, quiet: bool, progress: bool) -> Listener:
         advance=advance,
         stop=stop,
     )
+
+
+class Pulse:
+    """Says now and then how far the long part is, where there is no bar."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.start(0, 0)
+
+    def start(self, done: int, total: int) -> None:
+        """Begin a part of so many forward passes."""
+        self._done, self._before, self._total = done, done, total
+        self._began = self._said = time.monotonic()
+
+    def advance(self, passes: int) -> None:
+        """Take passes that are done, and say how far it is if nothing was said for long."""
+        self._done += passes
+        now = time.monotonic()
+        if now - self._said < _SILENCE or self._done >= self._total:
+            return
+        self._said = now
+        left = (self._total - self._done) * (now - self._began) / (self._done - self._before)
+        self._say(
+            f"      {self._done:,} of {self._total:,} forward passes, about {lasting(left)} left"
+        )
 
 
 def _aligned(line: str) -> str:

@@ -67,7 +67,7 @@ def group_lines(audit: Audit, width: int) -> list[str]:
     lines += [f"    {'':<{_NAME + _BAR + 16}}  weakest corruption{' and what it leaves' * wide}"]
     if found.accuracy is not None:
         lines.append(_line("untouched", found.accuracy, ""))
-    return lines + [_line(group.kind, group, _weakest(group, wide)) for group in groups]
+    return lines + [_line(group.kind, group, _weakest(group, found.keep, wide)) for group in groups]
 
 
 def _line(name: str, share: Accuracy | GroupVerdict, further: str) -> str:
@@ -77,14 +77,16 @@ def _line(name: str, share: Accuracy | GroupVerdict, further: str) -> str:
     return text.rstrip()
 
 
-def _weakest(group: GroupVerdict, wide: bool) -> str:
+def _weakest(group: GroupVerdict, keep: float, wide: bool) -> str:
     words = group.weakest_words
     if not wide:
         return words
     kept = group.weakest_kept
     if not np.isfinite([kept.value, kept.low, kept.high]).any():
         return f"{words}: what is kept cannot be told"
-    return f"{words}: {_signed(kept.value)} % [{_signed(kept.low)}, {_signed(kept.high)}] kept"
+    text = f"{words}: {_signed(kept.value)} % [{_signed(kept.low)}, {_signed(kept.high)}] kept"
+    until = group.open_until(keep)
+    return text if until is None else f"{text}, as weakest of {len(group.kept)} up to {until}"
 
 
 def _points(share: float) -> str:

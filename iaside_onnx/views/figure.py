@@ -27,11 +27,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import ScaledTranslation
 
 from ..errors import UsageError
-from ..storage.output_file import check_free
+from ..storage.output_file import check_free, check_picture_ending
 from .columns import in_columns
 from .text import one_line
 
-FORMATS = (".png", ".svg", ".pdf")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
@@ -413,6 +412,5 @@ def check_picture(target: Path, *, overwrite: bool) -> None:
     ReportError
         The file exists and `overwrite` is not set.
     """
-    if target.suffix.lower() not in FORMATS:
-        raise UsageError(f"{target}: a picture's name ends in {', '.join(FORMATS)}")
+    check_picture_ending(target)
     check_free(target, overwrite=overwrite)

@@ -9,7 +9,6 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ..comparisons.gate import Criterion, Gate, NotJudged
-from ..results.finding import NOT_A_FINDING
 from .text import UNDEFINED, one_line, percent, shortened
 
 _LONGEST, _LONGEST_REASON = 120, 2000
@@ -42,7 +41,7 @@ def markdown(decision: Gate) -> str:
         for c in decision.criteria
     ]
     rows += [
-        f"| ⚠️ not judged | {entry.what} | {NOT_A_FINDING} | | {_bound(entry)} |"
+        f"| ⚠️ not judged | {entry.what} | {entry.state} | | {_bound(entry)} |"
         for entry in decision.not_judged
     ]
     outcome = "✅ iaside gate: passed" if decision.passed else "❌ iaside gate: failed"

@@ -111,7 +111,7 @@ def heatmap_figure(
             if last:
                 axes.set_xlabel(_ACROSS, fontsize=SMALL * k, labelpad=1 * k)
                 scale = drawn.panel(left + _INSET, height - 0.37, _SIDE - 2 * _INSET, 0.06)
-                label = (report.error_name, "mPE")[column]
+                label = (report.error_name, report.change_name)[column]
                 colour_scale(drawn, mesh, scale, label, orientation="horizontal")
             if column == 0:
                 axes.set_ylabel(_DOWN, fontsize=SMALL * k, labelpad=1 * k)
@@ -120,8 +120,9 @@ def heatmap_figure(
     if with_sid:
         keys = [Patch(color=_BARS), Line2D([], [], **_ERROR), Line2D([], [], **_MPE)]
         drawn.legend(
-            keys, ["SID", shown[0].error_name, "mPE"], fontsize=SMALL * k, frameon=False, ncols=3,
-            loc="lower left", bbox_to_anchor=((columns[2] - 0.1) / drawn.width, 0),
+            keys, ["SID", shown[0].error_name, shown[0].change_name], fontsize=SMALL * k,
+            frameon=False, ncols=3, loc="lower left",
+            bbox_to_anchor=((columns[2] - 0.1) / drawn.width, 0),
             handlelength=1.4, columnspacing=1,
         )  # fmt: skip
     return drawn
@@ -143,8 +144,7 @@ def _many(reports: Sequence[HeatmapReport], names: Sequence[str]) -> Picture:
         top = header.height - _ABOVE + down * (step + 2 * _NAME - 0.1) + 2 * _NAME - 0.1
         left = _LEFT + column * step
         drawn.put(left, top - 0.14, name)
-        clean = NOT_KNOWN if report.clean_error is None else f"{report.clean_error:.2f}"
-        drawn.put(left, top - 0.04, f"clean error {clean}", SMALL - 0.5, color="#444444")
+        drawn.put(left, top - 0.04, _clean(report, 2), SMALL - 0.5, color="#444444")
         axes = drawn.panel(left, top, _TILE, _TILE)
         mesh = _draw_map(axes, report, report.error_map, most)
         _draw_bands(axes, report)
@@ -176,7 +176,9 @@ def draw_error_map(axes: Axes, reports: Sequence[HeatmapReport], names: Sequence
 
 def draw_mpe_map(axes: Axes, reports: Sequence[HeatmapReport], names: Sequence[str]) -> None:
     """Mean prediction error under a wave of each frequency."""
-    _alone_map(axes, reports[0], reports[0].mpe_map, "mean prediction error (mPE)", names[0])
+    report = reports[0]
+    what = "mean prediction error (mPE)" if report.of_classes else report.change_name
+    _alone_map(axes, report, report.mpe_map, what, names[0])
 
 
 def draw_band_errors(axes: Axes, reports: Sequence[HeatmapReport], names: Sequence[str]) -> None:
@@ -234,8 +236,15 @@ def _alone_map(
 
 
 def _about(report: HeatmapReport) -> str:
-    clean = NOT_KNOWN if report.clean_error is None else f"{report.clean_error:.3f}"
-    return f"{len(report.labels)} images, clean error {clean}"
+    return ", ".join(filter(None, [f"{len(report.labels)} images", _clean(report, 3)]))
+
+
+def _clean(report: HeatmapReport, digits: int) -> str:
+    """The error on untouched images; empty where there is none that could be known."""
+    if not report.of_classes:
+        return ""
+    clean = NOT_KNOWN if report.clean_error is None else f"{report.clean_error:.{digits}f}"
+    return f"clean error {clean}"
 
 
 def _lines(report: HeatmapReport) -> str:
@@ -308,7 +317,9 @@ def _draw_profile(axes: Axes, report: HeatmapReport, analysis: Report, *, last: 
     error, mpe = (rank_text(ranks[key]) for key in ("error", "mpe"))
     title(axes, "", "band" if last else "", "SID")
     said = (
-        f"rank corr.: {report.error_name} {error}, mPE {mpe}" if holds else f"SID: {NOT_A_FINDING}"
+        f"rank corr.: {report.error_name} {error}, {report.change_name} {mpe}"
+        if holds
+        else f"SID: {NOT_A_FINDING}"
     )
     axes.set_title(
         said, fontsize=SMALL * k, loc="left", pad=3.5 * k, color="black" if holds else RED
@@ -318,7 +329,9 @@ def _draw_profile(axes: Axes, report: HeatmapReport, analysis: Report, *, last: 
     over.spines["right"].set_visible(True)
     over.set_ylim(0, 2.1)
     over.set_yticks([0, 1, 2])
-    over.set_ylabel(f"{report.error_name}, mPE", fontsize=SMALL * k, labelpad=2 * k)
+    over.set_ylabel(
+        f"{report.error_name}, {report.change_name}", fontsize=SMALL * k, labelpad=2 * k
+    )
     for spread, line in ((damage.error, _ERROR), (damage.mpe, _MPE)):
         known = np.isfinite(spread.value)
         over.plot(places[known], spread.value[known], **_larger(line, k))

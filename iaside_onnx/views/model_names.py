@@ -52,6 +52,15 @@ def model_names(results: Sequence[Any], files: Sequence[Path | None] | None = No
     return called
 
 
+def names_by_files(results: Sequence[Any], files: Sequence[Path]) -> list[str]:
+    """A name for each result on a page: of models of one name the files tell them apart."""
+    names = list(map(model_name, results))
+    return [
+        f"{name} ({file.name if file.is_dir() else file.stem})" if names.count(name) > 1 else name
+        for name, file in zip(names, files, strict=True)
+    ]
+
+
 def _apart(results: Sequence[Any], files: Sequence[Path | None]) -> list[str]:
     """What tells results of one name apart, in as few words as do."""
     words: list[list[str]] = [[] for _ in results]

@@ -74,7 +74,7 @@ def _clean(report: RobustnessReport, level: str) -> str:
     clean, kind = report.clean_spread, report.task
     if not report.of_classes:
         value = with_interval(report.mean_values[1][0], level)
-        known = "" if clean is None else f", {kind.lost} {with_interval(clean, level)}"
+        known = "" if clean is None else f", {report.error_name} {with_interval(clean, level)}"
         return f"Untouched: mean {kind.quantity} {value}{known}"
     return OWN_ANSWERS if clean is None else f"Clean error: {with_interval(clean, level)}"
 
@@ -84,7 +84,7 @@ def _print_task(report: RobustnessReport, level: str) -> None:
     out, ends, kind = terminal(), f"{level} int.", report.task
     means, overall = report.mean_values
     by_cell = report.values[1].mean(axis=0, dtype=np.float64)
-    headings = [f"mean {kind.quantity}", ends, "by severity", kind.lost, ends]
+    headings = [f"mean {kind.quantity}", ends, "by severity", report.error_name, ends]
     overlaps = report.overlaps
     headings += ["mean IoU by severity"] * (overlaps is not None)
     rows = []
@@ -101,7 +101,7 @@ def _print_task(report: RobustnessReport, level: str) -> None:
         out.say(f"Mean intersection over union (IoU), untouched: {number(overlaps[0])}")
     out.say(
         f"Mean {kind.quantity} over all: {with_interval(overall[1], level)}",
-        f"Mean share '{kind.lost}': {with_interval(report.damage.mean_error, level)}",
+        f"Mean share '{report.error_name}': {with_interval(report.damage.mean_error, level)}",
     )
     if report.attacks:
         out.print(_attacks(report, ends))
