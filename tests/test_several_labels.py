@@ -316,6 +316,7 @@ def test_thresholds_that_do_not_fit_are_refused_in_one_line(tmp_path, tagged, te
         ("file,labels\n00.png,slow\n", (), "are names (slow), and those of the model's classes"),
         ("file,slow,calm\n00.png,1,0\n", (), "it has 2 columns, but the model has 4 classes"),
         ("file,slow,SLOW\n00.png,1,0\n", ("names",), "are both class 0, 'slow'"),
+        ("file,1,01\n00.png,1,0\n", (), "columns '1' and '01' are both class 1"),
     ],
 )
 def test_labels_that_are_no_classes_are_refused_in_one_line(

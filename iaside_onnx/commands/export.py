@@ -17,7 +17,7 @@ FRAMEWORKS = ("pytorch", "keras", "jax", "sklearn")
 @click.argument("framework", metavar="pytorch|keras|jax|sklearn", required=False)
 @click.argument("words", metavar="SOURCE -o FILE.onnx [OPTIONS]", nargs=-1, type=click.UNPROCESSED)
 @click.option("-h", "--help", "asked", is_flag=True, help="Show this message and exit.")
-@click.option("--help-all", "asked_all", is_flag=True, hidden=True)
+@click.option("--help-all", "asked_all", is_flag=True, hidden=True, help="The same.")
 @click.pass_context
 def export(
     context: click.Context,
