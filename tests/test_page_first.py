@@ -137,6 +137,20 @@ def test_two_models_are_paired_image_by_image():
     assert "iaside robustness m0.onnx" not in one.text
 
 
+def test_several_models_are_each_judged_before_they_are_held_against_the_first():
+    seen = first_screen(page(audits(2), robustness=[measured(0), measured(1, better=0.2)]))
+    assert re.search(r"Are they robust\? No m0 ?: .*not robust to ", seen.text)
+    assert [row[0].strip() for row in seen.table("most under all corruptions first")[1:]] == [
+        "m1", "m0"
+    ]  # fmt: skip
+    few = [measured(number, images=24) for number in range(2)]
+    text = first_screen(page(audits(2), robustness=few)).text
+    assert re.search(r"Undecided m0, m1 ?: a verdict takes at least 30 images, not 24\.", text)
+    # As a ranking of the same files has it.
+    assert "24 images are too few to tell m1 and m0 apart; 30 are needed." in text
+    assert "by group it differs" not in text
+
+
 def test_warnings_stand_before_the_answer_and_are_said_once():
     (report,) = audits(1)
     cost = measured(0, run={**measured(0).run, "warnings": [f"noisy {SCRIPT}"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def html(
     Of one report or of several. Files of iaside robustness of the same models, of iaside explain,
     and one of iaside snr may stand among the reports: then the page shows what was measured beside
     the score. Files of iaside explain make a page of their own too, and so does the folder of an
-    audit: the page with its answer. Another folder stands for the files in it.
+    audit: the page with its answer. Another folder stands for the files in it, and models from it
+    stand in the order of what they get right under corruptions. Others are held against the first.
 
     It works offline and from an e-mail, on narrow screens, on paper, by keyboard and with a
     screen reader.
@@ -51,7 +53,7 @@ def html(
     from ..views.model_names import names_by_files
 
     check_targets()
-    reports = files_in(reports)
+    given, reports = reports, files_in(reports)
     if len(reports) == 1 and reports[0].is_dir():
         refuse_for_audits({**view, "baseline": baseline})
         save_audit_page(Audit.load(reports[0]), target, overwrite=overwrite)
@@ -81,6 +83,8 @@ def html(
         raise click.UsageError(f"a page shows no files of iaside {other}; iaside plot draws it")
     if len(snr) > 1:
         raise click.UsageError("a page takes one file of iaside snr")
+    if len(reports) != len(given):
+        analyses, files = _most_right_first(analyses, files, measured)
     names = names_by_files(analyses, files)
     warn_of_silent(analyses, names)
     save_page(
@@ -94,3 +98,16 @@ def html(
         damages=damages,
     )
     click.echo(f"Page: {target}")
+
+
+def _most_right_first(
+    reports: Sequence[Any], files: Sequence[Path], measured: Sequence[Any]
+) -> tuple[list[Any], list[Path]]:
+    """Reports from folders, whose names are no order: the most right under corruptions first."""
+    from ..page.measured import right_under_all
+
+    right = {each.model["sha256"]: right_under_all(each) for each in measured}
+    order = sorted(
+        range(len(reports)), key=lambda at: -right.get(reports[at].model["sha256"], -1.0)
+    )
+    return [reports[at] for at in order], [files[at] for at in order]

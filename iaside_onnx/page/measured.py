@@ -10,15 +10,30 @@ import numpy as np
 from ..comparisons.measured import Differences, paired
 from ..comparisons.verdict import p_text
 from ..errors import IasideError, UsageError, said
-from ..mathematics.kept import resampled_share
+from ..mathematics.kept import LEAST_IMAGES, resampled_share
 from ..mathematics.paired import Difference
 from ..mathematics.proportion import wilson
-from ..results.group_verdict import SEVERITIES, Verdicts, guessing, verdicts
+from ..plurals import plural
+from ..results.group_verdict import (
+    NOT_ROBUST,
+    ROBUST,
+    SEVERITIES,
+    UNDECIDED,
+    Verdicts,
+    guessing,
+    kinds_words,
+    verdicts,
+)
 from ..results.robustness import RobustnessReport
 from ..spelling import on_command_line
 from ..views.text import percent, words
 from .charts import Chart, Values, Words, dot_rows
 
+_SAID = {
+    NOT_ROBUST: "not robust to",
+    UNDECIDED: "undecided for",
+    ROBUST: "robust to",
+}
 _GROUPS_FIRST = ("noise", "blur", "weather", "digital")
 
 
@@ -61,16 +76,41 @@ def right_answers_of(
         "images": len(first.labels),
         "level": percent(first.confidence),
         "severities": levels(first),
+        "levels": _levels(levels(first)),
         "all_severities": levels(first) == list(first.severities),
         "perturbations": len(first.perturbations),
         "guess": percent(guessing(first)),
         "judged": [number for number, verdict in found.items() if verdict is not None],
+        # The most right first.
         "rows": [
-            {"number": number, "label": labels[number], **_row(report, found[number], kinds)}
-            for number, report in measured.items()
+            {"number": at, "label": labels[at], **_row(measured[at], found[at], kinds)}
+            for at in sorted(measured, key=lambda at: -right_under_all(measured[at]))
         ],
+        "answers": _answers(labels, found) if len(measured) > 1 else [],
         "pairs": _pairs(labels, measured),
     }
+
+
+def right_under_all(report: RobustnessReport) -> float:
+    """Right answers under all corruptions, mean over the severities of `levels`."""
+    at = [report.severities.index(level) for level in levels(report)]
+    return float(report.right_shares[1][:, :, at].mean())
+
+
+def _answers(
+    labels: Sequence[str], found: Mapping[int, Verdicts | None]
+) -> list[tuple[str, list[tuple[str, list[tuple[int, str]]]]]]:
+    """By the first word of the verdict what is said, and the number and name of whom it is said."""
+    of: dict[str, dict[str, list[tuple[int, str]]]] = {}
+    for number, each in found.items():
+        if each is None:
+            continue
+        short, _, rest = each.sentence.partition(": ")
+        if each.reason is None:
+            told = [(text, each.of(verdict)) for verdict, text in _SAID.items()]
+            rest = "; ".join(f"{text} {kinds_words(kinds)}" for text, kinds in told if kinds) + "."
+        of.setdefault(short, {}).setdefault(rest, []).append((number, labels[number]))
+    return [(short, list(said.items())) for short, said in of.items()]
 
 
 def _counted(report: RobustnessReport) -> str:
@@ -166,12 +206,25 @@ def _sentence(found: Differences, names: tuple[str, str], counted: str, level: f
         text = f"{name} {verb} {way} {what} than {base} under corruptions"
     text += f": {_signed(whole)} points"
     told = [kind for kind, each in found.groups.items() if (each.p_holm or 0.0) < level]
-    if told:
+    few = len(found.rows[0])
+    if few < LEAST_IMAGES:
+        # As a ranking has it: no models are told apart by so few.
+        text = (
+            f"{few} images are too few to tell {name} and {base} apart; {LEAST_IMAGES} are needed. "
+            f"Seen under all corruptions together: {_signed(whole)} points"
+        )
+    elif told:
         parts = [f"{words(kind)} {_signed(found.groups[kind])}" for kind in told]
         text += f"; by group it differs under {', '.join(parts)}"
     if found.clean is not None:
         text += f"; untouched: {_signed(found.clean)}"
     return f"{text}."
+
+
+def _levels(severities: Sequence[int]) -> str:
+    """Severities in words."""
+    severity = plural(len(severities), "severity", "severities")
+    return f"{severity} {', '.join(map(str, severities))}"
 
 
 def _signed(found: Difference) -> str:
@@ -233,7 +286,7 @@ def right_rows(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) 
         ]
     about = Words(
         "errors",
-        f"{counted.capitalize()} under each corruption",
+        f"{counted.capitalize()} under each corruption, mean of {_levels(first.severities)}",
         f"A dot for each model and corruption: share of {counted}, mean over severities, with its "
         "interval; the largest loss on top. Lines: untouched images, and guessing.",
         f"share of {counted}",

@@ -161,7 +161,7 @@
       }
       const name = tables.length > 1 ? `${table.dataset.name}: ` : "";
       said.push(row
-        ? `${name}${row.cells[1].textContent} images, accuracy ${row.cells[2].textContent}, signed score ${row.cells[3].textContent}`
+        ? `${name}${row.cells[1].textContent} ${row.cells[1].textContent === "1" ? "image" : "images"}, accuracy ${row.cells[2].textContent}, signed score ${row.cells[3].textContent}`
         : `${name}no image of this class`);
     });
     settleStops();
