@@ -214,12 +214,12 @@ def _fitted(
     if not np.isfinite(embeddings).all():
         raise DataError(f"{path}: the model returns NaN for an image of it")
     means = nearest_means(embeddings, labels, classes)
+    alone = without_own(embeddings, labels, classes)
     scale = settings.logit_scale
     if scale is None:
-        alone = without_own(embeddings, labels, classes)
         scale = 1.0 / fit_temperature(alone, labels)
         scale = float(f"{scale:.{_DIGITS}g}")
-    right = int((answers(without_own(embeddings, labels, classes)) == labels).sum())
+    right = int((answers(alone) == labels).sum())
     listener.note(
         f"classes: means of {len(labels)} images of {path} in {classes} classes; each held against "
         f"the means without it, {right} are right; logit scale {scale:.6g}"

@@ -122,8 +122,26 @@ class Tallying(Protocol):
         """What a set of images is judged by, shape (n, numbers, classes)."""
 
 
+class Settled:
+    """A task of which everything is known before any clean image is seen."""
+
+    learns: ClassVar[bool] = False
+
+    def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
+        """The same."""
+        return self
+
+    def learned(self) -> Self:
+        """The same."""
+        return self
+
+    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
+
+
 @dataclass(frozen=True)
-class OneLabel:
+class OneLabel(Settled):
     """Classes that exclude each other: the value is the log-probability of an image's class.
 
     References are indices in the model's output; readings are log-probabilities of all classes.
@@ -141,7 +159,6 @@ class OneLabel:
     temperature: float = 1.0
     answered: bool = False
     bounds = (-np.inf, 0.0)
-    learns: ClassVar[bool] = False
     reference = Reference(np.int64, (1,))
 
     @property
@@ -153,18 +170,6 @@ class OneLabel:
     def _normalised(self) -> bool:
         """False where the model's own probabilities stand for themselves."""
         return self.scores.kind == "logits" or self.temperature != 1.0
-
-    def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
-        """The same: classes are known."""
-        return self
-
-    def learned(self) -> Self:
-        """The same."""
-        return self
-
-    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
-        """Nothing."""
-        return ""
 
     def tail(self) -> bytes:
         """Scores and the index of a class in, log-probability of the class out, or answer too.

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.boxes import MOST, NUMBERS, matched
 from ..spelling import option
-from .task import Reference
+from .task import Reference, Settled
 
 CONFIDENCE = 0.25
 
 
 @dataclass(frozen=True)
-class MatchedBoxes:
+class MatchedBoxes(Settled):
     """Detections, as `DetectionHead.rows` gives them: the value is `mathematics.boxes.matched`.
 
     References are detections of the clean image, and readings are detections. It is computed on the
@@ -32,16 +32,7 @@ class MatchedBoxes:
     threshold: float = CONFIDENCE
     bounds = (0.0, 1.0)
     columns: ClassVar[int] = 1
-    learns: ClassVar[bool] = False
     reference: ClassVar[Reference] = Reference(np.float32, (MOST * NUMBERS,), an_image=True)
-
-    def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
-        """The same."""
-        return self
-
-    def learned(self) -> Self:
-        """The same."""
-        return self
 
     def said(self, references: Callable[[], NDArray[Any]]) -> str:
         """How many objects there are."""

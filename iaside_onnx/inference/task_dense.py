@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +22,11 @@ from ..mathematics.dense import (
 from .class_scores import ScoreForm
 from .map_form import MapForm
 from .small_graph import Ends, SmallGraph
-from .task import Reference
+from .task import Reference, Settled
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Settled):
     """Maps of classes: the value is the mean log-probability of an image's mask over its pixels.
 
     References are masks of `size`, with the class of each pixel, and -1 where a pixel does not
@@ -50,7 +49,6 @@ class Dense:
     size: tuple[int, int]
     bounds = (-np.inf, 0.0)
     columns = 1
-    learns: ClassVar[bool] = False
 
     @property
     def classes(self) -> int:
@@ -61,18 +59,6 @@ class Dense:
     def reference(self) -> Reference:
         """A mask."""
         return Reference(np.int16, self.size)
-
-    def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
-        """The same: it learns nothing of a sample."""
-        return self
-
-    def learned(self) -> Self:
-        """The same."""
-        return self
-
-    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
-        """Nothing."""
-        return ""
 
     def tail(self) -> bytes:
         """Scores and a mask in, the mean log-probability of the mask's counted pixels out.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +12,13 @@ from onnx import TensorProto
 from ..mathematics.label_sets import decided, log_likelihood, log_sigmoid, margins
 from .class_scores import ScoreForm
 from .small_graph import Ends, SmallGraph
-from .task import Reference
+from .task import Reference, Settled
 
 DEFAULT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class SeveralLabels:
+class SeveralLabels(Settled):
     """Classes that do not exclude each other: the value is the log-likelihood of a set of labels.
 
     It is the sum over classes of log p where an image has the label, and of log(1 - p) where it has
@@ -37,7 +36,6 @@ class SeveralLabels:
     thresholds: NDArray[np.float64]
     bounds = (-np.inf, 0.0)
     columns = 1
-    learns: ClassVar[bool] = False
 
     @property
     def classes(self) -> int:
@@ -58,18 +56,6 @@ class SeveralLabels:
     def _least(self) -> NDArray[np.float64]:
         """Thresholds as readings have them: log-odds."""
         return np.asarray(np.log(self.thresholds) - np.log1p(-self.thresholds))
-
-    def seen(self, scores: NDArray[np.float32]) -> Self:  # noqa: ARG002
-        """The same: it learns nothing of a sample."""
-        return self
-
-    def learned(self) -> Self:
-        """The same."""
-        return self
-
-    def said(self, references: Callable[[], NDArray[Any]]) -> str:  # noqa: ARG002
-        """Nothing."""
-        return ""
 
     def tail(self) -> bytes:
         """Scores and a set in, the log-likelihood of the set out.
