@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CLASSES = "classes"
 
@@ -74,6 +78,10 @@ class TaskKind:
     counted: bool = False
     tallied: bool = False
     least_gain: float | None = None
+
+    def wrong(self, share: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        """Where too little of an answer is right, from its share, in a task without classes."""
+        return ~(share > self.right_above)
 
     def counted_as(self, *, own: bool) -> str:
         """What shares of answers count, which may be held against the model's `own`."""

@@ -20,7 +20,7 @@ from ..mathematics.fourier_basis import (
     default_strength,
     finest,
 )
-from ..results.heatmap import HeatmapReport, wrong_of
+from ..results.heatmap import HeatmapReport
 from ..results.report import Report
 from ..results.spread import check_confidence
 from ..tasks import CLASSES
@@ -216,7 +216,7 @@ class Heatmap(Measurement[HeatmapReport]):
         kind = filled.subject.classifier.kind
         classes = kind.name == CLASSES
         return HeatmapReport(
-            wrong=first != 0 if classes else wrong_of(first, kind),
+            wrong=first != 0 if classes else kind.wrong(first),
             change=np.array(change),
             share=None if classes else np.array(first),
             labels=filled.labels,

@@ -290,7 +290,8 @@ class Robustness(Measurement[RobustnessReport]):
         # The stream holds all of an image before the next one.
         clean, task = np.empty(0), scorer.task
         row, tally = np.empty(0, np.float32), np.empty((0, 0), np.float32)
-        classes = subject.classifier.kind.name == CLASSES
+        kind = subject.classifier.kind
+        classes = kind.name == CLASSES
         while group := list(islice(stream, scorer.size.size)):
             logs = scorer(np.stack([image for _, _, image in group]))
             for number, (position, column, _) in enumerate(group):
@@ -301,17 +302,21 @@ class Robustness(Measurement[RobustnessReport]):
                     raise ArtifactError(f"{path}: returns NaN for image {name}")
                 target = subject.targets[[position]]
                 worth = task.worth(log, target)[0]
-                most = np.exp(log.max()) if classes else task.share(log, target)[0]
+                if classes:
+                    beside, wrong = np.exp(log.max()), not task.right(log, target)[0]
+                else:
+                    share = task.share(log, target).astype(np.float32)
+                    beside, wrong = share[0], kind.wrong(share)[0]
                 if column < 0:
                     clean, row = log, np.empty(CLEAN + OF_CELL * self.cells, np.float32)
                     tally = np.empty((self.cells, self.tallied), np.float32)
-                    row[:CLEAN] = worth, most
+                    row[:CLEAN] = worth, beside
                     continue
                 if self.tallied and isinstance(task, Tallying):
                     tally[self._cells_of(column)] = task.tally(log, target).ravel()
-                wrong, change = not task.right(log, target)[0], task.change(log, clean)[0]
+                change = task.change(log, clean)[0]
                 for cell in self._cells_of(column):
-                    row[CLEAN + cell :: self.cells] = wrong, change, worth, most
+                    row[CLEAN + cell :: self.cells] = wrong, change, worth, beside
                 if cell == self.cells - 1:
                     store(position, np.append(row, tally))
             advance(len(group))

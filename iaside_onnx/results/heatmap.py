@@ -17,7 +17,6 @@ from ..mathematics.score import resampled_means
 from ..setting_roles import HEATMAP_FIT, settings_apart
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
-from ..tasks import TaskKind
 from .finding import no_finding
 from .report import Report
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
@@ -187,7 +186,7 @@ class HeatmapReport(ModelResult):
         fits = self.of_classes == (self.share is None)
         rules.need(fits, "its shares are not those of its task")
         if self.share is not None:
-            follows = bool((self.wrong == wrong_of(self.share, self.task)).all())
+            follows = bool((self.wrong == self.task.wrong(self.share)).all())
             rules.need(follows, "what is wrong does not follow from shares")
 
     @property
@@ -314,11 +313,6 @@ class HeatmapReport(ModelResult):
 
 
 load_heatmap = HeatmapReport.load
-
-
-def wrong_of(share: NDArray[np.floating[Any]], task: TaskKind) -> NDArray[np.bool_]:
-    """Where too little of an answer is right, in a task that gives no single class."""
-    return np.asarray(~(share > task.right_above))
 
 
 def _spearman(importance: NDArray[np.float64], damage: NDArray[np.float64]) -> float | None:

@@ -275,7 +275,7 @@ class RobustnessReport(ModelResult):
             return
         rules.need(self.max_prob is None, "holds probabilities, of a task without classes")
         assert self.corrupted_share is not None
-        wrong = ~(self.corrupted_share > self.task.right_above)
+        wrong = self.task.wrong(self.corrupted_share)
         rules.need(bool((wrong == self.wrong).all()), "what is wrong does not follow from shares")
         self._check_tallies()
 
@@ -306,7 +306,7 @@ class RobustnessReport(ModelResult):
         """See `ModelResult`; of other tasks too little of the answer is right."""
         if self.share is None:
             return super().clean_wrong
-        return ~(self.share > self.task.right_above)
+        return self.task.wrong(self.share)
 
     @property
     def right_shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
