@@ -46,7 +46,7 @@ from .record import (
     record_of,
     record_of_audit,
 )
-from .rendering import rendered
+from .rendering import no_overview, rendered
 from .report_charts import curve_charts, profile_chart, score_chart, shapley_chart, sid_chart
 from .target import write_page
 
@@ -208,7 +208,7 @@ def _written(facts: Facts, record: dict[str, Any]) -> str:
         if needed is not None:
             context["sections"].append(section)
             context |= needed
-    context |= _overview(facts) if facts.reports else _no_overview(facts)
+    context |= _overview(facts) if facts.reports else no_overview(_title(facts))
     context["warnings"] = _warnings(facts)
     own = {part.template: part.markup for part in SECTIONS if part.markup is not None}
     return rendered(context, own)
@@ -239,21 +239,12 @@ def _warnings(facts: Facts) -> list[tuple[str, list[str]]]:
     return [(label, list(dict.fromkeys(texts))) for label, texts in said.items() if texts]
 
 
-def _no_overview(facts: Facts) -> dict[str, Any]:
-    """What the page's frame needs where no report says where the evidence lies."""
+def _title(facts: Facts) -> str:
+    """Of a page without reports that say where the evidence lies."""
     paths = [str(damage.model["path"]) for damage in facts.damages]
     if facts.audit is not None:
         paths = [str(facts.audit.model["path"])]
-    return {
-        "title": _several(facts.names) if len(set(paths)) > 1 else paths[0],
-        "models": [],
-        "several": False,
-        "mute": [],
-        "not_a_finding": NOT_A_FINDING,
-        "disagreements": [],
-        "apart_images": [],
-        "beside_notes": [],
-    }
+    return _several(facts.names) if len(set(paths)) > 1 else paths[0]
 
 
 def _several(names: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 
 from ..comparisons.ranking import RankedModel, Ranking
 from ..plurals import counted
-from ..results.finding import NOT_A_FINDING
 from ..views.ranking_table import (
     about,
     cell,
@@ -19,7 +18,7 @@ from ..views.ranking_table import (
 from ..views.text import percent, told_apart
 from .charts import Chart, Values, Words, dot_rows
 from .record import RANKING
-from .rendering import rendered
+from .rendering import no_overview, rendered
 
 _LETTERS = 19
 
@@ -30,7 +29,7 @@ def ranking_page(ranking: Ranking) -> str:
     headings, rows = table_cells(ranking, beside)
     ranked = [row for row in ranking.rows if row.rank is not None]
     context: dict[str, Any] = {
-        "title": f"{counted(len(ranked), 'model')} by {ranking.what}",
+        **no_overview(f"{counted(len(ranked), 'model')} by {ranking.what}"),
         "ranking": {
             "first": comes_first(ranking) or "One model has a place: there is nothing to tell.",
             "about": about(ranking),
@@ -49,13 +48,6 @@ def ranking_page(ranking: Ranking) -> str:
         "sections": [],
         "answer": None,
         "first": None,
-        "models": [],
-        "several": False,
-        "mute": [],
-        "not_a_finding": NOT_A_FINDING,
-        "disagreements": [],
-        "apart_images": [],
-        "beside_notes": [],
         "warnings": [],
     }
     return rendered(context, {})

@@ -11,6 +11,7 @@ from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictU
 from markupsafe import Markup
 
 from .. import __version__
+from ..results.finding import NOT_A_FINDING
 from ..views.text import number
 
 _FIXED_SPACE = "\N{NO-BREAK SPACE}"
@@ -28,6 +29,20 @@ def rendered(context: Mapping[str, Any], own: Mapping[str, str]) -> str:
         script_hash=_hash(script),
         version=__version__,
     )
+
+
+def no_overview(title: str) -> dict[str, Any]:
+    """What the page's frame needs where no report says where the evidence lies."""
+    return {
+        "title": title,
+        "models": [],
+        "several": False,
+        "mute": [],
+        "not_a_finding": NOT_A_FINDING,
+        "disagreements": [],
+        "apart_images": [],
+        "beside_notes": [],
+    }
 
 
 def _environment(own: Mapping[str, str]) -> Environment:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..storage.output_file import PAGES, check_free, check_page_ending, whole_file
-
-
-def is_page(target: Path) -> bool:
-    """Whether a name is that of a page."""
-    return target.suffix.lower() in PAGES
+from ..storage.output_file import check_free, check_page_ending, whole_file
 
 
 def write_page(target: Path, make: Callable[[], str], *, overwrite: bool) -> str:
