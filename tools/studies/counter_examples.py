@@ -1,11 +1,11 @@
-"""Networks of the zoo by which the score misleads: looked for in one half of the pictures.
+"""Networks of the zoo by which the score misleads: looked for in one part of the pictures.
 
     python -m tools.studies.counter_examples choose zoo-reports
     python -m tools.studies.counter_examples report zoo-reports
     python -m tools.studies.counter_examples print
 
-``choose`` looks for pairs by `PAIRS`, the rule that was fixed beforehand, on the first half of the
-pictures. ``report`` measures these pairs on the other half, whatever comes out, and writes
+``choose`` looks for pairs by `PAIRS`, the rule that was fixed beforehand, on the first part of the
+pictures. ``report`` measures these pairs on the other, whatever comes out, and writes
 ``counter-examples.csv`` beside this file; ``print`` writes the tables that the guide quotes.
 """
 
@@ -25,7 +25,7 @@ from scipy import stats
 import iaside_onnx as ia
 from iaside_onnx.mathematics.paired_score import ScoreDifference
 from tools.studies.markdown import interval, table
-from tools.studies.zoo_reports import HALVES, MOST, TABLES, ZOO, Shelf, networks, read, write
+from tools.studies.zoo_reports import HALVES, TABLES, ZOO, Shelf, networks, read, write
 
 NAME = "counter-examples.csv"
 READING = "l2"
@@ -199,7 +199,7 @@ def _explained(shelf: Shelf, pair: Pair) -> dict[str, Any]:
                 samples=EXPLAINED,
             )
         report = ia.load(target)
-        points = 100 * report.bands.value
+        points = report.bands.value  # in points of accuracy
         row[f"{place}_lost"] = f"{points.sum():.1f}"
         for band, value in enumerate(points):
             row[f"{place}_band{band}"] = f"{value:.1f}"
@@ -260,7 +260,7 @@ def main() -> None:
         for pair in pairs:
             print(key, pair, flush=True)
     if given.command == "report":
-        other = replace(shelf, half=HALVES[1], samples=MOST)
+        other = replace(shelf, half=HALVES[1])
         rows = [reported(other, key, pair) for key, pairs in chosen.items() for pair in pairs]
         write(rows, TABLES / NAME)
 
