@@ -1,7 +1,7 @@
 """Draw a figure of the I-ASIDE paper again.
 
     python -m tools.studies.figures all -o figures --shelf zoo-reports
-    python -m tools.studies.figures snr -o figures --images photos/
+    python -m tools.studies.figures snr -o figures --images photos/ --size 224
     python -m tools.studies.figures architectures -o figures --report a.h5 --report b.h5
 
 Writes FOLDER/NAME.png and FOLDER/NAME.csv. Reports of the zoo's networks are taken from the shelf
@@ -37,8 +37,9 @@ def main() -> None:
     parser.add_argument("--shelf", type=Path, default=Path("zoo-reports"))
     parser.add_argument("--report", type=Path, action="append", default=[])
     parser.add_argument("--images", type=Path)
+    parser.add_argument("--size", type=int, help="pixels of a side of --images")
     given = parser.parse_args()
-    asked = Asked(given.out, Shelf(given.shelf), given.report, given.images)
+    asked = Asked(given.out, Shelf(given.shelf), given.report, given.images, given.size)
     for name in FIGURES if given.name == "all" else [given.name]:
         FIGURES[name](asked)
 

@@ -27,6 +27,7 @@ class Asked:
     shelf: Shelf
     reports: Sequence[Path] = ()
     images: Path | None = None
+    size: int | None = None
 
     def analyses(self, names: Sequence[str], reading: str = "l2") -> dict[str, ia.Report]:
         """Own reports by file, or those of networks of the zoo."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 import iaside_onnx as ia
+from tools.studies.zoo_reports import IMAGES
 
 from .common import Asked, panels, save
 
 _KINDS = ("noise", "blur", "weather", "digital")
-_SAMPLES = 60
+_SAMPLES, _SEVERITY = 60, 3
 
 
 def draw(asked: Asked) -> None:
     """A panel a kind of corruption at severity 3; dashed are the power laws fitted to it."""
-    report = ia.measure_snr(asked.images or asked.shelf.images, samples=_SAMPLES)
+    images = asked.images or IMAGES
+    report = ia.measure_snr(images, samples=_SAMPLES, severity=_SEVERITY, size=asked.size)
     figure, axes = panels(2, 2, 9.0, 6.4)
     rows = []
     for ax, kind in zip(axes, _KINDS, strict=True):
@@ -27,8 +29,9 @@ def draw(asked: Asked) -> None:
             power, low, high = fits["power_law"]
             line = lines.get(name.replace("_", " "))
             if line is not None and np.isfinite(power.slope):
-                fitted = power.scale * report.radius**-power.slope
-                ax.plot(report.radius, fitted, color=line.get_color(), linestyle="--", linewidth=1)
+                radius = np.asarray(line.get_xdata(), np.float64)
+                fitted = power.scale * radius**-power.slope
+                ax.plot(radius, fitted, color=line.get_color(), linestyle="--", linewidth=1.4)
             exponential = fits["exponential"][0]
             numbers = {
                 "power_law": power.slope,
@@ -42,4 +45,5 @@ def draw(asked: Asked) -> None:
                 {"corruption": name, "kind": kind, "images": len(report.image_ids)}
                 | {key: f"{float(value):.3f}" for key, value in numbers.items()}
             )
+    figure.supxlabel("dashed: power laws fitted to the curves of the same colour", fontsize=8)
     save(asked, "snr", figure, rows)
