@@ -17,7 +17,10 @@ def signed(text: object, digits: int = 2) -> str:
     return shown[1:] if not float(shown) else shown
 
 
-def interval(value: object, low: object, high: object, digits: int = 2) -> str:
+def interval(
+    value: object, low: object, high: object, digits: int = 2, *, sign: bool = True
+) -> str:
     """A number with its interval."""
-    shown = (signed(each, digits) for each in (value, low, high))
+    numbers = (value, low, high)
+    shown = [signed(n, digits) if sign else f"{float(str(n)):.{digits}f}" for n in numbers]
     return "{} [{}, {}]".format(*shown)

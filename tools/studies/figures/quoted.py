@@ -64,18 +64,17 @@ def importance(name: str) -> str:
 
 def ranks() -> str:
     """Spearman's coefficients over all networks."""
-    rows = {(row["bands"], row["predictor"], row["outcome"]): row for row in _rows("score")}
-    lines = [(bands, name) for bands in ("l2", "linf") for name in ("srs_signed", "srs")]
+    rows = {(row["predictor"], row["outcome"]): row for row in _rows("score")}
     return table(
         ("foretold by", *_OUTCOMES.values()),
         (
             (
-                ", ".join(filter(None, (_PREDICTORS[name], bands))),
+                words,
                 *(
-                    interval(*(rows[bands, name, outcome][k] for k in ("spearman", "low", "high")))
+                    interval(*(rows[name, outcome][key] for key in ("spearman", "low", "high")))
                     for outcome in _OUTCOMES
                 ),
             )
-            for bands, name in [*lines, ("", "accuracy")]
+            for name, words in _PREDICTORS.items()
         ),
     )

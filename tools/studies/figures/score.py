@@ -11,12 +11,12 @@ from tools.studies.zoo_reports import BASELINE, ZOO, networks
 
 from .common import Asked, panels, save
 
-# The reading of the score, what is drawn across, and what upwards.
+# What is drawn across, and what upwards.
 _PANELS = (
-    ("l2", "by_score", "mpe"),
-    ("linf", "by_score", "mpe"),
-    ("l2", "by_accuracy", "mpe"),
-    ("l2", "by_score", "mce"),
+    ("by_score", "mpe"),
+    ("by_accuracy", "mpe"),
+    ("by_score", "relative_mce"),
+    ("by_score", "mce"),
 )
 
 
@@ -24,42 +24,23 @@ def draw(asked: Asked) -> None:
     """Signed score and clean accuracy against mPE, and the score against mCE, all networks."""
     measured = [asked.shelf.robustness(network) for network in networks()]
     base = asked.shelf.robustness(ZOO / f"{BASELINE}.onnx")
-    joined = {
-        reading: ia.correlate(
-            *(asked.shelf.analysis(network, reading) for network in networks()),
-            *measured,
-            baseline=base,
-        )
-        for reading in ("l2", "linf")
-    }
+    analyses = [asked.shelf.analysis(network) for network in networks()]
+    found = ia.correlate(*analyses, *measured, baseline=base)
     figure, axes = panels(2, 2, 9.0, 7.6)
-    for ax, (reading, panel, outcome) in zip(axes, _PANELS, strict=True):
-        found = joined[reading]
+    for ax, (panel, outcome) in zip(axes, _PANELS, strict=True):
         alone = replace(found, outcomes={outcome: found.outcomes[outcome]})
         getattr(ia.panels, panel)(alone, ax=ax)
-        if panel == "by_score":
-            ax.set_xlabel(f"{ax.get_xlabel()}, {reading} bands")
-    save(asked, "score", figure, _rows(joined))
-
-
-def _rows(joined: dict[str, ia.Correlation]) -> list[dict[str, str]]:
+    ranks = found.associations["spearman"]
     rows = []
-    for reading, found in joined.items():
-        ranks = found.associations["spearman"]
-        for (row, column), value in np.ndenumerate(ranks.value):
-            predictor = list(found.predictors)[row]
-            if predictor != "accuracy" or reading == "l2":
-                numbers = {
-                    "spearman": value,
-                    "low": ranks.low[row, column],
-                    "high": ranks.high[row, column],
-                }
-                rows.append(
-                    {
-                        "bands": reading if predictor != "accuracy" else "",
-                        "predictor": predictor,
-                        "outcome": list(found.outcomes)[column],
-                    }
-                    | {key: f"{float(number):+.2f}" for key, number in numbers.items()}
-                )
-    return rows
+    for (row, column), value in np.ndenumerate(ranks.value):
+        ends = {"low": ranks.low[row, column], "high": ranks.high[row, column]}
+        numbers = {"spearman": value, **ends}
+        rows.append(
+            {
+                "predictor": list(found.predictors)[row],
+                "outcome": list(found.outcomes)[column],
+                "networks": found.models,
+            }
+            | {key: f"{float(number):.4f}" for key, number in numbers.items()}
+        )
+    save(asked, "score", figure, rows)
