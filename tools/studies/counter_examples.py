@@ -99,13 +99,13 @@ PAIRS = {
         "same score, other robustness",
         lambda pair: pair.same("score") and pair.differs("mpe"),
         lambda pair: abs(pair.mpe[0]),
-        3,
+        2,
     ),
     "same robustness": Question(
         "other score, same robustness",
         lambda pair: pair.same("mpe") and pair.differs("score"),
         lambda pair: abs(pair.score[0]),
-        3,
+        2,
     ),
     "other damage": Question("same mPE, other damage", lambda pair: pair.same("mpe"), _apart, 2),
 }

@@ -31,8 +31,8 @@ ZOO, IMAGES = ROOT / "models" / "zoo", ROOT / "demo" / "test"
 TABLES = Path(__file__).parent
 HALVES = ("choose", "report")
 BASELINE = "resnet-plain"
-# Pictures of each part.
-SAMPLES = {"choose": 96, "report": 144}
+# Pictures that are taken of each part.
+SAMPLES = 96
 VALUES = ("log-prob", "prob")
 CORRUPTED: dict[str, Any] = {"severity": [1, 3, 5], "attack": "none"}
 # By name in folders and tables. Scores of linf stand in docs/zoo.csv.
@@ -66,7 +66,7 @@ class Shelf:
 
     out: Path
     half: str = HALVES[0]
-    samples: int | None = None
+    samples: int = SAMPLES
 
     @property
     def images(self) -> Path:
@@ -77,27 +77,22 @@ class Shelf:
             part(first.image_ids, IMAGES, folder)
         return folder / self.half
 
-    @property
-    def count(self) -> int:
-        """How many of the pictures are taken."""
-        return SAMPLES[self.half] if self.samples is None else self.samples
-
     def analysis(self, network: Path, reading: str = "l2") -> ia.Report:
         """The analysis of a network under one of `READINGS`."""
         target = self._place(reading, network)
         if not target.exists():
             options = {"absence": "gaussian", **READINGS[reading]}
             ia.analyze(
-                network, self.images, target, samples=self.count, estimator="exact", **options
+                network, self.images, target, samples=self.samples, estimator="exact", **options
             )
         return ia.load(target)
 
     def robustness(self, network: Path) -> ia.RobustnessReport:
-        """What corruptions cost a network on all pictures of this part."""
+        """What corruptions cost a network on pictures of this part."""
         target = self._place("robustness", network)
         if not target.exists():
             images = IMAGES if self.half == HALVES[0] else self.images
-            ia.measure_robustness(network, images, target, samples=self.count, **CORRUPTED)
+            ia.measure_robustness(network, images, target, samples=self.samples, **CORRUPTED)
         return ia.load_robustness(target)
 
     def _place(self, kind: str, network: Path) -> Path:
