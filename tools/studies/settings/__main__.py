@@ -8,8 +8,8 @@ Half of the networks choose the settings, the other half confirm::
 
 ``run`` writes an analysis for each network and game, and a robustness report for each network,
 and beside each a JSON file with what ``table`` needs; what is there already is kept, so it can be
-stopped and started again. ``table`` writes the CSV files that lie beside this one. ``print`` writes the
-tables that the guide quotes, one a question, from these files and from those of
+stopped and started again. ``table`` writes the CSV files that lie beside this one. ``print``
+writes the tables that the guide quotes, one a question, from these files and from those of
 `tools.studies.zoo_reports`.
 """
 
