@@ -24,7 +24,7 @@ from scipy import stats
 
 import iaside_onnx as ia
 from iaside_onnx.mathematics.paired_score import ScoreDifference
-from tools.studies.markdown import interval, table
+from tools.studies.markdown import interval, signed, table
 from tools.studies.zoo_reports import HALVES, TABLES, ZOO, Shelf, networks, read, write
 
 NAME = "counter-examples.csv"
@@ -32,6 +32,7 @@ READING = "l2"
 # Differences whose whole interval lies within this much of 0 count as none.
 MARGIN = 0.05
 GROUPS = ("noise", "blur", "weather", "digital")
+PLACES = ("first", "second")
 # Of the damage game: pictures, and the severity.
 EXPLAINED, SEVERITY = 60, 3
 Floats = NDArray[np.float64]
@@ -175,9 +176,15 @@ def reported(shelf: Shelf, key: str, chosen: Pair) -> dict[str, Any]:
                 row[f"{half}_{what}{end}"] = f"{value:.4f}"
         for group, value in zip(GROUPS, one.groups, strict=True):
             row[f"{half}_{group}"] = f"{value:.4f}"
-    for place, one in (("first", first), ("second", second)):
+    for place, one in zip(PLACES, (first, second), strict=True):
+        measured = shelf.robustness(ZOO / f"{one.name}.onnx")
         row[f"{place}_score"] = f"{one.score:.4f}"
         row[f"{place}_mpe"] = f"{one.change.mean():.4f}"
+        row[f"{place}_clean"] = f"{1 - measured.clean_error:.4f}"
+        row[f"{place}_corrupted"] = f"{1 - measured.mean_error:.4f}"
+        for group in GROUPS:
+            of_group = one.change[:, np.array(kinds) == group]
+            row[f"{place}_{group}"] = f"{of_group.mean():.4f}"
     row["holds"] = PAIRS[key].holds(pair)
     row["corruption"] = chosen.corruption
     return row | _explained(shelf, chosen)
@@ -186,7 +193,7 @@ def reported(shelf: Shelf, key: str, chosen: Pair) -> dict[str, Any]:
 def _explained(shelf: Shelf, pair: Pair) -> dict[str, Any]:
     """Points lost by band of the corruption that tells the two apart most in the first half."""
     row = {}
-    for place, name in (("first", pair.first), ("second", pair.second)):
+    for place, name in zip(PLACES, (pair.first, pair.second), strict=True):
         target = shelf.out / shelf.half / "damage" / f"{name}-{pair.corruption}.h5"
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
@@ -224,15 +231,25 @@ def tables() -> dict[str, str]:
                 for row in asked
             ),
         )
+        made[f"{key}, networks"] = table(
+            ("network", "score", "mPE", "clean, %", "corrupted, %", *(f"mPE, {g}" for g in GROUPS)),
+            ((row[place], *_network(row, place)) for row in asked for place in PLACES),
+        )
         made[f"{key}, damage"] = table(
             ("network", "corruption", "points lost", "bands 0-2", "bands 3-5", "bands 6-7"),
             (
-                (row[place], row["corruption"], *_thirds(row, place))
+                (row[place], row["corruption"].replace("_", " "), *_thirds(row, place))
                 for row in asked
-                for place in ("first", "second")
+                for place in PLACES
             ),
         )
     return made
+
+
+def _network(row: dict[str, str], place: str) -> list[str]:
+    shares = [f"{100 * float(row[f'{place}_{what}']):.0f}" for what in ("clean", "corrupted")]
+    groups = [f"{float(row[f'{place}_{group}']):.2f}" for group in GROUPS]
+    return [signed(row[f"{place}_score"]), f"{float(row[f'{place}_mpe']):.2f}", *shares, *groups]
 
 
 def _ends(row: dict[str, str], what: str) -> str:

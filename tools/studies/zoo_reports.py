@@ -158,7 +158,7 @@ def measured(shelf: Shelf) -> Iterator[dict[str, Any]]:
 
 
 def _rounded(**values: Any) -> dict[str, str]:
-    return {name: f"{float(value):.4f}" for name, value in values.items()}
+    return {name: f"{float(value):.6f}" for name, value in values.items()}
 
 
 def write(rows: list[dict[str, Any]], target: Path) -> None:
