@@ -48,7 +48,8 @@ def panels(columns: int, rows: int, width: float, height: float) -> tuple[Figure
 def importance(asked: Asked, name: str, reports: dict[str, ia.Report], height: float) -> None:
     """SID and signed score side by side, and both as numbers."""
     figure, (left, right) = panels(2, 1, 9.0, height)
-    called = [one.removeprefix("resnet-") for one in reports]
+    one_kind = all(one.startswith("resnet-") for one in reports)
+    called = [one.removeprefix("resnet-") if one_kind else one for one in reports]
     ia.panels.sid(*reports.values(), ax=left, names=called)
     ia.panels.score(*reports.values(), ax=right, names=called)
     save(asked, name, figure, [row_of(one, report) for one, report in reports.items()])
