@@ -8,7 +8,9 @@ import pytest
 from onnx import TensorProto
 
 from iaside_onnx.errors import ArtifactError
-from iaside_onnx.inference.detection import HEADS, known_head
+from iaside_onnx.inference.detection import HEADS
+from iaside_onnx.inference.head_facts import HeadFacts
+from iaside_onnx.inference.head_search import known_head
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.input_form import InputForm
 from iaside_onnx.inference.model import Affine, Model
@@ -72,7 +74,8 @@ def outputs_of(form):
 def test_every_form_of_head_is_known_by_its_outputs_and_gives_the_same_detections(form):
     outputs = {name: np.asarray(each) for name, each in outputs_of(form).items()}
     outputs = {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in outputs.items()}
-    head = known_head([outputs])
+    classes = {3: "the file"} if form.startswith("detr") else {}
+    head = known_head([outputs], HeadFacts(classes))
     assert head is not None
     assert head.form == form
     found = head.rows([outputs[name] for name in head.outputs], 1).reshape(MOST, NUMBERS)
@@ -141,7 +144,7 @@ SURE = np.eye(7, dtype=np.float32)[[6, 6, 5]]  # a Softmax over seven classes th
 )  # fmt: skip
 def test_scores_of_classes_are_no_detections_whatever_their_numbers(outputs):
     assert known_head(outputs) is None
-    assert known_head(outputs, classes=7) is None
+    assert known_head(outputs, HeadFacts({7: "the file"})) is None
 
 
 def test_detections_of_a_class_between_two_are_refused():
@@ -156,12 +159,12 @@ def test_the_classes_that_a_file_declares_settle_what_follows_the_boxes():
     boxes, scores = candidates()
     table = np.hstack([boxes, scores, np.full((120, 32), 7, np.float32)])
     assert known_head([{"out": table.T[None]}]) is None
-    head = known_head([{"out": table.T[None]}], classes=3)
+    head = known_head([{"out": table.T[None]}], HeadFacts({3: "the file"}))
     assert head is not None
     assert (head.form, head.classes) == ("yolo", 3)
     six = np.hstack([boxes, scores[:, :2]])[None]
     assert known_head([{"out": six}]).form == "yolo-objectness"
-    assert known_head([{"out": six}], classes=2).form == "yolo"
+    assert known_head([{"out": six}], HeadFacts({2: "the file"})).form == "yolo"
     assert known_head([{"out": six}], form="yolo").form == "yolo"
 
 
