@@ -9,9 +9,9 @@ from onnx import TensorProto
 
 from iaside_onnx.errors import ArtifactError
 from iaside_onnx.inference.detection import HEADS
+from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.head_facts import HeadFacts
 from iaside_onnx.inference.head_search import known_head
-from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.input_form import InputForm
 from iaside_onnx.inference.model import Affine, Model
 from iaside_onnx.inference.session import Runtime

@@ -91,6 +91,7 @@ def inspect(
     task: str | None = None,
     head: str | None = None,
     told: Told = _NOTHING,
+    settled: bool = False,
 ) -> Inspection:
     """Describe an artifact as plain JSON values.
 
@@ -105,12 +106,16 @@ def inspect(
         Settle what the file leaves open, as for `analyze`.
     told : Told
         What labels and names that are given say of its classes.
+    settled : bool
+        Refuse a file that leaves open which of several tasks it is for.
 
     Raises
     ------
     ArtifactError
         Not an ONNX model, or no such input or output. What merely cannot be audited is listed
         under ``warnings``.
+    OpenError
+        A file that has to be `settled` is not.
     """
     runtime = Runtime(extensions=tuple(ort_extension))
     artifact = describe(path, runtime)
@@ -152,6 +157,7 @@ def inspect(
         given = size or warnings.read(declared.size)
         ready = Ready(artifact, runtime, declared, image, layout, beside, given)
         trial = ready.trial(asked, warnings)
+        trial.confirm(settled=settled)
         choices = _choices(path, ready, asked, trial, options)
         meaning = trial.meaning
         if meaning is not None and meaning.task != CLASSES:
@@ -164,7 +170,7 @@ def inspect(
         batch = trial.opened.batch or batch
         before, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES
         classes = trial.scores.shape[1] if of_classes else None
-        settled = settled_kind(trial.scores, tail)
+        judged = settled_kind(trial.scores, tail)
         if trial.counted is not None:
             scores_are, map_form = trial.counted
             classes = trial.scores.shape[1] if map_form is None else map_form.channels
@@ -172,9 +178,9 @@ def inspect(
             kind = scores_are.kind
         if before is not None:
             kind = "probabilities"
-        elif of_classes and declared_kind is None and settled != kind:
+        elif of_classes and declared_kind is None and judged != kind:
             looks = "does not tell the output's kind" if kind == "unknown" else f"looks like {kind}"
-            kind, values_are = settled, "one number in [0, 1]" if settled == "unknown" else settled
+            kind, values_are = judged, "one number in [0, 1]" if judged == "unknown" else judged
             warnings.append(f"the graph's tail {looks}; random images give {values_are}")
     elif batch is not None:
         warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")

@@ -99,8 +99,19 @@ class Trial(NamedTuple):
         answers = () if self.left_open is None else self.left_open.answers
         if self.opened is None or self.meaning is None:
             return None
-        asks = any(set(answer) - _OF_A_TASK for answer in answers)
-        return None if asks else self.meaning.task
+        asked_for = any(set(answer) - _OF_A_TASK for answer in answers)
+        return None if asked_for else self.meaning.task
+
+    def confirm(self, *, settled: bool) -> None:
+        """Refuse a file that may be for several tasks, whatever the images, if it has to be settled.
+
+        Raises
+        ------
+        OpenError
+        """
+        error = self.left_open
+        if settled and error is not None and self.task is None and len(error.answers) > 1:
+            raise error
 
 
 @dataclass(frozen=True)
@@ -187,7 +198,7 @@ def _run(source: Source, find: _Find, asked: Asked, kind: str | None, warnings: 
                          told=asked.told)  # fmt: skip
     shape_of = (len(scores), *opened.model.score_shapes[0])
     task = task_of(name, meaning, shape_of, asked.task)  # whether it can be audited
-    if asked.task is not None and task != meaning.task:
+    if asked.task is not None and not (meaning.settled and task == meaning.task):
         meaning = OutputMeaning(task, f"{TASKS[task].what}, as asked")
     if not TASKS[task].counted or task == CLASSES:
         return Trial(form, opened, scores, meaning)

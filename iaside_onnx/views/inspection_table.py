@@ -46,8 +46,8 @@ def _meaning(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         *(("to audit", command_text(each)) for each in [facts["command"]] if each),
     ]
     for choice in choices:
-        rows.append((f"to audit, {choice['task']}" if choice["task"] else "to audit",
-                     command_text(choice["command"])))  # fmt: skip
+        name = f"to audit, {choice['task']}" if choice["task"] else "to audit"
+        rows += [(name, command_text(choice["command"]))]
     return [(name, text) for name, text in rows if text]
 
 
@@ -72,7 +72,7 @@ def print_inspection(facts: Mapping[str, Any]) -> None:
     add("batch", facts["batch"])
     if facts["size"] and None in facts["size"]:
         add("size", _free_size(facts["size_tried"], facts["size_from"]))
-    if facts["classes"] is not None or facts["task"] in (None, CLASSES):
+    if facts["classes"] is not None or (facts["task"] in (None, CLASSES) and not facts["choices"]):
         add("classes", facts["classes"] if facts["classes"] is not None else "unknown")
     for name, text in _meaning(facts):
         add(name, text)
