@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +143,7 @@ def candidates_head(runs: Sequence[Outputs], facts: HeadFacts, form: str | None)
 
 
 def _table_of_candidates(
-    runs: Sequence[Outputs], name: str, facts: HeadFacts, form: str | None, *, transposed: bool
+    runs: Sequence[Outputs], name: str, facts: HeadFacts, asked: str | None, *, transposed: bool
 ) -> DetectionHead:
     first, second = runs[0][name].shape[1:]
     numbers, count = (first, second) if transposed else (second, first)
@@ -153,19 +153,22 @@ def _table_of_candidates(
     rows = [np.asarray(run[name], np.float32) for run in runs]
     table = np.concatenate([each.swapaxes(1, 2) if transposed else each for each in rows])
     table = table.reshape(-1, numbers)
-    asked, kept, why = form, None, ""
-    if form is None:
+    if asked is None:
         if facts.size is not None and not gridded:
             square = first * facts.size[1] == second * facts.size[0]
             need(not square, f"{where}, or is a map of the input's proportions")
         shared = any(look_like_probabilities(each) for run in rows for each in (run[0], run[0].T))
         need(not shared, f"{where} that sum to 1, as scores of classes do")
-        beyond = not are_shares(table[:, -1])
-        form, kept, why = _form_of_candidates(numbers, facts, transposed=transposed, beyond=beyond)
-    elif facts.classes is not None and numbers > _BOX + (form != "yolo") + facts.classes:
-        kept = facts.classes
+        form = _form_of_candidates(
+            numbers, facts, transposed=transposed, beyond=not are_shares(table[:, -1])
+        )
+    else:
+        after = numbers - _BOX - (asked != "yolo")
+        more = facts.classes is not None and after > facts.classes
+        form = _Form((asked,), facts.classes if more else None)
     boxes, scores = table[:, :_BOX], table[:, _BOX:]
-    scores = scores if kept is None else scores[:, : kept + (form != "yolo")]
+    if form.classes is not None:
+        scores = scores[:, : form.classes + (form.heads[0] != "yolo")]
     need(bool(np.isfinite(boxes).all()), f"{where}, and boxes that are not finite")
     need(
         are_shares(scores),
@@ -183,7 +186,17 @@ def _table_of_candidates(
         many = count >= _MANY and numbers <= _FEW and numbers <= count
         if not many and not (gridded and _are_inside(boxes, facts.size)):
             raise UnfitError(where, hint=_hint(name, count, numbers, form, facts))
-    return DetectionHead(form, (name,), transposed, centred=True, classes=kept, why=why)
+        if len(form.heads) > 1:
+            raise OpenError(
+                f"{where}, a box and confidences each, and nothing says whether the first of these "
+                f"is that there is an object: {option('head', 'yolo-objectness')} says that it is, "
+                f"{option('head', 'yolo')} that all are of classes; {option('head', 'none')} takes "
+                "the numbers as they are",
+                [{"head": head} for head in form.heads],
+            )
+    return DetectionHead(
+        form.heads[0], (name,), transposed, centred=True, classes=form.classes, why=form.why
+    )
 
 
 def _are_inside(boxes: NDArray[Any], size: tuple[int, int] | None) -> bool:
@@ -195,48 +208,48 @@ def _are_inside(boxes: NDArray[Any], size: tuple[int, int] | None) -> bool:
     return bool(np.all((centres >= -_OUTSIDE * sides) & (centres <= (1 + _OUTSIDE) * sides)))
 
 
-def _hint(name: str, count: int, numbers: int, form: str, facts: HeadFacts) -> str:
+def _hint(name: str, count: int, numbers: int, form: _Form, facts: HeadFacts) -> str:
     grids = "" if facts.size is None else (
         f", but a detector's grids for an input of {facts.size[0]} x {facts.size[1]} have other "
         "numbers of places"
     )  # fmt: skip
     return (
         f"output '{name}': {count} rows of {numbers} numbers, which may be a box and confidences "
-        f"each{grids}: if this is a detector, {option('head', form)} matches its boxes"
+        f"each{grids}: if this is a detector, {option('head', *form.heads)} matches its boxes"
     )
 
 
-def _form_of_candidates(
-    numbers: int, facts: HeadFacts, *, transposed: bool, beyond: bool
-) -> tuple[str, int | None, str]:
-    """The form, how many confidences are kept where other numbers follow, and why that form.
+class _Form(NamedTuple):
+    """Forms that a table of candidates may have by its sizes.
 
-    `beyond`: the last number is no confidence, such as an angle.
-
-    Raises
-    ------
-    OpenError
-        It may be a class's, or that of an object.
+    Attributes
+    ----------
+    heads : tuple of str
+    classes : int or None
+        Confidences that are kept, where other numbers follow.
+    why : str
+        What makes it this form.
     """
+
+    heads: tuple[str, ...]
+    classes: int | None = None
+    why: str = ""
+
+
+_EITHER = ("yolo-objectness", "yolo")
+
+
+def _form_of_candidates(numbers: int, facts: HeadFacts, *, transposed: bool, beyond: bool) -> _Form:
+    """The forms of candidates of so many numbers; `beyond`: the last is no confidence."""
     classes = facts.classes
     if classes is None:
-        # Where candidates stand first, a confidence of there being an object comes before classes.
-        objectness = not transposed and numbers > _BOX + 1
-        return ("yolo-objectness" if objectness else "yolo"), None, (
-            f"the order of its axes says so ({option('head', 'yolo')}: the fifth number is a "
-            "class's confidence too)" if objectness else ""
-        )  # fmt: skip
+        if not transposed:
+            return _Form(_EITHER if numbers > _BOX + 1 else ("yolo",))
+        alone = "its numbers stand before its candidates, as where there is none of an object"
+        return _Form(("yolo",), why=alone if numbers > _BOX + 1 else "")
     named = f"{facts.counts[classes]} names {classes} classes for {numbers} numbers"
     if numbers == _BOX + 1 + classes and not (transposed and beyond):
-        if transposed:
-            raise OpenError(
-                f"{named} of each candidate, a box, one a class, and one that may be a confidence "
-                f"that there is an object or something else: give "
-                f"{option('head', 'yolo-objectness')}, or {option('head', 'yolo')}, which leaves "
-                "the last number out",
-                [{"head": "yolo-objectness"}, {"head": "yolo"}],
-            )
-        return "yolo-objectness", None, named
+        return _Form(_EITHER) if transposed else _Form(("yolo-objectness",), why=named)
     fits = numbers >= _BOX + classes if transposed else numbers == _BOX + classes
     need(fits, f"{named}, where 4 and one a class are needed")
-    return "yolo", classes if numbers > _BOX + classes else None, named
+    return _Form(("yolo",), classes if numbers > _BOX + classes else None, named)

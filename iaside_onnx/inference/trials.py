@@ -103,7 +103,7 @@ class Trial(NamedTuple):
         return None if asked_for else self.meaning.task
 
     def confirm(self, *, settled: bool) -> None:
-        """Refuse a file that may be for several tasks, whatever the images, if it has to be settled.
+        """Refuse a file that may be for several tasks, where it has to be settled.
 
         Raises
         ------
