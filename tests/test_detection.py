@@ -7,7 +7,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto
 
-from iaside_onnx.errors import ArtifactError
+from iaside_onnx.errors import ArtifactError, OpenError
 from iaside_onnx.inference.detection import HEADS
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.head_facts import HeadFacts
@@ -74,7 +74,7 @@ def outputs_of(form):
 def test_every_form_of_head_is_known_by_its_outputs_and_gives_the_same_detections(form):
     outputs = {name: np.asarray(each) for name, each in outputs_of(form).items()}
     outputs = {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in outputs.items()}
-    classes = {3: "the file"} if form.startswith("detr") else {}
+    classes = {3: "the file"} if form.startswith(("detr", "yolo-")) else {}
     head = known_head([outputs], HeadFacts(classes))
     assert head is not None
     assert head.form == form
@@ -163,7 +163,9 @@ def test_the_classes_that_a_file_declares_settle_what_follows_the_boxes():
     assert head is not None
     assert (head.form, head.classes) == ("yolo", 3)
     six = np.hstack([boxes, scores[:, :2]])[None]
-    assert known_head([{"out": six}]).form == "yolo-objectness"
+    with pytest.raises(OpenError, match="head='yolo-objectness' says that it is") as caught:
+        known_head([{"out": six}])
+    assert caught.value.answers == ({"head": "yolo-objectness"}, {"head": "yolo"})
     assert known_head([{"out": six}], HeadFacts({2: "the file"})).form == "yolo"
     assert known_head([{"out": six}], form="yolo").form == "yolo"
 

@@ -78,9 +78,9 @@ def _of_logits(name: str, columns: int, facts: HeadFacts) -> tuple[str, str]:
         return "detr-sigmoid", "there is one logit a query"
     last, all_classes = (facts.counts.get(count) for count in (columns - 1, columns))
     if last and not all_classes:
-        return "detr", f"{last} names {columns - 1} classes for {columns} logits"
+        return "detr", f"{last} lists {columns - 1} classes for {columns} logits"
     if all_classes and not last:
-        return "detr-sigmoid", f"{all_classes} names {columns} classes for {columns} logits"
+        return "detr-sigmoid", f"{all_classes} lists {columns} classes for {columns} logits"
     heads = ("detr", "detr-sigmoid")
     raise OpenError(
         f"output '{name}' holds {columns} logits a query beside a box, of which the last may be no "
@@ -247,7 +247,7 @@ def _form_of_candidates(numbers: int, facts: HeadFacts, *, transposed: bool, bey
             return _Form(_EITHER if numbers > _BOX + 1 else ("yolo",))
         alone = "its numbers stand before its candidates, as where there is none of an object"
         return _Form(("yolo",), why=alone if numbers > _BOX + 1 else "")
-    named = f"{facts.counts[classes]} names {classes} classes for {numbers} numbers"
+    named = f"{facts.counts[classes]} lists {classes} classes for {numbers} numbers"
     if numbers == _BOX + 1 + classes and not (transposed and beyond):
         return _Form(_EITHER) if transposed else _Form(("yolo-objectness",), why=named)
     fits = numbers >= _BOX + classes if transposed else numbers == _BOX + classes

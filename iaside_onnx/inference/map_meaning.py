@@ -96,7 +96,7 @@ class ClassEvidence:
         if channels == 1 and any(name in _SIGMOID for name, _ in self.choices):
             return "which a Sigmoid in the graph takes for a class"
         if (named := self.counts.get(max(2, channels))) is not None:
-            return f"as many as {named} names"
+            return f"as many as {named} lists"
         if self.masks:
             return "since masks are given"
         places = form.pixels(scores)

@@ -133,12 +133,15 @@ def check_options(settings: Settings, kind: TaskKind) -> None:
                 f"{kind.what}; leave it out, or give {option('task', CLASSES)}"
             )
     owners = {"threshold": "several-labels", "ignore": "dense"}
-    owners = {} if kind is DETECTOR and settings.ignore is None else owners
+    if kind is DETECTOR:
+        del owners["threshold"]
     for name, owner in owners.items():
         if (value := getattr(settings, name)) is not None and kind.name != owner:
+            more = f" and with {DETECTOR.what} of a known form" if name == "threshold" else ""
+            other = f", or {option('head')}" if more and kind is TASKS["other"] else ""
             raise UsageError(
-                f"{option(name, value)} goes with {TASKS[owner].what}, and the model is audited as "
-                f"{kind.what}; leave it out, or give {option('task', owner)}"
+                f"{option(name, value)} goes with {TASKS[owner].what}{more}, and the model is "
+                f"audited as {kind.what}; leave it out, or give {option('task', owner)}{other}"
             )
 
 

@@ -208,7 +208,7 @@ class Declared:
         """
         found: dict[int, str] = {}
         for key, names in self.class_lists():
-            found.setdefault(len(names), f"{key} in the file's metadata")
+            found.setdefault(len(names), f"'{key}' in the file's metadata")
         for file in self.files_beside():
             try:
                 names = read_class_names(file)
