@@ -12,7 +12,7 @@ from ..onnx_file.declared import Declared
 from ..onnx_file.heads import choices_of, class_labels, head_of
 from ..onnx_file.tensors import Tensor
 from ..spelling import option
-from .class_scores import ScoreForm, plain_kind, settled_kind
+from .class_scores import ScoreForm, look_like_probabilities, plain_kind, settled_kind
 from .map_form import MapForm
 from .map_meaning import MOST_PLACES, ClassEvidence, Told
 from .opened import Opened
@@ -143,10 +143,18 @@ def form_of_map(
             [{"task": "other"}, *([before] if head else [])],
         )
     if kind is None:
+        if tail == "probabilities" and not look_like_probabilities(pixels, artifact.step_of(name)):
+            tail = "unknown"  # shares along another axis than that of the classes
         kind = settled_kind(pixels, tail)
         if kind == "unknown":
-            what = "holds a number a pixel" if binary else "holds pixels that do not sum to 1,"
-            raise OpenError(f"{artifact.path}: output '{name}' {_open(what)}", _KINDS)
+            where = f"{artifact.path}: output '{name}'"
+            if binary:
+                raise OpenError(f"{where} {_open('holds a number a pixel')}", _KINDS)
+            raise OpenError(
+                f"{where} holds numbers in [0, 1] that do not sum to 1 at a pixel, so they are no "
+                f"probabilities of classes; if they are logits give {_LOGITS}",
+                [{"output_kind": "logits"}],
+            )
         if kind != plain_kind(tail, map_form.channels):
             listener.note(f"output '{name}': taken for {kind}, from its values on a few images")
     if binary:
