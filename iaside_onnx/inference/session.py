@@ -16,6 +16,7 @@ from ..errors import ArtifactError, InvalidOption, ProviderError
 from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
 from ..spelling import option
+from .library_file import check_library
 from .plugins import session_arguments
 from .providers import DEVICE, PROVIDERS, Options, Provider, row_of, without_device
 
@@ -202,8 +203,7 @@ class Runtime:
 
     def _register(self, options: ort.SessionOptions) -> None:
         for library in self.extensions:
-            if not library.is_file():
-                raise InvalidOption("ort_extension", library, "no such file")
+            check_library("ort_extension", library)
             try:
                 _ = self.extension_digests
                 options.register_custom_ops_library(str(library.resolve()))
