@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import onnx
@@ -160,7 +161,6 @@ def test_inspect_lists_what_this_machine_has(case, iaside):
         (13000, 0, "", "", "finds no GPU"),
         (13000, 1, "CUDA failure 209: no kernel image is available", "", "no kernels for this GPU"),
         (13000, 1, "", "libcublasLt.so.13 is missing", r"libcublasLt.*iaside-onnx\[cuda"),
-        (13000, 1, "cuDNN is not available", "", r"cuDNN was not found; .*iaside-onnx\[cuda\]"),
         (13000, 1, "something else", "", "^$"),
     ],
 )  # fmt: skip
@@ -171,6 +171,79 @@ def test_each_cause_has_its_own_words(driver, devices, text, library, says, monk
     monkeypatch.setattr(cuda_diagnosis, "_missing_library", lambda _: library)
     with pytest.raises(AssertionError, match=says):
         raise AssertionError(cuda_diagnosis.cuda_fault(providers.PROVIDERS["cuda"], text))
+
+
+NODE = "Non-zero status code returned while running Conv node. Name:'conv_0' Status Message: "
+FULL = "^the GPU's memory is full"
+FAILS = "^cuDNN was found, and failed on this GPU"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("CUDA failure 2: out of memory ; GPU=0", FULL),
+        ("Failed to allocate memory for requested buffer of size 4096", FULL),
+        ("Available memory of 0 is smaller than requested bytes of 256", FULL),
+        (f"{NODE}CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0", FULL),
+        ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0", FULL),
+        ("std::bad_alloc", "^$"),
+        ("CUDA failure 209: no kernel image is available for execution", "no kernels for this GPU"),
+        (f"{NODE}CUDNN failure 6: CUDNN_STATUS_ARCH_MISMATCH", "^cuDNN has no kernels for"),
+        ("CUDNN failure 3007: CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH", "^cuDNN has no kernels"),
+        (f"{NODE}cuDNN is not available. Install cuDNN", r"^cuDNN was not found; .*\[cuda\]"),
+        ("Conv requires cuDNN, but cuDNN was not found at runtime", "^cuDNN was not found; pip"),
+        ("CUDNN failure 1002: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "^parts of cuDNN are"),
+        (f"{NODE}CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0",
+         rf"{FAILS} \(CUDNN_STATUS_EXECUTION_FAILED\)$"),
+        ("CUDNN failure 1001: CUDNN_STATUS_NOT_INITIALIZED ; expr=cudnnCreate(&cudnn_handle_);",
+         rf"{FAILS} \(CUDNN_STATUS_NOT_INITIALIZED\)$"),
+        (f"{NODE}CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED ; GPU=0",
+         rf"{FAILS} \(CUDNN_BACKEND_API_FAILED\)$"),
+        (f"{NODE}Failed to initialize CUDNN Frontend", f"{FAILS}$"),
+        ("CUDA failure 46: all CUDA-capable devices are busy or unavailable", "^$"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_an_error_of_the_libraries_is_given_its_own_cause(text, says, provider, monkeypatch):
+    monkeypatch.setattr(cuda_diagnosis.ort, "cuda_version", "13.0", raising=False)
+    monkeypatch.setattr(cuda_diagnosis, "_driver_version", lambda: 13000)
+    monkeypatch.setattr(cuda_diagnosis, "_devices", lambda: 1)
+    monkeypatch.setattr(cuda_diagnosis, "_missing_library", lambda _: "")
+    found = cuda_diagnosis.cuda_fault(providers.PROVIDERS[provider], text)
+    assert re.search(says, found), found
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "says"),
+    [
+        (2, b"out of memory", "the GPU's memory is full"),
+        (100, b"no CUDA-capable device is detected", "finds no GPU"),
+        (802, b"system not yet initialized", "driver does not start: system not yet initialized"),
+        (9999, None, "driver does not start: error 9999"),
+    ],
+)
+def test_a_driver_that_does_not_start_says_why(code, words, says, monkeypatch):
+    class Driver:
+        def cuInit(self, _):  # noqa: N802
+            return code
+
+        def cuGetErrorString(self, _, text):  # noqa: N802
+            text._obj.value = words
+
+    monkeypatch.setattr(cuda_diagnosis, "_driver", Driver)
+    monkeypatch.setattr(cuda_diagnosis, "_driver_version", lambda: 13000)
+    assert says in cuda_diagnosis.cuda_fault(providers.PROVIDERS["cuda"], "")
+
+
+def test_a_card_that_was_full_is_tried_again(monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("CUDA failure 2: out of memory ; GPU=0")
+
+    choosing._fault.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(choosing.ort, "InferenceSession", full)
+        assert "out of memory" in choosing.inactive(providers.PROVIDERS["cpu"])
+    assert choosing.is_active("cpu")
 
 
 def test_several_builds_of_onnxruntime_are_a_clash(monkeypatch):

@@ -157,7 +157,7 @@ def test_libraries_of_every_system_are_held_against_their_headers(tmp_path, kind
 def test_a_provider_is_looked_for_among_what_the_library_brings(case, library, monkeypatch):
     brought = SimpleNamespace(ep_name="BroughtExecutionProvider")
     monkeypatch.setattr(ort, "get_ep_devices", lambda: [brought] if library[1] else [])
-    with pytest.raises(UsageError, match="not supported; choose one of auto, cpu, .*, brought;"):
+    with pytest.raises(UsageError, match=r"not supported; choose one of auto, cpu, .*, brought;"):
         ia.analyze(*case, bands=2, provider="new", ep_library=[library[0]])
 
 

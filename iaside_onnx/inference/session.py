@@ -58,6 +58,11 @@ _SOURCE_PLACE = re.compile(
     r"|\b\w+\.(?:h|cc|cpp):\d+ \w+ (?=[A-Z])"
     r"| ; GPU=\d+ ; hostname=.*$"
 )
+# In an error, lower case: of the system, of arenas, of cuBLAS and cuDNN, of other providers.
+_MEMORY_WORDS = (
+    "out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory",
+    "is smaller than requested bytes", "alloc_failed", "allocation_failed", "resource exhausted",
+)  # fmt: skip
 # Of every run of a model, so that all of them can be told to stop.
 _running = ort.RunOptions()
 _FATAL = 4
@@ -247,6 +252,12 @@ def reason(error: BaseException) -> str:
     """An error of onnxruntime as one short line, without the places in its source code."""
     text = _SOURCE_PLACE.sub("", " ".join(str(error).split()))
     return text if len(text) <= 300 else text[:297] + "..."
+
+
+def lacks_memory(error: BaseException | str) -> bool:
+    """Whether an error, or its text, says that memory is lacking, of the machine or a device."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _MEMORY_WORDS)
 
 
 @contextmanager
