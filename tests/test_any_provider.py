@@ -17,7 +17,7 @@ from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.model import Model
 from iaside_onnx.inference.providers import Provider, asked, row_of
 from iaside_onnx.inference.session import Runtime
-from iaside_onnx.measure import game
+from iaside_onnx.measure import analysis, game
 from iaside_onnx.measure.batch_size import BatchSize
 from iaside_onnx.onnx_file.graph import quantises_on_the_fly
 
@@ -274,6 +274,33 @@ def test_no_shape_is_new_where_each_is_planned_anew(case, asked, batch, monkeypa
     assert len(shapes) == 1
     expected = ia.analyze(*case, provider="cpu", **same)
     np.testing.assert_allclose(found.log_prob, expected.log_prob, atol=1e-5)
+
+
+def test_parts_with_fewer_passes_than_the_batch_share_a_shape_of_their_own(case, monkeypatch):
+    # As workers get them: some images each, the last ones fewer.
+    row = Provider("processor", "CPUExecutionProvider", fallbacks=(), one_shape=True)
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+    play, run_models, ran = analysis.play, Engine._run_models, []
+
+    def in_parts(engine, prepare, coalitions, labels, positions, *arguments, **keywords):
+        for part in (positions[:2], positions[2:3], positions[3:]):
+            play(engine, prepare, coalitions, labels, part, *arguments, **keywords)
+
+    def counted(self, wiring):
+        ran.extend(images.shape()[0] for _, images in wiring.models)
+        return run_models(self, wiring)
+
+    asked = {"bands": 3, "samples": 4, "estimator": "permutation", "passes": 7}
+    expected = ia.analyze(*case, provider="cpu", **asked)
+    monkeypatch.setattr(analysis, "play", in_parts)
+    monkeypatch.setattr(Engine, "_run_models", counted)
+    found = ia.analyze(*case, provider="processor", batch=16, **asked)
+    # With the grand coalition eight passes an image, of two images first.
+    assert ran == [16, 16, 16]
+    np.testing.assert_allclose(found.log_prob, expected.log_prob, atol=1e-5)
+    ran.clear()
+    ia.analyze(*case, provider="processor", batch=256, **asked)
+    assert ran == [16, 16, 16]
 
 
 def test_an_attack_on_such_a_provider_sees_powers_of_two(case, monkeypatch):
