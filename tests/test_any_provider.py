@@ -20,6 +20,7 @@ from iaside_onnx.inference.session import Runtime
 from iaside_onnx.measure import analysis, game
 from iaside_onnx.measure.batch_size import BatchSize
 from iaside_onnx.onnx_file.graph import quantises_on_the_fly
+from iaside_onnx.spelling import in_python
 
 from . import graphs
 from .conftest import write_npz
@@ -342,3 +343,19 @@ def test_the_search_for_a_batch_ends_where_warming_up_takes_long():
         first = seen.count(size.size) == 1
         size.record(64, 9.0 if first else 0.064)
     assert len(set(seen)) <= 3
+
+
+def test_what_another_provider_cannot_compile_may_run_on_the_processor():
+    said = (
+        "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: [OpenVINO-EP] Exception "
+        "while Loading Network: Exception from src/inference/src/cpp/core.cpp:114:\nException from "
+        "src/inference/src/dev/plugin.cpp:53:\nCheck 'merge' failed at src/core/inference.hpp:26:\n"
+        "Argument shapes are inconsistent."
+    )
+    own = (
+        "Exception during initialization: [OpenVINO-EP] Exception while Loading Network: "
+        "Check 'merge': Argument shapes are inconsistent."
+    )
+    found = in_python(Runtime("openvino")._explained(RuntimeError(said)))
+    assert found == f"{own} (provider='cpu' may run it)"
+    assert Runtime("cpu")._explained(RuntimeError(said)) == own

@@ -49,6 +49,7 @@ _LOAD_ERRORS = (
 )
 _LIBRARY = option("ort_extension", like="LIBRARY")
 _CUSTOM_OPERATORS = f" (custom operators need their library: {_LIBRARY})"
+_ELSEWHERE = f" ({option('provider', 'cpu')} may run it)"
 _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
 # Its error code; "file:line" with the name or the signature of a C++ function; and where on which
 # machine a library of NVIDIA's failed.
@@ -56,6 +57,7 @@ _SOURCE_PLACE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : "
     r"|/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? "
     r"|\b\w+\.(?:h|cc|cpp):\d+ \w+ (?=[A-Z])"
+    r"|Exception from \S+\.cpp:\d+: | failed at \S+\.[ch]pp:\d+(?=:)"
     r"| ; GPU=\d+ ; hostname=.*$"
 )
 # In an error, lower case: of the system, of arenas, of cuBLAS and cuDNN, of other providers.
@@ -226,9 +228,9 @@ class Runtime:
         for pattern, words in _LOAD_ERRORS:
             if match := pattern.search(text):
                 return words.format(*match.groups())
-        unknown = any(words in text.lower() for words in _UNKNOWN_OPERATOR)
-        advice = "" if self.extensions or not unknown else _CUSTOM_OPERATORS
-        return reason(error) + advice
+        if any(words in text.lower() for words in _UNKNOWN_OPERATOR):
+            return reason(error) + ("" if self.extensions else _CUSTOM_OPERATORS)
+        return reason(error) + ("" if self.execution.is_reference else _ELSEWHERE)
 
 
 def _written(name: str, options: Options) -> str:
