@@ -22,9 +22,9 @@ from .checks import (
 )
 from .errors import InvalidOption, UsageError
 from .mathematics.absence import ABSENCES
-from .mathematics.bands import NORMS, check_edges
+from .mathematics.bands import NORMS
 from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
-from .mathematics.spacing import GIVEN, LINEAR, SPACINGS
+from .mathematics.spacing import LINEAR, check_asked
 from .spelling import option
 from .tasks import TASKS
 
@@ -249,14 +249,6 @@ class Settings:
                 f"{option('task', self.task)}"
             )
 
-    def _check_spacing(self) -> None:
-        """Refuse edges where they are not asked for, and the other way round."""
-        check_choice("spacing", self.spacing, SPACINGS)
-        if (self.spacing == GIVEN) != (self.edges is not None):
-            raise UsageError(f"{option('spacing', GIVEN)} and {option('edges')} go together")
-        if self.edges is not None:
-            check_edges(self.edges, self.bands)
-
     def _check_reading(self) -> None:
         """Refuse what cannot say how the model is read."""
         for name in ("input", "output_kind", "head"):
@@ -298,7 +290,7 @@ class Settings:
         if self.bands < 1 or not least <= self.players <= most:
             takes = f"the {estimator} estimator takes {least} to {most} players"
             raise InvalidOption("bands", self.bands, takes)
-        self._check_spacing()
+        check_asked(self.spacing, self.edges, self.bands)
         if estimator == "exact" and self.passes is not None:
             drawing = option("estimator", "permutation", "regression")
             raise UsageError(f"{option('passes')} goes with {drawing}; exact needs all 2^M")

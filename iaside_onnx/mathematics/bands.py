@@ -145,8 +145,9 @@ def check_bands(
         if (empty := first_empty(height, width, norm, edges, separate_dc=separate_dc)) is None:
             return
         low, high = ([0.0, *edges, 1.0][empty + end] for end in (0, 1))
+        named = option("edges") if parameter == "bands" else option(parameter, bands)
         raise UsageError(
-            f"{option('edges')}: band {empty} of {bands}, radius {low:.4g} to {high:.4g}, would "
+            f"{named}: {parameter[:-1]} {empty} of {bands}, radius {low:.4g} to {high:.4g}, would "
             f"hold no frequency of images of {width} x {height} pixels"
         )
     if _all_held(height, width, bands, norm, separate_dc=separate_dc):

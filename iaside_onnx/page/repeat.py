@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..mathematics.coalitions import default_estimator
+from ..mathematics.spacing import GIVEN
 from ..preprocessing.preprocess import PRESETS, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
 from ..results.part import part_of
@@ -21,8 +22,8 @@ _RECIPE_FILE = "recipe.toml"
 # Options of how model and images are read, and of the game with its view.
 _READ = ("input", "layout", "label_offset", "task", "logit_scale", "ignore")
 _GAME = (
-    "bands", "norm", "absence", "samples", "sampling", "seed", "output_map", "passes", "value",
-    "beta", "confidence",
+    "bands", "norm", "spacing", "absence", "samples", "sampling", "seed", "output_map", "passes",
+    "value", "beta", "confidence",
 )  # fmt: skip
 _DEFAULTS = {
     **{each.name: each.default for each in fields(Settings)},
@@ -65,6 +66,7 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
         "estimator": None if estimator == default_estimator(report.players) else estimator,
         **_settled(report.run, ["target_stderr"]),
         "separate_dc": bool(settings.get("separate_dc")) or None,
+        "edges": settings["edges"] if settings.get("spacing") == GIVEN else None,
         "shard": whole.part.option if whole and len(whole.part.numbers) == 1 else None,
     }
     return Repetition(_command("analyze", report, asked), recipe)

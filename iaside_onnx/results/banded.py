@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.bands import check_bands
+from ..mathematics.spacing import GIVEN, LINEAR, OCTAVE
+from ..plurals import counted
+from ..spelling import words
 from ..storage.value_rules import need
-
-LINEAR = "linear"
 
 
 def spacing_of(settings: Mapping[str, Any]) -> str:
@@ -45,8 +46,21 @@ def check_partition(settings: Mapping[str, Any], sizes: Iterable[Sequence[int] |
         check_bands(height, width, **partition_of(settings))
 
 
-def bands_said(settings: Mapping[str, Any]) -> str:
-    """How many bands of what kind, such as "8 bands (linf, octave)"."""
+def spacing_words(settings: Mapping[str, Any]) -> list[str]:
+    """The words of a command that give bands these edges, whatever images it is on."""
     spacing = spacing_of(settings)
-    kind = [str(settings["norm"]), *([spacing] if spacing != LINEAR else [])]
-    return f"{settings['bands']} bands ({', '.join(kind)})"
+    if spacing in (LINEAR, OCTAVE):
+        return words("spacing", spacing)
+    return [*words("spacing", GIVEN), *words("edges", tuple(settings["edges"]))]
+
+
+def kind_said(settings: Mapping[str, Any]) -> str:
+    """Norm and spacing of bands, such as "linf, octave"; equal widths go without saying."""
+    spacing = spacing_of(settings)
+    return ", ".join([str(settings["norm"]), *([spacing] if spacing != LINEAR else [])])
+
+
+def bands_said(settings: Mapping[str, Any], count: int | None = None) -> str:
+    """How many bands of what kind, such as "8 bands (linf, octave)"."""
+    many = int(settings["bands"]) if count is None else count
+    return f"{counted(many, 'band', 'bands')} ({kind_said(settings)})"
