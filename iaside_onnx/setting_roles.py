@@ -15,6 +15,8 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+from .defaults import PUBLISHED
+
 
 class Belongs(Enum):
     """What a setting belongs to, and so what a difference in it means."""
@@ -97,15 +99,13 @@ def _missing() -> dict[str, Any]:
     before = {
         "labels": "given",
         "task": "classes",
-        "estimator": "exact",
         "draws": "name",
         "tf32": True,
         "label_offset": 0,
         "execution": "cpu",
-        "spacing": "linear",
         "edges": None,
     }
-    return {**asdict(Settings()), **before}
+    return {**asdict(Settings()), **PUBLISHED, **before}
 
 
 @dataclass(frozen=True)

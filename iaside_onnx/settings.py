@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import defaults
 from .checks import (
     check_choice,
     check_number,
@@ -24,7 +25,7 @@ from .errors import InvalidOption, UsageError
 from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
 from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
-from .mathematics.spacing import LINEAR, check_asked
+from .mathematics.spacing import check_asked
 from .spelling import option
 from .tasks import TASKS
 
@@ -141,12 +142,12 @@ class Settings:
         Of masks: pixels of this number do not count, beside those of 255.
     """
 
-    bands: int = 8
+    bands: int = defaults.BANDS
     separate_dc: bool = False
-    norm: str = "linf"
-    spacing: str = LINEAR
+    norm: str = defaults.NORM
+    spacing: str = defaults.SPACING
     edges: tuple[float, ...] | None = None
-    absence: str = "gaussian"
+    absence: str = defaults.ABSENCE
     samples: int = 200
     sampling: str = "stratified"
     seed: int = 0
@@ -163,7 +164,7 @@ class Settings:
     label_offset: int | None = None
     temperature: float | str = 1.0
     output_map: str = "real"
-    estimator: str | None = None
+    estimator: str | None = defaults.ESTIMATOR
     passes: int | None = None
     set: tuple[str, ...] = ()
     allow_random: bool = False

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from .. import defaults
 from ..checks import duration_seconds
 from ..inference.providers import words as provider_words
 from .numbers import FILE, INTEGER, NEW_FILE, NUMBER, TABLE, TEXT, plain
@@ -247,14 +248,14 @@ skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out clean pictures that cannot be read, and list them."
 )
 bands_option = click.option(
-    "--bands", type=INTEGER, default=8, show_default=True, help="Number of bands M."
+    "--bands", type=INTEGER, default=defaults.BANDS, show_default=True, help="Number of bands M."
 )
 norm_option = click.option(
-    "--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1."
+    "--norm", default=defaults.NORM, show_default=True, help="Radius: linf, l2 or l1."
 )
 spacing_options = together(
     click.option(
-        "--spacing", default="linear", show_default=True,
+        "--spacing", default=defaults.SPACING, show_default=True,
         metavar="linear|octave|equal-energy|given",
         help="Bands of equal width; of octaves; that hold equal shares of the images' power; or "
         "with --edges.",
@@ -262,6 +263,10 @@ spacing_options = together(
     click.option(
         "--edges", callback=radii, metavar="R1,R2,...",
         help="Radii at which the bands above the lowest begin, 1 at Nyquist.",
+    ),
+    click.option(
+        "--as-published", is_flag=True,
+        help=f"As the paper has it, where there is a choice: {defaults.PUBLISHED_WORDS}.",
     ),
 )  # fmt: skip
 preprocess_option = click.option(

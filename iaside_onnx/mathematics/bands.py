@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_choice, check_truth, check_whole, is_number
+from ..defaults import BANDS, NORM
 from ..errors import InvalidOption, UsageError
 from ..spelling import option
 from .numbers import real_numbers
@@ -31,8 +32,8 @@ _MOST_LINES = 1 << 12
 def band_index(
     height: int,
     width: int,
-    bands: int = 8,
-    norm: str = "linf",
+    bands: int = BANDS,
+    norm: str = NORM,
     *,
     separate_dc: bool = False,
     edges: Sequence[float] | None = None,
@@ -270,8 +271,8 @@ def _band_of(
 
 def band_images(
     image: NDArray[Any],
-    bands: int = 8,
-    norm: str = "linf",
+    bands: int = BANDS,
+    norm: str = NORM,
     *,
     separate_dc: bool = False,
     edges: Sequence[float] | None = None,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_choice
+from ..defaults import BANDS, NORM
 from ..errors import UsageError
 from ..spelling import option
 from .bands import (
@@ -48,7 +49,7 @@ def octave_edges(bands: int) -> Edges:
 
 
 def equal_energy_edges(
-    power: NDArray[Any], width: int, bands: int = 8, norm: str = "linf"
+    power: NDArray[Any], width: int, bands: int = BANDS, norm: str = NORM
 ) -> Edges:
     """Edges between which the bands hold shares of a spectrum that are as equal as can be.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import plain
+from ..defaults import BETA
 from ..errors import UsageError
 from ..inference.engine import Engine
 from ..mathematics.absence import ABSENCES, Baselines, SampleStatistics
@@ -46,7 +47,7 @@ def analyze(
     *,
     target_stderr: float | None = None,
     value: str | None = None,
-    beta: float = 0.75,
+    beta: float = BETA,
     confidence: float = 0.95,
     **options: Unpack[GameOptions],
 ) -> Report:

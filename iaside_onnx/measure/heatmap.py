@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..checks import check_kind, check_number, check_truth, check_whole, plain
 from ..corruptions.corrupt import generator
+from ..defaults import BANDS, NORM, SPACING
 from ..errors import ArtifactError, UsageError
 from ..mathematics.fourier_basis import (
     FrequencyGrid,
@@ -48,10 +49,11 @@ def measure_heatmap(
     grid: int | Literal["full"] | None = None,
     strength: float | None = None,
     clip: bool = False,
-    bands: int = 8,
-    norm: str = "linf",
-    spacing: str = "linear",
+    bands: int = BANDS,
+    norm: str = NORM,
+    spacing: str = SPACING,
     edges: Sequence[float] | None = None,
+    as_published: bool = False,  # noqa: ARG001 (`with_options` takes it)
     analysis: str | Path | Report | None = None,
     confidence: float = 0.95,
     **options: Unpack[LabelledOptions],
@@ -75,6 +77,8 @@ def measure_heatmap(
         Cut perturbed images to [0, 1].
     bands, norm, spacing, edges, confidence
         Of the summary by band; a finished report can change them.
+    as_published : bool
+        Bands as in `defaults.PUBLISHED`.
     analysis : path or Report, optional
         Of the same model: its bands are taken, and another model's is refused before the work.
     **options

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..attacks.attack import METHODS, check_queries, check_radius
 from ..checks import check_choice, check_truth, plain, several
 from ..corruptions.severity import CATALOGUE
+from ..defaults import BANDS, NORM, SPACING
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.sample import Sample
 from ..mathematics.absence import SampleStatistics
@@ -56,11 +57,12 @@ def measure_snr(
     target: str | Path | None = None,
     *,
     grey: bool = False,
-    bands: int = 8,
+    bands: int = BANDS,
     rings: int | None = None,
-    norm: str = "linf",
-    spacing: str = "linear",
+    norm: str = NORM,
+    spacing: str = SPACING,
     edges: Sequence[float] | None = None,
+    as_published: bool = False,  # noqa: ARG001 (`with_options` takes it)
     separate_dc: bool = False,
     corruption: str | Sequence[str] = (),
     severity: int | Sequence[int] = (),

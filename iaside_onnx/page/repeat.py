@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ..defaults import BETA
 from ..errors import UsageError
 from ..mathematics.coalitions import default_estimator
 from ..mathematics.spacing import GIVEN
 from ..preprocessing.preprocess import PRESETS, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
+from ..results.banded import spacing_of
 from ..results.part import part_of
 from ..results.report import Report
 from ..settings import Settings
@@ -27,7 +29,7 @@ _GAME = (
 )  # fmt: skip
 _DEFAULTS = {
     **{each.name: each.default for each in fields(Settings)},
-    "beta": 0.75,
+    "beta": BETA,
     "confidence": 0.95,
 }
 _DATA = ("labels", "columns", "class_names", "label_order", "image_column", "label_column")
@@ -60,7 +62,9 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
         **read,
         **{
             name: value
-            for name, value in _settled(settings, _GAME).items()
+            for name, value in _settled(
+                {**settings, "spacing": spacing_of(settings)}, _GAME
+            ).items()
             if value != str(usual[name])
         },
         "estimator": None if estimator == default_estimator(report.players) else estimator,
