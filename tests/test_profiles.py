@@ -272,7 +272,7 @@ def planted(images=9):
     rng = np.random.default_rng(4)
     labels = np.repeat(np.arange(8), images)
     psi = np.array([6, 3, 0.5, 0.2]) + rng.normal(0, 0.3, (len(labels), 4))
-    psi[labels == 2] = [-1.0, 0.1, 0.1, 0.2] + rng.normal(0, 0.05, (images, 4))
+    psi[labels == 2] = np.array([-1.0, 0.1, 0.1, 0.2]) + rng.normal(0, 0.05, (images, 4))
     return replace(
         made(psi, labels=labels), class_names=["none here" if c == 2 else f"c{c}" for c in range(8)]
     )
@@ -309,7 +309,13 @@ def test_of_few_images_it_may_be_open_whether_a_class_has_anything_to_share_out(
     rng = np.random.default_rng(6)
     labels = np.repeat(np.arange(8), 5)
     psi = np.array([6, 3, 0.5, 0.2]) + rng.normal(0, 0.3, (40, 4))
-    psi[labels == 3, 0] = [-9, 7, -8, 4, -6.5]  # the mean gain is clear of the bound, its end is not
+    psi[labels == 3, 0] = [
+        -9,
+        7,
+        -8,
+        4,
+        -6.5,
+    ]  # the mean gain is clear of the bound, its end is not
     gains = made(psi, labels=labels).class_gains
     assert gains.order.tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
     assert "cannot be told from 5 images" in gains.reason(3)
