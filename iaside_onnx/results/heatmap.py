@@ -20,7 +20,7 @@ from ..setting_roles import HEATMAP_FIT, settings_apart
 from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
-from .banded import check_partition, partition_of, spacing_of
+from .banded import check_partition, edges_summary, partition_of, spacing_of
 from .finding import no_finding
 from .report import Report
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
@@ -341,6 +341,7 @@ class HeatmapReport(ModelResult):
             **self.as_errors("error", "flip_rate", self.error_map.tolist()),
             "mpe": self.mpe_map.tolist(),
             "band_names": self.band_names,
+            "band_edges": edges_summary(self.settings),
             "band_coefficients": damage.coefficients.tolist(),
             **self.as_errors("band_error", "band_flip_rate", damage.error.json()),
             "band_mpe": damage.mpe.json(),
