@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..checks import check_number
 from ..digest import data_digest
 from ..errors import IasideError, ReportError, UsageError, said
+from ..images.class_names import NO_NAMES
 from ..images.sample import OWN_ANSWERS, Reading, Sample
 from ..inference.choosing import is_active
 from ..inference.plugin_loading import load_plugins
@@ -47,7 +48,6 @@ from .analysis import analyze
 from .attacked import NO_ATTACK
 from .damage import explain
 from .heatmap import measure_heatmap
-from .model_names import NO_NAMES
 from .robustness import measure_robustness
 from .robustness_columns import settings_of_answers, table_of, table_parts
 from .run import identity_of, model_of
