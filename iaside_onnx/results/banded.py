@@ -15,6 +15,9 @@ from ..plurals import counted
 from ..spelling import words
 from ..storage.value_rules import need
 
+# What settings say of bands that are not of equal width.
+OF_SPACING = ("spacing", "edges")
+
 
 def spacing_of(settings: Mapping[str, Any]) -> str:
     """How the edges of the bands were found; a file that does not say has equal widths."""
