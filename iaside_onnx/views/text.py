@@ -190,12 +190,3 @@ def band_table(
     )
     headings = ["band", f"SID{mark}", level, "Shapley value", "std. error"]
     return headings, [list(row) for row in zip(*columns, strict=True)]
-
-
-def lasting(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 100:
-        return f"{math.ceil(seconds):.0f} s"
-    if seconds < 6000:
-        return f"{math.ceil(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
