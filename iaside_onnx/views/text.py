@@ -111,6 +111,11 @@ def number(value: SupportsFloat | None, digits: int = 3, *, signed: bool = False
     return f"{exact:{'+' if signed else ''}.{digits}f}"
 
 
+def whole(value: float, *, signed: bool = False) -> str:
+    """A number in whole figures, with no minus before 0."""
+    return number(round(value) + 0.0 if math.isfinite(value) else value, 0, signed=signed)
+
+
 def figures(value: SupportsFloat) -> str:
     """A ratio in three figures at most, two of them after the point."""
     exact = float(value)
