@@ -21,8 +21,8 @@ _WORST = 10
 _MATTERS = 0.05
 RULE = (
     f"the bands named are the fewest neighbouring ones that hold at least {100 * MOST_OF_IT:.0f} % "
-    "of the damage, at most half of all; the interval is that of their sum and counts that they were "
-    "chosen on the same images"
+    "of the damage, at most half of all; the interval is that of their sum and counts that they "
+    "were chosen on the same images"
 )
 
 
