@@ -257,9 +257,7 @@ class Audit(Shown):
     @property
     def gate(self) -> SuggestedGate:
         """The bound that the command "gate" holds the model to."""
-        found = suggested_gate(self.robustness, self.verdicts)
-        assert found is not None
-        return found
+        return suggested_gate(self.robustness, self.verdicts)
 
     def summary(self) -> dict[str, Any]:
         """The answer as plain JSON values: the content of ``summary.json``."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..errors import UsageError
 from .group_verdict import Verdicts, percent, verdicts
 from .robustness import RobustnessReport, resampled_errors
@@ -34,24 +36,27 @@ class SuggestedGate:
         return ["--max-error", f"{self.kind}={self.most:g}"]
 
 
-def suggested_gate(report: RobustnessReport, found: Verdicts | None = None) -> SuggestedGate | None:
-    """The bound for a model; None where the severities of verdicts were not measured.
+def suggested_gate(report: RobustnessReport, found: Verdicts | None = None) -> SuggestedGate:
+    """The bound for a model.
 
-    `found` are the verdicts where they are known, by a rule of their own.
+    `found` are the verdicts where they are known, by a rule of their own. Where their severities
+    were not measured the bound is the error of the worst group, rounded up to a twentieth.
     """
+    kinds = np.array([report.settings["kinds"][name] for name in report.perturbations])
     try:
         found = found or verdicts(report)
     except UsageError:
-        return None
-    worst = min(found.groups.values(), key=lambda group: group.right)
-    kept = found.guess + found.keep * (found.clean.right - found.guess)
-    most = math.ceil(100 * (1 - kept) - 1e-9) / 100
-    chosen = [report.settings["kinds"][name] == worst.kind for name in report.perturbations]
-    error = resampled_errors(report.lost_shares[:, chosen].mean(axis=(1, 2))[:, None], report)[0]
+        errors = report.errors.mean(axis=1)
+        kind = max(dict.fromkeys(kinds.tolist()), key=lambda each: errors[kinds == each].mean())
+        most = min(1.0, math.ceil(20 * float(errors[kinds == kind].mean()) - 1e-9) / 20)
+        keeps = ""
+    else:
+        kind = min(found.groups.values(), key=lambda group: group.right).kind
+        kept = found.guess + found.keep * (found.clean.right - found.guess)
+        most = math.ceil(100 * (1 - kept) - 1e-9) / 100
+        keeps = f"; at {most:g} it keeps {percent(found.keep)}"
+    lost = report.lost_shares[:, kinds == kind].mean(axis=(1, 2))[:, None]
+    error = resampled_errors(lost, report)[0]
     fails = "fails" if float(error.high) > most else "passes"
-    return SuggestedGate(
-        worst.kind,
-        most,
-        f"({fails} today: {report.error_name} {error.value:.2f}, upper end {error.high:.2f}; at "
-        f"{most:g} it keeps {percent(found.keep)})",
-    )
+    now = f"{fails} today: {report.error_name} {error.value:.2f}, upper end {error.high:.2f}"
+    return SuggestedGate(kind, most, f"({now}{keeps})")

@@ -80,13 +80,11 @@ def _after_robustness(report: RobustnessReport, file: str) -> list[tuple[str, st
     severity = report.severities[len(report.severities) // 2]
     why = ["explain", "MODEL", "IMAGES", "--corruption", worst, "--severity", str(severity)]
     gate = suggested_gate(report)
-    bound = []
-    if gate is not None:
-        bound = [(_line("gate", file, *gate.words), "a bound for CI"), ("", gate.now)]
     return [
         (_line(*why), "why the worst hurts"),
         (_line("rank", file, "OTHER"), "against other models"),
-        *bound,
+        (_line("gate", file, *gate.words), "a bound for CI"),
+        ("", gate.now),
     ]
 
 
