@@ -160,7 +160,7 @@ class Classifier(Opened):
         ArtifactError
             "probabilities" that are none, or an embedding without a direction.
         """
-        if self.kind.name == "embedding":
+        if self.kind.name == "embedding" or self.scores.head is not None:
             if not np.abs(scores).max(axis=1).all():
                 raise ArtifactError(
                     f"{self.artifact.path}: output '{self.output.name}' is all zeros for an image, "
