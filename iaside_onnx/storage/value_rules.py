@@ -209,7 +209,7 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "threshold": lambda value: all(
             map(is_share, value if isinstance(value, list) else [value])
         ),
-        "ignore": whole(0, MOST_COUNT),
+        "ignore": whole(-MOST_CLASSES, MOST_CLASSES),
     },
     "run": {"forward_passes": whole(0, MOST_COUNT)},
     "data": {"classes": whole(1, MOST_CLASSES)},
