@@ -399,6 +399,8 @@ def _place(reading: Reading) -> dict[str, Any]:
         "columns": reading.columns, "class_names": names, "label_order": reading.label_order,
     }  # fmt: skip
     table = None if reading.labels is None else shown(reading.labels)
+    if table == OWN_ANSWERS:  # a file of that name
+        table = f"./{table}"
     return {
         "source": shown(reading.images),
         "labels": OWN_ANSWERS if reading.own_answers else table,
