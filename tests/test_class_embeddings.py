@@ -17,6 +17,8 @@ from iaside_onnx.inference.class_head import ClassHead
 from iaside_onnx.inference.class_scores import ScoreForm
 from iaside_onnx.inference.task import OneLabel
 from iaside_onnx.mathematics.embedding import directions, without_own
+from iaside_onnx.measure.verification import _set
+from iaside_onnx.page.repeat import repetition
 
 from . import graphs
 
@@ -274,3 +276,46 @@ def test_what_makes_no_classes_is_refused_in_one_line(encoder, photos, given, ch
         ia.analyze(encoder, photos, **options, **FEW)
     assert "\n" not in str(error.value)
     assert isinstance(error.value, UsageError | DataError)
+
+
+def test_rows_are_done_again_with_the_classes_that_the_file_names(
+    tmp_path, encoder, photos, given, iaside
+):
+    fit = classes_of(tmp_path / "fit", 1, count=3)
+    names = ("--class-names", given["class_names"])
+    for name, option, classes, more in (
+        ("zero-shot", "--class-embeddings", given["class_embeddings"], names),
+        ("fitted", "--fit-classes", fit, ()),
+    ):
+        report = tmp_path / f"{name}.h5"
+        asked = {"class_embeddings": classes, **given} if more else {"fit_classes": fit}
+        ia.analyze(encoder, photos, report, **asked, **FEW)
+        these = ("verify", report, "--model", encoder, "--images", photos, *more)
+        done = iaside(*these, option, classes, "--redo", 2)
+        assert done.exit_code == 0, done.stdout + done.stderr
+        assert f"classes:   holds: the classes of {classes} are those" in done.stdout
+        assert "rows:      holds: 2 of 18 rows done again" in done.stdout
+        refused = iaside(*these, "--redo", 2)
+        assert refused.exit_code == 2
+        assert f"--redo needs {option}" in refused.stderr
+        if more:
+            np.save(tmp_path / "other.npy", np.eye(4)[:3])
+            other = tmp_path / "other.npy"
+        else:
+            other = classes_of(tmp_path / "others", 2, count=3)
+        done = iaside(*these, option, other, "--redo", 2)
+        assert done.exit_code == 1
+        assert f"classes:   DOES NOT HOLD: the classes of {other} are others" in done.stdout
+        words = repetition(ia.load(report)).words
+        assert option in words
+        assert "--logits" not in words  # which is refused with classes that are given
+    done = iaside("verify", tmp_path / "fitted.h5", "--class-embeddings", other)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+def test_inputs_that_were_set_to_a_file_are_asked_for():
+    stored = {"tokens": f"sha256:{64 * '0'}", "training": "false"}
+    assert _set(stored, ("tokens=t.npy",)) == ("training=false", "tokens=t.npy")
+    assert _set({"training": "false"}, ()) == ("training=false",)
+    with pytest.raises(UsageError, match=re.escape("needs set=['tokens=FILE.npy'] as well")):
+        _set(stored, ())

@@ -10,16 +10,21 @@ import click
 from .measure import claim
 from .numbers import FILE, INTEGER, TABLE, TEXT
 from .options import (
+    classes_options,
     ep_library_option,
     extension_option,
     json_option,
+    set_option,
     signature_options,
     threads_option,
 )
 from .output import files_in, print_json, say
 
 # Options that ask nothing of a page.
-_OF_FILES = ("model", "images", "labels", "class_names", "redo", "signature", "allowed_signers")
+_OF_FILES = (
+    "model", "images", "labels", "class_names", "class_embeddings", "fit_classes", "set", "redo",
+    "signature", "allowed_signers",
+)  # fmt: skip
 
 
 @click.command()
@@ -37,6 +42,8 @@ _OF_FILES = ("model", "images", "labels", "class_names", "redo", "signature", "a
     "--class-names", type=TEXT, metavar="FILE|none",
     help="Class names of the model, as for analyze.",
 )  # fmt: skip
+@classes_options
+@set_option
 @click.option(
     "--redo", type=INTEGER, default=0, show_default=True, metavar="N",
     help="Make N rows of the table again; needs --images, and --model where one made them.",

@@ -111,7 +111,27 @@ def class_head(
     return _fitted(Path(settings.fit_classes), settings, sample, scores, pixels, listener)
 
 
-def _read(path: Path, width: int) -> NDArray[np.float64]:
+def digest_of_classes(name: str, given: str | Path) -> str:
+    """What settings of a result say of classes that are given for embeddings.
+
+    Parameters
+    ----------
+    name : str
+        "class_embeddings", of a file; "fit_classes", of images.
+    given : path
+
+    Raises
+    ------
+    UsageError, DataError
+    """
+    if name == "fit_classes":
+        source = Reading.asked(given).open()
+        return Sample(source, np.arange(len(source.ids))).digest()
+    rows = _read(Path(given))
+    return _digest(rows, directions(rows).astype(np.float32))
+
+
+def _read(path: Path, width: int | None = None) -> NDArray[np.float64]:
     """Embeddings of classes from a file, shape (C, D)."""
     name = "class_embeddings"
     check_regular(path, UsageError, option(name, str(path)))
@@ -120,7 +140,10 @@ def _read(path: Path, width: int) -> NDArray[np.float64]:
             rows = np.load(stream, allow_pickle=False)
         if not isinstance(rows, np.ndarray):
             raise ValueError("it holds several arrays, as a .npz does; save one by numpy.save")
-    except (OSError, ValueError, EOFError) as error:
+    except OSError as error:
+        why = f"cannot be read ({error.strerror or error})"
+        raise InvalidOption(name, str(path), why) from error
+    except (ValueError, EOFError) as error:
         raise InvalidOption(name, str(path), f"cannot be read as a .npy file ({error})") from error
     if rows.dtype.kind not in "fiu" or rows.ndim != 2:
         what = f"{rows.dtype} of shape {list(rows.shape)}"
@@ -130,7 +153,7 @@ def _read(path: Path, width: int) -> NDArray[np.float64]:
     classes, numbers = rows.shape
     if classes < 2 or rows.size > _MOST_NUMBERS:
         raise InvalidOption(name, str(path), f"holds {classes} classes; give two or more")
-    if numbers != width:
+    if width not in (None, numbers):
         raise InvalidOption(
             name, str(path),
             f"has {numbers} numbers a class, but the model's embeddings have {width}; take the "
