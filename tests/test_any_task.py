@@ -143,19 +143,29 @@ def test_heat_maps_pages_and_pictures_of_any_task(tmp_path, task, model, images,
 
 
 def test_reports_of_other_tasks_are_not_compared(tmp_path, images):
-    reports = {}
+    reports, damaged, errors = {}, {}, []
     for name in ("embedding", "several-labels"):
         path = MODELS[name](tmp_path / f"{name}.onnx")
         reports[name] = ia.analyze(path, images, bands=4, **options_of(name))
         measured = ia.measure_robustness(
             path, images, corruption="fog", severity=1, attack="none", **options_of(name)
         )
+        damage = {"corruption": "fog", "severity": 1, "bands": 2}
+        damaged[name] = ia.explain(path, images, samples=4, **damage, **options_of(name))
+        errors.append(measured)
         with pytest.raises(IasideError, match=r"measure both alike|another model"):
             reports["embedding"].finding(measured) if name != "embedding" else ia.analyze(
                 path, images, bands=4, **OWN, task="several-labels", output_kind="logits"
             ).finding(measured)
-    with pytest.raises(IasideError, match="task"):
-        ia.compare(*reports.values())
+    for pair in (reports, damaged):
+        with pytest.raises(IasideError, match="other games|different games: task several-labels"):
+            ia.compare(*pair.values())
+    ranking = ia.rank([*errors, *reports.values()])
+    assert [row.path for row in ranking.rows] == ["embedding.onnx"]
+    assert sorted((each.model, "task" in each.reason) for each in ranking.left_out) == [
+        ("several-labels.onnx", True),
+        ("several-labels.onnx", True),
+    ]
 
 
 @pytest.mark.parametrize("name", ["embedding", "other"])
