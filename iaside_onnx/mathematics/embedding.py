@@ -24,9 +24,9 @@ def directions(rows: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def cosines(first: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
-    """Cosine of each direction with the one of the same row, shape (n,)."""
+    """Cosine of each direction with the one of the same row, shape (n,), in [-1, 1]."""
     product = np.asarray(first, np.float64) * np.asarray(other, np.float64)
-    return np.asarray(product.sum(axis=-1))
+    return np.asarray(product.sum(axis=-1).clip(-1, 1))  # rounding goes beyond
 
 
 def nearest_other(

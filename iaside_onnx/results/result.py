@@ -499,6 +499,14 @@ class ModelResult(Result):
         ).computed_digest()
 
     @property
+    def clean_is_settled(self) -> bool:
+        """Whether an untouched image is worth what it is by definition, being held against itself.
+
+        So it is of embeddings, and of other outputs than classes.
+        """
+        return not self.task.labelled
+
+    @property
     def class_words(self) -> str:
         """What the labels are, in words."""
         if not self.of_classes:
