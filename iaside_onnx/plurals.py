@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def plural(count: int, one: str, many: str | None = None) -> str:
     """The word for so many things; by default with an s for all but one.
@@ -23,3 +25,15 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     ('1 image', '1200 images', '2 classes')
     """
     return f"{count} {plural(count, one, many)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a list in a sentence.
+
+    Examples
+    --------
+    >>> listed(["1", "2", "3"]), listed(["1"])
+    ('1, 2 and 3', '1')
+    """
+    every = list(names)
+    return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))

@@ -236,8 +236,7 @@ def scene(tmp_path):
 def test_all_importance_lies_in_the_band_whose_sign_the_mask_is(tmp_path, scene, channels):
     images, masks = scene
     model = graphs.band_map(tmp_path / "m.onnx", SIZE, 2, 4, channels=channels)
-    asked = {"task": "dense", "output_kind": "logits"} if channels == 1 else {}
-    report = ia.analyze(model, images, labels=masks, **asked, **FEW)
+    report = ia.analyze(model, images, labels=masks, **FEW)
     assert report.settings["task"] == "dense"
     assert report.settings["value"] == "mean-log-prob"
     np.testing.assert_allclose(report.sid, [0, 0, 1, 0], atol=1e-4)
@@ -246,7 +245,7 @@ def test_all_importance_lies_in_the_band_whose_sign_the_mask_is(tmp_path, scene,
     assert sum(row["pixels"] for row in report.class_numbers) == 8 * (SIZE**2 - 9)
     assert "mean intersection over union 1.000 over 2 classes" in report.beside
     # The model's own clean answers are these masks, and all pixels count.
-    own = ia.analyze(model, images, labels="model", **asked, **FEW)
+    own = ia.analyze(model, images, labels="model", task="dense", **FEW)
     assert own.beside is None
     assert own.summary().get("mean_iou") is None
     np.testing.assert_allclose(own.value, report.value, atol=0.05)
@@ -357,7 +356,7 @@ def test_maps_want_masks_and_say_so(tmp_path, scene, photographs, iaside):
     table.write_text("file,label\nday/0.png,1\n")
     target = ("-o", tmp_path / "r.h5")
     for labels in ((), ("--labels", table)):
-        told = iaside("analyze", model, images, *labels, *target)
+        told = iaside("analyze", model, images, *labels, "--task", "dense", *target)
         assert told.exit_code == 2
         assert "is held against masks: give --labels FOLDER" in told.stderr.splitlines()[-1]
     classifier = graphs.small_network(tmp_path / "c.onnx", size=SIZE)

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import IasideError, OtherRowsError, ReportError, said
 from ..images.layouts import names_apart, place_name
 from ..inference.inspection import Inspection, inspect
+from ..inference.map_meaning import Told
 from ..listener import Listener
 from ..measure.analysis import analyze
 from ..measure.corrupted import asked_corruptions
@@ -162,7 +163,10 @@ class Work:
         # What an earlier run wrote down counts as given too.
         Request.of(LabelledOptions, self._given, self.model, self.images, None)
         named = {name: self._given[name] for name in _INSPECTED if name in self._given}
-        found = inspect(self.model, **named)
+        found_before = self.folder.about.get("found", {})
+        named = {name: found_before[name] for name in ("task",) if name in found_before} | named
+        told = Told.by(self.asked.get("labels"), self.asked.get("class_names"))
+        found = inspect(self.model, **named, told=told, settled=True)
         before = self.folder.about.get("sha256", found["sha256"])
         if before != found["sha256"]:
             raise ReportError(

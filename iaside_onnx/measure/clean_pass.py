@@ -243,9 +243,10 @@ def _say_accuracy(
     listener, count = subject.listener, len(predicted)
     mean_text = f"mean log-probability {mean:.3f}"
     if subject.own_answers:
+        many = counted(len(np.unique(predicted)), "class", "classes")
         listener.note(
-            f"labels: the model's own answers to {count} images, of {len(np.unique(predicted))} "
-            f"classes, {mean_text}; clean accuracy is not known"
+            f"labels: the model's own answers to {counted(count, 'image')}, of {many}, "
+            f"{mean_text}; clean accuracy is not known"
         )
         return
     right = int((predicted == classes).sum())

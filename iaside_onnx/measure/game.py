@@ -213,7 +213,10 @@ def play(
                 own = np.stack([np.insert(row, place, grand) for row, place in rows])
             meanwhile = None if following is None else following.start
             counted = _Counted(progress, at if added else None)
-            table = _evaluate(engine, now, own, columns, labels[group], batch, counted, meanwhile)
+            table = _evaluate(
+                engine, now, own, columns, labels[group], batch, counted, meanwhile,
+                work=columns * len(positions),
+            )  # fmt: skip
             following = following or begin()
             for number, (position, values) in enumerate(zip(group, table, strict=True)):
                 masks = coalitions if own is None else own[number]
@@ -324,10 +327,12 @@ def _evaluate(
     batch: BatchSize,
     counted: _Counted,
     meanwhile: Callable[[], None] | None,
+    work: int,
 ) -> NDArray[np.float32]:
     """What the engine gives, shape (images, columns, columns of the task).
 
-    `own` where each image has its coalitions; `meanwhile` is called where the device is busy.
+    `own` where each image has its coalitions; `meanwhile` is called where the device is busy;
+    `work` are the passes of all groups.
     """
     count = len(group.rows)
     table = np.empty((count, columns, engine.columns), np.float32)
@@ -338,7 +343,7 @@ def _evaluate(
         many = count - first if whole else 1
         stop = min(columns, start + batch.at_once(engine.span(size)))
         passes = many * (stop - start)
-        run = size if engine.one_shape else min(size, passes)
+        run = batch.filled(work) if engine.one_shape else min(size, passes)
         began = time.perf_counter()
         try:
             chosen = slice(first, first + many)

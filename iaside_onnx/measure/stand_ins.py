@@ -16,6 +16,7 @@ from ..checks import check_kind, check_truth, plain, several
 from ..comparisons.shares import check_same_images
 from ..corruptions.corrupt import corrupt, generator
 from ..corruptions.severity import CATALOGUE
+from ..defaults import NORM
 from ..errors import UsageError
 from ..mathematics.bands import check_count
 from ..mathematics.signal_noise import Rings
@@ -51,7 +52,7 @@ def measure_stand_ins(
     snr: str | Path | SnrReport | None = None,
     spectrum: str | Path | Sequence[str | Path] = (),
     rings: int | None = None,
-    norm: str = "linf",
+    norm: str = NORM,
     placed: bool = False,
     measured: str | Path | RobustnessReport | None = None,
     confidence: float = 0.95,
@@ -167,7 +168,7 @@ def _check_source(
             f"{option('spectrum')} goes without {option('corruption')} and {option('severity')}: "
             "its tables are the perturbations"
         )
-    if snr is not None and (rings is not None or norm != "linf"):
+    if snr is not None and (rings is not None or norm != NORM):
         raise UsageError(
             f"{option('snr')} goes without {option('rings')} and {option('norm')}: those of its "
             "file are taken"

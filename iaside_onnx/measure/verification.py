@@ -21,15 +21,18 @@ from ..checks import check_number, several
 from ..digest import data_digest
 from ..errors import IasideError, ReportError, UsageError, said
 from ..images.class_index import ClassIndex
+from ..images.class_names import NO_NAMES
 from ..images.sample import OWN_ANSWERS, Reading, Sample
 from ..inference.choosing import is_active
 from ..inference.class_head import digest_of_classes
 from ..inference.plugin_loading import load_plugins
 from ..inference.providers import asked, row_of
 from ..listener import Listener
+from ..mathematics.spacing import GIVEN
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
 from ..preprocessing.preprocess import PRESETS, load_preprocess, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
+from ..results.banded import spacing_of
 from ..results.damage import DamageReport
 from ..results.heatmap import HeatmapReport
 from ..results.part import part_of
@@ -47,7 +50,6 @@ from .analysis import analyze
 from .attacked import NO_ATTACK
 from .damage import explain
 from .heatmap import measure_heatmap
-from .model_names import NO_NAMES
 from .robustness import measure_robustness
 from .robustness_columns import settings_of_answers, table_of, table_parts
 from .run import identity_of, model_of
@@ -482,7 +484,11 @@ def _settings(result: Any, folder: Path, given: dict[str, Any]) -> dict[str, Any
         names -= {"absence", "output_map"}
     if not isinstance(result, Report | DamageReport):
         names -= {"estimator", "passes", "separate_dc"}
+    if settings.get("spacing") != GIVEN:  # which the images or the number of bands give anew
+        names -= {"edges"}
     options = {name: settings[name] for name in sorted(names) if name in settings}
+    if "bands" in settings:
+        options["spacing"] = spacing_of(settings)
     if isinstance(settings.get("set"), dict):
         options["set"] = _set(settings["set"], given.pop("set", ()))
     if isinstance(options.get("threshold"), list):

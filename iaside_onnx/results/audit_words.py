@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..plurals import counted, plural
+from ..plurals import counted, listed, plural
 from .damage_words import perturbation_name
 from .finding import no_finding
 from .group_verdict import (
@@ -21,7 +21,6 @@ from .group_verdict import (
     GroupVerdict,
     Verdicts,
     kinds_words,
-    listed,
 )
 from .report import Report
 from .robustness import RobustnessReport

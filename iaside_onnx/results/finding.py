@@ -17,7 +17,7 @@ import numpy as np
 from ..checks import check_kind
 from ..errors import ReportError
 from ..mathematics.proportion import normal_quantile, student_quantile
-from ..plurals import counted, plural
+from ..plurals import counted, listed, plural
 from ..setting_roles import FED, settings_apart
 from .part import part_note
 from .precondition import enough_in_words, speaks_of_accuracy
@@ -200,13 +200,9 @@ def _bands(report: ValueTable) -> str:
         bands.append(f"{count - _MOST_BANDS} more")
         shares.append(f"together {float(sid[order[_MOST_BANDS:count]].sum()):.3f}")
     return (
-        f"{plural(len(bands), 'band')} {_listed(bands)} of {len(sid)}, counted from the "
-        f"lowest frequency: {_listed(shares)} of the importance"
+        f"{plural(len(bands), 'band')} {listed(bands)} of {len(sid)}, counted from the "
+        f"lowest frequency: {listed(shares)} of the importance"
     )
-
-
-def _listed(parts: list[str]) -> str:
-    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
 def measured_values(robustness: RobustnessReport) -> dict[str, Any]:

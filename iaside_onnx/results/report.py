@@ -26,7 +26,9 @@ class Report(ValueTable):
         -------
         list of dict
             ``class``, ``name``, ``n``, ``few`` (fewer than 20 images), ``accuracy`` with
-            ``accuracy_low`` and ``accuracy_high`` (Wilson). From the class's own images:
+            ``accuracy_low`` and ``accuracy_high`` (Wilson), ``gain`` (v(all) - v(none) in
+            log-probability) and ``no_finding`` (why its shares and scores may not be read; None
+            where they may). From the class's own images:
             ``shapley``, ``shapley_stderr``, ``sid``, ``srs``, ``srs_signed``, and where images are
             not few ``sid_low``, ``sid_high``, ``srs_signed_low``, ``srs_signed_high``, else None.
             ``shrunk`` holds the same keys (without ``srs``) of the credibility estimate, which

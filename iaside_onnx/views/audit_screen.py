@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..plurals import listed
 from ..results.audit import PAGE, Audit
 from ..results.audit_words import worst_first
-from ..results.group_verdict import SEVERITIES, Accuracy, GroupVerdict, listed
+from ..results.group_verdict import SEVERITIES, Accuracy, GroupVerdict
 from ..spelling import command_text, path_word
 from .terminal import Terminal, share_bar, terminal
 from .text import model_name, one_line

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..plurals import counted
+from ..results.banded import bands_said
 from ..results.damage import FEW_IMAGES, DamageReport
 from ..results.damage_words import pairs_of_bands, perturbation_name, sentence, split_sentence
 from ..spelling import option
@@ -42,7 +43,7 @@ def print_damage(report: DamageReport, *, per_class: bool = False) -> None:
         report,
         f"{one_line(perturbation_name(settings['perturbation']))}, "
         f"{counted(len(report.labels), 'image', 'images')}, "
-        f"{counted(report.players, 'band', 'bands')} ({settings['norm']}){drawn}",
+        f"{bands_said(settings, report.players)}{drawn}",
     )
     out.say(sentence(report), *filter(None, [split_sentence(report)]), bold=True)
     level = f"{percent(report.confidence)} int."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..results.banded import bands_said
 from ..results.finding import NOT_A_FINDING, no_finding
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
@@ -26,8 +27,8 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
         f"{len(shown.labels)} images of {width} x {height}, "
         f"{clean_words(shown, 'clean error', shown.clean_error)}; "
         f"{len(shown.grid.vectors)} Fourier basis vectors of l2 norm "
-        f"{settings['strength']:.4g} in each channel, {settings['bands']} bands "
-        f"({settings['norm']})",
+        f"{settings['strength']:.4g} in each channel, "
+        f"{bands_said(settings)}",
     )
     level = f"{percent(settings['confidence'])} interval"
     sid = "SID" if reason is None else f"SID ({NOT_A_FINDING})"

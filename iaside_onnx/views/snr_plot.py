@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 
 from ..errors import UsageError
 from ..plurals import counted
+from ..results.banded import kind_said
 from ..results.snr import SnrReport
 from .figure import (
     COLOURS,
@@ -53,7 +54,7 @@ def snr_figure(report: SnrReport) -> Picture:
     header = Header(
         "Spectral signal-to-noise ratio",
         f"{_about(report)}, {settings['width']} x {settings['height']} pixels, "
-        f"{settings['norm']}; "
+        f"{kind_said(settings)}; "
         f"shaded: {percent(settings['confidence'])} intervals; dotted: as much noise as signal",
     )
     panels = [Panel(1.5, 0.62, partial(_draw, report, *group)) for group in groups]
