@@ -126,6 +126,13 @@ def test_pictures_of_two_kinds_of_file_of_one_name_do_not_collide(
     for words in ((), ("--panel", "sid")):
         assert iaside("plot", "analyses/m.h5", *words).exit_code == 0
     assert "Picture: m-robustness.png" in iaside("plot", "robustness/m.h5").stdout
+    copy(folder / "a.h5", tmp_path)
+    listed = iaside("show", ".").stdout
+    assert "Folders in it that hold more: analyses, robustness" in listed
+    other = replace(made(profiles(30)), model={"path": "o.onnx", "sha256": "9" * 64})
+    other.save("o.h5")
+    page = iaside("html", "o.h5", "robustness", "-o", "page.html")
+    assert page.exit_code == 2  # nothing was measured of the one model
     assert {path.name for path in tmp_path.glob("*.png")} == {
         "m.png", "m-sid.png", "m-robustness.png"
     }  # fmt: skip
@@ -141,6 +148,7 @@ def test_a_folder_is_listed(folder, iaside):
     assert "no report" in rows[2]["says"]
     files = json.loads(iaside("show", folder, "--json").stdout)["files"]
     assert [each["file"] for each in files] == ["a.h5", "b.h5", "c.h5"]
+    assert "Folders in it" not in listed.stdout
     refused = iaside("show", folder, "--per-class")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
 
