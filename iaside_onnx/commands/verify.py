@@ -11,9 +11,11 @@ import click
 from .measure import claim
 from .numbers import FILE, INTEGER, TABLE, TEXT
 from .options import (
+    classes_options,
     ep_library_option,
     extension_option,
     json_option,
+    set_option,
     signature_options,
     threads_option,
 )
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from ..results.verification import Verification
 
 # Options that ask nothing of a page.
-_OF_FILES = ("model", "images", "labels", "class_names", "redo", "signature", "allowed_signers")
+_OF_FILES = (
+    "model", "images", "labels", "class_names", "class_embeddings", "fit_classes", "set", "redo",
+    "signature", "allowed_signers",
+)  # fmt: skip
 
 
 @click.command()
@@ -41,6 +46,8 @@ _OF_FILES = ("model", "images", "labels", "class_names", "redo", "signature", "a
     "--class-names", type=TEXT, metavar="FILE|none",
     help="Class names of the model, as for analyze.",
 )  # fmt: skip
+@classes_options
+@set_option
 @click.option(
     "--redo", type=INTEGER, default=0, show_default=True, metavar="N",
     help="Make N rows of the table again; needs --images, and --model where one made them.",

@@ -114,7 +114,7 @@ def _single(report: DamageReport) -> str:
     """What one perturbation left of the right answers."""
     name = perturbation_name(report.settings["perturbation"])
     text = f"{model_name(report)} under {name}"
-    if report.value == "log-prob":
+    if not report.in_points:
         return f"{text}, n = {len(report.labels)}: see its damage below"
     kept = "the same" if report.value == "same-answer" else "right"
     clean, perturbed = (

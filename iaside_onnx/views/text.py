@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
+from ..mathematics.spacing import LINEAR
+from ..results.banded import names_with_waves, spacing_of
 from ..tasks import VALUED
 
 if TYPE_CHECKING:
@@ -177,6 +179,13 @@ def with_ends(names: Sequence[str]) -> list[str]:
     return [name + note for name, note in zip(names, notes, strict=True)]
 
 
+def band_labels(report: Any) -> list[str]:
+    """Names of a result's bands with what they are: their ends, or the lengths of their waves."""
+    if spacing_of(report.settings) == LINEAR:
+        return with_ends(report.band_names)
+    return names_with_waves(report.settings, report.band_names)
+
+
 def band_table(
     report: Report, mark: str = "", *, extremes: bool = True
 ) -> tuple[list[str], list[list[str]]]:
@@ -187,7 +196,7 @@ def band_table(
     intervals = report.intervals
     level = f"{percent(report.confidence)} interval"
     columns = (
-        with_ends(report.band_names) if extremes else report.band_names,
+        band_labels(report) if extremes else report.band_names,
         map(number, report.sid),
         map(interval, intervals.sid_low, intervals.sid_high),
         (number(value, 4, signed=True) for value in report.shapley),
