@@ -68,6 +68,8 @@ def ends_sentence(report: DamageReport) -> str:
         f"{number(spread.high, digits)}]"
         for spread in (report.clean, report.perturbed, report.damage)
     )
+    if report.clean_is_settled:
+        clean = number(report.clean.value, digits)
     quantity = _QUANTITY[report.value].format(report.class_words)
     return (
         f"{quantity}: {clean} clean, {perturbed} perturbed, {damage} lost "
