@@ -34,6 +34,8 @@ OUTPUT_MAPS = ("real", "magnitude")
 # More than there is of anything that is counted, and less than what any library stumbles over.
 MOST_COUNT = 1 << 31
 MOST_OFFSET = 1_000_000
+# What a pixel of a mask may hold, which is read as int32.
+MASK_NUMBERS = -(1 << 31), (1 << 31) - 1
 # Beyond these logits are all equal, or no numbers, in the single precision of the game.
 TEMPERATURES = (1e-6, 1e6)
 SAMPLINGS = ("stratified", "nested")
@@ -267,7 +269,7 @@ class Settings:
         elif self.threshold is not None:
             check_number("threshold", self.threshold, 0.0, 1.0, "a probability, or a file")
         if self.ignore is not None:
-            check_number("ignore", self.ignore, 0, MOST_COUNT, "a number of a mask")
+            check_number("ignore", self.ignore, *MASK_NUMBERS, "a number of a mask")
 
     def check(self) -> None:
         """Refuse values that cannot be used with a `UsageError`, before any work is done."""

@@ -326,6 +326,29 @@ def test_what_is_no_class_does_not_count(tmp_path, scene, iaside):
     assert "its masks hold 0 and 255 alone" in told.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("number", [-1, -(2**31), 2**31 - 1])
+def test_every_number_that_a_mask_can_hold_may_be_left_out(tmp_path, scene, iaside, number):
+    images, masks = scene
+    model = graphs.band_map(tmp_path / "m.onnx", SIZE, 2, 4, channels=2)
+    plain = ia.analyze(model, images, labels=masks, **FEW)
+    for path in list(masks.rglob("*.png")):
+        mask = np.asarray(Image.open(path)).astype(np.int32)
+        Image.fromarray(np.where(mask == 255, number, mask)).save(path.with_suffix(".tif"))
+        path.unlink()
+    asked = ("--labels", masks, "--bands", 4, "--absence", "zero", "--preprocess", "unit")
+    asked += ("-o", tmp_path / "r.h5")
+    told = iaside("analyze", model, images, *asked)
+    assert f"--ignore {number} leaves such pixels out" in told.stderr.splitlines()[-1]
+    told = iaside("analyze", model, images, *asked, "--ignore", number)
+    assert told.exit_code == 0, told.stderr
+    report = ia.load(tmp_path / "r.h5")
+    assert report.settings["ignore"] == number
+    np.testing.assert_array_equal(report.value, plain.value)
+    for wrong in (-(2**31) - 1, 2**31):
+        told = iaside("analyze", model, images, *asked, "--ignore", wrong)
+        assert "give a number of a mask, from -2,147,483,648" in told.stderr.splitlines()[-1]
+
+
 def test_maps_want_masks_and_say_so(tmp_path, scene, photographs, iaside):
     images, masks = scene
     model = graphs.band_map(tmp_path / "m.onnx", SIZE, 2, 4, channels=2)

@@ -293,6 +293,18 @@ def test_a_match_is_worth_overlap_times_the_confidence_that_is_left():
     assert matched(twice, twice, 0.25) == 1
 
 
+@pytest.mark.parametrize(
+    "box", [[3, 3, 3, 9], [3, 3, 3, 3], [9, 9, 3, 3], [0, 0, np.inf, 5], [1e-30, 0, 2e-30, 1e-30]]
+)
+def test_boxes_without_an_area_match_themselves(box):
+    clean = as_set([*box, 0.8, 1], [0, 0, 10, 10, 0.7, 1], [*box, 0.4, 2])
+    assert matched(clean, clean, 0.25) == 1
+    moved = clean.copy()
+    moved[0, 0] += 1
+    if box[0] < 9 and np.isfinite(box).all():
+        assert matched(moved, clean, 0.25) == pytest.approx(2 / 3)
+
+
 def test_overlap_and_suppression():
     boxes = np.array([[0, 0, 4, 4], [2, 0, 6, 4], [9, 9, 9, 9]], float)
     np.testing.assert_allclose(overlaps(boxes, boxes)[0], [1, 1 / 3, 0])

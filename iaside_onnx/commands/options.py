@@ -150,6 +150,20 @@ ep_library_option = click.option(
     "--ep-library", "ep_library", type=FILE, multiple=True,
     metavar="LIBRARY", help="Library that brings a --provider; it is run as code, so trust it.",
 )  # fmt: skip
+classes_options = together(
+    click.option(
+        "--class-embeddings", type=TEXT, metavar="FILE.npy",
+        help="Embeddings of the classes, a row each: makes a classifier of an image encoder.",
+    ),
+    click.option(
+        "--fit-classes", type=TEXT, metavar="IMAGES",
+        help="Labelled images whose mean embeddings are the classes of an image encoder.",
+    ),
+)  # fmt: skip
+set_option = click.option(
+    "--set", "set", multiple=True, type=TEXT, metavar="NAME=VALUE|NAME=FILE.npy",
+    help="Value of an input that takes no images, such as --set training=false.",
+)  # fmt: skip
 model_options = together(
     click.option(
         "--input", "input", type=TEXT, metavar="NAME", help="The input that takes images."
@@ -169,22 +183,12 @@ model_options = together(
         "--task", cls=Listed, table="tasks.TASKS", type=TEXT, metavar="KIND",
         help="What the model is: {names}.  [default: as its output says]",
     ),
-    click.option(
-        "--class-embeddings", type=TEXT, metavar="FILE.npy",
-        help="Embeddings of the classes, a row each: makes a classifier of an image encoder.",
-    ),
-    click.option(
-        "--fit-classes", type=TEXT, metavar="IMAGES",
-        help="Labelled images whose mean embeddings are the classes of an image encoder.",
-    ),
+    classes_options,
     click.option(
         "--logit-scale", type=NUMBER, metavar="S",
         help="Factor of the cosines of --class-embeddings.  [default: as in the file]",
     ),
-    click.option(
-        "--set", "set", multiple=True, type=TEXT, metavar="NAME=VALUE|NAME=FILE.npy",
-        help="Value of an input that takes no images, such as --set training=false.",
-    ),
+    set_option,
     click.option(
         "--allow-random", is_flag=True,
         help="Take a model whose scores are random; no two reports of it are equal.",

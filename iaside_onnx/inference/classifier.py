@@ -162,7 +162,12 @@ class Classifier(Opened):
         ArtifactError
             "probabilities" that are none, or an embedding without a direction.
         """
-        if self.kind.name == "embedding":
+        if self.kind.name == "embedding" or self.scores.head is not None:
+            if not np.isfinite(scores).all():
+                raise ArtifactError(
+                    f"{self.artifact.path}: output '{self.output.name}' holds infinite numbers for "
+                    "an image, an embedding without a direction; check the preprocessing"
+                )
             if not np.abs(scores).max(axis=1).all():
                 raise ArtifactError(
                     f"{self.artifact.path}: output '{self.output.name}' is all zeros for an image, "
@@ -172,6 +177,12 @@ class Classifier(Opened):
         if self.kind.name == "other":
             if self.model.head is not None:
                 self.model.head.confirm(scores)
+            elif not np.isfinite(scores).all():
+                raise ArtifactError(
+                    f"{self.artifact.path}: the outputs hold infinite numbers for an image, which "
+                    "agree with none; check the preprocessing, or read another output "
+                    f"({option('output', like='NAME')})"
+                )
             return
         if self.kind.name == "several-labels":  # each a probability of its own
             plausible = replace(self.scores, binary=True).plausible(scores)

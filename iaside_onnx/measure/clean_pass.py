@@ -12,6 +12,7 @@ from ..errors import ArtifactError, said
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..inference.model import OutOfMemoryError, RunError
+from ..inference.steadiness import difference
 from ..inference.task import Tallying, Task
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
@@ -311,7 +312,7 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
             if len(pixels) <= 2:
                 return False
             pixels, alone = pixels[: len(pixels) // 2], alone[: len(pixels) // 2]
-    worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
+    worst = difference(alone, together)
     # Not-a-number is for others to report.
     coarse = classifier.output.dtype == "float16" or classifier.model.runtime.execution.coarse
     mixed = worst > (_MIXED_TOLERANCE_11_BITS if coarse else _MIXED_TOLERANCE)
@@ -319,7 +320,7 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
     if coarse and graph is not None:  # where rounding hides it, the graph tells
         mixed |= worst > 0 and quantises_on_the_fly(graph)
     if not coarse and not mixed and graph is not None and in_float32(graph):
-        spread = float(np.ptp(alone, axis=0).max() / max(np.abs(alone).max(), 1e-12))
+        spread = max(difference(alone, one) for one in alone)
         mixed = worst > max(_MIXED_SPREAD * spread, _MIXED_ROUNDING)
     if mixed:
         listener.warning(

@@ -18,7 +18,6 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
 from ..inference.engine import Engine
 from ..inference.input_form import InputForm
 from ..inference.model import OutOfMemoryError, RunError
@@ -26,6 +25,7 @@ from ..inference.session import Runtime
 from ..mathematics.bands import split
 from .batch_size import BatchSize, no_batch
 from .clean_check import CleanCheck
+from .no_numbers import refuse_infinite
 
 # Mean square of a band's pixels up to which it holds nothing but rounding of float32.
 _NOTHING = 1e-14
@@ -244,11 +244,7 @@ def _check_finite(
     bad = ~np.isfinite(values)
     if bad.any():
         at = int(np.flatnonzero(bad.any(axis=1))[0])
-        value = values[at][bad[at]][0]
-        found = "NaN" if np.isnan(value) else "a value that is infinite"
-        raise ArtifactError(
-            f"{engine.model.path}: returns {found} for image {name} under coalition {masks[at]}"
-        )
+        refuse_infinite(engine.model.path, f"{name} under coalition {masks[at]}", values[at])
 
 
 @dataclass(frozen=True)

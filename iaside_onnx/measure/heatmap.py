@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..checks import check_kind, check_number, check_truth, check_whole, plain
 from ..corruptions.corrupt import generator
 from ..defaults import BANDS, NORM, SPACING
-from ..errors import ArtifactError, UsageError
+from ..errors import UsageError
 from ..mathematics.fourier_basis import (
     FrequencyGrid,
     basis_vectors,
@@ -31,6 +31,7 @@ from .batch_size import BatchSize
 from .clean_pass import CleanPass
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .in_memory import GivenImages, GivenModel
+from .no_numbers import refuse_infinite, refuse_nan
 from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
@@ -197,21 +198,22 @@ class Heatmap(Measurement[HeatmapReport]):
         clean, task = scorer(pixels[None]), scorer.task
         advance(1)
         classes = subject.classifier.kind.name == CLASSES
+        path, image = subject.classifier.artifact.path, subject.sample.ids[position]
         row = np.empty((2, vectors), np.float32)
         start = 0
         while start < vectors:
             part = slice(start, min(vectors, start + scorer.size.size))
             logs = scorer(self._added(pixels, signs, part))
-            if np.isnan(logs).any():
-                wave = self.grid.vectors[start + int(np.flatnonzero(np.isnan(logs).any(axis=1))[0])]
-                raise ArtifactError(
-                    f"{subject.classifier.artifact.path}: returns NaN for image "
-                    f"{subject.sample.ids[position]} with the wave of "
-                    f"{wave[1]} x {wave[0]} cycles added"
-                )
+            change = task.change(logs, np.broadcast_to(clean, logs.shape))
+            bad = np.isnan(logs).reshape(len(logs), -1).any(axis=1) | ~np.isfinite(change)
+            for place in np.flatnonzero(bad)[:1]:
+                wave = self.grid.vectors[start + int(place)]
+                where = f"{image} with the wave of {wave[1]} x {wave[0]} cycles added"
+                refuse_nan(path, where, logs[place])
+                refuse_infinite(path, where, change[[place]])
             truths = np.broadcast_to(target, (len(logs), *target.shape))
             row[0, part] = ~task.right(logs, truths) if classes else task.share(logs, truths)
-            row[1, part] = task.change(logs, np.broadcast_to(clean, logs.shape))
+            row[1, part] = change
             advance(part.stop - start)
             start = part.stop
         return row.ravel()

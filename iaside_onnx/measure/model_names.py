@@ -55,6 +55,8 @@ def model_names(classifier: Classifier, reading: Reading, listener: Listener) ->
                 + (f" (label offset {offset})" if offset else "")
                 + more
             )
+        if classifier.scores.head is not None:
+            _say_equal(given, fitting, listener)
         return ModelNames(fitting, str(given), fitting)
     if classifier.scores.head is not None:
         return _of_head(classifier.scores.head, reading)
@@ -84,6 +86,14 @@ def model_names(classifier: Classifier, reading: Reading, listener: Listener) ->
         if file.suffix == ".txt":
             listener.note(f"class names: {file} names {len(names)} for {outputs} classes; not used")
     return None
+
+
+def _say_equal(given: Path, names: list[str], listener: Listener) -> None:
+    """Warn of classes of one name, whose embeddings were made from it, or of another."""
+    again = next((at for at, name in enumerate(names) if name in names[:at]), None)
+    if again is not None:
+        first = names.index(names[again])
+        listener.warning(f"{given}: classes {first} and {again} are both called '{names[again]}'")
 
 
 def _of_head(head: ClassHead, reading: Reading) -> ModelNames | None:

@@ -121,7 +121,8 @@ def measure_snr(
     else:
         check_choice("attack", attack, METHODS)
         if model is None or epsilon is None:
-            needed = f"{option('model')} and {option('epsilon')}"
+            lacking = {"model": model, "epsilon": epsilon}
+            needed = " and ".join(option(name) for name, each in lacking.items() if each is None)
             raise UsageError(f"{option('attack', attack)} needs {needed}")
         check_radius(epsilon)
         names = names if several("corruption", corruption) else []

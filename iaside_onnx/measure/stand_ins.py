@@ -17,7 +17,7 @@ from ..comparisons.shares import check_same_images
 from ..corruptions.corrupt import corrupt, generator
 from ..corruptions.severity import CATALOGUE
 from ..defaults import NORM
-from ..errors import ArtifactError, UsageError
+from ..errors import UsageError
 from ..mathematics.bands import check_count
 from ..mathematics.signal_noise import Rings
 from ..mathematics.stand_in import Plane
@@ -30,6 +30,7 @@ from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import Image, asked_corruptions, corruption_threads, perturbed
 from .in_memory import GivenImages, GivenModel
+from .no_numbers import refuse_nan
 from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
@@ -265,11 +266,8 @@ class StandIns(Measurement[StandInReport]):
                 logs = scorer(np.stack([image for _, _, image in group]))
                 for number, (position, column, _) in enumerate(group):
                     log, target = logs[number : number + 1], subject.targets[[position]]
-                    if np.isnan(log).any():
-                        path, name = subject.classifier.artifact.path, subject.sample.ids[position]
-                        raise ArtifactError(
-                            f"{path}: returns NaN for image {name} ({self._describe(column)})"
-                        )
+                    where = f"{subject.sample.ids[position]} ({self._describe(column)})"
+                    refuse_nan(subject.classifier.artifact.path, where, log)
                     if column < 0:
                         clean = log
                         continue

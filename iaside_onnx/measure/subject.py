@@ -274,25 +274,28 @@ def _with_sets(request: Request, kind: str | None) -> Request:
 
 
 def _kind_of(request: Request, *, labelled: bool) -> TaskKind | None:
-    """The kind of the model, where labels cannot be read; None where it cannot be told.
+    """The kind of the model, where labels cannot be read; None where images cannot be either.
 
     Raises
     ------
-    DataError
-        The model asks for labels of another form.
+    IasideError
+        The model asks for labels of another form; or it cannot be opened as it is asked for, so
+        that nothing is known of the labels.
     """
     reading = request.reading
     if request.model is None or reading.own_answers:
         return None
-    bare = replace(reading, labels=None, columns=None, own_answers=True)
-    quiet = replace(request, reading=bare, listener=Listener())
+    # Nothing that goes with labels, which are not looked at here.
+    bare = replace(reading, labels=None, columns=None, label_order=None, own_answers=True)
+    settings = request.settings
+    if settings.temperature == "auto":
+        settings = replace(settings, temperature=1.0)
+    quiet = replace(request, reading=bare, settings=settings, listener=Listener())
     try:
         sample, _ = open_sample(quiet, labelled=labelled)
-        classifier = open_model(quiet, sample, check_range=False, told=told_by(reading))
-    except UsageError:
-        raise
     except IasideError:
         return None
+    classifier = open_model(quiet, sample, check_range=False, told=told_by(reading))
     if why := without_truths(classifier, reading):
         raise DataError(why)
     return classifier.kind
@@ -407,6 +410,8 @@ def _place(reading: Reading) -> dict[str, Any]:
         "columns": reading.columns, "class_names": names, "label_order": reading.label_order,
     }  # fmt: skip
     table = None if reading.labels is None else shown(reading.labels)
+    if table == OWN_ANSWERS:  # a file of that name
+        table = f"./{table}"
     return {
         "source": shown(reading.images),
         "labels": OWN_ANSWERS if reading.own_answers else table,

@@ -101,6 +101,8 @@ def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
     settings, data = report.settings, report.data
     choice, recipe = _preprocess(settings.get("preprocess"), settings.get("size"))
     size, kind = settings.get("size"), settings.get("output_kind")
+    # Classes that are given for embeddings are logits, whatever the model gives.
+    classed = bool({"class_embeddings", "fit_classes"} & settings.keys())
     temperature, threshold = settings.get("temperature"), settings.get("threshold")
     files = {
         name: "FILE.npy" if str(value).startswith("sha256:") else value
@@ -118,7 +120,7 @@ def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
         "temperature": None if temperature == _DEFAULTS["temperature"] else temperature,
         "preprocess": choice,
         "size": size if isinstance(size, list) and len(size) == 2 else None,
-        "output_kind": kind if kind in ("logits", "probabilities") else None,
+        "output_kind": kind if kind in ("logits", "probabilities") and not classed else None,
         "set": [f"{name}={value}" for name, value in files.items()],
         "allow_random": bool(settings.get("allow_random")) or None,
         "provider": str(settings.get("execution") or report.provider),
