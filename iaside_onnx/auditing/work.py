@@ -20,6 +20,7 @@ from ..measure.damage import explain
 from ..measure.request import LabelledOptions, Request
 from ..measure.robustness import measure_robustness
 from ..measure.subject import open_subject
+from ..plurals import lasting
 from ..results.audit import ANALYSIS, DAMAGE, ROBUSTNESS, Audit
 from ..results.group_verdict import GROUPS, KEEP, SEVERITIES, verdicts
 from ..results.robustness import RobustnessReport
@@ -27,7 +28,6 @@ from ..spelling import option
 from ..storage.output_file import whole_file
 from ..storage.partial import partial_path
 from ..tasks import CLASSES, TASKS, kind_of
-from ..views.text import lasting
 from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
 from .found_input import find_input, find_labels
 from .plan import (

@@ -22,7 +22,7 @@ from ..mathematics.prediction import (
 from ..mathematics.score import resampled_means
 from ..mathematics.shapley import game_values
 from ..mathematics.signal_noise import gain_and_residual
-from ..results.banded import spacing_words
+from ..results.banded import OF_SPACING, spacing_words
 from ..results.finding import no_finding
 from ..results.report import Report
 from ..results.result import OWN_ANSWERS
@@ -305,6 +305,7 @@ def predict_damage(
         settings={
             "bands": report.settings["bands"],
             "norm": report.settings["norm"],
+            **{name: report.settings[name] for name in OF_SPACING if name in report.settings},
             "separate_dc": apart,
             "absence": report.settings["absence"],
             "seed": report.settings["seed"],

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import IasideError, said
-from ..plurals import counted
 from ..results.report import Report
 from ..results.result import ModelResult
 from ..results.robustness import RobustnessReport
@@ -92,8 +91,9 @@ def order_words(ranking: Ranking, under: str = "") -> list[str]:
     text = f"By {ranking.what}{under} {first} comes first"
     for names, words in ((apart, "told apart from it"), (same, "not told apart from it")):
         text += f"; {words}: {_listed(names)}" if names else ""
-    pairs = counted(count * (count - 1) // 2, "pair")
-    text += f" ({counted(count, 'model')}; Holm's method over all {pairs})."
+    pairs = count * (count - 1) // 2
+    over = f"; Holm's method over all {pairs} pairs" if pairs > 1 else ""
+    text += f" ({count} models{over})."
     return [text, *sentences]
 
 

@@ -18,6 +18,7 @@ from ..comparisons.baseline import check_same_ground
 from ..errors import ReportError, UsageError
 from ..images.sample import stratified
 from ..inference.task import Tallying
+from ..plurals import counted
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..results.tally import MAPS, NUMBERS
@@ -214,6 +215,17 @@ class Robustness(Measurement[RobustnessReport]):
         """Columns of the corruptions, then those of each attack."""
         return table_parts(self.cells, len(self.attacks), self.tallied)
 
+    @property
+    def part_names(self) -> list[str]:
+        """See `Measurement`."""
+        names = [f"up to {{}} for {attack['name']}" for attack in self.attacks]
+        return ["{} for the corruptions", *names] if names else []
+
+    @property
+    def part_advice(self) -> str:
+        """See `Measurement`."""
+        return f"{option('attack', 'none')} leaves attacks out"
+
     @cached_property
     def _attacked(self) -> frozenset[int]:
         return frozenset(self.chosen)
@@ -221,8 +233,10 @@ class Robustness(Measurement[RobustnessReport]):
     def cost(self, images: int) -> str:
         """See `Measurement`."""
         own = self._passes - 1 - len(self._made) * len(self.severities)
-        terms = [f"{len(self._made)} corruptions x {len(self.severities)} severities"]
-        terms = terms * bool(self._made) + [f"{own} perturbed pictures"] * bool(own)
+        kinds = counted(len(self._made), "corruption")
+        levels = counted(len(self.severities), "severity", "severities")
+        terms = [f"{kinds} x {levels}"] * bool(self._made)
+        terms += [counted(own, "perturbed picture")] * bool(own)
         text = (
             f"{images} images x ({' + '.join(terms)} + the image itself) = "
             f"{images * self._passes:,} forward passes"

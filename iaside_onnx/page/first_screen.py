@@ -62,10 +62,9 @@ def _damages_of(facts: Facts, report: Report) -> list[DamageReport]:
 
 def _commands(audit: Audit) -> dict[str, list[str]]:
     """How to hold another model against this one, and this one to a bound."""
-    kind, most = audit.threshold
     found = {"compare": ["iaside", "compare", _REPORT, "NEW.h5"]}
     if audit.verdicts.reason is None:
-        found["gate"] = ["iaside", "gate", _MEASURED, "--max-error", f"{kind}={most:g}"]
+        found["gate"] = ["iaside", "gate", _MEASURED, *audit.gate.words]
     return found
 
 

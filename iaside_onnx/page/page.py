@@ -19,7 +19,9 @@ from ..comparisons.comparable import side_by_side
 from ..comparisons.contrast import contrasts
 from ..errors import UsageError
 from ..mathematics.absence import scheme_of
+from ..mathematics.spacing import LINEAR
 from ..results.audit import PAGE, Audit
+from ..results.banded import kind_said, spacing_of, wave_spans
 from ..results.class_rows import class_notes, finding_notes
 from ..results.content import as_text
 from ..results.damage import DamageReport
@@ -284,6 +286,8 @@ def _overview(facts: Facts) -> dict[str, Any]:
         "class_words": first.class_words,
         "of_classes": first.of_classes,
         "band_names": first.band_names,
+        "band_kind": kind_said(first.settings),
+        "waves": [] if spacing_of(first.settings) == LINEAR else wave_spans(first.settings),
         # Settings that keep the reports from being compared, with their values.
         "disagreements": [
             f"{key.replace('_', ' ')}: {', '.join(sorted(map(str, values)))}"

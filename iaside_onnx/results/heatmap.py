@@ -20,7 +20,7 @@ from ..setting_roles import HEATMAP_FIT, settings_apart
 from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
-from .banded import check_partition, partition_of, spacing_of
+from .banded import OF_SPACING, check_partition, edges_summary, partition_of, spacing_of
 from .finding import no_finding
 from .report import Report
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
@@ -28,7 +28,6 @@ from .spread import Spread
 
 # Bands whose ranks say anything about a correlation.
 _LEAST_RANKED = 5
-_OF_SPACING = ("spacing", "edges")
 _RESAMPLES = 1000
 _MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know the bands
 # The version of tasks that give no single class.
@@ -147,7 +146,7 @@ class HeatmapReport(ModelResult):
 
     def _spaced(self, spacing: str, edges: Any, before: Mapping[str, Any]) -> HeatmapReport:
         """The same with a spacing of the bands, which had the settings `before`."""
-        settings = {key: value for key, value in self.settings.items() if key not in _OF_SPACING}
+        settings = {key: value for key, value in self.settings.items() if key not in OF_SPACING}
         check_choice("spacing", spacing, SPACINGS)
         if spacing == LINEAR:
             if edges is not None:
@@ -341,6 +340,7 @@ class HeatmapReport(ModelResult):
             **self.as_errors("error", "flip_rate", self.error_map.tolist()),
             "mpe": self.mpe_map.tolist(),
             "band_names": self.band_names,
+            "band_edges": edges_summary(self.settings),
             "band_coefficients": damage.coefficients.tolist(),
             **self.as_errors("band_error", "band_flip_rate", damage.error.json()),
             "band_mpe": damage.mpe.json(),

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..spelling import option
+from .banded import edges_summary
 from .finding import Finding, finding, measured_values, reservations
 from .robustness import RobustnessReport
 from .tally import class_numbers, summary, words
@@ -105,6 +106,7 @@ class Report(ValueTable):
             "srs_signed_high": intervals.srs_signed[1],
             "srs_signed_stderr": intervals.srs_signed_stderr,
             "srs_range": list(self.srs_range),
+            "band_edges": edges_summary(self.settings),
             "efficiency_residual": self.efficiency_residual,
             "forward_passes": self.run["forward_passes"],
             "seconds": self.run["seconds"],

@@ -21,7 +21,7 @@ from ..mathematics.signal_noise import (
 from ..mathematics.spacing import ring_edges
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, Field, Schema
-from .banded import check_partition
+from .banded import check_partition, edges_summary
 from .result import DIGESTS, IDS, LABELS, Result
 from .spread import Spread
 
@@ -255,6 +255,7 @@ class SnrReport(Result):
             "format": SCHEMA.format,
             **{name: getattr(self, name) for name in _SUMMED_UP},
             "band_names": self.band_names,
+            "band_edges": edges_summary(self.settings),
             "radius": self.radius.tolist(),
             "perturbations": [
                 {

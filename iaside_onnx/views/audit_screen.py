@@ -51,7 +51,7 @@ def print_audit(audit: Audit) -> None:
         out.say(_labelled("Page", command_text([path_word(page)])), verbatim=True)
     if "gate" in commands:
         out.say(command_line("CI", commands["gate"]), verbatim=True)
-        _say(out, "", [audit.gate_now])
+        _say(out, "", [audit.gate.now])
 
 
 def group_lines(audit: Audit, width: int) -> list[str]:

@@ -13,7 +13,7 @@ from ..spelling import option
 from ..tasks import VALUED
 from .damage_rows import digits_of, ends, signed, unit_heading
 from .terminal import Rows, table, terminal
-from .text import UNDEFINED, number, one_line, percent, with_ends
+from .text import UNDEFINED, band_labels, number, one_line, percent
 
 _WORST = 5
 _QUANTITY = {
@@ -93,7 +93,7 @@ def _bands(report: DamageReport, level: str) -> Rows:
     return table(
         ["band"],
         list(columns),
-        zip(with_ends(report.band_names), *columns.values(), strict=True),
+        zip(band_labels(report), *columns.values(), strict=True),
         caption=_SHARES.format(unit=next(iter(columns))) + _ALONE * ("only" in columns),
         tight=True,
         bars=[max(0.0, float(value)) / largest for value in bands.value],
@@ -104,7 +104,7 @@ def _parts(report: DamageReport, level: str) -> Rows:
     digits, parts = digits_of(report), report.parts
     assert parts is not None
     rows = []
-    for band, name in enumerate([*with_ends(report.band_names), "all"]):
+    for band, name in enumerate([*band_labels(report), "all"]):
         cells = [
             text
             for row in range(2)

@@ -9,7 +9,7 @@ from ..results.finding import NOT_A_FINDING, no_finding
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
 from .terminal import table, terminal
-from .text import clean_words, number, one_line, percent, rank_text, value_and_ends, with_ends
+from .text import band_labels, clean_words, number, one_line, percent, rank_text, value_and_ends
 
 _BAR_WIDTH = 20
 
@@ -43,7 +43,7 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
             *value_and_ends(damage.mpe[row]),
             *([number(analysis.sid[row])] if analysis is not None else []),
         ]
-        for row, name in enumerate(with_ends(shown.band_names))
+        for row, name in enumerate(band_labels(shown))
     ]
     further = [sid] * (analysis is not None)
     bars = shares / largest if largest > 0 else shares

@@ -12,7 +12,7 @@ from ..comparisons.ranking_words import comes_first
 from ..plurals import counted, plural
 from ..results.spread import Spread
 from .terminal import Rows, Terminal, table, terminal
-from .text import UNDEFINED, number, one_line, percent, told_apart
+from .text import UNDEFINED, number, one_line, percent, told_apart, whole
 
 _NAME = 30
 _HEADINGS = {
@@ -137,9 +137,11 @@ def _apart(name: str, standing: Standing | None) -> str:
     if standing is None:
         return ""
     found, scale = standing.difference, 1 if name in ("score", "mpe") else 100
-    digits = 2 if scale == 1 else 0
     ends = (found.difference, found.low, found.high)
-    value, low, high = (number(scale * end, digits, signed=True) for end in ends)
+    value, low, high = (
+        number(end, 2, signed=True) if scale == 1 else whole(scale * end, signed=True)
+        for end in ends
+    )
     return f"{value} [{low}, {high}]"
 
 

@@ -16,7 +16,9 @@ from PIL import Image
 import iaside_onnx as ia
 from tools.studies.zoo_reports import ZOO, Shelf, write
 
-_DPI, _COLOURS = 110, 48
+_DPI = 110
+# As many colours as leave a picture so many bytes.
+_COLOURS, _SMALL = (160, 96, 64, 48, 32), 60_000
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def panels(columns: int, rows: int, width: float, height: float) -> tuple[Figure
 def importance(asked: Asked, name: str, reports: dict[str, ia.Report], height: float) -> None:
     """SID and signed score side by side, and both as numbers."""
     figure, (left, right) = panels(2, 1, 9.0, height)
-    called = [one.removeprefix("resnet-") for one in reports]
+    one_kind = all(one.startswith("resnet-") for one in reports)
+    called = [one.removeprefix("resnet-") if one_kind else one for one in reports]
     ia.panels.sid(*reports.values(), ax=left, names=called)
     ia.panels.score(*reports.values(), ax=right, names=called)
     save(asked, name, figure, [row_of(one, report) for one, report in reports.items()])
@@ -71,8 +74,11 @@ def save(asked: Asked, name: str, figure: Figure, rows: list[dict[str, Any]]) ->
     figure.savefig(drawn, format="png", dpi=_DPI)
     plt.close(figure)
     with Image.open(drawn) as picture:
-        few = picture.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
-        few.save(asked.out / f"{name}.png", optimize=True)
+        for colours in _COLOURS:
+            few = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+            few.save(asked.out / f"{name}.png", optimize=True)
+            if (asked.out / f"{name}.png").stat().st_size < _SMALL:
+                break
     write(rows, asked.out / f"{name}.csv")
 
 
