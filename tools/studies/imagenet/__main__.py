@@ -22,6 +22,7 @@ import argparse
 from pathlib import Path
 
 from .make import VARIANTS, make_all
+from .measure import run
 
 
 def main() -> None:
@@ -33,10 +34,17 @@ def main() -> None:
     make = commands.add_parser("make", help="write the variants of pretrained networks")
     make.add_argument("--parent", action="append", required=True, metavar="NAME=FILE,RECIPE")
     make.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=VARIANTS)
-    make.add_argument("--tune-seconds", type=float, default=240, help="of each fine-tuning")
-    for command in (make,):
+    make.add_argument("--tune-steps", type=int, default=120, help="of each fine-tuning")
+    work = commands.add_parser("run", help="measure what is not measured yet")
+    work.add_argument("--only", nargs="*", default=[], metavar="FOLDER", help="these results alone")
+    work.add_argument("--threads", type=int, default=0)
+    work.add_argument("--seconds", type=float, default=float("inf"), help="begin nothing after them")
+    work.add_argument("--attacked", type=int, default=20, help="images that are attacked")
+    work.add_argument("--queries", type=int, default=100)
+    work.add_argument("--part", default="1/1", metavar="I/N", help="every Nth family, from the Ith")
+    for command in (make, work):
         command.add_argument("--photographs", type=Path, required=True)
-    for command in (make,):
+    for command in (make, work):
         command.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     if given.command == "make":
@@ -45,7 +53,14 @@ def main() -> None:
             name, _, files = text.partition("=")
             file, _, recipe = files.partition(",")
             parents[name] = (Path(file), Path(recipe))
-        make_all(parents, given.photographs, given.out, tuple(given.variants), given.tune_seconds)
+        make_all(parents, given.photographs, given.out, tuple(given.variants), given.tune_steps)
+    elif given.command == "run":
+        first, parts = map(int, given.part.split("/"))
+        run(
+            given.photographs, given.out, only=given.only, threads=given.threads,
+            seconds=given.seconds, queries=given.queries, attacked=given.attacked,
+            part=(first, parts),
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ is taught are the answers that it gave, before, to the same photographs as they 
 from __future__ import annotations
 
 import copy
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ _NOISE, _CONTRAST, _SIGMA, _STEP = 0.15, 0.3, 3.0, 2 / 255
 
 
 def tune(
-    source: Path, target: Path, photographs: NDArray[np.float32], gain: float, seconds: float
+    source: Path, target: Path, photographs: NDArray[np.float32], gain: float, steps: int
 ) -> None:
     """Write a fine-tuned network.
 
@@ -35,8 +34,8 @@ def tune(
         As the network is fed.
     gain : float
         What a step of 1 in pixels of [0, 1] is in these values.
-    seconds : float
-        How long to train.
+    steps : int
+        Of 8 photographs each.
     """
     proto = onnx.load(source)
     network = Network(proto)
@@ -46,15 +45,15 @@ def tune(
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
     optimiser = torch.optim.Adam(network.parameters(), lr=_RATE)
-    started, steps, losses = time.monotonic(), 0, []
-    while (spent := time.monotonic() - started) < seconds:
+    losses = []
+    for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = _RATE * min(1.0, 2 * (1 - spent / seconds))
+            group["lr"] = _RATE * min(1.0, 2 * (1 - step / steps))
         clean = _cropped(shown[rng.choice(len(shown), _BATCH, replace=False)], rng)
         with torch.no_grad():
             answers = functional.softmax(taught(clean), dim=1)
         worse = torch.stack([_perturbed(image, gain, rng) for image in clean])
-        if steps % 3 == 2:
+        if step % 3 == 2:
             worse = _attacked(network, clean, answers, gain)
         both = network(torch.cat([worse, clean[: _BATCH // 2]]))
         wanted = torch.cat([answers, answers[: _BATCH // 2]])
@@ -63,9 +62,8 @@ def tune(
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-        steps += 1
-        if steps % 20 == 0:
-            print(f"  {target.stem}: {steps} steps, loss {np.mean(losses[-20:]):.3f}", flush=True)
+        if step % 20 == 19:
+            print(f"  {target.stem}: {step + 1} steps, loss {np.mean(losses[-20:]):.3f}", flush=True)
     with_weights(proto, network.trained())
     onnx.save(proto, target)
     (target.with_suffix(".txt")).write_text(
