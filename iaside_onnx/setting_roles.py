@@ -36,7 +36,8 @@ def _declared(*groups: tuple[Belongs, str]) -> dict[str, Belongs]:
 
 
 SETTINGS = _declared(
-    (Belongs.GAME, "task head bands separate_dc norm absence output_map labels ignore"),
+    (Belongs.GAME, "task head bands separate_dc norm spacing edges absence output_map"),
+    (Belongs.GAME, "labels ignore"),
     (Belongs.DRAWS, "seed draws"),
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),
@@ -101,6 +102,8 @@ def _missing() -> dict[str, Any]:
         "tf32": True,
         "label_offset": 0,
         "execution": "cpu",
+        "spacing": "linear",
+        "edges": None,
     }
     return {**asdict(Settings()), **before}
 
@@ -131,6 +134,8 @@ def settings_apart(
     and `only` names those that matter, all by default.
     """
     keys = dict.fromkeys([*declared, *first, *other] if only is None else only)
+    for key in _said_by_another(first, other):
+        keys.pop(key, None)
     apart = []
     for key in keys:
         values = [
@@ -139,6 +144,13 @@ def settings_apart(
         if values[0] != values[1]:
             apart.append(Apart(key, _owner(key, first, declared), *values))
     return apart
+
+
+def _said_by_another(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What need not be compared of spacing and edges: the first only says how edges were found."""
+    if first.get("edges") is not None and first.get("edges") == other.get("edges"):
+        return ["spacing"]
+    return ["edges"] if first.get("spacing") != other.get("spacing") else []
 
 
 def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> list[Apart]:

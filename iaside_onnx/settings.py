@@ -22,8 +22,9 @@ from .checks import (
 )
 from .errors import InvalidOption, UsageError
 from .mathematics.absence import ABSENCES
-from .mathematics.bands import NORMS
+from .mathematics.bands import NORMS, check_edges
 from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
+from .mathematics.spacing import GIVEN, LINEAR, SPACINGS
 from .spelling import option
 from .tasks import TASKS
 
@@ -79,6 +80,12 @@ class Settings:
         DC is a player of its own.
     norm : {"linf", "l2", "l1"}
         How the two axis frequencies make a radius.
+    spacing : {"linear", "octave", "equal-energy", "given"}
+        Where the edges of the bands lie: of equal width, each twice as far out as the one before,
+        such that the bands hold equal shares of the sample's mean power spectrum
+        (`mathematics.spacing`), or at `edges`.
+    edges : tuple of float or None
+        The M - 1 radii at which bands 1 to M - 1 begin, for the spacing "given".
     absence : str
         What stands for an absent band, a key of `mathematics.absence.ABSENCES`.
     samples : int
@@ -137,6 +144,8 @@ class Settings:
     bands: int = 8
     separate_dc: bool = False
     norm: str = "linf"
+    spacing: str = LINEAR
+    edges: tuple[float, ...] | None = None
     absence: str = "gaussian"
     samples: int = 200
     sampling: str = "stratified"
@@ -173,6 +182,8 @@ class Settings:
         """
         if "set" in given:
             given["set"] = several("set", given["set"])
+        if isinstance(edges := plain(given.get("edges")), list):
+            given["edges"] = tuple(edges)
         if isinstance(given.get("threshold"), PathLike):
             given["threshold"] = fspath(given["threshold"])
         if isinstance(output := given.get("output"), list | tuple):
@@ -238,6 +249,14 @@ class Settings:
                 f"{option('task', self.task)}"
             )
 
+    def _check_spacing(self) -> None:
+        """Refuse edges where they are not asked for, and the other way round."""
+        check_choice("spacing", self.spacing, SPACINGS)
+        if (self.spacing == GIVEN) != (self.edges is not None):
+            raise UsageError(f"{option('spacing', GIVEN)} and {option('edges')} go together")
+        if self.edges is not None:
+            check_edges(self.edges, self.bands)
+
     def _check_reading(self) -> None:
         """Refuse what cannot say how the model is read."""
         for name in ("input", "output_kind", "head"):
@@ -279,6 +298,7 @@ class Settings:
         if self.bands < 1 or not least <= self.players <= most:
             takes = f"the {estimator} estimator takes {least} to {most} players"
             raise InvalidOption("bands", self.bands, takes)
+        self._check_spacing()
         if estimator == "exact" and self.passes is not None:
             drawing = option("estimator", "permutation", "regression")
             raise UsageError(f"{option('passes')} goes with {drawing}; exact needs all 2^M")

@@ -92,6 +92,10 @@ def _radius(text: str) -> float:
     return value
 
 
+def _radii(text: str) -> tuple[float, ...]:
+    return tuple(float(plain(part.strip(), float)) for part in text.split(","))
+
+
 def _seconds(text: str) -> float:
     seconds = duration_seconds(text)
     return float(plain(text, float)) if seconds is None else seconds
@@ -104,6 +108,7 @@ def one_or_several(_: click.Context, __: click.Parameter, value: tuple[str, ...]
 
 size = read_by(_sides, "no size; give pixels, such as 224 or 240x320")
 radius = read_by(_radius, "no number, such as 4/255 or 0.5")
+radii = read_by(_radii, "no list of radii, such as 0.05,0.2,0.5")
 duration = read_by(_seconds, "no time; give seconds, or a time such as 10m or 1h30m")
 
 
@@ -247,6 +252,18 @@ bands_option = click.option(
 norm_option = click.option(
     "--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1."
 )
+spacing_options = together(
+    click.option(
+        "--spacing", default="linear", show_default=True,
+        metavar="linear|octave|equal-energy|given",
+        help="Bands of equal width; of octaves; that hold equal shares of the images' power; or "
+        "with --edges.",
+    ),
+    click.option(
+        "--edges", callback=radii, metavar="R1,R2,...",
+        help="Radii at which the bands above the lowest begin, 1 at Nyquist.",
+    ),
+)  # fmt: skip
 preprocess_option = click.option(
     "--preprocess", cls=Listed, table="preprocessing.preprocess.PRESETS", type=TEXT,
     metavar="NAME|FILE",

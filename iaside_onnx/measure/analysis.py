@@ -13,17 +13,18 @@ from ..checks import plain
 from ..errors import UsageError
 from ..inference.engine import Engine
 from ..mathematics.absence import ABSENCES, Baselines, SampleStatistics
-from ..mathematics.bands import band_index
 from ..mathematics.coalitions import default_passes, draw_coalitions
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
+from ..mathematics.spacing import Edges
 from ..results.example import row_to_show
 from ..results.report import Report, check_view
 from ..results.value_table import game_of, value_of
 from ..settings import Settings
 from ..spelling import option
 from ..tasks import CLASSES
+from .banding import band_settings, index_of, need_sample, refuse_bands, settled_edges
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
@@ -99,8 +100,7 @@ def analyze(
 
     def settle(subject: Subject) -> Game:
         form, estimator, players = subject.classifier.form, asked.chosen_estimator, asked.players
-        # Refuses more bands than the size has frequencies before anything is written.
-        band_index(form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc)
+        refuse_bands(asked, form.height, form.width)
         if asked.estimator is None and estimator != "exact":
             subject.listener.note(
                 f"estimator: {estimator}, since {players} players have {1 << players:,} "
@@ -135,6 +135,8 @@ class Game(Measurement[Report]):
         The coalitions of each row; None where all rows hold all coalitions.
     clean : ndarray of float32, shape (n,)
         The value of the grand coalition of each row, as the clean pass found it.
+    edges : tuple of float or None
+        Of the bands; None where these are of equal width.
     outputs : int
         Of which distances are kept.
     check : CleanCheck or None
@@ -147,13 +149,14 @@ class Game(Measurement[Report]):
     clean: NDArray[np.float32] | None = None
     check: CleanCheck | None = None
     outputs: int = 0
+    edges: Edges | None = None
 
     kind = Report
 
     @property
     def of_whole_sample(self) -> bool:
-        """Where what stands for absent bands follows from all images."""
-        return ABSENCES[self.asked.absence].of_sample
+        """Where what stands for absent bands, or the bands themselves, follow from all images."""
+        return ABSENCES[self.asked.absence].of_sample or need_sample(self.asked)
 
     @property
     def columns(self) -> int:
@@ -192,13 +195,16 @@ class Game(Measurement[Report]):
             drawn = np.stack([draw_coalitions(*what, key) for key in keys])
         known = clean.clean if self.grand_is_known else None
         check = CleanCheck.of(subject, clean) if asked.output_map == "real" else None
-        return replace(self, statistics=clean.statistics, drawn=drawn, clean=known, check=check)
+        return replace(
+            self, statistics=clean.statistics, drawn=drawn, clean=known, check=check,
+            edges=settled_edges(asked, clean.statistics),
+        )  # fmt: skip
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
-        names = ("bands", "separate_dc", "norm", "absence", "output_map")
         return {
-            **{name: getattr(self.asked, name) for name in names},
+            **band_settings(self.asked, self.edges),
+            **{name: getattr(self.asked, name) for name in ("absence", "output_map")},
             "estimator": self.asked.chosen_estimator,
             "passes": None if self.drawn is None else self.asked.coalitions - 1,
             "players": self.asked.players,
@@ -225,9 +231,7 @@ class Game(Measurement[Report]):
         baselines = Baselines(
             asked.absence, asked.seed, subject.keys, self.statistics, subject.pixels
         )
-        index = band_index(
-            form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
-        )
+        index = index_of(asked, self.edges, form)
         affine = asked.output_map == "real"
         bands = BandRows(subject.pixels, baselines.image, index, engine, affine=affine)
         threads = preparing_threads(subject.runtime)

@@ -19,9 +19,9 @@ from ..checks import check_choice, check_truth, is_whole, plain, several
 from ..errors import InvalidOption, UsageError
 from ..images.pairs import asked_places
 from ..inference.engine import Engine
-from ..mathematics.bands import band_index
 from ..mathematics.coalitions import draw_coalitions, drawn_count
 from ..mathematics.damage import SPLIT_ESTIMATORS, draw_split, split_coalitions
+from ..mathematics.spacing import Edges
 from ..results.damage import UNITS, DamageReport
 from ..results.damage_numbers import held_values
 from ..results.example import row_to_show
@@ -30,6 +30,7 @@ from ..settings import Settings
 from ..spelling import option
 from ..storage.output_file import check_no_input, make_folder
 from ..tasks import CLASSES
+from .banding import band_settings, index_of, need_sample, refuse_bands, settled_edges
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
@@ -130,8 +131,7 @@ def explain(
 
     def settle(perturbation: Perturbation, subject: Subject) -> DamageGame:
         form = subject.classifier.form
-        # Refuses more bands than the size has frequencies before anything is written.
-        band_index(form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc)
+        refuse_bands(asked, form.height, form.width)
         if chosen is None and plan.estimator != "exact" and perturbation is perturbations[0]:
             subject.listener.note(
                 f"estimator: {plan.estimator}, since all coalitions of {plan.players} players are "
@@ -260,6 +260,8 @@ class DamageGame(Measurement[DamageReport]):
     check : CleanCheck or None
     answered : bool
         Images have classes, and the answers are kept.
+    edges : tuple of float or None
+        Of the bands; None where these are of equal width.
     """
 
     plan: _Plan
@@ -267,8 +269,14 @@ class DamageGame(Measurement[DamageReport]):
     drawn: NDArray[np.uint64] | None = None
     check: CleanCheck | None = None
     answered: bool = True
+    edges: Edges | None = None
 
     kind = DamageReport
+
+    @property
+    def of_whole_sample(self) -> bool:
+        """Where the bands follow from all images."""
+        return need_sample(self.plan.asked)
 
     @property
     def columns(self) -> int:
@@ -297,7 +305,8 @@ class DamageGame(Measurement[DamageReport]):
             keys = [subject.keys[position] for position in subject.positions]
             drawn = np.stack([self.plan.drawn(key) for key in keys])
         answered = subject.classifier.kind.name == CLASSES
-        return replace(self, drawn=drawn, check=check, answered=answered)
+        edges = settled_edges(self.plan.asked, clean.statistics)
+        return replace(self, drawn=drawn, check=check, answered=answered, edges=edges)
 
     def viewed(self, subject: Subject, view: dict[str, Any]) -> dict[str, Any]:
         """See `Measurement`."""
@@ -307,7 +316,7 @@ class DamageGame(Measurement[DamageReport]):
         """See `Measurement`."""
         asked = self.plan.asked
         return {
-            **{name: getattr(asked, name) for name in ("bands", "separate_dc", "norm")},
+            **band_settings(asked, self.edges),
             "estimator": self.plan.estimator,
             "passes": None if self.plan.estimator == "exact" else self.plan.columns - 1,
             "players": asked.players,
@@ -327,9 +336,7 @@ class DamageGame(Measurement[DamageReport]):
             coalitions[subject.positions] = self.drawn
         task = subject.task(answered=True)
         engine = Engine(classifier.model, self.plan.players, task, coalitions=shared, whole=True)
-        index = band_index(
-            form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
-        )
+        index = index_of(asked, self.edges, form)
         prepare = SplitRows if self.plan.split else BandRows
         threads = preparing_threads(subject.runtime)
 

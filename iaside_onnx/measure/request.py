@@ -162,6 +162,8 @@ class DamageOptions(LabelledOptions, total=False):
     bands: int
     separate_dc: bool
     norm: str
+    spacing: str
+    edges: Sequence[float] | None
     estimator: str | None
     passes: int | None
 

@@ -25,6 +25,7 @@ from ..inference.choosing import is_active
 from ..inference.plugin_loading import load_plugins
 from ..inference.providers import asked, row_of
 from ..listener import Listener
+from ..mathematics.spacing import GIVEN
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
 from ..preprocessing.preprocess import PRESETS, load_preprocess, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
@@ -429,6 +430,8 @@ def _settings(result: Any, folder: Path) -> dict[str, Any]:
         names -= {"absence", "output_map"}
     if not isinstance(result, Report | DamageReport):
         names -= {"estimator", "passes", "separate_dc"}
+    if settings.get("spacing") != GIVEN:  # which the images or the number of bands give anew
+        names -= {"edges"}
     options = {name: settings[name] for name in sorted(names) if name in settings}
     if isinstance(settings.get("set"), dict):
         options["set"] = tuple(f"{name}={value}" for name, value in settings["set"].items())

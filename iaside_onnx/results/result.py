@@ -411,6 +411,9 @@ class ModelResult(Result):
 
     # Version of files whose labels are the model's own answers.
     OF_OWN_ANSWERS: ClassVar[int] = 1
+    # And of tasks that give no single class; by default the latest. That of files whose bands are
+    # not of equal width is always the latest.
+    OF_TASKS: ClassVar[int | None] = None
 
     labels: NDArray[np.int64] = field(default_factory=_nothing)
     predicted: NDArray[np.int64] = field(default_factory=_nothing)
@@ -453,10 +456,12 @@ class ModelResult(Result):
     def format_version(self) -> int:
         """Version of the file format; earlier readers would take own answers for true labels.
 
-        Other tasks than classes are of the latest.
+        They would not know other tasks than classes, and take bands for such of equal width.
         """
-        if not self.of_classes:
+        if self.settings.get("edges") is not None:
             return self.SCHEMA.versions[-1]
+        if not self.of_classes:
+            return self.OF_TASKS or self.SCHEMA.versions[-1]
         return self.OF_OWN_ANSWERS if self.of_own_answers else self.SCHEMA.versions[0]
 
     def computed_digest(self) -> str | None:

@@ -36,6 +36,7 @@ def partition(report: Report) -> dict[str, Any]:
         "bands": report.players - separate_dc,
         "norm": str(report.settings.get("norm")),
         "separate_dc": separate_dc,
+        "edges": report.settings.get("edges"),
     }
 
 
