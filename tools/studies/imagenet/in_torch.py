@@ -35,7 +35,10 @@ class Network(nn.Module):
         self._output = proto.graph.output[0].name
         self._constants = {name: value for name, value in held.items() if value.dtype != "float32"}
         trained = {
-            name for node in self._nodes if node.op_type in ("Conv", "Gemm") for name in node.input[1:]
+            name
+            for node in self._nodes
+            if node.op_type in ("Conv", "Gemm")
+            for name in node.input[1:]
         }
         self._places = {name: f"w{place}" for place, name in enumerate(sorted(trained))}
         for name, place in self._places.items():
@@ -59,7 +62,9 @@ class Network(nn.Module):
             if node.op_type == "Softmax":
                 values[node.output[0]] = values[node.input[0]]
                 continue
-            attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+            attributes = {
+                each.name: onnx.helper.get_attribute_value(each) for each in node.attribute
+            }
             given = [values[name] if name else None for name in node.input]
             values[node.output[0]] = _OPERATORS[node.op_type](given, attributes)
         return values[self._output].flatten(1)

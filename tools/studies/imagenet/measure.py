@@ -1,7 +1,7 @@
 """Measures networks, job by job: what is there already is not measured again.
 
-Jobs that matter most come first, for every network, so that a run that is broken off has answered the
-first questions of all.
+Jobs that matter most come first, for every network, so that a run that is broken off has
+answered the first questions of all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from iaside_onnx.measure import corrupted
 from .make import LOW_PASS, PARENT, TUNED
 from .photographs import REPORTING
 
-SEVERITIES = (2, 4)
+# The middle severity of all networks before the others of any.
+SEVERITIES = {"robustness-3": [3], "robustness-1-5": [1, 5]}
 EXPLAINED = (("gaussian_noise", 3), ("defocus_blur", 3), ("fog", 3))
 _QUANTISED = ("float16", "int8")
 
@@ -54,9 +55,13 @@ class Game:
 
 
 LINEAR = (Game("l2"), Game("linf"), Game("l1"))
-SPACED = tuple(Game(norm, spacing) for spacing in ("octave", "equal-energy") for norm in ("l2", "linf"))
+SPACED = tuple(
+    Game(norm, spacing) for spacing in ("octave", "equal-energy") for norm in ("l2", "linf")
+)
 ABSENT = tuple(
-    Game(norm, absence=absence) for absence in ("replace", "mean", "zero") for norm in ("l2", "linf")
+    Game(norm, absence=absence)
+    for absence in ("replace", "mean", "zero")
+    for norm in ("l2", "linf")
 )
 GAMES = (*LINEAR, *SPACED, *ABSENT)
 
@@ -75,7 +80,9 @@ def jobs(held: list[Network]) -> Iterator[tuple[str, Network, dict[str, Any]]]:
     differing = [each for each in held if each.variant not in _QUANTISED]
     for game in LINEAR[:2]:
         yield from ((game.name, network, game.options()) for network in held)
-    yield from (("robustness", network, {}) for network in held)
+    yield from (("robustness-3", network, {}) for network in held)
+    for game in SPACED:
+        yield from ((game.name, network, game.options()) for network in differing)
     for name, severity in EXPLAINED:
         some = [
             each for each in held
@@ -85,11 +92,10 @@ def jobs(held: list[Network]) -> Iterator[tuple[str, Network, dict[str, Any]]]:
         options = {"corruption": name, "severity": severity, "estimator": "permutation"}
         for network in some:
             yield f"{name}-{severity}", network, options
-    for game in SPACED:
-        yield from ((game.name, network, game.options()) for network in differing)
     yield from ((LINEAR[2].name, network, LINEAR[2].options()) for network in differing)
     for game in ABSENT:
         yield from ((game.name, network, game.options()) for network in parents)
+    yield from (("robustness-1-5", network, {}) for network in held)
     yield from (("attack", network, {}) for network in held)
 
 
@@ -126,22 +132,21 @@ def run(
         "the first of two": which share of the families.
     """
     measures: dict[str, Callable[..., Any]] = {
-        "robustness": ia.measure_robustness, "attack": ia.measure_robustness,
+        **dict.fromkeys([*SEVERITIES, "attack"], ia.measure_robustness),
         **{f"{name}-{severity}": ia.explain for name, severity in EXPLAINED},
     }  # fmt: skip
     own: dict[str, dict[str, Any]] = {
-        "robustness": {"severity": list(SEVERITIES), "attack": "none"},
+        **{name: {"severity": levels, "attack": "none"} for name, levels in SEVERITIES.items()},
+        # Files of robustness hold a corruption at least.
         "attack": {
-            "corruption": "brightness", "severity": 1, "attack": "square-linf", "epsilon": [2 / 255],
-            "attack_samples": attacked, "queries": queries,
+            "corruption": "brightness", "severity": 1, "attack": "square-linf",
+            "epsilon": [2 / 255], "attack_samples": attacked, "queries": queries,
         },
     }  # fmt: skip
     started = time.monotonic()
     held = networks(out)
     families = list(dict.fromkeys(each.family for each in held))[part[0] - 1 :: part[1]]
-    mine = sorted(
-        (each for each in held if each.family in families), key=lambda each: each.family
-    )
+    mine = sorted((each for each in held if each.family in families), key=lambda each: each.family)
     made, family = keep_corrupted(), ""
     for folder, network, options in jobs(mine):
         if network.family != family:

@@ -63,7 +63,9 @@ def tune(
         optimiser.step()
         losses.append(float(loss.detach()))
         if step % 20 == 19:
-            print(f"  {target.stem}: {step + 1} steps, loss {np.mean(losses[-20:]):.3f}", flush=True)
+            print(
+                f"  {target.stem}: {step + 1} steps, loss {np.mean(losses[-20:]):.3f}", flush=True
+            )
     with_weights(proto, network.trained())
     onnx.save(proto, target)
     (target.with_suffix(".txt")).write_text(
@@ -101,7 +103,9 @@ def _blurred(image: torch.Tensor, sigma: float) -> torch.Tensor:
     return functional.conv2d(functional.conv2d(rows, line), line.transpose(2, 3))[:, 0]
 
 
-def _attacked(network: Any, clean: torch.Tensor, answers: torch.Tensor, gain: float) -> torch.Tensor:
+def _attacked(
+    network: Any, clean: torch.Tensor, answers: torch.Tensor, gain: float
+) -> torch.Tensor:
     """One step of gradient from a random start within the ball."""
     step = _STEP * gain
     start = (clean + torch.empty_like(clean).uniform_(-step, step)).requires_grad_()
