@@ -5,10 +5,10 @@
 
 ``run`` analyses every network under each norm and spacing, and measures its robustness, unless the
 folder ``robustness`` of DIR has that already; what is there is kept. ``table`` writes
-``spacings.csv`` beside this file. Rank correlations are Spearman's with the signed score over networks
-(-1: foretold without fault) in all, and in the two halves of every second network by name; a set of
-fewer than 8 has none. Shares are means over networks, of the lowest band and as the number of
-equal shares that a distribution is worth.
+``spacings.csv`` beside this file. Rank correlations are Spearman's with the signed score over
+networks (-1: foretold without fault) in all, and in the two halves of every second network by name;
+a set of fewer than 8 has none. Shares are means over networks, of the lowest band and as the number
+of equal shares that a distribution is worth.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _COLUMNS = (
 
 
 def readings(side: int) -> dict[str, dict[str, Any]]:
-    """Norms and spacings by name; octaves are as many as an image of this side has frequencies for."""
+    """Norms and spacings by name; octaves are as many as an image of this side can fill."""
     octaves = int(np.log2(side))
     spacings = {
         "linear": {"bands": 8}, "octave": {"bands": octaves, "spacing": "octave"},

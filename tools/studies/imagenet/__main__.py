@@ -38,7 +38,7 @@ def main() -> None:
     make = commands.add_parser("make", help="write the variants of pretrained networks")
     make.add_argument("--parent", action="append", required=True, metavar="NAME=FILE,RECIPE")
     make.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=VARIANTS)
-    make.add_argument("--tune-steps", type=int, default=120, help="of each fine-tuning")
+    make.add_argument("--tune-steps", type=int, default=60, help="of each fine-tuning")
     work = commands.add_parser("run", help="measure what is not measured yet")
     work.add_argument("--only", nargs="*", default=[], metavar="FOLDER", help="these results alone")
     work.add_argument("--threads", type=int, default=0)

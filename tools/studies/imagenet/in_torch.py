@@ -1,7 +1,7 @@
 """A convolutional network of an ONNX file as a PyTorch module, to be trained further.
 
-It knows the operators of plain classifiers and refuses others. The weights keep their names, so what
-training makes of them goes back into the same file.
+It knows the operators of plain classifiers and refuses others. The weights keep their names, so
+what training makes of them goes back into the same file.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from .variants import float_parent, pruned
 PARENT = "float32"
 LOW_PASS = "low-pass"
 TUNED = "tuned"
-VARIANTS = ("float16", "int8", "pruned-50", "pruned-70", LOW_PASS, TUNED)
+VARIANTS = ("float16", "int8", "pruned-30", LOW_PASS, TUNED)
 _AGAINST = "gaussian_noise:3"
 
 
@@ -79,13 +78,15 @@ def make_all(
         write_halves(photographs, out)
     for name, (file, recipe) in parents.items():
         maker = Maker(name, recipe, photographs, out)
-        jobs: dict[str, Callable[[], None]] = {PARENT: lambda: float_parent(file, maker.parent)}
-        jobs |= {each: lambda each=each: maker.make(each, steps) for each in variants}
-        for variant, job in jobs.items():
-            if not maker.path(variant).exists():
-                job()
-                _add(out / "networks.csv", [maker.path(variant).stem, name, variant])
-                print(f"{maker.path(variant).stem}: made", flush=True)
+        for variant in (PARENT, *variants):
+            if maker.path(variant).exists():
+                continue
+            if variant == PARENT:
+                float_parent(file, maker.parent)
+            else:
+                maker.make(variant, steps)
+            _add(out / "networks.csv", [maker.path(variant).stem, name, variant])
+            print(f"{maker.path(variant).stem}: made", flush=True)
 
 
 def _add(table: Path, row: list[str]) -> None:

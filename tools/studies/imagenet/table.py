@@ -17,6 +17,7 @@ from iaside_onnx.mathematics.score import signed_score, spectral_importance
 
 from .gather import Measured
 from .make import PARENT
+from .measure import LINEAR, SPACED
 from .statistics import Array, apart, effective_number, ends, means, spearman_of_families
 
 BASELINE = "squeezenet"
@@ -49,6 +50,11 @@ class Study:
     def games(self) -> list[str]:
         """Names of the games that were played."""
         return [key.removeprefix("psi/") for key in self.measured if key.startswith("psi/")]
+
+    def shared(self) -> list[int]:
+        """Rows of the networks that were played under every norm and spacing."""
+        held = [set(self.places(f"psi/{game.name}")) for game in (*LINEAR, *SPACED)]
+        return sorted(set.intersection(*[each for each in held if each]))
 
     def psi(self, game: str, place: int) -> NDArray[np.float64]:
         """Shapley values, shape (images, bands)."""
@@ -182,8 +188,10 @@ def settings(study: Study) -> Cells:
         "standard error of the score", "standard error of a difference", "spread of the score",
         "pairs told apart", "of these by mPE too", "agrees", "opposes", "Spearman over families",
     ]]  # fmt: skip
+    shared = study.shared()
     for game in study.games():
         places = study.places(f"psi/{game}")
+        places = [at for at in places if at in shared] if set(shared) <= set(places) else places
         resampled = [means(study.psi(game, at)) for at in places]
         sid = np.array([spectral_importance(each) for each in resampled])
         score = signed_score(sid, BETA)
@@ -198,8 +206,8 @@ def settings(study: Study) -> Cells:
             _orders(score[two] - score[one], study, places[one], places[two])
             for one, two in pairwise
         ]
-        table.append([game, str(len(places)), *(f"{each:.3f}" for each in numbers), *_counts(orders),
-                      _families(study, score[:, 0], places)])  # fmt: skip
+        cells = [f"{each:.3f}" for each in numbers] + _counts(orders)
+        table.append([game, str(len(places)), *cells, _families(study, score[:, 0], places)])
     orders = [
         _orders(-(study.clean[two] - study.clean[one])[:, 0], study, one, two)
         for one, two in combinations(range(len(study.names)), 2)

@@ -19,7 +19,7 @@ from torch.nn import functional
 from .in_torch import Network
 from .variants import with_weights
 
-_RATE, _BATCH = 1e-4, 8
+_RATE, _BATCH = 3e-5, 8
 _NOISE, _CONTRAST, _SIGMA, _STEP = 0.15, 0.3, 3.0, 2 / 255
 
 
