@@ -26,9 +26,9 @@ def gather(out: Path) -> Measured:
     -------
     dict of arrays
         ``network``, ``family``, ``variant`` (N,); ``clean`` (N, n): 1 where the clean answer is
-        wrong; ``error`` and ``mpe`` (N, n, P): means over severities; ``attack`` (N, n);
-        ``psi/GAME`` (N, n, M); ``edges/GAME`` (N, M - 1); ``damage/PERTURBATION`` (N, n, M) in
-        points and ``evidence/PERTURBATION`` in log-probability.
+        wrong; ``error`` and ``mpe`` (N, n, P): means over severities; ``psi/GAME`` (N, n, M);
+        ``edges/GAME`` (N, M - 1); ``damage/PERTURBATION`` (N, n, M) in points of accuracy and
+        ``evidence/PERTURBATION`` in log-probability.
     """
     middle, *outer = (out / name for name in SEVERITIES)
     held = [each for each in networks(out) if (middle / f"{each.name}.h5").exists()]
@@ -59,16 +59,11 @@ def gather(out: Path) -> Measured:
     for name, severity in EXPLAINED:
         reports = _loaded(out / f"{name}-{severity}", held, images)
         if any(reports):
-            points = [r and 100 * r.view(value="right").per_image for r in reports]
+            points = [r and r.view(value="right").per_image for r in reports]
             found[f"damage/{name}-{severity}"] = _table(points)
             found[f"evidence/{name}-{severity}"] = _table(
                 [r and r.view(value="log-prob").per_image for r in reports]
             )
-    attacks = _loaded(out / "attack", held, images)
-    if any(attacks):
-        found["attack"] = _table(
-            [r and np.where(r.attacked[:, 0], r.attack_wrong[:, 0], np.nan) for r in attacks]
-        )
     return found
 
 

@@ -23,7 +23,7 @@ from .photographs import REPORTING
 # The middle severity of all networks before the others of any.
 SEVERITIES = {"robustness-3": [3], "robustness-1-5": [1, 5]}
 EXPLAINED = (("gaussian_noise", 3), ("defocus_blur", 3), ("fog", 3))
-_QUANTISED = ("float16", "int8")
+QUANTISED = ("float16", "int8")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def networks(out: Path) -> list[Network]:
 def jobs(held: list[Network]) -> Iterator[tuple[str, Network, dict[str, Any]]]:
     """Folder of the result, network, and options, those that matter most first."""
     parents = [each for each in held if each.variant == PARENT]
-    differing = [each for each in held if each.variant not in _QUANTISED]
+    differing = [each for each in held if each.variant not in QUANTISED]
     for game in LINEAR[:2]:
         yield from ((game.name, network, game.options()) for network in held)
     yield from (("robustness-3", network, {}) for network in held)
@@ -87,7 +87,7 @@ def jobs(held: list[Network]) -> Iterator[tuple[str, Network, dict[str, Any]]]:
         some = [
             each for each in held
             if each.variant in (PARENT, TUNED, LOW_PASS)
-            or (each.variant in _QUANTISED and name == EXPLAINED[0][0])
+            or (each.variant in QUANTISED and name == EXPLAINED[0][0])
         ]  # fmt: skip
         options = {"corruption": name, "severity": severity, "estimator": "permutation"}
         for network in some:

@@ -17,7 +17,7 @@ from iaside_onnx.mathematics.score import signed_score, spectral_importance
 
 from .gather import Measured
 from .make import PARENT
-from .measure import LINEAR, SPACED
+from .measure import LINEAR, QUANTISED, SPACED
 from .statistics import Array, apart, effective_number, ends, means, spearman_of_families
 
 BASELINE = "squeezenet"
@@ -52,9 +52,10 @@ class Study:
         return [key.removeprefix("psi/") for key in self.measured if key.startswith("psi/")]
 
     def shared(self) -> list[int]:
-        """Rows of the networks that were played under every norm and spacing."""
+        """Rows of the networks that every norm and spacing was played with, without twins."""
         held = [set(self.places(f"psi/{game.name}")) for game in (*LINEAR, *SPACED)]
-        return sorted(set.intersection(*[each for each in held if each]))
+        rows = set.intersection(*[each for each in held if each])
+        return sorted(at for at in rows if self.variants[at] not in QUANTISED)
 
     def psi(self, game: str, place: int) -> NDArray[np.float64]:
         """Shapley values, shape (images, bands)."""
@@ -86,16 +87,16 @@ def write_tables(measured: Measured, out: Path) -> None:
 
 def networks(study: Study) -> Cells:
     """A row each: what it gets right, what corruptions cost it, and its scores."""
-    head = ["network", "images", "clean error", "mean error", "mPE", "relative mCE", "attack error"]
+    head = ["network", "images", "clean error", "mean error", "mPE", "mCE", "added error"]
     for game in SHOWN:
         head += [f"signed score, {game}", f"published, {game}"]
     table = [head]
-    relative = relative_mce(study)
+    against = mce(study)
     for at, name in enumerate(study.names):
         row = [name, str(study.images)]
         row += [_percent(ends(part[at][:, 0])) for part in (study.clean, study.error)]
-        row += [_told(ends(study.mpe[at][:, 0]), 2), _told(ends(relative[at]), 2)]
-        row.append(_attack(study, at))
+        row += [_told(ends(study.mpe[at][:, 0]), 2), _told(ends(against[at]), 2)]
+        row.append(_percent(ends((study.error[at] - study.clean[at])[:, 0])))
         for game in SHOWN:
             psi = study.psi(game, at)
             if not np.isfinite(psi).all():
@@ -109,38 +110,36 @@ def networks(study: Study) -> Cells:
     return table
 
 
-def relative_mce(study: Study) -> list[Array]:
-    """Mean over corruptions of the added error as a share of the baseline's, with resamples."""
-    added = [
-        means(np.column_stack([error, clean]))
-        for error, clean in zip(study.measured["error"], study.measured["clean"], strict=True)
-    ]
-    added = [each[:, :-1] - each[:, -1:] for each in added]
-    base = added[study.names.index(BASELINE)]
-    return [(each / base).mean(axis=1) for each in added]
+def mce(study: Study) -> list[Array]:
+    """Mean over corruptions of the error as a share of the baseline's, with resamples.
 
-
-def _attack(study: Study, at: int) -> str:
-    table = study.measured.get("attack")
-    if table is None or not np.isfinite(table[at]).any():
-        return ""
-    return _percent(ends(means(table[at][np.isfinite(table[at])])[:, 0]))
+    The relative mCE is not formed: with so few photographs some corruptions add nothing to the
+    baseline's error, and it would be divided by 0.
+    """
+    errors = [means(rows) for rows in study.measured["error"]]
+    base = errors[study.names.index(BASELINE)]
+    return [(each / base).mean(axis=1) for each in errors]
 
 
 def pairs(study: Study) -> Cells:
     """Every pair: differences (second less first), and whether the orders agree."""
     head = ["first", "second", "one family", "mPE", "clean error"]
-    table = [[*head, *(cell for game in SHOWN for cell in (f"score, {game}", "order"))]]
-    for one, two in combinations(range(len(study.names)), 2):
-        mpe = ends((study.mpe[two] - study.mpe[one])[:, 0])
-        clean = ends((study.clean[two] - study.clean[one])[:, 0])
-        same = "yes" if study.families[one] == study.families[two] else "no"
-        row = [study.names[one], study.names[two], same, _told(mpe, 3), _percent(clean)]
-        for game in SHOWN:
-            score = score_difference(study, game, one, two)
-            row += ["", ""] if score is None else [_told(score, 3), order(score, mpe)]
-        table.append(row)
-    return table
+    return [
+        [*head, *(cell for game in SHOWN for cell in (f"score, {game}", f"order, {game}"))],
+        *(pair_row(study, *pair) for pair in combinations(range(len(study.names)), 2)),
+    ]
+
+
+def pair_row(study: Study, one: int, two: int) -> list[str]:
+    """A row of `pairs`."""
+    mpe = ends((study.mpe[two] - study.mpe[one])[:, 0])
+    clean = ends((study.clean[two] - study.clean[one])[:, 0])
+    same = "yes" if study.families[one] == study.families[two] else "no"
+    row = [study.names[one], study.names[two], same, _told(mpe, 3), _percent(clean)]
+    for game in SHOWN:
+        score = score_difference(study, game, one, two)
+        row += ["", ""] if score is None else [_told(score, 3), order(score, mpe)]
+    return row
 
 
 def score_difference(study: Study, game: str, one: int, two: int) -> Spread | None:
@@ -182,52 +181,51 @@ def variants(study: Study) -> Cells:
 
 
 def settings(study: Study) -> Cells:
-    """A row for each game, then clean accuracy: what it resolves, and whose order it gives."""
+    """A row for each game, then clean accuracy: what it resolves, and whose order it gives.
+
+    Of the networks that every norm and spacing was played with; twins in other precisions are not
+    counted twice. Of other absences: of the parents that were played.
+    """
     table = [[
         "game", "networks", "share of the lowest band", "effective bands",
         "standard error of the score", "standard error of a difference", "spread of the score",
-        "pairs told apart", "of these by mPE too", "agrees", "opposes", "Spearman over families",
+        "pairs told apart", "agree, one family", "oppose, one family", "agree, two families",
+        "oppose, two families", "Spearman over families",
     ]]  # fmt: skip
     shared = study.shared()
     for game in study.games():
         places = study.places(f"psi/{game}")
-        places = [at for at in places if at in shared] if set(shared) <= set(places) else places
-        resampled = [means(study.psi(game, at)) for at in places]
-        sid = np.array([spectral_importance(each) for each in resampled])
-        score = signed_score(sid, BETA)
-        own = np.array([sid[row, 0] for row in range(len(places))])
+        if set(shared) <= set(places):
+            places = shared
+        resampled = [spectral_importance(means(study.psi(game, at))) for at in places]
+        score = np.array([signed_score(each, BETA) for each in resampled])
+        own = np.array([each[0] for each in resampled])
         pairwise = list(combinations(range(len(places)), 2))
         errors = [float((score[two] - score[one])[1:].std()) for one, two in pairwise]
         numbers = [
             own[:, 0].mean(), effective_number(own).mean(), score[:, 1:].std(axis=1).mean(),
             float(np.mean(errors)), score[:, 0].std(ddof=1),
         ]  # fmt: skip
-        orders = [
-            _orders(score[two] - score[one], study, places[one], places[two])
-            for one, two in pairwise
-        ]
-        cells = [f"{each:.3f}" for each in numbers] + _counts(orders)
+        cells = [f"{each:.3f}" for each in numbers] + _counts(score, study, places)
         table.append([game, str(len(places)), *cells, _families(study, score[:, 0], places)])
-    orders = [
-        _orders(-(study.clean[two] - study.clean[one])[:, 0], study, one, two)
-        for one, two in combinations(range(len(study.names)), 2)
+    accuracy = np.array([-study.clean[at][:, 0] for at in shared])
+    cells = [*[""] * 5, *_counts(accuracy, study, shared), _families(study, accuracy[:, 0], shared)]
+    return [*table, ["clean accuracy", str(len(shared)), *cells]]
+
+
+def _counts(score: Array, study: Study, places: list[int]) -> list[str]:
+    """Pairs told apart, and whose order agrees with that of mPE or opposes it."""
+    orders, told = [], 0
+    for one, two in combinations(range(len(places)), 2):
+        first, second = places[one], places[two]
+        difference = ends(score[two] - score[one])
+        mpe = ends((study.mpe[second] - study.mpe[first])[:, 0])
+        told += bool(apart(difference))
+        orders.append((study.families[first] == study.families[second], order(difference, mpe)))
+    counted = [
+        orders.count((same, word)) for same in (True, False) for word in ("agrees", "opposes")
     ]
-    accuracy = np.array([-float(each[0, 0]) for each in study.clean])
-    every = list(range(len(study.names)))
-    return [*table, ["clean accuracy", str(len(every)), *[""] * 5, *_counts(orders),
-                     _families(study, accuracy, every)]]  # fmt: skip
-
-
-def _orders(difference: Array, study: Study, one: int, two: int) -> str:
-    score = ends(difference)
-    mpe = ends((study.mpe[two] - study.mpe[one])[:, 0])
-    return order(score, mpe) if apart(score) else ""
-
-
-def _counts(orders: list[str]) -> list[str]:
-    counted = [orders.count(word) for word in ("agrees", "opposes")]
-    told = sum(bool(each) for each in orders)
-    return [f"{told} of {len(orders)}", str(sum(counted)), *map(str, counted)]
+    return [f"{told} of {len(orders)}", *map(str, counted)]
 
 
 def _families(study: Study, score: NDArray[Any], places: list[int]) -> str:
@@ -265,7 +263,7 @@ def _bands(points: NDArray[np.float64]) -> list[str]:
 
 
 def _told(spread: Spread, digits: int) -> str:
-    value, low, high = (f"{number + 0.0:.{digits}f}" for number in spread)
+    value, low, high = (f"{round(number, digits) + 0.0:.{digits}f}" for number in spread)
     return f"{value} [{low}, {high}]"
 
 
